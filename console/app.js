@@ -172,7 +172,7 @@ function SignIn({ onClose }) {
   }
   return html`<${Dialog} title="Sign in" onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
-      <p class="quiet">Whoever runs the router changes it with an operator key, such as LLM_ROUTER_ADMIN_KEY.</p>
+      <p class="quiet">Operators change it with an operator key, such as LLM_ROUTER_ADMIN_KEY.</p>
       <label class="field">Operator key <input type="password" name="key" autocomplete="current-password" required autofocus /></label>
       <p class="bad" role="alert">${error}</p>
       <div class="actions"><button type="submit" class="primary">Sign in</button></div>
@@ -251,7 +251,7 @@ function App() {
       </header>
       <main id="main" tabindex="-1">
         <div class="page-head"><h1>${current.value.title}</h1><div class="end"><${AsOf} /></div></div>
-        ${isLost && html`<${Notice} tone="bad">The router does not answer. What you see is what it said last, and may no longer hold.</${Notice}>`}
+        ${isLost && html`<${Notice} tone="bad">The router does not respond. This page shows its last known state, which may be outdated.</${Notice}>`}
         <div class=${isLost ? 'page stale' : 'page'} id="page">${
           here &&
           here.page === current.value &&

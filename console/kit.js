@@ -131,7 +131,7 @@ const codes = {
   upstream_unreachable: 'no server reachable',
   upstream_timeout: 'the server took too long',
   upstream_truncated: 'the answer broke off',
-  upstream_auth: 'the server rejects our key',
+  upstream_auth: "the server rejects the router's key",
   upstream_error: 'the server failed',
   rate_limit_exceeded: 'rate limit reached',
   insufficient_quota: 'budget used up',
@@ -149,8 +149,8 @@ const codes = {
 }
 const httpWords = {
   400: 'bad request',
-  401: 'rejects our key',
-  403: 'refuses our key',
+  401: "rejects the router's key",
+  403: "denies access with the router's key",
   404: 'not found',
   408: 'timeout',
   413: 'too large',

@@ -138,11 +138,11 @@ function sectionOf(dialect: ProbedDialect): string {
   const same = native.map(({ name }) => `\`${name}\``).join(', ')
   return [
     `### From ${dialect.title}`,
-    ...(native.length === 0 ? [] : ['', `To servers of type ${same}: as it is.`]),
+    ...(native.length === 0 ? [] : ['', `To servers of type ${same}: unchanged.`]),
     '',
     ...table,
-    ...listOf('The router’s own:', dialect.own),
-    ...listOf('No effect, and no report:', dialect.silent),
+    ...listOf('Handled by the router:', dialect.own),
+    ...listOf('No effect, and not reported:', dialect.silent),
     '',
   ].join('\n')
 }
@@ -161,7 +161,7 @@ function samplingSection(): string {
     '### Sampling',
     '',
     'The name of each field on each type of server, or why it is not sent. A server’s `defaults` are translated in the',
-    'same way; what its type lacks is then passed over without a report.',
+    'same way; fields that its type does not support are then omitted without a report.',
     '',
     rowOf(['Field', ...types, 'Responses API']),
     `|${'---|'.repeat(types.length + 2)}`,

@@ -11,6 +11,7 @@ import type { Channel } from './lib/channel.ts'
 import activity from './plugins/activity/index.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
+import answerCache from './plugins/answer-cache/index.ts'
 import apiDocs from './plugins/api-docs/index.ts'
 import { trustProxy } from './plugins/auth/client-address.ts'
 import auth from './plugins/auth/index.ts'
@@ -147,6 +148,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(prompts)
   await app.register(textEndpoints)
   await app.register(processors)
+  await app.register(answerCache)
   await app.register(extensions)
   await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })
   await app.register(upstream)

@@ -10,7 +10,7 @@ import { type Config, hasSeveralHosts, loadConfig } from './config/settings.ts'
 import { discover } from './fleet/discovery.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
 import { banner } from './runtime/banner.ts'
-import { createLogging } from './runtime/logger.ts'
+import { createLogging, noText } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
 
@@ -52,7 +52,7 @@ async function run(operatorKey: string | undefined): Promise<void> {
   const logging = await createLogging(config, { isTerminal, reportsFileErrors: !cluster.isWorker })
   const { logger } = logging
   process.prependListener('exit', () => logging.atExit())
-  onUnusedSignal = () => logger.warn('SIGUSR1 is not used; SIGUSR2 reopens the log')
+  onUnusedSignal = () => logger.warn('SIGUSR1 has no effect; SIGUSR2 reopens the log file')
   if (isPrimary) {
     // Workers inherit it: a session is valid at each of them.
     if (config.sessionSecret === '' && !hasSeveralHosts(config))
@@ -60,6 +60,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
     // The same value has the same pseudonym at each worker.
     if (config.maskingSecret === '' && !hasSeveralHosts(config))
       process.env.LLM_ROUTER_MASKING_SECRET = madeSecret()
+    // They find the answers of each other.
+    if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = madeSecret()
     runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
     return
   }
@@ -99,7 +101,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
-  await app.listen({ host: config.serverHost, port: config.serverPort })
+  // The line below says it with the number of models.
+  await app.listen({ host: config.serverHost, port: config.serverPort, listenTextResolver: () => noText })
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : config.serverPort
   primary?.cast(ready)

@@ -183,7 +183,7 @@ test('SIGUSR1 is noted by the primary and by a worker, and opens no debugger', a
   for (const pid of [router.child.pid ?? 0, workers[0]?.pid ?? 0]) {
     process.kill(pid, 'SIGUSR1')
     await router.logged(
-      (line) => line.pid === pid && line.msg === 'SIGUSR1 is not used; SIGUSR2 reopens the log',
+      (line) => line.pid === pid && line.msg === 'SIGUSR1 has no effect; SIGUSR2 reopens the log file',
     )
   }
 })

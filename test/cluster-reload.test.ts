@@ -90,7 +90,7 @@ test('a broken file is one error line of the cluster, and a process that starts 
   process.kill(pid, 'SIGKILL')
   await router.listening(3) // the one that was killed has told so, too
   assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
-  assert.equal(countOf(router, 'the models in use stay in force'), 1)
+  assert.equal(countOf(router, 'the models in use stay in effect'), 1)
   write(router, withTarget('second'))
   await router.logged(({ msg }) => msg === reread)
   assert.deepEqual(await targetsOf(router, 2), ['second', 'second'])
@@ -136,5 +136,5 @@ test('a broken file of client keys changes nothing, and keeps no process from st
   const asked = { headers: { authorization: `Bearer ${key}`, connection: 'close' } }
   for (let count = 0; count < 6; count++)
     assert.equal((await fetch(`${router.url}/v1/models`, asked)).status, 200)
-  assert.equal(countOf(router, 'the client keys in use stay in force'), 1)
+  assert.equal(countOf(router, 'the client keys in use stay in effect'), 1)
 })

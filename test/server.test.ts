@@ -126,8 +126,16 @@ test('stdout is JSON lines where it is no terminal, and pretty on demand', async
   const json = start({ LLM_ROUTER_LOG_FORMAT: 'json' })
   await json.seen('stdout', /"listening"\}\n/)
   await stop(json)
-  for (const line of json.stdout().trimEnd().split('\n'))
-    assert.equal(typeof JSON.parse(line).level, 'string')
+  const lines = json
+    .stdout()
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  for (const { level } of lines) assert.equal(typeof level, 'string')
+  assert.deepEqual(
+    lines.map(({ msg }) => msg).filter((msg) => /listen/i.test(msg)),
+    ['listening'],
+  )
   const pretty = start({ LLM_ROUTER_LOG_FORMAT: 'pretty' })
   const [, port] = await pretty.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
   await fetch(`http://127.0.0.1:${port}/v1/models`)
@@ -233,7 +241,7 @@ test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
   const server = start({ LLM_ROUTER_LOG_FORMAT: 'json' })
   await server.seen('stdout', /"port":(\d+)/)
   server.child.kill('SIGUSR1')
-  await server.seen('stdout', /SIGUSR1 is not used; SIGUSR2 reopens the log/)
+  await server.seen('stdout', /SIGUSR1 has no effect; SIGUSR2 reopens the log file/)
   assert.equal(await stop(server), 0)
   await assert.rejects(server.seen('stderr', /Debugger/))
 })

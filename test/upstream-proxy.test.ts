@@ -108,7 +108,7 @@ test('what goes wrong at a proxy is named, and the target counts as unreachable'
     [`http://me:secret-and-wrong@127.0.0.1:${wants.port}`, good.url, 'PROXY_AUTH', /407/],
     [forbids.url, good.url, 'PROXY_HTTP_403', /the proxy did not connect to it \(403\)/],
     [works.url, dead, 'PROXY_HTTP_502', /the proxy did not connect to it \(502\)/],
-    [babbles.url, good.url, 'PROXY_ANSWER', /the proxy sent an answer that cannot be read/],
+    [babbles.url, good.url, 'PROXY_ANSWER', /the proxy sent a response that cannot be read/],
     [closes.url, good.url, 'PROXY_CLOSED', /the proxy closed the connection/],
   ]
   const models = cases.map(([proxy, api_host], index): [string, object[]] => [

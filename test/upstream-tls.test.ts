@@ -88,7 +88,7 @@ for (const [what, pair, provider, code, words] of faults) {
     const line = await router.logged(({ msg }) => msg === 'request')
     assert.equal(line.error_cause, code)
     assert.match(String(line.error), words)
-    const told = await router.logged(({ msg }) => String(msg).startsWith('no connection to a server'))
+    const told = await router.logged(({ msg }) => String(msg).startsWith('cannot connect to a server'))
     assert.match(String(told.msg), words)
     assert.deepEqual(told.targets, ['alone', 'bad'])
     assert.equal((await router.ask('two')).status, 200)
@@ -115,8 +115,8 @@ test('a handshake that fails is named, and why: no TLS there, no common version,
     leaving: [{ id: 'leaving', api_type: 'vllm', api_host: `https://127.0.0.1:${port}` }],
   })
   const words: [model: string, words: RegExp][] = [
-    ['plain', /TLS handshake failed: the server (?:does not speak TLS there|closed the connection)/],
-    ['old', /TLS handshake failed: there is no version of TLS that both speak/],
+    ['plain', /TLS handshake failed: the server (?:does not speak TLS on this port|closed the connection)/],
+    ['old', /TLS handshake failed: no common TLS version/],
     ['leaving', /TLS handshake failed: the server closed the connection/],
   ]
   for (const [model, expected] of words) {
@@ -167,8 +167,8 @@ test('a file that is missing, empty, no PEM, cut, or the key of another certific
   const wrong: [provider: object, fault: RegExp][] = [
     [{ ca_file: 'missing.pem' }, /\.ca_file: cannot read "missing\.pem" \(ENOENT\)/],
     [{ ca_file: file('empty.pem', ' ') }, /\.ca_file: .*is empty/],
-    [{ ca_file: file('text.pem', 'hello') }, /\.ca_file: holds no certificate in PEM form/],
-    [{ ca_file: cut }, /\.ca_file: holds a certificate that breaks off/],
+    [{ ca_file: file('text.pem', 'hello') }, /\.ca_file: contains no certificate in PEM format/],
+    [{ ca_file: cut }, /\.ca_file: contains an incomplete certificate/],
     [{ ca_file: odd }, /\.ca_file: certificate 1 of 1 cannot be read/],
     [{ client_cert_file: certFile }, /\.client_key_file: missing; client_cert_file needs it/],
     [{ client_key_file: keyFile }, /\.client_cert_file: missing; client_key_file needs it/],
@@ -176,7 +176,7 @@ test('a file that is missing, empty, no PEM, cut, or the key of another certific
       { client_cert_file: certFile, client_key_file: otherKey },
       /\.client_key_file: is not the key of the certificate/,
     ],
-    [{ client_cert_file: certFile, client_key_file: caFile }, /\.client_key_file: holds no private key/],
+    [{ client_cert_file: certFile, client_key_file: caFile }, /\.client_key_file: contains no private key/],
   ]
   for (const [provider, fault] of wrong) {
     const secure = { id: 'm', api_type: 'vllm', api_host: 'https://localhost', ...provider }
@@ -198,8 +198,8 @@ test('a changed ca_file is used from the next request on, and a broken one chang
   })
   assert.equal((await router.ask('m')).status, 502)
   writeFileSync(own, 'nonsense')
-  const refused = await router.logged(({ msg }) => String(msg).includes('the models in use stay in force'))
-  assert.match(String(refused.msg), /providers\[0\]\.ca_file: holds no certificate/)
+  const refused = await router.logged(({ msg }) => String(msg).includes('the models in use stay in effect'))
+  assert.match(String(refused.msg), /providers\[0\]\.ca_file: contains no certificate/)
   writeFileSync(own, testCa)
   await router.logged(({ msg }) => msg === 'models-config.json reloaded')
   assert.equal((await router.ask('m')).status, 200)

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { adaptive } from '../../src/strategies/adaptive.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
 import { cacheAware } from '../../src/strategies/cache-aware.ts'
@@ -5,10 +6,17 @@ import { leastBusy } from '../../src/strategies/least-busy.ts'
 import { movedShare, type Report, simulate } from './comparison.ts'
 import { workloads } from './workloads.ts'
 
+/** What is printed; the tables of docs/strategies.md with `--write`. */
+const lines: string[] = []
+const print = (line: string): void => {
+  lines.push(line)
+  console.log(line)
+}
+
 /**
- * `node bench/fleet/run.ts` prints the table of docs/strategies.md: workloads on simulated engines, through each strategy, as means
- * over the seeds (`--seeds=5`, `--from=0`; one unless given). `--check` fails where `cache_aware` is out of its bounds with any of
- * them, and leaves out strategies that no bound is about.
+ * `node bench/fleet/run.ts` prints the tables of docs/strategies.md: workloads on simulated engines, through each strategy, as means
+ * over the seeds (`--seeds=5`, `--from=0`; one unless given). `--write` puts them there; `--check` fails where `cache_aware` is out
+ * of its bounds with any of them, and leaves out strategies that no bound is about.
  */
 const isCheck = process.argv.includes('--check')
 const policies = isCheck
@@ -30,8 +38,8 @@ const option = (name: string, standard: number): number => {
 const from = option('from', 0)
 const seeds = Array.from({ length: option('seeds', 1) }, (_, index) => from + index)
 const bounds: Bound[] = []
-console.log('| workload | strategy | mean TTFT (ms) | p99 (ms) | from the cache | busiest server |')
-console.log('|---|---|--:|--:|--:|--:|')
+print('| workload | strategy | mean TTFT (ms) | p99 (ms) | from the cache | busiest server |')
+print('|---|---|--:|--:|--:|--:|')
 for (const workload of workloads) {
   const reports = new Map<string, Report[]>()
   for (const policy of policies) {
@@ -45,7 +53,7 @@ for (const workload of workloads) {
     const title = policy === 'pinned' ? 'each conversation pinned' : `\`${policy.name}\``
     const busiest = mean((report) => report.busiest).toFixed(2)
     const cells = [workload.name, title, ...times.map((ms) => ms.toFixed(0)), cached, busiest]
-    console.log(`| ${cells.join(' | ')} |`)
+    print(`| ${cells.join(' | ')} |`)
   }
   const { bounded } = workload
   const add = (
@@ -80,12 +88,22 @@ for (const workload of workloads) {
   }
 }
 
-console.log(`\n| workload | bound | mean of ${seeds.length} seeds | highest | at most |`)
-console.log('|---|---|--:|--:|--:|')
+print(`\n| workload | bound | mean of ${seeds.length} seeds | highest | at most |`)
+print('|---|---|--:|--:|--:|')
 for (const { workload, of, is, most } of bounds) {
   const highest = Math.max(...is)
   const mean = is.reduce((sum, each) => sum + each, 0) / is.length
-  console.log(`| ${[workload, of, ...[mean, highest, most].map((each) => each.toFixed(3))].join(' | ')} |`)
+  print(`| ${[workload, of, ...[mean, highest, most].map((each) => each.toFixed(3))].join(' | ')} |`)
   // NaN is out of every bound.
   if (isCheck && !(highest <= most)) process.exitCode = 1
+}
+
+if (process.argv.includes('--write')) {
+  const file = new URL('../../docs/strategies.md', import.meta.url)
+  const marks = /(<!-- fleet -->\n)[\s\S]*?(\n<!-- \/fleet -->)/
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(
+    file,
+    text.replace(marks, (_all, begin, end) => `${begin}\n${lines.join('\n')}\n${end}`),
+  )
 }

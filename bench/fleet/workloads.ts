@@ -148,7 +148,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...{ ...eight, name: 'conversations, two routers', routers: 2, run: conversations },
-    bounded: { toLeastBusy: 0.45 },
+    bounded: { toLeastBusy: 0.4 },
   },
   {
     ...{ name: 'hot tenant, two routers', servers: 8, routers: 2, shape, hasOracle: false, run: hotTenant },

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,12 +10,16 @@ import { quantile } from './measure.ts'
 
 /**
  * `node bench/http/shared-redis.ts` (needs redis-server): ten routers, each a process, share one Redis. Prints what each kind of
- * shared state adds to a whole answer, and what it asks of Redis. Takes about a minute and a half.
+ * shared state adds to a whole answer, what it asks of Redis, and how many of these round trips an answer waits for, one after the
+ * other: that is how much later it is, in delays, when Redis answers with a delay. Takes about two minutes.
  */
 const routerCount = 10
 const perSecond = 40
 const warmUpMs = 3_000
 const measuredMs = 8_000
+/** Of the answers of Redis, in milliseconds; and how long it is measured. */
+const delayMs = 20
+const delayedMs = 4_000
 
 interface Kind {
   name: string
@@ -43,6 +49,7 @@ process.setMaxListeners(2 * routerCount)
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-shared-redis-'))
 const children: Child[] = []
 let redis: Redis | undefined
+let relay: Relay | undefined
 try {
   const redisPort = await freePort()
   const redisArgs = ['--port', `${redisPort}`, '--save', '', '--dir', folder, '--bind', '127.0.0.1']
@@ -51,29 +58,73 @@ try {
   )
   children.push(server.child)
   redis = new Redis(redisPort, '127.0.0.1')
-  const ports = await startRouters(redisPort)
+  relay = await startRelay(redisPort)
+  const ports = await startRouters(relay.port)
   console.log(`${routerCount} routers, ${perSecond} requests/s over all of them, one Redis\n`)
   console.log(
-    '| Shared | p50 (ms) | p99 (ms) | round trips per request | Redis, processor time per request (µs) |',
+    '| Shared | p50 (ms) | p99 (ms) | asked of Redis per request | waited for, one after the other | Redis, processor time per request (µs) |',
   )
-  console.log('|---|--:|--:|--:|--:|')
+  console.log('|---|--:|--:|--:|--:|--:|')
   for (const kind of kinds) {
     await play(ports, kind, warmUpMs)
     const before = await usage(redis)
     const durations = await play(ports, kind, measuredMs)
     const after = await usage(redis)
     durations.sort((a, b) => a - b)
+    relay.delayMs = delayMs
+    await play(ports, kind, delayedMs / 4)
+    const delayed = (await play(ports, kind, delayedMs)).toSorted((a, b) => a - b)
+    relay.delayMs = 0
+    const waits = (quantile(delayed, 0.5) - quantile(durations, 0.5)) / delayMs
     const cells = [
       ...[quantile(durations, 0.5).toFixed(2), quantile(durations, 0.99).toFixed(2)],
       ((after.scripts - before.scripts) / durations.length).toFixed(2),
+      waits.toFixed(1),
       (((after.cpuSeconds - before.cpuSeconds) * 1e6) / durations.length).toFixed(0),
     ]
     console.log(`| ${[kind.name, ...cells].join(' | ')} |`)
   }
 } finally {
   redis?.disconnect()
+  relay?.close()
   for (const child of children) await child.stop()
   rmSync(folder, { recursive: true })
+}
+
+interface Relay {
+  port: number
+  /** How long each answer of Redis is held back. */
+  delayMs: number
+  close(): void
+}
+
+/** Between the routers and Redis. */
+async function startRelay(redisPort: number): Promise<Relay> {
+  const relay: Relay = { port: await freePort(), delayMs: 0, close: () => undefined }
+  const sockets = new Set<Socket>()
+  const server = createServer((router) => {
+    const server = connect(redisPort, '127.0.0.1')
+    for (const socket of [router, server]) {
+      sockets.add(socket.setNoDelay(true))
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        router.destroy()
+        server.destroy()
+      })
+    }
+    router.on('data', (bytes) => server.write(bytes))
+    server.on('data', (bytes) => {
+      if (relay.delayMs === 0) router.write(bytes)
+      else setTimeout(() => router.write(bytes), relay.delayMs)
+    })
+  })
+  server.listen(relay.port, '127.0.0.1')
+  await once(server, 'listening')
+  relay.close = () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  }
+  return relay
 }
 
 async function startRouters(redisPort: number): Promise<number[]> {

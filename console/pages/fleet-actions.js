@@ -53,7 +53,7 @@ function Confirmation() {
 export function whyNot() {
   return me.value
     ? `${me.value.client} has the role ${me.value.role}. Changing the fleet takes the role operator.`
-    : 'Changing the fleet takes an operator key: sign in at the foot of the navigation. Without any key the router is started with LLM_ROUTER_ADMIN_KEY.'
+    : 'Changing the fleet requires an operator key: sign in at the bottom of the navigation. If none is set, restart the router with LLM_ROUTER_ADMIN_KEY.'
 }
 
 const titles = {
@@ -108,7 +108,7 @@ function Confirm({ action, target, model, onClose }) {
         currentTarget,
       }) => {
         force.value = currentTarget.checked
-      }} /> Drain the last usable target nevertheless</label></${Notice}>`
+      }} /> Drain the last usable target anyway</label></${Notice}>`
     }
   </${Question}>`
 }
@@ -143,7 +143,7 @@ function Weights({ model, onClose }) {
 /** One target: everything that the router knows of it. */
 export function TargetDrawer({ id, entry, models, activity, onClose }) {
   if (!entry)
-    return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>There is no such target any more.</${Empty}></${Dialog}>`
+    return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>This target no longer exists.</${Empty}></${Dialog}>`
   const { target, model } = entry
   const { engine } = target
   const facts = [
@@ -152,7 +152,7 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
       html`<${State} of=${target.state} note=${stateNote(target)} />${target.since && html` <span class="quiet">since <${Time} at=${target.since} /></span>`}`,
     ],
     ['What is wrong', target.reason],
-    ['Passed over for', target.ejected_for?.join(', ')],
+    ['Skipped for', target.ejected_for?.join(', ')],
     ['Model', models.join(', ')],
     ['Kind', target.type],
     [
@@ -190,7 +190,7 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     </div>
     ${!may('operator') && html`<p class="quiet small">${whyNot()}</p>`}
     <${Facts} facts=${facts} />
-    ${engine && html`<h3>Its engine says</h3><${Facts} facts=${engineFacts(engine)} />`}
+    ${engine && html`<h3>Reported by its engine</h3><${Facts} facts=${engineFacts(engine)} />`}
     ${
       activity &&
       html`<p class="quiet small">${plural(
@@ -201,7 +201,7 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     <h3>Latest failures</h3>
     ${
       target.last_errors.length === 0
-        ? html`<p class="quiet">None that the router remembers.</p>`
+        ? html`<p class="quiet">None recorded.</p>`
         : html`<ul class="plain-list">${target.last_errors.map(
             ({ at, code }, index) =>
               html`<li key=${index}><span class="quiet">${clock(at)}</span> ${inWords(code)} <code class="quiet">${code}</code></li>`,

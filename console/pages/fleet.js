@@ -137,7 +137,7 @@ function Filters() {
         currentTarget,
       }) => {
         onlyTroubled.value = currentTarget.checked
-      }} /> Only with trouble</label>
+      }} /> Only with problems</label>
     </search>
     <p class="row small quiet" id="counts">${order
       .filter((state) => counts.has(state))
@@ -224,7 +224,7 @@ function ModelRow({ model, count }) {
       <span class="quiet small">${plural(count, 'target')}</span>
       ${waiting > 0 && html`<span class="small warn">${whole(waiting)} waiting</span>`}
       ${refused > 0 && html`<span class="small bad">${whole(refused)} refused in the last minute</span>`}
-      ${panic && html`<span class="small bad">all are down: those that only time out are used</span>`}
+      ${panic && html`<span class="small bad">all are down; those whose checks only time out are used</span>`}
       ${targets.length === 0 && html`<span class="small bad">no targets</span>`}</span>
     <span class="row narrow-hidden">
       <button type="button" class="ghost" aria-label=${`Load ${name}`} onClick=${() => act('load', { model: name })}>Load</button>

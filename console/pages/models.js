@@ -200,10 +200,10 @@ function Prices() {
   }
   const end = html`<${AdminButton} class="primary" id="new-price" onClick=${() => ask(EditRecord, {})}>New price</${AdminButton}>`
   const Asked = dialog.value?.kind
-  return html`${!may('admin') && html`<p class="quiet">Changing prices takes the role admin.</p>`}
+  return html`${!may('admin') && html`<p class="quiet">Changing prices requires the role admin.</p>`}
     <${Card} title=${plural(prices.length, 'price')} end=${end}>${
       prices.length === 0
-        ? html`<${Empty}>No price yet. Prices turn usage into costs, from then on.</${Empty}>`
+        ? html`<${Empty}>No price yet. Prices turn future usage into costs.</${Empty}>`
         : html`<${Table} label="Prices" head=${['Price', 'For', ['Prompt', 'number'], ['Cached', 'number medium-only'], ['Answer', 'number'], ['Busy second', 'number medium-only'], ['Request', 'number medium-only'], ['Currency', 'narrow-hidden'], ['', 'number narrow-hidden']]}>
           <tbody>${prices.map(
             (

@@ -43,7 +43,7 @@ export default function Playground() {
   }, [])
   const models = (status.value?.models ?? []).filter(({ name }) => !embedding.value.has(name))
   if (!status.value) return html`<${Empty}>Loading ...</${Empty}>`
-  if (models.length === 0) return html`<${Empty}>The router has no model that answers.</${Empty}>`
+  if (models.length === 0) return html`<${Empty}>No model is available.</${Empty}>`
   const [first] = models
   const chosen = sides.value.map((side) =>
     models.some(({ name }) => name === side.model) ? side : { model: first.name, target: '' },
@@ -112,7 +112,7 @@ function Form({ models, chosen }) {
     <details><summary>More</summary><div class="stack">
       <div class="fields">
         <label class="field">Temperature <input type="number" name="temperature" min="0" max="2" step="0.1" placeholder="default" value=${temperature} onInput=${set('temperature')} /></label>
-        <label class="field">Most tokens <input type="number" name="max_tokens" min="1" placeholder="default" value=${maxTokens} onInput=${set('maxTokens')} /></label>
+        <label class="field">Maximum tokens <input type="number" name="max_tokens" min="1" placeholder="default" value=${maxTokens} onInput=${set('maxTokens')} /></label>
         <label class="field">Reasoning <select name="effort" value=${effort} onChange=${set('effort')}>
           ${['', 'none', 'low', 'medium', 'high'].map((each) => html`<option key=${each} value=${each}>${each || 'default'}</option>`)}</select></label>
       </div>
@@ -235,7 +235,7 @@ function Explanation({ model, route, onClose }) {
     : choice
       ? html`<strong>${choice.target}</strong>: ${choice.reason}`
       : waits
-        ? 'It would wait for a free place.'
+        ? 'It would wait for a free slot.'
         : 'The strategy cannot say without a pick.'
   return html`<${Dialog} title=${`Where a request for ${model} would go`} kind="drawer" onClose=${onClose}>
     <${Notice} tone=${error ? 'bad' : choice ? 'good' : 'warn'}><span>${outcome}</span></${Notice}>

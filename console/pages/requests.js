@@ -146,7 +146,7 @@ function Filters() {
 function Rows() {
   if (!loaded.value && failure.value === '') return html`<${Empty}>Loading ...</${Empty}>`
   if (rows.value.length === 0)
-    return html`<${Empty}>No request yet that matches. The router keeps the latest 1,000 of all its processes, without prompts and answers.</${Empty}>`
+    return html`<${Empty}>No matching request yet. The router keeps the last 1,000 requests of all its processes, without prompts and responses.</${Empty}>`
   const head = [
     'Time',
     ['Client', 'narrow-hidden'],
@@ -217,7 +217,7 @@ function Unknown() {
     ['Last', 'narrow-hidden'],
     'Did they mean',
   ]
-  return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">what clients ask for and do not get</span>`}>
+  return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">requested by clients, but not available</span>`}>
     <${Table} label="Unknown models that clients ask for" head=${head}><tbody>${names.map(
       ({ name, count, clients, last, exists, did_you_mean: meant }) => html`<tr key=${name}>
         <th scope="row"><span class="cut">${name}</span></th><td class="number">${whole(count)}</td>

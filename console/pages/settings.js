@@ -127,7 +127,7 @@ function Files() {
     ({ setting, path, state, at, errors, warnings }) => html`<${Card} key=${setting} title=${setting} body
       end=${html`<span class="state"><span class="dot" data-tone=${state === 'rejected' ? 'bad' : 'good'}></span>${state === 'rejected' ? 'rejected' : 'loaded'} ${clock(at)}</span>`}>
       <div class="stack">${path && html`<p class="quiet"><code>${path}</code></p>`}
-        ${state === 'rejected' && html`<p>What the file said before is in use until it is right.</p>`}
+        ${state === 'rejected' && html`<p>The previous version stays in use until the file is valid.</p>`}
         <${Findings} tone="bad" list=${errors} /><${Findings} tone="warn" list=${warnings} />
         ${errors.length + warnings.length === 0 && html`<p class="quiet">No errors and no warnings.</p>`}</div></${Card}>`,
   )
@@ -207,7 +207,7 @@ function Audit() {
         : error.message
     }</${Notice}>`
   if (!audit.value) return html`<${Empty}>Loading ...</${Empty}>`
-  if (audit.value.length === 0) return html`<${Empty}>Nobody has changed anything yet.</${Empty}>`
+  if (audit.value.length === 0) return html`<${Empty}>No changes yet.</${Empty}>`
   return html`<section class="card" aria-label="Audit log"><${Table} label="Audit log, the latest change first" head=${['When', 'Who', ['From', 'medium-only'], 'Change', ['Before and after', 'medium-only']]}>
     <tbody>${audit.value.map(
       ({

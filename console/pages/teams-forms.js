@@ -246,7 +246,7 @@ export function NewKey({ client, ask, onClose }) {
 /** The only time that anybody sees the key. */
 export function KeyCreated({ created, onClose }) {
   return html`<${Dialog} title="Copy this key now" onClose=${onClose}>
-    <${Notice} tone="warn">It is shown this once: the router keeps only its digest.</${Notice}>
+    <${Notice} tone="warn">It is shown only this once: the router stores only its digest.</${Notice}>
     <code class="secret" id="new-key">${created.key}</code>
     <div class="actions"><button type="button" class="primary" onClick=${() => void copy(created.key)}>Copy</button>
       <button type="button" onClick=${onClose}>I have it</button></div>

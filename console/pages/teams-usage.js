@@ -34,7 +34,7 @@ export function Budgets({ ask, data: { budgets } }) {
   const end = html`<${AdminButton} class="primary" id="new-budget" onClick=${() => ask('edit', { entity: 'budgets' })}>New budget</${AdminButton}>`
   return html`<${Card} title=${plural(budgets.length, 'budget')} end=${end}>${
     budgets.length === 0
-      ? html`<${Empty}>No budget yet. A budget bounds what a client or a group spends in a window.</${Empty}>`
+      ? html`<${Empty}>No budget yet. A budget limits what a client or a group spends in a window.</${Empty}>`
       : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the present rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
         <tbody>${budgets.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} ask=${ask} />`)}</tbody></${Table}>`
   }</${Card}>`
@@ -154,7 +154,7 @@ const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, ma
 const shownLines = 5
 
 function Shown({ data: { data: lines, from, to }, by, measure, days }) {
-  if (lines.length === 0) return html`<${Empty}>Nobody used a model in this time.</${Empty}>`
+  if (lines.length === 0) return html`<${Empty}>No usage in this period.</${Empty}>`
   const [name, of] = measures[measure]
   const groups = Map.groupBy(lines, (line) => line[by] || '(none)')
   const rows = [...groups]

@@ -81,7 +81,7 @@ export default function Teams() {
   if (!records.value.clients) return html`<${Empty}>Loading ...</${Empty}>`
   const Shown = { clients: Clients, groups: Groups, keys: Keys, budgets: Budgets, usage: Usage }[tab.value]
   const Asked = dialog.value && dialogs[dialog.value.kind]
-  return html`${!may('admin') && html`<${Notice}>You may look. Changing clients, groups, keys and budgets takes the role admin.</${Notice}>`}
+  return html`${!may('admin') && html`<${Notice}>You have read access. Changing clients, groups, keys and budgets requires the role admin.</${Notice}>`}
     <${Tabs} label="Teams" tabs=${tabs} value=${tab.value} onChange=${(key) => {
       tab.value = key
     }} />
@@ -92,7 +92,7 @@ export default function Teams() {
 
 function NoDatabase() {
   return html`<${Card} title="No database" body><div class="stack">
-    <p>This router has no database: its clients are those of the keys file, and they cannot be changed here.</p>
+    <p>This router has no database. Its clients come from the keys file and cannot be changed here.</p>
     <p>With <code>LLM_ROUTER_DATABASE_URL</code>, such as <code>sqlite:/var/lib/llm-router/router.db</code>, clients, groups, keys, budgets and usage are kept and
       changed while the router runs. Fleet actions work without it.</p></div></${Card}>`
 }
@@ -129,7 +129,7 @@ function Clients({ ask: open, data: { clients, keys } }) {
   const end = html`<${AdminButton} class="primary" id="new-client" onClick=${() => open('edit', { entity: 'clients' })}>New client</${AdminButton}>`
   return html`<${Card} title=${plural(clients.length, 'client')} end=${end}>${
     clients.length === 0
-      ? html`<${Empty}>No client yet. A client has keys, with which its programs ask models.</${Empty}>`
+      ? html`<${Empty}>No client yet. A client has keys with which its programs call models.</${Empty}>`
       : html`<${Table} label="Clients" head=${['Client', 'State', ['Group', 'narrow-hidden'], ['Models', 'medium-only'], ['Limits', 'wide-only'], ['Role', 'medium-only'], ['Keys', 'number narrow-hidden']]}>
         <tbody>${clients.map(
           (client) => html`<tr key=${client.id} class="link" onClick=${({ target }) => {
@@ -152,7 +152,7 @@ function ClientDrawer({ id }) {
     shownClient.value = undefined
   }
   if (!client)
-    return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>There is no such client any more.</${Empty}></${Dialog}>`
+    return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>This client no longer exists.</${Empty}></${Dialog}>`
   const facts = [
     ['State', html`<${Enabled} record=${client} />`],
     ['Description', client.description],
@@ -223,7 +223,7 @@ function Groups({ ask: open, data: { groups, clients } }) {
   const end = html`<${AdminButton} class="primary" id="new-group" onClick=${() => open('edit', { entity: 'groups' })}>New group</${AdminButton}>`
   return html`<${Card} title=${plural(groups.length, 'group')} end=${end}>${
     groups.length === 0
-      ? html`<${Empty}>No group yet. A group bounds the clients in it, and they share its limits.</${Empty}>`
+      ? html`<${Empty}>No group yet. A group restricts its clients, and they share its limits.</${Empty}>`
       : html`<${Table} label="Groups" head=${['Group', 'State', ['Parent', 'medium-only'], ['Models', 'medium-only'], ['Limits', 'narrow-hidden'], ['Clients', 'number'], ['', 'number narrow-hidden']]}>
         <tbody>${groups.map(
           (

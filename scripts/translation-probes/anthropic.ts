@@ -25,7 +25,7 @@ export const anthropic: ProbedDialect = {
   dialect: 'anthropic',
   title: 'Anthropic Messages',
   plain: { model: 'm', max_tokens: 16_000, messages: [user] },
-  own: { model: 'replaced by the server’s own name of the model' },
+  own: { model: 'replaced by the server’s name of the model' },
   probes: [
     { field: 'model_name', body: { model_name: 'm' } },
     { field: 'max_tokens', body: { max_tokens: 100 } },

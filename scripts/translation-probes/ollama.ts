@@ -8,7 +8,7 @@ export const ollama: ProbedDialect = {
   dialect: 'ollama',
   title: 'Ollama chat',
   plain: { model: 'm', messages: [user], stream: false },
-  own: { model: 'replaced by the server’s own name of the model' },
+  own: { model: 'replaced by the server’s name of the model' },
   probes: [
     { field: 'messages: system', body: { messages: [{ role: 'system', content: 'Be brief' }, user] } },
     { field: 'messages: images', body: { messages: [{ ...user, images: [png] }] } },

@@ -16,7 +16,7 @@ export const openai: ProbedDialect = {
   dialect: 'openai',
   title: 'OpenAI chat completions',
   plain: { model: 'm', messages: [user] },
-  own: { model: 'replaced by the server’s own name of the model' },
+  own: { model: 'replaced by the server’s name of the model' },
   probes: [
     { field: 'model_name', body: { model_name: 'm' } },
     { field: 'messages: system', body: { messages: [{ role: 'system', content: 'Be brief' }, user] } },
@@ -156,6 +156,6 @@ export const openai: ProbedDialect = {
     user: reasons.user,
     metadata: reasons.bookkeeping,
     store: reasons.bookkeeping,
-    prompt_cache_key: 'engines keep their prompt caches without a key; no answer depends on it',
+    prompt_cache_key: 'engines manage their prompt caches without a key; it does not affect the response',
   },
 }

@@ -9,10 +9,10 @@ export interface Probe {
 
 /** Why fields change nothing and are not reported, where that is right for several dialects. */
 export const reasons = {
-  bookkeeping: 'what the vendor notes down about a request; no answer depends on it',
+  bookkeeping: 'metadata for the vendor; it does not affect the response',
   older: 'the older name of `model`',
-  answering: 'it concerns the answer of the router, not the request to the upstream',
-  user: 'Ollama has no place for the user, and no answer depends on it',
+  answering: 'it concerns the response of the router, not the request to the upstream',
+  user: 'Ollama has no such field; it does not affect the response',
 }
 
 export const png =

@@ -14,8 +14,8 @@ export const responses: ProbedDialect = {
   title: 'OpenAI Responses',
   plain: { model: 'm', input: 'Hello' },
   own: {
-    model: 'replaced by the server’s own name of the model',
-    previous_response_id: 'the router remembers the turns before and sends them along; unknown ones are 400',
+    model: 'replaced by the server’s name of the model',
+    previous_response_id: 'the router stores previous turns and sends them along; unknown ids are 400',
   },
   probes: [
     { field: 'model_name', body: { model_name: 'm' } },
@@ -124,8 +124,8 @@ export const responses: ProbedDialect = {
     stream_options: reasons.answering,
     store: reasons.answering,
     'reasoning: summary': 'reasoning is always returned as a summary',
-    metadata: 'it comes back in the answer',
+    metadata: 'it is returned in the response',
     user: reasons.user,
-    prompt_cache_key: 'engines keep their prompt caches without a key; no answer depends on it',
+    prompt_cache_key: 'engines manage their prompt caches without a key; it does not affect the response',
   },
 }

@@ -132,8 +132,7 @@ export function membersOf(schema: TSchema, args: readonly string[]): Record<stri
   return Object.fromEntries(
     args.map((arg) => {
       const [, name = '', text = ''] = /^([^=]+)=(.*)$/s.exec(arg) ?? []
-      if (name === '')
-        throw new ConfigError([`${arg} is not a member with its value, such as description=text`])
+      if (name === '') throw new ConfigError([`${arg}: expected member=value, such as description=text`])
       const known = Object.keys(schema.properties)
       if (!known.includes(name))
         throw new ConfigError([

@@ -25,9 +25,7 @@ export const init: Command = async ([file = 'models-config.json', ...hosts], con
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
     printError(
-      code === 'EEXIST'
-        ? `${file} is there already; it stays as it is\n`
-        : `cannot write ${file} (${code})\n`,
+      code === 'EEXIST' ? `${file} already exists and was not changed\n` : `cannot write ${file} (${code})\n`,
     )
     return 1
   }

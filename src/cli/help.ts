@@ -21,17 +21,17 @@ opened. Exit code 0: the router would start; 2: it would not. Warnings are most 
     forms: ['discover [host...]'],
     purpose: 'find model servers and write a models-config.json to stdout',
     more: `A host may have a port, such as gpu1:8000; without one, the usual ports of each server are tried. Without a host,
-this machine is searched. What is found and what is not is told on stderr.`,
+this machine is searched. Servers that were found, and hosts without one, are reported on stderr.`,
   },
   init: {
     forms: ['init [file] [host...]'],
-    purpose: 'do the same into a new file, models-config.json by default',
+    purpose: 'write the result of discover to a new file, models-config.json by default',
     more: `The file must not exist. If no server is found, it contains the embedded model "demo".`,
   },
   models: {
     forms: ['models [file] [--profiles]'],
     purpose: 'list the models that would be served',
-    more: 'With --profiles, the profile of the model of each server: what requests to it are adjusted to.',
+    more: '--profiles adds the model profile of each server, to which requests are adapted.',
   },
   targets: {
     forms: [
@@ -41,7 +41,7 @@ this machine is searched. What is found and what is not is told on stderr.`,
       'targets reset ID',
       'targets weight MODEL ID WEIGHT|configured',
     ],
-    purpose: 'list and steer the servers of a running router',
+    purpose: 'list and control the targets of a running router',
     more: `The router is that of the settings, or of --url ADDRESS; LLM_ROUTER_ADMIN_KEY is its operator key. --force drains
 the last usable server of a model too.`,
   },
@@ -53,12 +53,12 @@ the last usable server of a model too.`,
       'clients change ID member=value...',
       'clients remove ID',
     ],
-    purpose: 'read and change the clients in the database',
-    more: 'The database is that of LLM_ROUTER_DATABASE_URL. Members: docs/teams.md.',
+    purpose: 'list and change the clients in the database',
+    more: 'Uses the database of LLM_ROUTER_DATABASE_URL. docs/teams.md lists the members.',
   },
-  groups: { forms: ['groups ...'], purpose: 'the same for groups of clients' },
-  prices: { forms: ['prices ...'], purpose: 'the same for prices' },
-  budgets: { forms: ['budgets ...'], purpose: 'the same for budgets' },
+  groups: { forms: ['groups ...'], purpose: 'list and change groups of clients' },
+  prices: { forms: ['prices ...'], purpose: 'list and change prices' },
+  budgets: { forms: ['budgets ...'], purpose: 'list and change budgets' },
   keys: {
     forms: [
       'keys [list] [CLIENT]',
@@ -66,16 +66,16 @@ the last usable server of a model too.`,
       'keys rotate ID',
       'keys revoke ID',
     ],
-    purpose: 'read and change the keys of clients',
-    more: '"keys create ID --role admin" makes the first administrator. A key is shown once, when it is created.',
+    purpose: 'list, create, rotate and revoke keys of clients',
+    more: '"keys create ID --role admin" creates the first administrator. A key is shown only once, when it is created.',
   },
   import: {
     forms: ['import keys FILE', 'import litellm FILE...'],
-    purpose: 'import keys of a file, or of LiteLLM, into the database',
-    more: `"import litellm config.yaml" converts LiteLLM's configuration instead: it writes a models-config.json to stdout and
-what has no counterpart to stderr. Exports of LiteLLM's API (keys, teams) go into the database.`,
+    purpose: 'import keys from a keys file or from LiteLLM into the database',
+    more: `"import litellm config.yaml" converts LiteLLM's configuration: it writes a models-config.json to stdout and
+settings without a counterpart to stderr. Exports of LiteLLM's API (keys, teams) are imported into the database.`,
   },
-  audit: { forms: ['audit'], purpose: 'print who changed what in the database' },
+  audit: { forms: ['audit'], purpose: 'print the audit log of the database' },
   usage: {
     forms: ['usage [member=value...]'],
     purpose: 'print usage from the database',
@@ -92,7 +92,7 @@ const optionsText = `Options
       --host <address>      LLM_ROUTER_SERVER_HOST
       --log-level <level>   LLM_ROUTER_LOG_LEVEL
       --log-format <format> LLM_ROUTER_LOG_FORMAT (auto, json, pretty)
-  -h, --help                print this text, or that of a command
+  -h, --help                print this help, or that of a command
   -v, --version             print the version
 `
 

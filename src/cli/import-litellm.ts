@@ -50,7 +50,7 @@ export function fromLiteLlm(files: readonly { value: unknown; file: string }[]):
     return { id, record, keys: [{ sha256: String(key.token) }] }
   })
   if (budgets.some(({ record }: { record: BudgetRecord }) => record.unit === 'cost'))
-    notes.push('budgets of cost count by the prices of this router: create one for each model')
+    notes.push('cost budgets use the prices of this router: create a price for each model')
   return { groups, clients, budgets, notes }
 }
 
@@ -102,18 +102,18 @@ function listed(files: readonly { value: unknown; file: string }[]): Listed {
   for (const { value, file } of files)
     if (!add(value, file) || (Array.isArray(value) && value.length === 0))
       throw new ConfigError([
-        `${file} is no answer of LiteLLM's /key/list?return_full_object=true, /team/list or /v2/team/list, and no object with the lists "keys" and "teams"`,
+        `${file} is not a response of LiteLLM's /key/list?return_full_object=true, /team/list or /v2/team/list, nor an object with the lists "keys" and "teams"`,
       ])
   for (const [what, known] of [
     ['keys', keys.size],
     ['teams', teams.size],
   ] as const)
     if (known < totals[what])
-      notes.push(`${known} of ${totals[what]} ${what} are in the files: read the other pages too`)
+      notes.push(`${known} of ${totals[what]} ${what} are in the files: export the other pages too`)
   return { keys: [...keys.values()], teams: [...teams.values()], notes }
 }
 
-/** Names that stand for all models. */
+/** Names that mean all models. */
 const allModels = new Set(['all-proxy-models', 'all-team-models'])
 const noModels = 'no-default-models'
 

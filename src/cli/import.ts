@@ -56,8 +56,8 @@ async function write(run: Run, { groups, clients, budgets, notes }: Imported) {
       const { stored, isNew: isNewKey } = await run('importKey', { client: id, ...key })
       if (isNewKey) created.keys++
       if (isNewKey && !isNew)
-        notes.push(`the client ${id} was there already: its permissions and limits hold for the new key`)
-      if (stored.client !== id) notes.push(`a key of ${id} belongs to the client ${stored.client} already`)
+        notes.push(`the client ${id} already exists: its permissions and limits apply to the new key`)
+      if (stored.client !== id) notes.push(`a key of ${id} already belongs to the client ${stored.client}`)
     }
   }
   for (const { id, record } of budgets) if (await create(run, 'budgets', id, record)) created.budgets++

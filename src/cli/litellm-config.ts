@@ -194,7 +194,7 @@ function textOf(value: unknown): string {
 function addServer(servers: Members[], provider: Members, place: string, notes: string[]): void {
   const { model_path: _, ...server } = provider
   if (!String(provider.model_path).endsWith('*')) {
-    notes.push(`${place}: left out, a pattern of names for one model has no counterpart`)
+    notes.push(`${place}: skipped: a pattern of names for one model has no counterpart`)
     return
   }
   servers.push({ id: `${provider.api_type}-${servers.length + 1}`, ...server, models: '*' })
@@ -226,7 +226,7 @@ function fallbacksOf(
   for (const [name, list] of objectsOf(settings.fallbacks).flatMap(Object.entries)) {
     const usable = Array.isArray(list) ? list.map(String).filter((other) => models.has(other)) : []
     if (models.has(name) && usable.length > 0) found.set(name, usable)
-    else notes.push(`fallbacks of "${name}": left out, a model of it is not in model_list`)
+    else notes.push(`fallbacks of "${name}": skipped: one of its models is not in model_list`)
   }
   for (const name of ['context_window_fallbacks', 'content_policy_fallbacks', 'default_fallbacks'])
     if (settings[name] !== undefined) notes.push(`${name}: no counterpart; fallbacks are for failures`)
@@ -241,7 +241,7 @@ function aliasesOf(
   const entries = Object.entries(membersOf(aliases)).flatMap(([alias, target]): [string, string][] => {
     const model = String(isObject(target) ? target.model : target)
     if (models.has(model)) return [[alias, model]]
-    notes.push(`model_group_alias "${alias}": left out, the model is not in model_list`)
+    notes.push(`model_group_alias "${alias}": skipped: the model is not in model_list`)
     return []
   })
   return Object.fromEntries(entries)
@@ -255,7 +255,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   timeout: 'LLM_ROUTER_EXTERNAL_TIMEOUT',
   redis_host: 'LLM_ROUTER_REDIS_HOST and others',
   redis_url: 'LLM_ROUTER_REDIS_URL',
-  cache: 'no counterpart',
+  cache: 'a cache in `processors`, or LLM_ROUTER_CACHE=1: docs/cache.md',
   callbacks: 'metrics, traces and logs are built in: docs/observability.md',
   success_callback: 'metrics, traces and logs are built in: docs/observability.md',
 }

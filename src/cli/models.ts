@@ -39,7 +39,7 @@ function rowOf({ alias, targets, sleeping, strategy }: Model, usual: string): st
   const types = new Map<string, number>()
   for (const { type } of targets) types.set(type.name, (types.get(type.name) ?? 0) + 1)
   const servers = [...types].map(([type, count]) => (count === 1 ? type : `${count} ${type}`))
-  if (sleeping.length > 0) servers.push(`${sleeping.length} parked`)
+  if (sleeping.length > 0) servers.push(`${sleeping.length} standby`)
   const sizes = targets.map(({ inputSize }) => inputSize).filter((size) => size > 0)
   const context = sizes.length === 0 ? 0 : Math.min(...sizes)
   return [alias, servers.join(', ') || 'none', strategy ?? usual, context > 0 ? String(context) : 'unknown']

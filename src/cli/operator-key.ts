@@ -18,7 +18,7 @@ export function operatorKeyFor(env: Environment): string | undefined {
 
 /** Printed once, on the terminal only. */
 export function operatorKeyText(key: string): string {
-  return `operator key of this start: ${key}\n  what changes the router takes it; LLM_ROUTER_ADMIN_KEY sets one that stays\n`
+  return `operator key of this run: ${key}\n  required by requests that change the router; LLM_ROUTER_ADMIN_KEY sets a permanent one\n`
 }
 
 function isLoopback(host: string): boolean {

@@ -83,9 +83,10 @@ async function ask(
     if (response.ok && answer) return answer
     const { error } = answer ?? {}
     const message = isObject(error) ? error.message : error
-    printError(`${typeof message === 'string' ? message : `${url} answers ${response.status}`}\n`)
+    const text = typeof message === 'string' ? message : `${url} answers ${response.status}`
+    printError(`${text.replace('?force=true', '--force')}\n`)
     if (response.status === 401 || response.status === 403)
-      printError('the key is that of LLM_ROUTER_ADMIN_KEY\n')
+      printError('set LLM_ROUTER_ADMIN_KEY to an operator key of that router\n')
   } catch {
     printError(`${url} does not answer\n`)
   }

@@ -73,7 +73,7 @@ async function disguised(
       those.flatMap((target, index) => {
         if (!found.has(target)) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
-        return [`${path}: the server says that it is llama.cpp and is handled as such; set "llamacpp"`]
+        return [`${path}: the server reports itself as llama.cpp and is treated as such; set "llamacpp"`]
       }),
     ),
   )

@@ -10,7 +10,7 @@ export type ServerState = CheckedState | 'gone'
 export interface HealthPeer {
   /** True: this process checks from now on. False: another one does, or none. */
   lead(isLeader: boolean): void
-  /** What the checks have found, whoever does them. */
+  /** The results of the checks, whichever process makes them. */
   learned(server: string, state: ServerState): void
   /** Only for the leader: a request of some process has just had its first content from the server. */
   answered(server: string): void
@@ -26,11 +26,11 @@ export interface HealthPeers {
   join(peer: HealthPeer): void
   /** A change that the leader has found; all peers learn it, this one too. Ignored from any other process. */
   report(server: string, state: ServerState): void
-  /** A request of this process has had its first content from a server whose checks fail; the leader is told. */
+  /** A request of this process has had its first content from a server whose checks fail; reported to the leader. */
   answered(server: string): void
   /** Tells all peers, this one too. Ignored from any other process than the leader. */
   tell(message: FleetMessage, router: string): void
-  /** A request of this process waits for an engine that sleeps; the leader is told. */
+  /** A request of this process waits for a sleeping engine; reported to the leader. */
   wake(engine: string): void
   /** This process ends: another one leads. It still learns what is found. */
   leave(): void
@@ -151,7 +151,7 @@ export function serveHealth(workers: WorkerChannels): void {
     leader.cast(lead, true)
     watchLeader()
   }
-  /** It is elected last from now on, and is told so when it wakes up. */
+  /** From now on it is elected last, and is informed when it responds again. */
   function replaceHungLeader(): void {
     if (!leader) return
     leader.cast(lead, false)

@@ -40,7 +40,7 @@ export function loadClientKeys(
   const warnings: string[] = []
   const error: TellError = (path, message) => errors.push(shown(path, message))
   const warn: TellError = (path, message) => warnings.push(shown(path, message))
-  for (const { path } of document.duplicates) error(path, 'stands twice')
+  for (const { path } of document.duplicates) error(path, 'occurs more than once')
 
   const { records, at } = recordsOf(document.value, error)
   const found = records.flatMap((value, index): FileClient[] => {
@@ -78,7 +78,7 @@ function recordsOf(root: unknown, error: TellError): { records: unknown[]; at: J
 }
 
 function nonEmpty(records: unknown[], at: JsonPath, error: TellError): unknown[] {
-  if (records.length === 0) error(at, 'there is no key in it, so nobody could be let in')
+  if (records.length === 0) error(at, 'contains no key, so no request could be authenticated')
   return records
 }
 
@@ -159,7 +159,7 @@ function refuseTwins(clients: readonly FileClient[], error: (message: string) =>
         error(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
       digests.set(digest, client.id)
     }
-    if (ids.has(client.id)) error(`the id ${JSON.stringify(client.id)} stands twice`)
+    if (ids.has(client.id)) error(`the id ${JSON.stringify(client.id)} is used twice`)
     ids.add(client.id)
   }
 }

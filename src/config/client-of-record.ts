@@ -17,7 +17,7 @@ export interface RecordContext {
   warn: TellError
 }
 
-/** Shorter ones can be guessed by whoever got hold of the file with their digests. */
+/** Shorter keys can be guessed by anyone who has the file with their digests. */
 const wantedLength = 20
 
 /** A client of the file and its keys: of one with several, each key has the client with the end of its own. */
@@ -35,7 +35,10 @@ export function clientOf(record: KeyRecord, context: RecordContext): FileClient 
   )
   const policy = record.policy_override
   if (record.policy_name !== undefined && policy === undefined)
-    context.warn([...context.path, 'policy_name'], 'has no effect; what a key may do stands in its record')
+    context.warn(
+      [...context.path, 'policy_name'],
+      'has no effect; the record itself says what the key may do',
+    )
   if ((!sha256 && !more?.length) || expiry === 'wrong') return undefined
   const models = record.models ?? policy?.model_whitelist
   const client: ClientKey = {
@@ -122,7 +125,7 @@ function digestOfText(
   if (errors.length > 0) return undefined
   // RFC 9110, section 5.5: what a header can carry; blanks would be lost on the way.
   if (!/^[\x21-\x7e]+$/.test(key)) {
-    error(at, key === '' ? 'is empty' : 'holds a blank or another character that a key cannot have')
+    error(at, key === '' ? 'is empty' : 'contains a blank or another character that is not allowed in a key')
     return undefined
   }
   if (looksUnexpanded(written)) warn(at, unexpandedHint)

@@ -1,7 +1,7 @@
 import { isObject, objectsIn } from '../lib/json/read.ts'
 import { type EngineState, modelIn, tgiListing } from '../sdk/engine-listings.ts'
 
-/** A model as its server tells of it. */
+/** A model as its server describes it. */
 export interface FoundModel {
   name: string
   /** In tokens; 0 when the server does not say. */

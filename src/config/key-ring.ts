@@ -9,7 +9,7 @@ export interface RingEntry {
 
 export type Login =
   | { client: ClientKey; error: undefined }
-  /** The client is told of a disabled or expired key, for the log alone. */
+  /** The client of a disabled or expired key is returned for the log only. */
   | { client: ClientKey | undefined; error: 'unknown' | 'disabled' | 'expired' }
 
 /**

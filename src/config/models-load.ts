@@ -86,7 +86,7 @@ function duplicateNames({ duplicates }: JsonDocument): string[] {
   return duplicates.map(({ path, position }) =>
     atTextPosition(
       position,
-      `${JSON.stringify(path.at(-1))} stands here a first time; only the last one counts`,
+      `${JSON.stringify(path.at(-1))} occurs more than once; only the last one counts`,
     ),
   )
 }
@@ -101,9 +101,7 @@ function checkTwins(
     for (const [other, models] of Object.entries(root)) {
       if (other === group || isReserved(other) || /^[$_]/.test(other)) continue
       if (isObject(models) && Object.hasOwn(models, alias))
-        warnings.push(
-          `${modelPath(other, alias)}: not served; the model of this name that is active is ${path}`,
-        )
+        warnings.push(`${modelPath(other, alias)}: not served; the active model of this name is ${path}`)
     }
   }
 }
@@ -117,7 +115,7 @@ function checkFallbacks(
   for (const { alias, path, shell } of found) {
     for (const [index, name] of (shell.fallbacks ?? []).entries()) {
       const at = `${path}.fallbacks[${index}]`
-      if (name === alias) errors.push(`${at}: a model cannot stand in for itself`)
+      if (name === alias) errors.push(`${at}: a model cannot be its own fallback`)
       else if (!known.has(name)) {
         const text = `${at}: no active model ${JSON.stringify(name)}${didYouMean(name, known)}`
         if (mayGrow) warnings.push(`${text}; it is used once a server has it`)

@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
 import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
+import { CacheSchema } from './processors/cache-schema.ts'
 import { ProcessorSchema } from './processors/schema.ts'
 
 /**
@@ -19,20 +20,22 @@ const keepAlive = Type.Optional(
     description: 'How long an Ollama server keeps the model loaded ("30m", seconds, -1 forever).',
   }),
 )
-const defaults = members("Values for members that a request leaves out, under the upstream's names.")
-const engineOptions = members('Ollama options that a request leaves out, such as {"num_ctx": 32768}.')
+const defaults = members(
+  "Default values for members that a request does not set, under the upstream's names.",
+)
+const engineOptions = members('Default Ollama options, such as {"num_ctx": 32768}.')
 
 const numCtx = Type.Optional(
   Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1 })], {
     description:
-      'Context length for Ollama requests that set none; "auto" chooses one that holds the prompt.',
+      'Context length for Ollama requests that do not set one; "auto" chooses one that fits the prompt.',
     allowed: '"auto" or a number of tokens',
   }),
 )
 const pathOf = (operation: string) =>
   Type.Optional(
     Type.Union([Type.String(), Type.Literal(false)], {
-      description: `Path for ${operation} requests; false: the server has none.`,
+      description: `Path for ${operation} requests; false: not supported by the server.`,
       allowed: 'a path or false',
     }),
   )
@@ -41,18 +44,18 @@ const pathOf = (operation: string) =>
 const pathMembers = Type.Object(
   Object.fromEntries(operations.map((operation) => [operation, pathOf(operation)])),
   {
-    description: 'Paths from the root of the server, instead of the standard ones and the one in api_host.',
+    description: 'Paths from the root of the server, instead of the standard paths and the path in api_host.',
   },
 )
 
 const apiType = {
-  description: 'Provider type of the server, such as openai, vllm or ollama, or one of an extension.',
+  description: 'Provider type of the server: openai, vllm, ollama and others, or a type of an extension.',
 }
 
 /** How a server is reached and used. An entry of `servers` has these for all of its models, a provider for itself. */
 const serverMembers = {
   api_host: text(
-    `Address of the server, http or https. May contain \${NAME}, an environment variable. Type gemini has Google's as default.`,
+    `Address of the server, http or https. May contain \${NAME}, an environment variable. The default for type gemini is Google's.`,
   ),
   api_token: Type.Optional(
     Type.String({
@@ -73,16 +76,16 @@ const serverMembers = {
     }),
   ),
   weight: Type.Optional(
-    Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
+    Type.Number({ description: 'Relative share of requests for the weighted strategies, 0 to 1.' }),
   ),
   canary: yesNo(
-    'true: the server gets the share of sessions that its `weight` says, and no others, whatever the strategy.',
+    'true: the server gets exactly the share of sessions that `weight` sets, whatever the strategy.',
   ),
   gpus: Type.Optional(
     Type.Integer({
       minimum: 1,
       maximum: 1024,
-      description: 'Accelerators of the server, for the metrics of its busy seconds; 1 unless given.',
+      description: 'Number of accelerators, for busy seconds in metrics and usage; default 1.',
     }),
   ),
   keep_alive: keepAlive,
@@ -92,49 +95,52 @@ const serverMembers = {
   max_batch: Type.Optional(
     Type.Integer({
       minimum: 1,
-      description: 'Largest number of inputs of an embedding request; larger requests are split.',
+      description: 'Maximum number of inputs per embedding request; larger requests are split.',
     }),
   ),
   max_in_flight: Type.Optional(
     Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 100_000 })], {
       description:
-        'Most requests that this server gets at a time; others wait in the router. "auto": as many as its engine can process.',
+        'Maximum number of concurrent requests at this server; others wait in the router. "auto": as many as its engine can process.',
       allowed: '"auto" or a number from 1 to 100,000',
     }),
   ),
   pass_priority: yesNo(
-    "true: requests carry their priority in vLLM's member `priority` (-1, 0, 1). Needs --scheduling-policy priority there.",
+    "true: requests carry their priority in vLLM's member `priority` (-1, 0, 1). The server needs --scheduling-policy priority.",
   ),
-  tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
+  tool_calling: yesNo(
+    'false: tools, tool_choice and parallel_tool_calls are removed from requests to this server.',
+  ),
   drop_params: Type.Optional(
     Type.Array(Type.String(), {
-      description: 'Request members that this server rejects; they are removed.',
+      description: 'Members to remove from requests because this server rejects them.',
     }),
   ),
   paths: Type.Optional(pathMembers),
   responses: yesNo(
-    'true: the server has the Responses API and gets such requests unchanged; otherwise it gets chats.',
+    'true: the server supports the Responses API and gets such requests unchanged; otherwise they are translated into chats.',
   ),
-  stream_usage: yesNo('false: never request token counts in streams from this server unless the client did.'),
+  stream_usage: yesNo(
+    'false: token counts in streams are requested from this server only if the client requests them.',
+  ),
   fit_max_tokens: yesNo(
-    'true: when the server says that prompt and answer together exceed the context, the request is sent again with a lower limit of the answer.',
+    'true: if the server reports that prompt and response together exceed the context, the request is resent with a lower token limit.',
   ),
   system_turns: Type.Optional(
     Type.Union([Type.Literal('keep'), Type.Literal('fold')], {
       description:
-        'System messages behind the first message of a translated request: "keep" sends them as they are, "fold" as text of the user. Default: keep for OpenAI and Azure hosts, else fold.',
+        'System messages after the first message of a translated request: "keep" sends them unchanged, "fold" as user text. Default: keep for OpenAI and Azure hosts, otherwise fold.',
       allowed: '"keep" or "fold"',
     }),
   ),
   health_check: Type.Optional(
     Type.Union([Type.Boolean(), Type.String()], {
-      description:
-        'false: no health checks of this server; a string: the path to check instead of the standard one.',
+      description: 'false: no health checks; a string: the path to check instead of the standard one.',
       allowed: 'true, false or a path',
     }),
   ),
   wake: yesNo(
-    'true: a request that finds no other server wakes a vLLM that sleeps at level 1. Needs VLLM_SERVER_DEV_MODE=1 there.',
+    'true: a request that finds no other server wakes a vLLM that sleeps at level 1. The server needs VLLM_SERVER_DEV_MODE=1.',
   ),
   profile: Type.Optional(ProfileSchema),
   mock: Type.Optional(MockSchema),
@@ -146,14 +152,16 @@ const providerMembers = {
       description: 'Name in logs and metrics, unique in the file. Derived from model and host if absent.',
     }),
   ),
-  server: text('An entry of `servers`, by its id: what the provider does not say itself is taken from it.'),
+  server: text(
+    'Id of an entry in `servers`, from which the provider inherits every field that it does not set.',
+  ),
   ...serverMembers,
   model_path: text('Name of the model at the server; its name here if absent.'),
   input_size: Type.Optional(
     // Checked by hand: a bad one is a warning, and as good as none.
     Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens.' }),
   ),
-  is_embedding: yesNo('Whether it is an embedding model; for lists of models.'),
+  is_embedding: yesNo('Whether it is an embedding model; shown in model lists.'),
 }
 
 /** A provider without `server`, or with all that it takes from its server. */
@@ -179,14 +187,14 @@ const KubernetesSchema = Type.Object(
     service: Type.String({ minLength: 1, allowed: 'the name of a Service' }),
     port: Type.Optional(
       Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ minLength: 1 })], {
-        description: 'Port of the pods, by number or name; the only one of the Service if absent.',
+        description: 'Port of the pods, by number or name; by default the only port of the Service.',
         allowed: 'a port from 1 to 65535 or its name',
       }),
     ),
   },
   {
     description:
-      'A Service in the cluster of the router: each of its ready pods is a target of its own. api_host may be absent.',
+      'A Service in the cluster of the router; each ready pod is a separate target. api_host may be absent.',
     allowed: 'an object with namespace, service and port',
   },
 )
@@ -203,18 +211,18 @@ export const ServerSchema = Type.Object(
     models: Type.Optional(
       Type.Union([Type.Literal('*'), Type.Array(Type.String({ minLength: 1 }))], {
         description:
-          'Models that are served without being listed in active_models: "*" for all that the server lists, as they come and go, or a list of names.',
+          'Models that are published without being listed in active_models: "*" for all models that the server lists, kept up to date, or a list of names.',
         allowed: '"*" or a list of names of models',
       }),
     ),
     names: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
-        description: 'Public names of published models, by the names that the server has for them.',
+        description: 'Maps the names of published models at the server to their public names.',
       }),
     ),
     addresses: Type.Optional(
       Type.Literal('all', {
-        description: '"all": each address of the name in api_host is a target of its own.',
+        description: '"all": each address that the hostname in api_host resolves to is a separate target.',
         allowed: '"all"',
       }),
     ),
@@ -223,7 +231,7 @@ export const ServerSchema = Type.Object(
   },
   {
     description:
-      'A server that providers refer to. It also takes what applies to all of its models, such as weight and defaults.',
+      'A server that providers refer to. It may also set fields that apply to all of its models, such as weight and defaults.',
   },
 )
 
@@ -231,7 +239,7 @@ const modelMembers = {
   strategy: text('Strategy of this model; overrides LLM_ROUTER_BALANCE_STRATEGY.'),
   fallbacks: Type.Optional(
     Type.Array(Type.String(), {
-      description: 'Active models to try, in this order, when no provider of this one can answer.',
+      description: 'Active models to try, in this order, if no provider of this model can answer.',
     }),
   ),
   hold_timeout: Type.Optional(
@@ -239,7 +247,7 @@ const modelMembers = {
       minimum: 0,
       maximum: 86_400,
       description:
-        'Longest wait in seconds of a request while no server of the model can be used (scaled to zero, asleep, down); overrides LLM_ROUTER_HOLD_TIMEOUT.',
+        'How long in seconds a request waits while no server of the model is usable (scaled to zero, asleep, down); overrides LLM_ROUTER_HOLD_TIMEOUT.',
       allowed: 'a number of seconds from 0 to 86400',
     }),
   ),
@@ -250,7 +258,7 @@ const modelMembers = {
   capabilities: Type.Optional(
     Type.Array(Type.String(), {
       description:
-        'Capabilities of the model, in Ollama terms: completion, tools, vision, thinking, embedding.',
+        "Capabilities of the model, in Ollama's terms: completion, tools, vision, thinking, embedding.",
     }),
   ),
   details: Type.Optional(
@@ -271,7 +279,7 @@ const remarks = { '^[$_]': {} }
 const GroupSchema = Type.Object(
   {},
   {
-    description: 'A group of models; its name is free.',
+    description: 'A group of models, with a name of your choice.',
     patternProperties: remarks,
     additionalProperties: ModelSchema,
   },
@@ -282,22 +290,22 @@ export const ModelsConfigSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' })),
     servers: Type.Optional(
-      Type.Array(ServerSchema, { description: 'Servers that several providers refer to; a reserved name.' }),
+      Type.Array(ServerSchema, { description: 'Servers that providers refer to; the name is reserved.' }),
     ),
     aliases: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
-        description: 'Further names of models, each with the name of the model; a reserved name.',
+        description: 'Maps further names to models; the name is reserved.',
       }),
     ),
     processors: Type.Optional(
-      Type.Array(ProcessorSchema, {
+      Type.Array(Type.Union([CacheSchema, ...ProcessorSchema.anyOf]), {
         description: 'What requests and answers pass through, such as masking; a reserved name.',
       }),
     ),
     active_models: Type.Optional(
       Type.Record(Type.String(), Type.Array(Type.String()), {
         description:
-          'The models that are served, by group. All others are inactive. Needed unless a server has `models`.',
+          'Models to serve, by group. All others are inactive. Required unless a server has `models`.',
       }),
     ),
   },
@@ -324,6 +332,6 @@ function withProviders<Item extends TSchema>(provider: Item) {
       ),
       ...modelMembers,
     },
-    { description: 'A model; its name here is what clients ask for.' },
+    { description: 'A model, under the name that clients use.' },
   )
 }

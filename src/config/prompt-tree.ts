@@ -52,7 +52,7 @@ async function readFolder(walk: Walk, prefix: string, above: readonly string[]):
   for (const name of (await readdir(folder)).sort()) {
     if (name.startsWith('.')) continue
     if (walk.entries++ === maxEntries)
-      walk.errors.push(`holds over ${maxEntries} files; the rest is not read`)
+      walk.errors.push(`contains more than ${maxEntries} files; the others are ignored`)
     if (walk.entries > maxEntries) return
     if (name.endsWith(suffix)) walk.onPath(join(walk.directory, prefix, name))
     try {
@@ -109,7 +109,7 @@ export function placeholdersIn(text: string): string[] {
 
 export interface RenderedPrompt {
   text: string
-  /** Names of placeholders that no variable filled; they stand in `text` as they were. */
+  /** Names of placeholders without a variable; they are unchanged in `text`. */
   missing: string[]
 }
 
@@ -128,7 +128,7 @@ export function renderPrompt(text: string, variables: Readonly<Record<string, st
 }
 
 /**
- * What stands for `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (not of the request:
+ * The value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (not of the request:
  * the two differ where a prompt is missing). Languages without a form of their own get the English one.
  */
 export function questionCount(count: number, language: string | undefined): string {

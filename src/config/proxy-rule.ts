@@ -29,7 +29,7 @@ export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): Pr
 export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
   const errors: string[] = []
   const error = upstreamProxy === '' ? undefined : proxyUrlError(upstreamProxy, allowLinkLocal)
-  if (error !== undefined) errors.push(`LLM_ROUTER_UPSTREAM_PROXY: its value ${error}`)
+  if (error !== undefined) errors.push(`LLM_ROUTER_UPSTREAM_PROXY: the value ${error}`)
   for (const entry of upstreamNoProxy)
     if (!isExemption(entry))
       errors.push(
@@ -83,7 +83,7 @@ const privateNetworks = ((): BlockList => {
 
 type Exemption = (host: string, port: string) => boolean
 
-/** As curl reads `NO_PROXY`: a name stands for itself and for all names below it, with or without a dot in front. */
+/** As curl reads `NO_PROXY`: a name matches itself and all its subdomains, with or without a leading dot. */
 function exemption(entries: readonly string[]): Exemption {
   const list = entries.map((entry): Exemption => {
     if (entry === '*') return () => true

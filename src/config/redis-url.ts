@@ -63,7 +63,8 @@ function credentialsOf(text = ''): Pick<RedisUrl, 'username' | 'password'> | und
 function pathOf(kind: RedisUrl['kind'], path = ''): Pick<RedisUrl, 'db' | 'master'> | { error: string } {
   const [first = '', second = '', ...more] = path.split('/')
   const master = kind === 'sentinel' ? first : undefined
-  if (master === '') return { error: 'names no master: redis+sentinel://host1:26379,host2:26379/mymaster' }
+  if (master === '')
+    return { error: 'lacks the name of the master: redis+sentinel://host1:26379,host2:26379/mymaster' }
   const [number, ...others] = kind === 'sentinel' ? [second, ...more] : [first, second, ...more]
   const db = number === undefined || number === '' ? undefined : Number(number)
   if (
@@ -71,6 +72,6 @@ function pathOf(kind: RedisUrl['kind'], path = ''): Pick<RedisUrl, 'db' | 'maste
     (db !== undefined && !(Number.isInteger(db) && db >= 0 && db <= mostDb))
   )
     return { error: `the database is not a number from 0 to ${mostDb}` }
-  if (kind === 'cluster' && db !== undefined && db > 0) return { error: 'a cluster has database 0 only' }
+  if (kind === 'cluster' && db !== undefined && db > 0) return { error: 'a cluster only has database 0' }
   return { ...(master === undefined ? {} : { master }), ...(db === undefined ? {} : { db }) }
 }

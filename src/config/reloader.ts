@@ -8,7 +8,7 @@ import { FileWatch } from '../lib/watch-files.ts'
 export interface ConfigSource<Snapshot> {
   /** The environment variable that says where they are. */
   readonly name: string
-  /** What is there now. Never rejects: a file that cannot be read is told in the snapshot. */
+  /** Reads the current state. Never rejects: the snapshot reports a file that cannot be read. */
   read(): Promise<Snapshot>
   /** Every file and directory that the snapshot was made of, or that is missing in it. */
   paths(snapshot: Snapshot): readonly string[]
@@ -64,7 +64,7 @@ export interface ReloaderOptions<Snapshot> {
   source: ConfigSource<Snapshot>
   /** How often to look for changes that no event tells, in milliseconds; 0 is never. */
   pollMs: number
-  /** Asked anew for each snapshot. */
+  /** Called for each snapshot. */
   takers: () => readonly ConfigTaker<Snapshot>[]
   /** See `FileWatchOptions.onBlind`. */
   onBlind: (error: unknown) => void
@@ -209,7 +209,7 @@ async function verdictOf<Snapshot>(
   try {
     return await taker.prepare(snapshot)
   } catch (error) {
-    return [`cannot be looked at: ${error instanceof Error ? error.message : error}`]
+    return [`cannot be read: ${error instanceof Error ? error.message : error}`]
   }
 }
 

@@ -42,7 +42,7 @@ export function readToken(
   const written = provider.api_token?.trim() ?? ''
   const file = provider.api_token_file?.trim() ?? ''
   if (written !== '' && file !== '') {
-    errors.push(`${memberPath(placed, 'api_token_file')}: there is an api_token too; one of the two must go`)
+    errors.push(`${memberPath(placed, 'api_token_file')}: api_token is set too; remove one of the two`)
     return undefined
   }
   if (written === '' && file === '') return undefined
@@ -54,7 +54,7 @@ export function readToken(
   )?.trim()
   // RFC 9110, section 5.5: a field value is visible ASCII with blanks in between.
   if (token && !/^[\x20-\x7e]+$/.test(token))
-    errors.push(`${tokenPath}: the key holds a line break or another character that no header can carry`)
+    errors.push(`${tokenPath}: the key contains a line break or another character that no header can carry`)
   return token
 }
 

@@ -83,7 +83,7 @@ export function envNotes(
     else if (danger)
       errors.push(
         `${variable}: this router ${danger.missing}, so ${danger.happens}; ` +
-          'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start nevertheless',
+          'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start anyway',
       )
     else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
     else if (remark !== undefined) notes.push(`${variable}: ${remark}`)

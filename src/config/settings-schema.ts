@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { allowedDatabaseAddress } from '../lib/database-address.ts'
 import { booleanWords } from './settings-text.ts'
 
-/** The words that settings with a choice know; others are read as one of them, see env-config.ts. */
+/** The words that settings with a choice know; others are read as one of them, see settings.ts. */
 export const words = {
   logLevel: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
   logFormat: ['auto', 'json', 'pretty'],
@@ -18,7 +18,7 @@ export const words = {
 const maxTimerMs = 2 ** 31 - 1
 
 /**
- * The settings of a process. Each stands for one environment variable, see env-config.ts. Descriptions are for those who
+ * The settings of a process. Each corresponds to one environment variable, see settings.ts. Descriptions are for those who
  * set them, so they speak of the variable's unit and not of ours; docs/configuration.md is made from them.
  */
 export const ConfigSchema = Type.Object({
@@ -63,48 +63,48 @@ export const ConfigSchema = Type.Object({
   }),
   balanceStrategy: text(
     'balanced',
-    'How a server is chosen: a strategy of [strategies.md](strategies.md) or of an extension. A model can override it.',
+    'How a target is chosen: one of the [strategies](strategies.md), or one of an extension. A model can override it.',
   ),
   queueTimeoutMs: seconds({
     default: 60_000,
     minimum: 1,
     description:
-      'Longest wait of a request for a free place at a server: with `first_available` or `max_in_flight`.',
+      'How long a request waits for a free slot at a target (`first_available` or `max_in_flight`).',
   }),
   queueSize: Type.Integer({
     default: 256,
     minimum: 0,
     maximum: 1_000_000,
     description:
-      'Most requests of a model that wait in each process, with `first_available` or `max_in_flight`.',
+      'Maximum number of waiting requests per model and process (`first_available` or `max_in_flight`).',
   }),
   useSleeping: oneOf(
     words.useSleeping,
     'never',
-    '`fallback`: use `providers_sleep` when all others are down or taken.',
+    '`fallback`: use `providers_sleep` if all other servers are down or busy.',
   ),
   externalTimeoutMs: seconds({
     default: 300_000,
     minimum: 1,
-    description: 'Limit for connecting (10 s at most), for the first content, and for each pause after it.',
+    description: 'Timeout for connecting (at most 10 s), for the first content, and for each pause after it.',
   }),
   loadingTimeoutMs: seconds({
     default: 60_000,
     minimum: 0,
     description:
-      'Longest wait of a request for a server that is loading its model, if no other can be used; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
+      'How long a request waits for a server that is loading its model if no other is usable; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
   }),
   holdTimeoutMs: seconds({
     default: 0,
     minimum: 0,
     description:
-      'Longest wait of a request while no server of its model can be used: scaled to zero, asleep or down; 0 disables it. `hold_timeout` of a model overrides it.',
+      'How long a request waits while no server of its model is usable (scaled to zero, asleep or down); 0 disables it. `hold_timeout` of a model overrides it.',
   }),
   timeoutMs: seconds({ default: 0, minimum: 0, description: 'Limit for a whole request; 0 disables it.' }),
   streamDefault: oneOf(
     words.streamDefault,
     'dialect',
-    "Whether requests without `stream` are streamed: as their dialect defines it (Ollama's endpoints stream, others do not), or the same for all.",
+    "Whether requests without `stream` are streamed: as their dialect defines it (Ollama's endpoints stream, the others do not), or the same for all dialects.",
   ),
   bodyLimitBytes: Type.Integer({
     default: 33_554_432,
@@ -118,19 +118,19 @@ export const ConfigSchema = Type.Object({
     minimum: 0,
     maximum: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
-    description: 'Limit for all request bodies of a process together; 0 is an eighth of the heap limit.',
+    description: 'Limit for all request bodies of a process together; 0: an eighth of the heap limit.',
   }),
   streamKeepAliveMs: seconds({
     default: 0,
     minimum: 0,
     description:
-      'Sends a comment (Anthropic: a `ping`) in a stream that is silent for this long, also before its first content, so that load balancers keep it open; 0 disables it. Errors after that have status 200.',
+      'Sends a comment (Anthropic: a `ping`) whenever a stream has been silent for this long, also before the first content, so that load balancers keep the connection open; 0 disables it. Later errors have status 200.',
   }),
   writeStallMs: seconds({
     default: 60_000,
     minimum: 0,
     description:
-      'How long a client may read nothing of a waiting answer before its connection is closed, within a quarter of the value; 0 disables it.',
+      'Closes the connection of a client that has not read from a waiting response for this long (checked every quarter of it); 0 disables it.',
   }),
   shedDelayMs: seconds({
     default: 1_000,
@@ -155,45 +155,45 @@ export const ConfigSchema = Type.Object({
   logFilename: text('llm-router.log', 'Log file with JSON lines; empty disables it. Reopened on SIGUSR2.'),
   inDebug: flag(
     false,
-    "Sets the debug level: the log has the names of a request's headers, each choice of a target, each attempt and timings, never content. Error answers name the code of their cause.",
+    'Sets the log level to debug: the log contains header names, each choice of a target, each attempt and timings, never content. Error responses name the code of their cause.',
   ),
   routeHeaders: flag(
     false,
-    'Name the server of each answer, and the number of attempts, in the headers `x-llm-router-target` and `x-llm-router-attempts`. Requests with an operator key get them anyway.',
+    'Adds the headers `x-llm-router-target` and `x-llm-router-attempts` to each response. Requests with an operator key always get them.',
   ),
-  usePrometheus: flag(false, 'Serve `/metrics`: [observability.md](observability.md).'),
-  ui: flag(true, 'Serve the console at `/ui`: [console.md](console.md).'),
-  docs: flag(true, 'Serve the API documentation at `/docs` and `/openapi.json`.'),
+  usePrometheus: flag(false, 'Serves `/metrics`: [observability.md](observability.md).'),
+  ui: flag(true, 'Serves the console at `/ui`: [console.md](console.md).'),
+  docs: flag(true, 'Serves the API documentation at `/docs` and `/openapi.json`.'),
   healthIntervalMs: seconds({
     default: 5_000,
     minimum: 0,
     description:
-      'Interval between health checks of each server; 0 disables them, and the polling of engines for their load.',
+      'Interval between health checks of each server; 0 disables health checks and the polling of engines.',
   }),
   replicas: Type.Integer({
     default: 1,
     minimum: 1,
     maximum: 1_000,
     description:
-      'Number of routers that poll the same engines without a common Redis: each polls every 2 seconds times this number.',
+      'Number of routers that poll the same engines without a shared Redis; each then polls every 2 s times this number.',
   }),
   configPollMs: seconds({
     default: 10_000,
     minimum: 0,
     description:
-      'How often to check for changed configuration files that the system does not report; 0 disables it.',
+      'How often to check for file changes that the operating system does not report; 0 disables it.',
   }),
   drainAcceptMs: seconds({
     default: 1_000,
     minimum: 0,
     description:
-      'Shutdown: how long clients with open connections are still served, and told to reconnect elsewhere.',
+      'Shutdown: how long clients with open connections are still served and asked to reconnect elsewhere.',
   }),
   drainTimeoutMs: seconds({
     default: 300_000,
     minimum: 0,
     maximum: maxTimerMs - 10_000,
-    description: 'Shutdown: how long running answers may continue.',
+    description: 'Shutdown: how long running responses may continue.',
   }),
   redisHost: text(
     '',
@@ -201,20 +201,20 @@ export const ConfigSchema = Type.Object({
   ),
   redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535, description: 'Redis port.' }),
   redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: 'Redis database.' }),
-  redisPassword: text('', 'Redis password; empty: none.'),
+  redisPassword: text('', 'Redis password.'),
   redisUrl: Type.String({
     default: '',
     pattern: '^$|^rediss?(?:\\+cluster|\\+sentinel)?://',
     allowed:
       'an address like redis://:password@host:6379/0, redis://node1:6379,node2:6379 or redis+sentinel://host:26379/mymaster; rediss for TLS',
     description:
-      'An address like `redis://:password@host:6379/0`, several nodes of a cluster, or Sentinels: see [leases.md](leases.md#addresses-of-redis). `rediss://` for TLS. It overrides host and port, and database and password where it has them.',
+      'An address like `redis://:password@host:6379/0`, several nodes of a cluster, or Sentinels: see [leases.md](leases.md#redis-addresses). `rediss://` for TLS. Overrides host and port, and also database and password if it contains them.',
   }),
-  redisSentinelPassword: text('', 'Password of the Redis Sentinels themselves; empty: none.'),
+  redisSentinelPassword: text('', 'Password of the Redis Sentinels themselves.'),
   redisDown: oneOf(
     words.redisDown,
     'local',
-    'When Redis is unavailable for more than 5 s: `local` (exclusive within the process) or `reject` (503).',
+    'If Redis is unavailable for more than 5 s: `local` (limits apply within each process) or `reject` (503).',
   ),
   responsesTtlMs: seconds({
     default: 3_600_000,
@@ -225,13 +225,13 @@ export const ConfigSchema = Type.Object({
     default: 1_000,
     minimum: 0,
     maximum: 1_000_000,
-    description: 'Number of responses that are stored; 0 disables it.',
+    description: 'Maximum number of stored responses; 0 disables storing.',
   }),
   promptsDir: text(
     'resources/prompts',
     'Directory with the prompts of the text endpoints; reloaded when they change.',
   ),
-  defaultLanguage: text('pl', 'Language of a prompt if the request names none, or one without prompts.'),
+  defaultLanguage: text('pl', 'Language of prompts if a request names none, or one without prompts.'),
   fanout: Type.Integer({
     default: 8,
     minimum: 1,
@@ -242,14 +242,14 @@ export const ConfigSchema = Type.Object({
   authKeyStore: oneOf(
     words.authKeyStore,
     'memory',
-    'Where keys are stored; only `memory` is supported, the others stop the start.',
+    'Where keys are stored; only `memory` is supported, other values stop the start.',
   ),
   authKeysFile: text('', 'File with the client keys; reloaded when it changes.'),
   authPublicEndpoints: Type.Array(Type.String({ pattern: '^/' }), {
     default: ['/', '/ping', '/version', '/livez', '/readyz', '/healthz'],
     allowed: 'a list of paths, each beginning with a slash',
     description:
-      'Paths that require no key, with and without prefix; `/livez`, `/readyz` and `/ping` never require one.',
+      'Paths that require no key, with and without prefix. `/livez`, `/readyz` and `/ping` never require one.',
   }),
   adminKey: Type.String({
     default: '',
@@ -257,22 +257,22 @@ export const ConfigSchema = Type.Object({
     writeOnly: true,
     allowed: 'a key of visible ASCII characters without spaces',
     description:
-      'The operator key, required by operator endpoints and by every request that changes the router, on every port; empty: none. [client-keys.md](client-keys.md#operator-keys).',
+      'The operator key, required by operator endpoints and, on every port, by requests that change the router. [client-keys.md](client-keys.md#operator-keys).',
   }),
   sessionSecret: Type.String({
     default: '',
     pattern: '^$|^[!-~]{32,}$',
     writeOnly: true,
-    allowed: 'a random text of at least 32 visible ASCII characters',
+    allowed: 'a random string of at least 32 visible ASCII characters',
     description:
-      'Secret of the cookies of those who sign in, the same on all hosts; empty: a random one, so that a restart ends all sessions. [security.md](security.md#sessions).',
+      'Secret for session cookies, the same on all hosts; empty: a random one, so a restart ends all sessions. [security.md](security.md#sessions).',
   }),
   publicUrl: Type.String({
     default: '',
     pattern: '^$|^https?://[^/?#@\\s]+(?:/[^?#\\s]*[^/?#\\s])?$',
-    allowed: 'an address like https://llm.example.com, without a slash at its end',
+    allowed: 'an address like https://llm.example.com, without a trailing slash',
     description:
-      'The address of the router for browsers, with the base path; needed for OpenID Connect, and behind a proxy that does not say that browsers come by HTTPS.',
+      'URL of the router for browsers, including the base path; required for OpenID Connect, and behind a proxy that terminates TLS without sending `X-Forwarded-Proto`.',
   }),
   oidcIssuer: Type.String({
     default: '',
@@ -280,38 +280,35 @@ export const ConfigSchema = Type.Object({
       '^$|^https://[^\\s?#]+$|^http://(?:localhost|127\\.0\\.0\\.1|\\[::1\\])(?::[0-9]+)?(?:/[^\\s?#]*)?$',
     allowed: 'the https:// address of an OpenID Connect provider',
     description:
-      'Issuer of an OpenID Connect provider, by which operators sign in; empty: none. [teams.md](teams.md#openid-connect).',
+      'Issuer of the OpenID Connect provider with which operators sign in; empty disables it. [teams.md](teams.md#openid-connect).',
   }),
-  oidcClientId: text('', 'The id that the provider has given to this router.'),
+  oidcClientId: text('', 'Client id of the router at the OpenID Connect provider.'),
   oidcClientSecret: Type.String({
     default: '',
     writeOnly: true,
-    description: 'The secret that belongs to it; empty: a public client.',
+    description: 'Client secret of the router at the provider; empty: a public client.',
   }),
   oidcRoleClaim: text(
     'groups',
-    'Claim with the groups or roles of a person; dots lead into objects: `realm_access.roles`.',
+    'Claim with the groups or roles of a user; dots select nested members: `realm_access.roles`.',
   ),
   oidcRoleMap: Type.Array(Type.String({ pattern: '^.+=(?:viewer|operator|admin)$' }), {
     default: [],
     allowed: 'a list like llm-admins=admin,llm-operators=operator,staff=viewer',
     description:
-      'Which value of that claim gives which role, such as `llm-admins=admin,staff=viewer`; the highest one counts.',
+      'Maps values of that claim to roles, such as `llm-admins=admin,staff=viewer`; the highest role applies.',
   }),
-  oidcAudience: text(
-    '',
-    "Audience that JSON Web Tokens of API clients must have; empty: the router's client id.",
-  ),
+  oidcAudience: text('', "Required audience of API clients' JSON Web Tokens; empty: the router's client id."),
   oidcClientClaim: text(
     '',
-    'Claim of JSON Web Tokens with the id of a client, such as `azp`; then API clients may send such tokens of the issuer in place of a key. Empty: they may not.',
+    'Claim of JSON Web Tokens that contains the client id, such as `azp`. API clients may then send tokens of the issuer instead of a key; empty disables it.',
   ),
   databaseUrl: Type.String({
     default: '',
     writeOnly: true,
     allowed: allowedDatabaseAddress,
     description:
-      'Database for clients, keys and groups that change while the router runs: `sqlite:PATH` for one host, `postgres://user:password@host:5432/database` for several; empty: the keys file alone. [teams.md](teams.md).',
+      'Database for clients, keys and groups that change while the router runs: `sqlite:PATH` for one host, `postgres://user:password@host:5432/database` for several; empty: keys file only. [teams.md](teams.md).',
   }),
   timeZone: text(
     'UTC',
@@ -320,7 +317,7 @@ export const ConfigSchema = Type.Object({
   budgetStoreDown: oneOf(
     words.budgetStoreDown,
     'allow',
-    'When the database is away and a slice of a hard budget is used up: `allow` (booked afterwards) or `refuse` (503).',
+    'If the database is unavailable and the local share of a hard budget is used up: `allow` (recorded later) or `refuse` (503).',
   ),
   budgetWebhookUrl: Type.String({
     default: '',
@@ -328,30 +325,31 @@ export const ConfigSchema = Type.Object({
     writeOnly: true,
     allowed: 'an https:// address',
     description:
-      'Told when a budget reaches 50, 80 and 100 %: an `https://` address; empty: nobody is told. [teams.md](teams.md#webhook).',
+      '`https://` URL that is notified when a budget reaches 50, 80 and 100 %; empty disables it. [teams.md](teams.md#webhook).',
   }),
   budgetWebhookSecret: Type.String({
     default: '',
     writeOnly: true,
-    description: 'Signs what the webhook is told; needed with it.',
+    description: 'Secret that signs webhook messages; required with a webhook.',
   }),
   usageQuarterDays: Type.Integer({
     default: 62,
     minimum: 32,
     maximum: 3_660,
     unit: 'days',
-    description: 'How long usage is kept by 15 minutes: [teams.md](teams.md#usage). Then it is kept by days.',
+    description:
+      'How long usage is kept at a resolution of 15 minutes, before it is aggregated by day: [teams.md](teams.md#usage).',
   }),
   usageDays: Type.Integer({
     default: 1_100,
     minimum: 32,
     maximum: 36_600,
     unit: 'days',
-    description: 'How long usage is kept by days.',
+    description: 'How long daily usage is kept.',
   }),
   usageSpool: text(
     '',
-    "Directory for usage while the database is away; empty: beside the SQLite file, or `llm-router-usage` in the system's temporary directory for PostgreSQL.",
+    "Directory for usage while the database is unavailable; empty: next to the SQLite file, or `llm-router-usage` in the system's temporary directory for PostgreSQL.",
   ),
   forceMasking: flag(false, 'Masks all requests: [masking.md](masking.md).'),
   maskingPipeline: Type.Array(Type.Union([Type.Literal('fast_masker'), Type.Literal('pii_masker')]), {
@@ -371,6 +369,30 @@ export const ConfigSchema = Type.Object({
     writeOnly: true,
     description:
       'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
+  }),
+  cache: flag(
+    false,
+    'Keeps answers of all models and gives them again to the same request of the same client: [cache.md](cache.md).',
+  ),
+  cacheTtlMs: seconds({
+    default: 3_600_000,
+    minimum: 1,
+    maximum: 30 * 24 * 3_600_000,
+    description: 'How long answers are kept; `ttl` of a cache in models-config.json overrides it.',
+  }),
+  cacheMaxBytes: Type.Integer({
+    default: 67_108_864,
+    minimum: 65_536,
+    maximum: Number.MAX_SAFE_INTEGER,
+    unit: 'bytes',
+    description:
+      'Most bytes of answers kept in memory, by a process or by the primary of a cluster; those not used for the longest time go first.',
+  }),
+  cacheSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description:
+      'Secret that answers are encrypted with in Redis, the same on all hosts. Empty: answers are kept in memory, also with Redis.',
   }),
   forceGuardrailRequest: flag(
     false,
@@ -395,7 +417,7 @@ export const ConfigSchema = Type.Object({
   }),
   allowUnprotected: flag(
     false,
-    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',
+    'Starts even if a variable requests a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',
   ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],
@@ -404,22 +426,22 @@ export const ConfigSchema = Type.Object({
   }),
   upstreamProxy: text(
     '',
-    'HTTP proxy for servers outside the local network, such as `http://user:password@proxy:3128`; empty: none. A provider can override it.',
+    'HTTP proxy for servers outside the local network, such as `http://user:password@proxy:3128`. A provider can override it.',
   ),
   upstreamNoProxy: Type.Array(Type.String(), {
     default: [],
     description:
-      'Further servers that are reached without the proxy: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
+      'Additional servers to reach without the proxy: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
   }),
   dnsIntervalMs: seconds({
     default: 10_000,
     minimum: 1,
     description:
-      'Interval at which the names of servers with `"addresses": "all"` are looked up. Servers are asked for their models as often, and at least every 10 s.',
+      'How often the hostnames of servers with `"addresses": "all"` are resolved. Model lists are requested equally often, and at least every 10 s.',
   }),
   kubernetesAccountDir: text(
     '/var/run/secrets/kubernetes.io/serviceaccount',
-    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection. Empty: no Service is watched.',
+    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read for each connection. Empty disables watching.',
   ),
   allowLinkLocal: flag(false, 'Allows link-local and cloud metadata addresses of servers.'),
   extensions: Type.Array(Type.String(), {

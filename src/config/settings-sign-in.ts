@@ -14,7 +14,7 @@ type SignInSettings = Pick<
   | 'authEnabled'
 >
 
-/** Whether other hosts may share this configuration: what they have in common tells of them. */
+/** Whether other hosts may share this configuration, which shared stores indicate. */
 export function hasSeveralHosts({
   databaseUrl,
   redisUrl,
@@ -39,7 +39,7 @@ export function signInErrors(config: SignInSettings): string[] {
   const errors: string[] = []
   if (sessionSecret === '' && hasSeveralHosts(config) && (oidcIssuer !== '' || databaseUrl !== ''))
     errors.push(
-      'LLM_ROUTER_SESSION_SECRET must be set with Redis or PostgreSQL: without the same secret on all hosts, nobody stays signed in; a good one is the output of openssl rand -hex 32',
+      'LLM_ROUTER_SESSION_SECRET must be set with Redis or PostgreSQL: all hosts need the same secret, or sessions end between requests; openssl rand -hex 32 prints a good one',
     )
   if (oidcIssuer === '') {
     if (config.oidcClientClaim !== '')
@@ -54,7 +54,7 @@ export function signInErrors(config: SignInSettings): string[] {
     )
   if (config.oidcRoleMap.length === 0)
     errors.push(
-      'LLM_ROUTER_OIDC_ROLE_MAP must be set with LLM_ROUTER_OIDC_ISSUER, such as llm-admins=admin: without it nobody has a role',
+      'LLM_ROUTER_OIDC_ROLE_MAP must be set with LLM_ROUTER_OIDC_ISSUER, such as llm-admins=admin: without it, nobody gets a role',
     )
   if (config.oidcClientClaim !== '' && !config.authEnabled)
     errors.push(

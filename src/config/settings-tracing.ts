@@ -62,10 +62,10 @@ function obstacleIn(env: Environment): string | undefined {
   if (exporter !== '' && exporter !== 'otlp') return 'OTEL_TRACES_EXPORTER: the only exporter is otlp'
   const name = protocolNames.find((each) => textOf(env, each) !== '')
   if (name === undefined || textOf(env, name) === 'http/protobuf') return undefined
-  return `${name}: the only protocol is http/protobuf, for which collectors listen on a port of its own, usually 4318`
+  return `${name}: the only protocol is http/protobuf, for which collectors usually listen on port 4318`
 }
 
-/** The endpoint for all signals is what the paths stand under; the one for traces is the whole address. */
+/** The endpoint for all signals is a base URL to which the path is appended; the one for traces is complete. */
 function urlIn(text: string, name: (typeof endpointNames)[number]): string | undefined {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol)) return undefined
@@ -77,12 +77,12 @@ function samplerIn(env: Environment, warnings: string[]): Pick<TracingSettings, 
   const preset = 'parentbased_always_on'
   const text = textOf(env, 'OTEL_TRACES_SAMPLER') || preset
   const sampler = samplers.find((name) => name === text)
-  if (!sampler) warnings.push(`OTEL_TRACES_SAMPLER is not one of: ${samplers.join(', ')}; it is ${preset}`)
+  if (!sampler) warnings.push(`OTEL_TRACES_SAMPLER is not one of: ${samplers.join(', ')}; ${preset} is used`)
   const argument = textOf(env, 'OTEL_TRACES_SAMPLER_ARG')
   const ratio = argument === '' ? 1 : Number(argument)
   const isRatio = ratio >= 0 && ratio <= 1
   if (sampler?.endsWith('ratio') && !isRatio) {
-    warnings.push('OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1; it is 1')
+    warnings.push('OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1; 1 is used')
   }
   return { sampler: sampler ?? preset, ratio: isRatio ? ratio : 1 }
 }
@@ -100,7 +100,7 @@ function batchIn(env: Environment, warnings: string[]): TracingSettings['batch']
     const text = textOf(env, name)
     if (text === '') continue
     if (/^[1-9][0-9]{0,8}$/.test(text)) batch[setting] = Number(text)
-    else warnings.push(`${name} is not a whole number over 0; it is as OpenTelemetry has it`)
+    else warnings.push(`${name} is not an integer above 0; OpenTelemetry's default is used`)
   }
   return batch
 }

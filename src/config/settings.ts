@@ -1,12 +1,12 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedDatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
-import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
 import { isTimeZone } from '../lib/time-zone.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
+import { fewestKeyCharacters, redisErrors, webhookErrors } from './settings-addresses.ts'
 import { envNotes } from './settings-notes.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
@@ -37,7 +37,7 @@ export interface Variable {
 const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
 const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
 
-/** Every variable that is a setting. What it means, its default and its bounds stand in config-schema.ts. */
+/** Every variable that is a setting. Its meaning, default and bounds are in settings-schema.ts. */
 export const variables: readonly Variable[] = [
   { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
   { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },
@@ -118,6 +118,10 @@ export const variables: readonly Variable[] = [
   { key: 'maskingPipeline', name: 'MASKING_STRATEGY_PIPELINE', read: readList },
   { key: 'maskerPiiHost', name: 'MASKER_PII_HOST', read: readString },
   { key: 'maskingSecret', name: 'MASKING_SECRET', read: readString },
+  { key: 'cache', name: 'CACHE', read: readBoolean },
+  { key: 'cacheTtlMs', name: 'CACHE_TTL', read: readSeconds },
+  { key: 'cacheMaxBytes', name: 'CACHE_MAX_BYTES', read: readInteger },
+  { key: 'cacheSecret', name: 'CACHE_SECRET', read: readString },
   { key: 'forceGuardrailRequest', name: 'FORCE_GUARDRAIL_REQUEST', read: readBoolean },
   { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
@@ -179,27 +183,17 @@ function timeZoneErrors({ timeZone }: Config): string[] {
   ]
 }
 
-function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
-  if (url === '') return []
-  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is not an https:// address']
-  if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
-    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is a link-local address']
-  if (secret.length < fewestKeyCharacters)
-    return [
-      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
-    ]
-  return []
-}
-
 /** Which values are masked, and how, must not depend on the host or on a missing service. */
 function maskingErrors(config: Config): string[] {
-  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret } = config
+  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret, cacheSecret } = config
   const errors: string[] = []
   if (maskingPipeline.includes('pii_masker') && maskerPiiHost === '')
     errors.push('LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker in LLM_ROUTER_MASKING_STRATEGY_PIPELINE')
   if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
     errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
   if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
+  if (cacheSecret !== '' && cacheSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_CACHE_SECRET: needs at least ${fewestKeyCharacters} characters`)
   return errors
 }
 
@@ -219,24 +213,14 @@ function guardrailErrors(config: Config): string[] {
 
 /** Why masking cannot work on several hosts without a secret. */
 export const maskingSecretMissing =
-  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: without the same secret on all hosts a value has another pseudonym at each; a good one is the output of openssl rand -hex 32'
+  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: all hosts need the same secret, or each gives a value another pseudonym; openssl rand -hex 32 prints a good one'
 
 /** Node's own variable that turns off what an https:// address is for. */
 function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
   return [
-    "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody pass for any server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anyone impersonate a server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
   ]
-}
-
-/** The text of an address may be a password with a reserved character, so none of it is shown. */
-function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 'redisDb'>): string[] {
-  if (redisUrl === '') return []
-  const address = parseRedisUrl(redisUrl)
-  if ('error' in address) return [`LLM_ROUTER_REDIS_URL: ${address.error}`]
-  if (address.kind === 'cluster' && redisDb !== 0)
-    return ['LLM_ROUTER_REDIS_DB: a cluster has database 0 only']
-  return []
 }
 
 function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
@@ -248,7 +232,7 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'its value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 
@@ -260,13 +244,10 @@ interface AuthSettings {
   adminKey: string
 }
 
-/** A shorter one can be guessed. */
-const fewestKeyCharacters = 20
-
 /** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
   if (databaseUrl !== '' && !databaseAddress(databaseUrl))
-    return [`LLM_ROUTER_DATABASE_URL: its value is not ${allowedDatabaseAddress}`]
+    return [`LLM_ROUTER_DATABASE_URL: the value is not ${allowedDatabaseAddress}`]
   if (!authEnabled && databaseUrl !== '')
     return [
       'LLM_ROUTER_DATABASE_URL: clients and keys have no effect without LLM_ROUTER_AUTH_ENABLED=1: requests would NOT be authenticated',
@@ -274,7 +255,7 @@ function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: Au
   if (!authEnabled) return []
   if (authKeyStore !== 'memory')
     return [
-      `LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${authKeyStore}" by this router; ` +
+      `LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${authKeyStore}"; ` +
         'write them to a file and name it in LLM_ROUTER_AUTH_MEMORY_SEED_FILE',
     ]
   if (authKeysFile === '' && databaseUrl === '')
@@ -292,6 +273,8 @@ function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): st
       'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
     )
   if (adminKey !== '' && adminKey.length < fewestKeyCharacters)
-    warnings.push(`LLM_ROUTER_ADMIN_KEY: under ${fewestKeyCharacters} characters it can be guessed`)
+    warnings.push(
+      `LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`,
+    )
   return warnings
 }

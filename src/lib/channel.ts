@@ -160,7 +160,7 @@ export class Channel {
     this.#state = 'exited'
   }
 
-  /** Nothing arrives any more: whoever waits for an answer is told so. */
+  /** Nothing arrives any more: pending requests are rejected. */
   close(): void {
     this.#state = 'closed'
     for (const { reject } of this.#waiting.values())

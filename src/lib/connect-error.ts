@@ -68,8 +68,8 @@ function whyOf(code: string): string {
   if (code.includes('ALERT') && /CERTIFICATE|UNKNOWN_CA|DECRYPT_ERROR/.test(code))
     return 'the server refused the client certificate'
   if (/WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG/.test(code))
-    return 'the server does not speak TLS there'
-  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) return 'there is no version of TLS that both speak'
+    return 'the server does not speak TLS on this port'
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) return 'no common TLS version'
   return ''
 }
 

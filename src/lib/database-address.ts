@@ -7,7 +7,7 @@ export type DatabaseAddress =
 
 /** What a database address may look like, for errors. */
 export const allowedDatabaseAddress =
-  'empty, sqlite:PATH such as sqlite:/var/lib/llm-router/router.db, or postgres://user:password@host:5432/database'
+  'a database address: sqlite:PATH, such as sqlite:/var/lib/llm-router/router.db, or postgres://user:password@host:5432/database'
 
 /**
  * Reads `sqlite:PATH`, relative to the working directory, or a connection URI of PostgreSQL (libpq, "Connection URIs").

@@ -7,7 +7,7 @@ export function didYouMean(name: string, known: Iterable<string>): string {
   return closest === undefined ? '' : `; did you mean ${JSON.stringify(closest)}?`
 }
 
-/** The known name that a mistyped one most likely stands for; undefined when none is near. */
+/** The known name that was most likely meant; undefined if none is similar. */
 export function closestName(name: string, known: Iterable<string>): string | undefined {
   const maxEdits = Math.max(2, Math.floor(name.length / 5))
   let closest: string | undefined

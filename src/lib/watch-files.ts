@@ -13,7 +13,7 @@ export interface FileWatchOptions {
   onBlind: (error: unknown) => void
 }
 
-/** Changes that may put a call off; what is written to without end is told of all the same. */
+/** Maximum number of changes that may postpone a call, so that continuous writes are still reported. */
 const maxDelays = 20
 /** A place that changes while its watch is set is looked at again, so often at most. */
 const maxTries = 3
@@ -26,7 +26,7 @@ const maxLinks = 40
  *
  * Watched are the directories around each path, and around each link on the way to it: that way an edit in place, a
  * file renamed over another, and the link that Kubernetes turns in a volume (`..data`, pkg/volume/util/
- * atomic_writer.go) all are seen. All watches are set anew after each change, because one on a directory that was
+ * atomic_writer.go) all are seen. All watches are recreated after each change, because one on a directory that was
  * deleted and made again is dead without a sign. Some file systems tell nothing (NFS, some of FUSE), so the paths are
  * looked at now and then, too.
  */
@@ -96,7 +96,7 @@ export class FileWatch {
     if (this.#closed) return
     try {
       const watcher = watch(directory, (_event, name) => {
-        // A directory that goes is told by its own name.
+        // A removed directory is reported under its own name.
         const concerns = name === null || names === 'all' || names.has(name) || name === basename(directory)
         if (concerns) this.#changed()
       })

@@ -21,7 +21,7 @@ export default fp(
       if (ownMs !== undefined)
         app.log.debug(
           { request_id: id, attempts, own_ms: Math.round(ownMs * 1000) / 1000 },
-          'time of the router itself',
+          "the router's own time",
         )
     })
     done()

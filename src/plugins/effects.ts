@@ -87,15 +87,15 @@ function targetText(
 ): string {
   if (action === 'resume') return `${id} gets requests again.`
   if (action === 'reset')
-    return `What was learned of ${id} is forgotten: its failures, its ejection and its measured times. It gets requests as if it had never failed; running requests go on.`
+    return `Clears the failures, ejection and measured times of ${id}. It gets requests as if it had never failed; running requests continue.`
   const running =
     inFlight === 0
-      ? `${id} gets no new requests; none is running.`
+      ? `${id} will get no new requests; none is running.`
       : `${id} finishes ${counted(inFlight, 'running request')} and gets no new ones.`
   const left = models.map(({ name, usable_targets: now, usable_after: then }) => {
     if (then > 0) return `${name} has ${counted(then, 'other usable server')}.`
     return now > 0
-      ? `It is the last usable server of ${name}: all its requests will fail or wait.`
+      ? `It is the last usable server of ${name}: all requests for it will fail or wait.`
       : `${name} has no other usable server.`
   })
   return [running, ...left].join(' ')
@@ -134,7 +134,7 @@ function isLoaded(app: FastifyInstance, target: Target): boolean | null {
 function modelText(action: EffectAction, name: string, targets: Effect['targets']): string {
   const able = targets.filter(({ supported }) => supported)
   if (able.length === 0)
-    return `No server of ${name} takes such a command: Ollama, LM Studio and llama.cpp in router mode do.`
+    return `No server of ${name} supports this. Ollama, LM Studio and llama.cpp in router mode do.`
   const { length: rest } = targets.filter(({ supported }) => !supported)
   const others =
     rest === 0
@@ -146,7 +146,7 @@ function modelText(action: EffectAction, name: string, targets: Effect['targets'
   const running = sum(able.map(({ in_flight }) => in_flight))
   const busy =
     running === 0 ? '' : ` ${counted(running, 'request')} ${running === 1 ? 'is' : 'are'} running there.`
-  return `${names} unload${able.length === 1 ? 's' : ''} ${name}; the next request loads it again and waits for that.${busy}${others}`
+  return `${names} unload${able.length === 1 ? 's' : ''} ${name}; the next request loads it again and waits for it.${busy}${others}`
 }
 
 function counted(count: number, words: string): string {

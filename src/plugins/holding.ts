@@ -76,7 +76,7 @@ function untilServed(
     const model = app.models.find(alias)
     if (model && app.health.canServe(model)) resolve(true)
     else if (model) for (const target of wakeable(app, model)) app.engines.wake(target)
-    // The model was removed: the client is told so.
+    // The model was removed: the client gets an error.
     else resolve(false)
   }
   const onAbort = (): void => reject(signal.reason)

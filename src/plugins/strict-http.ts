@@ -53,7 +53,7 @@ function errorOf({ raw, originalUrl }: FastifyRequest): RouterError | undefined 
 
 function versionError({ httpVersion }: IncomingMessage): RouterError | undefined {
   if (httpVersion === '1.1' || httpVersion === '1.0') return undefined
-  return new RouterError('bad_request', 'Only HTTP/1.1 and HTTP/1.0 are spoken here', { status: 505 })
+  return new RouterError('bad_request', 'Only HTTP/1.1 and HTTP/1.0 are supported', { status: 505 })
 }
 
 function headersError({ rawHeaders }: IncomingMessage): RouterError | undefined {

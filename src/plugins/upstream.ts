@@ -80,7 +80,7 @@ function logRarely(app: FastifyInstance): (origin: string, error: ConnectError) 
     const now = performance.now()
     if (now - (loggedAt.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return
     loggedAt.set(key, now)
-    app.log.error({ targets, error_cause: code }, `no connection to a server: ${message}`)
+    app.log.error({ targets, error_cause: code }, `cannot connect to a server: ${message}`)
   }
 }
 

@@ -10,6 +10,9 @@ import type { RequestTrace } from './trace.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 
+/** `bypass`: the answer was neither looked for nor kept. */
+export type CacheOutcome = 'hit' | 'miss' | 'bypass'
+
 /** What the log and the metrics record of one request when it is over. */
 export interface ExchangeRecord {
   id: string
@@ -49,6 +52,8 @@ export interface ExchangeRecord {
   unknownReason?: string | undefined
   /** What processors did; undefined where none applied. */
   processed?: ProcessedContent | undefined
+  /** What the cache of answers did; undefined where none applied. */
+  cache?: CacheOutcome | undefined
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
@@ -114,6 +119,8 @@ export class Exchange {
   error: RouterError | undefined
   /** What processors did; undefined while none has. */
   processed: ProcessedContent | undefined
+  /** What the cache of answers did; undefined where none applies. */
+  cache: CacheOutcome | undefined
   trace: RequestTrace | undefined
   /** Its position among the open exchanges. */
   index = 0

@@ -12,6 +12,6 @@ export interface ProcessedContent {
   readonly steps: Processed[]
   /** Values that were put back into the answer. */
   restored: number
-  /** Words of the answer that look like pseudonyms and stand for nothing. */
+  /** Words in the response that look like pseudonyms but match no value. */
   unknown: number
 }

@@ -29,7 +29,12 @@ export function banner(config: Config, { port, models, foundServers, operatorKey
       ? [['console', `${base}/ui${operatorKey === undefined ? '' : `#key=${operatorKey}`}`]]
       : []),
     ...(config.databaseUrl === ''
-      ? [['teams', 'off; LLM_ROUTER_DATABASE_URL turns on clients, keys, budgets and usage (docs/teams.md)']]
+      ? [
+          [
+            'teams',
+            'off; set LLM_ROUTER_DATABASE_URL to manage clients, keys, budgets and usage (docs/teams.md)',
+          ],
+        ]
       : []),
     ...warningsOf(config, models).map((warning) => ['warning', warning]),
   ]
@@ -61,7 +66,7 @@ function reachOf(host: string, port: number): string {
 function serversOf({ targets, sleeping }: Model): string {
   const shown = targets.slice(0, 4).map(({ id, type }) => `${id} (${type.name})`)
   if (targets.length > shown.length) shown.push(`${targets.length - shown.length} more`)
-  if (sleeping.length > 0) shown.push(`${sleeping.length} parked`)
+  if (sleeping.length > 0) shown.push(`${sleeping.length} standby`)
   return shown.join(', ') || 'no server'
 }
 
@@ -73,7 +78,7 @@ function warningsOf({ serverHost, authEnabled }: Config, models: readonly Model[
   if (paid.length === 0) return []
   const names = paid.slice(0, 3).join(', ') + (paid.length > 3 ? ` and ${paid.length - 3} more` : '')
   return [
-    `whoever can reach this machine can use your API keys for ${names}: require client keys (LLM_ROUTER_AUTH_ENABLED=1), or listen on 127.0.0.1 only (--host 127.0.0.1)`,
+    `anyone who can reach this machine can use your API keys for ${names}: require client keys (LLM_ROUTER_AUTH_ENABLED=1), or listen on 127.0.0.1 only (--host 127.0.0.1)`,
   ]
 }
 

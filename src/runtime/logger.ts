@@ -1,8 +1,11 @@
-import { type DestinationStream, type Logger, multistream, pino } from 'pino'
+import { type DestinationStream, type LogFn, type Logger, multistream, pino } from 'pino'
 import type { Config } from '../config/settings.ts'
 import { LogFile, type LogFileError } from './log-file.ts'
 import { LogStream } from './log-stream.ts'
 import { terminalLine } from './terminal-line.ts'
+
+/** A message that no log shows. */
+export const noText = ''
 
 export interface Logging {
   logger: Logger
@@ -103,6 +106,12 @@ function pinoOptions(level: string) {
     timestamp: isoTime(),
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: {},
+    hooks: {
+      // A line without text is not written: Fastify reports each address that it listens on, and cannot be told not to.
+      logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+        if (args[0] !== noText) method.apply(this, args)
+      },
+    },
   }
 }
 

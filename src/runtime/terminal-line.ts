@@ -21,7 +21,7 @@ function textOf(line: Fields, isColored: boolean): string | undefined {
     case 'stopping':
       return stoppingText(line)
     default:
-      return String(line.msg).startsWith('Server listening at ') ? '' : undefined
+      return undefined
   }
 }
 

@@ -22,7 +22,7 @@ function describe(error: ValueError): RouterError {
   const path = fieldAt(deepest.path)
   const wanted = wantedBy(deepest.schema)
   if (deepest.type === ValueErrorType.ObjectAdditionalProperties)
-    return badRequest(`'${path}' is not known here`, path, 'unknown_parameter')
+    return badRequest(`'${path}' is not a known field`, path, 'unknown_parameter')
   if (path === '') return badRequest('The body must be a JSON object')
   if (deepest.value === undefined)
     return badRequest(`'${path}' is required: ${wanted}`, path, 'missing_required_parameter')

@@ -1,6 +1,6 @@
 /**
- * The chat in the middle: every dialect reads into these shapes and writes from them.
- * A new dialect is one codec against this file, not a pair with each other dialect.
+ * The canonical chat: every dialect reads into these types and writes from them.
+ * A new dialect needs one codec for this file, not a converter per existing dialect.
  */
 import type { RouterError } from './errors.ts'
 import type { Sampling } from './sampling.ts'
@@ -37,7 +37,7 @@ export interface FilePart {
   type: 'file'
   /** As the client sent it: a data URL or base64. */
   data?: string
-  /** Address (http or https) from which the server of the model loads the file. */
+  /** URL (http or https) from which the model's server loads the file. */
   url?: string
   fileId?: string
   name?: string
@@ -58,18 +58,18 @@ export interface ToolCall {
   id: string
   name: string
   /**
-   * JSON text of an object; `{}` when the call has no arguments. In answers it is what the model wrote: a token limit cuts it,
-   * and small models get it wrong.
+   * JSON text of an object; `{}` if the call has no arguments. In responses it is the model's output, which a token limit may truncate
+   * and which small models may get wrong.
    */
   arguments: string
-  /** Proof that the thoughts which led to the call are the upstream's own (Gemini); worth nothing to any other upstream. */
+  /** Signature of the reasoning that led to the call (Gemini); useless to any other upstream. */
   signature?: string
   cacheControl?: CacheControl
 }
 
 export interface SystemMessage {
   role: 'system'
-  /** Whether the client said `developer`; only OpenAI's own models tell the two apart. */
+  /** Whether the client sent the role `developer`; only OpenAI's own models distinguish it from `system`. */
   developer: boolean
   parts: TextPart[]
   name?: string
@@ -84,9 +84,9 @@ export interface UserMessage {
 export interface AssistantMessage {
   role: 'assistant'
   parts: AssistantPart[]
-  /** The thoughts before the answer; empty when there were none. */
+  /** Reasoning before the answer; empty if there was none. */
   reasoning: string
-  /** Proof that the thoughts are the upstream's own (Anthropic); worth nothing to any other upstream. */
+  /** Signature of the reasoning (Anthropic); useless to any other upstream. */
   reasoningSignature?: string
   toolCalls: ToolCall[]
   name?: string
@@ -94,12 +94,12 @@ export interface AssistantMessage {
 
 export interface ToolMessage {
   role: 'tool'
-  /** The call that this answers; found by the reader where the dialect does not carry it. */
+  /** The call that this is the result of; determined by the reader if the dialect does not carry it. */
   callId: string
-  /** The called function, where it is known. */
+  /** The called function, if known. */
   name?: string
   parts: UserPart[]
-  /** The tool failed and the parts say how (Anthropic `is_error`). */
+  /** The tool failed; the parts describe the failure (Anthropic `is_error`). */
   isError?: boolean
 }
 
@@ -116,7 +116,7 @@ export interface ToolDefinition {
 
 export type ToolChoice = 'none' | 'auto' | 'required' | { name: string }
 
-/** Where `effort` is `on`, the client asked for thoughts without naming a level. */
+/** `on`: the client asked for reasoning without naming a level. */
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | 'on'
 
 export type ResponseFormat =
@@ -137,23 +137,23 @@ export interface ChatRequest {
   sampling: Sampling
   responseFormat?: ResponseFormat
   reasoningEffort?: ReasoningEffort
-  /** Most tokens to spend on thoughts (Anthropic `thinking.budget_tokens`); `reasoningEffort` says the same in words. */
+  /** Maximum reasoning tokens (Anthropic `thinking.budget_tokens`); `reasoningEffort` is the same as a level. */
   reasoningBudget?: number
-  /** Ollama's residency and context options ride here for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
+  /** Ollama's residency and context options, for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
   /**
-   * Set where a chat cannot express what is asked: the text is to be continued verbatim (`raw`), or towards a text that
+   * Set if a chat cannot express the request: the text is to be continued verbatim (`raw`), or up to a text that
    * follows it (`suffix`). Only a target with the operation `completion` can do that.
    */
   completion?: { raw: boolean; suffix?: string }
   user?: string
   /** Which requests share a prefix, for the prompt cache of OpenAI's own servers. */
   promptCacheKey?: string
-  /** How long an answer is to be: `low`, `medium` or `high`. */
+  /** Requested length of the answer: `low`, `medium` or `high`. */
   verbosity?: string
-  /** What the reader itself had to change or leave out, by field, with the reason. */
+  /** Fields that the reader had to change or drop, with the reason. */
   lost?: Readonly<Record<string, string>>
-  /** What the reader left out that matters to no answer; logged once. */
+  /** Fields that the reader dropped without effect on any response; logged once. */
   notices?: readonly string[]
   /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
   extras: Record<string, unknown>
@@ -174,12 +174,12 @@ export interface Usage {
 export interface TokenLogprob {
   token: string
   logprob: number
-  /** UTF-8 bytes of the token; null where the engine does not tell. */
+  /** UTF-8 bytes of the token; null if the engine does not report them. */
   bytes: number[] | null
   topLogprobs: { token: string; logprob: number; bytes: number[] | null }[]
 }
 
-/** Engine timings in nanoseconds, where the upstream reports them (Ollama). */
+/** Engine timings in nanoseconds, if the upstream reports them (Ollama). */
 export interface Timings {
   totalNs?: number
   loadNs?: number
@@ -195,9 +195,9 @@ export interface ChatChoice {
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
-  /** The upstream's own word for the end where it is none of the known ones; `finishReason` is then a plain end. */
+  /** The upstream's finish reason if it is unknown; `finishReason` is then a normal end. */
   unknownReason?: string
-  /** The stop sequence that was met, where the upstream reports it. */
+  /** The matched stop sequence, if the upstream reports it. */
   stopSequence?: string
   logprobs?: TokenLogprob[]
 }
@@ -213,12 +213,12 @@ export interface ChatResponse {
 }
 
 /**
- * What a streamed answer is made of. `choice` is 0 unless the client asked for several answers; `call` counts
+ * An event of a streamed response. `choice` is 0 unless the client asked for several choices; `call` counts
  * the tool calls of a choice from 0.
  *
- * A reader promises: `tool-call-start` once per call with its final id and name, its deltas after it and
+ * A reader guarantees: `tool-call-start` once per call with its final id and name, its deltas after it and
  * together what the model wrote as arguments (see {@link ToolCall}), `block-end` once per call; `finish` once per choice; then, as the very last
- * event for any input whatever, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
+ * event for any input, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
  */
 export type ChatEvent =
   | { type: 'start'; id?: string; created?: number; systemFingerprint?: string }
@@ -233,7 +233,7 @@ export type ChatEvent =
   | { type: 'end' }
   | { type: 'error'; error: RouterError }
 
-/** Whether an event commits the router to an answer: once one has gone out, no other target is tried. */
+/** Whether an event commits the router to a response: once it has been sent, no other target is tried. */
 export function isContent(event: ChatEvent): boolean {
   switch (event.type) {
     case 'text-delta':

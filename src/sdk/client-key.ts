@@ -1,61 +1,61 @@
 import type { Priority } from './strategy.ts'
 
-/** The surfaces of the router that a key may be kept to. `operator` is what those look at who run it. */
+/** The surfaces of the router that a key may be restricted to. `operator`: the operator endpoints. */
 export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'operator'] as const
 
-/** How urgent a client's requests are, the most urgent first. */
+/** Priorities of a client's requests, highest first. */
 export const priorities = ['high', 'normal', 'low'] as const
 
-/** What somebody who runs the router may do: look, change the fleet, change clients and budgets. Each may what those before it may. */
+/** Roles of operators: read, change the fleet, change clients and budgets. Each role includes the previous ones. */
 export const roles = ['viewer', 'operator', 'admin'] as const
 
 export type Role = (typeof roles)[number]
 
 export type Surface = (typeof surfaces)[number]
 
-/** What one key may use at a time. Absent: no limit. */
+/** Limits of one key. Absent: no limit. */
 export interface KeyLimits {
   /** Requests that have not ended. */
   readonly concurrent?: number
   /** Requests that begin within any 60 seconds. */
   readonly requests?: number
-  /** Tokens of prompts and answers; what a minute may take is there at once, and comes back evenly. */
+  /** Prompt and completion tokens: a bucket that holds the tokens of one minute and refills evenly. */
   readonly tokens?: number
 }
 
 /** One client, as the keys file describes it, without its key. */
 export interface ClientKey {
-  /** Stands in the log and in metrics. */
+  /** Name in the log and in metrics. */
   readonly id: string
   readonly enabled: boolean
   /** Milliseconds since 1970; undefined: never. */
   readonly expiresAt: number | undefined
   readonly surfaces: ReadonlySet<Surface>
-  /** Names and patterns of models, for people; undefined: all. */
+  /** Names and patterns of models, for display; undefined: all. */
   readonly models: readonly string[] | undefined
-  /** Whether it has a right to the model of this alias, as models-config.json writes it. */
+  /** Whether it may use the model with this alias, as written in models-config.json. */
   mayUse(alias: string): boolean
-  /** Undefined when it has none at all. The tightest of each kind where groups bound it too. */
+  /** Undefined without any limit. The strictest of each kind if groups restrict it too. */
   readonly limits: KeyLimits | undefined
-  /** Its own limits and those of its groups, each counted for itself; absent: `limits` are its own. */
+  /** Its own limits and those of its groups, each counted separately; absent: `limits` are its own. */
   readonly limitScopes?: readonly { readonly key: string; readonly limits: KeyLimits }[] | undefined
-  /** What it may do to the router itself; absent: as `surfaces` say, `operator` or nothing. */
+  /** Its role towards the router itself; absent: `operator` or none, depending on `surfaces`. */
   readonly role?: Role | undefined
   /** Id of the key that was used, of a client of the database. */
   readonly keyId?: string | undefined
   /** The group that it belongs to. */
   readonly group?: string | undefined
-  /** Whether it may use the endpoint at this path, as the client sent it; absent: all. */
+  /** Whether it may use the endpoint at this path, as sent by the client; absent: all. */
   readonly mayCall?: ((path: string) => boolean) | undefined
-  /** The most tokens that one request may ask for. */
+  /** Maximum tokens that one request may ask for. */
   readonly maxTokens: number | undefined
   /** Of its requests; absent: `normal`. */
   readonly priority?: Priority | undefined
-  /** Its share among the clients whose requests wait, over 0; absent: 1. */
+  /** Its share among clients with waiting requests, above 0; absent: 1. */
   readonly weight?: number | undefined
-  /** Whether its requests may name their own priority. */
+  /** Whether its requests may set their own priority. */
   readonly choosesPriority?: boolean
-  /** Whether its requests may choose canaries or avoid them. */
+  /** Whether its requests may select or avoid canaries. */
   readonly choosesCanary?: boolean
 }
 
@@ -69,10 +69,10 @@ export function roleOf({ role, surfaces: permitted }: ClientKey): Role | undefin
   return role ?? (permitted.has('operator') ? 'operator' : undefined)
 }
 
-/** What a key may use unless its record says it: all that clients do. */
+/** Default surfaces of a key: all client surfaces. */
 const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
 
-/** The surfaces of a client: a role opens what operators look at, and nothing else unless that is written. */
+/** The surfaces of a client: a role opens the operator surface, and no others unless they are listed. */
 export function surfacesOf(
   written: readonly Surface[] | null | undefined,
   role: Role | null | undefined,
@@ -81,7 +81,7 @@ export function surfacesOf(
   return new Set(role ? [...own, 'operator'] : own)
 }
 
-/** A test for names: `*` stands for any characters, also none and `/`; all else for itself, in its own case. */
+/** A test for names: `*` matches any characters, including none and `/`; everything else matches literally and case-sensitively. */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))
   const loose = patterns.filter((pattern) => pattern.includes('*')).map(expressionOf)

@@ -1,33 +1,33 @@
 /**
- * Where content stands in a request: what processors read and change, and what they leave alone. Each dialect has one table for
- * each of its operations. What has no entry is not protected, and is refused while a processor that fails closed applies.
+ * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table for
+ * each of its operations. Content without an entry is not protected, and is rejected if a processor that fails closed applies.
  */
 export type ContentShape =
-  /** Named by the protocol: models, roles, ids, schemas. Goes on as it is; a string in it must hold nothing to be masked for certain. */
+  /** Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string in it must not contain values that are certain to be masked. */
   | 'keep'
-  /** The name of a model, or bytes that only their server can read: goes on unread. */
+  /** A model name, or bytes that only their server can read: passed on unread. */
   | 'opaque'
-  /** Words of a person or of a model. */
+  /** Text of a person or a model. */
   | 'text'
   /** The text of a JSON value, such as the arguments of a call: its strings and numbers are content. */
   | 'json'
   /** Any JSON value: its strings and numbers are content, its keys are not. */
   | 'value'
-  /** A JSON Schema, or a tool: its descriptions, examples and values are content of the developer's; all else is read as `keep`. */
+  /** A JSON Schema, or a tool: its descriptions, examples and values are content of the developer; everything else is treated as `keep`. */
   | 'schema'
-  /** An image, audio or a file: refused or passed, by setting. */
+  /** An image, audio or a file: rejected or passed on, depending on the settings. */
   | 'media'
-  /** Refused: content that nobody can read here, such as a state that is kept at the upstream. */
+  /** Rejected: content that cannot be read here, such as state kept at the upstream. */
   | 'refused'
   | ContentForms
 
-/** What a value may be, by the type of JSON that it has. null, true, false and numbers go on unless `numbers` says otherwise. */
+/** Shapes of a value, by its JSON type. null, true, false and numbers are passed on unless `numbers` says otherwise. */
 export interface ContentForms {
   /** A string. */
   readonly text?: ContentShape
   /** Each item of a list. */
   readonly items?: ContentShape
-  /** Whether neighbouring texts of the list are one text to its reader. */
+  /** Whether adjacent texts of the list form one text. */
   readonly joined?: boolean
   /** Members of an object, by name. */
   readonly members?: Readonly<Record<string, ContentShape>>
@@ -39,25 +39,25 @@ export interface ContentForms {
     readonly cases: Readonly<Record<string, ContentShape>>
     readonly otherwise?: ContentShape
   }
-  /** A member whose words are proved by another one (the first of `values` that is there): after an answer was changed for its client, the proof brings the words back. */
+  /** A member whose words are proved by another one (the first of `values` that is there): after a response was changed for its client, the proof restores the text. */
   readonly signed?: { readonly values: readonly string[]; readonly proof: string }
-  /** Numbers are content that cannot be read here, such as tokens. */
+  /** Numbers are content that cannot be read here, such as token ids. */
   readonly numbers?: 'refused'
-  /** The texts within are those of the operator or developer: masked by setting. */
+  /** The texts within belong to the operator or developer: masked depending on the settings. */
   readonly system?: boolean
 }
 
-/** The shapes of request bodies: `chat` and what else the dialect has, by operation. */
+/** Shapes of request bodies by operation: `chat` and the other operations of the dialect. */
 export type ContentTable = Readonly<Partial<Record<string, ContentShape>>>
 
 /** Every member of a body of this schema must have a shape: a missing one is a type error. */
 export type MembersOf<Body> = Readonly<Record<keyof Body, ContentShape>>
 
-/** A piece of text in one event of a streamed answer, which goes on in later events. */
+/** A piece of text in one event of a streamed response, which continues in later events. */
 export interface StreamedText {
-  /** Which text it is a piece of: pieces with the same name are one text. */
+  /** The text that it belongs to: pieces with the same name form one text. */
   readonly channel: string
-  /** Channels of one group follow each other: one that begins ends those before. Absent: they run side by side. */
+  /** Channels of one group follow each other: a new one ends the previous ones. Absent: they are concurrent. */
   readonly group?: string
   /** Members and list positions that lead to the piece. */
   readonly path: readonly (string | number)[]
@@ -77,7 +77,7 @@ export interface StreamedContents {
     readonly path: readonly (string | number)[]
     readonly of: { readonly channel: string } | { readonly path: readonly (string | number)[] }
   }[]
-  /** Where offsets into the text of a channel stand. */
+  /** Members with offsets into the text of a channel. */
   readonly offsets?: { readonly path: readonly (string | number)[]; readonly channel: string }
 }
 
@@ -91,7 +91,7 @@ export interface StreamContents {
   readonly numberedBy?: string
 }
 
-/** Where content stands in the requests and answers of a dialect. */
+/** Where content is located in the requests and responses of a dialect. */
 export interface DialectContents {
   readonly requests: ContentTable
   readonly stream: StreamContents

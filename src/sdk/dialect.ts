@@ -6,7 +6,7 @@ import type { RouterError } from './errors.ts'
 import type { Profile } from './profile.ts'
 import type { Operation } from './provider.ts'
 
-/** What a chat may use that a server can lack. */
+/** Features that a chat may use and a server may lack. */
 export type ContentFeature = 'image' | 'audio' | 'video' | 'file' | 'tools' | 'schema' | 'adapter'
 
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
@@ -45,19 +45,19 @@ export interface WriteRequestOptions {
   /** The upstream's name of the model. */
   model: string
   flavour: Flavour
-  /** What becomes of system turns behind the first message; absent: `fold`. */
+  /** Handling of system turns after the first message; absent: `fold`. */
   systemTurns?: SystemTurns | undefined
   drop: Drop
-  /** What the model takes; absent: nothing is known of it. */
+  /** Limits of the model; absent: unknown. */
   profile?: Profile | undefined
 }
 
-/** System turns behind the first message: sent where they are, or as text of the user. */
+/** System turns after the first message: sent unchanged, or as user text. */
 export type SystemTurns = 'keep' | 'fold'
 
-/** What a writer must know of the answer it writes. */
+/** Properties of the response that a writer writes. */
 export interface AnswerContext {
-  /** The name the client asked for; the only model name an answer shows. */
+  /** The name that the client asked for; the only model name in a response. */
   model: string
   /** Random part of ids, 24 characters or more, the same for a whole answer. */
   id: string
@@ -69,11 +69,11 @@ export interface AnswerContext {
   elapsedMs(): number
   /** The wall clock, for times in answers. */
   now(): Date
-  /** The client's body as it came, for dialects whose answers depend on it. */
+  /** The client's body, for dialects whose responses depend on it. */
   request?: Record<string, unknown>
 }
 
-/** Turns upstream bytes into events. See {@link ChatEvent} for what it promises. */
+/** Turns upstream bytes into events. {@link ChatEvent} describes its guarantees. */
 export interface ChatStreamReader {
   /** Reads one chunk, cut anywhere. Nothing is emitted after `end` or `error`. */
   push(chunk: Uint8Array, emit: (event: ChatEvent) => void): void
@@ -90,16 +90,16 @@ export interface ChatStreamWriter {
   write(event: ChatEvent): string
 }
 
-/** What a passthrough saw in the bytes that went by. */
+/** What a passthrough observed in the forwarded bytes. */
 export interface PassthroughState {
-  /** A content event (or the end) has been seen: the answer may be committed. */
+  /** A content event (or the end) has been seen: the response may be committed. */
   content: boolean
-  /** The dialect's own end of stream was seen; what follows is not the client's business. */
+  /** The dialect's own end of stream was seen; everything after it is dropped. */
   ended: boolean
   /** The upstream reported an error in its stream, or sent what cannot be read. */
   failure: RouterError | undefined
   usage: Usage | undefined
-  /** Of a translation: the upstream's word for the end, where nobody knows it. */
+  /** In a translation: the upstream's finish reason, if it is unknown. */
   unknownReason?: string | undefined
   /** Id by which a later request continues this answer. */
   answerId?: string | undefined
@@ -114,7 +114,7 @@ export interface ChatPassthrough {
   end(isComplete?: boolean): Buffer | undefined
   /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
   endTorn?(): string
-  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  /** The in-band error that fits the forwarded bytes; undefined: the dialect's own. */
   writeError?(error: RouterError): string | undefined
 }
 
@@ -261,7 +261,7 @@ export interface Dialect {
   readonly name: string
   /** Content type of streamed answers. */
   readonly streamMediaType: string
-  /** What may be sent between two events to keep a stream alive and means nothing; absent: there is no such thing. */
+  /** Bytes without meaning that may be sent between two events to keep a stream alive; absent: not possible. */
   readonly ping?: string
   readonly chat: ChatCodec
   /**
@@ -275,7 +275,7 @@ export interface Dialect {
   readonly count?: CountCodec
   /** Absent: the dialect has no embeddings. */
   readonly embedding?: EmbeddingCodec
-  /** Where content stands in requests and answers. Absent: processors that fail closed refuse its requests. */
+  /** Where content is located in requests and responses. Absent: processors that fail closed reject its requests. */
   readonly contents?: DialectContents
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
   /** HTTP status of an error in this dialect, where it differs from the error's own. */

@@ -1,7 +1,7 @@
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { priorities, roles, surfaces } from './client-key.ts'
 
-/** What `P/admin` reads and writes. Members that are absent or null bound nothing. */
+/** Records of `P/admin`. Members that are absent or null do not restrict anything. */
 
 const Count = (description: string) =>
   Type.Optional(
@@ -25,14 +25,14 @@ const orNull = <Item extends TSchema>(item: Item, description: string, allowed: 
 const Flag = (description: string) =>
   Type.Optional(Type.Boolean({ description: `${description} Default false.`, allowed: 'true or false' }))
 const text = Type.Optional(
-  Type.String({ maxLength: 500, description: 'For people.', allowed: 'a text of at most 500 characters' }),
+  Type.String({ maxLength: 500, description: 'For people.', allowed: 'a string of at most 500 characters' }),
 )
 
-/** Permissions and limits, which clients and groups have alike. */
+/** Permissions and limits of both clients and groups. */
 const bounds = {
   description: text,
   enabled: Type.Optional(
-    Type.Boolean({ description: 'false: refused. Default true.', allowed: 'true or false' }),
+    Type.Boolean({ description: 'false: rejected. Default true.', allowed: 'true or false' }),
   ),
   models: orNull(
     Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { maxItems: 1_000 }),
@@ -122,7 +122,7 @@ export const RotationSchema = Type.Object(
 )
 export type Rotation = Static<typeof RotationSchema>
 
-/** Who has changed something, for the audit log. */
+/** The author of a change, for the audit log. */
 export interface Actor {
   id: string
   source: 'api' | 'cli' | 'console' | 'reload'
@@ -152,7 +152,7 @@ export interface StoredKey {
   key?: string
 }
 
-/** What a process needs to let clients in. Plain JSON, which workers of a cluster get from their primary. */
+/** Data for authenticating clients. Plain JSON, which workers of a cluster get from their primary. */
 export interface Snapshot {
   revision: number
   clients: readonly { id: string; record: ClientRecord }[]
@@ -175,14 +175,14 @@ export const PriceRecordSchema = Type.Object(
     model: orNull(name, 'A model or a pattern such as `gpt-*`; absent: any.', 'a name or pattern, or null'),
     target: orNull(
       name,
-      'Id of a target; it goes before a price of the model alone.',
+      'Id of a target; takes precedence over a price of the model alone.',
       'the id of a target, or null',
     ),
     currency: Type.Optional(
       Type.String({
         maxLength: 20,
-        description: 'For people; give all prices in one.',
-        allowed: 'a text of at most 20 characters',
+        description: 'For information; use one currency for all prices.',
+        allowed: 'a string of at most 20 characters',
       }),
     ),
     prompt: Amount('Per million prompt tokens.'),
@@ -205,10 +205,14 @@ export const BudgetRecordSchema = Type.Object(
     enabled: Type.Optional(
       Type.Boolean({ description: 'false: it has no effect. Default true.', allowed: 'true or false' }),
     ),
-    client: orNull(IdSchema, 'Whose budget it is; or `group`.', 'the id of a client, or null'),
+    client: orNull(
+      IdSchema,
+      'The client that the budget applies to; or `group`.',
+      'the id of a client, or null',
+    ),
     group: orNull(
       IdSchema,
-      'All clients in it and below share it; or `client`.',
+      'The group whose clients share the budget; or `client`.',
       'the id of a group, or null',
     ),
     model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
@@ -236,7 +240,7 @@ export const BudgetRecordSchema = Type.Object(
     ),
     hard: Type.Optional(
       Type.Boolean({
-        description: 'Whether requests are refused when it is used up. Default true; false: only told.',
+        description: 'Whether requests are rejected when it is used up. Default true; false: only a warning.',
         allowed: 'true or false',
       }),
     ),
@@ -270,7 +274,7 @@ export const recordNouns: Readonly<Record<EntityName, string>> = {
   budgets: 'budget',
 }
 
-/** What its schema cannot say of a record; undefined: it is right. */
+/** Checks of a record beyond its schema; undefined: valid. */
 export function recordError(
   entity: EntityName,
   record: object,
@@ -284,6 +288,6 @@ export function recordError(
   if (!client === !group) return { message: "A budget has a 'client' or a 'group'", param: 'client' }
   if (window === 'rolling' && !hours) return { message: "A rolling budget needs 'hours'", param: 'hours' }
   if (window !== 'rolling' && hours)
-    return { message: "'hours' goes with the window rolling", param: 'hours' }
+    return { message: "'hours' is only allowed for the window 'rolling'", param: 'hours' }
   return undefined
 }

@@ -4,12 +4,12 @@ import type { WriteRequestOptions } from './dialect.ts'
 /** A text, or its tokens as the model's own tokenizer numbers them. */
 export type EmbeddingInput = string | readonly number[]
 
-/** A request for vectors, in words that no dialect owns. */
+/** A request for embeddings, independent of the dialects. */
 export interface EmbeddingRequest {
   inputs: readonly EmbeddingInput[]
   /** Length of the vectors; absent: the model's own. */
   dimensions?: number
-  /** Whether a text that is too long may be cut; absent: as the server has it. */
+  /** Whether a text that is too long may be truncated; absent: the server's default. */
   truncate?: boolean
   user?: string
   /** Ollama's residency and context options, for Ollama targets. */
@@ -26,9 +26,9 @@ export interface EmbeddingResponse {
   timings?: Timings
 }
 
-/** What a writer must know of the answer it writes. */
+/** Properties of the response that a writer writes. */
 export interface EmbeddingContext {
-  /** The name the client asked for; the only model name an answer shows. */
+  /** The name that the client asked for; the only model name in a response. */
   model: string
   /** The client's body, which says in which form it wants the vectors. */
   request: Readonly<Record<string, unknown>>

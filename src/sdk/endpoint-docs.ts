@@ -3,18 +3,18 @@ import type { Operation } from './provider.ts'
 
 /** The groups of endpoints in the API documentation, in the order of its page. */
 export const docsTags = {
-  OpenAI: 'For OpenAI clients: chat, Responses, the older completions, embeddings.',
+  OpenAI: 'For OpenAI clients: chat completions, Responses, legacy completions, embeddings.',
   Anthropic: 'For Anthropic clients.',
   Gemini: 'For Gemini clients.',
   Ollama: 'For Ollama clients.',
-  'LM Studio': "LM Studio's own paths: OpenAI's requests, with answers that tell more.",
-  Models: 'Which models there are, in the form of each dialect.',
-  Forwarded: 'Requests that go to a server as they are, but for the name of the model.',
-  'Text endpoints': 'Ready-made text work with prompts of the library.',
-  Operation: 'For those who run the router.',
-  Administration: 'Clients, groups, keys and usage in the database; changes take the role admin.',
-  Extensions: 'Added by the modules of LLM_ROUTER_EXTENSIONS.',
-  'Other paths': 'The same endpoints once more, at the other paths that clients use.',
+  'LM Studio': "LM Studio's own paths: OpenAI's requests, with additional statistics.",
+  Models: 'Model lists in the format of each dialect.',
+  Forwarded: 'Requests that are forwarded unchanged except for the model name.',
+  'Text endpoints': 'Ready-made text tasks with prompts from the library.',
+  Operation: 'For operators.',
+  Administration: 'Clients, groups, keys and usage in the database; changes require the role admin.',
+  Extensions: 'Added by the modules in LLM_ROUTER_EXTENSIONS.',
+  'Other paths': 'The same endpoints at alternative paths that clients use.',
 } as const
 
 /** One form of a successful answer. */
@@ -25,7 +25,7 @@ export interface AnswerDocs {
   schema?: TSchema
 }
 
-/** What the API documentation tells of an endpoint beside what its route says: path, method, body schema and dialect. */
+/** Documentation of an endpoint, in addition to what its route declares: path, method, body schema and dialect. */
 export interface EndpointDocs {
   /** The operationId of its first path; those of its other paths are made from it. */
   id: string
@@ -46,7 +46,7 @@ export interface EndpointDocs {
   query?: Readonly<Record<string, TSchema>>
   /** A body that is not JSON; the route has no schema for it. */
   form?: { type: string; schema: TSchema }
-  /** A request body that gets a 2xx. The model `demo` is the embedded one; others stand for a server that is needed. */
+  /** A request body that gets a 2xx. The model `demo` is the embedded one; other names require a server. */
   example?: Readonly<Record<string, unknown>>
 }
 

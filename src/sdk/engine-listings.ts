@@ -1,6 +1,6 @@
 import { countOf, filledTextOf, isObject, type JsonObject, objectsIn } from '../lib/json/read.ts'
 
-/** What a server says of one of its models now. */
+/** A model as its server currently reports it. */
 export interface EngineModel {
   /** All names that the server has for it. */
   readonly names: readonly string[]
@@ -11,7 +11,7 @@ export interface EngineModel {
   readonly running?: Readonly<JsonObject>
 }
 
-/** What a server says of itself now. */
+/** A server's current report about itself. */
 export interface EngineState {
   readonly isLlamaCpp: boolean
   /** Its only model answers to every name. Absent: as llama.cpp with one model does. */

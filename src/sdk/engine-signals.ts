@@ -1,5 +1,5 @@
 /**
- * A kind of engine: how it is asked for its signals. `metrics`: a server that tells them only under `/metrics`, in the names of one
+ * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names of one
  * of the others or of TGI.
  */
 export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
@@ -18,13 +18,13 @@ export interface EngineLoadedModel {
 export type EngineSleep = 'weights_offloaded' | 'discard_all'
 
 /**
- * What the engine behind a target said of itself at the last poll. It concerns the whole server, not one model alone. An
- * absent member is unknown: the engine does not tell it, or did not answer. It is never zero instead.
+ * What the engine behind a target reported at the last poll. It covers the whole server, not a single model. An
+ * absent member is unknown: the engine does not report it, or did not respond. It is never zero instead.
  */
 export interface EngineSignals {
-  /** Requests that the engine works on, of all its users. */
+  /** Running requests, from all of its users. */
   readonly running?: number
-  /** Requests in the engine's own queue, of all its users. */
+  /** Requests in the engine's own queue, from all of its users. */
   readonly waiting?: number
   /** `running` and `waiting` without those of this process, as they were at the poll. */
   readonly others?: number

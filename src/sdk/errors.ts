@@ -1,4 +1,4 @@
-/** What went wrong, in words that no dialect owns. Each dialect maps a kind to its own vocabulary. */
+/** Kinds of errors, independent of the dialects. Each dialect maps a kind to its own vocabulary. */
 export type ErrorKind =
   | 'bad_request'
   | 'context_overflow'
@@ -51,7 +51,7 @@ export interface ContextOverflow {
 export interface RouterErrorDetails {
   /** Machine-readable code that the client sees, such as `model_not_found`. */
   code?: string
-  /** The request field at error, such as `messages[2].content`. */
+  /** The request field with the error, such as `messages[2].content`. */
   param?: string
   /** HTTP status, when it is not the usual one of the kind. */
   status?: number
@@ -61,7 +61,7 @@ export interface RouterErrorDetails {
   shouldRetry?: boolean
   /** The message holds words of an upstream, which may have quoted a prompt: the log leaves it out. */
   quotesUpstream?: boolean
-  /** What the log may know and the client may not: the error underneath. */
+  /** The underlying error: for the log, not for the client. */
   cause?: unknown
   /** By how much the request is too long, where the upstream says so. */
   overflow?: ContextOverflow
@@ -116,10 +116,10 @@ export function isPermanent({ code, cause }: RouterError): boolean {
   return typeof said === 'string' && permanentCodes.has(said)
 }
 
-/** A start that cannot succeed: every error found, each with its place. Ends the process with exit code 2. */
+/** A start that cannot succeed: all errors with their positions. Ends the process with exit code 2. */
 export class ConfigError extends Error {
   readonly errors: readonly string[]
-  /** What can be lived with, and may explain an error. */
+  /** Warnings, which may explain an error. */
   readonly warnings: readonly string[]
 
   constructor(errors: readonly string[], warnings: readonly string[] = []) {
@@ -145,7 +145,7 @@ export function modelNotFound(name: string): RouterError {
   })
 }
 
-/** The upstream broke a stream after its first content: told in-band, in these words, on every dialect. */
+/** The upstream broke a stream after its first content: reported in-band, with this message, in every dialect. */
 export function streamTruncated(): RouterError {
   return new RouterError('upstream_error', 'Upstream closed the stream before it was complete', {
     code: 'upstream_truncated',
@@ -162,7 +162,7 @@ export function tooLarge(): RouterError {
   return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
 }
 
-/** Any thrown value as a RouterError: what was not meant for clients becomes a plain 500. */
+/** Converts any thrown value to a RouterError: errors not meant for clients become a plain 500. */
 export function asRouterError(error: unknown): RouterError {
   if (error instanceof RouterError) return error
   return new RouterError('internal', 'Internal error', { code: 'internal_error', cause: error })

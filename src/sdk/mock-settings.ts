@@ -12,12 +12,12 @@ const MockToolCallSchema = Type.Object({
 export const MockSchema = Type.Object(
   {
     reply: Type.Optional(
-      Type.String({ description: 'Text of the answer. If absent, the answer repeats the request.' }),
+      Type.String({ description: 'Text of the response; by default it repeats the request.' }),
     ),
     tokens_per_second: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,
-        description: 'Speed of the answer. If absent, it is sent at once.',
+        description: 'Tokens per second of the response; by default it is sent at once.',
       }),
     ),
     first_token_ms: Type.Optional(
@@ -27,25 +27,26 @@ export const MockSchema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description: 'Share of requests that fail, 0 to 1. If absent: all with error_status, none without.',
+        description:
+          'Share of requests that fail, 0 to 1. By default all if error_status is set, otherwise none.',
       }),
     ),
     error_status: Type.Optional(
       Type.Integer({
         minimum: 400,
         maximum: 599,
-        description: 'HTTP status of failing requests; 500 if absent.',
+        description: 'HTTP status of failing requests; default 500.',
       }),
     ),
     tool_call: Type.Optional(
       Type.Union([Type.Boolean(), MockToolCallSchema], {
         description: 'The tool to call if a request has tools; true for the first one of the request.',
-        allowed: 'true, false or an object with a name and, if need be, arguments',
+        allowed: 'true, false or an object with a name and optionally arguments',
       }),
     ),
-    seed: Type.Optional(Type.Integer({ description: 'Makes ids and failures repeatable.' })),
+    seed: Type.Optional(Type.Integer({ description: 'Seed that makes ids and failures reproducible.' })),
   },
-  { description: 'How the embedded model answers (api_type "mock").' },
+  { description: 'Behaviour of the embedded mock (api_type "mock").' },
 )
 
 /** How the embedded mock answers. */

@@ -1,4 +1,4 @@
-/** What a processor knows of the request whose content it gets. */
+/** The request whose content a processor gets. */
 export interface ProcessorContext {
   /** Alias of the model. */
   readonly model: string
@@ -8,14 +8,14 @@ export interface ProcessorContext {
   readonly signal: AbortSignal
 }
 
-/** What a processor says of contents. */
+/** Verdict of a processor. */
 export type ProcessorVerdict =
   | { readonly type: 'pass' }
-  /** In their place; as many as there were. */
+  /** Replacements, one for each text. */
   | { readonly type: 'replace'; readonly contents: readonly string[] }
   /** The request is refused. */
   | { readonly type: 'block' }
-  /** The request goes on; that it was noticed is logged and counted. */
+  /** The request continues, and the finding is logged and counted. */
   | { readonly type: 'flag' }
 
 /** A step on the contents of requests. Throwing means that it has failed. */

@@ -15,62 +15,65 @@ export const ProfileSchema = Type.Object(
         [Type.Literal('adaptive'), Type.Literal('always'), Type.Literal('budget'), Type.Literal('none')],
         {
           description:
-            'How an Anthropic model is asked to think: adaptive (by a level), always (adaptive, cannot be switched off), budget (by a number of tokens), none (not at all).',
+            'How thinking is requested from an Anthropic model: adaptive (by level), always (adaptive, cannot be disabled), budget (by number of tokens), none (not supported).',
           allowed: '"adaptive", "always", "budget" or "none"',
         },
       ),
     ),
-    efforts: texts('Levels of reasoning that the model knows, lowest first; []: it has none.'),
+    efforts: texts('Reasoning levels of the model, lowest first; []: none.'),
     tools_with_effort: optional(
       Type.Literal('responses', {
         description:
-          'responses: the model takes tools with reasoning on the Responses API only, which is used where the server has it; otherwise reasoning is switched off.',
+          'responses: the model supports tools together with reasoning only in the Responses API, which is used if the server has it; otherwise reasoning is disabled.',
       }),
     ),
     thoughts_back: texts(
-      'Members of an assistant message that carry its earlier thoughts: reasoning_content, reasoning; []: none is sent.',
+      'Members of an assistant message that carry earlier reasoning: reasoning_content, reasoning; []: none is sent.',
     ),
     unsupported: texts(
-      'Sampling members that the model refuses unless they have their standard value, such as temperature.',
+      'Sampling members that the model accepts only with their default value, such as temperature.',
     ),
     max_temperature: optional(
       Type.Number({
         exclusiveMinimum: 0,
-        description: 'Highest temperature; higher ones are lowered to it.',
+        description: 'Maximum temperature; higher values are lowered to it.',
       }),
     ),
     ranges: optional(
       Type.Record(Type.String(), Type.Array(Type.Number(), { minItems: 2, maxItems: 2 }), {
         description:
-          'Lowest and highest value of sampling members, such as {"top_p": [0, 1]}; other values become the nearest one.',
+          'Minimum and maximum of sampling members, such as {"top_p": [0, 1]}; other values are clamped.',
       }),
     ),
-    temperature_with_top_p: yesNo('false: the model takes temperature or top_p, not both; top_p is dropped.'),
-    prefill: yesNo(
-      'false: the last message must not be one of the assistant; the model is asked to continue it.',
+    temperature_with_top_p: yesNo(
+      'false: the model accepts temperature or top_p, but not both; top_p is dropped.',
     ),
-    max_stops: count('Most stop sequences of a request.'),
-    max_tool_name: count('Most characters of the name of a tool; longer ones are shortened.'),
+    prefill: yesNo(
+      'false: the last message must not be from the assistant; the model is asked to continue it instead.',
+    ),
+    max_stops: count('Maximum number of stop sequences.'),
+    max_tool_name: count('Maximum length of a tool name; longer names are shortened.'),
     tool_name_characters: optional(
       Type.Union([Type.Literal('word'), Type.Literal('any')], {
-        description: 'word: names of tools are letters, digits, _ and -; others are escaped. any: no limit.',
+        description:
+          'word: tool names consist of letters, digits, _ and -; other characters are escaped. any: no restriction.',
         allowed: '"word" or "any"',
       }),
     ),
-    max_call_id: count('Most characters of the id of a tool call; longer ones are replaced by a digest.'),
-    exact_call_id: count('Ids of tool calls have exactly so many letters and digits.'),
-    max_user: count('Most characters of the id of the end user; longer ones are replaced by a digest.'),
-    user_email: yesNo('false: an id of the end user that holds an email address is replaced by a digest.'),
+    max_call_id: count('Maximum length of a tool call id; longer ids are replaced by a digest.'),
+    exact_call_id: count('Tool call ids have exactly this many letters and digits.'),
+    max_user: count('Maximum length of the end user id; longer ids are replaced by a digest.'),
+    user_email: yesNo('false: an end user id that contains an email address is replaced by a digest.'),
     schema_keywords: texts(
-      'JSON Schema keywords that the model refuses in output formats; they are moved into the description.',
+      'JSON Schema keywords that the model rejects in output formats; they are moved into the description.',
     ),
     strict_keywords: texts('The same, for formats and tools with strict: true only.'),
     tool_root_keywords: texts('The same, for the top level of the parameters of a tool.'),
   },
-  { description: 'Where the model differs from what the router knows of its name.' },
+  { description: 'Overrides the model profile that the router derives from the model name.' },
 )
 
-/** What a model takes, as far as it depends on the model and not on the dialect. */
+/** Limits that depend on the model rather than the dialect. */
 export type Profile = Static<typeof ProfileSchema>
 
 /** The flavour of a server as one of its models has it. */

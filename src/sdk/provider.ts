@@ -35,12 +35,12 @@ export const operations = [
 
 export type Operation = (typeof operations)[number]
 
-/** How one request asks for something: one answer as a whole or as a stream, or answers to several inputs. */
+/** Form of a call: one whole response, a stream, or results for several inputs. */
 export const callForms = ['whole', 'stream', 'batch'] as const
 
 export type CallForm = (typeof callForms)[number]
 
-/** What a path may depend on beside its operation. */
+/** What a path may depend on in addition to its operation. */
 export interface Call {
   /** The upstream's name of the model. */
   readonly model: string
@@ -64,11 +64,11 @@ export interface ProviderType {
   authHeaders(token: string | undefined): Readonly<Record<string, string | undefined>>
   /** Whether `api_host` is needed; an embedded type has no address. */
   readonly needsHost: boolean
-  /** The address of its servers where `api_host` is absent: that of a vendor. */
+  /** Default address of its servers, if `api_host` is absent. */
   readonly defaultHost?: string
-  /** Headers of a client of the same dialect that go through, in lower case. */
+  /** Headers of a client of the same dialect that are passed on, in lower case. */
   readonly forwardedHeaders?: readonly string[]
-  /** Path of a cheap sign of life that costs no model call; absent: the type is not checked unless asked to. */
+  /** Path of a cheap health check that does not call a model; absent: not checked unless configured. */
   readonly healthPath?: string
   /** Path that tells whether the engine sleeps, asked with the health check; absent: its engines never do. */
   readonly sleepPath?: string
@@ -76,7 +76,7 @@ export interface ProviderType {
   readonly listings?: readonly EngineListing[]
   /** How its servers are asked for their load and their loaded models; absent: they are not. */
   readonly engine?: EngineKind
-  /** Its servers hold models in memory: what they do not list is not loaded. Absent: any model is always ready. */
+  /** Its servers keep models in memory: models that they do not list are not loaded. Absent: every model is always ready. */
   readonly loadsModels?: boolean
   /** The dialect of its `count`, where that is not its own; chats are then counted in no other way. */
   readonly countDialect?: string
@@ -84,7 +84,7 @@ export interface ProviderType {
   readonly tokenizes?: 'content'
   /** Its servers list all models that they have in memory, and load others when a request names them. */
   readonly loadsOnDemand?: boolean
-  /** A server does not notice that the client of a whole answer has left, so such answers are asked for as streams. */
+  /** Its servers do not notice when the client of a whole response disconnects, so whole responses are requested as streams. */
   readonly collectsWholeAnswers?: boolean
   /** Most inputs that one embedding request may have; absent: no limit is known. */
   readonly maxBatch?: number

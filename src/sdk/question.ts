@@ -40,7 +40,7 @@ export interface Answer {
   model: string
   /** Empty where there are only tool calls, or a refusal. */
   text: string
-  /** The thoughts before the answer; empty when there were none. */
+  /** Reasoning before the answer; empty if there was none. */
   reasoning: string
   refusal?: string
   toolCalls: ToolCall[]

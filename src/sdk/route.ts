@@ -4,7 +4,7 @@ import type { EndpointDocs } from './endpoint-docs.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whom the route is for, where its dialect does not say it; `any`: whoever has a key. Without either: operators. */
+    /** The clients that may use the route, unless its dialect implies it; `any`: every valid key. With neither: operators only. */
     surface?: Surface | 'any'
     /**
      * What a change by this route takes; default `operator`. Where it is set, reading takes a key with the role `viewer`, on

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
- * What `GET P/status` tells of all processes of a router: its models, its targets and what failed. Nothing in it comes from a request or
+ * The response of `GET P/status` for all processes of a router: models, targets and failures. Nothing in it comes from a request or
  * an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601, shares 0 to 1.
  */
 
@@ -45,26 +45,26 @@ const part = (description: string) => Type.Optional(share(description))
 const known = (description: string) => Type.Optional(count(description))
 
 const EngineStatusSchema = Type.Object({
-  state: Type.Optional(words(['ready', 'loading', 'asleep', 'down'], 'As the engine says it.')),
+  state: Type.Optional(words(['ready', 'loading', 'asleep', 'down'], 'As the engine reports it.')),
   sleep: Type.Optional(
     words(
       ['weights_offloaded', 'discard_all'],
-      'How it sleeps: weights_offloaded can be woken soon; discard_all is never woken by the router.',
+      'How it sleeps: weights_offloaded can be woken quickly; discard_all is never woken by the router.',
     ),
   ),
-  running: known('Requests that it works on, of all its users.'),
-  waiting: known('Requests in its own queue, of all its users.'),
+  running: known('Running requests, from all of its users.'),
+  waiting: known('Requests in its own queue, from all of its users.'),
   kv_use: part('Share of the KV cache in use.'),
-  cache_hit_ratio: part('Share of prompt tokens that its prefix cache served.'),
-  slots: known('Requests that it can run at once.'),
+  cache_hit_ratio: part('Share of prompt tokens served from its prefix cache.'),
+  slots: known('Number of requests that it can run concurrently.'),
   loaded: Type.Optional(
     Type.Array(
       Type.Object({
-        name: Type.String({ description: 'As the engine names it.' }),
+        name: Type.String({ description: "The engine's name for it." }),
         context: known('Context length in use, in tokens.'),
         expires_at: Type.Optional(Type.String({ description: 'When the engine will unload it.' })),
       }),
-      { description: 'The models that it has in memory.' },
+      { description: 'Models in memory.' },
     ),
   ),
 })
@@ -83,21 +83,21 @@ export const TargetStatusSchema = Type.Object({
   ),
   address: Type.Optional(
     Type.String({
-      description: 'One of several addresses of its server. Only for requests with an operator key.',
+      description: "The target's address, if its server has several. Only for requests with an operator key.",
     }),
   ),
   state: words(
     targetStates,
-    'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; drained: an operator lets it take nothing new; parked: in providers_sleep.',
+    'up; trial: a probe request is running; busy: it asked for a pause; loading: loading its model; hung: skipped because its responses do not start; asleep; misconfigured: rejects the key or the model; open: the breaker is open; down: health checks fail; drained: an operator has drained it; parked: a standby in providers_sleep.',
   ),
   since: Type.String({ format: 'date-time', description: 'When its state began.' }),
   reason: Type.Optional(
-    Type.String({ description: 'What is wrong with a misconfigured target, such as a rejected api_token.' }),
+    Type.String({ description: 'Why the target is misconfigured, such as a rejected api_token.' }),
   ),
   ejected_for: Type.Optional(
     Type.Array(Type.String(), {
       description:
-        'Features whose requests pass the target over, because it fails them: image, tools, embedding ...',
+        'Features for which the target is skipped because such requests failed: image, tools, embedding ...',
     }),
   ),
   breaker: words(['closed', 'open', 'half_open'], 'Open: gets no requests.'),
@@ -107,39 +107,39 @@ export const TargetStatusSchema = Type.Object({
       'Why its health checks fail: connections are refused, time out, or fail otherwise.',
     ),
   ),
-  retry_in_seconds: Type.Number({ minimum: 0, description: 'Until it may be tried again.' }),
-  in_flight: count('Requests that it works on.'),
+  retry_in_seconds: Type.Number({ minimum: 0, description: 'Time until it may be tried again.' }),
+  in_flight: count('Running requests.'),
   places: Type.Optional(
-    count('Most requests that it may have at a time, of all that share it; absent: any number.'),
+    count(
+      'Maximum number of concurrent requests, over all processes that share the limit; absent: no limit.',
+    ),
   ),
-  uses: count('Requests that it was picked for since the start.'),
-  requests_per_minute: count('Requests that it answered or failed in the last minute.'),
-  failed_per_minute: count('Of these, failed: while there are few requests, this says more than a rate.'),
+  uses: count('Requests for which it was picked since the start.'),
+  requests_per_minute: count('Requests that ended in the last minute.'),
+  failed_per_minute: count('Of these, failed ones.'),
   failure_rate: share('Moving average of failures.'),
   first_content_ms: Type.Optional(
     Type.Number({ description: 'Moving average of the time to the first content; absent before the first.' }),
   ),
   tokens_per_second: Type.Optional(
-    Type.Number({ description: 'Moving average of one answer after its first content.' }),
+    Type.Number({ description: 'Moving average of the duration of a response after its first content.' }),
   ),
-  weight: share('Share of the requests for the weighted strategies, as it is now.'),
-  configured_weight: Type.Optional(
-    share('Its weight in the configuration, where an operator has set another one.'),
-  ),
+  weight: share('Current weight for the weighted strategies.'),
+  configured_weight: Type.Optional(share('Configured weight, if an operator has set another one.')),
   context: count('Context length in tokens; 0 when unknown.'),
   last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
   engine: Type.Optional(
-    described(EngineStatusSchema, 'What its server said at the last poll; what it does not tell is absent.'),
+    described(EngineStatusSchema, 'What the engine reported at the last poll; unreported values are absent.'),
   ),
 })
 
 const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
-  waiting: count('Requests that wait for a target: a place at one, or any.'),
-  refused_per_minute: count('Requests of the last minute that were refused for want of a target.'),
+  waiting: count('Requests that wait for a slot at a target, or for a usable target.'),
+  refused_per_minute: count('Requests rejected in the last minute because no target was available.'),
   panic: Type.Boolean({
-    description: 'All its targets are down, and those whose checks only time out are used nevertheless.',
+    description: 'All targets are down, and those whose checks only time out are used anyway.',
   }),
   targets: Type.Array(TargetStatusSchema),
 })
@@ -149,7 +149,7 @@ const FailureSchema = Type.Object({
   model: Type.String(),
   target: Type.Optional(Type.String({ description: 'The last one that was tried.' })),
   status: Type.Integer({ description: 'HTTP status that the client got.' }),
-  outcome: Type.String({ description: 'error, or truncated: it broke after its beginning.' }),
+  outcome: Type.String({ description: 'error, or truncated: the response broke off.' }),
   code: Type.String(),
   text: Type.String({ description: 'What the code says, in words.' }),
 })
@@ -157,19 +157,19 @@ const FailureSchema = Type.Object({
 const FailedReloadSchema = Type.Object({
   setting: Type.String({ description: 'The environment variable that names the files.' }),
   at: Type.String({ format: 'date-time' }),
-  faults: count('How many there are; the log has them, with their places.'),
+  faults: count('Number of errors; the log has them with line and column.'),
 })
 
 const WorkerStatusSchema = Type.Object({
-  worker: Type.Integer({ description: 'Number of the process in a cluster; 0: a single one.' }),
+  worker: Type.Integer({ description: 'Number of the process in the cluster; 0: single process.' }),
   pid: Type.Integer(),
-  state: words([...routerStates, 'silent'], 'As it sees its targets; silent: it does not answer now.'),
+  state: words([...routerStates, 'silent'], 'State of the process; silent: it does not respond.'),
   uptime_seconds: Type.Number({ minimum: 0 }),
-  in_flight: count('Calls that its targets work on.'),
+  in_flight: count('Attempts in flight.'),
   waiting: count('Requests that wait for a free target.'),
   finished: count('Model requests that have ended.'),
-  failed: count('Of these, with an error of the server side or a broken answer.'),
-  memory_bytes: count('What it holds of memory.'),
+  failed: count('Of these, ended with a server error or a truncated response.'),
+  memory_bytes: count('Resident memory.'),
   config: Type.String({ description: 'The version of its configuration.' }),
 })
 
@@ -177,17 +177,17 @@ export const StatusSchema = Type.Object({
   version: Type.String(),
   node: Type.String({ description: 'Version of Node.js.' }),
   config: Type.Object({
-    version: Type.String({ description: 'Tells one content of models-config.json from another.' }),
+    version: Type.String({ description: 'Digest of models-config.json.' }),
     loaded_at: Type.String({ format: 'date-time' }),
     failed: described(
       Type.Array(FailedReloadSchema),
-      'What was changed and could not be taken, so that the configuration before it is in use.',
+      'Changes that were rejected; the previous configuration stays in use.',
     ),
   }),
   started_at: Type.String({ format: 'date-time' }),
   uptime_seconds: Type.Number({ minimum: 0 }),
   worker: Type.Integer({
-    description: 'Number of the process in a cluster that has answered for all; 0: a single one.',
+    description: 'Number of the process that answered for all processes of the cluster; 0: single process.',
   }),
   state: words(
     routerStates,
@@ -197,16 +197,16 @@ export const StatusSchema = Type.Object({
   requests: Type.Object(
     {
       finished: count('Model requests that have ended.'),
-      failed: count('Of these, with an error of the server side or a broken answer.'),
-      client_gone: count('Of these, left by their client.'),
+      failed: count('Of these, ended with a server error or a truncated response.'),
+      client_gone: count('Of these, cancelled by the client.'),
       per_minute: count('Ended in the last minute.'),
       failed_per_minute: count('Failed in the last minute.'),
     },
-    { description: 'Since the start, of the processes that live.' },
+    { description: 'Since the start, over the running processes.' },
   ),
   models: Type.Array(ModelStatusSchema),
   failures: described(Type.Array(FailureSchema), 'The latest failed requests, newest first.'),
-  workers: described(Type.Array(WorkerStatusSchema), 'The processes, each for itself.'),
+  workers: described(Type.Array(WorkerStatusSchema), 'One entry per process.'),
 })
 
 /** What everybody else may see. */

@@ -19,7 +19,7 @@ export interface Target {
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string
-  /** What the model takes; absent: nothing is known of it. */
+  /** Limits of the model; absent: unknown. */
   readonly profile?: Profile
   /** Scheme, host and port; empty for embedded types. Never shown to clients. */
   readonly origin: string
@@ -57,7 +57,7 @@ export interface Target {
   readonly maxBatch?: number
   /** Most requests at a time; `auto`: what its engine tells. Absent: any number, or one with an exclusive strategy. */
   readonly maxInFlight?: number | 'auto'
-  /** Whether its engine is told the priority of requests, in its member `priority`. */
+  /** Whether requests carry their priority to the engine, in the member `priority`. */
   readonly passesPriority?: boolean
   /** Whether the context length is chosen by the size of the prompt, where neither request nor configuration says it. */
   readonly autoContext?: boolean

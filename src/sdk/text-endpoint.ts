@@ -43,7 +43,7 @@ export interface OneTextEndpoint<Fields extends TProperties, Response extends TS
   text(body: TextBody<Fields>, language: string | undefined): string
   /** What stands between the system message and the user's. */
   history?(body: TextBody<Fields>): ChatMessage[]
-  /** Reads the model's answer. Members beside `response` stand at the top level of the result. */
+  /** Reads the model's answer. Members other than `response` are placed at the top level of the result. */
   answer(text: string, body: TextBody<Fields>): { response: Static<Response>; [member: string]: unknown }
 }
 

@@ -29,24 +29,24 @@ const count = (description: string) => Type.Integer({ description })
 
 /** One line of an answer: only the dimensions that were asked for. */
 export const UsageLineSchema = Type.Object({
-  period: Type.Optional(Type.String({ description: 'Its beginning, with `bucket`.' })),
+  period: Type.Optional(Type.String({ description: 'Start of the period, with `bucket`.' })),
   client: Type.Optional(Type.String()),
-  group: Type.Optional(Type.String({ description: 'The present group of the client; empty: none.' })),
+  group: Type.Optional(Type.String({ description: 'Current group of the client; empty: none.' })),
   key: Type.Optional(
     Type.String({ description: 'Id of the key; empty for clients of the keys file, which have one.' }),
   ),
   model: Type.Optional(Type.String({ description: 'The model that answered.' })),
-  target: Type.Optional(Type.String({ description: 'Empty: none was tried.' })),
+  target: Type.Optional(Type.String({ description: 'Empty if no target was tried.' })),
   requests: count('Requests that have ended.'),
-  errors: count('Requests that ended with an error that was not the client leaving.'),
-  prompt_tokens: count('With the cached ones.'),
+  errors: count('Requests that ended with an error, cancellations by the client excluded.'),
+  prompt_tokens: count('Includes cached tokens.'),
   cached_tokens: count('Prompt tokens that the engine had in its cache.'),
-  completion_tokens: count('With those of reasoning.'),
+  completion_tokens: count('Includes reasoning tokens.'),
   reasoning_tokens: count('Part of the completion tokens.'),
   busy_seconds: Type.Number({
-    description: 'Time of servers, divided among the requests that ran at the same server at the same time.',
+    description: 'Busy seconds of the servers, divided among concurrent requests at the same server.',
   }),
-  cost: Type.Number({ description: 'By the prices at the time of the request.' }),
+  cost: Type.Number({ description: 'Calculated with the prices at the time of the request.' }),
 })
 export type UsageLine = Static<typeof UsageLineSchema>
 
@@ -57,9 +57,9 @@ export const UsageQuerySchema = Type.Object({
   from: text(
     'A date in LLM_ROUTER_TIME_ZONE or a time such as `2026-11-01T00:00:00Z`. Default: 30 days ago.',
   ),
-  to: text('The first moment that does not count. Default: now.'),
-  by: text(`What to tell apart, of ${usageDimensions.join(', ')}, with commas between.`),
-  bucket: text(`Length of the periods: ${usageBuckets.join(', ')}; absent: the whole time in one.`),
+  to: text('End of the period, exclusive. Default: now.'),
+  by: text(`What to group by: ${usageDimensions.join(', ')}, comma-separated.`),
+  bucket: text(`Length of the periods: ${usageBuckets.join(', ')}; absent: one period.`),
   client: text('Only of this client.'),
   group: text('Only of clients that are in this group.'),
   model: text('Only of this model.'),

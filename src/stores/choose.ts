@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isMadeSecret } from '../config/masking-secret.ts'
 import type { Config } from '../config/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 import { type ActivityReport, clusterActivity, ownActivity, serveActivity } from './activity/cluster.ts'
 import type { ActivityStore } from './activity/store.ts'
+import { clusterAnswers, serveAnswers } from './answers/cluster.ts'
+import { memoryAnswers } from './answers/memory.ts'
+import { RedisAnswers } from './answers/redis.ts'
+import type { AnswerStore } from './answers/store.ts'
 import type { Directory } from './directory/directory.ts'
 import type { DirectoryHost } from './directory/host.ts'
 import { RedisBoard } from './fleet/redis.ts'
@@ -19,7 +24,7 @@ import type { LeaseStore } from './leases/store.ts'
 import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
-import { type LimitStore, limitsWithFallback } from './limits/store.ts'
+import { type LimitStore, limitsOfScopes, limitsWithFallback } from './limits/store.ts'
 import { localOverrides, serveOverrides } from './overrides/local.ts'
 import type { Override, OverrideStore } from './overrides/store.ts'
 import type { RedisAddress } from './redis/connection.ts'
@@ -54,6 +59,7 @@ function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>):
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
   serveActivity(workers, Date.now)
+  if (!keepsAnswersInRedis(config)) serveAnswers(workers, config.cacheMaxBytes, Date.now)
   const place = placeOf({ config, primary: undefined })
   serveTurns(workers, turnOptions(place))
   serveOverrides(workers)
@@ -148,14 +154,16 @@ export async function openOverrides(
 
 export function openLimits(context: StoreContext): LimitStore {
   const place = placeOf(context)
-  const local = memoryLimits(now)
+  const local = limitsOfScopes(memoryLimits(now))
   switch (place.in) {
     case 'memory':
       return local
     case 'primary':
-      return limitsWithFallback(clusterLimits(place.primary), local)
-    case 'redis':
-      return limitsWithFallback(new RedisLimits({ address: place.address, now, log: context.log }), local)
+      return limitsWithFallback(limitsOfScopes(clusterLimits(place.primary)), local)
+    case 'redis': {
+      const shared = new RedisLimits({ address: place.address, now, log: context.log })
+      return limitsWithFallback(limitsOfScopes(shared), local)
+    }
   }
 }
 
@@ -173,6 +181,22 @@ export function openResponses(context: StoreContext): ResponseStore {
       return responsesWithFallback(new RedisResponses({ ...bounds, address, now, log: context.log }), local)
     }
   }
+}
+
+/**
+ * Answers that are given again: in Redis where there is one and a secret to encrypt them with, else once for all processes of
+ * this host.
+ */
+export function openAnswers({ config, primary, log }: StoreContext): AnswerStore {
+  const address = redisAddress(config)
+  if (address && keepsAnswersInRedis(config))
+    return new RedisAnswers({ address, secret: config.cacheSecret, now, log })
+  return primary ? clusterAnswers(primary) : memoryAnswers(config.cacheMaxBytes, Date.now)
+}
+
+function keepsAnswersInRedis(config: Config): boolean {
+  const { cacheSecret } = config
+  return cacheSecret !== '' && !isMadeSecret(cacheSecret) && redisAddress(config) !== undefined
 }
 
 /** The recent past of the processes of this host. `report`: what has happened in this one. */
@@ -218,7 +242,7 @@ async function openHost(address: DatabaseAddress, config: Config, log: StoreLog)
   const { DirectoryHost } = await import('./directory/host.ts')
   const { UsageSpool } = await import('./usage/spool.ts')
   const database = await openDatabase(address, ({ message }) =>
-    log.warn({ error: message }, 'a connection to the database broke'),
+    log.warn({ error: message }, 'a database connection was lost'),
   )
   const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
   const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)

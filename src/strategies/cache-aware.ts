@@ -2,6 +2,7 @@ import { countText } from '../lib/count-text.ts'
 import { hashOfText } from '../lib/rolling-hash.ts'
 import type { Outcome, PickReason, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
+import { HashTrust, type Trusted } from './affinity/hash-trust.ts'
 import { Rendezvous } from './affinity/rendezvous.ts'
 import { type SessionState, Sessions, sessionKey } from './affinity/sessions.ts'
 import { TargetCache } from './affinity/target-cache.ts'
@@ -38,15 +39,11 @@ function none(): never {
 const runningShare = 0.25
 /** Part of the work of the last half minute that a target can be expected to get again: conversations come back to their cache. */
 const recentShare = 0.2
-/**
- * Part of the tokens known nowhere that the target of their hash is trusted to have: another router may have sent them there. It
- * also makes the next router likely to find them.
- */
-const trustShare = 0.4
 /** Costs that differ by less are equal, in tokens: estimates are not better than this. */
 const equalTokens = 64
-/** An answer of unknown length, in tokens. */
+/** An answer of unknown length, in tokens; and how much longer than the average most are at most. */
 const assumedAnswer = 200
+const longAnswer = 1.5
 /** What is kept for all targets of a model together. */
 const maxEntries = 200_000
 const newest = 0.05
@@ -59,6 +56,8 @@ class Affinity {
   #answerTokens = assumedAnswer
   #workTokens = 1_000
   #targets = 1
+  readonly #trust = new HashTrust()
+  readonly #trusted = new WeakMap<RoutingRequest, Trusted>()
   /** The last one. */
   #ranking: Ranking | undefined
   readonly #now: () => number
@@ -77,9 +76,13 @@ class Affinity {
     const usable = inPlay(candidates)
     const scored = usable.map((signals) => this.#score(signals, request, { session, last, seed }))
     const hashed = scored.reduce((best, next) => (next.rank > best.rank ? next : best))
-    const unknown = request.promptTokens - Math.max(...scored.map(({ cached }) => cached))
-    hashed.cost -= (trustShare * unknown) / weightInPlay(hashed.signals)
-    this.#ranking = { request, scores: scored, hashed }
+    const known = Math.max(...scored.map(({ cached }) => cached))
+    const unknown = request.promptTokens - known
+    hashed.cost -= (this.#trust.share * unknown) / weightInPlay(hashed.signals)
+    // Where the turn before was answered, its answer is cached too.
+    const answer = hashed.cached > 0 ? Math.min(unknown, longAnswer * this.#answerTokens) : 0
+    const trusted = { known: known + answer, unknown: unknown - answer }
+    this.#ranking = { request, scores: scored, hashed, trusted }
     const least = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
       const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
@@ -113,6 +116,8 @@ class Affinity {
     const cache = this.#cacheOf(target)
     const { prefixKeys, promptTokens } = request
     const session = keyOf(request)
+    const { hashed, trusted } = this.#ranking?.request === request ? this.#ranking : noRanking
+    if (trusted && hashed?.signals.target.id === target.id) this.#trusted.set(request, trusted)
     const known = cache.longest(prefixKeys).tokens
     const work = Math.max(0, promptTokens - known) + this.#answerTokens
     this.#workTokens += newest * (work - this.#workTokens)
@@ -129,6 +134,8 @@ class Affinity {
 
   settled(target: Target, { usage, result }: Outcome, request: RoutingRequest): void {
     this.#caches.get(target.id)?.settle(request, usage)
+    const trusted = this.#trusted.get(request)
+    if (trusted && usage?.cachedTokens !== undefined) this.#trust.learn(trusted, usage.cachedTokens)
     if (usage) this.#answerTokens += newest * (usage.completionTokens - this.#answerTokens)
     const { answerId, client, promptTokens } = request
     if (answerId === undefined || result !== 'success') return
@@ -182,9 +189,15 @@ interface Ranking {
   request: RoutingRequest | undefined
   scores: readonly Score[]
   hashed: Score | undefined
+  trusted: Trusted | undefined
 }
 
-const noRanking: Ranking = { request: undefined, scores: [], hashed: undefined }
+const noRanking: Ranking = {
+  request: undefined,
+  scores: [],
+  hashed: undefined,
+  trusted: undefined,
+}
 
 interface Score {
   signals: TargetSignals

@@ -217,7 +217,7 @@ test('init writes a file that check finds good, and never over another one', asy
   assert.equal((await runCli(['check', file])).code, 0)
   const text = readFileSync(file, 'utf8')
   const again = await runCli(['init', file, await closedPort()])
-  assert.match(again.stderr, /is there already/)
+  assert.match(again.stderr, /already exists and was not changed/)
   assert.deepEqual([again.code, readFileSync(file, 'utf8')], [1, text])
   const demo = join(folder, 'demo.json')
   assert.equal((await runCli(['init', demo, await closedPort()])).code, 0)

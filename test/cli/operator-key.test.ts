@@ -11,7 +11,7 @@ import { type RouterProcess, startRouterProcess } from '../helpers/router-proces
 import { runCli, runCliProcess } from './run-cli.ts'
 
 const extension = join(root, 'test/fixtures/extensions/changing-routes.ts')
-const printed = /operator key of this start: (\S+)\n/g
+const printed = /operator key of this run: (\S+)\n/g
 
 /** The router as the start script runs it, until it listens. */
 async function start(t: TestContext, env: Record<string, string>): Promise<RouterProcess> {

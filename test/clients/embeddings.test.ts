@@ -152,7 +152,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       const answer = await post(`${router.url}/v1/embeddings`, { model: 'e', input: [1, 2, 3] })
       if (type === 'ollama') {
         assert.equal(answer.status, 400)
-        assert.match(JSON.parse(answer.text).error.message, /token numbers/)
+        assert.match(JSON.parse(answer.text).error.message, /token ids/)
       } else {
         assert.equal(answer.status, 200)
         const sent: { input?: unknown } = Object(upstream.requests.at(-1)?.body)
@@ -193,7 +193,7 @@ describe('embeddings', () => {
     const answer = await post(`${router.url}/v1/embeddings`, { model: 'chat', input: 'x' })
     assert.equal(answer.status, 400)
     const { error } = JSON.parse(answer.text)
-    assert.match(error.message, /'chat' does not offer embeddings.*: e$/)
+    assert.match(error.message, /'chat' does not support embeddings.*: e$/)
     assert.deepEqual([error.param, error.code], ['model', 'unsupported_operation'])
   })
 
@@ -201,7 +201,7 @@ describe('embeddings', () => {
     upstream.rescript({ kind: 'reply', status: 404, body: { detail: 'Not Found' } })
     const answer = await post(`${router.url}/v1/embeddings`, { model: 'e', input: 'x' })
     assert.equal(answer.status, 400)
-    assert.match(JSON.parse(answer.text).error.message, /does not offer embeddings/)
+    assert.match(JSON.parse(answer.text).error.message, /does not support embeddings/)
     upstream.rescript((request) => openaiVectors(request))
     assert.equal((await post(`${router.url}/v1/embeddings`, { model: 'e', input: 'x' })).status, 200)
   })

@@ -141,7 +141,7 @@ test('an error in one of several keys names its place, and no key', () => {
   assert.ok(!faults.includes(long))
   assert.match(
     faultsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
-    /keys\[0\]\.keys\[0\]\.key: holds a blank/,
+    /keys\[0\]\.keys\[0\]\.key: contains a blank/,
   )
   assert.match(faultsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
   assert.match(faultsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
@@ -207,7 +207,7 @@ test('a keys file may have comments and trailing commas, and a name that it repe
   assert.equal(entries[0]?.client.id, 'a')
   assert.equal(
     faultsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
-    'keys.json:3:41: keys[0].id: stands twice',
+    'keys.json:3:41: keys[0].id: occurs more than once',
   )
 })
 
@@ -216,13 +216,13 @@ test('what is no JSON is told with its place and without its text', () => {
 })
 
 test('files that would let nobody in, or two under one name, are refused', () => {
-  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: there is no key in it/)
-  assert.match(faultsOf([]), /there is no key in it/)
+  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
+  assert.match(faultsOf([]), /contains no key/)
   assert.match(faultsOf({ key: [] }), /not an object with a list "keys"/)
   assert.match(faultsOf('7'), /not an object with a list "keys"/)
   assert.match(faultsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
   assert.match(faultsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
-  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /holds a blank/)
+  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a blank/)
   assert.match(faultsOf({ keys: [{ key: '' }] }), /is empty/)
   assert.match(faultsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
   const twins = [
@@ -230,10 +230,10 @@ test('files that would let nobody in, or two under one name, are refused', () =>
     { id: 'b', sha256: hex },
     { id: 'a', key: `${long}2` },
   ]
-  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" stands twice/)
+  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" is used twice/)
   assert.match(
     faultsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
-    /max_tokens: stands twice/,
+    /max_tokens: occurs more than once/,
   )
 })
 

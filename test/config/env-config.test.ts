@@ -100,6 +100,10 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     maskingPipeline: [],
     maskerPiiHost: '',
     maskingSecret: '',
+    cache: false,
+    cacheTtlMs: 3_600_000,
+    cacheMaxBytes: 67_108_864,
+    cacheSecret: '',
     forceGuardrailRequest: false,
     guardrailPipeline: [],
     naskGuardHost: '',
@@ -191,6 +195,10 @@ test('every setting has its variable', () => {
     LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker, pii_masker',
     LLM_ROUTER_MASKER_PII_HOST: 'http://masker:8000',
     LLM_ROUTER_MASKING_SECRET: 'another-secret-of-32-characters',
+    LLM_ROUTER_CACHE: 'on',
+    LLM_ROUTER_CACHE_TTL: '60',
+    LLM_ROUTER_CACHE_MAX_BYTES: '1000000',
+    LLM_ROUTER_CACHE_SECRET: 'a-third-secret-of-32-characters',
     LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1',
     LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST: 'nask_guard,sojka_guard',
     LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST: 'http://nask:5000',
@@ -279,6 +287,10 @@ test('every setting has its variable', () => {
     maskingPipeline: ['fast_masker', 'pii_masker'],
     maskerPiiHost: 'http://masker:8000',
     maskingSecret: 'another-secret-of-32-characters',
+    cache: true,
+    cacheTtlMs: 60_000,
+    cacheMaxBytes: 1_000_000,
+    cacheSecret: 'a-third-secret-of-32-characters',
     forceGuardrailRequest: true,
     guardrailPipeline: ['nask_guard', 'sojka_guard'],
     naskGuardHost: 'http://nask:5000',
@@ -378,9 +390,9 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
     'redis://:secret%zz@h': /not percent-encoded correctly/,
     'redis://secret/x': /database is not a number from 0 to 65535/,
     'redis://secret/1/2': /database is not a number/,
-    'redis://secret,b/1': /a cluster has database 0 only/,
-    'redis+cluster://secret/2': /a cluster has database 0 only/,
-    'redis+sentinel://secret:26379': /names no master: redis\+sentinel:\/\/host1/,
+    'redis://secret,b/1': /a cluster only has database 0/,
+    'redis+cluster://secret/2': /a cluster only has database 0/,
+    'redis+sentinel://secret:26379': /lacks the name of the master: redis\+sentinel:\/\/host1/,
     'redis+sentinel://secret:26379/m/x': /database is not a number/,
     'redis+sentinel://secret:26379/m?db=1': /percent-encode/,
   }
@@ -392,7 +404,7 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
     assert.doesNotMatch(faults[0] ?? '', /sec/, url)
   }
   assert.deepEqual(faultsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
-    'LLM_ROUTER_REDIS_DB: a cluster has database 0 only',
+    'LLM_ROUTER_REDIS_DB: a cluster only has database 0',
   ])
 })
 
@@ -545,9 +557,9 @@ test('masking needs a secret with several hosts, and an address for its service'
 
 test('an operator key is never shown, and a short one is told', () => {
   const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
-  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: its value is not a key of visible ASCII/)
+  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
   const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
-  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: under 20 characters/)
+  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: a key of fewer than 20 characters/)
   assert.doesNotMatch(`${faults}${warnings}`, /hunter2/)
   assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
@@ -558,7 +570,10 @@ test('client keys that were asked for and cannot be had stop the start', () => {
   assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
   for (const store of ['redis', 'vault']) {
     const faults = faultsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
-    assert.match(faults.join(), new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${store}"`))
+    assert.match(
+      faults.join(),
+      new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${store}"`),
+    )
   }
   assert.match(faultsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
   assert.match(

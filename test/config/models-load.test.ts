@@ -194,8 +194,8 @@ test('a model that stands twice is a warning: in one group, where the first is l
     ['last'],
   )
   assert.deepEqual(warnings, [
-    'models-config.json (line 3, column 10): "m" stands here a first time; only the last one counts',
-    'b["m"]: not served; the model of this name that is active is a["m"]',
+    'models-config.json (line 3, column 10): "m" occurs more than once; only the last one counts',
+    'b["m"]: not served; the active model of this name is a["m"]',
   ])
 })
 

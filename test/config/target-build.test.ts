@@ -55,7 +55,7 @@ test('values of a wrong kind are told by place and by what is allowed', () => {
     [{ mock: { first_token_ms: -1 } }, 'mock.first_token_ms: -1 is not a number of 0 or more'],
     [
       { mock: { tool_call: { nome: 'f' } } },
-      'mock.tool_call: an object is not true, false or an object with a name and, if need be, arguments',
+      'mock.tool_call: an object is not true, false or an object with a name and optionally arguments',
     ],
   ]
   for (const [provider, fault] of faults) assert.deepEqual(providerFaults(provider), [`${at}.${fault}`])
@@ -65,7 +65,7 @@ test('a bad input_size is a warning and means unknown', () => {
   for (const bad of ['abc', -1, {}, true]) {
     const { models, warnings } = load(modelFile({ api_type: 'mock', input_size: bad }))
     assert.equal(models[0]?.targets[0]?.inputSize, 0)
-    assert.deepEqual(warnings, [`${at}.input_size: not a number of 0 or more; taken as unknown`])
+    assert.deepEqual(warnings, [`${at}.input_size: not a number of 0 or more; treated as unknown`])
   }
 })
 
@@ -133,7 +133,7 @@ test('a key file that is missing, empty or one of two sources is a fault', () =>
     `${at}.api_token_file: "a" is empty`,
   ])
   assert.deepEqual(providerFaults({ api_token_file: 'a', api_token: 'b' }), [
-    `${at}.api_token_file: there is an api_token too; one of the two must go`,
+    `${at}.api_token_file: api_token is set too; remove one of the two`,
   ])
 })
 

@@ -148,7 +148,7 @@ test('Redis that is away is a problem until it is back', async (t) => {
   await redis.stop()
   const [away] = await problemsOf(router.url, ['redis_away'])
   assert.equal(away?.severity, 'error')
-  assert.match(away?.text ?? '', /^Redis does not answer: .* this host alone$/)
+  assert.match(away?.text ?? '', /^Redis is unavailable: .* to this host only$/)
   const again = await startRedis(redis.port)
   t.after(() => again.stop())
   await over(router.url, ['redis_away'])
@@ -173,7 +173,7 @@ test('a database that is away, and what follows from it, are problems until it i
   const headers = bearerOf(adminKey)
   for (let count = 0; count < 12; count++) await house.chat(key)
   const [away, budgets] = await problemsOf(url, ['database_away', 'budget_store_away'], headers)
-  assert.match(away?.text ?? '', /^The database does not answer: clients, keys and budgets stay as they were/)
+  assert.match(away?.text ?? '', /^The database is unavailable: clients, keys and budgets stay as they were/)
   assert.match(
     budgets?.text ?? '',
     /^Budgets cannot be checked: the database is away; requests go on unchecked/,
@@ -202,7 +202,7 @@ test('usage that a database does not take in time is a problem, though it answer
   assert.equal((await house.chat(key)).status, 200)
   const headers = bearerOf(adminKey)
   const [waits] = await problemsOf(house.router.url, ['usage_waits'], headers)
-  assert.match(waits?.text ?? '', /^\d+ KB of usage wait on disk/)
+  assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
   locking.exec('rollback')
   await over(house.router.url, ['usage_waits'], headers)
 })

@@ -43,7 +43,7 @@ test('each kind of trouble is a problem in words with what to do, worst first', 
   ])
   const texts = (id: string) => [found.get(id)?.text, found.get(id)?.action]
   assert.deepEqual(texts('target:rejecting:misconfigured'), [
-    'rejecting rejects our key (401)',
+    "rejecting rejects the router's key (401)",
     'Check api_token of this provider',
   ])
   assert.equal(found.get('target:dead:down')?.text, 'dead refuses connections')
@@ -53,10 +53,10 @@ test('each kind of trouble is a problem in words with what to do, worst first', 
     /^ejected is ejected after failures: \d+ of \d+ in the last minute, the last time it answered 503 \(Service Unavailable\)$/,
   )
   assert.match(found.get('target:ejected:ejected')?.action ?? '', /tried again (?:now|in \d+ s)/)
-  assert.equal(found.get('model:dead:no_usable_target')?.text, 'No server of dead can be used: dead is down')
+  assert.equal(found.get('model:dead:no_usable_target')?.text, 'No server of dead is usable: dead is down')
   assert.equal(
     found.get('model:saturated:saturated')?.text,
-    '1 request for saturated waits for 1 server with 1 place',
+    '1 request for saturated waits for 1 server with 1 slot',
   )
   assert.ok([...found.values()].every(({ subject }) => subject.name !== 'healthy'))
   const order = (await problemsOf(router.url)).map(({ severity }) => severities.indexOf(severity))
@@ -85,7 +85,7 @@ test('a rejected reload, an unknown model and a drained server are problems unti
   assert.deepEqual(await problemsOf(router.url), [])
   await post(`${router.url}/v1/chat/completions`, chat('two'))
   await fetch(`${router.url}/api/targets/a/drain`, { method: 'POST', headers: operator })
-  const rejected = router.logged(({ msg }) => /stay in force/.test(String(msg)))
+  const rejected = router.logged(({ msg }) => /stay in effect/.test(String(msg)))
   writeFileSync(router.file, JSON.stringify(modelsConfig({ one: [{ id: 'a', api_type: 'mokc' }] })))
   await rejected
   assert.deepEqual(
@@ -123,7 +123,7 @@ test('a full queue is a problem, and so are the requests that it refuses', async
   const found = await problemsWith(router.url, ['model:saturated:queue_full', 'model:saturated:refusing'])
   assert.equal(
     found.get('model:saturated:queue_full')?.text,
-    'The queue of saturated is full: 1 request waits for 1 server with 1 place',
+    'The queue of saturated is full: 1 request waits for 1 server with 1 slot',
   )
   assert.equal(
     found.get('model:saturated:refusing')?.text,
@@ -131,7 +131,7 @@ test('a full queue is a problem, and so are the requests that it refuses', async
   )
 })
 
-test('the certificate that the router shows to a server is reported before it ends', async (t) => {
+test('the client certificate for a server is reported before it ends', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-certificate-'))
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'cert.pem'), expiredPair.cert)
@@ -150,7 +150,7 @@ test('the certificate that the router shows to a server is reported before it en
   t.after(() => router.close())
   assert.deepEqual(
     (await problemsOf(router.url)).map(({ severity, text }) => [severity, text]),
-    [['error', 'The certificate that the router shows to dgx6 has expired']],
+    [['error', 'The client certificate for dgx6 has expired']],
   )
 })
 

@@ -65,7 +65,7 @@ test('errors and warnings of the last reload have line and column', async (t) =>
   assert.deepEqual([before?.state, before?.errors, before?.path], ['loaded', [], router.file])
   assert.match(before?.warnings[0]?.message ?? '', /empty/)
   assert.ok((before?.warnings[0]?.line ?? 0) > 0 && (before?.warnings[0]?.column ?? 0) > 0)
-  const rejected = router.logged(({ msg }) => /stay in force/.test(String(msg)))
+  const rejected = router.logged(({ msg }) => /stay in effect/.test(String(msg)))
   writeFileSync(router.file, JSON.stringify(modelsConfig({ one: [{ id: 'a', api_type: 'mokc' }] }), null, 2))
   await rejected
   const after = await fileOf()
@@ -157,12 +157,12 @@ test('a confirmation says what an action will do', async (t) => {
   assert.deepEqual([drain.in_flight, drain.waiting, drain.needs_force], [1, 1, true])
   assert.equal(
     drain.text,
-    'saturated finishes 1 running request and gets no new ones. It is the last usable server of saturated: all its requests will fail or wait.',
+    'saturated finishes 1 running request and gets no new ones. It is the last usable server of saturated: all requests for it will fail or wait.',
   )
   const spare = await effectOf('action=drain&target=rejecting')
   assert.deepEqual([spare.needs_force, spare.models[0]?.usable_after], [false, 1])
   const unload = await effectOf('action=unload&model=healthy')
-  assert.match(unload.text, /No server of healthy takes such a command/)
+  assert.match(unload.text, /No server of healthy supports this/)
   assert.equal(unload.targets[0]?.supported, false)
   const statusOf = async (query: string) =>
     (await fetch(`${router.url}/api/effects?${query}`, { headers: operator })).status

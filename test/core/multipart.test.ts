@@ -170,7 +170,7 @@ test('a form that breaks off, says the field twice, or has endless headers or va
   for (const [form, why] of [
     [model, /not complete/],
     [`${model}${model}--b--`, /more than once/],
-    [`--b\r\nX: ${'x'.repeat(20_000)}`, /too long headers/],
+    [`--b\r\nX: ${'x'.repeat(20_000)}`, /headers of a part of the form are too long/],
     [part('name="model"', 'x'.repeat(3_000)), /'model' is too long/],
     [part('name="x"', '').repeat(300), /too many parts/],
     ['', /not complete/],

@@ -35,7 +35,6 @@ test('the end of a process says what it waits for', () => {
 })
 
 test('what the start message says is not shown twice, and other lines are left as they are', () => {
-  for (const msg of ['listening', 'Server listening at http://127.0.0.1:8080'])
-    assert.equal(shown({ msg }), '')
+  assert.equal(shown({ msg: 'listening' }), '')
   assert.equal(shown({ msg: 'models-config.json reloaded' }), undefined)
 })

@@ -18,9 +18,9 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
   })
 
   for (const [fault, ...args] of [
-    ['gracePeriodSeconds must be over', '--set', 'shutdown.gracePeriodSeconds=30'],
+    ['gracePeriodSeconds must be greater', '--set', 'shutdown.gracePeriodSeconds=30'],
     [
-      'one of the two must go',
+      'set only one of them',
       '--set',
       'modelsConfigFrom.name=x',
       '--set',
@@ -28,24 +28,24 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ],
     ['not a models-config.json', '--set', 'modelsConfig=local_models'],
     ['adminPort: the same as port', '--set', 'adminPort=8080'],
-    ['nothing to scale on', '--set', 'autoscaling.enabled=true,autoscaling.cpuUtilization=0'],
+    ['nothing to scale by', '--set', 'autoscaling.enabled=true,autoscaling.cpuUtilization=0'],
     ['which is not set', '--set', 'autoscaling.enabled=true,resources.requests.cpu=null'],
-    ['minReplicas is over', '--set', 'autoscaling.enabled=true,autoscaling.minReplicas=99'],
+    ['minReplicas is greater', '--set', 'autoscaling.enabled=true,autoscaling.minReplicas=99'],
     ['ingress.hosts: empty', '--set', 'ingress.enabled=true'],
     ['httpRoute.parentRefs: empty', '--set', 'httpRoute.enabled=true'],
     ['auth.keysFrom.name', '--set', 'auth.enabled=true'],
-    ['one of the two must go', '--set', 'auth.enabled=true,auth.keysFrom.name=x,auth.keys.keys[0].id=a'],
+    ['set only one of them', '--set', 'auth.enabled=true,auth.keysFrom.name=x,auth.keys.keys[0].id=a'],
     ['requests would not be authenticated', '--set', 'auth.keysFrom.name=x'],
     ['database.urlFrom has no effect', '--set', 'database.urlFrom.name=x'],
     ['auth.sessionSecretFrom.name', '--set', 'auth.enabled=true,database.urlFrom.name=x'],
     ['oidc.clientId, oidc.roleMap and publicUrl', '--set', 'oidc.issuer=https://login.example.com'],
     [
-      'replicas would not know the sessions',
+      "replicas would not accept each other's sessions",
       ...['--set', 'oidc.issuer=https://login.example.com,oidc.clientId=x,oidc.roleMap.a=admin'],
       ...['--set', 'publicUrl=https://llm.example.com'],
     ],
     [
-      '/metrics asks for a key',
+      '/metrics requires a key',
       ...['--set', 'auth.enabled=true,auth.keysFrom.name=x'],
       ...['--set', 'metrics.enabled=true,metrics.serviceMonitor.enabled=true'],
     ],
@@ -82,14 +82,14 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     assert.match(notes(...strategy), /exclusive within each replica/)
     assert.doesNotMatch(notes(...strategy, '--set', 'redis.host=redis'), /exclusive within/)
     assert.doesNotMatch(notes(), /exclusive within/)
-    assert.match(notes(), /"demo" from the embedded mock only/)
+    assert.match(notes(), /"demo" of the embedded mock/)
 
     const one = ['--set', 'replicas=1']
     const keys = ['--set', 'auth.enabled=true,auth.keysFrom.name=x']
     const unlimited = ['--set', 'auth.enabled=true,auth.keys.keys[0].id=a']
-    assert.match(notes(), /up to 2 replicas and no Redis/)
+    assert.match(notes(), /up to 2 replicas without Redis/)
     assert.match(notes(), /previous_response_id/)
-    assert.doesNotMatch(notes('--set', 'env.LLM_ROUTER_RESPONSES_MAX=0'), /no Redis/)
+    assert.doesNotMatch(notes('--set', 'env.LLM_ROUTER_RESPONSES_MAX=0'), /without Redis/)
     assert.match(notes(...keys), /up to 2 times its limits/)
     assert.match(notes(...keys, ...one, '--set', 'autoscaling.enabled=true'), /up to 10 times its limits/)
     assert.doesNotMatch(notes(...unlimited), /times its limits/)
@@ -97,7 +97,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
       notes(...unlimited, '--set', 'auth.keys.keys[0].max_concurrent=2'),
       /up to 2 times its limits/,
     )
-    assert.match(notes('--set', 'secret.existing=s'), /the Secret s brings LLM_ROUTER_REDIS_URL/)
+    assert.match(notes('--set', 'secret.existing=s'), /the Secret s sets LLM_ROUTER_REDIS_URL/)
     for (const shared of [
       one,
       ['--set', 'redis.host=redis'],
@@ -106,13 +106,13 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
       ['--set', 'secret.values.LLM_ROUTER_REDIS_URL=redis://:x@redis'],
       ['--set', 'extraEnv[0].name=LLM_ROUTER_REDIS_URL'],
     ])
-      assert.doesNotMatch(notes(...keys, ...strategy, ...shared), /no Redis/, shared.join(' '))
+      assert.doesNotMatch(notes(...keys, ...strategy, ...shared), /without Redis/, shared.join(' '))
 
     const published = ['--set', 'route.enabled=true']
-    assert.doesNotMatch(notes(), /asks clients for no key/)
-    assert.match(notes(...published), /asks clients for no key/)
-    assert.match(notes('--set', 'service.type=LoadBalancer'), /asks clients for no key/)
-    assert.doesNotMatch(notes(...published, ...keys), /asks clients for no key/)
+    assert.doesNotMatch(notes(), /published without client keys/)
+    assert.match(notes(...published), /published without client keys/)
+    assert.match(notes('--set', 'service.type=LoadBalancer'), /published without client keys/)
+    assert.doesNotMatch(notes(...published, ...keys), /published without client keys/)
     assert.match(notes(...published, ...keys), /trustedProxies is empty/)
   })
 

@@ -111,7 +111,7 @@ test('every metric that the page says is here is here, and every one that it say
     ...(read('observability.md').match(/\bllm_router_client_\w+|llm_router_login_\w+/g) ?? []),
   ])
   const [, section = ''] = page.split('\n## Metrics\n')
-  const [kept = '', rest = ''] = section.split('| Gone |')
+  const [kept = '', rest = ''] = section.split('| Removed |')
   const named = kept.match(/\b(?:http|llm_router)_\w+(?:total|seconds|bytes|progress)\b/g) ?? []
   assert.ok(named.length >= 16)
   const rows = [...rest.matchAll(/^\| ([^|]*) \| ([^|]*) \|$/gm)]

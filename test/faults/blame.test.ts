@@ -309,7 +309,7 @@ test('chats to a model that has none leave its embeddings alone', async (t) => {
     const body = { model: 'm', stream: false, ...asked }
     const { status, text } = await post(`${fleet.router.url}${path}`, body)
     assert.equal(status, 400, `${path}: ${text}`)
-    assert.match(text, /does not offer/)
+    assert.match(text, /does not support/)
     assert.equal((await embed()).status, 200)
   }
 })

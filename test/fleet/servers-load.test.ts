@@ -51,7 +51,7 @@ test('what is wrong with a server is reported once, at the server', () => {
   const servers = [{ ...gpuA, api_type: 'opnai', api_host: 'gpu-a:8000' }]
   assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' }, { server: 'gpu-a' })), [
     'servers[0].api_type: "opnai" is unknown; known: openai, ollama, mock; did you mean "openai"?',
-    'servers[0].api_host: is not an http:// or https:// address; it lacks http:// in front',
+    'servers[0].api_host: is not an http:// or https:// address; http:// is missing in front',
   ])
 })
 
@@ -103,7 +103,7 @@ test('an alias stands for an active model, not for an alias, itself or something
   const g = { m: { providers: [gpuA] }, gemma: { providers: [gpuA] } }
   assert.deepEqual(faultsOf({ g, aliases, active_models: { g: ['m'] } }), [
     'aliases.two: "gpt-4o" is an alias too; name the model itself',
-    'aliases.three: an alias cannot stand for itself',
+    'aliases.three: an alias cannot refer to itself',
     'aliases.m: there is a model of this name',
     'aliases.four: no active model "mm"',
     'aliases.five: 5 is not the name of a model',

@@ -105,7 +105,7 @@ test('a fallback that is no active model stops the start', async () => {
     assert.ok(error instanceof ConfigError)
     assert.deepEqual(error.errors, [
       'm["a"].fallbacks[0]: no active model "b"',
-      'm["a"].fallbacks[1]: a model cannot stand in for itself',
+      'm["a"].fallbacks[1]: a model cannot be its own fallback',
     ])
     return true
   })

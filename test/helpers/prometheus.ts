@@ -2,25 +2,26 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { missing } from './program.ts'
+import type { TestRouter } from './router.ts'
 
 export interface Prometheus {
   /** The number of series that this gives now. Throws what is wrong with a query. */
   query(expression: string): Promise<number>
-  /** Fulfilled when it gives at least one series; false when it gave none within 20 s. */
-  gives(expression: string): Promise<boolean>
+  /** Fulfilled when Prometheus has stored all that the router shows now. */
+  scraped(): Promise<void>
   stop(): Promise<void>
 }
 
-/** A real Prometheus that asks this router for its metrics every half second, as job `router`. */
-export async function startPrometheus(routerUrl: string): Promise<Prometheus> {
+/** A real Prometheus that asks this router for its metrics every second, as job `router`. */
+export async function startPrometheus({ url: routerUrl, app }: TestRouter): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-prometheus-'))
   const config = {
-    global: { scrape_interval: '500ms', scrape_timeout: '500ms' },
+    global: { scrape_interval: '1s', scrape_timeout: '1s' },
     scrape_configs: [{ job_name: 'router', static_configs: [{ targets: [new URL(routerUrl).host] }] }],
   }
   // JSON is YAML.
@@ -53,15 +54,27 @@ export async function startPrometheus(routerUrl: string): Promise<Prometheus> {
     // A quotient of nothing is a number to Prometheus, but nothing to look at.
     return data?.result.filter(({ value }) => value[1] !== 'NaN').length ?? 0
   }
+  /** Fulfilled with the answer to the next scrape as it begins. */
+  const scrape = (): Promise<ServerResponse> =>
+    new Promise((resolve) => {
+      const onRequest = ({ url }: IncomingMessage, answer: ServerResponse): void => {
+        if (url !== '/metrics') return
+        app.server.off('request', onRequest)
+        resolve(answer)
+      }
+      app.server.on('request', onRequest)
+    })
   return {
     query,
-    async gives(expression) {
-      for (let tries = 0; tries < 80; tries++) {
-        if ((await query(expression)) > 0) return true
-        // It tells nobody when it has scraped.
-        await setTimeout(250)
+    async scraped() {
+      for (let hasFinished = false; !hasFinished; ) {
+        const answer = await scrape()
+        await once(answer, 'close')
+        // Prometheus gives up a scrape that takes too long.
+        hasFinished = answer.writableFinished
       }
-      return false
+      // It stores what it got before it asks again.
+      await scrape()
     },
     async stop() {
       child.kill('SIGKILL')

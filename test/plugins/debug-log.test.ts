@@ -23,7 +23,7 @@ test('LLM_ROUTER_IN_DEBUG logs header names, choices of targets, attempts and ti
   assert.equal(response.status, 200)
   const id = response.headers.get('x-request-id')
   const own = await router.logged(
-    ({ msg, request_id }) => msg === 'time of the router itself' && request_id === id,
+    ({ msg, request_id }) => msg === "the router's own time" && request_id === id,
   )
   assert.equal(typeof own.own_ms, 'number')
   const lines = router.logs.filter(({ request_id }) => request_id === id)

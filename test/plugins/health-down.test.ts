@@ -172,7 +172,7 @@ test('servers whose checks only time out are used where all are down, shown as p
   assert.equal(silent.chats, 6)
   assert.equal((await json(router, '/readyz')).status, 200)
   const { reasons } = (await json(router, '/healthz')).body
-  assert.ok(Array.isArray(reasons) && reasons.includes("all targets of 'm' are down and used nevertheless"))
+  assert.ok(Array.isArray(reasons) && reasons.includes("all targets of 'm' are down and used anyway"))
   const metrics = await (await fetch(`${router.url}/metrics`)).text()
   assert.match(metrics, /llm_router_model_panic\{model_name="m"\} 1/)
   assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
@@ -244,7 +244,7 @@ test('an engine that hangs behind healthy checks is passed over once two streams
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
   assert.equal(hung.chats, before)
   const { down } = (await json(router, '/healthz')).body
-  assert.deepEqual(down, [{ model: 'm', target: 'box0', state: 'hung: it does not begin its answers' }])
+  assert.deepEqual(down, [{ model: 'm', target: 'box0', state: 'hung: it does not start to respond' }])
   const metrics = await (await fetch(`${router.url}/metrics`)).text()
   assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
   await hung.die()

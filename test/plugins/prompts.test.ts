@@ -187,7 +187,7 @@ test('a reload with a broken file keeps all the old prompts and logs an error, u
   write(folder, 'builtin/system/pl/bad.prompt', Uint8Array.of(0xff))
   await logged('not UTF-8')
   assert.deepEqual(problems(lines), [
-    'LLM_ROUTER_PROMPTS_DIR: builtin/system/pl/bad.prompt: not UTF-8; the prompts in use stay in force',
+    'LLM_ROUTER_PROMPTS_DIR: builtin/system/pl/bad.prompt: not UTF-8; the prompts in use stay in effect',
   ])
   assert.equal(app.prompts.resolve(answer, 'pl')?.text, 'first')
   write(folder, polish, 'second')
@@ -225,7 +225,7 @@ test('where the system refuses to watch, one warning says so and the prompts ser
   t.mock.restoreAll()
   syncBuiltinESMExports()
   assert.equal(app.prompts.resolve(answer, 'pl')?.text, 'first')
-  assert.deepEqual(problems(lines), ['LLM_ROUTER_PROMPTS_DIR: changes are noticed late, within 10 s'])
+  assert.deepEqual(problems(lines), ['LLM_ROUTER_PROMPTS_DIR: changes are detected late, within 10 s'])
 })
 
 test('closing leaves no watch behind, nor does a start that fails', async (t) => {

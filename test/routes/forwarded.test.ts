@@ -162,7 +162,7 @@ describe('requests that go through with routing and failover', () => {
   test('a model whose servers do not have it is refused, naming what is missing', async () => {
     const answer = await post(`${router.url}/v1/rerank`, { model: 'chats', query: 'q' })
     assert.equal(answer.status, 400)
-    assert.match(JSON.parse(answer.text).error.message, /'chats' does not offer reranking/)
+    assert.match(JSON.parse(answer.text).error.message, /'chats' does not support reranking/)
     assert.equal((await post(`${router.url}/v1/rerank`, { model: 'none' })).status, 404)
     assert.equal((await post(`${router.url}/v1/rerank`, { query: 'q' })).status, 400)
   })

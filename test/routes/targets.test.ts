@@ -53,6 +53,17 @@ async function act(url: string, path: string): Promise<{ status: number; error?:
   return error ? { status: response.status, error } : { status: response.status }
 }
 
+test('a script that names a content type need send no body to drain a target', async (t) => {
+  const router = await started(t, modelsOver(await servers(t)))
+  const response = await fetch(`${router.url}/api/targets/gpu-a/drain`, {
+    method: 'POST',
+    headers: { ...json, ...operator },
+  })
+  assert.equal(response.status, 200, await response.text())
+  const [drained] = (await targetsOf(router.url)).filter(({ id }) => id === 'gpu-a')
+  assert.equal(drained?.state, 'drained')
+})
+
 async function setWeights(url: string, weights: object): Promise<{ status: number; body: unknown }> {
   const response = await fetch(`${url}/api/models/one/weights`, {
     method: 'PUT',
@@ -223,7 +234,7 @@ test('llm-router targets lists and steers the targets of a running router', asyn
     cli('weight', 'one', 'gpu-a', 'much'),
   ])
   assert.equal(refused.code, 1)
-  assert.match(refused.stderr, /last usable target/)
+  assert.match(refused.stderr, /last usable target.*; add --force to/)
   assert.match(list.stdout, /one +rack\/gpu-b +drained/)
   assert.deepEqual([weight.code, weight.stdout], [0, 'gpu-a  0.5\nrack/gpu-b  1\n'])
   assert.equal(wrong.code, 2)

@@ -208,7 +208,7 @@ test('S8 a key that is taken out of the file lets nobody in any more, without a 
   house.file.write(records.filter(({ id }) => id !== 'all'))
   await readAgain
   assert.equal(await house.statusFor(keys.all, chat('small')), 401)
-  const kept = house.router.logged(({ msg }) => String(msg).includes('the client keys in use stay in force'))
+  const kept = house.router.logged(({ msg }) => String(msg).includes('the client keys in use stay in effect'))
   house.file.write([{ id: 'broken' }])
   await kept
   assert.equal(await house.statusFor(keys.few, chat('small')), 200)

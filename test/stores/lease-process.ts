@@ -42,11 +42,20 @@ const queue = new LeaseQueue({
 store.onFreed(() => queue.wake())
 await store.started()
 say({ worker })
+let tries = 0
 
 async function request(): Promise<void> {
   const asked = process.hrtime.bigint()
   const wished = targets.map((id) => ({ id, host: id, reserve: false, places: 1 }))
-  const lease = await queue.acquire(storedRequest({ model, store, targets: () => wished }))
+  const wish = storedRequest({ model, store, targets: () => wished })
+  const lease = await queue.acquire({
+    ...wish,
+    take: () =>
+      // After as many as there are requests none of them still has its first one on the way: they all wait.
+      wish.take().finally(() => {
+        if (++tries === tasks) say({ waiting: true })
+      }),
+  })
   const target = lease.target.id
   const from = process.hrtime.bigint()
   say({ begin: target, at: String(from), key: lease.key, asked: String(asked) })

@@ -19,6 +19,8 @@ interface Line {
   key: string
   /** When the lease was asked for, likewise. */
   asked: string
+  /** Each request of the process has asked once; those that got nothing wait. */
+  waiting?: boolean
   done?: boolean
 }
 
@@ -167,7 +169,12 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     })
 
     test('a thousand requests wait in two processes, and each gets its turn', async () => {
-      const processes = [0, 1].map(() => startLeaseProcess({ targets: ['a', 'b'], tasks: 500, rounds: 1 }))
+      const targets = ['a', 'b']
+      const holder = startLeaseProcess({ targets, tasks: 2, ttlMs: 1_000, beatMs: 250 })
+      await Promise.all(targets.map((target) => holder.said(({ begin }) => begin === target)))
+      const processes = [0, 1].map(() => startLeaseProcess({ targets, tasks: 500, rounds: 1 }))
+      await Promise.all(processes.map(({ said }) => said(({ waiting }) => waiting === true)))
+      holder.child.kill('SIGKILL')
       await Promise.all(processes.map(({ exit }) => exit))
       const all = processes.flatMap((each) => uses(each))
       assert.equal(new Set(all.map(({ from }) => from)).size, 1_000)

@@ -1,23 +1,13 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Redis } from 'ioredis'
 import { post } from '../helpers/http.ts'
 import { bearer, type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { periodicCommands, redisScripts } from './redis-scripts.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
-const folder = join(import.meta.dirname, '../../src/stores/redis/lua')
-const scripts = readdirSync(folder).map((file) => {
-  const text = readFileSync(join(folder, file), 'utf8')
-  const digest = createHash('sha1').update(text).digest('hex')
-  return { name: file.replace('.lua', ''), digest, firstLine: text.split('\n')[0] ?? '' }
-})
-/** By the clock, for all requests of a process together. */
-const periodic = new Set(['lead', 'publish', 'renew', 'keep-key'])
 const rounds = 5
 
 let server: RedisServer
@@ -48,9 +38,9 @@ before(async () => {
   monitor = await server.redis.monitor()
   monitor.on('monitor', (_time: string, [command = '', text = '']: string[], source: string) => {
     // The first time a connection sends the script itself.
-    const script = scripts.find(({ digest, firstLine }) => text === digest || text.startsWith(firstLine))
+    const script = redisScripts.find(({ digest, firstLine }) => text === digest || text.startsWith(firstLine))
     const name = script?.name ?? command.toLowerCase()
-    if (source !== 'lua' && !periodic.has(name)) sent.push(name)
+    if (source !== 'lua' && !periodicCommands.has(name)) sent.push(name)
   })
 })
 after(async () => {
@@ -118,19 +108,20 @@ test('an exclusive target costs two round trips: one before the request, one aft
   assert.deepEqual(counts, { acquire: 1, release: 1 })
 })
 
-test('a response that continues another one costs two round trips: one to find it, one to keep the new one', async () => {
+test('a response that continues another one is found, and the new one announced and kept', async () => {
   const body = (_round: number, { id }: Body) => ({ model: 'shared', input: 'Hi', previous_response_id: id })
   const counts = await commandsOf('free', '/v1/responses', body, 'keep-response')
-  assert.deepEqual(counts, { 'find-response': 1, 'keep-response': 1 })
+  assert.deepEqual(counts, { 'announce-response': 1, 'find-response': 1, 'keep-response': 1 })
 })
 
-test('all of it together costs each of them its two', async () => {
+test('all of it together asks for each of them once', async () => {
   const body = (_round: number, { id }: Body) => ({
     model: 'exclusive',
     input: 'Hi',
     previous_response_id: id,
   })
   const counts = await commandsOf('limited', '/v1/responses', body, 'leave-key')
-  const each = ['admit-key', 'find-response', 'acquire', 'release', 'keep-response', 'leave-key']
+  const before = ['admit-key', 'find-response', 'announce-response', 'acquire']
+  const each = [...before, 'release', 'keep-response', 'leave-key']
   assert.deepEqual(counts, Object.fromEntries(each.map((name) => [name, 1])))
 })

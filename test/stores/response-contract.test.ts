@@ -177,7 +177,7 @@ describe('answers in a Redis that goes away', () => {
     await store.keep('meanwhile', stored('meanwhile'))
     assert.deepEqual(await known(store, 'before', 'meanwhile'), ['meanwhile'])
     assert.equal(warnings.length, 1)
-    assert.match(JSON.stringify(warnings), /kept in the process/)
+    assert.match(JSON.stringify(warnings), /stored within each process/)
 
     const again = await startRedis(server.port)
     while (!(await again.redis.exists('llm-router:responses'))) await store.keep('after', stored('after'))

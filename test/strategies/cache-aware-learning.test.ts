@@ -50,7 +50,7 @@ test('cache_aware: a restarted engine has nothing in its cache', () => {
   ]) {
     const { ask, at, instance } = created({ engine: { startedAt: 1 } })
     const home = ask(prompt(1, 2))
-    load(instance, at(home), 90, 4)
+    load(instance, at(home), 90, 3)
     assert.equal(ask(prompt(1, 2, 3)), home)
     restart(at(home))
     assert.notEqual(ask(prompt(1, 2, 3, 4)), home)
@@ -112,4 +112,27 @@ test('cache_aware: a target of weight 0 is a spare', () => {
   const only = signalsOf('only', 1, { engine: { others: 1_000 } })
   assert.equal(instance.pick([spare, only], prompt(1)), only)
   assert.equal(instance.pick([spare], prompt(1)), spare)
+})
+
+test('cache_aware: prompts that nobody is known to have go to the target of their hash where other routers use it too', () => {
+  /** How much better the target of the hash is than any other, in tokens, after engines have reported so much of each prompt. */
+  const advantage = (reported: number): number => {
+    let now = 0
+    const instance = cacheAware.create({ now: () => now, random: () => 0 })
+    const candidates = ['a', 'b', 'c'].map((id) => signalsOf(id))
+    for (let part = 100; part < 200; part++) {
+      const request = prompt(part)
+      const { target } = instance.pick(candidates, request)
+      instance.taken?.(target, request)
+      const usage = { promptTokens: 4_000, completionTokens: 10, cachedTokens: reported }
+      instance.settled?.(target, { result: 'success', durationMs: 1, firstContentMs: 1, usage }, request)
+      // All that was done is long ago.
+      now += 3_600_000
+    }
+    const [best = 0, next = 0] = (instance.scores?.(candidates, prompt(99)) ?? []).toSorted((x, y) => y - x)
+    return best - next
+  }
+  const [alone, beside] = [advantage(0), advantage(3_000)]
+  assert.ok(alone < 0.1 * 4_000, `${alone}`)
+  assert.ok(beside > 0.5 * 4_000, `${beside}`)
 })

@@ -61,7 +61,7 @@ test('keys and teams of LiteLLM move with their limits, and the keys stay valid'
   assert.deepEqual(first.created, { groups: 1, clients: 2, keys: 2, budgets: 1 })
   assert.deepEqual(first.notes, [
     'a key has no SHA-256 as its token: odd',
-    'budgets of cost count by the prices of this router: create one for each model',
+    'cost budgets use the prices of this router: create a price for each model',
   ])
   const again = await imported(t, url, 'litellm', content)
   assert.deepEqual(again.created, { groups: 0, clients: 0, keys: 0, budgets: 0 })
@@ -165,7 +165,7 @@ test('pages of LiteLLM move whole: keys in several files, teams in either form',
   assert.deepEqual(
     first.notes.filter((note: string) => !/prices of this router/.test(note)),
     [
-      '4 of 5 keys are in the files: read the other pages too',
+      '4 of 5 keys are in the files: export the other pages too',
       'research has a budget of 100 for all time, which is not imported',
       `client key-${digest(dave).slice(0, 12)} is disabled: one of its limits is 0`,
     ],
@@ -254,7 +254,7 @@ test('a client of a keys file moves with all its keys, each with its own end', a
 })
 
 test('a file that is none of these is refused', async (t) => {
-  await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /no answer of LiteLLM/)
+  await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /not a response of LiteLLM/)
   const digests = { keys: [digest(alice)], total_count: 1 }
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', digests), /return_full_object=true/)
   await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /Usage: llm-router import/)

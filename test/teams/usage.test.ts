@@ -149,7 +149,7 @@ test('an outage of the database loses no usage, is told, and is over when the da
   await postgres.stop()
   try {
     for (let count = 0; count < 20; count++) assert.equal((await house.chat(key)).status, 200)
-    await eventually(async () => /usage waits on disk/.test(await operator('/healthz')))
+    await eventually(async () => /usage is spooled to disk/.test(await operator('/healthz')))
     assert.match(await operator('/metrics'), /llm_router_usage_spool_bytes [1-9]/)
     for (let count = 0; count < 20; count++) assert.equal((await house.chat(key)).status, 200)
   } finally {
@@ -173,7 +173,7 @@ test('usage on disk survives kill -9 while the database is away, and is written 
     for (let count = 0; count < 10; count++) assert.equal((await house.chat(key)).status, 200)
     await eventually(async () => {
       const text = await (await fetch(`${first.url}/healthz`, { headers: bearer(adminKey) })).text()
-      return /usage waits on disk/.test(text)
+      return /usage is spooled to disk/.test(text)
     })
     // All of it: what ended in the last half of a second may be in memory alone.
     const spooled = () =>

@@ -4,6 +4,7 @@ import { isObject } from '../../lib/json/read.ts'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models-check.ts'
+import { type CacheEntry, CacheSchema } from './cache-schema.ts'
 import { expressionError } from './expression-error.ts'
 import {
   type GuardrailEntry,
@@ -27,6 +28,7 @@ export interface ProcessorScope {
 export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
     | { readonly type: 'masking'; readonly entry: MaskingEntry }
     | { readonly type: 'guardrail'; readonly entry: GuardrailEntry }
+    | { readonly type: 'cache'; readonly entry: CacheEntry }
     | { readonly type: 'other'; readonly entry: OtherProcessorEntry }
   )
 
@@ -72,6 +74,7 @@ export function readProcessors(
 function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
   const type = isObject(value) ? value.type : undefined
   if (type === 'masking') return readMasking(value, path, findings)
+  if (type === 'cache') return readCache(value, path, findings)
   if (type !== 'guardrail') return readOther(value, path, findings)
   const entry = checkPart(GuardrailSchema, value, path, findings)
   return entry && { type, entry, path, ...scopeOf(entry) }
@@ -82,15 +85,24 @@ function readMasking(value: unknown, path: string, findings: Findings): Configur
   return entry && { type: 'masking', entry, path, ...scopeOf(entry) }
 }
 
+function readCache(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
+  const entry = checkPart(CacheSchema, value, path, findings)
+  const { timeout = defaultCacheTimeoutMs / 1000 } = entry ?? {}
+  return entry && { type: 'cache', entry, path, ...scopeOf({ ...entry, failure: 'open', timeout }) }
+}
+
 function readOther(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
   const entry = checkPart(OtherProcessorSchema, value, path, findings)
   return entry && { type: 'other', entry, path, ...scopeOf(entry) }
 }
 
+/** A cache that is slower saves no time, in milliseconds. */
+const defaultCacheTimeoutMs = 500
+
 /** The Python llm-router waited so long for its guardrails, in milliseconds. */
 const pythonGuardTimeoutMs = 60_000
 
-function scopeOf(entry: MaskingEntry | GuardrailEntry | OtherProcessorEntry): ProcessorScope {
+function scopeOf(entry: MaskingEntry | GuardrailEntry | CacheEntry | OtherProcessorEntry): ProcessorScope {
   const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
   const usualMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {

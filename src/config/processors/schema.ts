@@ -1,8 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox'
 
-const strings = (description: string) =>
+export const strings = (description: string) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }))
-const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
+export const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
 
 /** Kinds of values: short enough for the longest spelling of a pseudonym that is recognised. */
 const kindPattern = '^[A-Z]{2,7}$'
@@ -16,7 +16,7 @@ const byKind = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, d
   )
 
 /** Whom a processor is for, and what happens when it fails. */
-const scope = {
+export const scope = {
   name: Type.Optional(
     Type.String({
       pattern: '^[a-z0-9][a-z0-9_-]{0,31}$',

@@ -20,7 +20,7 @@ export function readAliases(
 ): ReadonlyMap<string, string> {
   const { aliases: written = {} } = root
   if (!isObject(written)) {
-    errors.push('aliases: not an object; it holds further names of models, as {"name": "model"}')
+    errors.push('aliases: not an object; it maps further names to models, as {"name": "model"}')
     return new Map()
   }
   const models = [...configured, ...published]
@@ -38,7 +38,7 @@ export function readAliases(
       )
     else if (name === '') errors.push(`${path}: a name must not be empty`)
     else if (configured.has(name)) errors.push(`${path}: there is a model of this name`)
-    else if (name === model) errors.push(`${path}: an alias cannot stand for itself`)
+    else if (name === model) errors.push(`${path}: an alias cannot refer to itself`)
     else if (Object.hasOwn(written, model) && !models.includes(model))
       errors.push(`${path}: ${JSON.stringify(model)} is an alias too; name the model itself`)
     else if (!models.includes(model)) {

@@ -121,6 +121,6 @@ function conflicts({ addresses, kubernetes, models, api_type: type }: Server, pa
     return [`${path}.${member}: a mock has no server to ask${instead}`]
   }
   if (addresses !== undefined && kubernetes !== undefined)
-    return [`${path}.addresses: there is kubernetes too; one of the two must go`]
+    return [`${path}.addresses: kubernetes is set too; remove one of the two`]
   return []
 }

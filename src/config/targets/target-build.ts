@@ -242,7 +242,7 @@ const openaiHosts =
   /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
 const anthropicHosts = /(?:^|\.)anthropic\.com$/
 
-/** What the host alone tells of a server. */
+/** What the hostname alone reveals about a server. */
 function vendorOf(
   url: URL | undefined,
   configured: SystemTurns | undefined,
@@ -298,7 +298,7 @@ function healthOf(
 function readInputSize(value: unknown, path: string, warnings: string[]): number {
   const size = numberOf(value ?? 0)
   if (typeof size === 'number' && size >= 0 && Number.isFinite(size)) return Math.floor(size)
-  warnings.push(`${path}.input_size: not a number of 0 or more; taken as unknown`)
+  warnings.push(`${path}.input_size: not a number of 0 or more; treated as unknown`)
   return 0
 }
 

@@ -26,7 +26,7 @@ export function readConnection(
   if (tls === undefined && proxy === undefined) return undefined
   if (tls !== undefined && !origin.startsWith('https:'))
     findings.warnings.push(
-      `${placed.server?.path ?? placed.path}: ca_file and client_cert_file have no effect, for api_host is not an https:// address`,
+      `${placed.server?.path ?? placed.path}: ca_file and client_cert_file have no effect because api_host is not an https:// address`,
     )
   return { ...tls, ...(proxy === undefined ? {} : { proxy }) }
 }
@@ -97,8 +97,8 @@ function readTls(placed: ProviderAtPath, sources: SecretSources, findings: Findi
 function checkCertificates(pem: string, at: string, { errors, warnings }: Findings): void {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   const begun = pem.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g) ?? []
-  if (begun.length === 0) errors.push(`${at}: holds no certificate in PEM form`)
-  else if (begun.length > blocks.length) errors.push(`${at}: holds a certificate that breaks off`)
+  if (begun.length === 0) errors.push(`${at}: contains no certificate in PEM format`)
+  else if (begun.length > blocks.length) errors.push(`${at}: contains an incomplete certificate`)
   for (const [index, block] of blocks.entries()) {
     try {
       const { validToDate } = new X509Certificate(block)
@@ -111,9 +111,9 @@ function checkCertificates(pem: string, at: string, { errors, warnings }: Findin
 }
 
 function keyError(cert: string, key: string): string | undefined {
-  if (!key.includes('PRIVATE KEY-----')) return 'holds no private key in PEM form'
+  if (!key.includes('PRIVATE KEY-----')) return 'contains no private key in PEM format'
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(key))
-    return 'is protected by a passphrase, which this router does not take'
+    return 'is protected by a passphrase, which is not supported'
   try {
     createSecureContext({ cert, key })
     return undefined

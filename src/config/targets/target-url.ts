@@ -7,14 +7,14 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 export function hostError(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
   if (/^(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+:\d+)(?::\d+)?(?:\/|$)/.test(apiHost))
-    return 'is not an http:// or https:// address; it lacks http:// in front'
+    return 'is not an http:// or https:// address; http:// is missing in front'
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     return 'is not an http:// or https:// address'
   if (url.username !== '' || url.password !== '')
-    return 'must not hold a user name or password; use api_token or api_token_file'
+    return 'must not contain a user name or password; use api_token or api_token_file'
   // URL has turned decimal, octal and hexadecimal spellings into the usual one: https://url.spec.whatwg.org/#host-parsing
   if (!allowLinkLocal && isLinkLocalOrMetadata(url.hostname.replace(/^\[|\]$/g, '')))
-    return 'is a link-local or cloud metadata address; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows such ones'
+    return 'is a link-local or cloud metadata address; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows these'
   return undefined
 }
 

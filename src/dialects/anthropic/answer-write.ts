@@ -2,7 +2,7 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { FinishReason, Usage } from '../../sdk/chat.ts'
 
 /**
- * The counts that stand in every `usage`, also where they are unknown: the official clients fail without them. The parts
+ * The counts that every `usage` has, even if they are unknown: the official clients fail without them. The parts
  * of the input exclude each other here.
  */
 export function writeCounts(usage: Usage): JsonObject {

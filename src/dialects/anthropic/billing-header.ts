@@ -9,7 +9,7 @@ import type { PassthroughRequest } from '../../sdk/dialect.ts'
 const name = 'x-anthropic-billing-header'
 const line = new RegExp(`^\\s*${name}:[^\\n]*(?:\\n+|$)`)
 
-export const billingNotice = `the ${name} line of the system prompt was removed: it would defeat prompt caching`
+export const billingNotice = `the ${name} line of the system prompt was removed because it would defeat prompt caching`
 
 /** A text of the system prompt without the line that it may begin with. */
 export function withoutBillingHeader(text: string): string {

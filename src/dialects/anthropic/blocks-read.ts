@@ -30,7 +30,7 @@ function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
     case 'container_upload':
       // The file is at Anthropic, and the answer would be another without it.
       throw badRequest(
-        `'${path}.type' is a kind of content that this model's upstream cannot take`,
+        `'${path}.type' is a kind of content that this model's upstream does not support`,
         `${path}.type`,
       )
     case 'tool_reference':

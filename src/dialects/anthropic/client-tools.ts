@@ -104,7 +104,7 @@ const kinds: readonly Kind[] = [
   },
 ]
 
-/** The function that stands for a tool of the client without a schema of its own; undefined for any other tool. */
+/** The function that represents a client tool without its own schema; undefined for other tools. */
 export function clientToolOf(tool: JsonObject): ToolDefinition | undefined {
   const type = filledTextOf(tool.type) ?? ''
   const kind = kinds.find(({ prefix }) => new RegExp(`^${prefix}\\d+$`).test(type))

@@ -37,14 +37,14 @@ type Turn = AssistantTurn | UserTurn
 
 /**
  * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant take
- * turns, the user begins, all results of a turn's calls stand at the beginning of the next one, no text is blank.
+ * turns, the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
   const system: JsonObject[] = []
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'tool' && message.name !== undefined) {
-      drop('messages.name', 'Anthropic knows no names of speakers')
+      drop('messages.name', 'Anthropic has no field for speaker names')
     }
     if (message.role === 'system' && turns.length === 0) {
       system.push(...writeTexts(message.parts))
@@ -56,7 +56,10 @@ export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Wri
 function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Drop): void {
   switch (message.role) {
     case 'system': {
-      drop('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
+      drop(
+        'messages.system',
+        'Anthropic supports system text only at the start; a later one was sent as user text',
+      )
       userTurn(turns).rest.push({ type: 'text', text: asUserText(message) })
       return
     }
@@ -85,7 +88,7 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
   const id = legalCallId(message.callId)
   const content = writeParts(message.parts, `${path}.content`, drop)
   if (!turn.calls.includes(id) || turn.results.has(id)) {
-    drop('messages.tool_call_id', 'a result that answers no call of the turn before was sent as user text')
+    drop('messages.tool_call_id', 'a result without a call in the previous turn was sent as user text')
     turn.rest.push(...content)
     return
   }
@@ -105,7 +108,7 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   const { parts, reasoning, toolCalls } = message
   const signature = signatureOf('anthropic', message.reasoningSignature)
   if (reasoning !== '' && signature === undefined) {
-    drop('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
+    drop('messages.reasoning', 'Anthropic accepts only reasoning that it has signed')
   }
   const calls = toolCalls.map((call, index) => {
     const param = `${path}.tool_calls[${index}].function`
@@ -188,7 +191,7 @@ function writeTexts(parts: readonly { text: string; cacheControl?: CacheControl 
 
 function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): JsonObject {
   if (detail !== undefined && detail !== 'auto') {
-    drop('image_url.detail', 'Anthropic has one resolution for images')
+    drop('image_url.detail', 'Anthropic has no setting for the image resolution')
   }
   if (source.kind === 'url') {
     if (source.url.startsWith('https://')) return { type: 'image', source: { type: 'url', url: source.url } }

@@ -26,7 +26,7 @@ export function writeReasoning(request: ChatRequest, options: WriteRequestOption
   const { thinking } = options.profile ?? {}
   if (effort === undefined && asked === undefined) return off
   if (thinking === 'none') {
-    if (effort !== 'none') options.drop('reasoning_effort', 'the model has no thinking')
+    if (effort !== 'none') options.drop('reasoning_effort', 'the model does not support thinking')
     return off
   }
   if (thinking === 'adaptive' || thinking === 'always') return writeAdaptive(request, thinking, options)
@@ -91,15 +91,15 @@ function budgetOf(effort: ReasoningEffort | undefined): number {
 /** Why thinking would be an error; the answer then matters more than the thoughts. */
 function forcedCall({ tools, toolChoice }: ChatRequest): string | undefined {
   return tools.length > 0 && (toolChoice === 'required' || typeof toolChoice === 'object')
-    ? 'Anthropic cannot think before a tool call that is forced'
+    ? 'Anthropic does not support thinking with a forced tool call'
     : undefined
 }
 
 /** The same of thinking by a budget. Anthropic, "Extended thinking", "Preserving thinking blocks" and "Prefill". */
 function obstacleToBudget(messages: readonly ChatMessage[]): string | undefined {
-  if (isPrefilled(messages)) return 'Anthropic cannot think before a turn that is to be continued'
+  if (isPrefilled(messages)) return 'Anthropic does not support thinking when a turn is to be continued'
   return isUnprovenToolLoop(messages)
-    ? 'Anthropic continues thinking after a tool call only from thoughts that it has signed'
+    ? 'after a tool call, Anthropic continues thinking only with reasoning that it has signed'
     : undefined
 }
 

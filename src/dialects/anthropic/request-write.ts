@@ -81,7 +81,7 @@ function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFor
     case 'text':
       return { format: undefined, instruction: undefined }
     case 'json':
-      drop('response_format', 'Anthropic has no JSON mode; the model was asked for JSON in words')
+      drop('response_format', 'Anthropic has no JSON mode; the model was instructed to return JSON')
       return {
         format: undefined,
         instruction: 'Answer with one valid JSON object and nothing else: no other text, no code fence.',

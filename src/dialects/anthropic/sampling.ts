@@ -4,14 +4,17 @@ import { fillMissing, translateDefaults } from '../shared/defaults.ts'
 import { isAbsent, type SamplingTable, type SamplingVeto } from '../shared/sampling.ts'
 import { roomFor } from './reasoning-write.ts'
 
-const absent = 'Anthropic does not have it'
+const absent = 'not supported by Anthropic'
 
 /** Sampling of Messages. Source: Anthropic API reference, "Create a Message". */
 export const sampling = {
   maxTokens: { names: ['max_tokens'] },
   temperature: {
     names: ['temperature'],
-    range: { fit: (temperature) => Math.min(temperature, 1), why: 'Anthropic has none above 1' },
+    range: {
+      fit: (temperature) => Math.min(temperature, 1),
+      why: 'Anthropic does not accept values above 1',
+    },
   },
   topP: { names: ['top_p'] },
   topK: { names: ['top_k'] },
@@ -23,14 +26,14 @@ export const sampling = {
   seed: { dropped: absent },
   stop: {
     names: ['stop_sequences'],
-    range: { fit: withoutBlanks, why: 'Anthropic takes no blank stop sequences' },
+    range: { fit: withoutBlanks, why: 'Anthropic rejects blank stop sequences' },
     write: (texts) => (texts.length > 0 ? texts : undefined),
   },
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
   logprobs: { dropped: absent, unless: (asked) => !asked },
   topLogprobs: { partOf: 'logprobs' },
   n: {
-    refused: 'The upstream of this model gives one answer per request; n must be 1',
+    refused: 'The upstream of this model returns one choice per request; n must be 1',
     unless: (answers) => answers <= 1,
   },
 } as const satisfies SamplingTable

@@ -155,7 +155,7 @@ class StreamReader implements ChatStreamReader {
 
   #input(index: number, json: string, emit: Emit): RouterError | undefined {
     const block = this.#blocks.get(index)
-    if (block === undefined) return unreadable('tool input without its call')
+    if (block === undefined) return unreadable('tool input without a call')
     if (block === 'other' || json === '') return undefined
     block.json += json
     emit({ type: 'tool-call-delta', choice: 0, call: block.call, arguments: json })

@@ -23,7 +23,10 @@ export function readTools(body: JsonObject, drop: Drop): OfferedTools {
     else drop(`tools.${type}`)
   }
   if (tools.length === 0 && sent.some(runsAtAnthropic)) {
-    throw badRequest("'tools' holds only tools that run at Anthropic; this model has none of them", 'tools')
+    throw badRequest(
+      "'tools' contains only tools that run at Anthropic, which this model does not have",
+      'tools',
+    )
   }
   return { tools, ...readChoice(body.tool_choice, tools) }
 }

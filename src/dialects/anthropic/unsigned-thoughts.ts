@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Edit } from '../../lib/json/splice.ts'
 import type { PassthroughRequest } from '../../sdk/dialect.ts'
 
-export const unsignedNotice = 'thoughts without a signature were removed: Anthropic rejects them'
+export const unsignedNotice = 'reasoning without a signature was removed because Anthropic rejects it'
 
 /**
  * Removes thoughts with an empty signature from a forwarded request. They come from a server of another dialect, which signs

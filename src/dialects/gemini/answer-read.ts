@@ -28,7 +28,7 @@ export function readFinish(candidate: JsonObject, calledTools: boolean): FinishR
 function failureOf(candidate: JsonObject): RouterError | undefined {
   const reason = textOf(memberOf(candidate, 'finishReason')) ?? ''
   if (!failures.has(reason)) return undefined
-  return upstreamFailed('The model failed to complete its answer', 'BAD_ANSWER', { what: reason })
+  return upstreamFailed('The model failed to complete its response', 'BAD_ANSWER', { what: reason })
 }
 
 /** Whether the prompt was refused, so that there is no candidate. */

@@ -20,7 +20,7 @@ export interface WrittenContents {
 
 interface Turn {
   role: 'user' | 'model'
-  /** Results of calls, which stand in front of all else. */
+  /** Results of calls, which come first. */
   results: JsonObject[]
   parts: JsonObject[]
 }
@@ -38,7 +38,7 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
   for (const [index, message] of messages.entries()) {
     const path = `messages[${index}].content`
     if (message.role !== 'tool' && message.name !== undefined)
-      options.drop('messages.name', 'Gemini knows no names of speakers')
+      options.drop('messages.name', 'Gemini has no field for speaker names')
     switch (message.role) {
       case 'system': {
         const parts = message.parts.filter(({ text }) => text !== '').map(({ text }) => ({ text }))
@@ -128,7 +128,7 @@ function writePart(part: UserPart, path: string): JsonObject[] {
 
 function reportDetail(parts: readonly UserPart[], { drop }: Options): void {
   const asks = parts.some((part) => part.type === 'image' && (part.detail ?? 'auto') !== 'auto')
-  if (asks) drop('image_url.detail', 'Gemini has one resolution for all images of a request')
+  if (asks) drop('image_url.detail', 'Gemini has a single image resolution per request')
 }
 
 function inline(mimeType: string, data: string): JsonObject {
@@ -144,7 +144,10 @@ const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
 function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
   if (data === undefined) {
     if (fileId !== undefined && /^https:\/\//.test(fileId)) return { fileData: { fileUri: fileId } }
-    throw badRequest(`'${path}': the upstream of this model knows no file ids of others; send the data`, path)
+    throw badRequest(
+      `'${path}': the upstream of this model does not know file ids of other providers; send the data`,
+      path,
+    )
   }
   const head = dataUrl.exec(data.slice(0, 256))
   return inline(head?.[1] || 'application/pdf', head ? data.slice(head[0].length) : data)

@@ -73,13 +73,13 @@ const ownMembers = new Set(['taskType', 'title', 'autoTruncate'])
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, ollama, extras } = request
   reportOllamaMembers(ollama, drop)
-  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether it cuts')
+  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether to truncate')
   const own = Object.entries(extras).filter(([name]) => ownMembers.has(name))
   for (const name of Object.keys(extras))
     if (!ownMembers.has(name)) drop(name, 'Gemini embeddings have no such field')
   const requests = inputs.map((input) => {
     if (typeof input !== 'string')
-      throw badRequest('The upstream of this model takes texts, not tokens', 'input')
+      throw badRequest('The upstream of this model accepts text, not token ids', 'input')
     return {
       model: `models/${model.replace(/^models\//, '')}`,
       content: { parts: [{ text: input }] },

@@ -69,7 +69,7 @@ function camel(name: string): string {
     : name.replaceAll(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase())
 }
 
-/** A schema that stands under one of two names: Gemini's own form, or JSON Schema as it is. */
+/** A schema under one of two names: Gemini's own format, or plain JSON Schema. */
 export function schemaIn(object: JsonObject, own: string, plain: string): JsonObject | undefined {
   const json = memberOf(object, plain)
   if (isObject(json)) return json

@@ -52,7 +52,7 @@ export function writeReasoning(
   const counts = generation === 1 || generation === 2
   if (effort === 'none') {
     if (counts && !/pro/.test(model)) return { thinkingBudget: 0 }
-    drop('reasoning_effort', 'this model cannot switch reasoning off; its lowest level was asked for')
+    drop('reasoning_effort', 'this model cannot disable reasoning; its lowest level was requested')
     return counts ? { thinkingBudget: leastOfPro } : { thinkingLevel: /pro/.test(model) ? 'low' : 'minimal' }
   }
   const level = levelOf(effort)

@@ -24,7 +24,7 @@ const readConfig = new Set([
 ])
 
 /**
- * Reads a body of `generateContent`. The model and whether to stream stand in the path. Throws `bad_request`. What the canonical
+ * Reads a body of `generateContent`. The path contains the model and whether to stream. Throws `bad_request`. What the canonical
  * form cannot express becomes a member of `extras`, so that the target's codec reports it.
  */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {

@@ -4,7 +4,7 @@ import { fillMissing, translateDefaults } from '../shared/defaults.ts'
 import type { SamplingTable } from '../shared/sampling.ts'
 import { nameIn, objectIn } from './members.ts'
 
-const absent = 'Gemini does not have it'
+const absent = 'not supported by Gemini'
 /** Gemini API reference, `GenerationConfig.stopSequences`. */
 const mostStops = 5
 
@@ -13,7 +13,7 @@ export const sampling = {
   maxTokens: { names: ['maxOutputTokens', 'max_output_tokens'] },
   temperature: {
     names: ['temperature'],
-    range: { fit: (temperature) => Math.min(temperature, 2), why: 'Gemini has none above 2' },
+    range: { fit: (temperature) => Math.min(temperature, 2), why: 'Gemini does not accept values above 2' },
   },
   topP: { names: ['topP', 'top_p'] },
   topK: { names: ['topK', 'top_k'] },
@@ -42,7 +42,7 @@ function firstStops(texts: string[]): string[] {
 /** Members beside the generation config that an operator may set; those for servers of other dialects mean nothing here. */
 const ownMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
 
-/** The operator's defaults for what the body leaves out, as the members to set. Sampling stands in `generationConfig`. */
+/** The operator's defaults for what the body leaves out, as the members to set. Sampling is in `generationConfig`. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const configName = nameIn(body, 'generationConfig')
   const config = objectIn(body, 'generationConfig') ?? {}

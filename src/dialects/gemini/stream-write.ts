@@ -14,7 +14,7 @@ import { writeError } from './errors.ts'
 /** How the chunks of a stream stand one behind the other. */
 export interface ChunkFraming {
   chunk(json: string): string
-  /** What stands behind the last chunk. */
+  /** What follows the last chunk. */
   end(): string
 }
 
@@ -123,7 +123,7 @@ class StreamWriter implements ChatStreamWriter {
     return this.#framing.chunk(JSON.stringify({ ...members, ...answerTail(this.#context, this.#id ?? id) }))
   }
 
-  /** Reasons and counts stand in the last chunk, also where a server tells the counts behind the reasons. */
+  /** Finish reasons and counts are in the last chunk, even if a server sends the counts after the reasons. */
   #end(): string {
     this.#over = true
     const open = [...this.#calls.keys()].map((key) => this.#call(Number(key.split('/')[0]), key)).join('')

@@ -52,7 +52,7 @@ export function emptyAnswer(answer: Record<string, unknown>): RouterError | unde
   switch (answer.done_reason) {
     case 'load':
     case 'unload':
-      return upstreamFailed('The upstream gave no answer to this prompt', 'EMPTY_PROMPT')
+      return upstreamFailed('The upstream returned no response to this prompt', 'EMPTY_PROMPT')
     case '':
       return streamTruncated()
     default:

@@ -100,7 +100,7 @@ function writeRequest(
   const { inputs, dimensions, truncate, ollama, extras } = request
   const texts = inputs.filter((input) => typeof input === 'string')
   if (texts.length < inputs.length) {
-    throw badRequest("The upstream of this model takes texts only; 'input' holds token numbers", 'input')
+    throw badRequest("The upstream of this model accepts text only; 'input' contains token ids", 'input')
   }
   for (const name of Object.keys(extras)) drop(name, 'Ollama has no such field')
   return {

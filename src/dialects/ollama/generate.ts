@@ -118,7 +118,8 @@ function imagesOf(messages: readonly ChatMessage[], drop: Drop): string[] {
   return messages.flatMap(({ parts }) =>
     parts.flatMap((part) => {
       if (part.type === 'image') return [writeImage(part, 'images')]
-      if (part.type === 'audio' || part.type === 'file') drop(part.type, 'Ollama takes texts and images')
+      if (part.type === 'audio' || part.type === 'file')
+        drop(part.type, 'Ollama supports only text and images')
       return []
     }),
   )

@@ -100,7 +100,7 @@ function readToolResult(
   const given = message.tool_name ?? message.name
   const name = typeof given === 'string' && given !== '' ? given : undefined
   const call = calls.answer(message.tool_call_id, name)
-  if (!call) throw badRequest(`${path} answers no tool call: every earlier one has its answer`, path)
+  if (!call) throw badRequest(`${path} matches no tool call: every earlier call already has its result`, path)
   return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, path) }
 }
 

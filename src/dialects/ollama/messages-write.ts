@@ -13,7 +13,7 @@ export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Rec
   const written: Record<string, unknown>[] = []
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'tool' && message.name !== undefined) {
-      drop('messages.name', 'Ollama knows no names of speakers')
+      drop('messages.name', 'Ollama has no field for speaker names')
     }
     if (message.role === 'assistant') for (const call of message.toolCalls) names.set(call.id, call.name)
     written.push(writeMessage(message, `messages[${index}]`, names, drop))
@@ -74,14 +74,14 @@ function writeUserParts(
         break
       case 'image':
         if (part.detail !== undefined && part.detail !== 'auto') {
-          drop('image_url.detail', 'Ollama has one resolution for images')
+          drop('image_url.detail', 'Ollama has no setting for the image resolution')
         }
         images.push(writeImage(part, `${path}.content`))
         break
       case 'audio':
       case 'file':
         throw badRequest(
-          `${path}.content: the upstream of this model takes text and images, no ${part.type} parts`,
+          `${path}.content: the upstream of this model accepts text and images, but no ${part.type} parts`,
           `${path}.content`,
         )
     }

@@ -38,7 +38,7 @@ export class Repetition {
   }
 }
 
-/** Whether a text ends in one unit that stands there several times. */
+/** Whether a text ends in repetitions of one unit. */
 function endsInRepeats(text: string): boolean {
   // A unit may begin with a space that the first one of a text lacks.
   const padded = ` ${text.trimEnd()}`

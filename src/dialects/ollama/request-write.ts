@@ -70,11 +70,11 @@ function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   if (tools.length === 0 || toolChoice === 'none') return []
   if (request.parallelToolCalls === false) drop('parallel_tool_calls', 'Ollama cannot be limited to one call')
   if (tools.some((tool) => tool.strict === true)) drop('tools.strict', 'Ollama does not enforce tool schemas')
-  if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be made to call a tool')
+  if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be forced to call a tool')
   if (typeof toolChoice !== 'object') return tools
   const named = tools.filter((tool) => tool.name === toolChoice.name)
   if (named.length === 0) throw badRequest(`tool_choice names no tool of the request`, 'tool_choice')
-  drop('tool_choice', 'Ollama cannot be made to call a tool; the named one was the only one offered')
+  drop('tool_choice', 'Ollama cannot be forced to call a tool; only the named one was offered')
   return named
 }
 

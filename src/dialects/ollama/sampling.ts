@@ -20,7 +20,10 @@ export const sampling = {
   frequencyPenalty: { names: ['frequency_penalty'], read: numberIn('frequency_penalty') },
   seed: { names: ['seed'], read: readSeed },
   stop: { names: ['stop'], read: readStop, range: { fit: filled } },
-  logitBias: { dropped: 'Ollama has no token bias', unless: (biases) => Object.keys(biases).length === 0 },
+  logitBias: {
+    dropped: 'Ollama does not support token biases',
+    unless: (biases) => Object.keys(biases).length === 0,
+  },
   // `false` is the default, and a number of alternatives without them is an error at OpenAI's servers.
   logprobs: { names: ['logprobs'], read: (value) => (value === true ? true : undefined) },
   topLogprobs: {
@@ -28,7 +31,7 @@ export const sampling = {
     read: (value, { logprobs }) => (logprobs === true && typeof value === 'number' ? value : undefined),
   },
   n: {
-    refused: 'The upstream of this model gives one answer per request; n must be 1',
+    refused: 'The upstream of this model returns one choice per request; n must be 1',
     unless: (answers) => answers <= 1,
   },
 } as const satisfies SamplingTable

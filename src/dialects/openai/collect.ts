@@ -89,7 +89,7 @@ class Collector implements AnswerCollector {
     // Only streams report progress of the prompt.
     const { prompt_progress: _progress, ...members } = head
     for (const [name, value] of Object.entries(members)) {
-      // Of several choices each is told with its own counts and timings, and a whole answer has those of the first.
+      // Each of several choices comes with its own counts and timings; a whole response has those of the first.
       if (value !== null && (this.#choiceIndex === 0 || this.#head[name] === undefined))
         this.#head[name] = value
     }

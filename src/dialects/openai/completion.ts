@@ -64,7 +64,7 @@ function onePrompt(prompt: unknown): string {
   const [text] = list
   if (list.length === 1 && typeof text === 'string') return text
   throw badRequest(
-    "The upstream of this model takes one prompt, as text; send 'prompt' as a string",
+    "The upstream of this model accepts a single text prompt; send 'prompt' as a string",
     'prompt',
   )
 }
@@ -85,7 +85,7 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonO
   reportOllamaMembers(request.ollama, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
   if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
-  if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')
+  if (request.reasoningEffort) drop('think', 'OpenAI completions have no reasoning')
   return {
     model: options.model,
     prompt: request.messages.map(textOf).join('\n\n'),
@@ -100,7 +100,7 @@ function textOf({ parts }: ChatMessage): string {
   return parts
     .map((part) => {
       if (part.type === 'text' || part.type === 'refusal') return part.text
-      throw badRequest('The upstream of this model takes no images with a raw prompt or a suffix', 'images')
+      throw badRequest('The upstream of this model accepts no images with a raw prompt or a suffix', 'images')
     })
     .join('')
 }

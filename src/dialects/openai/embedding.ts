@@ -102,7 +102,7 @@ function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOp
   const { inputs, dimensions, truncate, user, ollama, extras } = request
   reportOllamaMembers(ollama, drop)
   for (const name of Object.keys(extras)) drop(name, 'OpenAI embeddings have no such field')
-  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether it cuts')
+  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether to truncate')
   const [only] = inputs
   return {
     model,

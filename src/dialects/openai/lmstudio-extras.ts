@@ -9,7 +9,7 @@ import {
 } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 
-/** What LM Studio's own endpoints tell of a model beside its answer. */
+/** What LM Studio's own endpoints report about a model in addition to its response. */
 export interface LmStudioModelInfo {
   arch?: string
   quant?: string

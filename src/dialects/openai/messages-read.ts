@@ -123,7 +123,7 @@ function readToolResult(message: JsonObject, path: string, calls: ConversationCa
   if (sentId === undefined) {
     const param = `${path}.tool_call_id`
     throw badRequest(
-      `'${param}' is required: the id of the call that this answers`,
+      `'${param}' is required: the id of the call that this is the result of`,
       param,
       'missing_required_parameter',
     )

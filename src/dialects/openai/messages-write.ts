@@ -8,7 +8,7 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
   const { flavour, drop } = options
   const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
   if (thoughtful && !flavour.reasoningHistory?.length) {
-    drop('messages.reasoning', 'the upstream takes no earlier thoughts')
+    drop('messages.reasoning', 'the upstream does not accept earlier reasoning')
   }
   const written: JsonObject[] = []
   let seen: UserPart[] = []
@@ -90,7 +90,7 @@ function writePart(part: UserPart): JsonObject {
       // Chat completions take a file's data or id (OpenAI API reference, "File inputs").
       if (part.url !== undefined) {
         throw badRequest(
-          'The upstream of this model loads no files by address; send the data of the file',
+          'The upstream of this model cannot fetch files from a URL; send the data of the file',
           'messages',
         )
       }

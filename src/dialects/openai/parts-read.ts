@@ -51,7 +51,7 @@ function readParts<T>(
 function readTextPart(part: JsonObject, path: string): TextPart {
   if (part.type !== 'text') {
     throw badRequest(
-      `'${path}.type' is a kind of content that this model's upstream cannot take`,
+      `'${path}.type' is a kind of content that this model's upstream does not support`,
       `${path}.type`,
     )
   }

@@ -21,9 +21,9 @@ interface StreamedCall {
   signature: string | undefined
   name: string
   arguments: string
-  /** The text of a custom tool, which is told when it is whole; undefined for a function. */
+  /** The text of a custom tool, which is emitted when it is complete; undefined for a function. */
   input: string | undefined
-  /** Our count, given when the name is known and the call is told; undefined before. */
+  /** The router's index, assigned when the name is known and the call is emitted; undefined before. */
   number: number | undefined
   ended: boolean
 }
@@ -96,7 +96,7 @@ export class StreamedCalls {
       this.#tellArguments(call.number, call, json, emit)
       return
     }
-    // Nothing is told before the name is known, and nothing changes it afterwards.
+    // Nothing is emitted before the name is known, and nothing changes it afterwards.
     if (name === '') return
     call.name = name
     call.number = this.#told++

@@ -140,7 +140,7 @@ class StreamReader implements ChatStreamReader {
     emit(failure ? { type: 'error', error: failure } : { type: 'end' })
   }
 
-  /** All that may stand only at the end: the token counts come after the finish on the wire, and are told before it. */
+  /** Events held back until the end: token counts come after the finish on the wire, and are emitted before it. */
   #finish(emit: Emit): void {
     const choices = [...this.#choices].toSorted(([one], [other]) => one - other)
     for (const [, { calls }] of choices) calls.close(emit)

@@ -38,7 +38,7 @@ function readTool(tool: unknown, path: string): ToolDefinition {
     return { ...readFunction(tool.function, `${path}.function`), ...cacheMark(tool) }
   }
   throw badRequest(
-    `'${path}.type' must be function or custom: this model's upstream knows no other tools`,
+    `'${path}.type' must be function or custom: this model's upstream supports no other tools`,
     `${path}.type`,
   )
 }

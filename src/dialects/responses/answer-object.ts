@@ -122,7 +122,7 @@ function objectOf(value: unknown): JsonObject {
 export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
 
 /** Id of an answer whose random part is `id`. */
-function responseId(id: string): string {
+export function responseId(id: string): string {
   return `resp_${id}`
 }
 

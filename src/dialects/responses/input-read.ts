@@ -159,7 +159,7 @@ function unknownReference(item: JsonObject, path: string): RouterError {
   if (id === undefined) {
     return badRequest(`'${path}' must have a type, or the role and content of a message`, path)
   }
-  return badRequest(`The item '${id.slice(0, 128)}' is not known here: send it whole`, path, 'unknown_item')
+  return badRequest(`The item '${id.slice(0, 128)}' is unknown: send the complete item`, path, 'unknown_item')
 }
 
 function required(value: unknown, path: string): string {

@@ -8,9 +8,9 @@ export function writeItems(messages: readonly ChatMessage[], options: WriteReque
   const { flavour, drop } = options
   const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
   const takesThoughts = (flavour.reasoningHistory?.length ?? 0) > 0
-  if (thoughtful && !takesThoughts) drop('messages.reasoning', 'the upstream takes only thoughts of its own')
+  if (thoughtful && !takesThoughts) drop('messages.reasoning', 'the upstream accepts only its own reasoning')
   if (messages.some((message) => message.role !== 'tool' && message.name !== undefined)) {
-    drop('messages.name', 'input items have no name of the one who speaks')
+    drop('messages.name', 'input items have no field for speaker names')
   }
   return messages.flatMap((message) => writeTurn(message, options, takesThoughts))
 }
@@ -79,7 +79,7 @@ function writePart(part: UserPart): JsonObject {
         ...present({ file_data: part.data, file_url: part.url, file_id: part.fileId, filename: part.name }),
       }
     case 'audio':
-      throw badRequest('The upstream of this model takes no audio', 'messages')
+      throw badRequest('The upstream of this model does not accept audio', 'messages')
   }
 }
 

@@ -60,7 +60,7 @@ function refuseUnsupported(body: JsonObject, remembered: Remembered | undefined)
     previous_response_id: isSet(body.previous_response_id) && remembered?.history === undefined,
   }
   for (const [name, stands] of Object.entries(forbidden)) {
-    if (stands) throw badRequest(`'${name}' is not supported here`, name, 'unsupported_parameter')
+    if (stands) throw badRequest(`'${name}' is not supported`, name, 'unsupported_parameter')
   }
 }
 

@@ -40,7 +40,7 @@ export const sampling = {
     write: (count, { logprobs }) => (logprobs ? count : undefined),
   },
   n: {
-    refused: 'The upstream of this model gives one answer per request; n must be 1',
+    refused: 'The upstream of this model returns one choice per request; n must be 1',
     unless: (answers) => answers <= 1,
   },
 } as const satisfies SamplingTable

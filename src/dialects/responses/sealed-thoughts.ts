@@ -1,7 +1,7 @@
 import { isObject, parseObject, textOf } from '../../lib/json/read.ts'
 
 /*
- * Anthropic continues thinking after a tool call only from thoughts that it has signed. In Responses they travel in
+ * after a tool call, Anthropic continues thinking only with reasoning that it has signed. In Responses they travel in
  * `encrypted_content`, which clients send back unread: the exact thought, as its summary may be changed, and its signature.
  */
 const mark = 'llm-router.1.'

@@ -10,7 +10,7 @@ type Emit = (event: ChatEvent) => void
 interface StreamedCall {
   number: number
   arguments: string
-  /** The text of a custom tool so far; its arguments are told when it is whole. */
+  /** The text of a custom tool so far; its arguments are emitted when it is complete. */
   input: string
   ended: boolean
 }

@@ -90,7 +90,7 @@ function readChoice(
     const named = namedBy(choice, offered)
     if (named) return chosen(named, tools, 'tool_choice.name')
     throw badRequest(
-      `The tool '${textOf(choice.type) ?? ''}' is not supported here, so it cannot be chosen`,
+      `The tool '${textOf(choice.type) ?? ''}' is not supported, so it cannot be chosen`,
       'tool_choice',
       'unsupported_value',
     )
@@ -147,7 +147,7 @@ function chosen(
 
 function someOf(tools: ToolDefinition[], path: string): ToolDefinition[] {
   if (tools.length > 0) return tools
-  throw badRequest('A tool call is required, but none of the tools can be called here', path)
+  throw badRequest('A tool call is required, but none of the tools can be called', path)
 }
 
 /** A choice as another API writes it, where it is plain what is meant: a word as an object, `any`, a nested name. */

@@ -25,5 +25,5 @@ export function reportCacheMarks({ messages, tools }: ChatRequest, drop: Drop): 
       (message) =>
         message.parts.some(isMarked) || (message.role === 'assistant' && message.toolCalls.some(isMarked)),
     )
-  if (any) drop('cache_control', 'the upstream has no marks for its prompt cache')
+  if (any) drop('cache_control', 'the upstream has no markers for its prompt cache')
 }

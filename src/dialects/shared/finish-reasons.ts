@@ -123,7 +123,7 @@ export function readFinishReason(reason: unknown, calledTools: boolean): ReadRea
 /** An engine that gave the answer up says so in place of a reason: it is no answer, though it ended. */
 export function failedBy(reason: unknown): RouterError | undefined {
   if (meaningOf(reason) !== 'failed') return undefined
-  return upstreamFailed('The upstream gave up on the answer', 'UPSTREAM_ABORTED', { finish_reason: reason })
+  return upstreamFailed('The upstream aborted the response', 'UPSTREAM_ABORTED', { finish_reason: reason })
 }
 
 /** What may be logged and handed on: anything else could be a text of a model. */

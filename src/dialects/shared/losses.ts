@@ -1,5 +1,5 @@
 /** Why a member is reported that no reader looks at. */
-export const notTranslated = 'it is not carried from one dialect to another'
+export const notTranslated = 'it cannot be translated between dialects'
 
 /** What a reader of requests had to change or leave out, by field. */
 export class Losses {

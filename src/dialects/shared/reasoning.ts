@@ -45,7 +45,7 @@ export function effortOn(
   const distance = (level: (typeof levels)[number]): number => {
     return Math.abs(levels.indexOf(level) - levels.indexOf(wanted))
   }
-  // "none" switches reasoning off, so it stands in for no other level.
+  // "none" disables reasoning, so it cannot replace another level.
   const [level] = levels
     .filter((each) => each !== 'none' && known.includes(each))
     .toReversed()
@@ -53,5 +53,5 @@ export function effortOn(
   if (level === undefined && wanted === 'none') return { level }
   if (level === undefined) return { level, why: 'the upstream has no levels of reasoning' }
   if (wanted !== 'none') return { level }
-  return { level, why: 'the upstream cannot switch reasoning off; its lowest level was asked for' }
+  return { level, why: 'the upstream cannot disable reasoning; its lowest level was requested' }
 }

@@ -80,7 +80,7 @@ function readField<Field extends SamplingField>(
   }
 }
 
-const unknownField = 'the upstream does not know it'
+const unknownField = 'not supported by the upstream'
 
 export interface WriteSamplingOptions {
   flavour: Flavour
@@ -155,7 +155,7 @@ export function samplingFate(
   return name === undefined ? { dropped: row.absent ?? unknownField } : { name }
 }
 
-/** The field that a name stands for: one of the table's own dialect first, then of any other. */
+/** The field with this name: in the table's own dialect first, then in any other. */
 export function fieldNamed(name: string, table: SamplingTable): SamplingField | undefined {
   const own = samplingFields.find((field) => {
     const row = table[field]

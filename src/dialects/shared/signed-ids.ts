@@ -40,5 +40,5 @@ export function reportSignatures({ messages }: ChatRequest, drop: Drop): void {
       message.role === 'assistant' && message.toolCalls.some(({ signature }) => signature !== undefined),
   )
   if (isSigned)
-    drop('messages.tool_calls.extra_content', 'the signature of a thought is worth nothing to another server')
+    drop('messages.tool_calls.extra_content', 'the signature of a thought is useless to another server')
 }

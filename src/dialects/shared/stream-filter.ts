@@ -36,7 +36,7 @@ export interface StreamPolicy {
   complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
   /** Called with all bytes that go out, in order. */
   passed?(bytes: Buffer): void
-  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  /** The in-band error that fits the forwarded bytes; undefined: the dialect's own. */
   writeError?(error: RouterError): string | undefined
 }
 
@@ -58,7 +58,7 @@ export function sseMarks(own: string, counts?: string): Marks {
   return marksOf(`^(?:${field})|${ends}`, own, counts)
 }
 
-/** The same of JSON lines. Text behind a known beginning goes on with a comma. */
+/** The same for JSON lines. After a known beginning, the text continues with a comma. */
 export function lineMarks(own: string): Marks {
   return marksOf('^[^{,]|\\n(?:[^{]|(?<!\\}\\r?\\n))', own)
 }

@@ -46,7 +46,7 @@ export function historyArguments(value: unknown): { json: string; isMended: bool
 }
 
 /** Why such arguments are reported. */
-export const mendedArguments = 'arguments that are no JSON object were made one'
+export const mendedArguments = 'arguments that are not a JSON object were converted'
 
 /** Deeper than this, JSON.stringify may run out of stack. */
 const maxDepth = 1000

@@ -23,5 +23,5 @@ export function reportedError(sent: unknown): RouterError {
 
 /** An answer or event that is not of the dialect's form: skipping it would lose tokens silently. */
 export function unreadable(what: string, cause?: unknown): RouterError {
-  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', cause ?? { what })
+  return upstreamFailed('The upstream sent a response that cannot be read', 'BAD_ANSWER', cause ?? { what })
 }

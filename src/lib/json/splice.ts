@@ -242,7 +242,7 @@ function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
-/** The bytes that JSON is told apart by (RFC 8259, section 2). */
+/** Structural bytes of JSON (RFC 8259, section 2). */
 export const quote = 0x22
 export const backslash = 0x5c
 export const openBrace = 0x7b

@@ -85,7 +85,7 @@ const clientSchemes = {
     type: 'apiKey',
     in: 'header',
     name: 'x-goog-api-key',
-    description: 'The key, as clients of Gemini send it.',
+    description: 'API key, as sent by Gemini clients.',
   },
 } as const
 
@@ -288,7 +288,7 @@ const gemini = Type.Object(
       details: Type.Optional(Type.Array(Type.Object({ '@type': Type.String() }))),
     }),
   },
-  { description: 'An error as Gemini writes it.' },
+  { description: 'An error in Gemini format.' },
 )
 
 const problem = Type.Object(
@@ -302,7 +302,7 @@ const problem = Type.Object(
     ),
     param: Type.Optional(Type.String({ description: 'The invalid member.' })),
   },
-  { description: 'An error as RFC 9457 has it.' },
+  { description: 'A problem document (RFC 9457).' },
 )
 
 interface ErrorForm {

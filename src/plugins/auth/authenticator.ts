@@ -19,7 +19,7 @@ interface AuthenticatorOptions {
   tokenLogin(request: FastifyRequest): Login | RouterError | undefined
 }
 
-/** Unknown, disabled and expired keys get the same error; only the log tells them apart. */
+/** Unknown, disabled and expired keys get the same error; only the log distinguishes them. */
 export function createAuthenticator(
   app: FastifyInstance,
   { keys, sessions, tokenLogin }: AuthenticatorOptions,
@@ -74,7 +74,7 @@ function sessionClient(
   }
   const needsOrigin = !isSafe(request.method) || request.routeOptions.config.live
   if (needsOrigin && !isFromOwnPage(request, app.config.publicUrl))
-    return new RouterError('forbidden', 'A session is only accepted from a page of this router', {
+    return new RouterError('forbidden', "A session is accepted only from the router's own pages", {
       code: 'origin_not_allowed',
     })
   request.session = found.session

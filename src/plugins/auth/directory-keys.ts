@@ -8,7 +8,7 @@ export const groupScope = 'group/'
 /** What a client or a group permits. */
 type Bounds = Omit<GroupRecord, 'parent'>
 
-/** The clients of the database with all that their groups bound, and the keys that stand for them. */
+/** The clients of the database with the restrictions of their groups, and their keys. */
 export function directoryKeys({ clients, groups, keys }: Snapshot): { ring: KeyRing; clients: ClientKey[] } {
   const groupOf = new Map(groups.map(({ id, record }) => [id, record]))
   const known = new Map(clients.map(({ id, record }) => [id, clientKey(id, record, groupOf)]))

@@ -164,7 +164,7 @@ async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Pr
       if (ids.has(id))
         app.log.warn(
           { client: id },
-          'the keys file and the database have a client of this id: they share its limits',
+          'the keys file and the database both have a client with this id; they share its limits',
         )
   }
   warnOfTwins()
@@ -231,7 +231,7 @@ function requireKeys(
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
       if (models && !app.models.listed().some(({ alias }) => mayUse(alias)))
-        app.log.warn({ client: id }, 'this key may use no model')
+        app.log.warn({ client: id }, 'this key may not use any model')
   })
   return async (request, cost) => {
     const { client } = request
@@ -255,7 +255,7 @@ function pathOf({ originalUrl, server }: FastifyRequest): string {
   return withoutBasePath(originalUrl, server.config.basePath).split('?', 1)[0] ?? ''
 }
 
-/** Lists of endpoints bound what does work; whoever may ask may also look at lists of models. */
+/** Endpoint lists restrict operations; clients that may use one may also read model lists. */
 function asksModel({ method }: FastifyRequest): boolean {
   return method === 'POST'
 }

@@ -60,7 +60,7 @@ export async function readKeys(
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in force`)
+      app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in effect`)
     },
   })
   return {

@@ -69,7 +69,7 @@ export const administrator: ClientKey = {
 
 function noOperatorKey(): RouterError {
   const message =
-    'This changes the router, which takes an operator key, and none is set: start the router with LLM_ROUTER_ADMIN_KEY, ' +
+    'This request changes the router and requires an operator key, but none is set: start the router with LLM_ROUTER_ADMIN_KEY, ' +
     'or give a key in LLM_ROUTER_AUTH_MEMORY_SEED_FILE the surface "operator"'
   return new RouterError('forbidden', message, { code: 'operator_key_not_set' })
 }
@@ -78,13 +78,13 @@ function notAnOperator(role: Role): RouterError {
   if (role === 'admin')
     return new RouterError(
       'forbidden',
-      'This takes the role admin: LLM_ROUTER_ADMIN_KEY or the key of a client with that role',
+      'This request requires the role admin: LLM_ROUTER_ADMIN_KEY or the key of a client with that role',
       {
         code: 'role_missing',
       },
     )
   const message =
-    'This changes the router, which takes an operator key: LLM_ROUTER_ADMIN_KEY or one with the surface "operator"'
+    'This request changes the router and requires an operator key: LLM_ROUTER_ADMIN_KEY or a key with the surface "operator"'
   return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })
 }
 

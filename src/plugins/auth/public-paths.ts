@@ -25,7 +25,7 @@ export function publicPaths(app: FastifyInstance): (route: string | undefined) =
   app.addHook('onReady', async () => {
     for (const path of listed)
       if (!variants(path).some((variant) => seen.has(variant)))
-        app.log.warn(`LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: there is no ${path} here`)
+        app.log.warn(`LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: no such path: ${path}`)
   })
   const open = new Set([...alwaysPublic, ...listed].flatMap(variants))
   return (route) => route !== undefined && open.has(route)

@@ -77,7 +77,7 @@ export function checkTokenCap(asked: AskedBody, most: number): void {
   const { answers, bounds: named } = askedTokens(asked)
   for (const { name, tokens } of named) {
     if (tokens * answers <= most) continue
-    const how = answers === 1 ? '' : ` in all, and this asks for ${answers} answers`
+    const how = answers === 1 ? '' : ` in all, and this request asks for ${answers} responses`
     throw tooMany(`This key may ask for ${most} tokens at most${how}: lower '${name}'`, name)
   }
   // Each response has at least one token.

@@ -7,7 +7,6 @@ import {
   type LimitDecision,
   type Limited,
   type LimitedRequest,
-  limitsOfScopes,
   limitWindowMs,
 } from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
@@ -44,7 +43,7 @@ export interface UseLimits {
 
 /** Releases what a request holds when its response closes, the only event that is always emitted. */
 export function useLimits(app: FastifyInstance): UseLimits {
-  const store = limitsOfScopes(openLimits(app))
+  const store = openLimits(app)
   app.addHook('onClose', () => store.close())
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')

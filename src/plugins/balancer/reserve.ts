@@ -12,7 +12,7 @@ type Health = Pick<FastifyInstance['health'], 'of'>
 /** Throws if a custom strategy returns a target that it was not offered. */
 export function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target'>): LiveSignals {
   const signals = live.get(target)
-  if (!signals) throw new Error('a strategy picked a target that it was not offered')
+  if (!signals) throw new Error('the strategy picked a target that is not a candidate')
   return signals
 }
 

@@ -138,42 +138,59 @@ export class SharingTaking extends Taking {
     /** Other processes have their places. */
     const full = new Set<LiveSignals>()
     for (;;) {
-      const picked = this.#pick(full)
+      const [picked, ...others] = this.#picks(full)
       if (!picked) return undefined
-      const places = placesOf(picked)
-      if (places === undefined) return reserve(state, picked, wish, app.health)
-      const { id, origin } = picked.target
+      if (placesOf(picked) === undefined) return reserve(state, picked, wish, app.health)
+      const asked = [picked, ...others]
       // Counted while the store is asked, so that the next request sees it.
       picked.picked()
       let stored: StoredLease | undefined
       try {
-        stored = await this.ask([{ id, host: origin || id, reserve: false, places }], false)
+        stored = await this.ask(asked.map(sharedCandidate), false)
       } finally {
         picked.unpicked()
       }
-      if (stored) return this.granted(picked, stored)
-      full.add(picked)
+      const granted = stored && asked.find(({ target }) => target.id === stored.target.id)
+      if (stored && granted) return this.granted(granted, stored)
+      for (const each of asked) full.add(each)
     }
   }
 
-  #pick(full: ReadonlySet<LiveSignals>): LiveSignals | undefined {
+  /** The strategy's choice, and what the store takes instead in the same step if the choice is full by now. */
+  #picks(full: ReadonlySet<LiveSignals>): readonly LiveSignals[] {
     const { state, wish } = this.options
     const isOpen = (signals: LiveSignals): boolean =>
       !full.has(signals) && signals.inFlight < (placesOf(signals) ?? Number.POSITIVE_INFINITY)
     for (const { signals } of this.groups()) {
       const open = signals.filter(isOpen)
       // The same list as long as it has the same members: strategies cache by it.
-      if (open.length > 0)
-        return signalsIn(
-          state,
-          this.#strategy.pick(
-            state.loadedFirst.soonest(open.length === signals.length ? signals : open),
-            wish.request,
-          ),
-        )
+      if (open.length === 0) continue
+      const soonest = state.loadedFirst.soonest(open.length === signals.length ? signals : open)
+      const picked = signalsIn(state, this.#strategy.pick(soonest, wish.request))
+      return placesOf(picked) === undefined ? [picked] : [picked, ...this.#others(soonest, picked)]
     }
-    return undefined
+    return []
   }
+
+  /** The next best ones, up to the first that has a place in any case. */
+  #others(candidates: readonly LiveSignals[], picked: LiveSignals): readonly LiveSignals[] {
+    if (candidates.length === 1) return []
+    const ranked = this.#strategy.rank?.(candidates, this.options.wish.request) ?? candidates.toSorted(byLoad)
+    const others = ranked.map((each) => signalsIn(this.options.state, each)).filter((each) => each !== picked)
+    const unlimited = others.findIndex((each) => placesOf(each) === undefined)
+    return unlimited === -1 ? others : others.slice(0, unlimited)
+  }
+}
+
+function sharedCandidate(signals: LiveSignals): LeaseCandidate {
+  const { id, origin } = signals.target
+  return { id, host: origin || id, reserve: false, places: placesOf(signals) ?? 0 }
+}
+
+/** Those of weight 0 last. */
+function byLoad(a: LiveSignals, b: LiveSignals): number {
+  const isOut = ({ target, weight }: LiveSignals): number => Number((weight ?? target.weight) <= 0)
+  return isOut(a) - isOut(b) || a.inFlight - b.inFlight
 }
 
 /**

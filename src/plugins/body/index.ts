@@ -47,7 +47,7 @@ export default fp(
     app.removeAllContentTypeParsers()
     app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json(?:;|$)/i, (request, payload, next) =>
       read(request, payload, next, (bytes) =>
-        isBareDelete(request, bytes) ? undefined : parseJson(request, bytes),
+        isBare(request, bytes) ? undefined : parseJson(request, bytes),
       ),
     )
     // Ollama's documentation uses `curl -d` without a content type, which curl sends as a form. Ollama ignores the
@@ -86,9 +86,9 @@ function read(
   })
 }
 
-/** OpenAI's Python client sends a content type even with an empty body. */
-function isBareDelete({ method }: FastifyRequest, bytes: Buffer): boolean {
-  return method === 'DELETE' && bytes.length === 0
+/** OpenAI's Python client sends a content type even with an empty body; so do scripts, for routes that read none. */
+function isBare({ method, routeOptions }: FastifyRequest, bytes: Buffer): boolean {
+  return bytes.length === 0 && (method === 'DELETE' || routeOptions.schema?.body === undefined)
 }
 
 function unsupportedType(): RouterError {

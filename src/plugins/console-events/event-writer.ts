@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 
-/** Bytes that may wait for a slow client; beyond them it misses events and gets everything anew. */
+/** Bytes that may wait for a slow client; beyond that it misses events and gets the full state again. */
 const maxWaitingBytes = 1024 * 1024
 
 /**

@@ -90,7 +90,7 @@ export default fp(
       try {
         await update()
       } catch (error) {
-        app.log.warn({ error: String(error) }, 'the events of the console are late')
+        app.log.warn({ error: String(error) }, 'events for the console are delayed')
       } finally {
         isReading = false
       }

@@ -1,7 +1,7 @@
 import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
 import type { ModelStatus, Status, TargetStatus } from '../../sdk/status.ts'
 
-/** Targets that one delta tells of: so an update of a large fleet costs no more than one of this size. */
+/** Maximum number of targets per delta, which bounds the cost of an update of a large fleet. */
 const maxTargets = 64
 
 interface KnownModel {

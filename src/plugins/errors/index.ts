@@ -126,7 +126,7 @@ function withNearModels(
   const hint = near.length === 0 ? '' : `; did you mean ${near.map((name) => `'${name}'`).join(' or ')}?`
   const lists =
     names.length === 0
-      ? 'There are no models for you'
+      ? 'Your key may not use any model'
       : `GET /v1/models lists the ${names.length === 1 ? 'model' : `${names.length} models`} you can use`
   return new RouterError('model_not_found', `${message}${hint || '.'} ${lists}`, {
     code: 'model_not_found',

@@ -172,6 +172,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
     processed: exchange.processed,
+    cache: exchange.cache,
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

@@ -46,6 +46,7 @@ function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
       values,
     })),
     restored: record.processed?.restored || undefined,
+    cache: record.cache,
     ...errorFields(record),
   }
 }

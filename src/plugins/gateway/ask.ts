@@ -139,12 +139,12 @@ function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): Abort
 }
 
 function left(): RouterError {
-  return new RouterError('client_gone', 'The question was given up')
+  return new RouterError('client_gone', 'The question was cancelled')
 }
 
 function answerOf({ choices, usage }: ChatResponse, model: string): Answer {
   const [choice] = choices
-  if (!choice) throw upstreamFailed('The upstream sent an answer without a choice', 'BAD_ANSWER')
+  if (!choice) throw upstreamFailed('The upstream sent a response without a choice', 'BAD_ANSWER')
   const { text, reasoning, refusal, toolCalls, finishReason } = choice
   return {
     ...{ model, text, reasoning, toolCalls, finishReason, usage },

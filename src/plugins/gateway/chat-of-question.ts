@@ -4,7 +4,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import type { Question, QuestionMessage } from '../../sdk/question.ts'
 import { type Sampling, samplingFields } from '../../sdk/sampling.ts'
 
-/** The chat that a question stands for. Throws `bad_request`: extensions may be plain JavaScript, and pass on what clients sent. */
+/** Converts a question into a chat. Throws `bad_request`: extensions may be plain JavaScript, and pass on what clients sent. */
 export function chatOfQuestion(question: Question, { stream }: { stream: boolean }): ChatRequest {
   const { model, messages, tools, toolChoice, parallelToolCalls, responseFormat, reasoningEffort } = question
   if (typeof model !== 'string' || model === '') {

@@ -83,7 +83,9 @@ export default fp(
             ? restoringClient(answered, processing, formOf(given.dialect))
             : answered
           const services = servicesOf(request)
-          await answerChat(client, end, only === undefined ? services : pinned(services, only))
+          const cache = only === undefined ? app.answerCache.begin(request, reply, given.model) : undefined
+          if (cache) await cache.chat(client, end, services)
+          else await answerChat(client, end, only === undefined ? services : pinned(services, only))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
         }
@@ -125,6 +127,7 @@ export default fp(
       'directory',
       'busy',
       'processors',
+      'answer-cache',
     ],
   },
 )

@@ -61,7 +61,7 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
 interface StreamState {
   /** Whether the head goes out before it is known which target answers, and what it could not carry. */
   isEarly(): boolean
-  /** Whether what is written is an answer, or stands in front of one. */
+  /** Whether the written bytes are a response, or precede one. */
   hasContent(): boolean
 }
 

@@ -63,7 +63,7 @@ function keepCounts(app: FastifyInstance, ofAll: ClusterMetrics): void {
     try {
       await ofAll.keep()
     } catch (error) {
-      app.log.debug({ error: String(error) }, 'metrics are not kept')
+      app.log.debug({ error: String(error) }, 'metrics could not be passed to the primary process')
     }
   }
   app.exchanges.onEnd(() => {

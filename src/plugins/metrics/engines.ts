@@ -16,12 +16,12 @@ interface EngineGauge {
 const gauges: readonly EngineGauge[] = [
   {
     name: 'llm_router_engine_running',
-    help: 'Requests that the engine works on, of all its users.',
+    help: 'Requests that the engine is running, from all of its users.',
     of: ({ running }) => running,
   },
   {
     name: 'llm_router_engine_waiting',
-    help: "Requests in the engine's own queue, of all its users.",
+    help: "Requests in the engine's own queue, from all of its users.",
     of: ({ waiting }) => waiting,
   },
   {
@@ -31,12 +31,12 @@ const gauges: readonly EngineGauge[] = [
   },
   {
     name: 'llm_router_engine_cache_hit_ratio',
-    help: 'Share of prompt tokens that the prefix cache served, 0 to 1.',
+    help: 'Share of prompt tokens served from the prefix cache, 0 to 1.',
     of: cacheHitRatio,
   },
   {
     name: 'llm_router_engine_slots',
-    help: 'Requests that the engine can run at once.',
+    help: 'Requests that the engine can run concurrently.',
     of: ({ slots, maxRunning }) => slots ?? maxRunning,
   },
   {
@@ -64,7 +64,7 @@ export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
     })
   families.gauge({
     name: 'llm_router_engine_state',
-    help: '1 for the state that the engine is in: ready, loading, asleep, down.',
+    help: '1 for the current state of the engine: ready, loading, asleep, down.',
     labelNames: ['model_name', 'target', 'state'],
     aggregator: 'max',
     *read() {

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import { recordCache } from './cache.ts'
 import { metricsText } from './cluster.ts'
 import { exposeEngines } from './engines.ts'
 import { TargetLabels } from './labels.ts'
@@ -40,6 +41,7 @@ export default fp(
     const labels = targetLabels(app)
     for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
     app.exchanges.onEnd(recordProcessors(app))
+    app.exchanges.onEnd(recordCache(app))
     app.exchanges.onEnd(recordUsage(app, labels))
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
@@ -68,6 +70,7 @@ export default fp(
       'admission',
       'admin-port',
       'models',
+      'answer-cache',
       'balancer',
       'health',
       'engines',

@@ -8,12 +8,12 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
   const families = new Families(app.metrics.client)
   const runs = families.counter({
     name: 'llm_router_processor_runs_total',
-    help: 'Runs of processors by outcome: unchanged, changed, flagged, refused, failed_open, failed_closed.',
+    help: 'Processor runs by outcome: unchanged, changed, flagged, refused, failed_open, failed_closed.',
     labelNames: ['processor', 'outcome'],
   })
   const seconds = families.histogram({
     name: 'llm_router_processor_duration_seconds',
-    help: 'Duration of the runs of processors.',
+    help: 'Duration of processor runs.',
     labelNames: ['processor'],
     buckets: [0.001, ...durationBuckets],
   })
@@ -24,12 +24,12 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
   })
   const restored = families.counter({
     name: 'llm_router_processor_restored_total',
-    help: 'Values that were put back into answers.',
+    help: 'Values restored in responses.',
     labelNames: [],
   })
   const unknown = families.counter({
     name: 'llm_router_processor_unknown_pseudonyms_total',
-    help: 'Words of answers that look like pseudonyms and stand for nothing; they stayed as they were.',
+    help: 'Words in responses that look like pseudonyms but match no masked value; they are left unchanged.',
     labelNames: [],
   })
   const secondsOf = perKey((processor: string) => seconds.series({ processor }))

@@ -61,7 +61,7 @@ function requestSeries(families: Families) {
   })
   const overhead = families.histogram({
     name: 'llm_router_overhead_seconds',
-    help: "The router's own time for a request that succeeded: without upstreams, queues and the transfer of the request.",
+    help: "The router's own time for a successful request, excluding upstreams, queues and the transfer of the request.",
     labelNames: ['endpoint'],
     buckets: overheadBuckets,
   })
@@ -92,7 +92,7 @@ export function recordModels(app: FastifyInstance, names: TargetLabels): (record
   })
   const fallbacks = families.counter({
     name: 'llm_router_fallbacks_total',
-    help: 'Requests passed on to a fallback model, by the requested model and the last one tried.',
+    help: 'Requests that moved to a fallback model, by the requested model and the last one tried.',
     labelNames: ['model_name', 'fallback'],
   })
   const requestsOf = perKey((model: string) =>

@@ -6,7 +6,7 @@ export function exposeRouter(app: FastifyInstance): void {
   const { Counter, Gauge } = app.metrics.client
   new Gauge({
     name: 'llm_router_build_info',
-    help: 'Always 1; the labels name the running version.',
+    help: 'Always 1; the label is the version of the router.',
     labelNames: ['version'],
     aggregator: 'max',
     collect() {
@@ -32,7 +32,7 @@ export function exposeRouter(app: FastifyInstance): void {
   if (directory) {
     new Gauge({
       name: 'llm_router_usage_spool_bytes',
-      help: 'Bytes of usage on disk that wait for the database.',
+      help: 'Bytes of usage records on disk that wait for the database.',
       aggregator: 'max',
       collect() {
         this.set(directory.usageBacklog().spoolBytes)
@@ -40,7 +40,7 @@ export function exposeRouter(app: FastifyInstance): void {
     })
     new Gauge({
       name: 'llm_router_usage_spool_failed',
-      help: '1 if usage cannot be kept on disk while the database is away.',
+      help: '1 if usage cannot be spooled to disk while the database is unavailable.',
       aggregator: 'max',
       collect() {
         this.set(directory.usageBacklog().spoolError === undefined ? 0 : 1)

@@ -38,12 +38,12 @@ function retryCounters(families: Families) {
   return {
     retries: families.counter({
       name: 'llm_router_retry_total',
-      help: 'Attempts after the first, by the reason the previous one failed; stale_socket repeats at the same target.',
+      help: 'Second and later attempts, by the reason the previous one failed; stale_socket is a retry at the same target.',
       labelNames: ['model_name', 'error_code'],
     }),
     exhausted: families.counter({
       name: 'llm_router_retry_exhausted_total',
-      help: 'Requests that left a model after all of its targets had failed.',
+      help: 'Requests for which all attempts at the targets of a model failed.',
       labelNames: ['model_name', 'last_error_code'],
     }),
   }
@@ -60,13 +60,13 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   })
   const waits = families.histogram({
     name: 'llm_router_queue_wait_seconds',
-    help: 'Time that requests waited for an exclusive target, including those that got none.',
+    help: 'Time that requests waited for a slot at a target, including those that got none.',
     labelNames: ['model_name'],
     buckets: [0.001, ...durationBuckets],
   })
   const refusals = families.counter({
     name: 'llm_router_queue_refusals_total',
-    help: 'Requests that got no place at a target: queue_full, queue_timeout.',
+    help: 'Requests that got no slot at a target: queue_full, queue_timeout.',
     labelNames: ['model_name', 'reason'],
   })
   const stageOf = perKey((result: string) => stages.series({ stage: 'provider_resolved', result }))
@@ -202,7 +202,7 @@ function recordChoice(
 function recordFailovers(families: Families): RecordAttempt {
   const failovers = families.counter({
     name: 'llm_router_failovers_total',
-    help: 'Attempts at another target, by the reason the previous one failed.',
+    help: 'Second and later attempts at another target, by the reason the previous one failed.',
     labelNames: ['model_name', 'error_code'],
   })
   return ({ target, after }) => {

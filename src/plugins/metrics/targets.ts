@@ -38,7 +38,7 @@ function exposeCalls(app: FastifyInstance, names: TargetLabels): void {
 function exposePlaces(app: FastifyInstance, names: TargetLabels): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_places',
-    help: 'Most requests that a target may have at a time; absent for targets without a limit.',
+    help: 'Maximum number of concurrent requests at a target; absent for targets without a limit.',
     labelNames: ['model_name', 'target'],
     aggregator: 'max',
     *read() {
@@ -77,7 +77,7 @@ function exposeStates(app: FastifyInstance, names: TargetLabels): void {
   })
   families.gauge({
     name: 'llm_router_target_down',
-    help: 'Share of processes whose health checks hold the target down: refused, silent (timeouts), failing.',
+    help: 'Share of processes in which the target is down by its health checks: refused, silent (timeouts), failing.',
     labelNames: ['model_name', 'target', 'reason'],
     aggregator: 'average',
     *read() {
@@ -149,7 +149,7 @@ function exposeQueues(app: FastifyInstance): void {
   const { counts } = app.leases
   new Families(app.metrics.client).gauge({
     name: 'llm_router_queue_length',
-    help: 'Requests waiting for a place at a target.',
+    help: 'Requests waiting for a slot at a target.',
     labelNames: ['model_name'],
     *read() {
       for (const model of app.models.all())
@@ -158,7 +158,7 @@ function exposeQueues(app: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_leases_local_total',
-    help: 'Leases granted while the lease store was unreachable: limited within one process only.',
+    help: 'Leases granted locally while Redis was unavailable; limits then apply within each process only.',
     collect() {
       this.reset()
       this.inc(counts.local)

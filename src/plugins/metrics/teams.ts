@@ -4,7 +4,7 @@ import { Families, perKey } from './families.ts'
 /** So many names are labels of their own; further ones are `other`. */
 const mostNames = 1_000
 
-/** The first names that come are labels: their number is bounded, whoever creates clients. */
+/** The first names become labels, so that their number is bounded. */
 export function boundedNames(most = mostNames): (name: string) => string {
   const known = new Set<string>()
   return (name) => {
@@ -23,27 +23,27 @@ export function exposeTeams(app: FastifyInstance): void {
   const counters = {
     requests: families.counter({
       name: 'llm_router_group_requests_total',
-      help: 'Completed requests by group of the client.',
+      help: "Completed requests by the client's group.",
       labelNames: ['group'],
     }),
     tokens: families.counter({
       name: 'llm_router_group_tokens_total',
-      help: 'Tokens by group of the client: input, output.',
+      help: "Tokens by the client's group: input, output.",
       labelNames: ['group', 'direction'],
     }),
     cost: families.counter({
       name: 'llm_router_group_cost_total',
-      help: 'Cost by group of the client, by the prices of models and targets.',
+      help: "Cost by the client's group, from the prices of models and targets.",
       labelNames: ['group'],
     }),
     busy: families.counter({
       name: 'llm_router_group_busy_seconds_total',
-      help: 'Time of servers by group of the client, divided among the requests that run at the same time.',
+      help: "Busy seconds of the servers by the client's group, divided among concurrent requests.",
       labelNames: ['group'],
     }),
     clientCost: families.counter({
       name: 'llm_router_client_cost_total',
-      help: 'Cost by client, by the prices of models and targets.',
+      help: 'Cost by client, from the prices of models and targets.',
       labelNames: ['client'],
     }),
   }
@@ -75,7 +75,7 @@ function exposeBudgets({ budgets, metrics }: FastifyInstance): void {
   const { Counter, Gauge } = metrics.client
   new Gauge({
     name: 'llm_router_budget_used_ratio',
-    help: 'What was spent of a budget in its window, divided by its limit; of budgets that were used in the window.',
+    help: 'Amount spent in the current window of a budget, divided by its limit; only budgets used in the window.',
     labelNames: ['budget'],
     aggregator: 'max',
     collect() {
@@ -86,7 +86,7 @@ function exposeBudgets({ budgets, metrics }: FastifyInstance): void {
   const { counts } = budgets
   new Counter({
     name: 'llm_router_budget_requests_total',
-    help: 'Requests on budgets by what came of it: refused, warned (a soft one was used up), unchecked (the database was away).',
+    help: 'Requests affected by a budget: refused, warned (a soft budget is used up), unchecked (the database is unavailable).',
     labelNames: ['result'],
     collect() {
       this.reset()
@@ -97,7 +97,7 @@ function exposeBudgets({ budgets, metrics }: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_budget_store_up',
-    help: '0 while hard budgets cannot be checked, because the database is away.',
+    help: '0 while hard budgets cannot be checked because the database is unavailable.',
     aggregator: 'min',
     collect() {
       this.set(counts.isStoreDown ? 0 : 1)

@@ -30,7 +30,7 @@ declare module 'fastify' {
       find(name: string): Model | undefined
       /** Matches names as Ollama does: case-insensitively, and `m` equals `m:latest`. */
       findLoosely(name: string): Model | undefined
-      /** The configured name or alias that a name stands for, matched as `findLoosely` does. */
+      /** The configured name or alias for a name, matched like `findLoosely`. */
       canonicalName(name: string): string | undefined
       /** Version and reload history of the configuration. */
       loading(): ConfigLoading
@@ -70,6 +70,7 @@ export default fp(
     for (const warning of warnings) app.log.warn(warning)
     let table = tableOf(models, aliases)
     app.processors.use(first.compiled)
+    app.answerCache.use(first.processors, models)
     const loading: ConfigLoading = {
       ...{ version, at: new Date(), warnings: warningsOf(first) },
       reloads: { success: 0, failure: 0 },
@@ -91,6 +92,7 @@ export default fp(
       const { models: next, change } = reuse(table.models, loaded.models)
       table = tableOf(next, loaded.aliases)
       app.processors.use(loaded.compiled)
+      app.answerCache.use(loaded.processors, next)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
       for (const listener of listeners) notify(app, listener, change)
@@ -98,7 +100,10 @@ export default fp(
     }
     feed.serve(taker(app, { load, take, first }))
   },
-  { name: 'models', dependencies: ['config', 'registries', 'processors', 'extensions', 'reload'] },
+  {
+    name: 'models',
+    dependencies: ['config', 'registries', 'processors', 'answer-cache', 'extensions', 'reload'],
+  },
 )
 
 /** The models are already in use, so a failing listener must not keep the others from being called. */
@@ -215,7 +220,7 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in effect`)
     },
   }
 }

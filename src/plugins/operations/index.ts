@@ -75,7 +75,16 @@ export default fp(
   },
   {
     name: 'operations',
-    dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway', 'processors'],
+    dependencies: [
+      'config',
+      'registries',
+      'auth',
+      'models',
+      'exchange',
+      'gateway',
+      'processors',
+      'answer-cache',
+    ],
   },
 )
 
@@ -110,7 +119,9 @@ async function embed(
     ...{ dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce },
     ...processed,
   }
-  const answer = await answerEmbedding(client, app.gateway.services(request))
+  const services = app.gateway.services(request)
+  const cache = app.answerCache.begin(request, reply, model)
+  const answer = await (cache ? cache.embedding(client, services) : answerEmbedding(client, services))
   const { headers = { 'content-type': 'application/json' } } = answer
   return reply.headers({ ...answerHeaders(exchange), ...headers }).send(answer.body)
 }

@@ -20,7 +20,7 @@ declare module 'fastify' {
 const lookMs = 5_000
 /** A problem that was not seen for so long has ended, in milliseconds. */
 const forgetMs = 3 * lookMs
-/** Overload is told so long after it, in milliseconds. */
+/** How long overload is reported after it ended, in milliseconds. */
 const shedMs = 60_000
 
 /** What is wrong with the router, in words, with what to do. */

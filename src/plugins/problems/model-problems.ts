@@ -24,7 +24,7 @@ function findingsOf(model: ModelStatus, queueSize: number): Finding[] {
       severity: 'error',
       code: 'refusing',
       text: `${counted(refused, 'request')} for ${name} ${refused === 1 ? 'was' : 'were'} refused in the last minute`,
-      action: 'No server could take them: add servers or places, or raise LLM_ROUTER_QUEUE_SIZE',
+      action: 'No server had capacity: add servers or slots (max_in_flight), or raise LLM_ROUTER_QUEUE_SIZE',
     })
   return findings
 }
@@ -42,7 +42,7 @@ const stateWords: Partial<Record<TargetStatus['state'], string>> = {
   loading: 'is loading',
   asleep: 'is asleep',
   drained: 'is drained',
-  parked: 'is a standby that is not in use',
+  parked: 'is a standby and not in use',
   misconfigured: 'is misconfigured',
 }
 
@@ -54,7 +54,7 @@ function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {
     return {
       severity: 'critical',
       code: 'panic',
-      text: `All servers of ${name} fail their health checks; those that only do not answer them are used nevertheless`,
+      text: `All servers of ${name} fail their health checks; those whose checks only time out are used anyway`,
       action: 'Check the network between the router and the servers',
     }
   const served = targets.filter(({ state }) => state !== 'parked')
@@ -70,12 +70,12 @@ function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {
     text:
       served.length === 0
         ? `${name} has no servers`
-        : `No server of ${name} can be used: ${names.join(', ')}${rest}${held}`,
+        : `No server of ${name} is usable: ${names.join(', ')}${rest}${held}`,
     action:
       served.length === 0
         ? 'Add a provider to the model in models-config.json'
         : comes
-          ? 'Wait until one has loaded it'
+          ? 'Wait until a server has loaded it'
           : 'Bring one of them back, or add another provider or a fallback model',
   }
 }
@@ -88,19 +88,20 @@ function waiting(
   if (waiting === 0) return undefined
   const places = usable.reduce((sum, target) => sum + (target.places ?? 0), 0)
   const wait = waiting === 1 ? 'waits' : 'wait'
-  const at = `${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'place')}` : ''}`
+  const at = `${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'slot')}` : ''}`
   if (waiting >= queueSize)
     return {
       severity: 'error',
       code: 'queue_full',
       text: `The queue of ${name} is full: ${counted(waiting, 'request')} ${wait} for ${at}`,
-      action: 'Further requests are refused: add servers or places, or raise LLM_ROUTER_QUEUE_SIZE',
+      action:
+        'Further requests are rejected: add servers or slots (max_in_flight), or raise LLM_ROUTER_QUEUE_SIZE',
     }
   return {
     severity: 'warning',
     code: 'saturated',
     text: `${counted(waiting, 'request')} for ${name} ${wait} for ${at}`,
-    action: 'Add servers or places if this lasts',
+    action: 'Add servers or slots (max_in_flight) if this persists',
   }
 }
 

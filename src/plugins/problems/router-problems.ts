@@ -17,15 +17,15 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'error',
       'log_file_failed',
       'The log file cannot be written; lines go to stdout only',
-      'Check the disk and the rights of LLM_ROUTER_LOG_FILENAME',
+      'Check the disk and the permissions of LLM_ROUTER_LOG_FILENAME',
     )
   if (app.budgets.counts.isStoreDown) {
     const refuses = app.config.budgetStoreDown === 'refuse'
     add(
       refuses ? 'critical' : 'error',
       'budget_store_away',
-      `Budgets cannot be checked: the database is away; requests ${refuses ? 'are refused' : 'go on unchecked'}`,
-      'Bring the database of LLM_ROUTER_DATABASE_URL back',
+      `Budgets cannot be checked because the database is unavailable; requests ${refuses ? 'are rejected' : 'continue unchecked'}`,
+      'Restore the database of LLM_ROUTER_DATABASE_URL',
     )
   }
   if (app.overrides.isRedisAway()) {
@@ -33,36 +33,36 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
     add(
       rejects ? 'critical' : 'error',
       'redis_away',
-      `Redis does not answer: limits, queues and drained targets are those of this host alone${
-        rejects ? ', and requests that need a place of their own are rejected' : ''
+      `Redis is unavailable: limits, queues and drained targets apply to this host only${
+        rejects ? ', and requests for exclusive targets are rejected' : ''
       }`,
-      'Bring the Redis of LLM_ROUTER_REDIS_URL or LLM_ROUTER_REDIS_HOST back; the router connects again by itself',
+      'Restore the Redis of LLM_ROUTER_REDIS_URL or LLM_ROUTER_REDIS_HOST; the router reconnects by itself',
     )
   }
   const backlog = app.directory?.usageBacklog()
-  const waiting = `${Math.ceil((backlog?.spoolBytes ?? 0) / 1024)} KB of usage wait on disk`
+  const waiting = `${Math.ceil((backlog?.spoolBytes ?? 0) / 1024)} KB of usage are spooled to disk`
   if (app.directory?.isAway())
     add(
       'error',
       'database_away',
-      `The database does not answer: clients, keys and budgets stay as they were${
+      `The database is unavailable: clients, keys and budgets stay as they were${
         backlog && backlog.spoolBytes > 0 ? `; ${waiting}` : ''
       }`,
-      'Bring the database of LLM_ROUTER_DATABASE_URL back; what waits is written then',
+      'Restore the database of LLM_ROUTER_DATABASE_URL; spooled usage is written then',
     )
   if (backlog?.spoolError !== undefined)
     add(
       'error',
       'usage_spool_failed',
-      'Usage cannot be kept on disk while the database is away',
-      'Check the disk and the rights of LLM_ROUTER_USAGE_SPOOL',
+      'Usage cannot be spooled to disk while the database is unavailable',
+      'Check the disk and the permissions of LLM_ROUTER_USAGE_SPOOL',
     )
   else if (backlog && backlog.spoolBytes > 0 && !app.directory?.isAway())
     add(
       'warning',
       'usage_waits',
-      `${waiting}: the database answers, and does not take it in time`,
-      'Look for what blocks or slows its writes: a lock, a full disk, missing rights',
+      `${waiting}: the database is available but does not accept it in time`,
+      'Check what blocks or slows down its writes: a lock, a full disk, missing permissions',
     )
   if (shedRecently)
     add(
@@ -76,7 +76,7 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'info',
       'draining',
       'This router is shutting down',
-      'It finishes running requests and takes no new ones',
+      'It finishes running requests and accepts no new ones',
     )
   return [...found.map((finding) => ({ ...finding, since: null })), ...rejectedReloads(app)]
 }
@@ -87,8 +87,9 @@ function rejectedReloads(app: FastifyInstance): Problem[] {
     severity: 'error',
     code: 'reload_failed',
     subject: { type: 'router', name: setting },
-    text: `The last change of ${setting} was rejected for ${errors.length === 1 ? 'an error' : `${errors.length} errors`}; the configuration before it is in use`,
-    action: 'Fix what the settings list, with line and column; it is read again as soon as the file changes',
+    text: `The last change of ${setting} was rejected for ${errors.length === 1 ? 'an error' : `${errors.length} errors`}; the previous configuration is in use`,
+    action:
+      'Fix the errors listed in the settings, with line and column; the file is reloaded when it changes',
     since: at.toISOString(),
   }))
 }
@@ -102,8 +103,8 @@ export function workerProblems({ workers }: Status): Problem[] {
       severity: 'error',
       code: 'worker_silent',
       subject: { type: 'router', name: `worker ${worker}` },
-      text: `Worker ${worker} does not answer: it is busy or hangs`,
-      action: 'If this lasts, look into its log and stop its process; another one is started in its place',
+      text: `Worker ${worker} does not respond: it is busy or hangs`,
+      action: 'If this persists, check its log and stop its process; it is restarted',
       since: null,
     }))
 }
@@ -127,7 +128,7 @@ export function unknownModelProblems(models: readonly UnknownModel[]): Problem[]
           ? `${name} was asked for ${times}${who}, whose key does not allow it`
           : `${name} was asked for ${times}${who}; there is no such model`,
         action: exists
-          ? 'Add the model to the client, or tell its people'
+          ? 'Allow the client to use the model, or tell its users'
           : `Add it to the models, or as an alias${nearest === undefined ? '' : ` of ${nearest}`}, or correct the client`,
         since: first,
       }
@@ -163,9 +164,9 @@ export function certificateEnds(): (app: FastifyInstance) => Problem[] {
         subject: { type: 'target', name: id, models: [model] },
         text:
           days < 0
-            ? `The certificate that the router shows to ${id} has expired`
-            : `The certificate that the router shows to ${id} expires ${days === 0 ? 'within a day' : `in ${days} days`}`,
-        action: 'Renew client_cert_file of this provider; a change is read at once',
+            ? `The client certificate for ${id} has expired`
+            : `The client certificate for ${id} expires ${days === 0 ? 'within a day' : `in ${days} days`}`,
+        action: 'Renew client_cert_file of this provider; it is reloaded when it changes',
         since: days < 0 ? new Date(end).toISOString() : null,
       })
     }

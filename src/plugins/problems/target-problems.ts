@@ -40,7 +40,7 @@ function findingsOf(target: TargetStatus): Finding[] {
             severity: 'warning',
             code: 'ejected_for_feature',
             text: `${target.id} fails requests with ${features.join(', ')}`,
-            action: 'Other servers answer them; check whether its model and its engine support this',
+            action: 'Other servers answer these requests; check whether its model and engine support them',
           } as const,
         ]),
   ]
@@ -58,14 +58,14 @@ function stateFinding(target: TargetStatus): Finding | undefined {
         severity: 'error',
         code: 'ejected',
         text: `${id} is ejected after failures${failuresOf(target)}`,
-        action: `It is tried again ${inSeconds(target.retry_in_seconds)}; look into its log, and reset it once the cause is gone`,
+        action: `It is tried again ${inSeconds(target.retry_in_seconds)}; check its log, and reset it once the cause is fixed`,
       }
     case 'hung':
       return {
         severity: 'error',
         code: 'hung',
-        text: `${id} accepts requests but does not begin its answers`,
-        action: 'Look into the log of its engine; restart the engine if it hangs',
+        text: `${id} accepts requests but does not start to respond`,
+        action: 'Check the log of its engine; restart the engine if it hangs',
       }
     case 'busy':
       return {
@@ -79,7 +79,7 @@ function stateFinding(target: TargetStatus): Finding | undefined {
         severity: 'info',
         code: 'loading',
         text: `${id} is loading its model`,
-        action: 'It gets requests as soon as it has',
+        action: 'It gets requests as soon as it has finished',
       }
     case 'asleep':
       return {
@@ -93,7 +93,7 @@ function stateFinding(target: TargetStatus): Finding | undefined {
         severity: 'info',
         code: 'drained',
         text: `${id} is drained by an operator`,
-        action: 'Resume it when the maintenance is over',
+        action: 'Resume it after the maintenance',
       }
     default:
       return undefined
@@ -101,9 +101,12 @@ function stateFinding(target: TargetStatus): Finding | undefined {
 }
 
 const misconfigurations: Readonly<Record<string, { text: string; action: string }>> = {
-  401: { text: 'rejects our key (401)', action: 'Check api_token of this provider' },
+  401: { text: "rejects the router's key (401)", action: 'Check api_token of this provider' },
   402: { text: 'has no credit left (402)', action: 'Top up the account of this provider' },
-  403: { text: 'denies access with our key (403)', action: 'Check the rights of its api_token' },
+  403: {
+    text: "denies access with the router's key (403)",
+    action: 'Check the permissions of its api_token',
+  },
   404: { text: 'does not know the model (404)', action: 'Check model_path of this provider' },
 }
 
@@ -125,7 +128,7 @@ const downs: Readonly<Record<NonNullable<TargetStatus['down']>, { text: string; 
     text: 'does not answer its health checks',
     action: 'Check the host and the network to it; its process may hang',
   },
-  failing: { text: 'fails its health checks', action: 'Look into the log of the server' },
+  failing: { text: 'fails its health checks', action: 'Check the log of the server' },
 }
 
 function down({ id, down: why = 'failing' }: TargetStatus): Finding {

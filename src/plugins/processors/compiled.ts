@@ -55,6 +55,7 @@ export function compiled(
   const onRequest = maskingOf(requested(config), everywhere('masking'))
   const forced = config.forceMasking ? [{ ...onRequest, name: 'forced-masking' }] : []
   const list = configured.flatMap((entry): CompiledProcessor[] => {
+    if (entry.type === 'cache') return []
     const scope = { ...entry, appliesTo: scopeTest(entry) }
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
     if (entry.type === 'guardrail')
@@ -155,7 +156,7 @@ function everywhere(name: string): Common {
   return { name, ...all, failure: 'closed', timeoutMs: 5_000, appliesTo: () => true }
 }
 
-function scopeTest({ models, groups, clients }: ProcessorScope): Common['appliesTo'] {
+export function scopeTest({ models, groups, clients }: ProcessorScope): Common['appliesTo'] {
   return (used, client) => {
     if (models && !used.some((model) => models.includes(model))) return false
     if (!groups && !clients) return true

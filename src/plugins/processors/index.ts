@@ -64,7 +64,7 @@ export default fp(
         if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isMadeSecret(secret)) return
         isTold = true
         app.log.info(
-          'pseudonyms change with each start; set LLM_ROUTER_MASKING_SECRET to keep them, and prefix caches with them',
+          'pseudonyms change with each start; set LLM_ROUTER_MASKING_SECRET to keep them, and with them the prefix caches',
         )
       },
       begin(request, model) {

@@ -24,9 +24,10 @@ export default fp(
     const shipped = await readPromptTree(shippedDirectory)
     const feed = app.reload.feed(app.reload.sources.prompts)
     const { tree: own } = await feed.first()
-    for (const error of shipped?.errors ?? ['missing']) app.log.error(`the shipped prompts: ${error}`)
+    for (const error of shipped?.errors ?? ['missing']) app.log.error(`shipped prompts: ${error}`)
     for (const error of own?.errors ?? []) app.log.error(`${variable}: ${error}`)
-    if (!own) app.log.warn(`${variable}: there is no directory ${directory}; the shipped prompts serve`)
+    if (!own)
+      app.log.warn(`${variable}: the directory ${directory} does not exist; the shipped prompts are used`)
 
     const library = new PromptLibrary({
       shipped: shipped?.texts ?? new Map(),
@@ -62,7 +63,7 @@ function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<Prom
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      for (const error of errors) app.log.error(`${variable}: ${error}; the prompts in use stay in force`)
+      for (const error of errors) app.log.error(`${variable}: ${error}; the prompts in use stay in effect`)
     },
   }
 }

@@ -57,7 +57,7 @@ export class PromptLibrary {
       try {
         listener()
       } catch (error) {
-        this.#warn(`a listener to the prompts failed: ${error instanceof Error ? error.message : error}`)
+        this.#warn(`a listener for prompt changes failed: ${error instanceof Error ? error.message : error}`)
       }
     }
   }

@@ -103,7 +103,7 @@ function feedOf<Snapshot>(
 /** Consequence of a failed file watch. */
 function watchFailureText(pollMs: number): string {
   if (pollMs === 0) return 'changes are not detected; send SIGHUP to reload'
-  return `changes are noticed late, within ${pollMs / 1000} s`
+  return `changes are detected late, within ${pollMs / 1000} s`
 }
 
 function recording<Snapshot>(

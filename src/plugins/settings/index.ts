@@ -30,7 +30,7 @@ const secrets: ReadonlySet<Key> = new Set<Key>([
   'upstreamProxy',
 ])
 
-/** What tells of the machine and its network. */
+/** Settings that reveal details of the machine and its network. */
 const machine: ReadonlySet<Key> = new Set<Key>([
   ...(['modelsConfigPath', 'promptsDir', 'authKeysFile', 'logFilename', 'usageSpool'] as const),
   ...(['serverHost', 'redisHost', 'kubernetesAccountDir', 'extensions', 'trustedProxies'] as const),

@@ -99,7 +99,7 @@ export class RequestSpan implements RequestTrace {
    */
   end(record: ExchangeRecord): void {
     const span = this.#span
-    const { status, outcome, error, model, answeringModel, reason, processed } = record
+    const { status, outcome, error, model, answeringModel, reason, processed, cache } = record
     span.setAttributes({
       'http.response.status_code': status,
       'llm_router.outcome': outcome,
@@ -109,6 +109,7 @@ export class RequestSpan implements RequestTrace {
       ...(processed && {
         'llm_router.processors': processed.steps.map((step) => `${step.processor}: ${step.outcome}`),
       }),
+      ...(cache === undefined ? {} : { 'llm_router.cache': cache }),
       ...(answeringModel === undefined ? {} : { 'llm_router.fallback_model': answeringModel }),
     })
     if (outcome === 'error' || outcome === 'truncated') {

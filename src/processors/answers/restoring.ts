@@ -19,7 +19,7 @@ export interface Restored {
   /** Values that were put back. */
   values: number
   leftOutLogprobs: boolean
-  /** Words that look like pseudonyms and stand for nothing. */
+  /** Words that look like pseudonyms but match no value. */
   unknown: number
 }
 
@@ -136,7 +136,7 @@ export class ValueRestoring {
   }
 }
 
-/** Words that look like pseudonyms and stand for nothing: a model has invented or changed them. */
+/** Words that look like pseudonyms but match no value, because a model has invented or changed them. */
 export function unknownIn(text: string, dictionary: Dictionary): number {
   if (!dictionary.starts || !text.includes('_')) return 0
   let unknown = 0

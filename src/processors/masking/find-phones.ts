@@ -1,5 +1,8 @@
-import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { createRequire } from 'node:module'
+import type { CountryCode } from 'libphonenumber-js/max'
 import { isNear, type Match } from './match.ts'
+
+type Library = typeof import('libphonenumber-js/max')
 
 const candidate =
   /(?<![\p{L}\p{N}_.,/@=#-])(?:\+|00)?\(?\d(?:[ .()/\u00a0-]{0,3}\d){6,15}(?![\p{L}\p{N}_@]|[.,:/-]\p{N})/gu
@@ -10,19 +13,24 @@ const otherWords =
 
 /** Numbers with their country, and national ones of the given countries. A bare row of digits must say that it is one. */
 export function phoneFinder(countries: readonly string[]): (text: string) => Iterable<Match> {
+  const load = createRequire(import.meta.url)
+  // Its tables are a tenth of what a start would load, and few routers mask anything: the first number loads them, once.
+  let library: Library | undefined
   return function* find(text) {
     for (const { 0: found, index } of text.matchAll(candidate)) {
       // A bracket that opens before the digits closes within them, or is that of a sentence.
       const start = found.startsWith('(') && !found.includes(')') ? index + 1 : index
       const written = found.slice(start - index)
       if (written.includes(')') && !written.includes('(')) continue
-      const number = numberIn(written, text, start, countries)
+      library ??= load('libphonenumber-js/max') as Library
+      const number = numberIn(library, written, text, start, countries)
       if (number) yield { start, end: start + written.length, kind: 'PHONE', normal: number }
     }
   }
 }
 
 function numberIn(
+  { parsePhoneNumberFromString }: Library,
   written: string,
   text: string,
   at: number,

@@ -3,7 +3,7 @@ import type { AnswerContext } from '../../sdk/dialect.ts'
 import type { Exchange } from '../exchange.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 
-/** What the writer of a client's answer is told of the request; what costs something is made when it is asked for. */
+/** Properties of the request for the writer of a client's response; expensive ones are computed on demand. */
 export class ClientAnswerContext implements AnswerContext {
   readonly model: string
   readonly includeUsage: boolean
@@ -20,7 +20,7 @@ export class ClientAnswerContext implements AnswerContext {
   }
 
   get id(): string {
-    this.#id ??= randomBytes(12).toString('hex')
+    this.#id ??= this.#request.answerId ?? randomBytes(12).toString('hex')
     return this.#id
   }
 

@@ -130,7 +130,8 @@ function collectStream(bytes: Buffer, upstream: ChatCodec, isComplete: boolean):
   return response
 }
 
-function addEvent(response: ChatResponse, event: ChatEvent): void {
+/** Adds what an event says to the answer. Throws the error of a stream. */
+export function addEvent(response: ChatResponse, event: ChatEvent): void {
   switch (event.type) {
     case 'start':
       if (event.id !== undefined) response.id = event.id

@@ -4,7 +4,7 @@ import { type AttemptFailure, final } from './attempt-result.ts'
 import type { AttemptContext } from './prepared-attempt.ts'
 import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
-/** An attempt from its dispatch on, for whoever judges targets by how long attempts wait. */
+/** An attempt from its dispatch on, for judging targets by how long attempts wait. */
 export interface WatchedAttempt {
   target: Target
   /** The id of the client's key, or its address. */

@@ -9,7 +9,7 @@ import {
 import { isObject, type JsonObject, objectsIn, parseObject } from '../../lib/json/read.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 
-/** What an error answer may decompress to, in bytes: its message stands at the beginning. */
+/** Maximum decompressed size of an error response in bytes; its message is at the beginning. */
 const maxTextBytes = 256 * 1024
 const bounds = { maxOutputLength: maxTextBytes }
 /** A body that was cut, or not read to its end, still gives its beginning. */

@@ -35,7 +35,9 @@ export function failureOfError(error: Error, answered: boolean, reusedSocket: bo
     const closed = upstreamFailed('The upstream closed the connection', code, error)
     return { type: 'failure', error: closed, retry: 'same', verdict: 'nothing' }
   }
-  const failure = movesOn(upstreamFailed('The upstream closed the connection without an answer', code, error))
+  const failure = movesOn(
+    upstreamFailed('The upstream closed the connection without a response', code, error),
+  )
   return isClose(error) ? { ...failure, closedSilently: true } : failure
 }
 
@@ -51,7 +53,7 @@ export function timeoutFailure(what: 'content' | 'silence'): AttemptFailure {
 
 /** The lease was revoked: the target is another request's now. */
 export function revokedFailure(): AttemptFailure {
-  const error = new RouterError('overloaded', 'The upstream was taken by another request', {
+  const error = new RouterError('overloaded', 'The upstream was reserved by another request', {
     code: 'lease_lost',
     causeCode: 'LEASE_LOST',
     retryAfterSeconds: 5,
@@ -60,5 +62,5 @@ export function revokedFailure(): AttemptFailure {
 }
 
 export function unreadableFailure(cause?: unknown): AttemptFailure {
-  return movesOn(upstreamFailed('The upstream sent an answer that cannot be read', 'INVALID_ANSWER', cause))
+  return movesOn(upstreamFailed('The upstream sent a response that cannot be read', 'INVALID_ANSWER', cause))
 }

@@ -50,7 +50,7 @@ export function needsResponses(
 function fitEnd(request: ChatRequest, drop: Drop): void {
   const last = request.messages.at(-1)
   if (last?.role !== 'assistant' || last.toolCalls.length > 0) return
-  drop('messages.prefill', 'the model does not continue a turn of its own; it was asked to in words')
+  drop('messages.prefill', 'the model cannot continue its own turn; it was instructed to do so')
   const text = 'Continue your last message exactly where it ends, without repeating any of it.'
   request.messages = [...request.messages, { role: 'user', parts: [{ type: 'text', text }] }]
 }
@@ -62,7 +62,10 @@ function fitEffort(
 ): void {
   if (operation === 'responses' || !needsResponses(request, profile)) return
   request.reasoningEffort = 'none'
-  drop('reasoning_effort', 'the model does not reason beside tools on chat completions; it was switched off')
+  drop(
+    'reasoning_effort',
+    'the model does not support reasoning with tools in chat completions; reasoning was disabled',
+  )
 }
 
 function fitSchemas(request: ChatRequest, profile: Profile, drop: Drop): void {
@@ -83,7 +86,7 @@ function fitSchemas(request: ChatRequest, profile: Profile, drop: Drop): void {
   request.tools = request.tools.map((tool) => fitTool(tool, { strict, root }, drop))
 }
 
-const moved = 'the upstream refuses some of its keywords; they were moved into descriptions'
+const moved = 'the upstream rejects some of its keywords; they were moved into descriptions'
 
 function fitFormat(
   format: ResponseFormat & { type: 'schema' },

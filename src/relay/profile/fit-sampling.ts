@@ -10,14 +10,14 @@ export function fitSampling(sampling: Readonly<Sampling>, profile: Profile, drop
     const value = fitted[field]
     if (value === undefined) continue
     delete fitted[field]
-    if (!isStandard(field, value)) drop(spellings[field].names[0], 'the model takes its standard value only')
+    if (!isStandard(field, value)) drop(spellings[field].names[0], 'the model accepts only its default value')
   }
   fitRanges(fitted, profile, drop)
   fitTemperature(fitted, profile, drop)
   const { max_stops: most = Number.POSITIVE_INFINITY } = profile
   if (fitted.stop && fitted.stop.length > most) {
     fitted.stop = fitted.stop.slice(0, most)
-    drop('stop', `the upstream takes ${most} stop sequences; the first ones were sent`)
+    drop('stop', `the upstream accepts ${most} stop sequences; only the first were sent`)
   }
   return fitted
 }
@@ -34,7 +34,7 @@ function fitRanges(sampling: Sampling, { ranges = {} }: Profile, drop: Drop): vo
     if (field === 'topP' && isStandard(field, value)) delete sampling[field]
     else {
       sampling[field] = nearest
-      drop(name, `the upstream takes ${lowest} to ${highest}; ${nearest} was sent`)
+      drop(name, `the upstream accepts ${lowest} to ${highest}; ${nearest} was sent`)
     }
   }
 }
@@ -57,13 +57,13 @@ function fitTemperature(sampling: Sampling, profile: Profile, drop: Drop): void 
   const { temperature, topP } = sampling
   if (highest !== undefined && temperature !== undefined && temperature > highest) {
     sampling.temperature = highest
-    drop('temperature', `the model has none above ${highest}`)
+    drop('temperature', `the model does not accept values above ${highest}`)
   }
   if (both || temperature === undefined || topP === undefined) return
   if (temperature === 1 && topP < 1) delete sampling.temperature
   else {
     delete sampling.topP
-    if (topP < 1) drop('top_p', 'the model takes temperature or top_p, not both')
+    if (topP < 1) drop('top_p', 'the model accepts temperature or top_p, not both')
   }
 }
 

@@ -9,6 +9,6 @@ export function wellFormed(json: string, drop: Drop | undefined): string {
   const fixed = json.replaceAll(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (whole, half?: string) =>
     half === undefined ? whole : '\ufffd',
   )
-  if (fixed !== json) drop?.('messages.content', 'half a surrogate pair is no character; U+FFFD was sent')
+  if (fixed !== json) drop?.('messages.content', 'an unpaired surrogate is not a character; U+FFFD was sent')
   return fixed
 }

@@ -27,6 +27,8 @@ export interface ClientRequest {
   includeUsage: boolean
   /** Whether the dialect reads more into the request than its body says: what an earlier request left here. */
   remembers?: boolean
+  /** Random part of the answer's id, where it has to be known before the answer; see AnswerContext. */
+  answerId?: string
   /** Only targets with this operation can answer. */
   only?: Operation
   /** What the end of the answer waits for, once there is something; never rejects. */

@@ -102,7 +102,7 @@ function previousNotFound(): RouterError {
 
 function notOffered(alias: string, operation: Operation, others: readonly string[]): RouterError {
   const known = others.length === 0 ? '' : `; models that do: ${others.slice(0, 8).join(', ')}`
-  return badRequest(`The model '${alias}' does not offer ${words[operation]}${known}`, 'model', unsupported)
+  return badRequest(`The model '${alias}' does not support ${words[operation]}${known}`, 'model', unsupported)
 }
 
 /** The operation is tried again after this, in milliseconds: a 404 may come from a proxy whose server is starting. */

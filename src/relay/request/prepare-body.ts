@@ -60,7 +60,7 @@ function modelMember({ type, upstreamModel }: Target): Record<string, unknown> {
 }
 
 /** Why a member of `drop_params` is not sent. */
-const droppedByOperator = 'drop_params of the provider names it'
+const droppedByOperator = 'listed in drop_params of the provider'
 
 function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop): void {
   if (dropParams.length === 0) return
@@ -122,7 +122,7 @@ export function translatedBody(
   return Buffer.from(wellFormed(JSON.stringify(body), drop))
 }
 
-/** What a codec is told of the target that it writes for. */
+/** Properties of the target that a codec writes for. */
 export function writeOptions(target: Target, drop: Drop): WriteRequestOptions {
   const { upstreamModel: model, systemTurns, profile } = target
   return { model, flavour: flavourOf(target), systemTurns, profile, drop }

@@ -152,13 +152,14 @@ function upstreamSurface(
     const needed = hasFileByAddress(request) || needsResponses(withTools(request, target), target.profile)
     if (wantsResponses && needed && !declined.has(target, 'responses'))
       return { dialect: dialectOf('responses'), operation: 'responses' }
-    if (target.paths.chat === undefined) throw badRequest('The upstream of this model has no chats', 'model')
+    if (target.paths.chat === undefined)
+      throw badRequest('The upstream of this model does not support chats', 'model')
     return { dialect, operation: 'chat' }
   }
   const field = request.completion.raw ? 'raw' : 'suffix'
   if (dialect.completions === undefined || target.paths.completion === undefined) {
     throw badRequest(
-      `The upstream of this model has only chats; '${field}' needs one that continues texts`,
+      `The upstream of this model only supports chats; '${field}' needs one that completes text`,
       field,
     )
   }
@@ -282,7 +283,7 @@ export function prepareTranslated(
 function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRequest {
   const { reasoningEffort, reasoningBudget: _budget, ...rest } = request
   if (thinks || reasoningEffort === undefined || reasoningEffort === 'none') return request
-  drop('reasoning_effort', 'the model of the upstream has no thinking')
+  drop('reasoning_effort', 'the model does not support thinking')
   return rest
 }
 

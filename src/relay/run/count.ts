@@ -170,7 +170,7 @@ function numberIn(answer: Buffer, member: string): number | undefined {
 /** A signal that also ends when the patience does. */
 function patience(request: AbortSignal): { signal: AbortSignal; stop: () => void } {
   const over = new AbortController()
-  const error = new RouterError('upstream_timeout', 'No upstream counted in time', {
+  const error = new RouterError('upstream_timeout', 'No upstream counted the tokens in time', {
     causeCode: 'TIMEOUT_COUNT',
   })
   const timer = setTimeout(() => over.abort(error), patienceMs)

@@ -101,7 +101,7 @@ async function answerRead(
   request: EmbeddingRequest,
   services: RelayServices,
 ): Promise<Buffer | string> {
-  const { exchange } = services
+  const { exchange, signal = exchange.signal } = services
   const codec = codecOf(client.dialect)
   const context: EmbeddingContext = {
     model: client.alias,
@@ -118,14 +118,14 @@ async function answerRead(
     return bytes ?? write(response)
   }
   const { atOnce: limit = maxPartsAtOnce } = client
-  const answers = await sideBySide(parts, { limit, signal: exchange.signal }, (inputs, signal) =>
-    askPart({ client, codec, request: { ...request, inputs }, whole: false }, { ...services, signal }),
+  const answers = await sideBySide(parts, { limit, signal }, (inputs, ends) =>
+    askPart({ client, codec, request: { ...request, inputs }, whole: false }, { ...services, signal: ends }),
   )
   return write(joined(answers.map(({ response }) => response)))
 }
 
 function codecOf(dialect: Dialect): EmbeddingCodec {
-  if (!dialect.embedding) throw badRequest('This dialect has no embeddings')
+  if (!dialect.embedding) throw badRequest('This dialect does not support embeddings')
   return dialect.embedding
 }
 
@@ -182,7 +182,7 @@ function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
 function preparePart(part: Part, target: Target, services: RelayServices): PreparedAttempt<PartAnswer> {
   const { client, codec, request, whole } = part
   const upstream = services.dialectOf(target.type.dialect)
-  // `input` holds the inputs of a body that names its model; those of others are written anew for a part of them.
+  // `input` holds the inputs of a body that names its model; bodies of other clients are rewritten for each part.
   const isCut = !whole && target.type.modelIn === 'path'
   const same = upstream === client.dialect && codec.goesThrough(client.body) && !isCut
   const dropped = new Map<string, string>()

@@ -139,7 +139,7 @@ export async function receiveUpload(
 }
 
 /**
- * Forwards the form with the target's own name of the model. The router writes the headers of the parts anew: what goes
+ * Forwards the form with the target's own name of the model. The router rewrites the headers of the parts: what goes
  * upstream is what was read here, and nothing else that was in those headers or around the parts. Throws the client's error.
  */
 export async function pipeUpload(

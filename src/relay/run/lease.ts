@@ -76,13 +76,9 @@ export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
 
 /** Of a request for which its client gives no more time. */
 export function deadlineExceeded(): RouterError {
-  return new RouterError(
-    'upstream_timeout',
-    'The deadline of the request passed before a model answered it',
-    {
-      code: 'deadline_exceeded',
-      causeCode: 'DEADLINE',
-      shouldRetry: false,
-    },
-  )
+  return new RouterError('upstream_timeout', 'The deadline of the request passed before a model answered', {
+    code: 'deadline_exceeded',
+    causeCode: 'DEADLINE',
+    shouldRetry: false,
+  })
 }

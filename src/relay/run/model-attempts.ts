@@ -149,7 +149,8 @@ export class ModelAttempts implements LoadingWait {
     if (this.#refusals.length < 2) return false
     const refused = await Promise.all(this.#refusals)
     if (refused.filter(Boolean).length < 2) return false
-    const words = 'The upstreams closed the connection and went away; the request is not sent to another one'
+    const words =
+      'Two upstreams closed the connection and stopped accepting new ones; the request is not sent to another one'
     this.#error = new RouterError('upstream_error', words, {
       code: 'upstream_error',
       causeCode: 'SERVERS_GONE',

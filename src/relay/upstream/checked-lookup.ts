@@ -31,7 +31,7 @@ export function checkedLookup({ onRefused, lookup = systemLookup }: CheckedLooku
       const [first] = usable
       if (!first) {
         onRefused(hostname)
-        const refused = new Error('the name leads to a link-local or metadata address')
+        const refused = new Error('the name resolves to a link-local or metadata address')
         return done(Object.assign(refused, { code: refusedAddressCode }), '')
       }
       if (options.all) done(null, usable)

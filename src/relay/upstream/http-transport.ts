@@ -190,7 +190,7 @@ class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
     } else if (++this.#informational > maxInformational) {
       this.#state = 'over'
       controller.abort(new Error('aborted'))
-      this.#fail(new Error('too many informational answers'))
+      this.#fail(new Error('too many informational responses'))
     }
   }
 

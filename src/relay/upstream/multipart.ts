@@ -33,7 +33,7 @@ function quoted(contentType: string): string {
 /**
  * Reads a `multipart/form-data` body (RFC 7578) that comes in chunks cut anywhere, and keeps no more of it in memory than
  * the headers of its parts and the value of one field. Throws `bad_request` for what is no such body, for what two
- * parsers could read in two ways, and where that field stands twice.
+ * parsers could read in two ways, and where that field occurs twice.
  */
 export class MultipartScan {
   readonly #name: string
@@ -82,7 +82,8 @@ export class MultipartScan {
   #readHeader(): boolean {
     const end = this.#held.indexOf(headerEnd)
     if (end === -1) {
-      if (this.#held.length > maxHeaderBytes) throw badRequest('A part of the form has too long headers')
+      if (this.#held.length > maxHeaderBytes)
+        throw badRequest('The headers of a part of the form are too long')
       return false
     }
     const header = readPartHeader(this.#held.subarray(0, end))
@@ -92,7 +93,7 @@ export class MultipartScan {
       if (header.filename !== undefined)
         throw badRequest(`'${this.#name}' must be a field of the form, not a file`, this.#name)
       if (this.#parts.some(({ name }) => name === this.#name))
-        throw badRequest(`'${this.#name}' stands more than once in the form`, this.#name)
+        throw badRequest(`'${this.#name}' occurs more than once in the form`, this.#name)
     }
     this.#pass(end + headerEnd.length)
     this.#header = header
@@ -120,7 +121,7 @@ export class MultipartScan {
     // Others take a bare LF for the end of a line, or find the boundary in the middle of one.
     const isDelimiter = contentEnd >= 0 && this.#held.toString('latin1', contentEnd, at) === lineEnd
     if (!isDelimiter || (next !== lineEnd && next !== '--'))
-      throw badRequest('The boundary of the form stands where it ends no part')
+      throw badRequest('The boundary of the form appears where it does not end a part')
     if (this.#header) {
       if (isWanted && contentEnd > maxValueBytes) throw this.#tooLong()
       const value = isWanted ? this.#held.toString('utf8', 0, contentEnd) : undefined

@@ -111,7 +111,7 @@ function answerError(head: string, goesOn: boolean): ConnectError | undefined {
 }
 
 function unreadable(): ConnectError {
-  return new ConnectError('PROXY_ANSWER', 'the proxy sent an answer that cannot be read')
+  return new ConnectError('PROXY_ANSWER', 'the proxy sent a response that cannot be read')
 }
 
 /** What has no code is the router's own trouble, and what has none to do with the proxy stays as it is. */

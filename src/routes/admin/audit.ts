@@ -10,11 +10,11 @@ const EntrySchema = Type.Object({
   at: Type.String(),
   actor: Type.String({ description: 'Id of the client whose key was used.' }),
   source: Type.String({ description: '`api`, `cli`, `console` (a session) or `reload` (changed files).' }),
-  address: Type.String({ description: 'Address that the change came from.' }),
+  address: Type.String({ description: 'Address from which the change was made.' }),
   action: Type.String(),
   entity: Type.String(),
   entity_id: Type.String(),
-  before: Type.String({ description: 'JSON without secrets; empty where there was nothing.' }),
+  before: Type.String({ description: 'JSON without secrets; empty if there was no record.' }),
   after: Type.String(),
 })
 
@@ -51,7 +51,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         docs: {
           id: 'audit',
           tag: 'Administration',
-          summary: 'Audit log, the latest change first',
+          summary: 'Audit log, newest first',
           query: ListQuerySchema.properties,
           answers: [
             json(

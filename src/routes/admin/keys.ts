@@ -14,7 +14,7 @@ const KeySchema = Type.Object({
   expires_at: time,
   revoked_at: time,
   last_used_at: time,
-  key: Type.Optional(Type.String({ description: 'The key itself, only in the answer that creates it.' })),
+  key: Type.Optional(Type.String({ description: 'The key itself; only in the response that creates it.' })),
 })
 const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.Optional(Type.String()) })
 
@@ -62,7 +62,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         tag: 'Administration',
         summary: 'Create a key of a client',
         description:
-          'The key is shown in this answer and never again. A repeated request with the same `Idempotency-Key` gets the same id without the key.',
+          'The key is shown only in this response. A repeated request with the same `Idempotency-Key` gets the same id without the key.',
         path: ofClient,
         status: '201',
         example: { description: 'laptop' },
@@ -86,8 +86,8 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       config: config({
         id: 'rotateKey',
         tag: 'Administration',
-        summary: 'Replace a key by a new one',
-        description: 'The former key stays valid for `overlap_seconds`.',
+        summary: 'Replace a key with a new one',
+        description: 'The old key stays valid for `overlap_seconds`.',
         path: ofKey,
         status: '201',
         example: { overlap_seconds: 3_600 },

@@ -6,7 +6,7 @@ import { type EntityName, entityNames, IdSchema, recordNouns, recordSchemas } fr
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
 export const ListQuerySchema = Type.Object({
-  cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the page before.' })),
+  cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the previous page.' })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
 })
 
@@ -132,7 +132,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
             path,
             example: { description: 'Team of the night shift' },
             description:
-              'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
+              'Absent members stay unchanged; null removes a member. With `If-Match`, the change is rejected (412) if the record has been changed in the meantime.',
           }),
         ),
         schema: { params, body: Type.Partial(schema, { additionalProperties: false }) },

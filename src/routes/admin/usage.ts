@@ -30,7 +30,9 @@ const OwnSchema = Type.Object({
       window: Type.String(),
       hard: Type.Boolean(),
       limit: Type.Number(),
-      spent: orNull(Type.Number({ description: 'In the present window; null while the database is away.' })),
+      spent: orNull(
+        Type.Number({ description: 'In the current window; null while the database is unavailable.' }),
+      ),
       left: orNull(Type.Number()),
       resets_at: orNull(Type.String()),
     }),
@@ -38,13 +40,13 @@ const OwnSchema = Type.Object({
   limits: Type.Array(
     Type.Object({
       group: orNull(
-        Type.String({ description: "The group that shares the limit; null: it is the client's own." }),
+        Type.String({ description: "The group that shares the limit; null: the client's own limit." }),
       ),
       limit: Type.String({ description: '`max_concurrent`, `requests_per_minute` or `tokens_per_minute`.' }),
       most: Type.Number(),
       left: Type.Number(),
       full_in_seconds: orNull(
-        Type.Number({ description: 'Until all of it is there again, if nothing is used meanwhile.' }),
+        Type.Number({ description: 'Time until the full limit is available again if nothing is used.' }),
       ),
     }),
   ),
@@ -75,7 +77,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
           tag: 'Administration',
           summary: 'Usage by client, group, key, model and target',
           query: UsageQuerySchema.properties,
-          answers: [json('Added up, in the order of time.', AnswerSchema), csv],
+          answers: [json('Sums, in chronological order.', AnswerSchema), csv],
         },
       },
       schema: { querystring: UsageQuerySchema },
@@ -108,7 +110,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
           summary: "The client's own usage, and what is left of its budgets and limits",
           query: own.properties,
           answers: [
-            json('Added up, in the order of time, and what is left of budgets and limits.', OwnSchema),
+            json('Sums in chronological order, and what is left of budgets and limits.', OwnSchema),
             csv,
           ],
         },

@@ -70,7 +70,7 @@ const runningDocs: EndpointDocs = {
   tag: 'Models',
   summary: 'List loaded models (Ollama)',
   description:
-    'Models that a server has loaded now, as Ollama, LM Studio, llama.cpp and vLLM report it; models of other providers are always listed.',
+    'Models that a server has in memory, as reported by Ollama, LM Studio, llama.cpp and vLLM; models of other providers are always listed.',
   answers: [json('The list.', OllamaRunningSchema)],
 }
 

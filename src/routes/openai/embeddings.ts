@@ -81,7 +81,7 @@ const docs: EndpointDocs = {
   tag: 'OpenAI',
   summary: 'Create embeddings (OpenAI)',
   description:
-    'Servers of the OpenAI API also get what only they know, such as `messages` or the `encoding_format` `bytes` of vLLM.',
+    'OpenAI-compatible servers also receive their own extensions, such as `messages` or the `encoding_format` `bytes` of vLLM.',
   operations: ['embedding'],
   answers: [json('The vectors.', EmbeddingListSchema)],
   example,

@@ -1,25 +1,24 @@
+import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
-import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
+import { responseId } from '../../dialects/responses/answer-object.ts'
 import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/answer-schemas.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
-import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
+import { inputItems, type Remembered } from '../../dialects/responses/input-read.ts'
+import { recall } from '../../dialects/responses/recall.ts'
 import { readRequest } from '../../dialects/responses/request-read.ts'
 import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/schema.ts'
 import { createWriter } from '../../dialects/responses/stream-write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
-import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { isNotOffered, targetsWith } from '../../relay/request/operation-targets.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
-
-type Responses = ReturnType<FastifyInstance['rights']['responses']>
-type StoredResponse = NonNullable<Awaited<ReturnType<Responses['find']>>>
 
 const dialect = 'responses'
 
@@ -29,8 +28,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
+  const recalls = new WeakMap<FastifyRequest, Promise<Remembered>>()
+  const recalled = (request: FastifyRequest): Promise<Remembered> =>
+    recalls.get(request) ?? recall(request.body, app.rights.responses(request))
+  /** What the request continues is looked for while its limits are compared: both ask the same Redis. */
+  const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
+    const recalling = recalled(request)
+    recalling.catch(() => undefined) // whoever awaits it hears of it
+    recalls.set(request, recalling)
+    done()
+  }
   for (const path of paths) {
     const creating = {
+      preValidation,
       schema: { body: ResponsesEnvelope },
       config: { dialect, docs, documentedBody: ResponsesBody },
     }
@@ -38,13 +48,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body, log } = request
       const store = app.rights.responses(request)
       const client = app.gateway.clientRequest('responses', request)
-      const remembered = await recall(body, store)
+      const answerId = randomBytes(12).toString('hex')
+      const remembered = await recalled(request)
       request.limitUse?.addPrompt(() =>
         JSON.stringify([remembered.history, ...remembered.referenced.values()]),
       )
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // A response that is not stored here may exist at an upstream with its own Responses API.
-      if (unknown && targetsWith(client.model, 'responses').length === 0) throw previousNotFound(body)
+      const native = targetsWith(client.model, 'responses').length
+      if (unknown && native === 0) throw previousNotFound(body)
+      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
+      // Only what is translated is stored here.
+      const isStored = body.store !== false && (remembers || native < client.model.targets.length)
+      if (isStored) void store.announce?.(responseId(answerId))
       let kept: Promise<void> | undefined
       const remembering = forOneRequest(client.dialect, {
         remembered,
@@ -60,20 +76,22 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           })
         },
       })
-      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
       const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
       return app.gateway.chat(
-        { ...client, ...only, dialect: remembering, remembers, beforeEnd: () => kept },
+        { ...client, ...only, answerId, dialect: remembering, remembers, beforeEnd: () => kept },
         request,
         reply,
       )
     })
 
-    const counting = { schema: { body: ResponsesEnvelope }, config: { dialect, docs: countDocs } }
+    const counting = {
+      ...{ preValidation, schema: { body: ResponsesEnvelope } },
+      config: { dialect, docs: countDocs },
+    }
     app.post(`${path}/input_tokens`, counting, async (request, reply) => {
       const { body } = request
       const client = app.gateway.clientRequest('responses', request)
-      const remembered = await recall(body, app.rights.responses(request))
+      const remembered = await recalled(request)
       const isKeptHere = remembered.history !== undefined || remembered.referenced.size > 0
       if (!isKeptHere && targetsWith(client.model, 'responses_count').length > 0) {
         try {
@@ -164,15 +182,6 @@ const removeDocs: EndpointDocs = {
   path: id,
 }
 
-/** Loads what the request continues, as far as it is stored here. */
-async function recall(body: Record<string, unknown>, store: Responses): Promise<Remembered> {
-  const referenced = await recallItems(body.input, store)
-  const previous = body.previous_response_id
-  if (typeof previous !== 'string') return { history: undefined, referenced }
-  const stored = await store.find(previous)
-  return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
-}
-
 /** The prompt in the form of which tokens are estimated. Throws `bad_request` for what is no request. */
 function asMessages({ dialect: { chat }, alias, readBody }: ClientRequest, written: Dialect): JsonObject {
   const body = readBody()
@@ -187,23 +196,6 @@ function previousNotFound({ previous_response_id: id }: Record<string, unknown>)
     'previous_response_id',
     'previous_response_not_found',
   )
-}
-
-/** Some clients send items of earlier responses by id only; an item's id contains that of its response. */
-async function recallItems(input: unknown, store: Responses): Promise<Remembered['referenced']> {
-  const found: Remembered['referenced'] & Map<string, Record<string, unknown>> = new Map()
-  const wanted = objectsIn(input).map(referenceOf)
-  const answers = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))
-  for (const answer of answers) {
-    const stored = answer === '' ? undefined : await store.find(answer)
-    for (const item of stored ? outputOf(stored) : [])
-      if (typeof item.id === 'string') found.set(item.id, item)
-  }
-  return found
-}
-
-function outputOf({ response }: StoredResponse): Record<string, unknown>[] {
-  return Array.isArray(response.output) ? response.output.filter(isObject) : []
 }
 
 function notFound(id: string): RouterError {

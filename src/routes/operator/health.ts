@@ -36,7 +36,7 @@ const VersionSchema = Type.Object({ version: Type.String() })
 const rootDocs: EndpointDocs = {
   id: 'root',
   tag: 'Operation',
-  summary: 'Text that tools recognize an Ollama server by',
+  summary: 'Text by which tools recognize an Ollama server',
   answers: [{ type: 'text/plain', description: '`Ollama is running`' }],
 }
 

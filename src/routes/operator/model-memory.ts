@@ -17,7 +17,7 @@ const ResultSchema = Type.Object({
       result: Type.Unsafe<(typeof results)[number]>(
         Type.Union(
           results.map((result) => Type.Literal(result)),
-          { description: 'unsupported: the server decides itself what it holds in memory.' },
+          { description: 'unsupported: the server decides itself what it keeps in memory.' },
         ),
       ),
       status: Type.Optional(Type.Integer({ description: 'HTTP status of the server, if it failed.' })),
@@ -93,7 +93,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Load a model into the memory of its servers, or unload it',
   description:
-    'The path is the name of the model and `/load` or `/unload`. Answers when the servers have done it.',
-  answers: [json('What each server did.', ResultSchema)],
-  path: { '*': { name: 'model', description: 'Name of the model, and `/load` or `/unload`.' } },
+    'The path is the name of the model followed by `/load` or `/unload`. The response is sent when the servers have finished.',
+  answers: [json('The result of each server.', ResultSchema)],
+  path: { '*': { name: 'model', description: 'Name of the model followed by `/load` or `/unload`.' } },
 }

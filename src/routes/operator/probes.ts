@@ -26,7 +26,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       ...failedLogFile(app),
       ...usageBacklog(app),
       ...out.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
-      ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used nevertheless`),
+      ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used anyway`),
     ]
     const total = app.models.all().reduce((sum, { targets }) => sum + targets.length, 0)
     return {
@@ -75,7 +75,7 @@ const readyDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Readiness probe',
   description:
-    '503 with `reasons` while no model has a usable server, or the process is draining. Names models without a usable server.',
+    '503 with `reasons` while no model has a usable server or the process is draining. Names the models without a usable server.',
   answers: [json('Ready.', ReadySchema)],
 }
 
@@ -113,8 +113,10 @@ function failedLogFile(app: FastifyInstance): string[] {
 function usageBacklog({ directory }: FastifyInstance): string[] {
   const { spoolBytes = 0, spoolError } = directory?.usageBacklog() ?? {}
   return [
-    ...(spoolBytes > 0 ? [`usage waits on disk for the database (${spoolBytes} bytes)`] : []),
-    ...(spoolError === undefined ? [] : [`usage cannot be kept on disk (${spoolError})`]),
+    ...(spoolBytes > 0
+      ? [`usage is spooled to disk until the database is available (${spoolBytes} bytes)`]
+      : []),
+    ...(spoolError === undefined ? [] : [`usage cannot be spooled to disk (${spoolError})`]),
   ]
 }
 
@@ -155,7 +157,7 @@ function stateWords(app: FastifyInstance, target: Target): string {
       return state
     case 'up':
     case 'doubtful': {
-      if (app.health.isHung(target)) return 'hung: it does not begin its answers'
+      if (app.health.isHung(target)) return 'hung: it does not start to respond'
       const { cooldownMs, breaker } = app.health.of(target)
       return cooldownMs > 0 ? 'asked for a pause' : `${breaker.state}: its requests fail`
     }

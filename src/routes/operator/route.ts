@@ -21,7 +21,9 @@ const RouteBody = Type.Object(
       ),
     ),
     client: Type.Optional(
-      Type.String({ description: 'Id of the client key or address that the request is to come from.' }),
+      Type.String({
+        description: 'Id of the client key, or address, that the request is assumed to come from.',
+      }),
     ),
   },
   { additionalProperties: true },
@@ -31,13 +33,15 @@ const CandidateSchema = Type.Object({
   target: Type.String(),
   group: Type.Integer({
     minimum: 0,
-    description: 'Targets of a later group are used only if none of an earlier one can be.',
+    description: 'Targets of a later group are used only if no target of an earlier group is usable.',
   }),
   standby: Type.Boolean({ description: 'It is one of providers_sleep.' }),
   score: Type.Optional(
-    Type.Number({ description: "In the strategy's own measure: more is better. Absent: it has none." }),
+    Type.Number({
+      description: "Score in the strategy's own measure; higher is better. Absent: the strategy has none.",
+    }),
   ),
-  full: Type.Boolean({ description: 'It has no free place, as far as this process knows.' }),
+  full: Type.Boolean({ description: 'It has no free slot, as far as this process knows.' }),
   signals: Type.Omit(TargetStatusSchema, ['id']),
 })
 
@@ -49,7 +53,7 @@ const RouteSchema = Type.Object({
     prompt_tokens: Type.Integer({ minimum: 0, description: 'Estimated.' }),
     prefix_keys: Type.Integer({
       minimum: 0,
-      description: 'Beginnings of the prompt that the router knows apart.',
+      description: 'Number of prompt prefixes that the router distinguishes.',
     }),
     client: Type.String(),
     priority: Type.String(),
@@ -57,20 +61,32 @@ const RouteSchema = Type.Object({
   candidates: Type.Array(CandidateSchema),
   excluded: Type.Array(
     Type.Object({ target: Type.String(), signals: Type.Omit(TargetStatusSchema, ['id']) }),
-    { description: 'Targets of the model that cannot get the request now.' },
+    { description: 'Targets of the model that cannot receive the request now.' },
   ),
   processors: Type.Array(Type.String(), {
     description: 'Processors that the request would pass through, in this order.',
   }),
+  cache: Type.Optional(
+    Type.Object(
+      {
+        name: Type.String(),
+        scope: Type.String({ description: 'Who gets the answer again: client, group, all.' }),
+        bypass: Type.Optional(
+          Type.String({ description: 'The member of the body for which the cache is passed by.' }),
+        ),
+      },
+      { description: 'The cache of answers that applies. Absent: none.' },
+    ),
+  ),
   choice: Type.Optional(
     Type.Object(
       { target: Type.String(), reason: Type.String() },
       {
-        description: 'Absent: it would wait, or fail, or the strategy cannot say without a pick.',
+        description: 'Absent: the request would wait or fail, or the strategy cannot tell without picking.',
       },
     ),
   ),
-  waits: Type.Boolean({ description: 'The request would wait for a place.' }),
+  waits: Type.Boolean({ description: 'The request would wait for a slot.' }),
   error: Type.Optional(
     Type.Object({ code: Type.String(), message: Type.String() }, { description: 'The request would fail.' }),
   ),
@@ -111,6 +127,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           return signals
         }
         const candidates = preview?.candidates ?? []
+        const asking = clientId === undefined ? undefined : { id: clientId }
         const ids = new Set(candidates.map(({ target }) => target.id))
         return {
           model: model.alias,
@@ -127,11 +144,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           excluded: targets
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
-          processors: app.processors.namesFor(
-            [model.alias, ...model.fallbacks],
-            clientId === undefined ? undefined : { id: clientId },
-          ),
+          processors: app.processors.namesFor([model.alias, ...model.fallbacks], asking),
           ...present({
+            cache: app.answerCache.preview(client, asking),
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {
               code: preview.error.code ?? preview.error.kind,
@@ -153,9 +168,9 @@ function unknown(): never {
 const docs: EndpointDocs = {
   id: 'route',
   tag: 'Operation',
-  summary: 'Which server a chat request would get, and why',
+  summary: 'Which target a chat request would get, and why',
   description:
-    'The body is that of a chat request in the dialect that `dialect` names. Asks no model and changes nothing. Sees what the process that answers sees.',
+    'The body is that of a chat request in the dialect that `dialect` names. Calls no model and changes nothing. Uses the state of the process that answers.',
   answers: [json('The candidates, what is known of them, and the choice.', RouteSchema)],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
 }

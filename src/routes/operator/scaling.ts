@@ -7,10 +7,12 @@ import { modelNotFound } from '../../sdk/errors.ts'
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 const ScaleSchema = Type.Object({
-  value: count('Running and waiting requests, and those refused for want of a server in the last minute.'),
-  running: count('Requests that servers work on.'),
+  value: count(
+    'Running and waiting requests, and requests rejected in the last minute because no server was available.',
+  ),
+  running: count('Requests that servers are processing.'),
   waiting: count('Requests that wait for a server.'),
-  ready: count('Servers that can be used now.'),
+  ready: count('Usable servers.'),
 })
 
 /** How many requests want a model, for autoscalers. */

@@ -16,7 +16,7 @@ const TargetSchema = Type.Object({
 const WeightsBody = Type.Record(
   Type.String(),
   Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Null()]),
-  { minProperties: 1, description: 'Weights by id of the target; null: the configured one.' },
+  { minProperties: 1, description: 'Weights by target id; null: the configured weight.' },
 )
 
 const WeightsSchema = Type.Object({
@@ -106,12 +106,12 @@ function targetNotFound(id: string): RouterError {
 }
 
 function lastTarget(id: string, model: string): RouterError {
-  const message = `'${id}' is the last usable target of the model '${model}'; add ?force=true to drain it nevertheless`
+  const message = `'${id}' is the last usable target of the model '${model}'; add ?force=true to drain it anyway`
   return new RouterError('conflict', message, { code: 'last_target' })
 }
 
 function noWeights(model: string, strategy: string): RouterError {
-  const message = `The strategy '${strategy}' of the model '${model}' does not go by weights`
+  const message = `The strategy '${strategy}' of the model '${model}' does not use weights`
   return new RouterError('conflict', message, { code: 'weights_not_used' })
 }
 
@@ -120,10 +120,12 @@ const targetDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Drain, resume or reset a target',
   description:
-    'The path is the id of the target and `/drain`, `/resume` or `/reset`. A drained target finishes its requests and gets no new ones; a reset one is as if it had never failed. Draining the last usable target of a model takes `?force=true`.',
+    'The path is the id of the target followed by `/drain`, `/resume` or `/reset`. A drained target finishes its requests and receives no new ones; a reset clears its failure state. Draining the last usable target of a model requires `?force=true`.',
   answers: [json('What was done.', TargetSchema)],
-  path: { '*': { name: 'target', description: 'Id of the target, and `/drain`, `/resume` or `/reset`.' } },
-  query: { force: Type.Optional(Type.String({ description: '`true`: also the last usable target.' })) },
+  path: {
+    '*': { name: 'target', description: 'Id of the target followed by `/drain`, `/resume` or `/reset`.' },
+  },
+  query: { force: Type.Optional(Type.String({ description: '`true`: drain even the last usable target.' })) },
 }
 
 const weightsDocs: EndpointDocs = {
@@ -131,8 +133,8 @@ const weightsDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Set the weights of the targets of a model',
   description:
-    'The path is the name of the model and `/weights`. They hold until they are set again or the router ends; with Redis, in all routers and over restarts.',
+    'The path is the name of the model followed by `/weights`. The weights apply until they are set again or the router exits; with Redis, in all routers and across restarts.',
   answers: [json('The weights of all its targets.', WeightsSchema)],
-  path: { '*': { name: 'model', description: 'Name of the model, and `/weights`.' } },
+  path: { '*': { name: 'model', description: 'Name of the model followed by `/weights`.' } },
   example: { 'gpu-a': 0.25, 'gpu-b': null },
 }

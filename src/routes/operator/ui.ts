@@ -57,7 +57,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         return send(request, reply, root, page)
       },
     )
-    // Open: whoever signs in needs them, and nothing in them depends on the router.
+    // Public: the sign-in page needs them, and their content does not depend on the router.
     app.get(
       `${root}/:build/*`,
       { config: { admin: true, open: true, docs: false }, schema: { params: FileParams } },

@@ -30,7 +30,7 @@ const docs: EndpointDocs = {
   id: 'signInByProvider',
   tag: 'Operation',
   summary: 'Sign in by OpenID Connect',
-  description: 'For browsers: leads to the identity provider, which leads back to a session.',
+  description: 'For browsers: redirects to the identity provider, which redirects back and starts a session.',
   status: '302',
   answers: [],
 }

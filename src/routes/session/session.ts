@@ -7,7 +7,7 @@ import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 
 const SessionSchema = Type.Object({
-  client: Type.String({ description: 'Who it is: a client, or a person by OpenID Connect.' }),
+  client: Type.String({ description: 'A client, or a user of OpenID Connect.' }),
   role: Type.String({ description: '`viewer`, `operator` or `admin`.' }),
   expires_at: Type.Union([Type.String(), Type.Null()], {
     description: 'When the session, or the key of the request, ends; null: never.',
@@ -47,15 +47,15 @@ export default plugin
 const signInDocs: EndpointDocs = {
   id: 'signIn',
   tag: 'Operation',
-  summary: 'Exchange a key for the cookie of a session',
+  summary: 'Exchange a key for a session cookie',
   description:
-    'The session lasts eight hours at most, and ends with the key. Its cookie is valid for what operators look at and change, never for clients, and only from pages of this router.',
+    "The session lasts at most eight hours and ends with the key. Its cookie is valid only for operator endpoints and only from the router's own pages.",
   answers: [json('Who has signed in.', SessionSchema)],
 }
 const readDocs: EndpointDocs = {
   id: 'session',
   tag: 'Operation',
-  summary: 'Who the key or session of the request belongs to',
+  summary: 'The identity behind the key or session of the request',
   answers: [json('Who it is.', SessionSchema)],
 }
 const signOutDocs: EndpointDocs = {
@@ -67,19 +67,15 @@ const signOutDocs: EndpointDocs = {
 }
 
 function notByKey(): RouterError {
-  return new RouterError(
-    'forbidden',
-    'A session begins with a key: send one as "Authorization: Bearer ..."',
-    {
-      code: 'key_needed',
-    },
-  )
+  return new RouterError('forbidden', 'Signing in requires a key: send it as "Authorization: Bearer ..."', {
+    code: 'key_needed',
+  })
 }
 
 function noSecret(): RouterError {
   return new RouterError(
     'conflict',
-    'Nobody can sign in: with Redis or PostgreSQL, LLM_ROUTER_SESSION_SECRET must be set, the same on all hosts',
+    'Sign-in is not available: with Redis or PostgreSQL, LLM_ROUTER_SESSION_SECRET must be set to the same value on all hosts',
     { code: 'session_secret_not_set' },
   )
 }

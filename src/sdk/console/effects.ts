@@ -26,7 +26,7 @@ export const EffectSchema = Type.Object({
   targets: Type.Array(
     Type.Object({
       id: Type.String(),
-      in_flight: count('Requests that it works on.'),
+      in_flight: count('Running requests.'),
       supported: Type.Boolean({ description: 'false: its server decides itself what it holds in memory.' }),
       loaded: Type.Union([Type.Boolean(), Type.Null()], {
         description: 'Whether it has the model in memory; null: unknown.',

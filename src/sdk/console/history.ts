@@ -24,9 +24,9 @@ const time = (description: string) => Type.Union([Type.Number(), Type.Null()], {
 
 const stepSeries = {
   requests: counts('Requests for models that ended in the step.'),
-  errors: counts('Of these, with an error of the server side or a broken answer.'),
-  client_errors: counts('Of these, with an error of the client.'),
-  client_gone: counts('Of these, left by their client.'),
+  errors: counts('Of these, ended with a server error or a truncated response.'),
+  client_errors: counts('Of these, ended with a client error.'),
+  client_gone: counts('Of these, cancelled by the client.'),
   prompt_tokens: counts('As the servers count them.'),
   completion_tokens: counts('As the servers count them.'),
   ttft_p50_ms: times('Median of the time to the first token of streams; null: there was no stream.'),

@@ -99,7 +99,7 @@ export const RecentQuerySchema = Type.Object({
   ),
   unknown_model: Type.Optional(Type.Boolean({ description: 'Only those for unknown models.' })),
   since: Type.Optional(Type.Integer({ minimum: 0, description: 'Only those with a higher `seq`.' })),
-  cursor: Type.Optional(Type.Integer({ minimum: 1, description: '`next_cursor` of the page before.' })),
+  cursor: Type.Optional(Type.Integer({ minimum: 1, description: '`next_cursor` of the previous page.' })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
 })
 

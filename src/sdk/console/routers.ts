@@ -9,9 +9,9 @@ const members = {
   uptime_seconds: Type.Number({ minimum: 0 }),
   state: Type.String({ description: 'ready, degraded, unusable or draining.' }),
   workers: count('Processes that serve requests.'),
-  config: Type.String({ description: 'Tells one content of models-config.json from another.' }),
+  config: Type.String({ description: 'Digest of models-config.json.' }),
   requests_per_minute: count('Requests for models that ended in the last minute.'),
-  in_flight: count('Requests that servers work on.'),
+  in_flight: count('Requests that servers are processing.'),
   waiting: count('Requests that wait for a server.'),
 }
 

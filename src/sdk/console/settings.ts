@@ -43,7 +43,7 @@ export const SettingsSchema = Type.Object({
   versions: Type.Object({
     router: Type.String(),
     node: Type.String(),
-    config: Type.String({ description: 'Tells one content of models-config.json from another.' }),
+    config: Type.String({ description: 'Digest of models-config.json.' }),
     config_loaded_at: Type.String({ format: 'date-time' }),
   }),
   settings: Type.Array(SettingSchema),

@@ -13,7 +13,7 @@ export interface LedgerOptions {
   now(): number
 }
 
-/** Where the slices of a budget stand in this process. */
+/** The slices of a budget in this process. */
 interface Account {
   state: BudgetState | undefined
   /** The last one that was known. */
@@ -30,7 +30,7 @@ interface Account {
 }
 
 export type Admission =
-  /** Call `end` once, when what the request took is told by `book`. */
+  /** Call `end` once, after `book` has recorded what the request used. */
   | { end(): void; refusedBy?: undefined }
   | { refusedBy: string; state: BudgetState | undefined; isAway: boolean }
 

@@ -48,7 +48,7 @@ export class BudgetNotices {
       const record = records.get(state.id)
       if (!record) continue
       const percent = (state.spent / record.limit) * 100
-      // A rolling window has a new beginning every 15 minutes: its thresholds count anew when it has fallen below them.
+      // A rolling window has a new beginning every 15 minutes: its thresholds apply again once usage has fallen below them.
       const key = `${state.id}/${record.window === 'rolling' ? '' : state.start}/${record.limit}`
       const before = this.#known.get(key) ?? 0
       const reached = thresholds.filter((threshold) => percent >= threshold)
@@ -124,7 +124,7 @@ export class BudgetNotices {
       if (!claim) continue
       const error = await webhook.send(`${budget}.${period}.${threshold}`, body)
       if (error === undefined) await this.#update(own, { sent_at: Date.now() })
-      else log.warn({ budget, threshold, error }, 'the webhook of budgets was not reached')
+      else log.warn({ budget, threshold, error }, 'the budget webhook could not be reached')
     }
   }
 

@@ -5,7 +5,7 @@ import { resetOf, windowOf } from './window.ts'
 
 /** A process that has not renewed its slices for so long is dead, and they return, in milliseconds. */
 const sliceMs = 30_000
-/** After such a pause nobody could renew: all slices get their time anew, in milliseconds. */
+/** After a pause of this length in milliseconds, nobody could renew, so all slices are extended. */
 const outageMs = 5_000
 /** A slice is this part of what is free, so that it shrinks towards the end of the budget. */
 const share = 1 / 4

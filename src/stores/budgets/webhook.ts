@@ -51,7 +51,7 @@ export function webhookTo(url: string, secret: string): Webhook {
   }
 }
 
-/** At each connection: what a name stands for can change. */
+/** At each connection, because a name may resolve to another address later. */
 const checkedLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, [])

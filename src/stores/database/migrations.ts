@@ -101,7 +101,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   },
   '0003-audit-append-only': {
     async up(db: Kysely<unknown>) {
-      // Against mistakes and against whoever gets to run statements; an owner of the database can drop it.
+      // Protects against mistakes and against anyone who can run statements; an owner of the database can drop it.
       for (const statement of db.getExecutor().adapter instanceof SqliteAdapter
         ? sqliteAppendOnly
         : postgresAppendOnly)

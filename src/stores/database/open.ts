@@ -19,7 +19,7 @@ const namingMs = 20_000
  * Connects to the database and brings its tables up to date. Throws ConfigError if it cannot be reached, is newer than this
  * router, or is a SQLite file that another host uses.
  *
- * @param onError Is told of connections that break later.
+ * @param onError Called for connections that break later.
  */
 export async function openDatabase(
   address: DatabaseAddress,
@@ -66,7 +66,7 @@ async function claimFile(db: Database, onError: (error: Error) => void): Promise
     const { host: other, at }: { host?: string; at?: number } = row ? JSON.parse(row.value) : {}
     if (other !== undefined && other !== host && Date.now() - (at ?? 0) < hostAgeMs)
       throw new ConfigError([
-        `LLM_ROUTER_DATABASE_URL: the host ${other} uses this SQLite file, and two hosts must not: use PostgreSQL for several hosts`,
+        `LLM_ROUTER_DATABASE_URL: the host ${other} already uses this SQLite file, which only one host may use: use PostgreSQL for several hosts`,
       ])
     await write(transaction, 'host', JSON.stringify({ host, at: Date.now() }))
   })

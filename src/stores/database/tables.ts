@@ -19,13 +19,13 @@ export interface Tables {
   budget_spent: { budget: string; period: number; amount: number }
   /** What a router process may still spend of a budget without asking. */
   budget_slices: { budget: string; holder: string; amount: number; ends_at: number }
-  /** Thresholds that were reached, and what the webhook is told of it. `period`: of the budget's window. */
+  /** Reached thresholds, and the webhook message for each. `period`: of the budget's window. */
   budget_notices: {
     budget: string
     period: number
     threshold: number
     at: number
-    /** What the webhook is told. */
+    /** Body of the webhook message. */
     body: string
     /** Until then one router tries to send it. */
     claimed_until: number

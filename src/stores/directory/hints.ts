@@ -4,7 +4,7 @@ import { directoryChannel } from '../redis/keys.ts'
 /** Tells other hosts of a change at once; without it they notice within a second. */
 export interface ChangeHints {
   tell(): void
-  /** Calls back when another host, or this one, has told of a change. */
+  /** Called when another host, or this one, has announced a change. */
   onHint(listener: () => void): void
   close(): void
 }

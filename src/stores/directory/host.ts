@@ -161,7 +161,7 @@ export class DirectoryHost {
       if (this.#isClosed) return
       if (this.#isReachable) {
         const { code } = Object(error)
-        this.#log.warn({ code }, 'the database is not available: clients and keys stay as they were')
+        this.#log.warn({ code }, 'the database is not available: the last known clients and keys stay in use')
       }
       this.#reach(false)
     }

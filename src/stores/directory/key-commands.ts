@@ -47,7 +47,7 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
   async rotateKey(rows, { id, rotation }, context) {
     const old = await findKey(rows, id)
     const endsAt = context.now + (rotation.overlap_seconds ?? defaultOverlapSeconds) * 1000
-    if (ended(old, context.now)) throw conflict(`The key '${id}' has ended already`, 'key_ended')
+    if (ended(old, context.now)) throw conflict(`The key '${id}' has already ended`, 'key_ended')
     const made = await addKey(
       rows,
       old.client_id,

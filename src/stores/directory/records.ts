@@ -122,7 +122,7 @@ export async function checkEmpty(rows: Rows, id: string): Promise<void> {
 /** Throws 412 for a record that was changed since the operator read it. */
 export function checkVersion({ id, version }: EntityRow, wanted: number | undefined): void {
   if (wanted === undefined || wanted === version) return
-  throw new RouterError('conflict', `'${id}' was changed meanwhile: read it again`, {
+  throw new RouterError('conflict', `'${id}' has been changed in the meantime: read it again`, {
     code: 'version_mismatch',
     status: 412,
   })

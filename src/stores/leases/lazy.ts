@@ -16,7 +16,7 @@ export class LazyLeases implements LeaseStore {
     this.#create = create
   }
 
-  /** A second call changes nothing. Whoever asks for a lease is told of an error. */
+  /** Idempotent. An error is thrown to callers that ask for a lease. */
   open(): void {
     this.#opening ??= this.#open()
     this.#opening.catch(() => undefined)

@@ -274,7 +274,7 @@ export class RedisLeases implements LeaseStore {
 }
 
 function storeDown(cause: unknown): RouterError {
-  return new RouterError('overloaded', 'The upstreams of this model cannot be reserved now', {
+  return new RouterError('overloaded', 'The upstreams of this model cannot be reserved at the moment', {
     code: 'lease_store_down',
     retryAfterSeconds: 5,
     causeCode: 'REDIS_DOWN',

@@ -49,7 +49,7 @@ export class RedisLimits implements LimitStore {
 
   constructor(options: RedisLimitsOptions) {
     this.#ttlMs = options.ttlMs ?? 30_000
-    const health = new RedisHealth(options.now, options.log, 'limits of keys hold in each process by itself')
+    const health = new RedisHealth(options.now, options.log, 'limits of keys apply within each process')
     this.#scripts = new LazyScripts({ address: options.address, steps, health })
   }
 

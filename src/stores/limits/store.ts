@@ -88,8 +88,8 @@ export interface LimitStore {
 }
 
 /**
- * Counts a request for its client and for each group above it. The narrowest scope is asked first; one that refuses gives
- * back what the others took.
+ * Counts a request for its client and for each group above it, all of them asked at once. Where one refuses, the others get back
+ * what they gave; the narrowest that refuses is the one that the client is told of.
  */
 export function limitsOfScopes(store: LimitStore): LimitStore {
   async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
@@ -97,30 +97,31 @@ export function limitsOfScopes(store: LimitStore): LimitStore {
     ask: (request: Request) => Promise<Decision>,
   ): Promise<Decision> {
     const { scopes, ...own } = request
-    let tightest: Decision | undefined
-    const taken: LimitedRequest[] = []
-    for (const scope of scopes ?? [request]) {
-      const asked = { ...own, key: scope.key, limits: scope.limits } as Request
-      const decision = await ask(asked)
-      if (decision.refusedBy !== undefined) {
-        for (const each of taken) await store.settle({ ...each, tokens: 0, undone: true })
-        return decision
-      }
-      taken.push(asked)
-      tightest = tightest ? tighter(tightest, decision) : decision
-    }
-    return tightest ?? ask(request)
+    if (scopes === undefined || scopes.length === 0) return ask(request)
+    const asked = scopes.map(({ key, limits }) => ({ ...own, key, limits }) as Request)
+    const decisions = await allOf(asked.map(ask))
+    const refused = decisions.find(({ refusedBy }) => refusedBy !== undefined)
+    if (!refused) return decisions.reduce(tighter)
+    const taken = asked.filter((_each, index) => decisions[index]?.refusedBy === undefined)
+    await Promise.all(taken.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
+    return refused
   }
   return {
     admit: (request) => inAll(request, (each) => store.admit(each)),
     reserve: (demand) => inAll(demand, (each) => store.reserve(each)),
     async settle({ scopes, ...settlement }) {
-      for (const scope of scopes ?? [settlement])
-        await store.settle({ ...settlement, key: scope.key, limits: scope.limits })
+      const counted = scopes ?? [settlement]
+      await allOf(counted.map(({ key, limits }) => store.settle({ ...settlement, key, limits })))
     },
     look: (scope) => store.look(scope),
     close: () => store.close(),
   }
+}
+
+/** Settled when all are: none goes on unseen after a failure. */
+async function allOf<Value>(asked: readonly Promise<Value>[]): Promise<Value[]> {
+  await Promise.allSettled(asked)
+  return Promise.all(asked)
 }
 
 function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
@@ -139,9 +140,11 @@ export const limitWindowMs = 60_000
 /**
  * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
  * This process is asked first: what is too much here is too much for all of them, and costs no request. The shared store is
- * asked once, by `reserve`, which every admitted request must call. Never rejects.
+ * asked once, by `reserve`, which every admitted request must call. `settle` does not wait for it: it carries out what it is
+ * asked in order. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
+  const settling = new Set<Promise<void>>()
   return {
     admit: (request) => local.admit(request),
     async reserve(demand) {
@@ -156,13 +159,17 @@ export function limitsWithFallback(shared: LimitStore, local: LimitStore): Limit
     },
     async settle(settlement) {
       await local.settle(settlement)
-      try {
-        await shared.settle(settlement)
-      } catch {
-        // what it holds there expires, and these tokens are counted here alone
-      }
+      // Should it fail, what it holds there expires, and these tokens are counted here alone.
+      const settled = shared
+        .settle(settlement)
+        .catch(() => undefined)
+        .finally(() => settling.delete(settled))
+      settling.add(settled)
     },
     look: (scope) => shared.look(scope).catch(() => local.look(scope)),
-    close: () => shared.close(),
+    async close() {
+      await Promise.all(settling)
+      await shared.close()
+    },
   }
 }

@@ -30,7 +30,7 @@ export class RedisOverrides implements OverrideStore {
   constructor(options: RedisOverridesOptions) {
     this.#options = options
     const { link, log } = options
-    const whenDown = 'drained targets and weights are those of this host'
+    const whenDown = 'drained targets and weights apply to this host only'
     this.#health = new RedisHealth(() => performance.now(), log, whenDown)
     link.commands.on('error', (error) => this.#health.failed(error))
     link.commands.on('ready', () => {

@@ -1,9 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
 import type { ResponseBounds } from './memory.ts'
-import type { ResponseStore, StoredResponse } from './store.ts'
+import { announcedMs, type ResponseStore, type StoredResponse } from './store.ts'
 
 export interface RedisResponsesOptions extends ResponseBounds {
   address: RedisAddress
@@ -12,15 +13,20 @@ export interface RedisResponsesOptions extends ResponseBounds {
   log: StoreLog
 }
 
-type Step = 'keep-response' | 'find-response' | 'remove-response'
+type Step = 'announce-response' | 'keep-response' | 'find-response' | 'remove-response'
 
-const steps: readonly Step[] = ['keep-response', 'find-response', 'remove-response']
+const steps: readonly Step[] = ['announce-response', 'keep-response', 'find-response', 'remove-response']
 const keys = [
   redisKeys.responses,
   redisKeys.responsesByUse,
   redisKeys.responsesByExpiry,
   redisKeys.responsesBytes,
 ]
+/** How long an announced response is waited for, and when it is asked for again first, in milliseconds. */
+const pendingWaitMs = 1_500
+const firstPollMs = 5
+/** What the scripts answer for a response that is announced and not kept so far. */
+const pending = -1
 /** A response may be megabytes, and its client waits no longer than this for it to be stored, in milliseconds. */
 const commandTimeoutMs = 1_000
 
@@ -31,7 +37,7 @@ export class RedisResponses implements ResponseStore {
 
   constructor(options: RedisResponsesOptions) {
     this.#options = options
-    const health = new RedisHealth(options.now, options.log, 'responses are kept in the process')
+    const health = new RedisHealth(options.now, options.log, 'responses are stored within each process')
     this.#scripts = new LazyScripts({
       address: options.address,
       steps,
@@ -42,24 +48,39 @@ export class RedisResponses implements ResponseStore {
   }
 
   async find(id: string): Promise<StoredResponse | undefined> {
-    const json = await this.#run('find-response', [id])
+    const json = await this.#whenKept('find-response', id)
     return typeof json === 'string' ? JSON.parse(json) : undefined
+  }
+
+  async announce(id: string): Promise<void> {
+    await this.#run('announce-response', id, [announcedMs])
   }
 
   async keep(id: string, stored: StoredResponse): Promise<void> {
     const { ttlMs, maxCount, maxBytes } = this.#options
-    await this.#run('keep-response', [id, JSON.stringify(stored), ttlMs, maxCount, maxBytes])
+    await this.#run('keep-response', id, [JSON.stringify(stored), ttlMs, maxCount, maxBytes])
   }
 
   async remove(id: string): Promise<boolean> {
-    return (await this.#run('remove-response', [id])) === 1
+    return (await this.#whenKept('remove-response', id)) === 1
   }
 
   close(): Promise<void> {
     return this.#scripts.close()
   }
 
-  #run(step: Step, args: readonly (string | number)[]): Promise<unknown> {
-    return this.#scripts.run(step, keys, args)
+  /** Its client may be faster than the response on its way to Redis. */
+  async #whenKept(step: Step, id: string): Promise<unknown> {
+    const { now } = this.#options
+    const until = now() + pendingWaitMs
+    for (let waitMs = firstPollMs; ; waitMs *= 2) {
+      const reply = await this.#run(step, id, [])
+      if (reply !== pending || now() > until) return reply
+      await delay(waitMs)
+    }
+  }
+
+  #run(step: Step, id: string, args: readonly (string | number)[]): Promise<unknown> {
+    return this.#scripts.run(step, [...keys, redisKeys.responsePending(id)], [id, ...args])
   }
 }

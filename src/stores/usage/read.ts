@@ -83,13 +83,9 @@ async function select(
   if (model !== undefined) query = query.where('model', '=', model)
   const found = await query.limit(maxRows + 1).execute()
   if (found.length > maxRows)
-    throw new RouterError(
-      'bad_request',
-      'That is too much at once: ask for a shorter time or for less detail',
-      {
-        code: 'too_many_rows',
-      },
-    )
+    throw new RouterError('bad_request', 'The result is too large: ask for a shorter period or less detail', {
+      code: 'too_many_rows',
+    })
   // A sum over no row at all is one row of nulls.
   return (found as Row[]).filter(({ requests }) => requests !== null)
 }

@@ -11,7 +11,7 @@ export interface SpooledPart {
   part: UsagePart
 }
 
-/** The file is written anew, added up, when it gets longer, in bytes. */
+/** Size in bytes above which the file is compacted. */
 const maxBytes = 32 * 1024 * 1024
 /** A file that was not touched for this time belongs to no process that runs, in milliseconds. */
 const abandonedMs = 60_000
@@ -40,7 +40,7 @@ export class UsageSpool {
     return this.#bytes
   }
 
-  /** Whether it is time to write it anew. */
+  /** Whether it is time to compact the file. */
   get isFull(): boolean {
     return this.#bytes > maxBytes
   }

@@ -90,7 +90,7 @@ export class UsageWriter {
       await writeBatch(db, { id, part: sums.part() }, { now: Date.now(), former: undefined, also })
     }
     await done()
-    log.info('usage that an earlier process had left on disk is in the database')
+    log.info('usage that an earlier process had spooled to disk was written to the database')
   }
 
   /** Writes what is left, to disk if the database is away. */
@@ -101,7 +101,7 @@ export class UsageWriter {
     await this.#spool()
     this.#options.log.warn(
       { rows: this.backlog.rows, spool_error: this.#spoolError },
-      'usage that is not in the database stays on disk for the next start',
+      'usage that could not be written to the database stays on disk for the next start',
     )
   }
 
@@ -138,7 +138,10 @@ export class UsageWriter {
       return true
     } catch (error) {
       if (!this.#isAway)
-        log.warn({ code: Object(error).code }, 'usage cannot be written to the database and is kept on disk')
+        log.warn(
+          { code: Object(error).code },
+          'usage cannot be written to the database and is spooled to disk',
+        )
       this.#isAway = true
       return false
     } finally {
@@ -168,7 +171,7 @@ export class UsageWriter {
       for (const { batch, part } of parts) batches.find(({ id }) => id === batch)?.unspooled.push(part)
       const { code, message } = Object(error)
       if (this.#spoolError === undefined)
-        log.warn({ code, error: message }, 'usage cannot be kept on disk and is held in memory alone')
+        log.warn({ code, error: message }, 'usage cannot be spooled to disk and is only in memory')
       this.#spoolError = String(code ?? 'error')
     }
     this.#tell()

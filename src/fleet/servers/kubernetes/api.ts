@@ -119,7 +119,7 @@ export class KubernetesApi {
   async #access(): Promise<{ origin: string; token: string; transport: HttpTransport }> {
     const { env, directory } = this.#options
     const host = env.KUBERNETES_SERVICE_HOST?.trim() ?? ''
-    if (host === '') throw new KubernetesError(0, 'KUBERNETES_SERVICE_HOST is not set: this is no pod')
+    if (host === '') throw new KubernetesError(0, 'KUBERNETES_SERVICE_HOST is not set: this is not a pod')
     const port = env.KUBERNETES_SERVICE_PORT?.trim() || '443'
     const [token, ca] = await Promise.all([
       textOf(join(directory, 'token')),
@@ -143,6 +143,6 @@ async function textOf(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    throw new KubernetesError(0, 'the service account cannot be read: is its token mounted?', error)
+    throw new KubernetesError(0, 'the service account cannot be read; is its token mounted?', error)
   }
 }

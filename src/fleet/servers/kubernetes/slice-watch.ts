@@ -118,7 +118,7 @@ export class SliceWatch {
     const version = isObject(metadata) ? metadata.resourceVersion : undefined
     if (type !== 'BOOKMARK') {
       const slice = readSlice(object)
-      if (!slice) throw new KubernetesError(0, 'an event of the watch is no EndpointSlice')
+      if (!slice) throw new KubernetesError(0, 'an event of the watch is not an EndpointSlice')
       const slices = new Map(this.#slices)
       if (type === 'DELETED') slices.delete(slice.name)
       else slices.set(slice.name, slice)
@@ -158,7 +158,7 @@ export class SliceWatch {
 }
 
 function warningText(status: number): string {
-  const known = 'what is known of the Service stays in use'
+  const known = 'the last known pods stay in use'
   if (status === 401 || status === 403)
     return `the Kubernetes API does not let the service account list and watch EndpointSlices; ${known}`
   return `the Kubernetes API cannot be watched; ${known}`

@@ -100,7 +100,7 @@ async function claimsOf(
     // What fetch throws when nobody answers.
     if (error instanceof TypeError) throw unavailable(error)
     const { code } = Object(error)
-    throw new RouterError('forbidden', 'The identity provider did not confirm the sign-in: try again', {
+    throw new RouterError('forbidden', 'The identity provider did not confirm the sign-in; try again', {
       code: 'sign_in_failed',
       cause: error,
       ...(typeof code === 'string' ? { causeCode: code } : {}),
@@ -111,7 +111,7 @@ async function claimsOf(
 function userOf(claims: Readonly<Record<string, unknown>>, config: Config, keys: Keys): SignedIn {
   const role = roleOfClaim(claimOf(claims, config.oidcRoleClaim), config.oidcRoleMap)
   if (role === undefined)
-    throw new RouterError('forbidden', 'This account has no role in this router', { code: 'role_missing' })
+    throw new RouterError('forbidden', 'This account has no role in llm-router', { code: 'role_missing' })
   const id = nameOfUser(claims)
   const named = config.oidcClientClaim === '' ? undefined : claimOf(claims, config.oidcClientClaim)
   const client = keys.clients().find((each) => each.id === named)
@@ -121,7 +121,7 @@ function userOf(claims: Readonly<Record<string, unknown>>, config: Config, keys:
 function notBegun(): RouterError {
   return new RouterError(
     'forbidden',
-    'This sign-in has not begun in this browser, or too long ago: try again',
+    'This sign-in did not begin in this browser, or began too long ago; try again',
     {
       code: 'sign_in_failed',
     },

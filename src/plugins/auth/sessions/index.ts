@@ -34,7 +34,9 @@ async function endedSessions(app: FastifyInstance): Promise<EndedSessions> {
       // While the database is away, the cookie is gone all the same.
       await directory
         ?.run('endSession', { id, endsAt: Math.ceil(endsAt) }, actor)
-        .catch(({ code }) => app.log.warn({ code }, 'an ended session is known to this host alone'))
+        .catch(({ code }) =>
+          app.log.warn({ code }, 'the end of a session could not be shared with other hosts'),
+        )
     },
   }
 }

@@ -5,8 +5,8 @@ import type { ConsolePage } from '../../console/index.ts'
 import { isForPeople } from '../operator-proof.ts'
 
 /**
- * The page that asks a browser for a key, in place of the error that a program gets; undefined for whoever does not
- * accept HTML, and for what people do not look at.
+ * The page that asks a browser for a key, instead of the error that a program gets; undefined for requests that do not
+ * accept HTML, and for routes that are not meant for people.
  */
 export function signInPage({
   config,

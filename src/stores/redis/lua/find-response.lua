@@ -1,10 +1,11 @@
 -- Reads an answer; that counts as a use, and prolongs nothing.
 --
--- KEYS  1 answers  2 by use  3 by expiry; see keep-response.lua
+-- KEYS  1 answers  2 by use  3 by expiry  5 pending; see keep-response.lua
 -- ARGV  1 id
--- Returns its JSON, or nil when there is none or its time is over.
+-- Returns its JSON, -1 when it will be kept soon, or nil when there is none or its time is over.
 
 local id = ARGV[1]
+if redis.call('EXISTS', KEYS[5]) == 1 then return -1 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local expiry = redis.call('ZSCORE', KEYS[3], id)

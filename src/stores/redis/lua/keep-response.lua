@@ -4,6 +4,7 @@
 --       2 by use     sorted set of ids by their last use, in Redis milliseconds
 --       3 by expiry  sorted set of ids by their end, likewise
 --       4 bytes      total length of the answers
+--       5 pending    exists: this answer will be kept soon
 -- ARGV  1 id  2 JSON  3 ttl ms  4 most answers  5 most bytes
 -- Returns nothing. An answer that alone is too large is not kept.
 
@@ -21,6 +22,7 @@ end
 
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do drop(old) end
 drop(id)
+redis.call('DEL', KEYS[5])
 if most < 1 or #json > mostBytes then return end
 while redis.call('ZCARD', KEYS[2]) >= most
   or tonumber(redis.call('GET', KEYS[4]) or 0) + #json > mostBytes do

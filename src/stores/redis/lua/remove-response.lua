@@ -1,10 +1,11 @@
 -- Removes an answer, in one step.
 --
--- KEYS  1 answers  2 by use  3 by expiry  4 bytes; see keep-response.lua
+-- KEYS  1 answers  2 by use  3 by expiry  4 bytes  5 pending; see keep-response.lua
 -- ARGV  1 id
--- Returns 1 when there was one whose time was not over, else 0.
+-- Returns 1 when there was one whose time was not over, -1 when it will be kept soon, else 0.
 
 local id = ARGV[1]
+if redis.call('EXISTS', KEYS[5]) == 1 then return -1 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local expiry = redis.call('ZSCORE', KEYS[3], id)

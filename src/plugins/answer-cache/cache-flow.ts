@@ -1,0 +1,141 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type CacheWish, cacheWish } from '../../processors/cache/bypass.ts'
+import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
+import type { CacheOutcome } from '../../relay/exchange.ts'
+import { asRouterError } from '../../sdk/errors.ts'
+import type { AnswerKey, AnswerStore } from '../../stores/answers/store.ts'
+import { Flight } from './flight.ts'
+import type { CacheRule } from './rules.ts'
+
+export interface CacheSurroundings {
+  readonly rule: CacheRule
+  readonly store: AnswerStore
+  /** Answers that are being made in this process, by digest. */
+  readonly flights: Map<string, Flight>
+  /** The store could not be reached, or not in time. */
+  failed(error: unknown): void
+}
+
+/** What one kind of request does with the cache. */
+export interface CacheJob<Given> {
+  /** Why it passes the cache by. */
+  readonly bypass: string | undefined
+  key(): AnswerKey
+  /** Whether an answer can be given in the form that is asked for. */
+  fits(answer: KeptAnswer): boolean
+  /** Gives a kept answer. */
+  give(answer: KeptAnswer): Given
+  /** Asks the model. `keep` is to be called before the end of an answer that may be given again goes out. */
+  ask(asked: { flight: Flight | undefined; keep: Keep }): Promise<Given>
+}
+
+/** Undefined `keep`: nothing of it is kept. */
+export type Keep = ((answer: Omit<KeptAnswer, 'at'>) => void) | undefined
+
+const header = 'x-llm-router-cache'
+
+/** The way of one request through the cache: it gets a kept answer, waits for one that is being made, or asks for its own. */
+export class CacheFlow {
+  readonly #around: CacheSurroundings
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+
+  constructor(around: CacheSurroundings, request: FastifyRequest, reply: FastifyReply) {
+    this.#around = around
+    this.#request = request
+    this.#reply = reply
+  }
+
+  /** `signal`: ends the request. */
+  async through<Given>(job: CacheJob<Given>, signal: AbortSignal): Promise<Given> {
+    const { flights } = this.#around
+    const { exchange, headers } = this.#request
+    const wish = cacheWish(headers['cache-control'])
+    if (wish.noStore || job.bypass !== undefined) {
+      this.#note('bypass')
+      return job.ask({ flight: undefined, keep: undefined })
+    }
+    const key = job.key()
+    if (wish.noCache || wish.maxAgeMs === 0) return this.#ask(job, key)
+    const kept = await exchange.steps.outside(this.#find(key, wish))
+    if (kept && job.fits(kept)) return this.#hit(job, kept)
+    const running = flights.get(key.digest)
+    // Who has followed in vain asks for itself, so that no failure is passed from one to the next.
+    if (running) {
+      const shared = await exchange.steps.outside(running.follow(signal))
+      return shared && job.fits(shared) ? this.#hit(job, shared) : this.#ask(job, key)
+    }
+    const flight = new Flight(signal)
+    flights.set(key.digest, flight)
+    try {
+      const given = await this.#ask(job, key, flight)
+      if (signal.aborted) throw asRouterError(signal.reason)
+      return given
+    } finally {
+      flight.settle(undefined)
+      flights.delete(key.digest)
+    }
+  }
+
+  #hit<Given>(job: CacheJob<Given>, answer: KeptAnswer): Given {
+    const { exchange, limitUse } = this.#request
+    const { counts } = this.#around.rule
+    this.#note('hit')
+    if (counts === 'tokens') exchange.addUsage(answer.usage)
+    if (counts === 'nothing') limitUse?.refuse()
+    for (const [field, why] of answer.dropped ?? []) exchange.drop(field, why)
+    return job.give(answer)
+  }
+
+  #ask<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
+    const { exchange } = this.#request
+    const { maxEntryBytes } = this.#around.rule
+    const askedAt = Date.now()
+    this.#note('miss')
+    const keep: Keep = (given) => {
+      // That of a fallback model is another model's; one that has broken off is none.
+      if (exchange.answeringModel !== undefined) return
+      if (exchange.error && exchange.error.kind !== 'client_gone') return
+      const dropped = [...exchange.dropped]
+      const answer: KeptAnswer = { at: Date.now(), ...given, ...(dropped.length > 0 ? { dropped } : {}) }
+      const json = JSON.stringify(answer)
+      if (Buffer.byteLength(json) > maxEntryBytes) return
+      // Whoever asks next finds it: a store does what it is asked for in that order.
+      void this.#keep(key, json, askedAt)
+      flight?.settle(answer)
+    }
+    return job.ask({ flight, keep })
+  }
+
+  async #find(key: AnswerKey, { maxAgeMs }: CacheWish): Promise<KeptAnswer | undefined> {
+    const { store, rule, failed } = this.#around
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('the cache did not answer in time')), rule.timeoutMs)
+    })
+    try {
+      const json = await Promise.race([store.find(key), late])
+      const answer = json === undefined ? undefined : keptAnswer(json)
+      return answer && Date.now() - answer.at < maxAgeMs ? answer : undefined
+    } catch (error) {
+      failed(error)
+      return undefined
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #keep(key: AnswerKey, json: string, askedAt: number): Promise<void> {
+    const { store, rule, failed } = this.#around
+    try {
+      await store.keep(key, json, { ttlMs: rule.ttlMs, askedAt })
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #note(outcome: CacheOutcome): void {
+    this.#request.exchange.cache = outcome
+    this.#reply.header(header, outcome)
+  }
+}

@@ -1,0 +1,30 @@
+import type { FastifyInstance } from 'fastify'
+import type { ClientKey } from '../../sdk/client-key.ts'
+import { digestOf } from './rules.ts'
+
+/** Changes with what a client may do, not with its key or its limits. */
+export function permissionsRevision(client: ClientKey): string {
+  const { enabled, surfaces, models, group, role, maxTokens, choosesCanary } = client
+  return digestOf([enabled, [...surfaces].sort(), models, group, role, maxTokens, choosesCanary])
+}
+
+/**
+ * Calls back with each client that is gone, disabled, or may do other things than before: what it may no longer do, it may not have
+ * from the cache either.
+ */
+export function followClients(app: FastifyInstance, onChanged: (client: string) => void): void {
+  if (!app.config.authEnabled) return
+  let known: ReadonlyMap<string, string> = new Map()
+  const look = (): void => {
+    const before = known
+    const enabled = app.keys.clients().filter((client) => client.enabled)
+    known = new Map(enabled.map((client) => [client.id, permissionsRevision(client)]))
+    for (const [id, revision] of before) if (known.get(id) !== revision) onChanged(id)
+  }
+  app.addHook('onReady', (done) => {
+    look()
+    done()
+  })
+  app.reload.onChange(look)
+  app.directory?.onChange(look)
+}

@@ -1,0 +1,54 @@
+import type { FastifyInstance } from 'fastify'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import { Families } from './families.ts'
+
+/** What the cache of answers did, and how full it is. */
+export function recordCache(app: FastifyInstance): (record: ExchangeRecord) => void {
+  const families = new Families(app.metrics.client)
+  const requests = families.counter({
+    name: 'llm_router_cache_requests_total',
+    help: 'Requests to which a cache applies by outcome: hit, miss, bypass.',
+    labelNames: ['model', 'outcome'],
+  })
+  exposeSizes(app)
+  return ({ cache, model }) => {
+    if (cache !== undefined && model !== undefined) requests.series({ model, outcome: cache }).value++
+  }
+}
+
+/** Of the answers in memory. In a cluster each worker knows what the primary told it the last time. */
+function exposeSizes({ answerCache, metrics }: FastifyInstance): void {
+  const { Counter, Gauge } = metrics.client
+  new Gauge({
+    name: 'llm_router_cache_answers',
+    help: 'Answers that are kept in memory.',
+    aggregator: 'max',
+    collect() {
+      this.set(answerCache.sizes()?.answers ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_cache_bytes',
+    help: 'Bytes of the answers that are kept in memory.',
+    aggregator: 'max',
+    collect() {
+      this.set(answerCache.sizes()?.bytes ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_cache_evicted',
+    help: 'Answers that had to make room for others in memory, since the start.',
+    aggregator: 'max',
+    collect() {
+      this.set(answerCache.sizes()?.evicted ?? 0)
+    },
+  })
+  new Counter({
+    name: 'llm_router_cache_failures_total',
+    help: 'Answers that could not be looked for or kept, because Redis or the primary did not answer in time.',
+    collect() {
+      this.reset()
+      this.inc(answerCache.failures)
+    },
+  })
+}

@@ -1,0 +1,42 @@
+import { type Channel, topic } from '../../lib/channel.ts'
+import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import { AnswerTable } from './memory.ts'
+import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
+
+/** A primary that is slower than this is none, in milliseconds: the answer is asked for. */
+const timeoutMs = 1_000
+
+const find = topic<AnswerKey, string | undefined>('answer.find', { timeoutMs })
+const keep = topic<{ key: AnswerKey; answer: string; options: KeepOptions }, AnswerSizes>('answer.keep', {
+  timeoutMs,
+})
+const remove = topic<AnswerFilter, { removed: number; sizes: AnswerSizes }>('answer.remove')
+
+/** Answers of a worker, kept by the primary once for all workers of the host. They outlive a worker, not the primary. */
+export function clusterAnswers(primary: Channel): AnswerStore {
+  let sizes: AnswerSizes | undefined
+  return {
+    find: (key) => primary.request(find, key),
+    async keep(key, answer, options) {
+      sizes = await primary.request(keep, { key, answer, options })
+    },
+    async remove(filter) {
+      const done = await primary.request(remove, filter)
+      sizes = done.sizes
+      return done.removed
+    },
+    sizes: () => sizes,
+    close: async () => undefined,
+  }
+}
+
+/** The primary's side: one table for all workers. `now`: milliseconds since 1970. */
+export function serveAnswers(workers: WorkerChannels, maxBytes: number, now: () => number): void {
+  const table = new AnswerTable(maxBytes, now)
+  workers.on(find, (key) => table.find(key))
+  workers.on(keep, ({ key, answer, options }) => {
+    table.keep(key, answer, options)
+    return table.sizes
+  })
+  workers.on(remove, (filter) => ({ removed: table.remove(filter), sizes: table.sizes }))
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { bearer } from '../helpers/keys-file.ts'
+import { startRouter } from '../helpers/router.ts'
+import { createDocumentedUser, documentedPassword } from '../stores/documented-user.ts'
+import { type RedisServer, startRedis } from '../stores/redis-server.ts'
+import { type CacheSetup, json, modelsWith, question, startCache } from './cache-setup.ts'
+
+const adminKey = 'sk-admin-0123456789abcdef'
+const secret = 'secret-of-the-cache-of-the-tests'
+let redis: RedisServer
+const open: (() => Promise<void>)[] = []
+
+before(async () => {
+  redis = await startRedis()
+})
+after(() => redis.stop())
+afterEach(async () => {
+  for (const close of open.splice(0).toReversed()) await close()
+  await redis.redis.flushall()
+})
+
+const envOf = (more: Record<string, string> = {}): Record<string, string> => ({
+  LLM_ROUTER_REDIS_HOST: '127.0.0.1',
+  LLM_ROUTER_REDIS_PORT: `${redis.port}`,
+  LLM_ROUTER_CACHE_SECRET: secret,
+  LLM_ROUTER_ADMIN_KEY: adminKey,
+  ...more,
+})
+
+async function setup(env: Record<string, string> = {}, processors: object[] = [{ type: 'cache' }]) {
+  const cache = await startCache({ processors, env: envOf(env) })
+  open.push(cache.close)
+  return cache
+}
+
+/** Another router with the same Redis, in front of the same server. */
+async function another({ upstream }: CacheSetup, env: Record<string, string> = {}) {
+  const router = await startRouter({ models: modelsWith([{ type: 'cache' }], upstream.url), env: envOf(env) })
+  open.push(router.close)
+  return async (): Promise<string | null> => {
+    const answer = await post(`${router.url}/v1/chat/completions`, question(), json)
+    assert.equal(answer.status, 200, answer.text)
+    return answer.headers.get('x-llm-router-cache')
+  }
+}
+
+const names = (): Promise<string[]> => redis.redis.keys('llm-router:answer:*')
+
+test('routers with one Redis and one secret give the answers of each other again', async () => {
+  const first = await setup()
+  await first.ask(question(), 'miss')
+  await kept(1)
+  assert.equal(await (await another(first))(), 'hit')
+  assert.equal(await (await another(first, { LLM_ROUTER_CACHE_SECRET: `${secret}-another` }))(), 'miss')
+})
+
+/** An answer is kept after it has gone out. */
+async function kept(count: number): Promise<string[]> {
+  const signal = AbortSignal.timeout(5_000)
+  for (;;) {
+    const found = await names()
+    if (found.length === count) return found
+    signal.throwIfAborted()
+  }
+}
+
+test('Redis sees neither answers nor questions, nor names of models and clients, and no answer can be changed or moved', async () => {
+  const { ask } = await setup()
+  await ask(question('What does Blue Falcon cost?'), 'miss')
+  const [name = ''] = await kept(1)
+  const sealed = (await redis.redis.getBuffer(name)) ?? Buffer.alloc(0)
+  assert.doesNotMatch(sealed.toString('latin1'), /Answer|Falcon|choices/)
+  assert.doesNotMatch(name, /answer:m:/)
+  const ttl = await redis.redis.pttl(name)
+  assert.ok(ttl > 3_500_000 && ttl <= 3_600_000, `${ttl}`)
+  await ask(question('something else'), 'miss')
+  const [other = ''] = (await kept(2)).filter((each) => each !== name)
+  await redis.redis.set(other, sealed)
+  await ask(question('something else'), 'miss')
+  const changed = Buffer.from(sealed)
+  changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
+  await redis.redis.set(name, changed)
+  await ask(question('What does Blue Falcon cost?'), 'miss')
+})
+
+test('DELETE P/cache removes answers from Redis', async () => {
+  const { ask, router } = await setup()
+  await ask(question(), 'miss')
+  await ask({ ...question(), model: 'other' }, 'miss')
+  await kept(2)
+  const empty = (query: string) =>
+    fetch(`${router.url}/api/cache${query}`, { method: 'DELETE', headers: bearer(adminKey) })
+  assert.deepEqual(await (await empty('?model=m')).json(), { removed: 1 })
+  await ask({ ...question(), model: 'other' }, 'hit')
+  await ask(question(), 'miss')
+  await kept(2)
+  assert.deepEqual(await (await empty('')).json(), { removed: 2 })
+  assert.deepEqual(await names(), [])
+})
+
+test('the Redis user of the documentation may do all of it', async () => {
+  await createDocumentedUser(redis.redis)
+  const { ask, router } = await setup({
+    LLM_ROUTER_REDIS_URL: `redis://llm-router:${documentedPassword}@127.0.0.1:${redis.port}`,
+  })
+  await ask(question(), 'miss')
+  await kept(1)
+  await ask(question(), 'hit')
+  const response = await fetch(`${router.url}/api/cache`, { method: 'DELETE', headers: bearer(adminKey) })
+  assert.deepEqual(await response.json(), { removed: 1 })
+  assert.deepEqual(await redis.redis.call('ACL', 'LOG'), [])
+})
+
+test('without LLM_ROUTER_CACHE_SECRET answers stay in memory, also with Redis', async () => {
+  const { ask } = await setup({ LLM_ROUTER_CACHE_SECRET: '' })
+  await ask(question(), 'miss')
+  await ask(question(), 'hit')
+  assert.deepEqual(await names(), [])
+})
+
+test('a Redis that is away or hangs is a miss', async () => {
+  const own = await startRedis()
+  open.push(() => own.stop())
+  const env = { LLM_ROUTER_REDIS_PORT: `${own.port}` }
+  const { ask, router } = await setup(env, [{ type: 'cache', timeout: 0.1 }])
+  await ask(question(), 'miss')
+  await ask(question(), 'hit')
+  own.process.kill('SIGSTOP')
+  const from = performance.now()
+  await ask(question(), 'miss')
+  await ask(question(), 'miss')
+  assert.ok(performance.now() - from < 3_000)
+  assert.ok(router.app.answerCache.failures > 0)
+  own.process.kill('SIGCONT')
+  const removing = await fetch(`${router.url}/api/cache`, { method: 'DELETE', headers: bearer(adminKey) })
+  assert.ok([200, 503].includes(removing.status))
+})

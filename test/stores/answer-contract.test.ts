@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { WorkerChannels } from '../../src/lib/worker-channels.ts'
+import { clusterAnswers, serveAnswers } from '../../src/stores/answers/cluster.ts'
+import { memoryAnswers } from '../../src/stores/answers/memory.ts'
+import { RedisAnswers } from '../../src/stores/answers/redis.ts'
+import { AnswerSeal } from '../../src/stores/answers/sealed.ts'
+import type { AnswerKey, AnswerStore } from '../../src/stores/answers/store.ts'
+import { addWorker } from './process-pipes.ts'
+import { openTestRedis, type TestRedis } from './test-redis.ts'
+
+interface Kind {
+  name: string
+  start(): Promise<void>
+  /** Fresh stores that share what they keep, as two processes would have them; one where it cannot be shared. */
+  open(): Promise<AnswerStore[]>
+  stop(): Promise<void>
+}
+
+const nothing = async (): Promise<void> => undefined
+const wide = 100_000
+const silent = { info: () => undefined, warn: () => undefined }
+const ttlMs = 60_000
+
+function redis(): Kind {
+  let server: TestRedis
+  const opened: RedisAnswers[] = []
+  return {
+    name: 'Redis',
+    async start() {
+      server = await openTestRedis()
+    },
+    async open() {
+      await server.flush()
+      const options = { address: server.address, secret: 'secret', now: () => performance.now(), log: silent }
+      const stores = [new RedisAnswers(options), new RedisAnswers(options)]
+      opened.push(...stores)
+      return stores
+    },
+    async stop() {
+      for (const store of opened) await store.close()
+      await server.stop()
+    },
+  }
+}
+
+const kinds: Kind[] = [
+  { name: 'memory', start: nothing, open: async () => [memoryAnswers(wide, Date.now)], stop: nothing },
+  {
+    name: 'the primary',
+    start: nothing,
+    async open() {
+      const workers = new WorkerChannels()
+      serveAnswers(workers, wide, Date.now)
+      return ['1', '2'].map((id) => clusterAnswers(addWorker(workers, id)))
+    },
+    stop: nothing,
+  },
+  redis(),
+]
+
+const key = (digest: string, model = 'm', client = 'alice'): AnswerKey => ({ model, client, digest })
+
+for (const { name, start, open, stop } of kinds)
+  describe(`answers in ${name}`, () => {
+    before(start)
+    after(stop)
+
+    async function two(): Promise<[AnswerStore, AnswerStore]> {
+      const [one, other = one] = await open()
+      assert.ok(one && other)
+      return [one, other]
+    }
+
+    test('what one process keeps another one finds, until it is replaced', async () => {
+      const [one, other] = await two()
+      const askedAt = Date.now()
+      assert.equal(await other.find(key('a')), undefined)
+      await one.keep(key('a'), 'first', { ttlMs, askedAt })
+      assert.equal(await other.find(key('a')), 'first')
+      await other.keep(key('a'), 'żółw', { ttlMs, askedAt })
+      assert.equal(await one.find(key('a')), 'żółw')
+      assert.equal(await one.find(key('b')), undefined)
+    })
+
+    test('an answer ends with its time', async () => {
+      const [one] = await two()
+      await one.keep(key('a'), 'short', { ttlMs: 1, askedAt: Date.now() })
+      const signal = AbortSignal.timeout(5_000)
+      while ((await one.find(key('a'))) !== undefined) signal.throwIfAborted()
+    })
+
+    test('answers are removed by model, by client, by both, and all', async () => {
+      for (const [filter, count, left] of [
+        [{ model: 'm' }, 2, ['o-alice', 'o-bob']],
+        [{ client: 'bob' }, 2, ['m-alice', 'o-alice']],
+        [{ model: 'o', client: 'bob' }, 1, ['m-alice', 'm-bob', 'o-alice']],
+        [{}, 4, []],
+      ] as const) {
+        const [one, other] = await two()
+        const all = ['m-alice', 'm-bob', 'o-alice', 'o-bob'].map((digest) => {
+          const [model = '', client = ''] = digest.split('-')
+          return key(digest, model, client)
+        })
+        for (const each of all) await one.keep(each, each.digest, { ttlMs, askedAt: Date.now() })
+        assert.equal(await one.remove(filter), count)
+        const found = await Promise.all(all.map((each) => other.find(each)))
+        assert.deepEqual(found.filter(Boolean), left)
+      }
+    })
+
+    test('what was asked for before a removal is not kept after it', async () => {
+      const [one] = await two()
+      const askedAt = Date.now()
+      await one.remove({})
+      await one.keep(key('a'), 'late', { ttlMs, askedAt })
+      assert.equal(await one.find(key('a')), undefined)
+    })
+  })
+
+test('memory is bounded: what was not used for the longest time makes room', async () => {
+  let now = 1_000
+  const store = memoryAnswers(5_000, () => now)
+  const keep = (digest: string, bytes = 1_000) =>
+    store.keep(key(digest), 'x'.repeat(bytes), { ttlMs: 100, askedAt: now })
+  for (const digest of ['a', 'b', 'c']) await keep(digest)
+  assert.ok(await store.find(key('a')))
+  await keep('d')
+  assert.equal(await store.find(key('b')), undefined)
+  for (const digest of ['a', 'c', 'd']) assert.ok(await store.find(key(digest)), digest)
+  await keep('large', 6_000)
+  assert.equal(await store.find(key('large')), undefined)
+  assert.deepEqual([store.sizes()?.answers, store.sizes()?.evicted], [3, 1])
+  assert.ok((store.sizes()?.bytes ?? 0) <= 5_000)
+  now += 101
+  for (const digest of ['a', 'c', 'd']) assert.equal(await store.find(key(digest)), undefined)
+  assert.deepEqual([store.sizes()?.answers, store.sizes()?.bytes], [0, 0])
+})
+
+test('a sealed answer opens under its own name, with its own secret, unchanged', () => {
+  const seal = new AnswerSeal('secret')
+  const sealed = seal.seal('żółw', 'name')
+  assert.notDeepEqual(seal.seal('żółw', 'name'), sealed)
+  assert.equal(seal.open(sealed, 'name'), 'żółw')
+  assert.equal(seal.open(sealed, 'another'), undefined)
+  assert.equal(new AnswerSeal('other').open(sealed, 'name'), undefined)
+  for (let at = 0; at < sealed.length; at++) {
+    const changed = Buffer.from(sealed)
+    changed[at] = (changed[at] ?? 0) ^ 1
+    assert.equal(seal.open(changed, 'name'), undefined)
+    assert.equal(seal.open(sealed.subarray(0, at), 'name'), undefined)
+  }
+})
