@@ -15,6 +15,7 @@ import answerCache from './plugins/answer-cache/index.ts'
 import apiDocs from './plugins/api-docs/index.ts'
 import { trustProxy } from './plugins/auth/client-address.ts'
 import auth from './plugins/auth/index.ts'
+import auto from './plugins/auto/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
@@ -36,6 +37,7 @@ import extensions from './plugins/extensions.ts'
 import gateway from './plugins/gateway/index.ts'
 import health from './plugins/health/index.ts'
 import holding from './plugins/holding.ts'
+import internalCalls from './plugins/internal-calls/index.ts'
 import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
@@ -46,6 +48,7 @@ import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
 import responseStore from './plugins/response-store.ts'
+import retrieval from './plugins/retrieval/index.ts'
 import routers from './plugins/routers.ts'
 import scaling from './plugins/scaling.ts'
 import settings from './plugins/settings/index.ts'
@@ -138,6 +141,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(tracing, { env: options.env })
   await app.register(directory)
   await app.register(webConsole)
+  // Its hook comes before that of the limits, which count the model that it chooses.
+  await app.register(auto)
   await app.register(auth, { env: options.env })
   await app.register(strictHttp)
   await app.register(errors)
@@ -147,6 +152,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(body)
   await app.register(prompts)
   await app.register(textEndpoints)
+  await app.register(retrieval, { env: options.env })
   await app.register(processors)
   await app.register(answerCache)
   await app.register(extensions)
@@ -160,6 +166,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(holding)
   await app.register(responseStore)
   await app.register(gateway)
+  await app.register(internalCalls)
   await app.register(operations)
   await app.register(usage)
   await app.register(budgets)

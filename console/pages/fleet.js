@@ -240,7 +240,10 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
     opened.value = { id: target.id, model }
   }
   const isServer = !byModel && server !== target.id
-  const [failed, all] = seen ? [sum(seen.errors), sum(seen.requests)] : [0, 0]
+  // What came after the last look at the activity of the range is known from the status alone.
+  const [failed, all] = seen
+    ? [sum(seen.errors), sum(seen.requests)]
+    : [target.failed_per_minute, target.requests_per_minute]
   const rowClick = ({ target: at }) => at.closest('button, a') === null && open()
   return html`<tr class="link" onClick=${rowClick} data-target=${target.id}>
     <th scope="row"><button type="button" class="plain" onClick=${open} title=${target.id}><span class="cut">${byModel ? target.id : server}</span></button>

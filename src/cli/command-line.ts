@@ -18,6 +18,8 @@ const options = {
   role: { type: 'string' },
   url: { type: 'string' },
   force: { type: 'boolean' },
+  name: { type: 'string' },
+  model: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -35,9 +37,12 @@ export interface CommandFlags {
   profiles: boolean
   /** `keys create`: the role of the client that the key is for. */
   role: string | undefined
-  /** `targets`: address of the router; undefined: that of the settings. */
+  /** `index`: name of the index, and the model that makes its embeddings; undefined: those of the settings. */
+  name?: string | undefined
+  model?: string | undefined
+  /** `targets`, `index`, `auto`: address of the router; undefined: that of the settings. */
   url: string | undefined
-  /** `targets drain`: also the last usable target of a model. */
+  /** `targets drain`: also the last usable target of a model. `index`: also without the files that cannot be read. */
   force: boolean
 }
 
@@ -65,16 +70,20 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
     const value = values[name as keyof typeof variableOf] // the keys of that same object
     if (value !== undefined) env[variable] = value
   }
-  const { role, url } = values
-  const flags = { profiles: values.profiles === true, role, url, force: values.force === true }
+  const { role, url, name, model, force = false, profiles = false } = values
+  const flags = { profiles, role, url, force, name, model }
   if (values.help) return { command: 'help', args: positionals, flags, env }
   if (values.version) return { command: 'version', args: [], flags, env }
   if (flags.profiles && command !== 'models')
     return { error: '--profiles is an option of the command models' }
   if (flags.role !== undefined && command !== 'keys')
     return { error: '--role is an option of the command keys' }
-  if ((flags.url !== undefined || flags.force) && command !== 'targets')
-    return { error: '--url and --force are options of the command targets' }
+  if (url !== undefined && !['targets', 'index', 'auto'].includes(command))
+    return { error: '--url is an option of the commands targets, index and auto' }
+  if (force && command !== 'targets' && command !== 'index')
+    return { error: '--force is an option of the commands targets and index' }
+  if ((name !== undefined || model !== undefined) && command !== 'index')
+    return { error: '--name and --model are options of the command index' }
   return { command, args, flags, env }
 }
 

@@ -45,6 +45,21 @@ this machine is searched. Servers that were found, and hosts without one, are re
     more: `The router is that of the settings, or of --url ADDRESS; LLM_ROUTER_ADMIN_KEY is its operator key. --force drains
 the last usable server of a model too.`,
   },
+  index: {
+    forms: ['index DIR --name NAME [--model MODEL] [--url ADDRESS] [--force]'],
+    purpose: 'make an index of the documents in a directory, for retrieval',
+    more: `Reads text, Markdown and HTML, in directories within it too. The model makes the embeddings: it is one of a running
+router, that of the settings or of --url; LLM_ROUTER_INDEX_KEY is a client key for it. The index goes to
+LLM_ROUTER_INDEX_DIR, where routers that use it find it without a restart. PDF and office files are refused by name; with
+--force the others are indexed.`,
+  },
+  auto: {
+    forms: ['auto eval FILE [--url ADDRESS]'],
+    purpose: 'test how the model auto of a running router chooses',
+    more: `FILE has one JSON object on each line: {"text": "...", "model": "..."}, with the model that should be chosen; in place
+of "text" it may have "messages" and more of a chat request. Prints which models were chosen in place of which. The router is
+that of the settings, or of --url; LLM_ROUTER_ADMIN_KEY is its operator key.`,
+  },
   clients: {
     forms: [
       'clients [list]',

@@ -255,7 +255,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   timeout: 'LLM_ROUTER_EXTERNAL_TIMEOUT',
   redis_host: 'LLM_ROUTER_REDIS_HOST and others',
   redis_url: 'LLM_ROUTER_REDIS_URL',
-  cache: 'no counterpart',
+  cache: 'a cache in `processors`, or LLM_ROUTER_CACHE=1: docs/cache.md',
   callbacks: 'metrics, traces and logs are built in: docs/observability.md',
   success_callback: 'metrics, traces and logs are built in: docs/observability.md',
 }

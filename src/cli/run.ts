@@ -23,6 +23,8 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   import: async () => (await import('./import.ts')).importCommand,
   audit: async () => (await import('./directory.ts')).auditCommand,
   usage: async () => (await import('./usage.ts')).usageCommand,
+  index: async () => (await import('./index-documents/index.ts')).indexDocuments,
+  auto: async () => (await import('./auto-eval.ts')).autoCommand,
   targets: async () => (await import('./targets.ts')).targets,
   healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
   schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),

@@ -1,11 +1,8 @@
-import { loadConfig } from '../config/settings.ts'
-import { isObject, parseObject } from '../lib/json/read.ts'
+import { isObject } from '../lib/json/read.ts'
 import type { Status } from '../sdk/status.ts'
+import { askRouter as ask } from './ask-router.ts'
 import type { Command, CommandContext } from './command-line.ts'
-import { ownAddress } from './healthcheck.ts'
 import { usageOf } from './help.ts'
-
-const timeoutMs = 10_000
 
 /** `targets ...`: lists, drains, resumes and resets targets of a running router and sets their weights. */
 export const targets: Command = async ([action = 'list', ...args], context) => {
@@ -57,38 +54,4 @@ async function list(context: CommandContext): Promise<number> {
         .trimEnd()}\n`,
     )
   return 0
-}
-
-/** Asks the running router; undefined: the error has been printed. */
-async function ask(
-  { env, flags, printError }: CommandContext,
-  method: string,
-  path: string,
-  body?: object,
-): Promise<Record<string, unknown> | undefined> {
-  const { adminKey, endpointPrefix } = loadConfig(env).config
-  const url = `${(flags.url ?? ownAddress(env)).replace(/\/+$/, '')}${endpointPrefix}${path}`
-  try {
-    const response = await fetch(url, {
-      method,
-      redirect: 'error',
-      headers: {
-        ...(adminKey === '' ? {} : { authorization: `Bearer ${adminKey}` }),
-        ...(body ? { 'content-type': 'application/json' } : {}),
-      },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-      signal: AbortSignal.timeout(timeoutMs),
-    })
-    const answer = parseObject(await response.text())
-    if (response.ok && answer) return answer
-    const { error } = answer ?? {}
-    const message = isObject(error) ? error.message : error
-    const text = typeof message === 'string' ? message : `${url} answers ${response.status}`
-    printError(`${text.replace('?force=true', '--force')}\n`)
-    if (response.status === 401 || response.status === 403)
-      printError('set LLM_ROUTER_ADMIN_KEY to an operator key of that router\n')
-  } catch {
-    printError(`${url} does not answer\n`)
-  }
-  return undefined
 }

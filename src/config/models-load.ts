@@ -3,6 +3,8 @@ import type { JsonDocument } from '../lib/json/jsonc.ts'
 import { isObject } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
+import { readAutoModel } from './auto/read.ts'
+import type { AutoModelEntry } from './auto/schema.ts'
 import { activePath, atTextPosition, modelPath } from './config-path.ts'
 import { readConfigText, type Syntax } from './config-text.ts'
 import { type CheckedModel, checkModel, type Findings, type ProviderAtPath } from './models-check.ts'
@@ -51,15 +53,13 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   const configured = new Set(active.map(({ alias }) => alias))
   const published = new Set(models.slice(own.length).map(({ alias }) => alias))
   const aliases = readAliases(root, { configured, published, mayGrow }, findings)
-  const processors = readProcessors(
-    root,
-    { models: new Set(models.map(({ alias }) => alias)), mayGrow },
-    findings,
-  )
+  const known = { models: new Set(models.map(({ alias }) => alias)), mayGrow }
+  const processors = readProcessors(root, known, findings)
+  const autoModel = readAutoModel(root, known, findings)
   // Providers of one server share what is wrong with it.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
   if (errors.length > 0) throw new ConfigError(errors, allWarnings)
-  return { models, aliases, processors, warnings: allWarnings }
+  return { models, aliases, processors, autoModel, warnings: allWarnings }
 }
 
 export interface LoadedModels {
@@ -68,6 +68,8 @@ export interface LoadedModels {
   aliases: ReadonlyMap<string, string>
   /** What requests and answers pass through, in this order. */
   processors: readonly ConfiguredProcessor[]
+  /** What the model `auto` chooses by; undefined: there is none. */
+  autoModel: AutoModelEntry | undefined
   warnings: string[]
 }
 

@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
 import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
+import { AutoModelSchema } from './auto/schema.ts'
 import { CacheSchema } from './processors/cache-schema.ts'
 import { ProcessorSchema } from './processors/schema.ts'
 
@@ -302,6 +303,7 @@ export const ModelsConfigSchema = Type.Object(
         description: 'What requests and answers pass through, such as masking; a reserved name.',
       }),
     ),
+    auto_model: Type.Optional(AutoModelSchema),
     active_models: Type.Optional(
       Type.Record(Type.String(), Type.Array(Type.String()), {
         description:

@@ -16,20 +16,23 @@ const remarks: Readonly<Record<string, string>> = {
   LOG_TO_FILE: 'no effect: an empty LLM_ROUTER_LOG_FILENAME turns the log file off',
   AUTH_RATE_LIMIT_ENABLED: 'no effect: each key has the limits that its record in the keys file gives it',
   AUTH_DEFAULT_RATE_LIMIT: 'no effect: each key has the limits that its record in the keys file gives it',
+  LANGCHAIN_RAG_DEVICE: 'no effect: a model server makes the embeddings, not the router',
+  LANGCHAIN_RAG_PERSIST_DIR:
+    'no effect: stores of the Python llm-router cannot be read; `llm-router index` makes an index of the documents, in LLM_ROUTER_INDEX_DIR',
   MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT bounds request bodies',
 }
 
 const unsupported = new Set([
-  ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG', 'UTILS_PLUGINS_PIPELINE'],
+  ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG'],
   ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
   ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
   ...['AUTH_ROTATION_GRACE_PERIOD'],
   ...['SERVICES_MONITOR_INTERVAL_SECONDS', 'KEEPALIVE_MODEL_MONITOR_INTERVAL_SECONDS'],
   ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
-  ...['ROUTING_COMPLEXITY_THRESHOLDS', 'ROUTING_MODELS', 'ROUTING_DEFAULT_MODEL'],
 ])
-const unsupportedFamily =
-  /^(?:AUTH_VAULT|AUTH_REDIS|LANGCHAIN_RAG|ROUTING_INTENT|ROUTING_SEMANTIC_BIENCODER)_/
+const unsupportedFamily = /^(?:AUTH_VAULT|AUTH_REDIS)_/
+/** Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin. */
+const biencoder = /^ROUTING_SEMANTIC_BIENCODER_/
 
 /** Who sets one of these believes in a protection that is not there: the start fails, unless that is accepted. */
 const protections: Readonly<Record<string, { missing: string; happens: string }>> = {
@@ -94,6 +97,7 @@ export function envNotes(
 
 function remarkOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {
   if (Object.hasOwn(remarks, name)) return remarks[name]
+  if (biencoder.test(name)) return 'no effect: examples for `auto` are in `auto_model` of models-config.json'
   if (unsupported.has(name) || unsupportedFamily.test(name)) return 'no effect in this router'
   if (name === 'SERVER_TYPE' && text.toLowerCase() !== serverType) return `means "${serverType}" here`
   if (name === 'SERVER_WORKERS_COUNT' && serverType === 'single')

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { allowedDatabaseAddress } from '../lib/database-address.ts'
+import { pluginSettings } from './settings-plugins.ts'
 import { booleanWords } from './settings-text.ts'
 
 /** The words that settings with a choice know; others are read as one of them, see settings.ts. */
@@ -415,6 +416,7 @@ export const ConfigSchema = Type.Object({
     allowed: 'an http:// or https:// address',
     description: 'Address of the service `sojka_guard`.',
   }),
+  ...pluginSettings,
   allowUnprotected: flag(
     false,
     'Starts even if a variable requests a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',

@@ -8,6 +8,7 @@ import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { fewestKeyCharacters, redisErrors, webhookErrors } from './settings-addresses.ts'
 import { envNotes } from './settings-notes.ts'
+import { pluginErrors, pluginVariables } from './settings-plugins.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
 import {
@@ -126,6 +127,7 @@ export const variables: readonly Variable[] = [
   { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
   { key: 'sojkaGuardHost', name: 'GUARDRAIL_SOJKA_GUARD_HOST', read: readString },
+  ...pluginVariables,
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -167,6 +169,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     ...proxyErrors(config),
     ...maskingErrors(config),
     ...guardrailErrors(config),
+    ...pluginErrors(config),
     ...nodeErrors(env),
     ...notes.errors,
   )
@@ -232,7 +235,7 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|INDEX_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 

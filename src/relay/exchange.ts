@@ -50,6 +50,8 @@ export interface ExchangeRecord {
   dropped: readonly string[]
   /** The upstream's word for the end of its answer, where nobody knows it. */
   unknownReason?: string | undefined
+  /** What chose the model, where the client asked for `auto`. */
+  auto?: { by: string; model: string } | undefined
   /** What processors did; undefined where none applied. */
   processed?: ProcessedContent | undefined
   /** What the cache of answers did; undefined where none applied. */
@@ -117,6 +119,8 @@ export class Exchange {
   /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */
   idleBytes = 0
   error: RouterError | undefined
+  /** What chose the model, where the client asked for `auto`. */
+  auto: { by: string; model: string } | undefined
   /** What processors did; undefined while none has. */
   processed: ProcessedContent | undefined
   /** What the cache of answers did; undefined where none applies. */
@@ -275,8 +279,13 @@ export class Exchange {
       this.error = new RouterError('client_gone', 'The client closed the connection')
       this.abort(this.error)
     }
-    for (const done of [...this.#openWork]) done()
+    this.end()
     for (const listener of this.#closeListeners ?? []) listener()
+  }
+
+  /** What its targets still do for it counts up to now. */
+  end(): void {
+    for (const done of [...this.#openWork]) done()
   }
 
   outcome(status: number): ExchangeOutcome {

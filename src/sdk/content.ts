@@ -91,8 +91,20 @@ export interface StreamContents {
   readonly numberedBy?: string
 }
 
+/** Where the turns of the user stand in the body of a chat. */
+export interface UserTurnForm {
+  /** The member with the list of turns, or with a single text. */
+  readonly turns: string
+  /** The member of a turn that holds its text, or the list of its parts. */
+  readonly content: string
+  /** A text as a part of a turn. */
+  part(text: string): Record<string, unknown>
+}
+
 /** Where content is located in the requests and responses of a dialect. */
 export interface DialectContents {
   readonly requests: ContentTable
   readonly stream: StreamContents
+  /** Absent: a chat that something is added to goes through the canonical form. */
+  readonly userTurn?: UserTurnForm
 }

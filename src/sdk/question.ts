@@ -34,6 +34,19 @@ export interface Question extends Omit<Sampling, 'n' | 'logprobs' | 'topLogprobs
   signal?: AbortSignal
 }
 
+/** A document that passages were added to a request from. */
+export interface AnswerSource {
+  /** As the model knows it: [1], [2] ... */
+  number: number
+  /** Name of the retrieval that found it. */
+  retrieval: string
+  title?: string
+  /** A path, an address or an id. */
+  source?: string
+  /** Of the search: more is better. */
+  score?: number
+}
+
 /** A whole answer. */
 export interface Answer {
   /** Name of the model that answered: a fallback where that of the question could not. */
@@ -47,6 +60,8 @@ export interface Answer {
   finishReason: FinishReason
   /** Undefined where the upstream did not count. */
   usage: Usage | undefined
+  /** Absent: nothing was added to the question. */
+  sources?: readonly AnswerSource[]
 }
 
 /** What a streamed answer is made of. `end` is the last one; a failure after the first one is thrown. */

@@ -6,14 +6,16 @@ import type { ScriptedUpstream } from '../helpers/scripted-upstream.ts'
 import { askIn, type ClientDialect, clientDialects, eventsIn } from '../processors/dialect-players.ts'
 import { everyCharacter, startEcho, upstreamKinds } from '../processors/echo-upstream.ts'
 
-const text = 'Żółw says: "it is\n42".'
+const said = 'Żółw says: "it is\n42".'
 const address = 'jan.kowalski@firma.pl'
+/** What is kept has a pseudonym in place of the address. */
+const text = `${said} ${address}`
 let echo: ScriptedUpstream
 let router: TestRouter
 
 before(async () => {
   echo = await startEcho({
-    say: (asked) => ({ text: asked.startsWith('echo ') ? asked.slice(5) : text, reasoning: 'Hm.' }),
+    say: (asked) => ({ text: `${said} ${/EMAIL_\w+/.exec(asked)?.[0] ?? ''}`, reasoning: 'Hm.' }),
     cut: everyCharacter,
   })
   const types = { openai: 'vllm', anthropic: 'anthropic', gemini: 'gemini', ollama: 'ollama' }

@@ -3,6 +3,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { startRouter } from '../helpers/router.ts'
+import { createDocumentedUser, documentedPassword } from '../stores/documented-user.ts'
 import { type RedisServer, startRedis } from '../stores/redis-server.ts'
 import { type CacheSetup, json, modelsWith, question, startCache } from './cache-setup.ts'
 
@@ -97,6 +98,19 @@ test('DELETE P/cache removes answers from Redis', async () => {
   await kept(2)
   assert.deepEqual(await (await empty('')).json(), { removed: 2 })
   assert.deepEqual(await names(), [])
+})
+
+test('the Redis user of the documentation may do all of it', async () => {
+  await createDocumentedUser(redis.redis)
+  const { ask, router } = await setup({
+    LLM_ROUTER_REDIS_URL: `redis://llm-router:${documentedPassword}@127.0.0.1:${redis.port}`,
+  })
+  await ask(question(), 'miss')
+  await kept(1)
+  await ask(question(), 'hit')
+  const response = await fetch(`${router.url}/api/cache`, { method: 'DELETE', headers: bearer(adminKey) })
+  assert.deepEqual(await response.json(), { removed: 1 })
+  assert.deepEqual(await redis.redis.call('ACL', 'LOG'), [])
 })
 
 test('without LLM_ROUTER_CACHE_SECRET answers stay in memory, also with Redis', async () => {

@@ -16,8 +16,40 @@ export interface TestBrowser {
   close(): Promise<void>
 }
 
-/** A headless Chromium with a profile of its own, which asks nobody for anything. */
+/** How long a Chromium without users waits for the next file of the group, in milliseconds. */
+const lingerMs = 2_000
+
+/** The one of this process, its users and its end. */
+const shared: { running?: Promise<TestBrowser> | undefined; users: number; ending?: NodeJS.Timeout } = {
+  users: 0,
+}
+
+/**
+ * A headless Chromium, which asks nobody for anything. The files of a group run in one process and use the same one, one after the
+ * other; each takes contexts of its own.
+ */
 export async function startBrowser(executablePath: string): Promise<TestBrowser> {
+  clearTimeout(shared.ending)
+  shared.users++
+  shared.running ??= launch(executablePath)
+  const { browser, close } = await shared.running
+  let isClosed = false
+  return {
+    browser,
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      if (--shared.users > 0) return
+      shared.ending = setTimeout(() => {
+        shared.running = undefined
+        void close()
+      }, lingerMs)
+    },
+  }
+}
+
+/** With a profile of its own. */
+async function launch(executablePath: string): Promise<TestBrowser> {
   const userDataDir = mkdtempSync(join(tmpdir(), 'llm-router-browser-'))
   const browser = await puppeteer.launch({
     executablePath,

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { root } from '../helpers/child-env.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
@@ -7,6 +13,43 @@ import { adminKey, type ConsoleFleet, startConsoleFleet } from './console-fleet.
 
 /** What the functions find that run in the browser. */
 declare const document: { querySelector(selector: string): { textContent: string } | null }
+
+/** Says what it was asked, as the library of OpenAI does not: it need not be installed. */
+const pythonLibrary = `
+import json
+class OpenAI:
+    def __init__(self, base_url, api_key):
+        assert base_url.endswith("/api/v1") and api_key.startswith("sk-")
+        self.chat = self
+        self.completions = self
+    def create(self, **asked):
+        print(json.dumps(asked))
+        return []
+`
+
+/** Runs a program as somebody who has copied it would. What it writes to stdout. */
+async function run(
+  language: 'curl' | 'Python' | 'TypeScript',
+  program: string,
+  key: string,
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-copied-'))
+  writeFileSync(join(folder, 'openai.py'), pythonLibrary)
+  const [command, args] = {
+    curl: ['sh', ['-s']] as const,
+    Python: ['python3', ['-']] as const,
+    TypeScript: [process.execPath, ['--input-type=module-typescript']] as const,
+  }[language]
+  const child = spawn(command, args, {
+    cwd: root,
+    env: { ...process.env, LLM_ROUTER_KEY: key, PYTHONPATH: folder },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  child.stdin.end(program)
+  const output = await text(child.stdout)
+  rmSync(folder, { recursive: true })
+  return output
+}
 
 describe('an operator acts in the console', needsChromium, () => {
   let chrome: TestBrowser
@@ -177,13 +220,24 @@ describe('an operator acts in the console', needsChromium, () => {
       ['TypeScript', /baseURL: '.*\/api\/v1'/],
     ] as const) {
       await page.evaluate(() => {
+        Object(globalThis).copied = undefined
         Object(globalThis).navigator.clipboard.writeText = async (copied: string) => {
           Object(globalThis).copied = copied
         }
       })
       await click(`::-p-text(${language})`)
       await page.waitForSelector('.toasts ::-p-text(Copied)')
-      assert.match(await page.evaluate(() => Object(globalThis).copied), expected)
+      const copied = await page.waitForFunction(() => Object(globalThis).copied)
+      const program = String(await copied.jsonValue())
+      assert.match(program, expected)
+      const output = await run(language, program, fleet.key)
+      if (language === 'Python')
+        assert.deepEqual(Object(JSON.parse(output)).messages[0], { role: 'system', content: "it's short" })
+      else
+        assert.match(
+          output.replaceAll(/data: .*?"content":"([^"]*)".*?\n+/g, '$1'),
+          /A router in front of several servers/,
+        )
     }
   })
 

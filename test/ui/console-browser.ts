@@ -26,6 +26,8 @@ export interface ConsoleBrowser {
   readonly complaints: string[]
   /** Opens one of the pages by its address below `/ui`, and waits until it is drawn. */
   open(path: string): Promise<void>
+  /** Goes to one of the pages by its link, without loading the console again. */
+  goTo(title: string): Promise<void>
   signIn(key?: string): Promise<void>
   /** The text of what a selector finds. */
   text(selector: string): Promise<string>
@@ -54,6 +56,17 @@ export async function openConsole({ browser }: TestBrowser, url: string): Promis
       await page.waitForSelector('#page > *')
       await page.waitForSelector('#as-of:not([data-state=connecting])')
     },
+    async goTo(title) {
+      await page.$eval(`nav ::-p-xpath(//a[starts-with(normalize-space(), "${title}")])`, (link) =>
+        Object(link).click(),
+      )
+      await page.waitForFunction(
+        (name: string) => Object(globalThis).document.querySelector('h1')?.textContent === name,
+        {},
+        title,
+      )
+      await page.waitForSelector('#page > *')
+    },
     async signIn(key = adminKey) {
       await page.goto(`${url}/ui`)
       await page.type('#key', key)
@@ -78,10 +91,28 @@ export async function browserFor(): Promise<TestBrowser> {
 
 const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
-/** What axe-core finds wrong with what is shown: WCAG 2.2 A and AA, and its best practices. */
-export async function violationsOf(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource)
-  const { violations } = await page.evaluate(() => axe.run({ resultTypes: ['violations'] }))
+/** What the theme can change; everything else depends on the width alone. */
+const ofColours = ['color-contrast', 'link-in-text-block']
+
+/**
+ * What axe-core finds wrong with what is shown: WCAG 2.2 A and AA, and its best practices. `rules`: those of colours, or all others;
+ * all unless given.
+ */
+export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Promise<string[]> {
+  const isThere = await page.evaluate(() => 'axe' in globalThis)
+  if (!isThere) await page.evaluate(axeSource)
+  const { violations } = await page.evaluate(
+    (wanted, names) =>
+      axe.run({
+        resultTypes: ['violations'],
+        ...(wanted === 'colours' && { runOnly: { type: 'rule', values: names } }),
+        ...(wanted === 'others' && {
+          rules: Object.fromEntries(names.map((name) => [name, { enabled: false }])),
+        }),
+      }),
+    rules ?? '',
+    ofColours,
+  )
   return violations.flatMap(({ id, nodes }) =>
     nodes
       .slice(0, 4)
@@ -90,6 +121,26 @@ export async function violationsOf(page: Page): Promise<string[]> {
           `${id}: ${target.join(' ')} ${failureSummary.replaceAll('\n', ' ')}`,
       ),
   )
+}
+
+/** Widths of a phone, a laptop and a wall. */
+const widths = [390, 1280, 1920]
+
+/** Looks at what is shown at three widths, each in both themes. What axe-core finds wrong, and by how much it is too wide. */
+export async function faultsOf(page: Page): Promise<string[]> {
+  const faults: string[] = []
+  for (const width of widths) {
+    await page.setViewport({ width, height: 900 })
+    const overflow = await overflowOf(page)
+    if (overflow > 0) faults.push(`${overflow} px too wide at ${width} px`)
+    for (const theme of ['light', 'dark']) {
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
+      const found = await violationsOf(page, 'colours')
+      if (theme === 'light') found.push(...(await violationsOf(page, 'others')))
+      faults.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
+    }
+  }
+  return faults
 }
 
 /** By how many pixels the page is wider than the window. */

@@ -31,8 +31,8 @@ describe('the console', needsChromium, () => {
     chat(model: string): Promise<number>
   }
 
-  async function opened(t: { after(end: () => unknown): void }, path: string): Promise<Opened> {
-    const router = await startRouter({
+  const start = async (): Promise<TestRouter> =>
+    startRouter({
       models: modelsConfig({
         llama: [
           { id: 'gpu1', api_type: 'mock', mock: { reply: 'one two three', first_token_ms: 20 } },
@@ -41,11 +41,19 @@ describe('the console', needsChromium, () => {
         [evil]: [{ id: `${evil} box`, api_type: 'mock' }],
       }),
     })
+  let common: TestRouter
+  before(async () => {
+    common = await start()
+  })
+  after(() => common?.close())
+
+  async function opened(
+    t: { after(end: () => unknown): void },
+    path: string,
+    router: TestRouter = common,
+  ): Promise<Opened> {
     const console = await openConsole(chrome, router.url)
-    t.after(async () => {
-      await console.close()
-      await router.close()
-    })
+    t.after(() => console.close())
     await console.open(path)
     return {
       ...console,
@@ -169,7 +177,7 @@ describe('the console', needsChromium, () => {
   })
 
   test('turns grey and says so when the router is gone', async (t) => {
-    const { page, router, text } = await opened(t, '')
+    const { page, router, text } = await opened(t, '', await start())
     await page.waitForSelector('#as-of[data-state=live]')
     await router.close()
     await page.waitForSelector('#as-of[data-state=lost]')

@@ -1,11 +1,12 @@
-import { BlockList, isIP } from 'node:net'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isOwnHost } from '../../lib/own-host.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models-check.ts'
 import { type CacheEntry, CacheSchema } from './cache-schema.ts'
 import { expressionError } from './expression-error.ts'
+import { checkRetrieval } from './retrieval-check.ts'
 import {
   type GuardrailEntry,
   GuardrailSchema,
@@ -13,6 +14,8 @@ import {
   MaskingSchema,
   type OtherProcessorEntry,
   OtherProcessorSchema,
+  type RetrievalEntry,
+  RetrievalSchema,
 } from './schema.ts'
 
 /** What applies to all processors. */
@@ -28,6 +31,7 @@ export interface ProcessorScope {
 export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
     | { readonly type: 'masking'; readonly entry: MaskingEntry }
     | { readonly type: 'guardrail'; readonly entry: GuardrailEntry }
+    | { readonly type: 'retrieval'; readonly entry: RetrievalEntry }
     | { readonly type: 'cache'; readonly entry: CacheEntry }
     | { readonly type: 'other'; readonly entry: OtherProcessorEntry }
   )
@@ -66,6 +70,7 @@ export function readProcessors(
         else findings.errors.push(text)
       }
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
+    if (processor.type === 'retrieval') checkRetrieval(processor.entry, path, known, findings)
     if (processor.type === 'guardrail') checkGuardrail(processor.entry, path, findings)
     return [processor]
   })
@@ -74,6 +79,10 @@ export function readProcessors(
 function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
   const type = isObject(value) ? value.type : undefined
   if (type === 'masking') return readMasking(value, path, findings)
+  if (type === 'retrieval') {
+    const entry = checkPart(RetrievalSchema, value, path, findings)
+    return entry && { type, entry, path, ...scopeOf(entry) }
+  }
   if (type === 'cache') return readCache(value, path, findings)
   if (type !== 'guardrail') return readOther(value, path, findings)
   const entry = checkPart(GuardrailSchema, value, path, findings)
@@ -102,7 +111,9 @@ const defaultCacheTimeoutMs = 500
 /** The Python llm-router waited so long for its guardrails, in milliseconds. */
 const pythonGuardTimeoutMs = 60_000
 
-function scopeOf(entry: MaskingEntry | GuardrailEntry | CacheEntry | OtherProcessorEntry): ProcessorScope {
+function scopeOf(
+  entry: MaskingEntry | GuardrailEntry | RetrievalEntry | CacheEntry | OtherProcessorEntry,
+): ProcessorScope {
   const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
   const usualMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {
@@ -172,22 +183,3 @@ function checkGuardrail(
       `${path}.before: ${JSON.stringify(before)} would send unmasked contents out of the local network; remove it`,
     )
 }
-
-/** A host on this machine or in a private network: an address of one, or a name without a public domain. */
-function isOwnHost(host: string): boolean {
-  if (isIP(host) === 0)
-    return !host.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(host)
-  return privateNetworks.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
-}
-
-const privateNetworks = new BlockList()
-for (const [network, prefix] of [
-  ['10.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['100.64.0.0', 10],
-] as const)
-  privateNetworks.addSubnet(network, prefix, 'ipv4')
-privateNetworks.addAddress('::1', 'ipv6')
-privateNetworks.addSubnet('fc00::', 7, 'ipv6')

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { retrievalSchema } from './retrieval-schema.ts'
 
 export const strings = (description: string) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }))
@@ -176,8 +177,16 @@ export const OtherProcessorSchema = Type.Object(
   { description: 'A processor of an extension.' },
 )
 
-export const ProcessorSchema = Type.Union([MaskingSchema, GuardrailSchema, OtherProcessorSchema])
+export const RetrievalSchema = retrievalSchema(scope)
+
+export const ProcessorSchema = Type.Union([
+  MaskingSchema,
+  GuardrailSchema,
+  RetrievalSchema,
+  OtherProcessorSchema,
+])
 
 export type MaskingEntry = Static<typeof MaskingSchema>
 export type GuardrailEntry = Static<typeof GuardrailSchema>
+export type RetrievalEntry = Static<typeof RetrievalSchema>
 export type OtherProcessorEntry = Static<typeof OtherProcessorSchema>

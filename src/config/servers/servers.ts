@@ -23,7 +23,7 @@ export interface Servers {
 type ServedProvider = Partial<Provider>
 
 /** Names of models-config.json that are no groups of models. */
-const reservedNames = ['servers', 'aliases', 'active_models', 'processors'] as const
+const reservedNames = ['servers', 'aliases', 'active_models', 'processors', 'auto_model'] as const
 
 export function isReserved(name: string): boolean {
   return reservedNames.some((reserved) => reserved === name)

@@ -179,4 +179,5 @@ const stream: StreamContents = {
 export const anthropicContents: DialectContents = {
   requests: { chat: { members: { ...more, ...chat } } },
   stream,
+  userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }

@@ -146,4 +146,5 @@ const stream: StreamContents = {
 export const geminiContents: DialectContents = {
   requests: { chat: everything, embedding: everything },
   stream,
+  userTurn: { turns: 'contents', content: 'parts', part: (text) => ({ text }) },
 }

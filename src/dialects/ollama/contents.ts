@@ -106,10 +106,12 @@ export const ollamaContents: DialectContents = {
     embedding: { members: embedding },
   },
   stream,
+  userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
 /** Texts to complete are a surface of their own, whose chats are prompts. */
 export const generateContents: DialectContents = {
+  userTurn: { turns: 'prompt', content: 'content', part: (text) => ({ text }) },
   requests: { chat: { members: { ...named, ...generate } } },
   stream,
 }

@@ -333,7 +333,11 @@ const openaiRequests = {
   },
 } as const satisfies ContentTable
 
-export const openaiContents: DialectContents = { requests: openaiRequests, stream: completionStream }
+export const openaiContents: DialectContents = {
+  requests: openaiRequests,
+  stream: completionStream,
+  userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
+}
 
 /** The older completions are a surface of their own, whose chats are prompts. */
 export const completionContents: DialectContents = {

@@ -179,4 +179,5 @@ export const responsesContents: DialectContents = {
     responses_count: { members: { ...more, ...body } },
   },
   stream,
+  userTurn: { turns: 'input', content: 'content', part: (text) => ({ type: 'input_text', text }) },
 }

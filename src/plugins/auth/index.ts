@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { presentedKey, sha256Of } from '../../config/key-ring.ts'
 import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
+import { withAuto } from '../auto/auto-models.ts'
 import { withoutBasePath } from '../base-path.ts'
 import type { ConsolePage } from '../console/index.ts'
 import { type Authenticator, createAuthenticator, usesSession } from './authenticator.ts'
@@ -100,7 +101,8 @@ export default fp(
     const isPublic = app.config.authEnabled ? publicPaths(app) : () => true
     app.decorate('rights', {
       isPublic,
-      models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
+      models: (request) =>
+        withAuto(app, request.client?.models ? modelsOf(app, request.client) : app.models, request),
       mayUse: (client, model) => mayUseModel(app, client, model),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
       isOperator: (request, reply) => isOperator(request, reply),

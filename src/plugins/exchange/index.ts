@@ -19,6 +19,8 @@ declare module 'fastify' {
       onEnd(listener: EndListener): void
       /** Calls the listener with each step of a request as it happens; some steps end after the request. */
       onStep(listener: StepListener): void
+      /** An exchange without an HTTP request; its steps are reported like those of others, its end is its owner's. */
+      create(id: string): Exchange
       /** Replaces the default, which passes a client's trace on: `begin` creates the trace of each request. */
       traceWith(begin: BeginTrace): void
       /** Aborts every running request with an error in its dialect. */
@@ -55,6 +57,7 @@ export default fp(
       },
       onEnd: (listener) => listeners.push(listener),
       onStep: (listener) => stepListeners.push(listener),
+      create: (id) => new Exchange(id, notifyStep),
       traceWith: (begin) => {
         beginTrace = begin
       },
@@ -171,6 +174,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     sinceSentMs: exchange.sentAt === undefined ? undefined : performance.now() - exchange.sentAt,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
+    auto: exchange.auto,
     processed: exchange.processed,
     cache: exchange.cache,
     error: exchange.error,

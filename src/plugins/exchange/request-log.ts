@@ -29,6 +29,7 @@ function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
     dialect: record.dialect,
     client: record.client,
     model,
+    auto: record.auto?.by,
     answered_by: record.answeringModel,
     target: record.target,
     provider_type: record.providerType,

@@ -7,6 +7,7 @@ import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
+import { factsOfChat } from '../auto/facts.ts'
 import { restoringClient } from '../processors/restoring-client.ts'
 import { AnswerEvents, readableEvents } from './answer-events.ts'
 import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
@@ -31,12 +32,14 @@ export async function ask(
   const { exchange } = request
   const signal = question.signal && stopped(question.signal, exchange.signal)
   try {
+    const retrieved = await app.retrieval.chat(chat, model, request)
     const processing = app.processors.begin(request, model)
-    const asked = processing ? await processing.chat(chat) : chat
+    const asked = processing ? await processing.chat(retrieved) : retrieved
     const given = await askChat({ model, request: asked, ...(signal && { signal }) }, services)
     const response = processing?.restoredChat(given) ?? given
     await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
-    return answerOf(response, exchange.answeringModel ?? model.alias)
+    const { sources } = request
+    return { ...answerOf(response, exchange.answeringModel ?? model.alias), ...(sources ? { sources } : {}) }
   } catch (thrown) {
     await use.end({ usage: undefined, answerBytes: 0, thrown })
     throw thrown
@@ -70,8 +73,11 @@ export async function* stream(
   const processing = app.processors.begin(request, model)
   const form = { contents: chatEventStream, mediaType: 'application/x-ndjson' }
   const end = processing?.masks ? restoringClient(answer, processing, form) : answer
-  const asking = async (): Promise<void> =>
-    answerChat(processing ? await processing.client(client) : client, end, { ...services, signal })
+  const asking = async (): Promise<void> => {
+    const retrieved = await app.retrieval.client(client, request)
+    const asked = processing ? await processing.client(retrieved) : retrieved
+    await answerChat(asked, end, { ...services, signal })
+  }
   const running = asking().then(
     () => answer.end(),
     (thrown: unknown) => answer.fail(thrown),
@@ -109,6 +115,8 @@ async function begin(
 ): Promise<Begun> {
   const chat = chatOfQuestion(question, { stream })
   app.rights.checkAsking(request)
+  request.autoChoice = undefined
+  if (app.auto.isMeant(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
   const model = app.rights.models(request).find(chat.model)
   if (!model) throw modelNotFound(chat.model.slice(0, 256))
   const { exchange, client } = request

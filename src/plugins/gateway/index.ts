@@ -17,7 +17,8 @@ import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Target } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
-import { type AnswerForm, restoringClient } from '../processors/restoring-client.ts'
+import { type AnswerForm, framingOf, restoringClient } from '../processors/restoring-client.ts'
+import { sourcedClient } from '../retrieval/sourced-client.ts'
 import { ask, stream } from './ask.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
@@ -75,10 +76,15 @@ export default fp(
           exchange.dialect ??= given.dialect.name
           exchange.model ??= given.model.alias
           const named = withNamedPrompt(app, given, request)
+          const retrieved = await app.retrieval.client(named, request)
           const processing = app.processors.begin(request, given.model)
           request.processing = processing
-          const client = processing ? await processing.client(named) : named
-          const answered = replyTo(app, client, reply, keepAlive)
+          const client = processing ? await processing.client(retrieved) : retrieved
+          const replied = replyTo(app, client, reply, keepAlive)
+          const { streamMediaType } = given.dialect
+          const answered = request.sources
+            ? sourcedClient(replied, request.sources, () => framingOf(streamMediaType))
+            : replied
           const end = processing?.masks
             ? restoringClient(answered, processing, formOf(given.dialect))
             : answered
@@ -96,9 +102,10 @@ export default fp(
         yield* stream(app, servicesOf(request), question, request)
       },
       askChat: async (question, request) => {
+        const chat = await app.retrieval.chat(question.request, question.model, request)
         const processing = app.processors.begin(request, question.model)
-        if (!processing) return askChat(question, servicesOf(request))
-        const processed = { ...question, request: await processing.chat(question.request) }
+        if (!processing) return askChat({ ...question, request: chat }, servicesOf(request))
+        const processed = { ...question, request: await processing.chat(chat) }
         return processing.restoredChat(await askChat(processed, servicesOf(request)))
       },
       services: servicesOf,
@@ -127,6 +134,7 @@ export default fp(
       'directory',
       'busy',
       'processors',
+      'retrieval',
       'answer-cache',
     ],
   },
@@ -196,7 +204,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks
+      [...new Set([...fallbacks, ...(request.autoChoice?.fallbacks ?? [])])]
         .map((alias) => app.rights.models(request).find(alias))
         .filter((model) => model !== undefined)
         .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),

@@ -37,12 +37,16 @@ export default fp(
       clearRegisterOnInit: true,
       defaultMetrics: { enabled: true, ...samplingIntervals },
     })
-    if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     const labels = targetLabels(app)
-    for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
+    app.exchanges.onEnd(recordRequests(app))
     app.exchanges.onEnd(recordProcessors(app))
     app.exchanges.onEnd(recordCache(app))
-    app.exchanges.onEnd(recordUsage(app, labels))
+    const both = [recordModels(app, labels), recordUsage(app, labels)]
+    if (app.config.authEnabled) both.push(recordClients(app))
+    for (const record of both) {
+      app.exchanges.onEnd(record)
+      app.internalCalls.onEnd(record)
+    }
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
     exposeEngines(app, labels)
@@ -65,6 +69,7 @@ export default fp(
     dependencies: [
       'config',
       'exchange',
+      'internal-calls',
       'errors',
       'shedding',
       'admission',

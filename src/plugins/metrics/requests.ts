@@ -95,6 +95,11 @@ export function recordModels(app: FastifyInstance, names: TargetLabels): (record
     help: 'Requests that moved to a fallback model, by the requested model and the last one tried.',
     labelNames: ['model_name', 'fallback'],
   })
+  const choices = families.counter({
+    name: 'llm_router_auto_choices_total',
+    help: 'Requests for the model auto, by the model that was chosen and what decided: conversation, rule, example, size, order.',
+    labelNames: ['model_name', 'by'],
+  })
   const requestsOf = perKey((model: string) =>
     perKey((outcome: string) => requests.series({ model_name: model, outcome })),
   )
@@ -102,6 +107,7 @@ export function recordModels(app: FastifyInstance, names: TargetLabels): (record
   return (record) => {
     const { model, usage, providerType, answeringModel } = record
     if (model === undefined) return
+    if (record.auto) choices.series({ model_name: record.auto.model, by: record.auto.by }).value++
     if (answeringModel !== undefined)
       fallbacks.series({ model_name: model, fallback: answeringModel }).value++
     requestsOf(model)(record.outcome).value++

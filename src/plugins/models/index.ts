@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { autoModelOf } from '../../config/auto/read.ts'
+import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import { errorsAtPositions } from '../../config/config-path.ts'
 import { configOf, type FoundServer } from '../../config/discovered.ts'
 import { type Located, locatedWarnings } from '../../config/located.ts'
@@ -16,6 +18,7 @@ import { isObject } from '../../lib/json/read.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
+import type { Retrieval } from '../retrieval/compiled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,6 +47,8 @@ export interface ConfigLoading {
   /** Digest of models-config.json. */
   version: string
   at: Date
+  /** What the model `auto` chooses by; undefined: there is none. */
+  autoModel: AutoModelEntry | undefined
   /** What can be lived with in the file in use. */
   warnings: readonly Located[]
   /** Reloads since the start; in a cluster, only one process counts. */
@@ -56,7 +61,12 @@ export interface ModelsOptions {
   found?: Promise<readonly FoundServer[]>
 }
 
-type Loaded = LoadedModels & { version: string; snapshot: ModelsSnapshot; compiled: CompiledProcessors }
+type Loaded = LoadedModels & {
+  version: string
+  snapshot: ModelsSnapshot
+  compiled: CompiledProcessors
+  retrievals: readonly Retrieval[]
+}
 
 /**
  * Models of models-config.json, loaded and validated completely before anything listens, and again after each change.
@@ -70,9 +80,10 @@ export default fp(
     for (const warning of warnings) app.log.warn(warning)
     let table = tableOf(models, aliases)
     app.processors.use(first.compiled)
+    app.retrieval.use(first.retrievals)
     app.answerCache.use(first.processors, models)
     const loading: ConfigLoading = {
-      ...{ version, at: new Date(), warnings: warningsOf(first) },
+      ...{ version, at: new Date(), warnings: warningsOf(first), autoModel: first.autoModel },
       reloads: { success: 0, failure: 0 },
     }
     const listeners: ((change: ModelsChange) => void)[] = []
@@ -92,9 +103,12 @@ export default fp(
       const { models: next, change } = reuse(table.models, loaded.models)
       table = tableOf(next, loaded.aliases)
       app.processors.use(loaded.compiled)
+      app.retrieval.use(loaded.retrievals)
       app.answerCache.use(loaded.processors, next)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
+      // What it has learned is kept where nothing has changed.
+      if (!isDeepStrictEqual(loading.autoModel, loaded.autoModel)) loading.autoModel = loaded.autoModel
       for (const listener of listeners) notify(app, listener, change)
       return change
     }
@@ -102,7 +116,7 @@ export default fp(
   },
   {
     name: 'models',
-    dependencies: ['config', 'registries', 'processors', 'answer-cache', 'extensions', 'reload'],
+    dependencies: ['config', 'registries', 'processors', 'retrieval', 'answer-cache', 'extensions', 'reload'],
   },
 )
 
@@ -165,7 +179,11 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const own = loadModels(text, sources, fleet)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
     const compiled = app.processors.compile(own.processors)
-    return { ...(withFound(text, found, sources) ?? own), version, snapshot, compiled }
+    const all = withFound(text, found, sources) ?? own
+    const names = new Set(all.models.map(({ alias }) => alias))
+    const autoModel = all.autoModel ?? autoModelOf(config, names)
+    const retrievals = app.retrieval.compile(own.processors)
+    return { ...all, autoModel, version, snapshot, compiled, retrievals }
   }
 }
 

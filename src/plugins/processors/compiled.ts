@@ -57,6 +57,7 @@ export function compiled(
   const list = configured.flatMap((entry): CompiledProcessor[] => {
     if (entry.type === 'cache') return []
     const scope = { ...entry, appliesTo: scopeTest(entry) }
+    if (entry.type === 'retrieval') return [] // before all of these: see plugins/retrieval
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
     if (entry.type === 'guardrail')
       return [{ ...commonOf(scope), type: 'own', processor: guardrail(entry.entry) }]

@@ -30,8 +30,10 @@ declare module 'fastify' {
       use(processors: CompiledProcessors): void
       /** What is to be done for a request to a model; undefined: nothing. */
       begin(request: FastifyRequest, model: Model): Processing | undefined
+      /** A text as services and models outside the local network may see it: masked, where masking applies to one of the models. */
+      shownOutside(request: FastifyRequest, models: readonly Model[], text: string): Promise<string>
       /** Names of the processors that would apply. */
-      namesFor(models: readonly string[], client: ClientName | undefined): string[]
+      namesFor: (models: readonly string[], client: ClientName | undefined) => string[]
       /** A text with masks in the Python llm-router's form in place of all built-in kinds. */
       maskText(text: string): Promise<{ text: string; mappings: Record<string, string> }>
     }
@@ -52,6 +54,18 @@ export default fp(
     let isTold = false
     app.decorate('processorTypes', types)
     app.decorateRequest('processing', undefined)
+    const begin = (request: FastifyRequest, models: readonly string[]): Processing | undefined => {
+      const wish = wishOf(request)
+      if (current.list.length === 0 && wish === undefined) return undefined
+      const { client, exchange, log } = request
+      const processors = applying(current, models, client, wish === true)
+      if (processors.length === 0 && wish === undefined) return undefined
+      return new Processing({
+        ...{ processors, exchange, model: models[0] ?? '', client: client?.id },
+        key: keyOf(keys, secret, client?.id ?? ''),
+        warn: (fields, message) => log.warn({ ...exchange.logIds, ...fields }, message),
+      })
+    }
     app.decorate('processors', {
       compile(configured) {
         const masks = configured.some(({ type }) => type === 'masking')
@@ -67,18 +81,11 @@ export default fp(
           'pseudonyms change with each start; set LLM_ROUTER_MASKING_SECRET to keep them, and with them the prefix caches',
         )
       },
-      begin(request, model) {
-        const wish = wishOf(request)
-        if (current.list.length === 0 && wish === undefined) return undefined
-        const models = [model.alias, ...model.fallbacks]
-        const { client, exchange, log } = request
-        const processors = applying(current, models, client, wish === true)
-        if (processors.length === 0 && wish === undefined) return undefined
-        return new Processing({
-          ...{ processors, exchange, model: model.alias, client: client?.id },
-          key: keyOf(keys, secret, client?.id ?? ''),
-          warn: (fields, message) => log.warn({ ...exchange.logIds, ...fields }, message),
-        })
+      begin: (request, { alias, fallbacks }) =>
+        begin(request, [alias, ...fallbacks, ...(request.autoChoice?.fallbacks ?? [])]),
+      shownOutside: async (request, models, text) => {
+        const names = models.flatMap(({ alias, fallbacks }) => [alias, ...fallbacks])
+        return (await begin(request, names)?.masked(text)) ?? text
       },
       namesFor: (models, client) => applying(current, models, client, false).map(({ name }) => name),
       maskText: (text) => withMasks(text, current.onRequest),

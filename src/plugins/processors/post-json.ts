@@ -1,11 +1,16 @@
 /** Answers of services that are longer are none, in bytes. */
 const maxAnswerBytes = 16 * 1024 * 1024
 
-/** Posts JSON to a service and reads its JSON. Rejects for any other status than 2xx; no redirect is followed. */
-export async function postJson(url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+/** Posts JSON to a service and reads its JSON. Rejects for any other status than 2xx; no redirect is followed. `more`: headers. */
+export async function postJson(
+  url: string,
+  body: unknown,
+  signal: AbortSignal,
+  more: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    headers: { 'content-type': 'application/json', accept: 'application/json', ...more },
     body: JSON.stringify(body),
     redirect: 'error',
     signal,

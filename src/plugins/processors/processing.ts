@@ -139,6 +139,20 @@ export class Processing {
     return contents.with(texts)
   }
 
+  /** A text of the request with pseudonyms, for who is asked before the contents are masked. Rejects if masking fails. */
+  async masked(text: string): Promise<string> {
+    let current = text
+    for (const processor of this.#around.processors) {
+      if (processor.type !== 'masking') continue
+      const content = { text: current, run: 0, isSystem: false }
+      const { texts } = await this.#inTime(processor, (signal) =>
+        this.#run(processor, [content], Buffer.from('{}'), signal),
+      )
+      current = texts[0] ?? ''
+    }
+    return current
+  }
+
   /** There is no way to see what such a request holds. Throws where a processor fails closed. */
   unprotected(what: string): void {
     for (const processor of this.#around.processors) {

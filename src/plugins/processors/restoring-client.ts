@@ -119,7 +119,8 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Answer
   }
 }
 
-function framingOf(mediaType: string): Framing {
+/** Cuts a stream of this media type into its events. */
+export function framingOf(mediaType: string): Framing {
   if (mediaType.startsWith('text/event-stream')) return new EventFraming()
   return mediaType.includes('ndjson') ? new LineFraming() : new ArrayFraming()
 }

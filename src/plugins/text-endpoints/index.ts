@@ -103,6 +103,7 @@ function serve(app: FastifyInstance, endpoint: TextEndpoint, { schema, docs }: D
       dialect: 'openai',
       surface: 'text',
       forms: true,
+      retrieves: 'history' in endpoint,
       docs,
       upstreamCost: (request) => costOf(app, endpoint, request),
     },

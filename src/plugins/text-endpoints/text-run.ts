@@ -5,6 +5,7 @@ import type { ChatMessage, ChatRequest, ChatResponse, Sampling } from '../../sdk
 import { upstreamFailed } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { OneTextEndpoint, SharedBody } from '../../sdk/text-endpoint.ts'
+import { extensionMember } from '../retrieval/sourced-client.ts'
 import type { RenderedSystem } from './system-prompt.ts'
 import { textChat } from './text-request.ts'
 
@@ -63,5 +64,10 @@ export async function answerOne(
   }
   const response = await app.gateway.askChat({ model, request: chat, defaults }, request)
   reply.headers(answerHeaders(request.exchange))
-  return { ...endpoint.answer(textOf(response), body), generation_time: generationTime(run) }
+  const { sources } = request
+  return {
+    ...endpoint.answer(textOf(response), body),
+    generation_time: generationTime(run),
+    ...(sources ? { [extensionMember]: { sources } } : {}),
+  }
 }

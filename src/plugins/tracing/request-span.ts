@@ -99,13 +99,14 @@ export class RequestSpan implements RequestTrace {
    */
   end(record: ExchangeRecord): void {
     const span = this.#span
-    const { status, outcome, error, model, answeringModel, reason, processed, cache } = record
+    const { status, outcome, error, model, answeringModel, reason, processed, auto, cache } = record
     span.setAttributes({
       'http.response.status_code': status,
       'llm_router.outcome': outcome,
       'llm_router.request_id': record.id,
       ...(model === undefined ? {} : { 'gen_ai.request.model': model, 'llm_router.calls': record.attempts }),
       ...(reason === undefined ? {} : { 'llm_router.reason': reason }),
+      ...(auto && { 'llm_router.auto': auto.by }),
       ...(processed && {
         'llm_router.processors': processed.steps.map((step) => `${step.processor}: ${step.outcome}`),
       }),

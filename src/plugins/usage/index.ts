@@ -41,7 +41,7 @@ export default fp(
     directory.onChange((snapshot) => {
       prices = pricesOf(snapshot)
     })
-    app.exchanges.onEnd((record) => {
+    const book = (record: ExchangeRecord): void => {
       const now = Date.now()
       if (record.key !== undefined) sums.used(record.key, now)
       for (const usage of usageOf(record, now)) {
@@ -49,7 +49,9 @@ export default fp(
         sums.add(row)
         for (const listener of listeners) listener(row, record)
       }
-    })
+    }
+    app.exchanges.onEnd(book)
+    app.internalCalls.onEnd((record, bookedTo) => book({ ...record, ...bookedTo }))
     const timer = setInterval(flush, flushMs).unref()
     // Runs before the directory closes: hooks run in reverse order.
     app.addHook('onClose', (_instance, closed) => {
@@ -59,5 +61,5 @@ export default fp(
     })
     done()
   },
-  { name: 'usage', dependencies: ['exchange', 'directory'] },
+  { name: 'usage', dependencies: ['exchange', 'directory', 'internal-calls'] },
 )

@@ -63,6 +63,19 @@ const RouteSchema = Type.Object({
     Type.Object({ target: Type.String(), signals: Type.Omit(TargetStatusSchema, ['id']) }),
     { description: 'Targets of the model that cannot receive the request now.' },
   ),
+  auto: Type.Optional(
+    Type.Object(
+      {
+        by: Type.String({ description: 'What decided: conversation, rule, example, size or order.' }),
+        detail: Type.Optional(Type.String({ description: 'Which rule or example.' })),
+        candidates: Type.Array(
+          Type.Object({ model: Type.String(), excluded: Type.Optional(Type.String()) }),
+          { description: 'Models that the client may use, and why one cannot answer.' },
+        ),
+      },
+      { description: 'How `model` was chosen, for the model `auto`.' },
+    ),
+  ),
   processors: Type.Array(Type.String(), {
     description: 'Processors that the request would pass through, in this order.',
   }),
@@ -100,12 +113,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { admin: true, docs }, schema: { body: RouteBody, response: { 200: RouteSchema } } },
       async (request) => {
         const { client: clientId, dialect: dialectName = 'openai', model: name } = request.body
+        const auto = app.auto.isMeant(name)
+          ? await app.auto.explain(request, dialectName, clientId)
+          : undefined
         const client = readClientRequest({
           dialect: app.dialects.get(dialectName),
           body: request.body,
           rawBody: request.rawBody,
           findModel: (wanted) =>
-            dialectName === 'ollama' ? app.models.findLoosely(wanted) : app.models.find(wanted),
+            auto?.model ??
+            (dialectName === 'ollama' ? app.models.findLoosely(wanted) : app.models.find(wanted)),
           streamDefault: app.config.streamDefault,
           named: dialectName === 'gemini' ? { model: name, stream: false } : undefined,
         })
@@ -118,7 +135,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         )
         const preview = app.balancer.preview(model, {
           ...{ ...wish, turn, tried: new Set<string>(), isLast: false },
-          hasFallback: services.fallbacksOf(model).length > 0,
+          hasFallback: services.fallbacksOf(model).length + (auto?.fallbacks.length ?? 0) > 0,
         })
         const { session, promptTokens, prefixKeys, client: from, priority } = wish.request
         const targets = app.status.read().models.find(({ name }) => name === model.alias)?.targets ?? []
@@ -127,7 +144,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           return signals
         }
         const candidates = preview?.candidates ?? []
-        const asking = clientId === undefined ? undefined : { id: clientId }
+        const { group } = app.keys.clients().find(({ id }) => id === clientId) ?? {}
+        const asking = clientId === undefined ? undefined : { id: clientId, group }
         const ids = new Set(candidates.map(({ target }) => target.id))
         return {
           model: model.alias,
@@ -144,8 +162,18 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           excluded: targets
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
-          processors: app.processors.namesFor([model.alias, ...model.fallbacks], asking),
+          processors: [app.retrieval, app.processors].flatMap(({ namesFor }) =>
+            namesFor([model.alias, ...model.fallbacks, ...(auto?.fallbacks ?? [])], asking),
+          ),
           ...present({
+            auto: auto && {
+              by: auto.by,
+              ...present({ detail: auto.detail }),
+              candidates: auto.candidates.map(({ model: { alias }, excluded }) => ({
+                model: alias,
+                ...present({ excluded }),
+              })),
+            },
             cache: app.answerCache.preview(client, asking),
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {
@@ -170,7 +198,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Which target a chat request would get, and why',
   description:
-    'The body is that of a chat request in the dialect that `dialect` names. Calls no model and changes nothing. Uses the state of the process that answers.',
+    'The body is that of a chat request in the dialect that `dialect` names. Changes nothing, and calls no model but the embedding model of `auto`. Uses the state of the process that answers.',
   answers: [json('The candidates, what is known of them, and the choice.', RouteSchema)],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
 }

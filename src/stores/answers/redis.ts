@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import type { Redis } from 'ioredis'
 import type { ScriptLink } from '../redis/client.ts'
 import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
@@ -20,8 +19,10 @@ export interface RedisAnswersOptions {
 const commandTimeoutMs = 1_000
 /** The first use waits this long for a connection, in milliseconds. */
 const connectWaitMs = 500
-/** Keys that one step of a search looks at. */
-const scanCount = 500
+const removedAtOnce = 500
+const namesAtOnce = 5_000
+/** What is in the table longer is in Redis no more, in milliseconds: the longest `ttl` of a cache. */
+const longestTtlMs = 30 * 24 * 3_600_000
 
 /**
  * Encrypted answers that all routers with one Redis share; names of models and clients are not readable there either. Redis bounds
@@ -57,20 +58,35 @@ export class RedisAnswers implements AnswerStore {
     const name = this.#nameOf(key)
     const { commands } = await this.#open()
     const sealed = this.#seal.seal(answer, name)
-    await this.#health.run(() => commands.set(name, sealed, 'PX', Math.ceil(ttlMs)))
+    const now = Date.now()
+    await this.#health.run(() =>
+      Promise.all([
+        commands.set(name, sealed, 'PX', Math.ceil(ttlMs)),
+        commands.zadd(redisKeys.answers, now + ttlMs, name),
+        commands.zremrangebyscore(redisKeys.answers, '-inf', now),
+        commands.pexpire(redisKeys.answers, longestTtlMs),
+      ]),
+    )
   }
 
   async remove({ model, client }: AnswerFilter): Promise<number> {
     this.#emptiedAt = Date.now()
     const { commands } = await this.#open()
-    const part = (name: string | undefined): string => (name === undefined ? '*' : this.#hidden(name))
-    const pattern = redisKeys.answer(part(model), part(client), '*')
-    const nodes = 'nodes' in commands ? commands.nodes('master') : [commands]
+    const models = model === undefined ? undefined : this.#hidden(model)
+    const clients = client === undefined ? undefined : this.#hidden(client)
+    const isMeant = (name: string): boolean => {
+      const [of, by] = name.split(':').slice(-3)
+      return (models ?? of) === of && (clients ?? by) === by
+    }
+    const meant = (await this.#names()).filter(isMeant)
     let removed = 0
-    // One by one: in a cluster they may be in different slots.
-    for (const node of nodes)
-      for await (const names of this.#namesIn(node, pattern))
-        for (const name of names) removed += await this.#health.run(() => commands.unlink(name))
+    for (let at = 0; at < meant.length; at += removedAtOnce) {
+      const some = meant.slice(at, at + removedAtOnce)
+      // One by one: in a cluster they may be in different slots.
+      const counts = await this.#health.run(() => Promise.all(some.map((name) => commands.del(name))))
+      await this.#health.run(() => commands.zrem(redisKeys.answers, ...some))
+      for (const count of counts) removed += Number(count)
+    }
     return removed
   }
 
@@ -84,16 +100,17 @@ export class RedisAnswers implements AnswerStore {
     link?.close()
   }
 
-  async *#namesIn(node: Redis, pattern: string): AsyncGenerator<string[]> {
-    let cursor = '0'
-    do {
-      const from = cursor
-      const [next, names] = await this.#health.run(() =>
-        node.scan(from, 'MATCH', pattern, 'COUNT', scanCount),
+  async #names(): Promise<string[]> {
+    const { commands } = await this.#open()
+    const all: string[] = []
+    for (;;) {
+      const from = all.length
+      const some = await this.#health.run(() =>
+        commands.zrange(redisKeys.answers, from, `${from + namesAtOnce - 1}`),
       )
-      yield names
-      cursor = next
-    } while (cursor !== '0')
+      all.push(...some)
+      if (some.length < namesAtOnce) return all
+    }
   }
 
   #nameOf({ model, client, digest }: AnswerKey): string {

@@ -36,6 +36,8 @@ export const redisKeys = {
   responsePending: (id: string) => `llm-router:responses:pending:${id}`,
   /** An answer of the cache: hidden names of its model and client, and the digest of its request. */
   answer: (model: string, client: string, digest: string) => `llm-router:answer:${model}:${client}:${digest}`,
+  /** Their names by their end, in milliseconds since 1970, to find them without a look at all keys. */
+  answers: 'llm-router:answers',
   /** What a client key uses: running requests, those of the last minute, remaining tokens, reserved tokens. */
   keyOpen: (id: string) => `{k:${id}}:open`,
   keyRecent: (id: string) => `{k:${id}}:recent`,

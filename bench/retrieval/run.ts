@@ -1,0 +1,57 @@
+/**
+ * Time of an exact search in an index, by the number of its pieces and the length of its vectors.
+ *
+ *     node bench/retrieval/run.ts [pieces...]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SearchedIndex } from '../../src/lib/vector-index/search.ts'
+import { IndexWriter } from '../../src/lib/vector-index/write.ts'
+import { seededRandom } from '../strategies/seeded-random.ts'
+
+const sizes = process.argv.slice(2).map(Number)
+const dimensions = [384, 1_024]
+const searches = 7
+
+const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
+const random = seededRandom(1)
+const vectorOf = (dimension: number): Float32Array =>
+  Float32Array.from({ length: dimension }, () => random() - 0.5)
+
+try {
+  console.log('pieces  dimension  file MB  first ms  median ms  worst ms')
+  for (const chunks of sizes.length > 0 ? sizes : [10_000, 50_000, 200_000])
+    for (const dimension of dimensions) {
+      const path = join(folder, 'bench.index')
+      const writer = new IndexWriter(path, { name: 'bench', model: 'm', chunks })
+      const text = 'A piece of text. '.repeat(40)
+      const base = vectorOf(dimension)
+      for (let index = 0; index < chunks; index++) {
+        // Other numbers in a few places are another vector, and cost little to make.
+        for (let changed = 0; changed < 8; changed++) base[Math.floor(random() * dimension)] = random() - 0.5
+        writer.add({ text, source: `${index}.md`, title: '' }, base)
+      }
+      writer.finish(new Date())
+      const index = new SearchedIndex(path, 'm')
+      index.refresh()
+      const times: number[] = []
+      for (let search = 0; search < searches; search++) {
+        const since = performance.now()
+        index.search(vectorOf(dimension), 5)
+        times.push(performance.now() - since)
+      }
+      index.close()
+      const [first = 0] = times
+      const sorted = times.toSorted((a, b) => a - b)
+      const [median = 0, worst = 0] = [sorted[Math.floor(searches / 2)], sorted.at(-1)]
+      const megabytes = ((chunks * dimension * 4) / 1e6).toFixed(0)
+      console.log(
+        [chunks, dimension, megabytes, first.toFixed(0), median.toFixed(0), worst.toFixed(0)]
+          .map((cell, column) => String(cell).padStart([6, 9, 7, 8, 9, 8][column] ?? 0))
+          .join('  '),
+      )
+    }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,40 @@
+import { loadConfig } from '../config/settings.ts'
+import { isObject, parseObject } from '../lib/json/read.ts'
+import type { CommandContext } from './command-line.ts'
+import { ownAddress } from './healthcheck.ts'
+
+const timeoutMs = 10_000
+
+/** Asks the running router with the operator key; undefined: the error has been printed. */
+export async function askRouter(
+  { env, flags, printError }: CommandContext,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<Record<string, unknown> | undefined> {
+  const { adminKey, endpointPrefix } = loadConfig(env).config
+  const url = `${(flags.url ?? ownAddress(env)).replace(/\/+$/, '')}${endpointPrefix}${path}`
+  try {
+    const response = await fetch(url, {
+      method,
+      redirect: 'error',
+      headers: {
+        ...(adminKey === '' ? {} : { authorization: `Bearer ${adminKey}` }),
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    const answer = parseObject(await response.text())
+    if (response.ok && answer) return answer
+    const { error } = answer ?? {}
+    const message = isObject(error) ? error.message : error
+    const text = typeof message === 'string' ? message : `${url} answers ${response.status}`
+    printError(`${text.replace('?force=true', '--force')}\n`)
+    if (response.status === 401 || response.status === 403)
+      printError('set LLM_ROUTER_ADMIN_KEY to an operator key of that router\n')
+  } catch {
+    printError(`${url} does not answer\n`)
+  }
+  return undefined
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { parseObject, textOf } from '../lib/json/read.ts'
+import { askRouter } from './ask-router.ts'
+import type { Command, CommandContext } from './command-line.ts'
+import { usageOf } from './help.ts'
+
+/** `auto eval FILE`: which models `auto` chooses, beside those that it should. */
+export const autoCommand: Command = async ([action, file, ...more], context) => {
+  if (action !== 'eval' || file === undefined || more.length > 0) {
+    context.printError(usageOf('auto', context.program) ?? '')
+    return 2
+  }
+  const cases = casesIn(file, context)
+  if (!cases) return 2
+  const results: Result[] = []
+  for (const { expected, body } of cases) {
+    const answer = await askRouter(context, 'POST', '/route', body)
+    if (!answer) return 1
+    if (answer.auto === undefined) {
+      context.printError('this router has no model auto, or a configured one of that name\n')
+      return 1
+    }
+    results.push({ expected, chosen: textOf(answer.model) ?? '' })
+  }
+  context.print(confusionTable(results))
+  return 0
+}
+
+interface Case {
+  expected: string
+  body: object
+}
+
+interface Result {
+  expected: string
+  chosen: string
+}
+
+/** Undefined where a line is none; what is wrong has been printed. */
+function casesIn(file: string, { printError }: CommandContext): Case[] | undefined {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    printError(`${file}: cannot be read (${String(Object(error).code)})\n`)
+    return undefined
+  }
+  const cases: Case[] = []
+  let errors = 0
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue
+    const { model, text: said, ...more } = parseObject(line) ?? {}
+    const messages = typeof said === 'string' ? [{ role: 'user', content: said }] : more.messages
+    if (typeof model !== 'string' || model === '' || !Array.isArray(messages)) {
+      printError(`${file}:${index + 1}: not an object with "model", and "text" or "messages"\n`)
+      errors++
+    } else cases.push({ expected: model, body: { ...more, messages, model: 'auto' } })
+  }
+  if (errors === 0 && cases.length === 0) printError(`${file}: no lines\n`)
+  return errors > 0 || cases.length === 0 ? undefined : cases
+}
+
+/** A row for each expected model, a column for each chosen one, and the share that was right. */
+export function confusionTable(results: readonly Result[]): string {
+  const names = [...new Set(results.flatMap(({ expected, chosen }) => [expected, chosen]))].toSorted()
+  const rows = names
+    .filter((name) => results.some(({ expected }) => expected === name))
+    .map((name) => {
+      const own = results.filter(({ expected }) => expected === name)
+      const counts = names.map((column) => own.filter(({ chosen }) => chosen === column).length)
+      return [name, ...counts.map((count) => (count === 0 ? '.' : String(count))), share(own)]
+    })
+  const table = [['EXPECTED \\ CHOSEN', ...names, 'RIGHT'], ...rows]
+  const widths =
+    table[0]?.map((_cell, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  '),
+  )
+  return `${lines.join('\n')}\n\n${results.length} requests, ${share(results)} right\n`
+}
+
+function share(results: readonly Result[]): string {
+  const right = results.filter(({ expected, chosen }) => expected === chosen).length
+  return `${Math.round((100 * right) / results.length)}%`
+}

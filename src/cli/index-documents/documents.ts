@@ -1,0 +1,91 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { Chunk } from '../../lib/vector-index/format.ts'
+import { type PieceSizes, piecesOf } from './pieces.ts'
+import { readers } from './sections.ts'
+
+/** Kinds of files that many collections have and that are not read, in words. */
+const refused: Readonly<Record<string, string>> = {
+  pdf: 'a PDF file',
+  ...Object.fromEntries(['doc', 'docx', 'docm', 'dot', 'dotx'].map((ending) => [ending, 'a Word file'])),
+  ...Object.fromEntries(['xls', 'xlsx', 'xlsm', 'xlsb'].map((ending) => [ending, 'an Excel file'])),
+  ...Object.fromEntries(
+    ['ppt', 'pptx', 'pptm', 'pps', 'ppsx'].map((ending) => [ending, 'a PowerPoint file']),
+  ),
+  ...Object.fromEntries(['odt', 'ods', 'odp', 'rtf'].map((ending) => [ending, 'an office document'])),
+}
+
+/** The beginnings of such files, whatever their names are. */
+const beginnings: readonly (readonly [string, string])[] = [
+  ['%PDF-', 'a PDF file'],
+  ['PK\u0003\u0004', 'an archive or an office document'],
+  ['\u00d0\u00cf\u0011\u00e0', 'an office document'],
+  ['{\\rtf', 'an office document'],
+]
+
+/** Larger files are no documents, in bytes. */
+const maxBytes = 64 * 1024 * 1024
+
+export interface Documents {
+  readonly chunks: readonly Chunk[]
+  readonly files: number
+  /** Files that have to be converted before they can be read, each with what it is. */
+  readonly refused: readonly string[]
+  /** Files that hold no text. */
+  readonly skipped: readonly string[]
+}
+
+/** Reads the documents of a directory and of those within it, and cuts them into pieces. Hidden files are left out. */
+export function readDocuments(directory: string, sizes: PieceSizes): Documents {
+  const chunks: Chunk[] = []
+  const wrong: string[] = []
+  const skipped: string[] = []
+  let files = 0
+  for (const path of pathsIn(directory)) {
+    const source = relative(directory, path).replaceAll('\\', '/')
+    const ending = /\.([^.]+)$/.exec(source)?.[1]?.toLowerCase() ?? ''
+    const bytes = statSync(path).size > maxBytes ? undefined : readFileSync(path)
+    const start = bytes?.toString('latin1', 0, 8) ?? ''
+    const kind = refused[ending] ?? beginnings.find(([begin]) => start.startsWith(begin))?.[1]
+    const read = readers[ending]
+    if (kind !== undefined && (read || refused[ending] || ending === '')) {
+      wrong.push(`${source}: ${kind} is not read; convert it to text, Markdown or HTML`)
+    } else if (!read || !bytes) skipped.push(source)
+    else {
+      const text = textOf(bytes)
+      if (text === undefined) {
+        skipped.push(source)
+        continue
+      }
+      files++
+      for (const section of read(text))
+        for (const piece of piecesOf(section.text, sizes))
+          chunks.push({ text: piece, source, title: section.title })
+    }
+  }
+  return { chunks, files, refused: wrong, skipped }
+}
+
+function pathsIn(directory: string): string[] {
+  const entries = readdirSync(directory, { withFileTypes: true }).toSorted((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )
+  return entries.flatMap((entry) => {
+    if (entry.name.startsWith('.')) return []
+    const path = join(directory, entry.name)
+    if (entry.isDirectory()) return pathsIn(path)
+    return entry.isFile() || (entry.isSymbolicLink() && statSync(path).isFile()) ? [path] : []
+  })
+}
+
+/** UTF-8 or UTF-16 with its mark, else Windows-1250, in which Polish texts were written; undefined for bytes that are no text. */
+function textOf(bytes: Buffer): string | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes)
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder('utf-16be').decode(bytes)
+  if (bytes.includes(0)) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return new TextDecoder('windows-1250').decode(bytes)
+  }
+}

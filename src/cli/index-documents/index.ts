@@ -1,0 +1,69 @@
+import { mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { loadConfig } from '../../config/settings.ts'
+import { IndexError } from '../../lib/vector-index/format.ts'
+import { IndexWriter } from '../../lib/vector-index/write.ts'
+import type { Command } from '../command-line.ts'
+import { ownAddress } from '../healthcheck.ts'
+import { usageOf } from '../help.ts'
+import { readDocuments } from './documents.ts'
+import { embedTexts } from './embed-texts.ts'
+
+/** Texts of one request. */
+const batchSize = 32
+/** How often the progress is told, in pieces. */
+const toldEvery = 1_024
+
+/** `index DIR --name N`: makes an index of the documents in a directory, with embeddings of a running router. */
+export const indexDocuments: Command = async ([directory, ...more], context) => {
+  const { env, flags, print, printError, program } = context
+  const { config } = loadConfig(env)
+  const model = flags.model ?? config.ragEmbedder
+  const name = flags.name ?? config.ragCollection
+  if (directory === undefined || more.length > 0 || name === '' || model === '') {
+    printError(usageOf('index', program) ?? '')
+    return 2
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
+    printError('--name: up to 64 letters, digits, dots, hyphens and underscores\n')
+    return 2
+  }
+  if (!isDirectory(directory)) {
+    printError(`${directory}: no such directory\n`)
+    return 2
+  }
+  const documents = readDocuments(directory, { size: config.ragChunkSize, overlap: config.ragChunkOverlap })
+  for (const text of documents.refused) printError(`${text}\n`)
+  for (const file of documents.skipped) printError(`${file}: left out, it is no text, Markdown or HTML\n`)
+  if (documents.refused.length > 0 && !flags.force) {
+    printError('no index was written; with --force the other files are indexed\n')
+    return 1
+  }
+  const { chunks, files } = documents
+  const router = { url: (flags.url ?? ownAddress(env)).replace(/\/+$/, ''), key: config.indexKey, model }
+  const path = join(config.indexDir, `${name}.index`)
+  let writer: IndexWriter | undefined
+  try {
+    mkdirSync(config.indexDir, { recursive: true })
+    writer = new IndexWriter(path, { name, model, chunks: chunks.length })
+    for (let at = 0; at < chunks.length; at += batchSize) {
+      const batch = chunks.slice(at, at + batchSize)
+      const texts = batch.map(({ title, text }) => (title === '' ? text : `${title}\n${text}`))
+      const vectors = await embedTexts(router, texts)
+      for (const [index, chunk] of batch.entries()) writer.add(chunk, vectors[index] ?? new Float32Array())
+      if (at > 0 && at % toldEvery === 0) printError(`${at} of ${chunks.length} pieces\n`)
+    }
+    const { dimension } = writer.finish(new Date())
+    print(`${path}: ${chunks.length} pieces of ${files} files, ${model}, ${dimension} dimensions\n`)
+    return 0
+  } catch (error) {
+    writer?.abort()
+    if (!(error instanceof Error)) throw error
+    printError(`${error instanceof IndexError ? `${directory}: ` : ''}${error.message}\n`)
+    return 1
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}

@@ -1,0 +1,101 @@
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import { checkPart, type Findings } from '../models-check.ts'
+import type { PluginSettings } from '../settings-plugins.ts'
+import { type AutoModelEntry, AutoModelSchema } from './schema.ts'
+
+/** The name that clients call it by. */
+export const autoName = 'auto'
+
+const at = 'auto_model'
+
+/** Reads `auto_model`. What is invalid goes to the findings. */
+export function readAutoModel(
+  root: Readonly<Record<string, unknown>>,
+  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  findings: Findings,
+): AutoModelEntry | undefined {
+  if (root.auto_model === undefined) return undefined
+  const entry = checkPart(AutoModelSchema, root.auto_model, at, findings)
+  return entry && checked(entry, known, findings)
+}
+
+function checked(
+  entry: AutoModelEntry,
+  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  findings: Findings,
+): AutoModelEntry {
+  checkModels(entry, known, findings)
+  const { models, rules = [], examples = {}, embedding_model: embedding, by_size: bySize } = entry
+  for (const [index, { model, min_prompt_tokens: least = 0, max_prompt_tokens: most }] of rules.entries()) {
+    if (!models.includes(model))
+      findings.errors.push(`${at}.rules[${index}].model: ${notListed(model, models)}`)
+    if (most !== undefined && most < least)
+      findings.errors.push(`${at}.rules[${index}].max_prompt_tokens: less than min_prompt_tokens`)
+  }
+  if (entry.default !== undefined && !models.includes(entry.default))
+    findings.errors.push(`${at}.default: ${notListed(entry.default, models)}`)
+  for (const model of Object.keys(examples))
+    if (!models.includes(model)) findings.errors.push(`${at}.examples.${model}: ${notListed(model, models)}`)
+  if (Object.keys(examples).length > 0 && embedding === undefined)
+    findings.errors.push(`${at}.embedding_model: missing; examples are compared by embeddings`)
+  const [middle = 0, large = 0] = bySize?.thresholds ?? []
+  if (middle > large) findings.errors.push(`${at}.by_size.thresholds: the second is less than the first`)
+  return entry
+}
+
+function checkModels(
+  { models, embedding_model: embedding }: AutoModelEntry,
+  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  { errors, warnings }: Findings,
+): void {
+  const named = models.map((model, index) => ({ model, path: `${at}.models[${index}]` }))
+  if (embedding !== undefined) named.push({ model: embedding, path: `${at}.embedding_model` })
+  const seen = new Set<string>()
+  for (const { model, path } of named) {
+    if (model === autoName && models.includes(model))
+      errors.push(`${path}: a model of this name is used as it is, so "auto" would choose itself`)
+    else if (!known.models.has(model)) {
+      const text = `${path}: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
+      if (known.mayGrow) warnings.push(`${text}; it is used once a server has it`)
+      else errors.push(text)
+    } else if (seen.has(model) && model !== embedding) warnings.push(`${path}: ${model} is listed twice`)
+    seen.add(model)
+  }
+}
+
+function notListed(model: string, models: readonly string[]): string {
+  return `${JSON.stringify(model)} is none of ${at}.models${didYouMean(model, models)}`
+}
+
+/** The same by the variables of the Python llm-router. Throws ConfigError where they name a model that is not served. */
+export function autoModelOf(
+  settings: PluginSettings,
+  models: ReadonlySet<string>,
+): AutoModelEntry | undefined {
+  if (!settings.utilsPipeline.includes('simple_semantic_routing')) return undefined
+  const { routingModels: named, routingThresholds: thresholds, routingDefaultModel } = settings
+  const variable = 'LLM_ROUTER_ROUTING_MODELS'
+  if (named.length === 0)
+    throw new ConfigError([
+      `${variable}: needed with simple_semantic_routing in LLM_ROUTER_UTILS_PLUGINS_PIPELINE, unless models-config.json has auto_model`,
+    ])
+  const unknown = named.filter((model) => !models.has(model))
+  if (unknown.length > 0)
+    throw new ConfigError(
+      unknown.map(
+        (model) => `${variable}: no active model ${JSON.stringify(model)}${didYouMean(model, models)}`,
+      ),
+    )
+  const words = {
+    code: settings.routingIntentCode,
+    math: settings.routingIntentMath,
+    creative: settings.routingIntentCreative,
+    general: settings.routingIntentGeneral,
+  }
+  return {
+    models: named,
+    ...(routingDefaultModel === '' ? {} : { default: routingDefaultModel }),
+    by_size: { thresholds, words },
+  }
+}

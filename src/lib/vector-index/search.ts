@@ -1,0 +1,132 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { type Chunk, headBytes, IndexError, type IndexHead, readChunk, readHead } from './format.ts'
+import { normal } from './write.ts'
+
+export interface Found extends Chunk {
+  /** Cosine of the angle between question and piece. */
+  readonly score: number
+}
+
+/** Vectors are read in blocks of about this size, in bytes: processes share them in the system's page cache. */
+const blockBytes = 4 * 1024 * 1024
+
+/** An index file that is searched, and replaced by the file that takes its place. */
+export class SearchedIndex {
+  readonly #path: string
+  readonly #model: string
+  #open: { file: number; head: IndexHead; stamp: string } | undefined
+  #refused: string | undefined
+  #block = Buffer.alloc(0)
+
+  /** `model`: that of the questions' vectors. */
+  constructor(path: string, model: string) {
+    this.#path = path
+    this.#model = model
+  }
+
+  /**
+   * Opens the file, or the one that took its place. The text says why a new file is not used, once. Throws IndexError where
+   * there is none to use.
+   */
+  refresh(): string | undefined {
+    let stamp = ''
+    try {
+      const { ino, size, mtimeMs } = statSync(this.#path)
+      stamp = `${ino} ${size} ${mtimeMs}`
+      if (stamp === this.#open?.stamp || (this.#open && stamp === this.#refused)) return undefined
+      const file = openSync(this.#path, 'r')
+      try {
+        const head = readHead(file)
+        if (head.model !== this.#model)
+          throw new IndexError(
+            `its vectors are of the model ${JSON.stringify(head.model)}, not ${JSON.stringify(this.#model)}`,
+          )
+        this.close()
+        const { ino: inode, size: bytes, mtimeMs: at } = fstatSync(file)
+        this.#open = { file, head, stamp: `${inode} ${bytes} ${at}` }
+      } catch (error) {
+        closeSync(file)
+        throw error
+      }
+      this.#refused = undefined
+      return undefined
+    } catch (error) {
+      const why =
+        error instanceof IndexError ? error.message : `cannot be read (${String(Object(error).code)})`
+      if (!this.#open) throw new IndexError(why)
+      if (this.#refused === stamp) return undefined
+      this.#refused = stamp
+      return why
+    }
+  }
+
+  /** The pieces that are most like the question, the nearest first: compared with all of them. */
+  search(question: Float32Array, limit: number): Found[] {
+    if (!this.#open) throw new IndexError('there is no such file')
+    const { file, head } = this.#open
+    const { dimension, chunks } = head
+    if (question.length !== dimension)
+      throw new IndexError(
+        `its vectors have ${dimension} numbers, that of the question has ${question.length}`,
+      )
+    const wanted = normal(question)
+    const best = new Best(limit)
+    const rows = Math.max(1, Math.floor(blockBytes / (dimension * 4)))
+    if (this.#block.length < rows * dimension * 4) this.#block = Buffer.alloc(rows * dimension * 4)
+    const values = new Float32Array(this.#block.buffer, this.#block.byteOffset, rows * dimension)
+    for (let from = 0; from < chunks; from += rows) {
+      const count = Math.min(rows, chunks - from)
+      const bytes = count * dimension * 4
+      if (readSync(file, this.#block, 0, bytes, headBytes + from * dimension * 4) < bytes)
+        throw new IndexError('it is not complete')
+      for (let row = 0; row < count; row++) best.offer(product(values, row * dimension, wanted), from + row)
+    }
+    return best.all().map(({ score, position }) => ({ ...readChunk(file, head, position), score }))
+  }
+
+  close(): void {
+    if (this.#open) closeSync(this.#open.file)
+    this.#open = undefined
+  }
+}
+
+/** Four sums at once, which the processor adds up side by side. The indexes are within both arrays. */
+function product(values: Float32Array, from: number, question: Float32Array): number {
+  const { length } = question
+  const whole = length - (length % 4)
+  let a = 0
+  let b = 0
+  let c = 0
+  let d = 0
+  for (let index = 0, at = from; index < whole; index += 4, at += 4) {
+    a += (values[at] as number) * (question[index] as number)
+    b += (values[at + 1] as number) * (question[index + 1] as number)
+    c += (values[at + 2] as number) * (question[index + 2] as number)
+    d += (values[at + 3] as number) * (question[index + 3] as number)
+  }
+  for (let index = whole; index < length; index++)
+    a += (values[from + index] as number) * (question[index] as number)
+  return a + b + c + d
+}
+
+/** The few best of many. */
+class Best {
+  readonly #limit: number
+  readonly #kept: { score: number; position: number }[] = []
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  offer(score: number, position: number): void {
+    const last = this.#kept.at(-1)
+    if (this.#kept.length >= this.#limit && last && score <= last.score) return
+    const at = this.#kept.findIndex((each) => each.score < score)
+    this.#kept.splice(at === -1 ? this.#kept.length : at, 0, { score, position })
+    if (this.#kept.length > this.#limit) this.#kept.pop()
+  }
+
+  all(): readonly { score: number; position: number }[] {
+    return this.#kept
+  }
+}

@@ -1,0 +1,84 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  type Chunk,
+  endsAt,
+  headBytes,
+  IndexError,
+  type IndexHead,
+  maxChunks,
+  textsAt,
+  writeHead,
+} from './format.ts'
+
+/** Writes an index beside its place; only a complete one comes there, in one step. */
+export class IndexWriter {
+  readonly #path: string
+  readonly #file: number
+  readonly #head: Pick<IndexHead, 'name' | 'model'> & { chunks: number }
+  readonly #texts: Buffer[] = []
+  #dimension = 0
+  #vectors = 0
+
+  /** `chunks`: how many follow. */
+  constructor(path: string, head: Pick<IndexHead, 'name' | 'model'> & { chunks: number }) {
+    if (head.chunks === 0) throw new IndexError('there is nothing to index')
+    if (head.chunks > maxChunks) throw new IndexError(`more than ${maxChunks} pieces`)
+    this.#path = path
+    this.#head = head
+    this.#file = openSync(this.#draft, 'w', 0o640)
+  }
+
+  get #draft(): string {
+    return `${this.#path}.part`
+  }
+
+  add(chunk: Chunk, vector: Float32Array): void {
+    if (this.#dimension === 0) this.#dimension = vector.length
+    if (vector.length !== this.#dimension)
+      throw new IndexError(`a vector has ${vector.length} numbers and not ${this.#dimension}`)
+    const bytes = bytesOf(normal(vector))
+    writeSync(this.#file, bytes, 0, bytes.length, headBytes + this.#vectors * bytes.length)
+    this.#vectors++
+    this.#texts.push(Buffer.from(JSON.stringify(chunk)))
+  }
+
+  finish(createdAt: Date): IndexHead {
+    const { name, model, chunks } = this.#head
+    if (this.#vectors !== chunks) throw new IndexError(`${this.#vectors} pieces and not ${chunks}`)
+    const head = { name, model, dimension: this.#dimension, chunks, createdAt: createdAt.toISOString() }
+    const ends = Buffer.alloc(chunks * 8)
+    let end = 0
+    for (const [index, text] of this.#texts.entries()) {
+      end += text.length
+      ends.writeDoubleLE(end, index * 8)
+    }
+    writeSync(this.#file, ends, 0, ends.length, endsAt(head))
+    let at = textsAt(head)
+    for (const text of this.#texts) at += writeSync(this.#file, text, 0, text.length, at)
+    writeSync(this.#file, writeHead(head), 0, headBytes, 0)
+    fsyncSync(this.#file)
+    closeSync(this.#file)
+    renameSync(this.#draft, this.#path)
+    return head
+  }
+
+  /** Gives up what has been written. */
+  abort(): void {
+    closeSync(this.#file)
+    rmSync(this.#draft, { force: true })
+  }
+}
+
+/** Of length 1, so that the product of two vectors is the cosine of their angle. */
+export function normal(vector: Float32Array): Float32Array {
+  let sum = 0
+  for (const value of vector) sum += value * value
+  const length = Math.sqrt(sum)
+  return length === 0 ? vector : vector.map((value) => value / length)
+}
+
+function bytesOf(vector: Float32Array): Buffer {
+  const bytes = Buffer.alloc(vector.length * 4)
+  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * 4)
+  return bytes
+}

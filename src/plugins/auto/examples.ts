@@ -1,0 +1,76 @@
+/** The nearest of the examples. */
+export interface Nearest {
+  readonly model: string
+  /** Cosine of the angle between the vectors, -1 to 1. */
+  readonly similarity: number
+  /** Position among the examples of its model. */
+  readonly example: number
+}
+
+interface Known {
+  readonly model: string
+  readonly example: number
+  readonly vector: Float32Array
+}
+
+type Embed = (texts: readonly string[]) => Promise<Float32Array[]>
+
+/** Examples of prompts with their vectors, which are made on their first use. */
+export class Examples {
+  readonly #texts: readonly { model: string; example: number; text: string }[]
+  #vectors: Promise<readonly Known[]> | undefined
+
+  constructor(examples: Readonly<Record<string, readonly string[]>>) {
+    this.#texts = Object.entries(examples).flatMap(([model, texts]) =>
+      texts.map((text, example) => ({ model, example, text })),
+    )
+  }
+
+  get size(): number {
+    return this.#texts.length
+  }
+
+  /** Makes the vectors unless they are there. `embed`: of its first caller; a failure is tried again by the next one. */
+  async ready(embed: Embed): Promise<void> {
+    this.#vectors ??= this.#embedded(embed)
+    try {
+      await this.#vectors
+    } catch (error) {
+      this.#vectors = undefined
+      throw error
+    }
+  }
+
+  /** The nearest example of these models; undefined where they have none. Call `ready` before. */
+  async nearest(vector: Float32Array, models: ReadonlySet<string>): Promise<Nearest | undefined> {
+    let best: Nearest | undefined
+    for (const known of (await this.#vectors) ?? []) {
+      if (!models.has(known.model)) continue
+      const similarity = cosine(vector, known.vector)
+      if (similarity > (best?.similarity ?? Number.NEGATIVE_INFINITY))
+        best = { model: known.model, example: known.example, similarity }
+    }
+    return best
+  }
+
+  async #embedded(embed: Embed): Promise<readonly Known[]> {
+    const vectors = await embed(this.#texts.map(({ text }) => text))
+    return this.#texts.flatMap(({ model, example }, index): Known[] => {
+      const vector = vectors[index]
+      return vector ? [{ model, example, vector }] : []
+    })
+  }
+}
+
+/** Vectors of another length are of another model, and alike in nothing. */
+function cosine(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return -1
+  let [dot, ofA, ofB] = [0, 0, 0]
+  for (let index = 0; index < a.length; index++) {
+    const [x = 0, y = 0] = [a[index], b[index]]
+    dot += x * y
+    ofA += x * x
+    ofB += y * y
+  }
+  return ofA === 0 || ofB === 0 ? 0 : dot / Math.sqrt(ofA * ofB)
+}

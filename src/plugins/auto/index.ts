@@ -1,0 +1,187 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { autoName } from '../../config/auto/read.ts'
+import type { AutoModelEntry } from '../../config/auto/schema.ts'
+import { isOwnHost } from '../../lib/own-host.ts'
+import type { Model } from '../../sdk/target.ts'
+import { clientAddress } from '../auth/client-address.ts'
+import { type Models, modelsOf } from '../auth/client-view.ts'
+import type { ClientName } from '../processors/compiled.ts'
+import { autoModels, isAuto } from './auto-models.ts'
+import { candidatesFor } from './candidates.ts'
+import { type AutoChoice, chosenModel } from './choose.ts'
+import { answerKey, Conversations, conversationKey } from './conversations.ts'
+import { Examples } from './examples.ts'
+import { type AutoFacts, factsOfRequest } from './facts.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    auto: {
+      /** Whether a name means `auto` now: it is configured, and no model has this name. */
+      isMeant(name: unknown): boolean
+      /** Chooses a model as for the chat in the body of a request, from a client of this id. Changes nothing; undefined: there is none. */
+      explain(
+        request: FastifyRequest,
+        dialect: string,
+        clientId: string | undefined,
+      ): Promise<AutoChoice | undefined>
+      /** Chooses a model for the request, which has it from then on; none where its client may use none. */
+      choose(request: FastifyRequest, facts: AutoFacts, asked: readonly string[]): Promise<void>
+    }
+  }
+  interface FastifyRequest {
+    /** The model that was chosen for it; undefined unless it asks for `auto`. */
+    autoChoice: AutoChoice | undefined
+  }
+}
+
+interface AutoWish {
+  readonly request: FastifyRequest
+  readonly facts: AutoFacts
+  /** Operations of which the model must have one. */
+  readonly asked: readonly string[]
+  readonly models: Pick<Models, 'find'>
+  readonly client: ClientName | undefined
+  /** The model that the conversation has had so far. */
+  readonly former?: string | undefined
+}
+
+/** What is kept as long as the configuration stays. */
+interface State {
+  readonly entry: AutoModelEntry
+  readonly examples: Examples
+  readonly conversations: Conversations
+}
+
+/** Longest time for an embedding, in milliseconds: after it, the choice is made without. */
+const embeddingMs = 5_000
+
+/** The model `auto`: which model each request for it gets. It is known before limits and budgets look at the request. */
+export default fp(
+  (app, _options, done) => {
+    let kept: State | undefined
+    const stateOf = (entry: AutoModelEntry): State => {
+      if (kept?.entry !== entry)
+        kept = { entry, examples: new Examples(entry.examples ?? {}), conversations: new Conversations() }
+      return kept
+    }
+    const chosen = async (wish: AutoWish): Promise<AutoChoice | undefined> => {
+      const { autoModel: entry } = app.models.loading()
+      if (!entry) return undefined
+      const { facts, request, client } = wish
+      const { examples } = stateOf(entry)
+      const permitted = autoModels(wish.models, entry.models)
+      const candidates = candidatesFor(app, permitted, facts, wish.asked).map(({ model, excluded }) => {
+        const isUsedUp = client !== undefined && app.budgets.isUsedUp(client.id, model.alias)
+        return { model, excluded: excluded ?? (isUsedUp ? 'its budget is used up' : undefined) }
+      })
+      return chosenModel({
+        ...{ entry, examples, facts, client, candidates, former: wish.former },
+        nearest: (text, names) => nearest(app, { entry, examples, request, permitted }, text, names),
+        onFailure: (error) => {
+          if (request.exchange.signal.aborted) throw request.exchange.signal.reason
+          const name = error instanceof Error ? error.name : typeof error
+          app.log.warn({ ...request.exchange.logIds, error_name: name }, 'auto chooses without examples')
+        },
+      })
+    }
+    app.decorateRequest('autoChoice', undefined)
+    app.decorate('auto', {
+      isMeant: (name) =>
+        isAuto(name) && app.models.loading().autoModel !== undefined && !app.models.findLoosely(autoName),
+      explain(request, dialect, clientId) {
+        const client = app.keys.clients().find(({ id }) => id === clientId)
+        const models = client?.models ? modelsOf(app, client) : app.models
+        const named = clientId === undefined ? undefined : { id: clientId, group: client?.group }
+        const facts = factsOfRequest(app, request, dialect)
+        return chosen({ request, facts, asked: ['chat'], models, client: named })
+      },
+      async choose(request, facts, asked) {
+        const { autoModel: entry } = app.models.loading()
+        if (!entry) return
+        const { client, exchange } = request
+        const { conversations } = stateOf(entry)
+        const name = client?.id ?? clientAddress(request)
+        const key = conversationKey(name, facts)
+        const isSticky = entry.sticky !== false
+        const isKnown = isSticky && (facts.continues || facts.session !== undefined)
+        const former = isKnown ? conversations.find(key) : undefined
+        const models = app.rights.models(request)
+        const choice = await chosen({ request, facts, asked, models, client, former })
+        if (!choice) return
+        request.autoChoice = choice
+        const { model, by } = choice
+        exchange.auto = { by, model: model.alias }
+        if (!isSticky) return
+        conversations.keep(key, model.alias)
+        exchange.onClose(() => {
+          const { answerId } = exchange
+          if (answerId !== undefined) conversations.keep(answerKey(name, answerId), model.alias)
+        })
+      },
+    })
+    app.addHook('preHandler', async (request) => {
+      const { method, routeOptions } = request
+      const { docs, admin } = routeOptions.config
+      if (method !== 'POST' || admin || !docs || !docs.operations) return
+      const named = namedModel(request)
+      if (!app.auto.isMeant(named.model)) return
+      const asked = named.method === undefined ? docs.operations : operationsOf(named.method)
+      await app.auto.choose(request, factsOfRequest(app, request), asked)
+    })
+    done()
+  },
+  { name: 'auto', dependencies: ['config', 'exchange'] },
+)
+
+/** The name of the model, in the body or in Gemini's path, and the method of such a path. */
+function namedModel({ body, params }: FastifyRequest): { model: unknown; method?: string } {
+  const { model, model_name: olderName }: Record<string, unknown> = Object(body)
+  const { '*': rest }: Record<string, unknown> = Object(params)
+  const [, inPath, method] = typeof rest === 'string' ? (/^(.*):(\w+)$/.exec(rest) ?? []) : []
+  return inPath === undefined || method === undefined
+    ? { model: model ?? olderName }
+    : { model: inPath, method }
+}
+
+function operationsOf(method: string): readonly string[] {
+  return /embed/i.test(method) ? ['embedding'] : ['chat']
+}
+
+interface Comparing {
+  entry: AutoModelEntry
+  examples: Examples
+  request: FastifyRequest
+  permitted: readonly Model[]
+}
+
+async function nearest(
+  app: FastifyInstance,
+  { entry, examples, request, permitted }: Comparing,
+  text: string,
+  names: ReadonlySet<string>,
+): ReturnType<Examples['nearest']> {
+  const { embedding_model: model = '' } = entry
+  const wish = { request, operation: 'embedding' } as const
+  // Of use to all requests, so they do not end with this one.
+  const ready = examples.ready((texts) => app.internalCalls.embed(model, texts, { ...wish, outlives: true }))
+  const signal = AbortSignal.timeout(embeddingMs)
+  const late = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  await Promise.race([ready, late])
+  const shown = isOwn(app.models.find(model))
+    ? text
+    : await app.processors.shownOutside(request, permitted, text)
+  const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...wish, signal })
+  return vector && examples.nearest(vector, names)
+}
+
+/** More of a prompt says no more about it, in characters. */
+const maxLength = 8_000
+
+/** Whether all servers of a model are on this machine or in its private network. */
+function isOwn(model: Model | undefined): boolean {
+  const targets = model ? [...model.targets, ...model.sleeping] : []
+  return targets.every(({ origin }) => origin === '' || isOwnHost(new URL(origin).hostname))
+}

@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { isObject } from '../../lib/json/read.ts'
+import { scanObject } from '../../lib/json/splice.ts'
+import { tenths } from '../../lib/tenths.ts'
+import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import { answerEmbedding } from '../../relay/run/embedding.ts'
+import type { RelayServices } from '../../relay/services.ts'
+import { asRouterError, modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Model } from '../../sdk/target.ts'
+import { internalClient, internalRecord } from './internal-record.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    internalCalls: {
+      /**
+       * Begins a call of the router to a model, for a client's request: no processor sees it, the end of the request ends it, and
+       * its usage is booked. `model`: an alias. `settle` must be called once; `thrown`: what the call failed with.
+       */
+      begin(model: string, wish: InternalWish): InternalCall
+      /** Vectors of these texts, in their order. Rejects with a RouterError. */
+      embed(model: string, inputs: readonly string[], wish: InternalWish): Promise<Float32Array[]>
+      /** Calls the listener at the end of each call. */
+      onEnd(listener: (record: ExchangeRecord, bookedTo: BookedTo) => void): void
+    }
+  }
+}
+
+interface InternalWish {
+  /** The request that the call is for. */
+  readonly request: FastifyRequest
+  readonly operation: Operation
+  /** Ends the call alone; it also ends with its request, unless it `outlives` it. */
+  readonly signal?: AbortSignal
+  /** The result is of use to other requests, so that the end of this one does not end the call; it is not booked to its client. */
+  readonly outlives?: boolean
+}
+
+export interface InternalCall {
+  readonly model: Model
+  readonly services: RelayServices
+  settle(thrown?: unknown): void
+}
+
+/** The client and key that pay for a call; undefined: the router itself. */
+export type BookedTo = { readonly client: string; readonly key: string | undefined } | undefined
+
+/** Calls that the router makes for itself: embeddings, and models that judge. They are one level deep. */
+export default fp(
+  (app, _options, done) => {
+    const listeners: ((record: ExchangeRecord, bookedTo: BookedTo) => void)[] = []
+    const begin = (alias: string, wish: InternalWish): InternalCall => {
+      const model = app.models.find(alias)
+      if (!model) throw modelNotFound(alias)
+      const exchange = app.exchanges.create(randomUUID())
+      const services = servicesOf(app, exchange, wish.request)
+      const detach = follow(exchange, wish, services.turn?.deadlineAt)
+      exchange.dialect = 'openai'
+      exchange.client = internalClient
+      exchange.model = model.alias
+      const bookedTo = wish.outlives || !app.config.bookInternalCalls ? undefined : payer(wish.request)
+      const settle = (thrown?: unknown): void => {
+        detach()
+        exchange.end()
+        const record = internalRecord(exchange, wish.operation, thrown)
+        for (const listener of listeners) listener(record, bookedTo)
+        app.log.info(
+          {
+            ...wish.request.exchange.logIds,
+            ...{ model: model.alias, target: record.target, operation: wish.operation },
+            ...{ outcome: record.outcome, duration_ms: tenths(record.durationMs) },
+            ...{ prompt_tokens: record.usage?.promptTokens, error_code: record.error?.code },
+          },
+          'internal call',
+        )
+      }
+      return { model, services, settle }
+    }
+    app.decorate('internalCalls', {
+      begin,
+      onEnd: (listener) => listeners.push(listener),
+      async embed(alias, inputs, wish) {
+        const { model, services, settle } = begin(alias, wish)
+        try {
+          const vectors = await embedded(app, model, inputs, services)
+          settle()
+          return vectors
+        } catch (thrown) {
+          settle(thrown)
+          throw thrown
+        }
+      },
+    })
+    done()
+  },
+  {
+    name: 'internal-calls',
+    dependencies: ['config', 'exchange', 'registries', 'models', 'balancer', 'gateway'],
+  },
+)
+
+/** The call ends with the request that it is for, and by its deadline, on the clock of `performance.now()`. */
+function follow(
+  exchange: Exchange,
+  { request, signal, outlives }: InternalWish,
+  deadlineAt: number | undefined,
+): () => void {
+  const detached = new AbortController()
+  const end = (own: AbortSignal) => (): void => exchange.abort(reasonOf(own))
+  const deadline =
+    deadlineAt === undefined
+      ? undefined
+      : AbortSignal.timeout(Math.max(0, Math.ceil(deadlineAt - performance.now())))
+  for (const own of outlives ? [signal] : [request.exchange.signal, signal, deadline]) {
+    if (own?.aborted) exchange.abort(reasonOf(own))
+    else own?.addEventListener('abort', end(own), { once: true, signal: detached.signal })
+  }
+  return () => detached.abort()
+}
+
+function reasonOf({ reason }: AbortSignal): RouterError {
+  if (reason instanceof RouterError) return reason
+  // A timeout of the caller says nothing about the target.
+  return new RouterError('client_gone', 'The call was given up', { cause: reason })
+}
+
+/** What the relay needs, as the request has it, but for rights, fallbacks and record. */
+function servicesOf(app: FastifyInstance, exchange: Exchange, request: FastifyRequest): RelayServices {
+  const { turn, priority, ...services } = app.gateway.services(request)
+  return {
+    ...services,
+    ...(turn ? { turn } : {}),
+    ...(priority ? { priority } : {}),
+    exchange,
+    clientHeaders: {},
+    acquire: app.balancer.acquire,
+    fallbacksOf: ({ fallbacks }) => fallbacks.map((name) => app.models.find(name)).filter((each) => !!each),
+    signal: exchange.signal,
+  }
+}
+
+function payer({ exchange }: FastifyRequest): BookedTo {
+  return exchange.client === undefined ? undefined : { client: exchange.client, key: exchange.key }
+}
+
+async function embedded(
+  app: FastifyInstance,
+  model: Model,
+  inputs: readonly string[],
+  services: RelayServices,
+): Promise<Float32Array[]> {
+  const body = { model: model.alias, input: inputs }
+  const bytes = Buffer.from(JSON.stringify(body))
+  const scan = scanObject(bytes)
+  if (!scan) throw new Error('a body that the router wrote is no object')
+  const dialect = app.dialects.get('openai')
+  const asked = { dialect, alias: model.alias, model, bytes, scan, body, others: [] }
+  const { body: answer } = await answerEmbedding(asked, services)
+  const read: unknown = JSON.parse(answer.toString())
+  const vectors = isObject(read) && Array.isArray(read.data) ? read.data.map(vectorOf) : []
+  if (vectors.length !== inputs.length)
+    throw upstreamFailed('The upstream sent another number of vectors', 'BAD_ANSWER')
+  return vectors
+}
+
+function vectorOf(item: unknown): Float32Array {
+  const { embedding }: Record<string, unknown> = isObject(item) ? item : {}
+  if (!Array.isArray(embedding) || embedding.length === 0 || !embedding.every(Number.isFinite))
+    throw asRouterError(upstreamFailed('The upstream sent what is no vector', 'BAD_ANSWER'))
+  return Float32Array.from(embedding)
+}

@@ -1,0 +1,41 @@
+import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import { asRouterError, type RouterError } from '../../sdk/errors.ts'
+import type { Operation } from '../../sdk/provider.ts'
+
+/** Whom a call of the router is counted for in metrics. */
+export const internalClient = 'internal'
+
+/** What the metrics record of a call that the router made for itself. `thrown`: undefined where it was answered. */
+export function internalRecord(exchange: Exchange, operation: Operation, thrown: unknown): ExchangeRecord {
+  const error: RouterError | undefined = thrown === undefined ? undefined : asRouterError(thrown)
+  const isGone = error?.kind === 'client_gone'
+  return {
+    id: exchange.id,
+    method: 'POST',
+    endpoint: internalClient,
+    status: error ? (isGone ? 499 : error.status) : 200,
+    outcome: error ? (isGone ? 'client_gone' : 'error') : 'success',
+    durationMs: exchange.elapsedMs(),
+    dialect: exchange.dialect,
+    model: exchange.model,
+    answeringModel: exchange.answeringModel,
+    target: exchange.target,
+    providerType: exchange.providerType,
+    client: internalClient,
+    key: undefined,
+    stream: false,
+    attempts: exchange.attempts,
+    work: exchange.work,
+    ownMs: undefined,
+    firstContentMs: undefined,
+    usage: exchange.usage,
+    estimatedTokens: () => ({ prompt: 0, maxCompletion: 0 }),
+    sinceSentMs: undefined,
+    dropped: [],
+    error,
+    requestBytes: exchange.receivedBytes,
+    responseBytes: 0,
+    trace: exchange.trace,
+    operation,
+  }
+}

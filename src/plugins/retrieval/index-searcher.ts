@@ -1,0 +1,60 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { IndexError } from '../../lib/vector-index/format.ts'
+import type { Found } from '../../lib/vector-index/search.ts'
+import type { SearchAnswer, SearchQuestion } from './search-thread.ts'
+
+interface Waiting {
+  resolve(answer: SearchAnswer): void
+  reject(error: Error): void
+}
+
+/** The indexes of a process, searched in a thread that starts with the first search. */
+export class IndexSearcher {
+  readonly #onRefused: (path: string, why: string) => void
+  readonly #waiting = new Map<number, Waiting>()
+  #thread: Worker | undefined
+  #lastId = 0
+
+  /** `onRefused`: a new file is not used, and the one before it still is. */
+  constructor(onRefused: (path: string, why: string) => void) {
+    this.#onRefused = onRefused
+  }
+
+  /** The nearest pieces of the index at a path. Rejects with IndexError for one that cannot be used. */
+  async search(question: Omit<SearchQuestion, 'id'>): Promise<readonly Found[]> {
+    const thread = this.#started()
+    const id = ++this.#lastId
+    const { promise, resolve, reject } = Promise.withResolvers<SearchAnswer>()
+    this.#waiting.set(id, { resolve, reject })
+    thread.postMessage({ ...question, id })
+    const answer = await promise
+    if ('error' in answer) throw new IndexError(answer.error)
+    if (answer.refused !== undefined) this.#onRefused(question.path, answer.refused)
+    return answer.found
+  }
+
+  async close(): Promise<void> {
+    await this.#thread?.terminate()
+  }
+
+  #started(): Worker {
+    if (this.#thread) return this.#thread
+    // The same file as JavaScript in dist/.
+    const thread = new Worker(new URL(`./search-thread${extname(import.meta.filename)}`, import.meta.url))
+    thread.on('message', (answer: SearchAnswer) => {
+      this.#waiting.get(answer.id)?.resolve(answer)
+      this.#waiting.delete(answer.id)
+    })
+    const onEnd = (error: Error): void => {
+      if (this.#thread === thread) this.#thread = undefined
+      for (const { reject } of this.#waiting.values()) reject(error)
+      this.#waiting.clear()
+    }
+    thread.on('error', onEnd)
+    thread.on('exit', () => onEnd(new Error('the search has ended')))
+    thread.unref()
+    this.#thread = thread
+    return thread
+  }
+}

@@ -1,0 +1,144 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { ConfiguredProcessor } from '../../config/processors/read.ts'
+import { isOwnHost } from '../../lib/own-host.ts'
+import { type UserTurn, userTurnOfBody, userTurnOfChat } from '../../processors/contents/user-turn.ts'
+import type { ClientRequest } from '../../relay/request/client-request.ts'
+import type { ChatRequest } from '../../sdk/chat.ts'
+import type { AnswerSource } from '../../sdk/question.ts'
+import type { Model } from '../../sdk/target.ts'
+import { clientOfBody } from './client-of-body.ts'
+import { compiledRetrievals, type Retrieval } from './compiled.ts'
+import { IndexSearcher } from './index-searcher.ts'
+import { type Passage, quoted, sourcesOf } from './passages.ts'
+import { passagesOf } from './run.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    retrieval: {
+      /** Makes the retrievals of a configuration. Throws ConfigError. */
+      compile(configured: readonly ConfiguredProcessor[]): readonly Retrieval[]
+      /** Requests from now on use these. */
+      use(retrievals: readonly Retrieval[]): void
+      /** The chat with what was found for it at the end of the user's last turn. Throws where a retrieval fails that must not. */
+      client(client: ClientRequest, request: FastifyRequest): Promise<ClientRequest>
+      /** The same for a chat in the canonical form. */
+      chat(chat: ChatRequest, model: Model, request: FastifyRequest): Promise<ChatRequest>
+      /** Names of the retrievals that would apply. */
+      namesFor: (...asked: Parameters<Retrieval['appliesTo']>) => string[]
+    }
+  }
+  interface FastifyContextConfig {
+    /** false: what the route asks a model is no question of a user that documents could answer. */
+    retrieves?: boolean
+  }
+  interface FastifyRequest {
+    /** Where what was added to the request is from; undefined: nothing was. */
+    sources: readonly AnswerSource[] | undefined
+  }
+}
+
+interface RetrievalOptions {
+  /** Resolves `${NAME}` references. */
+  env: Readonly<Record<string, string | undefined>>
+}
+
+/** Passages from documents, added to chats before any processor sees them. */
+export default fp(
+  (app, { env }: RetrievalOptions, done) => {
+    const searcher = new IndexSearcher((path, why) =>
+      app.log.warn({ path }, `the new index is not used: ${why}; the one before it still is`),
+    )
+    let current: readonly Retrieval[] = []
+    const applying = (models: readonly string[], request: FastifyRequest): Retrieval[] =>
+      request.routeOptions.config.retrieves === false
+        ? []
+        : current.filter((retrieval) => retrieval.appliesTo(models, request.client))
+    app.addHook('onClose', () => searcher.close())
+    app.decorateRequest('sources', undefined)
+    app.decorate('retrieval', {
+      compile: (configured) => compiledRetrievals(configured, app.config, env),
+      use(retrievals) {
+        current = retrievals
+      },
+      namesFor: (models, client) =>
+        current.filter((retrieval) => retrieval.appliesTo(models, client)).map(({ name }) => name),
+      async client(client, request) {
+        const retrievals = current.length === 0 ? [] : applying([client.model.alias], request)
+        if (retrievals.length === 0) return client
+        const { source, dialect } = client
+        // Texts to complete: what is added would be completed.
+        if (dialect.native?.operation === 'completion' || isRaw(client.outline)) return client
+        if (source.from === 'router') {
+          const { model } = client
+          return {
+            ...client,
+            source: { ...source, request: await app.retrieval.chat(source.request, model, request) },
+          }
+        }
+        const form = dialect.contents?.userTurn
+        if (form) {
+          const turn = userTurnOfBody(source.bytes, form)
+          const bytes =
+            turn && (await added(app, searcher, { turn, retrievals, model: client.model, request }))
+          return bytes ? clientOfBody(client, bytes) : client
+        }
+        dialect.chat.checkRequest?.(client.outline)
+        const read = dialect.chat.readRequest(client.readBody(), client.stream)
+        const chat = await app.retrieval.chat(read, client.model, request)
+        return chat === read ? client : { ...client, source: { from: 'router', request: chat } }
+      },
+      async chat(chat, model, request) {
+        const retrievals = chat.completion ? [] : applying([model.alias], request)
+        const turn = retrievals.length > 0 ? userTurnOfChat(chat) : undefined
+        return (turn && (await added(app, searcher, { turn, retrievals, model, request }))) ?? chat
+      },
+    })
+    done()
+  },
+  { name: 'retrieval', dependencies: ['config', 'exchange'] },
+)
+
+/** As Ollama has such texts. */
+function isRaw({ raw, suffix }: Readonly<Record<string, unknown>>): boolean {
+  return raw === true || (typeof suffix === 'string' && suffix !== '')
+}
+
+interface Adding<Chat> {
+  turn: UserTurn<Chat>
+  retrievals: readonly Retrieval[]
+  model: Model
+  request: FastifyRequest
+}
+
+async function added<Chat>(
+  app: FastifyInstance,
+  searcher: IndexSearcher,
+  { turn, retrievals, model, request }: Adding<Chat>,
+): Promise<Chat | undefined> {
+  const asking = { app, searcher, request, shown: shownOutside(app, request, model) }
+  const found: Passage[] = []
+  // Each searches on its own; their order is that of the configuration.
+  for (const passages of await Promise.all(
+    retrievals.map((retrieval) => passagesOf(retrieval, turn.text, asking)),
+  ))
+    found.push(...passages)
+  const { length } = found
+  if (length === 0) return undefined
+  request.sources = sourcesOf(found)
+  const text = quoted(found)
+  request.limitUse?.addPrompt(() => text)
+  return turn.with(text)
+}
+
+/** A text as others than servers of the local network may see it. */
+function shownOutside(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  model: Model,
+): (text: string, origins: readonly string[]) => Promise<string> {
+  return async (text, origins) => {
+    const isOwn = origins.every((origin) => origin === '' || isOwnHost(new URL(origin).hostname))
+    return isOwn ? text : app.processors.shownOutside(request, [model], text)
+  }
+}

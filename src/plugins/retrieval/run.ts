@@ -1,0 +1,104 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Processed } from '../../relay/processed.ts'
+import { asRouterError, RouterError } from '../../sdk/errors.ts'
+import type { Retrieval } from './compiled.ts'
+import type { IndexSearcher } from './index-searcher.ts'
+import { type Passage, withinBudget } from './passages.ts'
+import { type Hit, searchService } from './search-services.ts'
+
+interface Asking {
+  readonly app: FastifyInstance
+  readonly searcher: IndexSearcher
+  readonly request: FastifyRequest
+  /** The question as servers at these addresses may see it. */
+  shown(text: string, origins: readonly string[]): Promise<string>
+}
+
+/** More of a question says no more about it, in characters. */
+const maxQuestion = 4_000
+
+/** What a retrieval finds for a question, within its budget. Throws the client's error unless it fails open. */
+export async function passagesOf(retrieval: Retrieval, text: string, asking: Asking): Promise<Passage[]> {
+  const { exchange, log } = asking.request
+  const { name, failure, minScore, maxTokens, timeoutMs } = retrieval
+  const startedAt = performance.now()
+  const record = (outcome: Processed['outcome'], values = 0): void => {
+    exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
+    const durationMs = performance.now() - startedAt
+    exchange.processed.steps.push({ processor: name, outcome, values, durationMs })
+  }
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const signal = AbortSignal.any([exchange.signal, timeout])
+  try {
+    const question = text.slice(-maxQuestion)
+    const hits = await exchange.steps.outside(
+      untilAborted(search(retrieval, question, asking, signal), signal),
+    )
+    const good = hits.filter(
+      ({ score, text: found }) => (score ?? minScore) >= minScore && found.trim() !== '',
+    )
+    const passages = withinBudget(
+      good.map((hit) => ({ ...hit, retrieval: name })),
+      maxTokens,
+    )
+    record(passages.length > 0 ? 'changed' : 'unchanged', passages.length)
+    return passages
+  } catch (thrown) {
+    if (exchange.signal.aborted) throw asRouterError(exchange.signal.reason)
+    const { name: errorName, message } = thrown instanceof Error ? thrown : new Error(String(thrown))
+    const isOpen = failure === 'open'
+    record(isOpen ? 'failed_open' : 'failed_closed')
+    log.warn(
+      {
+        ...exchange.logIds,
+        processor: name,
+        error_name: errorName,
+        ...(errorName === 'IndexError' ? { error: message } : {}),
+      },
+      isOpen ? 'processor failed; the request passes' : 'processor failed; the request is refused',
+    )
+    if (isOpen) return []
+    throw new RouterError('overloaded', `The request cannot be processed by '${name}' now`, {
+      code: 'processor_failed',
+      causeCode: 'PROCESSOR',
+      retryAfterSeconds: 5,
+      cause: thrown,
+    })
+  }
+}
+
+async function search(
+  { from, limit }: Retrieval,
+  question: string,
+  { app, searcher, request, shown }: Asking,
+  signal: AbortSignal,
+): Promise<readonly Hit[]> {
+  if (from.type !== 'index') {
+    const query = from.unmasked ? question : await shown(question, [from.url])
+    return searchService(from, { query, limit, signal })
+  }
+  const { path, model } = from
+  const embedding = app.models.find(model)
+  const targets = embedding ? [...embedding.targets, ...embedding.sleeping] : []
+  const query = await shown(
+    question,
+    targets.map(({ origin }) => origin),
+  )
+  const wish = { request, operation: 'embedding', signal } as const
+  const [vector] = await app.internalCalls.embed(model, [query], wish)
+  return vector ? searcher.search({ path, model, vector, limit }) : []
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  aborted.promise.catch(() => undefined)
+  work.catch(() => undefined)
+  const onAbort = (): void => aborted.reject(signal.reason)
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

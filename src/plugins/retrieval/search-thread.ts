@@ -1,0 +1,38 @@
+import { parentPort } from 'node:worker_threads'
+import { type Found, SearchedIndex } from '../../lib/vector-index/search.ts'
+
+/**
+ * The thread that searches the indexes of a process: a search compares all vectors, which would hold up the event loop of
+ * requests. A file that takes the place of an index is used from the next search on.
+ */
+export interface SearchQuestion {
+  readonly id: number
+  readonly path: string
+  /** Of the model that made the vector. */
+  readonly model: string
+  readonly vector: Float32Array
+  readonly limit: number
+}
+
+export type SearchAnswer = { readonly id: number } & (
+  | { readonly found: readonly Found[]; readonly refused: string | undefined }
+  | { readonly error: string }
+)
+
+const indexes = new Map<string, SearchedIndex>()
+
+parentPort?.on('message', (question: SearchQuestion) => {
+  parentPort?.postMessage(answerTo(question))
+})
+
+function answerTo({ id, path, model, vector, limit }: SearchQuestion): SearchAnswer {
+  try {
+    const key = JSON.stringify([path, model])
+    const index = indexes.get(key) ?? new SearchedIndex(path, model)
+    indexes.set(key, index)
+    const refused = index.refresh()
+    return { id, found: index.search(vector, limit), refused }
+  } catch (error) {
+    return { id, error: error instanceof Error ? error.message : String(error) }
+  }
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import { startConnectProxy } from '../helpers/connect-proxy.ts'
+import { post } from '../helpers/http.ts'
+import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { tempFolder, writeIndex } from '../retrieval/rig.ts'
+import { type AutoRig, startAuto } from './rig.ts'
+
+const open: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const each of open.splice(0).toReversed()) await each.close()
+})
+
+async function rigOf(...args: Parameters<typeof startAuto>): Promise<AutoRig> {
+  const rig = await startAuto(...args)
+  open.push(rig)
+  return rig
+}
+
+const auto = { models: ['small', 'large'], embedding_model: 'e', examples: { large: ['code'] } }
+const said = (content: string) => ({ model: 'auto', messages: [{ role: 'user', content }] })
+
+test('calls of the router are those of the client internal in metrics, and no HTTP requests', async () => {
+  const keys = keysFile([{ id: 'team', key: 'sk-team-0123456789abc', models: ['small', 'large'] }])
+  const admin = 'sk-admin-0123456789abcdef'
+  const rig = await rigOf(auto, {
+    env: { ...keys.env, LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_ADMIN_KEY: admin },
+  })
+  const headers = { 'content-type': 'application/json', ...bearer('sk-team-0123456789abc') }
+  const answer = await post(`${rig.router.url}/v1/chat/completions`, said('code'), headers)
+  assert.equal(answer.headers.get('x-llm-router-model'), 'large')
+  const metrics = await fetch(`${rig.router.url}/metrics`, { headers: bearer(admin) })
+  const text = await metrics.text()
+  assert.match(text, /llm_router_client_requests_total\{client="internal",outcome="success"\} 2/)
+  assert.match(text, /llm_router_client_requests_total\{client="team",outcome="success"\} 1/)
+  assert.match(text, /llm_router_requests_total\{model_name="e",outcome="success"\} 2/)
+  assert.match(text, /llm_router_client_tokens_total\{client="internal",direction="input"\} 6/)
+  assert.doesNotMatch(text, /http_requests_total\{[^}]*endpoint="internal"/)
+  const calls = rig.router.logs.filter(({ msg }) => msg === 'internal call')
+  const request = await rig.router.requestLogged(String(calls[0]?.request_id))
+  assert.deepEqual([calls.length, request.model], [2, 'large'])
+  keys.remove()
+})
+
+test('their usage is that of the client, or of internal where that is set', async () => {
+  const database = tempFolder()
+  const keys = keysFile([{ id: 'team', key: 'sk-team-0123456789abc' }])
+  for (const [book, expected] of [
+    ['true', ['internal', 'team']],
+    ['false', ['internal']],
+  ] as const) {
+    const rig = await rigOf(auto, {
+      env: {
+        ...keys.env,
+        LLM_ROUTER_DATABASE_URL: `sqlite:${database.path}/${book}.db`,
+        LLM_ROUTER_BOOK_INTERNAL_CALLS: book,
+        LLM_ROUTER_ADMIN_KEY: 'sk-admin-0123456789abcdef',
+      },
+    })
+    const asked = new Set<string>()
+    rig.router.app.usage.onBooked(({ model, client }) => {
+      if (model === 'e') asked.add(client)
+    })
+    const headers = { 'content-type': 'application/json', ...bearer('sk-team-0123456789abc') }
+    assert.equal((await post(`${rig.router.url}/v1/chat/completions`, said('code'), headers)).status, 200)
+    assert.deepEqual([...asked].toSorted(), expected)
+  }
+  keys.remove()
+  database.remove()
+})
+
+test('a call ends with the request that it is for, and the deadline of the request ends it', async () => {
+  const rig = await rigOf(auto)
+  const path = `${rig.router.url}/v1/chat/completions`
+  // The vectors of the examples are there; that of the next request never comes.
+  await post(path, said('code'))
+  rig.embeddings.rescript({ kind: 'hang' })
+  const before = rig.embeddings.requests.length
+  const stop = new AbortController()
+  const asking = fetch(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(said('code again')),
+    signal: stop.signal,
+  })
+  await rig.embeddings.requestReceived(before)
+  stop.abort()
+  await assert.rejects(asking)
+  await rig.embeddings.requestClosed(before)
+  const line = await rig.router.logged(({ msg, status }) => msg === 'request' && status === 499)
+  assert.equal(line.outcome, 'client_gone')
+  assert.equal(rig.models.requests.length, 1)
+  const hurried = { 'content-type': 'application/json', 'x-llm-router-deadline-ms': '300' }
+  const since = performance.now()
+  const answer = await post(path, said('code in a hurry'), hurried)
+  await rig.embeddings.requestClosed(before + 1)
+  assert.ok(answer.status >= 429, answer.text)
+  assert.ok(performance.now() - since < 4_000)
+})
+
+test('an embedding model outside the local network gets masked text, one inside gets it as it is', async () => {
+  const indexes = tempFolder()
+  writeIndex(indexes.path, 'docs', ['A poem.'])
+  const inside = await rigOf(undefined, {
+    root: {
+      processors: [
+        { type: 'masking' },
+        { type: 'retrieval', index: 'docs', embedding_model: 'e', clients: ['*'] },
+      ],
+    },
+    env: { LLM_ROUTER_INDEX_DIR: indexes.path },
+  })
+  const asked = { model: 'small', messages: [{ role: 'user', content: 'A poem for anna@example.com' }] }
+  assert.equal((await post(`${inside.router.url}/v1/chat/completions`, asked)).status, 200)
+  assert.match(inside.embeddings.requests.at(-1)?.raw.toString() ?? '', /anna@example\.com/)
+  const port = Number(new URL(inside.embeddings.url).port)
+  const proxy = await startConnectProxy({ leadsTo: port })
+  open.push(proxy)
+  const outside = await rigOf(
+    { ...auto, examples: { large: ['poem'] } },
+    {
+      providers: { e: { api_host: 'http://embeddings.example.com', proxy: proxy.url } },
+      root: {
+        processors: [
+          { type: 'masking' },
+          { type: 'retrieval', index: 'docs', embedding_model: 'e', clients: ['*'] },
+        ],
+      },
+      env: { LLM_ROUTER_INDEX_DIR: indexes.path },
+    },
+  )
+  const before = inside.embeddings.requests.length
+  for (const model of ['small', 'auto'])
+    assert.equal((await post(`${outside.router.url}/v1/chat/completions`, { ...asked, model })).status, 200)
+  const sent = inside.embeddings.requests.slice(before).map(({ raw }) => raw.toString())
+  assert.ok(sent.length >= 4, String(sent.length))
+  assert.doesNotMatch(sent.join('\n'), /@/)
+  assert.match(sent.join('\n'), /A poem for EMAIL_/)
+  assert.equal(outside.asked.at(-1), 'large')
+  indexes.remove()
+})

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { mock, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { chat } from './fleet.ts'
+
+const mebibyte = 1024 * 1024
+
+test('the list of recent requests holds no body, neither before it is reported nor after', async (t) => {
+  // Without intervals nothing is reported: what has ended stays in the process until somebody asks.
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.after(() => mock.timers.reset())
+  const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
+  t.after(() => router.close())
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const usedBytes = (): number => {
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  /** Sockets and streams let go of what they have read a moment after the answer. */
+  const isFreed = async (most: number): Promise<boolean> => {
+    for (let count = 0; count < 30; count++) {
+      if (usedBytes() < most) return true
+      await pause(50)
+    }
+    return false
+  }
+  const ask = async (bytes: number): Promise<void> => {
+    const { status } = await post(`${router.url}/v1/chat/completions`, chat('one', false, 'x'.repeat(bytes)))
+    assert.equal(status, 200)
+  }
+  await ask(mebibyte)
+  const most = usedBytes() + 3 * mebibyte
+  for (let count = 0; count < 8; count++) await ask(mebibyte)
+  assert.ok(await isFreed(most), 'bodies are held before the report')
+  const { data } = await router.app.activity.requests({ limit: 100 })
+  assert.equal(data.length, 9)
+  assert.ok(await isFreed(most), 'bodies are held by the list')
+})
