@@ -126,7 +126,7 @@ test('targets that are rate limited, hung, asleep, silent or fail one feature ar
     `${limited?.text}: ${limited?.action}`,
     /^limited asks for a pause \(429\): It is used again in \d+ s/,
   )
-  assert.equal(hung?.text, 'hung accepts requests but does not begin its answers')
+  assert.equal(hung?.text, 'hung accepts requests but does not start to respond')
   assert.equal(sleeping?.text, 'asleep is asleep')
   assert.match(panic?.text ?? '', /^All servers of silent fail their health checks/)
   assert.equal(feature?.text, 'no-tools fails requests with tools')
@@ -183,7 +183,7 @@ test('a database that is away, and what follows from it, are problems until it i
   writeFileSync(spool, '')
   await house.chat(key)
   const [failed] = await problemsOf(url, ['usage_spool_failed'], headers)
-  assert.equal(failed?.text, 'Usage cannot be kept on disk while the database is away')
+  assert.equal(failed?.text, 'Usage cannot be spooled to disk while the database is unavailable')
   rmSync(spool)
   await postgres.start()
   await over(url, ['database_away', 'usage_spool_failed'], headers)
