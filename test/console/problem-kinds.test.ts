@@ -176,7 +176,7 @@ test('a database that is away, and what follows from it, are problems until it i
   assert.match(away?.text ?? '', /^The database is unavailable: clients, keys and budgets stay as they were/)
   assert.match(
     budgets?.text ?? '',
-    /^Budgets cannot be checked: the database is away; requests go on unchecked/,
+    /^Budgets cannot be checked because the database is unavailable; requests continue unchecked/,
   )
   // Where its folder was is a file now: nothing can be written into it.
   rmSync(spool, { recursive: true, force: true })
@@ -227,7 +227,7 @@ test('a process of a cluster that hangs is a problem', async (t) => {
     return cluster.stop()
   })
   const [silent] = await problemsOf(cluster.url, ['worker_silent'], {})
-  assert.equal(silent?.text, `Worker ${other.worker} does not answer: it is busy or hangs`)
+  assert.equal(silent?.text, `Worker ${other.worker} does not respond: it is busy or hangs`)
 })
 
 test('a router that was overloaded, and one that drains, say so', async (t) => {
