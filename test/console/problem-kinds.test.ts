@@ -122,10 +122,7 @@ test('targets that are rate limited, hung, asleep, silent or fail one feature ar
     'panic',
     'ejected_for_feature',
   ])
-  assert.match(
-    `${limited?.text}: ${limited?.action}`,
-    /^limited asks for a pause \(429\): [^:]* in \d+ s/,
-  )
+  assert.match(`${limited?.text}: ${limited?.action}`, /^limited asks for a pause \(429\): [^:]* in \d+ s/)
   assert.equal(hung?.text, 'hung accepts requests but does not start to respond')
   assert.equal(sleeping?.text, 'asleep is asleep')
   assert.match(panic?.text ?? '', /^All servers of silent fail their health checks/)
