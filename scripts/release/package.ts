@@ -33,6 +33,8 @@ export function pack({ root, out, scope, repository }: PackOptions): string {
       if (!existsSync(join(root, name))) throw new Error(`${name} is missing: npm run build makes dist/`)
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
+    // Written for readers of the repository; a third of it is white space.
+    compact(join(stage, 'resources/models-config.schema.json'))
     if (scope !== undefined) {
       delete kept.private
       kept.name = `${scope}/${manifest.name}`
@@ -45,4 +47,8 @@ export function pack({ root, out, scope, repository }: PackOptions): string {
   } finally {
     rmSync(stage, { recursive: true })
   }
+}
+
+function compact(path: string): void {
+  writeFileSync(path, JSON.stringify(JSON.parse(readFileSync(path, 'utf8'))))
 }

@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/settings.ts'
 import { isObject, parseObject } from '../lib/json/read.ts'
+import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import type { CommandContext } from './command-line.ts'
 import { ownAddress } from './healthcheck.ts'
 
@@ -13,7 +14,7 @@ export async function askRouter(
   body?: object,
 ): Promise<Record<string, unknown> | undefined> {
   const { adminKey, endpointPrefix } = loadConfig(env).config
-  const url = `${(flags.url ?? ownAddress(env)).replace(/\/+$/, '')}${endpointPrefix}${path}`
+  const url = `${withoutTrailingSlashes(flags.url ?? ownAddress(env))}${endpointPrefix}${path}`
   try {
     const response = await fetch(url, {
       method,

@@ -1,11 +1,12 @@
 import { loadConfig } from '../config/settings.ts'
+import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import type { Command } from './command-line.ts'
 
 const timeoutMs = 3_000
 
 /** `healthcheck [url]`: exits with code 0 if the router responds; for containers. */
 export const healthcheck: Command = async ([url], { env, print, printError }) => {
-  const address = `${(url ?? ownAddress(env)).replace(/\/+$/, '')}/ping`
+  const address = `${withoutTrailingSlashes(url ?? ownAddress(env))}/ping`
   try {
     const response = await fetch(address, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
     await response.body?.cancel()

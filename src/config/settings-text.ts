@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 /** Reads the trimmed text of a variable; undefined when it says nothing of that kind. */
 export type ReadText<T = unknown> = (text: string) => T | undefined
 
@@ -46,7 +47,7 @@ export function readWord(
 
 /** The start of a path: one leading slash, none at the end; `/` alone is no prefix at all. */
 export const readPathPrefix: ReadText<string> = (text) => {
-  const inner = text.replace(/^\/+/, '').replace(/\/+$/, '')
+  const inner = withoutTrailingSlashes(text.replace(/^\/+/, ''))
   return inner === '' ? '' : `/${inner}`
 }
 

@@ -12,6 +12,7 @@ import {
 import type { ProxyRule } from '../config/proxy-rule.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import { isObject } from '../lib/json/read.ts'
+import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
 
@@ -62,7 +63,7 @@ function addressesOf(host: string): string[] {
   const url = URL.parse(bare)
   if (!url || !/^https?:$/.test(url.protocol) || url.username !== '') return []
   // URL drops the default port of a scheme, so the string is checked.
-  if (host.includes('://') || /:\d+$/.test(bare)) return [bare.replace(/\/+$/, '')]
+  if (host.includes('://') || /:\d+$/.test(bare)) return [withoutTrailingSlashes(bare)]
   return usualPorts.map((port) => `http://${url.hostname}:${port}`)
 }
 

@@ -11,15 +11,6 @@ const source = join(import.meta.dirname, '../../src')
  * expression begins with.
  */
 const excused: Readonly<Record<string, string>> = {
-  'fleet/discovery.ts /\\/+$': 'addresses that the operator names',
-  'cli/targets.ts /\\/+$': 'the same',
-  'cli/healthcheck.ts /\\/+$': 'the same',
-  'config/targets/target-url.ts /\\/+$': 'the configuration',
-  'processors/guardrails/service-judges.ts /\\/+$': 'the configuration',
-  'processors/masking/python-masker.ts /\\/+$': 'the same',
-  'processors/masking/presidio.ts /\\/+$': 'the same',
-  'config/settings-text.ts /\\/+$': 'the environment',
-  'plugins/auth/public-paths.ts /\\/+$': 'the environment',
   'plugins/errors/index.ts /([\\w.-]+\\/': "one line of the router's own stack",
   'relay/attempt/safe-text.ts /\\b[a-z0-9-]+(?:\\.': 'the first 1,024 characters of a text',
   'dialects/anthropic/messages-write.ts /^data:': 'the first 256 characters of an address',

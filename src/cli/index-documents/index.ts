@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig } from '../../config/settings.ts'
+import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import { IndexError } from '../../lib/vector-index/format.ts'
 import { IndexWriter } from '../../lib/vector-index/write.ts'
 import type { Command } from '../command-line.ts'
@@ -40,7 +41,7 @@ export const indexDocuments: Command = async ([directory, ...more], context) => 
     return 1
   }
   const { chunks, files } = documents
-  const router = { url: (flags.url ?? ownAddress(env)).replace(/\/+$/, ''), key: config.indexKey, model }
+  const router = { url: withoutTrailingSlashes(flags.url ?? ownAddress(env)), key: config.indexKey, model }
   const path = join(config.indexDir, `${name}.index`)
   let writer: IndexWriter | undefined
   try {

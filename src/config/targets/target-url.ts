@@ -1,4 +1,5 @@
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 
 /**
  * Why a text is no address of a server, in words that fit behind its place; undefined when it is one. The words never
@@ -33,7 +34,7 @@ export function joinUrl(
   const url = new URL(apiHost)
   const [standard = '', standardQuery = ''] = splitOnce(standardPath, '?')
   const [override, query = standardQuery] = splitOnce(overridePath, '?')
-  const path = override ?? joinPaths(url.pathname.replace(/\/+$/, ''), standard)
+  const path = override ?? joinPaths(withoutTrailingSlashes(url.pathname), standard)
   const search = [url.search.slice(1), query].filter((part) => part !== '').join('&')
   url.pathname = path
   url.search = search
@@ -45,7 +46,7 @@ export function joinUrl(
  * operation path), and the path of the check.
  */
 export function healthUrl(apiHost: string, path: string): string {
-  const base = new URL(apiHost).pathname.replace(/\/+$/, '')
+  const base = withoutTrailingSlashes(new URL(apiHost).pathname)
   const root = base
     .replace(/\/(?:chat\/completions|api\/chat|messages)$/, '')
     .replace(/\/(?:v\d+[a-z0-9]*|api)$/i, '')

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 
 /**
  * Probes send no key and reveal nothing. They stay public, so that a list of other paths cannot make Kubernetes kill
@@ -17,7 +18,7 @@ export function publicPaths(app: FastifyInstance): (route: string | undefined) =
     seen.add(url)
   })
   const variants = (path: string): string[] => {
-    const bare = path.length > 1 ? path.replace(/\/+$/, '') : path
+    const bare = path.length > 1 ? withoutTrailingSlashes(path) : path
     return ['', '/v1', '/api', prefix, `${prefix}/v1`].map((head) =>
       bare === '/' && head !== '' ? head : head + bare,
     )

@@ -1,4 +1,5 @@
 import { isObject, objectsIn } from '../../lib/json/read.ts'
+import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import type { ProcessorVerdict } from '../../sdk/processor.ts'
 import type { PostJson } from '../masking/presidio.ts'
 import { inContext, type Judge, verdictOf } from './judge.ts'
@@ -27,7 +28,7 @@ function isTexts(value: unknown): value is string[] {
  * `{"results": {"safe": true, "detailed": [...]}}`.
  */
 export function pythonJudge(name: 'nask_guard' | 'sojka_guard', url: string, post: PostJson): Judge {
-  const address = `${url.replace(/\/+$/, '')}/api/guardrails/${name}`
+  const address = `${withoutTrailingSlashes(url)}/api/guardrails/${name}`
   return async (judged) => {
     const role = judged.before ? 'assistant' : 'user'
     const messages = inContext(judged).map((content) => ({ role, content }))

@@ -1,4 +1,5 @@
 import { isObject } from '../../lib/json/read.ts'
+import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import type { MaskingService } from './masking.ts'
 import type { Match } from './match.ts'
 
@@ -26,7 +27,7 @@ export function presidio(
   { url, language, minScore, entities }: PresidioOptions,
   post: PostJson,
 ): MaskingService {
-  const address = `${url.replace(/\/+$/, '')}/analyze`
+  const address = `${withoutTrailingSlashes(url)}/analyze`
   const ask = async (text: string, signal: AbortSignal): Promise<Match[]> => {
     if (text.trim() === '') return []
     const body = { text, language, score_threshold: minScore, ...(entities && { entities }) }

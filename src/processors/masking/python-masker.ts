@@ -1,4 +1,5 @@
 import { isObject } from '../../lib/json/read.ts'
+import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import type { MaskingService } from './masking.ts'
 import type { Match } from './match.ts'
 import type { PostJson } from './presidio.ts'
@@ -9,7 +10,7 @@ import type { PostJson } from './presidio.ts'
  * masks do not give the texts back.
  */
 export function pythonMasker({ url }: { url: string }, post: PostJson): MaskingService {
-  const address = `${url.replace(/\/+$/, '')}/api/maskers/pii`
+  const address = `${withoutTrailingSlashes(url)}/api/maskers/pii`
   return {
     name: 'pii_masker',
     async find(texts, signal) {

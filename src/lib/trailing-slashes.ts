@@ -1,0 +1,6 @@
+/** Paths are appended to the result. An expression would take quadratic time for many slashes before another character. */
+export function withoutTrailingSlashes(text: string): string {
+  let end = text.length
+  while (text.endsWith('/', end)) end--
+  return text.slice(0, end)
+}
