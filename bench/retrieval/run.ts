@@ -1,5 +1,6 @@
 /**
- * Time of an exact search in an index, by the number of its pieces and the length of its vectors.
+ * Time of an exact search in an index, by the number of its pieces and the length of its vectors: of the processor, which other
+ * work on the machine does not change, and by the clock.
  *
  *     node bench/retrieval/run.ts [pieces...]
  */
@@ -20,7 +21,7 @@ const vectorOf = (dimension: number): Float32Array =>
   Float32Array.from({ length: dimension }, () => random() - 0.5)
 
 try {
-  console.log('pieces  dimension  file MB  first ms  median ms  worst ms')
+  console.log('pieces  dimension  file MB  CPU ms  wall ms')
   for (const chunks of sizes.length > 0 ? sizes : [10_000, 50_000, 200_000])
     for (const dimension of dimensions) {
       const path = join(folder, 'bench.index')
@@ -35,20 +36,22 @@ try {
       writer.finish(new Date())
       const index = new SearchedIndex(path, 'm')
       index.refresh()
-      const times: number[] = []
+      const times: { cpu: number; wall: number }[] = []
       for (let search = 0; search < searches; search++) {
+        const question = vectorOf(dimension)
         const since = performance.now()
-        index.search(vectorOf(dimension), 5)
-        times.push(performance.now() - since)
+        const before = process.cpuUsage()
+        index.search(question, 5)
+        const { user, system } = process.cpuUsage(before)
+        times.push({ cpu: (user + system) / 1000, wall: performance.now() - since })
       }
       index.close()
-      const [first = 0] = times
-      const sorted = times.toSorted((a, b) => a - b)
-      const [median = 0, worst = 0] = [sorted[Math.floor(searches / 2)], sorted.at(-1)]
+      const median = (of: 'cpu' | 'wall'): string =>
+        (times.map((time) => time[of]).toSorted((a, b) => a - b)[Math.floor(searches / 2)] ?? 0).toFixed(0)
       const megabytes = ((chunks * dimension * 4) / 1e6).toFixed(0)
       console.log(
-        [chunks, dimension, megabytes, first.toFixed(0), median.toFixed(0), worst.toFixed(0)]
-          .map((cell, column) => String(cell).padStart([6, 9, 7, 8, 9, 8][column] ?? 0))
+        [chunks, dimension, megabytes, median('cpu'), median('wall')]
+          .map((cell, column) => String(cell).padStart([6, 9, 7, 6, 7][column] ?? 0))
           .join('  '),
       )
     }

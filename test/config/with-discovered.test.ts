@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
 import type { FoundServer } from '../../src/config/discovered.ts'
 import { loadConfig } from '../../src/config/settings.ts'
-import { withDiscovered } from '../../src/plugins/models/index.ts'
+import { withDiscovered } from '../../src/plugins/models/with-discovered.ts'
 
 const demo = { g: { demo: { providers: [{ api_type: 'mock' }] } }, active_models: { g: ['demo'] } }
 

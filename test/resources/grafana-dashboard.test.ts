@@ -87,6 +87,7 @@ before(async () => {
     },
     models: {
       processors: [{ type: 'cache', models: ['kept'] }],
+      auto_model: { models: ['plain', 'kept'], embedding_model: 'plain', examples: { plain: ['Hi'] } },
       g: {
         kept: { providers: [box('kept')] },
         plain: { providers: [box('plain')] },
@@ -125,6 +126,10 @@ function answer({ url, body }: RecordedRequest) {
   if (url === '/api/chat') return ollamaText('Hi')
   if (url === '/metrics') return metricsText(vllmMetrics({ running: 1 }))
   if (url === '/v1/models') return { kind: 'reply', body: { data: [{ id: 'plain' }] } } as const
+  if (url === '/v1/embeddings') {
+    const data = [{ index: 0, embedding: [1, 2] }]
+    return { kind: 'reply', body: { data, usage: { prompt_tokens: 2 } } } as const
+  }
   if (url.startsWith('/locked'))
     return { kind: 'reply', status: 401, body: { error: { message: 'no' } } } as const
   const [pseudonym] = /EMAIL_\w{8}/.exec(JSON.stringify(body)) ?? []
@@ -159,6 +164,7 @@ async function traffic(): Promise<void> {
     ask('alone'),
     ask('kept'),
     ask('kept'),
+    ask('auto'),
     ask('nobody'),
     ask('plain', {}, narrowKey),
     ask('plain', {}, groupKey),

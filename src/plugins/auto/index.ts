@@ -120,14 +120,13 @@ export default fp(
         })
       },
     })
-    app.addHook('preHandler', async (request) => {
-      const { method, routeOptions } = request
-      const { docs, admin } = routeOptions.config
-      if (method !== 'POST' || admin || !docs || !docs.operations) return
+    app.addHook('preHandler', (request, _reply, next) => {
+      const { docs, admin } = request.routeOptions.config
+      if (request.method !== 'POST' || admin || !docs || !docs.operations) return next()
       const named = namedModel(request)
-      if (!app.auto.isMeant(named.model)) return
+      if (!app.auto.isMeant(named.model)) return next()
       const asked = named.method === undefined ? docs.operations : operationsOf(named.method)
-      await app.auto.choose(request, factsOfRequest(app, request), asked)
+      app.auto.choose(request, factsOfRequest(app, request), asked).then(() => next(), next)
     })
     done()
   },

@@ -77,7 +77,7 @@ export default fp(
           exchange.dialect ??= given.dialect.name
           exchange.model ??= given.model.alias
           const named = withNamedPrompt(app, given, request)
-          const retrieved = await app.retrieval.client(named, request)
+          const retrieved = app.retrieval.isUsed ? await app.retrieval.client(named, request) : named
           const processing = app.processors.begin(request, given.model)
           request.processing = processing
           const client = processing ? await processing.client(retrieved) : retrieved
@@ -105,7 +105,8 @@ export default fp(
         yield* stream(app, servicesOf(request), question, request)
       },
       askChat: async (question, request) => {
-        const chat = await app.retrieval.chat(question.request, question.model, request)
+        const { model, request: given } = question
+        const chat = app.retrieval.isUsed ? await app.retrieval.chat(given, model, request) : given
         const processing = app.processors.begin(request, question.model)
         if (!processing) return askChat({ ...question, request: chat }, servicesOf(request))
         const processed = { ...question, request: await processing.chat(chat) }

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { autoModelOf } from '../../config/auto/read.ts'
 import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import { errorsAtPositions } from '../../config/config-path.ts'
-import { configOf, type FoundServer } from '../../config/discovered.ts'
+import type { FoundServer } from '../../config/discovered.ts'
 import { type Located, locatedWarnings } from '../../config/located.ts'
 import { type LoadedModels, loadModels } from '../../config/models-load.ts'
 import { type ModelsChange, reuse } from '../../config/models-swap.ts'
@@ -13,12 +13,11 @@ import type { ConfigTaker } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/targets/target-build.ts'
-import { readJsonc } from '../../lib/json/jsonc.ts'
-import { isObject } from '../../lib/json/read.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
 import type { Retrieval } from '../retrieval/compiled.ts'
+import { withDiscovered } from './with-discovered.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -182,7 +181,7 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const all = withFound(text, found, sources) ?? own
     const names = new Set(all.models.map(({ alias }) => alias))
     const autoModel = all.autoModel ?? autoModelOf(config, names)
-    const retrievals = app.retrieval.compile(own.processors)
+    const retrievals = app.retrieval.compile(own.processors, names)
     return { ...all, autoModel, version, snapshot, compiled, retrievals }
   }
 }
@@ -279,31 +278,4 @@ function withFound(
 function looseName(name: string): string {
   const lower = name.toLowerCase()
   return lower.endsWith(':latest') ? lower.slice(0, -':latest'.length) : lower
-}
-
-/**
- * Merges the models of discovered servers into the text of models-config.json, for a start without configuration.
- * Undefined if no model was found or if the file names servers.
- */
-export function withDiscovered(text: string, servers: readonly FoundServer[]): string | undefined {
-  if (servers.every(({ models }) => models.length === 0)) return undefined
-  const { value: own } = { value: undefined, ...readJsonc(text) }
-  // Errors in the file are reported by its loader.
-  if (!isObject(own) || namesServers(own)) return undefined
-  const { active_models: active, ...found } = configOf(servers)
-  return JSON.stringify({
-    ...own,
-    ...found,
-    active_models: {
-      ...(isObject(own.active_models) ? own.active_models : {}),
-      ...(isObject(active) ? active : {}),
-    },
-  })
-}
-
-/** Whether the value contains any server address. The file shipped with the router has none. */
-function namesServers(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(namesServers)
-  if (!isObject(value)) return false
-  return 'api_host' in value || Object.values(value).some(namesServers)
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { expanded } from '../../config/secrets.ts'
 import type { Config } from '../../config/settings.ts'
+import { didYouMean } from '../../lib/did-you-mean.ts'
 import { headOfFile, IndexError } from '../../lib/vector-index/format.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { ClientName } from '../processors/compiled.ts'
@@ -28,11 +29,17 @@ export interface Retrieval {
 const defaultLimit = 5
 const defaultMaxTokens = 2_000
 
+interface Surroundings {
+  readonly config: Config
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Names of the models in use. */
+  readonly models: ReadonlySet<string>
+}
+
 /** Makes the retrievals of a configuration. Throws ConfigError, also for an index that cannot be used. */
 export function compiledRetrievals(
   configured: readonly ConfiguredProcessor[],
-  config: Config,
-  env: Readonly<Record<string, string | undefined>>,
+  { config, env, models }: Surroundings,
 ): Retrieval[] {
   const errors: string[] = []
   const own = configured.flatMap((processor): Retrieval[] => {
@@ -55,16 +62,20 @@ export function compiledRetrievals(
     checkIndex({ path: file, model, name: index ?? '' }, `${path}.index`, errors)
     return [{ ...common, from: { type: 'index', path: file, model } }]
   })
-  const forced = forcedRetrieval(config, errors)
+  const forced = forcedRetrieval(config, models, errors)
   if (errors.length > 0) throw new ConfigError(errors)
   return [...own, ...forced]
 }
 
 /** Retrieval as the variables of the Python llm-router have it. */
-function forcedRetrieval(config: Config, errors: string[]): Retrieval[] {
+function forcedRetrieval(config: Config, models: ReadonlySet<string>, errors: string[]): Retrieval[] {
   if (!config.utilsPipeline.includes('langchain_rag')) return []
   const { ragCollection: name, ragEmbedder: model } = config
   const path = indexPath(config, name)
+  if (!models.has(model))
+    errors.push(
+      `LLM_ROUTER_LANGCHAIN_RAG_EMBEDDER: no active model ${JSON.stringify(model)}${didYouMean(model, models)}; it is a model of models-config.json that makes embeddings`,
+    )
   checkIndex({ path, model, name }, 'LLM_ROUTER_LANGCHAIN_RAG_COLLECTION', errors)
   return [
     {

@@ -1,13 +1,15 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { scanObject } from '../../lib/json/splice.ts'
 import { isOwnHost } from '../../lib/own-host.ts'
 import { type UserTurn, userTurnOfBody, userTurnOfChat } from '../../processors/contents/user-turn.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import type { AnswerSource } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
-import { clientOfBody } from './client-of-body.ts'
 import { compiledRetrievals, type Retrieval } from './compiled.ts'
 import { IndexSearcher } from './index-searcher.ts'
 import { type Passage, quoted, sourcesOf } from './passages.ts'
@@ -17,9 +19,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     retrieval: {
       /** Makes the retrievals of a configuration. Throws ConfigError. */
-      compile(configured: readonly ConfiguredProcessor[]): readonly Retrieval[]
+      compile(configured: readonly ConfiguredProcessor[], models: ReadonlySet<string>): readonly Retrieval[]
       /** Requests from now on use these. */
       use(retrievals: readonly Retrieval[]): void
+      /** Whether there are any. */
+      readonly isUsed: boolean
       /** The chat with what was found for it at the end of the user's last turn. Throws where a retrieval fails that must not. */
       client(client: ClientRequest, request: FastifyRequest): Promise<ClientRequest>
       /** The same for a chat in the canonical form. */
@@ -57,18 +61,19 @@ export default fp(
     app.addHook('onClose', () => searcher.close())
     app.decorateRequest('sources', undefined)
     app.decorate('retrieval', {
-      compile: (configured) => compiledRetrievals(configured, app.config, env),
+      get isUsed() {
+        return current.length > 0
+      },
+      compile: (configured, models) => compiledRetrievals(configured, { config: app.config, env, models }),
       use(retrievals) {
         current = retrievals
       },
       namesFor: (models, client) =>
         current.filter((retrieval) => retrieval.appliesTo(models, client)).map(({ name }) => name),
       async client(client, request) {
-        const retrievals = current.length === 0 ? [] : applying([client.model.alias], request)
+        const retrievals = applying([client.model.alias], request)
         if (retrievals.length === 0) return client
         const { source, dialect } = client
-        // Texts to complete: what is added would be completed.
-        if (dialect.native?.operation === 'completion' || isRaw(client.outline)) return client
         if (source.from === 'router') {
           const { model } = client
           return {
@@ -77,6 +82,8 @@ export default fp(
           }
         }
         const form = dialect.contents?.userTurn
+        // Texts to complete: what is added would be completed.
+        if ((!form && dialect.native?.operation === 'completion') || isRaw(client.outline)) return client
         if (form) {
           const turn = userTurnOfBody(source.bytes, form)
           const bytes =
@@ -98,6 +105,14 @@ export default fp(
   },
   { name: 'retrieval', dependencies: ['config', 'exchange'] },
 )
+
+/** The same request with other bytes. */
+function clientOfBody(client: ClientRequest, bytes: Buffer): ClientRequest {
+  const scan = scanObject(bytes)
+  const body: unknown = JSON.parse(bytes.toString())
+  if (!scan || !isObject(body)) throw badRequest('The body must be a JSON object')
+  return { ...client, source: { from: 'client', bytes, scan }, outline: body, readBody: () => body }
+}
 
 /** As Ollama has such texts. */
 function isRaw({ raw, suffix }: Readonly<Record<string, unknown>>): boolean {
