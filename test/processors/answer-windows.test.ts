@@ -326,3 +326,39 @@ test('another target answers where the first one breaks before anything was judg
   assert.equal(said(text), 'Whole.')
   assert.equal(upstream.requests.length, 2)
 })
+
+test('a response of the cache is judged like a new one, and a blocked one is given to nobody', async () => {
+  const upstream = await startUpstream({
+    kind: 'stream',
+    pieces: [say('All is well.\n'), say('This is odd.\n'), ...ending],
+  })
+  let isOdd = false
+  const service = await startUpstream((request) => {
+    const safe = !isOdd || !texts(request).join('').includes('odd')
+    return { kind: 'reply', body: { safe } }
+  })
+  const router = await startRouter({
+    models: {
+      processors: [
+        { type: 'cache' },
+        { type: 'guardrail', on: 'response', service: { type: 'http', url: service.url } },
+      ],
+      g: { m: { providers: [{ api_type: 'vllm', api_host: upstream.url, model_path: 'up' }] } },
+      active_models: { g: ['m'] },
+    },
+  })
+  open.push(upstream, service, router)
+  const asked = chat({ temperature: 0, seed: 1 })
+  for (const [odd, cache] of [
+    [false, 'miss'],
+    [true, 'hit'],
+    [false, 'hit'],
+  ] as const) {
+    isOdd = odd
+    const { text, headers } = await post(router.url + path, asked)
+    assert.equal(headers.get('x-llm-router-cache'), cache)
+    assert.equal(text.includes('odd'), !odd)
+    assert.equal(text.includes('content_filter'), odd)
+  }
+  assert.equal(upstream.requests.length, 1)
+})
