@@ -90,7 +90,7 @@ function targetText(
     return `Clears the failures, ejection and measured times of ${id}. It gets requests as if it had never failed; running requests continue.`
   const running =
     inFlight === 0
-      ? `${id} will get no new requests; none is running.`
+      ? `${id} gets no new requests; none is running.`
       : `${id} finishes ${counted(inFlight, 'running request')} and gets no new ones.`
   const left = models.map(({ name, usable_targets: now, usable_after: then }) => {
     if (then > 0) return `${name} has ${counted(then, 'other usable server')}.`

@@ -114,7 +114,8 @@ test('the Redis user of the documentation may do all of it', async () => {
 })
 
 test('without LLM_ROUTER_CACHE_SECRET answers stay in memory, also with Redis', async () => {
-  const { ask } = await setup({ LLM_ROUTER_CACHE_SECRET: '' })
+  const { ask, router } = await setup({ LLM_ROUTER_CACHE_SECRET: '' })
+  assert.ok(router.logs.some(({ msg }) => /set LLM_ROUTER_CACHE_SECRET/.test(String(msg))))
   await ask(question(), 'miss')
   await ask(question(), 'hit')
   assert.deepEqual(await names(), [])

@@ -135,3 +135,25 @@ test('a client that does not read holds up nobody who waits for the same answer'
   await whole(upstream, 1)
   leader.destroy()
 })
+
+test('nobody waits for an answer that has become too long to be kept', async () => {
+  const gate = Promise.withResolvers<void>()
+  const long = chunk({ content: 'x'.repeat(3_000) })
+  const { router, upstream } = await setup(
+    (index) =>
+      index === 0
+        ? { kind: 'stream', pieces: [chunk({ content: 'It' }), gate.promise, long], ending: 'hang' }
+        : { kind: 'reply', body: completion('It is.') },
+    { max_entry_bytes: 2_000 },
+  )
+  const leader = await openRequest(router.url, path, { ...question(), stream: true })
+  await once(leader, 'data')
+  const follower = ask(router)
+  await running(router, 2)
+  gate.resolve()
+  const answer = await follower
+  assert.equal(answer.headers.get('x-llm-router-cache'), 'miss')
+  assert.match(answer.text, /It is\./)
+  leader.destroy()
+  await upstream.requestClosed(0)
+})

@@ -122,11 +122,8 @@ test('targets that are rate limited, hung, asleep, silent or fail one feature ar
     'panic',
     'ejected_for_feature',
   ])
-  assert.match(
-    `${limited?.text}: ${limited?.action}`,
-    /^limited asks for a pause \(429\): It is used again in \d+ s/,
-  )
-  assert.equal(hung?.text, 'hung accepts requests but does not begin its answers')
+  assert.match(`${limited?.text}: ${limited?.action}`, /^limited asks for a pause \(429\): [^:]* in \d+ s/)
+  assert.equal(hung?.text, 'hung accepts requests but does not start to respond')
   assert.equal(sleeping?.text, 'asleep is asleep')
   assert.match(panic?.text ?? '', /^All servers of silent fail their health checks/)
   assert.equal(feature?.text, 'no-tools fails requests with tools')
@@ -176,14 +173,14 @@ test('a database that is away, and what follows from it, are problems until it i
   assert.match(away?.text ?? '', /^The database is unavailable: clients, keys and budgets stay as they were/)
   assert.match(
     budgets?.text ?? '',
-    /^Budgets cannot be checked: the database is away; requests go on unchecked/,
+    /^Budgets cannot be checked because the database is unavailable; requests continue unchecked/,
   )
   // Where its folder was is a file now: nothing can be written into it.
   rmSync(spool, { recursive: true, force: true })
   writeFileSync(spool, '')
   await house.chat(key)
   const [failed] = await problemsOf(url, ['usage_spool_failed'], headers)
-  assert.equal(failed?.text, 'Usage cannot be kept on disk while the database is away')
+  assert.equal(failed?.text, 'Usage cannot be spooled to disk while the database is unavailable')
   rmSync(spool)
   await postgres.start()
   await over(url, ['database_away', 'usage_spool_failed'], headers)
@@ -227,7 +224,7 @@ test('a process of a cluster that hangs is a problem', async (t) => {
     return cluster.stop()
   })
   const [silent] = await problemsOf(cluster.url, ['worker_silent'], {})
-  assert.equal(silent?.text, `Worker ${other.worker} does not answer: it is busy or hangs`)
+  assert.equal(silent?.text, `Worker ${other.worker} does not respond: it is busy or hangs`)
 })
 
 test('a router that was overloaded, and one that drains, say so', async (t) => {

@@ -76,7 +76,7 @@ describe('an operator acts in the console', needsChromium, () => {
     await open('/fleet?target=dgx1')
     await click('dialog ::-p-text(Drain)')
     await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '))
-    assert.match(await text('#effect'), /gets no new requests.*other usable/)
+    assert.match(await text('#effect'), /no new requests.*other usable/)
     await click('dialog.question button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(dgx1 is drained)')
     assert.equal(await targetState('dgx1'), 'drained')

@@ -183,7 +183,7 @@ describe('the console', needsChromium, () => {
     await page.waitForSelector('#as-of[data-state=lost]')
     assert.match(await text('#as-of'), /no connection, as of \d/)
     await page.waitForSelector('#page.stale')
-    await page.waitForSelector('.notice ::-p-text(The router does not answer)')
+    await page.waitForSelector('.notice ::-p-text(The router does not respond)')
   })
 
   test('shows each process of a cluster', async (t) => {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { closedPort } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 import { faultsOf } from './console-browser.ts'
 
@@ -11,24 +11,22 @@ const chromium = findChromium()
 const options = chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
 const pictures = process.env.LLM_ROUTER_TEST_PICTURES
 
+const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
+
 let chrome: TestBrowser | undefined
+let router: TestRouter
 before(async () => {
   if (chromium !== undefined) chrome = await startBrowser(chromium)
+  router = await startRouter({ models })
 })
-after(() => chrome?.close())
-
-const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
+after(() => Promise.all([chrome?.close(), router.close()]))
 
 test(
   'the page shows the endpoints, asks no other server for anything, and has no violation of WCAG at three widths in both themes',
   options,
   async (t) => {
-    const router = await startRouter({ models })
     const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
-    t.after(async () => {
-      await page.close()
-      await router.close()
-    })
+    t.after(() => page.close())
     const complaints: string[] = []
     const elsewhere: string[] = []
     page.on('console', (message) => {
@@ -51,9 +49,7 @@ test(
   },
 )
 
-test('who takes no gzip gets the script of the page too', async (t) => {
-  const router = await startRouter({ models })
-  t.after(() => router.close())
+test('who takes no gzip gets the script of the page too', async () => {
   const url = `${router.url}/docs/scalar.js`
   const [packed, plain] = await Promise.all([
     fetch(url, { headers: { 'accept-encoding': 'gzip' } }),

@@ -33,6 +33,11 @@ export class AnswerCollector {
     }
   }
 
+  /** Whether it is certain that there will be no answer to keep. */
+  get hasGivenUp(): boolean {
+    return this.#response === undefined
+  }
+
   giveUp(): void {
     this.#response = undefined
   }

@@ -1,5 +1,5 @@
 import type { KeptAnswer } from '../../processors/cache/kept-answer.ts'
-import { asRouterError } from '../../sdk/errors.ts'
+import { asRouterError, RouterError } from '../../sdk/errors.ts'
 
 /**
  * One answer that several requests wait for: that of the first of them. It is asked for as long as one of them waits. Aborted by
@@ -11,6 +11,7 @@ export class Flight {
   readonly #onFree: (() => void)[] = []
   #waiting = 0
   #leaderGone = false
+  #isSettled = false
 
   /** `leader`: the signal of the first request. */
   constructor(leader: AbortSignal) {
@@ -31,11 +32,12 @@ export class Flight {
 
   /** Whether anybody but the first one waits: then its reading sets no pace. */
   get hasFollowers(): boolean {
-    return this.#waiting > (this.#leaderGone ? 0 : 1)
+    return !this.#isSettled && this.#waiting > (this.#leaderGone ? 0 : 1)
   }
 
   /** The answer, once it is complete; undefined: there is none to give again. Rejects with the reason of the signal. */
   async follow(signal: AbortSignal): Promise<KeptAnswer | undefined> {
+    if (this.#isSettled) return this.#answer.promise
     const aborted = Promise.withResolvers<never>()
     this.#waiting++
     this.#free()
@@ -56,8 +58,14 @@ export class Flight {
     else this.#onFree.push(listener)
   }
 
+  /** The answer is complete, or will be none to give again: then only the first one still waits for it. Counts once. */
   settle(answer: KeptAnswer | undefined): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
     this.#answer.resolve(answer)
+    if (answer) return
+    this.#waiting = 1
+    if (this.#leaderGone) this.#leave(new RouterError('client_gone', 'The client closed the connection'))
   }
 
   #free(): void {

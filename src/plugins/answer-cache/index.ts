@@ -1,6 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { madeSecret } from '../../config/masking-secret.ts'
+import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { present } from '../../lib/json/read.ts'
 import { AnswerDigests } from '../../processors/cache/answer-key.ts'
@@ -80,6 +80,7 @@ export default fp(
         processors = processorsRevision(configured, app.config)
         const changes = revisions.changed([rulesRevision(configured), processors], models)
         if (before.length === 0 && rules.length === 0) return
+        if (before.length === 0) tellOfMemory(app)
         for (const filter of changes) empty(filter)
       },
       begin(request, reply, model) {
@@ -108,6 +109,13 @@ export default fp(
   },
   { name: 'answer-cache', dependencies: ['config', 'auth', 'directory', 'reload', 'exchange', 'processors'] },
 )
+
+/** Who has a Redis may expect answers to be in it. */
+function tellOfMemory({ config, log }: FastifyInstance): void {
+  const { redisUrl, redisHost, cacheSecret } = config
+  if (redisUrl + redisHost === '' || (cacheSecret !== '' && !isMadeSecret(cacheSecret))) return
+  log.info('answers are kept in memory, on each host; set LLM_ROUTER_CACHE_SECRET to keep them in Redis')
+}
 
 function ruleFor(
   rules: readonly CacheRule[],

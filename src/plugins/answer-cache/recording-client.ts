@@ -14,6 +14,8 @@ export interface Recording {
   readonly flight: Flight | undefined
   /** Whether the client of the request has left. */
   isGone(): boolean
+  /** Whether the answer that begins is one that may be kept. */
+  mayKeep(): boolean
   /** Called once, before the end of an answer that may be given again goes out. */
   keep(answer: { whole?: string; chat?: ChatResponse; usage?: Usage }): void
 }
@@ -22,7 +24,10 @@ export interface Recording {
 export function recordingClient(client: ChatClient, recording: Recording): ChatClient {
   return {
     stream: () => new RecordingStream(client.stream(), recording),
-    large: () => client.large(),
+    large() {
+      recording.flight?.settle(undefined)
+      return client.large()
+    },
     writeError: (error) => client.writeError(error),
     whole(body) {
       keepWhole(body, recording)
@@ -66,12 +71,15 @@ class RecordingStream implements ClientStream {
 
   commit(): void {
     this.#hasBegun = true
+    if (!this.#recording.mayKeep()) this.#collector.giveUp()
     if (!this.#recording.isGone()) this.#stream.commit()
   }
 
   write(bytes: Buffer | string): boolean {
     const { flight, isGone } = this.#recording
     this.#collector.push(bytes)
+    // Nobody is to wait for what will not be kept.
+    if (this.#collector.hasGivenUp) flight?.settle(undefined)
     const flows = isGone() || this.#stream.write(bytes)
     return flows || flight?.hasFollowers === true
   }

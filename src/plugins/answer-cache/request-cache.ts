@@ -51,6 +51,7 @@ export class RequestCache {
         const recording = recordingClient(end, {
           ...{ dialect, flight, maxBytes: rule.maxEntryBytes, tools: rule.tools },
           isGone: () => flight !== undefined && exchange.signal.aborted,
+          mayKeep: () => exchange.answeringModel === undefined,
           keep(said) {
             // In streams of some dialects the counts are estimates.
             const usage = exchange.usage ?? said.usage

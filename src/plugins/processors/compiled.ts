@@ -70,7 +70,7 @@ export function compiled(
     const { type, options = {} } = entry.entry
     const known = types.find(type)
     if (!known) {
-      const names = ['masking', 'guardrail', ...types.names()].join(', ')
+      const names = ['masking', 'guardrail', 'cache', ...types.names()].join(', ')
       errors.push(`${entry.path}.type: no processor ${JSON.stringify(type)}; known: ${names}`)
       return []
     }
