@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
@@ -230,4 +231,16 @@ test('an error of auto_model names its path', async () => {
       return true
     },
   )
+})
+
+test('a changed auto_model takes effect without a restart', async () => {
+  const rig = await rigOf({ models: ['small', 'large'] })
+  const path = `${rig.router.url}/v1/chat/completions`
+  await post(path, said('hi'))
+  const config = JSON.parse(readFileSync(rig.router.file, 'utf8'))
+  const reloaded = rig.router.logged(({ msg }) => msg === 'models-config.json reloaded')
+  writeFileSync(rig.router.file, JSON.stringify({ ...config, auto_model: { models: ['large', 'small'] } }))
+  await reloaded
+  await post(path, said('hi'))
+  assert.deepEqual(rig.asked, ['small', 'large'])
 })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
-import { startConnectProxy } from '../helpers/connect-proxy.ts'
 import { post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { tempFolder, writeIndex } from '../retrieval/rig.ts'
 import { type AutoRig, startAuto } from './rig.ts'
 
@@ -98,44 +98,37 @@ test('a call ends with the request that it is for, and the deadline of the reque
   assert.ok(performance.now() - since < 4_000)
 })
 
-test('an embedding model outside the local network gets masked text, one inside gets it as it is', async () => {
+test('embedding models get masked text where masking applies, and a search of the local network the question as it is', async () => {
   const indexes = tempFolder()
   writeIndex(indexes.path, 'docs', ['A poem.'])
-  const inside = await rigOf(undefined, {
-    root: {
-      processors: [
-        { type: 'masking' },
-        { type: 'retrieval', index: 'docs', embedding_model: 'e', clients: ['*'] },
-      ],
-    },
+  const search = await startUpstream({ kind: 'reply', body: { results: [] } })
+  open.push(search)
+  const own = { type: 'retrieval', name: 'own', clients: ['*'], service: { type: 'http', url: search.url } }
+  const processors = [
+    { type: 'masking' },
+    { type: 'retrieval', index: 'docs', embedding_model: 'e', clients: ['*'] },
+    own,
+  ]
+  const rig = await rigOf(
+    { ...auto, examples: { large: ['poem'] } },
+    { root: { processors }, env: { LLM_ROUTER_INDEX_DIR: indexes.path } },
+  )
+  const messages = [{ role: 'user', content: 'A poem for anna@example.com' }]
+  for (const model of ['small', 'auto'])
+    assert.equal((await post(`${rig.router.url}/v1/chat/completions`, { messages, model })).status, 200)
+  assert.equal(rig.asked.at(-1), 'large')
+  const sent = rig.embeddings.requests.map(({ raw }) => raw.toString()).join('\n')
+  assert.match(sent, /A poem for EMAIL_/)
+  assert.doesNotMatch(sent, /@/)
+  assert.deepEqual(search.requests[0]?.body, { query: 'A poem for anna@example.com', limit: 5 })
+  const asked = { messages, model: 'small', anonymize: true }
+  const plain = await rigOf(undefined, {
+    root: { processors: processors.slice(1, 2) },
     env: { LLM_ROUTER_INDEX_DIR: indexes.path },
   })
-  const asked = { model: 'small', messages: [{ role: 'user', content: 'A poem for anna@example.com' }] }
-  assert.equal((await post(`${inside.router.url}/v1/chat/completions`, asked)).status, 200)
-  assert.match(inside.embeddings.requests.at(-1)?.raw.toString() ?? '', /anna@example\.com/)
-  const port = Number(new URL(inside.embeddings.url).port)
-  const proxy = await startConnectProxy({ leadsTo: port })
-  open.push(proxy)
-  const outside = await rigOf(
-    { ...auto, examples: { large: ['poem'] } },
-    {
-      providers: { e: { api_host: 'http://embeddings.example.com', proxy: proxy.url } },
-      root: {
-        processors: [
-          { type: 'masking' },
-          { type: 'retrieval', index: 'docs', embedding_model: 'e', clients: ['*'] },
-        ],
-      },
-      env: { LLM_ROUTER_INDEX_DIR: indexes.path },
-    },
-  )
-  const before = inside.embeddings.requests.length
-  for (const model of ['small', 'auto'])
-    assert.equal((await post(`${outside.router.url}/v1/chat/completions`, { ...asked, model })).status, 200)
-  const sent = inside.embeddings.requests.slice(before).map(({ raw }) => raw.toString())
-  assert.ok(sent.length >= 4, String(sent.length))
-  assert.doesNotMatch(sent.join('\n'), /@/)
-  assert.match(sent.join('\n'), /A poem for EMAIL_/)
-  assert.equal(outside.asked.at(-1), 'large')
+  await post(`${plain.router.url}/v1/chat/completions`, asked)
+  assert.doesNotMatch(plain.embeddings.requests.at(-1)?.raw.toString() ?? '', /@/)
+  await post(`${plain.router.url}/v1/chat/completions`, { messages, model: 'small' })
+  assert.match(plain.embeddings.requests.at(-1)?.raw.toString() ?? '', /anna@example\.com/)
   indexes.remove()
 })

@@ -53,7 +53,7 @@ const entities: Readonly<Record<string, string>> = {
 }
 
 /** Elements whose text nobody reads on the page, or that surround what the page is about. */
-const unread = /<(script|style|template|noscript|svg|nav|head)\b[^>]*>[\s\S]*?<\/\1\s*>/gi
+const unread = /<(script|style|template|noscript|svg|nav|head|title)\b[^>]*>[\s\S]*?<\/\1\s*>/gi
 const breaks =
   /<\/?(?:p|div|section|article|main|header|footer|li|ul|ol|tr|table|blockquote|pre|br|hr|dt|dd)\b[^>]*>/gi
 

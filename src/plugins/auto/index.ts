@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { autoName } from '../../config/auto/read.ts'
 import type { AutoModelEntry } from '../../config/auto/schema.ts'
-import { isOwnHost } from '../../lib/own-host.ts'
 import type { Model } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
 import { type Models, modelsOf } from '../auth/client-view.ts'
@@ -169,18 +168,11 @@ async function nearest(
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
   await Promise.race([ready, late])
-  const shown = isOwn(app.models.find(model))
-    ? text
-    : await app.processors.shownOutside(request, permitted, text)
+  // A model like any other: it gets what the chosen one would get.
+  const shown = await app.processors.shownOutside(request, permitted, text)
   const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...wish, signal })
   return vector && examples.nearest(vector, names)
 }
 
 /** More of a prompt says no more about it, in characters. */
 const maxLength = 8_000
-
-/** Whether all servers of a model are on this machine or in its private network. */
-function isOwn(model: Model | undefined): boolean {
-  const targets = model ? [...model.targets, ...model.sleeping] : []
-  return targets.every(({ origin }) => origin === '' || isOwnHost(new URL(origin).hostname))
-}

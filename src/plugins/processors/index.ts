@@ -34,7 +34,7 @@ declare module 'fastify' {
       use(processors: CompiledProcessors): void
       /** What is to be done for a request to a model; undefined: nothing. */
       begin(request: FastifyRequest, model: Model): Processing | undefined
-      /** A text as services and models outside the local network may see it: masked, where masking applies to one of the models. */
+      /** A text as models and services outside the local network may see it: masked, where masking applies to one of the models. */
       shownOutside(request: FastifyRequest, models: readonly Model[], text: string): Promise<string>
       /** Names of the processors that would apply. */
       namesFor: (models: readonly string[], client: ClientName | undefined) => string[]

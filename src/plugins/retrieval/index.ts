@@ -146,14 +146,14 @@ async function added<Chat>(
   return turn.with(text)
 }
 
-/** A text as others than servers of the local network may see it. */
+/** A text as a model may see it, or a service: those of the local network see it as it is. */
 function shownOutside(
   app: FastifyInstance,
   request: FastifyRequest,
   model: Model,
-): (text: string, origins: readonly string[]) => Promise<string> {
-  return async (text, origins) => {
-    const isOwn = origins.every((origin) => origin === '' || isOwnHost(new URL(origin).hostname))
+): (text: string, service?: string) => Promise<string> {
+  return async (text, service) => {
+    const isOwn = service !== undefined && isOwnHost(new URL(service).hostname)
     return isOwn ? text : app.processors.shownOutside(request, [model], text)
   }
 }

@@ -10,8 +10,8 @@ interface Asking {
   readonly app: FastifyInstance
   readonly searcher: IndexSearcher
   readonly request: FastifyRequest
-  /** The question as servers at these addresses may see it. */
-  shown(text: string, origins: readonly string[]): Promise<string>
+  /** The question as a model may see it, or a service at this address. */
+  shown(text: string, service?: string): Promise<string>
 }
 
 /** More of a question says no more about it, in characters. */
@@ -74,16 +74,12 @@ async function search(
   signal: AbortSignal,
 ): Promise<readonly Hit[]> {
   if (from.type !== 'index') {
-    const query = from.unmasked ? question : await shown(question, [from.url])
+    const query = from.unmasked ? question : await shown(question, from.url)
     return searchService(from, { query, limit, signal })
   }
   const { path, model } = from
-  const embedding = app.models.find(model)
-  const targets = embedding ? [...embedding.targets, ...embedding.sleeping] : []
-  const query = await shown(
-    question,
-    targets.map(({ origin }) => origin),
-  )
+  // A model like any other: it gets what the one that answers gets.
+  const query = await shown(question)
   const wish = { request, operation: 'embedding', signal } as const
   const [vector] = await app.internalCalls.embed(model, [query], wish)
   return vector ? searcher.search({ path, model, vector, limit }) : []
