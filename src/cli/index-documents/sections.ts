@@ -1,8 +1,5 @@
-/** A part of a document with the headings above it. */
-export interface Section {
-  readonly title: string
-  readonly text: string
-}
+import { sectionsOfHtml } from './html-sections.ts'
+import { type Section, titleOf } from './section.ts'
 
 /** Kinds of documents that are read, by the ending of their names. */
 export const readers: Readonly<Record<string, (text: string) => Section[]>> = {
@@ -31,9 +28,10 @@ function sectionsOfMarkdown(text: string): Section[] {
       if (fence === undefined) fence = mark
       else if (mark.startsWith(fence)) fence = undefined
     }
-    const heading = fence === undefined ? /^(#{1,6})\s+(.+?)\s*#*\s*$/.exec(line) : null
-    if (heading) {
-      const [, marks = '', words = ''] = heading
+    const heading = fence === undefined ? /^(#{1,6})\s(.*)$/.exec(line) : null
+    const words = withoutClosingMarks(heading?.[2] ?? '')
+    if (heading && words !== '') {
+      const [, marks = ''] = heading
       path.splice(marks.length - 1)
       path[marks.length - 1] = words
       sections.push({ title: titleOf(path), lines: [] })
@@ -42,55 +40,14 @@ function sectionsOfMarkdown(text: string): Section[] {
   return sections.map(({ title, lines }) => ({ title, text: lines.join('\n') }))
 }
 
+/** `## Title ##` is the same heading as `## Title`. */
+function withoutClosingMarks(heading: string): string {
+  const words = heading.trim()
+  let end = words.length
+  while (words.endsWith('#', end)) end--
+  return words.slice(0, end).trimEnd()
+}
+
 function withoutFrontMatter(text: string): string {
   return text.replace(/^---\n.*?\n---\n/s, '')
-}
-
-const entities: Readonly<Record<string, string>> = {
-  ...{ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ', ndash: '–', mdash: '—', hellip: '…' },
-  ...{ laquo: '«', raquo: '»', bdquo: '„', ldquo: '“', rdquo: '”', lsquo: '‘', rsquo: '’', euro: '€' },
-  ...{ copy: '©', reg: '®', trade: '™', deg: '°', middot: '·', bull: '•', times: '×', shy: '' },
-}
-
-/** Elements whose text nobody reads on the page, or that surround what the page is about. */
-const unread = /<(script|style|template|noscript|svg|nav|head|title)\b[^>]*>[\s\S]*?<\/\1\s*>/gi
-const breaks =
-  /<\/?(?:p|div|section|article|main|header|footer|li|ul|ol|tr|table|blockquote|pre|br|hr|dt|dd)\b[^>]*>/gi
-
-function sectionsOfHtml(html: string): Section[] {
-  const [, title = ''] = /<title[^>]*>([\s\S]*?)<\/title>/i.exec(html) ?? []
-  const body = html.replaceAll(/<!--[\s\S]*?-->/g, '').replaceAll(unread, ' ')
-  const pieces = body.split(/<h([1-6])\b[^>]*>([\s\S]*?)<\/h\1\s*>/gi)
-  const page = plain(title)
-  const path: string[] = []
-  const named = (): string => titleOf(page === '' || path.includes(page) ? path : [page, ...path])
-  const sections: Section[] = [{ title: page, text: plain(pieces[0] ?? '') }]
-  for (let at = 1; at + 2 < pieces.length; at += 3) {
-    const level = Number(pieces[at])
-    path.splice(level - 1)
-    path[level - 1] = plain(pieces[at + 1] ?? '')
-    sections.push({ title: named(), text: plain(pieces[at + 2] ?? '') })
-  }
-  return sections
-}
-
-function plain(html: string): string {
-  return html
-    .replaceAll(/\s+/g, ' ')
-    .replaceAll(breaks, '\n')
-    .replaceAll(/<[^>]*>/g, '')
-    .replaceAll(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, characterOf)
-    .replaceAll(/ *\n */g, '\n')
-    .replaceAll(/\n{2,}/g, '\n\n')
-    .trim()
-}
-
-function characterOf(whole: string, decimal?: string, hex?: string, name?: string): string {
-  if (name !== undefined) return entities[name.toLowerCase()] ?? whole
-  const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
-  return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole
-}
-
-function titleOf(path: readonly string[]): string {
-  return path.filter((part) => part).join(' > ')
 }

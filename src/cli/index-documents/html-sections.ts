@@ -1,0 +1,60 @@
+import { Parser } from 'htmlparser2'
+import { type Section, titleOf } from './section.ts'
+
+/** Elements that no reader of the page sees, or that surround what the page is about. */
+const unread = new Set(['script', 'style', 'template', 'noscript', 'svg', 'nav', 'head'])
+const breaks = new Set(
+  'p div section article main header footer li ul ol tr table blockquote pre br hr dt dd'.split(' '),
+)
+
+/** Cut at headings. The title of the page is the first part of each title. */
+export function sectionsOfHtml(html: string): Section[] {
+  const sections: { path: string[]; text: string }[] = [{ path: [], text: '' }]
+  const path: string[] = []
+  let page = ''
+  let heading: string | undefined
+  let isTitle = false
+  let unreadDepth = 0
+  const add = (text: string): void => {
+    const last = sections.at(-1)
+    if (isTitle) page += text
+    else if (unreadDepth > 0 || !last) return
+    else if (heading !== undefined) heading += text
+    else last.text += text
+  }
+  const parser = new Parser({
+    onopentag(name) {
+      if (name === 'title') isTitle = true
+      if (unread.has(name)) unreadDepth++
+      else if (/^h[1-6]$/.test(name)) heading = ''
+      else if (breaks.has(name)) add('\n')
+    },
+    ontext: (text) => add(text.replaceAll(/\s/g, ' ')),
+    onclosetag(name, isImplied) {
+      if (name === 'title') isTitle = false
+      if (unread.has(name)) unreadDepth--
+      else if (/^h[1-6]$/.test(name) && heading !== undefined) {
+        const level = Number(name[1])
+        path.splice(level - 1)
+        path[level - 1] = plain(heading)
+        heading = undefined
+        sections.push({ path: [...path], text: '' })
+      } else if (breaks.has(name) && !isImplied) add('\n')
+    },
+  })
+  parser.end(html)
+  const title = plain(page)
+  return sections.map(({ path: above, text }) => ({
+    title: titleOf(title === '' || above.includes(title) ? above : [title, ...above]),
+    text: plain(text),
+  }))
+}
+
+/** One blank line at most between paragraphs, one blank between words. */
+function plain(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim().replaceAll(/ +/g, ' '))
+  return lines
+    .join('\n')
+    .replaceAll(/\n{2,}/g, '\n\n')
+    .trim()
+}
