@@ -14,7 +14,7 @@ export interface Target {
   readonly model: string
   /** Id of its server, where each address of the server is a target of its own. */
   readonly server?: string
-  /** What its server is called where people look: targets with the same name share it. Absent: its id. Without any address. */
+  /** Id of its server among the `servers` of the configuration; absent: it is not one of them. */
   readonly serverName?: string
   readonly type: ProviderType
   /** The model's name at the upstream. */

@@ -79,7 +79,7 @@ function buildTarget(
         : ids.endpointId(placed, alias, endpoint.name),
     model: alias,
     ...(endpoint.name === undefined || server === undefined ? {} : { server: server.id }),
-    ...serverNameOf(server?.id ?? (url && ids.nameOfHost(url.host))),
+    ...(server === undefined ? {} : { serverName: server.id }),
     type,
     upstreamModel,
     profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
@@ -105,10 +105,6 @@ function buildTarget(
     ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
   }
-}
-
-function serverNameOf(name: string | undefined): Pick<Target, 'serverName'> {
-  return name === undefined ? {} : { serverName: name }
 }
 
 function connectionTo(

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { ProviderAtPath } from '../models-check.ts'
 
-/** Gives every target its id, the configured one, else one made of model and host, and hosts their names. */
+/** Gives every target its id, the configured one, else one made of model and host. */
 export class TargetIds {
   readonly #pathOf = new Map<string, string>()
-  readonly #hosts: string[] = []
 
   /** Call for all providers before the first `idFor`, so that no made id takes a configured one. */
   claim({ provider, path }: ProviderAtPath, errors: string[]): void {
@@ -13,12 +12,6 @@ export class TargetIds {
     const earlier = this.#pathOf.get(id)
     if (earlier === undefined) this.#pathOf.set(id, path)
     else errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
-  }
-
-  /** `server 2`, counting hosts in the order of the configuration: the same in all processes, and without their addresses. */
-  nameOfHost(host: string): string {
-    if (!this.#hosts.includes(host)) this.#hosts.push(host)
-    return `server ${this.#hosts.indexOf(host) + 1}`
   }
 
   /** `gpu-a/3f1c09aa`, or `gpu-a/` and the name of a pod. Only unique within a model. */

@@ -9,6 +9,7 @@ import type { ModelStatus, Status, WorkerStatus } from '../../sdk/status.ts'
 import type { Target } from '../../sdk/target.ts'
 import { keep, kept, newCount, rounded, saidOf, type TargetHistory, timestamp } from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
+import { serverNames } from './server-names.ts'
 import { countRequests } from './request-counts.ts'
 import { sumOfStatuses } from './status-sum.ts'
 import { targetStatesSince } from './target-states.ts'
@@ -85,7 +86,9 @@ interface Kept extends StatusSources {
 
 function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf, states }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
-  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests, states }))
+  const used = app.models.all()
+  const sources = { historyOf, requests, states, serverOf: serverNames(used) }
+  const models = used.map((model) => modelStatus(app, model, sources))
   const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,

@@ -19,7 +19,7 @@ export interface StatusSources {
 export function modelStatus(
   app: FastifyInstance,
   model: Model,
-  { historyOf, requests, states }: StatusSources,
+  { historyOf, requests, states, serverOf }: StatusSources & { serverOf(target: Target): string },
 ): ModelStatus {
   const strategy = app.balancer.strategy(model)
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
@@ -32,7 +32,7 @@ export function modelStatus(
     return {
       id: target.id,
       type: target.type.name,
-      server: target.serverName ?? target.id,
+      server: serverOf(target),
       ...hostOf(target),
       ...addressOf(target),
       ...{ state, since },
