@@ -19,25 +19,25 @@ export const pluginSettings = {
       default: [],
       allowed: 'a list of simple_semantic_routing and langchain_rag',
       description:
-        '`simple_semantic_routing`: the model `auto` by `LLM_ROUTER_ROUTING_*`, unless models-config.json has `auto_model`: [auto.md](auto.md). `langchain_rag`: retrieval from the index `LLM_ROUTER_LANGCHAIN_RAG_COLLECTION` for all clients: [retrieval.md](retrieval.md).',
+        '`simple_semantic_routing` enables the model `auto` with the settings `LLM_ROUTER_ROUTING_*`, unless models-config.json has `auto_model`: [auto.md](auto.md). `langchain_rag` enables retrieval from the index `LLM_ROUTER_LANGCHAIN_RAG_COLLECTION` for all clients: [retrieval.md](retrieval.md).',
     },
   ),
   routingModels: Type.Array(Type.String(), {
     default: [],
-    allowed: 'names of models with | between them, from small to large',
-    description: 'Models of `simple_semantic_routing`, from small to large, with `|` between them.',
+    allowed: 'model names separated by |, from small to large',
+    description: 'Models of `simple_semantic_routing`, from small to large, separated by `|`.',
   }),
   routingThresholds: Type.Array(Type.Integer({ minimum: 1 }), {
     default: [25, 150],
     minItems: 2,
     maxItems: 2,
-    allowed: 'two numbers of tokens with | between them, such as 25|150',
-    description: 'Sizes in tokens from which a prompt is of middle size, and large, with `|` between them.',
+    allowed: 'two numbers of tokens separated by |, such as 25|150',
+    description: 'Sizes in tokens from which a prompt is medium and large, separated by `|`.',
   }),
   routingDefaultModel: Type.String({
     default: '',
     description:
-      'Model of `LLM_ROUTER_ROUTING_MODELS` that is used where nothing else decides; empty: the first.',
+      'Model in `LLM_ROUTER_ROUTING_MODELS` that is used if nothing else decides; empty selects the first.',
   }),
   routingIntentCode: intentWords('code'),
   routingIntentMath: intentWords('mathematics'),
@@ -47,40 +47,41 @@ export const pluginSettings = {
     default: '',
     pattern: '^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$',
     allowed: 'the name of an index',
-    description: 'Index of `langchain_rag`, as `llm-router index` names it.',
+    description: 'Name of the index that `langchain_rag` searches, created by `llm-router index`.',
   }),
   ragEmbedder: Type.String({
     default: '',
-    description: 'Model of models-config.json that makes the embeddings of `langchain_rag`.',
+    description: 'Model in models-config.json that computes the embeddings for `langchain_rag`.',
   }),
   ragChunkSize: Type.Integer({
     default: 1_200,
     minimum: 100,
     maximum: 20_000,
     unit: 'characters',
-    description: 'Longest piece of a document, for `llm-router index`.',
+    description: 'Maximum length of the pieces into which `llm-router index` splits documents.',
   }),
   ragChunkOverlap: Type.Integer({
     default: 200,
     minimum: 0,
     maximum: 10_000,
     unit: 'characters',
-    description: 'What a piece has in common with the one before it, for `llm-router index`.',
+    description: 'Overlap of consecutive pieces in `llm-router index`.',
   }),
   indexDir: Type.String({
     default: 'resources/indexes',
-    description: 'Directory of the indexes that `llm-router index` writes and retrieval searches.',
+    description: 'Directory of the indexes that `llm-router index` creates and retrieval searches.',
   }),
   indexKey: Type.String({
     default: '',
     writeOnly: true,
-    description: 'Client key with which `llm-router index` asks the router for embeddings; empty: none.',
+    description:
+      'Client key that `llm-router index` uses to get embeddings from the router; empty sends none.',
   }),
   bookInternalCalls: Type.Boolean({
     default: true,
     allowed: booleanWords,
     description:
-      'Whether calls that the router makes for itself, such as embeddings for retrieval and `auto`, are usage of the client whose request they are for; otherwise they are that of `internal`.',
+      'Whether internal calls, such as embeddings for retrieval and `auto`, count as usage of the client whose request caused them; otherwise they count as usage of `internal`.',
   }),
 }
 
@@ -139,8 +140,8 @@ export function pluginErrors(settings: PluginSettings): string[] {
 function intentWords(intent: string) {
   return Type.Array(Type.String(), {
     default: [],
-    allowed: 'words and phrases with | between them, each with its weight behind a colon if it has one',
-    description: `Further words and phrases that ask for ${intent}, with \`|\` between them, such as \`deploy|stack trace:3\`.`,
+    allowed: 'words and phrases separated by |, optionally with a weight after a colon',
+    description: `Additional words and phrases that indicate ${intent}, separated by \`|\`, optionally with a weight, such as \`deploy|stack trace:3\`.`,
   })
 }
 

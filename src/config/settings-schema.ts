@@ -357,7 +357,7 @@ export const ConfigSchema = Type.Object({
     default: [],
     allowed: 'a list of fast_masker and pii_masker',
     description:
-      'What masks with `LLM_ROUTER_FORCE_MASKING` and for requests with `anonymize`: `fast_masker` (the built-in kinds) and `pii_masker` (a service); empty: the built-in kinds.',
+      'Maskers for `LLM_ROUTER_FORCE_MASKING` and for requests with `anonymize`: `fast_masker` (the built-in kinds) and `pii_masker` (a service); empty selects the built-in kinds.',
   }),
   maskerPiiHost: Type.String({
     default: '',
@@ -369,17 +369,14 @@ export const ConfigSchema = Type.Object({
     default: '',
     writeOnly: true,
     description:
-      'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
+      'Secret from which pseudonyms are derived; must be the same on all hosts, and is required with Redis or PostgreSQL. If empty, a random one is generated at each start, and pseudonyms change.',
   }),
-  cache: flag(
-    false,
-    'Keeps answers of all models and gives them again to the same request of the same client: [cache.md](cache.md).',
-  ),
+  cache: flag(false, 'Enables the response cache for all models and clients: [cache.md](cache.md).'),
   cacheTtlMs: seconds({
     default: 3_600_000,
     minimum: 1,
     maximum: 30 * 24 * 3_600_000,
-    description: 'How long answers are kept; `ttl` of a cache in models-config.json overrides it.',
+    description: 'Lifetime of cached responses; `ttl` of a cache in models-config.json overrides it.',
   }),
   cacheMaxBytes: Type.Integer({
     default: 67_108_864,
@@ -387,31 +384,31 @@ export const ConfigSchema = Type.Object({
     maximum: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
     description:
-      'Most bytes of answers kept in memory, by a process or by the primary of a cluster; those not used for the longest time go first.',
+      'Maximum size of the cached responses in memory, per process or, in a cluster, in the primary process; the least recently used are evicted first.',
   }),
   cacheSecret: Type.String({
     default: '',
     writeOnly: true,
     description:
-      'Secret that answers are encrypted with in Redis, the same on all hosts. Empty: answers are kept in memory, also with Redis.',
+      'Secret for the encryption of cached responses in Redis; must be the same on all hosts. Empty keeps them in memory, even with Redis.',
   }),
   forceGuardrailRequest: flag(
     false,
-    'Judges all requests by the services of `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST`: [guardrails.md](guardrails.md).',
+    'Judges all requests with the services in `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST`: [guardrails.md](guardrails.md).',
   ),
   guardrailPipeline: Type.Array(Type.Union([Type.Literal('nask_guard'), Type.Literal('sojka_guard')]), {
     default: [],
     allowed: 'a list of nask_guard and sojka_guard',
-    description: 'Guardrail services for all requests, which all must find a request safe.',
+    description: 'Guardrail services for all requests; a request must pass all of them.',
   }),
   forceGuardrailResponse: flag(
     false,
-    'Judges all responses by the services of `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE`: [guardrails.md](guardrails.md).',
+    'Judges all responses with the services in `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE`: [guardrails.md](guardrails.md).',
   ),
   answerGuardrailPipeline: Type.Array(Type.Union([Type.Literal('nask_guard'), Type.Literal('sojka_guard')]), {
     default: [],
     allowed: 'a list of nask_guard and sojka_guard',
-    description: 'Guardrail services for all responses, which all must find a response safe.',
+    description: 'Guardrail services for all responses; a response must pass all of them.',
   }),
   naskGuardHost: Type.String({
     default: '',

@@ -11,37 +11,45 @@ export type Intent = (typeof intents)[number]
 /** When a rule applies: all that it names must be so. */
 export const AutoRuleSchema = Type.Object(
   {
-    model: Type.String({ minLength: 1, description: 'The model for such requests: one of `models`.' }),
+    model: Type.String({ minLength: 1, description: 'Model for matching requests: one of `models`.' }),
     modalities: Type.Optional(
       Type.Array(Type.Union(['image', 'audio', 'video', 'file'].map((name) => Type.Literal(name))), {
         minItems: 1,
-        description: 'The request has one of these.',
+        description: 'The request contains at least one of these.',
         allowed: 'a list of image, audio, video, file',
       }),
     ),
     tools: Type.Optional(Type.Boolean({ description: 'true: the request has tools. false: it has none.' })),
     min_prompt_tokens: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'The prompt has at least so many tokens, as estimated.' }),
+      Type.Integer({
+        minimum: 0,
+        description: 'Minimum size of the prompt in tokens, as estimated by the router.',
+      }),
     ),
     max_prompt_tokens: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'The prompt has at most so many tokens, as estimated.' }),
+      Type.Integer({
+        minimum: 0,
+        description: 'Maximum size of the prompt in tokens, as estimated by the router.',
+      }),
     ),
     languages: Type.Optional(
       Type.Array(Type.String({ pattern: '^[a-z]{2}$' }), {
         minItems: 1,
-        description: 'The text is in one of these languages, such as pl.',
+        description: 'The last message is in one of these languages, such as pl.',
         allowed: 'a list of language codes such as "pl"',
       }),
     ),
     clients: strings('The client has one of these ids.'),
-    groups: strings('The client is in one of these groups.'),
-    words: strings('The text has one of these words or phrases, in any case.'),
+    groups: strings('The client belongs to one of these groups.'),
+    words: strings('The last message contains one of these words or phrases, regardless of case.'),
   },
-  { description: 'A rule of `auto_model`.' },
+  { description: 'A rule of `auto_model`, which matches if all of its conditions are met.' },
 )
 
 const IntentWordsSchema = Type.Object(
-  Object.fromEntries(intents.map((intent) => [intent, strings(`Further words and phrases of ${intent}.`)])),
+  Object.fromEntries(
+    intents.map((intent) => [intent, strings(`Additional words and phrases that indicate ${intent}.`)]),
+  ),
 )
 
 export const AutoModelSchema = Type.Object(
@@ -49,33 +57,33 @@ export const AutoModelSchema = Type.Object(
     models: Type.Array(Type.String({ minLength: 1 }), {
       minItems: 1,
       description:
-        'Models that `auto` chooses from. In this order they stand in for each other: the first that can answer the request is used if nothing else decides, and the next ones if the chosen one fails.',
+        'Models that `auto` chooses from. The order matters: if nothing else decides, the first one that can answer the request is used; if the chosen one fails, the others are tried in order.',
     }),
     default: Type.Optional(
       Type.String({
         minLength: 1,
-        description: 'One of `models`, which is used where nothing else decides; the first one unless given.',
+        description: 'One of `models`, used if nothing else decides. Default: the first one.',
       }),
     ),
     rules: Type.Optional(
       Type.Array(AutoRuleSchema, {
-        description: 'The first rule decides that applies and whose model can answer.',
+        description: 'The first matching rule whose model can answer the request decides.',
       }),
     ),
     embedding_model: Type.Optional(
-      Type.String({ minLength: 1, description: 'Model that makes the embeddings for `examples`.' }),
+      Type.String({ minLength: 1, description: 'Model that computes the embeddings for `examples`.' }),
     ),
     examples: Type.Optional(
       Type.Record(Type.String(), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }), {
         description:
-          'Examples of prompts by model; where no rule decides, the model of the nearest example is chosen. Needs `embedding_model`.',
+          'Example prompts by model. If no rule decides, the model of the most similar example is chosen. Requires `embedding_model`.',
       }),
     ),
     min_similarity: Type.Optional(
       Type.Number({
         minimum: -1,
         maximum: 1,
-        description: 'Least similarity (cosine) of an example that decides; 0.3 unless given.',
+        description: 'Minimum cosine similarity for an example to decide. Default: 0.3.',
       }),
     ),
     by_size: Type.Optional(
@@ -85,8 +93,7 @@ export const AutoModelSchema = Type.Object(
             Type.Array(Type.Integer({ minimum: 1 }), {
               minItems: 2,
               maxItems: 2,
-              description:
-                'Sizes in tokens from which a prompt is of middle size, and large; [25, 150] unless given.',
+              description: 'Sizes in tokens from which a prompt is medium and large. Default: [25, 150].',
               allowed: 'a list of two numbers of tokens',
             }),
           ),
@@ -94,15 +101,18 @@ export const AutoModelSchema = Type.Object(
         },
         {
           description:
-            'Where nothing else decides, chooses by the size of the last message and by what its words ask for: small prompts get the first model, middle ones the one in the middle, large ones the last; code and mathematics at least the one in the middle, stories and small talk the first.',
+            'If nothing else decides, chooses by the size and the words of the last message: small messages get the first model, medium ones the middle model, large ones the last. Code and mathematics get at least the middle model, stories and small talk the first.',
         },
       ),
     ),
     sticky: Type.Optional(
-      Type.Boolean({ description: 'false: each request of a conversation is decided anew. Default: true.' }),
+      Type.Boolean({
+        description:
+          'false: a model is chosen for each request of a conversation. Default: true, it is chosen once.',
+      }),
     ),
   },
-  { description: 'The model `auto`, which chooses one of several for each conversation.' },
+  { description: 'The model `auto`: one of several models, chosen once per conversation.' },
 )
 
 export type AutoRule = Static<typeof AutoRuleSchema>

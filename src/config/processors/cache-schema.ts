@@ -3,18 +3,20 @@ import { scope, strings, yesNo } from './schema-parts.ts'
 
 const { failure: _failure, models: _models, timeout: _timeout, ...common } = scope
 
-/** The largest answer that may be kept, in bytes. */
+/** Upper bound of `max_entry_bytes`. */
 const mostEntryBytes = 16 * 1024 * 1024
 
-/** Answers that are given again. */
+/** The response cache. */
 export const CacheSchema = Type.Object(
   {
-    type: Type.Literal('cache', { description: 'Answers that are given again to the same request.' }),
+    type: Type.Literal('cache', {
+      description: 'Response cache: answers repeated requests with stored responses.',
+    }),
     ...common,
-    models: strings('Models whose answers are kept; absent: all.'),
+    models: strings('Models whose responses are cached. Default: all.'),
     failure: Type.Optional(
       Type.Literal('open', {
-        description: 'A cache that fails is a miss, so there is nothing else.',
+        description: 'The only possible value: if the cache fails, the request is a miss.',
         allowed: '"open"',
       }),
     ),
@@ -23,7 +25,7 @@ export const CacheSchema = Type.Object(
         exclusiveMinimum: 0,
         maximum: 60,
         description:
-          'Longest wait for Redis or the primary in seconds, after which it is a miss; 0.5 unless given.',
+          'Maximum wait for Redis or the primary process, in seconds; then the request is a miss. Default: 0.5.',
         allowed: 'a number of seconds over 0, up to 60',
       }),
     ),
@@ -31,7 +33,7 @@ export const CacheSchema = Type.Object(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 30 * 24 * 3600,
-        description: 'How long an answer is kept, in seconds; as LLM_ROUTER_CACHE_TTL says unless given.',
+        description: 'Lifetime of a stored response, in seconds. Default: LLM_ROUTER_CACHE_TTL.',
         allowed: 'a number of seconds over 0, up to 2592000 (30 days)',
       }),
     ),
@@ -39,27 +41,28 @@ export const CacheSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: mostEntryBytes,
-        description: 'Longer answers are not kept, in bytes; 262144 unless given.',
+        description:
+          'Maximum size of a stored response, in bytes; larger ones are not stored. Default: 262144.',
         allowed: `a number of bytes from 1 to ${mostEntryBytes}`,
       }),
     ),
     scope: Type.Optional(
       Type.Union([Type.Literal('client'), Type.Literal('group'), Type.Literal('all')], {
         description:
-          'Who gets an answer again: "client" (the default), the client that it was made for; "group", the clients of its group; "all", every client that the cache is for. Shared answers show by their speed that somebody has asked the same.',
+          'Who can get a stored response: "client" (default), the client that requested it; "group", the clients of its group; "all", every client that the cache applies to. The response time of a shared cache reveals whether somebody has sent the same request.',
         allowed: '"client", "group" or "all"',
       }),
     ),
-    tools: yesNo('true: answers to requests with tools are kept too, also where they call some.'),
+    tools: yesNo('true: also stores responses to requests with tools, including responses that call tools.'),
     counts: Type.Optional(
       Type.Union([Type.Literal('requests'), Type.Literal('tokens'), Type.Literal('nothing')], {
         description:
-          'What an answer of the cache counts towards limits and usage: "requests" (the default), the request alone; "tokens", its tokens too; "nothing".',
+          'What a hit counts as in limits and usage: "requests" (default), one request; "tokens", one request and its tokens; "nothing".',
         allowed: '"requests", "tokens" or "nothing"',
       }),
     ),
   },
-  { description: 'Gives a complete answer again to the same request, without asking a model.' },
+  { description: 'Answers repeated requests with stored responses, without asking a model.' },
 )
 
 export type CacheEntry = Static<typeof CacheSchema>

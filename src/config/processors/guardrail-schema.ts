@@ -12,17 +12,19 @@ const GuardrailServiceSchema = Type.Object({
     ],
     {
       description:
-        '"http": a service of your own. "nask_guard", "sojka_guard": those of the Python llm-router. "moderations": OpenAI\'s moderations, and what speaks like them. "model": a model of this router that answers as Llama Guard does.',
+        '"http": a custom service. "nask_guard", "sojka_guard": the services of the Python llm-router. "moderations": OpenAI\'s moderations API or a compatible one. "model": a model of this router that responds in the format of Llama Guard.',
       allowed: '"http", "nask_guard", "sojka_guard", "moderations" or "model"',
     },
   ),
-  url: Type.Optional(
-    address('Address of the service; of moderations and of your own with its path. Not of a model.'),
+  url: Type.Optional(address('URL of the service; with path for "http" and "moderations". Not for "model".')),
+  model: Type.Optional(
+    Type.String({
+      description: 'With "moderations": model for the moderations API. With "model": model of this router.',
+    }),
   ),
-  model: Type.Optional(Type.String({ description: 'Model of the moderations; or model of this router.' })),
   api_token: Type.Optional(
     Type.String({
-      description: `Key for the service, as a bearer token. Prefer \${NAME}, an environment variable.`,
+      description: `Key for the service, sent as a bearer token. Use \${NAME} to read it from an environment variable.`,
     }),
   ),
 })
@@ -30,48 +32,47 @@ const GuardrailServiceSchema = Type.Object({
 /** A verdict on requests and responses. */
 export const GuardrailSchema = Type.Object(
   {
-    type: Type.Literal('guardrail', { description: 'A verdict on requests and responses.' }),
+    type: Type.Literal('guardrail', { description: 'Guardrail: judges requests and responses.' }),
     ...scope,
     on: Type.Optional(
       Type.Union([Type.Literal('request'), Type.Literal('response'), Type.Literal('both')], {
-        description: 'What is judged: "request" (the default), "response" or "both".',
+        description: 'What is judged: "request" (default), "response" or "both".',
         allowed: '"request", "response" or "both"',
       }),
     ),
-    words: strings('Unsafe is what holds one of these words or phrases, in any case.'),
+    words: strings('Content with one of these words or phrases is unsafe, regardless of case.'),
     expressions: strings(
-      'Unsafe is what matches one of these expressions, in the syntax of RE2. For responses, a match must have an upper bound of at most 400 characters.',
+      'Content that matches one of these regular expressions (RE2 syntax) is unsafe. For responses, the maximum length of a match must be at most 400 characters.',
     ),
     service: Type.Optional(GuardrailServiceSchema),
     action: Type.Optional(
       Type.Union([Type.Literal('block'), Type.Literal('flag'), Type.Literal('replace')], {
         description:
-          'What becomes of what is unsafe: "block" (the default), "flag", which is logged and counted, or "replace", for words and expressions.',
+          'What happens to unsafe content: "block" (default); "flag", which only logs and counts it; "replace", for words and expressions.',
         allowed: '"block", "flag" or "replace"',
       }),
     ),
     replacement: Type.Optional(
       Type.String({
-        description: 'With "replace": stands where a word or a match stood; [removed] unless given.',
+        description: 'With "replace": text that replaces a word or match. Default: [removed].',
       }),
     ),
     sample: Type.Optional(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description:
-          'With "flag": the share of requests, with their responses, that are judged; 1 unless given.',
+        description: 'With "flag": share of requests, with their responses, that is judged. Default: 1.',
       }),
     ),
     before: Type.Optional(
       Type.Union([Type.Literal('masking'), Type.Literal('unmasking')], {
         description:
-          '"masking": it gets requests before they are masked. "unmasking": it gets responses before values are restored. Otherwise it gets requests masked, and responses as the client gets them, unless it is a model or its address is neither loopback nor private.',
+          '"masking": judges requests before they are masked. "unmasking": judges responses before values are restored. By default, it judges masked requests, and responses as the client gets them; a model, or a service whose address is neither loopback nor private, judges responses before values are restored.',
         allowed: '"masking" or "unmasking"',
       }),
     ),
     unmasked: yesNo(
-      'true: a model, or a service with an address that is neither loopback nor private, may get unmasked contents.',
+      'true: permits unmasked content for a model, or for a service whose address is neither loopback nor private.',
     ),
   },
   { description: 'Judges requests and responses, and blocks, flags or changes those that are unsafe.' },

@@ -9,19 +9,19 @@ export const scope = {
   name: Type.Optional(
     Type.String({
       pattern: '^[a-z0-9][a-z0-9_-]{0,31}$',
-      description: 'Name in logs and metrics, unique in the file; its type if absent.',
+      description: 'Name in logs and metrics, unique in the file. Default: the type.',
       allowed: 'up to 32 lower-case letters, digits, hyphens and underscores',
     }),
   ),
   models: strings(
-    'Models that it applies to; absent: all. It also applies to a request whose fallback models name one.',
+    'Models that it applies to. Default: all. It also applies to a request if one of them is a fallback of the requested model.',
   ),
-  groups: strings('Groups of clients that it applies to; absent: all clients.'),
-  clients: strings('Ids of clients that it applies to; absent: all clients.'),
+  groups: strings('Groups of clients that it applies to. Default: all clients.'),
+  clients: strings('Ids of clients that it applies to. Default: all clients.'),
   failure: Type.Optional(
     Type.Union([Type.Literal('closed'), Type.Literal('open')], {
       description:
-        '"closed": a request that it cannot process is refused. "open": it passes unprocessed, which is logged and counted. Default: closed.',
+        'What happens if it fails: "closed" (default) rejects the request; "open" passes it on unprocessed, which is logged and counted.',
       allowed: '"closed" or "open"',
     }),
   ),
@@ -29,7 +29,7 @@ export const scope = {
     Type.Number({
       exclusiveMinimum: 0,
       maximum: 600,
-      description: 'Longest time in seconds for one request; 5 unless given.',
+      description: 'Maximum time per request, in seconds. Default: 5.',
       allowed: 'a number of seconds over 0, up to 600',
     }),
   ),

@@ -21,61 +21,62 @@ const MaskingServiceSchema = Type.Object({
     allowed: '"presidio" or "pii_masker"',
   }),
   url: address('Address of the service.'),
-  language: Type.Optional(
-    Type.String({ description: 'Language for Presidio, such as pl; en unless given.' }),
-  ),
+  language: Type.Optional(Type.String({ description: 'Language for Presidio, such as pl. Default: en.' })),
   min_score: Type.Optional(
     Type.Number({
       minimum: 0,
       maximum: 1,
-      description: 'Least score of a finding of Presidio; 0.5 unless given.',
+      description: 'Minimum score of a Presidio result. Default: 0.5.',
     }),
   ),
-  entities: strings('Entities that Presidio looks for; absent: all that it knows.'),
+  entities: strings('Entities that Presidio looks for. Default: all that it supports.'),
 })
 
 /** Pseudonyms instead of personal data and secrets. */
 export const MaskingSchema = Type.Object(
   {
-    type: Type.Literal('masking', { description: 'Pseudonyms instead of personal data and secrets.' }),
+    type: Type.Literal('masking', {
+      description: 'Masking: replaces personal data and secrets with pseudonyms.',
+    }),
     ...scope,
-    kinds: byKind(Type.Boolean(), 'Built-in kinds by name; false turns one off. All are on unless given.'),
-    words: byKind(
-      Type.Array(Type.String({ minLength: 1 })),
-      'Lists of words and phrases, by the kind of their pseudonyms.',
-    ),
+    kinds: byKind(Type.Boolean(), 'Built-in kinds by name; false disables one. Default: all are enabled.'),
+    words: byKind(Type.Array(Type.String({ minLength: 1 })), 'Words and phrases to mask, by kind.'),
     expressions: byKind(
       Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }))], {
         allowed: 'an expression or a list of them',
       }),
-      'Regular expressions in the syntax of RE2, by the kind of their pseudonyms.',
+      'Regular expressions to mask (RE2 syntax), by kind.',
     ),
     styles: byKind(
       Type.Union([Type.Literal('word'), Type.Literal('shaped')], { allowed: '"word" or "shaped"' }),
-      '"shaped": pseudonyms of this kind keep the form of an address or number; for EMAIL, URL, IP and PHONE. Used anyway where a schema of the request asks for such a format.',
+      '"shaped": pseudonyms of this kind look like an address or number; for EMAIL, URL, IP and PHONE. Used automatically where a schema in the request requires such a format.',
     ),
     phone_countries: Type.Optional(
       Type.Array(Type.String({ pattern: '^[A-Z]{2}$' }), {
         description:
-          'Countries whose phone numbers are found without their prefix, the first one being home; ["PL", "US", "GB"] unless given.',
+          'Countries whose phone numbers are recognized without country prefix, the home country first. Default: ["PL", "US", "GB"].',
         allowed: 'a list of country codes such as "PL"',
       }),
     ),
-    system: yesNo('false: system prompts stay as they are.'),
+    system: yesNo('false: system prompts, and tool and schema descriptions, are not masked.'),
     media: Type.Optional(
       Type.Union([Type.Literal('refuse'), Type.Literal('pass')], {
-        description: 'Images, audio and files, which are not read: "refuse" (the default) or "pass".',
+        description:
+          'Images, audio and files, which cannot be masked: "refuse" (default) rejects the request, "pass" passes them on.',
         allowed: '"refuse" or "pass"',
       }),
     ),
-    unmask: yesNo('false: answers keep the pseudonyms.'),
+    unmask: yesNo('false: responses keep the pseudonyms.'),
     services: Type.Optional(
       Type.Array(MaskingServiceSchema, {
-        description: 'Services that find more values, asked one after the other.',
+        description: 'Services that find further values, called one after the other.',
       }),
     ),
   },
-  { description: 'Masks personal data and secrets on the way to models, and puts them back into answers.' },
+  {
+    description:
+      'Replaces personal data and secrets in requests with pseudonyms, and restores them in responses.',
+  },
 )
 
 /** A processor of an extension; its type checks its options. */
