@@ -55,16 +55,25 @@ function variableTable(): string {
 }
 
 /** What kind of value a variable takes. */
-function kindOf({ type, anyOf, unit, minimum, maximum }: TSchema): string {
+function kindOf(schema: TSchema): string {
+  const { type, anyOf, unit, minimum, maximum } = schema
   if (Array.isArray(anyOf)) return anyOf.map((choice: TSchema) => `\`${choice.const}\``).join(', ')
   if (type === 'boolean') return '`true`, `false`'
-  if (type === 'array') return 'list, by commas'
+  if (type === 'array') return isPiped(schema) ? 'pipe-separated list' : 'list, by commas'
   if (type !== 'integer') return 'text'
   if (unit === 'seconds') return minimum === 0 ? 'number' : 'number over 0'
   return maximum > 1_000_000 ? `integer, ${minimum} or more` : `integer, ${minimum} to ${maximum}`
 }
 
-function presetOf({ default: preset, unit }: TSchema): string {
+/** Whether the items of a list are separated by `|`. */
+function isPiped({ allowed = '' }: TSchema): boolean {
+  return allowed.includes('|')
+}
+
+function presetOf(schema: TSchema): string {
+  const { default: preset, unit } = schema
+  // A pipe would end the cell of the table.
+  if (isPiped(schema)) return preset.join(' and ')
   const text = [preset].flat().join(',')
   if (text === '') return ''
   return `\`${unit === 'seconds' ? Number(preset) / 1000 : text}\``
