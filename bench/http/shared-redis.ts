@@ -32,11 +32,11 @@ interface Kind {
 
 const chat = '/v1/chat/completions'
 const kinds: readonly Kind[] = [
-  { name: 'nothing shared', key: 'free', path: chat, model: 'shared' },
+  { name: 'nothing', key: 'free', path: chat, model: 'shared' },
   { name: 'limits of the key', key: 'limited', path: chat, model: 'shared' },
-  { name: 'place at a target', key: 'free', path: chat, model: 'places' },
+  { name: 'a slot of a target', key: 'free', path: chat, model: 'places' },
   {
-    name: 'stored response, continued',
+    name: 'a stored response, continued',
     key: 'free',
     path: '/v1/responses',
     model: 'shared',
@@ -62,7 +62,7 @@ try {
   const ports = await startRouters(relay.port)
   console.log(`${routerCount} routers, ${perSecond} requests/s over all of them, one Redis\n`)
   console.log(
-    '| Shared | p50 (ms) | p99 (ms) | asked of Redis per request | waited for, one after the other | Redis, processor time per request (µs) |',
+    '| Shared state | p50 (ms) | p99 (ms) | Redis calls per request | Round trips waited for | Redis, processor time per request (µs) |',
   )
   console.log('|---|--:|--:|--:|--:|--:|')
   for (const kind of kinds) {
