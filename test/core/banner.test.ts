@@ -43,5 +43,5 @@ test('with a key that was generated for the start, its link signs in to the cons
 })
 
 test('it says how clients and budgets are turned on', () => {
-  assert.match(shown(), /teams +off; LLM_ROUTER_DATABASE_URL/)
+  assert.match(shown(), /teams +off; set LLM_ROUTER_DATABASE_URL/)
 })
