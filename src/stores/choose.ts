@@ -162,7 +162,7 @@ export function openLimits(context: StoreContext): LimitStore {
       return limitsWithFallback(limitsOfScopes(clusterLimits(place.primary)), local)
     case 'redis': {
       const shared = new RedisLimits({ address: place.address, now, log: context.log })
-      return limitsWithFallback(limitsOfScopes(shared), local)
+      return limitsWithFallback(limitsOfScopes(shared, { now }), local)
     }
   }
 }

@@ -88,23 +88,42 @@ export interface LimitStore {
 }
 
 /**
- * Counts a request for its client and for each group above it, all of them asked at once. Where one refuses, the others get back
- * what they gave; the narrowest that refuses is the one that the client is told of.
+ * Counts a request for its client and for each group above it, the narrowest scope first. Where one refuses, the others get back
+ * what they gave. `together`, on its clock in milliseconds: all scopes are asked at once, which takes one round trip. A scope that
+ * refused within the last second is then asked before the others, so that a client over its own limit takes nothing, not even for a
+ * moment, of what its group shares.
  */
-export function limitsOfScopes(store: LimitStore): LimitStore {
+export function limitsOfScopes(store: LimitStore, together?: { now(): number }): LimitStore {
+  const refusing = together && new RecentRefusals(together.now)
+  function stagesOf<Request extends LimitedRequest>(asked: readonly Request[]): Request[][] {
+    if (!refusing) return asked.map((each) => [each])
+    const first = asked.filter(({ key }) => refusing.has(key))
+    return [first, asked.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
+  }
   async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
     request: Request,
     ask: (request: Request) => Promise<Decision>,
   ): Promise<Decision> {
     const { scopes, ...own } = request
-    if (scopes === undefined || scopes.length === 0) return ask(request)
-    const asked = scopes.map(({ key, limits }) => ({ ...own, key, limits }) as Request)
-    const decisions = await allOf(asked.map(ask))
-    const refused = decisions.find(({ refusedBy }) => refusedBy !== undefined)
-    if (!refused) return decisions.reduce(tighter)
-    const taken = asked.filter((_each, index) => decisions[index]?.refusedBy === undefined)
-    await Promise.all(taken.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
-    return refused
+    let tightest: Decision | undefined
+    const taken: Request[] = []
+    for (const stage of stagesOf((scopes ?? []).map((scope) => ({ ...own, ...scope }) as Request))) {
+      let refused: Decision | undefined
+      for (const [index, decision] of (await allOf(stage.map(ask))).entries()) {
+        const each = stage[index] ?? request
+        if (decision.refusedBy === undefined) {
+          taken.push(each)
+          tightest = tightest ? tighter(tightest, decision) : decision
+        } else {
+          refusing?.add(each.key)
+          refused ??= decision
+        }
+      }
+      if (!refused) continue
+      await Promise.all(taken.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
+      return refused
+    }
+    return tightest ?? ask(request)
   }
   return {
     admit: (request) => inAll(request, (each) => store.admit(each)),
@@ -115,6 +134,29 @@ export function limitsOfScopes(store: LimitStore): LimitStore {
     },
     look: (scope) => store.look(scope),
     close: () => store.close(),
+  }
+}
+
+/** Which scopes refused a request within the last second. */
+class RecentRefusals {
+  readonly #now: () => number
+  /** By key, the last one last. */
+  readonly #at = new Map<string, number>()
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  add(key: string): void {
+    this.#at.delete(key)
+    this.#at.set(key, this.#now())
+    const [oldest = key] = this.#at.keys()
+    if (this.#at.size > 10_000) this.#at.delete(oldest)
+  }
+
+  has(key: string): boolean {
+    const at = this.#at.get(key)
+    return at !== undefined && this.#now() - at < 1_000
   }
 }
 
