@@ -21,7 +21,7 @@ function exposeSizes({ answerCache, metrics }: FastifyInstance): void {
   const { Counter, Gauge } = metrics.client
   new Gauge({
     name: 'llm_router_cache_answers',
-    help: 'Answers that are kept in memory.',
+    help: 'Responses in the memory cache.',
     aggregator: 'max',
     collect() {
       this.set(answerCache.sizes()?.answers ?? 0)
@@ -29,7 +29,7 @@ function exposeSizes({ answerCache, metrics }: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_cache_bytes',
-    help: 'Bytes of the answers that are kept in memory.',
+    help: 'Bytes of the responses in the memory cache.',
     aggregator: 'max',
     collect() {
       this.set(answerCache.sizes()?.bytes ?? 0)
@@ -37,7 +37,7 @@ function exposeSizes({ answerCache, metrics }: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_cache_evicted',
-    help: 'Answers that had to make room for others in memory, since the start.',
+    help: 'Responses evicted from the memory cache since the start.',
     aggregator: 'max',
     collect() {
       this.set(answerCache.sizes()?.evicted ?? 0)
@@ -45,7 +45,7 @@ function exposeSizes({ answerCache, metrics }: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_cache_failures_total',
-    help: 'Answers that could not be looked for or kept, because Redis or the primary did not answer in time.',
+    help: 'Failed cache lookups and writes, because Redis or the primary did not answer in time.',
     collect() {
       this.reset()
       this.inc(answerCache.failures)
