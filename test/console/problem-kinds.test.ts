@@ -17,6 +17,7 @@ import {
 } from '../helpers/scripted-upstream.ts'
 import { startRedis } from '../stores/redis-server.ts'
 import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
+import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'
 
 // Each kind of problem that problems.test.ts does not provoke.
@@ -32,22 +33,27 @@ async function problemsOf(
 ): Promise<Problem[]> {
   // Some pass before others begin.
   const seen = new Map<string, Problem>()
-  for (;;) {
-    const { problems } = await read<{ problems: Problem[] }>(url, '/problems', headers)
+  await problemsUntil(url, headers, (problems) => {
     for (const problem of problems) seen.set(problem.code, problem)
-    const found = codes.map((code) => seen.get(code))
-    if (found.every((each) => each !== undefined)) return found
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+    return codes.every((code) => seen.has(code))
+  })
+  return codes.flatMap((code) => seen.get(code) ?? [])
 }
 
 /** Waits until none of these is there. */
 async function over(url: string, codes: readonly string[], headers: Record<string, string> = operator) {
-  for (;;) {
-    const { problems } = await read<{ problems: Problem[] }>(url, '/problems', headers)
-    if (!problems.some(({ code }) => codes.includes(code))) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  await problemsUntil(url, headers, (problems) => !problems.some(({ code }) => codes.includes(code)))
+}
+
+/** Follows the problems as the console does, until they are as wanted. */
+async function problemsUntil(
+  url: string,
+  headers: Record<string, string>,
+  isWanted: (problems: readonly Problem[]) => boolean,
+): Promise<void> {
+  const events = await openEvents(url, { headers })
+  await events.next('problems', ({ problems }) => isWanted(problems as Problem[]))
+  events.close()
 }
 
 async function serverOf(t: TestContext, script: Script): Promise<string> {
@@ -244,6 +250,8 @@ test('a router that was overloaded, and one that drains, say so', async (t) => {
   const [overloaded] = await problemsOf(single.url, ['overloaded'], {})
   assert.match(overloaded?.text ?? '', /^A process of the router was overloaded/)
   single.child.kill('SIGTERM')
-  const [draining] = await problemsOf(single.url, ['draining'], {})
-  assert.equal(draining?.severity, 'info')
+  await single.logged(({ msg }) => msg === 'stopping')
+  // Live events have ended by now.
+  const { problems } = await read<{ problems: Problem[] }>(single.url, '/problems', {})
+  assert.equal(problems.find(({ code }) => code === 'draining')?.severity, 'info')
 })
