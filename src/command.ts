@@ -4,6 +4,13 @@ import { runCli } from './cli/run.ts'
 const program = programName(process.argv, process.env.LLM_ROUTER_COMMAND)
 // For messages only; the settings know no such variable.
 delete process.env.LLM_ROUTER_COMMAND
+let outputFailed = false
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader that leaves early (`llm-router schema | head`) is not a failure; a full disk is.
+  if (error.code === 'EPIPE') return
+  outputFailed = true
+  process.stderr.write(`${program}: cannot write the output: ${error.code}\n`)
+})
 const code = await runCli(process.argv.slice(2), {
   program,
   env: process.env,
@@ -22,4 +29,16 @@ const code = await runCli(process.argv.slice(2), {
     await serve({ inUsersWords, operatorKey })
   },
 })
-if (code !== undefined) process.exit(code)
+if (code !== undefined) {
+  // Exiting drops what a slow reader of a pipe has not taken yet (`llm-router schema | less`).
+  await flushed(process.stdout)
+  await flushed(process.stderr)
+  process.exit(outputFailed ? 1 : code)
+}
+
+/** Resolves when everything written has reached the file, terminal or pipe, or when its reader is gone. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve())
+  })
+}
