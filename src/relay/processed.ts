@@ -24,6 +24,8 @@ export interface ProcessedContent {
   restored: number
   /** Words in the response that look like pseudonyms but match no value. */
   unknown: number
+  /** Citations in the answer whose offsets were removed, because the adjusted ones cannot be told. */
+  lostOffsets?: number
   /** Of an answer that was blocked before its upstream had ended it: bytes of the stream that had come. */
   cutBytes?: number
 }

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import { scanObject } from '../../lib/json/splice.ts'
+import { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { BodyContents } from '../../processors/contents/body-contents.ts'
 import { chatShape } from '../../processors/contents/chat-shape.ts'
 import type { ContentText } from '../../processors/contents/content-text.ts'
@@ -10,7 +11,7 @@ import { askedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type { ContentShape } from '../../sdk/content.ts'
+import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
 import { Answering } from './answering.ts'
@@ -59,7 +60,8 @@ export class Processing extends Answering {
       const read = { ...dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
       return { ...client, source: { from: 'router', request: await this.chat(read) } }
     }
-    const bytes = await this.body(source.bytes, dialect.contents?.requests.chat, 'chat')
+    const { requests, documents } = dialect.contents ?? {}
+    const bytes = await this.body(source.bytes, requests?.chat, 'chat', documents)
     const scan = scanObject(bytes)
     const body: unknown = JSON.parse(bytes.toString())
     if (!scan || !isObject(body)) throw badRequest('The body must be a JSON object')
@@ -98,7 +100,12 @@ export class Processing extends Answering {
   }
 
   /** A body with processed contents, and all other bytes as they came. `shape`: absent where the tables have no entry. */
-  async body(received: Buffer, shape: ContentShape | undefined, operation: string): Promise<Buffer> {
+  async body(
+    received: Buffer,
+    shape: ContentShape | undefined,
+    operation: string,
+    documents?: DialectContents['documents'],
+  ): Promise<Buffer> {
     const bytes = withoutSwitch(received)
     if (this.#around.processors.length === 0) return bytes
     if (shape === undefined) {
@@ -122,6 +129,8 @@ export class Processing extends Answering {
       throw error instanceof BlockedError ? blocked('request', error.processor) : error
     }
     this.remember({ sent, upstream: texts[asked] ?? '' })
+    if (documents)
+      this.rememberDocuments(documentsOf(documents(JSON.parse(bytes.toString())), contents, texts))
     return contents.with(texts)
   }
 
@@ -203,6 +212,20 @@ export class Processing extends Answering {
         throw new BlockedError(processor.name)
     }
   }
+}
+
+function documentsOf(
+  paths: readonly (string | undefined)[],
+  contents: BodyContents,
+  texts: readonly string[],
+): CitedDocuments {
+  const sent = new Map(contents.texts.map(({ path, text }, index) => [path, { text, index }]))
+  return new CitedDocuments(
+    paths.map((path) => {
+      const found = path === undefined ? undefined : sent.get(path)
+      return found && { sent: found.text, upstream: texts[found.index] ?? '' }
+    }),
+  )
 }
 
 function readsRequests(processor: CompiledProcessor): boolean {
