@@ -102,3 +102,16 @@ test('an exhausted budget is not asked about for each request that it refuses', 
   clock.now = 1_000
   assert.equal((await admit()).refusedBy, undefined)
 })
+
+test('the part of a slice that is too small for a request is given back', async () => {
+  const { ledger, answer, admitted, asked } = openLedger()
+  const first = admitted(1)
+  await new Promise(setImmediate)
+  await answer(2.75)
+  await first
+  ledger.book('one', 1)
+  void ledger.renew()
+  await new Promise(setImmediate)
+  // One is reserved, one spent.
+  assert.equal(asked()?.kept, 0)
+})

@@ -177,3 +177,13 @@ test('a process keeps what it may spend until the answer reaches it, though a sm
   assert.equal((await renew(now, { holder: 'one', wanted: 1, kept: 70 })).granted, 70)
   assert.equal((await renew(now, { holder: 'two', wanted: 100 })).granted, 30)
 })
+
+test('what another process has booked, but still holds as its slice, takes nothing from what a process keeps', async (t) => {
+  const { spend, renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
+  const now = at('2026-05-01T12:00:00Z')
+  assert.equal((await renew(now, { holder: 'one', wanted: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'two', wanted: 40 })).granted, 40)
+  await spend('2026-05-01T12:00:00Z', 40)
+  assert.equal((await renew(now, { holder: 'one', wanted: 60, kept: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'two', wanted: 40 })).granted, 0)
+})

@@ -158,7 +158,7 @@ export class BudgetLedger {
         typical,
         waiting.reduce((sum, amount) => sum + amount, 0),
       )
-      return { id, reserved, least, wanted, kept: this.#keep(account, wanted) }
+      return { id, reserved, least, wanted, kept: this.#keep(account, { least, wanted }) }
     })
     try {
       const states = await this.#options.renew(asked)
@@ -180,14 +180,15 @@ export class BudgetLedger {
   }
 
   /**
-   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. While the store
-   * is away the slice is all there is, and is kept.
+   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too small
+   * for a request is given back. While the store is away the slice is all there is, and is kept.
    */
-  #keep(account: Account, wanted: number): number {
+  #keep(account: Account, { least, wanted }: { least: number; wanted: number }): number {
     const { state } = account
     const free = Math.max(0, available(account))
     if (state === undefined || free === 0) return 0
-    const kept = this.isAway ? free : Math.min(free, Math.max(wanted, free / 2))
+    const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free / 2))
+    const kept = this.isAway ? free : useful
     account.state = { ...state, granted: state.granted - (free - kept) }
     return kept
   }
