@@ -520,6 +520,13 @@ test('probabilities of tokens are left out, and reported', async () => {
   assert.match(answer.headers.get('x-llm-router-lost') ?? '', /logprobs/)
 })
 
+test('a response without probabilities does not report any as left out', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const answer = await post(`${router.url}/v1/responses`, { model: 'm', input: address })
+  assert.deepEqual(JSON.parse(answer.text).output[0].content[0].logprobs, [])
+  assert.equal(answer.headers.get('x-llm-router-lost'), null)
+})
+
 test('values come back into answers of other operations', async () => {
   const upstream = await startUpstream(({ url, body }) => {
     const documents = isObject(body) && Array.isArray(body.documents) ? body.documents : []

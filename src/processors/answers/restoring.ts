@@ -78,7 +78,7 @@ export class ValueRestoring {
   #object(node: Extract<JsonNode, { type: 'object' }>): void {
     this.#prove(node)
     for (const { key, keyStart, keyEnd, value } of node.members) {
-      if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && value.type !== 'word') {
+      if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && !isEmpty(value)) {
         this.done.leftOutLogprobs = true
         this.edits.push({ start: value.start, end: value.end, text: value.type === 'array' ? '[]' : 'null' })
       } else if (!opaqueMembers.has(key) || value.type !== 'string') {
@@ -143,6 +143,10 @@ export class ValueRestoring {
   #restorerFor(isJson: boolean): TextRestorer {
     return new TextRestorer(this.#options.dictionary, isJson ? new JsonWriting() : undefined)
   }
+}
+
+function isEmpty(node: JsonNode): boolean {
+  return node.type === 'word' || (node.type === 'array' && node.items.length === 0)
 }
 
 /** Words that look like pseudonyms but match no value, because a model has invented or changed them. */
