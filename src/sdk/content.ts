@@ -147,6 +147,13 @@ export interface UserTurnForm {
   part(text: string): Record<string, unknown>
 }
 
+/** The documents of a request, and the citations of them in its earlier turns. */
+export interface RequestDocuments {
+  /** Paths of their texts by index, in the syntax `messages[0].content[1]`. Undefined: the text is not in the request. */
+  readonly texts: readonly (string | undefined)[]
+  readonly citations: readonly CitedRange[]
+}
+
 /** Where content is located in the requests and responses of a dialect. */
 export interface DialectContents {
   readonly requests: ContentTable
@@ -154,11 +161,8 @@ export interface DialectContents {
   readonly answers: AnswerContents
   /** Absent: a chat that something is added to goes through the canonical form. */
   readonly userTurn?: UserTurnForm
-  /**
-   * Paths of the texts of all documents in a request to which citations refer by index, in the syntax `messages[0].content[1]`.
-   * Undefined: a document whose text is not in the request.
-   */
-  documents?(body: Readonly<Record<string, unknown>>): readonly (string | undefined)[]
+  /** The documents of a request, to which citations in its response refer. Absent: there are none in this dialect. */
+  documents?(body: Readonly<Record<string, unknown>>): RequestDocuments
 }
 
 /** Where content is located in whole responses to chats. */

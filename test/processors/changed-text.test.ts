@@ -48,6 +48,9 @@ test('offsets of random texts with random changes are those of the same place, i
       assert.equal(moved(original), lengthIn(text.text, unit))
       assert.equal(text.moved(lengthIn(original, unit) + 1, unit), undefined)
     }
+    const { inverse } = text
+    assert.equal(inverse.original, text.text)
+    assert.equal(inverse.text, original)
     const difference = ChangedText.between(original, text.text)
     assert.equal(difference.text, text.text)
   }

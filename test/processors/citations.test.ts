@@ -304,6 +304,54 @@ for (const unit of ['code_points', 'utf16'] as const)
       assert.equal(at(found[3], 'end_block_index'), 1)
     })
 
+test('citations in earlier turns are ranges of the masked document again', async () => {
+  let raw = ''
+  const router = await routerTo({
+    type: 'anthropic',
+    answer(_found, request) {
+      raw = request.raw.toString()
+      return {
+        kind: 'reply',
+        body: {
+          ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up' },
+          content: [{ type: 'text', text: 'Fine.' }],
+          ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 3, output_tokens: 5 } },
+        },
+      }
+    },
+  })
+  const citation = (cited_text: string) => {
+    const [start_char_index, end_char_index] = range(documentText, cited_text, 'code_points')
+    return {
+      ...{ type: 'char_location', cited_text, document_index: 1, document_title: null },
+      ...{ start_char_index, end_char_index },
+    }
+  }
+  const citations = [
+    citation(quoted),
+    citation(`Kontakt: ${address}`),
+    { ...citation('Umowa'), end_char_index: 400 },
+  ]
+  const { status, text } = await post(`${router.url}/v1/messages`, {
+    ...anthropicBody,
+    messages: [
+      ...anthropicBody.messages,
+      { role: 'assistant', content: [{ type: 'text', text: 'It covers', citations }] },
+      { role: 'user', content: 'Sure?' },
+    ],
+  })
+  assert.equal(status, 200, text)
+  const sent = JSON.parse(raw)
+  const masked = String(at(sent, 'messages', 0, 'content', 1, 'source', 'data'))
+  const [first, second, third] = objectsIn(at(sent, 'messages', 1, 'content', 0, 'citations'))
+  for (const each of [first, second]) {
+    const offsets = numbers(each, ['start_char_index', 'end_char_index'])
+    assert.equal(slice(masked, offsets, 'code_points'), each?.cited_text)
+  }
+  assert.match(String(second?.cited_text), pseudonym)
+  assert.equal(third?.end_char_index, 400)
+})
+
 test('a citation of a document that the quote does not match loses its offsets, and nothing else', async () => {
   const router = await routerTo({
     type: 'anthropic',

@@ -1,5 +1,5 @@
 import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { CitedRange } from '../../sdk/content.ts'
+import type { CitedRange, RequestDocuments } from '../../sdk/content.ts'
 
 /**
  * The range of a document that a citation names. Citations of other types count pages, blocks and search results, which no processor
@@ -30,11 +30,15 @@ export function rangesOfBlocks(blocks: unknown, path: readonly (string | number)
   return objectsIn(blocks).flatMap((block, position) => rangesOfBlock(block, [...path, position]))
 }
 
-/** Documents count over all messages, those in results of tools among them. Only plain text is cited by characters. */
-export function citedDocuments({ messages }: Readonly<Record<string, unknown>>): (string | undefined)[] {
-  return objectsIn(messages).flatMap(({ content }, position) =>
-    documentsIn(content, `messages[${position}].content`),
-  )
+/** Documents are numbered across all messages, including those in tool results. Only plain text is cited by characters. */
+export function citedDocuments({ messages }: Readonly<Record<string, unknown>>): RequestDocuments {
+  const turns = objectsIn(messages)
+  return {
+    texts: turns.flatMap(({ content }, position) => documentsIn(content, `messages[${position}].content`)),
+    citations: turns.flatMap(({ content }, position) =>
+      rangesOfBlocks(content, ['messages', position, 'content']),
+    ),
+  }
 }
 
 function documentsIn(content: unknown, path: string): (string | undefined)[] {

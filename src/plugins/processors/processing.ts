@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
-import { scanObject } from '../../lib/json/splice.ts'
+import { type Edit, scanObject } from '../../lib/json/splice.ts'
+import { movedInRequest } from '../../processors/answers/citations.ts'
 import { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { BodyContents } from '../../processors/contents/body-contents.ts'
 import { chatShape } from '../../processors/contents/chat-shape.ts'
@@ -129,9 +130,30 @@ export class Processing extends Answering {
       throw error instanceof BlockedError ? blocked('request', error.processor) : error
     }
     this.remember({ sent, upstream: texts[asked] ?? '' })
-    if (documents)
-      this.rememberDocuments(documentsOf(documents(JSON.parse(bytes.toString())), contents, texts))
-    return contents.with(texts)
+    const cited = this.#cited(bytes, contents, texts, documents)
+    return contents.with(texts, cited)
+  }
+
+  /** Remembers the documents for citations in the answer. Gives the edits of citations in earlier turns. */
+  #cited(
+    bytes: Buffer,
+    contents: BodyContents,
+    texts: readonly string[],
+    documentsOf: DialectContents['documents'],
+  ): Edit[] {
+    if (!documentsOf || !bytes.includes('"document"')) return []
+    const { texts: paths, citations } = documentsOf(JSON.parse(bytes.toString()))
+    const found = new Map(contents.texts.map(({ path, text }, index) => [path, { text, index }]))
+    const documents = new CitedDocuments(
+      paths.map((path) => {
+        const document = path === undefined ? undefined : found.get(path)
+        return document && { sent: document.text, upstream: texts[document.index] ?? '' }
+      }),
+    )
+    this.rememberDocuments(documents)
+    return movedInRequest(bytes, citations, ({ text }) =>
+      text && 'document' in text ? documents.upstreamOf(text.document, this.pseudonyms) : undefined,
+    )
   }
 
   /** A text of the request with pseudonyms, for who is asked before the contents are masked. Rejects if masking fails. */
@@ -212,20 +234,6 @@ export class Processing extends Answering {
         throw new BlockedError(processor.name)
     }
   }
-}
-
-function documentsOf(
-  paths: readonly (string | undefined)[],
-  contents: BodyContents,
-  texts: readonly string[],
-): CitedDocuments {
-  const sent = new Map(contents.texts.map(({ path, text }, index) => [path, { text, index }]))
-  return new CitedDocuments(
-    paths.map((path) => {
-      const found = path === undefined ? undefined : sent.get(path)
-      return found && { sent: found.text, upstream: texts[found.index] ?? '' }
-    }),
-  )
 }
 
 function readsRequests(processor: CompiledProcessor): boolean {

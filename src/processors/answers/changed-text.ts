@@ -37,13 +37,28 @@ export class ChangedText {
     return new ChangedText(original, [{ start, end, text: text.slice(start, text.length - rest) }])
   }
 
+  /** The changed text, changed back. */
+  get inverse(): ChangedText {
+    let by = 0
+    const changes = this.changes.map(({ start, end, text }) => {
+      const change = {
+        start: start + by,
+        end: start + by + text.length,
+        text: this.original.slice(start, end),
+      }
+      by += text.length - (end - start)
+      return change
+    })
+    return new ChangedText(this.text, changes)
+  }
+
   get isChanged(): boolean {
     return this.changes.length > 0 || this.#known < this.original.length
   }
 
   /** The text with its changes. */
   get text(): string {
-    return this.#changed(this.original.length)
+    return this.#changed(this.original.length + 1)
   }
 
   /** Where an offset of the original text is in the changed one; undefined within a change, and where it is not known yet. */

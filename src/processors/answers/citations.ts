@@ -19,6 +19,20 @@ export interface MovedCitations {
   readonly leftOut: number
 }
 
+/** The same for a request, in which offsets that cannot be told stay: servers reject a citation without them. */
+export function movedInRequest(
+  bytes: Buffer,
+  ranges: readonly CitedRange[],
+  textOf: (range: CitedRange) => CitedText,
+): Edit[] {
+  const root = ranges.length > 0 ? readTree(bytes) : undefined
+  if (!root) return []
+  return ranges.flatMap((range) => {
+    const { edits, leftOut } = movedCitations(bytes, root, [range], textOf)
+    return leftOut > 0 ? [] : edits
+  })
+}
+
 /**
  * Adjusts the offsets of citations to texts that have changed. Offsets that cannot be told are removed. `root`: of the JSON text with
  * the offsets.

@@ -23,6 +23,12 @@ export class CitedDocuments {
     return this.#texts.get(index)
   }
 
+  /** A document as its client sent it, changed to what the upstream gets. */
+  upstreamOf(index: number, pseudonyms: { entries(): Iterable<[string, string]> } | undefined): CitedText {
+    const text = this.textOf(index, pseudonyms)
+    return text instanceof ChangedText ? text.inverse : text
+  }
+
   #read(index: number, pseudonyms: Iterable<[string, string]>): CitedText {
     const document = this.#documents[index]
     if (!document) {

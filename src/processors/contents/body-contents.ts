@@ -52,14 +52,14 @@ export class BodyContents {
     return this.#found
   }
 
-  /** The body with other texts, in the order of `texts`. Call it once. */
-  with(texts: readonly string[]): Buffer {
+  /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
+  with(texts: readonly string[], edits: readonly Edit[] = []): Buffer {
     for (const [index, found] of this.#found.entries()) {
       const changed = texts[index] ?? ''
       if (changed !== found.text) found.edit(changed)
     }
     for (const finish of this.#inner) finish()
-    return applyEdits(this.#bytes, this.#edits)
+    return applyEdits(this.#bytes, [...this.#edits, ...edits])
   }
 
   #walk(node: JsonNode, shape: ContentShape, at: Place): void {
