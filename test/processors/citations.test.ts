@@ -1,92 +1,29 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
-import { isObject, objectsIn } from '../../src/lib/json/read.ts'
+import { objectsIn } from '../../src/lib/json/read.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
-import { startRouter } from '../helpers/router.ts'
-import { type Behaviour, type RecordedRequest, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  address,
+  at,
+  before,
+  characters,
+  citingRouter,
+  numbers,
+  pseudonym,
+  quoted,
+  range,
+  type Setup,
+  slice,
+  stream,
+} from './citing.ts'
 import { eventsIn } from './dialect-players.ts'
-
-const address = 'józef.żółw@firma.pl'
-const pseudonym = /EMAIL_[2-9b-df-hj-np-tv-z]{8}/
-/** Two bytes, three bytes, and a pair of UTF-16 units, in front of the value and behind it. */
-const before = 'Grüße 🎉 – pisz: '
-const quoted = 'żółta 🐢 łódź'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
 })
-
-interface Setup {
-  type: string
-  answer(masked: string, request: RecordedRequest): Behaviour
-  processors?: unknown[]
-  env?: Record<string, string>
-}
-
-/** A router in front of a server that answers with the pseudonym that it got. */
-async function routerTo({ type, answer, processors = [{ type: 'masking' }], env = {} }: Setup) {
-  const upstream = await startUpstream((request) =>
-    answer(pseudonym.exec(request.raw.toString())?.[0] ?? 'nothing', request),
-  )
-  open.push(upstream)
-  const providers = [{ api_type: type, api_host: upstream.url, model_path: 'up' }]
-  const router = await startRouter({
-    models: { processors, g: { m: { providers } }, active_models: { g: ['m'] } },
-    env,
-  })
-  open.push(router)
-  return router
-}
-
-type Unit = 'utf8' | 'utf16' | 'code_points'
-
-function length(text: string, unit: Unit): number {
-  if (unit === 'utf8') return Buffer.byteLength(text)
-  return unit === 'utf16' ? text.length : [...text].length
-}
-
-function slice(text: string, [start, end]: readonly [number, number], unit: Unit): string {
-  if (unit === 'utf8') return Buffer.from(text).subarray(start, end).toString()
-  return unit === 'utf16' ? text.slice(start, end) : [...text].slice(start, end).join('')
-}
-
-/** Where `part` is in `text`. */
-function range(text: string, part: string, unit: Unit): [number, number] {
-  const at = text.indexOf(part)
-  assert.notEqual(at, -1, part)
-  const start = length(text.slice(0, at), unit)
-  return [start, start + length(part, unit)]
-}
-
-const stream = (events: readonly object[], named = false): Behaviour => ({
-  kind: 'stream',
-  pieces: events.map((event) => {
-    const name = named && 'type' in event ? `event: ${String(event.type)}\n` : ''
-    return `${name}data: ${JSON.stringify(event)}\n\n`
-  }),
-})
-
-const characters = (text: string): string[] => [...text]
-
-function numbers(of: unknown, names: readonly [string, string]): [number, number] {
-  const values = names.map((name) => (isObject(of) ? of[name] : undefined))
-  assert.ok(
-    values.every((value) => typeof value === 'number'),
-    JSON.stringify(of),
-  )
-  return [Number(values[0]), Number(values[1])]
-}
-
-function at(value: unknown, ...path: (string | number)[]): unknown {
-  let found = value
-  for (const step of path) {
-    const container: Record<string | number, unknown> = Object(found)
-    found = container[step]
-  }
-  return found
-}
+const routerTo = (setup: Setup) => citingRouter(setup, open)
 
 const geminiBody = { contents: [{ role: 'user', parts: [{ text: `I am ${address}` }] }] }
 
@@ -380,99 +317,3 @@ test('a citation of a document that the quote does not match loses its offsets, 
     { type: 'char_location', cited_text: 'elsewhere', document_index: 1, document_title: 'T' },
   ])
 })
-
-const chatBody = { model: 'm', messages: [{ role: 'user', content: address }] }
-
-function chatAnswer(text: string, offsets: readonly [number, number], isStream: boolean): Behaviour {
-  const [start_index, end_index] = offsets
-  const annotations = [
-    {
-      type: 'url_citation',
-      url_citation: { start_index, end_index, url: 'https://example.com', title: 'T' },
-    },
-  ]
-  const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
-  const answer = (object: string, choice: object) => ({
-    ...{ id: 'x', object, created: 1, model: 'up', choices: [{ index: 0, ...choice }] },
-  })
-  if (!isStream) {
-    const message = { role: 'assistant', content: text, annotations }
-    return {
-      kind: 'reply',
-      body: { ...answer('chat.completion', { message, finish_reason: 'stop' }), usage },
-    }
-  }
-  const chunk = (delta: object, finish_reason: string | null = null) =>
-    answer('chat.completion.chunk', { delta, finish_reason })
-  const pieces = characters(text).map((content) => chunk({ content }))
-  return stream([...pieces, chunk({ annotations }), chunk({}, 'stop')])
-}
-
-function chatAnswerIn(raw: string, isStream: boolean): { text: string; citation: unknown } {
-  if (!isStream) {
-    const message = at(JSON.parse(raw), 'choices', 0, 'message')
-    return {
-      text: String(at(message, 'content')),
-      citation: at(message, 'annotations', 0, 'url_citation'),
-    }
-  }
-  const deltas = eventsIn(raw).map((event) => at(event, 'choices', 0, 'delta'))
-  const text = deltas.map((delta) => at(delta, 'content') ?? '').join('')
-  const [citation] = deltas.flatMap((delta) => at(delta, 'annotations', 0, 'url_citation') ?? [])
-  return { text, citation }
-}
-
-for (const isStream of [false, true]) {
-  const how = isStream ? 'streamed' : 'whole'
-  for (const unit of ['code_points', 'utf16'] as const)
-    test(`annotations of chats move with the text, ${unit}, ${how}`, async () => {
-      const router = await routerTo({
-        type: 'openai',
-        answer(found) {
-          const text = `${before}${found} i ${found}, ${quoted}.`
-          return chatAnswer(text, range(text, quoted, unit), isStream)
-        },
-      })
-      const { text: raw } = await post(`${router.url}/v1/chat/completions`, { ...chatBody, stream: isStream })
-      const { text, citation } = chatAnswerIn(raw, isStream)
-      assert.equal(text, `${before}${address} i ${address}, ${quoted}.`)
-      assert.equal(slice(text, numbers(citation, ['start_index', 'end_index']), unit), quoted)
-    })
-
-  test(`annotations move with what a guardrail replaces, before and behind unmasking, ${how}`, async () => {
-    const replace = { type: 'guardrail', on: 'response', action: 'replace' }
-    const router = await routerTo({
-      type: 'openai',
-      processors: [
-        { ...replace, name: 'early', before: 'unmasking', words: ['Grüße'], replacement: 'X' },
-        { type: 'masking' },
-        { ...replace, name: 'late', words: ['pisz'], replacement: 'schreib – an' },
-      ],
-      answer(found) {
-        const text = `${before}${found}. Und ${quoted}. Ende.`
-        return chatAnswer(text, range(text, quoted, 'code_points'), isStream)
-      },
-    })
-    const { text: raw } = await post(`${router.url}/v1/chat/completions`, { ...chatBody, stream: isStream })
-    const { text, citation } = chatAnswerIn(raw, isStream)
-    assert.equal(text, `X 🎉 – schreib – an: ${address}. Und ${quoted}. Ende.`)
-    assert.equal(slice(text, numbers(citation, ['start_index', 'end_index']), 'code_points'), quoted)
-  })
-
-  test(`an annotation of replaced words loses its offsets, ${how}`, async () => {
-    const router = await routerTo({
-      type: 'openai',
-      processors: [
-        { type: 'guardrail', on: 'response', action: 'replace', words: ['żółta'], replacement: 'rote' },
-      ],
-      answer() {
-        const text = `${before}${quoted}. Ende.`
-        return chatAnswer(text, range(text, 'ółta 🐢', 'code_points'), isStream)
-      },
-    })
-    const { text: raw } = await post(`${router.url}/v1/chat/completions`, { ...chatBody, stream: isStream })
-    const { text, citation } = chatAnswerIn(raw, isStream)
-    assert.equal(text, `${before}rote 🐢 łódź. Ende.`)
-    assert.deepEqual(citation, { url: 'https://example.com', title: 'T' })
-  })
-}

@@ -3,6 +3,7 @@ import { applyEdits } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
+import { holdsText, isEmpty, isJsonText } from './json-values.ts'
 
 /** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
 export interface OpenedProof {
@@ -302,42 +303,4 @@ const schemaWords: ReadonlySet<string> = new Set([
 interface Place {
   readonly path: string
   readonly isSystem: boolean
-}
-
-function holdsText(node: JsonNode): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start > 2
-    case 'array':
-      return node.items.some(holdsText)
-    case 'object':
-      return node.members.some(({ value }) => holdsText(value))
-    default:
-      return false
-  }
-}
-
-function isEmpty(node: JsonNode, bytes: Buffer): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start === 2
-    case 'array':
-      return node.items.length === 0
-    case 'object':
-      return node.members.length === 0
-    case 'word':
-      return bytes.toString('latin1', node.start, node.end) !== 'true'
-    case 'number':
-      return false
-  }
-}
-
-function isJsonText(text: string): boolean {
-  if (!/^\s*[[{"]/.test(text)) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }
