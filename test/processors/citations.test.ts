@@ -268,6 +268,10 @@ test('citations in earlier turns are ranges of the masked document again', async
     citation(quoted),
     citation(`Kontakt: ${address}`),
     { ...citation('Umowa'), end_char_index: 400 },
+    {
+      ...{ type: 'web_search_result_location', url: 'https://example.com', title: address },
+      ...{ cited_text: 'x', encrypted_index: '44051401359' },
+    },
   ]
   const { status, text } = await post(`${router.url}/v1/messages`, {
     ...anthropicBody,
@@ -280,13 +284,15 @@ test('citations in earlier turns are ranges of the masked document again', async
   assert.equal(status, 200, text)
   const sent = JSON.parse(raw)
   const masked = String(at(sent, 'messages', 0, 'content', 1, 'source', 'data'))
-  const [first, second, third] = objectsIn(at(sent, 'messages', 1, 'content', 0, 'citations'))
+  const [first, second, third, searched] = objectsIn(at(sent, 'messages', 1, 'content', 0, 'citations'))
   for (const each of [first, second]) {
     const offsets = numbers(each, ['start_char_index', 'end_char_index'])
     assert.equal(slice(masked, offsets, 'code_points'), each?.cited_text)
   }
   assert.match(String(second?.cited_text), pseudonym)
   assert.equal(third?.end_char_index, 400)
+  assert.match(String(searched?.title), pseudonym)
+  assert.equal(searched?.encrypted_index, '44051401359')
 })
 
 test('a citation of a document that the quote does not match loses its offsets, and nothing else', async () => {
