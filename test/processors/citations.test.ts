@@ -295,6 +295,43 @@ test('citations in earlier turns are ranges of the masked document again', async
   assert.equal(searched?.encrypted_index, '44051401359')
 })
 
+test('a guardrail may replace words of a cited document in front of masking', async () => {
+  const router = await routerTo({
+    type: 'anthropic',
+    processors: [
+      { type: 'guardrail', before: 'masking', action: 'replace', words: ['obejmuje'], replacement: 'X' },
+      { type: 'masking' },
+    ],
+    answer(found, { body }) {
+      const text = String(at(body, 'messages', 0, 'content', 1, 'source', 'data'))
+      const citations = [`z ${found}`, quoted, `Kontakt: ${found}`, `X: ${quoted}`].map((cited_text) => {
+        const [start_char_index, end_char_index] = range(text, cited_text, 'code_points')
+        const document = { document_index: 1, document_title: null }
+        return { type: 'char_location', cited_text, ...document, start_char_index, end_char_index }
+      })
+      return {
+        kind: 'reply',
+        body: {
+          ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up' },
+          content: [{ type: 'text', text: 'It covers', citations }],
+          ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 3, output_tokens: 5 } },
+        },
+      }
+    },
+  })
+  const { text } = await post(`${router.url}/v1/messages`, anthropicBody)
+  const found = objectsIn(at(JSON.parse(text), 'content', 0, 'citations'))
+  for (const [index, words] of [
+    `z ${address}`,
+    quoted,
+    `Kontakt: ${address}`,
+    `obejmuje: ${quoted}`,
+  ].entries()) {
+    const offsets = numbers(found[index], ['start_char_index', 'end_char_index'])
+    assert.equal(slice(documentText, offsets, 'code_points'), words)
+  }
+})
+
 test('a citation of a document that the quote does not match loses its offsets, and nothing else', async () => {
   const router = await routerTo({
     type: 'anthropic',
