@@ -1,15 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TObject, TSchema } from '@sinclair/typebox'
-import { ModelSchema, ServedProviderSchema, ServerSchema } from '../src/config/models-schema.ts'
-import { variables } from '../src/config/settings.ts'
-import { ConfigSchema } from '../src/config/settings-schema.ts'
+import { ModelSchema, ServedProviderSchema, ServerSchema } from '../src/config/models/schema.ts'
+import { ConfigSchema } from '../src/config/settings/schema.ts'
+import { variables } from '../src/config/settings/settings.ts'
 import { MockSchema } from '../src/sdk/mock-settings.ts'
 import { ProfileSchema } from '../src/sdk/profile.ts'
 
 const file = join(import.meta.dirname, '../docs/configuration.md')
-const fieldsMark = '<!-- generated from src/config/models-schema.ts by `npm run docs:config` -->'
-const variablesMark = '<!-- generated from src/config/settings-schema.ts by `npm run docs:config` -->'
+const fieldsMark = '<!-- generated from src/config/models/schema.ts by `npm run docs:config` -->'
+const variablesMark = '<!-- generated from src/config/settings/schema.ts by `npm run docs:config` -->'
 const end = '<!-- end of the generated part -->'
 
 /** docs/configuration.md with its tables as the schemas have them now. */

@@ -8,7 +8,7 @@ import {
   ollamaModel,
   openaiModel,
   tgiModel,
-} from '../config/discovered.ts'
+} from '../config/models/discovered.ts'
 import type { ProxyRule } from '../config/proxy-rule.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import { isObject } from '../lib/json/read.ts'

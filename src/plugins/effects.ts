@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { takesCommands } from '../relay/upstream/engine-command.ts'
 import type { Effect, EffectAction } from '../sdk/console/effects.ts'
-import type { ModelStatus, Status, TargetStatus } from '../sdk/status.ts'
+import type { ModelStatus, Status, TargetStatus } from '../sdk/console/status.ts'
 import type { Target } from '../sdk/target.ts'
 
 declare module 'fastify' {

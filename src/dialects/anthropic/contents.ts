@@ -8,7 +8,7 @@ import type {
   StreamContents,
 } from '../../sdk/content.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { AnthropicMessagesBody } from './schema.ts'
+import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 

@@ -10,7 +10,7 @@ import type {
   StreamedText,
 } from '../../sdk/content.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { GeminiBody } from './schema.ts'
+import type { GeminiBody } from './request/schema.ts'
 
 /** Members in camel case and in snake case: Google's servers take both. */
 function both(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {

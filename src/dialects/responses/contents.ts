@@ -9,7 +9,7 @@ import type {
   StreamedContents,
 } from '../../sdk/content.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { ResponsesBody } from './schema.ts'
+import type { ResponsesBody } from './request/schema.ts'
 
 const part = {
   text: 'text',

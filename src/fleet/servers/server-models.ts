@@ -1,4 +1,4 @@
-import { type FoundModel, lmStudioModel, ollamaModel, openaiModel } from '../../config/discovered.ts'
+import { type FoundModel, lmStudioModel, ollamaModel, openaiModel } from '../../config/models/discovered.ts'
 import type { ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
 import type { FollowedServer } from '../../config/servers/followed.ts'
 import { joinUrl } from '../../config/targets/target-url.ts'

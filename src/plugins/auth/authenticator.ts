@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Login, presentedKey } from '../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../config/client-keys/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'

@@ -1,6 +1,6 @@
-import { type KeyRing, KeyRing as Ring } from '../../config/key-ring.ts'
+import { type KeyRing, KeyRing as Ring } from '../../config/client-keys/key-ring.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../../sdk/client-key.ts'
-import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
+import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/teams/directory.ts'
 
 /** Begins what limits of groups are counted under; ids of clients have no slash. */
 export const groupScope = 'group/'

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { presentedKey, sha256Of } from '../../config/key-ring.ts'
+import { presentedKey, sha256Of } from '../../config/client-keys/key-ring.ts'
 import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import { withAuto } from '../auto/auto-models.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
-import { KeyRing, sha256Of } from '../../config/key-ring.ts'
+import { KeyRing, sha256Of } from '../../config/client-keys/key-ring.ts'
 import { type ClientKey, hasRole, type Role } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Authenticator } from './authenticator.ts'

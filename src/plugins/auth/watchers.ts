@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Login, presentedKey } from '../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../config/client-keys/key-ring.ts'
 import { hasRole } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { usesSession } from './authenticator.ts'

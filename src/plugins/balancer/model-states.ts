@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ModelsChange } from '../../config/models-swap.ts'
+import type { ModelsChange } from '../../config/models/swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'

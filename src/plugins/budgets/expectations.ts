@@ -1,5 +1,5 @@
 import type { ExchangeRecord } from '../../relay/exchange.ts'
-import type { BudgetUnit } from '../../sdk/directory.ts'
+import type { BudgetUnit } from '../../sdk/teams/directory.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import type { RequestCost } from '../auth/request-cost.ts'
 import type { UsageCost } from '../usage/prices.ts'

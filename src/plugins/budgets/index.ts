@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import { BudgetLedger } from '../../stores/budgets/ledger.ts'
 import { amountOf, BudgetIndex } from '../../stores/budgets/spent.ts'
 import { costOf } from '../auth/request-cost.ts'

@@ -1,5 +1,5 @@
-import type { BudgetRecord, BudgetUnit } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import type { BudgetRecord, BudgetUnit } from '../../sdk/teams/directory.ts'
 import type { BudgetState } from '../../stores/budgets/slices.ts'
 import { limitHeaders } from '../auth/use-limits.ts'
 

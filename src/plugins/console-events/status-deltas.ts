@@ -1,5 +1,5 @@
+import type { ModelStatus, Status, TargetStatus } from '../../sdk/console/status.ts'
 import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
-import type { ModelStatus, Status, TargetStatus } from '../../sdk/status.ts'
 
 /** Maximum number of targets per delta, which bounds the cost of an update of a large fleet. */
 const maxTargets = 64

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Actor, Stored } from '../../sdk/directory.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { Actor, Stored } from '../../sdk/teams/directory.ts'
 import type { CommandName, Commands } from '../../stores/directory/commands.ts'
 import type { Directory } from '../../stores/directory/directory.ts'
 import { clientAddress } from '../auth/client-address.ts'

@@ -1,5 +1,5 @@
 import type { Problem } from '../../sdk/console/problems.ts'
-import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
+import type { ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
 import type { Finding } from './target-problems.ts'
 
 /** `queueSize`: requests of a model that may wait in all processes together. */

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Connection } from '../../sdk/connection.ts'
 import type { Problem } from '../../sdk/console/problems.ts'
 import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
-import type { Status } from '../../sdk/status.ts'
+import type { Status } from '../../sdk/console/status.ts'
 
 type Finding = Omit<Problem, 'since'>
 

@@ -1,5 +1,5 @@
 import type { Problem } from '../../sdk/console/problems.ts'
-import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
+import type { ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
 
 /** A problem before it is known of several models and for how long. */
 export type Finding = Omit<Problem, 'id' | 'since' | 'subject'>

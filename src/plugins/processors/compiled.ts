@@ -1,7 +1,7 @@
 import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
 import type { MaskingEntry } from '../../config/processors/schema.ts'
-import type { Config } from '../../config/settings.ts'
+import type { Config } from '../../config/settings/settings.ts'
 import type { MaskingPlan, MaskingService } from '../../processors/masking/masking.ts'
 import { MaskingRules } from '../../processors/masking/masking-rules.ts'
 import { presidio } from '../../processors/masking/presidio.ts'

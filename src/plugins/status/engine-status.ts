@@ -1,7 +1,7 @@
 import { cacheHitRatio } from '../../fleet/signals/engine-facts.ts'
 import { present } from '../../lib/json/read.ts'
+import type { EngineStatus } from '../../sdk/console/status.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
-import type { EngineStatus } from '../../sdk/status.ts'
 
 /** Models of one server that are listed: some have hundreds. */
 const maxLoaded = 100

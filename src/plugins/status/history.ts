@@ -1,6 +1,6 @@
 import { errorWords } from '../../sdk/console/error-words.ts'
+import type { Status, TargetError } from '../../sdk/console/status.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { Status, TargetError } from '../../sdk/status.ts'
 import { RecentCount } from './recent-count.ts'
 
 /** The latest entries that a list keeps. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
-import type { Failure } from '../../sdk/status.ts'
+import type { Failure } from '../../sdk/console/status.ts'
 import { keep, kept, newCount, type RequestCounts, saidOf, timestamp } from './history.ts'
 import type { RecentCount } from './recent-count.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { TargetStatus } from '../../sdk/status.ts'
+import type { TargetStatus } from '../../sdk/console/status.ts'
 import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 

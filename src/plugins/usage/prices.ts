@@ -1,5 +1,5 @@
 import { nameMatcher } from '../../sdk/client-key.ts'
-import type { PriceRecord, Snapshot } from '../../sdk/directory.ts'
+import type { PriceRecord, Snapshot } from '../../sdk/teams/directory.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 
 export interface Prices {

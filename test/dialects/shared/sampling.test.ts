@@ -4,14 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { sampling as anthropic } from '../../../src/dialects/anthropic/sampling.ts'
-import { sampling as ollama } from '../../../src/dialects/ollama/sampling.ts'
+import { sampling as anthropic } from '../../../src/dialects/anthropic/request/sampling.ts'
+import { sampling as ollama } from '../../../src/dialects/ollama/request/sampling.ts'
 import {
   completionSampling,
   missingDefaults,
   sampling as openai,
-} from '../../../src/dialects/openai/sampling.ts'
-import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
+} from '../../../src/dialects/openai/request/sampling.ts'
+import { sampling as responses } from '../../../src/dialects/responses/request/sampling.ts'
 import { readSampling, type SamplingTable, writeSampling } from '../../../src/dialects/shared/sampling.ts'
 import { llamacpp } from '../../../src/providers/llamacpp.ts'
 import { lmstudio } from '../../../src/providers/lmstudio.ts'

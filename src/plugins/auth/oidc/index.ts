@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Login } from '../../../config/key-ring.ts'
+import type { Login } from '../../../config/client-keys/key-ring.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import type { Sessions } from '../sessions/sessions.ts'

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
-import type { Config } from '../../../config/settings.ts'
+import type { Config } from '../../../config/settings/settings.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 
 /** Clocks may differ by so many seconds. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from 'jose'
-import { type Login, presentedKey } from '../../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../../config/client-keys/key-ring.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { claimOf } from './claims.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { hasSeveralHosts } from '../../../config/settings.ts'
+import { hasSeveralHosts } from '../../../config/settings/settings.ts'
 import { openEndedSessions } from '../../../stores/choose.ts'
 import { clientAddress } from '../client-address.ts'
 import type { Keys } from '../keys-file.ts'
