@@ -10,7 +10,8 @@ import { fewestKeyCharacters, redisErrors, webhookErrors } from './addresses.ts'
 import { envNotes } from './notes.ts'
 import { pluginErrors, pluginVariables } from './plugins.ts'
 import { guardrailErrors, maskingErrors } from './processors.ts'
-import { type Config, ConfigSchema, words } from './schema.ts'
+import { words } from './groups/kinds.ts'
+import { type Config, ConfigSchema } from './schema.ts'
 import { hasSeveralHosts, signInErrors } from './sign-in.ts'
 import {
   type ReadText,
@@ -39,7 +40,7 @@ export interface Variable {
 const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
 const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
 
-/** Every variable that is a setting. Its meaning, default and bounds are in schema.ts. */
+/** Every variable that is a setting. Its meaning, default and bounds are in groups/. */
 export const variables: readonly Variable[] = [
   { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
   { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },

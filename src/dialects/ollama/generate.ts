@@ -26,7 +26,8 @@ import { readImage, writeImage } from './request/messages-read.ts'
 import { readRequest as readChat } from './request/read.ts'
 import { writeRequest as writeChat } from './request/write.ts'
 import { writeEnd, writeLogprobs } from './response/fields-write.ts'
-import { readResponse as readChatAnswer, writeResponse as writeChatAnswer } from './response/read.ts'
+import { readResponse as readChatAnswer } from './response/read.ts'
+import { writeResponse as writeChatAnswer } from './response/write.ts'
 
 /**
  * Ollama's generate, as a second surface of its dialect: an Ollama server gets it as it is, others get a chat, or where

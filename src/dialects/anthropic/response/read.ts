@@ -7,16 +7,13 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
-import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { AnswerCallIds } from '../../shared/call-ids.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
-import { signedId } from '../../shared/signed-ids.ts'
-import { argumentObject, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { wholeArgumentText } from '../../shared/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
 import { reportedError } from '../errors.ts'
-import { fromWireName, legalCallId, randomCallId } from '../tool-identifiers.ts'
+import { fromWireName, randomCallId } from '../tool-identifiers.ts'
 import { readFinish, readRefusal, readUsage } from './fields-read.ts'
-import { answerId, messageHead, writeStop, writeUsage } from './fields-write.ts'
 
 /** Whether this is a `message`, whatever the model wrote. Throws `upstream_error` when it is none, or reports an error. */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
@@ -67,39 +64,4 @@ function readCall(block: JsonObject, ids: AnswerCallIds): ToolCall[] {
   if (name === undefined) return []
   const json = wholeArgumentText(block.input)
   return [{ id: ids.claim(textOf(block.id)), name: fromWireName(name), arguments: json }]
-}
-
-/** A whole `message`. Format: Anthropic API reference, "Create a Message". */
-export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
-  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
-  if (!choice) throw unreadable('no choices')
-  const end = {
-    reason: choice.finishReason,
-    stopSequence: choice.stopSequence,
-    calledTools: choice.toolCalls.length > 0,
-    refused: choice.refusal !== undefined,
-  }
-  return {
-    ...messageHead(answerId(response.id, context.id), context.model),
-    content: writeContent(choice),
-    ...writeStop(end),
-    container: null,
-    usage: writeUsage(response.usage ?? { promptTokens: 0, completionTokens: 0 }),
-  }
-}
-
-/** A blank text would come back in the next turn, and is an error there. */
-function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls }: ChatChoice): JsonObject[] {
-  const said = [text, refusal ?? ''].filter((each) => each.trim() !== '')
-  const thought = reasoning !== '' || reasoningSignature !== undefined
-  return [
-    ...(thought ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
-    ...said.map((each) => ({ type: 'text', text: each })),
-    ...toolCalls.map(writeCall),
-  ]
-}
-
-function writeCall(call: ToolCall): JsonObject {
-  const { name, arguments: json } = call
-  return { type: 'tool_use', id: legalCallId(signedId(call)), name, input: argumentObject(json) }
 }

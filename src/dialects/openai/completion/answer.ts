@@ -1,7 +1,8 @@
 import { isObject, type JsonObject, objectsIn, present } from '../../../lib/json/read.ts'
 import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { readResponse as readChat, writeUsage } from '../response/read.ts'
+import { readResponse as readChat } from '../response/read.ts'
+import { writeUsage } from '../response/write.ts'
 import { writeStreamError } from '../stream/write.ts'
 import { writeListedLogprobs } from './logprobs.ts'
 

@@ -5,7 +5,7 @@ import { customText } from '../../shared/custom-tools.ts'
 import { describeForOpenai } from '../../shared/openai-error.ts'
 import { signedId } from '../../shared/signed-ids.ts'
 import { type CallForm, callFormOf } from '../response/call-form.ts'
-import { answerId, writeLogprobs, writeUsage } from '../response/read.ts'
+import { answerId, writeLogprobs, writeUsage } from '../response/write.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
