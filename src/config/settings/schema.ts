@@ -1,13 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { accessSettings } from './groups/access.ts'
 import { contentSettings } from './groups/content.ts'
+import { networkSettings } from './groups/network.ts'
 import { operationSettings } from './groups/operation.ts'
 import { redisSettings } from './groups/redis.ts'
 import { requestSettings } from './groups/requests.ts'
 import { serverSettings } from './groups/server.ts'
 import { teamsSettings } from './groups/teams.ts'
 import { textEndpointSettings } from './groups/text-endpoints.ts'
-import { networkSettings } from './groups/network.ts'
 import { pluginSettings } from './plugins.ts'
 
 /**
