@@ -15,7 +15,7 @@ export const maxHeldBytes = 64 * 1024
 /** An attempt from its dispatch on, for judging targets by how long attempts wait. */
 export interface WatchedAttempt {
   target: Target
-  /** The id of the client's key, or its address. */
+  /** Id of the client's key, or the client's address. */
   client: string
   promptBytes: number
   /** Whether its first content can be seen when it comes; that of a whole answer cannot. */

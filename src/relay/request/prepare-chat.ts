@@ -27,24 +27,24 @@ import {
   withTools,
 } from './upstream-surface.ts'
 
-/** A chat request for one target, and the ways back to the client. */
+/** A chat request for one target, and how its response reaches the client. */
 export interface PreparedChat {
   readonly body: PreparedBody
   readonly operation: Operation
   /** Whether client and target speak the same dialect. */
   readonly isPassthrough: boolean
-  /** What the target speaks. */
+  /** Codec of the target's dialect. */
   readonly upstream: ChatCodec
-  /** Set where a whole answer is requested as a stream. */
+  /** Set if a whole response is requested as a stream. */
   readonly collector: (() => AnswerCollector) | undefined
-  /** For a streamed answer. */
+  /** For a streamed response. */
   createFilter(context: AnswerContext): AnswerFilter
 }
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
 
 /**
- * Prepares the same client request for target after target. It is read into the canonical form once, and only when a target
+ * Prepares one client request for successive targets. It is read into the canonical form once, and only if a target
  * speaks another dialect.
  */
 export function createChatPreparer(
@@ -65,7 +65,7 @@ export function createChatPreparer(
       }
       return read
     } catch (error) {
-      // A server of the client's own dialect may know what the router cannot read.
+      // A server of the client's own dialect may accept what the router cannot read.
       const { targets, sleeping } = client.model
       if ([...targets, ...sleeping].some((each) => judgesItself(client.dialect, each))) throw error
       throw new UnreadableRequest(error)
@@ -75,7 +75,7 @@ export function createChatPreparer(
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
       const operation = lacksCustomTools(client, target) ? undefined : nativeOperation(client.dialect, target)
-      // An embedded type has no server that would judge the body.
+      // An embedded type has no server that would validate the body.
       if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
         return preparePassthrough(client, source, target, {
@@ -109,7 +109,7 @@ export function createChatPreparer(
 /** vLLM's own scheduler serves lower numbers first. Source: vLLM documentation, extra parameters of chats, `priority`. */
 const enginePriorities: Readonly<Record<Priority, number>> = { high: -1, normal: 0, low: 1 }
 
-/** The priority of the request in the target's own member, where it is configured to get it. */
+/** The priority of the request in the target's own member, if configured. */
 export function priorityMember(
   { passesPriority }: Target,
   { priority = 'normal' }: Pick<RelayServices, 'priority'>,
@@ -129,20 +129,20 @@ interface PassthroughPlan {
   operation: Operation
   collects: boolean
   note(what: string): void
-  /** The limit of the answer to send in place of the client's. */
+  /** Token limit that replaces the client's. */
   maxTokens: number | undefined
   drop: Drop
-  /** Set whatever the client sent. */
+  /** Overrides the client's members. */
   set: Record<string, unknown>
 }
 
 interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop' | 'set'> {
   maxTokens?: number | undefined
-  /** False: the model is known to have no thinking. */
+  /** False: the model is known not to support thinking. */
   thinks: boolean
 }
 
-/** Members that limit an answer, in every dialect. */
+/** Token limits, in every dialect. */
 const limitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
 
 function limitedTo(maxTokens: number, body: Record<string, unknown>): Record<string, number> {
@@ -150,7 +150,7 @@ function limitedTo(maxTokens: number, body: Record<string, unknown>): Record<str
   return Object.fromEntries(sent.map((name) => [name, maxTokens]))
 }
 
-/** Passthrough: the received bytes, with the least changed that the target needs. */
+/** Passthrough: the received bytes with the minimal changes that the target needs. */
 function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
@@ -189,13 +189,13 @@ function preparePassthrough(
   }
 }
 
-/** Members that no default sets. */
+/** Members that defaults never set. */
 const requestMembers = ['model', 'messages', 'stream', 'stream_options']
 
-/** The operator's defaults for what the client left out, and what fits the prompt to the target. */
+/** The operator's defaults for members that the client did not set, and members that fit the prompt to the target. */
 function defaultMembers(client: ClientRequest, target: Target): Record<string, unknown> {
   const { chat } = client.dialect
-  // What is written back must be whole.
+  // Members that are written back must be complete.
   const known = hasNone(target.defaults) ? client.outline : client.readBody()
   const defaults = chat.missingDefaults(known, target.defaults, flavourOf(target))
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
@@ -208,7 +208,7 @@ function hasNone(members: Readonly<Record<string, unknown>>): boolean {
   return true
 }
 
-/** The request of a target that speaks another dialect than the client, or that the router itself asks. */
+/** A request for a target of another dialect, or one made by the router itself. */
 export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
@@ -242,8 +242,8 @@ function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRe
 }
 
 /**
- * The target's dialect with an endpoint's defaults behind the operator's. They are written as the target's own members;
- * what it has no member for is not reported as dropped, because the client did not send it.
+ * The target's dialect with an endpoint's defaults after the operator's. They are written as the target's own members;
+ * unsupported ones are not reported as dropped, because the client did not send them.
  */
 export function withDefaults(
   dialect: Dialect,

@@ -8,19 +8,19 @@ import { needsResponses } from '../profile/fit-request.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest } from './client-request.ts'
 
-/** The operation of the target that takes the client's bytes as they are; undefined where there is none. */
+/** The target's operation that accepts the client's bytes unchanged; undefined if there is none. */
 export function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Operation | undefined {
   const { dialect, operation } = native ?? { dialect: name, operation: 'chat' }
   return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
 }
 
-/** Whether the target would refuse the tools of these chat completions, which translation makes functions. */
+/** Whether the target would reject the custom tools of these chat completions, which translation turns into functions. */
 export function lacksCustomTools({ dialect, outline }: ClientRequest, { type }: Target): boolean {
   if (type.flavour.customTools !== false || dialect.name !== type.dialect) return false
   return objectsIn(outline.tools).some((tool) => tool.type === 'custom')
 }
 
-/** Whether a target takes the client's bytes as they are, and says itself what is wrong with them. */
+/** Whether a target accepts the client's bytes unchanged and validates them itself. */
 export function judgesItself(dialect: Dialect, target: Target): boolean {
   return nativeOperation(dialect, target) !== undefined && !isEmbedded(target)
 }
@@ -29,7 +29,7 @@ export function isEmbedded({ type }: Target): boolean {
   return !type.needsHost
 }
 
-/** The dialect and the operation that carry a request. Throws `bad_request` for a target that has only chats. */
+/** The dialect and operation to use at a target. Throws `bad_request` if the target supports only chats. */
 export function upstreamSurface(
   request: ChatRequest,
   target: Target,
@@ -55,7 +55,7 @@ export function upstreamSurface(
   return { dialect: dialectOf(dialect.completions), operation: 'completion' }
 }
 
-/** Chat completions take the data of a file only; the Responses API also takes its address. */
+/** Chat completions accept only the data of a file; the Responses API also accepts its URL. */
 function hasFileByAddress({ messages }: ChatRequest): boolean {
   return messages.some(({ parts }) => parts.some((part) => part.type === 'file' && part.url !== undefined))
 }
