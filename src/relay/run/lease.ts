@@ -23,7 +23,7 @@ export interface TargetWish {
   /** The request as strategies see it. */
   readonly request: RoutingRequest
   readonly turn: Turn
-  /** Only these can answer; absent: all of the model. */
+  /** Only these can answer; absent: all targets of the model. */
   readonly can?: ((target: Target) => boolean) | undefined
   /** No further attempt follows this one. */
   readonly isLast: boolean

@@ -22,7 +22,7 @@ interface ModelAttemptsOptions {
   model: Model
   traits: RequestTraits
   request: RoutingRequest
-  /** Only these targets can answer; absent: all of the model. */
+  /** Only these targets can answer; absent: all targets of the model. */
   can: ((target: Target) => boolean) | undefined
   /** Another model answers if no target of this one does. */
   hasFallback: boolean
