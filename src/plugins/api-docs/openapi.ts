@@ -13,7 +13,7 @@ interface Shared {
   exampleModel: ExampleModel
 }
 
-/** The named model if it is configured, else one that answers one of these operations; undefined: there is none. */
+/** The named model if it is configured, otherwise one that supports one of these operations; undefined if there is none. */
 export type ExampleModel = (operations: readonly Operation[], named: string) => string | undefined
 
 /**

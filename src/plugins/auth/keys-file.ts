@@ -86,7 +86,7 @@ function loaded(
   }
 }
 
-/** Of all keys together there is one short digest, which tells that one has changed and nothing of it. */
+/** One short digest over all keys, which shows that a key has changed without revealing anything about it. */
 function describe(clients: readonly ClientKey[], entries: readonly RingEntry[]): object {
   const digest = createHash('sha256')
   for (const { client, sha256 } of entries)

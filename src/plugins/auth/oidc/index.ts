@@ -7,11 +7,11 @@ import type { OidcSignIn } from './sign-in.ts'
 
 interface OpenIdConnect {
   oidc: OidcSignIn | undefined
-  /** Who has sent the JSON Web Token of a request; undefined: it has none. */
+  /** The sender of a request's JSON Web Token; undefined if it has none. */
   tokenLogin(request: FastifyRequest): Login | RouterError | undefined
 }
 
-/** Nothing of it is loaded without LLM_ROUTER_OIDC_ISSUER. `keys`: the clients that tokens can name. */
+/** Loads nothing without LLM_ROUTER_OIDC_ISSUER. `keys`: the clients that tokens can name. */
 export async function openIdConnect(
   app: FastifyInstance,
   { sessions, keys }: { sessions: Sessions; keys: Keys },
