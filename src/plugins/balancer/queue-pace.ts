@@ -24,7 +24,7 @@ export class QueuePace {
     this.#since = this.#now()
   }
 
-  /** Predicted wait of a request behind `ahead` others, in whole seconds from 1 to 300. */
+  /** Predicted wait of a request behind `waiting` others, in whole seconds from 1 to 300. */
   retryAfterSeconds(waiting: number): number {
     // A longer gap than usual since the last served request is a measurement too.
     const intervalMs = Math.max(this.#intervalMs ?? 0, waiting === 0 ? 0 : this.#now() - this.#since)

@@ -12,10 +12,10 @@ interface Typical {
   busyMs: number
 }
 
-/** What requests are expected to take of budgets: their own size, and an answer as long as those before it. */
+/** Expected charge of requests to budgets: their own size plus a response of average length. */
 export class Expectations {
   readonly #costOf: (usage: UsageCost) => number
-  /** By alias; there are as many as models. */
+  /** By alias, so bounded by the number of models. */
   readonly #typical = new Map<string, Typical>()
 
   constructor(costOf: (usage: UsageCost) => number) {

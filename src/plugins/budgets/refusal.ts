@@ -37,7 +37,7 @@ export function storeDown(id: string): RouterError {
   })
 }
 
-/** The dialect's own header for when there is room again. */
+/** The dialect's own header for the reset time. */
 export function resetHeaders(dialect: string, resetsAt: number): Record<string, string> {
   const now = { left: 0, fullInMs: secondsTo(resetsAt) * 1000 }
   const all = limitHeaders(dialect, { tokens: now }, { tokens: 1 })

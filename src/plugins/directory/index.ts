@@ -25,7 +25,7 @@ export default fp(
       directory
         .run('recordReload', { setting, ...change }, actor)
         .catch(({ code }) =>
-          app.log.warn({ code, setting }, 'a reload could not be written to the audit log'),
+          app.log.warn({ code, setting }, 'reload not written to the audit log'),
         )
     })
   },

@@ -7,7 +7,7 @@ export interface JudgedAnswerOptions extends Pick<GuardedEndOptions, 'replaced' 
   readonly guard: Pick<AnswerGuard, 'judge'>
 }
 
-/** A whole answer as it may go out: with texts in place of others, or as ended by a filter. */
+/** A whole response after judging: with replaced texts, or ended by a filter. */
 export async function judgedAnswer(
   body: Buffer,
   { shape, filtered }: AnswerContents,
@@ -32,7 +32,7 @@ export async function judgedAnswer(
   return Buffer.from(contents.with(texts))
 }
 
-/** For clients whose dialect has words for it. */
+/** For clients whose dialect supports it. */
 export function whyBlocked(by: string): string {
   return `The response was blocked by '${by}'`
 }

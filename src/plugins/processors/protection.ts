@@ -2,7 +2,7 @@ import type { BodyContents } from '../../processors/contents/body-contents.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CompiledProcessor } from './compiled.ts'
 
-/** Throws for what the processor cannot see or must not change. */
+/** Throws for contents that the processor cannot read or must not change. */
 export function checkProtection(processor: CompiledProcessor, contents: BodyContents): void {
   const [unprotected] = contents.unprotected
   if (unprotected !== undefined)
@@ -30,7 +30,7 @@ export function notProtected(message: string, param?: string): RouterError {
   })
 }
 
-/** A guardrail has found the request or the answer unsafe. `by`: its name. */
+/** A guardrail considers the request or response unsafe. `by`: its name. */
 export function blocked(what: 'request' | 'response', by?: string): RouterError {
   const name = by === undefined ? 'a guardrail' : `'${by}'`
   return new RouterError('bad_request', `The ${what} was blocked by ${name}`, {

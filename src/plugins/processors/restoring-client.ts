@@ -5,7 +5,7 @@ import type { Processing } from './processing.ts'
 
 type StreamForm = Pick<AnswerForm, 'contents' | 'mediaType'>
 
-/** The client's end of an answer, which gets values in place of pseudonyms. */
+/** The client's side of a response, in which pseudonyms are replaced by values. */
 export function restoringClient(client: ChatClient, processing: Processing, form: StreamForm): ChatClient {
   return {
     stream: () => restoringStream(client.stream(), processing, form),
@@ -17,9 +17,9 @@ export function restoringClient(client: ChatClient, processing: Processing, form
   }
 }
 
-/** What becomes of the pieces of an answer. */
+/** Transforms the chunks of a response. */
 interface Change {
-  /** Throws a RangeError for what is too long to be held. */
+  /** Throws a RangeError if too much would have to be held. */
   push(bytes: Buffer | string): Buffer | string
   end(): Buffer | string
 }
@@ -30,13 +30,13 @@ function restoringStream(stream: ClientStream, processing: Processing, form: Str
   return changed(stream, restoringEvents(processing, form), processing)
 }
 
-/** A whole answer that comes in pieces: it can be changed once all of it is there. */
+/** A whole response that arrives in chunks: it is changed once complete. */
 function collectedStream(stream: ClientStream, processing: Processing): ClientStream {
   return changed(stream, collecting(processing), processing)
 }
 
 function changed(stream: ClientStream, change: Change, processing: Processing): ClientStream {
-  // After a discard an error follows, which is none of the answer's texts.
+  // After a discard an error follows, which is not part of the response.
   let isForgotten = false
   return {
     get committed() {
@@ -71,7 +71,7 @@ function ended(out: Out, change: Change, processing: Processing): void {
   out.end()
 }
 
-/** An answer that cannot be changed must not go out as it is. */
+/** A response that cannot be changed must not be sent unchanged. */
 function tried<T>(out: Out, processing: Processing, run: () => T): T | undefined {
   try {
     return run()
@@ -96,7 +96,7 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Stream
   }
 }
 
-/** Larger answers are broken off, in bytes. */
+/** Maximum size of a response, in bytes; larger ones are aborted. */
 const maxCollectedBytes = 64 * 1024 * 1024
 
 function collecting(processing: Processing): Change {

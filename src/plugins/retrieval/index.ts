@@ -20,7 +20,7 @@ declare module 'fastify' {
     retrieval: {
       /** Makes the retrievals of a configuration. Throws ConfigError. */
       compile(configured: readonly ConfiguredProcessor[], models: ReadonlySet<string>): readonly Retrieval[]
-      /** Requests from now on use these. */
+      /** Sets the processors for all new requests. */
       use(retrievals: readonly Retrieval[]): void
       /** Whether there are any. */
       readonly isUsed: boolean

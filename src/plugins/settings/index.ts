@@ -17,13 +17,13 @@ declare module 'fastify' {
 }
 
 interface SettingsOptions {
-  /** What the process was started with. */
+  /** The settings of this process. */
   env: Readonly<Record<string, string | undefined>>
 }
 
 type Key = keyof Config
 
-/** Addresses that may contain credentials are among them. */
+/** Includes addresses, which may contain credentials. */
 const secrets: ReadonlySet<Key> = new Set<Key>([
   ...(['redisPassword', 'redisSentinelPassword', 'redisUrl', 'databaseUrl', 'adminKey'] as const),
   ...(['sessionSecret', 'oidcClientSecret', 'budgetWebhookUrl', 'budgetWebhookSecret'] as const),

@@ -74,7 +74,7 @@ function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () 
       const parts = await collect()
       return sumOfStatuses(read(), parts, kept)
     } catch (error) {
-      log.warn({ error: String(error) }, 'the status of the other processes is unknown')
+      log.warn({ error: String(error) }, 'status of the other processes unavailable')
       return read()
     }
   }
