@@ -63,7 +63,8 @@ async function together(judges: readonly Judge[], judged: Judged): Promise<Proce
     const verdict = await judge({ ...judged, contents })
     if (verdict.type === 'block') return verdict
     if (verdict.type === 'replace') {
-      if (verdict.contents.length !== contents.length) throw new Error('the number of returned contents differs')
+      if (verdict.contents.length !== contents.length)
+        throw new Error('the number of returned contents differs')
       contents = verdict.contents
       found = { type: 'replace', contents }
     } else if (verdict.type === 'flag' && found.type === 'pass') found = verdict
