@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BudgetRecord } from '../../src/sdk/directory.ts'
+import type { BudgetRecord } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import type { BudgetState, SliceRequest } from '../../src/stores/budgets/slices.ts'
 

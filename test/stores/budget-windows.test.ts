@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { timeZone } from '../../src/lib/time-zone.ts'
-import type { BudgetRecord } from '../../src/sdk/directory.ts'
+import type { BudgetRecord } from '../../src/sdk/teams/directory.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
 import { resetOf, windowOf } from '../../src/stores/budgets/window.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { BudgetStandingSchema } from '../../src/sdk/budget-standing.ts'
+import { BudgetStandingSchema } from '../../src/sdk/teams/budget-standing.ts'
 import { bearer } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
 import { eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 let postgres: Postgres

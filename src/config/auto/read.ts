@@ -1,7 +1,7 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { ConfigError } from '../../sdk/errors.ts'
-import { checkPart, type Findings } from '../models-check.ts'
-import type { PluginSettings } from '../settings-plugins.ts'
+import { checkPart, type Findings } from '../models/check.ts'
+import type { PluginSettings } from '../settings/plugins.ts'
 import { type AutoModelEntry, AutoModelSchema } from './schema.ts'
 
 /** Model name in requests. */

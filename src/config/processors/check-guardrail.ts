@@ -1,6 +1,6 @@
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { isOwnHost } from '../../lib/own-host.ts'
-import type { Findings } from '../models-check.ts'
+import type { Findings } from '../models/check.ts'
 import { expressionError } from './expression-error.ts'
 import type { GuardrailEntry } from './guardrail-schema.ts'
 import { longestMatch } from './longest-match.ts'

@@ -1,7 +1,7 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
-import { checkPart, type Findings } from '../models-check.ts'
+import { checkPart, type Findings } from '../models/check.ts'
 import { expanded, type SecretSources } from '../secrets.ts'
 import { type CacheEntry, CacheSchema } from './cache-schema.ts'
 import { checkAddress, checkGuardrail } from './check-guardrail.ts'

@@ -1,6 +1,6 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
-import type { Findings } from '../models-check.ts'
+import type { Findings } from '../models/check.ts'
 import type { RetrievalEntry } from './schema.ts'
 
 /** Reports fields of a retrieval that contradict each other. */

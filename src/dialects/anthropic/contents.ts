@@ -9,7 +9,7 @@ import type {
 } from '../../sdk/content.ts'
 import { citedDocuments, citedRange, rangesOfBlock, rangesOfBlocks } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { AnthropicMessagesBody } from './schema.ts'
+import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 

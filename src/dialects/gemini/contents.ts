@@ -12,7 +12,7 @@ import type {
 } from '../../sdk/content.ts'
 import { citedInAnswer, citedInCandidate } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { GeminiBody } from './schema.ts'
+import type { GeminiBody } from './request/schema.ts'
 
 /** Members in camel case and in snake case: Google's servers take both. */
 function both(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {

@@ -12,7 +12,7 @@ import { annotatedRanges } from '../shared/annotations.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
 import { filteredAnswer } from './ending.ts'
 import { content, messageMembers, messages, part } from './message-contents.ts'
-import type { OpenaiChatBody, OpenaiCompletionBody } from './schema.ts'
+import type { OpenaiChatBody, OpenaiCompletionBody } from './request/schema.ts'
 import { completionStream } from './stream-contents.ts'
 
 const stop = { text: 'text', items: 'text' } as const satisfies ContentForms

@@ -11,7 +11,7 @@ import type {
 } from '../../sdk/content.ts'
 import { annotatedRange, annotatedRanges } from '../shared/annotations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { ResponsesBody } from './schema.ts'
+import type { ResponsesBody } from './request/schema.ts'
 
 const part = {
   text: 'text',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { CacheEntry } from '../../config/processors/cache-schema.ts'
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
-import type { Config } from '../../config/settings.ts'
+import type { Config } from '../../config/settings/settings.ts'
 import type { Model } from '../../sdk/target.ts'
 import { type ClientName, scopeTest } from '../processors/compiled.ts'
 

@@ -3,7 +3,7 @@ import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { Families, perKey } from './families.ts'
 import { durationBuckets } from './labels.ts'
 
-/** What processors did, and how long it took. */
+/** Results and durations of processors. */
 export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord) => void {
   const families = new Families(app.metrics.client)
   const runs = families.counter({

@@ -17,16 +17,16 @@ import type { Surroundings } from './processing.ts'
 import type { RequestWishes } from './request-wishes.ts'
 import { nameOf, type ProcessorRuns } from './runs.ts'
 
-/** Before the values are put back into an answer, or after it. */
+/** Before or after values are restored in a response. */
 export type AnswerStage = 'early' | 'late'
 
-/** What processors do for the answer of one request. */
+/** What processors do with the response to one request. */
 export class Answering {
   readonly #around: Surroundings
   readonly #runs: ProcessorRuns
   readonly #masking: MaskingProcessor | undefined
   readonly #guards: Readonly<Record<AnswerStage, AnswerGuard | undefined>>
-  /** Texts that go out as other ones. */
+  /** Replaced texts. */
   readonly #replaced: Readonly<Record<AnswerStage, Map<string, string>>> = {
     early: new Map(),
     late: new Map(),
@@ -46,7 +46,7 @@ export class Answering {
     this.#guards = { early: this.#guard('early'), late: this.#guard('late') }
   }
 
-  /** Whether values are put back into answers. */
+  /** Whether values are restored in responses. */
   get restores(): boolean {
     return this.#masking?.plan.restores === true && this.pseudonyms !== undefined && this.pseudonyms.size > 0
   }
@@ -60,7 +60,7 @@ export class Answering {
     return this.masks || this.#guards.early !== undefined || this.#guards.late !== undefined
   }
 
-  /** Judges answers; undefined: nobody does at this stage. */
+  /** Judges responses; undefined if none does at this stage. */
   guarding(stage: AnswerStage): Omit<GuardedOptions, 'form'> | undefined {
     const guard = this.#guards[stage]
     if (!guard) return undefined
@@ -84,7 +84,7 @@ export class Answering {
     }
   }
 
-  /** A whole answer with its values. */
+  /** A whole response with restored values. */
   restored(body: Buffer, { citations }: Pick<AnswerContents, 'citations'>): Buffer {
     if (!this.masks) return body
     const { body: restored, done } = restoredBody(body, this.restoring(), citations)
@@ -93,7 +93,7 @@ export class Answering {
     return restored
   }
 
-  /** An answer as its client got it, made of the one that was written for it. */
+  /** The response as sent to the client, derived from the generated one. */
   shownObject(written: JsonObject, contents: Pick<AnswerContents, 'citations'>): JsonObject {
     const { early, late } = this.#replaced
     if (this.#blocked?.stage === 'late') return this.#blocked.answer
@@ -108,7 +108,7 @@ export class Answering {
     return JSON.parse(body.toString())
   }
 
-  /** An answer that the router has read, judged and with its values. Throws the client's error. */
+  /** A parsed response, judged and with restored values. Throws the client's error. */
   async answered(response: ChatResponse): Promise<ChatResponse> {
     if (!this.readsAnswers) return response
     const { choices } = response
@@ -116,18 +116,18 @@ export class Answering {
     return { ...response, ...JSON.parse(answered.toString()) }
   }
 
-  /** The same of a whole answer whose contents are these. */
+  /** The same for a whole response with these contents. */
   async answeredBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
     const early = await this.#judged('early', body, contents)
     return this.#judged('late', this.restores ? this.restored(early, contents) : early, contents)
   }
 
-  /** Whether texts of the answer may yet be blocked. */
+  /** Whether texts of the response may still be blocked. */
   get isJudging(): boolean {
     return this.#judging.size > 0
   }
 
-  /** Whether a guardrail has blocked the answer. */
+  /** Whether a guardrail has blocked the response. */
   get isBlocked(): boolean {
     return this.#blocked !== undefined
   }
@@ -152,19 +152,19 @@ export class Answering {
     if (lostOffsets > 0) exchange.processed.lostOffsets = (exchange.processed.lostOffsets ?? 0) + lostOffsets
   }
 
-  /** To be called before the headers of an answer go out. */
+  /** Call before the headers of a response are sent. */
   beforeAnswer(): void {
     if (this.#wantsLogprobs && this.restores) this.#dropLogprobs()
   }
 
-  /** The answer cannot be changed, and so cannot be sent. */
+  /** The response cannot be processed, so it cannot be sent. */
   breakOff(thrown: unknown): void {
     const { exchange, warn } = this.#around
     exchange.breakOff(asRouterError(thrown))
     warn({ error_name: nameOf(thrown) }, 'the answer could not be processed and was broken off')
   }
 
-  /** The last content of the request, as the client sent it and as it goes upstream. */
+  /** The last content of the request, as sent by the client and as sent upstream. */
   protected remember(asked: { sent: string; upstream: string }): void {
     this.#asked = asked
   }

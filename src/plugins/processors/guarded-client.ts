@@ -14,10 +14,10 @@ export interface GuardedOptions
   readonly form: AnswerForm
 }
 
-/** Longer whole answers are not held, in bytes. */
+/** Maximum size of a whole response that is held, in bytes. */
 const maxHeldBytes = 64 * 1024 * 1024
 
-/** The client's end of an answer that goes out only as far as it was judged. */
+/** The client's side of a response that is sent only as far as it was judged. */
 export class GuardedClient implements ChatClient {
   readonly #inner: ChatClient
   readonly #options: GuardedOptions
@@ -28,7 +28,7 @@ export class GuardedClient implements ChatClient {
     this.#options = options
   }
 
-  /** Fulfilled when nothing more goes out. Rejects with the client's error where nothing has gone out. */
+  /** Fulfilled when nothing more will be sent. Rejects with the client's error if nothing has been sent. */
   settled(): Promise<void> {
     return this.#finished
   }

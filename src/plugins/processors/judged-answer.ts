@@ -9,7 +9,7 @@ export interface JudgedAnswerOptions extends Pick<GuardedEndOptions, 'replaced' 
   readonly guard: Pick<AnswerGuard, 'judge'>
 }
 
-/** A whole answer as it may go out: with texts in place of others, or as ended by a filter. */
+/** A whole response after judging: with replaced texts, or ended by a filter. */
 export async function judgedAnswer(
   body: Buffer,
   { shape, filtered, citations }: AnswerContents,
@@ -37,7 +37,7 @@ export async function judgedAnswer(
   return applyEdits(changed, edits)
 }
 
-/** For clients whose dialect has words for it. */
+/** For clients whose dialect supports it. */
 export function whyBlocked(by: string): string {
   return `The response was blocked by '${by}'`
 }

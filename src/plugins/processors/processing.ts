@@ -28,13 +28,13 @@ export interface Surroundings extends RunSurroundings {
   readonly client: string | undefined
 }
 
-/** Contents of a request while processors run over them. */
+/** Contents of a request during processing. */
 interface Passing {
   readonly contents: BodyContents
   readonly bytes: Buffer
 }
 
-/** What processors do for one request to a model and for its answer. All that it knows of the content ends with it. */
+/** Processing of one request to a model and its response. Its knowledge of the content ends with the request. */
 export class Processing extends Answering {
   readonly #around: Surroundings
   readonly #runs: ProcessorRuns
@@ -46,7 +46,7 @@ export class Processing extends Answering {
     this.#runs = runs
   }
 
-  /** Whether a request without an entry in the tables must not go on. */
+  /** Whether a request without an entry in the tables must be rejected. */
   get failsClosed(): boolean {
     return this.#around.processors.some(({ failure }) => failure === 'closed')
   }
@@ -74,11 +74,11 @@ export class Processing extends Answering {
     }
   }
 
-  /** A chat whose tokens are counted: its bytes, and the body that they are read as. */
+  /** A chat to count tokens of: its bytes and parsed body. */
   async counted(client: ClientRequest): Promise<ClientRequest> {
     const changed = await this.client(client)
     if (changed.source.from === 'router') {
-      // Who counts reads the body again, and must find what was processed.
+      // The counter parses the body again, so the bytes must be the processed ones.
       const { request } = changed.source
       const { checkRequest: _check, ...chat } = client.dialect.chat
       return { ...changed, dialect: { ...client.dialect, chat: { ...chat, readRequest: () => request } } }
@@ -100,7 +100,7 @@ export class Processing extends Answering {
     return JSON.parse(bytes.toString())
   }
 
-  /** A body with processed contents, and all other bytes as they came. `shape`: absent where the tables have no entry. */
+  /** A body with processed contents and otherwise unchanged bytes. `shape`: absent if the tables have no entry. */
   async body(
     received: Buffer,
     shape: ContentShape | undefined,
@@ -156,7 +156,7 @@ export class Processing extends Answering {
     )
   }
 
-  /** A text of the request with pseudonyms, for who is asked before the contents are masked. Rejects if masking fails. */
+  /** A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails. */
   async masked(text: string): Promise<string> {
     let current = text
     for (const processor of this.#around.processors) {
@@ -170,7 +170,7 @@ export class Processing extends Answering {
     return current
   }
 
-  /** There is no way to see what such a request holds. Throws where a processor fails closed. */
+  /** The contents of such a request cannot be inspected. Throws if a processor fails closed. */
   unprotected(what: string): void {
     for (const processor of this.#around.processors) {
       const record = (outcome: Processed['outcome']): void =>
@@ -240,12 +240,12 @@ function readsRequests(processor: CompiledProcessor): boolean {
   return processor.type === 'masking' || processor.processor.request !== undefined
 }
 
-/** Whether a content is part of what the model is told, and not of what is told about the request. */
+/** Whether a content is part of the prompt rather than metadata of the request. */
 function isOfTurn({ path }: ContentText): boolean {
   return /^(?:messages|input|contents|prompt)\b/.test(path)
 }
 
-/** The upstream keeps no conversation of masked requests: what it kept could not be put back. */
+/** The upstream must not store masked conversations: their values could not be restored later. */
 function withoutForeignState(client: ClientRequest): ClientRequest {
   if (client.dialect.name !== 'responses') return client
   if (client.only === 'responses')

@@ -3,7 +3,7 @@ import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.
 import { type AnswerForm, framingOf } from './answer-form.ts'
 import type { Processing } from './processing.ts'
 
-/** The client's end of an answer, which gets values in place of pseudonyms. */
+/** The client's side of a response, in which pseudonyms are replaced by values. */
 export function restoringClient(client: ChatClient, processing: Processing, form: AnswerForm): ChatClient {
   return {
     stream: () => restoringStream(client.stream(), processing, form),
@@ -15,9 +15,9 @@ export function restoringClient(client: ChatClient, processing: Processing, form
   }
 }
 
-/** What becomes of the pieces of an answer. */
+/** Transforms the chunks of a response. */
 interface Change {
-  /** Throws a RangeError for what is too long to be held. */
+  /** Throws a RangeError if too much would have to be held. */
   push(bytes: Buffer | string): Buffer | string
   end(): Buffer | string
 }
@@ -28,13 +28,13 @@ function restoringStream(stream: ClientStream, processing: Processing, form: Ans
   return changed(stream, restoringEvents(processing, form), processing)
 }
 
-/** A whole answer that comes in pieces: it can be changed once all of it is there. */
+/** A whole response that arrives in chunks: it is changed once complete. */
 function collectedStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
   return changed(stream, collecting(processing, form), processing)
 }
 
 function changed(stream: ClientStream, change: Change, processing: Processing): ClientStream {
-  // After a discard an error follows, which is none of the answer's texts.
+  // After a discard an error follows, which is not part of the response.
   let isForgotten = false
   return {
     get committed() {
@@ -69,7 +69,7 @@ function ended(out: Out, change: Change, processing: Processing): void {
   out.end()
 }
 
-/** An answer that cannot be changed must not go out as it is. */
+/** A response that cannot be changed must not be sent unchanged. */
 function tried<T>(out: Out, processing: Processing, run: () => T): T | undefined {
   try {
     return run()
@@ -94,7 +94,7 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Answer
   }
 }
 
-/** Larger answers are broken off, in bytes. */
+/** Maximum size of a response, in bytes; larger ones are aborted. */
 const maxCollectedBytes = 64 * 1024 * 1024
 
 function collecting(processing: Processing, { answers }: AnswerForm): Change {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { expanded } from '../../config/secrets.ts'
-import type { Config } from '../../config/settings.ts'
+import type { Config } from '../../config/settings/settings.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { headOfFile, IndexError } from '../../lib/vector-index/format.ts'
 import { ConfigError } from '../../sdk/errors.ts'

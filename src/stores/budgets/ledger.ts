@@ -1,4 +1,4 @@
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { BudgetState, SliceRequest } from './slices.ts'
 
 /** Weight of the newest request in the typical one. */

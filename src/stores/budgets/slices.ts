@@ -1,5 +1,5 @@
 import { timeZone } from '../../lib/time-zone.ts'
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import { resetOf, windowOf } from './window.ts'
 
