@@ -72,6 +72,34 @@ for (const isStream of [false, true])
     assert.equal(slice(shown, numbers(source, ['startIndex', 'endIndex']), 'utf8'), quoted)
   })
 
+test('in a stream, a range of a later part moves if it is quoted, and is left out otherwise', async () => {
+  const router = await routerTo({
+    type: 'gemini',
+    answer(found) {
+      const text = `${before}${found}, ${quoted}.`
+      const [startIndex, endIndex] = range(text, quoted, 'utf8')
+      const segments = [
+        { partIndex: 1, startIndex, endIndex, text: quoted },
+        { partIndex: 1, startIndex, endIndex },
+      ]
+      const groundingMetadata = { groundingSupports: segments.map((segment) => ({ segment })) }
+      const candidate = (parts: unknown[], rest: object) => ({
+        candidates: [{ index: 0, content: { role: 'model', parts }, ...rest }],
+      })
+      return stream([
+        candidate([{ text }], {}),
+        candidate([{ text: '' }], { finishReason: 'STOP', groundingMetadata }),
+      ])
+    },
+  })
+  const { text } = await post(`${router.url}/v1beta/models/m:streamGenerateContent?alt=sse`, geminiBody)
+  const candidate = at(eventsIn(text).at(-1), 'candidates', 0)
+  const [first, second] = objectsIn(at(candidate, 'groundingMetadata', 'groundingSupports'))
+  const shown = `${before}${address}, ${quoted}.`
+  assert.equal(slice(shown, numbers(first?.segment, ['startIndex', 'endIndex']), 'utf8'), quoted)
+  assert.deepEqual(second?.segment, { partIndex: 1 })
+})
+
 test('offsets that cannot be told are left out and counted, and all that stands before a value stays', async () => {
   const router = await routerTo({
     type: 'gemini',
