@@ -38,7 +38,7 @@ export const importCommand: Command = async ([kind, ...files], context) => {
   }
 }
 
-/** Writes a models-config.json to stdout, and what is left out to stderr. */
+/** Writes a models-config.json to stdout, and omitted parts to stderr. */
 function convert(root: Record<string, unknown>, { print, printError }: CommandContext): number {
   const { config, notes } = convertLiteLlmConfig(root)
   print(`${JSON.stringify(config, null, 2)}\n`)
@@ -78,7 +78,7 @@ function parsed(text: string, file: string): { value: unknown; file: string } {
   }
 }
 
-/** False for what is there already. */
+/** False if it already exists. */
 async function create(
   run: Run,
   entity: EntityName,

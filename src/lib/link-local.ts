@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * Whether an address is link-local or one where a cloud tells a machine its keys: nothing that serves models, and what
+ * Whether an address is link-local or a cloud metadata service: these serve no models, and
  * an attacker would like a gateway to ask. `address`: IPv4 or IPv6 in any spelling of Node's, with or without a zone;
  * anything else is none.
  */
