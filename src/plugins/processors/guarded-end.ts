@@ -15,6 +15,8 @@ export interface GuardedEndOptions {
   readonly isStructured: boolean
   /** A text is replaced. */
   replaced(raw: string, shown: string): void
+  /** Offsets of so many citations were removed. */
+  lostOffsets(citations: number): void
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
   /** `finished` is fulfilled when nothing more will be sent, and rejects with the client's error if nothing has been sent. */
@@ -54,6 +56,7 @@ export class GuardedEnd implements ClientStream {
       framing: framingOf(options.mediaType),
       isStructured: options.isStructured,
       replaced: options.replaced,
+      lostOffsets: options.lostOffsets,
       now: () => performance.now(),
     })
     this.#finished.promise.catch(() => undefined) // whoever waits for it gets the error

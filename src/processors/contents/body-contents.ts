@@ -3,6 +3,7 @@ import { applyEdits } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
+import { holdsText, isEmpty, isJsonText } from './json-values.ts'
 
 /** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
 export interface OpenedProof {
@@ -52,14 +53,14 @@ export class BodyContents {
     return this.#found
   }
 
-  /** The body with other texts, in the order of `texts`. Call it once. */
-  with(texts: readonly string[]): Buffer {
+  /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
+  with(texts: readonly string[], edits: readonly Edit[] = []): Buffer {
     for (const [index, found] of this.#found.entries()) {
       const changed = texts[index] ?? ''
       if (changed !== found.text) found.edit(changed)
     }
     for (const finish of this.#inner) finish()
-    return applyEdits(this.#bytes, this.#edits)
+    return applyEdits(this.#bytes, [...this.#edits, ...edits])
   }
 
   #walk(node: JsonNode, shape: ContentShape, at: Place): void {
@@ -121,16 +122,20 @@ export class BodyContents {
       this.#unprotect(node, at)
       return
     }
-    const before = this.#joins
-    this.#joins = shape.joined === true
-    if (this.#joins) this.#run++
+    const before = this.#joined
+    this.#joined = shape.joined ? this.#nextRun() : undefined
     for (const [index, item] of node.items.entries())
       this.#walk(item, shape.items, { ...at, path: `${at.path}[${index}]` })
-    this.#joins = before
-    this.#run++
+    this.#joined = before
   }
 
-  #joins = false
+  /** The run of the list whose texts are one. */
+  #joined: number | undefined
+
+  #nextRun(): number {
+    this.#run++
+    return this.#run
+  }
 
   #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
     const { by, members, rest } = shape
@@ -146,6 +151,14 @@ export class BodyContents {
       this.#unprotect(node, at)
       return
     }
+    const before = this.#joined
+    if (shape.joined === false) this.#joined = undefined
+    this.#eachMember(node, shape, at)
+    this.#joined = before
+  }
+
+  #eachMember(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
+    const { members, rest } = shape
     const proved = shape.signed && this.#proved(node, shape.signed)
     for (const { key, value } of node.members) {
       if (proved?.has(value)) continue
@@ -174,12 +187,17 @@ export class BodyContents {
 
   #text(node: JsonNode, at: Place): void {
     const text = stringAt(this.#bytes, node)
-    if (!this.#joins) this.#run++
-    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
+    this.#add(text, { ...at, run: this.#joined ?? this.#nextRun() }, (changed) =>
+      this.#replace(node, JSON.stringify(changed)),
+    )
   }
 
-  #add(text: string, { isSystem, path }: Place, edit: Found['edit']): void {
-    if (text !== '') this.#found.push({ text, run: this.#run, isSystem, path, edit })
+  #add(
+    text: string,
+    { isSystem, path, run = this.#nextRun() }: Place & { run?: number },
+    edit: Found['edit'],
+  ): void {
+    if (text !== '') this.#found.push({ text, run, isSystem, path, edit })
   }
 
   #replace({ start, end }: JsonNode, text: string): void {
@@ -198,7 +216,6 @@ export class BodyContents {
     const contents = new BodyContents(inner, 'value', this.#options)
     const changed: string[] = contents.texts.map((found) => found.text)
     for (const [index, found] of contents.texts.entries()) {
-      this.#run++
       this.#add(found.text, at, (text) => {
         changed[index] = text
       })
@@ -216,12 +233,10 @@ export class BodyContents {
       case 'word':
         return
       case 'string':
-        this.#run++
         this.#add(stringAt(this.#bytes, node), at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return
       case 'number': {
         const text = this.#bytes.toString('latin1', node.start, node.end)
-        this.#run++
         if (/^\d+$/.test(text) && text.length >= leastDigits)
           this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return
@@ -288,42 +303,4 @@ const schemaWords: ReadonlySet<string> = new Set([
 interface Place {
   readonly path: string
   readonly isSystem: boolean
-}
-
-function holdsText(node: JsonNode): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start > 2
-    case 'array':
-      return node.items.some(holdsText)
-    case 'object':
-      return node.members.some(({ value }) => holdsText(value))
-    default:
-      return false
-  }
-}
-
-function isEmpty(node: JsonNode, bytes: Buffer): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start === 2
-    case 'array':
-      return node.items.length === 0
-    case 'object':
-      return node.members.length === 0
-    case 'word':
-      return bytes.toString('latin1', node.start, node.end) !== 'true'
-    case 'number':
-      return false
-  }
-}
-
-function isJsonText(text: string): boolean {
-  if (!/^\s*[[{"]/.test(text)) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -27,6 +27,7 @@ const part = {
             cacheControl: 'keep',
           },
         },
+        joined: false,
       },
     },
   },

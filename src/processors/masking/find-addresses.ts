@@ -11,8 +11,10 @@ export function* findEmails(text: string): Generator<Match> {
     const local = localBefore.exec(text.slice(Math.max(0, at - 64), at))?.[0]
     const domain = domainBehind.exec(text.slice(at + 1, at + 256))?.[0]
     if (local === undefined || domain === undefined) continue
-    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none.
-    const own = local.replace(/^[.!#$%&'*/=?^`{|}~]+/, '').replace(/^.*(?:mailto:|[='"/|])/i, '')
+    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none; an apostrophe within a name does.
+    const own = local
+      .replace(/^[.!#$%&'*/=?^`{|}~]+/, '')
+      .replace(/^.*(?:mailto:|[="/|]|(?<!\p{L})'|'(?!\p{L}))/iu, '')
     if (own === '' || own.endsWith('.')) continue
     const start = at - own.length
     const end = at + 1 + domain.length
@@ -26,7 +28,7 @@ const ipv4 = new RegExp(
   'gu',
 )
 const versionWords =
-  /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/i
+  /(?<![\p{L}\p{N}])(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/iu
 /** Addresses of a host for itself, and masks of networks. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
 const ipv6 =

@@ -78,7 +78,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
         if (!written) return undefined
         // The client's version is stored: pseudonyms are only valid within one request.
-        const response = processing?.shownObject(written) ?? written
+        const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
         kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error
