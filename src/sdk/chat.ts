@@ -155,7 +155,7 @@ export interface ChatRequest {
   lost?: Readonly<Record<string, string>>
   /** Fields that the reader dropped without effect on any response; logged once. */
   notices?: readonly string[]
-  /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
+  /** Unknown members by wire name; passed to targets of the same dialect. */
   extras: Record<string, unknown>
 }
 

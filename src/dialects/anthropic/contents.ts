@@ -13,7 +13,7 @@ import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 
-/** Blocks without blocks of their own; kinds that are not here have no shape, and so are refused. */
+/** Blocks without nested blocks; unknown kinds have no shape and are refused. */
 const plainBlocks = {
   text: { members: { ...marks, text: 'text', citations: 'value' } },
   image: { members: { ...marks, source: 'media' } },
@@ -139,7 +139,7 @@ const more = {
   ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
 } as const satisfies Record<string, ContentShape>
 
-/** Which member of a delta holds its piece. Source: Anthropic API reference, "Streaming messages". */
+/** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */
 const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
   text_delta: { member: 'text' },
   thinking_delta: { member: 'thinking' },

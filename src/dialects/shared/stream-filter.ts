@@ -10,7 +10,7 @@ import { ModelName } from './model-name.ts'
 import type { StreamEvent } from './stream-event.ts'
 import { unreadable } from './upstream-error.ts'
 
-/** What an incomplete event may take of memory, in bytes; as much as a whole answer. */
+/** Maximum size of an incomplete event, in bytes; the same as for a whole response. */
 export const maxEventBytes = 16 * 1024 * 1024
 /** An event that must be read shows it within its first bytes. */
 const beginningBytes = 64 * 1024

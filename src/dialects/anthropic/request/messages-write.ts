@@ -36,7 +36,7 @@ interface UserTurn {
 type Turn = AssistantTurn | UserTurn
 
 /**
- * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant take
+ * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant alternate,
  * turns, the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
@@ -202,7 +202,7 @@ function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): Js
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
 
-/** What clients say is often wrong, and a wrong type is an error there: the first bytes tell. */
+/** Detected from the first bytes: media types from clients are often wrong, and Anthropic rejects a wrong one. */
 function mediaTypeOf(base64: string): string | undefined {
   const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
   if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'

@@ -15,7 +15,7 @@ const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedConten
 
 /**
  * The body of `generateContent` for a client of another dialect. Throws `bad_request` for what Gemini cannot do and without which
- * the answer would be another. Source: Gemini API reference, "Generating content".
+ * the response would differ. Source: Gemini API reference, "Generating content".
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop, model } = options

@@ -42,7 +42,7 @@ class ArrayChunks implements ChunkFraming {
   }
 }
 
-/** The events of the upstream's stream as elements: what they hold goes through as it came. */
+/** The events of the upstream's stream as array elements with unchanged content. */
 function arrayPassthrough(
   dialect: Dialect,
   options: PassthroughOptions,

@@ -41,7 +41,7 @@ class StreamReader implements ChatStreamReader {
     else this.#fail(streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
