@@ -1,6 +1,6 @@
 /**
- * `llm-router/sdk`: everything that an extension imports. docs/extending.md has examples and describes what is stable from one version
- * to the next.
+ * `llm-router/sdk`: everything that an extension imports. docs/extending.md has examples and describes what is stable from one
+ * version to the next.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TProperties, TSchema } from '@sinclair/typebox'

@@ -13,7 +13,8 @@ import { convertLiteLlmConfig, isLiteLlmConfig } from './litellm-config.ts'
 
 /**
  * `llm-router import keys FILE`: a keys file of this router or of the Python one. `import litellm FILE...`: keys and teams as
- * LiteLLM's API lists them, or LiteLLM's config.yaml, which becomes a models-config.json on stdout. Keys stay valid, as their SHA-256 is what moves. What is there already stays as it is.
+ * LiteLLM's API lists them, or LiteLLM's config.yaml, which becomes a models-config.json on stdout. Keys stay valid, as their
+ * SHA-256 is what moves. What is there already stays as it is.
  */
 export const importCommand: Command = async ([kind, ...files], context) => {
   const [file] = files

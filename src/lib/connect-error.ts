@@ -38,8 +38,8 @@ const certificateErrors: Readonly<Record<string, readonly [code: string, words: 
 }
 
 /**
- * A TLS error by its name; undefined for any other error. Servers that verify client certificates reject them after the handshake is
- * complete for the client (RFC 8446, section 4.4.2.4), so the error may occur at the first read.
+ * A TLS error by its name; undefined for any other error. Servers that verify client certificates reject them after the handshake
+ * is complete for the client (RFC 8446, section 4.4.2.4), so the error may occur at the first read.
  */
 export function tlsError(error: Error): ConnectError | undefined {
   const code = codeOf(error)

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net'
 
 /**
  * Whether an address is link-local or a cloud metadata service: these serve no models, and
- * an attacker would like a gateway to ask. `address`: IPv4 or IPv6 in any spelling of Node's, with or without a zone;
+ * attackers want a gateway to call them. `address`: IPv4 or IPv6 in any spelling of Node's, with or without a zone;
  * anything else is none.
  */
 export function isLinkLocalOrMetadata(address: string): boolean {

@@ -26,7 +26,7 @@ const maxLinks = 40
  *
  * Watches the parent directories of each path and of each link on the way to it: this detects an edit in place, a
  * file renamed over another, and the symlink that Kubernetes swaps in a volume (`..data`, pkg/volume/util/
- * atomic_writer.go) all are seen. All watches are recreated after each change, because one on a directory that was
+ * atomic_writer.go). All watches are recreated after each change, because one on a directory that was
  * deleted and recreated is silently dead. Some file systems emit no events (NFS, some of FUSE), so the paths are
  * also polled.
  */

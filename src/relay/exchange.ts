@@ -43,7 +43,9 @@ export interface ExchangeRecord {
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
-  /** Used if no upstream reported token counts: prompt tokens estimated from the request's size, and the limit of the response. */
+  /**
+   * Used if no upstream reported token counts: prompt tokens estimated from the request's size, and the limit of the response.
+   */
   estimatedTokens(): { prompt: number; maxCompletion: number }
   /** Milliseconds since the first attempt; undefined if there was none. */
   sinceSentMs: number | undefined

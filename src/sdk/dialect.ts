@@ -110,7 +110,9 @@ export interface ChatPassthrough {
   readonly state: PassthroughState
   /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
   push(chunk: Buffer): Buffer | undefined
-  /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
+  /**
+   * The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}.
+   */
   end(isComplete?: boolean): Buffer | undefined
   /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
   endTorn?(): string
@@ -223,8 +225,8 @@ export interface ChatCodec {
   /** Members of a translated request that neither its client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
   /**
-   * The members of a client's body that make the prompt, in the order in which chat templates write them; the last one is the list
-   * of messages. Absent: strategies see no prefix keys.
+   * The members of a client's body that make the prompt, in the order in which chat templates write them; the last one is the
+   * list of messages. Absent: strategies see no prefix keys.
    */
   readonly promptMembers?: readonly string[]
   /** Members that only configure `tools`, besides those of OpenAI's and Anthropic's chats. */

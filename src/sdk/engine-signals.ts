@@ -1,6 +1,6 @@
 /**
- * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names of one
- * of the others or of TGI.
+ * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names
+ * of one of the others or of TGI.
  */
 export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
 

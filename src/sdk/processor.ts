@@ -34,8 +34,8 @@ export interface ContentProcessor {
     context: ProcessorContext,
   ): Promise<ProcessorVerdict> | ProcessorVerdict
   /**
-   * Texts that a model wrote. A stream is given in windows, none of which goes out before its verdict: up to the end of a sentence
-   * or line, at most 1,000 characters or what comes in 2 s; arguments of tools and structured output are given whole.
+   * Texts that a model wrote. A stream is given in windows, none of which goes out before its verdict: up to the end of a
+   * sentence or line, at most 1,000 characters or what comes in 2 s; arguments of tools and structured output are given whole.
    */
   response?(
     contents: readonly string[],

@@ -6,8 +6,8 @@ import type { Transport } from './transport.ts'
 
 /**
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
- * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests,
- * `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
+ * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's
+ * chat requests, `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
  * `infill` is llama.cpp's completion between a prefix and a suffix.
  */
 export const operations = [

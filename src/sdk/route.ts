@@ -4,7 +4,9 @@ import type { EndpointDocs } from './endpoint-docs.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The clients that may use the route, unless its dialect implies it; `any`: every valid key. With neither: operators only. */
+    /**
+     * The clients that may use the route, unless its dialect implies it; `any`: every valid key. With neither: operators only.
+     */
     surface?: Surface | 'any'
     /**
      * What a change by this route takes; default `operator`. Where it is set, reading takes a key with the role `viewer`, on

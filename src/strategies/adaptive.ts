@@ -19,7 +19,8 @@ interface Moment {
 
 /**
  * Picks the target with the lowest predicted cost of another request: the time to its first content and for its tokens,
- * times the requests in flight including this one (and those of other users, if the engine reports them), divided by the success rate.
+ * times the requests in flight including this one (and those of other users, if the engine reports them), divided by the success
+ * rate.
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',

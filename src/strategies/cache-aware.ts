@@ -9,9 +9,9 @@ import { TargetCache } from './affinity/target-cache.ts'
 import { inPlay, weightInPlay } from './draw.ts'
 
 /**
- * Sends a request where most of its prompt is cached and little work waits. A target's cost, in tokens: the part of the prompt that
- * it has to compute, plus shares of its current and recently assigned work. Among the cheapest, the session's last target
- * is preferred, then the longest known prefix, then rendezvous hashing of the prompt's beginning, on which independent routers
+ * Sends a request where most of its prompt is cached and little work waits. A target's cost, in tokens: the part of the prompt
+ * that it has to compute, plus shares of its current and recently assigned work. Among the cheapest, the session's last target is
+ * preferred, then the longest known prefix, then rendezvous hashing of the prompt's beginning, on which independent routers
  * agree. bench/fleet shows the effect of each part.
  */
 export const cacheAware: SharingStrategy = {

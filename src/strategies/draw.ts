@@ -16,7 +16,9 @@ export function loadOf({ inFlight, engine }: TargetSignals): number {
   return inFlight + (engine?.others ?? 0)
 }
 
-/** The eligible candidates: those with a positive weight, or all if none has one. Returns the same list if that is all of them. */
+/**
+ * The eligible candidates: those with a positive weight, or all if none has one. Returns the same list if that is all of them.
+ */
 export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
   if (candidates.every(hasWeight)) return candidates
   const weighty = candidates.filter(hasWeight)

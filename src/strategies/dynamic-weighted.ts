@@ -9,8 +9,8 @@ const startsWith = 0.1
 const slowStartMs = 30_000
 
 /**
- * Shares by weight times observed performance: a target counts less the slower its first content is compared with the fastest and the more
- * often it fails. A recovered target starts with a tenth and reaches its full share after 30 s.
+ * Shares by weight times observed performance: a target counts less the slower its first content is compared with the fastest and
+ * the more often it fails. A recovered target starts with a tenth and reaches its full share after 30 s.
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',

@@ -8,8 +8,8 @@ export const firstAvailable: ExclusiveStrategy = {
 }
 
 /**
- * Like `first_available`, but prefers a host that has the model loaded. All processes must agree which host that is
- * on, so the lease store decides it; the order of the configuration counts among hosts that are equal in this.
+ * Like `first_available`, but prefers a host that has the model loaded. All processes must agree which host that
+ * is, so the lease store decides; ties go to the first host in configuration order.
  */
 export const firstAvailableOptim: ExclusiveStrategy = {
   name: 'first_available_optim',

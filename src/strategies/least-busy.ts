@@ -2,10 +2,10 @@ import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
 
 /**
- * Draws two targets by weight and picks the one with fewer requests in flight per weight, including those of other users if the engine reports them; ties go to the first drawn,
- * so idle targets share by weight. Two random choices perform nearly as well as comparing all targets, and keep
- * several routers from picking the same idle target at once (Mitzenmacher, "The Power of Two Choices in Randomized
- * Load Balancing", 2001).
+ * Draws two targets by weight and picks the one with fewer requests in flight per weight, including those of other users if the
+ * engine reports them; ties go to the first drawn, so idle targets share by weight. Two random choices perform nearly as well as
+ * comparing all targets, and keep several routers from picking the same idle target at once (Mitzenmacher, "The Power of Two
+ * Choices in Randomized Load Balancing", 2001).
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',

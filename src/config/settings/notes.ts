@@ -31,7 +31,9 @@ const unsupported = new Set([
   ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
 ])
 const unsupportedFamily = /^(?:AUTH_VAULT|AUTH_REDIS)_/
-/** Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin. */
+/**
+ * Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin.
+ */
 const biencoder = /^ROUTING_SEMANTIC_BIENCODER_/
 
 /** Variables that request content logging, which this router does not support. */

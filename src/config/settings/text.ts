@@ -57,8 +57,8 @@ export const unexpandedHint =
   'reads like the name of an environment variable, but is used as it is; write ${NAME} to have it replaced'
 
 /**
- * Whether a value looks like a reference to an environment variable in another program's syntax: `os.environ/NAME` (LiteLLM), `$NAME`
- * (shells), `$(NAME)` (left by Kubernetes for an unknown variable), `env.NAME` and `env:NAME` (other gateways).
+ * Whether a value looks like a reference to an environment variable in another program's syntax: `os.environ/NAME` (LiteLLM),
+ * `$NAME` (shells), `$(NAME)` (left by Kubernetes for an unknown variable), `env.NAME` and `env:NAME` (other gateways).
  */
 export function looksUnexpanded(value: string): boolean {
   return /^(?:os\.environ\/\w+|\$[A-Za-z_]\w*|\$\(\w+\)|env[.:][A-Z_][A-Z0-9_]*)$/.test(value.trim())

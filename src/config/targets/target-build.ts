@@ -95,7 +95,9 @@ function connectionTo(
   return { ...connection, address, ...(port === undefined ? {} : { port }) }
 }
 
-/** Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints". */
+/**
+ * Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints".
+ */
 const openaiHosts =
   /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
 const anthropicHosts = /(?:^|\.)anthropic\.com$/

@@ -12,8 +12,8 @@ export interface ConnectionSources extends SecretSources {
 }
 
 /**
- * How the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added to the findings,
- * which never contain a secret.
+ * How the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added to the
+ * findings, which never contain a secret.
  */
 export function readConnection(
   placed: ProviderAtPath,

@@ -26,8 +26,8 @@ export function readCarried(thoughtSignature: string): Thoughts | undefined {
 }
 
 /**
- * What takes the place of a signature that Gemini 3 requires, where the call was another model's. Source: Gemini API documentation,
- * "Thought signatures", on histories of other models.
+ * What takes the place of a signature that Gemini 3 requires, where the call was another model's. Source: Gemini API
+ * documentation, "Thought signatures", on histories of other models.
  */
 const skipped = 'skip_thought_signature_validator'
 

@@ -104,7 +104,9 @@ function keyOf({ namespace, name, path }: ClientTool): string {
   return name === '' ? path : JSON.stringify([namespace ?? null, name])
 }
 
-/** Most servers accept no longer name of a function, and no other characters. Source: OpenAI API reference, `tools.function.name`. */
+/**
+ * Most servers accept no longer name of a function, and no other characters. Source: OpenAI API reference, `tools.function.name`.
+ */
 const longestName = 64
 
 function flatName(namespace: string, name: string, taken: ReadonlyMap<string, unknown>): string {

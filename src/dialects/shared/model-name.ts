@@ -27,7 +27,10 @@ export class ModelName {
   #member: Known | undefined
   #misses = 0
 
-  /** `outer`: the member whose object names the model; undefined where the event itself does. `marks`: what no known beginning may have. */
+  /**
+   * `outer`: the member whose object names the model; undefined where the event itself does. `marks`: what no known beginning may
+   * have.
+   */
   constructor(name: string, outer: string | undefined, marks: RegExp) {
     this.#json = Buffer.from(lineJson(name))
     this.#outer = outer
@@ -40,7 +43,10 @@ export class ModelName {
     return sent !== undefined && text.startsWith(sent) ? sent.length : 0
   }
 
-  /** The bytes with the client's name where no scan is needed, as in most events; else undefined. `known`: from {@link knownLength}. */
+  /**
+   * The bytes with the client's name where no scan is needed, as in most events; else undefined. `known`: from {@link
+   * knownLength}.
+   */
   replaceKnown(bytes: Buffer, text: string, known: number): Buffer | undefined {
     const at = text.indexOf(modelKey, known)
     if (known > 0 && this.#beginning) {

@@ -32,7 +32,10 @@ export interface StreamPolicy {
    * bytes for what it gets in its place.
    */
   note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
-  /** The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined. `isClean`: HTTP's framing is complete and no event was cut. */
+  /**
+   * The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined.
+   * `isClean`: HTTP's framing is complete and no event was cut.
+   */
   complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
   /** Called with all bytes that go out, in order. */
   passed?(bytes: Buffer): void

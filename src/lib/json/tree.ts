@@ -17,7 +17,10 @@ export interface JsonMember {
 /** Maximum depth; bodies accepted by the router are less deep. */
 const maxDepth = 256
 
-/** Reads a JSON text that is known to be valid. Undefined for one that is cut, has something behind its value, or is nested too deep. */
+/**
+ * Reads a JSON text that is known to be valid. Undefined for one that is cut, has something behind its value, or is nested too
+ * deep.
+ */
 export function readTree(bytes: Buffer): JsonNode | undefined {
   const reader = new TreeReader(bytes)
   return reader.whole()

@@ -28,7 +28,8 @@ const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { console } = app
   if (!console) return
-  // If sign-in is possible, people are asked to sign in. Programs get the page, which contains no secrets; with client keys they need one.
+  // If sign-in is possible, people are asked to sign in. Programs get the page, which contains no secrets; with client keys they
+  // need one.
   const asksPeople = !app.config.authEnabled && consoleRole(app.config).role !== undefined
   const isKnown = (request: FastifyRequest, reply: FastifyReply): boolean =>
     app.sessions.find(request) !== undefined || app.rights.isOperator(request, reply)

@@ -180,8 +180,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too small
-   * for a request is given back. While the store is away the slice is all there is, and is kept.
+   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too
+   * small for a request is given back. While the store is away the slice is all there is, and is kept.
    */
   #keep(account: Account, { least, wanted }: { least: number; wanted: number }): number {
     const { state } = account

@@ -97,7 +97,8 @@ export async function renewSlices(
       const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
       const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free * share))
-      // What is kept may be spent already. `free` can be less: what others have booked counts twice until they renew their slices.
+      // What is kept may be spent already. `free` can be less: what others have booked counts twice until they renew their
+      // slices.
       const granted = reserved + Math.max(kept, useful)
       await rows
         .insertInto('budget_slices')

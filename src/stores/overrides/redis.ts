@@ -18,8 +18,8 @@ const syncMs = 5_000
 const startMs = 1_000
 
 /**
- * Shares the overrides of this host with other hosts, and keeps them across restarts. While Redis is unavailable they apply on this host; once
- * it is available again, the latest of each wins.
+ * Shares the overrides of this host with other hosts, and keeps them across restarts. While Redis is unavailable they apply on
+ * this host; once it is available again, the latest of each wins.
  */
 export class RedisOverrides implements OverrideStore {
   readonly #options: RedisOverridesOptions

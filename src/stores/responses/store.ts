@@ -18,8 +18,8 @@ export interface ResponseStore {
   /** Undefined if there is none. A find counts as a use but does not extend the time to live. */
   find(id: string): Promise<StoredResponse | undefined>
   /**
-   * Announces that a response with this id will be stored within a minute: `find` and `remove` then wait for it in any process, and no client
-   * has to wait for `keep`. Absent if storing takes no time.
+   * Announces that a response with this id will be stored within a minute: `find` and `remove` then wait for it in any process,
+   * and no client has to wait for `keep`. Absent if storing takes no time.
    */
   announce?(id: string): Promise<void>
   /** Replaces a response with the same id. */

@@ -19,7 +19,9 @@ const columnOf = {
   target: 'target',
 } as const satisfies Record<UsageDimension, keyof UsageRow>
 
-/** Aggregated usage of a period. Daily usage belongs to the day on which it began. Throws RouterError if the result is too large. */
+/**
+ * Aggregated usage of a period. Daily usage belongs to the day on which it began. Throws RouterError if the result is too large.
+ */
 export async function readUsage(rows: Transaction<Tables>, question: UsageQuestion): Promise<UsageLine[]> {
   const { by, bucket, group } = question
   const groupOf = by.includes('group') || group !== undefined ? await clientGroups(rows) : new Map()

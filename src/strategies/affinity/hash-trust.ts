@@ -10,13 +10,15 @@ const initialShare = 0.2
 const initialTokens = 20_000
 /** Weight of earlier requests relative to each new one. */
 const older = 0.995
-/** Above the measured value: prefixes that this router sends to the hash target are found there by others, which then send more. */
+/**
+ * Above the measured value: prefixes that this router sends to the hash target are found there by others, which then send more.
+ */
 const gain = 3
 const mostShare = 0.7
 
 /**
- * Part of the tokens known nowhere that the target of their hash is expected to have: other routers send prompts there as well. It is
- * learned from reports of engines, so that a single router balances by load.
+ * Part of the tokens known nowhere that the target of their hash is expected to have: other routers send prompts there as well.
+ * It is learned from reports of engines, so that a single router balances by load.
  */
 export class HashTrust {
   #found = (initialShare / gain) * initialTokens

@@ -37,7 +37,7 @@ type Turn = AssistantTurn | UserTurn
 
 /**
  * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant alternate,
- * turns, the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
+* the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []

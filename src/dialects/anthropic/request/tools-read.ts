@@ -18,7 +18,10 @@ export interface OfferedTools {
   parallelToolCalls?: boolean
 }
 
-/** Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become functions. */
+/**
+ * Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become
+ * functions.
+ */
 export function readTools(body: JsonObject, drop: Drop): OfferedTools {
   const sent = objectsIn(body.tools)
   const tools: ToolDefinition[] = []

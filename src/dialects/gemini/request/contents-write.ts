@@ -28,8 +28,8 @@ interface Turn {
 type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
 
 /**
- * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate, the results of a turn's calls
- * follow it together. Source: Gemini API reference, "Content" and "Function calling".
+ * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate, the results of a turn's
+ * calls follow it together. Source: Gemini API reference, "Content" and "Function calling".
  */
 export function writeContents(messages: readonly ChatMessage[], options: Options): WrittenContents {
   const turns: Turn[] = []

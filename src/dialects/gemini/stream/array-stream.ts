@@ -5,8 +5,8 @@ import { writeError } from '../errors.ts'
 import { type ChunkFraming, createWriter } from './write.ts'
 
 /**
- * The dialect for one request without `alt=sse`: its stream is one JSON array, to which each chunk adds an element. Source: Gemini
- * API reference, "streamGenerateContent"; the client of Google's older SDKs reads it so.
+ * The dialect for one request without `alt=sse`: its stream is one JSON array, to which each chunk adds an element. Source:
+ * Gemini API reference, "streamGenerateContent"; the client of Google's older SDKs reads it so.
  */
 export function withArrayStream(dialect: Dialect): Dialect {
   const { ping: _comment, ...rest } = dialect

@@ -11,8 +11,8 @@ import { failureIn } from '../response/fields-read.ts'
 type Emit = (event: ChatEvent) => void
 
 /**
- * Reads a stream of server-sent events, each of which has the form of a whole answer. Nothing marks the end but the end of the body,
- * behind the reason of every candidate. Format: Gemini API reference, "streamGenerateContent".
+ * Reads a stream of server-sent events, each of which has the form of a whole answer. Nothing marks the end but the end of the
+ * body, behind the reason of every candidate. Format: Gemini API reference, "streamGenerateContent".
  */
 export function createReader(): ChatStreamReader {
   return new StreamReader()

@@ -153,8 +153,8 @@ interface SentFragment extends Called {
 /**
  * Whether a fragment begins a call although an open one has its index. Only one with a name can: ids may change from chunk to
  * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the name is the same and the
- * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by another name, by a second
- * entry in one delta, or by a name with arguments after a call that was complete.
+ * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by
+ * another name, by a second entry in one delta, or by a name with arguments after a call that was complete.
  */
 function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
   const { id, index, name, json } = sent

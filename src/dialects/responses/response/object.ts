@@ -13,8 +13,9 @@ export interface AnswerState {
 }
 
 /**
- * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client left to the engine is null, as the router
- * does not know the engine's choice. Source: OpenAI API reference, "The response object".
+ * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client
+ * left to the engine is null, as the router does not know the engine's choice. Source: OpenAI API reference, "The response
+ * object".
  */
 export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
   const { request = {} } = context

@@ -27,8 +27,9 @@ const lastPauseMs = 30_000
 const pageSize = 500
 
 /**
- * The EndpointSlices of a Service by list and watch: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
- * What was known stays known while the API server does not answer.
+ * The EndpointSlices of a Service by list and watch:
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes. What was known stays known while
+ * the API server does not answer.
  */
 export class SliceWatch {
   readonly #options: SliceWatchOptions
