@@ -140,7 +140,7 @@ function providerOf(entry: Members, place: string, notes: string[]): Members | u
   const host = base === '' ? known?.host : base
   if (!known || host === undefined) {
     const why = known ? 'no api_base' : `no counterpart of the provider "${prefix}"`
-    notes.push(`${place}: left out, ${why}`)
+    notes.push(`${place}: skipped, ${why}`)
     return undefined
   }
   const others = Object.keys(params).filter((name) => !readMembers.has(name))

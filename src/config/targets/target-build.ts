@@ -127,7 +127,7 @@ function limitsOf(
   const { max_in_flight: maxInFlight } = provider
   if (maxInFlight === 'auto' && type.autoLimit === undefined)
     warnings.push(
-      `${path}.max_in_flight: "auto" has no effect unless the server says how many requests it processes at a time, and ${type.name} servers seldom do; set a number`,
+      `${path}.max_in_flight: "auto" has no effect unless the server reports how many requests it processes at a time, which ${type.name} servers rarely do; set a number`,
     )
   return {
     ...(maxBatch === undefined ? {} : { maxBatch }),

@@ -107,10 +107,10 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         docs: {
           id: 'ownUsage',
           tag: 'Administration',
-          summary: "The client's own usage, and what is left of its budgets and limits",
+          summary: "The client's own usage, and the remainder of its budgets and limits",
           query: own.properties,
           answers: [
-            json('Sums in chronological order, and what is left of budgets and limits.', OwnSchema),
+            json('Sums in chronological order, and the remainder of budgets and limits.', OwnSchema),
             csv,
           ],
         },

@@ -23,6 +23,6 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'problems',
   tag: 'Operation',
-  summary: 'What is wrong now, worst first, and what to do',
+  summary: 'Current problems, worst first, and what to do',
   answers: [json('The problems of servers, models and the router itself.', ProblemsSchema)],
 }

@@ -63,7 +63,7 @@ export const UsageQuerySchema = Type.Object({
   client: text('Only of this client.'),
   group: text('Only of clients that are in this group.'),
   model: text('Only of this model.'),
-  format: text('`json` or `csv`. Default: as `Accept` says, else JSON.'),
+  format: text('`json` or `csv`. Default: according to `Accept`, otherwise JSON.'),
 })
 export type UsageQuery = Static<typeof UsageQuerySchema>
 

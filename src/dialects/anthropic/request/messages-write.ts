@@ -37,7 +37,7 @@ type Turn = AssistantTurn | UserTurn
 
 /**
  * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant alternate,
-* the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
+ * the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
@@ -198,7 +198,7 @@ function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): Js
     throw refused(path, 'fetches images from https addresses only; send the image as a base64 data URL')
   }
   const mediaType = mediaTypeOf(source.data)
-  if (mediaType === undefined) throw refused(path, 'takes JPEG, PNG, GIF and WebP images only')
+  if (mediaType === undefined) throw refused(path, 'accepts JPEG, PNG, GIF and WebP images only')
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
 

@@ -25,7 +25,7 @@ export const sampling = {
   seed: { names: ['seed'] },
   stop: {
     names: ['stopSequences', 'stop_sequences'],
-    range: { fit: firstStops, why: `Gemini takes ${mostStops} stop sequences that are not empty` },
+    range: { fit: firstStops, why: `Gemini accepts up to ${mostStops} non-empty stop sequences` },
     write: (texts) => (texts.length > 0 ? texts : undefined),
   },
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },

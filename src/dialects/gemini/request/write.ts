@@ -31,7 +31,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (request.parallelToolCalls === false)
     drop('parallel_tool_calls', 'Gemini decides itself how many calls a turn has')
   if (request.tools.some(({ strict }) => strict))
-    drop('tools.strict', 'Gemini cannot be told whether to enforce tool schemas')
+    drop('tools.strict', 'Gemini has no setting to enforce tool schemas')
   return {
     ...present({ systemInstruction }),
     contents,

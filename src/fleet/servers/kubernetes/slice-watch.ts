@@ -80,7 +80,8 @@ export class SliceWatch {
         signal: this.#stop.signal,
         idleMs: graceMs,
       })
-      if (!isObject(page) || !isObject(page.metadata)) throw new KubernetesError(0, 'the answer is no list')
+      if (!isObject(page) || !isObject(page.metadata))
+        throw new KubernetesError(0, 'the response is not a list')
       for (const item of objectsIn(page.items)) {
         const slice = readSlice(item)
         if (slice) slices.set(slice.name, slice)
