@@ -13,9 +13,24 @@ import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 
+/** What a citation quotes and names is content; where it points is the protocol's. */
+const citation = {
+  members: {
+    ...{ type: 'keep', encrypted_index: 'opaque', file_id: 'keep', document_index: 'keep' },
+    ...{
+      start_char_index: 'keep',
+      end_char_index: 'keep',
+      start_page_number: 'keep',
+      end_page_number: 'keep',
+    },
+    ...{ start_block_index: 'keep', end_block_index: 'keep', search_result_index: 'keep' },
+  },
+  rest: 'value',
+} as const satisfies ContentForms
+
 /** Blocks without nested blocks; unknown kinds have no shape and are refused. */
 const plainBlocks = {
-  text: { members: { ...marks, text: 'text', citations: 'value' } },
+  text: { members: { ...marks, text: 'text', citations: { items: citation } } },
   image: { members: { ...marks, source: 'media' } },
   tool_reference: { members: { ...marks, tool_name: 'keep' } },
   thinking: {
