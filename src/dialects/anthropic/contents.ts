@@ -28,7 +28,7 @@ const citation = {
   rest: 'value',
 } as const satisfies ContentForms
 
-/** Blocks without blocks of their own; kinds that are not here have no shape, and so are refused. */
+/** Blocks without nested blocks; unknown kinds have no shape and are refused. */
 const plainBlocks = {
   text: { members: { ...marks, text: 'text', citations: { items: citation } } },
   image: { members: { ...marks, source: 'media' } },
@@ -154,7 +154,7 @@ const more = {
   ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
 } as const satisfies Record<string, ContentShape>
 
-/** Which member of a delta holds its piece. Source: Anthropic API reference, "Streaming messages". */
+/** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */
 const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
   text_delta: { member: 'text' },
   thinking_delta: { member: 'thinking' },

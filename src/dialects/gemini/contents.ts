@@ -106,7 +106,7 @@ const everything = {
   },
 } as const satisfies ContentForms
 
-/** What an answer has beside texts: calls, code and its results. */
+/** Contents of a response besides text: calls, code and its results. */
 const otherPart = {
   members: { ...partMembers, text: 'opaque' },
   rest: 'value',

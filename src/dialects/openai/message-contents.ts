@@ -45,7 +45,7 @@ export const part = {
 } as const satisfies ContentForms
 
 export const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
-/** Tools answer in JSON as often as in words. */
+/** Tool results are often JSON. */
 const toolContent = { text: 'json', items: part, joined: true } as const satisfies ContentForms
 
 const called = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
