@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import type { Status } from '../src/sdk/console/status.ts'
 import { scrape } from './helpers/metrics.ts'
 import { modelsConfig } from './helpers/router.ts'
@@ -15,126 +15,162 @@ function withTarget(id: string, type = 'mock'): Record<string, unknown> {
   return modelsConfig({ m: [{ id, api_type: type }] })
 }
 
-async function start(t: TestContext, env: Record<string, string>): Promise<RouterProcess> {
-  const router = await startRouterProcess({
+async function start(env: Record<string, string>): Promise<RouterProcess> {
+  return await startRouterProcess({
     models: withTarget('first'),
     env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_CONFIG_POLL: '0', ...env },
   })
-  t.after(() => router.stop())
-  return router
-}
-
-function write({ file }: RouterProcess, config: unknown): void {
-  writeFileSync(file, JSON.stringify(config))
-}
-
-/** What a process uses, over a connection of its own: in a cluster each one may lead to another process. */
-function statusOf({ url }: RouterProcess): Promise<Status> {
-  const agent = new Agent({ keepAlive: false })
-  return new Promise((resolve, reject) => {
-    get(`${url}/api/status`, { agent }, async (response) => {
-      let text = ''
-      for await (const chunk of response) text += chunk
-      resolve(JSON.parse(text))
-    }).once('error', reject)
-  })
-}
-
-/** The target of each process, by the number of the process; asks until so many have answered. */
-async function targetsOf(router: RouterProcess, processes: number): Promise<string[]> {
-  const targets = new Map<number, string>()
-  while (targets.size < processes) {
-    const { worker, models } = await statusOf(router)
-    targets.set(worker, models[0]?.targets[0]?.id ?? '')
-  }
-  return [...targets.values()]
-}
-
-function countOf({ logs }: RouterProcess, message: string): number {
-  return logs.filter(({ msg }) => String(msg).includes(message)).length
 }
 
 test('SIGHUP has the files read again at once, though nothing in them has changed', async (t) => {
-  const router = await start(t, {})
+  const router = await start({})
+  t.after(() => router.stop())
   router.child.kill('SIGHUP')
   const line = await router.logged(({ msg }) => msg === reread)
   assert.deepEqual([line.added, line.removed], [[], []])
 })
 
-test('all processes of a cluster take a changed file together, and one of them says so', async (t) => {
-  const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '3' })
-  await router.listening(3)
-  write(router, withTarget('second'))
-  await router.logged(({ msg }) => msg === reread)
-  assert.deepEqual(await targetsOf(router, 3), ['second', 'second', 'second'])
-  assert.equal(countOf(router, reread), 1)
-  const reloads = await scrape(router.url)
-  assert.equal(reloads.sum('llm_router_config_reloads_total', { result: 'success' }), 1)
-})
+// Each test leaves two workers that have taken the same valid files; the next one starts from whatever these are.
+describe('in a cluster', () => {
+  const key = 'a-key-of-at-least-thirty-two-signs'
+  const validKeys = JSON.stringify({ keys: [{ id: 'a', key, surfaces: ['openai', 'operator'] }] })
+  const headers = { authorization: `Bearer ${key}` }
+  let folder: string
+  let keys: string
+  let router: RouterProcess
 
-test('SIGHUP to the primary reaches all processes; one to a worker ends nothing', async (t) => {
-  const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster' })
-  for (const pid of await router.listening(2)) process.kill(pid, 'SIGHUP')
-  router.child.kill('SIGHUP')
-  await router.logged(({ msg }) => msg === reread)
-  assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
-  assert.equal(countOf(router, reread), 1)
-})
-
-test('a broken file is one error line of the cluster, and a process that starts later works without it', async (t) => {
-  const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster' })
-  const [pid = 0] = await router.listening(2)
-  writeFileSync(router.file, '{"g": }')
-  const { msg } = await router.logged(({ level }) => level === 'error')
-  assert.ok(String(msg).startsWith(`${router.file}:1:7: not valid JSON`), String(msg))
-  process.kill(pid, 'SIGKILL')
-  await router.listening(3) // the one that was killed has told so, too
-  assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
-  assert.equal(countOf(router, 'the models in use stay in effect'), 1)
-  write(router, withTarget('second'))
-  await router.logged(({ msg }) => msg === reread)
-  assert.deepEqual(await targetsOf(router, 2), ['second', 'second'])
-})
-
-test('what one process cannot take none of them takes', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-router-reload-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const extension = join(folder, 'second-only.ts')
-  // A type of servers that the second process alone knows.
-  writeFileSync(
-    extension,
-    `import cluster from 'node:cluster'
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'llm-router-reload-'))
+    keys = join(folder, 'keys.json')
+    writeFileSync(keys, validKeys)
+    const extension = join(folder, 'second-only.ts')
+    // A type of servers that the second process alone knows.
+    writeFileSync(
+      extension,
+      `import cluster from 'node:cluster'
 export default async (app) => {
   if (cluster.worker.id === 2) app.providers.add({ ...app.providers.get('mock'), name: 'rare' })
 }
 `,
-  )
-  const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_EXTENSIONS: extension })
-  await router.listening(2)
-  write(router, withTarget('second', 'rare'))
-  const { msg } = await router.logged(({ level }) => level === 'error')
-  assert.match(String(msg), /"rare" is unknown/)
-  assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
-})
-
-test('a broken file of client keys changes nothing, and keeps no process from starting again', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'llm-router-reload-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const keys = join(folder, 'keys.json')
-  const key = 'a-key-of-at-least-thirty-two-signs'
-  writeFileSync(keys, JSON.stringify({ keys: [{ id: 'a', key }] }))
-  const router = await start(t, {
-    LLM_ROUTER_SERVER_TYPE: 'cluster',
-    LLM_ROUTER_AUTH_ENABLED: '1',
-    LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
+    )
+    router = await start({
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+      LLM_ROUTER_EXTENSIONS: extension,
+      LLM_ROUTER_AUTH_ENABLED: '1',
+      LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
+    })
+    await router.listening(2)
   })
-  const [pid = 0] = await router.listening(2)
-  writeFileSync(keys, '{"keys": [}')
-  await router.logged(({ level }) => level === 'error')
-  process.kill(pid, 'SIGKILL')
-  await router.listening(3)
-  const asked = { headers: { authorization: `Bearer ${key}`, connection: 'close' } }
-  for (let count = 0; count < 6; count++)
-    assert.equal((await fetch(`${router.url}/v1/models`, asked)).status, 200)
-  assert.equal(countOf(router, 'the client keys in use stay in effect'), 1)
+  after(async () => {
+    await router.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  /** What a process uses, over a connection of its own: each one may lead to another process. */
+  function statusOf(): Promise<Status> {
+    const agent = new Agent({ keepAlive: false })
+    return new Promise((resolve, reject) => {
+      get(`${router.url}/api/status`, { agent, headers }, async (response) => {
+        let text = ''
+        for await (const chunk of response) text += chunk
+        resolve(JSON.parse(text))
+      }).once('error', reject)
+    })
+  }
+
+  /** The target of both processes; asks until both have answered. */
+  async function targets(): Promise<string[]> {
+    const found = new Map<number, string>()
+    while (found.size < 2) {
+      const { worker, models } = await statusOf()
+      found.set(worker, models[0]?.targets[0]?.id ?? '')
+    }
+    return [...found.values()]
+  }
+
+  /** The lines with this message, of those logged since there were so many. */
+  function countOf(message: string, from: number): number {
+    return router.logs.slice(from).filter(({ msg }) => String(msg).includes(message)).length
+  }
+
+  /** Writes the models file and waits until it is in use. */
+  async function use(target: string): Promise<void> {
+    const reloaded = router.next(({ msg }) => msg === reread)
+    writeFileSync(router.file, JSON.stringify(withTarget(target)))
+    await reloaded
+    assert.deepEqual(await targets(), [target, target])
+  }
+
+  /** Kills a worker, never the second one, and waits for the one in its place. */
+  async function killWorker(): Promise<void> {
+    const { workers } = await statusOf()
+    const victim = workers.find(({ worker }) => worker !== 2) ?? assert.fail('no other worker')
+    const listens = router.next(({ msg, pid }) => msg === 'listening' && pid !== victim.pid)
+    process.kill(victim.pid, 'SIGKILL')
+    await listens // the one that was killed has told so, too
+  }
+
+  test('all processes take a changed file together, and one of them says so', async () => {
+    const from = router.logs.length
+    const counter = ['llm_router_config_reloads_total', { result: 'success' }] as const
+    const before = (await scrape(router.url, headers)).sum(...counter)
+    await use('changed')
+    assert.equal(countOf(reread, from), 1)
+    assert.equal((await scrape(router.url, headers)).sum(...counter), before + 1)
+  })
+
+  test('SIGHUP to the primary reaches all processes; one to a worker ends nothing', async () => {
+    const from = router.logs.length
+    const used = await targets()
+    const { workers } = await statusOf()
+    const reloaded = router.next(({ msg }) => msg === reread)
+    for (const { pid } of workers) process.kill(pid, 'SIGHUP')
+    router.child.kill('SIGHUP')
+    await reloaded
+    assert.deepEqual(await targets(), used)
+    assert.equal(countOf(reread, from), 1)
+    assert.deepEqual(
+      (await statusOf()).workers.map(({ pid }) => pid),
+      workers.map(({ pid }) => pid),
+    )
+  })
+
+  test('a broken file is one error line of the cluster, and a process that starts later works without it', async () => {
+    const from = router.logs.length
+    const used = await targets()
+    const refused = router.next(({ level }) => level === 'error')
+    writeFileSync(router.file, '{"g": }')
+    const { msg } = await refused
+    assert.ok(String(msg).startsWith(`${router.file}:1:7: not valid JSON`), String(msg))
+    await killWorker()
+    assert.deepEqual(await targets(), used)
+    assert.equal(countOf('the models in use stay in effect', from), 1)
+    await use('mended')
+  })
+
+  test('what one process cannot take none of them takes', async () => {
+    const used = await targets()
+    const refused = router.next(({ level }) => level === 'error')
+    writeFileSync(router.file, JSON.stringify(withTarget('second', 'rare')))
+    const { msg } = await refused
+    assert.match(String(msg), /"rare" is unknown/)
+    assert.deepEqual(await targets(), used)
+    await use('known')
+  })
+
+  test('a broken file of client keys changes nothing, and keeps no process from starting again', async () => {
+    const from = router.logs.length
+    const refused = router.next(({ level }) => level === 'error')
+    writeFileSync(keys, '{"keys": [}')
+    await refused
+    await killWorker()
+    const asked = { headers: { ...headers, connection: 'close' } }
+    for (let count = 0; count < 6; count++)
+      assert.equal((await fetch(`${router.url}/v1/models`, asked)).status, 200)
+    assert.equal(countOf('the client keys in use stay in effect', from), 1)
+    const mended = router.next(({ msg }) => String(msg).includes('client keys'))
+    writeFileSync(keys, validKeys)
+    assert.match(String((await mended).msg), /reloaded/)
+  })
 })

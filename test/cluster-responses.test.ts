@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { type RedisServer, startRedis } from './helpers/programs/redis-server.ts'
-import { modelsConfig } from './helpers/router.ts'
+import { modelsConfig, startRouter, type TestRouter } from './helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
 
 let folder: string
@@ -35,10 +35,17 @@ async function start(t: TestContext, env: Record<string, string>): Promise<Route
   return router
 }
 
+/** In this process. */
+async function startHere(t: TestContext, env: Record<string, string>): Promise<TestRouter> {
+  const router = await startRouter({ models: modelsConfig({ m: [{ api_type: 'mock' }] }), env })
+  t.after(() => router.close())
+  return router
+}
+
 type Send = (method: string, path: string, body?: object) => Promise<{ status: number; text: string }>
 
 /** All requests go over one connection, so to one worker. */
-function connectTo({ url }: RouterProcess): Send {
+function connectTo({ url }: { readonly url: string }): Send {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   return (method, path, body) =>
@@ -100,12 +107,12 @@ describe('answers that requests go on from', { concurrency: 2 }, () => {
 
   test('are known to all routers with one Redis, and to those that start later', async (t) => {
     const env = { LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }
-    const routers = await Promise.all([start(t, env), start(t, env)])
+    const routers = [await startHere(t, env), await startHere(t, env)]
     const [one, two] = routers.map(connectTo)
     assert.ok(one && two)
     await converse(one, two)
     const { id } = await answer(one, 'the last one')
-    const later = connectTo(await start(t, env))
+    const later = connectTo(await startHere(t, env))
     await answer(later, 'and then', id)
   })
 })

@@ -15,7 +15,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { ConfigError } from '../src/sdk/errors.ts'
 import { childEnv, root } from './helpers/child-env.ts'
+import { modelsConfig, startRouter } from './helpers/router.ts'
 
 const run = promisify(execFile)
 let folder: string
@@ -67,14 +69,27 @@ async function stop(server: Server): Promise<number | null> {
   return await server.exit
 }
 
-test('with no configuration it starts and prints a curl line that works as it stands', async () => {
+test('with no configuration the router starts', async (t) => {
   const server = start({})
-  const [line] = await server.seen('stderr', /curl .*\n/)
-  const { stdout } = await run('sh', ['-c', line.replace('curl', 'curl -sS')])
-  const answer = JSON.parse(stdout)
-  assert.equal(answer.model, 'demo')
-  assert.match(answer.choices[0].message.content, /Hello/)
-  assert.equal(await stop(server), 0)
+  const [, port = ''] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
+
+  await t.test('it prints a curl line that works as it stands', async () => {
+    const [line] = await server.seen('stderr', /curl .*\n/)
+    const { stdout } = await run('sh', ['-c', line.replace('curl', 'curl -sS')])
+    const answer = JSON.parse(stdout)
+    assert.equal(answer.model, 'demo')
+    assert.match(answer.choices[0].message.content, /Hello/)
+  })
+
+  await t.test('a second one on its port ends with one clear line and exit code 1', async () => {
+    const second = start({ LLM_ROUTER_SERVER_PORT: port })
+    await second.seen('stderr', /cannot start: .*EADDRINUSE/)
+    assert.equal(await second.exit, 1)
+  })
+
+  await t.test('it ends with exit code 0', async () => {
+    assert.equal(await stop(server), 0)
+  })
 })
 
 test('every bad variable is named at once, with what is allowed, and the exit code is 2', async () => {
@@ -105,96 +120,169 @@ test('every fault of the models file is told with its place, and the exit code i
 })
 
 test('an unknown strategy and an extension that cannot be loaded stop the start too', async () => {
-  const strategy = start({ LLM_ROUTER_BALANCE_STRATEGY: 'nope' })
-  await strategy.seen('stderr', /LLM_ROUTER_BALANCE_STRATEGY: no strategy "nope"; known: balanced/)
-  assert.equal(await strategy.exit, 2)
-  const extension = start({ LLM_ROUTER_EXTENSIONS: './does-not-exist.ts' })
-  await extension.seen('stderr', /LLM_ROUTER_EXTENSIONS: ".\/does-not-exist.ts"/)
-  assert.equal(await extension.exit, 2)
+  const faults: [env: Record<string, string>, message: RegExp][] = [
+    [
+      { LLM_ROUTER_BALANCE_STRATEGY: 'nope' },
+      /^LLM_ROUTER_BALANCE_STRATEGY: no strategy "nope"; known: balanced/,
+    ],
+    [{ LLM_ROUTER_EXTENSIONS: './does-not-exist.ts' }, /^LLM_ROUTER_EXTENSIONS: ".\/does-not-exist.ts"/],
+  ]
+  for (const [env, message] of faults)
+    await assert.rejects(
+      startRouter({ env, models: modelsConfig({ m: [{ api_type: 'mock' }] }) }),
+      (error) => {
+        // What ends the process with exit code 2 and these lines, as the tests above show.
+        assert.ok(error instanceof ConfigError, String(error))
+        assert.match(error.errors.join('\n'), message)
+        return true
+      },
+    )
 })
 
-test('a port in use is one clear line and exit code 1', async () => {
-  const first = start({})
-  const [, port] = await first.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
-  const second = start({ LLM_ROUTER_SERVER_PORT: port ?? '' })
-  await second.seen('stderr', /cannot start: .*EADDRINUSE/)
-  assert.equal(await second.exit, 1)
-  await stop(first)
+test('the log is readable on demand; a log file that cannot be written is one warning, and the router runs', async () => {
+  const server = start({ LLM_ROUTER_LOG_FORMAT: 'pretty', LLM_ROUTER_LOG_FILENAME: '/proc/nowhere/x.log' })
+  const [, port] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
+  await server.seen('stdout', /LLM_ROUTER_LOG_FILENAME: cannot write/)
+  await fetch(`http://127.0.0.1:${port}/v1/models`)
+  await server.seen('stdout', /^\d\d:\d\d:\d\d GET \/v1\/models 200 \d+ ms\n/m)
+  assert.equal(await stop(server), 0)
+  assert.equal(server.stdout().split('cannot write').length, 2, 'once')
 })
 
-test('stdout is JSON lines where it is no terminal, and pretty on demand', async () => {
-  const json = start({ LLM_ROUTER_LOG_FORMAT: 'json' })
-  await json.seen('stdout', /"listening"\}\n/)
-  await stop(json)
-  const lines = json
-    .stdout()
+test('a router with a log in JSON, also in a file', async (t) => {
+  const models = join(folder, 'slow.json')
+  const mock = { reply: 'one two three four', tokens_per_second: 10 }
+  writeFileSync(models, JSON.stringify(modelsConfig({ demo: [{ api_type: 'mock', mock }] })))
+  const logs = join(folder, 'logs')
+  mkdirSync(logs)
+  const file = join(logs, 'router.log')
+  const server = start({
+    LLM_ROUTER_LOG_FILENAME: file,
+    LLM_ROUTER_LOG_FORMAT: 'json',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+    LLM_ROUTER_MODELS_CONFIG: models,
+  })
+  const [, port] = await server.seen('stdout', /"port":(\d+).*\n/)
+  const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+
+  await t.test('stdout is JSON lines where it is no terminal', () => {
+    const lines = server
+      .stdout()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    for (const { level } of lines) assert.equal(typeof level, 'string')
+    assert.deepEqual(
+      lines.map(({ msg }) => msg).filter((msg) => /listen/i.test(msg)),
+      ['listening'],
+    )
+  })
+
+  await t.test('the file gets JSON lines and is opened anew on SIGUSR2', async () => {
+    const ping = async (id: string): Promise<void> => {
+      await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': id } })
+      await server.seen('stdout', new RegExp(`"request_id":"${id}"`))
+    }
+    await ping('before')
+    renameSync(file, `${file}.1`)
+    server.child.kill('SIGUSR2')
+    // The signal is handled before the next request is read.
+    while (!existsSync(file)) await ping('meanwhile')
+    await ping('after')
+    const written = (name: string, id: string) => readFileSync(name, 'utf8').includes(`"request_id":"${id}"`)
+    assert.ok(written(`${file}.1`, 'before'))
+    while (!written(file, 'after')) await ping('later')
+    for (const line of readFileSync(file, 'utf8').trimEnd().split('\n')) JSON.parse(line)
+  })
+
+  await t.test('a file that cannot be opened again is told, and so is that it can', async () => {
+    assert.match(await get('/metrics'), /^llm_router_log_file_failed 0$/m)
+    renameSync(logs, `${logs}.old`)
+    server.child.kill('SIGUSR2')
+    await server.seen('stdout', /cannot open .*router\.log again \(ENOENT\)/)
+    assert.match(await get('/healthz'), /the log file cannot be opened \(ENOENT\)/)
+    assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
+    mkdirSync(logs)
+    server.child.kill('SIGUSR2')
+    await server.seen('stdout', /router\.log is written again/)
+    assert.doesNotMatch(await get('/healthz'), /log file/)
+  })
+
+  await t.test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
+    server.child.kill('SIGUSR1')
+    await server.seen('stdout', /SIGUSR1 has no effect; SIGUSR2 reopens the log file/)
+  })
+
+  await t.test('SIGTERM lets a running stream end, and then the process', async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'demo', stream: true, messages: [{ role: 'user', content: 'x' }] }),
+    })
+    server.child.kill('SIGTERM')
+    assert.match(await response.text(), /four[\s\S]*\[DONE\]/)
+    assert.equal(await server.exit, 0)
+  })
+
+  await assert.rejects(server.seen('stderr', /Debugger/))
+  assert.match(readFileSync(file, 'utf8'), /"endpoint":"\/healthz"/)
+})
+
+test('a log file that cannot be opened is a warning, and the log goes on with stdout', async (t) => {
+  const dangling = join(folder, 'dangling.log')
+  symlinkSync(join(folder, 'missing', 'router.log'), dangling)
+  const cases: [name: string, path: string, code: string][] = [
+    ['a link to nowhere', dangling, 'ENOENT'],
+    ['a folder that is not there', join(folder, 'none', 'router.log'), 'ENOENT'],
+    ['a folder in its place', folder, 'EISDIR'],
+  ]
+  const script = `
+import { loadConfig } from './src/config/settings/settings.ts'
+import { createLogging } from './src/runtime/logger.ts'
+for (const path of process.argv.slice(1)) {
+  const { config } = loadConfig({ LLM_ROUTER_LOG_FILENAME: path, LLM_ROUTER_LOG_FORMAT: 'json' })
+  const logging = await createLogging(config, { isTerminal: false, reportsFileErrors: true })
+  logging.logger.info({ path, error: logging.error() }, 'later')
+  await logging.flush()
+}`
+  const { stdout } = await run(
+    process.execPath,
+    ['--input-type=module', '-e', script, ...cases.map(([, path]) => path)],
+    { cwd: root, env: childEnv() },
+  )
+  const lines = stdout
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line))
-  for (const { level } of lines) assert.equal(typeof level, 'string')
-  assert.deepEqual(
-    lines.map(({ msg }) => msg).filter((msg) => /listen/i.test(msg)),
-    ['listening'],
-  )
-  const pretty = start({ LLM_ROUTER_LOG_FORMAT: 'pretty' })
-  const [, port] = await pretty.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
-  await fetch(`http://127.0.0.1:${port}/v1/models`)
-  await pretty.seen('stdout', /^\d\d:\d\d:\d\d GET \/v1\/models 200 \d+ ms\n/m)
-  await stop(pretty)
-})
+  for (const [name, path, code] of cases)
+    await t.test(name, () => {
+      const warnings = lines.filter(({ msg }) => msg.includes(`cannot write ${path} (${code})`))
+      assert.deepEqual(
+        warnings.map(({ level }) => level),
+        ['warn'],
+      )
+      const [later] = lines.filter((line) => line.path === path)
+      assert.deepEqual([later.msg, later.error], ['later', `the log file cannot be opened (${code})`])
+    })
 
-test('the log file gets JSON lines and is opened anew on SIGUSR2', async () => {
-  const file = join(folder, 'router.log')
-  const server = start({ LLM_ROUTER_LOG_FILENAME: file, LLM_ROUTER_LOG_FORMAT: 'json' })
-  const [, port] = await server.seen('stdout', /"port":(\d+)/)
-  const ping = async (id: string): Promise<void> => {
-    await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': id } })
-    await server.seen('stdout', new RegExp(`"request_id":"${id}"`))
-  }
-  await ping('before')
-  renameSync(file, `${file}.1`)
-  server.child.kill('SIGUSR2')
-  // The signal is handled before the next request is read.
-  while (!existsSync(file)) await ping('meanwhile')
-  await ping('after')
-  assert.equal(await stop(server), 0)
-  const ids = (name: string) =>
-    readFileSync(name, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line).request_id)
-  assert.ok(ids(`${file}.1`).includes('before'))
-  assert.ok(ids(file).includes('after'))
-})
-
-test('a log file that cannot be written is one warning, and the router runs', async () => {
-  const server = start({ LLM_ROUTER_LOG_FILENAME: '/proc/nowhere/x.log' })
-  await server.seen('stdout', /LLM_ROUTER_LOG_FILENAME: cannot write/)
-  await server.seen('stderr', /listens on/)
-  assert.equal(await stop(server), 0)
-})
-
-test('a log file that cannot be opened is a warning, and the router goes on with stdout', async () => {
-  const dangling = join(folder, 'dangling.log')
-  symlinkSync(join(folder, 'missing', 'router.log'), dangling)
-  const cases: [name: string, path: string, env: Record<string, string>][] = [
-    ['a link to nowhere', dangling, {}],
-    ['a folder that is not there', join(folder, 'none', 'router.log'), {}],
-    ['a folder in its place', folder, {}],
-    // https://nodejs.org/api/permissions.html: no --allow-fs-write. Without a user who may do less than root, the same.
-    ['no permission', join(folder, 'own.log'), { NODE_OPTIONS: '--permission --allow-fs-read=*' }],
-  ]
-  await Promise.all(
-    cases.map(async ([name, path, env]) => {
-      const server = start({ LLM_ROUTER_LOG_FILENAME: path, LLM_ROUTER_LOG_FORMAT: 'json', ...env })
+  await t.test(
+    'no permission, in a router that serves, says so in /healthz, and ends with exit code 0',
+    async () => {
+      const path = join(folder, 'own.log')
+      // https://nodejs.org/api/permissions.html: no --allow-fs-write. Without a user who may do less than root, the same.
+      const server = start({
+        LLM_ROUTER_LOG_FILENAME: path,
+        LLM_ROUTER_LOG_FORMAT: 'json',
+        NODE_OPTIONS: '--permission --allow-fs-read=*',
+      })
       const [, port] = await server.seen('stdout', /"port":(\d+)/)
-      assert.ok(server.stdout().includes(`cannot write ${path} (E`), `${name}: ${server.stdout()}`)
+      assert.ok(server.stdout().includes(`cannot write ${path} (E`), server.stdout())
       await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': 'later' } })
       await server.seen('stdout', /"request_id":"later"/)
       const health = await fetch(`http://127.0.0.1:${port}/healthz`)
-      assert.match(await health.text(), /the log file cannot be opened \(E/, name)
-      assert.equal(await stop(server), 0, name)
-    }),
+      assert.match(await health.text(), /the log file cannot be opened \(E/)
+      assert.equal(await stop(server), 0)
+    },
   )
 })
 
@@ -211,64 +299,6 @@ test('a full disk is told on stdout, in /healthz and by a metric, and costs no r
   assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
   assert.equal(server.stdout().split('ENOSPC').length, 2, 'once')
   assert.equal(await stop(server), 0)
-})
-
-test('a log file that cannot be opened again is told, and so is that it can', async () => {
-  const moved = join(folder, 'logs')
-  mkdirSync(moved)
-  const server = start({
-    LLM_ROUTER_LOG_FILENAME: join(moved, 'router.log'),
-    LLM_ROUTER_LOG_FORMAT: 'json',
-    LLM_ROUTER_USE_PROMETHEUS: '1',
-  })
-  const [, port] = await server.seen('stdout', /"port":(\d+)/)
-  const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
-  assert.match(await get('/metrics'), /^llm_router_log_file_failed 0$/m)
-  renameSync(moved, `${moved}.old`)
-  server.child.kill('SIGUSR2')
-  await server.seen('stdout', /cannot open .*router\.log again \(ENOENT\)/)
-  assert.match(await get('/healthz'), /the log file cannot be opened \(ENOENT\)/)
-  assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
-  mkdirSync(moved)
-  server.child.kill('SIGUSR2')
-  await server.seen('stdout', /router\.log is written again/)
-  assert.doesNotMatch(await get('/healthz'), /log file/)
-  assert.equal(await stop(server), 0)
-  assert.match(readFileSync(join(moved, 'router.log'), 'utf8'), /"endpoint":"\/healthz"/)
-})
-
-test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
-  const server = start({ LLM_ROUTER_LOG_FORMAT: 'json' })
-  await server.seen('stdout', /"port":(\d+)/)
-  server.child.kill('SIGUSR1')
-  await server.seen('stdout', /SIGUSR1 has no effect; SIGUSR2 reopens the log file/)
-  assert.equal(await stop(server), 0)
-  await assert.rejects(server.seen('stderr', /Debugger/))
-})
-
-test('SIGTERM lets a running stream end, and then the process', async () => {
-  const file = join(folder, 'slow.json')
-  writeFileSync(
-    file,
-    JSON.stringify({
-      m: {
-        demo: {
-          providers: [{ api_type: 'mock', mock: { reply: 'one two three four', tokens_per_second: 10 } }],
-        },
-      },
-      active_models: { m: ['demo'] },
-    }),
-  )
-  const server = start({ LLM_ROUTER_MODELS_CONFIG: file })
-  const [, port] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
-  const response = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'demo', stream: true, messages: [{ role: 'user', content: 'x' }] }),
-  })
-  server.child.kill('SIGTERM')
-  assert.match(await response.text(), /four[\s\S]*\[DONE\]/)
-  assert.equal(await server.exit, 0)
 })
 
 test('in cluster type the workers share one port and end with the primary', async () => {

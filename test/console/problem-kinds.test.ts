@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { Problem } from '../../src/sdk/console/problems.ts'
@@ -233,16 +234,19 @@ test('a process of a cluster that hangs is a problem', async (t) => {
   assert.equal(silent?.text, `Worker ${other.worker} does not respond: it is busy or hangs`)
 })
 
-test('a router that was overloaded, and one that drains, say so', async (t) => {
+test('a log file that cannot be written, an overload and the end of the router are problems', async (t) => {
   const single = await startRouterProcess({
     env: {
       LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
       LLM_ROUTER_SHED_DELAY: '0.3',
       LLM_ROUTER_DRAIN_ACCEPT: '20',
+      LLM_ROUTER_LOG_FILENAME: join(import.meta.filename, 'router.log'),
     },
     models: one,
   })
   t.after(() => single.stop())
+  const [unwritten] = await problemsOf(single.url, ['log_file_failed'], {})
+  assert.deepEqual(unwritten?.subject, { type: 'router' })
   const blocking = fetch(`${single.url}/test/block?ms=1000`)
   await single.logged(({ msg }) => msg === 'blocked')
   assert.equal((await post(`${single.url}/v1/chat/completions`, chat('one'))).status, 503)

@@ -9,7 +9,6 @@ import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/
 import { expiredPair } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
 import { chat, operator, read, sickFleet } from './fleet.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
@@ -152,14 +151,4 @@ test('the client certificate for a server is reported before it ends', async (t)
     (await problemsOf(router.url)).map(({ severity, text }) => [severity, text]),
     [['error', 'The client certificate for dgx6 has expired']],
   )
-})
-
-test('a log file that cannot be written is a problem', async (t) => {
-  const router = await startRouterProcess({
-    env: { LLM_ROUTER_LOG_FILENAME: join(import.meta.filename, 'router.log') },
-    models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
-  })
-  t.after(() => router.stop())
-  const [problem] = await problemsOf(router.url)
-  assert.deepEqual([problem?.code, problem?.subject], ['log_file_failed', { type: 'router' }])
 })

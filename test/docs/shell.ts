@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { runCli } from '../cli/run-cli.ts'
 import { programOf, root } from './blocks.ts'
 
 /** A place to type the commands of a page in, as if it were the project's directory. */
@@ -49,6 +50,8 @@ export function openShell(url: string, files: Names = {}, env: Names = {}): Shel
         router = await listening(child)
         return ''
       }
+      const args = argumentsOf(line)
+      if (args) return await runHere(args, folder, known)
       if (programOf(command) !== 'export') return run(line, folder, known)
       const text = await run(`${line}; env -0`, folder, known)
       known = Object.fromEntries(
@@ -87,6 +90,25 @@ function settings(): Record<string, string> {
 function serves(command: string): boolean {
   const [, rest] = /\.\/run-rest-api\.sh(.*)$/.exec(command.replace(/\s+#.*$/, '')) ?? []
   return rest !== undefined && !/^\s*(?:[a-z]|--help|--version)/.test(rest)
+}
+
+/** The arguments of a command of the router that needs nothing of the shell: no quotes, no redirection, no variables. */
+function argumentsOf(line: string): readonly string[] | undefined {
+  const [, rest] = /^\.\/run-rest-api\.sh( [\w./:=, -]+)$/.exec(line.replace(/\s+#.*$/, '')) ?? []
+  return rest?.trim().split(/ +/)
+}
+
+/** In this process: one of its own would load the router's sources for each command. */
+async function runHere(args: readonly string[], cwd: string, env: Names): Promise<string> {
+  const from = process.cwd()
+  process.chdir(cwd)
+  try {
+    const { code, stdout, stderr } = await runCli(args, env)
+    assert.equal(code, 0, `${args.join(' ')}\n${stdout}${stderr}`)
+    return stdout
+  } finally {
+    process.chdir(from)
+  }
 }
 
 const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']

@@ -28,8 +28,8 @@ export class Series {
   }
 }
 
-export async function scrape(url: string): Promise<Series> {
-  const response = await fetch(`${url}/metrics`)
+export async function scrape(url: string, headers: Record<string, string> = {}): Promise<Series> {
+  const response = await fetch(`${url}/metrics`, { headers })
   const text = await response.text()
   assert.equal(response.status, 200, text)
   return new Series(text)

@@ -19,6 +19,8 @@ export interface RouterProcess {
   requestsLogged(count: number): Promise<Record<string, unknown>[]>
   /** The first line, past or to come, of which this is true. */
   logged(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  /** The first line to come of which this is true. */
+  next(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   /** The ids of the processes that have listened so far, in their order, once there are so many: the workers of a cluster. */
   listening(count: number): Promise<number[]>
   /** All that it has written so far to stdout and stderr. */
@@ -92,6 +94,7 @@ export async function startRouterProcess({
     logs: logs.lines,
     requestsLogged: (count) => logs.requests(count),
     logged: (wanted) => logs.first(wanted),
+    next: (wanted) => logs.first(wanted, logs.lines.length),
     listening: (count) => logs.listening(count),
     output: () => output,
     memoryBytes: () => statusOf(pid, 'VmRSS'),
@@ -123,9 +126,12 @@ class LogLines {
     this.#added.dispatchEvent(new Event('line'))
   }
 
-  async first(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>> {
+  async first(
+    wanted: (line: Record<string, unknown>) => boolean,
+    from = 0,
+  ): Promise<Record<string, unknown>> {
     for (;;) {
-      const line = this.lines.find(wanted)
+      const line = this.lines.find((each, index) => index >= from && wanted(each))
       if (line) return line
       await once(this.#added, 'line')
     }

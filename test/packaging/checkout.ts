@@ -15,12 +15,23 @@ export function checkout(folder: string): void {
     else copyFileSync(source, target)
   }
   git(folder, 'init', '--quiet', '--initial-branch=main')
+  configure(folder)
+  git(folder, 'add', '--all')
+  git(folder, 'commit', '--quiet', '--message', 'feat: all of it')
+}
+
+/** A repository with the commits of another one, which it does not know. */
+export function copyOf(repository: string, folder: string): void {
+  git(repository, 'clone', '--quiet', '.', folder)
+  git(folder, 'remote', 'remove', 'origin')
+  configure(folder)
+}
+
+function configure(folder: string): void {
   git(folder, 'config', 'user.name', 'Test')
   git(folder, 'config', 'user.email', 'test@example.com')
   // The pattern of .gitignore is for a directory, and tests link to one.
   writeFileSync(join(folder, '.git/info/exclude'), '/node_modules\n')
-  git(folder, 'add', '--all')
-  git(folder, 'commit', '--quiet', '--message', 'feat: all of it')
 }
 
 export function git(cwd: string, ...args: string[]): string {

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { cpSync, globSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { root } from '../helpers/child-env.ts'
@@ -56,19 +55,13 @@ function copyPackages(target: string): void {
   const paths = Object.entries(lock.packages)
     .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
     .map(([path]) => path.slice('node_modules/'.length))
-  // Packages within a package follow it in the lock file, those that the image has.
-  const script = `set -e
-while read -r path; do
-  mkdir -p "$(dirname "$1/$path")"
-  cp -R "node_modules/$path" "$1/$path"
-  rm -rf "$1/$path/node_modules"
-done
-find "$1" -type f \\( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \\) -delete`
-  const input = `${paths.join('\n')}\n`
-  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', target], {
-    cwd: root,
-    input,
-    encoding: 'utf8',
-  })
-  if (status !== 0) throw new Error(`the packages cannot be copied: ${stderr}`)
+  for (const path of paths) {
+    const from = join(root, 'node_modules', path)
+    // Packages within a package have paths of their own, those that the image has.
+    const inner = join(from, 'node_modules')
+    cpSync(from, join(target, path), {
+      recursive: true,
+      filter: (name) => name !== inner && !/\.(?:d\.[mc]?ts|map)$/.test(name),
+    })
+  }
 }

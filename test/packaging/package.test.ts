@@ -28,6 +28,8 @@ const folder = mkdtempSync(join(tmpdir(), 'llm-router-package-'))
 const project = join(folder, 'project')
 /** As `npm install --global` lays it out. */
 const globalPrefix = join(folder, 'prefix')
+/** Where Node keeps what it has compiled: each start of an installation but the first then costs half. */
+const compileCache = { NODE_COMPILE_CACHE: join(folder, 'compiled') }
 /** Where nothing is installed. */
 const elsewhere = join(folder, 'elsewhere')
 
@@ -81,13 +83,16 @@ async function start(
       LLM_ROUTER_SERVER_HOST: '127.0.0.1',
       LLM_ROUTER_LOG_FILENAME: '',
       LLM_ROUTER_LOG_FORMAT: 'json',
+      LLM_ROUTER_DRAIN_ACCEPT: '0',
+      ...compileCache,
       ...env,
     },
   })
   t.after(async () => {
     if (child.exitCode !== null) return
     const closed = once(child, 'close')
-    child.kill('SIGKILL')
+    // A killed process would keep nothing.
+    child.kill('SIGTERM')
     await closed
   })
   let errors = ''
@@ -327,6 +332,7 @@ test('a package that is nowhere stops the start and is named', () => {
     cwd: elsewhere,
     env: {
       PATH: process.env.PATH ?? '',
+      ...compileCache,
       LLM_ROUTER_EXTENSIONS: 'no-such-package',
       LLM_ROUTER_LOG_FILENAME: '',
     },

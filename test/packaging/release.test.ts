@@ -20,7 +20,7 @@ import { parse } from 'yaml'
 import { released, unreleased } from '../../scripts/release/changelog.ts'
 import { nextVersion } from '../../scripts/release/version.ts'
 import { root } from '../helpers/child-env.ts'
-import { checkout, git } from './checkout.ts'
+import { copyOf, git } from './checkout.ts'
 import { archive, files, repository, stdout, unpack } from './dry-run.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-release-test-'))
@@ -120,8 +120,7 @@ test('the version is newer than the last, and is what the CHANGELOG asks for', (
 describe('a release', () => {
   const own = join(folder, 'own')
   const log = join(folder, 'published.log')
-  mkdirSync(own)
-  checkout(own)
+  copyOf(repository, own)
   standIns()
 
   /** Stands for npm and the compiler: the dry run above has the real ones. */

@@ -215,8 +215,10 @@ test('S28 processes with one Redis share the limits of a key', async (t) => {
   assert.equal(answers.filter(({ status }) => status === 200).length, 5)
 })
 
+const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
+
 test('S28 the processes of a cluster share the limits of a key, and the key has its metrics', async (t) => {
-  const env = { ...file.env, LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_USE_PROMETHEUS: '1' }
+  const env = { ...file.env, ...cluster, LLM_ROUTER_USE_PROMETHEUS: '1' }
   const open = { ...env, LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/metrics' }
   const running = await startRouterProcess({ env: open, models: modelsConfig({ m: [provider()] }) })
   t.after(() => running.stop())

@@ -55,26 +55,6 @@ test('S19 the configuration is data: nothing in it is run, read or filled in but
   assert.equal('polluted' in {}, false)
 })
 
-test('S2, S29 the router runs without __proto__, and no proxy of the environment sees its calls', async (t) => {
-  const upstream = await startUpstream(openaiText('Hi'))
-  const proxy = await startUpstream(openaiText('canary'))
-  const router = await startRouterProcess({
-    args: ['--disable-proto=delete', 'src/server.ts'],
-    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
-    env: { HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
-  })
-  t.after(async () => {
-    await router.stop()
-    await Promise.all([upstream.close(), proxy.close()])
-  })
-  const url = `${router.url}/v1/chat/completions`
-  const { status, text } = await post(url, { model: 'one', messages: [{ role: 'user', content: 'x' }] })
-  assert.equal(status, 200, text)
-  assert.match(text, /"content":"Hi"/)
-  assert.equal(upstream.requests.length, 1)
-  assert.equal(proxy.requests.length, 0)
-})
-
 test('S27 an upstream whose certificate is not trusted, or whose TLS is too old, gets no request', async (t) => {
   let received = 0
   const start = async (options: object): Promise<TlsServer> => {
@@ -220,26 +200,43 @@ test('S31 a system Node that misreads JSON is passed over for the one from npm',
   assert.notEqual(chosen('26.12.0'), 'node')
 })
 
-test('S29 nothing is written: the router starts and answers without any right to write files', async (t) => {
+test('a router that is refused all that it can do without', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
-  t.after(() => upstream.close())
-  const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })
-  // https://nodejs.org/api/permissions.html: no --allow-fs-write, so every write fails; also no processes, no workers.
+  const proxy = await startUpstream(openaiText('canary'))
+  t.after(() => Promise.all([upstream.close(), proxy.close()]))
   const router = await startRouterProcess({
-    env: { NODE_OPTIONS: '--permission --allow-fs-read=*', LLM_ROUTER_USE_PROMETHEUS: '1' },
-    models,
+    args: ['--disable-proto=delete', 'src/server.ts'],
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+    env: {
+      // https://nodejs.org/api/permissions.html: no --allow-fs-write, so every write fails; also no processes, no workers.
+      NODE_OPTIONS: '--permission --allow-fs-read=*',
+      LLM_ROUTER_USE_PROMETHEUS: '1',
+      ...{ HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
+    },
   })
   t.after(() => router.stop())
-  const body = { model: 'one', messages: [{ role: 'user', content: 'x'.repeat(1_000_000) }] }
-  for (const stream of [false, true]) {
-    const { status, text } = await post(`${router.url}/v1/chat/completions`, { ...body, stream })
+  const chat = (content: string, more: object = {}) =>
+    post(`${router.url}/v1/chat/completions`, { model: 'one', messages: [{ role: 'user', content }], ...more })
+
+  await t.test('S2, S29 it runs without __proto__, and no proxy of the environment sees its calls', async () => {
+    const { status, text } = await chat('x')
     assert.equal(status, 200, text)
-  }
-  for (const path of ['/metrics', '/ui', '/api/status', '/readyz', '/api/prompts'])
-    assert.equal((await fetch(router.url + path)).status, 200, path)
-  assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
-  router.child.kill('SIGTERM')
-  assert.equal(await router.exit, 0)
+    assert.match(text, /"content":"Hi"/)
+    assert.equal(upstream.requests.length, 1)
+    assert.equal(proxy.requests.length, 0)
+  })
+
+  await t.test('S29 nothing is written: it starts and answers without any right to write files', async () => {
+    for (const stream of [false, true]) {
+      const { status, text } = await chat('x'.repeat(1_000_000), { stream })
+      assert.equal(status, 200, text)
+    }
+    for (const path of ['/metrics', '/ui', '/api/status', '/readyz', '/api/prompts'])
+      assert.equal((await fetch(router.url + path)).status, 200, path)
+    assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
+    router.child.kill('SIGTERM')
+    assert.equal(await router.exit, 0)
+  })
 })
 
 function isAbove(version: string, floors: readonly string[]): boolean {

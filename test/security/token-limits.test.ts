@@ -108,7 +108,7 @@ test('S28 of sixty requests at once a limit worth ten lets no more than ten go u
 })
 
 test('S28 the processes of a cluster set tokens aside together', async (t) => {
-  const env = { ...file.env, LLM_ROUTER_SERVER_TYPE: 'cluster' }
+  const env = { ...file.env, LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
   const running = await startRouterProcess({ env, models: models() })
   t.after(() => running.stop())
   const answers = await burst([running.url], 'cluster', 10)

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createServer } from 'node:https'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { loadConfig } from '../../src/config/settings/settings.ts'
 import { BudgetNotices } from '../../src/stores/budgets/notices.ts'
 import { webhookTo } from '../../src/stores/budgets/webhook.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
+import { startRouter } from '../helpers/router.ts'
 import { adminKey, eventually, models, requestsTo, sqliteUrl } from './team-house.ts'
 
 const secret = 'a secret of the tests, long enough'
@@ -39,24 +37,24 @@ async function receiver(t: TestContext) {
   t.after(() => server.close())
   const address = server.address()
   const port = typeof address === 'object' && address ? address.port : 0
-  const folder = mkdtempSync(join(tmpdir(), 'llm-router-webhook-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  writeFileSync(join(folder, 'ca.pem'), testCa)
-  return { messages, url: `https://localhost:${port}/budgets`, ca: join(folder, 'ca.pem') }
+  return { messages, url: `https://localhost:${port}/budgets` }
 }
 
 test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signed', async (t) => {
-  const { messages, url, ca } = await receiver(t)
+  const { messages, url } = await receiver(t)
   const env = {
     LLM_ROUTER_DATABASE_URL: sqliteUrl(t),
     LLM_ROUTER_AUTH_ENABLED: '1',
     LLM_ROUTER_ADMIN_KEY: adminKey,
     LLM_ROUTER_BUDGET_WEBHOOK_URL: url,
     LLM_ROUTER_BUDGET_WEBHOOK_SECRET: secret,
-    NODE_EXTRA_CA_CERTS: ca,
   }
-  const routers = [await startRouterProcess({ models, env }), await startRouterProcess({ models, env })]
-  t.after(() => Promise.all(routers.map((router) => router.stop())))
+  // What NODE_EXTRA_CA_CERTS does for a process of its own.
+  const trusted = getCACertificates('default')
+  setDefaultCACertificates([...trusted, testCa])
+  t.after(() => setDefaultCACertificates(trusted))
+  const routers = [await startRouter({ models, env }), await startRouter({ models, env })]
+  t.after(() => Promise.all(routers.map((router) => router.close())))
   const [one, two] = routers.map(({ url: at }) => requestsTo(at))
   assert.ok(one && two)
   const key = await one.newKey('alice')

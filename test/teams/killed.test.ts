@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
+import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { eventually, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
@@ -30,12 +31,8 @@ for (const [store, urlOf, type] of kinds)
     const providers = [{ id: 'small', api_type: 'vllm', api_host: upstream.url }]
     const workers =
       type === 'cluster' ? { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' } : {}
-    const start = () =>
-      startRouterProcess({
-        env: { ...teamEnv(url), ...workers },
-        models: { active_models: { all: ['small'] }, all: { small: { providers } } },
-      })
-    const first = await start()
+    const models = { active_models: { all: ['small'] }, all: { small: { providers } } }
+    const first = await startRouterProcess({ env: { ...teamEnv(url), ...workers }, models })
     t.after(() => first.stop())
     const { newKey, chat } = requestsTo(first.url)
     const key = await newKey('alice')
@@ -54,8 +51,8 @@ for (const [store, urlOf, type] of kinds)
     await first.exit
     await Promise.all(load)
 
-    const second = await start()
-    t.after(() => second.stop())
+    const second = await startRouter({ env: teamEnv(url), models })
+    t.after(() => second.close())
     const { admin } = requestsTo(second.url)
     const recorded = async (): Promise<number> =>
       (await admin('GET', '/usage?client=alice')).body.data[0]?.requests ?? 0

@@ -16,7 +16,7 @@ test('replicas spend a budget right, with clients that leave, a kill and an outa
 }, async () => {
   const limit = 150
   const outcome = await spend({
-    ...{ postgres, routers: 3, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
+    ...{ postgres, routers: 2, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
     whenDown: 'refuse',
   })
   const { counted, recorded, mayBeLost, refused, cancelled } = outcome

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
-import { promisify } from 'node:util'
-import { childEnv, root } from '../helpers/child-env.ts'
+import { runCli } from '../cli/run-cli.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
+import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import {
   adminKey,
@@ -187,8 +186,8 @@ test('usage on disk survives kill -9 while the database is away, and is written 
   } finally {
     await postgres.start()
   }
-  const second = await startRouterProcess({ models, env })
-  t.after(() => second.stop())
+  const second = await startRouter({ models, env })
+  t.after(() => second.close())
   await usageOf(requestsTo(second.url), 10)
   assert.deepEqual(readdirSync(folder), [])
 })
@@ -227,11 +226,7 @@ for (const workers of [1, 2]) {
     router.child.kill('SIGTERM')
     for (const answer of running) assert.match(await answer.text(), /\[DONE\]/)
     assert.equal(await router.exit, 0)
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['src/cli.ts', 'usage', 'by=client,model'],
-      { cwd: root, env: childEnv(teamEnv(database)) },
-    )
+    const { stdout } = await runCli(['usage', 'by=client,model'], teamEnv(database))
     assert.deepEqual(
       JSON.parse(stdout).map(({ client, model, requests }: Line) => [client, model, requests]),
       [

@@ -4,11 +4,13 @@ import type { Status } from '../../../src/sdk/console/status.ts'
 import { type CountingUpstream, startCounting } from '../../helpers/counting-upstream.ts'
 import { post, type RawAnswer } from '../../helpers/http.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
+import { startRouter, type TestRouter } from '../../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../../helpers/router-process.ts'
 
 const places = 2
 let redis: RedisServer
-let routers: RouterProcess[]
+/** The first one dies, so it has a process of its own. */
+let routers: [RouterProcess, TestRouter]
 let box: CountingUpstream
 /** Which router the requests at the server came from, in order. */
 const arrived: string[] = []
@@ -21,11 +23,12 @@ before(async () => {
   const provider = { id: 'box', api_type: 'vllm', api_host: box.upstream.url, max_in_flight: places }
   const models = { test_models: { m: { providers: [provider] } }, active_models: { test_models: ['m'] } }
   const env = { LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${redis.port}` }
-  routers = await Promise.all([startRouterProcess({ models, env }), startRouterProcess({ models, env })])
+  routers = await Promise.all([startRouterProcess({ models, env }), startRouter({ models, env })])
 })
 after(async () => {
   box.open()
-  await Promise.all(routers.map((router) => router.stop()))
+  await routers[0].stop()
+  await routers[1].close()
   await box.upstream.close()
   await redis.stop()
 })
@@ -75,7 +78,7 @@ test('the places of a router that died come back, and the other one uses them', 
   await until(() => box.running === places)
   const next = ask(1)
   await untilWaiting(1, 1)
-  await routers[0]?.stop()
+  await routers[0].stop()
   await Promise.all(lost)
   await until(() => box.running === 1)
   box.answerOne()
