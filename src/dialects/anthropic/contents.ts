@@ -56,10 +56,18 @@ const searchResult = {
   members: { ...marks, source: 'text', title: 'text', content: plainContent, citations: 'keep' },
 } as const satisfies ContentForms
 
-const resultBlocks = { ...plainBlocks, document, search_result: searchResult } as const
+/** Tools answer in JSON as often as in words. */
+const resultBlocks = {
+  ...plainBlocks,
+  text: { members: { ...marks, text: 'json', citations: 'value' } },
+  document,
+  search_result: searchResult,
+} as const satisfies Record<string, ContentShape>
 
 const blocks = {
-  ...resultBlocks,
+  ...plainBlocks,
+  document,
+  search_result: searchResult,
   tool_result: {
     members: {
       ...marks,

@@ -44,7 +44,15 @@ const part = {
 } as const satisfies ContentForms
 
 const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
-const output = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+/** Tools answer in JSON as often as in words. */
+const output = {
+  text: 'json',
+  items: {
+    text: 'json',
+    by: { ...part.by, otherwise: { members: { ...part.by.otherwise.members, text: 'json' } } },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_by: 'keep' } as const
 const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const

@@ -31,7 +31,10 @@ export class BodyContents {
   readonly #found: Found[] = []
   readonly #edits: Edit[] = []
   readonly #inner: (() => void)[] = []
-  #run = 0
+  /** Number of the last run that has begun. */
+  #lastRun = 0
+  /** The run of the texts of the list that is walked; undefined: each text is one of its own. */
+  #joined: number | undefined
   /** Paths of what has no shape, or one that says that nobody can read it. */
   readonly unprotected: string[] = []
   /** Paths of images, audio and files. */
@@ -77,11 +80,12 @@ export class BodyContents {
         this.#schema(node, { ...at, isSystem: true })
         return
       case 'text':
-        if (node.type === 'string') this.#text(node, at)
-        else if (node.type !== 'number') this.#unprotect(node, at)
+        if (node.type === 'string') this.#text(node, at, this.#joined)
+        else if (node.type === 'number') this.#value(node, at)
+        else this.#unprotect(node, at)
         return
       case 'json':
-        if (node.type === 'string') this.#json(node, at)
+        if (node.type === 'string') this.#json(node, at, this.#joined)
         else this.#value(node, at)
         return
       case 'value':
@@ -121,16 +125,12 @@ export class BodyContents {
       this.#unprotect(node, at)
       return
     }
-    const before = this.#joins
-    this.#joins = shape.joined === true
-    if (this.#joins) this.#run++
+    const before = this.#joined
+    this.#joined = shape.joined === true ? ++this.#lastRun : undefined
     for (const [index, item] of node.items.entries())
       this.#walk(item, shape.items, { ...at, path: `${at.path}[${index}]` })
-    this.#joins = before
-    this.#run++
+    this.#joined = before
   }
-
-  #joins = false
 
   #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
     const { by, members, rest } = shape
@@ -172,14 +172,14 @@ export class BodyContents {
     return new Set([value, proof])
   }
 
-  #text(node: JsonNode, at: Place): void {
+  /** `joined`: the run that it is a part of, unless it is one of its own. */
+  #text(node: JsonNode, at: Place, joined: number | undefined): void {
     const text = stringAt(this.#bytes, node)
-    if (!this.#joins) this.#run++
-    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
+    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)), joined)
   }
 
-  #add(text: string, { isSystem, path }: Place, edit: Found['edit']): void {
-    if (text !== '') this.#found.push({ text, run: this.#run, isSystem, path, edit })
+  #add(text: string, { isSystem, path }: Place, edit: Found['edit'], joined?: number): void {
+    if (text !== '') this.#found.push({ text, run: joined ?? ++this.#lastRun, isSystem, path, edit })
   }
 
   #replace({ start, end }: JsonNode, text: string): void {
@@ -187,18 +187,18 @@ export class BodyContents {
   }
 
   /** A string that is the text of a JSON value: its own strings are decoded. One that is none is a text like any other. */
-  #json(node: JsonNode, at: Place): void {
+  #json(node: JsonNode, at: Place, joined: number | undefined): void {
+    // Each level doubles the backslashes of the one within it, so a text has few of them.
     const text = stringAt(this.#bytes, node)
     const inner = isJsonText(text) ? Buffer.from(text) : undefined
     const root = inner && readTree(inner)
     if (!inner || !root) {
-      this.#text(node, at)
+      this.#text(node, at, joined)
       return
     }
     const contents = new BodyContents(inner, 'value', this.#options)
     const changed: string[] = contents.texts.map((found) => found.text)
     for (const [index, found] of contents.texts.entries()) {
-      this.#run++
       this.#add(found.text, at, (text) => {
         changed[index] = text
       })
@@ -216,12 +216,10 @@ export class BodyContents {
       case 'word':
         return
       case 'string':
-        this.#run++
-        this.#add(stringAt(this.#bytes, node), at, (changed) => this.#replace(node, JSON.stringify(changed)))
+        this.#json(node, at, undefined)
         return
       case 'number': {
         const text = this.#bytes.toString('latin1', node.start, node.end)
-        this.#run++
         if (/^\d+$/.test(text) && text.length >= leastDigits)
           this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return

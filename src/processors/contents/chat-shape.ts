@@ -8,12 +8,13 @@ import type {
   StreamContents,
 } from '../../sdk/content.ts'
 
+const textPart = { members: { type: 'keep', text: 'text', cacheControl: 'keep' } } as const
 const part = {
   by: {
     member: 'type',
     cases: {
-      text: { members: { type: 'keep', text: 'text', cacheControl: 'keep' } },
-      refusal: { members: { type: 'keep', text: 'text', cacheControl: 'keep' } },
+      text: textPart,
+      refusal: textPart,
       image: { members: { type: 'keep', source: 'media', detail: 'keep', cacheControl: 'keep' } },
       audio: { members: { type: 'keep', data: 'media', format: 'keep', cacheControl: 'keep' } },
       file: {
@@ -33,6 +34,16 @@ const part = {
 } as const satisfies ContentForms
 
 const parts = { items: part, joined: true } as const satisfies ContentForms
+/** Tools answer in JSON as often as in words. */
+const resultParts = {
+  items: {
+    by: {
+      ...part.by,
+      cases: { ...part.by.cases, text: { members: { ...textPart.members, text: 'json' } } },
+    },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const members = {
   role: 'keep',
@@ -61,7 +72,9 @@ export const chatShape = {
           cases: {
             system: { members, system: true },
             // The name is that of the called function.
-            tool: { members: { ...members, name: 'keep', callId: 'keep', isError: 'keep' } },
+            tool: {
+              members: { ...members, parts: resultParts, name: 'keep', callId: 'keep', isError: 'keep' },
+            },
           },
           otherwise: { members },
         },

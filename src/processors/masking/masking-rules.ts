@@ -47,12 +47,26 @@ export class MaskingRules {
     ]
   }
 
-  /** The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. */
+  /**
+   * The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. `pieces`: those of which
+   * the text is made. What a piece holds by itself is found, too, where its neighbour hides it.
+   */
   async find(
     written: string,
     budget: EventLoopBudget,
-    { literals }: { literals: boolean },
+    { literals, pieces = [] }: { literals: boolean; pieces?: readonly string[] },
   ): Promise<Match[]> {
+    const placed = await this.#found(written, budget)
+    for (const { text, offset, least, most } of endsOf(pieces))
+      for (const { start, end, ...match } of await this.#found(text, budget))
+        if (start >= least && end <= most) placed.push({ ...match, start: offset + start, end: offset + end })
+    if (literals)
+      for (const { start, end } of lookAlikes(written))
+        placed.push({ start, end, kind: literalKind, normal: written.slice(start, end) })
+    return fromWordStarts(written, withoutOverlaps(placed))
+  }
+
+  async #found(written: string, budget: EventLoopBudget): Promise<Match[]> {
     const normal = normalText(written)
     const { text } = normal
     const matches: Match[] = []
@@ -69,15 +83,11 @@ export class MaskingRules {
       await budget.take()
     }
     if (isSearched && this.#findsSecrets) matches.push(...findPrivateKeys(text))
-    const placed = matches.map((match) => ({
+    return matches.map((match) => ({
       ...match,
       start: normal.startOf(match.start),
       end: normal.endOf(match.end),
     }))
-    if (literals)
-      for (const { start, end } of lookAlikes(written))
-        placed.push({ start, end, kind: literalKind, normal: written.slice(start, end) })
-    return fromWordStarts(written, withoutOverlaps(placed))
   }
 
   /** Whether a text that must stay as it is holds something that is to be masked for certain. */
@@ -88,6 +98,26 @@ export class MaskingRules {
       for (const _match of find(text)) return true
       return false
     })
+  }
+}
+
+/** So much of a piece is searched by itself at each of its ends, in characters. */
+const endLength = 512
+
+/** Ends of pieces that stand side by side. `least`, `most`: what goes beyond them is cut off by the search, not by the piece. */
+function* endsOf(
+  pieces: readonly string[],
+): Generator<{ text: string; offset: number; least: number; most: number }> {
+  if (pieces.length < 2) return
+  let offset = 0
+  for (const piece of pieces) {
+    if (piece.length <= 2 * endLength) yield { text: piece, offset, least: 0, most: piece.length }
+    else {
+      const behind = piece.length - endLength
+      yield { text: piece.slice(0, endLength), offset, least: 0, most: endLength - 1 }
+      yield { text: piece.slice(behind), offset: offset + behind, least: 1, most: endLength }
+    }
+    offset += piece.length
   }
 }
 

@@ -39,7 +39,8 @@ export async function masked(
     values += matches.length
     text.replace(matches, ({ kind, normal }, value) => pseudonyms.of(kind, value, normal))
   }
-  for (const text of joined) replace(text, await rules.find(text.text, budget, { literals: restores }))
+  for (const text of joined)
+    replace(text, await rules.find(text.text, budget, { literals: restores, pieces: text.pieces }))
   for (const service of services) {
     const found = await service.find(
       joined.map(({ text }) => text),
