@@ -38,11 +38,14 @@ export function conversation(about: string): Conversation {
 export interface AllProcessorsOptions {
   /** `api_type` of the models, which have their names. */
   kinds: readonly string[]
-  /** Changes an entry of `processors`, by its name. */
-  changed?: Readonly<Record<string, object>>
-  /** Makes a service answer in another way, by its path. */
-  service?: (path: string) => 'hang' | 'fail' | undefined
+  /** Members of all entries of `processors`. */
+  more?: object
+  /** Whether a service finds names, too. */
+  analyzes?: boolean
 }
+
+/** The service never answers, ends the connection, or says that it cannot. */
+export type Failure = 'hang' | 'reset' | 'refuse'
 
 export interface AllProcessors {
   readonly router: TestRouter
@@ -50,6 +53,8 @@ export interface AllProcessors {
   readonly services: ScriptedUpstream
   /** Makes the model say only the beginning of its answer. */
   hang(hangs: boolean): void
+  /** Makes the service at this path fail from now on. */
+  breakService(path: string | undefined, how?: Failure): void
   close(): Promise<void>
 }
 
@@ -60,18 +65,19 @@ const pieces = /[^\n]{1,7}|\n/g
 /** A router with every kind of processor, over a server that repeats all pseudonyms that it got, in its text and in a call. */
 export async function startAllProcessors({
   kinds,
-  changed = {},
-  service = () => undefined,
+  more = {},
+  analyzes = false,
 }: AllProcessorsOptions): Promise<AllProcessors> {
   let hangs = false
   const model = await startEcho({
     say: (_text, request) => ({ ...answerTo(request), hangs }),
     cut: (text) => text.match(pieces) ?? [],
   })
+  let broken: { path: string | undefined; how: Failure } = { path: undefined, how: 'hang' }
   const services = await startUpstream(({ url }) => {
-    const wanted = service(url)
-    if (wanted === 'hang') return { kind: 'hang' }
-    if (wanted === 'fail') return { kind: 'reply', status: 500, body: {} }
+    if (url === broken.path)
+      return broken.how === 'refuse' ? { kind: 'reply', status: 500, body: {} } : { kind: broken.how }
+    if (url === '/analyze') return { kind: 'reply', body: [] }
     if (url !== '/search') return { kind: 'reply', body: { safe: true } }
     const text = `The holiday desk is ${values.passage[0]}.`
     return { kind: 'reply', body: { results: [{ text, title: 'Leave', source: 'leave.md' }] } }
@@ -82,7 +88,12 @@ export async function startAllProcessors({
     { type: 'guardrail', name: 'late', on: 'response', ...at('/late') },
     { type: 'cache', name: 'cache', tools: true },
     { type: 'guardrail', name: 'masked', ...at('/masked') },
-    { type: 'masking', name: 'masking', words: { PROJECT: ['Projekt Sokół'] } },
+    {
+      type: 'masking',
+      name: 'masking',
+      words: { PROJECT: ['Projekt Sokół'] },
+      ...(analyzes ? { services: [{ type: 'presidio', url: services.url }] } : {}),
+    },
     { type: 'guardrail', name: 'raw', on: 'response', before: 'unmasking', ...at('/raw') },
     { type: 'guardrail', name: 'early', before: 'masking', ...at('/early') },
     { type: 'retrieval', name: 'docs', clients: ['*'], ...at('/search') },
@@ -95,7 +106,7 @@ export async function startAllProcessors({
   )
   const router = await startRouter({
     models: {
-      processors: processors.map((each) => ({ ...each, ...changed[each.name] })),
+      processors: processors.map((each) => (each.type === 'cache' ? each : { ...each, ...more })),
       g,
       active_models: { g: [...kinds] },
     },
@@ -105,6 +116,9 @@ export async function startAllProcessors({
     ...{ router, model, services },
     hang(wanted) {
       hangs = wanted
+    },
+    breakService(path, how = 'hang') {
+      broken = { path, how }
     },
     async close() {
       await router.close()
