@@ -114,8 +114,8 @@ const messages = {
 } as const satisfies ContentForms
 
 const chat = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   messages,
   system: { ...content, system: true },
   stop_sequences: { items: 'text' },

@@ -102,8 +102,8 @@ const items = {
 } as const satisfies Record<string, ContentShape>
 
 const body = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   input: { text: 'text', items: { by: { member: 'type', cases: items, otherwise: items.message } } },
   instructions: { text: 'text', system: true },
   stream: 'keep',

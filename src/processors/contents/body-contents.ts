@@ -23,6 +23,8 @@ interface Found extends ContentText {
 
 /** Numbers with fewer digits are none that is masked. */
 const leastDigits = 6
+/** Bytes in base64, hexadecimal digits, or an id. */
+const encoded = /^[A-Za-z0-9+/=_-]*$/
 
 /** The contents of one JSON body by the shapes of its table; they can be changed where they stand, and all other bytes stay. */
 export class BodyContents {
@@ -41,6 +43,7 @@ export class BodyContents {
   readonly media: string[] = []
   /** Texts that go on as they are, with their paths. */
   readonly kept: { text: string; path: string }[] = []
+  readonly #opaque: { node: JsonNode; path: string }[] = []
 
   /** `bytes` must be valid JSON. */
   constructor(bytes: Buffer, shape: ContentShape, options: Options) {
@@ -53,6 +56,13 @@ export class BodyContents {
 
   get texts(): readonly ContentText[] {
     return this.#found
+  }
+
+  /** What stands where bytes are that only their server can read, and is none of them, with its paths. */
+  opaqueTexts(): { text: string; path: string }[] {
+    const from = this.kept.length
+    for (const { node, path } of this.#opaque.splice(0)) this.#keep(node, path)
+    return this.kept.splice(from).filter(({ text }) => !encoded.test(text))
   }
 
   /** The body with other texts, in the order of `texts`. Call it once. */
@@ -71,7 +81,10 @@ export class BodyContents {
       return
     }
     switch (shape) {
+      case 'own':
+        return
       case 'opaque':
+        this.#opaque.push({ node, path: at.path })
         return
       case 'keep':
         this.#keep(node, at.path)
@@ -193,6 +206,8 @@ export class BodyContents {
     const inner = isJsonText(text) ? Buffer.from(text) : undefined
     const root = inner && readTree(inner)
     if (!inner || !root) {
+      // What is nested too deep to be read may hide in its escapes what a text does not show.
+      if (inner) this.unprotected.push(at.path)
       this.#text(node, at, joined)
       return
     }
@@ -203,6 +218,7 @@ export class BodyContents {
         changed[index] = text
       })
     }
+    this.unprotected.push(...contents.unprotected.map((path) => `${at.path}.${path}`))
     for (const { text: kept, path } of contents.kept)
       this.kept.push({ text: kept, path: `${at.path}.${path}` })
     this.#inner.push(() => {
@@ -272,9 +288,10 @@ export class BodyContents {
     }
   }
 
-  /** Without a shape only what holds no text goes on. */
+  /** Without a shape only what holds no text goes on; names of members may be one. */
   #unprotect(node: JsonNode, { path }: Place): void {
     if (holdsText(node)) this.unprotected.push(path)
+    else this.#keep(node, path)
   }
 }
 

@@ -62,7 +62,7 @@ const members = {
 /** Of a request that the router has read or made itself: every member of it has a shape. */
 export const chatShape = {
   members: {
-    model: 'opaque',
+    model: 'own',
     stream: 'keep',
     includeUsage: 'keep',
     messages: {
@@ -92,8 +92,8 @@ export const chatShape = {
     user: 'text',
     promptCacheKey: 'text',
     verbosity: 'keep',
-    lost: 'opaque',
-    notices: 'opaque',
+    lost: 'own',
+    notices: 'own',
     // Members that the codec does not know, for a server that may.
     extras: 'value',
   } satisfies MembersOf<ChatRequest>,
