@@ -1,15 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TObject, TSchema } from '@sinclair/typebox'
-import { ModelSchema, ServedProviderSchema, ServerSchema } from '../src/config/models-schema.ts'
-import { variables } from '../src/config/settings.ts'
-import { ConfigSchema } from '../src/config/settings-schema.ts'
+import { ModelSchema, ServedProviderSchema } from '../src/config/models/schema.ts'
+import { ServerSchema } from '../src/config/models/server-schema.ts'
+import { ConfigSchema } from '../src/config/settings/schema.ts'
+import { variables } from '../src/config/settings/settings.ts'
 import { MockSchema } from '../src/sdk/mock-settings.ts'
 import { ProfileSchema } from '../src/sdk/profile.ts'
 
 const file = join(import.meta.dirname, '../docs/configuration.md')
-const fieldsMark = '<!-- generated from src/config/models-schema.ts by `npm run docs:config` -->'
-const variablesMark = '<!-- generated from src/config/settings-schema.ts by `npm run docs:config` -->'
+const fieldsMark = '<!-- generated from src/config/models/schema.ts by `npm run docs:config` -->'
+const variablesMark = '<!-- generated from src/config/settings/schema.ts by `npm run docs:config` -->'
 const end = '<!-- end of the generated part -->'
 
 /** docs/configuration.md with its tables as the schemas have them now. */
@@ -59,9 +60,9 @@ function kindOf(schema: TSchema): string {
   const { type, anyOf, unit, minimum, maximum } = schema
   if (Array.isArray(anyOf)) return anyOf.map((choice: TSchema) => `\`${choice.const}\``).join(', ')
   if (type === 'boolean') return '`true`, `false`'
-  if (type === 'array') return isPiped(schema) ? 'pipe-separated list' : 'list, by commas'
-  if (type !== 'integer') return 'text'
-  if (unit === 'seconds') return minimum === 0 ? 'number' : 'number over 0'
+  if (type === 'array') return isPiped(schema) ? 'pipe-separated list' : 'comma-separated list'
+  if (type !== 'integer') return 'string'
+  if (unit === 'seconds') return minimum === 0 ? 'number' : 'number greater than 0'
   return maximum > 1_000_000 ? `integer, ${minimum} or more` : `integer, ${minimum} to ${maximum}`
 }
 
@@ -81,7 +82,7 @@ function presetOf(schema: TSchema): string {
 
 function tableOf(schema: TObject): string {
   const rows = Object.entries(schema.properties).map(([name, field]) => {
-    const needed = schema.required?.includes(name) ? ' (needed)' : ''
+    const needed = schema.required?.includes(name) ? ' (required)' : ''
     return `| \`${name}\`${needed} | ${typeOf(field)} | ${String(field.description ?? '').replaceAll('|', '\\|')} |`
   })
   return ['| Field | Type | Meaning |', '|---|---|---|', ...rows, ''].join('\n')
@@ -89,7 +90,7 @@ function tableOf(schema: TObject): string {
 
 function typeOf(field: TSchema): string {
   if (Array.isArray(field.anyOf)) return [...new Set(field.anyOf.map(typeOf))].join(' or ')
-  if (field.type === 'array') return 'list'
+  if (field.type === 'array') return 'array'
   return String(field.type ?? 'any')
 }
 

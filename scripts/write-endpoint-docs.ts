@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../src/app.ts'
-import { loadConfig } from '../src/config/settings.ts'
+import { loadConfig } from '../src/config/settings/settings.ts'
 import { docsTags } from '../src/sdk/endpoint-docs.ts'
 
 const file = join(import.meta.dirname, '../docs/endpoints.md')

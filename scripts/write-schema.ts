@@ -1,6 +1,6 @@
 /** Writes resources/models-config.schema.json, which editors and people read, from the schema that the router checks by. */
 import { writeFileSync } from 'node:fs'
-import { ModelsConfigSchema } from '../src/config/models-schema.ts'
+import { ModelsConfigSchema } from '../src/config/models/schema.ts'
 import { looseJsonSchema } from '../src/lib/json/loose.ts'
 
 export function modelsConfigJsonSchema(): string {

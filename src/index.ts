@@ -1,11 +1,11 @@
 /** `llm-router`: the router as a library, for programs that start it themselves. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
-import { loadConfig } from './config/settings.ts'
+import { loadConfig } from './config/settings/settings.ts'
 import { createLogging } from './runtime/logger.ts'
 
 export { type AppOptions, buildApp } from './app.ts'
-export { type Config, loadConfig } from './config/settings.ts'
+export { type Config, loadConfig } from './config/settings/settings.ts'
 export { version } from './lib/version.ts'
 export { ConfigError, RouterError } from './sdk/errors.ts'
 

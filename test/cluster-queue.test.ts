@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
-import type { Status } from '../src/sdk/status.ts'
+import type { Status } from '../src/sdk/console/status.ts'
 import { type CountingUpstream, startCounting } from './helpers/counting-upstream.ts'
 import { keysFile } from './helpers/keys-file.ts'
+import { type RedisServer, startRedis } from './helpers/programs/redis-server.ts'
 import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
-import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
 const workersCount = 2
 const places = 3

@@ -4,9 +4,9 @@ import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { type RedisServer, startRedis } from './helpers/programs/redis-server.ts'
 import { modelsConfig } from './helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
-import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
 let folder: string
 let extension: string

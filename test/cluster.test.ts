@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { type RedisServer, startRedis } from './helpers/programs/redis-server.ts'
 import { modelsConfig } from './helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
 import { openaiText, startUpstream } from './helpers/scripted-upstream.ts'
-import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
 let folder: string
 let redis: RedisServer

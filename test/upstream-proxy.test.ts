@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { proxyRule } from '../src/config/proxy-rule.ts'
 import { runCli, runCliProcess } from './cli/run-cli.ts'
-import { type ConnectProxyOptions, startConnectProxy } from './helpers/connect-proxy.ts'
+import { serverPair, testCa } from './helpers/certificates/test-ca.ts'
 import { closedPort, post } from './helpers/http.ts'
 import { messages } from './helpers/messages.ts'
+import { type ConnectProxyOptions, startConnectProxy } from './helpers/proxies/connect-proxy.ts'
 import { modelsConfig, startRouter, type TestRouter } from './helpers/router.ts'
 import {
   openaiServer,
@@ -16,7 +17,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from './helpers/scripted-upstream.ts'
-import { serverPair, testCa } from './helpers/test-ca.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-proxy-'))
 after(() => rmSync(folder, { recursive: true, force: true }))

@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import type { TlsOptions } from 'node:tls'
-import { loadConfig } from '../src/config/settings.ts'
+import { loadConfig } from '../src/config/settings/settings.ts'
 import { ConfigError } from '../src/sdk/errors.ts'
 import { runCliProcess } from './cli/run-cli.ts'
-import { certificate } from './helpers/certificate.ts'
+import { certificate } from './helpers/certificates/certificate.ts'
+import { clientPair, expiredPair, otherNamePair, serverPair, testCa } from './helpers/certificates/test-ca.ts'
 import { post } from './helpers/http.ts'
 import { messages } from './helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from './helpers/router.ts'
@@ -19,7 +20,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from './helpers/scripted-upstream.ts'
-import { clientPair, expiredPair, otherNamePair, serverPair, testCa } from './helpers/test-ca.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
 after(() => rmSync(folder, { recursive: true, force: true }))

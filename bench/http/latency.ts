@@ -2,8 +2,8 @@ import { processorTimeUs } from '../support/process-cost.ts'
 import { type BenchCase, caseNamed } from './cases.ts'
 import { median, quantile } from './measure.ts'
 import { type MeasuredProxy, type Stage, startStage } from './stage.ts'
-import type { Heard } from './token-reader.ts'
-import { startTokenReader, type TokenReader } from './tokens.ts'
+import type { Heard } from './tokens/reader.ts'
+import { startTokenReader, type TokenReader } from './tokens/start-reader.ts'
 
 /**
  * `node bench/http/latency.ts` prints how much later answers come through a proxy than from the server itself: the first
@@ -60,7 +60,7 @@ async function compareJson(json: BenchCase): Promise<void> {
 
 async function compareStreams(): Promise<void> {
   const stage = await startStage([], {
-    upstream: ['token-server.ts', `${intervalMs}`, `${tokensOfStream}`],
+    upstream: ['tokens/server.ts', `${intervalMs}`, `${tokensOfStream}`],
     unpinned,
   })
   const reader = await startTokenReader(unpinned)

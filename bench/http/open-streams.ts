@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { memoryKb, processorTimeUs } from '../support/process-cost.ts'
 import { startStage } from './stage.ts'
-import type { Heard } from './token-reader.ts'
-import { startTokenReader } from './tokens.ts'
+import type { Heard } from './tokens/reader.ts'
+import { startTokenReader } from './tokens/start-reader.ts'
 
 /**
  * `node bench/http/open-streams.ts [streams]` keeps 5,000 streams open, or as many as are asked for, over one model server
@@ -32,7 +32,7 @@ const streams = Math.min(wanted, mostStreams())
 if (streams < wanted)
   console.log(`${wanted} streams need a higher \`ulimit -Hn\`: measured with ${streams}.\n`)
 
-const stage = await startStage([], { upstream: ['token-server.ts', '1000', '0'] })
+const stage = await startStage([], { upstream: ['tokens/server.ts', '1000', '0'] })
 const reader = await startTokenReader()
 try {
   const port = stage.upstreamPorts.openaiStream

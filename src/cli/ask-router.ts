@@ -1,4 +1,4 @@
-import { loadConfig } from '../config/settings.ts'
+import { loadConfig } from '../config/settings/settings.ts'
 import { isObject, parseObject } from '../lib/json/read.ts'
 import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import type { CommandContext } from './command-line.ts'

@@ -2,6 +2,7 @@ import { userInfo } from 'node:os'
 import type { TSchema } from '@sinclair/typebox'
 import { databaseAddress } from '../lib/database-address.ts'
 import { didYouMean } from '../lib/did-you-mean.ts'
+import { ConfigError } from '../sdk/errors.ts'
 import {
   type Actor,
   type Entities,
@@ -9,8 +10,7 @@ import {
   NewKeySchema,
   RotationSchema,
   recordSchemas,
-} from '../sdk/directory.ts'
-import { ConfigError } from '../sdk/errors.ts'
+} from '../sdk/teams/directory.ts'
 import type { CommandName, Commands } from '../stores/directory/commands.ts'
 import type { Command, CommandContext } from './command-line.ts'
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
-import { configOf } from '../config/discovered.ts'
+import { configOf } from '../config/models/discovered.ts'
 import { proxyRule } from '../config/proxy-rule.ts'
-import { loadConfig } from '../config/settings.ts'
+import { loadConfig } from '../config/settings/settings.ts'
 import { discover as search } from '../fleet/discovery.ts'
 import type { Command, CommandContext } from './command-line.ts'
 

@@ -1,6 +1,6 @@
-import type { LoadedKeys } from '../config/client-keys-load.ts'
+import type { LoadedKeys } from '../config/client-keys/load.ts'
 import type { ClientKey } from '../sdk/client-key.ts'
-import type { ClientRecord } from '../sdk/directory.ts'
+import type { ClientRecord } from '../sdk/teams/directory.ts'
 import { type Imported, present } from './imported.ts'
 
 /** The clients of a keys file. A key that is disabled by itself does not move. */

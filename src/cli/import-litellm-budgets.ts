@@ -1,5 +1,5 @@
 import { isObject } from '../lib/json/read.ts'
-import type { BudgetRecord } from '../sdk/directory.ts'
+import type { BudgetRecord } from '../sdk/teams/directory.ts'
 
 type Json = Readonly<Record<string, unknown>>
 type Window = Pick<BudgetRecord, 'window' | 'hours'>

@@ -1,6 +1,6 @@
 import { isObject } from '../lib/json/read.ts'
-import type { BudgetRecord, ClientRecord, GroupRecord } from '../sdk/directory.ts'
 import { ConfigError } from '../sdk/errors.ts'
+import type { BudgetRecord, ClientRecord, GroupRecord } from '../sdk/teams/directory.ts'
 import { budgetsOf } from './import-litellm-budgets.ts'
 import { type Imported, present } from './imported.ts'
 

@@ -1,4 +1,4 @@
-import type { BudgetRecord, ClientRecord, GroupRecord } from '../sdk/directory.ts'
+import type { BudgetRecord, ClientRecord, GroupRecord } from '../sdk/teams/directory.ts'
 
 /** What files say, in the words of the database. */
 export interface Imported {

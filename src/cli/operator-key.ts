@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { loadClientKeys } from '../config/client-keys-load.ts'
-import { readBoolean } from '../config/settings-text.ts'
+import { loadClientKeys } from '../config/client-keys/load.ts'
+import { readBoolean } from '../config/settings/text.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,5 +1,5 @@
 import { isObject } from '../lib/json/read.ts'
-import type { Status } from '../sdk/status.ts'
+import type { Status } from '../sdk/console/status.ts'
 import { askRouter as ask } from './ask-router.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { usageOf } from './help.ts'

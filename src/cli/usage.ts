@@ -1,6 +1,6 @@
 import { isTimeZone } from '../lib/time-zone.ts'
 import { ConfigError, RouterError } from '../sdk/errors.ts'
-import { UsageQuerySchema, type UsageQuestion, usageCsv, usageQuestion } from '../sdk/usage.ts'
+import { UsageQuerySchema, type UsageQuestion, usageCsv, usageQuestion } from '../sdk/teams/usage.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { membersOf, onDatabase } from './directory.ts'
 

@@ -5,7 +5,7 @@ import {
   firstOf,
   Reloader,
 } from '../config/reloader.ts'
-import type { Config } from '../config/settings.ts'
+import type { Config } from '../config/settings/settings.ts'
 import type { ConfigSources } from '../config/sources.ts'
 import { type Channel, ChannelError, type Topic, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'

@@ -1,5 +1,5 @@
 import cluster from 'node:cluster'
-import type { Config } from '../config/settings.ts'
+import type { Config } from '../config/settings/settings.ts'
 import type { ConfigSources } from '../config/sources.ts'
 import { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Logging } from '../runtime/logger.ts'

@@ -1,6 +1,6 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
-import type { Status } from '../sdk/status.ts'
+import type { Status } from '../sdk/console/status.ts'
 
 /** What a worker says of itself, and whether that is older than the question: it was too busy to answer. */
 export interface StatusPart {

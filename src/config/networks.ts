@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
-import type { ReadText } from './settings-text.ts'
-import { readList } from './settings-text.ts'
+import type { ReadText } from './settings/text.ts'
+import { readList } from './settings/text.ts'
 
 /** A comma-separated list of addresses and networks in CIDR form (RFC 4632); undefined when one of them is neither. */
 export const readNetworks: ReadText<string[]> = (text) => {

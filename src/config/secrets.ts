@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { memberPath, type ProviderAtPath } from './models-check.ts'
+import { memberPath, type ProviderAtPath } from './models/check.ts'
 
 export interface SecretSources {
   env: Readonly<Record<string, string | undefined>>

@@ -8,7 +8,7 @@ import {
   ollamaModel,
   openaiModel,
   tgiModel,
-} from '../config/discovered.ts'
+} from '../config/models/discovered.ts'
 import type { ProxyRule } from '../config/proxy-rule.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import { isObject } from '../lib/json/read.ts'
@@ -16,7 +16,7 @@ import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
 
-/** Default ports of Ollama, vLLM, LM Studio, llama.cpp and SGLang; TGI's image has none of its own. */
+/** Default ports of Ollama, vLLM, LM Studio, llama.cpp and SGLang; TGI has no fixed one. */
 const usualPorts = [11434, 8000, 1234, 8080, 30000]
 
 export interface Discovery {
@@ -73,7 +73,7 @@ function boxOf(url: string, index: number): string {
   return /^[\d.]+$|^\[/.test(hostname) ? `box${index + 1}` : (hostname.split('.')[0] ?? hostname)
 }
 
-/** Recognizes each kind by the model list that only it has. */
+/** Identifies each kind of server by its own form of model list. */
 async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
   const { proxyOf = () => undefined, signal } = search
   if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
@@ -81,7 +81,7 @@ async function look(url: string, box: string, search: Search): Promise<FoundServ
   const [tags, own, older, plain, running, info] = await Promise.all(
     paths.map((path) => fetchJson(url + path, undefined, search)),
   )
-  // An llm-router answers like every kind; it may even be this one.
+  // An llm-router implements all of these APIs; it may even be this process.
   if (isObject(tags) && 'response_time' in tags) return undefined
   const models = entriesOf(plain, openaiModel)
   const type = typeOf(plain)
@@ -133,7 +133,7 @@ async function embeds(url: string, type: EngineType, list: unknown, search: Sear
       return isObject(info) && info.is_generation === false
     }
     case 'llamacpp': {
-      // In router mode the list tells, and asking would load a model.
+      // In router mode the list says so, and a request would load a model.
       if (openaiListing.read(list)?.anyName === false) return false
       const vectors = await fetchJson(`${url}/v1/embeddings`, { input: 'a' }, search)
       return isObject(vectors) && Array.isArray(vectors.data)

@@ -3,8 +3,8 @@ import { acceptsHtml } from '../lib/accepts-html.ts'
 import { withoutBasePath } from './base-path.ts'
 
 /**
- * Leads a browser that asks for the router's root to the console, which asks for a key where one is needed. Programs get
- * `Ollama is running`. Before authentication: a browser has no key to send here.
+ * Redirects browsers from the router's root to the console, which asks for a key if necessary. Programs get
+ * `Ollama is running`. Runs before authentication, because a browser has no key yet.
  */
 export default fp(
   (app, _options, done) => {
@@ -15,7 +15,7 @@ export default fp(
       const [address = ''] = originalUrl.split('?', 1)
       if (method !== 'GET' || withoutBasePath(address, basePath) !== '/') return next()
       reply.header('vary', 'accept')
-      // The console is on the admin port alone, where there is one.
+      // With an admin port, the console is on that port only.
       const hasConsole = adminPort === 0 || app.adminPort.isUsedBy(raw)
       if (!hasConsole || !acceptsHtml(headers.accept)) return next()
       // Relative, so that it works below any path; `/llm` and `/llm/` lead to the same page.

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { Config } from '../config/settings.ts'
+import type { Config } from '../config/settings/settings.ts'
 import type { Channel } from '../lib/channel.ts'
 
 declare module 'fastify' {

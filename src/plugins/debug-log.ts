@@ -3,8 +3,8 @@ import { tenths } from '../lib/tenths.ts'
 import type { Step } from '../relay/steps.ts'
 
 /**
- * With LLM_ROUTER_IN_DEBUG, logs what a request meets on its way: the names of its headers, each search for a target, each
- * attempt and the time the router itself has taken. Contents, values of headers and addresses are never logged.
+ * With LLM_ROUTER_IN_DEBUG, logs the steps of a request: the names of its headers, each search for a target, each
+ * attempt, and the router's own time. Contents, header values and addresses are never logged.
  */
 export default fp(
   (app, _options, done) => {

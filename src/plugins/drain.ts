@@ -17,7 +17,7 @@ const firstRequestMs = 250
 const closeIdleMs = 100
 /** Turns of the event loop within which a connection is accepted and its first bytes are read. */
 const readTurns = 3
-/** Limit on accepting what waits in the kernel, in milliseconds: a router at its limit would never be done. */
+/** Time limit for accepting connections queued in the kernel, in milliseconds: a saturated router would never finish. */
 const backlogMs = 1_000
 /** Time for sockets to flush after streams were aborted, in milliseconds. */
 const lastWordsMs = 2_000

@@ -2,21 +2,21 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { takesCommands } from '../relay/upstream/engine-command.ts'
 import type { Effect, EffectAction } from '../sdk/console/effects.ts'
-import type { ModelStatus, Status, TargetStatus } from '../sdk/status.ts'
+import type { ModelStatus, Status, TargetStatus } from '../sdk/console/status.ts'
 import type { Target } from '../sdk/target.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     effects: {
-      /** What an action on a target would do now; undefined: there is no such target. */
+      /** The effect of an action on a target now; undefined if there is no such target. */
       ofTarget(action: 'drain' | 'resume' | 'reset', target: string): Promise<Effect | undefined>
-      /** What loading or unloading a model would do now; undefined: there is no such model. */
+      /** The effect of loading or unloading a model now; undefined if there is no such model. */
       ofModel(action: 'load' | 'unload', model: string): Promise<Effect | undefined>
     }
   }
 }
 
-/** What actions on targets and models will do, for the confirmation before them. */
+/** Predicts the effects of actions on targets and models, for their confirmation dialogs. */
 export default fp(
   (app, _options, done) => {
     app.decorate('effects', {
@@ -74,7 +74,7 @@ function targetEffect(
   }
 }
 
-/** Whether forgetting its failures makes it usable: not where it is down or drained. */
+/** Whether resetting its failures makes it usable, which it does not if it is down or drained. */
 function mayReturn({ state }: TargetStatus): boolean {
   return !['down', 'drained', 'loading', 'asleep', 'parked'].includes(state)
 }

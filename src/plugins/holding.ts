@@ -7,7 +7,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     holding: {
       hold: RelayServices['hold']
-      /** Requests of a model in this process that wait until any target can be used. */
+      /** Requests of a model in this process that wait for a usable target. */
       held(model: Model): number
     }
   }
@@ -17,8 +17,8 @@ declare module 'fastify' {
 const revisitMs = 250
 
 /**
- * Requests to models without any usable target: scaled to zero, asleep or down. They wait up to `hold_timeout`, and wake an engine
- * that may be woken.
+ * Requests to models without a usable target: scaled to zero, asleep or down. They wait up to `hold_timeout`, and wake an engine
+ * if permitted.
  */
 export default fp(
   (app, _options, done) => {
@@ -38,7 +38,7 @@ export default fp(
         const limitMs = limitOf(app, model)
         if (limitMs === 0) return false
         const now = performance.now()
-        // A request whose model may only be woken has waited since it first found the engine asleep.
+        // If the model only needs to be woken, the wait began when the engine was first found asleep.
         const since = deadlines.get(request) ?? now
         deadlines.set(request, since)
         const leftMs = since + limitMs - now
@@ -61,11 +61,11 @@ export default fp(
 interface Wait {
   leftMs: number
   signal: AbortSignal
-  /** Looks again whenever something has changed. */
+  /** Checks again after every change. */
   waiting: Set<() => void>
 }
 
-/** Resolves to whether a target can be used; false after `leftMs`. Rejects with the reason of the signal. */
+/** Resolves to whether a target is usable; false after `leftMs`. Rejects with the reason of the signal. */
 function untilServed(
   app: FastifyInstance,
   { alias }: Model,
@@ -82,7 +82,7 @@ function untilServed(
   const onAbort = (): void => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   const timer = setTimeout(() => resolve(false), leftMs)
-  // Not at once: what failed a moment ago would be tried again without a pause.
+  // Not immediately: a target that has just failed would be retried without a pause.
   const revisit = setInterval(look, Math.min(revisitMs, leftMs))
   waiting.add(look)
   for (const target of wakeable(app, app.models.find(alias))) app.engines.wake(target)
@@ -101,7 +101,7 @@ function limitOf(app: FastifyInstance, model: Model): number {
   return canWake ? Math.max(holdMs, loadingTimeoutMs) : holdMs
 }
 
-/** Targets whose engine sleeps and may be woken: one that has dropped its weights would need minutes. */
+/** Targets whose engine is asleep and may be woken; one that has discarded its weights would need minutes. */
 function wakeable(app: FastifyInstance, model: Model | undefined): readonly Target[] {
   return (model?.targets ?? []).filter(
     (target) => target.wake && app.engines.signalsOf(target)?.sleep === 'weights_offloaded',

@@ -11,11 +11,11 @@ declare module 'fastify' {
   }
 }
 
-/** Interval at which routers tell each other of themselves, and after which their news is out of date; in milliseconds. */
+/** Interval at which routers announce themselves, and age at which announcements expire; in milliseconds. */
 const tellMs = 2_000
 const forgetMs = 10_000
 
-/** Which routers there are. */
+/** The known routers. */
 export default fp(
   (app, _options, done) => {
     const others = new Map<string, { router: Router; heardAt: number }>()

@@ -4,22 +4,22 @@ import type { Demand, ModelDemand } from '../stores/fleet/store.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     scaling: {
-      /** What a model is asked for in all routers that share a Redis; undefined: there is no such model. */
+      /** Demand for a model in all routers that share a Redis; undefined if there is no such model. */
       read(alias: string): Promise<Scale | undefined>
     }
   }
 }
 
 export interface Scale {
-  /** Requests that want a server: running, waiting, and those of the last minute that found none. */
+  /** Requests that need a server: running, waiting, and rejected within the last minute. */
   value: number
   running: number
   waiting: number
-  /** Targets that can be used now. */
+  /** Usable targets. */
   ready: number
 }
 
-/** Interval at which routers tell each other, and after which their news is out of date; in milliseconds. */
+/** Interval at which routers publish their counts, and age at which these expire; in milliseconds. */
 const tellMs = 2_000
 const forgetMs = 10_000
 

@@ -10,7 +10,7 @@ import type { RequestTrace } from './trace.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 
-/** `bypass`: the answer was neither looked for nor kept. */
+/** `bypass`: the cache was neither read nor written. */
 export type CacheOutcome = 'hit' | 'miss' | 'bypass'
 
 /** What the log and the metrics record of one request when it is over. */
@@ -23,54 +23,54 @@ export interface ExchangeRecord {
   outcome: ExchangeOutcome
   durationMs: number
   dialect: string | undefined
-  /** Alias of the model, only once it is known to exist. */
+  /** Alias of the model; set once it is known to exist. */
   model: string | undefined
-  /** Alias of the fallback model that was tried last; undefined when none was needed. */
+  /** Alias of the fallback model tried last; undefined if none was needed. */
   answeringModel: string | undefined
   target: string | undefined
   providerType: string | undefined
-  /** Id of the client's key; undefined where none is required. */
+  /** Id of the client's key; undefined if no key is required. */
   client: string | undefined
-  /** Id of the key of a client of the database. */
+  /** Id of the key, for a client in the database. */
   key: string | undefined
   stream: boolean
   attempts: number
-  /** What each target that was tried did for the request. */
+  /** Each target that was tried, and its share of the work. */
   work: readonly TargetWork[]
-  /** Why each target was picked; undefined where none was. */
+  /** Why each target was picked; undefined if none was. */
   reason?: string | undefined
-  /** The router's own time, in milliseconds: no upstream, no waiting, no transfer of the request. */
+  /** Time spent in the router itself, in milliseconds, without upstreams, waiting and receiving the request. */
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
-  /** For where no upstream has counted: tokens of the prompt by the request's size, and the most that may be written. */
+  /** Used if no upstream reported token counts: prompt tokens estimated from the request's size, and the limit of the response. */
   estimatedTokens(): { prompt: number; maxCompletion: number }
   /** Milliseconds since the first attempt; undefined if there was none. */
   sinceSentMs: number | undefined
   dropped: readonly string[]
-  /** The upstream's word for the end of its answer, where nobody knows it. */
+  /** The upstream's finish reason, if it is unknown to the router. */
   unknownReason?: string | undefined
-  /** What chose the model, where the client asked for `auto`. */
+  /** How the model was chosen, if the client requested `auto`. */
   auto?: { by: string; model: string } | undefined
-  /** What processors did; undefined where none applied. */
+  /** What processors did; undefined if none applied. */
   processed?: ProcessedContent | undefined
-  /** What the cache of answers did; undefined where none applied. */
+  /** Result of the response cache; undefined if none applied. */
   cache?: CacheOutcome | undefined
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
-  /** Undefined where the request is in no trace. */
+  /** Undefined if the request is not traced. */
   trace: RequestTrace | undefined
-  /** What the route is for, such as `chat`; undefined for routes that ask no model. */
+  /** Operation of the route, such as `chat`; undefined for routes that do not use a model. */
   operation?: string | undefined
 }
 
-/** What one target did for one request. */
+/** One target's share of one request. */
 export interface TargetWork {
   target: string
   /** Alias of the model that it serves. */
   model: string
-  /** Its time, divided among all attempts that ran at the same server, in milliseconds. */
+  /** Server time in milliseconds, divided among all concurrent attempts at the server. */
   busyMs: number
 }
 
@@ -91,46 +91,46 @@ export class Exchange {
   /** Id of the key, for clients of the database. */
   key: string | undefined
   stream = false
-  /** Alias of the fallback model whose targets are tried; undefined while they are those of the requested model. */
+  /** Alias of the fallback model being tried; undefined while the requested model is. */
   answeringModel: string | undefined
   attempts = 0
   readonly work: TargetWork[] = []
-  /** Why each of them was made at its target. */
+  /** Why the target of each attempt was picked. */
   readonly reasons = new PickReasons()
   readonly timeline = new Timeline()
-  /** Whether the headers of the answer name the target. */
+  /** Whether response headers name the target. */
   tellsRoute = false
-  /** When the first attempt began; on the clock of `startedAt`. */
+  /** Start of the first attempt; same clock as `startedAt`. */
   sentAt: number | undefined
-  /** Of the request's body, once all of it has been read. */
+  /** Size of the request body, once it has been read completely. */
   receivedBytes = 0
   readonly steps: Steps
-  /** When the whole request had been read, and when a whole answer was ready; on the clock of `startedAt`. */
+  /** When the request had been read, and when a whole response was ready; same clock as `startedAt`. */
   readAt: number | undefined
   answeredAt: number | undefined
   firstContentAt: number | undefined
   usage: Usage | undefined
-  /** Tokens of requests that the router made for this one and that count as its client's. */
+  /** Tokens of internal calls that are charged to this request's client. */
   bookedTokens = 0
-  /** The upstream's word for the end of its answer, where nobody knows it and it was translated as a plain one. */
+  /** The upstream's finish reason, if it is unknown and was translated as `stop`. */
   unknownReason: string | undefined
-  /** Id by which a later request continues the answer, in dialects that have such ids. */
+  /** Id with which a later request continues this response, in dialects that have one. */
   answerId: string | undefined
-  /** Of the answer's body so far, where it does not go through Fastify. */
+  /** Size of the response body so far, if it is not written by Fastify. */
   bodyBytes = 0
-  /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */
+  /** Of these, bytes of a stream without content: keep-alives and its error. */
   idleBytes = 0
   error: RouterError | undefined
-  /** What chose the model, where the client asked for `auto`. */
+  /** How the model was chosen, if the client requested `auto`. */
   auto: { by: string; model: string } | undefined
-  /** What processors did; undefined while none has. */
+  /** What processors did; undefined as long as none ran. */
   processed: ProcessedContent | undefined
-  /** What the cache of answers did; undefined where none applies. */
+  /** Result of the response cache; undefined if none applies. */
   cache: CacheOutcome | undefined
   trace: RequestTrace | undefined
   /** Its position among the open exchanges. */
   index = 0
-  /** The name that the client gave to the model, which may be an alias of it. */
+  /** The model name in the request, which may be an alias. */
   askedModel: string | undefined
   /** Called as soon as the model is known. */
   onModel: (() => void) | undefined
@@ -142,7 +142,7 @@ export class Exchange {
   #closeListeners: (() => void)[] | undefined
   readonly #openWork = new Set<() => void>()
 
-  /** `onStep` is called with each step of the request when it is over. */
+  /** `onStep` is called at the end of each step of the request. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
     this.id = id
     const now = (): number => performance.now()
@@ -163,17 +163,17 @@ export class Exchange {
     this.onModel?.()
   }
 
-  /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
+  /** Aborted, with a RouterError as reason, when the client disconnects or the request exceeds its time limit. */
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
-  /** Fields that the chosen upstream cannot carry, each once, with the reason. */
+  /** Fields that the chosen upstream does not support, each once, with the reason. */
   get dropped(): ReadonlyMap<string, string> {
     return this.#dropped ?? nothing
   }
 
-  /** An error as its client gets it: the model has the name there that the client knows it by. */
+  /** An error as the client gets it, with the model name that the client used. */
   forClient(error: RouterError): RouterError {
     const { model, askedModel } = this
     if (model === undefined || askedModel === undefined || askedModel === model) return error
@@ -181,14 +181,14 @@ export class Exchange {
     return message === error.message ? error : error.withMessage(message)
   }
 
-  /** What every log line of the request carries. */
+  /** Fields of every log line of the request. */
   get logIds(): Record<string, string> {
     const { id, trace } = this
     if (!trace) return { request_id: id }
     return { request_id: id, trace_id: trace.traceId, span_id: trace.spanId }
   }
 
-  /** Known of a request that went upstream. */
+  /** Set for requests that were sent upstream. */
   ownMs(): number | undefined {
     if (this.readAt === undefined || this.attempts === 0) return undefined
     return this.steps.ownMs(this.readAt, this.answeredAt)
@@ -203,7 +203,7 @@ export class Exchange {
     this.#dropped.set(field, why)
   }
 
-  /** Another target is tried: what the one before could not carry no longer matters. */
+  /** Another target is tried: fields dropped for the previous one no longer matter. */
   beginAttempt(
     target: { id: string; type: { name: string } },
     why: { reason?: PickReason | undefined; after?: RouterError | undefined } = {},
@@ -216,7 +216,7 @@ export class Exchange {
     this.#dropped?.clear()
   }
 
-  /** Of the attempts that gave counts; an endpoint that asks a model several times adds them up. */
+  /** Sum over all attempts that reported counts; a text endpoint may make several requests to a model. */
   addUsage(usage: Usage | undefined): void {
     if (!usage) return
     const before = this.usage
@@ -232,7 +232,7 @@ export class Exchange {
     }
   }
 
-  /** An attempt at a target begins; `end` returns what the target did for it. Call the result once at its end. */
+  /** Starts an attempt at a target; `end` returns the target's share. Call the result once, at the end of the attempt. */
   beginWork({ id, model }: { id: string; model: string }, end: () => number): () => void {
     const done = (): void => {
       if (!this.#openWork.delete(done)) return
@@ -257,12 +257,12 @@ export class Exchange {
     }, ms)
   }
 
-  /** Ends whatever runs for this request; the client gets the error. */
+  /** Stops everything that runs for this request; the client gets the error. */
   abort(error: RouterError): void {
     this.#controller.abort(error)
   }
 
-  /** The answer is cut off on the way, because it cannot be completed: its close is not the client's doing. */
+  /** The router cuts the response because it cannot be completed: the close is not the client's. */
   breakOff(error: RouterError): void {
     this.error = error
     this.#brokenOff = true
@@ -285,7 +285,7 @@ export class Exchange {
     for (const listener of this.#closeListeners ?? []) listener()
   }
 
-  /** What its targets still do for it counts up to now. */
+  /** Targets that still work for it are counted up to now. */
   end(): void {
     for (const done of [...this.#openWork]) done()
   }

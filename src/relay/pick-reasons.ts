@@ -10,15 +10,15 @@ interface Pick {
   readonly waitedMs: number
 }
 
-/** Shorter waits are none, in milliseconds. */
+/** Shorter waits are not reported, in milliseconds. */
 const leastWaitMs = 1
 
-/** Why the targets of one request were picked. The text is made when it is read. */
+/** Why the targets of one request were picked. The text is built when it is read. */
 export class PickReasons {
   #picks: Pick[] | undefined
   #waitedMs = 0
 
-  /** The request has waited for its next target. */
+  /** The request waited for its next target. */
   waited(ms: number): void {
     this.#waitedMs += ms
   }
@@ -32,18 +32,18 @@ export class PickReasons {
     this.#waitedMs = 0
   }
 
-  /** Of each attempt, in their order. */
+  /** Reason of each attempt, in order. */
   all(): string[] {
     return (this.#picks ?? []).map(textOf)
   }
 
-  /** Of the last attempt. */
+  /** Reason of the last attempt. */
   last(): string | undefined {
     const pick = this.#picks?.at(-1)
     return pick && textOf(pick)
   }
 
-  /** Of all attempts, in their order: `queue 840 ms, least loaded`, or with names where there were several. */
+  /** Reasons of all attempts, in order: `queue 840 ms, least loaded`, with target names if there were several. */
   toString(): string | undefined {
     const picks = this.#picks
     if (!picks) return undefined

@@ -1,9 +1,9 @@
-/** What one processor did for a request or for its answer; never content. */
+/** What one processor did to a request or response, without any content. */
 export interface Processed {
   readonly processor: string
   /** Absent: the request. */
   readonly on?: 'response'
-  /** `refused`: the request was; `blocked`: the answer. */
+  /** `refused` applies to the request, `blocked` to the response. */
   readonly outcome:
     | 'unchanged'
     | 'changed'
@@ -17,13 +17,15 @@ export interface Processed {
   readonly values: number
 }
 
-/** What processors did for a request and its answer. */
+/** What processors did to a request and its response. */
 export interface ProcessedContent {
   readonly steps: Processed[]
-  /** Values that were put back into the answer. */
+  /** Values that were restored in the response. */
   restored: number
   /** Words in the response that look like pseudonyms but match no value. */
   unknown: number
-  /** Of an answer that was blocked before its upstream had ended it: bytes of the stream that had come. */
+  /** Citations whose offsets were removed, because the adjusted ones cannot be computed. */
+  lostOffsets?: number
+  /** Bytes received of a stream that was blocked before its end. */
   cutBytes?: number
 }

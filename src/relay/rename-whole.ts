@@ -1,9 +1,9 @@
-/** What names of models are made of. The signs count only where more of a name follows: `llama-3`, but not `llama.` */
+/** Characters of model names. Punctuation counts only if more of a name follows: `llama-3`, but not `llama.` */
 const inName = /^[./:@+-]*[\p{L}\p{N}_]/u
 const nameBefore = /[\p{L}\p{N}_./:@+-]$/u
 /** Ollama adds it to a name that has no tag. */
 const usualTag = ':latest'
-/** As far as a name is looked at before and behind, in UTF-16 units. */
+/** Context examined on both sides of a name, in UTF-16 units. */
 const reach = 8
 
 /** Replaces a name in a text, except where it is a part of a longer name. */

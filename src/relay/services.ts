@@ -9,58 +9,58 @@ import type { Exchange } from './exchange.ts'
 import type { DeclinedOperations } from './request/operation-targets.ts'
 import type { Acquire, Turn } from './run/lease.ts'
 
-/** What the relay needs of the router around it, for one request. */
+/** What the relay needs from the router, for one request. */
 export interface RelayServices {
   exchange: Exchange
-  /** Ends these attempts alone; absent: the exchange's own. */
+  /** Cancels these attempts only; absent: the signal of the exchange. */
   signal?: AbortSignal
   clientHeaders: Record<string, string | string[] | undefined>
-  /** The id of the client's key, or its address. */
+  /** Id of the client's key, or the client's address. */
   clientName(): string
-  /** Of the client's key or request; absent: `normal`. */
+  /** From the client's key or request; absent: `normal`. */
   priority?: Priority
-  /** Whether a canary is to answer; absent: the weights decide. */
+  /** Whether a canary must answer; absent: the weights decide. */
   canary?: boolean
-  /** Absent: that of a client of weight 1 without a deadline. */
+  /** Absent: a client of weight 1 without a deadline. */
   turn?: Turn
   userAgent: string
   dialectOf(name: string): Dialect
 
   acquire: Acquire
-  /** The models to try when all targets of this one fail, in order. */
+  /** Models to try, in order, if all targets of this one fail. */
   fallbacksOf(model: Model): readonly Model[]
   budgetOf(model: Model): AttemptBudget
   /** Whether most recent attempts at a target failed. */
   failsOften(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
   refusesConnections(target: Target): Promise<boolean>
-  /** Waits for a target of a model that has none; false: the request has waited long enough. Rejects with the reason of the signal. */
+  /** Waits for a usable target; false when the wait is over. Rejects with the reason of the signal. */
   hold(model: Model, request: object, signal: AbortSignal): Promise<boolean>
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
 
-  /** Logs what happens in request after request once. */
+  /** Logs a message once that would otherwise repeat with every request. */
   noteOnce?(what: string): void
 
   transportOf(target: Target): Transport
-  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
+  /** Timeout for the first content and for each pause after it, in milliseconds. */
   timeoutMs: number
   watch: AttemptWatch
   /** The wait for servers that load their models. */
   loading: Loading
   declined: DeclinedOperations
-  /** An attempt begins; its share of the server's time in milliseconds comes at its end. Absent: nobody counts it. */
+  /** Starts an attempt; its end returns its share of the server's time in milliseconds. Absent: not counted. */
   busy?: ((exchange: Exchange, target: Target) => () => number) | undefined
   /** Whether whole answers of a target are requested as streams; see `collectsWholeAnswers` of its provider type. */
   collects(target: Target): boolean
-  /** A whole answer of a target has come with these headers. */
+  /** A target has sent a whole response with these headers. */
   heard(target: Target, headers: UpstreamHeaders): void
 }
 
-/** Bounds further attempts of a model's requests at targets that mostly fail. */
+/** Limits retries of a model's requests at targets that mostly fail. */
 export interface AttemptBudget {
-  /** A request begins; call the result once when it is over. */
+  /** A request begins; call the result once, at its end. */
   begin(): () => void
-  /** Whether one more attempt may be made; if so, call the result once when it is over. */
+  /** Whether another attempt is allowed; if so, call the result once, at its end. */
   retry(): (() => void) | undefined
 }

@@ -4,7 +4,7 @@ import type { AttemptResult } from './attempt/attempt-result.ts'
 
 /** One attempt, once it is over. */
 export interface AttemptRecord {
-  /** Its model is a fallback's, where it was one. */
+  /** The fallback model, if it was one. */
   target: Target
   /** Undefined: it threw, because of an invalid request or a bug. */
   result: AttemptResult | undefined
@@ -13,19 +13,19 @@ export interface AttemptRecord {
   after: RouterError | undefined
 }
 
-/** A step of a request on the way to its answer, reported when it is over; that may be after the request's own end. */
+/** A step of a request, reported when it ends, which may be after the end of the request. */
 export type Step =
   /** An attempt at the target begins; its `attempt` follows. */
   | { type: 'began'; target: Target }
   | { type: 'attempt'; attempt: AttemptRecord }
-  /** A search for a target. `error`: there was none, and this is the client's error. */
+  /** Picking a target. `error`: the client's error if there was none. */
   | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
-  /** The request of an attempt is sent once more, because a kept-alive socket had been closed. */
+  /** The request of an attempt is resent because a kept-alive socket had been closed. */
   | { type: 'resent'; model: string }
-  /** Targets of the model have failed, and no other is tried; with the most useful error. */
+  /** Targets of the model failed and no other is tried; contains the most useful error. */
   | { type: 'exhausted'; model: string; error: RouterError }
 
-/** Reports the steps of one request, and adds up the time that is not the router's own. */
+/** Reports the steps of one request, and sums the time not spent in the router itself. */
 export class Steps {
   readonly #now: () => number
   readonly #onStep: (step: Step) => void
@@ -60,7 +60,7 @@ export class Steps {
     this.#onStep({ type: 'exhausted', model, error })
   }
 
-  /** Reports a search. `work` resolves to a target or undefined, or rejects with the RouterError for the client. */
+  /** Reports the search for a target. `work` resolves to a target or undefined, or rejects with the client's RouterError. */
   async search<T>(model: string, work: Promise<T>): Promise<T> {
     const since = this.#now()
     try {
@@ -73,12 +73,12 @@ export class Steps {
     }
   }
 
-  /** A search for a target is over, after so many milliseconds. */
+  /** A search for a target ended after the given number of milliseconds. */
   searched(model: string, found: boolean, ms = 0, error?: RouterError): void {
     this.#onStep({ type: 'search', model, ms, found, error })
   }
 
-  /** While `work` runs, the time is not the router's own; several at once count once. */
+  /** Time while `work` runs is not the router's own; concurrent work counts once. */
   async outside<T>(work: Promise<T>): Promise<T> {
     this.leave()
     try {
@@ -88,20 +88,20 @@ export class Steps {
     }
   }
 
-  /** The same in two steps: from here on the request waits for something outside of the router. */
+  /** The same in two steps: from here on the request waits for something outside the router. */
   leave(): void {
     if (this.#open++ === 0) this.#openSince = this.#now()
   }
 
-  /** To be called once for each `leave`. */
+  /** Call once for each `leave`. */
   comeBack(): void {
     this.#lastEnd = this.#now()
     if (--this.#open === 0) this.#outsideMs += this.#lastEnd - this.#openSince
   }
 
   /**
-   * The router's own part of the time between two moments: from when it had the request to when it had the answer ready.
-   * An answer that goes out as it comes is ready with the last of its attempts.
+   * Time spent in the router itself, from when it had the request to when the response was ready.
+   * A streamed response is ready with the last of its attempts.
    */
   ownMs(from: number, to: number | undefined): number {
     const now = this.#now()

@@ -3,7 +3,7 @@ import type { Target } from '../sdk/target.ts'
 import { outcomeOf } from './attempt/attempt-result.ts'
 import type { AttemptRecord, Step } from './steps.ts'
 
-/** One attempt as a part of its request. Times are monotonic milliseconds. */
+/** One attempt of a request. Times are monotonic milliseconds. */
 export interface TimedAttempt {
   readonly target: Target
   readonly startedAt: number
@@ -11,17 +11,17 @@ export interface TimedAttempt {
   readonly queueMs: number
   /** Undefined: it has not ended yet. */
   end: { at: number; outcome: AttemptOutcome; error: RouterError | undefined } | undefined
-  /** From its beginning to the first content of a stream. */
+  /** From its start to the first content of a stream. */
   firstContentMs: number | undefined
 }
 
 export type AttemptOutcome = ReturnType<typeof outcomeOf>
 
-/** When each attempt of a request began and ended. */
+/** Start and end of each attempt of a request. */
 export class Timeline {
   #attempts: TimedAttempt[] | undefined
   #waitedMs = 0
-  /** Of all its waits for targets, the last one included if it was in vain. */
+  /** Sum of all waits for targets, including a last one without success. */
   queueMs = 0
 
   get attempts(): readonly TimedAttempt[] {

@@ -12,22 +12,22 @@ export type TraceHeaders = Readonly<Record<string, string>>
 export interface RequestTrace {
   /** 32 hex digits. */
   readonly traceId: string
-  /** 16 hex digits: what the log lines of the request carry. */
+  /** 16 hex digits; part of the request's log lines. */
   readonly spanId: string
-  /** An attempt begins. `after`: why the one before it failed; `reasons`: why its target was picked. */
+  /** An attempt begins. `after`: why the previous one failed; `reasons`: why its target was picked. */
   beginAttempt(target: Target, why: { after?: RouterError | undefined; reasons?: PickReasons }): AttemptTrace
 }
 
 /** The span of one attempt. Its methods never throw. */
 export interface AttemptTrace {
-  /** Called at each dispatch of the attempt's request; gives the headers that tell the upstream its place in the trace. */
+  /** Called for each dispatch of the attempt's request; returns the headers that propagate the trace to the upstream. */
   dispatched(operation: Operation, stream: boolean): TraceHeaders
-  /** The first content has come of an answer that goes to the client as it comes. */
+  /** The first content of a streamed response has arrived. */
   contentSeen(): void
-  /** The bytes of the upstream's answer, in order, cut anywhere. Absent: they are of no interest. */
+  /** Gets the bytes of the upstream's response, in order, in arbitrary chunks. Absent: not needed. */
   received?(bytes: Buffer): void
   /** Token counts of the answer. */
   used(usage: Usage | undefined): void
-  /** The attempt is over; called once, last. */
+  /** The attempt has ended; called once, last. */
   end(result: AttemptResult | undefined): void
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../config/settings.ts'
+import type { Config } from '../config/settings/settings.ts'
 import { version } from '../lib/version.ts'
 import type { Model, Target } from '../sdk/target.ts'
 

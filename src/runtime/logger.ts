@@ -1,5 +1,5 @@
 import { type DestinationStream, type LogFn, type Logger, multistream, pino } from 'pino'
-import type { Config } from '../config/settings.ts'
+import type { Config } from '../config/settings/settings.ts'
 import { LogFile, type LogFileError } from './log-file.ts'
 import { LogStream } from './log-stream.ts'
 import { terminalLine } from './terminal-line.ts'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isMadeSecret } from '../config/masking-secret.ts'
-import type { Config } from '../config/settings.ts'
+import type { Config } from '../config/settings/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
@@ -38,24 +38,24 @@ import { clusterTurns, serveTurns } from './turns/cluster.ts'
 import type { FairQueueOptions } from './turns/fair-queue.ts'
 import { LocalTurns, type Turns } from './turns/local.ts'
 
-/** What decides where a process keeps its leases, limits and responses. */
+/** Decides where a process keeps its leases, limits and responses. */
 export interface StoreContext {
   config: Config
-  /** Undefined outside of a cluster. */
+  /** Undefined without a cluster. */
   primary: Channel | undefined
   log: StoreLog
 }
 
 type Place = { in: 'memory' } | { in: 'primary'; primary: Channel } | { in: 'redis'; address: RedisAddress }
 
-/** Redis where one is configured; else the primary of a cluster, or the process itself. */
+/** Redis if configured; otherwise the primary of a cluster, or the process itself. */
 function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>): Place {
   const address = redisAddress(config)
   if (address) return { in: 'redis', address }
   return primary ? { in: 'primary', primary } : { in: 'memory' }
 }
 
-/** The primary's side: what it keeps for its workers, or frees in Redis when one of them has died. */
+/** The primary's side: state kept for its workers, or released in Redis when a worker dies. */
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
   serveActivity(workers, Date.now)
@@ -74,26 +74,26 @@ export function serveStores(workers: WorkerChannels, config: Config, warn: (line
   if (config.authEnabled) serveLimits(workers, now)
 }
 
-/** A place that another process gave back is announced; how often to look for one whose announcement was lost. */
+/** Polling interval for released slots: releases by other processes are published, but messages may be lost. */
 const pollMs = { redis: { min: 50, max: 250 }, local: { min: 500, max: 500 } }
 
 function turnOptions(place: Place): FairQueueOptions {
   return { pollMs: place.in === 'redis' ? pollMs.redis : pollMs.local, random: Math.random }
 }
 
-/** The primary of a cluster decides whose turn it is, so that the order is that of all its workers. */
+/** The primary of a cluster orders waiting requests across all its workers. */
 export function openTurns(context: Pick<StoreContext, 'config' | 'primary'>): Turns {
   return context.primary ? clusterTurns(context.primary) : new LocalTurns(turnOptions(placeOf(context)))
 }
 
-/** The processes of a host wait for places in Redis under one name. */
+/** The processes of a host wait for slots in Redis under one name. */
 const hostName = topic<void, string>('lease.host', { timeoutMs: 10_000 })
 
 function processName(): string {
   return randomBytes(6).toString('hex')
 }
 
-/** Resolves when the store is connected, or when that takes too long. */
+/** Resolves when the store is connected, or after a timeout. */
 export async function openLeases(context: StoreContext): Promise<LeaseStore> {
   const place = placeOf(context)
   switch (place.in) {
@@ -106,7 +106,7 @@ export async function openLeases(context: StoreContext): Promise<LeaseStore> {
   }
 }
 
-/** For a router whose models need no leases yet: nothing outside of the process is used before `open`. */
+/** For a router whose models need no leases yet: no external store is used before `open`. */
 export function lazyLeases(context: StoreContext): LeaseStore & { open(): void } {
   if (placeOf(context).in === 'memory') return { ...memoryLeases(), open: () => undefined }
   return new LazyLeases(() => openLeases(context))
@@ -116,11 +116,11 @@ async function openRedisLeases(
   address: RedisAddress,
   { config, primary, log }: StoreContext,
 ): Promise<LeaseStore> {
-  // Most routers have no Redis, and need not load its client.
+  // Loaded on demand: most routers do not use Redis.
   const { connectRedis } = await import('./redis/client.ts')
   const { RedisLeases } = await import('./leases/redis.ts')
   const worker = processName()
-  // Before the first lease: the primary must know what to free when this process dies.
+  // Before the first lease: the primary must know what to release when this process dies.
   primary?.cast(leaseHolder, worker)
   const host = (await primary?.request(hostName).catch(() => undefined)) ?? worker
   const link = connectRedis(address)
@@ -129,7 +129,7 @@ async function openRedisLeases(
   return store
 }
 
-/** Undefined without Redis: the routers know nothing of each other. */
+/** Undefined without Redis: routers do not know each other. */
 export async function openBoard(context: StoreContext): Promise<FleetBoard | undefined> {
   const address = redisAddress(context.config)
   if (!address) return undefined
@@ -138,7 +138,7 @@ export async function openBoard(context: StoreContext): Promise<FleetBoard | und
   return new RedisBoard({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
 }
 
-/** What operators set for targets is known to all processes of a router, and with Redis to all routers. */
+/** Operator overrides of targets, shared by all processes of a router, and with Redis by all routers. */
 export async function openOverrides(
   context: StoreContext,
   onLearned: (override: Override) => void,
@@ -184,7 +184,7 @@ export function openResponses(context: StoreContext): ResponseStore {
 }
 
 /**
- * Answers that are given again: in Redis where there is one and a secret to encrypt them with, else once for all processes of
+ * Cached responses: in Redis, if it is configured and there is a secret to encrypt them, otherwise shared by all processes of
  * this host.
  */
 export function openAnswers({ config, primary, log }: StoreContext): AnswerStore {
@@ -199,7 +199,7 @@ function keepsAnswersInRedis(config: Config): boolean {
   return cacheSecret !== '' && !isMadeSecret(cacheSecret) && redisAddress(config) !== undefined
 }
 
-/** The recent past of the processes of this host. `report`: what has happened in this one. */
+/** Recent activity of the processes of this host. `report`: activity of this process. */
 export function openActivity(
   { primary }: Pick<StoreContext, 'primary'>,
   report: ActivityReport,
@@ -217,7 +217,7 @@ export function openEndedSessions({ primary }: Pick<StoreContext, 'primary'>): P
 export async function openDirectory({ config, primary, log }: StoreContext): Promise<Directory | undefined> {
   const address = databaseAddress(config.databaseUrl)
   if (!address) return undefined
-  // Most routers have no database, and need not load its libraries.
+  // Loaded on demand: most routers do not use a database.
   const { clusterDirectory, ownDirectory } = await import('./directory/directory.ts')
   if (primary) return clusterDirectory(primary)
   return ownDirectory(await openHost(address, config, log))
@@ -242,7 +242,7 @@ async function openHost(address: DatabaseAddress, config: Config, log: StoreLog)
   const { DirectoryHost } = await import('./directory/host.ts')
   const { UsageSpool } = await import('./usage/spool.ts')
   const database = await openDatabase(address, ({ message }) =>
-    log.warn({ error: message }, 'a database connection was lost'),
+    log.warn({ error: message }, 'database connection lost'),
   )
   const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
   const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)
@@ -262,7 +262,7 @@ function spoolFolder({ usageSpool }: Config, address: DatabaseAddress): string {
   return address.kind === 'sqlite' ? `${address.path}-usage` : join(tmpdir(), 'llm-router-usage')
 }
 
-/** Responses of long conversations are large; this many bytes are some hundreds of them. */
+/** Responses of long conversations are large; this size holds a few hundred of them. */
 const maxResponsesBytes = 64 * 1024 * 1024
 
 function responseBounds({ responsesTtlMs, responsesMax }: Config): ResponseBounds {

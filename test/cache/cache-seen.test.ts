@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { scrape } from '../helpers/metrics.ts'
-import { startCollector, type TraceCollector } from '../helpers/trace-collector.ts'
+import { startCollector, type TraceCollector } from '../helpers/tracing/trace-collector.ts'
 import { type CacheSetup, json, question, startCache } from './cache-setup.ts'
 
 const adminKey = 'sk-admin-0123456789abcdef'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { loadClientKeys } from '../../src/config/client-keys-load.ts'
+import { loadClientKeys } from '../../src/config/client-keys/load.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
 
 const long = 'sk-0123456789abcdefghij'

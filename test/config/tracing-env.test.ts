@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/settings.ts'
-import { readTracing } from '../../src/config/settings-tracing.ts'
+import { loadConfig } from '../../src/config/settings/settings.ts'
+import { readTracing } from '../../src/config/settings/tracing.ts'
 
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }
 

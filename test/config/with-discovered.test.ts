@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
-import type { FoundServer } from '../../src/config/discovered.ts'
-import { loadConfig } from '../../src/config/settings.ts'
+import type { FoundServer } from '../../src/config/models/discovered.ts'
+import { loadConfig } from '../../src/config/settings/settings.ts'
 import { withDiscovered } from '../../src/plugins/models/with-discovered.ts'
 
 const demo = { g: { demo: { providers: [{ api_type: 'mock' }] } }, active_models: { g: ['demo'] } }

@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { Problem } from '../../src/sdk/console/problems.ts'
 import { post } from '../helpers/http.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { startPostgres } from '../helpers/programs/postgres.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import {
@@ -15,7 +16,6 @@ import {
   type Script,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { startRedis } from '../stores/redis-server.ts'
 import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'

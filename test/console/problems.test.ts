@@ -6,10 +6,10 @@ import { test } from 'node:test'
 import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
+import { expiredPair } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { expiredPair } from '../helpers/test-ca.ts'
 import { chat, operator, read, sickFleet } from './fleet.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)

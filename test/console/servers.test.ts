@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Status } from '../../src/sdk/status.ts'
+import type { Status } from '../../src/sdk/console/status.ts'
 import { closedPort } from '../helpers/http.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openEvents } from './event-reader.ts'

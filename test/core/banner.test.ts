@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/settings.ts'
+import { loadConfig } from '../../src/config/settings/settings.ts'
 import { banner } from '../../src/runtime/banner.ts'
 import { load } from '../helpers/models-file.ts'
 

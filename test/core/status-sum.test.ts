@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sumOfStatuses } from '../../src/plugins/status/status-sum.ts'
-import type { Status, TargetStatus } from '../../src/sdk/status.ts'
+import type { Status, TargetStatus } from '../../src/sdk/console/status.ts'
 
 function target(more: Partial<TargetStatus> = {}): TargetStatus {
   return {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/settings.ts'
+import { loadConfig } from '../../src/config/settings/settings.ts'
 import { missing } from './chart.ts'
 
 const unit = join(import.meta.dirname, '../../deploy/systemd/llm-router.service')

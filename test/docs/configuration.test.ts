@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { configDocs } from '../../scripts/write-config-docs.ts'
-import { loadConfig, variables } from '../../src/config/settings.ts'
-import { ConfigSchema } from '../../src/config/settings-schema.ts'
+import { ConfigSchema } from '../../src/config/settings/schema.ts'
+import { loadConfig, variables } from '../../src/config/settings/settings.ts'
 import { pages } from './blocks.ts'
 
 const read = (file: string): string => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')

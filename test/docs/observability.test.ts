@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { keysFile } from '../helpers/keys-file.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
-import { startRedis } from '../stores/redis-server.ts'
 import { sqliteUrl } from '../teams/team-house.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -9,11 +9,11 @@ import {
   translatedTypes,
   translationDocs,
 } from '../../scripts/write-translation-docs.ts'
-import { AnthropicMessagesBody } from '../../src/dialects/anthropic/schema.ts'
-import { GeminiChatBody } from '../../src/dialects/gemini/schema.ts'
-import { OllamaChatBody } from '../../src/dialects/ollama/schema.ts'
-import { OpenaiChatBody } from '../../src/dialects/openai/schema.ts'
-import { ResponsesBody } from '../../src/dialects/responses/schema.ts'
+import { AnthropicMessagesBody } from '../../src/dialects/anthropic/request/schema.ts'
+import { GeminiChatBody } from '../../src/dialects/gemini/request/schema.ts'
+import { OllamaChatBody } from '../../src/dialects/ollama/request/schema.ts'
+import { OpenaiChatBody } from '../../src/dialects/openai/request/schema.ts'
+import { ResponsesBody } from '../../src/dialects/responses/request/schema.ts'
 
 const schemas: Record<string, { properties: object }> = {
   openai: OpenaiChatBody,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { comparable, recorded } from '../clients/llamacpp-recorded.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { comparable, recorded } from '../providers/llamacpp-recorded.ts'
 import { type Engine, startLlamaServer } from './engine.ts'
 import { documents, list, object } from './meaning.ts'
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Status } from '../../src/sdk/status.ts'
+import type { Status } from '../../src/sdk/console/status.ts'
 import { byPath, text, vllmMetrics } from '../helpers/engine-answers.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { engineOf, targetIn } from '../helpers/status-events.ts'
-import { startRedis } from '../stores/redis-server.ts'
 
 const leastPauseMs = 1_990
 

@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
-import { serverPair, testCa } from '../helpers/test-ca.ts'
 
 interface Box {
   port: number

@@ -7,10 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { serverPair, testCa } from '../helpers/test-ca.ts'
 
 type Slice = { metadata: { name: string; resourceVersion?: string } } & Record<string, unknown>
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -9,7 +10,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { type RedisServer, startRedis } from '../stores/redis-server.ts'
 
 const message = { role: 'assistant', content: 'Hi' }
 const chatAnswer = {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { loadModels } from '../../src/config/models-load.ts'
+import { loadModels } from '../../src/config/models/load.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import type { ProviderType } from '../../src/sdk/provider.ts'
 import { Registry } from '../../src/sdk/registry.ts'

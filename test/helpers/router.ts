@@ -5,7 +5,7 @@ import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { type AppOptions, buildApp } from '../../src/app.ts'
-import { loadConfig } from '../../src/config/settings.ts'
+import { loadConfig } from '../../src/config/settings/settings.ts'
 
 export interface TestRouter {
   /** `http://127.0.0.1:port` */

@@ -1,4 +1,4 @@
-import type { Status, TargetStatus } from '../../src/sdk/status.ts'
+import type { Status, TargetStatus } from '../../src/sdk/console/status.ts'
 
 /** The first status of a router, now or in its events, of which this is true. */
 export async function statusWhen(url: string, wanted: (status: Status) => boolean): Promise<Status> {

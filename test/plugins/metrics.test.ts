@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { type Series, scrape } from '../helpers/metrics.ts'
-import { run } from '../helpers/program.ts'
+import { run } from '../helpers/programs/program.ts'
 import { postBytes, sendRaw } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {

@@ -10,7 +10,7 @@ import {
   openaiText,
   upstreamModel,
 } from '../helpers/scripted-upstream.ts'
-import { startCollector, type TraceCollector } from '../helpers/trace-collector.ts'
+import { startCollector, type TraceCollector } from '../helpers/tracing/trace-collector.ts'
 import {
   chatPath,
   clientSpan,
@@ -19,7 +19,7 @@ import {
   traceparent,
   treeOf,
   upstreamTrace,
-} from '../helpers/traced-router.ts'
+} from '../helpers/tracing/traced-router.ts'
 
 const json = { 'content-type': 'application/json' }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
-import { type ClusterNode, type RedisCluster, startRedisCluster } from '../stores/redis-cluster.ts'
+import { type ClusterNode, type RedisCluster, startRedisCluster } from '../helpers/programs/redis-cluster.ts'
 import { underLoad } from './under-load.ts'
 
 const key = `llm-router:{leases}:${redisKeys.fence('m')}`

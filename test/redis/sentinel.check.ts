@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type RedisSentinels, sentinelPassword, startRedisSentinels } from '../stores/redis-sentinel.ts'
+import {
+  type RedisSentinels,
+  sentinelPassword,
+  startRedisSentinels,
+} from '../helpers/programs/redis-sentinel.ts'
 import { underLoad } from './under-load.ts'
 
 async function open(t: TestContext): Promise<{ sentinels: RedisSentinels; env: Record<string, string> }> {

@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test'
 import { text as metricsText, vllmMetrics } from '../helpers/engine-answers.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
-import { type Prometheus, startPrometheus } from '../helpers/prometheus.ts'
+import { type Prometheus, startPrometheus } from '../helpers/programs/prometheus.ts'
+import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaText,
@@ -18,7 +19,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { type RedisServer, startRedis } from '../stores/redis-server.ts'
 import { adminKey, requestsTo } from '../teams/team-house.ts'
 
 interface Panel {

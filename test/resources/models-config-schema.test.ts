@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { modelsConfigJsonSchema } from '../../scripts/write-schema.ts'
-import { loadModels } from '../../src/config/models-load.ts'
+import { loadModels } from '../../src/config/models/load.ts'
 import { mock } from '../../src/providers/mock/index.ts'
 import { Registry } from '../../src/sdk/registry.ts'
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { run } from '../helpers/program.ts'
+import { run } from '../helpers/programs/program.ts'
 
 const rulesFile = join(import.meta.dirname, '../../resources/prometheus/rules.yaml')
 const testsFile = join(import.meta.dirname, 'prometheus/rules-test.yaml')

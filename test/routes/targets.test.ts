@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
-import type { TargetStatus } from '../../src/sdk/status.ts'
+import type { TargetStatus } from '../../src/sdk/console/status.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { post } from '../helpers/http.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import {
@@ -12,7 +13,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { startRedis } from '../stores/redis-server.ts'
 
 const key = 'operator-key-of-this-test'
 const json = { 'content-type': 'application/json' }

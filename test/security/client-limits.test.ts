@@ -7,12 +7,12 @@ import OpenAI from 'openai'
 import { post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { scrape } from '../helpers/metrics.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { startRedis } from '../stores/redis-server.ts'
 
 const path = '/v1/chat/completions'
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }

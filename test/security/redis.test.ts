@@ -11,15 +11,15 @@ import { connectListening, connectRedis } from '../../src/stores/redis/client.ts
 import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
-import { certificate } from '../helpers/certificate.ts'
+import { certificate } from '../helpers/certificates/certificate.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
+import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { createDocumentedUser, documentedPassword, documentedUser } from '../stores/documented-user.ts'
-import { type RedisServer, startRedis } from '../stores/redis-server.ts'
 import { freed, taken, wishFor } from '../stores/wishes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))

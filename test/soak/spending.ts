@@ -2,7 +2,7 @@
  * Ten routers in processes of their own spend one budget in PostgreSQL: 10,000 requests, one in ten cancelled, three kills and an
  * outage of 60 s. Prints the outcome of each setting of LLM_ROUTER_BUDGET_STORE_DOWN; ends with 1 if one is wrong.
  */
-import { startPostgres } from '../helpers/postgres.ts'
+import { startPostgres } from '../helpers/programs/postgres.ts'
 import { spend } from '../teams/replica-spending.ts'
 
 const [routers = 10, requests = 10_000, outageSeconds = 60] = process.argv.slice(2).map(Number)

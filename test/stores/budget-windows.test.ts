@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { timeZone } from '../../src/lib/time-zone.ts'
-import type { BudgetRecord } from '../../src/sdk/directory.ts'
+import type { BudgetRecord } from '../../src/sdk/teams/directory.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
 import { resetOf, windowOf } from '../../src/stores/budgets/window.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
@@ -61,9 +61,9 @@ async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
         .insertInto('budget_spent')
         .values({ budget: 'one', period: at(period), amount })
         .execute(),
-    async renew(now: number, { holder = 'router', wanted = 0 } = {}) {
+    async renew(now: number, { holder = 'router', wanted = 0, kept = 0 } = {}) {
       const context = { budgets: [{ id: 'one', record }], timeZone: zone, now }
-      const asked = [{ id: 'one', reserved: 0, least: 1, wanted }]
+      const asked = [{ id: 'one', reserved: 0, least: 1, wanted, kept }]
       const [state] = await renewSlices(db, { holder, budgets: asked }, context)
       assert.ok(state)
       return { ...state, resetsAt: new Date(state.resetsAt).toISOString() }
@@ -168,4 +168,22 @@ test('an outage in which nobody can renew takes the slice of no living process',
   const now = at('2026-05-01T12:00:00Z')
   await renew(now, { holder: 'one', wanted: 60 })
   assert.equal((await renew(now + 60_000, { holder: 'two', wanted: 100 })).granted, 40)
+})
+
+test('a process keeps what it may spend until the answer reaches it, though a smaller slice would be its due', async (t) => {
+  const { renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
+  const now = at('2026-05-01T12:00:00Z')
+  assert.equal((await renew(now, { holder: 'one', wanted: 80 })).granted, 80)
+  assert.equal((await renew(now, { holder: 'one', wanted: 1, kept: 70 })).granted, 70)
+  assert.equal((await renew(now, { holder: 'two', wanted: 100 })).granted, 30)
+})
+
+test('what another process has booked, but still holds as its slice, takes nothing from what a process keeps', async (t) => {
+  const { spend, renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
+  const now = at('2026-05-01T12:00:00Z')
+  assert.equal((await renew(now, { holder: 'one', wanted: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'two', wanted: 40 })).granted, 40)
+  await spend('2026-05-01T12:00:00Z', 40)
+  assert.equal((await renew(now, { holder: 'one', wanted: 60, kept: 60 })).granted, 60)
+  assert.equal((await renew(now, { holder: 'two', wanted: 40 })).granted, 0)
 })

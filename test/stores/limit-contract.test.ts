@@ -13,8 +13,8 @@ import {
 } from '../../src/stores/limits/store.ts'
 import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
-import { startRedis } from './redis-server.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
 
 interface Kind {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { sql } from 'kysely'
 import { databaseAddress } from '../../src/lib/database-address.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { startPostgres } from '../helpers/programs/postgres.ts'
 
 test('a connection that breaks within a transaction fails that and nothing else', async (t) => {
   const postgres = await startPostgres()

@@ -11,8 +11,8 @@ import {
   responsesWithFallback,
   type StoredResponse,
 } from '../../src/stores/responses/store.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { addWorker } from './process-pipes.ts'
-import { startRedis } from './redis-server.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
 
 interface Kind {

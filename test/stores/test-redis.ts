@@ -1,5 +1,5 @@
 import { openConnection, type RedisAddress } from '../../src/stores/redis/connection.ts'
-import { startRedis } from './redis-server.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 
 /** A Redis in which the tests may write and delete anything. */
 export interface TestRedis {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
 import { adminKey, eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 let postgres: Postgres

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { eventually, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'

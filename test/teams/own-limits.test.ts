@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
-import { startRedis } from '../stores/redis-server.ts'
+import { startRedis } from '../helpers/programs/redis-server.ts'
 import { openTeam, sqliteUrl } from './team-house.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>

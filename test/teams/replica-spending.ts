@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { bearer } from '../helpers/keys-file.ts'
-import type { Postgres } from '../helpers/postgres.ts'
+import type { Postgres } from '../helpers/programs/postgres.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
 import { eventually, requestsTo, teamEnv } from './team-house.ts'

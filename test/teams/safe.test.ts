@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
 import { type Answer, adminKey, openTeam, sqliteUrl } from './team-house.ts'
 
 let postgres: Postgres

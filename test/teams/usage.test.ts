@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { childEnv, root } from '../helpers/child-env.ts'
 import { bearer } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import {
   adminKey,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { keysFile } from '../helpers/keys-file.ts'
-import { type PathProxy, startPathProxy } from '../helpers/path-proxy.ts'
+import { type PathProxy, startPathProxy } from '../helpers/proxies/path-proxy.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 

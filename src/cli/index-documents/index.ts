@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadConfig } from '../../config/settings.ts'
+import { loadConfig } from '../../config/settings/settings.ts'
 import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import { IndexError } from '../../lib/vector-index/format.ts'
 import { IndexWriter } from '../../lib/vector-index/write.ts'

@@ -1,7 +1,7 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { pathBelow } from '../config-path.ts'
-import type { Findings } from '../models-check.ts'
+import type { Findings } from '../models/check.ts'
 
 export interface KnownModels {
   /** Models that the file itself names. */

@@ -1,4 +1,4 @@
-import type { FoundModel } from '../discovered.ts'
+import type { FoundModel } from '../models/discovered.ts'
 
 /** One address of a server, or the server itself where its addresses are not told apart. */
 export interface ServerEndpoint {

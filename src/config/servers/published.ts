@@ -1,5 +1,5 @@
-import type { FoundModel } from '../discovered.ts'
-import type { ProviderAtPath } from '../models-check.ts'
+import type { ProviderAtPath } from '../models/check.ts'
+import type { FoundModel } from '../models/discovered.ts'
 import type { FleetSnapshot, ServerEndpoint } from './fleet-snapshot.ts'
 import { inheriting, type ServerAtPath } from './servers.ts'
 

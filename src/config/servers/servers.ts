@@ -1,7 +1,8 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { checkPart, type Findings, type ProviderAtPath, providerHints } from '../models-check.ts'
-import { type Provider, type Server, ServerSchema } from '../models-schema.ts'
+import { checkPart, type Findings, type ProviderAtPath, providerHints } from '../models/check.ts'
+import type { Provider } from '../models/schema.ts'
+import { type Server, ServerSchema } from '../models/server-schema.ts'
 
 export interface ServerAtPath {
   id: string

@@ -1,39 +1,19 @@
-import { didYouMean } from '../../lib/did-you-mean.ts'
 import { numberOf } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { Connection } from '../../sdk/connection.ts'
 import type { SystemTurns } from '../../sdk/dialect.ts'
-import {
-  type Call,
-  type CallForm,
-  callForms,
-  type Operation,
-  operations,
-  type ProviderType,
-} from '../../sdk/provider.ts'
-import type { Registry } from '../../sdk/registry.ts'
-import type { Strategy } from '../../sdk/strategy.ts'
+import type { CallForm, ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { Syntax } from '../config-text.ts'
-import { profileFor } from '../model-profiles.ts'
-import { type Findings, memberPath, type ProviderAtPath } from '../models-check.ts'
-import type { ModelShell, Provider } from '../models-schema.ts'
-import { expanded, readToken } from '../secrets.ts'
+import type { Findings, ProviderAtPath } from '../models/check.ts'
+import { profileFor } from '../models/profiles/index.ts'
+import type { ModelShell } from '../models/schema.ts'
 import type { ServerEndpoint } from '../servers/fleet-snapshot.ts'
-import { asProvider, type ServerAtPath } from '../servers/servers.ts'
-import { type ConnectionSources, readConnection } from './target-connection.ts'
+import { readAccess, type ServerAccess, type TargetSources } from './target-access.ts'
 import type { TargetIds } from './target-ids.ts'
-import { healthUrl, hostError, joinUrl } from './target-url.ts'
+import { formPathsOf, healthOf, listingsOf, pathsOf, wantedPaths } from './target-paths.ts'
+import { healthUrl } from './target-url.ts'
 
-export interface TargetSources extends ConnectionSources {
-  providers: Registry<ProviderType>
-  /** Absent: the names of strategies are not looked at. */
-  strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
-  /** How the file is written; absent: JSON. */
-  syntax?: Syntax
-}
-
-export interface TargetPlan {
+interface TargetPlan {
   alias: string
   shell: ModelShell
   ids: TargetIds
@@ -115,124 +95,6 @@ function connectionTo(
   return { ...connection, address, ...(port === undefined ? {} : { port }) }
 }
 
-/** How a server is reached. */
-export interface ServerAccess {
-  type: ProviderType | undefined
-  host: string | undefined
-  token: string | undefined
-  connection: Connection | undefined
-}
-
-function readAccess(placed: ProviderAtPath, sources: TargetSources, findings: Findings): ServerAccess {
-  const type = findType(placed, sources.providers, findings)
-  const host = readHost(placed, type, sources, findings.errors)
-  const token = readToken(placed, sources, findings.errors)
-  const connection =
-    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
-  return { type, host, token, connection }
-}
-
-/** Reads how a server is reached, and reports what is wrong with it, whether or not a provider refers to it. */
-export function readServer(server: ServerAtPath, sources: TargetSources, findings: Findings): ServerAccess {
-  return readAccess(asProvider(server), sources, findings)
-}
-
-function findType(
-  placed: ProviderAtPath,
-  known: Registry<ProviderType>,
-  findings: Findings,
-): ProviderType | undefined {
-  const name = placed.provider.api_type.trim()
-  const type = known.find(name) ?? known.find(usualTypeName(name))
-  if (!type)
-    findings.errors.push(
-      `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
-    )
-  return type
-}
-
-/** `llama.cpp`, `LM Studio` and other ways in which people write the types. */
-function usualTypeName(name: string): string {
-  const plain = name.toLowerCase().replaceAll(/[-_. ]/g, '')
-  return otherTypeNames[plain] ?? plain
-}
-
-const otherTypeNames: Readonly<Record<string, string>> = {
-  llamaserver: 'llamacpp',
-  openaicompatible: 'openai',
-  openailike: 'openai',
-  textgenerationinference: 'tgi',
-  claude: 'anthropic',
-  google: 'gemini',
-}
-
-function readHost(
-  placed: ProviderAtPath,
-  type: ProviderType | undefined,
-  { env, allowLinkLocal }: TargetSources,
-  errors: string[],
-): string | undefined {
-  const { provider } = placed
-  const hostPath = memberPath(placed, 'api_host')
-  const written = provider.api_host?.trim() ?? ''
-  if (written === '') {
-    if (type?.defaultHost !== undefined) return type.defaultHost
-    if (type?.needsHost)
-      errors.push(`${hostPath}: missing; ${provider.api_type} needs the address of its server`)
-    return undefined
-  }
-  const errorsBefore = errors.length
-  const host = expanded(written, hostPath, env, errors).trim()
-  if (errors.length > errorsBefore) return undefined
-  const error = hostError(host, allowLinkLocal)
-  if (error !== undefined) errors.push(`${hostPath}: ${error}`)
-  return error === undefined ? host : undefined
-}
-
-function pathsOf(
-  type: ProviderType,
-  host: string | undefined,
-  overrides: Provider['paths'],
-  call: Call,
-): Target['paths'] {
-  const pathOf = (operation: Operation): string | undefined => {
-    const standard = type.path(operation, call)
-    const configured = overrides?.[operation]
-    if (configured === false) return undefined
-    const override = configured?.trim() || undefined
-    if (host === undefined || (standard === undefined && override === undefined)) return override ?? standard
-    return joinUrl(host, standard ?? '/', override).path
-  }
-  const paths = operations.map((operation): [Operation, string | undefined] => [operation, pathOf(operation)])
-  return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
-}
-
-/** Only what differs from the paths of whole answers. */
-function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
-  const whole = pathsFor('whole')
-  const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
-    const others = operations.map((operation) => [operation, pathsFor(form)[operation]] as const)
-    const different = others.filter(([operation, path]) => path !== whole[operation])
-    return different.length === 0 ? [] : [[form, Object.fromEntries(different)]]
-  })
-  return forms.length === 0 ? {} : { formPaths: Object.fromEntries(forms) }
-}
-
-/** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
-function wantedPaths(
-  paths: Target['paths'],
-  placed: ProviderAtPath,
-  type: ProviderType,
-  warnings: string[],
-): Target['paths'] {
-  const { provider } = placed
-  const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
-  if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
-  if (wanted) warnings.push(`${memberPath(placed, 'responses')}: not used with ${type.name} servers`)
-  const { responses: _unwanted, ...rest } = paths
-  return rest
-}
-
 /** Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints". */
 const openaiHosts =
   /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
@@ -271,24 +133,6 @@ function limitsOf(
     ...(maxInFlight === undefined ? {} : { maxInFlight }),
     ...(provider.pass_priority ? { passesPriority: true } : {}),
   }
-}
-
-function listingsOf({ listings }: ProviderType, host: string | undefined): Pick<Target, 'listings'> {
-  if (!listings || host === undefined) return {}
-  return { listings: listings.map(({ path, read }) => ({ path: healthUrl(host, path), read })) }
-}
-
-/** `health_check`: false turns the check off, a path takes the place of the type's own. */
-function healthOf(
-  type: ProviderType,
-  host: string | undefined,
-  setting: Provider['health_check'],
-): Pick<Target, 'healthPath' | 'sleepPath'> {
-  const path = typeof setting === 'string' ? setting : type.healthPath
-  if (setting === false || host === undefined || path === undefined) return {}
-  const sleep = type.sleepPath === undefined ? {} : { sleepPath: healthUrl(host, type.sleepPath) }
-  if (typeof setting === 'string') return { healthPath: path.startsWith('/') ? path : `/${path}`, ...sleep }
-  return { healthPath: healthUrl(host, path), ...sleep }
 }
 
 function readInputSize(value: unknown, path: string, warnings: string[]): number {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ProviderAtPath } from '../models-check.ts'
+import type { ProviderAtPath } from '../models/check.ts'
 
 /** Gives every target its id, the configured one, else one made of model and host. */
 export class TargetIds {

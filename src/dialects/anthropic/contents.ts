@@ -7,8 +7,9 @@ import type {
   MembersOf,
   StreamContents,
 } from '../../sdk/content.ts'
+import { citedDocuments, citedRange, rangesOfBlock, rangesOfBlocks } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { AnthropicMessagesBody } from './schema.ts'
+import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 
@@ -20,6 +21,7 @@ const plainBlocks = {
   thinking: {
     members: { ...marks, thinking: 'text', signature: 'opaque' },
     signed: { values: ['thinking'], proof: 'signature' },
+    joined: false,
   },
   redacted_thinking: { members: { ...marks, data: 'opaque' } },
   container_upload: { members: { ...marks, file_id: 'media' } },
@@ -50,10 +52,12 @@ const document = {
     context: 'text',
     citations: 'keep',
   },
+  joined: false,
 } as const satisfies ContentForms
 
 const searchResult = {
   members: { ...marks, source: 'text', title: 'text', content: plainContent, citations: 'keep' },
+  joined: false,
 } as const satisfies ContentForms
 
 /** Tools answer in JSON as often as in words. */
@@ -164,6 +168,7 @@ const stream: StreamContents = {
           texts: [],
           begins: isCall ? [`${block}partial_json`] : [],
           whole: [{ path: ['content_block'], shape: anyBlock }],
+          citations: rangesOfBlock(started, ['content_block']),
         }
       }
       case 'message_start':
@@ -181,7 +186,11 @@ const stream: StreamContents = {
         }
         const piece = Object.hasOwn(pieces, kind) ? pieces[kind] : undefined
         if (!piece || typeof delta[piece.member] !== 'string')
-          return { texts: [], whole: [{ path: ['delta'], shape: unknown }] }
+          return {
+            texts: [],
+            whole: [{ path: ['delta'], shape: unknown }],
+            citations: citedRange(delta.citation, ['delta', 'citation']),
+          }
         const { member, isJson = false } = piece
         return { texts: [{ channel: block + member, path: ['delta', member], isJson }] }
       }
@@ -208,6 +217,8 @@ export const anthropicContents: DialectContents = {
   answers: {
     shape: { members: { content: { items: anyBlock } }, rest: 'opaque' },
     filtered: filteredAnswer,
+    citations: ({ content: written }) => rangesOfBlocks(written, ['content']),
   },
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
+  documents: citedDocuments,
 }

@@ -5,8 +5,8 @@ import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../.
 import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
-import { readCounts } from './answer-read.ts'
 import { reportedError } from './errors.ts'
+import { readCounts } from './response/fields-read.ts'
 
 /** Only the beginning and the end of the message name a model, count tokens or end the stream. */
 const marks = sseMarks('message_')

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
 import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type {
+  CitedRange,
   ContentForms,
   ContentShape,
   DialectContents,
@@ -9,8 +10,9 @@ import type {
   StreamedContents,
   StreamedText,
 } from '../../sdk/content.ts'
+import { citedInAnswer, citedInCandidate } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { GeminiBody } from './schema.ts'
+import type { GeminiBody } from './request/schema.ts'
 
 /** Members in camel case and in snake case: Google's servers take both. */
 function both(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {
@@ -28,8 +30,8 @@ const partMembers = both({
   text: 'text',
   thought: 'keep',
   thoughtSignature: 'opaque',
-  inlineData: { members: media },
-  fileData: { members: media },
+  inlineData: { members: media, joined: false },
+  fileData: { members: media, joined: false },
   videoMetadata: 'keep',
   mediaResolution: 'keep',
   functionCall: { members: { id: 'keep', name: 'keep', args: 'value' } },
@@ -43,8 +45,8 @@ const partMembers = both({
       scheduling: 'keep',
     }),
   },
-  executableCode: { members: { id: 'keep', language: 'keep', code: 'text' } },
-  codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' } },
+  executableCode: { members: { id: 'keep', language: 'keep', code: 'text' }, joined: false },
+  codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' }, joined: false },
 })
 
 /** The proof of a part is of its call or of its text. */
@@ -117,6 +119,7 @@ const stream: StreamContents = {
     const ends: string[] = []
     const signatures: NonNullable<StreamedContents['signatures']>[number][] = []
     const whole: NonNullable<StreamedContents['whole']>[number][] = []
+    const citations: CitedRange[] = []
     for (const [position, candidate] of objectsIn(chunk.candidates).entries()) {
       const index = numberOf(candidate.index) ?? position
       const found = isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
@@ -132,8 +135,11 @@ const stream: StreamContents = {
         ends.push(channel)
       }
       if (candidate.finishReason !== undefined) ends.push(`${index}.`)
+      // Offsets of a stream count from its beginning.
+      const text = { channel: `${index}.text` }
+      citations.push(...citedInCandidate(candidate, ['candidates', position], () => text))
     }
-    return { texts, ends, signatures, whole }
+    return { texts, ends, signatures, whole, citations }
   },
   continued({ usageMetadata: _usage, promptFeedback: _feedback, ...like }, { path }, text) {
     const [, position, , , at] = path
@@ -173,6 +179,7 @@ export const geminiContents: DialectContents = {
       rest: 'opaque',
     },
     filtered: filteredAnswer,
+    citations: citedInAnswer,
   },
   userTurn: { turns: 'contents', content: 'parts', part: (text) => ({ text }) },
 }

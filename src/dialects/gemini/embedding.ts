@@ -9,9 +9,9 @@ import type {
 import { badRequest } from '../../sdk/errors.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
-import { readUsage } from './answer-read.ts'
 import { reportedError } from './errors.ts'
 import { listIn, memberOf, objectIn, othersIn } from './members.ts'
+import { readUsage } from './response/fields-read.ts'
 
 /**
  * `embedContent` takes one text, `batchEmbedContents` a list of such requests, each of which names the model once more. Source:

@@ -4,9 +4,9 @@ import { filledTextOf, type JsonObject, objectsIn } from '../../lib/json/read.ts
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
-import { isBlocked, partsIn, readUsage } from './answer-read.ts'
 import { reportedError } from './errors.ts'
 import { memberOf } from './members.ts'
+import { isBlocked, partsIn, readUsage } from './response/fields-read.ts'
 
 const marks = sseMarks(
   'finishReason|finish_reason|promptFeedback|prompt_feedback',

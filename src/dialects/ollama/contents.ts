@@ -11,7 +11,7 @@ import type {
   StreamedText,
 } from '../../sdk/content.ts'
 import type { OllamaEmbedBody, OllamaEmbeddingsBody } from './embedding.ts'
-import type { OllamaChatBody, OllamaGenerateBody } from './schema.ts'
+import type { OllamaChatBody, OllamaGenerateBody } from './request/schema.ts'
 
 const messageMembers = {
   ...{

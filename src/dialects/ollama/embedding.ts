@@ -11,8 +11,8 @@ import type {
 import { badRequest } from '../../sdk/errors.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { unitVector } from '../shared/vector-bytes.ts'
-import { readTimings } from './answer-read.ts'
-import { missingDefaults } from './sampling.ts'
+import { missingDefaults } from './request/sampling.ts'
+import { readTimings } from './response/fields-read.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 

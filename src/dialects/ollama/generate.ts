@@ -20,13 +20,14 @@ import type {
 } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
-import { writeEnd, writeLogprobs } from './answer-write.ts'
 import { generateContents } from './contents.ts'
 import { ollama } from './index.ts'
-import { readImage, writeImage } from './messages-read.ts'
-import { readRequest as readChat } from './request-read.ts'
-import { writeRequest as writeChat } from './request-write.ts'
-import { readResponse as readChatAnswer, writeResponse as writeChatAnswer } from './response.ts'
+import { readImage, writeImage } from './request/messages-read.ts'
+import { readRequest as readChat } from './request/read.ts'
+import { writeRequest as writeChat } from './request/write.ts'
+import { writeEnd, writeLogprobs } from './response/fields-write.ts'
+import { readResponse as readChatAnswer } from './response/read.ts'
+import { writeResponse as writeChatAnswer } from './response/write.ts'
 
 /**
  * Ollama's generate, as a second surface of its dialect: an Ollama server gets it as it is, others get a chat, or where

@@ -3,8 +3,8 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, lineMarks, type StreamPolicy } from '../shared/stream-filter.ts'
-import { emptyAnswer, readUsage, saysAnything } from './answer-read.ts'
-import { Repetition } from './repetition.ts'
+import { emptyAnswer, readUsage, saysAnything } from './response/fields-read.ts'
+import { Repetition } from './stream/repetition.ts'
 
 const marks = lineMarks('done"[ \\t]*:[ \\t]*t')
 /** Enough of the last lines to see that they repeat themselves. */

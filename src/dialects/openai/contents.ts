@@ -1,4 +1,5 @@
 import type { Static } from '@sinclair/typebox'
+import { isObject, objectsIn } from '../../lib/json/read.ts'
 import type {
   AnswerContents,
   ContentForms,
@@ -7,10 +8,11 @@ import type {
   DialectContents,
   MembersOf,
 } from '../../sdk/content.ts'
+import { annotatedRanges } from '../shared/annotations.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
 import { filteredAnswer } from './ending.ts'
 import { content, messageMembers, messages, part } from './message-contents.ts'
-import type { OpenaiChatBody, OpenaiCompletionBody } from './schema.ts'
+import type { OpenaiChatBody, OpenaiCompletionBody } from './request/schema.ts'
 import { completionStream } from './stream-contents.ts'
 
 const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
@@ -240,6 +242,13 @@ const answers: AnswerContents = {
     rest: 'opaque',
   },
   filtered: filteredAnswer,
+  citations: ({ choices }) =>
+    objectsIn(choices).flatMap(({ message }, position) => {
+      const path = ['choices', position, 'message']
+      return isObject(message)
+        ? annotatedRanges(message.annotations, [...path, 'annotations'], { path: [...path, 'content'] })
+        : []
+    }),
 }
 
 export const openaiContents: DialectContents = {

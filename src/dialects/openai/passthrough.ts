@@ -10,8 +10,8 @@ import type {
 import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
-import { readUsage } from './answer-read.ts'
-import { plainChoice } from './tool-choice.ts'
+import { plainChoice } from './request/tool-choice.ts'
+import { readUsage } from './response/fields-read.ts'
 
 const doneEvent = Buffer.from('data: [DONE]\n\n')
 /** A reason to finish, and the chunk of the token counts, which has no choices. */

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, textOf } from '../../lib/json/read.ts'
+import { isObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type {
+  CitedRange,
   ContentForms,
   ContentShape,
   DialectContents,
@@ -8,8 +9,9 @@ import type {
   StreamContents,
   StreamedContents,
 } from '../../sdk/content.ts'
+import { annotatedRange, annotatedRanges } from '../shared/annotations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { ResponsesBody } from './schema.ts'
+import type { ResponsesBody } from './request/schema.ts'
 
 const part = {
   text: 'text',
@@ -27,6 +29,7 @@ const part = {
           filename: 'text',
           detail: 'keep',
         },
+        joined: false,
       },
       refusal: { members: { type: 'keep', refusal: 'text' } },
       encrypted_content: { members: { type: 'keep', encrypted_content: 'opaque' } },
@@ -186,7 +189,8 @@ const stream: StreamContents = {
   isNamed: true,
   createEnding,
   read(event) {
-    return { ...textsOf(event), begins: begunBy(event), whole: wholeOf(event) }
+    const citations = [...citedInText(event), ...citedInEvent(event)]
+    return { ...textsOf(event), begins: begunBy(event), whole: wholeOf(event), citations }
   },
   continued({ obfuscation: _padding, ...like }, _at, text) {
     return { ...like, delta: text, ...(Array.isArray(like.logprobs) ? { logprobs: [] } : {}) }
@@ -215,14 +219,43 @@ function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
     return {
       texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base), isCall: calls.has(base) }],
     }
-  if (type === 'response.output_text.annotation.added')
-    return {
-      texts: [],
-      offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') },
-    }
   if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
   if (endings.has(type)) return { texts: [], ends: [''] }
   return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }
+}
+
+/** An annotation that is added while its text goes on. */
+function citedInText(event: Readonly<Record<string, unknown>>): CitedRange[] {
+  const text = { channel: channelOf(event, 'response.output_text') }
+  return annotatedRange(event.annotation, ['annotation'], text)
+}
+
+/** Annotations beside the text that an event repeats. */
+function citedInEvent({ part, item, response }: Readonly<Record<string, unknown>>): CitedRange[] {
+  return [
+    ...citedInPart(part, ['part']),
+    ...citedInItem(item, ['item']),
+    ...(isObject(response) ? citedInAnswer(response, ['response']) : []),
+  ]
+}
+
+function citedInAnswer(
+  { output }: Readonly<Record<string, unknown>>,
+  path: readonly (string | number)[] = [],
+): CitedRange[] {
+  return objectsIn(output).flatMap((item, position) => citedInItem(item, [...path, 'output', position]))
+}
+
+function citedInItem(item: unknown, path: readonly (string | number)[]): CitedRange[] {
+  if (!isObject(item)) return []
+  return objectsIn(item.content).flatMap((part, position) =>
+    citedInPart(part, [...path, 'content', position]),
+  )
+}
+
+function citedInPart(part: unknown, path: readonly (string | number)[]): CitedRange[] {
+  if (!isObject(part)) return []
+  return annotatedRanges(part.annotations, [...path, 'annotations'], { path: [...path, 'text'] })
 }
 
 function itemOf({ output_index: index, item_id: id, item }: Readonly<Record<string, unknown>>): string {
@@ -241,6 +274,10 @@ export const responsesContents: DialectContents = {
     responses_count: { members: { ...more, ...body } },
   },
   stream,
-  answers: { shape: answerShape, filtered: (answer) => filteredAnswer({ ...answer, output: [] }) },
+  answers: {
+    shape: answerShape,
+    filtered: (answer) => filteredAnswer({ ...answer, output: [] }),
+    citations: (answer) => citedInAnswer(answer),
+  },
   userTurn: { turns: 'input', content: 'content', part: (text) => ({ type: 'input_text', text }) },
 }

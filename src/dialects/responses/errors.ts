@@ -2,7 +2,7 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { openaiOverflow } from '../shared/overflow-words.ts'
-import { answerObject } from './answer-object.ts'
+import { answerObject } from './response/object.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
 export function answerError(error: RouterError): JsonObject {

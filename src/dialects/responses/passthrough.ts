@@ -6,8 +6,8 @@ import type { RouterError } from '../../sdk/errors.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
 import { reportedError } from '../shared/upstream-error.ts'
-import { readUsage } from './answer-read.ts'
 import { answerError, serverEvent } from './errors.ts'
+import { readUsage } from './response/read.ts'
 
 /** Only the events about the answer as a whole name a model, or end the stream. */
 const marks = sseMarks('response"')

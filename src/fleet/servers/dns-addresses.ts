@@ -6,13 +6,13 @@ import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
 export interface DnsOptions {
   intervalMs: number
   allowLinkLocal: boolean
-  /** Looks up all addresses of a name; `dns.lookup` unless given. */
+  /** Resolves all addresses of a name; `dns.lookup` by default. */
   lookup?: AllLookup | undefined
 }
 
 /**
- * Looks up all addresses of a name, again and again. `onAddresses` gets each answer; undefined if there is none or no usable
- * address in it. Returns the function that ends it.
+ * Resolves all addresses of a name at an interval. `onAddresses` gets each result; undefined if the lookup failed or had no usable
+ * address. Returns a function that stops it.
  */
 export function followAddresses(
   hostname: string,

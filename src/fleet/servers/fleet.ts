@@ -8,29 +8,29 @@ import { ServerFollower } from './server-follower.ts'
 
 export interface FleetOptions extends FileSources {
   log: FleetLog
-  /** Looks up all addresses of a name; `dns.lookup` unless given. */
+  /** Resolves all addresses of a name; `dns.lookup` by default. */
   lookup?: AllLookup | undefined
 }
 
 /** Longest wait for servers that a configuration names for the first time, in milliseconds. */
 const firstAnswerMs = 3_000
-/** Changes that come together are reported once. */
+/** Changes within this time are reported together. */
 const quietMs = 50
 
-/** The sources of the configuration, with what is found out about its servers. */
+/** The sources of the configuration, including the state of discovered servers. */
 export function followedSources(options: FleetOptions): ConfigSources {
   const sources = configSources(options.config)
   return { ...sources, models: { ...sources.models, live: new Fleet(options) } }
 }
 
 /**
- * Follows the servers of models-config.json whose models or addresses are not written there. What it knows is a part of the
- * configuration: every change of it is applied as a changed file is. One process of a router follows them for all.
+ * Watches the servers of models-config.json whose models or addresses are discovered. The result is part of the
+ * configuration: a change is applied like a changed file. One process of the router does this for all others.
  */
 class Fleet implements LivePart<ModelsSnapshot> {
   readonly #options: FleetOptions
   readonly #kubernetes: KubernetesServices
-  /** By everything that the server is asked with. */
+  /** Keyed by everything that a request to the server depends on. */
   readonly #followers = new Map<string, { server: FollowedServer; follower: ServerFollower }>()
   #onChange: () => void = () => undefined
   #quiet: NodeJS.Timeout | undefined
@@ -102,7 +102,7 @@ class Fleet implements LivePart<ModelsSnapshot> {
     return follower
   }
 
-  /** With another key or health check it is still the same server. */
+  /** A changed key or health check does not make it another server. */
   #formerOf({ id, host, addresses, kubernetes }: FollowedServer): readonly ServerEndpoint[] {
     const same = [...this.#followers.values()].findLast(
       ({ server }) =>

@@ -17,14 +17,14 @@ export interface FollowerOptions {
   onChange(): void
 }
 
-/** Longest interval at which a server is asked for its models, in milliseconds; jittered by 20 %. */
+/** Maximum interval between requests for a server's model list, in milliseconds; jittered by 20 %. */
 const modelsIntervalMs = 10_000
-/** Longest wait for one list of models, in milliseconds. */
+/** Timeout of one request for a model list, in milliseconds. */
 const listTimeoutMs = 8_000
-/** Servers of one name that are asked at once. */
+/** Maximum number of concurrent requests to endpoints of one server. */
 const maxAtOnce = 16
 
-/** Follows the addresses and the models of a server. What does not answer keeps what it had. */
+/** Follows the addresses and models of a server. An endpoint that does not respond keeps its last known models. */
 export class ServerFollower {
   readonly #server: FollowedServer
   readonly #options: FollowerOptions
@@ -35,10 +35,10 @@ export class ServerFollower {
   #endpoints: readonly ServerEndpoint[]
   #timer: NodeJS.Timeout | undefined
   #asking: Promise<void> | undefined
-  /** Endpoints have come that were not there when the models were last asked for. */
+  /** Endpoints were added since the models were last requested. */
   #hasNew = false
 
-  /** `former`: what was known of the server under another configuration. */
+  /** `former`: the state of this server under the previous configuration. */
   constructor(server: FollowedServer, former: readonly ServerEndpoint[], options: FollowerOptions) {
     this.#server = server
     this.#options = options
@@ -50,7 +50,7 @@ export class ServerFollower {
     return this.#endpoints
   }
 
-  /** Resolves when the server has answered, or has failed to. */
+  /** Resolves when the server has responded or failed. */
   get first(): Promise<void> {
     return this.#first.promise
   }
@@ -79,7 +79,7 @@ export class ServerFollower {
     )
   }
 
-  /** Undefined: nothing was learned. */
+  /** Undefined if the server did not respond. */
   #setAddresses(found: readonly Omit<ServerEndpoint, 'models'>[] | undefined): void {
     if (found === undefined) {
       this.#first.resolve()

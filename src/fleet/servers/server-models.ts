@@ -1,4 +1,4 @@
-import { type FoundModel, lmStudioModel, ollamaModel, openaiModel } from '../../config/discovered.ts'
+import { type FoundModel, lmStudioModel, ollamaModel, openaiModel } from '../../config/models/discovered.ts'
 import type { ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
 import type { FollowedServer } from '../../config/servers/followed.ts'
 import { joinUrl } from '../../config/targets/target-url.ts'
@@ -13,10 +13,10 @@ export interface AskOptions {
   lookup?: AllLookup | undefined
 }
 
-/** Details of models that were already asked for, by name and digest: Ollama has them one by one. */
+/** Details of models already requested, by name and digest: Ollama returns them one at a time. */
 export type KnownModels = Map<string, FoundModel>
 
-/** The models that a server lists. Undefined if it does not answer with a list; never rejects. */
+/** The models that a server lists; undefined if it does not return a list. Never rejects. */
 export async function listModels(
   server: FollowedServer,
   endpoint: ServerEndpoint,
@@ -41,7 +41,7 @@ export async function listModels(
 
 type Ask = (path: string, body?: unknown) => Promise<unknown>
 
-/** How a server lists its models. Types of extensions list them as others of their dialect do. */
+/** How a server lists its models. Provider types of extensions use the list of their dialect. */
 function kindOf({
   type,
   apiType,
@@ -79,13 +79,13 @@ async function ollamaModels(ask: Ask, known: KnownModels): Promise<FoundModel[] 
   return found
 }
 
-/** The context of a loaded model comes and goes, and is asked for where it is needed. */
+/** The context length of a loaded model changes, so it is requested where it is needed. */
 function lmStudioEntry(entry: unknown): FoundModel | undefined {
   const model = lmStudioModel(entry)
   return model && !model.embedding ? { ...model, context: 0 } : model
 }
 
-/** Names of models whose servers do not say that they embed texts. */
+/** Names of embedding models, for servers that do not report the capability. */
 const embeddingName = /embed|(?:^|[/_-])(?:bge|e5|gte)-(?!.*rerank)|minilm/i
 
 function openaiEntry(entry: unknown): FoundModel | undefined {
@@ -108,7 +108,7 @@ function geminiModel(entry: unknown): FoundModel | undefined {
   }
 }
 
-/** Undefined for what is no such list. */
+/** Undefined if the body is not such a list. */
 function entries(
   answer: unknown,
   member: 'data' | 'models',

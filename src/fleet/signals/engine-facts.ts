@@ -1,7 +1,7 @@
 import type { EngineLoadedModel, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** The model of a target in its engine's memory; undefined: it is not there, or nothing is known. */
+/** The target's model as loaded in its engine; undefined if it is not loaded or unknown. */
 function loadedModel(
   { upstreamModel }: Pick<Target, 'upstreamModel'>,
   { loaded = [], holdsOne }: EngineSignals,
@@ -15,11 +15,11 @@ export function isLoaded(target: Target, signals: EngineSignals | undefined): bo
   if (signals?.state === 'asleep' || signals?.state === 'loading') return false
   if (signals?.loaded === undefined) return undefined
   if (loadedModel(target, signals)) return true
-  // Other engines answer to names that they do not list, such as those of adapters.
+  // Other engines accept names that they do not list, such as those of adapters.
   return target.type.loadsOnDemand ? false : undefined
 }
 
-/** Of prompt tokens since the engine's start, where it gives no ratio itself. */
+/** Over all prompt tokens since the engine started, for engines that do not export a ratio. */
 export function cacheHitRatio({
   cacheHitRate,
   cacheHitTokens,
@@ -31,7 +31,7 @@ export function cacheHitRatio({
     : Math.min(1, cacheHitTokens / cacheQueryTokens)
 }
 
-/** As Ollama matches names: in any case, and `m` is `m:latest`. */
+/** Matches names as Ollama does: case-insensitively, and `m` is `m:latest`. */
 function looseName(name: string): string {
   return name.toLowerCase().replace(/:latest$/, '')
 }

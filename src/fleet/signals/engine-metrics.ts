@@ -2,7 +2,7 @@ import { present } from '../../lib/json/read.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { type MetricSample, metricsIn } from './prometheus-text.ts'
 
-/** Names of a signal's metric in each engine. The first one that a text has counts. */
+/** Names of each signal's metric by engine. The first name found is used. */
 const names = {
   running: [
     'vllm:num_requests_running',
@@ -16,7 +16,7 @@ const names = {
     'llamacpp:requests_deferred',
     'tgi_queue_size',
   ],
-  // The second name of each is that of older versions.
+  // The second name is used by older versions.
   kvUse: [
     'vllm:kv_cache_usage_perc',
     'vllm:gpu_cache_usage_perc',
@@ -29,7 +29,7 @@ const names = {
     'llamacpp:prompt_tokens_cached_total',
   ],
   queries: ['vllm:prefix_cache_queries_total', 'vllm:gpu_prefix_cache_queries_total'],
-  /** Prompt tokens that were not cached, where no queries are counted. */
+  /** Prompt tokens that were not cached, for engines that do not count queries. */
   processed: ['llamacpp:prompt_tokens_total'],
   hitRate: ['sglang:cache_hit_rate'],
   maxRunning: ['sglang:max_running_requests'],
@@ -41,7 +41,7 @@ const names = {
 
 const wanted: ReadonlySet<string> = new Set(Object.values(names).flat())
 
-/** What `/metrics` of vLLM, SGLang, llama.cpp or TGI says; undefined for a text that is of none of them. */
+/** Reads `/metrics` of vLLM, SGLang, llama.cpp or TGI; undefined for any other text. */
 export function metricsSignals(text: string): EngineSignals | undefined {
   const found = metricsIn(text, wanted)
   const of = (signal: keyof typeof names): readonly MetricSample[] | undefined =>
@@ -68,7 +68,7 @@ export function metricsSignals(text: string): EngineSignals | undefined {
   })
 }
 
-/** Over the replicas of an engine: each has its own samples. */
+/** Aggregated over the replicas of an engine, each of which has its own samples. */
 function sumOf(samples: readonly MetricSample[] | undefined): number | undefined {
   if (samples === undefined) return undefined
   return samples.reduce((sum, { value }) => sum + Math.max(0, value), 0)
@@ -80,7 +80,7 @@ function shareOf(samples: readonly MetricSample[] | undefined): number | undefin
   return Math.min(1, Math.max(0, mean))
 }
 
-/** vLLM's cache in tokens; it tells the configuration in labels. */
+/** Size of vLLM's cache in tokens; vLLM exports its configuration as labels. */
 function cacheTokens(samples: readonly MetricSample[] | undefined): number | undefined {
   const sizes = samples?.map(
     ({ labels }) => Number(labels.num_gpu_blocks ?? Number.NaN) * Number(labels.block_size ?? Number.NaN),
@@ -89,7 +89,7 @@ function cacheTokens(samples: readonly MetricSample[] | undefined): number | und
   return sum > 0 && Number.isFinite(sum) ? sum : undefined
 }
 
-/** The metric has one sample for each state, of which one is 1. */
+/** The metric has one sample per state; the current state is 1. */
 function sleepOf(samples: readonly MetricSample[] | undefined): EngineSignals['sleep'] {
   const states = new Set(samples?.filter(({ value }) => value > 0).map(({ labels }) => labels.sleep_state))
   if (states.has('discard_all')) return 'discard_all'

@@ -4,10 +4,10 @@ import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type EngineQuestion, engineQuestions } from './engine-questions.ts'
 
-/** A question that the engine does not know is asked again after this, in milliseconds: it may have been restarted. */
+/** Delay before an unsupported request is repeated, in milliseconds: the engine may have been restarted. */
 const unknownMs = 60_000
 
-/** Asks one engine again and again, and remembers which of its questions it does not answer. */
+/** Polls one engine, and remembers which requests it does not support. */
 export class EnginePoll {
   readonly #unknownUntil = new Map<EngineQuestion, number>()
   readonly #now: () => number
@@ -17,7 +17,7 @@ export class EnginePoll {
     this.#now = now
   }
 
-  /** Undefined: nothing is known now. Never rejects. */
+  /** Undefined if nothing is known. Never rejects. */
   async ask(target: Target, kind: EngineKind, asking: EngineAsking): Promise<EngineSignals | undefined> {
     const questions = engineQuestions[kind].filter(
       (each) => (this.#unknownUntil.get(each) ?? 0) <= this.#now(),
@@ -27,7 +27,7 @@ export class EnginePoll {
       questions.map((question) => askEngine(target, { path: root + question.path }, asking)),
     )
     if (answers.length > 0 && answers.every(({ refused }) => refused)) {
-      // Another server may listen when it accepts connections again.
+      // Another server may be listening there the next time it accepts connections.
       this.#unknownUntil.clear()
       return { state: 'down' }
     }
@@ -43,13 +43,13 @@ export class EnginePoll {
       const signals = question.read(text)
       if (signals) return signals
     }
-    // llama.cpp answers 501 for what was not turned on at its start.
+    // llama.cpp returns 501 for endpoints that were not enabled at startup.
     if (status < 500 || status === 501) this.#unknownUntil.set(question, this.#now() + unknownMs)
     return undefined
   }
 }
 
-/** An earlier answer counts more. */
+/** Earlier results take precedence. */
 function merged(all: readonly (EngineSignals | undefined)[]): EngineSignals | undefined {
   const known = all.filter((each) => each !== undefined)
   if (known.length === 0) return undefined

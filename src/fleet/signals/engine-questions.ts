@@ -14,13 +14,13 @@ import { metricsSignals } from './engine-metrics.ts'
 export interface EngineQuestion {
   /** From the root of the server. */
   readonly path: string
-  /** What an answer with status 200 says; undefined: it is none of this engine. */
+  /** Reads a response with status 200; undefined if it is not from this engine. */
   read(text: string): EngineSignals | undefined
 }
 
 const metrics: EngineQuestion = { path: '/metrics', read: metricsSignals }
 
-/** llama.cpp, tools/server/README.md, "GET /slots". It tells neither queue nor cache. */
+/** llama.cpp, tools/server/README.md, "GET /slots". Reports neither queue nor cache. */
 const slots: EngineQuestion = {
   path: '/slots',
   read(text) {
@@ -35,7 +35,7 @@ const slots: EngineQuestion = {
   },
 }
 
-/** llama.cpp, "GET /props": slots also where the list of slots is turned off. */
+/** llama.cpp, "GET /props": reports slots even if the list of slots is disabled. */
 const props: EngineQuestion = {
   path: '/props',
   read(text) {
@@ -49,7 +49,7 @@ const props: EngineQuestion = {
   },
 }
 
-/** SGLang, "GET /v1/loads": also without `--enable-metrics`. */
+/** SGLang, "GET /v1/loads": available without `--enable-metrics`. */
 const loads: EngineQuestion = {
   path: '/v1/loads',
   read(text) {
@@ -70,7 +70,7 @@ const loads: EngineQuestion = {
   },
 }
 
-/** SGLang, "GET /get_server_info": what the server was started with. */
+/** SGLang, "GET /get_server_info": the arguments of the server. */
 const serverInfo: EngineQuestion = {
   path: '/get_server_info',
   read(text) {
@@ -80,8 +80,8 @@ const serverInfo: EngineQuestion = {
 }
 
 /**
- * What each kind of engine is asked, at the same moment: llama.cpp lets answers run on whose client has left if it is asked more
- * often than once a second. Answers are merged; an earlier question counts more.
+ * Requests to each kind of engine, sent at the same time: llama.cpp does not notice that a client left while it is polled more
+ * often than once a second. Responses are merged; earlier ones take precedence.
  */
 export const engineQuestions: Readonly<Record<EngineKind, readonly EngineQuestion[]>> = {
   vllm: [metrics, listed(openaiListing)],

@@ -3,14 +3,14 @@ export interface MetricSample {
   readonly value: number
 }
 
-/** Engines write some hundred lines; a longer text is read up to here. */
+/** Engines export a few hundred lines; longer texts are read up to this limit. */
 const maxLines = 20_000
 const maxLineLength = 4_096
 
 /**
  * Samples of the metrics with these names, from a text in the Prometheus exposition format
- * (https://prometheus.io/docs/instrumenting/exposition_formats/). What is no valid sample is skipped: an engine that writes one
- * odd line still tells its load. Values that are not finite are skipped too.
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/). Invalid samples are skipped, so one malformed line does not
+ * hide an engine's load. Values that are not finite are skipped too.
  */
 export function metricsIn(text: string, names: ReadonlySet<string>): Map<string, MetricSample[]> {
   const found = new Map<string, MetricSample[]>()

@@ -12,17 +12,17 @@ import { Tally } from './tally.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The recent past of all processes of this router: its history and its last requests. */
+    /** Recent activity of all processes of this router: history and last requests. */
     activity: ActivityStore
   }
 }
 
 /** How often a process reports, in milliseconds. */
 const everyMs = 1_000
-/** Names that one report may carry. */
+/** Maximum number of names per report. */
 const maxUnknown = 100
 
-/** Keeps the recent past of the router for the console, without Prometheus and in bounded memory. */
+/** Keeps the router's recent activity for the console, in bounded memory and without Prometheus. */
 export default fp(
   (app, _options, done) => {
     const tally = new Tally()
@@ -43,7 +43,7 @@ export default fp(
         ended.shift()
         unlisted++
       }
-      // What else a record has leads to the request, and its body would stay in memory until the next report.
+      // Other members of a record reference the request, whose body would stay in memory until the next report.
       const { estimatedTokens: _tokens, processed: _processed, ...kept } = record
       ended.push({ record: kept, timing: { timeline, reasons, startedAt }, endedAt: Date.now() })
     })

@@ -8,7 +8,7 @@ import type { RouterError } from '../../sdk/errors.ts'
 
 type KeptRecord = Omit<ExchangeRecord, 'estimatedTokens' | 'processed'>
 
-/** What is kept of a request that has ended, until it is reported: nothing that leads to its body. */
+/** Data of an ended request, kept until it is reported; contains no reference to its body. */
 export interface EndedRequest {
   readonly record: KeptRecord
   readonly timing: Pick<Exchange, 'timeline' | 'reasons' | 'startedAt'>
@@ -17,10 +17,10 @@ export interface EndedRequest {
 }
 
 const maxTextLength = 300
-/** More are dropped from the list: a text endpoint may ask hundreds of times. */
+/** Further attempts are omitted: a text endpoint may make hundreds of calls. */
 const maxAttempts = 32
 
-/** A request without its prompt and its answer. */
+/** A request without its prompt and response. */
 export function recentRequest(
   { record, timing, endedAt }: EndedRequest,
   worker: number,
@@ -73,21 +73,21 @@ function shownAttempt(
     start_ms: Math.max(0, tenths(startedAt - request.startedAt)),
     queue_ms: tenths(queueMs),
     ttft_ms: firstContentMs === undefined ? null : tenths(firstContentMs),
-    // The end of a stream is known a moment after its last byte.
+    // The end of a stream is detected shortly after its last byte.
     end_ms: end ? Math.max(0, tenths(Math.min(end.at - request.startedAt, request.durationMs))) : null,
     outcome: end?.outcome ?? 'cancelled',
     ...(end?.error ? { error: shownError(end.error) } : {}),
   }
 }
 
-/** After the first token of a stream; null: unknown. */
+/** Tokens per second after the first token of a stream; null if unknown. */
 function speedOf({ usage, firstContentMs, durationMs }: KeptRecord): number | null {
   const tokens = usage?.completionTokens ?? 0
   const ms = durationMs - (firstContentMs ?? durationMs)
   return tokens < 2 || ms < 1 ? null : tenths(((tokens - 1) * 1000) / ms)
 }
 
-/** As the log has it: an upstream's words, which may quote a prompt, are not among it. */
+/** The same as in the log, which excludes upstream texts because they may quote a prompt. */
 function shownError(error: RouterError): { code: string; text: string } {
   const { kind, message, quotesUpstream } = error
   const code = codeOf(error)

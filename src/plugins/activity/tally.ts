@@ -4,7 +4,7 @@ import type { Target } from '../../sdk/target.ts'
 import { TimeHistogram } from '../../stores/activity/first-contents.ts'
 import type { ActivityPart, Counts, TargetCounts } from '../../stores/activity/store.ts'
 
-/** What has ended in this process since the last report. */
+/** Requests ended in this process since the last report. */
 export class Tally {
   #counts = noCounts()
   readonly #firstContents = new TimeHistogram()

@@ -14,7 +14,7 @@ export interface DocumentedRoute {
   admin: boolean
   /** The route changes the router and always requires an operator key. */
   operator: boolean
-  /** Role that its requests take; undefined: none. */
+  /** Required role; undefined: none. */
   role?: Role | undefined
   docs: EndpointDocs
 }

@@ -60,7 +60,7 @@ export default fp(
     }
     const isOpen = ({ operator, url }: DocumentedRoute): boolean => !operator && app.rights.isPublic(url)
     const texts = new Map<string, string>()
-    /** Examples name models, and these may change. */
+    /** Examples contain model names, which may change. */
     let knownModels: readonly Model[] | undefined
     let script: Promise<Buffer> | undefined
     app.decorate('apiDocs', {
@@ -89,7 +89,7 @@ export default fp(
   { name: 'api-docs', dependencies: ['config'] },
 )
 
-/** The first model of which a target has one of the operations; where there is none, the example names a model of its own. */
+/** The first model with a target that supports one of the operations; without one, examples keep their placeholder name. */
 function modelFor(models: readonly Model[], operations: readonly Operation[]): string | undefined {
   const isWanted = ({ embedding }: Model): boolean => embedding === operations.includes('embedding')
   const able = models.filter(({ targets }) =>

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Login, presentedKey } from '../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../config/client-keys/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
@@ -15,7 +15,7 @@ export type Authenticator = (request: FastifyRequest, reply: FastifyReply) => Cl
 interface AuthenticatorOptions {
   keys: Keys
   sessions: Sessions
-  /** What became of the JSON Web Token of a request; undefined: it has none. */
+  /** Result of checking the JSON Web Token of a request; undefined if it has none. */
   tokenLogin(request: FastifyRequest): Login | RouterError | undefined
 }
 
@@ -50,7 +50,7 @@ export function createAuthenticator(
   }
 }
 
-/** Sessions count where operators look and on pages, nowhere else, and never beside a key. */
+/** Sessions are accepted on operator routes and pages only, and never together with a key. */
 export function usesSession(request: FastifyRequest, sessions: Sessions): boolean {
   return (
     presentedKey(request.headers) === undefined &&
@@ -60,7 +60,7 @@ export function usesSession(request: FastifyRequest, sessions: Sessions): boolea
   )
 }
 
-/** Browsers send cookies with requests of other sites too: what changes something must come from a page of this router. */
+/** Browsers send cookies with cross-site requests too, so a request that changes something must come from a page of this router. */
 function sessionClient(
   app: FastifyInstance,
   sessions: Sessions,

@@ -10,7 +10,7 @@ export type Models = Pick<FastifyInstance['models'], 'listed' | 'find' | 'findLo
  * lists a model may call it by its aliases; a key that lists an alias, by that alias.
  */
 export function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
-  // Patterns match names as they are configured: a spelling of a client's own could match one that the model does not.
+  // Patterns are matched against configured names: a client's spelling could match a pattern that the model's name does not.
   const allowed = (name: string, model: ReturnType<Models['find']>) =>
     model && (mayUse(model.alias) || mayUse(app.models.canonicalName(name) ?? model.alias))
       ? model

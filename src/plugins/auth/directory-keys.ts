@@ -1,8 +1,8 @@
-import { type KeyRing, KeyRing as Ring } from '../../config/key-ring.ts'
+import { type KeyRing, KeyRing as Ring } from '../../config/client-keys/key-ring.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../../sdk/client-key.ts'
-import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
+import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/teams/directory.ts'
 
-/** Begins what limits of groups are counted under; ids of clients have no slash. */
+/** Prefix of the ids under which group limits are counted; client ids contain no slash. */
 export const groupScope = 'group/'
 
 /** What a client or a group permits. */
@@ -45,10 +45,10 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
     group: record.group ?? undefined,
     enabled: all.every(({ enabled }) => enabled !== false),
     expiresAt: record.expires_at ? Date.parse(record.expires_at) : undefined,
-    // A group without the surface of operators bounds roles too.
+    // A group without the operator surface restricts roles too.
     role: permitted.has('operator') ? (record.role ?? undefined) : undefined,
     surfaces: permitted,
-    // For people, the narrowest list.
+    // Shown to operators: the narrowest list.
     models: models[0],
     mayUse: (alias) => matchers.every((matches) => matches(alias)),
     limits: tightest(limited.map(({ limits }) => limits)),
@@ -62,7 +62,7 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
   }
 }
 
-/** The group and its parent. A name without a group cannot be: the database refuses it. */
+/** The group and its parent. The database guarantees that the group exists. */
 function groupsOf(name: string | null | undefined, groupOf: ReadonlyMap<string, GroupRecord>) {
   const group = name ? groupOf.get(name) : undefined
   if (!name || !group) return []

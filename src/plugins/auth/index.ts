@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { presentedKey, sha256Of } from '../../config/key-ring.ts'
+import { presentedKey, sha256Of } from '../../config/client-keys/key-ring.ts'
 import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import { withAuto } from '../auto/auto-models.ts'
@@ -43,15 +43,15 @@ interface Rights {
   isPublic(route: string | undefined): boolean
   /** Whether the request carries an operator key, with client authentication or without. */
   isOperator(request: FastifyRequest, reply: FastifyReply): boolean
-  /** Returns a function that tells what a request that goes on may see at the moment. */
+  /** Returns a function that returns what a long-running request may currently see. */
   watcher(request: FastifyRequest, reply: FastifyReply): () => View
-  /** Throws 403 for a key without any surface that can ask models. */
+  /** Throws 403 for a key without any surface that can use models. */
   checkAsking(request: FastifyRequest): void
-  /** What is left of the limits of the request's client and of its groups. */
+  /** Remaining limits of the request's client and its groups. */
   limitsLeft(request: FastifyRequest): Promise<LimitLeft[]>
   /**
-   * Begins a question that an endpoint asks a model on its own. It counts as one request of the client's key and
-   * replaces the request it is asked for. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
+   * Begins an internal call to a model on behalf of a request. It counts as one request of the client's key and
+   * replaces the request that caused it. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
    * the result exactly once.
    */
   beginQuestion(request: FastifyRequest, cost: QuestionCost): Promise<QuestionUse>
@@ -63,7 +63,7 @@ declare module 'fastify' {
     sessions: Sessions
     /** Undefined without LLM_ROUTER_OIDC_ISSUER. */
     oidc: OidcSignIn | undefined
-    /** The page that asks a browser for a key, where one may look at what was asked for. */
+    /** The page that asks a browser for a key, for routes that browsers may open. */
     signInPage(request: FastifyRequest): ConsolePage | undefined
     keys: Keys
   }
@@ -140,7 +140,7 @@ export default fp(
 )
 
 /**
- * Without client keys, a request with the operator key is told its route. Clients may send any key then, so another one is no
+ * Without client keys, a request with the operator key gets the route headers. Clients may send any key then, so another key is not a
  * failed login.
  */
 function tellOperators(app: FastifyInstance, keys: Keys): void {
@@ -238,7 +238,7 @@ function requireKeys(
   return async (request, cost) => {
     const { client } = request
     if (!client) return noUse
-    // A request may ask questions for hours, so each one is checked against the current state of the key.
+    // A request may make calls for hours, so each one is checked against the current state of the key.
     const now = client.id === administrator.id ? client : keys.clients().find(({ id }) => id === client.id)
     if (!now?.enabled || (now.expiresAt !== undefined && now.expiresAt <= Date.now())) throw noLongerValid()
     if (!asksModels(now)) throw notAllowed()
@@ -247,7 +247,7 @@ function requireKeys(
   }
 }
 
-/** What a key protects is for its client alone: no cache keeps it (RFC 9111, section 5.2.2.5). */
+/** Responses protected by a key must not be cached (RFC 9111, section 5.2.2.5). */
 function notStored(reply: FastifyReply): void {
   reply.header('cache-control', 'no-store')
 }

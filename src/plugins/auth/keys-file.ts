@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { loadClientKeys } from '../../config/client-keys-load.ts'
-import { KeyRing, type Login, type RingEntry } from '../../config/key-ring.ts'
+import { KeyRing, type Login, type RingEntry } from '../../config/client-keys/key-ring.ts'
+import { loadClientKeys } from '../../config/client-keys/load.ts'
 import type { FileContent } from '../../config/sources.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
@@ -86,7 +86,7 @@ function loaded(
   }
 }
 
-/** Of all keys together there is one short digest, which tells that one has changed and nothing of it. */
+/** One short digest over all keys, which shows that a key has changed without revealing anything about it. */
 function describe(clients: readonly ClientKey[], entries: readonly RingEntry[]): object {
   const digest = createHash('sha256')
   for (const { client, sha256 } of entries)

@@ -30,7 +30,7 @@ export class LimitUse {
   #refused = false
   #ended = false
   #slots: number | undefined
-  /** Of several upstream requests: those that have begun, and those of them without a token count. */
+  /** For several upstream requests: the number started, and those of them without a token count. */
   #begun = 0
   #uncounted = 0
   #addedBytes = 0
@@ -46,13 +46,13 @@ export class LimitUse {
     return this.#slots
   }
 
-  /** Whether the response has closed: what is reserved now would never be released. */
+  /** Whether the response has closed: a later reservation would never be released. */
   get hasEnded(): boolean {
     return this.#ended
   }
 
   /**
-   * What the request is about to take, as far as its key has limits for it. Call once, after the body has been read. `model`:
+   * Reserves the expected usage, as far as the key has limits for it. Call once, after the body has been read. `model`:
    * alias of the requested model.
    */
   demand(model: string | undefined): LimitDemand {
@@ -83,7 +83,7 @@ export class LimitUse {
     this.#refused = true
   }
 
-  /** From here on each question asked for this request counts itself, and the request no longer counts. */
+  /** From here on, each internal call of this request is counted instead of the request itself. */
   handOver(): Promise<void> {
     this.#refused = true
     this.#handingOver ??= this.settle(this.end())
@@ -125,7 +125,7 @@ export class LimitUse {
   #spent({ promptTokens, answers }: RequestCost): number {
     const { exchange, body } = this.#options.request
     const { error, sentAt, bookedTokens } = exchange
-    // Of an answer that was blocked the client has less than was written.
+    // The client has received less of a blocked response than was generated.
     const cutBytes = exchange.processed?.cutBytes
     const end = error === undefined ? 'well' : error.kind === 'client_gone' ? 'left' : 'error'
     const received = body instanceof Readable ? uploadTokens(exchange.receivedBytes) : promptTokens

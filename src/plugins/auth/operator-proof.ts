@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
-import { KeyRing, sha256Of } from '../../config/key-ring.ts'
+import { KeyRing, sha256Of } from '../../config/client-keys/key-ring.ts'
 import { type ClientKey, hasRole, type Role } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Authenticator } from './authenticator.ts'
@@ -41,7 +41,7 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
 }
 
 /**
- * Returns a function that tells whether a request carries an operator key or comes from an operator's session. An invalid
+ * Returns a function that checks whether a request has an operator key or an operator's session. An invalid
  * key counts as a failed login.
  */
 export function operatorTest(authenticate: Authenticator, isSent: (request: FastifyRequest) => boolean) {
@@ -98,7 +98,7 @@ interface RouteAudience {
   page?: boolean | undefined
 }
 
-/** Role that a request to a route of operators takes: reading takes the lowest one. */
+/** Role required by an operator route: the lowest one for reading. */
 export function neededRole(method: string, route: RouteAudience | undefined): Role {
   return isSafe(method) ? 'viewer' : (route?.role ?? 'operator')
 }
@@ -119,13 +119,13 @@ export function needsOperatorKey(method: string, route: RouteAudience | undefine
   return isForOperators(route) && (!isSafe(method) || route?.role !== undefined)
 }
 
-/** Whether a route is for those who run the router. One that declares no audience is. */
+/** Whether a route is for operators, as is any route without a declared audience. */
 export function isForOperators(route: RouteAudience | undefined): boolean {
   if (route?.admin || route?.surface === 'operator') return true
   return route?.surface === undefined && route?.dialect === undefined && route?.dialectOf === undefined
 }
 
-/** Whether people look at it in a browser, so that a session opens it. */
+/** Whether it is opened in a browser, so that a session is accepted. */
 export function isForPeople(route: RouteAudience | undefined): boolean {
   return route?.page === true || isForOperators(route)
 }

@@ -5,7 +5,7 @@ import type { AnswerSizes } from './answer-sizes.ts'
 import { spentTokens } from './limit-use.ts'
 import { textTokens } from './prompt-estimate.ts'
 
-/** What is known of a question before it is asked. */
+/** What is known about an internal call in advance. */
 export interface QuestionCost {
   /** Alias of the model. */
   model: string
@@ -15,16 +15,16 @@ export interface QuestionCost {
   maxTokens: number | undefined
 }
 
-/** Outcome of a question. */
+/** Outcome of an internal call. */
 export interface QuestionEnd {
   usage: Usage | undefined
   /** Bytes of text received. */
   answerBytes: number
-  /** The error thrown; undefined if the question was answered. */
+  /** The error thrown; undefined on success. */
   thrown?: unknown
 }
 
-/** What one question takes from the limits of its key. */
+/** Usage of its key's limits by one internal call. */
 export interface QuestionUse {
   /** Releases the reservation and counts what was used. Only the first call has an effect. */
   end(end: QuestionEnd): Promise<void>
@@ -36,7 +36,7 @@ export const noUse: QuestionUse = { end: async () => undefined }
 interface LimitedQuestionOptions {
   store: LimitStore
   sizes: AnswerSizes
-  /** Of the admitted question. */
+  /** The admitted call. */
   wish: LimitedRequest
   cost: QuestionCost
 }
@@ -58,7 +58,7 @@ export class LimitedQuestion implements QuestionUse {
       limit === undefined ? 0 : Math.min(sizes.expected(wish.key, model, limit), maxTokens)
   }
 
-  /** A rejected question counts for nothing. */
+  /** A rejected call is not counted. */
   async reserve(): Promise<LimitReservation> {
     const { store, wish } = this.#options
     const tokens = wish.limits.tokens === undefined ? 0 : this.#promptTokens + this.#expectedTokens

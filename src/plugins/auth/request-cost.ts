@@ -18,7 +18,7 @@ export interface UpstreamCost {
 
 /** Expected cost of a request for its key. */
 export interface RequestCost {
-  /** Whether the route asks a model. */
+  /** Whether the route uses a model. */
   asksModel: boolean
   /** Number of requests it counts for, at least 1. */
   requests: number

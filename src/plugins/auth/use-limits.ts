@@ -14,9 +14,9 @@ import { groupScope } from './directory-keys.ts'
 import { LimitUse } from './limit-use.ts'
 import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
 
-/** What is left of one limit of a client or of a group above it. */
+/** Remainder of one limit of a client or of a group above it. */
 export interface LimitLeft {
-  /** The group that shares the limit; null: it is the client's own. */
+  /** The group that shares the limit; null for the client's own. */
   group: string | null
   limit: 'max_concurrent' | 'requests_per_minute' | 'tokens_per_minute'
   most: number
@@ -26,13 +26,13 @@ export interface LimitLeft {
 }
 
 export interface UseLimits {
-  /** What is left of the limits of a client and of its groups. */
+  /** Remaining limits of a client and its groups. */
   left(client: ClientKey): Promise<LimitLeft[]>
   /** Admits a request of a key with limits. Throws 429 that names the exceeded limit. */
   admit(client: ClientKey, limits: KeyLimits, request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Reserves what an admitted request is about to take. Throws 429 as `admit` does. */
+  /** Reserves the expected usage of an admitted request. Throws 429 as `admit` does. */
   reserve(use: LimitUse, request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Admits a question that an endpoint asks on its own and reserves its tokens. Throws 429 as `admit` does. */
+  /** Admits an internal call and reserves its tokens. Throws 429 as `admit` does. */
   begin(
     client: ClientKey,
     limits: KeyLimits,

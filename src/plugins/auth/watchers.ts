@@ -1,12 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Login, presentedKey } from '../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../config/client-keys/key-ring.ts'
 import { hasRole } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { usesSession } from './authenticator.ts'
 import type { Keys } from './keys-file.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
-/** What somebody may see whose answer goes on: `ended` when the key or session is no longer valid. */
+/** What the reader of a running stream may see: `ended` once its key or session is no longer valid. */
 export type View = 'operator' | 'viewer' | 'ended'
 
 interface WatcherOptions {
@@ -16,14 +16,14 @@ interface WatcherOptions {
   isOperator(request: FastifyRequest, reply: FastifyReply): boolean
 }
 
-/** Returns a function that tells what a request that goes on may see now, as long as it asks. */
+/** Returns a function that returns what a running stream may currently see. */
 export function watchers({ keys, sessions, tokenLogin, isOperator }: WatcherOptions) {
   return (request: FastifyRequest, reply: FastifyReply): (() => View) => {
     const first = isOperator(request, reply)
     const key = presentedKey(request.headers)
     const isByKey = key !== undefined && (first || request.client !== undefined)
     const isBySession = usesSession(request, sessions) && (first || request.client !== undefined)
-    // Without either, everybody may look.
+    // Without either, everyone may read.
     if (!isByKey && !isBySession) return () => 'viewer'
     return () => {
       const login = isByKey ? (tokenLogin(request) ?? keys.find(key)) : undefined

@@ -4,23 +4,23 @@ import type { Group } from './candidates.ts'
 import type { LiveSignals } from './live-signals.ts'
 
 /**
- * Gives each canary the share of sessions that its weight says, and none of the others. Every router decides the same for a session,
- * and a larger weight keeps the sessions that a smaller one had. Requests without a session are drawn one by one. A canary that cannot
- * be used is replaced by the others, and serves them only if none of them can.
+ * Gives each canary exactly the share of sessions set by its weight. Every router decides the same for a session,
+ * and a larger weight keeps the sessions of a smaller one. Requests without a session are drawn individually. An unusable canary
+ * is replaced by the other targets, and serves their sessions only if none of them is usable.
  */
 export class CanarySplit {
   readonly #random: () => number
-  /** A request keeps its side when it is retried. */
+  /** A retried request stays with its choice. */
   readonly #drawn = new WeakMap<RoutingRequest, number>()
   /** Strategies cache by list. */
   readonly #others = new WeakMap<readonly LiveSignals[], readonly LiveSignals[]>()
 
-  /** `random`: 0 (included) to 1 (excluded). */
+  /** `random`: 0 (inclusive) to 1 (exclusive). */
   constructor(random: () => number) {
     this.#random = random
   }
 
-  /** `all`: the targets of the model, whose weights count also where they cannot be used. */
+  /** `all`: all targets of the model; weights of unusable ones count too. */
   apply(groups: readonly Group[], all: readonly LiveSignals[], request: RoutingRequest): readonly Group[] {
     const others = groups
       .map((group) => ({ ...group, signals: this.#without(group.signals) }))

@@ -17,32 +17,32 @@ import { ExclusiveTaking, SharingTaking } from './taking.ts'
 
 export interface Balancer {
   /**
-   * Picks and reserves a target; undefined if no target is left for a retry. Where targets have a limit it waits while none
-   * has a free place: throws RouterError `queue_full`, `queue_timeout` or `deadline_exceeded`, or the abort reason of the
+   * Picks and reserves a target; undefined if no target is left for a retry. If targets have limits, waits until one
+   * has a free slot: throws RouterError `queue_full`, `queue_timeout` or `deadline_exceeded`, or the abort reason of the
    * signal.
    */
   acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
-  /** What `acquire` would do now, without effect; undefined: there is no such model. */
+  /** What `acquire` would do now, without effect; undefined if there is no such model. */
   preview(model: Model, wish: TargetWish): Preview | undefined
   /** Current signals of a model's targets, in configuration order; standby targets come last. */
   signals(model: Model): readonly TargetSignals[]
-  /** Requests of a model that wait for a target in this process. */
+  /** Number of requests of a model that wait for a target in this process. */
   waiting(model: Model): number
-  /** Whether requests of the model may have to wait for a place. */
+  /** Whether requests of the model may have to wait for a slot. */
   mayWait(alias: string): boolean
-  /** Most requests that a target may have at a time now, of all processes that share it; undefined: any number. */
+  /** Current limit of concurrent requests at a target, over all processes; undefined: unlimited. */
   places(target: Target): number | undefined
   /** Whether most recent attempts at the target failed and none succeeded. */
   failsOften(target: Target): boolean
   /** Limits a model's retries while its targets fail often. */
   retryBudget(model: Model): RetryBudget
-  /** Sets the weights of a model's targets, by id, in place of the configured ones; the others have theirs. */
+  /** Overrides weights of a model's targets by id; other targets keep their configured weights. */
   setWeights(alias: string, weights: ReadonlyMap<string, number>): void
-  /** Whether the strategy of the model goes by weights that can be set. */
+  /** Whether the strategy of the model uses weights that can be set. */
   usesWeights(alias: string): boolean
-  /** Forgets what was measured of targets with this id. */
+  /** Discards the measurements of targets with this id. */
   reset(targetId: string): void
-  /** A target may have become usable: waiting requests look again. */
+  /** A target may have become usable: waiting requests check again. */
   wake(): void
   /** The active strategy of a model. */
   strategy(model: Model): StrategyInstance | undefined
@@ -146,7 +146,7 @@ interface Placed {
   revocations: Map<string, AbortController>
 }
 
-/** Takes a place at a target, or waits in the model's queue for one. */
+/** Takes a slot at a target, or waits for one in the model's queue. */
 async function acquirePlace(
   app: FastifyInstance,
   state: ModelState,

@@ -5,22 +5,22 @@ import type { Offered, Ticket } from '../../stores/turns/fair-queue.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import { QueuePace } from './queue-pace.ts'
 
-/** A request that wants a place at one of a model's targets. */
+/** A request for a slot at one of a model's targets. */
 export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'> {
-  /** Accepts any target of the model, so when it gets none, nobody does. */
+  /** Accepts any target of the model, so if it gets none, no request does. */
   isComplete: boolean
   /** Aborted when the client disconnects; `acquire` then throws its reason. */
   signal: AbortSignal
-  /** When waiting is of no use any more, on the clock of the queue; undefined: never. */
+  /** Deadline of the wait, on the clock of the queue; undefined: none. */
   deadlineAt: number | undefined
   /**
-   * Takes a place if one is free. Throws StoreDownError if that is not known now, or the error for the client if there is
+   * Takes a slot if one is free. Throws StoreDownError if that cannot be determined, or the client's error if there is
    * nothing to wait for.
    */
   take(): Promise<Granted | undefined>
-  /** The request left before it learned of the place. */
+  /** The request left before it was given the slot. */
   giveBack(granted: Granted): void
-  /** The request left without a place. */
+  /** The request left without a slot. */
   left(): void
 }
 
@@ -35,14 +35,14 @@ export interface LeaseQueueOptions {
   now(): number
 }
 
-/** The requests of one model in this process that want a place. Those that find none wait for their turn. */
+/** The requests of one model in this process that need a slot. Those that find none wait for their turn. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
   readonly #pace: QueuePace
-  /** All that want a place, also those that try before they wait. */
+  /** All requests that need a slot, including those that have not tried yet. */
   readonly #all = new Set<Refusable>()
   #length = 0
-  /** Counts what may have made a place free. */
+  /** Number of events that may have freed a slot. */
   #wakes = 0
 
   constructor(options: LeaseQueueOptions) {
@@ -50,13 +50,13 @@ export class LeaseQueue {
     this.#pace = new QueuePace(options.now)
   }
 
-  /** Requests that wait. */
+  /** Waiting requests. */
   get length(): number {
     return this.#length
   }
 
   /**
-   * Waits for a place. Throws RouterError with the codes `queue_full`, `queue_timeout` and `deadline_exceeded`, the reason
+   * Waits for a slot. Throws RouterError with the codes `queue_full`, `queue_timeout` and `deadline_exceeded`, the reason
    * of an aborted signal, or the store's error for the client.
    */
   async acquire<Granted>(request: QueuedRequest<Granted>): Promise<Granted> {
@@ -66,10 +66,10 @@ export class LeaseQueue {
     const stop = this.#bound(waiter)
     this.#all.add(waiter)
     try {
-      // Who comes later does not overtake those that wait.
+      // Later requests do not overtake waiting ones.
       if (this.#length > 0 || turns.isWaiting(model)) return await this.#wait(waiter, true)
       const wakes = this.#wakes
-      // A client that leaves does not wait for the store.
+      // A client that disconnects does not wait for the store.
       await Promise.race([waiter.offer(), waiter.granted])
       if (waiter.isOver) return await waiter.granted
       return await this.#wait(waiter, this.#wakes !== wakes)
@@ -79,7 +79,7 @@ export class LeaseQueue {
     }
   }
 
-  /** Call when a place may be free. */
+  /** Call when a slot may be free. */
   wake(): void {
     this.#wakes++
     if (this.#length > 0) this.#options.turns.wake(this.#options.model)
@@ -107,7 +107,7 @@ export class LeaseQueue {
     }
   }
 
-  /** Ends the wait when the client leaves, when it takes too long, or at the deadline. */
+  /** Ends the wait when the client disconnects, on timeout, or at the deadline. */
   #bound({ request, refuse }: Refusable): () => void {
     const { signal, deadlineAt } = request
     const { now, timeoutMs } = this.#options
@@ -138,7 +138,7 @@ interface Refusable {
   refuse(error: unknown): void
 }
 
-/** A request from its arrival until it has a place or an error. */
+/** A request from its arrival until it has a slot or an error. */
 class Waiter<Granted> implements Ticket {
   readonly request: QueuedRequest<Granted>
   readonly granted: Promise<Granted>
@@ -148,7 +148,7 @@ class Waiter<Granted> implements Ticket {
 
   constructor(request: QueuedRequest<Granted>) {
     const { promise, resolve, reject } = Promise.withResolvers<Granted>()
-    // It may be refused while it tries, before anybody waits for the result.
+    // It may be rejected while it tries, before anything awaits the result.
     promise.catch(() => undefined)
     this.request = request
     this.granted = promise

@@ -5,7 +5,7 @@ import type { LeaseStore } from '../../stores/leases/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Leases: which request has a place at which target. */
+    /** Leases: which request holds a slot at which target. */
     leases: LeaseStore
   }
 }

@@ -19,7 +19,7 @@ export class LiveSignals implements TargetSignals {
   failureRate = 0
   returnedAt: number
   #engine: EngineSignals | undefined
-  /** How many requests its engine processes at a time, as it said when it last said so. */
+  /** Concurrency of its engine, as last reported. */
   toldPlaces: number | undefined
   /** Moving average of the time that the engine took to load the model, in ms; undefined before the first. */
   loadMs: number | undefined
@@ -39,11 +39,11 @@ export class LiveSignals implements TargetSignals {
 
   set engine(engine: EngineSignals | undefined) {
     this.#engine = engine
-    // An engine that does not answer once has as many places as before.
+    // An engine that misses one poll keeps its number of slots.
     this.toldPlaces = engine?.slots ?? engine?.maxRunning ?? this.toldPlaces
   }
 
-  /** Forgets what was measured. */
+  /** Discards the measurements. */
   reset(): void {
     this.firstContentMs = undefined
     this.perTokenMs = undefined
@@ -57,7 +57,7 @@ export class LiveSignals implements TargetSignals {
     this.inFlight++
   }
 
-  /** The target turned out to have no place for the request. */
+  /** The target turned out to have no slot for the request. */
   unpicked(): void {
     this.uses--
     this.inFlight--

@@ -1,16 +1,16 @@
 import { isLoaded } from '../../fleet/signals/engine-facts.ts'
 import type { LiveSignals } from './live-signals.ts'
 
-/** Until loads have been seen: what a model of some gigabytes takes from a disk. */
+/** Default before any load was measured: a model of a few gigabytes from disk. */
 const typicalLoadMs = 10_000
-/** Until answers have been seen. */
+/** Default before any response was measured. */
 const typicalAnswerMs = 2_000
-/** As for the prediction of `adaptive`. */
+/** The same as in the prediction of `adaptive`. */
 const typicalTokens = 200
 
 /**
- * Of the targets that a strategy may pick, those where a request is answered soonest: the ones that have the model loaded, unless a
- * request waits longer there than another target takes to load it. Returns lists of equal members as one list, because strategies
+ * Restricts a strategy to the targets that answer soonest: those that have the model loaded, unless a
+ * request waits longer there than another target takes to load it. Equal lists are returned as the same object, because strategies
  * cache per list.
  */
 export class LoadedFirst {
@@ -35,7 +35,7 @@ export class LoadedFirst {
   }
 }
 
-/** In the same order, but loaded targets first. The same list if none is cold. */
+/** The same order, but loaded targets first. Returns the same list if none is cold. */
 export function loadedFirst<Signals extends { target: unknown }>(
   ordered: readonly Signals[],
   isCold: (signals: Signals) => boolean,
@@ -46,11 +46,11 @@ export function loadedFirst<Signals extends { target: unknown }>(
 
 /** Whether the engine would have to load the model first. */
 export function isCold({ target, engine, hasAnswered }: LiveSignals): boolean {
-  // An answer since the last poll says more than the poll.
+  // A response since the last poll is more recent than the poll.
   return target.type.loadsOnDemand === true && !hasAnswered && isLoaded(target, engine) === false
 }
 
-/** How long a further request would wait, in milliseconds. Engines that tell no number run one request at a time. */
+/** Expected wait of another request, in milliseconds. Engines that report no concurrency are assumed to run one request at a time. */
 function waitOf({ inFlight, engine, firstContentMs, perTokenMs }: LiveSignals): number {
   const places = engine?.slots ?? engine?.maxRunning ?? 1
   const before = Math.max(0, inFlight + (engine?.others ?? 0) + 1 - places)

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ModelsChange } from '../../config/models-swap.ts'
+import type { ModelsChange } from '../../config/models/swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
@@ -29,9 +29,9 @@ export interface ModelState {
   reserve: readonly LiveSignals[]
   /** `active` and `reserve` by target. */
   live: ReadonlyMap<Target, LiveSignals>
-  /** Requests may have to wait for a place, whatever the strategy. */
+  /** Requests may have to wait for a slot, whatever the strategy. */
   isLimited: boolean
-  /** Undefined: the model has no canary. */
+  /** Undefined if the model has no canary. */
   canaries: CanarySplit | undefined
   readonly available: AvailableTargets
   readonly loadedFirst: LoadedFirst
@@ -53,7 +53,7 @@ export function modelStates(app: FastifyInstance, turns: Turns, onSettled: Settl
   return states
 }
 
-/** The requests of this process are in the engine's counts too; what is left is the load that others cause. */
+/** The engine's counts include requests of this process; the remainder is the load of others. */
 function noteEngine(
   states: ModelStates,
   targets: readonly Target[],
@@ -67,7 +67,7 @@ function noteEngine(
     live.engine = engine
     live.hasAnswered = false
   }
-  // There may be more places, or fewer requests in the engine's own queue.
+  // There may be more slots, or fewer requests in the engine's own queue.
   for (const { model } of targets) states.get(model)?.queue.wake()
 }
 

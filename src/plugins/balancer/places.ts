@@ -1,11 +1,11 @@
 import type { LiveSignals } from './live-signals.ts'
 
-/** More than any target has. */
+/** Larger than any real limit. */
 const unlimited = 1_000_000
 
 /**
- * How many requests a target may have at a time by its `max_in_flight`; 0: none for now; undefined: any number. `auto` goes
- * by what its engine said last.
+ * Limit of concurrent requests at a target from its `max_in_flight`; 0: none for now; undefined: unlimited. `auto` uses
+ * what its engine reported last.
  */
 export function placesOf(signals: LiveSignals): number | undefined {
   const { target, engine } = signals
@@ -17,7 +17,7 @@ export function placesOf(signals: LiveSignals): number | undefined {
   return (engine?.waiting ?? 0) > 0 ? 0 : undefined
 }
 
-/** The same with an exclusive strategy, where a target has one place unless configured. */
+/** The same with an exclusive strategy, where a target has one slot unless configured. */
 export function exclusivePlacesOf(signals: LiveSignals): number {
   return signals.target.maxInFlight === undefined ? 1 : (placesOf(signals) ?? unlimited)
 }

@@ -8,31 +8,31 @@ import { isCold, loadedFirst } from './loaded-first.ts'
 import type { ModelState } from './model-states.ts'
 import { exclusivePlacesOf, placesOf } from './places.ts'
 
-/** One target that a request could get. */
+/** One possible target of a request. */
 export interface PreviewedTarget {
   target: Target
-  /** Position of its group: those of a later one are used only if no target of an earlier one can be. */
+  /** Index of its group; a group is used only if no target of an earlier one is usable. */
   group: number
   isStandby: boolean
-  /** In the strategy's own measure: more is better. Undefined: the strategy has none. */
+  /** Score of the strategy, higher is better; undefined if it has none. */
   score: number | undefined
-  /** It has no free place as far as this process knows. */
+  /** It has no free slot as far as this process knows. */
   isFull: boolean
 }
 
 export interface Preview {
   strategy: string
-  /** In the order of groups, within them in that of the strategy or the configuration. */
+  /** Ordered by group, within a group by strategy or configuration. */
   candidates: readonly PreviewedTarget[]
-  /** Undefined: none now, see `waits` and `error`; or the strategy cannot tell without a pick. */
+  /** Undefined: none now, see `waits` and `error`, or the strategy cannot predict its pick. */
   choice: { target: Target; reason: string } | undefined
-  /** The request would wait for a place. */
+  /** The request would wait for a slot. */
   waits: boolean
-  /** The error of the request, where no target can be used. */
+  /** The error of the request if no target is usable. */
   error: RouterError | undefined
 }
 
-/** What a request would get now, by the code that decides it, without effect. */
+/** Computes what a request would get now, using the deciding code but without effect. */
 export function preview(
   state: ModelState,
   wish: TargetWish,

@@ -24,9 +24,9 @@ export class QueuePace {
     this.#since = this.#now()
   }
 
-  /** When a request behind so many would be served, in whole seconds from 1 to 300. */
+  /** Predicted wait of a request behind `waiting` others, in whole seconds from 1 to 300. */
   retryAfterSeconds(waiting: number): number {
-    // That nothing has been served for longer than usual is a measurement too.
+    // A longer gap than usual since the last served request is a measurement too.
     const intervalMs = Math.max(this.#intervalMs ?? 0, waiting === 0 ? 0 : this.#now() - this.#since)
     return Math.min(300, Math.max(1, Math.ceil(((waiting + 1) * intervalMs) / 1000)))
   }

@@ -56,7 +56,7 @@ export function reserve(
           state.strategy.settled(signals.target, outcome, request)
         state.onSettled(target, attempted)
       } finally {
-        // At last: it lets a waiting request pick a target, by the signals as they are now.
+        // Last, because it lets a waiting request pick a target by the current signals.
         release?.()
       }
     },

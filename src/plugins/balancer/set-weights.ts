@@ -1,7 +1,7 @@
 import type { WeightControl } from '../../sdk/strategy.ts'
 import type { ModelState } from './model-states.ts'
 
-/** Of a strategy that keeps its weights itself. */
+/** For a strategy that manages its own weights. */
 export function weightControl({ strategy }: Pick<ModelState, 'strategy'>): WeightControl | undefined {
   return 'pick' in strategy ? strategy.weights : undefined
 }

@@ -23,11 +23,11 @@ interface TakingOptions {
   groups(): readonly Group[]
 }
 
-/** One request takes a place at a target, at once or when its turn has come. */
+/** Takes a slot at a target for one request, immediately or when its turn comes. */
 export abstract class Taking {
   readonly isComplete: boolean
   protected readonly options: TakingOptions
-  /** The same each time, so that a lease whose grant was lost is found again. */
+  /** The same for every call, so that a lease is found again after a lost response. */
   readonly #key = randomBytes(12).toString('hex')
   #asked: LeaseRequest | undefined
 
@@ -37,7 +37,7 @@ export abstract class Taking {
     this.isComplete = tried.size === 0 && can === undefined
   }
 
-  /** Undefined if no target has a free place. Throws StoreDownError if that is not known now. */
+  /** Undefined if no target has a free slot. Throws StoreDownError if that cannot be determined. */
   abstract take(): Promise<Lease | undefined>
 
   giveBack(lease: Lease): void {
@@ -73,7 +73,7 @@ export abstract class Taking {
   }
 }
 
-/** The store takes the first target with a free place, in the order of the strategy. */
+/** The store takes the first target with a free slot, in the strategy's order. */
 export class ExclusiveTaking extends Taking {
   readonly #strategy: ExclusiveInstance
 
@@ -124,7 +124,7 @@ function candidateOf(signals: LiveSignals, reserve: boolean): LeaseCandidate {
   return { id, host: origin || id, reserve, places: exclusivePlacesOf(signals) }
 }
 
-/** The strategy picks among the targets with a free place; only those with a limit are in the store. */
+/** The strategy picks among the targets with a free slot; only those with a limit are in the store. */
 export class SharingTaking extends Taking {
   readonly #strategy: SharingInstance
 
@@ -135,14 +135,14 @@ export class SharingTaking extends Taking {
 
   async take(): Promise<Lease | undefined> {
     const { app, state, wish } = this.options
-    /** Other processes have their places. */
+    /** Other processes hold their slots. */
     const full = new Set<LiveSignals>()
     for (;;) {
       const [picked, ...others] = this.#picks(full)
       if (!picked) return undefined
       if (placesOf(picked) === undefined) return reserve(state, picked, wish, app.health)
       const asked = [picked, ...others]
-      // Counted while the store is asked, so that the next request sees it.
+      // Counted during the call to the store, so that the next request sees it.
       picked.picked()
       let stored: StoredLease | undefined
       try {
@@ -156,14 +156,14 @@ export class SharingTaking extends Taking {
     }
   }
 
-  /** The strategy's choice, and what the store takes instead in the same step if the choice is full by now. */
+  /** The strategy's choice, and alternatives for the store if the choice is full meanwhile. */
   #picks(full: ReadonlySet<LiveSignals>): readonly LiveSignals[] {
     const { state, wish } = this.options
     const isOpen = (signals: LiveSignals): boolean =>
       !full.has(signals) && signals.inFlight < (placesOf(signals) ?? Number.POSITIVE_INFINITY)
     for (const { signals } of this.groups()) {
       const open = signals.filter(isOpen)
-      // The same list as long as it has the same members: strategies cache by it.
+      // The same list object as long as it has the same members, because strategies cache by list.
       if (open.length === 0) continue
       const soonest = state.loadedFirst.soonest(open.length === signals.length ? signals : open)
       const picked = signalsIn(state, this.#strategy.pick(soonest, wish.request))
@@ -172,7 +172,7 @@ export class SharingTaking extends Taking {
     return []
   }
 
-  /** The next best ones, up to the first that has a place in any case. */
+  /** The next best targets, up to the first that is certain to have a slot. */
   #others(candidates: readonly LiveSignals[], picked: LiveSignals): readonly LiveSignals[] {
     if (candidates.length === 1) return []
     const ranked = this.#strategy.rank?.(candidates, this.options.wish.request) ?? candidates.toSorted(byLoad)

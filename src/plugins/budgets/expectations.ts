@@ -1,5 +1,5 @@
 import type { ExchangeRecord } from '../../relay/exchange.ts'
-import type { BudgetUnit } from '../../sdk/directory.ts'
+import type { BudgetUnit } from '../../sdk/teams/directory.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import type { RequestCost } from '../auth/request-cost.ts'
 import type { UsageCost } from '../usage/prices.ts'
@@ -12,10 +12,10 @@ interface Typical {
   busyMs: number
 }
 
-/** What requests are expected to take of budgets: their own size, and an answer as long as those before it. */
+/** Expected charge of requests to budgets: their own size plus a response of average length. */
 export class Expectations {
   readonly #costOf: (usage: UsageCost) => number
-  /** By alias; there are as many as models. */
+  /** By alias, so bounded by the number of models. */
   readonly #typical = new Map<string, Typical>()
 
   constructor(costOf: (usage: UsageCost) => number) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import { BudgetLedger } from '../../stores/budgets/ledger.ts'
 import { amountOf, BudgetIndex } from '../../stores/budgets/spent.ts'
 import { costOf } from '../auth/request-cost.ts'
@@ -11,16 +11,16 @@ import { refusal, resetHeaders, storeDown } from './refusal.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     budgets: {
-      /** The budgets of a client and of its groups, with what is left of them. */
+      /** The budgets of a client and its groups, with their remainders. */
       left(client: string): Promise<BudgetLeft[]>
       /**
-       * Checks the budgets of a model that becomes known only after the body has been read, or that an endpoint asks on its own.
-       * Throws as a request that names the model does. `model`: its alias.
+       * Checks the budgets for a model that is known only after the body has been read, or for an internal call.
+       * Throws the same errors as for a request that names the model. `model`: its alias.
        */
       admitModel(request: FastifyRequest, model: string): Promise<void>
-      /** Whether a hard budget for this model alone is known to be used up. */
+      /** Whether a hard budget for this model only is known to be used up. */
       isUsedUp(client: string, model: string): boolean
-      /** What the budgets that this process uses have come to, for metrics. */
+      /** State of the budgets used by this process, for metrics. */
       used(): { budget: string; ratio: number }[]
       /** A client's group, and the group above it. */
       groupsOf(client: string): readonly string[]
@@ -36,7 +36,7 @@ interface BudgetLeft {
   window: BudgetRecord['window']
   hard: boolean
   limit: number
-  /** Null: the database is away and this process has not asked for it before. */
+  /** Null: the database is unavailable and this process has not read it before. */
   spent: number | null
   left: number | null
   resets_at: string | null
@@ -44,18 +44,18 @@ interface BudgetLeft {
 
 interface BudgetCounts {
   refusals: number
-  /** Requests that went on although a hard budget could not be checked. */
+  /** Requests admitted although a hard budget could not be checked. */
   unchecked: number
-  /** Requests on a soft budget that was used up. */
+  /** Requests on an exhausted soft budget. */
   warnings: number
   isStoreDown: boolean
 }
 
 /** How often slices are renewed, in milliseconds. */
 const renewMs = 1_000
-/** Longest wait for a renewal, in milliseconds: a database that takes longer is away. */
+/** Timeout of a renewal in milliseconds, after which the database counts as unavailable. */
 const waitMs = 2_000
-/** How long the end waits for slices to be given back, in milliseconds. */
+/** How long the shutdown waits for slices to be returned, in milliseconds. */
 const returnMs = 2_000
 
 /** Budgets of clients and groups, with LLM_ROUTER_DATABASE_URL. Clients without one never wait here. */
@@ -133,7 +133,7 @@ export default fp(
         throw refusal(id, record, state)
       }
       if (ledger.isAway && budgets.some(({ record }) => record.hard !== false)) counts.unchecked++
-      // The client may have left meanwhile.
+      // The client may have disconnected meanwhile.
       if (exchange.signal.aborted) admission.end()
       else exchange.onClose(() => admission.end())
       admitted.set(request, new Set([...before, ...budgets.map(({ id }) => id)]))
@@ -145,7 +145,7 @@ export default fp(
       counts.isStoreDown = ledger.isAway
       const whenDown = config.budgetStoreDown
       if (ledger.isAway)
-        app.log.warn({ when_down: whenDown }, 'budgets cannot be checked: the database is not available')
+        app.log.warn({ when_down: whenDown }, 'budgets cannot be checked: database unavailable')
       else app.log.info('budgets are checked again')
     }
 

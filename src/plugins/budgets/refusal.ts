@@ -1,5 +1,5 @@
-import type { BudgetRecord, BudgetUnit } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import type { BudgetRecord, BudgetUnit } from '../../sdk/teams/directory.ts'
 import type { BudgetState } from '../../stores/budgets/slices.ts'
 import { limitHeaders } from '../auth/use-limits.ts'
 
@@ -37,7 +37,7 @@ export function storeDown(id: string): RouterError {
   })
 }
 
-/** The dialect's own header for when there is room again. */
+/** The dialect's own header for the reset time. */
 export function resetHeaders(dialect: string, resetsAt: number): Record<string, string> {
   const now = { left: 0, fullInMs: secondsTo(resetsAt) * 1000 }
   const all = limitHeaders(dialect, { tokens: now }, { tokens: 1 })

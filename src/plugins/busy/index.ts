@@ -6,17 +6,17 @@ import type { Target } from '../../sdk/target.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The time of servers, divided among the attempts at them. Everything that counts busy seconds counts these. */
+    /** Server time divided among attempts; the source of all busy seconds. */
     busy: {
-      /** To which account the seconds of an attempt go as they pass. */
+      /** Account that is charged for an attempt while it runs. */
       countFor(account: (exchange: Exchange, target: Target) => BusyAccount): void
-      /** An attempt begins. Call the result once at its end: its share in milliseconds. Undefined: nobody counts. */
+      /** Starts an attempt. Call the result once, at its end, for its share in milliseconds. Undefined: not counted. */
       readonly begin: ((exchange: Exchange, target: Target) => () => number) | undefined
     }
   }
 }
 
-/** So that a long attempt is counted while it runs. */
+/** Interval at which running attempts are counted. */
 const divideMs = 1_000
 
 export default fp(
@@ -44,7 +44,7 @@ export default fp(
   { name: 'busy', dependencies: ['config', 'models', 'balancer', 'directory'] },
 )
 
-/** Attempts of other processes at the server of a target, as far as its signals tell. */
+/** Attempts of other processes at a target's server, according to its signals. */
 function othersAt(app: FastifyInstance): (target: Target) => number {
   const isShared = app.primary !== undefined || app.config.redisUrl !== '' || app.config.redisHost !== ''
   return (target) => {

@@ -9,7 +9,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     consoleEvents: {
       /**
-       * Answers with the events of the console until somebody ends it. Throws RouterError `overloaded` when there are too many
+       * Streams the events of the console until it is ended. Throws RouterError `overloaded` if there are too many
        * listeners.
        */
       serve(reply: FastifyReply, range: Range): Promise<void>
@@ -26,11 +26,11 @@ interface Listener {
   readonly range: Range
   readonly writer: EventWriter
   view(): 'operator' | 'viewer' | 'ended'
-  /** It has to be told everything: it has just come, or was too slow. */
+  /** It needs the full state, because it is new or was too slow. */
   isNew: boolean
 }
 
-/** What changes in the router, for the console. Idle without listeners; with some, everything is read once for all of them. */
+/** Changes in the router, for the console. Idle without listeners; otherwise everything is read once for all of them. */
 export default fp(
   (app, _options, done) => {
     const listeners = new Set<Listener>()

@@ -1,20 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import { type Range, ranges } from '../../sdk/console/history.ts'
+import { type Status, withoutAddresses } from '../../sdk/console/status.ts'
 import type { StatusDelta } from '../../sdk/console/status-delta.ts'
-import { type Status, withoutAddresses } from '../../sdk/status.ts'
 import { StatusDeltas } from './status-deltas.ts'
 
-/** One event, made once for all who get it. */
+/** One event, serialized once for all its recipients. */
 export interface ConsoleEvent {
   readonly name: string
-  /** For those who may see addresses, and for others. */
+  /** For recipients who may see addresses, and for others. */
   readonly operator: string
   readonly viewer: string
-  /** Only for those who look at this range. */
+  /** Only for listeners of this range. */
   readonly range?: Range
 }
 
-/** What all listeners know, and what is new in each interval. Reads everything once, however many listen. */
+/** The state known to all listeners, and the changes in each interval. Reads everything once, however many listeners there are. */
 export class Snapshots {
   readonly #app: FastifyInstance
   readonly #deltas = new StatusDeltas()
@@ -28,7 +28,7 @@ export class Snapshots {
     this.#app = app
   }
 
-  /** What somebody has to know who has just come. Call after the first `news`. */
+  /** The full state for a new listener. Call after the first `news`. */
   async whole(range: Range): Promise<ConsoleEvent[]> {
     const status = this.#deltas.whole
     if (!status) return []
@@ -46,7 +46,7 @@ export class Snapshots {
     ]
   }
 
-  /** What has changed since the last call; the first one finds out what there is. `wanted`: ranges that somebody looks at. */
+  /** Changes since the last call; the first call reads the initial state. `wanted`: ranges that have listeners. */
   async news(wanted: readonly Range[]): Promise<ConsoleEvent[]> {
     const { activity } = this.#app
     const isFirst = this.#newest === undefined
@@ -89,7 +89,7 @@ export class Snapshots {
     return [plainEvent('problems', text)]
   }
 
-  /** The latest steps; all of them when a step of the series of targets is over. */
+  /** The latest steps; all of them after a step of the targets' series has ended. */
   async #history(range: Range, steps: News['steps']): Promise<ConsoleEvent[]> {
     const { as_of: _now, ...rest } = steps
     const text = JSON.stringify(rest)

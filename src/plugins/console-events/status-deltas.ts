@@ -1,5 +1,5 @@
+import type { ModelStatus, Status, TargetStatus } from '../../sdk/console/status.ts'
 import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
-import type { ModelStatus, Status, TargetStatus } from '../../sdk/status.ts'
 
 /** Maximum number of targets per delta, which bounds the cost of an update of a large fleet. */
 const maxTargets = 64
@@ -14,14 +14,14 @@ interface Changed {
   target: TargetDelta
   known: KnownModel
   members: Record<string, string>
-  /** Of a new one, or of another state. */
+  /** For a new target or a changed state. */
   isUrgent: boolean
   toldAt: number
 }
 
 /**
- * Gives each status as the difference to what was told before. Of many changes, those of states go first and the others as long as there
- * is room; what has waited longest is next.
+ * Returns each status as the difference to what was sent before. Changes of states are sent first, others as long as there
+ * is room, the oldest first.
  */
 export class StatusDeltas {
   #status: Record<string, string> = {}
@@ -29,12 +29,12 @@ export class StatusDeltas {
   #count = 0
   #whole: Status | undefined
 
-  /** What all listeners know by now; undefined before the first. */
+  /** The state known to all listeners; undefined at first. */
   get whole(): Status | undefined {
     return this.#whole
   }
 
-  /** Undefined: nothing has changed. The first time everything is taken as told, and nothing is returned. */
+  /** Undefined if nothing has changed. The first call only records the state. */
   next(status: Status): StatusDelta | undefined {
     this.#count++
     const isFirst = this.#whole === undefined
@@ -122,7 +122,7 @@ function changesOf<Whole extends object>(
   return changes
 }
 
-/** The status that a listener has which was told all deltas. */
+/** The status of a listener that received all deltas. */
 export function applied(status: Status, delta: StatusDelta): Status {
   const removed = new Set(delta.removed)
   const models = new Map(status.models.map((model) => [model.name, model]))

@@ -8,7 +8,7 @@ import { version } from '../../lib/version.ts'
 
 const folder = join(import.meta.dirname, '../../../console')
 
-/** Modules of npm that the console imports, as the browser names them, and the files that Node finds for them. */
+/** npm modules that the console imports, by the specifier in the browser, and the files that Node resolves them to. */
 const modules: Readonly<Record<string, string>> = {
   preact: import.meta.resolve('preact'),
   'preact/hooks': import.meta.resolve('preact/hooks'),
@@ -29,7 +29,7 @@ export type Coding = 'br' | 'gzip' | 'identity'
 export interface ConsoleFile {
   /** Content type. */
   type: string
-  /** The content in one of the codings that a browser accepts; compressed once, when it is first asked for. */
+  /** The content in a coding that the browser accepts; compressed once, on first use. */
   body(coding: Coding): Promise<Buffer>
 }
 
@@ -37,15 +37,15 @@ export interface ConsoleFiles {
   /** The version, and a hash of all files: a path with it always has the same content. */
   build: string
   find(name: string): ConsoleFile | undefined
-  /** The import map of a page that finds the files at a relative URL. */
+  /** The import map of a page for files at a relative URL. */
   importMap(base: string): string
-  /** Modules that every page of the console needs, for the browser to load at once and not one after the other. */
+  /** Modules that every page needs, to be preloaded in parallel. */
   preloads: readonly string[]
   /** A page of the console, as a template. */
   template(name: 'index.html' | 'sign-in.html' | 'not-found.html'): string
 }
 
-/** Reads the console: its own files, and the modules of npm. */
+/** Reads the console: its own files and the npm modules. */
 export function readConsoleFiles(): ConsoleFiles {
   const own = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
@@ -81,7 +81,7 @@ function pathOf(module: string): string {
   return `npm/${module.replace('@', '').replaceAll('/', '-')}.js`
 }
 
-/** Only developer tools ask for it, and it is not served. */
+/** Requested by developer tools only, and not served. */
 function withoutSourceMap(content: Buffer): Buffer {
   return Buffer.from(content.toString('utf8').replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n'))
 }

@@ -4,7 +4,7 @@ import { relativePath } from '../../lib/endpoint-paths.ts'
 import { pageHeaders } from '../../lib/page-headers.ts'
 import { type ConsoleFile, readConsoleFiles } from './files.ts'
 
-/** A page that runs from any address: it names everything by relative URLs. */
+/** A page that works at any address because it only uses relative URLs. */
 export interface ConsolePage {
   html: string
   headers: Readonly<Record<string, string>>
@@ -18,14 +18,14 @@ declare module 'fastify' {
 }
 
 interface ConsoleDelivery {
-  /** Part of the path of all files: it changes with their content. */
+  /** Part of the path of all files, which changes with their content. */
   build: string
   file(name: string): ConsoleFile | undefined
-  /** One of the pages for a request to this path. `ui`: the console's own path, of which there are two. */
+  /** The page for a request to this path. `ui`: one of the console's two paths. */
   page(name: 'index.html' | 'sign-in.html' | 'not-found.html', path: string, ui?: string): ConsolePage
 }
 
-/** The files of the web console, and its pages for each address. */
+/** The files of the web console, and its pages for each path depth. */
 export default fp(
   (app, _options, done) => {
     const { ui, endpointPrefix: prefix, oidcIssuer } = app.config
@@ -60,7 +60,7 @@ export default fp(
       page(name, path, ui = `${prefix}/ui`) {
         const key = [name, relativePath(path, `${prefix}/x`), relativePath(path, ui)].join(' ')
         const page = pages.get(key) ?? render(name, path, ui)
-        // Addresses of the same depth have the same page, so only those that nobody has a reason for are many.
+        // Addresses of the same depth share a page, so the cache stays small for realistic paths.
         if (pages.size < maxPages) pages.set(key, page)
         return page
       },
@@ -77,7 +77,7 @@ const preload = (href: string): string => `<link rel="modulepreload" href="${hre
 const providerLink =
   '<p class="or">or</p><p><a class="button wide" href="{{session}}/oidc">Sign in with your organization</a></p>'
 
-/** The import map is the only script in a page; pictures of the playground are shown before they are sent. */
+/** The import map is the only inline script; the playground previews images as `data:` URLs. */
 function headersOf(importMap: string | undefined): ConsolePage['headers'] {
   const policy = pageHeaders['content-security-policy'].replace(
     "img-src 'self'",

@@ -24,9 +24,7 @@ export default fp(
       const actor = { id: '', source: 'reload', address: '' } as const
       directory
         .run('recordReload', { setting, ...change }, actor)
-        .catch(({ code }) =>
-          app.log.warn({ code, setting }, 'a reload could not be written to the audit log'),
-        )
+        .catch(({ code }) => app.log.warn({ code, setting }, 'reload not written to the audit log'))
     })
   },
   { name: 'directory', dependencies: ['config', 'reload'] },

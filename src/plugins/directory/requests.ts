@@ -1,21 +1,21 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Actor, Stored } from '../../sdk/directory.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { Actor, Stored } from '../../sdk/teams/directory.ts'
 import type { CommandName, Commands } from '../../stores/directory/commands.ts'
 import type { Directory } from '../../stores/directory/directory.ts'
 import { clientAddress } from '../auth/client-address.ts'
 
-/** What routes of `P/admin` need of the database and of a request. */
+/** Access of `P/admin` routes to the database and the request. */
 export interface Administration {
-  /** Runs a command of the request's client. Throws RouterError, also for a router without a database. */
+  /** Runs a command for the request's client. Throws RouterError, also without a database. */
   run<Name extends CommandName>(
     request: FastifyRequest,
     name: Name,
     input: Commands[Name]['in'],
   ): Promise<Commands[Name]['out']>
-  /** The version that a change is for, from `If-Match` (RFC 9110, section 13.1.1); undefined: any. */
+  /** The expected version of a change, from `If-Match` (RFC 9110, section 13.1.1); undefined: any. */
   wantedVersion(request: FastifyRequest): number | undefined
-  /** The key under which a repeated create finds what the first one made; undefined: none. */
+  /** The idempotency key of a create request; undefined if absent. */
   idempotencyKey(request: FastifyRequest): string | undefined
   /** A record as clients of the API see it, with its ETag in the header of the reply. */
   shown<Item extends Stored<object>>(stored: Item, reply?: FastifyReply): ShownRecord & Item['record']

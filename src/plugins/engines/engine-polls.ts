@@ -11,17 +11,17 @@ import type { FleetBoard, FleetMessage } from '../../stores/fleet/store.ts'
 
 export interface EnginePollsOptions {
   transportOf(target: Target): Transport
-  /** Undefined: the target's server is not polled. */
+  /** Undefined if the target's server is not polled. */
   kindOf(target: Target): EngineKind | undefined
-  /** Pause between two polls of a server when no other router polls for this one, in milliseconds. */
+  /** Interval between polls of a server if no other router polls for this one, in milliseconds. */
   intervalMs: number
   /** How long an engine may take to wake up, in milliseconds. */
   wakeTimeoutMs: number
-  /** Opens the connection to other routers, once this process polls. Undefined: there are none. */
+  /** Opens the connection to other routers, once this process polls. Undefined if there are none. */
   openBoard(): Promise<FleetBoard | undefined>
-  /** Passes on to all processes of this router what a poll has found, or another router has said. */
+  /** Forwards results of polls, by this or another router, to all processes of this router. */
   tell(message: FleetMessage, router: string): void
-  /** Calls with every change of what is known of the server behind these targets. */
+  /** Called with every change of the known state of the server behind these targets. */
   onSignals(targets: readonly Target[], signals: EngineSignals | undefined): void
   /** Monotonic milliseconds. */
   now(): number
@@ -29,16 +29,16 @@ export interface EnginePollsOptions {
   random(): number
 }
 
-/** Least pause between two polls of a server, in milliseconds: see `engineQuestions`. */
+/** Minimum interval between polls of a server, in milliseconds: see `engineQuestions`. */
 export const leastPauseMs = 2_000
-/** The first polls do not compete with the start, and find the routers agreed on the one that polls. In milliseconds. */
+/** Delay of the first polls, in milliseconds: they do not compete with startup, and the polling router has been elected by then. */
 const firstMs = 2_000
-/** Delays a poll by up to this share of the pause, so that routers and servers do not move in step. */
+/** Jitter as a share of the interval, so that polls of routers and servers are not synchronized. */
 const jitter = 0.2
-/** After so long without news from the router that polls, each polls itself, in milliseconds. */
+/** Without news from the polling router for this long, each router polls itself, in milliseconds. */
 const silenceMs = 10_000
 const timeoutMs = 2_000
-/** An engine that could not be woken is not asked to wake up again before this, in milliseconds. */
+/** Delay before another attempt to wake an engine that did not wake up, in milliseconds. */
 const wakeAgainMs = 5_000
 const userAgent = `llm-router/${version}`
 
@@ -57,8 +57,8 @@ interface Engine {
 }
 
 /**
- * Polls the engines behind the targets. Only the leading process of a router polls, and with Redis only one router; all others
- * hear what it finds.
+ * Polls the engines behind the targets. Only the leader process of a router polls, and with Redis only one router; all others
+ * receive its results.
  */
 export class EnginePolls {
   readonly #options: EnginePollsOptions
@@ -74,7 +74,7 @@ export class EnginePolls {
     this.#options = options
   }
 
-  /** Undefined: nothing is known now. */
+  /** Undefined if nothing is known. */
   signalsOf(target: Target): EngineSignals | undefined {
     return this.#engineOf.get(target)?.signals
   }
@@ -116,14 +116,14 @@ export class EnginePolls {
     this.#set(engine, signals ?? undefined)
   }
 
-  /** Names the target's engine to the process that polls; undefined: it is not polled. */
+  /** Identifies the target's engine to the polling process; undefined if it is not polled. */
   keyOf(target: Target): string | undefined {
     return this.#engineOf.get(target)?.key
   }
 
   /**
-   * Wakes an engine; all calls while it wakes up are one. Resolves to its targets, or to none if it was not woken. vLLM, "Sleep
-   * Mode": `/wake_up` answers when the weights are back.
+   * Wakes an engine; concurrent calls share one request. Resolves to its targets, or to none if it was not woken. vLLM, "Sleep
+   * Mode": `/wake_up` responds when the weights are loaded.
    */
   wake(key: string): Promise<readonly Target[]> {
     const engine = this.#engines.get(key)
@@ -218,7 +218,7 @@ export class EnginePolls {
       case 'leader':
         return true
       case 'follower':
-        // A server that the leader does not have, or a leader that hangs.
+        // The leader does not know the server, or hangs.
         return now - heardAt >= silenceMs
       case 'alone':
         return now - polledAt >= this.#options.intervalMs
@@ -240,7 +240,7 @@ export class EnginePolls {
     if (this.#board?.role === 'leader') this.#board.publish(message)
   }
 
-  /** What nobody repeats is no longer known; and what kind of engine a server is may become known only now. */
+  /** Expires state that is not refreshed; also, the kind of a server's engine may become known only now. */
   #review(): void {
     for (const target of this.#targets) if (!this.#engineOf.has(target)) this.#add(target)
     const { now, intervalMs } = this.#options

@@ -42,21 +42,21 @@ declare module 'fastify' {
        * omitted.
        */
       disguised(targets: readonly Target[]): Promise<ReadonlySet<Target>>
-      /** What the target's server said at the last poll; undefined: nothing is known now. */
+      /** The last poll of the target's server; undefined if nothing is known. */
       signalsOf(target: Target): EngineSignals | undefined
       /** Calls the listener with each poll of the server behind these targets. */
       onSignals(listener: SignalsListener): void
-      /** This process among those of the router: the one that leads polls, and all hear what it finds. */
+      /** Connects this process with the others: the leader polls, and all receive its results. */
       peer(peers: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer
-      /** Asks the process that polls to wake the target's engine; it may sleep on. */
+      /** Asks the polling process to wake the target's engine, which may fail. */
       wake(target: Target): void
-      /** Tells the other routers how much each model is asked for; only where this process polls. Undefined: nothing is new. */
+      /** Publishes the demand for each model to the other routers, if this process polls. Undefined if nothing is new. */
       shareDemand(read: () => Promise<ModelDemand | undefined>): Promise<void>
-      /** Calls the listener with what another router says of each model. */
+      /** Calls the listener with the demand for each model at another router. */
       onDemand(listener: DemandListener): void
-      /** Tells the other routers of this one; only where this process polls. */
+      /** Announces this router to the others, if this process polls. */
       shareRouter(read: () => Promise<Router>): Promise<void>
-      /** Calls the listener with what another router says of itself. */
+      /** Calls the listener with another router's announcement. */
       onRouter(listener: RouterListener): void
     }
   }
@@ -155,14 +155,14 @@ export default fp(
 )
 
 /**
- * What a target's server is asked for its signals as; undefined: it is not polled, as a cloud provider, or because its health checks
+ * The kind of engine that a target's server is polled as; undefined if it is not polled because it is a cloud provider or its health checks
  * are disabled.
  */
 function kindOf(target: Target, looks: EngineLooks): EngineKind | undefined {
   const { type, healthPath } = target
   if (type.engine !== undefined && healthPath === undefined) return undefined
   if (mayBeDisguised(target) && looks.stateOf(target)?.isLlamaCpp) return 'llamacpp'
-  // Its owner says that the server can be asked for more than chats.
+  // The operator declared that the server supports more than chats.
   return type.engine ?? (type.dialect === 'openai' && healthPath !== undefined ? 'metrics' : undefined)
 }
 

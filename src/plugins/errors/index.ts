@@ -21,7 +21,7 @@ declare module 'fastify' {
     dialectOf?: (headers: IncomingHttpHeaders) => string | undefined
   }
   interface FastifyRequest {
-    /** Dialect of the errors, where the body determines it and not the route. */
+    /** Dialect of the errors, if it is determined by the body and not the route. */
     errorDialect: string | undefined
   }
 }
@@ -109,10 +109,10 @@ function sendError(
 }
 
 const maxNearModels = 3
-/** Of so many models, near names are looked for; the comparison must not take long. */
+/** Maximum number of models to search for similar names, because the comparison must be fast. */
 const maxCompared = 1_000
 
-/** Names the models that the client may have meant, and how many there are for it: never one that is hidden from it. */
+/** Suggests similar models and gives the number of models, excluding those hidden from the client. */
 function withNearModels(
   { rights }: FastifyInstance,
   { message, unknownModel = '' }: RouterError,
@@ -134,7 +134,7 @@ function withNearModels(
   })
 }
 
-/** What a browser gets for an address that nothing is at. */
+/** The page that a browser gets for an unknown path. */
 function notFoundPage(
   { console }: FastifyInstance,
   { kind }: RouterError,

@@ -21,7 +21,7 @@ declare module 'fastify' {
       onStep(listener: StepListener): void
       /** An exchange without an HTTP request; its steps are reported like those of others, its end is its owner's. */
       create(id: string): Exchange
-      /** Replaces the default, which passes a client's trace on: `begin` creates the trace of each request. */
+      /** Replaces the default, which forwards a client's trace: `begin` creates the trace of each request. */
       traceWith(begin: BeginTrace): void
       /** Aborts every running request with an error in its dialect. */
       abortAll(error: RouterError): void

@@ -4,12 +4,12 @@ import type { Dialect } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { AnswerEvent } from '../../sdk/question.ts'
 
-/** Beyond this many events that nobody has taken the upstream waits. */
+/** Number of unread events beyond which backpressure is applied to the upstream. */
 const maxWaiting = 64
 
 /**
- * The client's end of a stream that is read in this process: it gets the events of an answer as lines of JSON, and whoever
- * iterates sets its pace.
+ * The client's side of a stream that is read within this process: it receives the events of a response as JSON lines, with the
+ * backpressure of the consumer.
  */
 export class AnswerEvents implements ChatClient, ClientStream {
   committed = false
@@ -34,7 +34,7 @@ export class AnswerEvents implements ChatClient, ClientStream {
   }
 
   whole(): void {
-    throw new Error('a stream was asked for')
+    throw new Error('a stream was requested')
   }
 
   writeError(error: RouterError): string {
@@ -70,7 +70,7 @@ export class AnswerEvents implements ChatClient, ClientStream {
     this.end()
   }
 
-  /** Throws what the stream failed with, after the events before it. */
+  /** Throws the stream's error, after the events before it. */
   async *events(): AsyncGenerator<ChatEvent, void, undefined> {
     for (;;) {
       const event = this.#waiting.shift()
@@ -95,7 +95,7 @@ export class AnswerEvents implements ChatClient, ClientStream {
   }
 }
 
-/** The events of a chat as extensions get them: calls with all of their arguments, one end. */
+/** The events of a chat for extensions: tool calls with complete arguments, and one end. */
 export async function* readableEvents(
   events: AsyncIterable<ChatEvent>,
   modelOf: () => string,

@@ -19,8 +19,8 @@ interface Begun {
 }
 
 /**
- * Asks a model for an endpoint of an extension, with the rights and limits of the client that the endpoint was asked by. Throws
- * the error to tell that client.
+ * Calls a model for an extension's endpoint, with the permissions and limits of the endpoint's client. Throws
+ * the client's error.
  */
 export async function ask(
   app: FastifyInstance,
@@ -46,7 +46,7 @@ export async function ask(
   }
 }
 
-/** The same, as the answer is written. Ends the question when its reader stops early. */
+/** The same as a stream. Cancels the call if its reader stops early. */
 export async function* stream(
   app: FastifyInstance,
   services: RelayServices,
@@ -84,7 +84,7 @@ export async function* stream(
     (thrown: unknown) => answer.fail(thrown),
   )
   const ending: QuestionEnd = { usage: undefined, answerBytes: 0, thrown: gone }
-  // Who neither reads on nor stops reading must not hold what the question has.
+  // A reader that neither continues nor stops must not hold the call's resources.
   exchange.onClose(() => {
     stop.abort()
     void use.end(ending)
@@ -101,13 +101,13 @@ export async function* stream(
   } finally {
     stop.abort()
     await running
-    // That the rest of the answer was not wanted is no failure of the request.
+    // Stopping early is not a failure of the request.
     if (exchange.error === gone) exchange.error = undefined
     await use.end(ending)
   }
 }
 
-/** Checks the question and the client's rights and limits, and names model and dialect for the log and the metrics. */
+/** Checks the question, permissions and limits, and sets model and dialect for the log and metrics. */
 async function begin(
   app: FastifyInstance,
   question: Question,
@@ -132,7 +132,7 @@ async function begin(
   return { model, chat, use: await app.rights.beginQuestion(request, cost) }
 }
 
-/** The end of the request counts, with its own reason; that of the question is to the target as if the client had left. */
+/** Aborts with the request's own reason when it ends; cancelling the call counts for the target as a disconnected client. */
 function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): AbortSignal {
   const controller = new AbortController()
   const onRequest = (): void => controller.abort(ofRequest.reason)

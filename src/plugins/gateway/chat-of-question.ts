@@ -4,7 +4,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import type { Question, QuestionMessage } from '../../sdk/question.ts'
 import { type Sampling, samplingFields } from '../../sdk/sampling.ts'
 
-/** Converts a question into a chat. Throws `bad_request`: extensions may be plain JavaScript, and pass on what clients sent. */
+/** Converts a question into a chat. Throws `bad_request`, because extensions may be plain JavaScript and forward client input. */
 export function chatOfQuestion(question: Question, { stream }: { stream: boolean }): ChatRequest {
   const { model, messages, tools, toolChoice, parallelToolCalls, responseFormat, reasoningEffort } = question
   if (typeof model !== 'string' || model === '') {
@@ -28,7 +28,7 @@ export function chatOfQuestion(question: Question, { stream }: { stream: boolean
   }
 }
 
-/** An answer has no place for them. */
+/** Not supported in responses to extensions. */
 const notAsked: ReadonlySet<string> = new Set(['n', 'logprobs', 'topLogprobs'])
 
 function samplingOf(question: Question): Sampling {
@@ -77,7 +77,7 @@ function textOf({ content }: { content?: unknown }, path: string): string {
   throw badRequest(`'${path}.content' must be a string`, `${path}.content`, 'invalid_value')
 }
 
-/** Bytes of all that a chat sends, to estimate its tokens by. */
+/** Size of a chat in bytes, to estimate its tokens. */
 export function promptBytesOf({ messages, tools }: ChatRequest): number {
   return Buffer.byteLength(JSON.stringify([messages, tools]))
 }

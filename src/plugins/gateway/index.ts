@@ -29,12 +29,12 @@ declare module 'fastify' {
   interface FastifyInstance {
     gateway: {
       /**
-       * Reads the chat request in a validated body. `named`: what its path says of model and stream, where the body does not. Throws
-       * what is wrong with its model.
+       * Reads the chat request in a validated body. `named`: model and stream from the path, if not in the body. Throws
+       * if its model is invalid.
        */
       clientRequest(dialect: string, request: FastifyRequest, named?: NamedCall): ClientRequest
       /**
-       * Answers a chat request: target after target until one has given its first content. `only`: id of the one target that may
+       * Answers a chat request: tries targets until one has sent its first content. `only`: id of the one target that may
        * answer, without fallback models.
        */
       chat(
@@ -44,27 +44,27 @@ declare module 'fastify' {
         only?: string,
       ): Promise<FastifyReply>
       /**
-       * Asks a model for an endpoint of an extension: with the rights of the client of this request, and as one request of its
-       * limits. Throws the error for that client.
+       * Calls a model for an extension's endpoint, with the permissions of this request's client, and as one request of its
+       * limits. Throws the client's error.
        */
       ask(question: Question, request: FastifyRequest): Promise<Answer>
-      /** The same, as the answer is written: throws at the first event what `ask` throws. Ends with its reader. */
+      /** The same as a stream: throws the errors of `ask` at the first event. Cancelled when its reader stops. */
       stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
-      /** The same for an endpoint of the router, which has found the model for the client and counts what it asks. */
+      /** The same for the router's own endpoints, which resolve the model and count usage themselves. */
       askChat(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
-      /** What the relay needs to ask a model's targets; for operations beside the chat. */
+      /** What the relay needs to use a model's targets, for operations other than chat. */
       services(request: FastifyRequest): RelayServices
       /**
-       * The client's end of a stream of this dialect that an endpoint writes itself. From its commit on the reply is the
-       * stream's; so it is once `reply.sent` says that the stream was opened to keep it alive. `stopPings`: must be called
-       * before anything else answers the request.
+       * The client's side of a stream of this dialect that an endpoint writes itself. After its commit, the reply belongs to the
+       * stream; the same applies once `reply.sent` shows that a keep-alive opened the stream. `stopPings`: must be called
+       * before anything else replies to the request.
        */
       clientStream(reply: FastifyReply, dialect: Dialect): { stream: ClientStream; stopPings(): void }
     }
   }
 }
 
-/** The one way to the models: all surfaces use it, the router's own endpoints too. */
+/** The only access to models, used by all surfaces and the router's own endpoints. */
 export default fp(
   (app, _options, done) => {
     const servicesOf = servicesFor(app)
@@ -170,7 +170,7 @@ function clientRequest(
   return client
 }
 
-/** Gives each request its services. What is the same for all of them is made once. */
+/** Creates the services of each request; those shared by all requests are created once. */
 function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelayServices {
   const { acquire, retryBudget, failsOften } = app.balancer
   const shared: Omit<
@@ -231,7 +231,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   })
 }
 
-/** Logs each text once while the process runs; there are only a few texts. */
+/** Logs each text once per process; the number of texts is small. */
 function notedOnce({ log }: FastifyInstance): (what: string) => void {
   const noted = new Set<string>()
   return (what) => {
@@ -241,7 +241,7 @@ function notedOnce({ log }: FastifyInstance): (what: string) => void {
   }
 }
 
-/** Whatever asks for it: no model without a right to it. */
+/** Enforces permissions on the model for every caller. */
 function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquire: Acquire): Acquire {
   if (!client?.models) return acquire
   return (model, wish, signal) => {
@@ -250,7 +250,7 @@ function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquir
   }
 }
 
-/** The same services for a request that one target alone may answer. */
+/** The same services for a request that only one target may answer. */
 function pinned(services: RelayServices, id: string): RelayServices {
   const isWanted = (target: Target): boolean => target.id === id
   return {

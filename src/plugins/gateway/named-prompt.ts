@@ -8,8 +8,8 @@ const promptHeader = 'x-llm-router-prompt'
 const variablesHeader = 'x-llm-router-prompt-variables'
 
 /**
- * The client request with the prompt that its client names in a header as the first system message. The request is then no longer
- * the client's bytes, so it goes through the canonical form.
+ * The client request with the prompt named in a header as its first system message. The request then no longer consists of
+ * the client's bytes, so it is converted to the canonical form.
  */
 export function withNamedPrompt(
   app: FastifyInstance,
@@ -29,7 +29,7 @@ export function withNamedPrompt(
   }
 }
 
-/** Values of a prompt's placeholders: a JSON object of strings. Headers hold no more than ASCII, so `\u` escapes do. */
+/** Values of a prompt's placeholders: a JSON object of strings. Headers are ASCII, so other characters are `\u` escapes. */
 function variablesIn(header: string | string[] | undefined): Record<string, string> {
   if (typeof header !== 'string' || header === '') return {}
   const parsed = parsedJson(header)

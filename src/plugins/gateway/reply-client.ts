@@ -8,7 +8,7 @@ import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, type RouterError } from '../../sdk/errors.ts'
 
-/** The client's end of the answer to a chat. */
+/** The client's side of the response to a chat. */
 export class ReplyClient implements ChatClient {
   readonly #reply: FastifyReply
   readonly #dialect: Dialect
@@ -44,7 +44,7 @@ export class ReplyClient implements ChatClient {
   }
 }
 
-/** The head and the body in one piece; Fastify would look for their kind, which is known. */
+/** Writes head and body in one piece, bypassing Fastify's serialization. */
 function sendWhole(reply: FastifyReply, body: Buffer | string): void {
   const { exchange } = reply.request
   const length = Buffer.byteLength(body)
@@ -59,7 +59,7 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
 }
 
 interface StreamState {
-  /** Whether the head goes out before it is known which target answers, and what it could not carry. */
+  /** Whether the head is sent before the answering target and its dropped fields are known. */
   isEarly(): boolean
   /** Whether the written bytes are a response, or precede one. */
   hasContent(): boolean
@@ -82,7 +82,7 @@ export function clientStream(reply: FastifyReply, mediaType: string, state?: Str
   })
 }
 
-/** Where configured, what breaks the silences of the stream that this reply may become. */
+/** Keep-alives of the stream that this reply may become, if configured. */
 export function keptAlive(
   app: FastifyInstance,
   dialect: Dialect,
@@ -106,7 +106,7 @@ export function keptAlive(
   return keepAlive
 }
 
-/** Ends an open stream with the error. False: it has not been opened, so the error can have its status. */
+/** Ends an open stream with the error. False if it is not open yet, so the error can be sent with its status. */
 export function endWithError(
   client: ClientRequest,
   request: FastifyRequest,
@@ -118,23 +118,23 @@ export function endWithError(
   const { exchange } = request
   const error = asRouterError(thrown)
   exchange.error ??= error
-  // The writer of a stream also writes what has to come before an error.
+  // The stream's writer also writes what must precede an error.
   const writer = client.dialect.chat.createWriter(new ClientAnswerContext(client, exchange))
   keepAlive.end(writer.write({ type: 'error', error: exchange.forClient(error) }))
   return true
 }
 
-/** Once a stream has begun, its error was written in-band, and Fastify has nothing more to send. */
+/** Once a stream has begun, its error is written in-band, and Fastify has nothing more to send. */
 export function throwUnlessSent(reply: FastifyReply, thrown: unknown): void {
   const { exchange } = reply.request
   const error = asRouterError(thrown)
   exchange.error ??= error
   if (!reply.sent) throw thrown
-  // A bug in the middle of a stream: the client must not wait for ever, nor take what it has for complete.
+  // A bug in the middle of a stream: the client must neither wait forever nor see a complete response.
   if (error.kind === 'internal') reply.raw.destroy()
 }
 
-/** Those that the plugins have set. */
+/** Headers set by plugins. */
 export function headersOf(reply: FastifyReply): Record<string, string> {
   const headers: Record<string, string> = {}
   const all = reply.getHeaders()

@@ -16,8 +16,8 @@ interface RequestTurn {
 const plain: RequestTurn = { turn: plainTurn, priority: 'normal' }
 
 /**
- * How the request waits for a place: by the key of its client and by its headers. Its own priority counts only where the
- * key permits that; without client keys everybody would choose the highest. Throws 400 for an invalid header.
+ * How the request waits for a slot, from its client's key and its headers. Its own priority applies only if the
+ * key permits that; without client keys every client could choose the highest. Throws 400 for an invalid header.
  */
 export function turnOf({
   client,
@@ -55,7 +55,7 @@ function deadlineMsOf(text: string | string[]): number {
 }
 
 function badHeader(name: string, allowed: string): RouterError {
-  return new RouterError('bad_request', `Invalid header ${name}: allowed is ${allowed}`, {
+  return new RouterError('bad_request', `Invalid header ${name}: must be ${allowed}`, {
     code: 'invalid_header',
     param: name,
   })

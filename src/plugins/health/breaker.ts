@@ -127,12 +127,12 @@ export class Breaker {
     if (ticket.generation === this.#generation) this.#failed(kind)
   }
 
-  /** The server accepts connections again: a breaker opened by failed connections may probe at once. */
+  /** The server accepts connections again: a breaker opened by failed connections may probe immediately. */
   reachable(): void {
     if (this.#state === 'open' && this.#openedBy === 'connect') this.#openUntil = this.#environment.now()
   }
 
-  /** Closes it, as if nothing had ever failed. */
+  /** Closes it and resets all counts. */
   reset(): void {
     this.#openings = 0
     this.#openedAt = Number.NEGATIVE_INFINITY

@@ -21,13 +21,13 @@ export interface Health {
   stateOf(target: Target): CheckedState
   /** Calls the listener with each change of `stateOf`. */
   onState(listener: (target: Target, state: CheckedState) => void): void
-  /** Observes every attempt and ends those that wait in vain. */
+  /** Observes every attempt and ends those that wait too long. */
   attempts: AttemptWatch
   /** Waiting for servers that load their models. */
   loading: Loading
-  /** Whether operators let the target take nothing new. */
+  /** Whether operators have drained the target. */
   isDrained(target: Target): boolean
-  /** From now on exactly the targets with these ids are drained. */
+  /** Sets exactly the targets with these ids to drained. */
   drain(ids: ReadonlySet<string>): void
   /** Whether any target is hung. */
   hasHung(): boolean

@@ -15,7 +15,7 @@ export interface Misconfiguration {
   readonly status: number
 }
 
-/** What an attempt holds of its target's health until its request ends. */
+/** An attempt's record in its target's health, until its request ends. */
 export interface HealthTicket {
   readonly plain: Ticket
   readonly features: readonly [Breaker, Ticket][]
@@ -156,7 +156,7 @@ export class TargetHealth {
     }
   }
 
-  /** Forgets failures, pauses and rejected keys, as if the target were new. */
+  /** Resets failures, cooldowns and rejected keys, as if the target were new. */
   reset(): void {
     this.#cooldownUntil = 0
     this.#suspectedUntil = 0

@@ -13,10 +13,10 @@ type StateListener = (target: Target, state: CheckedState) => void
 export class TargetStates {
   /** Of targets that are not up. */
   readonly #states = new Map<Target, CheckedState>()
-  /** The checked state of targets whose server told a request that it is loading. */
+  /** Checked state of targets whose server reported to a request that it is loading. */
   readonly #held = new Map<Target, CheckedState>()
   readonly #listeners: StateListener[] = []
-  /** Ids of targets that take nothing new: a reload may replace a target, its id stays. */
+  /** Ids of drained targets: a reload may replace a target but keeps its id. */
   #drained: ReadonlySet<string> = new Set()
   /** Filtered lists by unfiltered list. A list is reused until a state changes, because strategies cache per list. */
   #filtered = new WeakMap<readonly object[], readonly object[]>()
@@ -37,7 +37,7 @@ export class TargetStates {
     return this.#drained.has(id)
   }
 
-  /** From now on exactly the targets with these ids take nothing new. */
+  /** Sets exactly the targets with these ids to drained. */
   drain(ids: ReadonlySet<string>): void {
     this.#drained = ids
     this.#filtered = new WeakMap()
@@ -46,12 +46,12 @@ export class TargetStates {
   /** Sets the state found by the health checks. */
   set(target: Target, state: CheckedState): void {
     if (this.#held.has(target)) this.#held.set(target, state)
-    // If the server is down, the checks override what a request was told.
+    // If the server is down, the checks override its response to a request.
     if (this.#held.has(target) && (state === 'up' || state === 'doubtful')) return
     this.#change(target, state)
   }
 
-  /** Marks a server that told a request that it is loading. Lasts until called again with `false`. */
+  /** Marks a server that reported to a request that it is loading. Lasts until called again with `false`. */
   hold(target: Target, on: boolean): void {
     if (on && !this.#held.has(target)) this.#held.set(target, this.of(target))
     const checked = this.#held.get(target) ?? 'up'

@@ -16,11 +16,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     internalCalls: {
       /**
-       * Begins a call of the router to a model, for a client's request: no processor sees it, the end of the request ends it, and
-       * its usage is booked. `model`: an alias. `settle` must be called once; `thrown`: what the call failed with.
+       * Begins an internal call to a model for a client's request: processors do not apply, it ends with the request, and
+       * its usage is recorded. `model`: an alias. `settle` must be called once; `thrown`: the error of the call.
        */
       begin(model: string, wish: InternalWish): InternalCall
-      /** Vectors of these texts, in their order. Rejects with a RouterError. */
+      /** Embeddings of these texts, in order. Rejects with a RouterError. */
       embed(model: string, inputs: readonly string[], wish: InternalWish): Promise<Float32Array[]>
       /** Calls the listener at the end of each call. */
       onEnd(listener: (record: ExchangeRecord, bookedTo: BookedTo) => void): void
@@ -32,9 +32,9 @@ interface InternalWish {
   /** The request that the call is for. */
   readonly request: FastifyRequest
   readonly operation: Operation
-  /** Ends the call alone; it also ends with its request, unless it `outlives` it. */
+  /** Cancels the call only; it also ends with its request, unless it `outlives` it. */
   readonly signal?: AbortSignal
-  /** The result is of use to other requests, so that the end of this one does not end the call; it is not booked to its client. */
+  /** The result is useful to other requests, so the call does not end with this one and is not charged to its client. */
   readonly outlives?: boolean
 }
 
@@ -44,10 +44,10 @@ export interface InternalCall {
   settle(thrown?: unknown): void
 }
 
-/** The client and key that pay for a call; undefined: the router itself. */
+/** The client and key charged for a call; undefined: the router itself. */
 export type BookedTo = { readonly client: string; readonly key: string | undefined } | undefined
 
-/** Calls that the router makes for itself: embeddings, and models that judge. They are one level deep. */
+/** Calls of the router to its own models: embeddings and judges. They never nest. */
 export default fp(
   (app, _options, done) => {
     const listeners: ((record: ExchangeRecord, bookedTo: BookedTo) => void)[] = []
@@ -101,7 +101,7 @@ export default fp(
   },
 )
 
-/** The call ends with the request that it is for, and by its deadline, on the clock of `performance.now()`. */
+/** The call ends with its request, and at its deadline, on the clock of `performance.now()`. */
 function follow(
   exchange: Exchange,
   { request, signal, outlives }: InternalWish,
@@ -123,10 +123,10 @@ function follow(
 function reasonOf({ reason }: AbortSignal): RouterError {
   if (reason instanceof RouterError) return reason
   // A timeout of the caller says nothing about the target.
-  return new RouterError('client_gone', 'The call was given up', { cause: reason })
+  return new RouterError('client_gone', 'The call was cancelled', { cause: reason })
 }
 
-/** What the relay needs, as the request has it, but for rights, fallbacks and record. */
+/** The request's relay services, without permissions, fallbacks and record. */
 function servicesOf(app: FastifyInstance, exchange: Exchange, request: FastifyRequest): RelayServices {
   const { turn, priority, ...services } = app.gateway.services(request)
   return {
@@ -154,7 +154,7 @@ async function embedded(
   const body = { model: model.alias, input: inputs }
   const bytes = Buffer.from(JSON.stringify(body))
   const scan = scanObject(bytes)
-  if (!scan) throw new Error('a body that the router wrote is no object')
+  if (!scan) throw new Error('a body written by the router is not an object')
   const dialect = app.dialects.get('openai')
   const asked = { dialect, alias: model.alias, model, bytes, scan, body, others: [] }
   const { body: answer } = await answerEmbedding(asked, services)
@@ -168,6 +168,6 @@ async function embedded(
 function vectorOf(item: unknown): Float32Array {
   const { embedding }: Record<string, unknown> = isObject(item) ? item : {}
   if (!Array.isArray(embedding) || embedding.length === 0 || !embedding.every(Number.isFinite))
-    throw asRouterError(upstreamFailed('The upstream sent what is no vector', 'BAD_ANSWER'))
+    throw asRouterError(upstreamFailed('The upstream sent an invalid vector', 'BAD_ANSWER'))
   return Float32Array.from(embedding)
 }

@@ -2,10 +2,10 @@ import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import { asRouterError, type RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 
-/** Whom a call of the router is counted for in metrics. */
+/** Client label of internal calls in metrics. */
 export const internalClient = 'internal'
 
-/** What the metrics record of a call that the router made for itself. `thrown`: undefined where it was answered. */
+/** The metrics record of an internal call. `thrown`: undefined on success. */
 export function internalRecord(exchange: Exchange, operation: Operation, thrown: unknown): ExchangeRecord {
   const error: RouterError | undefined = thrown === undefined ? undefined : asRouterError(thrown)
   const isGone = error?.kind === 'client_gone'

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { Families } from './families.ts'
 
-/** What the cache of answers did, and how full it is. */
+/** Results and size of the response cache. */
 export function recordCache(app: FastifyInstance): (record: ExchangeRecord) => void {
   const families = new Families(app.metrics.client)
   const requests = families.counter({
@@ -16,7 +16,7 @@ export function recordCache(app: FastifyInstance): (record: ExchangeRecord) => v
   }
 }
 
-/** Of the answers in memory. In a cluster each worker knows what the primary told it the last time. */
+/** Size in memory. In a cluster, each worker has the size last reported by the primary. */
 function exposeSizes({ answerCache, metrics }: FastifyInstance): void {
   const { Counter, Gauge } = metrics.client
   new Gauge({

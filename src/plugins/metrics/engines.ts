@@ -49,7 +49,7 @@ const gauges: readonly EngineGauge[] = [
   },
 ]
 
-/** What the engines said at the last poll. Every process of a router knows the same; what is unknown has no sample. */
+/** Signals of the last poll of each engine. Equal in every process of a router; unknown values have no sample. */
 export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
   const families = new Families(app.metrics.client)
   for (const { name, help, of } of gauges)

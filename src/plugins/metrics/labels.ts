@@ -39,10 +39,10 @@ function reasonOfCause(cause: string): string {
   return 'server_error'
 }
 
-/** So many targets of a server that has one per address are named in metrics; the rest are `other`. */
+/** Maximum number of labelled targets of a server with one target per address; the rest are `other`. */
 const namedPerServer = 200
 
-/** Labels of targets. Those of pods come and go, so a name is free again once its target is gone. */
+/** Labels of targets. Pods come and go, so a label is reused once its target is gone. */
 export class TargetLabels {
   readonly #named = new Map<string, Set<string>>()
   #present: ReadonlySet<string> = new Set()
@@ -52,7 +52,7 @@ export class TargetLabels {
     return server === undefined || this.#named.get(server)?.has(id) ? id : 'other'
   }
 
-  /** Of a target that is configured now. */
+  /** Label of a configured target. */
   ofId(id: string | undefined): string {
     return id !== undefined && this.#present.has(id)
       ? this.of({ id, server: this.#serverOf.get(id) })
@@ -75,7 +75,7 @@ export class TargetLabels {
   }
 }
 
-/** Gives samples that have the same labels, such as those of all other targets, one value. */
+/** Merges samples with the same labels, such as those of all other targets. */
 export function* merged(
   samples: Iterable<{ labels: Record<string, string | number>; value: number }>,
   how: 'sum' | 'average',

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { Families, perKey } from './families.ts'
 
-/** So many names are labels of their own; further ones are `other`. */
+/** Maximum number of labels; further names are `other`. */
 const mostNames = 1_000
 
-/** The first names become labels, so that their number is bounded. */
+/** Only the first names become labels, which bounds their number. */
 export function boundedNames(most = mostNames): (name: string) => string {
   const known = new Set<string>()
   return (name) => {
@@ -15,7 +15,7 @@ export function boundedNames(most = mostNames): (name: string) => string {
   }
 }
 
-/** Use by group, cost, and budgets; with a database. A request counts for its client's group and the group above. */
+/** Usage by group, cost and budgets; with a database. A request counts for its client's group and the parent group. */
 export function exposeTeams(app: FastifyInstance): void {
   const { directory, usage, budgets, metrics } = app
   if (!directory) return

@@ -3,7 +3,7 @@ import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { type Count, Families } from './families.ts'
 import type { TargetLabels } from './labels.ts'
 
-/** So many clients, models and targets together have series of their own; the clients of the rest are `other`. */
+/** Maximum number of combinations of client, model and target; the clients of further ones are `other`. */
 const maxSeries = 2_000
 
 interface UsageSeries {

@@ -5,14 +5,14 @@ import fp from 'fastify-plugin'
 import { autoModelOf } from '../../config/auto/read.ts'
 import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import { errorsAtPositions } from '../../config/config-path.ts'
-import type { FoundServer } from '../../config/discovered.ts'
 import { type Located, locatedWarnings } from '../../config/located.ts'
-import { type LoadedModels, loadModels } from '../../config/models-load.ts'
-import { type ModelsChange, reuse } from '../../config/models-swap.ts'
+import type { FoundServer } from '../../config/models/discovered.ts'
+import { type LoadedModels, loadModels } from '../../config/models/load.ts'
+import { type ModelsChange, reuse } from '../../config/models/swap.ts'
 import type { ConfigTaker } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
-import type { TargetSources } from '../../config/targets/target-build.ts'
+import type { TargetSources } from '../../config/targets/target-access.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
@@ -24,7 +24,7 @@ declare module 'fastify' {
     models: {
       /** Models in use; a reload replaces the list. */
       all(): readonly Model[]
-      /** Models as clients see them: each alias is one of its own, called by that name. */
+      /** Models as clients see them: each alias is listed as a separate model of that name. */
       listed(): readonly Model[]
       /** Further names of a model. */
       aliasesOf(model: string): readonly string[]
@@ -46,9 +46,9 @@ export interface ConfigLoading {
   /** Digest of models-config.json. */
   version: string
   at: Date
-  /** What the model `auto` chooses by; undefined: there is none. */
+  /** Configuration of the model `auto`; undefined if there is none. */
   autoModel: AutoModelEntry | undefined
-  /** What can be lived with in the file in use. */
+  /** Warnings about the file in use. */
   warnings: readonly Located[]
   /** Reloads since the start; in a cluster, only one process counts. */
   reloads: { success: number; failure: number }
@@ -106,7 +106,7 @@ export default fp(
       app.answerCache.use(loaded.processors, next)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
-      // What it has learned is kept where nothing has changed.
+      // Learned state is kept where nothing has changed.
       if (!isDeepStrictEqual(loading.autoModel, loaded.autoModel)) loading.autoModel = loaded.autoModel
       for (const listener of listeners) notify(app, listener, change)
       return change
@@ -199,7 +199,7 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
     models: models.map(({ alias }) => alias),
   })
   let current = first
-  // What is found out about servers is no change that somebody has made.
+  // Changes of discovered servers are not changes of the configuration.
   let description = describe(first)
   let prepared: Loaded | undefined
   return {
@@ -246,7 +246,7 @@ function warningsOf({ warnings, snapshot: { main } }: Loaded): Located[] {
   return 'text' in main ? locatedWarnings(warnings, main.text) : []
 }
 
-/** Whether only what is known of the servers has changed. A SIGHUP reloads the same files. */
+/** Whether only the state of servers has changed. SIGHUP reloads the same files. */
 function isLiveChange(former: ModelsSnapshot, { main, files, fleet }: ModelsSnapshot): boolean {
   const hasSameFiles = isDeepStrictEqual([former.main, former.files], [main, files])
   return hasSameFiles && !isDeepStrictEqual(former.fleet, fleet)

@@ -1,4 +1,4 @@
-import { configOf, type FoundServer } from '../../config/discovered.ts'
+import { configOf, type FoundServer } from '../../config/models/discovered.ts'
 import { readJsonc } from '../../lib/json/jsonc.ts'
 import { isObject } from '../../lib/json/read.ts'
 

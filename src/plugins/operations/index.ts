@@ -167,7 +167,7 @@ interface ProcessedForward {
   processing: Processing | undefined
 }
 
-/** The request with processed contents. Tables of operations are those of OpenAI's dialect, and of its Responses API. */
+/** The request with processed contents. The tables of operations are those of OpenAI's dialect and its Responses API. */
 async function processed(
   app: FastifyInstance,
   operation: Operation,
@@ -198,7 +198,7 @@ function scanned(bytes: Buffer): JsonScan {
   return scan
 }
 
-/** Pieces of a text as llama.cpp's own streams have them. */
+/** Text deltas in the form of llama.cpp's own streams. */
 const pieces: StreamContents = {
   read: ({ content, stop }) => ({
     texts: typeof content === 'string' ? [{ channel: 'content', path: ['content'] }] : [],
@@ -208,7 +208,7 @@ const pieces: StreamContents = {
   createEnding: () => ({ sent() {}, filtered: () => [{ content: '', stop: true }] }),
 }
 
-/** What of an answer a model wrote. Those of other operations are numbers, or texts of the request. */
+/** Generated contents of a response. Responses of other operations contain numbers or texts of the request. */
 function answersOf(operation: Operation): AnswerContents {
   return operation === 'infill' ? infillAnswers : noAnswers
 }

@@ -5,7 +5,7 @@ import type { Override } from '../../stores/overrides/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What operators set for targets while the router runs: in all its processes, and with Redis in all routers. */
+    /** Operator overrides of targets at runtime, in all processes, and with Redis in all routers. */
     overrides: {
       /** Models with a target of this id, standby ones included. */
       modelsWith(targetId: string): readonly Model[]
@@ -13,7 +13,7 @@ declare module 'fastify' {
       servedOnlyBy(targetId: string): readonly Model[]
       drain(targetId: string, on: boolean, by: string): Promise<void>
       reset(targetId: string, by: string): Promise<void>
-      /** Whether there is a Redis that does not answer: what is set holds on this host alone. */
+      /** Whether Redis is configured but unavailable, so that overrides apply on this host only. */
       isRedisAway(): boolean
       /** null: the configured weight. */
       setWeight(model: string, targetId: string, weight: number | null, by: string): Promise<void>
@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-/** Applies the overrides of operators to health and balancer, after reloads again. */
+/** Applies operator overrides to health and balancer, and again after reloads. */
 export default fp(
   async (app) => {
     const store = await openOverrides(app, (override) => {
@@ -77,7 +77,7 @@ export default fp(
   { name: 'overrides', dependencies: ['config', 'models', 'health', 'balancer'] },
 )
 
-/** As the router says it whose operator has set it. */
+/** Worded like the log line of the router on which it was set. */
 export function overrideWords({ kind, value }: Pick<Override, 'kind' | 'value'>): string {
   if (kind === 'weight') return 'weights set'
   if (kind === 'reset') return 'target reset'

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Problem, severities } from '../../sdk/console/problems.ts'
 import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
-import type { Status } from '../../sdk/status.ts'
+import type { Status } from '../../sdk/console/status.ts'
 import { modelProblems } from './model-problems.ts'
 import { certificateEnds, routerProblems, unknownModelProblems, workerProblems } from './router-problems.ts'
 import { targetProblems } from './target-problems.ts'
@@ -10,20 +10,20 @@ import { targetProblems } from './target-problems.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     problems: {
-      /** What is wrong now, worst first. `unknown`: models that were asked for in vain. */
+      /** Current problems, worst first. `unknown`: requested models that do not exist. */
       of(status: Status, unknown: readonly UnknownModel[]): Problem[]
     }
   }
 }
 
-/** How often problems are looked for while nobody asks, so that their beginning is known; in milliseconds. */
+/** Interval of background checks, which record when problems begin, in milliseconds. */
 const lookMs = 5_000
-/** A problem that was not seen for so long has ended, in milliseconds. */
+/** A problem not seen for this long has ended, in milliseconds. */
 const forgetMs = 3 * lookMs
 /** How long overload is reported after it ended, in milliseconds. */
 const shedMs = 60_000
 
-/** What is wrong with the router, in words, with what to do. */
+/** Problems of the router in words, with instructions. */
 export default fp(
   (app, _options, done) => {
     const beginnings = new Beginnings(() => Date.now())
@@ -71,7 +71,7 @@ export default fp(
 function worseFirst(a: Problem, b: Problem): number {
   const difference = severities.indexOf(a.severity) - severities.indexOf(b.severity)
   if (difference !== 0) return difference
-  // A model whose requests fail says more than each of its servers.
+  // A failing model is more relevant than each of its servers.
   return rank(a) - rank(b) || (a.since ?? '').localeCompare(b.since ?? '') || a.id.localeCompare(b.id)
 }
 

@@ -1,8 +1,8 @@
 import type { Problem } from '../../sdk/console/problems.ts'
-import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
+import type { ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
 import type { Finding } from './target-problems.ts'
 
-/** `queueSize`: requests of a model that may wait in all processes together. */
+/** `queueSize`: maximum number of waiting requests of a model in all processes together. */
 export function modelProblems(models: readonly ModelStatus[], queueSize: number): Problem[] {
   return models.flatMap((model) =>
     findingsOf(model, queueSize).map((finding) => ({
@@ -29,7 +29,7 @@ function findingsOf(model: ModelStatus, queueSize: number): Finding[] {
   return findings
 }
 
-/** A misconfigured one is tried last, so a request may fail at it. */
+/** A misconfigured target is tried last, so a request may fail at it. */
 function isUsable({ state }: TargetStatus): boolean {
   return state === 'up' || state === 'trial'
 }
@@ -46,7 +46,7 @@ const stateWords: Partial<Record<TargetStatus['state'], string>> = {
   misconfigured: 'is misconfigured',
 }
 
-/** Names of servers that one text gives. */
+/** Maximum number of server names in a text. */
 const maxNamed = 4
 
 function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {

@@ -3,11 +3,11 @@ import type { FastifyInstance } from 'fastify'
 import type { Connection } from '../../sdk/connection.ts'
 import type { Problem } from '../../sdk/console/problems.ts'
 import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
-import type { Status } from '../../sdk/status.ts'
+import type { Status } from '../../sdk/console/status.ts'
 
 type Finding = Omit<Problem, 'since'>
 
-/** What is wrong with the router itself, as far as this process knows. */
+/** Problems of the router itself, as known to this process. */
 export function routerProblems(app: FastifyInstance, shedRecently: boolean): Problem[] {
   const found: Finding[] = []
   const add = (severity: Problem['severity'], code: string, text: string, action: string): void =>
@@ -94,7 +94,7 @@ function rejectedReloads(app: FastifyInstance): Problem[] {
   }))
 }
 
-/** What shows in the sum of all processes only. */
+/** Problems visible only in the sum over all processes. */
 export function workerProblems({ workers }: Status): Problem[] {
   return workers
     .filter(({ state }) => state === 'silent')
@@ -136,10 +136,10 @@ export function unknownModelProblems(models: readonly UnknownModel[]): Problem[]
 }
 
 const dayMs = 86_400_000
-/** Days before the end of a certificate from which on it is reported. */
+/** Days before expiry from which a certificate is reported. */
 const warnDays = 14
 
-/** Certificates that the router shows to servers, by their end. Read once each. */
+/** Client certificates by expiry. Each is read once. */
 export function certificateEnds(): (app: FastifyInstance) => Problem[] {
   const ends = new WeakMap<Connection, number>()
   const endOf = (connection: Connection, pem: string): number => {

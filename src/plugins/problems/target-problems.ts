@@ -1,10 +1,10 @@
 import type { Problem } from '../../sdk/console/problems.ts'
-import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
+import type { ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
 
-/** A problem before it is known of several models and for how long. */
+/** A problem before it is merged over models and given a start time. */
 export type Finding = Omit<Problem, 'id' | 'since' | 'subject'>
 
-/** What is wrong with the targets; a server that serves several models is named once. */
+/** Problems of targets; a server with several models is reported once. */
 export function targetProblems(models: readonly ModelStatus[]): Problem[] {
   const found = models.flatMap((model) =>
     model.targets.flatMap((target) =>

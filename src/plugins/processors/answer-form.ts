@@ -2,14 +2,14 @@ import { ArrayFraming, EventFraming, type Framing, LineFraming } from '../../pro
 import type { DialectContents } from '../../sdk/content.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 
-/** How answers in the client's dialect are read. */
+/** How responses in the client's dialect are read. */
 export interface AnswerForm extends Pick<DialectContents, 'answers'> {
   readonly contents: DialectContents['stream']
   /** Of streamed answers. */
   readonly mediaType: string
 }
 
-/** How answers are read; those of an extension whose dialect does not say it hold nothing that is known. */
+/** How responses are read; for a dialect of an extension without such a description, nothing in them is recognized. */
 export function formOf({ contents, streamMediaType }: Dialect): AnswerForm {
   const { stream, answers } = contents ?? nothing
   return { contents: stream, answers, mediaType: streamMediaType }

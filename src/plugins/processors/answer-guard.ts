@@ -17,12 +17,12 @@ interface AnswerGuardOptions {
 
 type Step = { -readonly [Key in keyof Processed]: Processed[Key] }
 
-/** Outcomes of windows of one answer, from the one that counts least. */
+/** Outcomes of the windows of one response, in ascending precedence. */
 const ranks: readonly Processed['outcome'][] = [
   ...(['unchanged', 'changed', 'flagged', 'failed_open', 'failed_closed', 'blocked'] as const),
 ]
 
-/** Judges passages of one answer. Each processor has one record for all of them. */
+/** Judges passages of one response. Each processor has one record for all of them. */
 export class AnswerGuard {
   readonly #options: AnswerGuardOptions
   readonly #steps = new Map<string, Step>()
@@ -114,8 +114,8 @@ export class AnswerGuard {
   }
 }
 
-/** How many contents are others. Throws where they are not as many as there were. */
+/** Number of changed contents. Throws if their number differs. */
 export function replacedBy(contents: readonly string[], before: readonly string[]): number {
-  if (contents.length !== before.length) throw new Error('another number of contents came back')
+  if (contents.length !== before.length) throw new Error('the number of returned contents differs')
   return contents.filter((text, index) => text !== before[index]).length
 }

@@ -1,4 +1,7 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import { applyEdits } from '../../lib/json/splice.ts'
+import { movedBetween } from '../../processors/answers/citations.ts'
+import type { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import { chatChoices } from '../../processors/contents/chat-shape.ts'
 import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
@@ -14,22 +17,23 @@ import type { Surroundings } from './processing.ts'
 import type { RequestWishes } from './request-wishes.ts'
 import { nameOf, type ProcessorRuns } from './runs.ts'
 
-/** Before the values are put back into an answer, or after it. */
+/** Before or after values are restored in a response. */
 export type AnswerStage = 'early' | 'late'
 
-/** What processors do for the answer of one request. */
+/** What processors do with the response to one request. */
 export class Answering {
   readonly #around: Surroundings
   readonly #runs: ProcessorRuns
   readonly #masking: MaskingProcessor | undefined
   readonly #guards: Readonly<Record<AnswerStage, AnswerGuard | undefined>>
-  /** Texts that go out as other ones. */
+  /** Replaced texts. */
   readonly #replaced: Readonly<Record<AnswerStage, Map<string, string>>> = {
     early: new Map(),
     late: new Map(),
   }
   readonly #judging = new Set<AnswerStage>()
   #asked = { sent: '', upstream: '' }
+  #documents: CitedDocuments | undefined
   #isStructured = false
   #wantsLogprobs = false
   #blocked: { stage: AnswerStage; answer: JsonObject } | undefined
@@ -42,7 +46,7 @@ export class Answering {
     this.#guards = { early: this.#guard('early'), late: this.#guard('late') }
   }
 
-  /** Whether values are put back into answers. */
+  /** Whether values are restored in responses. */
   get restores(): boolean {
     return this.#masking?.plan.restores === true && this.pseudonyms !== undefined && this.pseudonyms.size > 0
   }
@@ -56,7 +60,7 @@ export class Answering {
     return this.masks || this.#guards.early !== undefined || this.#guards.late !== undefined
   }
 
-  /** Judges answers; undefined: nobody does at this stage. */
+  /** Judges responses; undefined if none does at this stage. */
   guarding(stage: AnswerStage): Omit<GuardedOptions, 'form'> | undefined {
     const guard = this.#guards[stage]
     if (!guard) return undefined
@@ -69,6 +73,7 @@ export class Answering {
         else this.#judging.delete(stage)
       },
       replaced: (raw, shown) => this.#replaced[stage].set(raw, shown),
+      lostOffsets: (citations) => this.countRestored({ values: 0, unknown: 0, lostOffsets: citations }),
       blocked: ({ last = {}, cutBytes }) => {
         this.#blocked = { stage, answer: isObject(last.response) ? last.response : last }
         if (cutBytes !== undefined && exchange.processed) exchange.processed.cutBytes = cutBytes
@@ -79,32 +84,31 @@ export class Answering {
     }
   }
 
-  /** A whole answer with its values. */
-  restored(body: Buffer): Buffer {
+  /** A whole response with restored values. */
+  restored(body: Buffer, { citations }: Pick<AnswerContents, 'citations'>): Buffer {
     if (!this.masks) return body
-    const { body: restored, done } = restoredBody(body, this.restoring())
+    const { body: restored, done } = restoredBody(body, this.restoring(), citations)
     this.countRestored(done)
     if (done.leftOutLogprobs) this.#dropLogprobs()
     return restored
   }
 
-  /** An answer as its client got it, made of the one that was written for it. */
-  shownObject(written: JsonObject): JsonObject {
+  /** The response as sent to the client, derived from the generated one. */
+  shownObject(written: JsonObject, contents: Pick<AnswerContents, 'citations'>): JsonObject {
     const { early, late } = this.#replaced
     if (this.#blocked?.stage === 'late') return this.#blocked.answer
-    const upstream = this.#blocked?.answer ?? withTexts(written, early)
-    const restored = this.restoredObject(upstream)
-    return this.#blocked ? restored : withTexts(restored, late)
+    const upstream = this.#blocked?.answer ?? withTexts(written, early, contents)
+    const restored = this.#restoredObject(upstream, contents)
+    return this.#blocked ? restored : withTexts(restored, late, contents)
   }
 
-  /** An object of an answer, with its values. */
-  restoredObject(answer: JsonObject): JsonObject {
+  #restoredObject(answer: JsonObject, { citations }: Pick<AnswerContents, 'citations'>): JsonObject {
     if (!this.restores) return answer
-    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring())
+    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring(), citations)
     return JSON.parse(body.toString())
   }
 
-  /** An answer that the router has read, judged and with its values. Throws the client's error. */
+  /** A parsed response, judged and with restored values. Throws the client's error. */
   async answered(response: ChatResponse): Promise<ChatResponse> {
     if (!this.readsAnswers) return response
     const { choices } = response
@@ -112,18 +116,18 @@ export class Answering {
     return { ...response, ...JSON.parse(answered.toString()) }
   }
 
-  /** The same of a whole answer whose contents are these. */
+  /** The same for a whole response with these contents. */
   async answeredBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
     const early = await this.#judged('early', body, contents)
-    return this.#judged('late', this.restores ? this.restored(early) : early, contents)
+    return this.#judged('late', this.restores ? this.restored(early, contents) : early, contents)
   }
 
-  /** Whether texts of the answer may yet be blocked. */
+  /** Whether texts of the response may still be blocked. */
   get isJudging(): boolean {
     return this.#judging.size > 0
   }
 
-  /** Whether a guardrail has blocked the answer. */
+  /** Whether a guardrail has blocked the response. */
   get isBlocked(): boolean {
     return this.#blocked !== undefined
   }
@@ -135,32 +139,39 @@ export class Answering {
       isStructured: this.#isStructured,
       leavesOutLogprobs: this.restores,
       sealProof: this.#around.key.sealProof,
+      documentOf: (index) => this.#documents?.textOf(index, this.pseudonyms),
     }
   }
 
-  countRestored({ values, unknown }: Pick<Restored, 'values' | 'unknown'>): void {
-    if (values === 0 && unknown === 0) return
+  countRestored({ values, unknown, lostOffsets }: Omit<Restored, 'leftOutLogprobs'>): void {
+    if (values === 0 && unknown === 0 && lostOffsets === 0) return
     const { exchange } = this.#around
     exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.restored += values
     exchange.processed.unknown += unknown
+    if (lostOffsets > 0) exchange.processed.lostOffsets = (exchange.processed.lostOffsets ?? 0) + lostOffsets
   }
 
-  /** To be called before the headers of an answer go out. */
+  /** Call before the headers of a response are sent. */
   beforeAnswer(): void {
     if (this.#wantsLogprobs && this.restores) this.#dropLogprobs()
   }
 
-  /** The answer cannot be changed, and so cannot be sent. */
+  /** The response cannot be processed, so it cannot be sent. */
   breakOff(thrown: unknown): void {
     const { exchange, warn } = this.#around
     exchange.breakOff(asRouterError(thrown))
     warn({ error_name: nameOf(thrown) }, 'the answer could not be processed and was broken off')
   }
 
-  /** The last content of the request, as the client sent it and as it goes upstream. */
+  /** The last content of the request, as sent by the client and as sent upstream. */
   protected remember(asked: { sent: string; upstream: string }): void {
     this.#asked = asked
+  }
+
+  /** The documents of the request, to which citations refer. */
+  protected rememberDocuments(documents: CitedDocuments): void {
+    this.#documents = documents
   }
 
   protected wishes({ isStructured, logprobs }: RequestWishes): void {
@@ -189,10 +200,18 @@ export class Answering {
   }
 }
 
-/** The object with some of its strings replaced. */
-function withTexts(answer: JsonObject, texts: ReadonlyMap<string, string>): JsonObject {
+/** The object with some of its strings replaced, and offsets of citations adjusted. */
+function withTexts(
+  answer: JsonObject,
+  texts: ReadonlyMap<string, string>,
+  { citations }: Pick<AnswerContents, 'citations'>,
+): JsonObject {
   if (texts.size === 0) return answer
-  return JSON.parse(JSON.stringify(answer), (_key, value: unknown) =>
+  const before = JSON.stringify(answer)
+  const replaced: unknown = JSON.parse(before, (_key, value: unknown) =>
     typeof value === 'string' ? (texts.get(value) ?? value) : value,
   )
+  const after = Buffer.from(JSON.stringify(replaced))
+  const { edits } = movedBetween(Buffer.from(before), after, citations)
+  return JSON.parse(applyEdits(after, edits).toString())
 }

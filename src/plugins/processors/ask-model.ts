@@ -4,10 +4,10 @@ import type { QuestionMessage } from '../../sdk/question.ts'
 import { chatOfQuestion } from '../gateway/chat-of-question.ts'
 import type { ModelQuestion } from './guardrail.ts'
 
-/** A verdict has a few words. */
+/** Token limit of a verdict, which has a few words. */
 const maxTokens = 64
 
-/** Asks a model that judges, ahead of requests that wait, for as long as the client's request runs. Gives the model's words. */
+/** Calls a judge model, ahead of waiting requests, while the client's request runs. Resolves to the model's text. */
 export async function askModel(
   app: FastifyInstance,
   request: FastifyRequest,
@@ -31,7 +31,7 @@ export async function askModel(
   }
 }
 
-/** Its tokens count for the limits of the client too. */
+/** Its tokens count for the client's limits too. */
 function book(
   { config }: FastifyInstance,
   { exchange }: FastifyRequest,

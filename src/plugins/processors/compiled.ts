@@ -1,7 +1,7 @@
 import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
 import type { MaskingEntry } from '../../config/processors/schema.ts'
-import type { Config } from '../../config/settings.ts'
+import type { Config } from '../../config/settings/settings.ts'
 import type { MaskingPlan, MaskingService } from '../../processors/masking/masking.ts'
 import { MaskingRules } from '../../processors/masking/masking-rules.ts'
 import { presidio } from '../../processors/masking/presidio.ts'
@@ -15,7 +15,7 @@ import type { Registry } from '../../sdk/registry.ts'
 import { type AskRouterModel, answerStageOf, guardrail, onlyJudges } from './guardrail.ts'
 import { postJson } from './post-json.ts'
 
-/** What a processor asks of a client. */
+/** Properties of a processor. */
 export type ClientName = Pick<ClientKey, 'id' | 'group'>
 
 interface Common extends ProcessorScope {
@@ -32,19 +32,19 @@ export interface MaskingProcessor extends Common {
 export interface OwnProcessor extends Common {
   readonly type: 'own'
   readonly processor: ContentProcessor
-  /** When it gets answers: before values are put back, or after. */
+  /** When it processes responses: before or after values are restored. */
   readonly answerStage: 'early' | 'late'
   /** Whether it never changes contents. */
   readonly onlyJudges: boolean
-  /** Share of requests that it is for. */
+  /** Share of requests that it applies to. */
   readonly sample: number
-  /** Makes the processor that asks models for one request; absent: it asks none. */
+  /** Creates the processor for one request, if it calls models. */
   readonly forRequest?: (ask: AskRouterModel) => ContentProcessor
 }
 
 export type CompiledProcessor = MaskingProcessor | OwnProcessor
 
-/** The processors in use, in their order, and the one for requests that ask to be masked. */
+/** The processors in use, in order, and the one for requests that ask for masking. */
 export interface CompiledProcessors {
   readonly list: readonly CompiledProcessor[]
   readonly onRequest: MaskingProcessor
@@ -52,7 +52,7 @@ export interface CompiledProcessors {
 
 const defaultCountries = ['PL', 'US', 'GB']
 
-/** Makes the processors of a configuration. Throws ConfigError, with the path of what is wrong. */
+/** Creates the processors of a configuration. Throws ConfigError with the paths of all errors. */
 export function compiled(
   configured: readonly ConfiguredProcessor[],
   config: Config,
@@ -98,7 +98,7 @@ export function compiled(
   return { list: [...list.filter(isEarly), ...masking, ...others, ...own], onRequest }
 }
 
-/** Masking as the variables have it. */
+/** Masking as configured by variables. */
 function requested({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
   const usesBuiltIn = maskingPipeline.length === 0 || maskingPipeline.includes('fast_masker')
   return {
@@ -110,10 +110,10 @@ function requested({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
   }
 }
 
-/** The Python llm-router waited so long for its guardrails, in milliseconds. */
+/** Timeout of guardrails in the Python llm-router, in milliseconds. */
 const forcedGuardTimeoutMs = 60_000
 
-/** Guardrails as the variables have them. */
+/** Guardrails as configured by variables. */
 function forcedGuardrails(config: Config): GuardrailEntry[] {
   const requests = config.forceGuardrailRequest ? config.guardrailPipeline : []
   const answers = config.forceGuardrailResponse ? config.answerGuardrailPipeline : []

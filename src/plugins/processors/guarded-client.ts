@@ -6,15 +6,18 @@ import { GuardedEnd, type GuardedEndOptions } from './guarded-end.ts'
 import { judgedAnswer, whyBlocked } from './judged-answer.ts'
 
 export interface GuardedOptions
-  extends Pick<GuardedEndOptions, 'replaced' | 'blocked' | 'failed' | 'isStructured' | 'judging'> {
+  extends Pick<
+    GuardedEndOptions,
+    'replaced' | 'lostOffsets' | 'blocked' | 'failed' | 'isStructured' | 'judging'
+  > {
   readonly guard: Pick<AnswerGuard, 'judge'>
   readonly form: AnswerForm
 }
 
-/** Longer whole answers are not held, in bytes. */
+/** Maximum size of a whole response that is held, in bytes. */
 const maxHeldBytes = 64 * 1024 * 1024
 
-/** The client's end of an answer that goes out only as far as it was judged. */
+/** The client's side of a response that is sent only as far as it was judged. */
 export class GuardedClient implements ChatClient {
   readonly #inner: ChatClient
   readonly #options: GuardedOptions
@@ -25,15 +28,15 @@ export class GuardedClient implements ChatClient {
     this.#options = options
   }
 
-  /** Fulfilled when nothing more goes out. Rejects with the client's error where nothing has gone out. */
+  /** Fulfilled when nothing more will be sent. Rejects with the client's error if nothing has been sent. */
   settled(): Promise<void> {
     return this.#finished
   }
 
   stream(): ClientStream {
-    const { guard, form, replaced, blocked, failed, isStructured, judging } = this.#options
+    const { guard, form, replaced, lostOffsets, blocked, failed, isStructured, judging } = this.#options
     return new GuardedEnd(this.#inner.stream(), {
-      ...{ guard, replaced, blocked, failed, isStructured, judging, why: whyBlocked },
+      ...{ guard, replaced, lostOffsets, blocked, failed, isStructured, judging, why: whyBlocked },
       contents: form.contents,
       mediaType: form.mediaType,
       begun: (finished) => this.#await(finished),

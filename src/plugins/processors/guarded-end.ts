@@ -13,30 +13,32 @@ export interface GuardedEndOptions {
   readonly contents: StreamContents
   readonly mediaType: string
   readonly isStructured: boolean
-  /** A text goes out as another one. */
+  /** A text is replaced. */
   replaced(raw: string, shown: string): void
+  /** Offsets of so many citations were removed. */
+  lostOffsets(citations: number): void
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
-  /** `finished` is fulfilled when nothing more goes out, and rejected with the client's error where nothing has gone out. */
+  /** `finished` is fulfilled when nothing more will be sent, and rejects with the client's error if nothing has been sent. */
   begun(finished: Promise<void>): void
-  /** Whether texts of the answer may yet be blocked. */
+  /** Whether texts of the response may still be blocked. */
   judging(isRunning: boolean): void
-  /** The answer was blocked. `last`: the last event of its stream. `cutBytes`: what had come, where the upstream had more. */
+  /** The response was blocked. `last`: the last event of its stream. `cutBytes`: bytes received, if the upstream had more. */
   blocked(end: { last: Record<string, unknown> | undefined; cutBytes: number | undefined }): void
-  /** The answer fails after its upstream has ended it, of which a part has gone out. */
+  /** A partially sent response fails after its upstream has ended it. */
   failed(error: RouterError): void
-  /** Why the answer ends, for its reader. */
+  /** Why the response ends, for its reader. */
   why(by: string): string
 }
 
-/** The client's end of a stream of which nothing goes out before it was judged. While a verdict is awaited, the upstream is paused. */
+/** The client's side of a stream of which nothing is sent before it was judged. The upstream is paused while a verdict is pending. */
 export class GuardedEnd implements ClientStream {
   readonly #inner: ClientStream
   readonly #options: GuardedEndOptions
   readonly #stream: GuardedStream
   readonly #decoder = new TextDecoder()
   readonly #finished = Promise.withResolvers<void>()
-  /** `open`: what comes goes out unread. */
+  /** `open`: bytes are forwarded without being read. */
   #state: 'judging' | 'open' | 'over' = 'judging'
   #isJudging = false
   #isBlocked = false
@@ -54,6 +56,7 @@ export class GuardedEnd implements ClientStream {
       framing: framingOf(options.mediaType),
       isStructured: options.isStructured,
       replaced: options.replaced,
+      lostOffsets: options.lostOffsets,
       now: () => performance.now(),
     })
     this.#finished.promise.catch(() => undefined) // whoever waits for it gets the error
@@ -63,7 +66,7 @@ export class GuardedEnd implements ClientStream {
     return this.#inner.committed
   }
 
-  /** What is written from here on is an answer; its head goes out with its first events. */
+  /** A response begins; its head is sent with its first events. */
   commit(): void {
     this.#options.begun(this.#finished.promise)
     this.#options.judging(true)
@@ -108,7 +111,7 @@ export class GuardedEnd implements ClientStream {
 
   onStop(stop: Stop): void {
     this.#stop = stop
-    // Whoever stops behind this end leaves nothing for it to do, unless an error follows.
+    // After the consumer has stopped, there is nothing to do unless an error follows.
     this.#inner.onStop?.((error) => {
       const isRunning = stop(error)
       if (!error || !isRunning) this.#close()
@@ -121,11 +124,11 @@ export class GuardedEnd implements ClientStream {
     this.#state = 'open'
     clearTimeout(this.#timer)
     this.#inner.discard?.()
-    // An error follows where the client has a part; otherwise nothing does.
+    // An error follows if the client has received a part; otherwise nothing does.
     if (!this.committed) this.#close()
   }
 
-  /** Judges what can be judged, and sends what may go. */
+  /** Judges complete windows, and sends what was approved. */
   #advance(): void {
     if (this.#state !== 'judging' || this.#isJudging) return
     this.#tried(() => {
@@ -203,7 +206,7 @@ export class GuardedEnd implements ClientStream {
     this.#inner.end()
   }
 
-  /** An answer that cannot be judged must not go out. */
+  /** A response that cannot be judged must not be sent. */
   #fail(error: RouterError): void {
     this.#isJudging = false
     if (this.#state !== 'judging') return
@@ -223,7 +226,7 @@ export class GuardedEnd implements ClientStream {
     this.#inner.end()
   }
 
-  /** Where others want the answer too, the upstream goes on, and they get the rest of it. */
+  /** If others need the response too, the upstream continues and they get the rest. */
   #leave(): void {
     if (this.#state === 'judging') this.#close()
     const resume = this.#resume

@@ -9,7 +9,7 @@ import { jsonPoster } from './post-json.ts'
 
 type Service = NonNullable<GuardrailEntry['service']>
 
-/** A question to a model of the router, for the request that is being processed; gives the model's words. */
+/** Calls a model of the router for the processed request; resolves to the model's text. */
 export interface ModelQuestion {
   /** Name of the model. */
   readonly model: string
@@ -19,7 +19,7 @@ export interface ModelQuestion {
 
 export type AskRouterModel = (question: ModelQuestion) => Promise<string>
 
-/** Makes the processor of a guardrail for one request, or for all where it asks no model. Its entry has been checked. */
+/** Creates the processor of a guardrail for one request, or for all if it calls no model. Its entry has been validated. */
 export function guardrail(entry: GuardrailEntry): (ask: AskRouterModel) => ContentProcessor {
   const { words = [], expressions = [], service, action, on = 'request' } = entry
   const replacement = action === 'replace' ? (entry.replacement ?? '[removed]') : undefined
@@ -47,7 +47,7 @@ export function onlyJudges({ action, service }: GuardrailEntry): boolean {
   return action === 'flag' || (action !== 'replace' && service?.type !== 'http')
 }
 
-/** What a guardrail may not get unmasked is judged before values are put back. */
+/** Guardrails that must not see unmasked values judge before values are restored. */
 export function answerStageOf({ before, service, unmasked }: GuardrailEntry): 'early' | 'late' {
   if (before === 'unmasking') return 'early'
   const isOutside =
@@ -55,7 +55,7 @@ export function answerStageOf({ before, service, unmasked }: GuardrailEntry): 'e
   return isOutside && unmasked !== true ? 'early' : 'late'
 }
 
-/** One after the other, each with the contents that the one before has made; the first that blocks decides. */
+/** Runs sequentially, each on the contents of the previous one; the first that blocks decides. */
 async function together(judges: readonly Judge[], judged: Judged): Promise<ProcessorVerdict> {
   let found: ProcessorVerdict = { type: 'pass' }
   let { contents } = judged
@@ -63,7 +63,8 @@ async function together(judges: readonly Judge[], judged: Judged): Promise<Proce
     const verdict = await judge({ ...judged, contents })
     if (verdict.type === 'block') return verdict
     if (verdict.type === 'replace') {
-      if (verdict.contents.length !== contents.length) throw new Error('another number of contents came back')
+      if (verdict.contents.length !== contents.length)
+        throw new Error('the number of returned contents differs')
       contents = verdict.contents
       found = { type: 'replace', contents }
     } else if (verdict.type === 'flag' && found.type === 'pass') found = verdict

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
-import { hasSeveralHosts } from '../../config/settings.ts'
-import { maskingSecretMissing } from '../../config/settings-processors.ts'
+import { maskingSecretMissing } from '../../config/settings/processors.ts'
+import { hasSeveralHosts } from '../../config/settings/settings.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
@@ -29,27 +29,27 @@ declare module 'fastify' {
     /** Processor types of extensions. */
     processorTypes: Registry<ProcessorType>
     processors: {
-      /** Makes the processors of a configuration, which may ask its models. Throws ConfigError. */
+      /** Creates the processors of a configuration, which may use its models. Throws ConfigError. */
       compile(configured: readonly ConfiguredProcessor[], models: readonly Model[]): CompiledProcessors
-      /** Requests from now on use these. */
+      /** Sets the processors for all new requests. */
       use(processors: CompiledProcessors): void
-      /** What is to be done for a request to a model; undefined: nothing. */
+      /** Processing of a request to a model; undefined if none applies. */
       begin(request: FastifyRequest, model: Model): Processing | undefined
-      /** A text as models and services outside the local network may see it: masked, where masking applies to one of the models. */
+      /** A text for external models and services: masked, if masking applies to one of the models. */
       shownOutside(request: FastifyRequest, models: readonly Model[], text: string): Promise<string>
       /** Names of the processors that would apply. */
       namesFor: (models: readonly string[], client: ClientName | undefined) => string[]
-      /** A text with masks in the Python llm-router's form in place of all built-in kinds. */
+      /** A text with all built-in kinds masked in the Python llm-router's form. */
       maskText(text: string): Promise<{ text: string; mappings: Record<string, string> }>
     }
   }
   interface FastifyRequest {
-    /** Of the chat that is being answered. */
+    /** Processing of the current chat. */
     processing: Processing | undefined
   }
 }
 
-/** What requests and answers pass through on the way to models and back. */
+/** Processing of requests and responses on their way to models and back. */
 export default fp(
   (app, _options, done) => {
     const types = new Registry<ProcessorType>('processor type')
@@ -121,7 +121,7 @@ function forwardedHeaders({ providers }: FastifyInstance, { headers }: FastifyRe
   })
 }
 
-/** Whether the request asks to be masked; undefined: it does not say. */
+/** Whether the request asks for masking; undefined if unspecified. */
 function wishOf({ body }: FastifyRequest): boolean | undefined {
   if (typeof body !== 'object' || body === null || !('anonymize' in body) || !isObject(body)) return undefined
   const { anonymize } = body
@@ -139,7 +139,7 @@ function applying(
   return applying
 }
 
-/** The processor as one request has it; none where it is not among those that are looked at. */
+/** The processor for one request; none if the request is not in the sample. */
 function forRequest(processor: CompiledProcessor, ask: AskRouterModel): CompiledProcessor[] {
   if (processor.type !== 'own') return [processor]
   if (processor.sample < 1 && Math.random() >= processor.sample) return []

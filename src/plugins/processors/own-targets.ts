@@ -2,8 +2,8 @@ import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /**
- * Errors for guardrails on answers whose model may have no place left but that of the request it is asked for: the request keeps
- * its target while its answer is judged, and would wait for itself.
+ * Errors for guardrails on responses whose model may have no free slot except that of the judged request: the request keeps
+ * its target while its response is judged, and would deadlock.
  */
 export function ownTargets(
   configured: readonly ConfiguredProcessor[],
@@ -23,7 +23,7 @@ export function ownTargets(
   })
 }
 
-/** Whether requests may hold each of the model's targets alone. */
+/** Whether requests may occupy all of the model's targets exclusively. */
 function isHeldWhole(
   { strategy, targets }: Model,
   isExclusive: (name: string | undefined) => boolean,
@@ -31,7 +31,7 @@ function isHeldWhole(
   return targets.every(({ maxInFlight }) => (maxInFlight ?? (isExclusive(strategy) ? 1 : undefined)) === 1)
 }
 
-/** Models whose targets a judged request may hold: those it is for, and their fallbacks. */
+/** Models whose targets a judged request may hold: the requested ones and their fallbacks. */
 function judgedBy(named: readonly string[] | undefined, models: readonly Model[]): ReadonlySet<string> {
   if (!named) return new Set(models.map(({ alias }) => alias))
   const asked = models.filter(({ alias, fallbacks }) =>

@@ -1,6 +1,6 @@
 import type { PostJson } from '../../processors/masking/presidio.ts'
 
-/** Answers of services that are longer are none, in bytes. */
+/** Maximum size of a service's response, in bytes. */
 const maxAnswerBytes = 16 * 1024 * 1024
 
 /** The same with a bearer token. */
@@ -9,7 +9,7 @@ export function jsonPoster(token: string | undefined): PostJson {
   return (url, body, signal) => postJson(url, body, signal, headers)
 }
 
-/** Posts JSON to a service and reads its JSON. Rejects for any other status than 2xx; no redirect is followed. `more`: headers. */
+/** Posts JSON to a service and parses its JSON response. Rejects unless the status is 2xx; does not follow redirects. `more`: headers. */
 export async function postJson(
   url: string,
   body: unknown,
@@ -25,12 +25,12 @@ export async function postJson(
   })
   if (!response.ok) {
     await response.body?.cancel()
-    throw new Error(`the service answered with status ${response.status}`)
+    throw new Error(`the service responded with status ${response.status}`)
   }
   const announced = Number(response.headers.get('content-length') ?? 0)
   if (announced > maxAnswerBytes) {
     await response.body?.cancel()
-    throw new Error('the answer of the service is too long')
+    throw new Error('the response of the service is too large')
   }
   return response.json()
 }

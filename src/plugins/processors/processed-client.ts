@@ -6,11 +6,11 @@ import { restoringClient } from './restoring-client.ts'
 
 export interface ProcessedClient<Client = ChatClient> {
   readonly client: Client
-  /** To be awaited when the answer has been handed over: it may still wait for its verdict. Rejects with the client's error. */
+  /** Await after the response has been written: its verdict may be pending. Rejects with the client's error. */
   settled(): Promise<void>
 }
 
-/** The client's end of an answer: guardrails before unmasking, unmasking, the other guardrails. */
+/** The client's side of a response: guardrails before unmasking, unmasking, the other guardrails. */
 export function processedClient(
   inner: ChatClient,
   processing: Processing,
@@ -35,7 +35,7 @@ export function processedClient(
   }
 }
 
-/** The same for an answer of any kind: JSON, events, or bytes that are no text. */
+/** The same for a response of any kind: JSON, events, or binary data. */
 export function processedPipe(
   pipe: ClientPipe,
   processing: Processing,
@@ -43,7 +43,7 @@ export function processedPipe(
 ): ProcessedClient<ClientPipe> {
   let settled = (): Promise<void> => Promise.resolve()
   let inner: ClientStream | undefined
-  // What was registered before it was known what the answer is.
+  // Callbacks registered before the kind of the response was known.
   let whenStopped: Parameters<NonNullable<ClientStream['onStop']>>[0] | undefined
   const client: ClientPipe = {
     get committed() {

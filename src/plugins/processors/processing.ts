@@ -1,5 +1,7 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
-import { scanObject } from '../../lib/json/splice.ts'
+import { type Edit, scanObject } from '../../lib/json/splice.ts'
+import { movedInRequest } from '../../processors/answers/citations.ts'
+import { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { BodyContents } from '../../processors/contents/body-contents.ts'
 import { chatShape } from '../../processors/contents/chat-shape.ts'
 import type { ContentText } from '../../processors/contents/content-text.ts'
@@ -10,7 +12,7 @@ import { askedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type { ContentShape } from '../../sdk/content.ts'
+import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
 import { Answering } from './answering.ts'
@@ -28,13 +30,13 @@ export interface Surroundings extends RunSurroundings {
   readonly headers: readonly KeptText[]
 }
 
-/** Contents of a request while processors run over them. */
+/** Contents of a request during processing. */
 interface Passing {
   readonly contents: BodyContents
   readonly bytes: Buffer
 }
 
-/** What processors do for one request to a model and for its answer. All that it knows of the content ends with it. */
+/** Processing of one request to a model and its response. Its knowledge of the content ends with the request. */
 export class Processing extends Answering {
   readonly #around: Surroundings
   readonly #runs: ProcessorRuns
@@ -46,7 +48,7 @@ export class Processing extends Answering {
     this.#runs = runs
   }
 
-  /** Whether a request without an entry in the tables must not go on. */
+  /** Whether a request without an entry in the tables must be rejected. */
   get failsClosed(): boolean {
     return this.#around.processors.some(({ failure }) => failure === 'closed')
   }
@@ -61,7 +63,8 @@ export class Processing extends Answering {
       const read = { ...dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
       return { ...client, source: { from: 'router', request: await this.chat(read) } }
     }
-    const bytes = await this.body(source.bytes, dialect.contents?.requests.chat, 'chat')
+    const { requests, documents } = dialect.contents ?? {}
+    const bytes = await this.body(source.bytes, requests?.chat, 'chat', documents)
     const scan = scanObject(bytes)
     const body: unknown = JSON.parse(bytes.toString())
     if (!scan || !isObject(body)) throw badRequest('The body must be a JSON object')
@@ -73,11 +76,11 @@ export class Processing extends Answering {
     }
   }
 
-  /** A chat whose tokens are counted: its bytes, and the body that they are read as. */
+  /** A chat to count tokens of: its bytes and parsed body. */
   async counted(client: ClientRequest): Promise<ClientRequest> {
     const changed = await this.client(client)
     if (changed.source.from === 'router') {
-      // Who counts reads the body again, and must find what was processed.
+      // The counter parses the body again, so the bytes must be the processed ones.
       const { request } = changed.source
       const { checkRequest: _check, ...chat } = client.dialect.chat
       return { ...changed, dialect: { ...client.dialect, chat: { ...chat, readRequest: () => request } } }
@@ -99,8 +102,13 @@ export class Processing extends Answering {
     return JSON.parse(bytes.toString())
   }
 
-  /** A body with processed contents, and all other bytes as they came. `shape`: absent where the tables have no entry. */
-  async body(received: Buffer, shape: ContentShape | undefined, operation: string): Promise<Buffer> {
+  /** A body with processed contents and otherwise unchanged bytes. `shape`: absent if the tables have no entry. */
+  async body(
+    received: Buffer,
+    shape: ContentShape | undefined,
+    operation: string,
+    documents?: DialectContents['documents'],
+  ): Promise<Buffer> {
     const bytes = withoutSwitch(received)
     if (this.#around.processors.length === 0) return bytes
     if (shape === undefined) {
@@ -124,10 +132,33 @@ export class Processing extends Answering {
       throw error instanceof BlockedError ? blocked('request', error.processor) : error
     }
     this.remember({ sent, upstream: texts[asked] ?? '' })
-    return contents.with(texts)
+    const cited = this.#cited(bytes, contents, texts, documents)
+    return contents.with(texts, cited)
   }
 
-  /** A text of the request with pseudonyms, for who is asked before the contents are masked. Rejects if masking fails. */
+  /** Remembers the documents for citations in the answer. Gives the edits of citations in earlier turns. */
+  #cited(
+    bytes: Buffer,
+    contents: BodyContents,
+    texts: readonly string[],
+    documentsOf: DialectContents['documents'],
+  ): Edit[] {
+    if (!documentsOf || !bytes.includes('"document"')) return []
+    const { texts: paths, citations } = documentsOf(JSON.parse(bytes.toString()))
+    const found = new Map(contents.texts.map(({ path, text }, index) => [path, { text, index }]))
+    const documents = new CitedDocuments(
+      paths.map((path) => {
+        const document = path === undefined ? undefined : found.get(path)
+        return document && { sent: document.text, upstream: texts[document.index] ?? '' }
+      }),
+    )
+    this.rememberDocuments(documents)
+    return movedInRequest(bytes, citations, ({ text }) =>
+      text && 'document' in text ? documents.upstreamOf(text.document, this.pseudonyms) : undefined,
+    )
+  }
+
+  /** A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails. */
   async masked(text: string): Promise<string> {
     let current = text
     for (const processor of this.#around.processors) {
@@ -141,7 +172,7 @@ export class Processing extends Answering {
     return current
   }
 
-  /** There is no way to see what such a request holds. Throws where a processor fails closed. */
+  /** The contents of such a request cannot be inspected. Throws if a processor fails closed. */
   unprotected(what: string): void {
     for (const processor of this.#around.processors) {
       const record = (outcome: Processed['outcome']): void =>
@@ -211,12 +242,12 @@ function readsRequests(processor: CompiledProcessor): boolean {
   return processor.type === 'masking' || processor.processor.request !== undefined
 }
 
-/** Whether a content is part of what the model is told, and not of what is told about the request. */
+/** Whether a content is part of the prompt rather than metadata of the request. */
 function isOfTurn({ path }: ContentText): boolean {
   return /^(?:messages|input|contents|prompt)\b/.test(path)
 }
 
-/** The upstream keeps no conversation of masked requests: what it kept could not be put back. */
+/** The upstream must not store masked conversations: their values could not be restored later. */
 function withoutForeignState(client: ClientRequest): ClientRequest {
   if (client.dialect.name !== 'responses') return client
   if (client.only === 'responses')

@@ -8,7 +8,7 @@ export interface KeptText {
   readonly path: string
 }
 
-/** Throws for what the processor cannot see or must not change. `headers`: those of the client that go on. */
+/** Throws if the request contains content that the processor cannot read or must not change. `headers`: those passed to the upstream. */
 export function checkProtection(
   processor: CompiledProcessor,
   contents: BodyContents,
@@ -28,7 +28,7 @@ export function checkProtection(
   const held = kept.find(({ text }) => processor.plan.rules.holdsCertain(text))
   if (held)
     throw notProtected(
-      `'${held.path}' holds what '${processor.name}' masks, where nothing can be masked`,
+      `'${held.path}' contains a value that '${processor.name}' would mask, but this field cannot be changed`,
       held.path,
     )
 }
@@ -41,7 +41,7 @@ export function notProtected(message: string, param?: string): RouterError {
   })
 }
 
-/** A guardrail has found the request or the answer unsafe. `by`: its name. */
+/** A guardrail judged the request or response unsafe. `by`: its name. */
 export function blocked(what: 'request' | 'response', by?: string): RouterError {
   const name = by === undefined ? 'a guardrail' : `'${by}'`
   return new RouterError('bad_request', `The ${what} was blocked by ${name}`, {

@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
 import { asksForJson } from '../../processors/structured.ts'
 
-/** What a request says of its answer. */
+/** Response options of a request. */
 export interface RequestWishes {
   readonly isStructured: boolean
   readonly logprobs: boolean
@@ -16,7 +16,7 @@ export function wishesOf(bytes: Buffer): RequestWishes {
 
 const anonymize: ReadonlySet<string> = new Set(['anonymize'])
 
-/** The body without the member that switches masking on; no upstream knows it. */
+/** The body without the member that enables masking, which upstreams do not know. */
 export function withoutSwitch(bytes: Buffer): Buffer {
   if (!bytes.includes('"anonymize"')) return bytes
   const scan = scanObject(bytes)

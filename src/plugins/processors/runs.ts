@@ -5,12 +5,12 @@ import type { CompiledProcessor } from './compiled.ts'
 
 export interface RunSurroundings {
   readonly exchange: Exchange
-  /** Ends what runs; its reason is a RouterError. */
+  /** Aborts all runs; its reason is a RouterError. */
   readonly signal: AbortSignal
   warn(fields: Record<string, unknown>, message: string): void
 }
 
-/** A processor says that what it got must not go on. */
+/** A processor rejected the content. */
 export class BlockedError extends Error {
   readonly processor: string
 
@@ -20,7 +20,7 @@ export class BlockedError extends Error {
   }
 }
 
-/** Runs of processors for one request: bounded in time, recorded, and what their failures mean. */
+/** Runs processors for one request: applies timeouts, records results, and handles failures. */
 export class ProcessorRuns {
   readonly #around: RunSurroundings
 
@@ -28,7 +28,7 @@ export class ProcessorRuns {
     this.#around = around
   }
 
-  /** Rejects with what `run` does, when the time of the processor is over, and when the request ends. */
+  /** Rejects with the error of `run`, on timeout, and when the request ends. */
   async inTime<T>(
     { timeoutMs }: CompiledProcessor,
     run: (signal: AbortSignal) => Promise<T>,
@@ -84,7 +84,7 @@ export class ProcessorRuns {
   }
 }
 
-/** Runs that cannot change anything for each other go side by side; the first that throws ends the others. */
+/** Runs independent processors concurrently; the first that throws cancels the others. */
 export async function sideBySide<Item, Result>(
   items: readonly Item[],
   run: (item: Item, others: AbortSignal) => Promise<Result>,
@@ -97,7 +97,7 @@ export async function sideBySide<Item, Result>(
   }
 }
 
-/** Processors in their order; neighbours that only judge are in one group. */
+/** Processors in order; adjacent ones that only judge are grouped. */
 export function inGroups(processors: readonly CompiledProcessor[]): CompiledProcessor[][] {
   const groups: CompiledProcessor[][] = []
   for (const processor of processors) {

@@ -10,7 +10,7 @@ export interface ReloadFailure {
   errors: readonly string[]
 }
 
-/** A change of what a setting names, for the audit log. */
+/** A change of a file named by a setting, for the audit log. */
 export interface ConfigChange {
   setting: string
   before: object
@@ -30,7 +30,7 @@ export interface Reload {
   }
   /** Reloads all sources immediately. */
   now(): Promise<void>
-  /** Calls back when files have been taken that differ from those before: in one process of a cluster. */
+  /** Calls back when changed files have been applied, in one process of a cluster. */
   onChange(listener: (change: ConfigChange) => void): void
   /** By source name: the rejected reload, until a later one succeeds. */
   failures(): ReadonlyMap<string, ReloadFailure>
@@ -43,12 +43,12 @@ declare module 'fastify' {
 }
 
 export interface ReloadOptions {
-  /** For servers that are followed. */
+  /** For discovered servers. */
   env: Readonly<Record<string, string | undefined>>
   lookup?: FleetOptions['lookup']
 }
 
-/** Live reload of the configuration files, and of what is found out about the servers in them. */
+/** Live reload of the configuration files, and of the state of the servers in them. */
 export default fp(
   (app, { env, lookup }: ReloadOptions, done) => {
     const { config, providers, log } = app

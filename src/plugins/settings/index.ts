@@ -2,8 +2,8 @@ import { versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { locatedError } from '../../config/located.ts'
-import { type Config, variables } from '../../config/settings.ts'
-import { ConfigSchema } from '../../config/settings-schema.ts'
+import { ConfigSchema } from '../../config/settings/schema.ts'
+import { type Config, variables } from '../../config/settings/settings.ts'
 import { version } from '../../lib/version.ts'
 import type { Settings } from '../../sdk/console/settings.ts'
 
@@ -17,13 +17,13 @@ declare module 'fastify' {
 }
 
 interface SettingsOptions {
-  /** What the process was started with. */
+  /** The settings of this process. */
   env: Readonly<Record<string, string | undefined>>
 }
 
 type Key = keyof Config
 
-/** Addresses that may contain credentials are among them. */
+/** Includes addresses, which may contain credentials. */
 const secrets: ReadonlySet<Key> = new Set<Key>([
   ...(['redisPassword', 'redisSentinelPassword', 'redisUrl', 'databaseUrl', 'adminKey'] as const),
   ...(['sessionSecret', 'oidcClientSecret', 'budgetWebhookUrl', 'budgetWebhookSecret'] as const),

@@ -140,8 +140,8 @@ class Heap {
   }
 
   /**
-   * Above its limit; garbage does not count, except where collecting it would cost too much. While requests are refused nothing
-   * is allocated, so V8 collects nothing by itself: where the garbage collector cannot be called, only a busy heap is full.
+   * Above its limit; garbage does not count, unless collecting it would cost too much. While requests are rejected nothing
+   * is allocated, so V8 does not collect by itself: if the garbage collector cannot be called, only a busy heap counts as full.
    */
   isFull(isBusy: boolean): boolean {
     if (this.#room.fullness(false) < this.#share) return false

@@ -1,12 +1,12 @@
 import { cacheHitRatio } from '../../fleet/signals/engine-facts.ts'
 import { present } from '../../lib/json/read.ts'
+import type { EngineStatus } from '../../sdk/console/status.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
-import type { EngineStatus } from '../../sdk/status.ts'
 
-/** Models of one server that are listed: some have hundreds. */
+/** Maximum number of listed models per server: some have hundreds. */
 const maxLoaded = 100
 
-/** A server's signals as the status shows them. */
+/** A server's signals in the form of the status. */
 export function engineStatus(signals: EngineSignals): EngineStatus {
   const { state, sleep, running, waiting, kvUse, slots, maxRunning, loaded } = signals
   const ratio = cacheHitRatio(signals)

@@ -1,9 +1,9 @@
 import { errorWords } from '../../sdk/console/error-words.ts'
+import type { Status, TargetError } from '../../sdk/console/status.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { Status, TargetError } from '../../sdk/status.ts'
 import { RecentCount } from './recent-count.ts'
 
-/** The latest entries that a list keeps. */
+/** Maximum number of entries per list. */
 export const kept = { errors: 5, failures: 20 } as const
 
 export interface TargetHistory {
@@ -15,7 +15,7 @@ export interface TargetHistory {
 /** Counts of this process since its start, of the requests that named a model. */
 export interface RequestCounts {
   read(): Status['requests']
-  /** Requests of the last minute for a model that were refused for want of a target. */
+  /** Requests for a model in the last minute that were rejected because no target was available. */
   refusedOf(model: string): number
   failures: Status['failures']
 }
@@ -24,7 +24,7 @@ export function newCount(): RecentCount {
   return new RecentCount(() => performance.now())
 }
 
-/** Puts an item in front and removes the oldest ones beyond `most`. */
+/** Prepends an item and removes the oldest ones beyond `most`. */
 export function keep<Item>(list: Item[], item: Item, most: number): void {
   list.unshift(item)
   list.length = Math.min(list.length, most)

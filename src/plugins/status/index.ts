@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
-import type { ModelStatus, Status, WorkerStatus } from '../../sdk/status.ts'
+import type { ModelStatus, Status, WorkerStatus } from '../../sdk/console/status.ts'
 import type { Target } from '../../sdk/target.ts'
 import { keep, kept, newCount, rounded, saidOf, type TargetHistory, timestamp } from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
@@ -74,7 +74,7 @@ function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () 
       const parts = await collect()
       return sumOfStatuses(read(), parts, kept)
     } catch (error) {
-      log.warn({ error: String(error) }, 'the status of the other processes is unknown')
+      log.warn({ error: String(error) }, 'status of the other processes unavailable')
       return read()
     }
   }

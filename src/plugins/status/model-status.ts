@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { featureNames } from '../../relay/request/request-traits.ts'
+import type { ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
-import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
-import type { Failure } from '../../sdk/status.ts'
+import type { Failure } from '../../sdk/console/status.ts'
 import { keep, kept, newCount, type RequestCounts, saidOf, timestamp } from './history.ts'
 import type { RecentCount } from './recent-count.ts'
 
-/** Codes of requests that were refused because no target could take them. */
+/** Codes of requests rejected because no target could accept them. */
 const refusals = new Set([
   'no_healthy_provider',
   'model_loading',

@@ -1,9 +1,9 @@
 import type { Model, Target } from '../../sdk/target.ts'
 
 /**
- * Names the server of each target, so that targets with the same name share one: its id in the configuration, else `server 2`,
- * counting hosts in the order of the configuration, which is the same in all processes and shows no address. A target without a host
- * is a server of its own.
+ * Names the server of each target; targets with the same name share it: its id in the configuration, otherwise `server 2`,
+ * numbering hosts in configuration order, which is the same in all processes and reveals no address. A target without a host
+ * is a separate server.
  */
 export function serverNames(models: readonly Model[]): (target: Target) => string {
   const hosts = new Map<string, string>()

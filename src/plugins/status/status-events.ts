@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
+import type { Status } from '../../sdk/console/status.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { Status } from '../../sdk/status.ts'
 
 /** Receives the status of all processes. */
 export interface StatusListener {

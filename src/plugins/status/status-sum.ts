@@ -5,7 +5,7 @@ import {
   type TargetStatus,
   targetStates,
   type WorkerStatus,
-} from '../../sdk/status.ts'
+} from '../../sdk/console/status.ts'
 
 /** Maximum lengths of the lists, as in the status of one process; the latest entries are kept. */
 export interface StatusLimits {

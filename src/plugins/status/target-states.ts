@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { TargetStatus } from '../../sdk/status.ts'
+import type { TargetStatus } from '../../sdk/console/status.ts'
 import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 
@@ -10,10 +10,10 @@ export interface StatesSince {
   of(target: Target, parked: boolean): { state: State; since: string }
 }
 
-/** How often states are looked at while nobody asks, in milliseconds: some begin and end with time alone. */
+/** Interval of background checks in milliseconds: some states change by time alone. */
 const lookMs = 2_000
 
-/** Follows the states of all targets, so that each is known with its beginning. */
+/** Tracks the states of all targets to record when each began. */
 export function targetStatesSince(app: FastifyInstance): StatesSince {
   const known = new WeakMap<Target, { state: State; since: string }>()
   const stateOf = (target: Target, parked: boolean): State => {

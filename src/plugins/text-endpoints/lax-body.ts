@@ -1,8 +1,8 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
-import { readBoolean } from '../../config/settings-text.ts'
+import { readBoolean } from '../../config/settings/text.ts'
 
 export interface LaxOptions {
-  /** Whether the body is a form, where a single string cannot be told from a list of one. */
+  /** Whether the body is a form, where a single string cannot be distinguished from a list of one. */
   form: boolean
 }
 

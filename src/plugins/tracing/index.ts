@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { readTracing } from '../../config/settings-tracing.ts'
+import { readTracing } from '../../config/settings/tracing.ts'
 import { methodLabel } from '../metrics/labels.ts'
 import type { RequestSpan } from './open-telemetry.ts'
 import { readTraceContext } from './trace-context.ts'

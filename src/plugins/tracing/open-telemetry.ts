@@ -19,7 +19,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
-import type { SamplerName, TracingSettings } from '../../config/settings-tracing.ts'
+import type { SamplerName, TracingSettings } from '../../config/settings/tracing.ts'
 import { version } from '../../lib/version.ts'
 
 export { RequestSpan } from './request-span.ts'

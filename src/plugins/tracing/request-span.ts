@@ -24,7 +24,7 @@ export class RequestSpan implements RequestTrace {
   readonly #tracer: Tracer
   readonly #span: Span
   readonly #state: string | undefined
-  /** What the client said of the trace id; the SDK's samplers know the sampled flag alone. */
+  /** The client's trace flags; the SDK's samplers only use the sampled flag. */
   readonly #idFlags: number
   #attempts = 0
 

@@ -17,7 +17,7 @@ type Header = string | string[] | undefined
 /** Source: W3C Trace Context, section 3.2. Later versions may append more after the flags, separated by a dash. */
 const parentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?=-|$)/
 const parentLength = 55
-/** The trace id is random: a property of the id, which everyone who keeps the id hands on (Level 2, section 3.2.2.5.2). */
+/** The trace id is random; the flag is propagated with the id (Level 2, section 3.2.2.5.2). */
 export const randomFlag = 0x02
 /** Flags that have a meaning in version 00; the others are sent as zero. */
 const knownFlags = 0x01 | randomFlag

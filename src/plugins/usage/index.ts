@@ -9,20 +9,20 @@ import { usageOf } from './usage-of.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     usage: {
-      /** Hands what was booked over to the database, or to the process that owns it. */
+      /** Flushes recorded usage to the database, or to the process that owns it. */
       flush(): void
       /** Calls the listener with the usage of each request at its end, before it can be flushed. */
       onBooked(listener: (row: UsageRow, record: ExchangeRecord) => void): void
-      /** What usage would cost. */
+      /** Cost of usage. */
       costOf(usage: UsageCost): number
     }
   }
 }
 
-/** Usage goes to the database, or to the process that owns it, this often, in milliseconds: a killed process loses no more. */
+/** Flush interval in milliseconds; a killed process loses at most this much usage. */
 const flushMs = 500
 
-/** Records what clients use in the database, with LLM_ROUTER_DATABASE_URL. Requests never wait for it. */
+/** Records usage in the database of LLM_ROUTER_DATABASE_URL. Requests never wait for it. */
 export default fp(
   (app: FastifyInstance, _options, done) => {
     const { directory } = app

@@ -1,13 +1,13 @@
 import { nameMatcher } from '../../sdk/client-key.ts'
-import type { PriceRecord, Snapshot } from '../../sdk/directory.ts'
+import type { PriceRecord, Snapshot } from '../../sdk/teams/directory.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 
 export interface Prices {
-  /** What usage costs, by the price of its target or its model; 0 without one. */
+  /** Cost of usage at the price of its target or model; 0 without one. */
   costOf(usage: UsageCost): number
 }
 
-/** What is paid for, as far as it is known. */
+/** The usage that is charged, as far as it is known. */
 export type UsageCost = Pick<
   UsageRow,
   'model' | 'target' | 'requests' | 'prompt_tokens' | 'cached_tokens' | 'completion_tokens' | 'busy_ms'
@@ -19,7 +19,7 @@ interface Rule {
   rank: number
 }
 
-/** A price of a target goes before one of a model, and a name before a pattern. */
+/** A target's price takes precedence over a model's, and a name over a pattern. */
 export function pricesOf({ prices }: Pick<Snapshot, 'prices'>): Prices {
   const rules = prices.map(({ record }) => ruleOf(record)).toSorted((a, b) => b.rank - a.rank)
   return {

@@ -5,8 +5,8 @@ import { quarterMs } from '../../stores/usage/sums.ts'
 import { bytesPerStreamedToken, writtenPerSecond } from '../auth/limit-use.ts'
 
 /**
- * What a request has used: one row for the target that was tried last, and one for each other target that worked for it.
- * Nothing for requests that have no client or name no model. `now`: milliseconds since 1970.
+ * Usage of a request: one row for the target that was tried last, and one for each other target that worked for it.
+ * Empty for requests without client or model. `now`: milliseconds since 1970.
  */
 export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
   const { client, key = '', model: asked, answeringModel, target = '', work, outcome } = record
@@ -47,14 +47,14 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
   return rows
 }
 
-/** An answer that was cut off is seldom counted upstream: otherwise a client that always leaves would use nothing. */
+/** Truncated responses rarely have an upstream count, so they are estimated: otherwise a client that always disconnects would use nothing. */
 function estimated(record: ExchangeRecord): Usage | undefined {
   const { usage, stream, firstContentMs, sinceSentMs } = record
   const { responseBytes, isCut } = cutOf(record)
   if (!isCut || sinceSentMs === undefined || (usage && !stream)) return usage
   const { prompt, maxCompletion } = record.estimatedTokens()
   const streamed = firstContentMs === undefined ? 0 : responseBytes / bytesPerStreamedToken
-  // Of a whole answer nobody knows how far it had come.
+  // The progress of a whole response is unknown.
   const written = stream ? streamed : (sinceSentMs * writtenPerSecond) / 1000
   return {
     ...usage,
@@ -63,12 +63,12 @@ function estimated(record: ExchangeRecord): Usage | undefined {
   }
 }
 
-/** Whether an answer was cut off, and how much of it had come. */
+/** Whether a response was truncated, and how much of it had arrived. */
 function cutOf({ outcome, firstContentMs, processed, responseBytes }: ExchangeRecord): {
   isCut: boolean
   responseBytes: number
 } {
-  // Blocked, of which the client has less than was written.
+  // The client has received less of a blocked response than was generated.
   if (processed?.cutBytes !== undefined) return { isCut: true, responseBytes: processed.cutBytes }
   const isCut = outcome === 'client_gone' || (outcome === 'truncated' && firstContentMs !== undefined)
   return { isCut, responseBytes }

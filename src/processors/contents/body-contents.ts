@@ -3,6 +3,7 @@ import { applyEdits } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
+import { holdsText, isEmpty, isJsonText } from './json-values.ts'
 
 /** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
 export interface OpenedProof {
@@ -61,18 +62,18 @@ export class BodyContents {
   /** What stands where bytes are that only their server can read, and is none of them, with its paths. */
   opaqueTexts(): { text: string; path: string }[] {
     const from = this.kept.length
-    for (const { node, path } of this.#opaque.splice(0)) this.#keep(node, path)
+    for (const { node, path } of this.#opaque) this.#keep(node, path)
     return this.kept.splice(from).filter(({ text }) => !encoded.test(text))
   }
 
-  /** The body with other texts, in the order of `texts`. Call it once. */
-  with(texts: readonly string[]): Buffer {
+  /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
+  with(texts: readonly string[], edits: readonly Edit[] = []): Buffer {
     for (const [index, found] of this.#found.entries()) {
       const changed = texts[index] ?? ''
       if (changed !== found.text) found.edit(changed)
     }
     for (const finish of this.#inner) finish()
-    return applyEdits(this.#bytes, this.#edits)
+    return applyEdits(this.#bytes, [...this.#edits, ...edits])
   }
 
   #walk(node: JsonNode, shape: ContentShape, at: Place): void {
@@ -159,6 +160,14 @@ export class BodyContents {
       this.#unprotect(node, at)
       return
     }
+    const before = this.#joined
+    if (shape.joined === false) this.#joined = undefined
+    this.#eachMember(node, shape, at)
+    this.#joined = before
+  }
+
+  #eachMember(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
+    const { members, rest } = shape
     const proved = shape.signed && this.#proved(node, shape.signed)
     for (const { key, value } of node.members) {
       if (proved?.has(value)) continue
@@ -303,42 +312,4 @@ const schemaWords: ReadonlySet<string> = new Set([
 interface Place {
   readonly path: string
   readonly isSystem: boolean
-}
-
-function holdsText(node: JsonNode): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start > 2
-    case 'array':
-      return node.items.some(holdsText)
-    case 'object':
-      return node.members.some(({ value }) => holdsText(value))
-    default:
-      return false
-  }
-}
-
-function isEmpty(node: JsonNode, bytes: Buffer): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start === 2
-    case 'array':
-      return node.items.length === 0
-    case 'object':
-      return node.members.length === 0
-    case 'word':
-      return bytes.toString('latin1', node.start, node.end) !== 'true'
-    case 'number':
-      return false
-  }
-}
-
-function isJsonText(text: string): boolean {
-  if (!/^\s*[[{"]/.test(text)) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -28,6 +28,7 @@ const part = {
             cacheControl: 'keep',
           },
         },
+        joined: false,
       },
     },
   },

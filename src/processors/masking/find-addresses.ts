@@ -17,10 +17,12 @@ export function* findEmails(text: string): Generator<Match> {
     const local = localBefore(text, at)
     const domain = local === '' ? undefined : domainBehind.exec(text.slice(behind, behind + 255))?.[0]
     if (domain === undefined) continue
-    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none.
+    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none; an apostrophe within a name does.
     const own = local.startsWith('"')
       ? local
-      : local.replace(/^[.!#$%&'*/=?^`{|}~]+/, '').replace(/^.*(?:mailto:|[='"/|])/i, '')
+      : local
+          .replace(/^[.!#$%&'*/=?^`{|}~]+/, '')
+          .replace(/^.*(?:mailto:|[="/|]|(?<!\p{L})'|'(?!\p{L}))/iu, '')
     if (own === '' || own.endsWith('.')) continue
     const start = at - own.length
     const end = behind + domain.length
@@ -46,7 +48,7 @@ const ipv4 = new RegExp(
   'gu',
 )
 const versionWords =
-  /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/i
+  /(?<![\p{L}\p{N}])(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/iu
 /** Addresses of a host for itself, and masks of networks. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
 const ipv6 =

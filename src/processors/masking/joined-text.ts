@@ -26,6 +26,11 @@ export class JoinedText {
     return this.#ends.map((end, index) => this.text.slice(this.#ends[index - 1] ?? 0, end))
   }
 
+  /** Where the piece ends in which an offset is. */
+  endOfPieceAt(offset: number): number {
+    return this.#ends[firstIndex(this.#ends, (end) => end > offset)] ?? this.text.length
+  }
+
   /** Whether a match touches what was put in before. */
   isTaken({ start, end }: Span): boolean {
     return this.#spans.some((span) => span.start < end && start < span.end)

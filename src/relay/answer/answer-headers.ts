@@ -1,6 +1,6 @@
 import type { Exchange } from '../exchange.ts'
 
-/** What the headers of an answer tell, added to `headers`: which model and target spoke, and what could not be carried to them. */
+/** Adds the router's own headers to `headers`: the model and target that answered, and the fields that were dropped. */
 export function answerHeaders(
   exchange: Exchange,
   headers: Record<string, string> = {},
@@ -12,13 +12,13 @@ export function answerHeaders(
   return tells.route === false ? headers : Object.assign(headers, routeHeaders(exchange))
 }
 
-/** Where the request may be told: the target that was tried last, and how many attempts there were. */
+/** If the request may see them: the last target, and the number of attempts. */
 export function routeHeaders({ tellsRoute, target, attempts }: Exchange): Record<string, string> {
   if (!tellsRoute || target === undefined) return {}
   return { 'x-llm-router-target': headerText(target), 'x-llm-router-attempts': String(attempts) }
 }
 
-/** What the headers would have told, as a comment at the end of a stream that was opened before it was known. */
+/** The same as a comment at the end of a stream whose headers were sent too early to contain it. */
 export function lateComment({ model, answeringModel, target, dropped }: Exchange): string {
   if (target === undefined) return ''
   const other =
@@ -26,20 +26,20 @@ export function lateComment({ model, answeringModel, target, dropped }: Exchange
   return `: llm-router target=${headerText(target)} lost=${droppedNames(dropped).join(',')}${other}\n\n`
 }
 
-/** Names of models are free text; what a header cannot hold is percent-encoded. */
+/** Model names are free text; characters that are invalid in a header are percent-encoded. */
 function headerText(name: string): string {
   if (/^[\x21-\x7e]*$/.test(name)) return name
   return name.replaceAll(/[^\x21-\x7e]/gu, (character) => encodeURIComponent(character))
 }
 
-/** The header that names what the chosen upstream could not carry; none where it carried all. */
+/** The header that names the dropped fields; absent if there are none. */
 export function droppedHeader(dropped: ReadonlyMap<string, string>): Record<string, string> {
   return dropped.size === 0 ? {} : { 'x-llm-router-lost': droppedNames(dropped).join(', ') }
 }
 
 const none: readonly string[] = []
 
-/** Field names can come from the client's body: bounded in number and length, and of what a header may hold. */
+/** Field names may come from the client's body, so their number, length and characters are limited. */
 export function droppedNames(dropped: ReadonlyMap<string, string>): readonly string[] {
   if (dropped.size === 0) return none
   const names = [...dropped.keys()].slice(0, 32)

@@ -5,32 +5,32 @@ import { atTurnEnd } from '../../lib/turn-end.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 
-/** The client's end of a streamed answer: nothing is sent before `commit`, and its pace is the upstream's pace. */
+/** The client's side of a streamed response: sends nothing before `commit`, and applies backpressure to the upstream. */
 export interface ClientStream {
   committed: boolean
   /** Sends the status and the headers. */
   commit(): void
-  /** False: the client reads slowly; wait for `onDrain` before the next write. */
+  /** Returns false if the client reads slowly; wait for `onDrain` before the next write. */
   write(bytes: Buffer | string): boolean
-  /** Calls back once, when the client has caught up. Never called when it leaves instead. */
+  /** Calls back once, when the client has caught up; never if it disconnects. */
   onDrain(resume: () => void): void
   end(): void
-  /** Breaks the answer off, so that nobody takes what came for the whole. */
+  /** Resets the connection, so a partial response is not mistaken for a complete one. */
   breakOff(): void
   /**
-   * Calls back when the client gets no more of the answer, with the error where that is a failure. `stop` says whether more of it
-   * would have come. Absent: the client takes all.
+   * Calls back when the client gets no more of the response, with the error if that is a failure. `stop`: whether more of it
+   * would have followed. Absent: the client reads all of it.
    */
   onStop?(stop: (error?: RouterError) => boolean): void
-  /** Forgets what was written and has not gone out: an error or another attempt follows. Absent: all has gone out. */
+  /** Discards what was written but not sent: an error or another attempt follows. Absent: everything has been sent. */
   discard?(): void
 }
 
-/** Where the answer to a chat goes. */
+/** Destination of the response to a chat. */
 export interface ChatClient {
   stream(): ClientStream
   whole(body: Buffer | string): void
-  /** For a whole answer that is too large for `whole`: its bytes as they come. */
+  /** For a whole response that is too large for `whole`: forwards its bytes as they arrive. */
   large(): ClientStream
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
@@ -38,7 +38,7 @@ export interface ChatClient {
 
 /** Without trailers. */
 const lastFrame = '0\r\n\r\n'
-/** Above this, copying costs more than sending in pieces. */
+/** Above this size, copying costs more than sending in pieces. */
 const maxJoinedBytes = 16 * 1024
 
 interface ClientStreamOptions {
@@ -56,9 +56,9 @@ class ResponseStream implements ClientStream {
   committed = false
   readonly #response: ServerResponse
   readonly #options: ClientStreamOptions
-  /** Set where the frames of the chunked coding (RFC 9112, section 7.1) are made here. */
+  /** Set if this module writes the chunked coding itself (RFC 9112, section 7.1). */
   #socket: Socket | undefined
-  /** What of the answer goes to the socket itself: all but the head and the first frame, which leave together. */
+  /** Writes to the socket directly: everything except the head and the first chunk, which are sent together. */
   #out: Writable
 
   constructor(response: ServerResponse, options: ClientStreamOptions) {
@@ -74,21 +74,21 @@ class ResponseStream implements ClientStream {
       'cache-control': 'no-cache',
       ...this.#options.headers(),
       'content-type': this.#options.mediaType,
-      // nginx would otherwise collect the stream before it passes it on.
+      // Without this, nginx would buffer the stream.
       'x-accel-buffering': 'no',
     })
     this.#takeOverFraming()
-    // Without this, small first events would wait for Nagle's algorithm.
+    // Without this, Nagle's algorithm would delay small first events.
     this.#response.socket?.setNoDelay(true)
   }
 
-  /** A client that has left takes nothing more; its exchange ends by the close of the response. */
+  /** Nothing is written to a client that has disconnected; the close of the response ends its exchange. */
   write(bytes: Buffer | string): boolean {
     if (this.#response.destroyed) return true
     const length = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length
     this.#options.onWrite(length)
     if (!this.#socket) return this.#response.write(bytes)
-    // An empty frame would be the last one.
+    // An empty chunk would end the body.
     if (length === 0) return !this.#socket.writableNeedDrain
     const out = this.#out
     this.#out = this.#socket
@@ -108,7 +108,7 @@ class ResponseStream implements ClientStream {
   }
 
   breakOff(): void {
-    // What was written is the client's.
+    // Data already written belongs to the client.
     this.#socket?.uncork()
     this.#response.destroy()
   }
@@ -120,8 +120,8 @@ class ResponseStream implements ClientStream {
   }
 
   /**
-   * Node sends each frame in four pieces; made here it is one, and costs a third less. Not for HTTP/1.0, which has no
-   * frames, nor for a response without a socket of its own, as that of a simulated request.
+   * Node writes each chunk in four pieces; writing it in one costs a third less. Not for HTTP/1.0, which has no
+   * chunked coding, nor for a response without a socket, such as that of an injected request.
    */
   #takeOverFraming(): void {
     const { socket, chunkedEncoding } = this.#response
@@ -131,11 +131,11 @@ class ResponseStream implements ClientStream {
   }
 }
 
-/** `length`: of the bytes, which are not empty. */
+/** `length`: number of bytes, at least 1. */
 function writeFrame(out: Writable, bytes: Buffer | string, length: number): boolean {
   const head = `${length.toString(16)}\r\n`
   if (typeof bytes === 'string') {
-    // What is ASCII needs no more looking at.
+    // ASCII needs no further check.
     return out.write(`${head}${bytes}\r\n`, length === bytes.length ? 'latin1' : 'utf8')
   }
   if (length > maxJoinedBytes) {
@@ -154,14 +154,14 @@ function writeFrame(out: Writable, bytes: Buffer | string, length: number): bool
   return out.write(frame)
 }
 
-/** The client's end of an answer of any kind: the upstream's status, media type and bytes. */
+/** The client's side of a response of any kind: the upstream's status, media type and bytes. */
 export interface ClientPipe extends Omit<ClientStream, 'commit' | 'committed'> {
   committed: boolean
   /** Sends the status and the headers. */
   commit(status: number, headers: UpstreamHeaders): void
 }
 
-/** What describes the bytes; all other headers of the upstream are its own affair. */
+/** Headers that describe the bytes; all other upstream headers are dropped. */
 const described = ['content-type', 'content-length', 'content-disposition'] as const
 
 export function createClientPipe(

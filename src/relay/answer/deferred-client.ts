@@ -1,8 +1,8 @@
 import type { ChatClient, ClientStream } from './client-stream.ts'
 
 /**
- * A client that gets nothing more while `pending` gives a promise that is not fulfilled; the promise must never reject.
- * So what is to be done at the end of an answer is done before its client can know that end, and act on it.
+ * Delays the end of a response while `pending` returns an unfulfilled promise; the promise must never reject.
+ * Work at the end of a response is thereby done before the client sees the end and can act on it.
  */
 export function deferredClient(client: ChatClient, pending: () => Promise<void> | undefined): ChatClient {
   return {
@@ -31,7 +31,7 @@ function deferredStream(stream: ClientStream, pending: () => Promise<void> | und
       stream.commit()
       deferredStream.committed = true
     },
-    // What is held is the last of an answer, so there is nothing to slow down.
+    // Only the end of a response is held, so no backpressure is needed.
     write: (bytes) => hold(() => stream.write(bytes)) || stream.write(bytes),
     onDrain: (resume) => stream.onDrain(resume),
     breakOff: () => stream.breakOff(),

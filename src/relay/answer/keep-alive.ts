@@ -1,20 +1,20 @@
 import type { ClientStream } from './client-stream.ts'
 
 export interface KeepAliveOptions {
-  /** A silence of this length is broken, in milliseconds. */
+  /** Interval of silence after which a keep-alive is sent, in milliseconds. */
   intervalMs: number
-  /** What breaks it: a whole event or comment of the client's dialect. */
+  /** The keep-alive: a complete event or comment of the client's dialect. */
   ping: string
-  /** Called before the head goes out ahead of any content. */
+  /** Called before the head is sent ahead of any content. */
   onOpen: () => void
-  /** What could not be told by headers that went out so early: a comment, or nothing. */
+  /** Information that was not known when the headers were sent: a comment, or nothing. */
   lastWords: () => string
 }
 
 /**
- * Breaks the silences of one client's stream of server-sent events, also those before its first content: load balancers cut
- * a request that is silent for a minute. Once the head has gone out, failures can only be told in the stream; until the
- * first content, attempts still fail over as before.
+ * Sends keep-alives in one client's stream of server-sent events, also before its first content: load balancers drop
+ * connections that are silent for a minute. Once the head has been sent, errors can only be reported in the stream; until the
+ * first content, requests still fail over.
  */
 export class KeepAlive {
   readonly #stream: ClientStream
@@ -24,9 +24,9 @@ export class KeepAlive {
   #opened = false
   #hasContent = false
   #over = false
-  /** The client reads slowly: it has enough to read. */
+  /** The client reads slowly, so no keep-alive is needed. */
   #blocked = false
-  /** The last characters on the wire: nothing may stand inside an event that goes out in pieces. */
+  /** The last characters sent: a keep-alive must not be written inside an event that is sent in pieces. */
   #tail = '\n\n'
 
   constructor(stream: ClientStream, options: KeepAliveOptions) {
@@ -35,17 +35,17 @@ export class KeepAlive {
     this.#arm(options.intervalMs)
   }
 
-  /** Whether the head has gone out ahead of any content. */
+  /** Whether the head was sent ahead of any content. */
   get opened(): boolean {
     return this.#opened
   }
 
-  /** Whether an attempt has committed itself to the stream, and so tells its own failure. */
+  /** Whether an attempt has committed to the stream, and so reports its own failure. */
   get hasContent(): boolean {
     return this.#hasContent
   }
 
-  /** The client's end for one attempt. It counts as committed when this attempt has content, whatever went out before. */
+  /** The client's side for one attempt. Counts as committed once this attempt has content, whatever was sent before. */
   attemptStream(): ClientStream {
     const attempt: ClientStream = {
       committed: false,
@@ -65,7 +65,7 @@ export class KeepAlive {
     return attempt
   }
 
-  /** Ends the stream, behind these last events. */
+  /** Ends the stream after these last events. */
   end(events = ''): void {
     if (this.#over) return
     this.stop()
@@ -74,12 +74,12 @@ export class KeepAlive {
     this.#stream.end()
   }
 
-  /** The answer will not be this stream, unless its head has gone out. */
+  /** The response will not be this stream, unless its head has been sent. */
   stopUnlessOpen(): void {
     if (!this.#stream.committed) this.stop()
   }
 
-  /** Breaks no more silences. */
+  /** Stops the keep-alives. */
   stop(): void {
     this.#over = true
     clearTimeout(this.#timer)
@@ -126,7 +126,7 @@ export class KeepAlive {
   }
 }
 
-/** Whether an empty line is the last, so that another event may follow. */
+/** Whether the output ends with an empty line, so another event may follow. */
 function endsEvent(tail: string): boolean {
   return /(?:\n\r?\n|\r\r\n?)$/.test(tail)
 }

@@ -14,9 +14,9 @@ import { streamTruncated } from '../../sdk/errors.ts'
 const modelKey = '"model"'
 
 /**
- * The passthrough of a whole answer that is too large to be collected: its bytes go through as they come, with the
- * value of the outermost `model` put back to the client's name. It is complete when its object is, whatever the framing
- * of HTTP says: a body without a length that was cut looks like one that ended.
+ * Passthrough of a whole response that is too large to be buffered: its bytes are forwarded as they arrive, with the
+ * value of the outermost `model` replaced by the client's name. It is complete when its JSON object is, whatever the HTTP
+ * framing says: a truncated body without a length looks like a complete one.
  */
 export function createLargeAnswer(model: string): ChatPassthrough {
   return new LargeAnswer(model)
@@ -27,13 +27,13 @@ class LargeAnswer implements ChatPassthrough {
   readonly #model: Buffer
   #depth = 0
   #complete = false
-  /** What the next string on the outermost level is: a key, a value, or the value to replace. */
+  /** Role of the next string at the outermost level: a key, a value, or the value to replace. */
   #next: 'key' | 'value' | 'model' = 'key'
   #inString = false
   #escaped = false
-  /** Bytes of the key so far, no more than are needed to know it. */
+  /** Bytes of the key so far, at most as many as needed to compare it. */
   #key = ''
-  /** Whether the string that runs is left out of what goes on. */
+  /** Whether the current string is omitted from the output. */
   #dropping = false
 
   constructor(model: string) {
@@ -65,7 +65,7 @@ class LargeAnswer implements ChatPassthrough {
     else this.state.failure = streamTruncated()
   }
 
-  /** Goes on to behind the string's closing quote, or to the end of the chunk; gives the new place. */
+  /** Advances past the string's closing quote, or to the end of the chunk; returns the new index. */
   #string(chunk: Buffer, start: number): number {
     let at = start
     if (this.#escaped) at++
@@ -95,7 +95,7 @@ class LargeAnswer implements ChatPassthrough {
     if (room > 0) this.#key += chunk.toString('latin1', start, Math.min(end, start + room))
   }
 
-  /** One byte outside of strings. */
+  /** Handles one byte outside strings. */
   #structure(chunk: Buffer, at: number): number {
     switch (chunk[at]) {
       case quote:

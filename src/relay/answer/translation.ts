@@ -50,8 +50,8 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
 }
 
 /**
- * Turns the bytes of an upstream's stream into the client's, by passthrough or by translation. It gives whole events, but for
- * those that are too long to be held.
+ * Converts the bytes of an upstream's stream into the client's, by passthrough or translation. Emits complete events, except
+ * those that are too long to be buffered.
  */
 export interface AnswerFilter extends Omit<ChatPassthrough, 'push' | 'end'> {
   push(chunk: Buffer): Buffer | string | undefined

@@ -8,12 +8,12 @@ type Delta = Extract<
 const replacement = '\ufffd'
 
 /**
- * Makes the texts of a translated stream well-formed. Engines cut texts by tokens and may cut a character in two, each half an
- * escape of its own (`"\\ud83d"`, then `"\\ude00"`): the first half waits for the second. One that stays alone becomes U+FFFD,
- * because clients in other languages than JavaScript cannot write it out.
+ * Makes the texts of a translated stream well-formed. Engines split text by tokens and may split a surrogate pair into two
+ * escapes (`"\\ud83d"`, then `"\\ude00"`): the first half waits for the second. A half that stays alone becomes U+FFFD,
+ * because clients in languages other than JavaScript cannot encode it.
  */
 export class WellFormedTexts {
-  /** Halves that wait, with the delta that they came in; by kind, choice and call. */
+  /** Pending halves with the delta that they arrived in, by kind, choice and call. */
   readonly #halves = new Map<string, { half: string; delta: Delta }>()
   readonly #emit: (event: ChatEvent) => void
 
@@ -69,7 +69,7 @@ function withText(event: Delta, text: string): Delta {
   return event.type === 'tool-call-delta' ? { ...event, arguments: text } : { ...event, text }
 }
 
-/** The delta without what it carries beside its text; itself where there is nothing. */
+/** The delta reduced to its text. */
 function bare(event: Delta): Delta {
   if (event.type === 'text-delta' && event.logprobs)
     return { type: event.type, choice: event.choice, text: '' }

@@ -6,18 +6,18 @@ import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isFramed } from '../upstream/upstream-answer.ts'
 import { wellFormedAnswer } from './well-formed.ts'
 
-/** An answer that was collected. */
+/** A buffered response. */
 export interface WholeAnswer {
   headers: UpstreamHeaders
   body: Buffer
 }
 
-/** Whether an answer came as a stream, although none may have been asked for. */
+/** Whether a response arrived as a stream, requested or not. */
 export function isStreamed({ headers }: WholeAnswer): boolean {
   return /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
 }
 
-/** Reads a whole answer, in whichever form it came. Throws when it cannot be read. */
+/** Reads a whole response in either form. Throws if it cannot be read. */
 export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatResponse {
   const { headers, body } = answer
   const response = isStreamed(answer)
@@ -29,13 +29,13 @@ export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatRespon
 const nothing: ReadonlySet<string> = new Set()
 const modelName = '"model"'
 const modelKey = Buffer.from(modelName)
-/** From here on bytes are copied at less cost than text. */
+/** Above this size, copying bytes is cheaper than copying text. */
 const maxTextBytes = 16 * 1024
 
 /**
- * A whole answer that is passed through: the bytes as they came, with the model's name put back to the client's, and with
- * the members that the client's surface has beside the upstream's. `parsed`: what the bytes are the JSON of, where that is
- * known; it saves a scan.
+ * Passthrough of a whole response: the received bytes with the client's model name, and with
+ * additional members of the client's surface. `parsed`: the parsed bytes, if
+ * available; saves a scan.
  */
 export function renameModel(
   bytes: Buffer,
@@ -54,8 +54,8 @@ export function renameModel(
 }
 
 /**
- * The same of a small answer in ASCII, as a text, which goes out in one piece with its head; undefined for any other.
- * `text` and `parsed`: what the bytes say, where they are JSON.
+ * The same for a small ASCII response, as a string that is sent together with its head; undefined for any other.
+ * `text` and `parsed`: the decoded and parsed bytes, if they are JSON.
  */
 export function renamedText(
   { length }: Buffer,
@@ -65,7 +65,7 @@ export function renamedText(
   if (text === undefined || text.length !== length || length > maxTextBytes) return undefined
   const found = text.indexOf(modelName)
   const behind = found + modelName.length
-  // Where the name stands but once, and nothing is escaped, it can only be the key.
+  // If the name occurs only once and nothing is escaped, it can only be the key.
   if (found === -1 || text.indexOf(modelName, behind) !== -1 || text.includes('\\u')) return undefined
   if (!isObject(parsed) || !Object.hasOwn(parsed, 'model')) return undefined
   const start = text.indexOf('"', behind)
@@ -75,7 +75,7 @@ export function renamedText(
   return `${text.slice(0, start)}${JSON.stringify(model)}${text.slice(end + 1)}`
 }
 
-/** A whole answer for a client that asked for a stream: its parts as events, one delta each. */
+/** A whole response for a client that requested a stream: its parts as events, one delta each. */
 export function replayAsStream(response: ChatResponse, client: ChatCodec, context: AnswerContext): string {
   const writer = client.createWriter(context)
   let out = ''
@@ -130,7 +130,7 @@ function collectStream(bytes: Buffer, upstream: ChatCodec, isComplete: boolean):
   return response
 }
 
-/** Adds what an event says to the answer. Throws the error of a stream. */
+/** Adds an event to the response. Throws the error of a stream. */
 export function addEvent(response: ChatResponse, event: ChatEvent): void {
   switch (event.type) {
     case 'start':

@@ -3,7 +3,7 @@ import type { RouterError } from '../../sdk/errors.ts'
 import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AttemptContext } from './prepared-attempt.ts'
 
-/** Before the end of a committed stream is written, so that the record is complete when the response closes. */
+/** Called before the end of a committed stream is written, so the record is complete when the response closes. */
 export function noteEnd(
   { services: { exchange }, trace }: AttemptContext,
   { usage, unknownReason, answerId }: PassthroughState,
@@ -16,7 +16,7 @@ export function noteEnd(
   if (error) exchange.error = error
 }
 
-/** Keeps the upstream at the pace of the client. */
+/** Applies the client's backpressure to the upstream. */
 export class ClientPace {
   readonly #onChange: (isSlow: boolean) => void
   #waits = false

@@ -4,30 +4,30 @@ import { type AttemptFailure, final } from './attempt-result.ts'
 import type { AttemptContext } from './prepared-attempt.ts'
 import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
-/** Whole answers are collected up to this where their bytes may go through instead. */
+/** Maximum size of a buffered response whose bytes may be passed through instead. */
 export const maxCollectedBytes = 16 * 1024 * 1024
-/** And up to this where they must be read, as large batches of embeddings are. */
+/** Maximum size of a buffered response that must be parsed, such as a large batch of embeddings. */
 export const maxWholeBytes = 32 * 1024 * 1024
-/** Of an error answer only the beginning matters. */
+/** Maximum size of an error response; only its beginning matters. */
 export const maxErrorBytes = 64 * 1024
-/** Before the first content nothing is sent, unless so much came that it must be let through. */
+/** Bytes held back before the first content; beyond this they are sent. */
 export const maxHeldBytes = 64 * 1024
-/** An attempt from its dispatch on, for judging targets by how long attempts wait. */
+/** A dispatched attempt, for detecting targets that keep attempts waiting. */
 export interface WatchedAttempt {
   target: Target
-  /** The id of the client's key, or its address. */
+  /** Id of the client's key, or the client's address. */
   client: string
   promptBytes: number
-  /** Whether its first content can be seen when it comes; that of a whole answer cannot. */
+  /** Whether its first content is visible on arrival; that of a whole response is not. */
   isVisible: boolean
-  /** Ends it with this failure, unless its first content has come. */
+  /** Ends it with this failure, unless its first content has arrived. */
   giveUp(failure: AttemptFailure): void
 }
 
 export interface AttemptWait {
-  /** Its first content has come. */
+  /** Its first content has arrived. */
   content(): void
-  /** It is over. `givenUp`: without an answer, because its client left or it took too long. Later calls do nothing. */
+  /** It has ended. `givenUp`: without a response, because its client disconnected or it took too long. Later calls have no effect. */
   end(givenUp: boolean): void
 }
 
@@ -35,13 +35,13 @@ export interface AttemptWatch {
   begin(attempt: WatchedAttempt): AttemptWait
 }
 
-/** The attempt that is bounded. */
+/** The limited attempt. */
 export interface BoundedAttempt extends Readonly<Pick<WatchedAttempt, 'promptBytes' | 'isVisible'>> {
-  /** Whether the client has a part of the answer. */
+  /** Whether the client has received a part of the response. */
   readonly committed: boolean
-  /** Whether there is so much of it that giving up would cost more than two requests at once do. */
+  /** Whether so much has been received that aborting costs more than running two requests at once. */
   readonly begun: boolean
-  /** Ends the attempt; nothing where it has ended already. */
+  /** Ends the attempt; no effect if it has ended already. */
   fail(failure: AttemptFailure): void
 }
 
@@ -83,7 +83,7 @@ export class AttemptBounds {
     return true
   }
 
-  /** The first content of the answer has come. */
+  /** The first content of the response has arrived. */
   contentSeen(): void {
     this.#wait?.content()
   }
@@ -101,7 +101,7 @@ export class AttemptBounds {
     this.#watchdog.resume()
   }
 
-  /** The attempt is over. */
+  /** The attempt has ended. */
   end(): void {
     this.#watchdog.stop()
     this.#wait?.end(false)
@@ -128,8 +128,8 @@ export class AttemptBounds {
 }
 
 /**
- * One timer that bounds an attempt: a deadline until `touch` is first called, the longest silence afterwards. Touching
- * only stores a time, so it costs nothing per chunk; the timer finds out when it fires. Before it expires,
+ * One timer per attempt: a deadline until the first call of `touch`, an idle timeout afterwards. Touching
+ * only stores a time, so it costs nothing per chunk; the timer evaluates it when it fires. Before it expires,
  * it lets the event loop read what has already arrived: a delay of this process must not count against the upstream.
  */
 export class Watchdog {

@@ -1,16 +1,16 @@
 import type { Usage } from '../../sdk/chat.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 
-/** What an attempt at one target came to: from the transport to the loop over targets, health, metrics and traces. */
+/** Result of an attempt at one target, used by transport, loop over targets, health, metrics and traces. */
 export type AttemptResult<Answer = unknown> = AttemptSuccess<Answer> | AttemptFailure
 
 export interface AttemptSuccess<Answer = unknown> {
   type: 'success'
-  /** Undefined: it has been streamed to the client. */
+  /** Undefined if it was streamed to the client. */
   answer: Answer | undefined
-  /** Whether its content could be seen as it came. A whole answer comes at once, however long each of its tokens took. */
+  /** Whether its content was visible on arrival. A whole response arrives at once, however long its tokens took. */
   streamed: boolean
-  /** Milliseconds from the dispatch to the first content; undefined for bytes whose content the router cannot see. */
+  /** Milliseconds from dispatch to the first content; undefined for opaque bytes. */
   firstContentMs: number | undefined
   usage: Usage | undefined
 }
@@ -20,26 +20,26 @@ export interface AttemptFailure {
   error: RouterError
   retry: Retry
   verdict: Verdict
-  /** Of an `ambiguous` one; `slow`: no first content came in time. */
+  /** For an `ambiguous` failure; `slow`: the first content did not arrive in time. */
   kind?: 'failure' | 'slow' | undefined
-  /** With `cooldown`: how long the target asked to be left alone, in milliseconds. */
+  /** With `cooldown`: the pause that the target asked for, in milliseconds. */
   pauseMs?: number | undefined
-  /** 401, 402, 403 or 404, where the target answered so. */
+  /** 401, 402, 403 or 404, if that was the target's status. */
   refusal?: number | undefined
-  /** The connection was closed without a byte of an answer, as by a server that crashes. */
+  /** The connection was closed without a response byte, as by a crashing server. */
   closedSilently?: boolean
 }
 
 /**
- * Where the same request may go next while nothing has reached the client: to a target that has not failed it (`next`); to any
- * target (`any`: this one is as good as before); once more to the same one over a fresh socket (`same`); or nowhere.
+ * Where the request may be sent next while nothing has reached the client: to a target that has not failed it (`next`); to any
+ * target, including this one (`any`); once more to the same one over a new socket (`same`); or nowhere.
  */
 export type Retry = 'next' | 'any' | 'same' | 'none'
 
 /**
  * What a failure says about its target. `connect`: it could not be reached, which is its own failure whatever the request.
  * `ambiguous`: the request may be the cause; `Lease.judge` decides once the request is over. `cooldown`: it asked for a pause
- * (429). `nothing`: the client left, or its request was invalid.
+ * (429). `nothing`: the client disconnected, or its request was invalid.
  */
 export type Verdict = 'connect' | 'ambiguous' | 'cooldown' | 'nothing'
 
@@ -52,12 +52,12 @@ export function movesOn(
   return { type: 'failure', error, retry: 'next', verdict, ...(pauseMs === undefined ? {} : { pauseMs }) }
 }
 
-/** A failure that no other target could avoid: the client's request or the client itself is the cause. */
+/** A failure that another target would not avoid, caused by the request or the client. */
 export function final(error: RouterError): AttemptFailure {
   return { type: 'failure', error, retry: 'none', verdict: 'nothing' }
 }
 
-/** `cancelled`: it says nothing about the target. Undefined: the attempt ended without a result, by what was thrown. */
+/** `cancelled`: says nothing about the target. Undefined: the attempt threw instead of returning a result. */
 export function outcomeOf(result: AttemptResult | undefined): 'success' | 'failure' | 'cancelled' {
   if (result === undefined) return 'cancelled'
   return result.type === 'failure' && result.verdict === 'nothing' ? 'cancelled' : result.type

@@ -14,8 +14,8 @@ import { unreadableFailure } from './upstream-failure.ts'
 
 /**
  * One attempt at one target. A server that is loading its model has not failed: the attempt waits for it, or moves on if
- * another target can be used; without `wait` it fails. A failure with `retry` other than `none` promises that nothing has reached
- * the client. `maxTokens`: the limit of the answer to send in place of the client's.
+ * another target is usable; without `wait` it fails. A failure with `retry` other than `none` guarantees that nothing has reached
+ * the client. `maxTokens`: token limit that replaces the client's.
  */
 export async function attempt<Answer>(
   plan: Pick<AttemptPlan<Answer>, 'prepare'>,
@@ -69,14 +69,14 @@ function readResult<Answer>(
   }
 }
 
-/** The longest answer that fits behind the prompt; undefined where none does, or where nobody asked for it. */
+/** The longest response that fits after the prompt; undefined if none does, or if `fit_max_tokens` is not set. */
 function fittingLimit({ overflow }: RouterError, { fitMaxTokens }: Target): number | undefined {
   if (!fitMaxTokens || overflow?.maxTokens === undefined) return undefined
   const room = overflow.contextTokens - overflow.inputTokens
   return room >= 1 && room < overflow.maxTokens ? room : undefined
 }
 
-/** What this target cannot carry at all (an image address for Ollama, say) another one may. */
+/** Another target may accept what this one cannot carry at all, such as an image URL for Ollama. */
 function prepare<Answer>(
   plan: Pick<AttemptPlan<Answer>, 'prepare'>,
   target: Target,
@@ -91,8 +91,8 @@ function prepare<Answer>(
 }
 
 /**
- * Dispatches the request and waits for its end, outside of the router. A kept-alive socket may have been closed just then: the
- * same once more, over a fresh one. Rejects for a bug alone.
+ * Dispatches the request and waits for its end, which is not the router's own time. If a kept-alive socket was closed meanwhile,
+ * retries once over a new one. Rejects only in case of a bug.
  */
 function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<AttemptResult<WholeAnswer>> {
   const { target } = context
@@ -107,7 +107,7 @@ function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<A
     }
     const end: OnResult = (result) => {
       steps.comeBack()
-      // At once: the log line of a stream that broke off is written in this tick.
+      // Synchronously: the log line of a truncated stream is written in this tick.
       if (result.type === 'failure') noteUpstreamText(result.error, target, prepared)
       resolve(result)
     }
@@ -120,13 +120,13 @@ function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<A
   })
 }
 
-/** The first socket closed without a byte, and so did the second one, or there was none: the server may have died of it. */
+/** Both sockets were closed without a response byte, or no second connection was accepted: the request may have crashed the server. */
 function afterSilentClose(again: AttemptFailure): AttemptFailure {
   if (again.retry === 'same') return { ...again, retry: 'next', verdict: 'ambiguous', closedSilently: true }
   return again.verdict === 'connect' ? { ...again, closedSilently: true } : again
 }
 
-/** A whole answer with status 2xx that reports an error, or that cannot be read. `sent`: the request that it answers. */
+/** A whole response with status 2xx that reports an error or cannot be read. `sent`: its request. */
 function unreadableAnswer(
   error: unknown,
   target: Target,

@@ -1,37 +1,37 @@
 import type { Target } from '../../sdk/target.ts'
 
-/** What seconds are added to. */
+/** Receives the seconds. */
 export interface BusyAccount {
   value: number
 }
 
 interface Server {
   gpus: number
-  /** Attempts in flight, by the account that their time goes to. */
+  /** Attempts in flight by the account that is charged. */
   readonly open: Map<BusyAccount, number>
   attempts: number
-  /** Monotonic milliseconds up to which its time has been divided. */
+  /** Time up to which its time has been divided, in monotonic milliseconds. */
   dividedAt: number
 }
 
 type BusyTarget = Pick<Target, 'origin' | 'connection' | 'id' | 'gpus'>
 
 /**
- * Divides the time of servers among the attempts that they work on: each second in which a server has any is divided equally among
- * them, times its accelerators. So the sum never exceeds the time of all servers.
+ * Divides server time among running attempts: each second in which a server is busy is divided equally among
+ * them, multiplied by its accelerators, so the sum never exceeds the total time of all servers.
  */
 export class BusyClock<T extends BusyTarget = BusyTarget> {
   readonly #now: () => number
   readonly #othersAt: (target: T) => number
   readonly #servers = new Map<string, Server & { target: T }>()
 
-  /** `now`: monotonic milliseconds. `othersAt`: attempts of other processes that the target's server works on. */
+  /** `now`: monotonic milliseconds. `othersAt`: attempts of other processes at the target's server. */
   constructor(now: () => number, othersAt: (target: T) => number = () => 0) {
     this.#now = now
     this.#othersAt = othersAt
   }
 
-  /** An attempt begins, whose seconds are added to each of the accounts. Call the result once at its end. */
+  /** Starts an attempt whose seconds are added to each of the accounts. Call the result once, at its end. */
   begin(target: T, ...accounts: BusyAccount[]): () => void {
     const { gpus = 1 } = target
     const key = serverOf(target)

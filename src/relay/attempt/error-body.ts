@@ -12,12 +12,12 @@ import type { UpstreamHeaders } from '../../sdk/transport.ts'
 /** Maximum decompressed size of an error response in bytes; its message is at the beginning. */
 const maxTextBytes = 256 * 1024
 const bounds = { maxOutputLength: maxTextBytes }
-/** A body that was cut, or not read to its end, still gives its beginning. */
+/** Decompresses the available beginning of a truncated body. */
 const cut = { ...bounds, finishFlush: constants.Z_SYNC_FLUSH }
 
 /**
- * The text of an error answer. Servers and the proxies in front of them compress it although nothing asked for that (RFC 9110
- * section 8.4.1). Undefined for what is no text: no client can use it.
+ * The text of an error response. Servers and proxies may compress it without being asked (RFC 9110
+ * section 8.4.1). Undefined if it is not text, which no client can use.
  */
 export function errorText(bytes: Buffer, headers: UpstreamHeaders): string | undefined {
   const codings = String(headers['content-encoding'] ?? '')
@@ -25,13 +25,13 @@ export function errorText(bytes: Buffer, headers: UpstreamHeaders): string | und
     .split(',')
     .map((coding) => coding.trim())
     .filter((coding) => coding !== '' && coding !== 'identity')
-  // More than two layers is an attack, or an accident.
+  // More than two layers are an attack or a mistake.
   if (codings.length > 2) return undefined
   try {
     const plain = codings.toReversed().reduce(decoded, bytes)
     return isText(plain) ? plain.toString() : undefined
   } catch {
-    return undefined // not what the header says, or too large
+    return undefined // does not match the header, or too large
   }
 }
 
@@ -42,7 +42,7 @@ function decoded(bytes: Buffer, coding: string): Buffer {
     case 'x-gzip':
       return gunzipSync(bytes, cut)
     case 'deflate':
-      // With zlib's wrapper by the standard, without it by habit.
+      // The standard requires zlib's wrapper, but it is often omitted.
       return isWrapped(bytes) ? inflateSync(bytes, cut) : inflateRawSync(bytes, cut)
     case 'br':
       return brotliDecompressSync(bytes, { ...bounds, finishFlush: constants.BROTLI_OPERATION_FLUSH })
@@ -53,33 +53,33 @@ function decoded(bytes: Buffer, coding: string): Buffer {
   }
 }
 
-/** RFC 1950: the method is deflate, and the two first bytes are a multiple of 31. */
+/** RFC 1950: the method is deflate, and the first two bytes are a multiple of 31. */
 function isWrapped(bytes: Buffer): boolean {
   const [first = 0, second = 0] = bytes
   return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0
 }
 
-/** Compressed or encrypted bytes are no UTF-8 but by chance; the end may have been cut within a character. */
+/** Compressed or encrypted bytes are almost never valid UTF-8; the last character may be truncated. */
 function isText(bytes: Buffer): boolean {
   const text = bytes.subarray(0, 4_096).toString()
   const broken = text.indexOf('\ufffd')
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
   return (broken === -1 || broken >= text.length - 3) && !/[\u0000-\u0008\u000e-\u001a]/.test(text)
 }
 
-/** What an error body says. */
+/** Contents of an error body. */
 export interface ErrorBody {
   message: string | undefined
   code: string | undefined
-  /** The path of the field that the server complains about. */
+  /** Path of the invalid field. */
   param: string | undefined
 }
 
 const silent: ErrorBody = { message: undefined, code: undefined, param: undefined }
 
 /**
- * Reads the error bodies that servers send: OpenAI's object, a string, vLLM's older top level, FastAPI's detail, the list of
- * Gemini's OpenAI endpoint. A page of a proxy says nothing.
+ * Reads the known forms of error bodies: OpenAI's object, a string, vLLM's older top level, FastAPI's detail, the list of
+ * Gemini's OpenAI endpoint. An HTML page of a proxy contains nothing useful.
  */
 export function readErrorBody(body: string): ErrorBody {
   const text = body.replace(/^\ufeff/, '')
@@ -92,7 +92,7 @@ export function readErrorBody(body: string): ErrorBody {
   return readErrorValue(value, deepest)
 }
 
-/** Errors that gateways hand on stand within their own, once or twice. */
+/** Gateways wrap errors that they forward, once or twice. */
 const deepest = 6
 
 function readErrorValue(value: unknown, depth: number): ErrorBody {
@@ -103,7 +103,7 @@ function readErrorValue(value: unknown, depth: number): ErrorBody {
   if (!isObject(value)) return silent
   const { error, errors, detail } = value
   if (typeof error === 'string') {
-    // Ollama hands on its engine's error as JSON inside the string.
+    // Ollama forwards its engine's error as JSON inside the string.
     const inner = jsonIn(error)
     return inner ? read(inner) : said(error, codeOf(value))
   }
@@ -125,7 +125,7 @@ function readErrorValue(value: unknown, depth: number): ErrorBody {
   return said(value.message ?? value.msg, codeOf(value), value.param)
 }
 
-/** The object that a text is the JSON of. */
+/** Parses a string that contains a JSON object. */
 function jsonIn(text: unknown): JsonObject | undefined {
   return typeof text === 'string' && text.startsWith('{') ? parseObject(text) : undefined
 }
@@ -146,7 +146,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'number' ? String(value) : undefined
 }
 
-/** A path of a field and nothing else: it goes to the client. */
+/** Accepts only a field path, because it is sent to the client. */
 function paramOf(param: unknown): string | undefined {
   return typeof param === 'string' && /^[A-Za-z_][\w.[\]-]{0,127}$/.test(param) ? param : undefined
 }

@@ -5,36 +5,36 @@ import type { Exchange } from '../exchange.ts'
 import { isLoadingAnswer } from '../upstream/upstream-answer.ts'
 import { type AttemptFailure, type AttemptResult, final, movesOn } from './attempt-result.ts'
 
-/** What is known of servers that load their models. */
+/** State of servers that are loading their models. */
 export interface Loading {
   isLoading(target: Target): boolean
-  /** The server has just answered that it is loading. */
+  /** The server has just reported that it is loading. */
   says(target: Target): void
   /**
-   * `ready`: it may have loaded. `elsewhere`: another target of the model can be used, or a reload removed this one.
-   * `timeout`: the request has waited for the longest time allowed. `stopped`: it is over.
+   * `ready`: it may have loaded. `elsewhere`: another target of the model is usable, or a reload removed this one.
+   * `timeout`: the maximum wait has passed. `stopped`: the request is over.
    */
   wait(target: Target, waiting: WaitingRequest): Promise<'ready' | 'elsewhere' | 'timeout' | 'stopped'>
 }
 
-/** What decides how long a request waits for a server. */
+/** Conditions of waiting for a server. */
 export interface LoadingWait {
-  /** Whether another target could take the request: one that has not failed it. */
+  /** Whether another target, which has not failed the request, could take it. */
   isElse(target: Target): boolean
-  /** Another model answers: it need not wait. */
+  /** A fallback model exists, so waiting is not necessary. */
   readonly hasFallback: boolean
 }
 
-/** A request that waits for a server. */
+/** A request waiting for a server. */
 export interface WaitingRequest extends LoadingWait {
-  /** All its waits together are bounded. */
+  /** The limit applies to the sum of all its waits. */
   readonly request: object
   readonly stop: AbortSignal
 }
 
 const loadingCode = 'LOADING'
 
-/** Waits for a server that loads its model, outside of the router. Undefined: it may have loaded. */
+/** Waits for a server that is loading its model; this is not the router's own time. Undefined: it may have loaded. */
 export async function whileLoading(
   target: Target,
   wait: LoadingWait,
@@ -55,11 +55,11 @@ export async function whileLoading(
     case 'timeout':
       return stillLoading()
     case 'stopped':
-      return final(stop.reason as RouterError) // the exchange aborts with nothing else
+      return final(stop.reason as RouterError) // the exchange only aborts with RouterErrors
   }
 }
 
-/** Whether a server answered that it is loading its model. */
+/** Whether a server reported that it is loading its model. */
 export function saysLoading(result: AttemptResult): boolean {
   if (result.type === 'success' || result.retry !== 'next') return false
   const { cause, causeCode } = result.error

@@ -19,14 +19,14 @@ import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-a
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import { failureOfError, unreadableFailure } from './upstream-failure.ts'
 
-/** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
+/** How long to wait for the upstream to end a complete stream, so that its socket can be reused, in milliseconds. */
 const lingerMs = 1_000
 
-/** `answer` is set where nothing has reached the client. */
+/** `answer` is set if nothing has reached the client. */
 export type OnResult = (result: AttemptResult<WholeAnswer>) => void
 
 /**
- * Dispatches the request of an attempt once, and brings its answer to the client as it comes, or gives it as a whole. Calls back
+ * Dispatches the request of an attempt once, and streams its response to the client or returns it as a whole. Calls back
  * once with the result, and never throws after `start`.
  */
 export class OpenAttempt implements UpstreamSink, BoundedAttempt {
@@ -35,15 +35,15 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   readonly #onResult: OnResult
   readonly #bounds: AttemptBounds
   #stream: AnswerStream | undefined
-  /** Set while the answer comes as a stream that is to be assembled. */
+  /** Set while a stream is being assembled into a whole response. */
   #collector: AnswerCollector | undefined
   #upstream: OpenRequest | undefined
   readonly #pace = new ClientPace((isSlow) => {
     if (this.#mode !== 'streaming') return
-    // The upstream last: what has come of it may end the attempt at once.
+    // The upstream last: bytes already received may end the attempt immediately.
     for (const each of [this.#bounds, this.#upstream]) each?.[isSlow ? 'pause' : 'resume']()
   })
-  /** Whether what comes is the client's end's, which may hold it. */
+  /** Whether received bytes belong to the client's side, which may hold them. */
   #handsOver = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
@@ -119,7 +119,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   onError(error: Error, reusedSocket: boolean): void {
     clearTimeout(this.#lingering)
     if (this.#mode === 'over') return
-    // An error status counts even when its body was cut.
+    // An error status counts even if its body was truncated.
     if (this.#mode === 'collecting' && !isSuccess(this.#status)) this.#endOfWhole()
     else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
   }
@@ -221,7 +221,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     services.exchange.contentSeen()
     if (!this.#prepared.stream) return
     trace?.contentSeen()
-    // A whole answer has yet to be read, also where a stream was requested.
+    // A whole response is read later, even if a stream was requested.
     if (this.isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
   }
 
@@ -235,7 +235,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     }
   }
 
-  /** The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse. */
+  /** The end of the stream was read; waits briefly for the end of the body, so that the socket can be reused. */
   #linger(): void {
     this.#lingering = setTimeout(() => this.#upstream?.abort(), lingerMs)
   }
@@ -266,7 +266,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#finish({ type: 'success', answer: undefined, streamed: !isOpaque, firstContentMs, usage })
   }
 
-  /** The client gets no more of the answer, which says nothing about the target. False: all of it has come. */
+  /** The client gets no more of the response, which says nothing about the target. False: all of it has arrived. */
   #stopped(error: RouterError | undefined): boolean {
     if (this.#mode !== 'streaming' || !this.#stream) return false
     if (error) this.fail(final(error))
@@ -278,7 +278,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     return true
   }
 
-  /** After the first content the error goes into the client's stream, which ends without an end marker. */
+  /** After the first content, the error is sent in the client's stream, which ends without an end marker. */
   fail(failure: AttemptFailure): void {
     if (this.#mode === 'over') return
     const begun = this.committed ? this.#stream : undefined

@@ -12,42 +12,42 @@ import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
 import type { AttemptFailure } from './attempt-result.ts'
 
-/** How one operation uses a model's targets: all in which chats, embeddings, counts and forwarded operations differ. */
+/** How one operation uses a model's targets: all differences between chats, embeddings, counts and forwarded operations. */
 export interface AttemptPlan<Answer> {
   readonly model: Model
   readonly traits: RequestTraits
   readonly request: RoutingRequest
-  /** Only these targets can answer; absent: all of the model. */
+  /** Only these targets can answer; absent: all targets of the model. */
   readonly can?: ((target: Target) => boolean) | undefined
   /**
-   * The request for one target. Throws a RouterError for what this target cannot carry, while another may, and
-   * UnreadableRequest for what none can. `maxTokens`: the limit of the answer to send in place of the client's.
+   * The request for one target. Throws a RouterError if this target cannot carry it but another may, and
+   * UnreadableRequest if none can. `maxTokens`: token limit that replaces the client's.
    */
   prepare(target: Target, maxTokens?: number): PreparedAttempt<Answer>
 }
 
-/** An attempt as the loop over targets began it. */
+/** An attempt as started by the loop over targets. */
 export interface AttemptContext {
   readonly services: RelayServices
   readonly target: Target
-  /** Aborted when the target is another request's; before its first content the attempt is given up then. */
+  /** Aborted when the lease is revoked; before its first content, the attempt then ends. */
   readonly revoked?: AbortSignal | undefined
   readonly trace?: AttemptTrace | undefined
   /** Called at the first content of a stream. */
   onContent?(): void
 }
 
-/** The request for one target, and what becomes of its answer. */
+/** The request for one target, and how its response is handled. */
 export interface PreparedAttempt<Answer = unknown> extends UpstreamBody {
-  /** Set where the client wants the answer as it comes; absent: it is collected, and read. */
+  /** Set if the response is streamed to the client; absent: it is buffered and read. */
   readonly stream?: (() => AnswerStream) | undefined
-  /** Set where a whole answer is requested as a stream: assembles it. */
+  /** Set if a whole response is requested as a stream: assembles it. */
   readonly collector?: (() => AnswerCollector) | undefined
-  /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
+  /** Destination for the bytes of a whole response that is too large to be buffered. */
   readonly large?: (() => AnswerStream) | undefined
-  /** Whether the target has another operation for the request, if it turns out not to have this one. */
+  /** Whether the target has another operation for the request, if this one is not supported. */
   readonly hasAlternative?: boolean
-  /** Reads a whole answer. Throws for one that reports an error, or that cannot be read. */
+  /** Reads a whole response. Throws if it reports an error or cannot be read. */
   read(answer: WholeAnswer): ReadAnswer<Answer> | AttemptFailure
 }
 
@@ -56,12 +56,12 @@ export interface ReadAnswer<Answer> {
   usage: Usage | undefined
 }
 
-/** The way of an answer to its client, while it comes. */
+/** How a response is streamed to the client. */
 export interface AnswerStream {
   readonly filter: AnswerFilter
   readonly client: ClientPipe
-  /** Its bytes mean nothing to the router, whatever their media type: any of them is content. */
+  /** Its bytes are opaque, whatever their media type: any of them is content. */
   readonly isOpaque?: boolean
-  /** Ends an answer of which a part has gone out, so that nobody takes it for complete. Called once, last. */
+  /** Ends a partially sent response so that it does not look complete. Called once, last. */
   breakOff(error: RouterError): void
 }

@@ -5,18 +5,18 @@ import type { UpstreamRequest } from '../../sdk/transport.ts'
 import { renameWhole } from '../rename-whole.ts'
 
 const maxLength = 512
-/** What is looked at: some patterns take a time that grows with the square of the text. */
+/** Maximum length examined: the time of some patterns is quadratic. */
 const maxExamined = 1_024
 
 /**
- * An upstream's error text, if clients may see it: no address, no path, no key. The upstream's own name of the model
- * is first put back to the alias. Anything doubtful gives undefined, and the caller says it in its own words.
+ * An upstream's error text, if clients may see it: no address, no path, no key. The upstream's model name
+ * is first replaced by the alias. Undefined if in doubt; the caller then uses its own text.
  */
 export function safeUpstreamText(text: string | undefined, target: Target): string | undefined {
   if (text === undefined) return undefined
   let safe = text
     .slice(0, maxExamined)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose
     .replace(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim()
   safe = renameWhole(safe, target.upstreamModel, target.model)
@@ -48,13 +48,13 @@ function leaks(text: string, target: Target): boolean {
 }
 
 const maxLoggedLength = 300
-/** Of errors that dialects read in an answer or a stream. */
+/** For errors that dialects read in a response or stream. */
 const reportedCode = 'UPSTREAM_ERROR'
 
 /**
- * Keeps for the log what an upstream said with a 5xx, or reports as such with status 200 or in a stream, while the
- * client gets the router's own message: the log must say why a server fails. Omitted where it contains an address, a path or a
- * key, or repeats a part of the request.
+ * Keeps an upstream's text for the log, for a 5xx or an equivalent error with status 200 or in a stream, while the
+ * client gets the router's own message: the log must say why a server fails. Omitted if it contains an address, a path or a
+ * key, or repeats part of the request.
  */
 export function noteUpstreamText(
   error: RouterError,
@@ -66,7 +66,7 @@ export function noteUpstreamText(
   if (text !== undefined && !repeatsRequest(text, body)) error.upstreamText = text
 }
 
-/** Others reach the client in the upstream's words: the request is at error, and no operator has to look into it. */
+/** Other errors reach the client in the upstream's words: they are caused by the request and need no operator. */
 function isServerSide({ kind }: RouterError): boolean {
   return kind === 'upstream_error' || kind === 'upstream_timeout' || kind === 'overloaded'
 }
@@ -77,23 +77,23 @@ function saidIn({ cause, causeCode }: RouterError): string | undefined {
   return typeof status === 'number' && status >= 500 ? cause.message : undefined
 }
 
-/** So many characters in a row are a part of the request; fewer are words that any text has. */
+/** A common run of this many characters repeats the request; shorter ones occur in any text. */
 const echoLength = 20
-/** Any 20 characters in a row hold one whole block of this length, where blocks stand side by side. */
+/** Any 20 consecutive characters contain one aligned block of this length. */
 const blockLength = echoLength / 2
-/** Longer requests are not read for a log line, in bytes. */
+/** Longer requests are not searched for a log line, in bytes. */
 const maxBodyBytes = 8 * 1024 * 1024
-/** So many characters of them are looked through. */
+/** Number of characters searched. */
 const maxSearched = 1024 * 1024
-/** A string of this length without any space is an image or a sound; a text that has a part of one has no space there. */
+/** A string of this length without spaces is an image or audio; text repeating part of it has no spaces there either. */
 const dataLength = 4_096
 const dataHead = 1_024
-/** A request of one word over and over is met everywhere. */
+/** Limit for requests that repeat one word, which match everywhere. */
 const maxLooks = 10_000
 
 /**
- * Whether a text of one line repeats 20 or more characters of the body that was sent. What cannot be decided counts as yes:
- * no body in memory, one that is no JSON, or too much of it. The name of the model does not count.
+ * Whether a one-line text repeats 20 or more characters of the request body. Undecidable cases count as yes:
+ * the body is not in memory, not JSON, or too large. The model name does not count.
  */
 function repeatsRequest(text: string, body: UpstreamRequest['body']): boolean {
   if (text.length < echoLength) return false
@@ -128,7 +128,7 @@ function readBody(body: UpstreamRequest['body']): { value: unknown; json: string
   }
 }
 
-/** The name of the model in quotes that the text has too is no echo. */
+/** The quoted model name in both texts is not an echo. */
 function withoutModel(json: string): string {
   return json.replace(/"model"\s*:\s*"(?:[^"\\]|\\.)*"/g, '')
 }
@@ -146,9 +146,9 @@ function isData(string: string): boolean {
   return string.length >= dataLength && !/\s/.test(string.slice(0, dataHead))
 }
 
-/** As {@link safeUpstreamText} writes it. */
+/** Normalized as by {@link safeUpstreamText}. */
 function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: replacing them is the point
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: replacing them is the purpose
   return text.replace(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
 }
 
@@ -162,7 +162,7 @@ function repeats(text: string, blocks: readonly number[], request: string): bool
   })
 }
 
-/** The length of the common part of two texts around two positions where they are equal. */
+/** Length of the common substring around two positions at which the texts are equal. */
 function commonLength(text: string, start: number, request: string, at: number): number {
   let [before, behind] = [0, blockLength]
   while (before < echoLength && start > before && text[start - before - 1] === request[at - before - 1])

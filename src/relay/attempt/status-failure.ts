@@ -10,7 +10,7 @@ import { safeUpstreamText } from './safe-text.ts'
 
 type Said = Omit<ErrorBody, 'param'>
 
-/** A non-2xx answer, by its status. `body` is the text as far as it was read; undefined where it is none. */
+/** The failure of a non-2xx response. `body`: the text as far as it was read; undefined if it is not text. */
 export function failureOfStatus(
   status: number,
   headers: UpstreamHeaders,
@@ -58,8 +58,8 @@ export function failureOfStatus(
 }
 
 /**
- * A target that names a wait gets it. One that names none, or that compares the size of the request with its limit, may
- * answer others.
+ * A target that specifies a wait is paused. One that does not, or that compares the size of the request with its limit, may
+ * answer other requests.
  */
 function rateLimited(
   headers: UpstreamHeaders,
@@ -78,7 +78,7 @@ function rateLimited(
   return waitMs === undefined ? movesOn(error) : movesOn(error, 'cooldown', waitMs)
 }
 
-/** The request is too long for this model: its client can shorten it, and a fallback model may take more. */
+/** The request is too long for this model: the client can shorten it, and a fallback model may accept it. */
 function tooLong(
   text: string | undefined,
   said: string | undefined,
@@ -113,7 +113,7 @@ export function failureOfReport(error: RouterError): AttemptFailure {
   return movesOn(error)
 }
 
-/** The 4xx answers that speak of the request, not of the target; undefined for every other status. */
+/** Failures for 4xx responses about the request rather than the target; undefined for every other status. */
 function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
   switch (status) {
     case 400:
@@ -133,14 +133,14 @@ function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetai
   }
 }
 
-/** Google answers 400 to a key that it does not know. Source: Gemini API documentation, "Troubleshooting". */
+/** Google responds with 400 to an unknown key. Source: Gemini API documentation, "Troubleshooting". */
 function isInvalidKey(status: number, { message = '' }: Said): boolean {
   return status === 400 && /^API[ _]key (?:not valid|not found|expired)/i.test(message)
 }
 
 /**
- * Servers that serve several models say with 400 that this one is none of them. llama.cpp in router mode: "model 'x' not found",
- * and "model is not loaded" where it does not load by itself. LM Studio: `model_not_found`.
+ * Servers with several models report an unknown one with 400. llama.cpp in router mode: "model 'x' not found",
+ * and "model is not loaded" if it does not load automatically. LM Studio: `model_not_found`.
  */
 function isUnknownModel(status: number, { code, message = '' }: Said): boolean {
   if (status !== 400) return false
@@ -157,7 +157,7 @@ function isOverflow(status: number, { code, message }: Said): boolean {
       if (code !== undefined && overflowCode.test(code)) return true
       return saysTooLong(message) || /context (?:length|window|size)/i.test(message ?? '')
     case 413:
-      // Most often it is about bytes.
+      // Usually it is about bytes.
       return saysTooLong(message) && /token|context/i.test(message ?? '')
     case 500:
       return saysTooLong(message)
@@ -169,7 +169,7 @@ function isOverflow(status: number, { code, message }: Said): boolean {
 /** OpenAI: `context_length_exceeded`; llama.cpp: `exceed_context_size_error`. */
 const overflowCode = /^(?:model_)?(?:exceed_)?context_(?:length|size|window)/
 
-/** What the upstream says about a retry: whether, and after how many seconds. */
+/** The upstream's retry information: whether, and after how many seconds. */
 function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {
   const waitMs = retryAfterMs(headers)
   return { ...shouldRetryOf(headers), ...(waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }) }
@@ -185,13 +185,13 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'number' ? String(value) : undefined
 }
 
-/** A wait that cannot be parsed still asks for a pause. */
+/** Used for a wait that cannot be parsed. */
 const unreadableMs = 5_000
-/** A shorter wait makes no sense. */
+/** Minimum wait. */
 const shortestMs = 1_000
 
 /**
- * The pause that a target asked for with 429, in milliseconds; undefined where it names none. Sources are
+ * The pause that a target asked for with 429, in milliseconds; undefined if it specifies none. Taken from
  * `retry-after-ms` and `retry-after`, then the reset of each limit of which nothing remains. Sources: RFC 9110 section
  * 10.2.3; OpenAI's guide on rate limits (`x-ratelimit-remaining-tokens`, `x-ratelimit-reset-tokens: 6m0s`); Anthropic's
  * API reference (`anthropic-ratelimit-tokens-remaining`, `anthropic-ratelimit-tokens-reset`, an RFC 3339 time).
@@ -200,7 +200,7 @@ function waitOf(headers: UpstreamHeaders): number | undefined {
   return retryAfterMs(headers) ?? resetMs(headers)
 }
 
-/** `retry-after-ms`, else `retry-after` in seconds or as a date. Of several headers of one name the longest wait counts. */
+/** `retry-after-ms`, otherwise `retry-after` in seconds or as a date. With repeated headers the longest wait applies. */
 function retryAfterMs(headers: UpstreamHeaders): number | undefined {
   const ms = longest(valuesOf(headers['retry-after-ms']).map(plainNumber))
   if (ms !== undefined) return Math.max(shortestMs, ms)
@@ -226,7 +226,7 @@ function valuesOf(value: string | string[] | undefined): string[] {
   return [value].flat().map((each) => each.trim())
 }
 
-/** Two headers of one name may arrive as one, joined by a comma; a date has a comma of its own. */
+/** Repeated headers may arrive joined by a comma; a date also contains a comma. */
 function datesOrNumbers(value: string | string[] | undefined): string[] {
   return valuesOf(value).flatMap((each) => (/^[\d.\s,-]+$/.test(each) ? each.split(',') : [each]))
 }
@@ -242,11 +242,11 @@ function secondsOrDate(text: string): number {
   return untilDate(text) ?? unreadableMs
 }
 
-/** Later than this a number is a moment, not a length of time. */
+/** A larger number is a point in time, not a duration. */
 const epochSeconds = 1_000_000_000
 const epochMs = 1_000_000_000_000
 
-/** A duration (`6m0s`, `120ms`, seconds) or a moment (RFC 3339, seconds or milliseconds since 1970). */
+/** A duration (`6m0s`, `120ms`, seconds) or a point in time (RFC 3339, seconds or milliseconds since 1970). */
 function reset(text: string): number | undefined {
   const value = plainNumber(text)
   if (value === undefined) return durationMs(text) ?? untilDate(text)

@@ -4,8 +4,8 @@ import { isClose, isOwnError, isUnreachable, socketCode } from '../upstream/conn
 import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 
 /**
- * An attempt that ended with a socket or protocol error. `answered`: response headers had come. `reusedSocket`: it was a
- * kept-alive one, which the upstream may have closed just before; then the request was not read.
+ * An attempt that ended with a socket or protocol error. `answered`: response headers had arrived. `reusedSocket`: it was a
+ * kept-alive socket, which the upstream may have closed just before without reading the request.
  */
 export function failureOfError(error: Error, answered: boolean, reusedSocket: boolean): AttemptFailure {
   const code = socketCode(error)
@@ -41,7 +41,7 @@ export function failureOfError(error: Error, answered: boolean, reusedSocket: bo
   return isClose(error) ? { ...failure, closedSilently: true } : failure
 }
 
-/** `content`: nothing of the answer has come; `silence`: no more of it. */
+/** `content`: no content arrived in time; `silence`: the response stalled. */
 export function timeoutFailure(what: 'content' | 'silence'): AttemptFailure {
   const text = what === 'silence' ? 'The upstream stopped sending' : 'The upstream did not answer in time'
   const error = new RouterError('upstream_timeout', text, {
@@ -51,7 +51,7 @@ export function timeoutFailure(what: 'content' | 'silence'): AttemptFailure {
   return { ...movesOn(error), kind: 'slow' }
 }
 
-/** The lease was revoked: the target is another request's now. */
+/** The lease was revoked: another request holds the target now. */
 export function revokedFailure(): AttemptFailure {
   const error = new RouterError('overloaded', 'The upstream was reserved by another request', {
     code: 'lease_lost',

@@ -10,15 +10,15 @@ import { fitToolNames, type ToolNames } from './tool-names.ts'
 
 export interface FittedRequest {
   request: ChatRequest
-  /** The client's names of the tools that had to be renamed. */
+  /** Original names of renamed tools. */
   names: ToolNames
 }
 
 const noNames: ToolNames = new Map()
 
 /**
- * A request as a model takes it, whatever the dialect it is then written in. What is changed or left out is reported; a
- * request that goes through as its bytes never comes here.
+ * Adapts a request to a model, independently of the dialect it is written in. Every change is reported; a
+ * passthrough request is never adapted.
  */
 export function fitRequest(
   given: ChatRequest,
@@ -38,7 +38,7 @@ export function fitRequest(
   return { request: fitted, names }
 }
 
-/** Whether a request has to go to the Responses API of its server. */
+/** Whether a request must use the Responses API of its server. */
 export function needsResponses(
   { tools, reasoningEffort }: ChatRequest,
   profile: Profile | undefined,
@@ -46,7 +46,7 @@ export function needsResponses(
   return profile?.tools_with_effort === 'responses' && tools.length > 0 && reasoningEffort !== 'none'
 }
 
-/** An assistant turn at the end is to be continued, which a turn of the user says as well. */
+/** Converts a prefilled assistant turn into a user turn that asks to continue it. */
 function fitEnd(request: ChatRequest, drop: Drop): void {
   const last = request.messages.at(-1)
   if (last?.role !== 'assistant' || last.toolCalls.length > 0) return

@@ -3,7 +3,7 @@ import type { Drop } from '../../sdk/dialect.ts'
 import type { Profile } from '../../sdk/profile.ts'
 import { type Sampling, type SamplingField, samplingFields, spellings } from '../../sdk/sampling.ts'
 
-/** The sampling that a model takes; what is changed is reported, unless the model does the same without it. */
+/** The sampling that a model accepts; changes are reported, unless the value is the model's default anyway. */
 export function fitSampling(sampling: Readonly<Sampling>, profile: Profile, drop: Drop): Sampling {
   const fitted: Sampling = { ...sampling }
   for (const field of refusedFields(profile)) {
@@ -30,7 +30,7 @@ function fitRanges(sampling: Sampling, { ranges = {} }: Profile, drop: Drop): vo
     if (value === undefined || lowest === undefined || highest === undefined) continue
     const nearest = Math.min(Math.max(value, lowest), highest)
     if (nearest === value) continue
-    // TGI refuses a top_p of 1, which it has without one.
+    // TGI rejects a top_p of 1, which is its default.
     if (field === 'topP' && isStandard(field, value)) delete sampling[field]
     else {
       sampling[field] = nearest
@@ -67,7 +67,7 @@ function fitTemperature(sampling: Sampling, profile: Profile, drop: Drop): void 
   }
 }
 
-/** The operator's defaults without what the model does not take, beside what a body already has. */
+/** The operator's defaults that the model accepts and the body does not set. */
 export function fitDefaults(
   defaults: Readonly<Record<string, unknown>>,
   body: Readonly<Record<string, unknown>>,
@@ -97,7 +97,7 @@ function refusedFields({ unsupported = [] }: Profile): SamplingField[] {
   return samplingFields.filter((field) => spellings[field].names.some((name) => unsupported.includes(name)))
 }
 
-/** Whether a value is what every model does without it. */
+/** Whether a value is every model's default. */
 function isStandard(field: SamplingField, value: unknown): boolean {
   switch (field) {
     case 'temperature':

@@ -4,7 +4,7 @@ import type { Drop } from '../../sdk/dialect.ts'
 import type { Profile } from '../../sdk/profile.ts'
 
 /**
- * The id of the end user as the model's server takes it. A digest still tells users apart, which is all that the id is for.
+ * The end-user id in a form that the model's server accepts. A digest still distinguishes users, which is its only purpose.
  */
 export function fitUser(user: string | undefined, profile: Profile, drop: Drop): string | undefined {
   if (user === undefined) return undefined
@@ -16,7 +16,7 @@ export function fitUser(user: string | undefined, profile: Profile, drop: Drop):
   return `user_${digestOf(user, 32)}`.slice(0, longest)
 }
 
-/** The conversation with ids of tool calls that the server takes. Each depends on the client's own alone. */
+/** The conversation with tool call ids that the server accepts. Each depends only on the client's id. */
 export function fitCallIds(messages: readonly ChatMessage[], profile: Profile): ChatMessage[] {
   const { max_call_id: longest = Number.POSITIVE_INFINITY, exact_call_id: exact } = profile
   const fit = (id: string): string => {
@@ -30,12 +30,12 @@ export function fitCallIds(messages: readonly ChatMessage[], profile: Profile): 
   })
 }
 
-/** Whether ids of a request may need {@link fitCallIds}. */
+/** Whether a request may need {@link fitCallIds}. */
 export function limitsCallIds({ max_call_id: longest, exact_call_id: exact }: Profile): boolean {
   return longest !== undefined || exact !== undefined
 }
 
-/** The same text gives the same digest in every turn, without any memory. */
+/** Deterministic, so a text has the same digest in every turn. */
 export function digestOf(text: string, characters: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, characters)
 }

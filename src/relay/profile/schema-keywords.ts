@@ -1,13 +1,13 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 
-/** Values with which servers take a keyword that they refuse otherwise. */
+/** Values of otherwise rejected keywords that servers accept. */
 const takenValues: Readonly<Record<string, readonly unknown[]>> = {
   minItems: [0, 1],
   additionalProperties: [false],
   format: ['date-time', 'time', 'date', 'duration', 'email', 'hostname', 'uri', 'ipv4', 'ipv6', 'uuid'],
 }
 
-/** The same for the top level of a schema alone. */
+/** The same, for the top level of a schema only. */
 export function withoutRootKeywords(schema: JsonObject, refused: readonly string[]): JsonObject {
   const said = Object.entries(schema).filter(([name]) => refused.includes(name))
   if (said.length === 0) return schema
@@ -42,8 +42,8 @@ const holdsSchemas: ReadonlySet<string> = new Set([
 const namesSchemas: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions', 'patternProperties'])
 
 /**
- * A JSON Schema without the keywords that a server refuses. They are said in the description of the same schema, where the
- * model reads them. The very same object where it has none of them.
+ * A JSON Schema without the keywords that a server rejects. They are added to the description of the same schema, where the
+ * model can read them. Returns the same object if there are none.
  */
 export function withoutKeywords(schema: unknown, refused: ReadonlySet<string>): unknown {
   if (Array.isArray(schema))
@@ -58,7 +58,7 @@ export function withoutKeywords(schema: unknown, refused: ReadonlySet<string>): 
   for (const [name, value] of Object.entries(schema)) {
     if (refused.has(name) && !takenValues[name]?.includes(value)) {
       isChanged = true
-      // The nearest that is left of it, and it says all but that only one of them holds.
+      // The closest accepted keyword; it only loses that exactly one alternative applies.
       if (name === 'oneOf' && Array.isArray(value) && schema.anyOf === undefined)
         kept.anyOf = withoutKeywords(value, refused)
       else said.push(`${name}: ${JSON.stringify(value)}`)

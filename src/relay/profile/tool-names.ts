@@ -3,12 +3,12 @@ import type { ChatCodec, ChatStreamReader } from '../../sdk/dialect.ts'
 import type { Profile } from '../../sdk/profile.ts'
 import { digestOf } from './identifiers.ts'
 
-/** The client's names of tools, by those that the server knows; without those that are the same. */
+/** Original tool names by the names sent to the server; unchanged names are omitted. */
 export type ToolNames = ReadonlyMap<string, string>
 
 /**
- * The request with names of tools that the server takes, in its tools, its choice and its history, and the way back. A
- * name is changed in the same way in every turn.
+ * The request with tool names that the server accepts, in its tools, tool choice and history, and the reverse mapping. A
+ * name is changed the same way in every turn.
  */
 export function fitToolNames(
   request: ChatRequest,
@@ -31,7 +31,7 @@ export function fitToolNames(
   return { request: renamed(request, (name) => wire.get(name) ?? name), names }
 }
 
-/** The codec, with the client's names of tools in what it reads. */
+/** The codec, restoring the client's tool names in responses. */
 export function restoringNames(codec: ChatCodec, names: ToolNames): ChatCodec {
   if (names.size === 0) return codec
   const own = (name: string): string => names.get(name) ?? name
@@ -90,7 +90,7 @@ function isWord(name: string): boolean {
   return /^[a-zA-Z0-9_-]+$/.test(name)
 }
 
-/** Length with every other character as `-x2e-`, which is how codecs that escape names write them. */
+/** Length after escaping special characters as `-x2e-`, as the codecs do. */
 function escapedLength(name: string): number {
   if (isWord(name)) return name.length
   return name.replaceAll(/[^a-zA-Z0-9_]/gu, (character) => `-x${character.codePointAt(0)?.toString(16)}-`)

@@ -1,8 +1,8 @@
 import type { Drop } from '../../sdk/dialect.ts'
 
 /**
- * JSON without half surrogate pairs, which strict readers (serde_json) refuse as a whole: U+FFFD stands for each. JSON.stringify
- * writes them, and nothing else of that range, as escapes (ECMA-262, well-formed JSON.stringify).
+ * JSON without lone surrogates, which strict parsers (serde_json) reject: U+FFFD replaces each. JSON.stringify
+ * writes them, and nothing else in that range, as escapes (ECMA-262, well-formed JSON.stringify).
  */
 export function wellFormed(json: string, drop: Drop | undefined): string {
   if (!json.includes('\\ud')) return json

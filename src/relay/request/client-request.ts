@@ -5,33 +5,33 @@ import { badRequest, modelNotFound } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 
-/** Sampling of an endpoint of the router's own, for what neither the client nor the configuration says. */
+/** Default sampling of a text endpoint, used where neither the client nor the configuration sets a value. */
 export type EndpointDefaults = (target: Target) => Sampling
 
-/** A chat request as it came in, read once, and the model it is for. */
+/** A chat request, read once, and its model. */
 export interface ClientRequest {
   dialect: Dialect
-  /** The model name that the client asked for; the only one that an answer shows. */
+  /** The model name in the request; the only one that responses contain. */
   alias: string
   model: Model
-  /** The client's bytes, which a target of the same dialect gets; or a request that the router made itself. */
+  /** The client's bytes, for targets of the same dialect; or a request made by the router itself. */
   source:
     | { from: 'client'; bytes: Buffer; scan: JsonScan }
     | { from: 'router'; request: ChatRequest; defaults?: EndpointDefaults }
-  /** What the client sent; long texts in it may be cut. */
+  /** The client's body; long strings may be truncated. */
   outline: Record<string, unknown>
-  /** All that the client sent. Throws `bad_request` where that turns out to be no JSON. */
+  /** The complete body. Throws `bad_request` if it is invalid JSON. */
   readBody(): Record<string, unknown>
   stream: boolean
-  /** Whether the client asked for token counts in the stream. */
+  /** Whether the client requested token counts in the stream. */
   includeUsage: boolean
-  /** Whether the dialect reads more into the request than its body says: what an earlier request left here. */
+  /** Whether the request depends on state of an earlier request that is stored here. */
   remembers?: boolean
-  /** Random part of the answer's id, where it has to be known before the answer; see AnswerContext. */
+  /** Random part of the response id, if it must be known in advance; see AnswerContext. */
   answerId?: string
   /** Only targets with this operation can answer. */
   only?: Operation
-  /** What the end of the answer waits for, once there is something; never rejects. */
+  /** What the end of the response waits for; never rejects. */
   beforeEnd?: () => Promise<void> | undefined
 }
 
@@ -41,18 +41,18 @@ export interface ClientRequestInput {
   rawBody: { bytes: Buffer; scan: JsonScan; whole(): Record<string, unknown> } | undefined
   findModel(name: string): Model | undefined
   streamDefault: 'dialect' | 'true' | 'false'
-  /** Where the path says it and not the body. */
+  /** Set if the path contains it instead of the body. */
   named: NamedCall | undefined
 }
 
-/** What the path of a request says, in dialects whose bodies do not. */
+/** Information from the path, in dialects whose bodies lack it. */
 export interface NamedCall {
-  /** The model name that the client asked for. */
+  /** The model name in the request. */
   model: string
   stream: boolean
 }
 
-/** Reads what the router itself must know of a validated chat body. Throws what is wrong with its model. */
+/** Reads the parts of a validated chat body that the router itself needs. Throws if its model is invalid. */
 export function readClientRequest({
   dialect,
   body,
@@ -82,7 +82,7 @@ export function readClientRequest({
   }
 }
 
-/** The name of the model in a body. `model_name` is the older member; where both stand, `model` is meant. Throws `bad_request`. */
+/** The model name in a body. `model_name` is the legacy member; `model` takes precedence. Throws `bad_request`. */
 export function aliasOf(body: Record<string, unknown>): string {
   const name = body.model ?? body.model_name
   if (name === undefined || name === null) {
@@ -94,7 +94,7 @@ export function aliasOf(body: Record<string, unknown>): string {
   return name
 }
 
-/** Some clients write the word instead of the value. */
+/** Some clients send the string instead of the boolean. */
 function streamOf(
   stream: unknown,
   dialectDefault: boolean,

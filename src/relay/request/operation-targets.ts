@@ -34,10 +34,10 @@ export function targetsWith(model: Model, operation: Operation): readonly Target
   return [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] !== undefined)
 }
 
-/** Throws `bad_request` where no target of the model has the operation. `others`: models that are known to have it. */
+/** Throws `bad_request` if no target of the model supports the operation. `others`: models known to support it. */
 export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
   if (targetsWith(model, operation).length > 0) return
-  // It may have servers again soon, such as a model that was scaled to zero.
+  // It may get servers again soon, for example if it was scaled to zero.
   if (model.targets.length + model.sleeping.length === 0) return
   throw notOffered(model.alias, operation, others)
 }
@@ -48,8 +48,8 @@ export function having(operation: Operation): (target: Target) => boolean {
 }
 
 /**
- * Servers answer 404, 405 or 501 where a path is not there, which says that the model is of another kind, and nothing
- * about the target. One that names the model as unknown stays what it is.
+ * Servers respond with 404, 405 or 501 if a path does not exist. That means the model is of another kind and says nothing
+ * about the target. A response that names the model as unknown is not affected.
  */
 export function unlessNotOffered(
   failure: AttemptFailure,
@@ -61,10 +61,10 @@ export function unlessNotOffered(
   const said = JSON.stringify(cause ?? '')
   if (causeCode === 'HTTP_404') {
     if (/model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(said)) return failure
-    // What a chat names may be unknown as well, a file for one: only an answer that speaks of the path does not.
+    // Something named in a chat, such as a file, may be unknown too: only a response about the path counts.
     if (operation === 'chat' && !isOfPath(cause)) return failure
   }
-  // The path is there: this server has not got the answer that the request goes on from, another one may.
+  // The path exists: this server does not have the previous response; another one may.
   if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
     return movesOn(previousNotFound(), 'nothing')
   }
@@ -72,7 +72,7 @@ export function unlessNotOffered(
 }
 
 /**
- * What web servers say of a path that they do not have. FastAPI (vLLM, SGLang): "Not Found". Go (Ollama): "404 page not
+ * How web servers report an unknown path. FastAPI (vLLM, SGLang): "Not Found". Go (Ollama): "404 page not
  * found". llama.cpp: "File Not Found". LM Studio: "Unexpected endpoint or method". Express, Fastify, nginx: by name.
  */
 const pathTexts: readonly RegExp[] = [
@@ -90,7 +90,7 @@ function isOfPath(cause: unknown): boolean {
   return text === '' || pathTexts.some((pattern) => pattern.test(text))
 }
 
-/** Whether an upstream said that it has not got the operation. */
+/** Whether an upstream reported that it does not support the operation. */
 export function isNotOffered(error: RouterError): boolean {
   return error.code === unsupported
 }
@@ -105,19 +105,19 @@ function notOffered(alias: string, operation: Operation, others: readonly string
   return badRequest(`The model '${alias}' does not support ${words[operation]}${known}`, 'model', unsupported)
 }
 
-/** The operation is tried again after this, in milliseconds: a 404 may come from a proxy whose server is starting. */
+/** Time after which the operation is tried again, in milliseconds: a 404 may come from a proxy whose server is starting. */
 const forgetAfterMs = 300_000
 
-/** `thinking`: the model has none, and its server rejects a request for it. */
+/** `thinking`: the model does not support it, and its server rejects requests that enable it. */
 export type Declinable = Operation | 'thinking'
 
-/** Whether an upstream rejects a request because its model cannot think. Source: Ollama, `server/routes.go`. */
+/** Whether an upstream rejected a request because its model does not support thinking. Source: Ollama, `server/routes.go`. */
 export function saysNoThinking({ cause, causeCode }: RouterError): boolean {
   const message = isObject(cause) ? cause.message : undefined
   return causeCode === 'HTTP_400' && typeof message === 'string' && /does not support thinking/i.test(message)
 }
 
-/** Operations that servers turned out not to have, so that not every request is sent twice. */
+/** Operations that servers turned out not to support, so that requests are not sent twice. */
 export class DeclinedOperations {
   readonly #now: () => number
   readonly #until = new WeakMap<Target, Map<Declinable, number>>()

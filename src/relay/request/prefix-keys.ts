@@ -3,22 +3,22 @@ import { closeBrace, closeBracket } from '../../lib/json/splice.ts'
 import { RollingHash } from '../../lib/rolling-hash.ts'
 import type { PrefixKey } from '../../sdk/strategy.ts'
 
-/** Long messages get a key each time that so many bytes are full. */
+/** Long messages get one key per block of this many bytes. */
 const blockBytes = 4096
-/** Bytes of JSON per token, about what chats in English and code come to. */
+/** Approximate bytes of JSON per token, for chats in English and code. */
 export const bytesPerToken = 4
-/** From here on a string that has neither space nor escape is an image or another file. */
+/** A string of at least this length without spaces and escapes is an image or another file. */
 const mediaBytes = 16 * 1024
-/** What engines make of an image, roughly. */
+/** Approximate number of tokens of an image. */
 const mediaTokens = 1_000
 
-/** Where a dialect keeps the prompt: members in the order in which chat templates write them, the messages last. */
+/** Members that contain the prompt, in the order of chat templates: the messages come last. */
 export type PromptMembers = readonly string[]
 
 /**
- * Keys of a prompt's beginnings: one where each member before the messages ends, one for each message, and one for each 4 KiB
- * within. Equal bytes give equal keys in every process; the order of the members in the body, and what stands beside them, does
- * not matter. Nothing is parsed: the scan has found the ranges.
+ * Keys of a prompt's prefixes: one at the end of each member before the messages, one per message, and one per 4 KiB
+ * within a message. Equal bytes give equal keys in every process; the order of members in the body, and other members, do
+ * not matter. Nothing is parsed: the scan already found the ranges.
  */
 export function prefixKeys(bytes: Buffer, scan: JsonScan, names: PromptMembers): readonly PrefixKey[] {
   const writer = new KeyWriter(bytes, scan)
@@ -32,7 +32,7 @@ export function prefixKeys(bytes: Buffer, scan: JsonScan, names: PromptMembers):
   return writer.keys
 }
 
-/** `null`, `[]`, `{}`, `""`: absent and empty members are the same to a template. */
+/** `null`, `[]`, `{}`, `""`: chat templates treat empty members like absent ones. */
 function isEmpty({ valueStart, valueEnd }: Member): boolean {
   return valueEnd - valueStart <= 4
 }
@@ -62,7 +62,7 @@ class KeyWriter {
     }
   }
 
-  /** One range for each message; one for all where they are no list of objects. */
+  /** One range per message; one range in total if they are not a list of objects. */
   addMessages({ valueStart, valueEnd }: Member): void {
     const { ends } = this.#scan
     let index = firstAfter(ends, valueStart)
@@ -95,7 +95,7 @@ class KeyWriter {
 
   #addText(start: number, end: number): void {
     let at = start
-    // A rest of less than half a block gets no key of its own: the one of the whole range follows.
+    // A remainder of less than half a block gets no key: the key of the whole range follows.
     while (end - at > 1.5 * blockBytes) {
       this.#hash.add(at, at + blockBytes, start)
       this.#tokens += blockBytes / bytesPerToken
@@ -123,12 +123,12 @@ function isMedia(bytes: Buffer, { start, end }: Place): boolean {
   return true
 }
 
-/** How far into the system prompt the notice may begin. */
+/** Maximum offset of the billing line in the system prompt. */
 const noticeWithin = 256
 
 /**
- * Where Claude Code's line for Anthropic's billing stands in a system prompt, if it does: it has a nonce, and would make every
- * request the first of its kind.
+ * Range of Claude Code's billing line for Anthropic in a system prompt, if present: it contains a nonce, which would give every
+ * request a new prefix.
  */
 function billingNotice(bytes: Buffer, start: number, end: number): Place | undefined {
   const head = bytes.toString('latin1', start, Math.min(end, start + noticeWithin))
@@ -141,8 +141,8 @@ function billingNotice(bytes: Buffer, start: number, end: number): Place | undef
 }
 
 /**
- * Where a message ends without the mark for prompt caching that its last part may carry: clients move it to the newest message
- * each turn, and engines do not see it.
+ * End of a message without the prompt-caching mark of its last part: clients move the mark to the newest message
+ * in each turn, and engines do not see it.
  */
 function cacheMark(bytes: Buffer, start: number, end: number): number | undefined {
   const isLike =

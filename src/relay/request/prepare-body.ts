@@ -16,24 +16,24 @@ const none: readonly never[] = []
 
 export type PreparedBody = Buffer | readonly Buffer[]
 
-/** From here on a copy of a body costs more than sending it in pieces. */
+/** Above this size, copying a body costs more than sending it in pieces. */
 const largeBytes = 32 * 1024
 
-/** How the body for a target differs from the client's. */
+/** Changes to the client's body for a target. */
 export interface PassthroughChanges {
-  /** The operator's defaults for what the client left out. */
+  /** The operator's defaults for members that the client did not set. */
   defaults?: Record<string, unknown>
-  /** Set whatever the client sent; the name of the model always is. */
+  /** Overrides the client's members; the model name is always overridden. */
   set?: Record<string, unknown> | undefined
-  /** Members that the target does not get, beside those that its configuration drops. */
+  /** Members to remove, besides those that the configuration drops. */
   removed?: readonly string[]
-  /** Within members that stay. */
+  /** Edits within the remaining members. */
   edits?: readonly Edit[]
-  /** Told of members that the target's configuration drops. */
+  /** Called for members that the target's configuration drops. */
   drop?: Drop
 }
 
-/** A client's own bytes for one target, with the least changed that the target needs. */
+/** The client's bytes with the minimal changes that the target needs. */
 export function passthroughBody(
   { bytes, scan }: { bytes: Buffer; scan: JsonScan },
   target: Target,
@@ -48,13 +48,13 @@ export function passthroughBody(
   if (removed.size > 0) for (const name of Object.keys(values)) removed.delete(name)
   if (edits.length === 0) return edited(bytes, setMembers(scan, values, removed))
   if (removed.size === 0) return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
-  // Removals reach over members that were just edited, so the positions are looked up again.
+  // Removals span members that were just edited, so the positions are looked up again.
   const changed = applyEdits(bytes, edits)
   const changedScan = scanObject(changed)
   return changedScan ? applyEdits(changed, setMembers(changedScan, values, removed)) : changed
 }
 
-/** Names the model in a body; nothing where the path does. */
+/** Sets the model name in a body, unless the path contains it. */
 function modelMember({ type, upstreamModel }: Target): Record<string, unknown> {
   return type.modelIn === 'path' ? {} : { model: upstreamModel }
 }
@@ -67,7 +67,7 @@ function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop
   for (const { key } of members) if (key !== 'model' && dropParams.includes(key)) drop(key, droppedByOperator)
 }
 
-/** Members of a client's body that a target does not get; never the name of the model. */
+/** Members removed from a client's body; never the model name. */
 export function removedMembers({ dropParams }: Target, removed: readonly string[] = none): Set<string> {
   const all = new Set(dropParams)
   for (const name of removed) all.add(name)
@@ -79,7 +79,7 @@ function edited(bytes: Buffer, edits: readonly Edit[]): PreparedBody {
   return bytes.length < largeBytes ? applyEdits(bytes, edits) : editedPieces(bytes, edits)
 }
 
-/** The parts of a dialect's codec that complete a request which the router writes. */
+/** The parts of a dialect's codec that complete a request written by the router. */
 export interface BodyCodec {
   missingDefaults?(
     body: Record<string, unknown>,
@@ -89,21 +89,21 @@ export interface BodyCodec {
   readonly translatedMembers?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** How the body for a target differs from what the codec wrote. */
+/** Changes to the body written by the codec. */
 export interface TranslationChanges {
-  /** The operator's, where they are not all of the target's. */
+  /** The operator's defaults, if only some of them apply. */
   defaults?: Record<string, unknown>
-  /** Members that neither the client nor the operator sets, where they are not those of the codec. */
+  /** Members that neither the client nor the operator sets, instead of the codec's. */
   members?: Readonly<Record<string, unknown>> | undefined
-  /** Fits the body to the target, once its defaults are in. */
+  /** Adapts the body to the target after its defaults were added. */
   fit?(body: Record<string, unknown>): void
-  /** Set whatever the body has; the name of the model always is. */
+  /** Overrides members of the body; the model name is always overridden. */
   set?: Record<string, unknown>
-  /** Told of what the target does not get. */
+  /** Called for each dropped field. */
   drop?: Drop
 }
 
-/** Completes a request for one target that the router wrote: with the operator's defaults, without what the target does not get. */
+/** Completes a request written by the router for one target: adds the operator's defaults and removes unsupported members. */
 export function translatedBody(
   body: Record<string, unknown>,
   target: Target,
@@ -122,13 +122,13 @@ export function translatedBody(
   return Buffer.from(wellFormed(JSON.stringify(body), drop))
 }
 
-/** Properties of the target that a codec writes for. */
+/** Properties of the target that a codec needs. */
 export function writeOptions(target: Target, drop: Drop): WriteRequestOptions {
   const { upstreamModel: model, systemTurns, profile } = target
   return { model, flavour: flavourOf(target), systemTurns, profile, drop }
 }
 
-/** The client's request cannot be read, whatever the target; the cause says why. */
+/** The client's request cannot be read, whatever the target; see the cause. */
 export class UnreadableRequest extends Error {
   constructor(cause: unknown) {
     super('the request cannot be read', { cause })

@@ -1,14 +1,12 @@
-import { objectsIn } from '../../lib/json/read.ts'
 import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
-import { badRequest } from '../../sdk/errors.ts'
 import { flavourOf } from '../../sdk/profile.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Priority } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
-import { fitRequest, needsResponses } from '../profile/fit-request.ts'
+import { fitRequest } from '../profile/fit-request.ts'
 import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest, EndpointDefaults } from './client-request.ts'
@@ -20,25 +18,33 @@ import {
   UnreadableRequest,
   writeOptions,
 } from './prepare-body.ts'
+import {
+  isEmbedded,
+  judgesItself,
+  lacksCustomTools,
+  nativeOperation,
+  upstreamSurface,
+  withTools,
+} from './upstream-surface.ts'
 
-/** A chat request for one target, and the ways back to the client. */
+/** A chat request for one target, and how its response reaches the client. */
 export interface PreparedChat {
   readonly body: PreparedBody
   readonly operation: Operation
   /** Whether client and target speak the same dialect. */
   readonly isPassthrough: boolean
-  /** What the target speaks. */
+  /** Codec of the target's dialect. */
   readonly upstream: ChatCodec
-  /** Set where a whole answer is requested as a stream. */
+  /** Set if a whole response is requested as a stream. */
   readonly collector: (() => AnswerCollector) | undefined
-  /** For a streamed answer. */
+  /** For a streamed response. */
   createFilter(context: AnswerContext): AnswerFilter
 }
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
 
 /**
- * Prepares the same client request for target after target. It is read into the canonical form once, and only when a target
+ * Prepares one client request for successive targets. It is read into the canonical form once, and only if a target
  * speaks another dialect.
  */
 export function createChatPreparer(
@@ -59,7 +65,7 @@ export function createChatPreparer(
       }
       return read
     } catch (error) {
-      // A server of the client's own dialect may know what the router cannot read.
+      // A server of the client's own dialect may accept what the router cannot read.
       const { targets, sleeping } = client.model
       if ([...targets, ...sleeping].some((each) => judgesItself(client.dialect, each))) throw error
       throw new UnreadableRequest(error)
@@ -69,7 +75,7 @@ export function createChatPreparer(
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
       const operation = lacksCustomTools(client, target) ? undefined : nativeOperation(client.dialect, target)
-      // An embedded type has no server that would judge the body.
+      // An embedded type has no server that would validate the body.
       if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
         return preparePassthrough(client, source, target, {
@@ -103,24 +109,12 @@ export function createChatPreparer(
 /** vLLM's own scheduler serves lower numbers first. Source: vLLM documentation, extra parameters of chats, `priority`. */
 const enginePriorities: Readonly<Record<Priority, number>> = { high: -1, normal: 0, low: 1 }
 
-/** The priority of the request in the target's own member, where it is configured to get it. */
+/** The priority of the request in the target's own member, if configured. */
 export function priorityMember(
   { passesPriority }: Target,
   { priority = 'normal' }: Pick<RelayServices, 'priority'>,
 ): Record<string, number> {
   return passesPriority ? { priority: enginePriorities[priority] } : {}
-}
-
-/** The operation of the target that takes the client's bytes as they are; undefined where there is none. */
-function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Operation | undefined {
-  const { dialect, operation } = native ?? { dialect: name, operation: 'chat' }
-  return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
-}
-
-/** Whether the target would refuse the tools of these chat completions, which translation makes functions. */
-function lacksCustomTools({ dialect, outline }: ClientRequest, { type }: Target): boolean {
-  if (type.flavour.customTools !== false || dialect.name !== type.dialect) return false
-  return objectsIn(outline.tools).some((tool) => tool.type === 'custom')
 }
 
 function checkOnly({ dialect, outline }: ClientRequest): void {
@@ -131,64 +125,24 @@ function checkOnly({ dialect, outline }: ClientRequest): void {
   }
 }
 
-/** Whether a target takes the client's bytes as they are, and says itself what is wrong with them. */
-function judgesItself(dialect: Dialect, target: Target): boolean {
-  return nativeOperation(dialect, target) !== undefined && !isEmbedded(target)
-}
-
-function isEmbedded({ type }: Target): boolean {
-  return !type.needsHost
-}
-
-/** The dialect and the operation that carry a request. Throws `bad_request` for a target that has only chats. */
-function upstreamSurface(
-  request: ChatRequest,
-  target: Target,
-  { dialectOf, declined }: Pick<RelayServices, 'dialectOf' | 'declined'>,
-): { dialect: Dialect; operation: Operation } {
-  const dialect = dialectOf(target.type.dialect)
-  if (request.completion === undefined) {
-    const wantsResponses = target.paths.responses !== undefined && target.type.dialect === 'openai'
-    const needed = hasFileByAddress(request) || needsResponses(withTools(request, target), target.profile)
-    if (wantsResponses && needed && !declined.has(target, 'responses'))
-      return { dialect: dialectOf('responses'), operation: 'responses' }
-    if (target.paths.chat === undefined)
-      throw badRequest('The upstream of this model does not support chats', 'model')
-    return { dialect, operation: 'chat' }
-  }
-  const field = request.completion.raw ? 'raw' : 'suffix'
-  if (dialect.completions === undefined || target.paths.completion === undefined) {
-    throw badRequest(
-      `The upstream of this model only supports chats; '${field}' needs one that completes text`,
-      field,
-    )
-  }
-  return { dialect: dialectOf(dialect.completions), operation: 'completion' }
-}
-
-/** Chat completions take the data of a file only; the Responses API also takes its address. */
-function hasFileByAddress({ messages }: ChatRequest): boolean {
-  return messages.some(({ parts }) => parts.some((part) => part.type === 'file' && part.url !== undefined))
-}
-
 interface PassthroughPlan {
   operation: Operation
   collects: boolean
   note(what: string): void
-  /** The limit of the answer to send in place of the client's. */
+  /** Token limit that replaces the client's. */
   maxTokens: number | undefined
   drop: Drop
-  /** Set whatever the client sent. */
+  /** Overrides the client's members. */
   set: Record<string, unknown>
 }
 
 interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop' | 'set'> {
   maxTokens?: number | undefined
-  /** False: the model is known to have no thinking. */
+  /** False: the model is known not to support thinking. */
   thinks: boolean
 }
 
-/** Members that limit an answer, in every dialect. */
+/** Token limits, in every dialect. */
 const limitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
 
 function limitedTo(maxTokens: number, body: Record<string, unknown>): Record<string, number> {
@@ -196,7 +150,7 @@ function limitedTo(maxTokens: number, body: Record<string, unknown>): Record<str
   return Object.fromEntries(sent.map((name) => [name, maxTokens]))
 }
 
-/** Passthrough: the received bytes, with the least changed that the target needs. */
+/** Passthrough: the received bytes with the minimal changes that the target needs. */
 function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
@@ -235,13 +189,13 @@ function preparePassthrough(
   }
 }
 
-/** Members that no default sets. */
+/** Members that defaults never set. */
 const requestMembers = ['model', 'messages', 'stream', 'stream_options']
 
-/** The operator's defaults for what the client left out, and what fits the prompt to the target. */
+/** The operator's defaults for members that the client did not set, and members that fit the prompt to the target. */
 function defaultMembers(client: ClientRequest, target: Target): Record<string, unknown> {
   const { chat } = client.dialect
-  // What is written back must be whole.
+  // Members that are written back must be complete.
   const known = hasNone(target.defaults) ? client.outline : client.readBody()
   const defaults = chat.missingDefaults(known, target.defaults, flavourOf(target))
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
@@ -254,7 +208,7 @@ function hasNone(members: Readonly<Record<string, unknown>>): boolean {
   return true
 }
 
-/** The request of a target that speaks another dialect than the client, or that the router itself asks. */
+/** A request for a target of another dialect, or one made by the router itself. */
 export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
@@ -287,15 +241,9 @@ function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRe
   return rest
 }
 
-function withTools(request: ChatRequest, target: Target): ChatRequest {
-  if (target.toolCalling || request.tools.length === 0) return request
-  const { toolChoice: _choice, parallelToolCalls: _parallel, ...rest } = request
-  return { ...rest, tools: [] }
-}
-
 /**
- * The target's dialect with an endpoint's defaults behind the operator's. They are written as the target's own members;
- * what it has no member for is not reported as dropped, because the client did not send it.
+ * The target's dialect with an endpoint's defaults after the operator's. They are written as the target's own members;
+ * unsupported ones are not reported as dropped, because the client did not send them.
  */
 export function withDefaults(
   dialect: Dialect,

@@ -4,7 +4,7 @@ import type { ChatRequest } from '../../sdk/chat.ts'
 import type { ContentFeature, Dialect } from '../../sdk/dialect.ts'
 import { type Operation, operations } from '../../sdk/provider.ts'
 
-/** Traits are looked at only when something failed: they are made on the first use. */
+/** Traits are needed only after a failure, so they are computed on first use. */
 class LazyTraits implements RequestTraits {
   readonly #features: () => number
   readonly #fingerprint: () => string | undefined
@@ -25,7 +25,7 @@ class LazyTraits implements RequestTraits {
   }
 }
 
-/** Of a request in a client's dialect. `body`: what it sent; long strings in it may be cut. */
+/** For a request in a client's dialect. `body`: its body; long strings may be truncated. */
 export function traitsOfBody(
   { native, chat }: Pick<Dialect, 'native' | 'chat'>,
   body: Readonly<Record<string, unknown>>,
@@ -38,7 +38,7 @@ export function traitsOfBody(
   )
 }
 
-/** Of a request that the router makes itself. */
+/** For a request made by the router itself. */
 export function traitsOfChat(request: ChatRequest): RequestTraits {
   const operation = request.completion === undefined ? 'chat' : 'completion'
   return new LazyTraits(
@@ -47,7 +47,7 @@ export function traitsOfChat(request: ChatRequest): RequestTraits {
   )
 }
 
-/** Of a request that is known by its operation alone. */
+/** For a request of which only the operation is known. */
 export function traitsOfOperation(operation: Operation, bytes?: Buffer): RequestTraits {
   return new LazyTraits(
     () => featuresOf(operation, new Set()),
@@ -59,7 +59,7 @@ function digest(operation: Operation, bytes: Buffer): string {
   return createHash('sha256').update(operation).update('\0').update(bytes).digest('base64url')
 }
 
-/** Wire names of content parts in all dialects, and of what Ollama says by the name of the member. */
+/** Wire names of content parts in all dialects, and member names that Ollama uses for the same. */
 const partFeatures: Readonly<Record<string, ContentFeature>> = {
   image: 'image',
   image_url: 'image',
@@ -138,13 +138,13 @@ function isFilled(value: unknown): boolean {
 }
 
 /**
- * What of a request decides which targets can answer it. A failure of a request that uses a feature says nothing about
- * requests without it: a server without a projector cannot read images, and answers all else well.
+ * Properties of a request that decide which targets can answer it. A failure of a request that uses a feature says nothing about
+ * requests without it: a server without a projector cannot read images but handles everything else.
  */
 export interface RequestTraits {
-  /** 0 for a plain chat, else the features as `featuresOf` gives them. */
+  /** 0 for a plain chat, otherwise the features as returned by `featuresOf`. */
   readonly features: number
-  /** A digest of operation and body, to tell requests apart; undefined where the body is not at hand. */
+  /** Digest of operation and body that identifies the request; undefined if the body is not available. */
   fingerprint(): string | undefined
 }
 
@@ -160,7 +160,7 @@ const contentFeatures: readonly ContentFeature[] = [
 
 const contentBits = 2 ** contentFeatures.length
 
-/** The features of a request as one number. Chat is what every target is expected to do, so it is none. */
+/** The features of a request as one number. Every target is expected to support chats, so chat is not a feature. */
 export function featuresOf(operation: Operation, content: ReadonlySet<ContentFeature>): number {
   let bits = 0
   contentFeatures.forEach((feature, index) => {
@@ -169,7 +169,7 @@ export function featuresOf(operation: Operation, content: ReadonlySet<ContentFea
   return operations.indexOf(operation) * contentBits + bits
 }
 
-/** Whether a request with the features `asked` needs all of `features`. */
+/** Whether a request with the features `asked` uses all of `features`. */
 export function needsAll(asked: number, features: number): boolean {
   const operation = Math.floor(features / contentBits)
   if (operation !== 0 && operation !== Math.floor(asked / contentBits)) return false
@@ -177,7 +177,7 @@ export function needsAll(asked: number, features: number): boolean {
   return (bits & (asked % contentBits)) === bits
 }
 
-/** What the request names that a server may lack although its key and its model are right. */
+/** What a server may lack although its key and model are valid. */
 export function namedBy(features: number): 'operation' | 'thing' | undefined {
   const names = needsAll(features, featuresOf('chat', new Set(['file'])))
   const adapts = needsAll(features, featuresOf('chat', new Set(['adapter'])))
@@ -185,7 +185,7 @@ export function namedBy(features: number): 'operation' | 'thing' | undefined {
   return features >= contentBits ? 'operation' : undefined
 }
 
-/** In words, for the log and the status page: `["embedding"]`, `["image", "tools"]`. */
+/** Names of the features, for the log and the status page: `["embedding"]`, `["image", "tools"]`. */
 export function featureNames(features: number): string[] {
   const operation = operations[Math.floor(features / contentBits)]
   const content = contentFeatures.filter((_feature, index) => features & (2 ** index))

@@ -13,10 +13,10 @@ interface PromptSource {
   promptBytes?(): number
 }
 
-/** What of the relay a routing request is made of. */
+/** The parts of the relay that a routing request needs. */
 type Services = Pick<RelayServices, 'exchange' | 'clientHeaders' | 'clientName' | 'priority' | 'canary'>
 
-/** Strategies that look at none of this pay for none of it: everything is computed on its first use. */
+/** Everything is computed on first use, so strategies pay only for what they read. */
 class LazyRouting implements RoutingRequest {
   readonly #source: () => PromptSource
   readonly #services: Services
@@ -72,7 +72,7 @@ class LazyRouting implements RoutingRequest {
   }
 }
 
-/** Of a chat request in a client's dialect, or of one that an endpoint makes of it. */
+/** For a chat request in a client's dialect, or one that a text endpoint makes for it. */
 export function routingOfClient(request: ClientRequest, services: Services): RoutingRequest {
   return new LazyRouting(() => {
     const { source, outline, dialect } = request
@@ -92,7 +92,7 @@ export function routingOfClient(request: ClientRequest, services: Services): Rou
   }, services)
 }
 
-/** Of a request that the router makes itself. */
+/** For a request made by the router itself. */
 export function routingOfChat(request: ChatRequest, services: Services): RoutingRequest {
   return new LazyRouting(() => {
     const session = sessionOf(services.clientHeaders, {})
@@ -100,7 +100,7 @@ export function routingOfChat(request: ChatRequest, services: Services): Routing
   }, services)
 }
 
-/** Of a request that is known by its operation alone. `bytes`: length of its body, where that is in memory. */
+/** For a request of which only the operation is known. `bytes`: length of its body, if it is in memory. */
 export function routingOfOperation(bytes: number | undefined, services: Services): RoutingRequest {
   return new LazyRouting(
     () => ({ session: sessionOf(services.clientHeaders, {}), promptBytes: () => bytes ?? 0 }),

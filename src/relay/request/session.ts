@@ -2,18 +2,18 @@ import { isObject } from '../../lib/json/read.ts'
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>
 
-/** The router's own header comes first: only it is set on purpose. */
+/** The router's own header takes precedence: only it is set deliberately. */
 const ownHeader = 'x-llm-router-session'
 
 /**
- * Claude Code, then Codex in its newer and older versions (openai/codex, `codex-rs/codex-api`, requests/headers.rs). Node writes
+ * Claude Code, then newer and older versions of Codex (openai/codex, `codex-rs/codex-api`, requests/headers.rs). Node passes
  * header names in lower case.
  */
 const clientHeaders = ['x-claude-code-session-id', 'session-id', 'session_id', 'conversation_id', 'thread-id']
 
 /**
- * The conversation that a request is part of, as its client names it: the router's own header, the response that it continues,
- * the session ids of Claude Code and Codex. Undefined where it names none.
+ * The conversation of a request, as named by its client: the router's own header, the response that it continues,
+ * the session ids of Claude Code and Codex. Undefined if none is named.
  */
 export function sessionOf(headers: Headers, body: Readonly<Record<string, unknown>>): string | undefined {
   return (
@@ -24,7 +24,7 @@ export function sessionOf(headers: Headers, body: Readonly<Record<string, unknow
   )
 }
 
-/** What else a client groups its requests by. */
+/** Other ids by which clients group requests. */
 export function groupOf(body: Readonly<Record<string, unknown>>): string | undefined {
   return textOf(body.prompt_cache_key) ?? textOf(body.user)
 }
@@ -35,7 +35,7 @@ function claudeSession(userId: unknown): string | undefined {
   return /(?:_session_|"session_id"\s*:\s*")([\w-]{8,128})/.exec(userId)?.[1]
 }
 
-/** Longer ones name no session. */
+/** Longer ids are ignored. */
 const maxLength = 256
 
 function textOf(value: unknown): string | undefined {

@@ -4,20 +4,20 @@ import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
 
-/** What is sent to one target. */
+/** The request sent to one target. */
 export interface UpstreamBody extends Pick<UpstreamRequest, 'body' | 'openBody'> {
   readonly operation: Operation
-  /** Absent: a stream where one is asked for, else a whole answer. */
+  /** Absent: a stream if one was requested, otherwise a whole response. */
   readonly form?: CallForm
-  /** Whether the client's bytes go through as they are, and so do the headers of its dialect. */
+  /** Whether the client's bytes, and the headers of its dialect, are passed through. */
   readonly isPassthrough?: boolean
-  /** In place of the ones for JSON. */
+  /** Replaces the headers for JSON. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
 /**
- * The request for one target. Its headers are made here, none is copied from the client but what its dialect has of its
- * own: no credential, cookie or host of a client ever reaches an upstream.
+ * The request for one target. Its headers are created here; only those specific to the dialect are copied from the
+ * client: its credentials, cookies and host never reach an upstream.
  */
 export function upstreamRequest(
   { operation, form, body, openBody, isPassthrough, headers }: UpstreamBody,
@@ -31,7 +31,7 @@ export function upstreamRequest(
     headers: {
       'content-type': 'application/json',
       accept: stream ? 'text/event-stream, application/x-ndjson, application/json' : 'application/json',
-      // Compressed streams arrive in clumps, and a compressed answer would have to be inflated to be read.
+      // Compressed streams arrive in bursts, and a compressed response would have to be decompressed to be read.
       'accept-encoding': 'identity',
       'user-agent': services.userAgent,
       'x-request-id': services.exchange.id,
@@ -50,7 +50,7 @@ function pathOf({ paths, formPaths }: Target, operation: Operation, form: CallFo
   return formPaths?.[form]?.[operation] ?? paths[operation] ?? ''
 }
 
-/** Headers of the client that its dialect has of its own. */
+/** The client's headers that are specific to its dialect. */
 function forwardedHeaders({ type }: Target, { clientHeaders }: RelayServices): Record<string, string> {
   const forwarded: Record<string, string> = {}
   for (const name of type.forwardedHeaders ?? []) {
@@ -60,7 +60,7 @@ function forwardedHeaders({ type }: Target, { clientHeaders }: RelayServices): R
   return forwarded
 }
 
-/** Of the body as far as it is in memory. */
+/** Size of the body in memory. */
 export function bytesOf({ body }: UpstreamBody): number {
   return Buffer.isBuffer(body) ? body.length : body.reduce((sum, { length }) => sum + length, 0)
 }

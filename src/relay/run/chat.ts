@@ -30,7 +30,7 @@ import { routingOfChat, routingOfClient } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
-/** Answers a client's chat request. Throws the client's error; one after the first content has also gone into its stream. */
+/** Answers a client's chat request. Throws the client's error; after the first content it has also been sent in the stream. */
 export async function answerChat(
   request: ClientRequest,
   client: ChatClient,
@@ -50,7 +50,7 @@ export async function answerChat(
       collector: prepared.collector,
       stream: request.stream ? () => eventsTo(client, prepared.createFilter(context), exchange) : undefined,
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
-      // A server without the client's own surface may still have chats.
+      // A server without the client's API may still support chats.
       hasAlternative:
         (isPassthrough || operation === 'responses') &&
         only === undefined &&
@@ -67,7 +67,7 @@ export async function answerChat(
   deliver?.()
 }
 
-/** What a chat request asks of a target. */
+/** What a chat request requires of a target. */
 export function wishOf(
   request: ClientRequest,
   services: Parameters<typeof routingOfClient>[1],
@@ -80,7 +80,7 @@ export function wishOf(
   }
 }
 
-/** Hands a whole answer to its client. */
+/** Sends a whole response to the client. */
 type Delivery = () => void
 
 function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
@@ -88,7 +88,7 @@ function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
   return traitsOfBody(dialect, outline, source.bytes)
 }
 
-/** After the first content an error is an event in the client's dialect, and the body ends without an end marker. */
+/** After the first content, an error is an event in the client's dialect, and the body ends without an end marker. */
 function eventsTo(chat: ChatClient, filter: AnswerFilter, exchange: Exchange): AnswerStream {
   const client = chat.stream()
   const breakOff = (thrown: RouterError): void => {
@@ -100,7 +100,7 @@ function eventsTo(chat: ChatClient, filter: AnswerFilter, exchange: Exchange): A
   return { filter, client, breakOff }
 }
 
-/** One JSON object has no room for an error: the connection is cut, so that nobody takes the part for the whole. */
+/** A JSON object has no room for an error, so the connection is reset: a partial response must not look complete. */
 function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStream {
   const client = chat.large()
   const breakOff = (error: RouterError): void => {
@@ -110,7 +110,7 @@ function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStr
   return { filter: createLargeAnswer(alias), client, breakOff }
 }
 
-/** Reads a whole answer, and writes it as its client wants it. */
+/** Reads a whole response, and writes it in the client's dialect. */
 function readFor(
   {
     request,
@@ -141,7 +141,7 @@ function readFor(
   return { answer: deliver, usage }
 }
 
-/** A whole answer for a client of the same dialect: as it came, but for the name of the model. */
+/** A whole response for a client of the same dialect: unchanged, except for the model name. */
 function passWhole(
   bytes: Buffer,
   to: { codec: ChatCodec; alias: string; context: AnswerContext; client: ChatClient; exchange: Exchange },
@@ -159,15 +159,15 @@ function passWhole(
 export interface ChatQuestion {
   model: Model
   request: ChatRequest
-  /** Sampling for what neither the request nor the configuration says. */
+  /** Default sampling, used where neither the request nor the configuration sets a value. */
   defaults?: EndpointDefaults
-  /** Ends this question alone; its reason is a RouterError. The end of the whole request must be part of it. */
+  /** Cancels this call only; its reason is a RouterError. Must also be aborted when the whole request ends. */
   signal?: AbortSignal
-  /** Called with what the target that answered could not carry; absent: the exchange is. */
+  /** Called with the fields that the answering target dropped; absent: reported to the exchange. */
   drop?: Drop
 }
 
-/** Asks a model on behalf of an endpoint of the router. Throws the client's error. */
+/** Calls a model on behalf of a text endpoint. Throws the client's error. */
 export function askChat(question: ChatQuestion, given: RelayServices): Promise<ChatResponse> {
   const { model, request, signal, defaults } = question
   const services: RelayServices = signal ? { ...given, signal } : given

@@ -19,7 +19,7 @@ import { routingOfOperation } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
 
-/** A way in which one target counts, and the member of its answer that has the number. */
+/** How a target counts tokens, and the member of its response with the number. */
 interface CountWay {
   operation: Operation
   isPassthrough: boolean
@@ -27,12 +27,12 @@ interface CountWay {
   body(): PreparedBody
 }
 
-/** An estimate is at hand at once: nobody waits long for better, in milliseconds. */
+/** Timeout in milliseconds: an estimate is always available, so a count must be quick. */
 const patienceMs = 10_000
 
 /**
- * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
- * of the client's dialect count in it, others in that of their `count`, or by vLLM's `/tokenize`. Throws the error of the targets
+ * Number of prompt tokens in a client's request, counted by one of the model's targets; undefined if none can count. Targets
+ * of the client's dialect count in it, others in that of their `count`, or with vLLM's `/tokenize`. Throws the error of the targets
  * that can.
  */
 export async function countPrompt(
@@ -44,7 +44,7 @@ export async function countPrompt(
   if (![...model.targets, ...model.sleeping].some(can)) return undefined
   const { signal, stop } = patience(services.exchange.signal)
   try {
-    // Another model cuts a text into other tokens.
+    // Other models tokenize differently.
     const bounded = { ...services, signal, fallbacksOf: () => [] }
     const prepare = (target: Target): PreparedAttempt<number> => prepareCount(request, target, services)
     const traits = traitsOfOperation('count')
@@ -80,7 +80,7 @@ function wayOf(request: ClientRequest, target: Target, services: RelayServices):
   const dialect = services.dialectOf(type.countDialect ?? type.dialect)
   const { count } = dialect
   if (paths.count !== undefined && count) {
-    // What counts in another dialect than it answers in gets the chat that would be answered, not the client's bytes.
+    // A target that counts in another dialect than it answers in gets the translated chat, not the client's bytes.
     const isPassthrough = type.countDialect === undefined && type.dialect === request.dialect.name
     const body = (): PreparedBody =>
       isPassthrough
@@ -93,7 +93,7 @@ function wayOf(request: ClientRequest, target: Target, services: RelayServices):
   return { operation: 'tokenize', isPassthrough: false, member: 'count', body }
 }
 
-/** The client's bytes where they are those of a chat. */
+/** The client's bytes, if they are a chat. */
 function clientBody(
   { dialect, source, readBody }: ClientRequest,
   target: Target,
@@ -137,7 +137,7 @@ function chatBody(client: ClientRequest, target: Target, { chat }: Dialect): Rec
   )
 }
 
-/** The chat itself carries thoughts without a signature; where it is counted in another dialect, that one may want some. */
+/** The chat contains thoughts without a signature; the dialect used for counting may require one. */
 function signed(messages: readonly ChatMessage[], target: Target): ChatMessage[] {
   const { reasoningHistory = [] } = flavourOf(target)
   return messages.map((message): ChatMessage => {
@@ -151,7 +151,7 @@ function signed(messages: readonly ChatMessage[], target: Target): ChatMessage[]
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {
   try {
     dialect.chat.checkRequest?.(readBody())
-    // A count has no limit of the answer, without which no request can be read.
+    // A count request has no token limit, but requests cannot be read without one.
     return dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
   } catch (error) {
     throw new UnreadableRequest(error)
@@ -167,7 +167,7 @@ function numberIn(answer: Buffer, member: string): number | undefined {
   }
 }
 
-/** A signal that also ends when the patience does. */
+/** A signal that is also aborted by the timeout. */
 function patience(request: AbortSignal): { signal: AbortSignal; stop: () => void } {
   const over = new AbortController()
   const error = new RouterError('upstream_timeout', 'No upstream counted the tokens in time', {

@@ -26,26 +26,26 @@ import type { RelayServices } from '../services.ts'
 import { promptUsage, readOpaque } from './opaque-answer.ts'
 import { wholeOverTargets } from './over-targets.ts'
 
-/** A request for embeddings as it came in, and the model it is for. */
+/** An embedding request and its model. */
 export interface ClientEmbedding {
   dialect: Dialect
-  /** The model name that the client asked for. */
+  /** The model name in the request. */
   alias: string
   model: Model
   bytes: Buffer
   scan: JsonScan
-  /** What the client sent, validated. */
+  /** The client's validated body. */
   body: Record<string, unknown>
-  /** Models that are known to make embeddings, for the client whose model makes none. */
+  /** Models known to support embeddings, for the error if this one does not. */
   others: readonly string[]
-  /** Parts of the request under way at a time; undefined: as many as {@link partsAtOnce}. */
+  /** Maximum number of concurrent parts of the request; undefined: see {@link partsAtOnce}. */
   atOnce?: number | undefined
 }
 
-/** Parts of one request under way at once. */
+/** Maximum number of concurrent parts of one request. */
 const maxPartsAtOnce = 8
 
-/** How many parts of a request with this body go upstream at a time, as far as nothing else bounds them. */
+/** How many parts of a request with this body may be sent upstream concurrently, if nothing else limits them. */
 export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unknown>>): number {
   const inputs = Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
   return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
@@ -73,8 +73,8 @@ export async function answerEmbedding(
 }
 
 /**
- * What the router cannot read, a server of the client's dialect may: vLLM embeds chats, and answers in bytes. Throws the
- * reason why it cannot be read where no target is one.
+ * A server of the client's dialect may accept what the router cannot read: vLLM embeds chats, and responds with bytes. Throws the
+ * reason why it cannot be read if no target is such a server.
  */
 function forwardUnread(
   client: ClientEmbedding,
@@ -155,13 +155,13 @@ interface Part {
   /** The client's codec. */
   codec: EmbeddingCodec
   request: EmbeddingRequest
-  /** Whether it is the whole of what the client asked for, so that its bytes may go through. */
+  /** Whether it covers the whole request, so that its bytes may be passed through. */
   whole: boolean
 }
 
 interface PartAnswer {
   response: EmbeddingResponse
-  /** The upstream's own bytes, where the client may have them. */
+  /** The upstream's bytes, if the client may get them unchanged. */
   bytes: Buffer | undefined
 }
 
@@ -201,7 +201,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   }
 }
 
-/** The client's own bytes; a part of them has its own inputs. */
+/** The client's bytes; a part of the request has its own inputs. */
 function sameBody(
   { client, request, whole }: Part,
   target: Target,
@@ -246,8 +246,8 @@ function otherBody(
 }
 
 /**
- * Works on several items at once, `limit` at most, and gives the results in the order of the items. The first failure
- * cancels the others and is thrown when none of them is under way any more.
+ * Processes up to `limit` items concurrently, and returns the results in the order of the items. The first failure
+ * cancels the others and is thrown when none of them is running any more.
  */
 export async function sideBySide<Item, Result>(
   items: readonly Item[],
@@ -266,7 +266,7 @@ export async function sideBySide<Item, Result>(
         results[index] = await work(item, signal)
       } catch (error) {
         failures.push(error)
-        // To the target it is as if the client had left: nothing that would count against it.
+        // Treated like a client that disconnected, so it does not count against the target.
         controller.abort(new RouterError('client_gone', 'Another part of the request failed'))
       }
     }

@@ -20,17 +20,17 @@ import { type OpaqueAnswer, readOpaque } from './opaque-answer.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 import { type TokenizeForm, tokenizeForm } from './tokenize-forms.ts'
 
-/** A JSON request that goes through as it is, but for the model's name. */
+/** A JSON request that is passed through, except for the model name. */
 export interface ForwardedRequest {
   operation: Operation
-  /** The model name that the client asked for. */
+  /** The model name in the request. */
   alias: string
   model: Model
   bytes: Buffer
   scan: JsonScan
 }
 
-/** The whole answer to a request whose answer is small. Throws the client's error. */
+/** Returns the whole response to a request with a small response. Throws the client's error. */
 export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<OpaqueAnswer> {
   const { operation, alias } = request
   const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => {
@@ -41,7 +41,7 @@ export function answerForward(request: ForwardedRequest, services: RelayServices
   return wholeOverTargets({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
-/** Streams the answer to the client. Throws the client's error, also after the answer has begun. */
+/** Streams the response to the client. Throws the client's error, even after the response has begun. */
 export async function pipeForward(
   request: ForwardedRequest,
   client: ClientPipe,
@@ -63,7 +63,7 @@ function bodyFor(
   return passthroughBody(request, target, { set, removed: ['model_name', ...removed], drop })
 }
 
-/** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */
+/** Throws `bad_request` if no target of the model supports the operation. `bytes`: size of the body, if it is in memory. */
 function planOf(
   { model, operation }: { model: Model; operation: Operation },
   services: RelayServices,
@@ -74,7 +74,7 @@ function planOf(
   return { model, traits: traitsOfOperation(operation, bytes), request, can: having(operation) }
 }
 
-/** An attempt whose answer is streamed to the client, whatever its bytes are. */
+/** An attempt whose response is streamed to the client, whatever its content. */
 function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): PreparedAttempt {
   const breakOff = (error: RouterError): void => {
     exchange.breakOff(error)
@@ -89,7 +89,7 @@ function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): Prep
   }
 }
 
-/** Passes bytes of any kind through; the end of the body is the end of the answer. */
+/** Passes through bytes of any kind; the end of the body ends the response. */
 function untouched(): AnswerFilter {
   const state: AnswerFilter['state'] = { content: false, ended: false, failure: undefined, usage: undefined }
   return {
@@ -105,16 +105,16 @@ function untouched(): AnswerFilter {
   }
 }
 
-/** A form with a file, received whole and kept outside of memory, so that it can be sent to target after target. */
+/** A form with a file, received completely and stored on disk, so that it can be sent to several targets. */
 export interface Upload {
   spool: Spool
   boundary: string
   parts: readonly FormPart[]
-  /** The value of the field `model`: the name the client asked for. */
+  /** The value of the field `model`. */
   model: string
 }
 
-/** Throws `unsupported_media_type`, `too_large`, and `bad_request` for what is no form with a model. */
+/** Throws `unsupported_media_type`, `too_large`, and `bad_request` if it is not a form with a model. */
 export async function receiveUpload(
   source: Readable,
   { contentType, maxBytes }: { contentType: string; maxBytes: number },
@@ -139,8 +139,8 @@ export async function receiveUpload(
 }
 
 /**
- * Forwards the form with the target's own name of the model. The router rewrites the headers of the parts: what goes
- * upstream is what was read here, and nothing else that was in those headers or around the parts. Throws the client's error.
+ * Forwards the form with the target's model name. The router rewrites the headers of the parts: only what it has
+ * parsed is sent upstream, nothing else from those headers or around the parts. Throws the client's error.
  */
 export async function pipeUpload(
   { upload, model, operation }: { upload: Upload; model: Model; operation: Operation },

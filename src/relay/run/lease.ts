@@ -4,26 +4,26 @@ import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import type { RequestTraits } from '../request/request-traits.ts'
 
-/** How a request waits for a place at a target. */
+/** How a request waits for a slot at a target. */
 export interface Turn {
-  /** Share of its client among those that wait, over 0. */
+  /** Weight of its client among those that wait, over 0. */
   readonly weight: number
-  /** No attempt begins after this, on the clock of `performance.now()`; undefined: the client sets no deadline. */
+  /** No attempt begins after this time of `performance.now()`; undefined: no deadline. */
   readonly deadlineAt: number | undefined
 }
 
-/** Of a client whose key says nothing. */
+/** For clients whose key does not set it. */
 export const plainTurn: Turn = { weight: 1, deadlineAt: undefined }
 
-/** What an attempt needs of a target. */
+/** What an attempt requires of a target. */
 export interface TargetWish {
-  /** Ids of the targets that failed this request: a reload may replace a target, its id stays. */
+  /** Ids of the targets that failed this request: a reload may replace a target but keeps its id. */
   readonly tried: ReadonlySet<string>
   readonly traits: RequestTraits
-  /** What strategies see of the request. */
+  /** The request as strategies see it. */
   readonly request: RoutingRequest
   readonly turn: Turn
-  /** Only these can answer; absent: all of the model. */
+  /** Only these can answer; absent: all targets of the model. */
   readonly can?: ((target: Target) => boolean) | undefined
   /** No further attempt follows this one. */
   readonly isLast: boolean
@@ -31,50 +31,50 @@ export interface TargetWish {
   readonly hasFallback: boolean
 }
 
-/** At once, where there is nothing to wait for. */
+/** Synchronous if there is nothing to wait for. */
 export type Acquired = Lease | undefined | Promise<Lease | undefined>
 
-/** Picks and reserves a target; undefined when none is left. */
+/** Picks and reserves a target; undefined if none is left. */
 export type Acquire = (model: Model, wish: TargetWish, signal: AbortSignal) => Acquired
 
 /** A picked and reserved target. */
 export interface Lease {
   readonly target: Target
-  /** Aborted when another process has taken the target over. Absent: nobody can. */
+  /** Aborted when another process takes the target over. Absent if that is impossible. */
   readonly revoked?: AbortSignal | undefined
-  /** Whether the target has answered anybody since it was configured, so that its key and model are valid. */
+  /** Whether the target has answered any request since it was configured, so its key and model are valid. */
   readonly hasAnswered: boolean
-  /** Why it was picked; absent: nothing is known. */
+  /** Why it was picked, if known. */
   readonly reason?: PickReason | undefined
-  /** The first content of a stream has come. */
+  /** The first content of a stream has arrived. */
   answering(): void
-  /** Gives the target back; undefined: the attempt threw. The first call counts, later ones do nothing. */
+  /** Releases the target; undefined: the attempt threw. Only the first call has an effect. */
   settle(result: AttemptResult | undefined): void
-  /** To be called after an `ambiguous` failure, when the request is over. */
+  /** Call after an `ambiguous` failure, at the end of the request. */
   judge(judgement: Judgement): void
 }
 
-/** What is known of an `ambiguous` failure once its request is over. */
+/** What is known about an `ambiguous` failure at the end of its request. */
 export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
   /**
-   * Who answered in the end. `target`: another target of the same model, so the failure is this one's own. `nobody`: none of
+   * Who answered. `target`: another target of the same model, so this target is at fault. `nobody`: none of
    * them, so the request itself may be the cause. `fallback`, after `nobody`: another model did. `unknown`: the request ended
-   * before that showed.
+   * before that was known.
    */
   answeredBy: 'target' | 'fallback' | 'nobody' | 'unknown'
   kind: 'failure' | 'slow'
   /** Features of the request, see `RequestTraits`. */
   features: number
   /**
-   * What the request names that a server with a valid key and model may lack: an operation, or a thing of a client's own, as a
+   * What a server with a valid key and model may lack: an operation, or a client's own resource, such as a
    * file or an adapter.
    */
   names: 'operation' | 'thing' | undefined
-  /** Digest of operation and body; undefined where the body is not known. */
+  /** Digest of operation and body; undefined if the body is not known. */
   fingerprint: string | undefined
 }
 
-/** Of a request for which its client gives no more time. */
+/** For a request whose deadline has passed. */
 export function deadlineExceeded(): RouterError {
   return new RouterError('upstream_timeout', 'The deadline of the request passed before a model answered', {
     code: 'deadline_exceeded',

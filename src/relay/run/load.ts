@@ -10,8 +10,8 @@ import type { EngineAsking } from '../upstream/ask-engine.ts'
 import { commandEngine, takesCommands } from '../upstream/engine-command.ts'
 
 /**
- * Hands a request to load or unload a model to all servers that have it and take such requests, at once. Throws the first error
- * where none of them did it. Other servers decide themselves what they hold: loading does nothing, unloading is reported as dropped.
+ * Sends a request to load or unload a model to all its servers that support it, concurrently. Throws the first error
+ * if none succeeded. Other servers manage their memory themselves: loading has no effect, unloading is reported as dropped.
  */
 export async function loadModel(
   request: ClientRequest,
@@ -53,7 +53,7 @@ function pathOf(paths: Target['paths']): Operation | undefined {
   return paths.chat === undefined ? undefined : 'chat'
 }
 
-/** Without a prompt, as it came: what matters is how long, and with which context the model is to be loaded. */
+/** The body without a prompt: it sets how long, and with which context, the model is loaded. */
 function handTo(
   target: Target,
   { dialect, readBody }: ClientRequest,

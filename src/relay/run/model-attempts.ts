@@ -9,12 +9,12 @@ import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
 import { type Judgement, type Lease, plainTurn, type TargetWish } from './lease.ts'
 
-/** No target of a model has answered. `isFinal`: no fallback model may be tried either. */
+/** No target of a model answered. `isFinal`: no fallback model may be tried either. */
 export interface ModelFailure {
   type: 'failure'
   error: RouterError
   isFinal: boolean
-  /** No target could be used: they are down, asleep or loading, or there is none. */
+  /** No target is usable: all are down, asleep or loading, or there is none. */
   isUnserved?: boolean
 }
 
@@ -22,13 +22,13 @@ interface ModelAttemptsOptions {
   model: Model
   traits: RequestTraits
   request: RoutingRequest
-  /** Only these targets can answer; absent: all of the model. */
+  /** Only these targets can answer; absent: all targets of the model. */
   can: ((target: Target) => boolean) | undefined
   /** Another model answers if no target of this one does. */
   hasFallback: boolean
 }
 
-/** What the attempts at the targets of one model have shown so far. */
+/** Results of the attempts at one model's targets so far. */
 export class ModelAttempts implements LoadingWait {
   readonly model: Model
   readonly hasFallback: boolean
@@ -38,14 +38,14 @@ export class ModelAttempts implements LoadingWait {
   /** Ids of the targets whose server was loading. */
   readonly #loading = new Set<string>()
   readonly #endRequest: () => void
-  /** Failures that the request may have caused. */
+  /** Failures that the request itself may have caused. */
   readonly #ambiguous: { lease: Lease; failure: AttemptFailure }[] = []
-  /** For each attempt whose connection closed without a byte: whether its server refuses a new connection. */
+  /** For each attempt whose connection was closed without a response byte: whether its server refuses new connections. */
   readonly #refusals: Promise<boolean>[] = []
-  /** The error of the failure that helps the client most. */
+  /** The error that is most useful to the client. */
   #error: RouterError | undefined
   #before: RouterError | undefined
-  /** Whether each failure so far was that of a server which is not there. */
+  /** Whether every failure so far was an unreachable server. */
   #isUnserved = true
 
   constructor(options: ModelAttemptsOptions, services: RelayServices) {
@@ -60,7 +60,7 @@ export class ModelAttempts implements LoadingWait {
     this.#endRequest()
   }
 
-  /** All targets may be tried again: they may be other ones by now. */
+  /** All targets may be tried again: they may have changed meanwhile. */
   restart(): void {
     this.#tried.clear()
     this.#loading.clear()
@@ -76,7 +76,7 @@ export class ModelAttempts implements LoadingWait {
     return !this.#tried.has(target.id) && (this.#options.can?.(target) ?? true)
   }
 
-  /** Undefined, with the lease given back: no more attempts may be made. */
+  /** Undefined if no more attempts are allowed; the lease is then released. */
   begin(lease: Lease): LeasedAttempt | undefined {
     const services = this.#services
     this.#tried.add(lease.target.id)
@@ -94,8 +94,8 @@ export class ModelAttempts implements LoadingWait {
   }
 
   /**
-   * Whether the attempt counts towards the limit. A refused connection costs no time, and the server has seen nothing of the
-   * request; a server that is loading does not count the first time.
+   * Whether the attempt counts towards the limit. A refused connection costs no time, and the server has not seen the
+   * request; a loading server does not count the first time.
    */
   counts({ id }: Target, failure: AttemptFailure): boolean {
     if (!isStillLoading(failure)) return !isRefused(failure)
@@ -104,7 +104,7 @@ export class ModelAttempts implements LoadingWait {
     return isKnown
   }
 
-  /** Records a failure. Undefined: the next target may be tried. */
+  /** Records a failure. Returns undefined if the next target may be tried. */
   failed(lease: Lease, failure: AttemptFailure): ModelFailure | undefined {
     const services = this.#services
     const { target } = lease
@@ -120,13 +120,13 @@ export class ModelAttempts implements LoadingWait {
     } else {
       this.#error = moreUseful(this.#error, error)
     }
-    // What is too long for one model may fit another; nothing has reached the client yet.
+    // A request that is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failure', error, isFinal: error.kind !== 'context_overflow' }
     services.onFailover(target, error)
     return undefined
   }
 
-  /** The request is over for these targets: each learns whether its failure was its own. */
+  /** The request is over for these targets: reports to each whether it is to blame for its failure. */
   judge(answeredBy: Judgement['answeredBy']): void {
     if (this.#ambiguous.length === 0) return
     const { traits } = this.#options
@@ -142,8 +142,8 @@ export class ModelAttempts implements LoadingWait {
   }
 
   /**
-   * Two servers closed the connection without a byte of an answer and refuse the next one: the request may have killed
-   * them, and must not reach a third.
+   * Two servers closed the connection without a response byte and refuse new connections: the request may have crashed
+   * them and must not reach a third.
    */
   async mayKillServers(): Promise<boolean> {
     if (this.#refusals.length < 2) return false
@@ -168,10 +168,10 @@ export class ModelAttempts implements LoadingWait {
   }
 }
 
-/** A first attempt, or one at a target that works, takes nothing from the budget. */
+/** First attempts, and attempts at healthy targets, are not charged to the budget. */
 function noEnd(): void {}
 
-/** One attempt from its lease to its end, at which the target is given back. */
+/** Runs one attempt with its lease, and releases the target at its end. */
 class LeasedAttempt implements AttemptContext {
   readonly services: RelayServices
   readonly target: Target
@@ -205,7 +205,7 @@ class LeasedAttempt implements AttemptContext {
     this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
   }
 
-  /** Undefined: an invalid request or a bug was thrown, and neither says anything about the target. */
+  /** Undefined if an invalid request or a bug was thrown, neither of which concerns the target. */
   end(result: AttemptResult | undefined): void {
     this.#endRetry()
     this.#lease.settle(result)
@@ -217,12 +217,12 @@ class LeasedAttempt implements AttemptContext {
   }
 }
 
-/** Whether no connection came about, at once: a wait for one costs the client as much as an attempt. */
+/** Whether the connection failed immediately: waiting for one costs the client as much as an attempt. */
 function isRefused({ closedSilently, verdict, error }: AttemptFailure): boolean {
   return !closedSilently && verdict === 'connect' && error.kind !== 'upstream_timeout'
 }
 
-/** A server that has accepted the router's key before denies this request: a firewall in front of it, say. */
+/** A server that has accepted the router's key before rejects this request, for example a firewall in front of it. */
 function accessDenied({ error, refusal }: AttemptFailure): RouterError {
   if (refusal !== 403) return error
   return new RouterError('forbidden', 'The upstream denied this request', {
@@ -234,8 +234,8 @@ function accessDenied({ error, refusal }: AttemptFailure): RouterError {
 }
 
 /**
- * Of several errors the client gets the one it can act on: a rate limit rather than a broken server, of two rate limits the
- * one that ends first, and a rejected key of the router, which no retry can change, only where all targets rejected it.
+ * Of several errors the client gets the one it can act on: a rate limit rather than a server failure, of two rate limits the
+ * one that ends first, and a rejected key of the router, which no retry can fix, only if all targets rejected it.
  */
 function moreUseful(before: RouterError | undefined, now: RouterError): RouterError {
   if (before?.kind === 'rate_limit') {

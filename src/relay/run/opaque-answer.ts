@@ -3,15 +3,15 @@ import type { Usage } from '../../sdk/chat.ts'
 import { renameModel, type WholeAnswer } from '../answer/whole-answer.ts'
 import type { ReadAnswer } from '../attempt/prepared-attempt.ts'
 
-/** An answer that goes to the client as it came. */
+/** A response that is passed through unchanged. */
 export interface OpaqueAnswer {
   body: Buffer
   headers: Record<string, string>
 }
 
 /**
- * A whole answer of any form: in JSON the model has the name that the client knows, other bytes stay as they are. vLLM
- * describes embeddings in bytes in a header, `metadata`, which names the model too. `added`: members beside the upstream's.
+ * A whole response of any form: in JSON, the model name is the client's; other bytes are unchanged. vLLM
+ * describes binary embeddings in a header, `metadata`, which also contains the model name. `added`: additional members.
  */
 export function readOpaque(
   { headers, body }: WholeAnswer,
@@ -19,7 +19,7 @@ export function readOpaque(
   added?: (answer: Readonly<Record<string, unknown>>) => Record<string, unknown>,
 ): ReadAnswer<OpaqueAnswer> {
   const type = String(headers['content-type'] ?? 'application/json')
-  // A page of a proxy is no answer, so whatever does not say that it is bytes must be JSON.
+  // An error page of a proxy is not a response, so anything not declared as bytes must be JSON.
   if (!/^(?:application\/octet-stream|multipart\/)/i.test(type)) {
     const parsed: unknown = JSON.parse(body.toString())
     const members = added && isObject(parsed) ? added(parsed) : undefined
@@ -35,7 +35,7 @@ export function readOpaque(
   return { answer: { body, headers: { 'content-type': type, ...described } }, usage: usageIn(metadata) }
 }
 
-/** Tokens of the prompt, in the words of OpenAI (`prompt_tokens`, `total_tokens`), Cohere (`meta`) and vLLM. */
+/** Prompt tokens, as reported by OpenAI (`prompt_tokens`, `total_tokens`), Cohere (`meta`) and vLLM. */
 function usageIn(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   if (isObject(answer.usage)) {
@@ -45,7 +45,7 @@ function usageIn(answer: unknown): Usage | undefined {
   return isObject(units) ? promptUsage(countOf(units.input_tokens)) : undefined
 }
 
-/** Token counts of an answer that has no tokens of its own. */
+/** Token counts of a response without generated tokens. */
 export function promptUsage(promptTokens: number | undefined): Usage | undefined {
   return promptTokens === undefined ? undefined : { promptTokens, completionTokens: 0 }
 }

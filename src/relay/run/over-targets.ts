@@ -10,7 +10,7 @@ import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
 const maxAttempts = 3
 
 /**
- * Target after target of the model until one has answered, then of its fallback models. Undefined: the answer has been
+ * Tries the targets of the model until one answers, then those of its fallback models. Undefined: the response was
  * streamed to the client. Throws the most useful error of the requested model.
  */
 export async function overTargets<Answer>(
@@ -39,7 +39,7 @@ export async function overTargets<Answer>(
   throw first ?? noTarget(plan.model.alias)
 }
 
-/** The same for answers that are never streamed. */
+/** The same for responses that are never streamed. */
 export async function wholeOverTargets<Answer>(
   plan: AttemptPlan<Answer>,
   services: RelayServices,
@@ -49,7 +49,7 @@ export async function wholeOverTargets<Answer>(
   return answer
 }
 
-/** Tries the targets of a model; where none can be used, again after a wait for one. */
+/** Tries the targets of a model; if none is usable, waits for one and tries again. */
 async function overModel<Answer>(
   plan: AttemptPlan<Answer>,
   attempts: ModelAttempts,
@@ -111,7 +111,7 @@ async function overTargetsOnce<Answer>(
     }
     return attempts.exhausted()
   } catch (error) {
-    // There is no target: none is usable, or the queue is full or too slow. Another model may have one.
+    // No target is usable, or the queue is full or too slow. Another model may have one.
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
       return { type: 'failure', error, isFinal: false, isUnserved: error.code === 'no_healthy_provider' }
     }

@@ -4,17 +4,17 @@ import { badRequest } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** How the bytes of a tokenize or detokenize request, and of its answer, differ for one target. */
+/** Changes to a tokenize or detokenize request, and to its response, for one target. */
 export interface TokenizeForm {
   set: Record<string, unknown>
   removed: readonly string[]
-  /** Members that the answer lacks in the client's form. */
+  /** Members to add for the client's form of the response. */
   added(answer: Readonly<Record<string, unknown>>): Record<string, unknown>
 }
 
 /**
- * vLLM and SGLang tokenize `prompt`, llama.cpp `content`; it ignores what it does not know, and answers no tokens. A client
- * of either form is understood by all of them. Undefined where nothing differs. Throws `bad_request` for a chat, which
+ * vLLM and SGLang tokenize `prompt`, llama.cpp `content`; it ignores unknown members and then returns no tokens. A client
+ * may use either form with all of them. Undefined if nothing differs. Throws `bad_request` for a chat, which
  * llama.cpp does not tokenize.
  */
 export function tokenizeForm(

@@ -2,16 +2,16 @@ import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
 import { isUnreachable } from './connection-errors.ts'
 
-/** Bounds what is read of an answer; no list of models or metrics behind a router is longer. */
+/** Maximum size of a response; no model list or metrics page is larger. */
 const maxBytes = 4 * 1024 * 1024
 
 export interface EngineAnswer {
-  /** Undefined: no answer came. */
+  /** Undefined if there was no response. */
   readonly status: number | undefined
-  /** Undefined: none, or too long. */
+  /** Undefined if absent or too large. */
   readonly text: string | undefined
   readonly timedOut: boolean
-  /** The server refuses connections, or cannot be reached. */
+  /** The server refuses connections or cannot be reached. */
   readonly refused: boolean
 }
 

@@ -9,11 +9,11 @@ export interface Question {
   connection: Connection | undefined
   /** Besides those of the body. */
   headers?: Readonly<Record<string, string | undefined>>
-  /** How a name becomes addresses; the system's way unless given. */
+  /** Resolves host names; the system's resolver by default. */
   lookup?: LookupFunction
   /** Sent as JSON with POST; absent: GET. */
   body?: unknown
-  /** Ends the question; it then rejects. */
+  /** Cancels the request, which then rejects. */
   signal: AbortSignal
 }
 
@@ -22,12 +22,12 @@ export interface WholeAnswer {
   text: string
 }
 
-/** Lists of models are far below. */
+/** Model lists are far smaller. */
 const maxAnswerBytes = 32 * 1024 * 1024
 const connectTimeoutMs = 10_000
 
 /**
- * One question to a server, for commands: over a connection of its own, in the way that requests go. Redirects are not followed.
+ * Sends one request to a server, for CLI commands: over a new connection, configured like those of the router. Redirects are not followed.
  * Rejects with the error of the connection, see connect-error.ts, or the reason of the signal.
  */
 export async function askOnce({

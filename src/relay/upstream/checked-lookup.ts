@@ -3,9 +3,9 @@ import type { LookupFunction } from 'node:net'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 
 export interface CheckedLookupOptions {
-  /** Hears a host all of whose addresses are refused, each time that it is looked up. */
+  /** Called with a host whose addresses are all refused, at each lookup. */
   onRefused: (hostname: string) => void
-  /** Looks up all addresses of a name; `dns.lookup` unless given. */
+  /** Resolves all addresses of a name; `dns.lookup` by default. */
   lookup?: AllLookup
 }
 
@@ -19,8 +19,8 @@ export type AllLookup = (
 export const refusedAddressCode = 'LINK_LOCAL_ADDRESS'
 
 /**
- * Looks up names for new connections and leaves out the link-local and metadata addresses: what a name says may change
- * after the configuration was checked (DNS rebinding). A name in `.local` may have a link-local address beside an ordinary one,
+ * Resolves names for new connections and removes link-local and metadata addresses: the address of a name may change
+ * after the configuration was checked (DNS rebinding). A name in `.local` may have a link-local address besides an ordinary one,
  * which is then used.
  */
 export function checkedLookup({ onRefused, lookup = systemLookup }: CheckedLookupOptions): LookupFunction {

@@ -15,18 +15,18 @@ const connectCodes = new Set([
   refusedAddressCode,
 ])
 
-/** How a socket ends that its server closes. */
+/** Codes of a socket closed by its server. */
 const closeCodes = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
-/** They say nothing about the target, and another one is no better. */
+/** Not caused by the target, so another target would not help. */
 const ownCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'])
 
-/** Whether the router has no more files, memory or buffers. */
+/** Whether the router ran out of file descriptors, memory or buffers. */
 export function isOwnError(error: Error): boolean {
   return ownCodes.has(socketCode(error))
 }
 
-/** Whether no connection could be made, so that no server there has seen anything of the request. */
+/** Whether no connection was established, so no server has seen the request. */
 export function isUnreachable(error: Error): boolean {
   return connectCodes.has(socketCode(error)) || error instanceof ConnectError
 }
@@ -36,11 +36,11 @@ export function isClose(error: Error): boolean {
   return closeCodes.has(socketCode(error))
 }
 
-/** The code of an error of a socket or of its protocol; its name where it has none. */
+/** The code of a socket or protocol error; its name if it has no code. */
 export function socketCode(error: Error): string {
   const code = 'code' in error ? error.code : undefined
   if (typeof code === 'string') return code
-  // A host with several addresses fails with an AggregateError; any of its parts tells why.
+  // A host with several addresses fails with an AggregateError; any of its errors gives the reason.
   if (error instanceof AggregateError) {
     const first: unknown = error.errors[0]
     if (first instanceof Error) return socketCode(first)
@@ -48,13 +48,13 @@ export function socketCode(error: Error): string {
   return error.name
 }
 
-/** A server that is there accepts at once; the answer is waited for by a client. In milliseconds. */
+/** A running server accepts immediately, and a client is waiting for the result. In milliseconds. */
 const timeoutMs = 1_000
-/** A process that ends may still accept in the system's name: the connection is then closed right away. In milliseconds. */
+/** The kernel may still accept connections for a process that is exiting, and closes them right away. In milliseconds. */
 const settleMs = 50
 
 /**
- * Whether a target's server refuses a new connection now: its process is gone. False where that cannot be told: for embedded
+ * Whether a target's server refuses new connections, so its process is gone. False if that cannot be determined: for embedded
  * targets, which have no address, and behind a proxy.
  */
 export function refusesConnections({ origin, connection }: Target): Promise<boolean> {
@@ -74,7 +74,7 @@ export function refusesConnections({ origin, connection }: Target): Promise<bool
       settling = setTimeout(() => end(false), settleMs)
     })
     socket.on('timeout', () => end(false))
-    // Also the end of a connection that was accepted a moment ago.
+    // Includes the close of a connection that was accepted a moment ago.
     socket.on('error', (error) => end(isRefusal(error)))
     socket.on('end', () => end(true))
   })

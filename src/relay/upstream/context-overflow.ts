@@ -24,7 +24,7 @@ const tooLong = new RegExp(
 )
 
 /**
- * Whether an upstream's text says that the request is too long for it, whatever its status is. llama.cpp answers 500
+ * Whether an upstream's error text says that the request is too long, whatever its status. llama.cpp responds with 500
  * ("input (40001 tokens) is too large to process", "the request exceeds the available context size"), and so does Ollama
  * for embeddings ("input length exceeds maximum context length"); TGI answers 422, and Bedrock 400.
  */
@@ -32,7 +32,7 @@ export function saysTooLong(text: string | undefined): boolean {
   return text !== undefined && tooLong.test(text.slice(0, maxExamined))
 }
 
-/** How servers say by how much; `total` includes the answer. Each names the tokens as it counts them. */
+/** How servers report the sizes; `total` includes the response. Each uses its own token counts. */
 const counts: readonly RegExp[] = [
   // Anthropic
   /exceed context limit: (?<input>\d+) \+ (?<answer>\d+) > (?<context>\d+)/,
@@ -61,7 +61,7 @@ const counts: readonly RegExp[] = [
   /maximum prompt length is (?<context>\d+) but the request contains (?<input>\d+)/,
 ]
 
-/** The token counts in an upstream's text; undefined where it names none. */
+/** The token counts in an upstream's error text; undefined if there are none. */
 export function overflowIn(text: string | undefined): ContextOverflow | undefined {
   if (text === undefined) return undefined
   const examined = text

@@ -5,7 +5,7 @@ import { isSuccess } from './upstream-answer.ts'
 
 export type EngineAction = 'load' | 'unload'
 
-/** `unsupported`: the engine decides itself what it holds in memory. `failed`: with its HTTP status, if it answered. */
+/** `unsupported`: the engine manages its memory itself. `failed`: with its HTTP status, if it responded. */
 export type EngineResult =
   | { readonly type: 'done' }
   | { readonly type: 'unsupported' }
@@ -13,13 +13,13 @@ export type EngineResult =
 
 const unsupported: EngineResult = { type: 'unsupported' }
 
-/** Whether the target's engine may have a command for this. */
+/** Whether the target's engine may support this command. */
 export function takesCommands({ type }: Target): boolean {
   return type.engine === 'ollama' || type.engine === 'llamacpp' || type.engine === 'lmstudio'
 }
 
 /**
- * Has the engine of a target load its model into memory, or unload it, and waits until it has done so. Sources: Ollama API
+ * Makes the engine of a target load or unload its model, and waits until it has done so. Sources: Ollama API
  * reference, "Load a model"; llama.cpp, tools/server/README.md, "Using multiple models"; LM Studio, REST API, "Load a model".
  */
 export async function commandEngine(
@@ -36,7 +36,7 @@ export async function commandEngine(
       const { keep_alive, options } = defaults
       const keepAlive = action === 'unload' ? 0 : keep_alive
       const wished = { ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }) }
-      // Another context than that of its requests would have the model loaded again.
+      // A context length other than that of its requests would make the engine reload the model.
       const context = action === 'load' && isObject(options) ? { options } : {}
       return send('/api/generate', { model, stream: false, ...wished, ...context })
     }
@@ -73,7 +73,7 @@ async function unloadInstances(
   return results.find(({ type }) => type !== 'done') ?? { type: 'done' }
 }
 
-/** A server without the path is none with commands: llama.cpp has them in its router mode only. */
+/** A server without the path does not support commands: llama.cpp has them in router mode only. */
 function resultOf({ status, text }: EngineAnswer): EngineResult {
   if (status !== undefined && isSuccess(status)) return { type: 'done' }
   const isUnknownPath = status === 404 || status === 405 || status === 501

@@ -13,19 +13,19 @@ import type {
 import { proxyTunnel } from './proxy-tunnel.ts'
 
 export interface HttpTransport extends Transport {
-  /** Ends all requests at once. */
+  /** Aborts all requests. */
   close(): Promise<void>
 }
 
 export interface HttpTransportOptions {
   connectTimeoutMs: number
-  /** How a name becomes addresses, for new connections; the system's way unless given. */
+  /** Resolves host names for new connections; the system's resolver by default. */
   lookup?: LookupFunction
-  /** How the servers are reached; directly unless given. */
+  /** How servers are reached; directly by default. */
   connection?: Connection | undefined
-  /** Called with the size of each chunk of an answer. */
+  /** Called with the size of each response chunk. */
   onBytes?: (bytes: number) => void
-  /** Called each time that a server cannot be reached for a known reason. */
+  /** Called whenever a server cannot be reached for a known reason. */
   onConnectError?: (origin: string, error: ConnectError) => void
 }
 
@@ -42,11 +42,11 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: connectorNoting(readBefore, options),
-    // Set on each pool: the agent itself would build a string from it for every request.
+    // Set on each pool: the agent would build a string from it for every request.
     factory: (origin: string | URL, pool: object) => new Pool(origin, { ...pool, allowH2: false }),
   }
   const pooled = new Agent(settings)
-  // For the one silent retry after a stale kept-alive socket: every request gets a socket of its own.
+  // For the one silent retry after a stale kept-alive socket: every request gets a new socket.
   const fresh = new Agent({ ...settings, pipelining: 0 })
   return {
     open(request, sink) {
@@ -70,7 +70,7 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   }
 }
 
-/** Notes, for the error that ends a socket, how much the socket had read by then: undici does not tell for resets. */
+/** Records how much a socket had read when it failed: undici does not report that for resets. */
 function connectorNoting(
   readBefore: WeakMap<Error, number>,
   options: HttpTransportOptions,
@@ -87,7 +87,7 @@ function connectorNoting(
         return
       }
       withoutStacksAtOverflow(socket)
-      // The answer of a proxy is no answer of the server.
+      // A response of the proxy is not a response of the server.
       const before = socket.bytesRead
       socket.on('error', (error: Error) => readBefore.set(error, socket.bytesRead - before))
       done(null, socket)
@@ -95,7 +95,7 @@ function connectorNoting(
   }
 }
 
-/** The name stays the one that TLS asks for and verifies: undici takes it from `host`. */
+/** Keeps the host name for TLS (SNI and verification): undici takes it from `host`. */
 function atAddress(
   wanted: buildConnector.Options,
   { address, port }: Connection = {},
@@ -107,8 +107,8 @@ function atAddress(
 const overflowCode = 'UND_ERR_HEADERS_OVERFLOW'
 
 /**
- * Beyond its limit for headers undici makes an error for each further one of what it has read: thousands, in one go, nearly all
- * of whose time goes into stacks that nobody sees. From the first one until that reading ends there are none.
+ * Beyond its header limit, undici creates an error for every further header that it has read: thousands at once, nearly all
+ * of whose cost is capturing unused stack traces. They are disabled from the first such error until the read ends.
  */
 function withoutStacksAtOverflow(socket: Socket): void {
   const destroy = socket.destroy.bind(socket)
@@ -152,21 +152,21 @@ function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
   return typeof socket === 'object' && socket !== null && 'bytesRead' in socket ? Number(socket.bytesRead) : 0
 }
 
-/** An upstream may announce its answer with a few 1xx ones; a flood of them is none. */
+/** An upstream may send a few 1xx responses first; more are treated as an error. */
 const maxInformational = 10
 
-/** What all requests of a transport share. */
+/** State shared by all requests of a transport. */
 interface Shared extends Required<Pick<HttpTransportOptions, 'onBytes' | 'onConnectError'>> {
-  /** What the socket had read when it ended with this error. */
+  /** Bytes that the socket had read when it failed with this error. */
   readBefore: WeakMap<Error, number>
 }
 
-/** One request, between undici and its owner. */
+/** One request, between undici and its caller. */
 class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
   readonly #sink: UpstreamSink
   readonly #shared: Shared
   readonly #origin: string
-  /** Before it runs the controller does not exist: the request waits for a socket. */
+  /** Until the request has a socket, the controller does not exist. */
   #state: 'waiting' | 'running' | 'over' = 'waiting'
   #controller: Dispatcher.DispatchController | undefined
   #informational = 0
@@ -229,7 +229,7 @@ class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
   }
 
   #fail(error: Error): void {
-    // Too many headers are a part of an answer: the socket was not stale.
+    // Too many headers are part of a response, so the socket was not stale.
     const answered = codeOf(error) === overflowCode
     this.#sink.onError(error, !answered && bytesRead(error, this.#shared.readBefore) > 0)
   }
@@ -239,7 +239,7 @@ function bodyOf({ body }: UpstreamRequest): Buffer | Readable {
   return Buffer.isBuffer(body) ? body : Readable.from(slicesOf(body), { objectMode: false })
 }
 
-/** Written at once, a piece of many MB would stop the process for as long as the system takes to copy it. */
+/** Writing many MB at once would block the process while the system copies them. */
 const maxSliceBytes = 1024 * 1024
 
 function* slicesOf(pieces: readonly Buffer[]): Generator<Buffer> {
@@ -247,7 +247,7 @@ function* slicesOf(pieces: readonly Buffer[]): Generator<Buffer> {
     for (let at = 0; at < piece.length; at += maxSliceBytes) yield piece.subarray(at, at + maxSliceBytes)
 }
 
-/** undici knows the length of one buffer, and would send several in chunks, which not every server takes. */
+/** undici knows the length of a single buffer; it would send several with chunked coding, which not every server accepts. */
 function headersOf({ headers, body, openBody }: UpstreamRequest): Record<string, string> {
   if (openBody || Buffer.isBuffer(body)) return headers
   return { ...headers, 'content-length': `${body.reduce((sum, piece) => sum + piece.length, 0)}` }

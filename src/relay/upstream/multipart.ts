@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import { badRequest } from '../../sdk/errors.ts'
 
-/** One part of a form: what its header says, and the range of its content in the body, in bytes. */
+/** One part of a form: its header, and the byte range of its content in the body. */
 export interface FormPart extends PartHeader {
   start: number
   end: number
-  /** The content of the one field that is looked for; undefined for all others. */
+  /** The content of the requested field; undefined for all others. */
   value: string | undefined
 }
 
@@ -15,7 +15,7 @@ const maxParts = 256
 const headerEnd = Buffer.from('\r\n\r\n')
 const lineEnd = '\r\n'
 
-/** The boundary in a content type of `multipart/form-data`; undefined where there is none. RFC 2046, section 5.1.1. */
+/** The boundary in a content type of `multipart/form-data`; undefined if there is none. RFC 2046, section 5.1.1. */
 export function boundaryOf(contentType: string): string | undefined {
   const [type = ''] = contentType.split(/[ \t;]/, 1)
   if (type.toLowerCase() !== 'multipart/form-data') return undefined
@@ -25,22 +25,22 @@ export function boundaryOf(contentType: string): string | undefined {
     : undefined
 }
 
-/** Some clients leave the quotes out where a boundary needs them: `boundary=a=b/c`. */
+/** Some clients omit required quotes around a boundary: `boundary=a=b/c`. */
 function quoted(contentType: string): string {
   return contentType.replace(/(;[ \t]*boundary=)([\w'()+,./:=?-]+)(?=[ \t]*(?:;|$))/i, '$1"$2"')
 }
 
 /**
- * Reads a `multipart/form-data` body (RFC 7578) that comes in chunks cut anywhere, and keeps no more of it in memory than
- * the headers of its parts and the value of one field. Throws `bad_request` for what is no such body, for what two
- * parsers could read in two ways, and where that field occurs twice.
+ * Parses a `multipart/form-data` body (RFC 7578) that arrives in arbitrary chunks, keeping in memory only
+ * the headers of its parts and the value of one field. Throws `bad_request` if the body is malformed or ambiguous, that is if two
+ * parsers could read it differently, and if that field occurs twice.
  */
 export class MultipartScan {
   readonly #name: string
   readonly #boundary: Buffer
-  /** What was received and not passed yet; the first bytes stand for the line end before the first boundary. */
+  /** Received bytes not processed yet; initially the line end that precedes the first boundary. */
   #held = Buffer.from(lineEnd)
-  /** Where the held bytes begin in the body. */
+  /** Offset of the held bytes in the body. */
   #offset = -lineEnd.length
   #state: 'preamble' | 'headers' | 'content' | 'over' = 'preamble'
   /** The part whose content is being read. */
@@ -54,7 +54,7 @@ export class MultipartScan {
   }
 
   push(chunk: Buffer): void {
-    // What follows the last boundary is nobody's, and goes nowhere.
+    // Bytes after the last boundary are discarded.
     if (this.#state === 'over') return
     this.#held = Buffer.concat([this.#held, chunk])
     while (this.#step());
@@ -66,7 +66,7 @@ export class MultipartScan {
     return this.#parts
   }
 
-  /** One move; false where it needs more bytes. */
+  /** One step; false if it needs more bytes. */
   #step(): boolean {
     switch (this.#state) {
       case 'headers':
@@ -109,7 +109,7 @@ export class MultipartScan {
       if (isWanted) {
         if (this.#held.length > maxValueBytes + this.#boundary.length + lineEnd.length) throw this.#tooLong()
       } else {
-        // What could be the beginning of a boundary stays, with the line end before it.
+        // A possible beginning of a boundary is kept, with the line end before it.
         this.#pass(Math.max(0, this.#held.length - this.#boundary.length - lineEnd.length + 1))
       }
       return false
@@ -118,7 +118,7 @@ export class MultipartScan {
     if (this.#held.length < behind + lineEnd.length) return false
     const contentEnd = at - lineEnd.length
     const next = this.#held.toString('latin1', behind, behind + lineEnd.length)
-    // Others take a bare LF for the end of a line, or find the boundary in the middle of one.
+    // Other parsers accept a bare LF as a line end, or find the boundary in the middle of a line.
     const isDelimiter = contentEnd >= 0 && this.#held.toString('latin1', contentEnd, at) === lineEnd
     if (!isDelimiter || (next !== lineEnd && next !== '--'))
       throw badRequest('The boundary of the form appears where it does not end a part')
@@ -143,12 +143,12 @@ export class MultipartScan {
   }
 }
 
-/** Servers match names of fields in any case, or without the space around them. */
+/** Some servers match field names case-insensitively, or ignore surrounding whitespace. */
 function isNearly(name: string, wanted: string): boolean {
   return name !== wanted && name.trim().toUpperCase() === wanted.toUpperCase()
 }
 
-/** What the header of one part of a form says, as far as it goes on to an upstream. */
+/** The header of one part of a form, as far as it is forwarded. */
 export interface PartHeader {
   name: string
   /** Undefined: the part is a plain field. */
@@ -161,13 +161,13 @@ const fieldName = new RegExp(`^${token}$`)
 const parameter = new RegExp(`[ \\t]*;[ \\t]*(${token})=(?:"([^"]*)"|(${token}))`, 'y')
 /** Names of the parameters that RFC 7578, section 4.2, knows. */
 const known = ['name', 'filename']
-/** Those that leave a body as it is. Go decodes `quoted-printable` by itself, others `base64`. */
+/** Encodings that leave a body unchanged. Go decodes `quoted-printable` implicitly, others `base64`. */
 const identityEncodings = ['binary', '8bit', '7bit']
 
 /**
- * Reads the header block of a part, without the blank line that ends it. Parsers of forms disagree about everything but
+ * Parses the header block of a part, without the terminating blank line. Form parsers disagree about everything except
  * the plain form: `form-data; name="..."; filename="..."`, each parameter once, on one line. Throws `bad_request` for
- * anything else, as an upstream could read another name in it. RFC 7578, section 4.2; RFC 2183.
+ * anything else, because an upstream could read a different name in it. RFC 7578, section 4.2; RFC 2183.
  */
 function readPartHeader(block: Buffer): PartHeader {
   if (!isUtf8(block)) throw malformed('is not valid UTF-8')
@@ -183,7 +183,7 @@ function readPartHeader(block: Buffer): PartHeader {
   return { ...readDisposition(disposition), contentType }
 }
 
-/** The parameters of a header's value, from `from` on; undefined where it is not well formed or names one twice. */
+/** The parameters of a header value, starting at `from`; undefined if malformed or repeated. */
 function readParameters(text: string, from: number): ReadonlyMap<string, string> | undefined {
   const found = new Map<string, string>()
   let at = from
@@ -201,7 +201,7 @@ function readParameters(text: string, from: number): ReadonlyMap<string, string>
 function headersOf(block: string): ReadonlyMap<string, string> {
   const headers = new Map<string, string>()
   for (const line of block.split('\r\n')) {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing them is the point
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: rejecting them is the purpose
     if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(line)) throw malformed('holds control characters')
     if (/^[ \t]/.test(line)) throw malformed('is folded over several lines')
     const colon = line.indexOf(':')
@@ -230,8 +230,8 @@ function readDisposition(text: string): Pick<PartHeader, 'name' | 'filename'> {
 }
 
 /**
- * A backslash in front of the closing quote escapes it for some parsers and not for others; some split at semicolons,
- * also inside of quotes.
+ * A backslash before the closing quote escapes it for some parsers only; some split at semicolons
+ * even inside quotes.
  */
 function isAmbiguous(value: string): boolean {
   return value.endsWith('\\') || /;\s*(?:file)?name[\s*\d]*=/i.test(value)

@@ -6,25 +6,25 @@ import { ConnectError, codeOf, tlsError } from '../../lib/connect-error.ts'
 type Connector = buildConnector.connector
 type ConnectorOptions = Parameters<typeof buildConnector>[0]
 
-/** A proxy says in a few lines whether it has connected. */
+/** Maximum size of a proxy's response head. */
 const maxHeadBytes = 16 * 1024
 
 export interface ProxyTunnelOptions {
   /** URL of the proxy, with its credentials. */
   proxy: string
-  /** For the connection to the proxy, and for its answer, in milliseconds. */
+  /** Timeout for connecting to the proxy and for its response, in milliseconds. */
   timeoutMs: number
   /** For the connection to the proxy. */
   connect: ConnectorOptions
-  /** CA certificates that a proxy with an https:// address may have, besides the ones that Node trusts. */
+  /** CA certificates for a proxy with an https:// address, besides those that Node trusts. */
   ca: string | undefined
-  /** Goes on over the tunnel, where the server's address is an https:// one. */
+  /** Establishes TLS over the tunnel, for servers with an https:// address. */
   secure: Connector
 }
 
 /**
- * Connects by way of an HTTP proxy, whatever the server speaks: CONNECT, RFC 9110, section 9.3.6. The proxy looks up the name of
- * the server. What goes wrong before the tunnel stands is a ConnectError.
+ * Connects through an HTTP proxy, with or without TLS: CONNECT, RFC 9110, section 9.3.6. The proxy resolves the name of
+ * the server. Errors before the tunnel is established are ConnectErrors.
  */
 export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunnelOptions): Connector {
   const url = new URL(proxy)
@@ -72,7 +72,7 @@ interface Tunnel {
   timeoutMs: number
 }
 
-/** Asks for the tunnel, and reads the answer. Calls back once. */
+/** Requests the tunnel, and reads the response. Calls back once. */
 function openTunnel(
   socket: Socket,
   { wanted, authorization, timeoutMs }: Tunnel,
@@ -90,7 +90,7 @@ function openTunnel(
     const chunk: unknown = socket.read()
     if (Buffer.isBuffer(chunk)) head += chunk.toString('latin1')
     const length = head.indexOf('\r\n\r\n')
-    // Nobody speaks before the router does: what follows the head is no part of a tunnel.
+    // The router speaks first, so bytes after the head are not part of the tunnel.
     if (length !== -1) end(answerError(head, head.length > length + 4))
     else if (head.length > maxHeadBytes) end(unreadable())
   }
@@ -114,7 +114,7 @@ function unreadable(): ConnectError {
   return new ConnectError('PROXY_ANSWER', 'the proxy sent a response that cannot be read')
 }
 
-/** What has no code is the router's own trouble, and what has none to do with the proxy stays as it is. */
+/** Errors without a code are internal, and errors unrelated to the proxy are returned unchanged. */
 function proxyError(error: Error): Error {
   const tls = tlsError(error)
   if (tls) return new ConnectError('PROXY_TLS', `the proxy cannot be trusted: ${tls.message}`, error)

@@ -4,22 +4,22 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { tooLarge } from '../../sdk/errors.ts'
 
-/** A part of what is sent: bytes of the file, from `start` to before `end`, or bytes of our own. */
+/** A piece of a request body: a byte range of the file, `start` to `end` (exclusive), or given bytes. */
 export type SpoolPiece = { start: number; end: number } | Buffer
 
-/** A request body in a file of its own, which no directory names any more; it can be read any number of times. */
+/** A request body in an unlinked file, which can be read any number of times. */
 export interface Spool {
   readonly bytes: number
   /** A new stream of these pieces, one after the other. */
   read(pieces: readonly SpoolPiece[]): Readable
-  /** Gives the space back. */
+  /** Releases the disk space. */
   close(): Promise<void>
 }
 
 const chunkBytes = 64 * 1024
 
 /**
- * Writes a body to a temporary file, at the pace of its sender. Throws `too_large` beyond `maxBytes`, and what `onChunk`
+ * Writes a body to a temporary file, with backpressure. Throws `too_large` beyond `maxBytes`, and what `onChunk`
  * throws.
  */
 export async function spoolBody(
@@ -49,7 +49,7 @@ export async function spoolBody(
   }
 }
 
-/** Without a name nothing is left behind, whatever happens to the process. */
+/** An unlinked file leaves nothing behind, whatever happens to the process. */
 async function namelessFile(): Promise<FileHandle> {
   const folder = await mkdtemp(join(tmpdir(), 'llm-router-'))
   try {

@@ -13,14 +13,14 @@ export function isEventStream(headers: UpstreamHeaders): boolean {
   return mediaTypeOf(headers).startsWith('text/event-stream')
 }
 
-/** Why a good answer cannot be one: a page is what proxies and captive portals answer, never a model. */
+/** Why a response with status 2xx is invalid: HTML comes from proxies and captive portals, never from a model. */
 export function foreignAnswer(headers: UpstreamHeaders): { type: string; encoding: unknown } | undefined {
   const type = mediaTypeOf(headers)
   const encoding = headers['content-encoding'] ?? 'identity'
   return encoding === 'identity' && !type.startsWith('text/html') ? undefined : { type, encoding }
 }
 
-/** Whether an answer says where it ends, so that one which was cut shows (RFC 9112, section 6.3). */
+/** Whether a response declares its end, so that truncation can be detected (RFC 9112, section 6.3). */
 export function isFramed(headers: UpstreamHeaders): boolean {
   return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
 }
@@ -33,14 +33,14 @@ const maxExamined = 1_024
 
 const loadingText = /\bloading (?:the )?model\b|\bmodel is (?:still |currently )?(?:loading|being loaded)\b/i
 
-/** Whether a server says that its model is not loaded yet, as llama.cpp does with 503 and `Loading model`. */
+/** Whether a server reports that its model is still loading, as llama.cpp does with 503 and `Loading model`. */
 export function isLoadingAnswer(status: number, text: string): boolean {
   return status === 503 && loadingText.test(text)
 }
 
 /**
- * Whether a 429 compares the size of the request itself with the limit: it fits never, however long one waits, and other
- * requests do. Groq and OpenAI: "Request too large for model ...: Limit 6000, Requested 7214".
+ * Whether a 429 compares the size of the request itself with the limit: waiting does not help, but smaller
+ * requests succeed. Groq and OpenAI: "Request too large for model ...: Limit 6000, Requested 7214".
  */
 export function isTooLargeForLimit(text: string | undefined): boolean {
   if (text === undefined) return false

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { NewKeySchema, RotationSchema } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { NewKeySchema, RotationSchema } from '../../sdk/teams/directory.ts'
 import { ListQuerySchema } from './records.ts'
 
 const time = Type.Union([Type.String(), Type.Null()])

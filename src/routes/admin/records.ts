@@ -1,9 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { BudgetStandingSchema } from '../../sdk/budget-standing.ts'
-import { type EntityName, entityNames, IdSchema, recordNouns, recordSchemas } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { BudgetStandingSchema } from '../../sdk/teams/budget-standing.ts'
+import {
+  type EntityName,
+  entityNames,
+  IdSchema,
+  recordNouns,
+  recordSchemas,
+} from '../../sdk/teams/directory.ts'
 
 export const ListQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the previous page.' })),

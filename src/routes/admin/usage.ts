@@ -11,7 +11,7 @@ import {
   type UsageQuestion,
   usageCsv,
   usageQuestion,
-} from '../../sdk/usage.ts'
+} from '../../sdk/teams/usage.ts'
 
 const AnswerSchema = Type.Object({
   from: Type.String(),

@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { consoleRole } from '../../config/settings-sign-in.ts'
+import { consoleRole } from '../../config/settings/sign-in.ts'
 import { capabilitiesOf } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { nameMatcher } from '../../sdk/client-key.ts'
 import { type CatalogueModel, CatalogueSchema } from '../../sdk/console/catalogue.ts'
-import type { PriceRecord } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Model, Target } from '../../sdk/target.ts'
+import type { PriceRecord } from '../../sdk/teams/directory.ts'
 
 /** The models as clients see them, with what the configuration says of them. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {

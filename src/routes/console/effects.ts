@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { consoleRole } from '../../config/settings-sign-in.ts'
+import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EffectAction, EffectSchema, effectActions } from '../../sdk/console/effects.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { consoleRole } from '../../config/settings-sign-in.ts'
+import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { ProblemsSchema } from '../../sdk/console/problems.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

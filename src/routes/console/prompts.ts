@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { consoleRole } from '../../config/settings-sign-in.ts'
+import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, parseJson } from '../../lib/json/read.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

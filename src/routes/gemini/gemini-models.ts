@@ -1,15 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
+import { modelCard, modelList, readCallPath, refuseQueryKey } from '../../dialects/gemini/models.ts'
+import { GeminiBody } from '../../dialects/gemini/request/schema.ts'
 import {
   GeminiAnswerSchema,
   GeminiModelListSchema,
   GeminiModelSchema,
-} from '../../dialects/gemini/answer-schemas.ts'
-import { withArrayStream } from '../../dialects/gemini/array-stream.ts'
-import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
-import { modelCard, modelList, readCallPath, refuseQueryKey } from '../../dialects/gemini/models.ts'
-import { GeminiBody } from '../../dialects/gemini/schema.ts'
+} from '../../dialects/gemini/response/schemas.ts'
+import { withArrayStream } from '../../dialects/gemini/stream/array-stream.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'

@@ -2,15 +2,15 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/answer-schemas.ts'
 import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
-import { OllamaTagsSchema } from '../../dialects/ollama/answer-schemas.ts'
+import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/response/schemas.ts'
+import { OllamaTagsSchema } from '../../dialects/ollama/response/schemas.ts'
 import {
   LmStudioModelListSchema,
   LmStudioModelSchema,
   OpenaiModelListSchema,
   OpenaiModelSchema,
-} from '../../dialects/openai/answer-schemas.ts'
+} from '../../dialects/openai/response/schemas.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

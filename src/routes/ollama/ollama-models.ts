@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { OllamaRunningSchema, OllamaShowSchema } from '../../dialects/ollama/answer-schemas.ts'
+import { OllamaRunningSchema, OllamaShowSchema } from '../../dialects/ollama/response/schemas.ts'
 import { ollamaRunning, ollamaShow } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

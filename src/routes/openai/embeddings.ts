@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { OllamaEmbeddingSchema, OllamaEmbedSchema } from '../../dialects/ollama/answer-schemas.ts'
 import {
   OllamaEmbedBody,
   OllamaEmbeddingsBody,
   OllamaEmbedEnvelope,
 } from '../../dialects/ollama/embedding.ts'
-import { EmbeddingListSchema } from '../../dialects/openai/answer-schemas.ts'
+import { OllamaEmbeddingSchema, OllamaEmbedSchema } from '../../dialects/ollama/response/schemas.ts'
 import { OpenaiEmbeddingBody, OpenaiEmbeddingEnvelope } from '../../dialects/openai/embedding.ts'
+import { EmbeddingListSchema } from '../../dialects/openai/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { badRequest } from '../../sdk/errors.ts'

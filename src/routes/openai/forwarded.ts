@@ -13,7 +13,7 @@ import {
   ScoreSchema,
   TokensSchema,
   TranscriptionSchema,
-} from '../../dialects/openai/answer-schemas.ts'
+} from '../../dialects/openai/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { type AnswerDocs, type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'

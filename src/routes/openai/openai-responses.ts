@@ -3,15 +3,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
-import { responseId } from '../../dialects/responses/answer-object.ts'
-import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/answer-schemas.ts'
-import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
-import { inputItems, type Remembered } from '../../dialects/responses/input-read.ts'
-import { recall } from '../../dialects/responses/recall.ts'
-import { readRequest } from '../../dialects/responses/request-read.ts'
-import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/schema.ts'
-import { createWriter } from '../../dialects/responses/stream-write.ts'
+import { inputItems, type Remembered } from '../../dialects/responses/request/input-read.ts'
+import { readRequest } from '../../dialects/responses/request/read.ts'
+import { recall } from '../../dialects/responses/request/recall.ts'
+import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/request/schema.ts'
+import { responseId } from '../../dialects/responses/response/object.ts'
+import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/response/schemas.ts'
+import { writeResponse } from '../../dialects/responses/response/write.ts'
+import { createWriter } from '../../dialects/responses/stream/write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
@@ -78,7 +78,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
         if (!written) return undefined
         // What is kept is the client's: pseudonyms mean something within one request only.
-        const response = processing?.shownObject(written) ?? written
+        const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
         kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error

@@ -5,8 +5,8 @@ import { present } from '../../lib/json/read.ts'
 import { readClientRequest } from '../../relay/request/client-request.ts'
 import { wishOf } from '../../relay/run/chat.ts'
 import { plainTurn } from '../../relay/run/lease.ts'
+import { TargetStatusSchema } from '../../sdk/console/status.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { TargetStatusSchema } from '../../sdk/status.ts'
 import type { Target } from '../../sdk/target.ts'
 
 const dialects = ['openai', 'anthropic', 'responses', 'ollama', 'gemini'] as const

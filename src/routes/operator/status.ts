@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { StatusSchema, withoutAddresses } from '../../sdk/console/status.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { StatusSchema, withoutAddresses } from '../../sdk/status.ts'
 
 /** Status of the router and its targets, once or live as server-sent events. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { consoleRole } from '../../config/settings-sign-in.ts'
+import { consoleRole } from '../../config/settings/sign-in.ts'
 import { acceptsHtml } from '../../lib/accepts-html.ts'
 import { endpointPaths, hasTrailingSlash } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'

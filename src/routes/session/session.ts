@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { presentedKey, sha256Of } from '../../config/key-ring.ts'
+import { presentedKey, sha256Of } from '../../config/client-keys/key-ring.ts'
 import { roleOf } from '../../sdk/client-key.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'

@@ -1,4 +1,4 @@
-import type { ModelStatus, Status, TargetStatus } from '../status.ts'
+import type { ModelStatus, Status, TargetStatus } from './status.ts'
 
 /** What has changed of an object: members by name, and those that are gone. */
 export type Changes<Whole> = Partial<Whole> & { unset?: string[] }

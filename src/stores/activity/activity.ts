@@ -6,10 +6,10 @@ import type { ActivityNews, ActivityPart } from './store.ts'
 import { TargetSeries } from './target-series.ts'
 import { UnknownModels } from './unknown-models.ts'
 
-/** Requests that one event may carry. */
+/** Maximum number of requests per event. */
 const maxNews = 50
 
-/** The recent past of a router: its history, its last requests, and what was asked for in vain. Bounded memory. */
+/** Recent activity of a router: history, last requests and requested unknown models. Uses bounded memory. */
 export class Activity {
   readonly #now: () => number
   readonly #startedAt: number
@@ -21,7 +21,7 @@ export class Activity {
   readonly #targets = new TargetSeries()
   readonly #requests = new RequestList()
   readonly #unknown = new UnknownModels()
-  /** What each process has last said of its load. */
+  /** Last reported load of each process. */
   readonly #loads = new Map<string, Pick<ActivityPart, 'waiting' | 'running'>>()
 
   /** `now`: milliseconds since 1970. */
@@ -30,7 +30,7 @@ export class Activity {
     this.#startedAt = now()
   }
 
-  /** `from`: the process that reports. */
+  /** `from`: the reporting process. */
   add(part: ActivityPart, from: string): void {
     const at = this.#now()
     this.#loads.set(from, { waiting: part.waiting, running: part.running })

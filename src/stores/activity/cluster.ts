@@ -5,13 +5,13 @@ import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/conso
 import { Activity } from './activity.ts'
 import type { ActivityNews, ActivityPart, ActivityStore } from './store.ts'
 
-/** From a worker: it can be asked from now on. */
+/** From a worker: it is ready to report. */
 const join = topic('activity.join')
 /** From a worker. */
 const add = topic<ActivityPart>('activity.add', { afterExit: true })
-/** To each worker: it is to report now. */
+/** To each worker: requests a report. */
 const report = topic('activity.report', { timeoutMs: 500 })
-/** From a worker that wants to know; longer than the primary waits for the slowest of all. */
+/** From a worker; its timeout is longer than the primary's wait for the slowest worker. */
 const asking = { timeoutMs: 2_000 }
 const history = topic<Range, History>('activity.history', asking)
 const requests = topic<RecentQuery, Omit<RecentRequests, 'as_of'>>('activity.requests', asking)
@@ -19,13 +19,13 @@ const request = topic<string, RecentRequest | null>('activity.request', asking)
 const news = topic<{ since: number; range: Range }, ActivityNews>('activity.news', asking)
 
 export interface ActivityReport {
-  /** Undefined: nothing has happened since the last one. */
+  /** Undefined if nothing has happened since the last one. */
   take(): ActivityPart | undefined
 }
 
-/** A worker's side: reports to the primary each second, and asks it for the past of all workers. */
+/** A worker's side: reports to the primary every second, and queries the activity of all workers. */
 export function clusterActivity(primary: Channel, own: ActivityReport, everyMs: number): ActivityStore {
-  // Messages arrive in their order, so the report is in before the answer that says so.
+  // Messages arrive in order, so the report precedes its acknowledgement.
   const tell = (): void => {
     const part = own.take()
     if (part) primary.cast(add, part)
@@ -45,7 +45,7 @@ export function clusterActivity(primary: Channel, own: ActivityReport, everyMs: 
   }
 }
 
-/** The primary's side: one past for all workers, which outlives them. */
+/** The primary's side: the activity of all workers, which outlives them. */
 export function serveActivity(workers: WorkerChannels, now: () => number): void {
   const activity = new Activity(now)
   const living = new Set<Channel>()
@@ -53,7 +53,7 @@ export function serveActivity(workers: WorkerChannels, now: () => number): void 
   workers.on(join, (_, worker) => void living.add(worker))
   workers.onExit((worker) => living.delete(worker))
   workers.onDrained(({ id }) => activity.gone(id))
-  /** A worker that is too busy to report is there with what it has reported before. */
+  /** A worker that is too busy to report is included with its last report. */
   const reported = (): Promise<unknown> =>
     Promise.allSettled([...living].map((worker) => worker.request(report)))
   workers.on(history, async (range) => {
@@ -74,7 +74,7 @@ export function serveActivity(workers: WorkerChannels, now: () => number): void 
   })
 }
 
-/** The past of a process that is the whole router. */
+/** The activity of a single-process router. */
 export function ownActivity(own: ActivityReport, everyMs: number, now: () => number): ActivityStore {
   const activity = new Activity(now)
   const tell = (): void => {

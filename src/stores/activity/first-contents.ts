@@ -1,8 +1,8 @@
-/** Each bucket ends at 1.25 times the one before: a quantile is off by an eighth at most. */
+/** Each bucket bound is 1.25 times the previous one, so a quantile is off by at most an eighth. */
 const growth = 1.25
 const buckets = 61
 
-/** A histogram of milliseconds, from 1 ms to ten minutes, in constant memory. Those of several processes can be added up. */
+/** A histogram of milliseconds, from 1 ms to ten minutes, in constant memory. Histograms of several processes can be merged. */
 export class TimeHistogram {
   readonly #counts = new Uint32Array(buckets)
 
@@ -28,7 +28,7 @@ export class TimeHistogram {
     this.#counts.fill(0)
   }
 
-  /** The milliseconds that this share of the values does not exceed; null without values. */
+  /** The quantile for this share, in milliseconds; null without values. */
   quantile(share: number): number | null {
     const total = this.#counts.reduce((sum, count) => sum + count, 0)
     if (total === 0) return null

@@ -1,6 +1,6 @@
 import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/console/recent-requests.ts'
 
-/** Requests that are kept. */
+/** Maximum number of stored requests. */
 export const maxRequests = 1_000
 
 /** The last requests, in constant memory. */
@@ -18,7 +18,7 @@ export class RequestList {
     this.#slots[seq % maxRequests] = { seq, ...request }
   }
 
-  /** So many requests ended that are not in the list. */
+  /** Number of ended requests that are not in the list. */
   skip(count: number): void {
     this.#newest += count
   }

@@ -6,9 +6,9 @@ import type {
   UnknownModel,
 } from '../../sdk/console/recent-requests.ts'
 
-/** What has ended in one process since its last report. Plain JSON. */
+/** Requests ended in one process since its last report. Plain JSON. */
 export interface ActivityPart {
-  /** Requests of the process that wait for a target, and those that targets work on. */
+  /** Waiting and running requests of the process. */
   readonly waiting: number
   readonly running: number
   readonly counts: Counts
@@ -16,7 +16,7 @@ export interface ActivityPart {
   readonly firstContents: readonly (readonly [bucket: number, count: number])[]
   readonly targets: readonly TargetCounts[]
   readonly requests: readonly Omit<RecentRequest, 'seq'>[]
-  /** Requests that were left out of `requests`, because there were too many. */
+  /** Number of requests omitted from `requests` because there were too many. */
   readonly unlisted: number
   readonly unknown: readonly UnknownAsked[]
 }
@@ -36,36 +36,36 @@ export interface TargetCounts {
   requests: number
   errors: number
   tokens: number
-  /** Sum over the streams that began, in milliseconds. */
+  /** Sum over all started streams, in milliseconds. */
   firstContentMs: number
   streams: number
 }
 
-/** A request for a model that does not exist for its client. */
+/** A request for a model that does not exist, or that the client may not use. */
 export interface UnknownAsked {
   readonly name: string
   readonly client: string | null
   readonly exists: boolean
 }
 
-/** What has come since a listener was last told. */
+/** Activity since the listener's last call. */
 export interface ActivityNews {
   newest: number
   /** Newest first. */
   data: RecentRequest[]
-  /** Further ones that are not in `data`. */
+  /** Number of further requests that are not in `data`. */
   skipped: number
   unknown_models: UnknownModel[]
   steps: Steps
 }
 
-/** The recent past of all processes of a router. */
+/** Recent activity of all processes of a router. */
 export interface ActivityStore {
   history(range: Range): Promise<History>
   requests(query: RecentQuery): Promise<Omit<RecentRequests, 'as_of'>>
-  /** Undefined: it is not among the last ones. */
+  /** Undefined if it is not among the last requests. */
   request(id: string): Promise<RecentRequest | undefined>
-  /** What is newer than the request with this `seq`, and the last two steps of the range. */
+  /** Requests after this `seq`, and the last two steps of the range. */
   news(since: number, range: Range): Promise<ActivityNews>
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import type { TargetCounts } from './store.ts'
 
 const members = ['requests', 'errors', 'tokens', 'firstContentMs', 'streams'] as const
 
-/** The counts of one target over the steps of one range: a row of numbers per step. */
+/** Counts of one target over one range: one row of numbers per step. */
 class Series {
   readonly #stepMs: number
   readonly #steps: number
@@ -25,7 +25,7 @@ class Series {
       this.#values[from + index] = (this.#values[from + index] ?? 0) + counts[member]
   }
 
-  /** Undefined: nothing happened in the range. */
+  /** Undefined if nothing happened in the range. */
   view(at: number): Omit<TargetHistory, 'id' | 'model'> | undefined {
     this.#advance(at)
     if (this.#values.every((value) => value === 0)) return undefined
@@ -48,7 +48,7 @@ class Series {
     }
   }
 
-  /** Forgets the steps that have left the range. */
+  /** Removes steps outside the range. */
   #advance(at: number): void {
     const step = Math.floor(at / this.#stepMs)
     if (step === this.#lastStep) return
@@ -61,10 +61,10 @@ class Series {
   }
 }
 
-/** A target of a model: so many are kept, four kilobytes each. */
+/** Maximum number of targets, four kilobytes each. */
 const maxTargets = 1_000
 
-/** The counts of each target over each range; of too many targets, those that were used last. */
+/** Counts per target and range, for the most recently used targets. */
 export class TargetSeries {
   readonly #byKey = new Map<string, { id: string; model: string; series: Readonly<Record<Range, Series>> }>()
 
@@ -76,7 +76,7 @@ export class TargetSeries {
       ...{ id, model },
       series: { '15m': new Series('15m'), '1h': new Series('1h'), '6h': new Series('6h') },
     }
-    // The map's order is that of the last use.
+    // The map is ordered by last use.
     this.#byKey.delete(key)
     this.#byKey.set(key, target)
     for (const range of rangeNames) target.series[range].add(counts, at)

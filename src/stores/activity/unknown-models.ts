@@ -4,7 +4,7 @@ import type { UnknownAsked } from './store.ts'
 const maxNames = 100
 const maxClients = 5
 
-/** Names of models that clients ask for in vain: the latest hundred. */
+/** The last hundred unknown model names that clients requested. */
 export class UnknownModels {
   readonly #byName = new Map<string, UnknownModel>()
 
@@ -15,7 +15,7 @@ export class UnknownModels {
     known.exists = exists
     if (client !== null && !known.clients.includes(client) && known.clients.length < maxClients)
       known.clients.push(client)
-    // The map's order is that of the last request.
+    // The map is ordered by last request.
     this.#byName.delete(name)
     this.#byName.set(name, known)
     const [oldest] = this.#byName.keys()

@@ -3,7 +3,7 @@ import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { AnswerTable } from './memory.ts'
 import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
 
-/** A primary that is slower than this is none, in milliseconds: the answer is asked for. */
+/** Timeout of the primary, in milliseconds; after it, the request is sent to a model. */
 const timeoutMs = 1_000
 
 const find = topic<AnswerKey, string | undefined>('answer.find', { timeoutMs })
@@ -12,7 +12,7 @@ const keep = topic<{ key: AnswerKey; answer: string; options: KeepOptions }, Ans
 })
 const remove = topic<AnswerFilter, { removed: number; sizes: AnswerSizes }>('answer.remove')
 
-/** Answers of a worker, kept by the primary once for all workers of the host. They outlive a worker, not the primary. */
+/** Cached responses for a worker, kept by the primary for all workers of the host. They outlive a worker, not the primary. */
 export function clusterAnswers(primary: Channel): AnswerStore {
   let sizes: AnswerSizes | undefined
   return {

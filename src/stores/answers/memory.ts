@@ -7,10 +7,10 @@ interface Entry {
   readonly expiresAt: number
 }
 
-/** What an answer takes beside its bytes: its key, and its place in the table. */
+/** Memory per response in addition to its bytes: key and table entry. */
 const bytesBeside = 300
 
-/** Answers within one process: the store itself, or what the primary keeps for its workers. */
+/** Cached responses in one process: the store of a single process, or the primary's store for its workers. */
 export class AnswerTable {
   readonly #maxBytes: number
   readonly #now: () => number
@@ -70,7 +70,7 @@ export class AnswerTable {
     this.#sizes.bytes += sizeOf(entry)
   }
 
-  /** What has expired and is never asked for again goes as the least recently used. */
+  /** Expired responses that are never requested again are evicted as least recently used. */
   #makeRoom(): void {
     for (const digest of this.#entries.keys()) {
       if (this.#sizes.bytes <= this.#maxBytes) return
@@ -89,7 +89,7 @@ export function memoryAnswers(maxBytes: number, now: () => number): AnswerStore 
   const table = new AnswerTable(maxBytes, now)
   return {
     find: async (key) => table.find(key),
-    // In this turn: whoever asks again after the answer has gone out finds it.
+    // Synchronously, so a repeated request finds the response as soon as it has been sent.
     keep(key, answer, options) {
       table.keep(key, answer, options)
       return Promise.resolve()

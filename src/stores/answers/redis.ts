@@ -15,18 +15,18 @@ export interface RedisAnswersOptions {
   log: StoreLog
 }
 
-/** An answer may be megabytes; whoever asks for it bounds the wait, in milliseconds. */
+/** Responses may have megabytes; the caller limits the wait, in milliseconds. */
 const commandTimeoutMs = 1_000
-/** The first use waits this long for a connection, in milliseconds. */
+/** How long the first use waits for a connection, in milliseconds. */
 const connectWaitMs = 500
 const removedAtOnce = 500
 const namesAtOnce = 5_000
-/** What is in the table longer is in Redis no more, in milliseconds: the longest `ttl` of a cache. */
+/** Maximum age of an entry in milliseconds, the longest `ttl` of a cache: older ones have expired in Redis. */
 const longestTtlMs = 30 * 24 * 3_600_000
 
 /**
- * Encrypted answers that all routers with one Redis share; names of models and clients are not readable there either. Redis bounds
- * them: by their time to live, and by its own `maxmemory`. Rejects with StoreDownError while Redis does not answer.
+ * Encrypted responses shared by all routers with one Redis; names of models and clients are not readable there either. Redis limits
+ * them by their time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
  */
 export class RedisAnswers implements AnswerStore {
   readonly #options: RedisAnswersOptions
@@ -82,7 +82,7 @@ export class RedisAnswers implements AnswerStore {
     let removed = 0
     for (let at = 0; at < meant.length; at += removedAtOnce) {
       const some = meant.slice(at, at + removedAtOnce)
-      // One by one: in a cluster they may be in different slots.
+      // One at a time: in a cluster they may be in different slots.
       const counts = await this.#health.run(() => Promise.all(some.map((name) => commands.del(name))))
       await this.#health.run(() => commands.zrem(redisKeys.answers, ...some))
       for (const count of counts) removed += Number(count)

@@ -7,9 +7,9 @@ const ivBytes = 12
 const headBytes = 1 + saltBytes + tagBytes
 
 /**
- * Encrypts answers with AES-256-GCM for a store outside of the router. Each answer has a key of its own, made of the secret and a
- * random salt, so that the number of answers under one secret has no bound (NIST SP 800-38D, section 8.3, bounds it for one key
- * with random initialization vectors). The name that an answer is stored under is authenticated with it: no answer can be moved.
+ * Encrypts responses with AES-256-GCM for an external store. Each response has its own key, derived from the secret and a
+ * random salt, so the number of responses per secret is unlimited (NIST SP 800-38D, section 8.3, limits it for one key
+ * with random initialization vectors). The name of the entry is authenticated too, so responses cannot be swapped.
  */
 export class AnswerSeal {
   readonly #key: Buffer
@@ -25,7 +25,7 @@ export class AnswerSeal {
     return Buffer.concat([Buffer.of(version), salt, cipher.getAuthTag(), encrypted])
   }
 
-  /** Undefined for what was not sealed with this secret under this name. */
+  /** Undefined if it was not encrypted with this secret under this name. */
   open(sealed: Buffer, name: string): string | undefined {
     if (sealed.length < headBytes || sealed[0] !== version) return undefined
     const salt = sealed.subarray(1, 1 + saltBytes)
@@ -45,5 +45,5 @@ export class AnswerSeal {
   }
 }
 
-/** A key that is used once needs no other. */
+/** A key that is used only once needs no random initialization vector. */
 const noVector = Buffer.alloc(ivBytes)

@@ -1,12 +1,12 @@
-/** Names an answer: what it can be removed by, and the digest of the request that it answers. */
+/** Identifies a response: by what it can be removed, and the digest of its request. */
 export interface AnswerKey {
   readonly model: string
-  /** Empty: it is shared, or nobody is asked for a key. */
+  /** Empty: shared between clients, or no keys are required. */
   readonly client: string
   readonly digest: string
 }
 
-/** What is to be removed; without members all. */
+/** Selects what to remove; without members, everything. */
 export interface AnswerFilter {
   readonly model?: string | undefined
   readonly client?: string | undefined
@@ -14,25 +14,25 @@ export interface AnswerFilter {
 
 export interface KeepOptions {
   ttlMs: number
-  /** When the request came, in milliseconds since 1970: what was asked for before a removal is not kept after it. */
+  /** Time of the request, in milliseconds since 1970: a response to a request before a removal is not stored after it. */
   askedAt: number
 }
 
-/** What this process knows of the size of the store. */
+/** Size of the store as known to this process. */
 export interface AnswerSizes {
   answers: number
   bytes: number
-  /** Answers that had to make room. */
+  /** Evicted responses. */
   evicted: number
 }
 
-/** Answers by the requests that they answer, bounded. Rejects only when the store cannot be reached. */
+/** Bounded store of responses by request. Rejects only if the store cannot be reached. */
 export interface AnswerStore {
   find(key: AnswerKey): Promise<string | undefined>
   keep(key: AnswerKey, answer: string, options: KeepOptions): Promise<void>
-  /** Gives the number of removed answers. */
+  /** Resolves to the number of removed responses. */
   remove(filter: AnswerFilter): Promise<number>
-  /** Undefined: another process or Redis keeps them, and it is not known. */
+  /** Undefined if unknown because another process or Redis stores them. */
   sizes(): AnswerSizes | undefined
   close(): Promise<void>
 }

@@ -1,10 +1,12 @@
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { BudgetState, SliceRequest } from './slices.ts'
 
 /** Weight of the newest request in the typical one. */
 const newest = 0.2
 /** A budget that nobody has used for so long is not renewed: its slice returns, in milliseconds. */
 const idleMs = 10_000
+/** A budget that had too little left so recently is not asked about again, in milliseconds. */
+const exhaustedMs = 250
 
 export interface LedgerOptions {
   /** Books what was spent, then gives the slices. Rejects while the store is away. */
@@ -27,6 +29,8 @@ interface Account {
   /** Of each request that waits for a renewal. */
   waiting: number[]
   usedAt: number
+  /** The last renewal in which the budget could not give the least that was asked for, on the clock of `now`. */
+  exhausted: { at: number; least: number } | undefined
 }
 
 export type Admission =
@@ -96,7 +100,9 @@ export class BudgetLedger {
         ({ account, isHard, amount }) => isHard && !(available(account) >= amount && available(account) > 0),
       )
     // While the store is away nobody waits for it: it is asked in the background.
-    if (!this.isAway && (short() || wishes.some(({ account }) => account.state === undefined))) {
+    const isUnknown = wishes.some(({ account }) => account.state === undefined)
+    const first = short()
+    if (!this.isAway && (isUnknown || (first && !this.#isExhausted(first)))) {
       for (const { account, amount } of wishes) account.waiting.push(amount)
       await this.renew()
       for (const { account, amount } of wishes) account.waiting.splice(account.waiting.indexOf(amount), 1)
@@ -113,6 +119,13 @@ export class BudgetLedger {
         for (const { account, amount } of wishes) account.reserved = Math.max(0, account.reserved - amount)
       },
     }
+  }
+
+  #isExhausted({ account, amount }: { account: Account; amount: number }): boolean {
+    const { exhausted } = account
+    return (
+      exhausted !== undefined && amount >= exhausted.least && this.#options.now() - exhausted.at < exhaustedMs
+    )
   }
 
   /** What a request has taken. Its usage must be among what the next renewal books. */
@@ -138,20 +151,22 @@ export class BudgetLedger {
     for (const account of this.#accounts.values()) if (!isUsed(account, now)) account.state = undefined
     if (used.length === 0) return true
     const taken = new Map(used.map(([id, account]) => [id, account.spent]))
-    const asked = used.map(([id, { reserved, typical, waiting }]) => ({
-      ...{ id, reserved },
-      least: waiting.length > 0 ? Math.min(...waiting) : typical,
-      wanted: Math.max(
+    const asked = used.map(([id, account]) => {
+      const { reserved, typical, waiting } = account
+      const least = waiting.length > 0 ? Math.min(...waiting) : typical
+      const wanted = Math.max(
         typical,
         waiting.reduce((sum, amount) => sum + amount, 0),
-      ),
-    }))
+      )
+      return { id, reserved, least, wanted, kept: this.#keep(account, { least, wanted }) }
+    })
     try {
       const states = await this.#options.renew(asked)
       for (const state of states) {
         const account = this.#account(state.id)
         account.state = state
         account.former = state
+        account.exhausted = exhaustion(state, asked, now)
         account.spent = Math.max(0, account.spent - (taken.get(state.id) ?? 0))
       }
       // A budget that was removed.
@@ -162,6 +177,20 @@ export class BudgetLedger {
       this.#awaySince ??= now
       return false
     }
+  }
+
+  /**
+   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too small
+   * for a request is given back. While the store is away the slice is all there is, and is kept.
+   */
+  #keep(account: Account, { least, wanted }: { least: number; wanted: number }): number {
+    const { state } = account
+    const free = Math.max(0, available(account))
+    if (state === undefined || free === 0) return 0
+    const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free / 2))
+    const kept = this.isAway ? free : useful
+    account.state = { ...state, granted: state.granted - (free - kept) }
+    return kept
   }
 
   #account(id: string): Account {
@@ -175,6 +204,7 @@ export class BudgetLedger {
       typical: 0,
       waiting: [],
       usedAt: this.#options.now(),
+      exhausted: undefined,
     }
     this.#accounts.set(id, account)
     return account
@@ -183,6 +213,16 @@ export class BudgetLedger {
 
 function isUsed({ reserved, spent, waiting, usedAt }: Account, now: number): boolean {
   return reserved > 0 || spent > 0 || waiting.length > 0 || now - usedAt < idleMs
+}
+
+function exhaustion(
+  { id, granted }: BudgetState,
+  asked: SliceRequest['budgets'],
+  at: number,
+): Account['exhausted'] {
+  const request = asked.find((each) => each.id === id)
+  if (!request || granted - request.reserved >= request.least) return undefined
+  return { at, least: request.least }
 }
 
 function available({ state, reserved, spent }: Account): number {

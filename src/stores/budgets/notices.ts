@@ -1,4 +1,4 @@
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import type { StoreLog } from '../redis/health.ts'
 import type { BudgetState } from './slices.ts'

@@ -1,5 +1,5 @@
 import { timeZone } from '../../lib/time-zone.ts'
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import { resetOf, windowOf } from './window.ts'
 
@@ -22,6 +22,8 @@ export interface SliceRequest {
     least: number
     /** For all requests that wait, and at least a typical one. */
     wanted: number
+    /** What the process may still spend of its slice until the answer reaches it. No other process gets it. */
+    kept: number
   }[]
 }
 
@@ -74,7 +76,7 @@ export async function renewSlices(
       .execute()
     await rows.deleteFrom('budget_slices').where('ends_at', '<=', now).execute()
     const states: BudgetState[] = []
-    for (const { id, reserved, least, wanted } of asked) {
+    for (const { id, reserved, least, wanted, kept } of asked) {
       const record = known.get(id)
       if (!record) continue
       const window = windowOf(record, now, timeZone(zone))
@@ -94,7 +96,9 @@ export async function renewSlices(
         .executeTakeFirst()
       const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
-      const granted = reserved + (free < least ? 0 : Math.min(free, Math.max(wanted, free * share)))
+      const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free * share))
+      // What is kept may be spent already. `free` can be less: what others have booked counts twice until they renew their slices.
+      const granted = reserved + Math.max(kept, useful)
       await rows
         .insertInto('budget_slices')
         .values({ budget: id, holder, amount: granted, ends_at: now + sliceMs })

@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely'
-import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/directory.ts'
+import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/teams/directory.ts'
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, type UsagePart } from '../usage/sums.ts'
 

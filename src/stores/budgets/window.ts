@@ -1,5 +1,5 @@
 import type { TimeZone } from '../../lib/time-zone.ts'
-import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import { quarterMs } from '../usage/sums.ts'
 
 /** Milliseconds since 1970. */

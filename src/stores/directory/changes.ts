@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
-import type { Actor, EntityName } from '../../sdk/directory.ts'
+import type { Actor, EntityName } from '../../sdk/teams/directory.ts'
 import type { Tables } from '../database/tables.ts'
 import type { CommandName, Commands } from './commands.ts'
 

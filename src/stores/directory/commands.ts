@@ -1,7 +1,15 @@
-import type { BudgetStanding } from '../../sdk/budget-standing.ts'
-import type { Actor, Entities, EntityName, NewKey, Rotation, Stored, StoredKey } from '../../sdk/directory.ts'
 import type { ErrorKind } from '../../sdk/errors.ts'
-import type { UsageLine, UsageQuestion } from '../../sdk/usage.ts'
+import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type {
+  Actor,
+  Entities,
+  EntityName,
+  NewKey,
+  Rotation,
+  Stored,
+  StoredKey,
+} from '../../sdk/teams/directory.ts'
+import type { UsageLine, UsageQuestion } from '../../sdk/teams/usage.ts'
 import type { AuditRow, KeyRow } from '../database/tables.ts'
 
 export interface Page<Item> {

@@ -1,7 +1,7 @@
 import { type Channel, ChannelError, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
-import type { Actor, Snapshot } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import type { Actor, Snapshot } from '../../sdk/teams/directory.ts'
 import type { BudgetState, SliceRequest } from '../budgets/slices.ts'
 import type { UsagePart } from '../usage/sums.ts'
 import type { UsageBacklog } from '../usage/writer.ts'

@@ -1,12 +1,12 @@
-import type { BudgetStanding } from '../../sdk/budget-standing.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
 import {
   type BudgetRecord,
   type Entities,
   type EntityName,
   recordNouns,
   type Stored,
-} from '../../sdk/directory.ts'
-import { RouterError } from '../../sdk/errors.ts'
+} from '../../sdk/teams/directory.ts'
 import { addUpBudget, forgetBudget } from '../budgets/spent.ts'
 import { standingOf } from '../budgets/standing.ts'
 import type { Database, EntityRow } from '../database/tables.ts'

@@ -1,4 +1,10 @@
-import type { BudgetRecord, ClientRecord, GroupRecord, PriceRecord, Snapshot } from '../../sdk/directory.ts'
+import type {
+  BudgetRecord,
+  ClientRecord,
+  GroupRecord,
+  PriceRecord,
+  Snapshot,
+} from '../../sdk/teams/directory.ts'
 import { BudgetNotices } from '../budgets/notices.ts'
 import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
 import { bookOnBudgets } from '../budgets/spent.ts'

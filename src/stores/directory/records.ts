@@ -1,5 +1,6 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedBy } from '../../lib/json/allowed.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
 import {
   type Entities,
   type EntityName,
@@ -7,8 +8,7 @@ import {
   recordNouns,
   recordSchemas,
   type Stored,
-} from '../../sdk/directory.ts'
-import { badRequest, RouterError } from '../../sdk/errors.ts'
+} from '../../sdk/teams/directory.ts'
 import type { EntityRow } from '../database/tables.ts'
 import type { Rows } from './changes.ts'
 

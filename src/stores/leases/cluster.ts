@@ -15,7 +15,7 @@ const acquire = topic<LeaseRequest, StoredLease | undefined>('lease.acquire')
 const release = topic<LeaseName>('lease.release')
 const freed = topic<string>('lease.freed', { isHint: true })
 
-/** Leases of a worker, held by the primary for all workers of the machine. */
+/** Leases of a worker, held by the primary for all workers of the host. */
 export function clusterLeases(primary: Channel): LeaseStore {
   const listeners: ((model: string) => void)[] = []
   const held = new Map<string, StoredLease>()
@@ -38,7 +38,7 @@ export function clusterLeases(primary: Channel): LeaseStore {
       }
     },
     release: end,
-    // An answer that is still on its way may bring a lease, which the pipe's order gives back after it was taken.
+    // A pending response may grant a lease; messages are ordered, so the release arrives after the grant.
     abandon: end,
     onFreed: (listener) => {
       listeners.push(listener)
@@ -49,7 +49,7 @@ export function clusterLeases(primary: Channel): LeaseStore {
   }
 }
 
-/** The primary's side: one table for all workers. What a worker held is free when it has exited. */
+/** The primary's side: one table for all workers. Leases of a worker are released when it exits. */
 export function serveLeases(workers: WorkerChannels): void {
   const table = new LeaseTable()
   const tellAll = (model: string): void => workers.broadcast(freed, model)

@@ -13,13 +13,13 @@ interface ModelTable {
   used: Map<string, number>
 }
 
-/** Which process holds which places: the store of a single process, or what the primary keeps for its workers. */
+/** Which process holds which slots: the store of a single process, or the primary's store for its workers. */
 export class LeaseTable {
   readonly #models = new Map<string, ModelTable>()
   readonly #hosts = new HostUse()
   #fence = 0
 
-  /** See `LeaseStore.acquire`. `holder` is the process that asks. */
+  /** See `LeaseStore.acquire`. `holder`: the requesting process. */
   acquire(holder: string, request: LeaseRequest): StoredLease | undefined {
     const { key, model } = request
     const table = this.#table(model)
@@ -37,7 +37,7 @@ export class LeaseTable {
     return lease
   }
 
-  /** Whether the process held a lease with this key, and now does not. */
+  /** Whether the process held a lease with this key, which is now released. */
   release(holder: string, model: string, key: string): boolean {
     const table = this.#table(model)
     const lease = table.held.get(nameOf(holder, key))
@@ -53,7 +53,7 @@ export class LeaseTable {
     return lease !== undefined
   }
 
-  /** Gives back all that a process holds. Returns the models of which a place became free. */
+  /** Releases everything that a process holds. Returns the models that have a free slot now. */
   releaseAll(holder: string): string[] {
     const changed = new Set<string>()
     for (const [model, { held }] of this.#models) {
@@ -77,7 +77,7 @@ export class LeaseTable {
     if (held.size === 0) this.#models.delete(model)
   }
 
-  /** Of those with a free place the first with the least rank. */
+  /** The first target of lowest rank that has a free slot. */
   #best({ used }: ModelTable, { model, affinity, targets }: LeaseRequest): LeaseCandidate | undefined {
     let best: LeaseCandidate | undefined
     let least = Number.POSITIVE_INFINITY
@@ -97,10 +97,10 @@ function nameOf(holder: string, key: string): string {
   return `${holder} ${key}`
 }
 
-/** Hosts and models to remember: far more than a router has at a time, but configurations change for years. */
+/** Limit on remembered hosts and models: far more than a router uses at a time, but configurations change over the years. */
 const mostKept = 10_000
 
-/** Which models the hosts run now and ran before: the memory behind `first_available_optim`. */
+/** Models that each host runs now and ran before: the state of `first_available_optim`. */
 class HostUse {
   /** Host to model to leases. */
   readonly #running = new Map<string, Map<string, number>>()
@@ -136,7 +136,7 @@ class HostUse {
     return this.#used.has(host) ? 3 : 2
   }
 
-  /** The one that has been known longest. What is forgotten although it is in use is learned again. */
+  /** The oldest entry. An evicted entry that is still in use is learned again. */
   #forgetHost(): void {
     const [host = ''] = this.#used
     this.#used.delete(host)
@@ -152,7 +152,7 @@ class HostUse {
 
 const self = 'self'
 
-/** Leases of a router that is one process. */
+/** Leases of a single-process router. */
 export function memoryLeases(): LeaseStore {
   const table = new LeaseTable()
   const listeners: ((model: string) => void)[] = []

@@ -6,16 +6,16 @@ import type { RedisAddress } from '../redis/connection.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { releaseStep } from './redis-scripts.ts'
 
-/** From a worker: under this name it holds leases in Redis. */
+/** From a worker: the name under which it holds leases in Redis. */
 export const leaseHolder = topic<string>('lease.holder')
 
-/** How long late calls of a dead process are refused, in milliseconds. */
+/** How long delayed calls of a dead process are rejected, in milliseconds. */
 const goneMs = 60_000
 const attempts = 20
 const retryMs = 250
 
 /**
- * Frees what a dead process held in Redis. Tries for some seconds where Redis does not answer; after that the leases end
+ * Releases what a dead process held in Redis. Retries for a few seconds if Redis does not respond; after that the leases end
  * by their own expiry. Rejects with the last error then.
  */
 export async function reapLeases(link: RedisLink, worker: string): Promise<void> {
@@ -31,7 +31,7 @@ export async function reapLeases(link: RedisLink, worker: string): Promise<void>
 }
 
 /**
- * The primary frees in Redis what its dead workers held. Only workers with leases name themselves, so a router without
+ * The primary releases in Redis what its dead workers held. Only workers with leases register, so a router without
  * exclusive strategies opens no connection here.
  */
 export function reapDeadWorkers(
@@ -51,7 +51,7 @@ export function reapDeadWorkers(
   })
 }
 
-/** Workers seldom die, and a connection for each time costs less than one that is kept alive for years. */
+/** Workers rarely die, so a connection per death costs less than a permanent one. */
 async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<void> {
   const { connectRedis } = await import('../redis/client.ts')
   const link = connectRedis(address)

@@ -10,14 +10,14 @@ export interface TakenTarget {
 
 interface Process {
   link: RedisLink
-  /** Names the process in tokens and in what it holds. */
+  /** Identifies the process in tokens and in what it holds. */
   worker: string
-  /** Names the host, whose processes wait for places as one. */
+  /** Identifies the host, whose processes wait for slots as one. */
   host: string
   ttlMs: number
 }
 
-/** The request's target that was taken, and its fence; undefined when nothing was. */
+/** The acquired target and its fence; undefined if none was acquired. */
 export async function acquireStep(
   { link, worker, host: waiter, ttlMs }: Process,
   token: string,
@@ -48,7 +48,7 @@ export async function acquireStep(
   return target && fence !== undefined ? { target, fence } : undefined
 }
 
-/** For each lease its fence, or 0 where others have all places of the target. */
+/** The fence of each lease, or 0 if others hold all slots of the target. */
 export async function renewStep(
   { link, worker, ttlMs }: Process,
   leases: readonly TakenTarget[],
@@ -77,11 +77,11 @@ export interface Leaving {
   token: string
   model: string
   targets: readonly Pick<LeaseCandidate, 'id' | 'host'>[]
-  /** An acquire or renew of this token that arrives late takes nothing. */
+  /** A delayed acquire or renew of this token has no effect. */
   abandon: boolean
 }
 
-/** Gives back what the token has of the targets. */
+/** Releases what the token holds at the targets. */
 export async function releaseStep(
   { link, worker, host: waiter, ttlMs }: Process,
   { token, model, targets, abandon }: Leaving,

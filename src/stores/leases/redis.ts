@@ -15,15 +15,15 @@ import {
 
 export interface RedisLeasesOptions {
   link: RedisLink
-  /** Names this process: part of each token, so that its primary can free what it held when it died. */
+  /** Identifies this process: part of each token, so that its primary can release what it held when it dies. */
   worker: string
-  /** Names its host: processes of one host wait for places as one. Absent: the process alone. */
+  /** Identifies its host: processes of one host wait for slots as one. Absent: this process alone. */
   host?: string
   /** A lease of a dead process ends after this, in milliseconds. */
   ttlMs?: number
   /** All leases of the process are renewed this often, in milliseconds, in one call. */
   beatMs?: number
-  /** For how long Redis may be away before `whenDown` holds, in milliseconds. */
+  /** How long Redis may be unavailable before `whenDown` applies, in milliseconds. */
   holdMs?: number
   /** Exclusive within this process, or an error for the client. */
   whenDown: 'local' | 'reject'
@@ -34,17 +34,17 @@ export interface RedisLeasesOptions {
 
 interface Held extends TakenTarget {
   lease: StoredLease
-  /** Redis has not confirmed it since the last failure: a late call may still be on its way. */
+  /** Redis has not confirmed it since the last failure: a delayed call may still arrive. */
   unsure: boolean
   revoked: boolean
 }
 
-/** After a failure renewals and releases are tried again this soon, in milliseconds. */
+/** Retry delay of failed renewals and releases, in milliseconds. */
 const retryMs = 500
-/** The start waits this long for a connection, and goes on without one, in milliseconds. */
+/** How long startup waits for a connection before it continues without one, in milliseconds. */
 const connectWaitMs = 1_000
 
-/** Leases that all routers with one Redis share. */
+/** Leases shared by all routers with one Redis. */
 export class RedisLeases implements LeaseStore {
   readonly counts = noLeaseCounts()
   readonly #link: RedisLink
@@ -52,12 +52,12 @@ export class RedisLeases implements LeaseStore {
   readonly #options: Required<RedisLeasesOptions>
   readonly #health: RedisHealth
   readonly #held = new Map<string, Held>()
-  /** Given back, but Redis has not said so yet; with the time after which it ends there by itself. */
+  /** Released leases that Redis has not confirmed, with the time at which they expire there. */
   readonly #leaving = new Map<string, Leaving & { until: number }>()
   readonly #listeners: ((model: string) => void)[] = []
   readonly #revokedListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
-  /** When the timer ends. */
+  /** When the timer fires. */
   #beatsAt = 0
   #beating = false
   #closed = false
@@ -75,7 +75,7 @@ export class RedisLeases implements LeaseStore {
     return this.#link.commands.status === 'ready' && this.#health.downForMs === 0
   }
 
-  /** Fulfilled when connected, or when that takes too long: a router starts without Redis too. */
+  /** Fulfilled when connected, or after a timeout: a router starts without Redis too. */
   async started(): Promise<void> {
     if (this.#link.commands.status === 'ready') return
     try {
@@ -89,7 +89,7 @@ export class RedisLeases implements LeaseStore {
     const token = this.#token(request.key)
     const held = this.#held.get(token)
     if (held) return held.lease
-    // What was given while Redis was away is not there yet, and must not be given twice.
+    // Leases granted while Redis was unavailable are not stored there yet, and must not be granted twice.
     const targets = this.#left(request, ({ unsure }) => unsure)
     if (targets.length === 0) return undefined
     let granted: { target: LeaseCandidate; fence: number } | undefined
@@ -127,7 +127,7 @@ export class RedisLeases implements LeaseStore {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    // First what waits longest: a release that failed before gets its last try here.
+    // Oldest first: a release that failed before gets its last retry here.
     const pending = [...this.#leaving.values()].map((leaving) => this.#send(leaving))
     const held = [...this.#held.values()].map(({ lease }) => this.release(lease))
     await Promise.all([...pending, ...held])
@@ -147,7 +147,7 @@ export class RedisLeases implements LeaseStore {
       this.#health.connected()
       void this.#beat()
     })
-    // What happens to the other connection alone costs hints; waiting requests ask without them.
+    // A failure of the other connection only loses hints; waiting requests poll without them.
     subscriber.on('error', () => undefined)
     subscriber.on('ready', () => {
       subscriber.subscribe(freedChannel).catch(() => undefined)
@@ -167,10 +167,10 @@ export class RedisLeases implements LeaseStore {
     return lease
   }
 
-  /** Redis has not answered: wait, refuse, or go by what this process alone knows. */
+  /** Redis did not respond: wait, reject, or use the state of this process only. */
   #withoutRedis(request: LeaseRequest, error: unknown): StoredLease | undefined {
     const { holdMs, whenDown } = this.#options
-    // What answers next may be a replica that has not seen the last leases.
+    // The next response may come from a replica that has not seen the last leases.
     if (this.#held.size > 0) this.#arm(retryMs)
     if (this.#health.downForMs < holdMs) throw error
     if (whenDown === 'reject') throw storeDown(error)
@@ -178,12 +178,12 @@ export class RedisLeases implements LeaseStore {
     const target = free.find(({ reserve }) => !reserve) ?? free[0]
     if (!target) return undefined
     this.counts.local++
-    // The call that was not answered may yet be carried out, for another target: its token is not used any more.
+    // The unanswered call may still be executed, for another target, so its token is not reused.
     void this.abandon(request)
     return this.#hold({ key: `${request.key}.local`, model: request.model, target, fence: 0 }, true)
   }
 
-  /** The targets with the places that such leases of this process leave, if any. */
+  /** The targets with the slots that unconfirmed leases of this process leave free. */
   #left({ model, targets }: LeaseRequest, counts: (held: Held) => boolean): LeaseCandidate[] {
     const used = new Map<string, number>()
     for (const held of this.#held.values())
@@ -198,25 +198,25 @@ export class RedisLeases implements LeaseStore {
     const entry = { ...leaving, until: this.#options.now() + this.#options.ttlMs }
     this.#leaving.set(leaving.token, entry)
     if (!(await this.#send(entry))) {
-      // Nobody will publish it, and while Redis is away the requests of this process may have the target.
+      // Nobody will publish it, and requests of this process may use the target while Redis is unavailable.
       this.#tell(leaving.model)
       this.#arm(retryMs)
     }
   }
 
-  /** Whether Redis has answered. */
+  /** Whether Redis responded. */
   async #send(leaving: Leaving): Promise<boolean> {
     try {
       await this.#health.run(() => releaseStep(this.#process, leaving))
       this.#leaving.delete(leaving.token)
       return true
     } catch {
-      // The health has it; the next beat tries again.
+      // Recorded as health; the next heartbeat retries.
       return false
     }
   }
 
-  /** One timer for all leases; an earlier beat replaces a later one. */
+  /** One timer for all leases; an earlier heartbeat replaces a later one. */
   #arm(inMs: number): void {
     const at = this.#options.now() + inMs
     if (this.#closed || this.#beating || (this.#timer && at >= this.#beatsAt)) return
@@ -241,7 +241,7 @@ export class RedisLeases implements LeaseStore {
     this.#arm(renewed && this.#leaving.size === 0 ? this.#options.beatMs : retryMs)
   }
 
-  /** False when Redis did not answer. */
+  /** False if Redis did not respond. */
   async #renew(held: readonly Held[]): Promise<boolean> {
     if (held.length === 0) return true
     let fences: number[]
@@ -266,7 +266,7 @@ export class RedisLeases implements LeaseStore {
         { model, target: target.id },
         'lease revoked: another request has the target too',
       )
-      // What was given without Redis was known not to be exclusive.
+      // Leases granted without Redis were known not to be exclusive.
       if (lease.fence > 0) for (const listener of this.#revokedListeners) listener(lease)
     }
     entry.revoked = revoked

@@ -1,26 +1,26 @@
 /** A target that a request could use. */
 export interface LeaseCandidate {
   readonly id: string
-  /** The machine behind it; several targets may share one. */
+  /** Its host; several targets may share one. */
   readonly host: string
-  /** A standby target, or a degraded one: taken only when all others are taken. */
+  /** A standby or degraded target, used only if all others are taken. */
   readonly reserve: boolean
-  /** So many leases at a time, for each model and id; 1: exclusive. */
+  /** Maximum number of concurrent leases per model and id; 1: exclusive. */
   readonly places: number
 }
 
-/** What a request asks for, repeatedly, until it gets a lease or gives up. */
+/** What a request asks for, repeatedly, until it gets a lease or stops waiting. */
 export interface LeaseRequest {
-  /** 96 random bits in hex, the same each time one request asks: if an answer was lost, the next call finds its lease. */
+  /** 96 random bits in hex, the same for every call of a request: after a lost response, the next call finds its lease. */
   readonly key: string
   readonly model: string
-  /** In the order of preference; empty while all are down. */
+  /** In order of preference; empty while all are down. */
   readonly targets: readonly LeaseCandidate[]
   /** Hosts that have the model loaded come before the order of preference. */
   readonly affinity: boolean
   /**
-   * No target is left out because this request failed there already. Only such a request makes the requests of other hosts
-   * wait for their turn, as far as those want the same targets.
+   * No target is excluded because the request failed there before. Only such a request makes requests of other hosts
+   * wait for their turn at the same targets.
    */
   readonly complete: boolean
 }
@@ -29,37 +29,37 @@ export interface StoredLease {
   readonly key: string
   readonly model: string
   readonly target: LeaseCandidate
-  /** Grows with every lease of the model; 0 for a lease that was granted without the shared store. */
+  /** Increases with every lease of the model; 0 for a lease granted without the shared store. */
   readonly fence: number
 }
 
 /**
- * Holds which request has a place at which target, for all processes that share the store.
+ * Records which request holds a slot at which target, for all processes that share the store.
  *
- * Atomic: choosing among the targets of a request and taking a place of one. A lease ends by `release`, by `close`, and within the
+ * Choosing a target and taking its slot is atomic. A lease ends by `release`, by `close`, and within the
  * store's own bound when its process dies; never by the start of another process.
  */
 export interface LeaseStore {
   /**
-   * Takes a place at a target that has one free. Undefined: none has, or it is another host's turn. Rejects with
+   * Takes a free slot at a target. Undefined: there is none, or it is another host's turn. Rejects with
    * StoreDownError when the store cannot decide (ask again later with the same key), or with a RouterError for the client.
    */
   acquire(request: LeaseRequest): Promise<StoredLease | undefined>
-  /** Gives a lease back. A second call, or one after another request took the target over, changes nothing. Never rejects. */
+  /** Releases a lease. A second call, or one after the target was taken over, has no effect. Never rejects. */
   release(lease: StoredLease): Promise<void>
-  /** The request will not ask again: takes back whatever a lost answer may have granted. Never rejects. */
+  /** The request will not ask again: releases whatever a lost response may have granted. Never rejects. */
   abandon(request: LeaseRequest): Promise<void>
-  /** Calls back with a model's alias after a place of one of its targets became free, in any process. A hint: some may be lost. */
+  /** Calls back with a model's alias when a slot of one of its targets becomes free, in any process. Messages may be lost. */
   onFreed(listener: (model: string) => void): void
   /**
-   * Calls back, once for each, when a lease that this process has not given back now belongs to another process. Only for
-   * leases that the shared store granted. Absent: that cannot happen.
+   * Calls back once for each lease that this process has not released and that another process has taken over. Only for
+   * leases granted by the shared store. Absent if that cannot happen.
    */
   onRevoked?(listener: (lease: StoredLease) => void): void
   readonly counts: LeaseCounts
-  /** Whether the external store answered the last time; absent where there is none. */
+  /** Whether the external store responded the last time; absent if there is none. */
   readonly reachable?: boolean
-  /** Gives back everything that this process still holds. */
+  /** Releases everything that this process still holds. */
   close(): Promise<void>
 }
 
@@ -67,7 +67,7 @@ export interface LeaseStore {
 export interface LeaseCounts {
   /** Granted while the shared store was down: limited within this process only. */
   local: number
-  /** Taken by another process although still in use here: the target ran two requests at once. */
+  /** Taken over by another process while still in use here: the target ran two requests at once. */
   revoked: number
 }
 

@@ -17,7 +17,7 @@ const reserve = topic<LimitDemand, LimitReservation>('limit.reserve')
 const settle = topic<LimitSettlement>('limit.settle')
 const look = topic<LimitScope, LimitState>('limit.look')
 
-/** What client keys use, counted by the primary for all workers. Rejects when the primary cannot be reached. */
+/** Usage of client keys, counted by the primary for all workers. Rejects if the primary cannot be reached. */
 export function clusterLimits(primary: Channel): LimitStore {
   return {
     admit: (request) => primary.request(admit, request),

@@ -10,11 +10,11 @@ import {
   limitWindowMs,
 } from './store.ts'
 
-/** A request that has not ended. */
+/** A running request. */
 interface Open {
   holder: string
   slots: number
-  /** Set aside for it. */
+  /** Reserved for it. */
   tokens: number
 }
 
@@ -23,18 +23,18 @@ interface Use {
   /** Sums over `open`. */
   slots: number
   reserved: number
-  /** The requests of the last minute: when they began, the oldest first, and for how many they count. */
+  /** Requests of the last minute, oldest first: start time and count. */
   recent: Map<string, { at: number; count: number }>
   /** The sum of these counts. */
   requests: number
   newest: number
-  /** Without what is set aside; less than nothing: owed. */
+  /** Excluding reservations; negative: overdrawn. */
   tokens: { left: number; at: number } | undefined
 }
 
 type Refusal = Pick<LimitDecision, 'refusedBy' | 'waitMs'> | undefined
 
-/** What all keys use, in one process. Keys come from the configuration, so there are not more of them than it names. */
+/** Usage of all keys in one process. Bounded by the keys in the configuration. */
 export class LimitTable {
   readonly #now: () => number
   readonly #uses = new Map<string, Use>()
@@ -59,7 +59,7 @@ export class LimitTable {
     const isAdmitted = use.open.has(ticket)
     const already = isAdmitted ? 1 : 0
     const closed = isAdmitted ? undefined : this.#closed(use, limits)
-    // How long to wait for the tokens of this request is known better than for any.
+    // The wait for this request's own tokens is more precise.
     const refusal =
       (closed?.refusedBy === 'tokens' ? undefined : closed) ??
       this.#tooMany(use, limits.requests, requests - already) ??
@@ -97,13 +97,13 @@ export class LimitTable {
     }
   }
 
-  /** Gives back what a process that has ended held. */
+  /** Releases what an ended process held. */
   settleAll(holder: string): void {
     for (const use of this.#uses.values())
       for (const [ticket, open] of use.open) if (open.holder === holder) giveBack(use, ticket)
   }
 
-  /** Whether nothing more may begin. */
+  /** Whether no further request may begin. */
   #closed(use: Use, { concurrent, requests, tokens }: LimitedRequest['limits']): Refusal {
     if (concurrent !== undefined && use.slots >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
     const tooMany = this.#tooMany(use, requests, 1)
@@ -114,7 +114,7 @@ export class LimitTable {
 
   #tooMany(use: Use, limit: number | undefined, wanted: number): Refusal {
     if (limit === undefined || wanted === 0 || use.requests + wanted <= limit) return undefined
-    // The limit may have been lowered since: then more than one has to grow old.
+    // If the limit was lowered, more than one request must leave the window.
     let ageing = use.requests + wanted - limit
     let freeing = this.#now()
     for (const { at, count } of use.recent.values()) {
@@ -130,7 +130,7 @@ export class LimitTable {
     const balance = this.#balance(use, limit)
     const free = balance - use.reserved
     if (wanted <= limit ? free >= wanted : use.reserved === 0 && balance >= 0) return undefined
-    // At the latest: what is set aside may turn out to be more than is needed.
+    // An upper bound: reservations may exceed actual usage.
     const missing = Math.max(0, (wanted <= limit ? wanted : 0) - free)
     return { refusedBy: 'tokens', waitMs: (missing * limitWindowMs) / limit }
   }
@@ -216,7 +216,7 @@ function forget(use: Use, ticket: string): void {
   use.recent.delete(ticket)
 }
 
-/** Limits of a process of its own. */
+/** Limits of a single process. */
 export function memoryLimits(now: () => number): LimitStore {
   const table = new LimitTable(now)
   return {

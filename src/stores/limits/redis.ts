@@ -20,7 +20,7 @@ export interface RedisLimitsOptions {
   /** Monotonic milliseconds. */
   now: () => number
   log: StoreLog
-  /** For how long a slot is held without a sign of life from its process, in milliseconds. */
+  /** How long a slot is held without a heartbeat from its process, in milliseconds. */
   ttlMs?: number
 }
 
@@ -29,15 +29,15 @@ type Step = 'admit-key' | 'keep-key' | 'leave-key'
 const steps: readonly Step[] = ['admit-key', 'keep-key', 'leave-key']
 const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
 
-/** What Redis holds for a request of this process. */
+/** State in Redis for a request of this process. */
 interface Held {
   slots: number
   requests: number
 }
 
 /**
- * What client keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
- * answer. A process that dies gives its slots back after the time to live.
+ * Usage of client keys in all routers with one Redis, by its clock. Rejects with StoreDownError while Redis does not
+ * respond. Slots of a dead process are released after the time to live.
  */
 export class RedisLimits implements LimitStore {
   readonly #ttlMs: number
@@ -64,7 +64,7 @@ export class RedisLimits implements LimitStore {
 
   async settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): Promise<void> {
     const known = this.#held.get(key)?.get(ticket)
-    // It was refused, or has not come so far.
+    // It was rejected, or has not got this far.
     if (!known && undone) return
     const held = known ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
@@ -76,7 +76,7 @@ export class RedisLimits implements LimitStore {
 
   async look({ key, limits }: LimitScope): Promise<LimitState> {
     const { concurrent = 0, requests = 0, tokens = 0 } = limits
-    // No places wanted: the script changes nothing.
+    // No slots requested: the script changes nothing.
     const args = ['', concurrent, requests, tokens, this.#ttlMs, limitWindowMs, 0, 0, 0, 1]
     const reply = await this.#run('admit-key', key, args)
     const openLeft = Number(Object(reply)[7] ?? 0)

@@ -6,12 +6,12 @@ export type Limited = 'concurrent' | 'requests' | 'tokens'
 export interface LimitedRequest {
   /** Id of the key. */
   readonly key: string
-  /** Identifies the request among those of all processes. */
+  /** Unique id of the request across all processes. */
   readonly ticket: string
   readonly limits: KeyLimits
   /**
-   * Where groups bound it too: the client's own limits and those of its groups, each counted for itself. `limits` is then the
-   * tightest of each kind. Absent: `key` and `limits` are all.
+   * Set if groups limit it too: the client's own limits and those of its groups, each counted separately. `limits` is then the
+   * tightest of each kind. Absent: only `key` and `limits` apply.
    */
   readonly scopes?: readonly LimitScope[] | undefined
 }
@@ -25,32 +25,32 @@ export interface LimitScope {
 export interface LimitDecision {
   /** Undefined: the request is admitted, and holds its slot until `settle`. */
   readonly refusedBy: Limited | undefined
-  /** Milliseconds until a refused request may come again; 0 for `concurrent`, where that is unknown. */
+  /** Milliseconds until a rejected request may be retried; 0 for `concurrent`, where that is unknown. */
   readonly waitMs: number
   /**
-   * What remains of the configured limits after this request, without what others have reserved, and the milliseconds until
+   * Remainder of the configured limits after this request and without others' reservations, and the milliseconds until
    * all of it is available again.
    */
   readonly requests?: { readonly left: number; readonly fullInMs: number }
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
 }
 
-/** What a request is about to use, known once its body has been read. */
+/** Expected usage of a request, known once its body has been read. */
 export interface LimitDemand extends LimitedRequest {
-  /** Tokens of its prompts and answers, estimated. */
+  /** Estimated tokens of its prompts and responses. */
   readonly tokens: number
-  /** Upstream requests that it becomes, at least 1: one was counted when it was admitted. */
+  /** Number of upstream requests, at least 1: one was counted at admission. */
   readonly requests: number
-  /** How many of them would run at a time, at least 1. */
+  /** Requested concurrency, at least 1. */
   readonly slots: number
 }
 
 export interface LimitReservation extends LimitDecision {
-  /** How many of its upstream requests may run at a time: as many as it asked for and were free, but at least 1. */
+  /** Granted concurrency: as many slots as requested and available, at least 1. */
   readonly slots: number
 }
 
-/** What is left of the limits of one scope at the moment, and the milliseconds until all of it is available again. */
+/** Current remainder of one scope's limits, and the milliseconds until all of it is available again. */
 export interface LimitState {
   readonly concurrent?: { readonly left: number }
   readonly requests?: { readonly left: number; readonly fullInMs: number }
@@ -58,40 +58,40 @@ export interface LimitState {
 }
 
 export interface LimitSettlement extends LimitedRequest {
-  /** What the request used. More than remained delays later requests. */
+  /** Actual usage. Usage beyond the remainder delays later requests. */
   readonly tokens: number
-  /** How many upstream requests it became, where that is fewer than were reserved. */
+  /** Number of upstream requests, if fewer than reserved. */
   readonly requests?: number
-  /** It was rejected after all, and counts as if it had never come. */
+  /** It was rejected later and is not counted at all. */
   readonly undone?: boolean
 }
 
 /**
- * Counts what client keys use, for all processes that share the store. Atomic: comparing a request with all limits of its
- * key and taking a slot or a reservation. When a process dies its slots and reservations are freed within the store's own
- * bound; what its requests used is not counted, because it is unknown.
+ * Counts usage per client key, for all processes that share the store. Atomic: comparing a request with all limits of its
+ * key and taking a slot or a reservation. When a process dies, its slots and reservations are released within the store's own
+ * bound; the usage of its requests is unknown and not counted.
  */
 export interface LimitStore {
-  /** Takes a slot for a request, or says which limit refuses it; a refused request counts for nothing. */
+  /** Takes a slot for a request, or returns the limit that rejects it; a rejected request is not counted. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots until the request is settled, or says which limit refuses it; an admitted one must then
-   * be settled as undone. Admits a request that is not, in the same step. More tokens than the limit can ever hold are reserved
-   * when nothing else is and nothing is owed.
+   * Reserves tokens, requests and slots until the request is settled, or returns the limit that rejects it; an admitted request must then
+   * be settled as undone. Admits the request in the same step if necessary. More tokens than the limit allows are reserved
+   * if nothing else is reserved and nothing is overdrawn.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
-  /** Frees the slots and the reservation, and counts the tokens. A second call changes nothing but the tokens. */
+  /** Releases the slots and the reservation, and counts the tokens. A second call only adds tokens. */
   settle(settlement: LimitSettlement): Promise<void>
-  /** What is left for who shares a limit. Changes nothing. */
+  /** Remainder of a shared limit. Read-only. */
   look(scope: LimitScope): Promise<LimitState>
   close(): Promise<void>
 }
 
 /**
- * Counts a request for its client and for each group above it, the narrowest scope first. Where one refuses, the others get back
- * what they gave. `together`, on its clock in milliseconds: all scopes are asked at once, which takes one round trip. A scope that
- * refused within the last second is then asked before the others, so that a client over its own limit takes nothing, not even for a
- * moment, of what its group shares.
+ * Counts a request for its client and each group above it, narrowest scope first. If one rejects it, the others are
+ * released. `together`, a clock in milliseconds: all scopes are checked at once, in one round trip. A scope that
+ * rejected a request within the last second is then checked first, so a client over its own limit does not use up, even for a
+ * moment, its group's share.
  */
 export function limitsOfScopes(store: LimitStore, together?: { now(): number }): LimitStore {
   const refusing = together && new RecentRefusals(together.now)
@@ -137,10 +137,10 @@ export function limitsOfScopes(store: LimitStore, together?: { now(): number }):
   }
 }
 
-/** Which scopes refused a request within the last second. */
+/** Scopes that rejected a request within the last second. */
 class RecentRefusals {
   readonly #now: () => number
-  /** By key, the last one last. */
+  /** By key, most recent last. */
   readonly #at = new Map<string, number>()
 
   constructor(now: () => number) {
@@ -160,7 +160,7 @@ class RecentRefusals {
   }
 }
 
-/** Settled when all are: none goes on unseen after a failure. */
+/** Settles when all are settled, so none continues unobserved after a failure. */
 async function allOf<Value>(asked: readonly Promise<Value>[]): Promise<Value[]> {
   await Promise.allSettled(asked)
   return Promise.all(asked)
@@ -176,14 +176,14 @@ function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Deci
   return { ...a, ...(requests ? { requests } : {}), ...(tokens ? { tokens } : {}), ...slots }
 }
 
-/** Requests are counted in a sliding window, in milliseconds. */
+/** Length of the sliding window for requests, in milliseconds. */
 export const limitWindowMs = 60_000
 
 /**
- * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
- * This process is asked first: what is too much here is too much for all of them, and costs no request. The shared store is
- * asked once, by `reserve`, which every admitted request must call. `settle` does not wait for it: it carries out what it is
- * asked in order. Never rejects.
+ * Combines the limits shared by several processes with those of this process, which apply alone while the shared store is unavailable.
+ * This process is checked first: what exceeds its limits exceeds those of all, without a request to the store. The shared store is
+ * called once, by `reserve`, which every admitted request must call. `settle` does not wait for it: it executes
+ * calls in order. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   const settling = new Set<Promise<void>>()
@@ -201,7 +201,7 @@ export function limitsWithFallback(shared: LimitStore, local: LimitStore): Limit
     },
     async settle(settlement) {
       await local.settle(settlement)
-      // Should it fail, what it holds there expires, and these tokens are counted here alone.
+      // If it fails, its state there expires, and these tokens are counted here only.
       const settled = shared
         .settle(settlement)
         .catch(() => undefined)

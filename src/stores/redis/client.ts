@@ -5,24 +5,24 @@ import { openConnection, type RedisAddress, type RedisConnection } from './conne
 /** A lease step as a Lua file; see its head for keys and arguments. */
 export type LeaseStep = 'acquire' | 'renew' | 'release'
 
-/** A connection for commands that must answer soon or fail, with the Lua files that it can run. */
+/** A connection for commands with a short timeout, with the Lua scripts that it can run. */
 export interface ScriptLink<Step extends string> {
   readonly commands: RedisConnection
   run(step: Step, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   close(): void
 }
 
-/** The connection of the leases, and one that listens; both are closed at once. */
+/** The connection of the leases, and one for subscriptions; both are closed together. */
 export interface RedisLink extends ScriptLink<LeaseStep> {
   readonly subscriber: RedisConnection
 }
 
 export interface ScriptLinkOptions {
-  /** How long a command may take, in milliseconds. */
+  /** Command timeout, in milliseconds. */
   commandTimeoutMs?: number | undefined
   /**
-   * In a cluster all keys of this link are in one hash slot, which this name selects. Absent: each script's keys have a hash
-   * tag in common by themselves.
+   * In a cluster, all keys of this link are in the hash slot selected by this name. Absent: each script's keys have a common hash
+   * tag.
    */
   slot?: 'leases' | 'responses' | undefined
 }
@@ -44,14 +44,14 @@ export function connectScripts<Step extends string>(
   }
 }
 
-/** The same with a connection that listens; both are closed at once. */
+/** The same with a connection for subscriptions; both are closed together. */
 export function connectListening<Step extends string>(
   address: RedisAddress,
   steps: readonly Step[],
   options: ScriptLinkOptions = {},
 ): ScriptLink<Step> & Pick<RedisLink, 'subscriber'> {
   const link = connectScripts(address, steps, options)
-  // The client of a cluster has a connection of its own for subscriptions.
+  // A cluster client has a separate connection for subscriptions.
   if (link.commands.isCluster) return { ...link, subscriber: link.commands }
   const subscriber = openConnection(address, { commandTimeoutMs, ...options })
   return {
@@ -73,7 +73,7 @@ function luaOf(step: string): string {
   return readFileSync(new URL(`lua/${step}.lua`, import.meta.url), 'utf8')
 }
 
-/** ioredis puts a defined command on the connection as a method, which its types do not know. */
+/** ioredis adds a defined command to the connection as a method, which is missing in its types. */
 async function runScript(
   redis: Redis | Cluster,
   step: string,
@@ -84,7 +84,7 @@ async function runScript(
   try {
     return await Reflect.apply(command, redis, args)
   } catch (error) {
-    // A replica may have taken over from a node that hangs, which says nothing of it.
+    // A replica may have replaced a hanging node, which does not report that.
     if ('refreshSlotsCache' in redis) redis.refreshSlotsCache()
     throw error
   }

@@ -2,7 +2,7 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { parseRedisUrl, type RedisUrl } from '../../config/redis-url.ts'
 
 export interface RedisAddress {
-  /** See parseRedisUrl. Overrides host and port, and the other members where it has them. */
+  /** See parseRedisUrl. Overrides host and port, and the other members that it contains. */
   url: string | undefined
   host: string
   port: number
@@ -22,7 +22,7 @@ interface ConnectionOptions {
 type Options = Omit<RedisOptions, 'replyMapping'>
 type NodeOptions = Omit<Exclude<ClusterOptions['redisOptions'], undefined>, 'replyMapping'>
 
-/** A server, the master that Sentinels name, or a cluster. */
+/** A server, the master named by Sentinels, or a cluster. */
 export function openConnection(address: RedisAddress, options: ConnectionOptions): RedisConnection {
   const { hosts, kind, tls, username, password, db, master } = placeOf(address)
   const common: Options = {
@@ -62,7 +62,7 @@ function retryStrategy(times: number): number {
 }
 
 /**
- * No command waits for a Redis that is down, and none is resent by the client: the caller repeats it with the same token.
+ * Commands do not wait for an unavailable Redis and are not resent by the client: the caller repeats them with the same token.
  * Redis may still execute a command that timed out here.
  */
 function optionsOf(commandTimeoutMs: number | undefined): Options {
@@ -73,12 +73,12 @@ function optionsOf(commandTimeoutMs: number | undefined): Options {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
-    // It would need the right to CLIENT SETINFO, which older servers cannot give without the one to CLIENT KILL.
+    // It would need permission for CLIENT SETINFO, which older servers cannot grant without CLIENT KILL.
     disableClientInfo: true,
   }
 }
 
-/** Sentinels announce a failover: a master that hangs closes no connection. */
+/** Sentinels announce a failover: a hanging master does not close connections. */
 function sentinelOptions({ sentinelPassword }: RedisAddress, tls: boolean): Options {
   return {
     retryStrategy,
@@ -91,7 +91,7 @@ function sentinelOptions({ sentinelPassword }: RedisAddress, tls: boolean): Opti
   }
 }
 
-/** A command is sent again to the node that has its slot by now, within the same time limit. */
+/** A command is resent to the node that owns its slot now, within the same timeout. */
 function clusterOptions(
   { enableOfflineQueue: _queue, ...redisOptions }: Options,
   slot: string | undefined,
@@ -108,7 +108,7 @@ function clusterOptions(
     maxRedirections: 6,
     slotsRefreshTimeout: connectTimeoutMs,
     slotsRefreshInterval: 10_000,
-    // Certificates are for names, and a name may have several addresses.
+    // Certificates are issued for names, and a name may have several addresses.
     dnsLookup: (host, callback) => callback(null, host),
   }
 }

@@ -5,13 +5,13 @@ export interface StoreLog {
   warn(details: object, message: string): void
 }
 
-/** After so many failures in a row the next calls fail without trying. */
+/** After this many consecutive failures, further calls fail immediately. */
 const failuresToSkip = 3
 const skipMs = 1_000
-/** An outage that comes and goes is logged this often at most, in milliseconds. */
+/** Minimum interval between log lines of an intermittent outage, in milliseconds. */
 const logPauseMs = 10_000
 
-/** Whether Redis answers, learned from each call. While it does not, requests fail at once instead of waiting for it. */
+/** Tracks whether Redis responds, from the result of each call. While it does not, calls fail immediately instead of waiting. */
 export class RedisHealth {
   readonly #now: () => number
   readonly #log: StoreLog
@@ -22,7 +22,7 @@ export class RedisHealth {
   #loggedAt = Number.NEGATIVE_INFINITY
   #isLogged = false
 
-  /** `now`: monotonic milliseconds. `whenDown`: what happens while Redis is down, for the log. */
+  /** `now`: monotonic milliseconds. `whenDown`: the behaviour while Redis is down, for the log. */
   constructor(now: () => number, log: StoreLog, whenDown: string) {
     this.#now = now
     this.#log = log
@@ -33,12 +33,12 @@ export class RedisHealth {
     return this.#downSince !== undefined
   }
 
-  /** For how long Redis has not answered, in milliseconds; 0 when it answered the last call. */
+  /** How long Redis has not responded, in milliseconds; 0 if it responded to the last call. */
   get downForMs(): number {
     return this.#downSince === undefined ? 0 : this.#now() - this.#downSince
   }
 
-  /** Makes a call, unless the last ones have just failed. Any failure is a StoreDownError. */
+  /** Makes a call, unless the last ones have failed. Every failure is a StoreDownError. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#now() < this.#skipUntil) throw new StoreDownError()
     try {
@@ -52,7 +52,7 @@ export class RedisHealth {
     }
   }
 
-  /** There is a new connection: the next call is made again. */
+  /** A new connection was established: the next call is made. */
   connected(): void {
     this.#skipUntil = Number.NEGATIVE_INFINITY
   }
@@ -74,7 +74,7 @@ export class RedisHealth {
   }
 }
 
-/** A node of a cluster answers so to a client that takes it for the only server. */
+/** Error of a cluster node to a client that treats it as a single server. */
 function clusterHint(text: string): string {
   return /^(?:MOVED|CROSSSLOT)\b/.test(text)
     ? `${text}; it is a node of a cluster, which LLM_ROUTER_REDIS_URL names as redis+cluster://host`

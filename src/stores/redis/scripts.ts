@@ -6,14 +6,14 @@ import type { RedisHealth } from './health.ts'
 export interface LazyScriptsOptions<Step extends string> extends ScriptLinkOptions {
   address: RedisAddress
   steps: readonly Step[]
-  /** Informed of each failure and each new connection. */
+  /** Receives each failure and each new connection. */
   health: RedisHealth
 }
 
-/** The first use waits this long for a connection, in milliseconds. */
+/** How long the first use waits for a connection, in milliseconds. */
 const connectWaitMs = 1_000
 
-/** Scripts over a connection that is opened at their first use: a router that needs none loads no Redis client. */
+/** Scripts over a connection that is opened on first use: a router that needs none does not load the Redis client. */
 export class LazyScripts<Step extends string> {
   readonly #options: LazyScriptsOptions<Step>
   #link: Promise<ScriptLink<Step>> | undefined
@@ -23,7 +23,7 @@ export class LazyScripts<Step extends string> {
     this.#options = options
   }
 
-  /** Rejects with StoreDownError while Redis does not answer. */
+  /** Rejects with StoreDownError while Redis does not respond. */
   async run(step: Step, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     this.#link ??= this.#connect()
     const link = await this.#link

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import { type TimeZone, timeZone } from '../../lib/time-zone.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { UsageBucket, UsageDimension, UsageLine, UsageQuestion } from '../../sdk/usage.ts'
+import type { UsageBucket, UsageDimension, UsageLine, UsageQuestion } from '../../sdk/teams/usage.ts'
 import type { Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, usageCounts } from './sums.ts'
 

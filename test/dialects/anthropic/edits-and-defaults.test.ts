@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { anthropic } from '../../../src/dialects/anthropic/index.ts'
-import { missingDefaults } from '../../../src/dialects/anthropic/sampling.ts'
+import { missingDefaults } from '../../../src/dialects/anthropic/request/sampling.ts'
 import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 
 describe('the limit that Anthropic requires', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { readRequest } from '../../../src/dialects/anthropic/request-read.ts'
+import { readRequest } from '../../../src/dialects/anthropic/request/read.ts'
 import { hi, readMembers, refusedAt } from './support.ts'
 
 const weather = {

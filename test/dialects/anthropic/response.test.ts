@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { readResponse, writeResponse } from '../../../src/dialects/anthropic/response.ts'
+import { readResponse } from '../../../src/dialects/anthropic/response/read.ts'
+import { writeResponse } from '../../../src/dialects/anthropic/response/write.ts'
 import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 import { context } from './support.ts'

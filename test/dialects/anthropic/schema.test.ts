@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Value } from '@sinclair/typebox/value'
-import { AnthropicCountBody, AnthropicMessagesBody } from '../../../src/dialects/anthropic/schema.ts'
+import { AnthropicCountBody, AnthropicMessagesBody } from '../../../src/dialects/anthropic/request/schema.ts'
 import { hi } from './support.ts'
 
 const least = { model: 'm', max_tokens: 1, messages: [hi] }

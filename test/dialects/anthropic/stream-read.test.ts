@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createReader } from '../../../src/dialects/anthropic/stream-read.ts'
+import { createReader } from '../../../src/dialects/anthropic/stream/read.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { cutAt, fixture, fixtures, read, readPieces, singleBytes, sse, withLineEnds } from './support.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createWriter } from '../../../src/dialects/anthropic/stream-write.ts'
+import { createWriter } from '../../../src/dialects/anthropic/stream/write.ts'
 import { estimateTokens } from '../../../src/dialects/anthropic/token-estimate.ts'
 import type { ChatEvent, FinishReason } from '../../../src/sdk/chat.ts'
 import { upstreamFailed } from '../../../src/sdk/errors.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { readRequest } from '../../../src/dialects/ollama/request-read.ts'
+import { readRequest } from '../../../src/dialects/ollama/request/read.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 

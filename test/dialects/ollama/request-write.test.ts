@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { writeRequest } from '../../../src/dialects/ollama/request-write.ts'
+import { writeRequest } from '../../../src/dialects/ollama/request/write.ts'
 import type { ChatRequest, UserPart } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 import { chatRequest } from './support.ts'

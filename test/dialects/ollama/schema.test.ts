@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { OllamaChatBody } from '../../../src/dialects/ollama/schema.ts'
+import { OllamaChatBody } from '../../../src/dialects/ollama/request/schema.ts'
 
 const compiled = TypeCompiler.Compile(OllamaChatBody)
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createWriter } from '../../../src/dialects/ollama/stream-write.ts'
+import { createWriter } from '../../../src/dialects/ollama/stream/write.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { badRequest } from '../../../src/sdk/errors.ts'
 import { contextAt, fixture, readChunks } from './support.ts'

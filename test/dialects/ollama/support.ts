@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createPassthrough } from '../../../src/dialects/ollama/passthrough.ts'
-import { createReader } from '../../../src/dialects/ollama/stream-read.ts'
+import { createReader } from '../../../src/dialects/ollama/stream/read.ts'
 import type { ChatEvent, ChatRequest } from '../../../src/sdk/chat.ts'
 import type { AnswerContext, ChatPassthrough } from '../../../src/sdk/dialect.ts'
 

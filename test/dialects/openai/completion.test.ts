@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openaiCompletion } from '../../../src/dialects/openai/completion.ts'
+import { openaiCompletion } from '../../../src/dialects/openai/completion/index.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { context, cutAt, passPieces, readPieces, singleBytes } from './replay.ts'
 

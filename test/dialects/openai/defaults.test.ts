@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { missingDefaults } from '../../../src/dialects/openai/sampling.ts'
+import { missingDefaults } from '../../../src/dialects/openai/request/sampling.ts'
 
 it('a default fills what is absent or null, and leaves what was sent', () => {
   assert.deepEqual(

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createPassthrough } from '../../../src/dialects/openai/passthrough.ts'
-import { createReader } from '../../../src/dialects/openai/stream-read.ts'
+import { createReader } from '../../../src/dialects/openai/stream/read.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import type { AnswerContext, ChatPassthrough, ChatStreamReader } from '../../../src/sdk/dialect.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { readRequest } from '../../../src/dialects/openai/request-read.ts'
-import { writeRequest } from '../../../src/dialects/openai/request-write.ts'
+import { readRequest } from '../../../src/dialects/openai/request/read.ts'
+import { writeRequest } from '../../../src/dialects/openai/request/write.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import type { Flavour } from '../../../src/sdk/dialect.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readRequest } from '../../../src/dialects/openai/request-read.ts'
+import { readRequest } from '../../../src/dialects/openai/request/read.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Value } from '@sinclair/typebox/value'
-import { OpenaiChatBody } from '../../../src/dialects/openai/schema.ts'
+import { OpenaiChatBody } from '../../../src/dialects/openai/request/schema.ts'
 import { messages } from '../../helpers/messages.ts'
 
 function fits(body: unknown): boolean {

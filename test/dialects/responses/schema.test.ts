@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Value } from '@sinclair/typebox/value'
-import { ResponsesBody } from '../../../src/dialects/responses/schema.ts'
+import { ResponsesBody } from '../../../src/dialects/responses/request/schema.ts'
 
 function takes(members: object): boolean {
   return Value.Check(ResponsesBody, { model: 'm', input: 'Hi', ...members })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createWriter } from '../../../src/dialects/responses/stream-write.ts'
+import { createWriter } from '../../../src/dialects/responses/stream/write.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { RouterError, streamTruncated } from '../../../src/sdk/errors.ts'
 import { checkStream, eventsOf, objectOf } from './grammar.ts'

@@ -4,14 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { sampling as anthropic } from '../../../src/dialects/anthropic/sampling.ts'
-import { sampling as ollama } from '../../../src/dialects/ollama/sampling.ts'
+import { sampling as anthropic } from '../../../src/dialects/anthropic/request/sampling.ts'
+import { sampling as ollama } from '../../../src/dialects/ollama/request/sampling.ts'
 import {
   completionSampling,
   missingDefaults,
   sampling as openai,
-} from '../../../src/dialects/openai/sampling.ts'
-import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
+} from '../../../src/dialects/openai/request/sampling.ts'
+import { sampling as responses } from '../../../src/dialects/responses/request/sampling.ts'
 import { readSampling, type SamplingTable, writeSampling } from '../../../src/dialects/shared/sampling.ts'
 import { llamacpp } from '../../../src/providers/llamacpp.ts'
 import { lmstudio } from '../../../src/providers/lmstudio.ts'
@@ -47,8 +47,8 @@ async function filesWithErrors(declaration: string): Promise<string[]> {
     const augmented = `export {}\ndeclare module '${root}/src/sdk/sampling.ts' { interface Sampling { ${declaration} } }\n`
     await writeFile(join(folder, 'augmented.d.ts'), augmented)
     const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], pretty: false }
-    const files = ['anthropic', 'ollama', 'openai', 'responses'].map(
-      (name) => `${root}/src/dialects/${name}/sampling.ts`,
+    const files = ['anthropic', 'gemini', 'ollama', 'openai', 'responses'].map(
+      (name) => `${root}/src/dialects/${name}/request/sampling.ts`,
     )
     await writeFile(
       join(folder, 'tsconfig.json'),
@@ -65,7 +65,7 @@ async function filesWithErrors(declaration: string): Promise<string[]> {
       [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder],
       (_error, stdout) => resolve(stdout),
     )
-    const found = (await promise).matchAll(/src\/((?:dialects\/)?\w+\/\w+\.ts)\(\d+,\d+\): error/g)
+    const found = (await promise).matchAll(/src\/((?:\w+\/)+\w+\.ts)\(\d+,\d+\): error/g)
     return [...new Set([...found].map(([, file = '']) => file))].sort()
   } finally {
     await rm(folder, { recursive: true })
@@ -79,10 +79,11 @@ describe('the sampling tables', () => {
 
   it('do not compile in any dialect when a new field has no row', { timeout: 60_000 }, async () => {
     assert.deepEqual(await filesWithErrors('newField?: number'), [
-      'dialects/anthropic/sampling.ts',
-      'dialects/ollama/sampling.ts',
-      'dialects/openai/sampling.ts',
-      'dialects/responses/sampling.ts',
+      'dialects/anthropic/request/sampling.ts',
+      'dialects/gemini/request/sampling.ts',
+      'dialects/ollama/request/sampling.ts',
+      'dialects/openai/request/sampling.ts',
+      'dialects/responses/request/sampling.ts',
       'sdk/sampling.ts',
     ])
   })

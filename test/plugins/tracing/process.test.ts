@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { post } from '../../helpers/http.ts'
 import { modelsConfig } from '../../helpers/router.ts'
 import { startRouterProcess } from '../../helpers/router-process.ts'
-import { startCollector } from '../../helpers/trace-collector.ts'
+import { startCollector } from '../../helpers/tracing/trace-collector.ts'
 
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const body = { model: 'demo', messages: [{ role: 'user', content: 'x' }] }

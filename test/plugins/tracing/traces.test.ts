@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { post } from '../../helpers/http.ts'
 import { modelsConfig, startRouter } from '../../helpers/router.ts'
 import { openaiText, startUpstream, upstreamModel } from '../../helpers/scripted-upstream.ts'
-import { startCollector, type TraceCollector } from '../../helpers/trace-collector.ts'
+import { startCollector, type TraceCollector } from '../../helpers/tracing/trace-collector.ts'
 import {
   chatPath,
   clientSpan,
@@ -12,7 +12,7 @@ import {
   traceparent,
   treeOf,
   upstreamTrace,
-} from '../../helpers/traced-router.ts'
+} from '../../helpers/tracing/traced-router.ts'
 
 const json = { 'content-type': 'application/json' }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { isObject } from '../../../lib/json/read.ts'
 import { type Role, roles } from '../../../sdk/client-key.ts'
 
-/** The claim of this name; dots lead into objects where no claim has the whole name. */
+/** The claim of this name; dots select nested members unless a claim has the whole name. */
 export function claimOf(claims: Readonly<Record<string, unknown>>, name: string): unknown {
   if (Object.hasOwn(claims, name)) return claims[name]
   let value: unknown = claims
@@ -11,7 +11,7 @@ export function claimOf(claims: Readonly<Record<string, unknown>>, name: string)
   return value
 }
 
-/** The highest role that a value of the claim gives. `map`: entries such as `llm-admins=admin`. */
+/** The highest role among the claim's values. `map`: entries such as `llm-admins=admin`. */
 export function roleOfClaim(claim: unknown, map: readonly string[]): Role | undefined {
   const held = new Set(
     typeof claim === 'string' ? [claim, ...claim.split(' ')] : Array.isArray(claim) ? claim : [],
@@ -23,7 +23,7 @@ export function roleOfClaim(claim: unknown, map: readonly string[]): Role | unde
   return roles.findLast((role) => given.includes(role))
 }
 
-/** Stands in the log and the audit log. The colon keeps it apart from the ids of clients. */
+/** Id in the log and audit log. The colon distinguishes it from client ids. */
 export function nameOfUser({ sub, email, email_verified }: Readonly<Record<string, unknown>>): string {
   const name = email_verified === true && typeof email === 'string' ? email : String(sub)
   if (/^[\w.@+|-]{1,128}$/.test(name)) return `oidc:${name}`

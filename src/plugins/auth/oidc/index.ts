@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Login } from '../../../config/key-ring.ts'
+import type { Login } from '../../../config/client-keys/key-ring.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -7,11 +7,11 @@ import type { OidcSignIn } from './sign-in.ts'
 
 interface OpenIdConnect {
   oidc: OidcSignIn | undefined
-  /** Who has sent the JSON Web Token of a request; undefined: it has none. */
+  /** The sender of a request's JSON Web Token; undefined if it has none. */
   tokenLogin(request: FastifyRequest): Login | RouterError | undefined
 }
 
-/** Nothing of it is loaded without LLM_ROUTER_OIDC_ISSUER. `keys`: the clients that tokens can name. */
+/** Loads nothing without LLM_ROUTER_OIDC_ISSUER. `keys`: the clients that tokens can name. */
 export async function openIdConnect(
   app: FastifyInstance,
   { sessions, keys }: { sessions: Sessions; keys: Keys },

@@ -1,14 +1,14 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
-import type { Config } from '../../../config/settings.ts'
+import type { Config } from '../../../config/settings/settings.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 
-/** Clocks may differ by so many seconds. */
+/** Accepted clock difference in seconds. */
 export const clockToleranceSeconds = 30
-/** A key that the provider has begun to use is known after so long at the latest, in milliseconds. */
+/** Maximum delay until a new key of the provider is known, in milliseconds. */
 const keysCooldownMs = 2_000
 const timeoutSeconds = 10
-/** Signatures with a key of the provider; none with a shared secret, which a public key could be taken for. */
+/** Asymmetric algorithms only: with a shared-secret algorithm, a public key could be used as the secret. */
 const algorithms = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
@@ -20,7 +20,7 @@ export interface Provider {
   verify(token: string, audience: string): Promise<JWTPayload>
 }
 
-/** Finds out about the provider with the first request that needs it, so that a router starts without. */
+/** Discovers the provider on the first request that needs it, so the router starts without it. */
 export function lazyProvider(config: Config): () => Promise<Provider> {
   let known: Promise<Provider> | undefined
   return () => {
@@ -39,7 +39,7 @@ async function discover({ oidcIssuer, oidcClientId, oidcClientSecret }: Config):
     oidcClientId,
     { [oidc.clockTolerance]: clockToleranceSeconds },
     oidcClientSecret === '' ? oidc.None() : oidc.ClientSecretBasic(oidcClientSecret),
-    // Of this machine alone, as its setting says.
+    // Loopback only, as the setting enforces.
     {
       timeout: timeoutSeconds,
       ...(issuer.protocol === 'http:' ? { execute: [oidc.allowInsecureRequests] } : {}),
@@ -70,7 +70,7 @@ async function discover({ oidcIssuer, oidcClientId, oidcClientSecret }: Config):
   }
 }
 
-/** Else the provider could not be asked for its keys. */
+/** Required to fetch the provider's keys. */
 function isAboutToken(error: unknown): boolean {
   return (
     error instanceof errors.JOSEError &&

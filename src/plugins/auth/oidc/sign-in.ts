@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as oidc from 'openid-client'
-import type { Config } from '../../../config/settings.ts'
+import type { Config } from '../../../config/settings/settings.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { cookie } from '../sessions/cookies.ts'
@@ -12,7 +12,7 @@ import type { SignedIn } from '../sessions/sessions.ts'
 import { claimOf, nameOfUser, roleOfClaim } from './claims.ts'
 import { type Provider, unavailable } from './provider.ts'
 
-/** How long the provider may take to ask a person, in milliseconds. */
+/** How long signing in at the provider may take, in milliseconds. */
 const patienceMs = 600_000
 
 const AttemptSchema = Type.Object({
@@ -24,9 +24,9 @@ const AttemptSchema = Type.Object({
 type Attempt = Static<typeof AttemptSchema>
 
 export interface OidcSignIn {
-  /** The address of the provider where a person signs in; a cookie remembers what it must answer. */
+  /** The provider's sign-in URL; a cookie stores the expected state and nonce. */
   begin(request: FastifyRequest, reply: FastifyReply): Promise<string>
-  /** Who has come back from there. Throws RouterError. */
+  /** Handles the callback: returns the signed-in person. Throws RouterError. */
   finish(request: FastifyRequest, reply: FastifyReply): Promise<SignedIn>
 }
 
@@ -38,7 +38,7 @@ export function oidcSignIn(
   keys: Keys,
 ): OidcSignIn {
   const sealed = createSeal(secret, 'sign-in')
-  // Not Strict: the provider sends the browser back here.
+  // Not Strict: the provider redirects the browser back here.
   const jar = cookie('llm-router-sign-in', 'Lax', (request) => cameByHttps(request, config.publicUrl))
   const callback = `${config.publicUrl}${config.endpointPrefix}/session/oidc/callback`
   return {
@@ -73,7 +73,7 @@ export function oidcSignIn(
   }
 }
 
-/** The claims of the ID token, whose signature is checked too; from the user info, if the role is only there. */
+/** The claims of the ID token, after its signature was verified; from the user info endpoint if only that contains the role. */
 async function claimsOf(
   { configuration, verify }: Provider,
   address: URL,
@@ -97,7 +97,7 @@ async function claimsOf(
     }
   } catch (error) {
     if (error instanceof RouterError) throw error
-    // What fetch throws when nobody answers.
+    // Thrown by fetch if the connection fails.
     if (error instanceof TypeError) throw unavailable(error)
     const { code } = Object(error)
     throw new RouterError('forbidden', 'The identity provider did not confirm the sign-in; try again', {

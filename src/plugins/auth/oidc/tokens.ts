@@ -1,17 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from 'jose'
-import { type Login, presentedKey } from '../../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../../config/client-keys/key-ring.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { claimOf } from './claims.ts'
 import { clockToleranceSeconds, type Provider } from './provider.ts'
 
-/** What a token says: the id of a client, until when. Or why it says nothing. */
+/** Result of a token: client id and expiry, or the reason why it is invalid. */
 type Checked = { client: string; endsAt: number } | { error: 'unknown' | 'expired' } | RouterError
 
 /**
- * Checks JSON Web Tokens that API clients send in place of a key, before anything else asks who they are. What looks
- * like a token is never taken for a key. Returns a function that tells who sent a request, as of now.
+ * Checks JSON Web Tokens that API clients send instead of a key, before any other authentication. What looks
+ * like a token is never treated as a key. Returns a function that returns the current sender of a request.
  */
 export function tokenLogins(
   app: FastifyInstance,

@@ -5,7 +5,7 @@ export interface CookieOptions {
   maxAgeSeconds: number
 }
 
-/** Cookies of one name that scripts and other sites cannot use. */
+/** A cookie that scripts and other sites cannot access. */
 export interface Cookie {
   read(request: FastifyRequest): string | undefined
   write(request: FastifyRequest, reply: FastifyReply, value: string, maxAgeSeconds: number): void
@@ -13,7 +13,7 @@ export interface Cookie {
 }
 
 /**
- * A cookie whose name begins with `__Host-` where the browser came by HTTPS: then no other host of the domain, and nobody
+ * A cookie whose name begins with `__Host-` if the browser uses HTTPS: no other host of the domain, and nobody
  * on an unencrypted connection, can have set it (RFC 6265bis, section 4.1.3.2).
  */
 export function cookie(
@@ -36,7 +36,7 @@ export function cookie(
   }
 }
 
-/** RFC 6265, section 4.2. One that is there twice counts as none: who has set the other one is unknown. */
+/** RFC 6265, section 4.2. A duplicate cookie is ignored, because its origin is unknown. */
 function onlyValue(header: string | undefined, name: string): string | undefined {
   const values = (header ?? '').split(';').flatMap((pair) => {
     const at = pair.indexOf('=')

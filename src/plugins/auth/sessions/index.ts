@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { hasSeveralHosts } from '../../../config/settings.ts'
+import { hasSeveralHosts } from '../../../config/settings/settings.ts'
 import { openEndedSessions } from '../../../stores/choose.ts'
 import { clientAddress } from '../client-address.ts'
 import type { Keys } from '../keys-file.ts'
 import { createSessions, type EndedSessions, type Sessions } from './sessions.ts'
 
-/** The sessions of this router. Without a secret that all hosts have, nobody can sign in. */
+/** The sessions of this router. Several hosts need a common secret, otherwise sign-in is disabled. */
 export async function openSessions(app: FastifyInstance, keys: Keys): Promise<Sessions> {
   const { config } = app
   const own = hasSeveralHosts(config) ? '' : randomBytes(32).toString('hex')
@@ -14,7 +14,7 @@ export async function openSessions(app: FastifyInstance, keys: Keys): Promise<Se
   return createSessions({ secret, publicUrl: config.publicUrl, keys, ended: await endedSessions(app) })
 }
 
-/** Known to all processes of this host, and with a database to all hosts. */
+/** Shared by all processes of this host, and with a database by all hosts. */
 async function endedSessions(app: FastifyInstance): Promise<EndedSessions> {
   const table = await openEndedSessions(app)
   const { directory } = app
@@ -31,7 +31,7 @@ async function endedSessions(app: FastifyInstance): Promise<EndedSessions> {
         source: 'console',
         address: clientAddress(request),
       } as const
-      // While the database is away, the cookie is gone all the same.
+      // The cookie is removed even if the database is unavailable.
       await directory
         ?.run('endSession', { id, endsAt: Math.ceil(endsAt) }, actor)
         .catch(({ code }) =>

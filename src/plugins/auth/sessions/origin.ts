@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 
 /**
- * Whether a request comes from a page of this router: its `Origin` is the address that the browser used, or
- * LLM_ROUTER_PUBLIC_URL. Browsers leave `Origin` out of requests that read from the own site; they say the same in
- * `Sec-Fetch-Site`, or without HTTPS in `Referer`.
+ * Whether a request comes from a page of this router: its `Origin` is the address used by the browser, or
+ * LLM_ROUTER_PUBLIC_URL. Browsers omit `Origin` in same-origin reads; the equivalent is
+ * `Sec-Fetch-Site`, or `Referer` without HTTPS.
  */
 export function isFromOwnPage(request: FastifyRequest, publicUrl: string): boolean {
   const { origin, referer, 'sec-fetch-site': site } = request.headers
@@ -14,7 +14,7 @@ export function isFromOwnPage(request: FastifyRequest, publicUrl: string): boole
     : site === 'same-origin'
 }
 
-/** Whether the browser came by HTTPS, also through a trusted proxy. */
+/** Whether the browser uses HTTPS, directly or through a trusted proxy. */
 export function cameByHttps(request: FastifyRequest, publicUrl: string): boolean {
   return (
     request.protocol === 'https' || (publicUrl.startsWith('https:') && hostOf(publicUrl) === request.host)

@@ -4,14 +4,14 @@ const cipher = 'aes-256-gcm'
 const ivBytes = 12
 const tagBytes = 16
 
-/** Encrypts and authenticates values that browsers keep: they can neither be read nor changed there. */
+/** Encrypts and authenticates cookie values, so they can be neither read nor changed. */
 export interface Seal {
   seal(value: object): string
-  /** Undefined for what this secret has not sealed for this purpose. */
+  /** Undefined unless encrypted with this secret for this purpose. */
   open(text: string): unknown
 }
 
-/** `purpose` separates keys, so that a value of one cookie is none in another. */
+/** `purpose` separates keys, so that the value of one cookie is invalid in another. */
 export function createSeal(secret: string, purpose: string): Seal {
   const key = Buffer.from(hkdfSync('sha256', secret, '', `llm-router ${purpose}`, 32))
   return {

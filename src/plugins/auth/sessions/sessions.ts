@@ -9,7 +9,7 @@ import { cookie } from './cookies.ts'
 import { cameByHttps } from './origin.ts'
 import { createSeal } from './seal.ts'
 
-/** How long somebody stays signed in, in milliseconds. */
+/** Lifetime of a session, in milliseconds. */
 const sessionMs = 8 * 3_600_000
 
 const SessionSchema = Type.Object({
@@ -18,7 +18,7 @@ const SessionSchema = Type.Object({
   endsAt: Type.Number(),
   /** SHA-256 of the key that was exchanged for it; absent: OpenID Connect. */
   sha256: Type.Optional(Type.String()),
-  /** Who has signed in by OpenID Connect. `client`: a client whose end ends the session. */
+  /** The person signed in with OpenID Connect. `client`: the session ends with this client. */
   user: Type.Optional(
     Type.Object({
       id: Type.String(),
@@ -30,15 +30,15 @@ const SessionSchema = Type.Object({
 export type Session = Static<typeof SessionSchema>
 export type SignedIn = NonNullable<Session['user']>
 
-/** Sessions that were ended before their time. */
+/** Sessions ended before their expiry. */
 export interface EndedSessions {
   has(id: string): boolean
-  /** Resolves when all processes of this host know it. */
+  /** Resolves when it is known to all processes of this host. */
   add(session: Pick<Session, 'id' | 'endsAt'>, request: FastifyRequest): Promise<void>
 }
 
 interface SessionsOptions {
-  /** Empty: nobody can sign in, as other hosts could not read the session. */
+  /** Empty: sign-in is disabled, because other hosts could not read the session. */
   secret: string
   publicUrl: string
   keys: Keys
@@ -46,11 +46,11 @@ interface SessionsOptions {
 }
 
 export interface Sessions {
-  /** Empty: nobody can sign in. */
+  /** Empty: sign-in is disabled. */
   readonly secret: string
-  /** Whether a request has a cookie of a session, valid or not. */
+  /** Whether a request has a session cookie, valid or not. */
   isSent(request: FastifyRequest): boolean
-  /** The session of a request and what its client may do now; undefined when it has ended. */
+  /** The session of a request and its client's current permissions; undefined if it has ended. */
   find(request: FastifyRequest): { session: Session; client: ClientKey } | undefined
   begin(request: FastifyRequest, reply: FastifyReply, who: { sha256: string } | { user: SignedIn }): Session
   end(request: FastifyRequest, reply: FastifyReply): Promise<void>
@@ -58,8 +58,8 @@ export interface Sessions {
 }
 
 /**
- * Sessions of browsers. A session is a sealed cookie that names the key it was exchanged for, and each request is checked
- * as if it had brought that key: what ends the key, or its client, ends the session.
+ * Browser sessions. A session is an encrypted cookie with the digest of the key it was exchanged for, and each request is checked
+ * as if it had sent that key: when the key or its client becomes invalid, so does the session.
  */
 export function createSessions({ secret, publicUrl, keys, ended }: SessionsOptions): Sessions {
   const sealed = createSeal(secret === '' ? randomBytes(32).toString('hex') : secret, 'session')
@@ -82,7 +82,7 @@ export function createSessions({ secret, publicUrl, keys, ended }: SessionsOptio
       const client = clientOf({ id: '', endsAt: 0, ...who }, keys)
       if (!client) throw notValid()
       const endsAt = Math.min(Date.now() + sessionMs, client.expiresAt ?? Number.POSITIVE_INFINITY)
-      // A new one each time: nobody can know it before.
+      // A new one each time, so it cannot be known in advance.
       const session = { id: randomBytes(16).toString('base64url'), endsAt, ...who }
       jar.write(request, reply, sealed.seal(session), Math.floor((endsAt - Date.now()) / 1000))
       return session
@@ -116,7 +116,7 @@ function isValid(client: ClientKey | undefined): boolean {
   return client.expiresAt === undefined || client.expiresAt > Date.now()
 }
 
-/** A person who has signed in by OpenID Connect. */
+/** A person signed in with OpenID Connect. */
 function userClient(id: string, role: Role): ClientKey {
   return {
     id,

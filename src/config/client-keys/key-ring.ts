@@ -1,0 +1,71 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { ClientKey } from '../../sdk/client-key.ts'
+
+export interface RingEntry {
+  client: ClientKey
+  /** SHA-256 of the whole key. */
+  sha256: Buffer
+}
+
+export type Login =
+  | { client: ClientKey; error: undefined }
+  /** The client of a disabled or expired key is returned for the log only. */
+  | { client: ClientKey | undefined; error: 'unknown' | 'disabled' | 'expired' }
+
+/**
+ * The keys of all clients, as digests under a secret that lives as long as the process: neither a dump of its memory nor
+ * the time that a look-up takes tells anything of a key.
+ */
+export class KeyRing {
+  readonly #secret = randomBytes(32)
+  readonly #entries = new Map<string, { digest: Buffer; client: ClientKey }>()
+  /** Compared with where there is nothing to compare with, so that an unknown key takes as long as a known one. */
+  readonly #nobody = randomBytes(32)
+
+  constructor(entries: readonly RingEntry[]) {
+    for (const { client, sha256 } of entries) {
+      const digest = this.#digestOf(sha256)
+      this.#entries.set(digest.toString('hex'), { digest, client })
+    }
+  }
+
+  /** `at`: milliseconds since 1970. */
+  find(key: string, at = Date.now()): Login {
+    return this.findDigest(sha256Of(key), at)
+  }
+
+  /** Of a key by its SHA-256. */
+  findDigest(sha256: Buffer, at = Date.now()): Login {
+    const digest = this.#digestOf(sha256)
+    const entry = this.#entries.get(digest.toString('hex'))
+    const isSame = timingSafeEqual(entry?.digest ?? this.#nobody, digest)
+    if (!entry || !isSame) return { client: undefined, error: 'unknown' }
+    const { client } = entry
+    if (!client.enabled) return { client, error: 'disabled' }
+    if (client.expiresAt !== undefined && client.expiresAt <= at) return { client, error: 'expired' }
+    return { client, error: undefined }
+  }
+
+  #digestOf(sha256: Buffer): Buffer {
+    return createHmac('sha256', this.#secret).update(sha256).digest()
+  }
+}
+
+/** Of the whole key: of a part of it, two keys could be the same. */
+export function sha256Of(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+/** Headers in which clients send a key by itself: Anthropic's and Google's. */
+const keyHeaders = ['x-api-key', 'x-goog-api-key']
+
+/** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or else from one of {@link keyHeaders}. */
+export function presentedKey(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): string | undefined {
+  const { authorization } = headers
+  const bearer = typeof authorization === 'string' ? /^bearer +(.+)$/i.exec(authorization)?.[1] : undefined
+  const sent = [bearer, ...keyHeaders.map((name) => headers[name])]
+  const key = sent.find((each) => typeof each === 'string' && each.trim() !== '')
+  return typeof key === 'string' ? key.trim() : undefined
+}

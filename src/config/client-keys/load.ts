@@ -1,0 +1,165 @@
+import { Value } from '@sinclair/typebox/value'
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { allowedBy } from '../../lib/json/allowed.ts'
+import type { JsonDocument, JsonPath } from '../../lib/json/jsonc.ts'
+import { tightened } from '../../lib/json/loose.ts'
+import { isObject } from '../../lib/json/read.ts'
+import type { ClientKey } from '../../sdk/client-key.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import { pathBelow, syntaxErrorAt } from '../config-path.ts'
+import { readConfigText, syntaxOf } from '../config-text.ts'
+import { clientOf, type FileClient, type TellError } from './client.ts'
+import type { RingEntry } from './key-ring.ts'
+import { FileKeySchema, type KeyRecord, KeyRecordSchema, ownMembers } from './schema.ts'
+
+export interface LoadedKeys {
+  clients: ClientKey[]
+  /** One for each key. */
+  entries: RingEntry[]
+  warnings: string[]
+}
+
+/**
+ * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,
+ * each error as `file:line:column: place: what`; no error holds a key.
+ *
+ * @param file Its name, for the errors.
+ * @param env For `${NAME}` in keys.
+ */
+export function loadClientKeys(
+  text: string,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): LoadedKeys {
+  const document = parse(text, file)
+  const shown = (path: JsonPath, message: string): string => {
+    const { line, column } = document.find(path)
+    return `${file}:${line}:${column}: ${nameOf(path)}: ${message}`
+  }
+  const errors: string[] = []
+  const warnings: string[] = []
+  const error: TellError = (path, message) => errors.push(shown(path, message))
+  const warn: TellError = (path, message) => warnings.push(shown(path, message))
+  for (const { path } of document.duplicates) error(path, 'occurs more than once')
+
+  const { records, at } = recordsOf(document.value, error)
+  const found = records.flatMap((value, index): FileClient[] => {
+    const path = [...at, index]
+    const record = checked(withKeyObjects(value), path, error)
+    if (!record) return []
+    const client = clientOf(record, { path, number: index + 1, env, error, warn })
+    return client ? [client] : []
+  })
+  refuseTwins(found, (message) => error(at, message))
+  if (errors.length > 0) throw new ConfigError(errors, warnings)
+  return {
+    clients: found.map(({ client }) => client),
+    entries: found.flatMap(({ entries }) => entries),
+    warnings,
+  }
+}
+
+function parse(text: string, file: string): JsonDocument {
+  const document = readConfigText(text, syntaxOf(file))
+  if (document.syntaxError) throw new ConfigError([syntaxErrorAt(document.syntaxError, file)])
+  return document
+}
+
+function recordsOf(root: unknown, error: TellError): { records: unknown[]; at: JsonPath } {
+  if (Array.isArray(root)) return { records: nonEmpty(root, [], error), at: [] }
+  const keys = isObject(root) ? root.keys : undefined
+  if (!Array.isArray(keys)) {
+    error([], 'not an object with a list "keys"')
+    return { records: [], at: [] }
+  }
+  for (const name of Object.keys(Object(root)))
+    if (name !== 'keys' && !isRemark(name)) error([name], 'no such member')
+  return { records: nonEmpty(keys, ['keys'], error), at: ['keys'] }
+}
+
+function nonEmpty(records: unknown[], at: JsonPath, error: TellError): unknown[] {
+  if (records.length === 0) error(at, 'contains no key, so no request could be authenticated')
+  return records
+}
+
+/** In the list of a client's keys, a string is a key. */
+function withKeyObjects(value: unknown): unknown {
+  if (!isObject(value) || !Array.isArray(value.keys)) return value
+  return { ...value, keys: value.keys.map((key) => (typeof key === 'string' ? { key } : key)) }
+}
+
+/** A member with a wrong name would be a limit that nobody keeps to, so it is no small matter here. */
+function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | undefined {
+  let isRight = true
+  const wrong: TellError = (at, message) => {
+    isRight = false
+    error(at, message)
+  }
+  if (isObject(value)) {
+    for (const name of unknownNames(value, KeyRecordSchema.properties))
+      wrong([...path, name], `no such member${didYouMean(name, ownMembers)}`)
+    const policy = value.policy_override
+    if (isObject(policy))
+      for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))
+        wrong([...path, 'policy_override', name], 'no such member')
+    for (const [index, key] of (Array.isArray(value.keys) ? value.keys : []).entries())
+      if (isObject(key))
+        for (const name of unknownNames(key, FileKeySchema.properties))
+          wrong([...path, 'keys', index, name], 'no such member')
+  }
+  const tight = tightened(KeyRecordSchema, value)
+  if (Value.Check(KeyRecordSchema, tight)) return isRight ? tight : undefined
+  const told = new Set<string>()
+  for (const { path: pointer, value: found, schema } of Value.Errors(KeyRecordSchema, tight)) {
+    if (told.has(pointer)) continue
+    told.add(pointer)
+    const steps = pointer.split('/').slice(1)
+    wrong([...path, ...steps.map(stepOf)], `${shownValue(found, schema)} is not ${allowedBy(schema)}`)
+  }
+  return undefined
+}
+
+function unknownNames(value: Record<string, unknown>, known: object): string[] {
+  return Object.keys(value).filter((name) => !Object.hasOwn(known, name) && !isRemark(name))
+}
+
+/** For `$schema` and people's remarks. */
+function isRemark(name: string): boolean {
+  return name.startsWith('$') || name.startsWith('_')
+}
+
+function stepOf(step: string): string | number {
+  return /^\d+$/.test(step) ? Number(step) : step
+}
+
+function shownValue(value: unknown, { writeOnly }: { writeOnly?: boolean }): string {
+  if (writeOnly || typeof value === 'object') return Array.isArray(value) ? 'a list' : 'its value'
+  const text = JSON.stringify(value) ?? 'nothing'
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text
+}
+
+/** `keys[0].models[1]`, also where the list is the whole file. */
+function nameOf(path: JsonPath): string {
+  const steps = path[0] === 'keys' ? path.slice(1) : path
+  if (path.length > 0 && typeof path[0] === 'string' && path[0] !== 'keys') return String(path[0])
+  return pathBelow(
+    'keys',
+    steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+  )
+}
+
+function refuseTwins(clients: readonly FileClient[], error: (message: string) => void): void {
+  const ids = new Set<string>()
+  const digests = new Map<string, string>()
+  for (const { client, entries } of clients) {
+    for (const { sha256 } of entries) {
+      const digest = sha256.toString('hex')
+      const twin = digests.get(digest)
+      if (twin !== undefined)
+        error(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
+      digests.set(digest, client.id)
+    }
+    if (ids.has(client.id)) error(`the id ${JSON.stringify(client.id)} is used twice`)
+    ids.add(client.id)
+  }
+}

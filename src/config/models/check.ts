@@ -1,0 +1,141 @@
+import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { allowedBy } from '../../lib/json/allowed.ts'
+import { tightened } from '../../lib/json/loose.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { pathBelow } from '../config-path.ts'
+import type { Servers } from '../servers/servers.ts'
+import { looksUnexpanded, unexpandedHint } from '../settings/text.ts'
+import {
+  type ModelShell,
+  ModelShellSchema,
+  type Provider,
+  ProviderSchema,
+  ServedProviderSchema,
+} from './schema.ts'
+
+/** What a reading of models-config.json found, each with its place. */
+export interface Findings {
+  errors: string[]
+  warnings: string[]
+}
+
+export interface ProviderAtPath {
+  /** With what it takes from its server. */
+  provider: Provider
+  path: string
+  /** Its entry in `servers`, and the members that it does not take from there. */
+  server?: { id: string; path: string; own: ReadonlySet<string> }
+}
+
+/** Where the value of a provider's member is written, or missing: at the provider, or at its server. */
+export function memberPath({ path, server }: ProviderAtPath, member: string): string {
+  return `${server === undefined || server.own.has(member) ? path : server.path}.${member}`
+}
+
+export interface CheckedModel {
+  shell: ModelShell
+  providers: ProviderAtPath[]
+  sleeping: ProviderAtPath[]
+}
+
+/**
+ * Checks a model against the schema and gives the parts that are right, so that one error does not hide another.
+ * `parked`: what is missing does not matter yet, what is there must be right.
+ */
+export function checkModel(
+  value: unknown,
+  path: string,
+  { findings, servers, parked = false }: { findings: Findings; servers: Servers; parked?: boolean },
+): CheckedModel | undefined {
+  const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
+  const shell = checkPart(ModelShellSchema, value, path, findings, parked)
+  const checkAll = (list: unknown, name: string): ProviderAtPath[] =>
+    (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
+      const itemPath = `${path}.${name}[${index}]`
+      if (isObject(item) && 'server' in item) {
+        const own = checkPart(ServedProviderSchema, item, itemPath, findings, parked)
+        if (!own) return []
+        findings.warnings.push(...providerHints(own, itemPath))
+        return servers.complete(own, itemPath, findings)
+      }
+      const provider = checkPart(ProviderSchema, item, itemPath, findings, parked)
+      if (!provider) return []
+      findings.warnings.push(...providerHints(provider, itemPath))
+      return [{ provider, path: itemPath }]
+    })
+  const checked = {
+    providers: checkAll(providers, 'providers'),
+    sleeping: checkAll(sleeping, 'providers_sleep'),
+  }
+  return shell ? { shell, ...checked } : undefined
+}
+
+/** The value, if the schema allows it. Errors and likely mistakes go to the findings, each with its path. */
+export function checkPart<Schema extends TSchema>(
+  schema: Schema,
+  value: unknown,
+  path: string,
+  findings: Findings,
+  parked = false,
+): Static<Schema> | undefined {
+  findings.warnings.push(...misspelt(schema, value, path))
+  const tight = tightened(schema, value)
+  if (Value.Check(schema, tight)) return tight
+  const reported = new Set<string>()
+  for (const error of Value.Errors(schema, tight)) {
+    if (reported.has(error.path)) continue
+    reported.add(error.path)
+    const at = pathBelow(path, error.path)
+    if (error.value !== undefined)
+      findings.errors.push(`${at}: ${shown(error.value, error.schema)} is not ${allowedBy(error.schema)}`)
+    else if (!parked) findings.errors.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
+  }
+  return undefined
+}
+
+/** Objects are open, so an unknown field is no error; one that is near to a known field is most likely a mistake. */
+function misspelt(schema: TSchema, value: unknown, path: string): string[] {
+  if (!KindGuard.IsObject(schema) || !isObject(value)) return []
+  const known = Object.keys(schema.properties)
+  const missing = known.filter((name) => !(name in value))
+  return Object.keys(value).flatMap((key) => {
+    const hint = known.includes(key) || /^[$_]/.test(key) ? '' : didYouMean(key, missing)
+    const at = pathBelow(path, `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    return hint === '' ? [] : [`${at}: no such field, it has no effect${hint}`]
+  })
+}
+
+function shown(value: unknown, schema: TSchema): string {
+  if (Array.isArray(value)) return 'a list'
+  if (isObject(value)) return 'an object'
+  if (schema.writeOnly === true) return 'its value'
+  const text = JSON.stringify(value)
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text
+}
+
+/** Values that are valid and most likely a mistake, each with its path. Values of keys are not shown. */
+export function providerHints(provider: Partial<Provider>, path: string): string[] {
+  const unexpanded = Object.entries(provider).filter(
+    ([name, value]) =>
+      typeof value === 'string' && (looksUnexpanded(value) || (name === 'api_host' && namesVariable(value))),
+  )
+  return [
+    ...unexpanded.map(([name]) => `${path}.${name}: ${unexpandedHint}`),
+    ...weightHints(provider.weight, `${path}.weight`),
+  ]
+}
+
+/** In a key a dollar may be just that; no address has one. */
+function namesVariable(host: string): boolean {
+  return /\$\(?[A-Za-z_]/.test(host)
+}
+
+function weightHints(weight: number | undefined, path: string): string[] {
+  if (weight === undefined || (weight >= 0 && weight <= 1)) return []
+  if (weight < 0) return [`${path}: ${weight} is less than 0 and counts as 0; weights are from 0 to 1`]
+  return [
+    `${path}: ${weight} is more than 1 and counts as 1; weights are from 0 to 1, so divide all weights of the model by the largest`,
+  ]
+}

@@ -1,0 +1,56 @@
+import { least, type ProfileRule, penalties } from './rule.ts'
+
+/** Limits of inference engines and of the Gemini API, whatever the model. */
+export const engineRules: readonly ProfileRule[] = [
+  // vLLM, environment variables: VLLM_MAX_STOP_STRINGS.
+  // vLLM, "Sampling Parameters": `top_p` and the repetition penalty are above 0, `top_k` is -1 or at least 1.
+  {
+    type: 'vllm',
+    profile: {
+      max_stops: 4,
+      ranges: {
+        temperature: [0, 2],
+        top_p: [least, 1],
+        min_p: [0, 1],
+        repetition_penalty: [least, 2],
+        ...penalties,
+      },
+    },
+  },
+  // SGLang documentation, "Sampling Parameters".
+  {
+    type: 'sglang',
+    profile: {
+      ranges: {
+        temperature: [0, 2],
+        top_p: [least, 1],
+        min_p: [0, 1],
+        repetition_penalty: [0, 2],
+        ...penalties,
+      },
+    },
+  },
+  // Text Generation Inference, launcher arguments `--max-stop-sequences` and `--max-top-n-tokens`; error text: "`top_p` must be
+  // > 0.0 and < 1.0".
+  {
+    type: 'tgi',
+    profile: {
+      max_stops: 4,
+      ranges: {
+        temperature: [0, 100],
+        top_p: [least, 0.99],
+        frequency_penalty: [-2, 2],
+        top_logprobs: [0, 5],
+      },
+    },
+  },
+  // Gemini API reference, "GenerationConfig"; "FunctionDeclaration": names have 64 letters, digits and few other characters.
+  {
+    type: 'gemini',
+    profile: {
+      max_tool_name: 64,
+      tool_name_characters: 'word',
+      ranges: { temperature: [0, 2], top_p: [0, 1] },
+    },
+  },
+]

@@ -1,0 +1,28 @@
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { parseRedisUrl } from '../redis-url.ts'
+import type { Config } from './schema.ts'
+
+/** Of keys and secrets: shorter ones can be guessed. */
+export const fewestKeyCharacters = 20
+
+export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
+  if (url === '') return []
+  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is not an https:// address']
+  if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
+    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is a link-local address']
+  if (secret.length < fewestKeyCharacters)
+    return [
+      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
+    ]
+  return []
+}
+
+/** The text of an address may be a password with a reserved character, so none of it is shown. */
+export function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 'redisDb'>): string[] {
+  if (redisUrl === '') return []
+  const address = parseRedisUrl(redisUrl)
+  if ('error' in address) return [`LLM_ROUTER_REDIS_URL: ${address.error}`]
+  if (address.kind === 'cluster' && redisDb !== 0)
+    return ['LLM_ROUTER_REDIS_DB: a cluster only has database 0']
+  return []
+}

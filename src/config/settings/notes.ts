@@ -1,0 +1,100 @@
+import { closestName } from '../../lib/did-you-mean.ts'
+import { looksUnexpanded, readBoolean } from './text.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const prefix = 'LLM_ROUTER_'
+
+/** Of a reference to another variable: nothing is replaced in the settings themselves. */
+const takenAsIs = 'reads like the name of an environment variable, but is used as it is'
+
+/** Variables of the Python llm-router that mean something else here, or nothing. */
+const remarks: Readonly<Record<string, string>> = {
+  MINIMUM: 'this router is always a proxy, so it changes nothing',
+  SERVER_THREADS_COUNT: 'no effect: a process serves all its connections from one thread',
+  SERVER_WORKER_CLASS: 'no effect: there is one kind of worker',
+  LOG_TO_FILE: 'no effect: an empty LLM_ROUTER_LOG_FILENAME turns the log file off',
+  AUTH_RATE_LIMIT_ENABLED: 'no effect: each key has the limits that its record in the keys file gives it',
+  AUTH_DEFAULT_RATE_LIMIT: 'no effect: each key has the limits that its record in the keys file gives it',
+  LANGCHAIN_RAG_DEVICE: 'no effect: a model server makes the embeddings, not the router',
+  LANGCHAIN_RAG_PERSIST_DIR:
+    'no effect: stores of the Python llm-router cannot be read; `llm-router index` makes an index of the documents, in LLM_ROUTER_INDEX_DIR',
+  MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT bounds request bodies',
+  ALLOW_UNPROTECTED: 'no effect: all protections that variables can ask for are there',
+}
+
+const unsupported = new Set([
+  ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG'],
+  ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
+  ...['AUTH_ROTATION_GRACE_PERIOD'],
+  ...['SERVICES_MONITOR_INTERVAL_SECONDS', 'KEEPALIVE_MODEL_MONITOR_INTERVAL_SECONDS'],
+  ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
+])
+const unsupportedFamily = /^(?:AUTH_VAULT|AUTH_REDIS)_/
+/** Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin. */
+const biencoder = /^ROUTING_SEMANTIC_BIENCODER_/
+
+/** Variables that ask for what this router never does: to keep what was sent and answered. */
+const audits = new Set([
+  'MASKING_WITH_AUDIT',
+  'GUARDRAIL_WITH_AUDIT_REQUEST',
+  'GUARDRAIL_WITH_AUDIT_RESPONSE',
+])
+
+interface Surroundings {
+  serverType: 'single' | 'cluster'
+}
+
+/**
+ * Kubernetes gives every container `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and more for each service of its
+ * namespace; one named llm-router brings this prefix. Source: Kubernetes documentation, "Service", environment
+ * variables.
+ */
+const serviceLink =
+  /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
+
+/** What a start should say of the variables: see the fields of LoadedConfig. `errors` end it. Values are never shown. */
+export function envNotes(
+  env: Environment,
+  supported: readonly string[],
+  { serverType }: Surroundings,
+): { notes: string[]; warnings: string[]; errors: string[] } {
+  const notes: string[] = []
+  const warnings: string[] = []
+  const errors: string[] = []
+  for (const [variable, value] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const text = value?.trim() ?? ''
+    if (!variable.startsWith(prefix) || text === '') continue
+    const name = variable.slice(prefix.length)
+    const remark = remarkOn(name, text, serverType)
+    if (audits.has(name)) {
+      if (readBoolean(text) !== false)
+        errors.push(
+          `${variable}: this router never keeps the content of requests and answers, so there is nothing to audit; remove the variable`,
+        )
+    } else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
+    else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
+    else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
+  }
+  return { notes, warnings, errors }
+}
+
+function remarkOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {
+  if (Object.hasOwn(remarks, name)) return remarks[name]
+  if (biencoder.test(name)) return 'no effect: examples for `auto` are in `auto_model` of models-config.json'
+  if (unsupported.has(name) || unsupportedFamily.test(name)) return 'no effect in this router'
+  if (name === 'SERVER_TYPE' && text.toLowerCase() !== serverType) return `means "${serverType}" here`
+  if (name === 'SERVER_WORKERS_COUNT' && serverType === 'single')
+    return 'no effect unless LLM_ROUTER_SERVER_TYPE is cluster'
+  return undefined
+}
+
+function isServiceLink(name: string, text: string): boolean {
+  return serviceLink.test(name) || (name === 'PORT' && /^(?:tcp|udp|sctp):\/\//i.test(text))
+}
+
+function unknown(name: string, supported: readonly string[]): string {
+  const closest = closestName(name.toUpperCase(), supported)
+  const hint = closest === undefined ? '' : `; did you mean ${prefix}${closest}?`
+  return `${prefix}${name} is unknown and has no effect${hint}`
+}

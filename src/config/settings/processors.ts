@@ -1,0 +1,42 @@
+import { fewestKeyCharacters } from './addresses.ts'
+import type { Config } from './schema.ts'
+import { hasSeveralHosts } from './sign-in.ts'
+
+/** Which values are masked, and how, must not depend on the host or on a missing service. */
+export function maskingErrors(config: Config): string[] {
+  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret, cacheSecret } = config
+  const errors: string[] = []
+  if (maskingPipeline.includes('pii_masker') && maskerPiiHost === '')
+    errors.push('LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker in LLM_ROUTER_MASKING_STRATEGY_PIPELINE')
+  if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
+  if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
+  if (cacheSecret !== '' && cacheSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_CACHE_SECRET: needs at least ${fewestKeyCharacters} characters`)
+  return errors
+}
+
+/** A guardrail without a service would let everything pass. */
+export function guardrailErrors(config: Config): string[] {
+  const { naskGuardHost, sojkaGuardHost } = config
+  const hosts = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }
+  const forced = [
+    ...(config.forceGuardrailRequest ? [['REQUEST', config.guardrailPipeline] as const] : []),
+    ...(config.forceGuardrailResponse ? [['RESPONSE', config.answerGuardrailPipeline] as const] : []),
+  ]
+  const empty = forced
+    .filter(([, pipeline]) => pipeline.length === 0)
+    .map(
+      ([name]) =>
+        `LLM_ROUTER_FORCE_GUARDRAIL_${name}: LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${name} must name nask_guard or sojka_guard; other guardrails belong in \`processors\` of models-config.json`,
+    )
+  const named = new Set(forced.flatMap(([, pipeline]) => pipeline))
+  const missing = [...named]
+    .filter((name) => hosts[name] === '')
+    .map((name) => `LLM_ROUTER_GUARDRAIL_${name.toUpperCase()}_HOST: needed with ${name} in the pipeline`)
+  return [...empty, ...missing]
+}
+
+/** Why masking cannot work on several hosts without a secret. */
+export const maskingSecretMissing =
+  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: all hosts need the same secret, or each gives a value another pseudonym; openssl rand -hex 32 prints a good one'

@@ -1,0 +1,93 @@
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import type { Connection } from '../../sdk/connection.ts'
+import type { ProviderType } from '../../sdk/provider.ts'
+import type { Registry } from '../../sdk/registry.ts'
+import type { Strategy } from '../../sdk/strategy.ts'
+import type { Syntax } from '../config-text.ts'
+import { type Findings, memberPath, type ProviderAtPath } from '../models/check.ts'
+import { expanded, readToken } from '../secrets.ts'
+import { asProvider, type ServerAtPath } from '../servers/servers.ts'
+import { type ConnectionSources, readConnection } from './target-connection.ts'
+import { hostError } from './target-url.ts'
+
+export interface TargetSources extends ConnectionSources {
+  providers: Registry<ProviderType>
+  /** Absent: the names of strategies are not looked at. */
+  strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
+  /** How the file is written; absent: JSON. */
+  syntax?: Syntax
+}
+
+/** How a server is reached. */
+export interface ServerAccess {
+  type: ProviderType | undefined
+  host: string | undefined
+  token: string | undefined
+  connection: Connection | undefined
+}
+
+export function readAccess(placed: ProviderAtPath, sources: TargetSources, findings: Findings): ServerAccess {
+  const type = findType(placed, sources.providers, findings)
+  const host = readHost(placed, type, sources, findings.errors)
+  const token = readToken(placed, sources, findings.errors)
+  const connection =
+    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
+  return { type, host, token, connection }
+}
+
+/** Reads how a server is reached, and reports what is wrong with it, whether or not a provider refers to it. */
+export function readServer(server: ServerAtPath, sources: TargetSources, findings: Findings): ServerAccess {
+  return readAccess(asProvider(server), sources, findings)
+}
+
+function findType(
+  placed: ProviderAtPath,
+  known: Registry<ProviderType>,
+  findings: Findings,
+): ProviderType | undefined {
+  const name = placed.provider.api_type.trim()
+  const type = known.find(name) ?? known.find(usualTypeName(name))
+  if (!type)
+    findings.errors.push(
+      `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
+    )
+  return type
+}
+
+/** `llama.cpp`, `LM Studio` and other ways in which people write the types. */
+function usualTypeName(name: string): string {
+  const plain = name.toLowerCase().replaceAll(/[-_. ]/g, '')
+  return otherTypeNames[plain] ?? plain
+}
+
+const otherTypeNames: Readonly<Record<string, string>> = {
+  llamaserver: 'llamacpp',
+  openaicompatible: 'openai',
+  openailike: 'openai',
+  textgenerationinference: 'tgi',
+  claude: 'anthropic',
+  google: 'gemini',
+}
+
+function readHost(
+  placed: ProviderAtPath,
+  type: ProviderType | undefined,
+  { env, allowLinkLocal }: TargetSources,
+  errors: string[],
+): string | undefined {
+  const { provider } = placed
+  const hostPath = memberPath(placed, 'api_host')
+  const written = provider.api_host?.trim() ?? ''
+  if (written === '') {
+    if (type?.defaultHost !== undefined) return type.defaultHost
+    if (type?.needsHost)
+      errors.push(`${hostPath}: missing; ${provider.api_type} needs the address of its server`)
+    return undefined
+  }
+  const errorsBefore = errors.length
+  const host = expanded(written, hostPath, env, errors).trim()
+  if (errors.length > errorsBefore) return undefined
+  const error = hostError(host, allowLinkLocal)
+  if (error !== undefined) errors.push(`${hostPath}: ${error}`)
+  return error === undefined ? host : undefined
+}

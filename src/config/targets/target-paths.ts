@@ -1,0 +1,74 @@
+import {
+  type Call,
+  type CallForm,
+  callForms,
+  type Operation,
+  operations,
+  type ProviderType,
+} from '../../sdk/provider.ts'
+import type { Target } from '../../sdk/target.ts'
+import { memberPath, type ProviderAtPath } from '../models/check.ts'
+import type { Provider } from '../models/schema.ts'
+import { healthUrl, joinUrl } from './target-url.ts'
+
+export function pathsOf(
+  type: ProviderType,
+  host: string | undefined,
+  overrides: Provider['paths'],
+  call: Call,
+): Target['paths'] {
+  const pathOf = (operation: Operation): string | undefined => {
+    const standard = type.path(operation, call)
+    const configured = overrides?.[operation]
+    if (configured === false) return undefined
+    const override = configured?.trim() || undefined
+    if (host === undefined || (standard === undefined && override === undefined)) return override ?? standard
+    return joinUrl(host, standard ?? '/', override).path
+  }
+  const paths = operations.map((operation): [Operation, string | undefined] => [operation, pathOf(operation)])
+  return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
+}
+
+/** Only what differs from the paths of whole answers. */
+export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
+  const whole = pathsFor('whole')
+  const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
+    const others = operations.map((operation) => [operation, pathsFor(form)[operation]] as const)
+    const different = others.filter(([operation, path]) => path !== whole[operation])
+    return different.length === 0 ? [] : [[form, Object.fromEntries(different)]]
+  })
+  return forms.length === 0 ? {} : { formPaths: Object.fromEntries(forms) }
+}
+
+/** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
+export function wantedPaths(
+  paths: Target['paths'],
+  placed: ProviderAtPath,
+  type: ProviderType,
+  warnings: string[],
+): Target['paths'] {
+  const { provider } = placed
+  const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
+  if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
+  if (wanted) warnings.push(`${memberPath(placed, 'responses')}: not used with ${type.name} servers`)
+  const { responses: _unwanted, ...rest } = paths
+  return rest
+}
+
+export function listingsOf({ listings }: ProviderType, host: string | undefined): Pick<Target, 'listings'> {
+  if (!listings || host === undefined) return {}
+  return { listings: listings.map(({ path, read }) => ({ path: healthUrl(host, path), read })) }
+}
+
+/** `health_check`: false turns the check off, a path takes the place of the type's own. */
+export function healthOf(
+  type: ProviderType,
+  host: string | undefined,
+  setting: Provider['health_check'],
+): Pick<Target, 'healthPath' | 'sleepPath'> {
+  const path = typeof setting === 'string' ? setting : type.healthPath
+  if (setting === false || host === undefined || path === undefined) return {}
+  const sleep = type.sleepPath === undefined ? {} : { sleepPath: healthUrl(host, type.sleepPath) }
+  if (typeof setting === 'string') return { healthPath: path.startsWith('/') ? path : `/${path}`, ...sleep }
+  return { healthPath: healthUrl(host, path), ...sleep }
+}

@@ -1,0 +1,130 @@
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
+import { badRequest, type RouterError } from '../../../sdk/errors.ts'
+import { cacheMark, markLast } from '../../shared/cache-marks.ts'
+
+/** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
+export type Drop = (field: string) => void
+
+/** Content of a user turn or a tool result: a text, or blocks. Throws `bad_request` for what only Anthropic reads. */
+export function readContent(content: unknown, path: string, drop: Drop): UserPart[] {
+  if (typeof content === 'string') return textParts(content)
+  return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${path}[${index}]`, drop))
+}
+
+export function readUserBlock(block: JsonObject, path: string, drop: Drop): UserPart[] {
+  return markLast(readParts(block, path, drop), cacheMark(block))
+}
+
+function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
+  switch (block.type) {
+    case 'text':
+      return textParts(requiredText(block.text, `${path}.text`))
+    case 'image':
+      return [readImage(block.source, `${path}.source`)]
+    case 'document':
+      if (isObject(block.citations) && block.citations.enabled === true) drop('citations')
+      return readDocument(block, path, drop)
+    case 'search_result':
+      return readSearchResult(block)
+    case 'container_upload':
+      // The file is at Anthropic, and the answer would be another without it.
+      throw badRequest(
+        `'${path}.type' is a kind of content that this model's upstream does not support`,
+        `${path}.type`,
+      )
+    case 'tool_reference':
+      return textParts(`The tool ${filledTextOf(block.tool_name) ?? ''} can be called now.`)
+    default:
+      return textParts(unknownText(block))
+  }
+}
+
+/** From here on an unknown block is data rather than words, in UTF-16 units. */
+const longestUnknown = 4_096
+
+/** New kinds of blocks appear every few months; refusing one would end the conversation for good. */
+function unknownText(block: JsonObject): string {
+  if (typeof block.text === 'string') return block.text
+  if (typeof block.content === 'string') return block.content
+  const json = JSON.stringify(block)
+  return json.length > longestUnknown ? `[${textOf(block.type) ?? 'content'}]` : json
+}
+
+/** Anthropic itself refuses empty text; elsewhere it would only be noise. */
+export function textParts(text: string): TextPart[] {
+  return text === '' ? [] : [{ type: 'text', text }]
+}
+
+export function requiredText(value: unknown, path: string): string {
+  const text = textOf(value)
+  if (text === undefined) throw badRequest(`'${path}' must be a string`, path)
+  return text
+}
+
+function readImage(source: unknown, path: string): ImagePart {
+  const kind = isObject(source) ? source.type : undefined
+  if (isObject(source) && kind === 'base64') {
+    const data = requiredText(source.data, `${path}.data`)
+    const mediaType = requiredText(source.media_type, `${path}.media_type`)
+    return { type: 'image', source: { kind, mediaType, data } }
+  }
+  if (isObject(source) && kind === 'url') {
+    return { type: 'image', source: { kind, url: requiredText(source.url, `${path}.url`) } }
+  }
+  throw notHere(path)
+}
+
+function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
+  const { source } = block
+  const at = `${path}.source`
+  if (!isObject(source)) throw badRequest(`'${at}' must be an object`, at)
+  const name = filledTextOf(block.title)
+  switch (source.type) {
+    case 'text':
+      return textParts(titled(block, requiredText(source.data, `${at}.data`)))
+    case 'content': {
+      const heading = titled(block, '')
+      return [...textParts(heading), ...readContent(source.content, `${at}.content`, drop)]
+    }
+    case 'base64': {
+      const data = requiredText(source.data, `${at}.data`)
+      const mediaType = filledTextOf(source.media_type) ?? 'application/pdf'
+      const file = { type: 'file' as const, data: `data:${mediaType};base64,${data}` }
+      const context = filledTextOf(block.context)
+      return [...textParts(context ?? ''), { ...file, ...present({ name }) }]
+    }
+    case 'url': {
+      const file = { type: 'file' as const, url: requiredText(source.url, `${at}.url`) }
+      return [...textParts(filledTextOf(block.context) ?? ''), { ...file, ...present({ name }) }]
+    }
+    default:
+      throw notHere(at)
+  }
+}
+
+/** What stands beside a document says what it is. */
+function titled(block: JsonObject, text: string): string {
+  return [filledTextOf(block.title), filledTextOf(block.context), text].filter(Boolean).join('\n\n')
+}
+
+/** A passage that the client found itself: its words, with where they are from. */
+function readSearchResult(block: JsonObject): TextPart[] {
+  const passages = objectsIn(block.content).map((each) => textOf(each.text))
+  const lines = [filledTextOf(block.title), filledTextOf(block.source), ...passages].filter(Boolean)
+  return textParts(lines.join('\n'))
+}
+
+function notHere(path: string): RouterError {
+  return badRequest(
+    `'${path}.type' must be one that this model's upstream can read: send the data itself`,
+    `${path}.type`,
+  )
+}

@@ -1,0 +1,122 @@
+import { filledTextOf, type JsonObject, numberOf } from '../../../lib/json/read.ts'
+import type { ToolDefinition } from '../../../sdk/chat.ts'
+
+/*
+ * Tools that Anthropic defines and the client runs: the model answers with a plain `tool_use`, and their input has a fixed form,
+ * so any model can call them as functions. Source: Anthropic documentation, "Bash tool", "Text editor tool", "Memory tool" and
+ * "Computer use tool".
+ */
+
+const text = { type: 'string' }
+const whole = { type: 'integer' }
+const point = { type: 'array', items: whole, minItems: 2, maxItems: 2 }
+
+function oneOf(...values: string[]): JsonObject {
+  return { type: 'string', enum: values }
+}
+
+function form(properties: JsonObject, required: string[] = []): JsonObject {
+  return { type: 'object', properties, required }
+}
+
+const edits = {
+  path: text,
+  file_text: text,
+  view_range: point,
+  old_str: text,
+  new_str: text,
+  insert_line: whole,
+  insert_text: text,
+}
+
+interface Kind {
+  prefix: string
+  name: string
+  describe(tool: JsonObject): string
+  parameters(type: string): JsonObject
+}
+
+const kinds: readonly Kind[] = [
+  {
+    prefix: 'bash_',
+    name: 'bash',
+    describe: () =>
+      'Runs a command in a bash session that keeps its state. restart: true begins a new session.',
+    parameters: () => form({ command: text, restart: { type: 'boolean' } }),
+  },
+  {
+    prefix: 'text_editor_',
+    name: 'str_replace_based_edit_tool',
+    describe: () =>
+      'Views, creates and edits files. view: path, view_range. create: path, file_text. str_replace: path, old_str, new_str. insert: path, insert_line and the text.',
+    parameters: (type) =>
+      form(
+        {
+          // The oldest versions could undo, and had the text of an insertion in new_str.
+          command: oneOf('view', 'create', 'str_replace', 'insert', ...(isEarly(type) ? ['undo_edit'] : [])),
+          ...edits,
+        },
+        ['command', 'path'],
+      ),
+  },
+  {
+    prefix: 'memory_',
+    name: 'memory',
+    describe: () =>
+      'Keeps notes in files below /memories between conversations. view: path, view_range. create: path, file_text. str_replace: path, old_str, new_str. insert: path, insert_line, insert_text. delete: path. rename: old_path, new_path.',
+    parameters: () =>
+      form(
+        {
+          command: oneOf('view', 'create', 'str_replace', 'insert', 'delete', 'rename'),
+          ...edits,
+          old_path: text,
+          new_path: text,
+        },
+        ['command'],
+      ),
+  },
+  {
+    prefix: 'computer_',
+    name: 'computer',
+    describe: ({ display_width_px: width, display_height_px: height }) => {
+      const size =
+        numberOf(width) === undefined ? '' : ` The screen is ${String(width)} x ${String(height)} pixels.`
+      return `Uses the screen, the mouse and the keyboard of a computer; the result is a screenshot.${size}`
+    },
+    parameters: () =>
+      form(
+        {
+          action: oneOf(
+            ...['key', 'type', 'mouse_move', 'left_click', 'left_click_drag', 'right_click', 'middle_click'],
+            ...['double_click', 'triple_click', 'left_mouse_down', 'left_mouse_up', 'screenshot', 'scroll'],
+            ...['cursor_position', 'hold_key', 'wait', 'zoom'],
+          ),
+          text,
+          coordinate: point,
+          start_coordinate: point,
+          scroll_direction: oneOf('up', 'down', 'left', 'right'),
+          scroll_amount: whole,
+          duration: { type: 'number' },
+          region: { type: 'array', items: whole, minItems: 4, maxItems: 4 },
+        },
+        ['action'],
+      ),
+  },
+]
+
+/** The function that represents a client tool without its own schema; undefined for other tools. */
+export function clientToolOf(tool: JsonObject): ToolDefinition | undefined {
+  const type = filledTextOf(tool.type) ?? ''
+  const kind = kinds.find(({ prefix }) => new RegExp(`^${prefix}\\d+$`).test(type))
+  return (
+    kind && {
+      name: filledTextOf(tool.name) ?? kind.name,
+      description: kind.describe(tool),
+      parameters: kind.parameters(type),
+    }
+  )
+}
+
+function isEarly(type: string): boolean {
+  return type === 'text_editor_20241022' || type === 'text_editor_20250124'
+}

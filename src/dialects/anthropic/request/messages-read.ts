@@ -1,0 +1,131 @@
+import { filledTextOf, type JsonObject, objectsIn, present, textOf } from '../../../lib/json/read.ts'
+import type {
+  AssistantMessage,
+  ChatMessage,
+  SystemMessage,
+  ToolCall,
+  ToolMessage,
+} from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { cacheMark, markLast } from '../../shared/cache-marks.ts'
+import { ConversationCalls } from '../../shared/call-ids.ts'
+import { readSignedId } from '../../shared/signed-ids.ts'
+import { historyArguments } from '../../shared/tool-arguments.ts'
+import { withoutBillingHeader } from './billing-header.ts'
+import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
+
+/** The top-level `system`; none when it says nothing. */
+export function readSystem(system: unknown): SystemMessage[] {
+  const blocks: JsonObject[] = typeof system === 'string' ? [{ text: system }] : objectsIn(system)
+  const parts = blocks.flatMap((block) => {
+    const text = textOf(block.text)
+    if (text === undefined) return []
+    return markLast(textParts(withoutBillingHeader(text)), cacheMark(block))
+  })
+  return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
+}
+
+/**
+ * Reads the turns of a conversation. The results in a user turn become messages of their own, in front of the rest of
+ * the turn, as other dialects want them right behind the calls. Throws `bad_request` with the place of the error.
+ */
+export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
+  const calls = new ConversationCalls('toolu_')
+  return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
+    const path = `messages[${index}].content`
+    switch (textOf(message.role)?.toLowerCase()) {
+      case 'user':
+        return readUser(message.content, path, calls, drop)
+      case 'assistant':
+        return [readAssistant(message.content, path, calls, drop)]
+      case 'system':
+        return readSystem(message.content)
+      default:
+        throw badRequest(
+          `'messages[${index}].role' must be user, assistant or system`,
+          `messages[${index}].role`,
+        )
+    }
+  })
+}
+
+function readUser(content: unknown, path: string, calls: ConversationCalls, drop: Drop): ChatMessage[] {
+  if (typeof content === 'string') return [{ role: 'user', parts: textParts(content) }]
+  const results: ToolMessage[] = []
+  const parts = objectsIn(content).flatMap((block, index) => {
+    const at = `${path}[${index}]`
+    if (block.type !== 'tool_result') return readUserBlock(block, at, drop)
+    results.push(readResult(block, at, calls, drop))
+    return []
+  })
+  if (parts.length === 0 && results.length > 0) return results
+  return [...results, { role: 'user', parts }]
+}
+
+function readResult(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolMessage {
+  const sentId = requiredText(block.tool_use_id, `${path}.tool_use_id`)
+  const call = calls.answerById(sentId)
+  return {
+    role: 'tool',
+    callId: call?.id ?? sentId,
+    ...(call ? { name: call.name } : {}),
+    parts: markLast(readContent(block.content, `${path}.content`, drop), cacheMark(block)),
+    ...(block.is_error === true ? { isError: true } : {}),
+  }
+}
+
+function readAssistant(
+  content: unknown,
+  path: string,
+  calls: ConversationCalls,
+  drop: Drop,
+): AssistantMessage {
+  const message: AssistantMessage = { role: 'assistant', parts: [], reasoning: '', toolCalls: [] }
+  if (typeof content === 'string') return { ...message, parts: textParts(content) }
+  const thoughts: JsonObject[] = []
+  for (const [index, block] of objectsIn(content).entries()) {
+    const at = `${path}[${index}]`
+    switch (block.type) {
+      case 'text':
+        message.parts.push(...markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
+        break
+      case 'thinking':
+        thoughts.push(block)
+        break
+      case 'tool_use':
+        message.toolCalls.push(readCall(block, at, calls, drop))
+        break
+      default:
+        // Encrypted thoughts and the work of Anthropic's own tools mean nothing to any other upstream.
+        drop(`messages.${filledTextOf(block.type) ?? 'content'}`)
+    }
+  }
+  return { ...message, ...readThoughts(thoughts) }
+}
+
+/** A signature proves one block; it is worth nothing for several that were joined. */
+function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSignature?: string } {
+  const reasoning = blocks
+    .map((block) => textOf(block.thinking))
+    .filter(Boolean)
+    .join('\n\n')
+  const signature = blocks.length === 1 ? filledTextOf(blocks[0]?.signature) : undefined
+  return { reasoning, ...(signature === undefined ? {} : { reasoningSignature: signature }) }
+}
+
+/** The input is an object in this dialect, and a text from some proxies. */
+function readCall(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolCall {
+  const name = filledTextOf(block.name)
+  if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
+  const { json, isMended } = historyArguments(block.input)
+  if (isMended) drop('messages.tool_use.input')
+  const sentId = textOf(block.id) ?? ''
+  const { signature } = readSignedId(sentId)
+  return {
+    id: calls.add(sentId, name),
+    name,
+    arguments: json,
+    ...present({ signature }),
+    ...cacheMark(block),
+  }
+}

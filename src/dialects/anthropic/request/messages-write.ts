@@ -1,0 +1,238 @@
+import { type JsonObject, parseArguments, present } from '../../../lib/json/read.ts'
+import type {
+  AssistantMessage,
+  CacheControl,
+  ChatMessage,
+  ImagePart,
+  ToolMessage,
+  UserPart,
+} from '../../../sdk/chat.ts'
+import type { Drop } from '../../../sdk/dialect.ts'
+import { badRequest, type RouterError } from '../../../sdk/errors.ts'
+import { signatureOf } from '../../shared/signatures.ts'
+import { asUserText } from '../../shared/system-turns.ts'
+import { legalCallId, toWireName } from '../tool-identifiers.ts'
+
+export interface WrittenTurns {
+  system: JsonObject[]
+  messages: JsonObject[]
+}
+
+interface AssistantTurn {
+  role: 'assistant'
+  content: JsonObject[]
+  calls: string[]
+}
+
+interface UserTurn {
+  role: 'user'
+  /** Results by the id of their call. */
+  results: Map<string, JsonObject>
+  rest: JsonObject[]
+  /** The calls of the turn before, all of which must be answered here. */
+  calls: readonly string[]
+}
+
+type Turn = AssistantTurn | UserTurn
+
+/**
+ * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant take
+ * turns, the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
+ */
+export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
+  const turns: Turn[] = []
+  const system: JsonObject[] = []
+  for (const [index, message] of messages.entries()) {
+    if (message.role !== 'tool' && message.name !== undefined) {
+      drop('messages.name', 'Anthropic has no field for speaker names')
+    }
+    if (message.role === 'system' && turns.length === 0) {
+      system.push(...writeTexts(message.parts))
+    } else addMessage(turns, message, `messages[${index}]`, drop)
+  }
+  return { system, messages: finished(turns) }
+}
+
+function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Drop): void {
+  switch (message.role) {
+    case 'system': {
+      drop(
+        'messages.system',
+        'Anthropic supports system text only at the start; a later one was sent as user text',
+      )
+      userTurn(turns).rest.push({ type: 'text', text: asUserText(message) })
+      return
+    }
+    case 'user': {
+      const blocks = writeParts(message.parts, `${path}.content`, drop)
+      if (blocks.length > 0) userTurn(turns).rest.push(...blocks)
+      return
+    }
+    case 'tool':
+      addResult(userTurn(turns), message, path, drop)
+      return
+    case 'assistant':
+      addAssistant(turns, message, path, drop)
+  }
+}
+
+function userTurn(turns: Turn[]): UserTurn {
+  const last = turns.at(-1)
+  if (last?.role === 'user') return last
+  const turn: UserTurn = { role: 'user', results: new Map(), rest: [], calls: last?.calls ?? [] }
+  turns.push(turn)
+  return turn
+}
+
+function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Drop): void {
+  const id = legalCallId(message.callId)
+  const content = writeParts(message.parts, `${path}.content`, drop)
+  if (!turn.calls.includes(id) || turn.results.has(id)) {
+    drop('messages.tool_call_id', 'a result without a call in the previous turn was sent as user text')
+    turn.rest.push(...content)
+    return
+  }
+  // The mark of a result is one of the block itself.
+  const mark = content.findLast((block) => block.cache_control !== undefined)?.cache_control
+  const plain = content.map(({ cache_control: _mark, ...block }) => block)
+  turn.results.set(id, {
+    type: 'tool_result',
+    tool_use_id: id,
+    ...(plain.length > 0 ? { content: plain } : {}),
+    ...present({ cache_control: mark }),
+    ...(message.isError ? { is_error: true } : {}),
+  })
+}
+
+function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
+  const { parts, reasoning, toolCalls } = message
+  const signature = signatureOf('anthropic', message.reasoningSignature)
+  if (reasoning !== '' && signature === undefined) {
+    drop('messages.reasoning', 'Anthropic accepts only reasoning that it has signed')
+  }
+  const calls = toolCalls.map((call, index) => {
+    const param = `${path}.tool_calls[${index}].function`
+    const input = parseArguments(call.arguments)
+    if (!input) throw badRequest(`'${param}.arguments' must be the JSON text of an object`, param)
+    return {
+      type: 'tool_use',
+      id: legalCallId(call.id),
+      name: toWireName(call.name, `${param}.name`),
+      input,
+      ...present({ cache_control: call.cacheControl }),
+    }
+  })
+  const content: JsonObject[] = [
+    ...(signature === undefined ? [] : [{ type: 'thinking', thinking: reasoning, signature }]),
+    ...writeTexts(parts),
+    ...calls,
+  ]
+  if (content.length === 0) return
+  const last = turns.at(-1)
+  const turn: AssistantTurn =
+    last?.role === 'assistant' ? last : { role: 'assistant', content: [], calls: [] }
+  if (turn !== last) turns.push(turn)
+  turn.content.push(...content)
+  turn.calls.push(...calls.map(({ id }) => id))
+}
+
+function finished(turns: Turn[]): JsonObject[] {
+  const last = turns.at(-1)
+  if (last?.role === 'assistant' && last.calls.length > 0) userTurn(turns)
+  else trimPrefill(last)
+  const messages = turns.map((turn): JsonObject => {
+    if (turn.role === 'assistant') return { role: turn.role, content: turn.content }
+    const results = turn.calls.map((id) => turn.results.get(id) ?? missingResult(id))
+    return { role: turn.role, content: [...results, ...turn.rest] }
+  })
+  if (turns[0]?.role === 'user') return messages
+  return [{ role: 'user', content: [{ type: 'text', text: '(continue)' }] }, ...messages]
+}
+
+/** An assistant turn at the end is to be continued; blanks behind it are an error. */
+function trimPrefill(last: Turn | undefined): void {
+  const block = last?.role === 'assistant' ? last.content.at(-1) : undefined
+  if (typeof block?.text === 'string') block.text = block.text.trimEnd()
+}
+
+/** A call without a result is an error for the whole conversation. */
+function missingResult(id: string): JsonObject {
+  const content = [{ type: 'text', text: 'No result' }]
+  return { type: 'tool_result', tool_use_id: id, content, is_error: true }
+}
+
+/**
+ * The blocks of a user turn or a tool result. Throws `bad_request` with `place` for parts that Anthropic cannot read.
+ * Format: Anthropic API reference, "Create a Message", content blocks.
+ */
+function writeParts(parts: readonly UserPart[], path: string, drop: Drop): JsonObject[] {
+  return parts.flatMap((part) => writePart(part, path, drop))
+}
+
+function writePart(part: UserPart, path: string, drop: Drop): JsonObject[] {
+  switch (part.type) {
+    case 'text':
+      return writeTexts([part])
+    case 'image':
+      return [{ ...writeImage(part, path, drop), ...present({ cache_control: part.cacheControl }) }]
+    case 'file':
+      return [{ ...writeFile(part, path), ...present({ cache_control: part.cacheControl }) }]
+    case 'audio':
+      throw refused(path, 'takes no audio')
+  }
+}
+
+/** Blank text is an error there, and would be one again in every later turn. */
+function writeTexts(parts: readonly { text: string; cacheControl?: CacheControl }[]): JsonObject[] {
+  return parts
+    .filter(({ text }) => text.trim() !== '')
+    .map(({ text, cacheControl }) => ({ type: 'text', text, ...present({ cache_control: cacheControl }) }))
+}
+
+function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): JsonObject {
+  if (detail !== undefined && detail !== 'auto') {
+    drop('image_url.detail', 'Anthropic has no setting for the image resolution')
+  }
+  if (source.kind === 'url') {
+    if (source.url.startsWith('https://')) return { type: 'image', source: { type: 'url', url: source.url } }
+    throw refused(path, 'fetches images from https addresses only; send the image as a base64 data URL')
+  }
+  const mediaType = mediaTypeOf(source.data)
+  if (mediaType === undefined) throw refused(path, 'takes JPEG, PNG, GIF and WebP images only')
+  return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
+}
+
+/** What clients say is often wrong, and a wrong type is an error there: the first bytes tell. */
+function mediaTypeOf(base64: string): string | undefined {
+  const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
+  if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'
+  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
+  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
+  return head.startsWith('RIFF') && head.slice(8) === 'WEBP' ? 'image/webp' : undefined
+}
+
+const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
+/** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
+const pdfStart = 'JVBERi'
+
+function writeFile(part: { data?: string; url?: string; name?: string }, path: string): JsonObject {
+  if (part.url !== undefined && part.data === undefined) {
+    return { type: 'document', source: { type: 'url', url: part.url }, ...present({ title: part.name }) }
+  }
+  if (part.data === undefined) throw refused(path, 'knows no file ids; send the data of the file')
+  const head = dataUrl.exec(part.data.slice(0, 256))
+  const data = head ? part.data.slice(head[0].length) : part.data
+  const title = present({ title: part.name })
+  if (data.startsWith(pdfStart)) {
+    return { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data }, ...title }
+  }
+  if (head?.[1]?.toLowerCase().startsWith('text/')) {
+    const text = Buffer.from(data, 'base64').toString('utf8')
+    return { type: 'document', source: { type: 'text', media_type: 'text/plain', data: text }, ...title }
+  }
+  throw refused(path, 'reads PDF and plain text files only')
+}
+
+function refused(path: string, why: string): RouterError {
+  return badRequest(`'${path}': the upstream of this model ${why}`, path)
+}

@@ -1,0 +1,110 @@
+import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from '../../../lib/json/read.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { readSampling } from '../../shared/sampling.ts'
+import { billingNotice, hasBillingHeader } from './billing-header.ts'
+import { readMessages, readSystem } from './messages-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
+import { sampling } from './sampling.ts'
+import { AnthropicMessagesBody } from './schema.ts'
+import { readTools } from './tools-read.ts'
+
+/**
+ * Reads a body of `POST /v1/messages` that fits its schema. Throws `bad_request`. What the canonical form cannot
+ * express, such as a tool that runs at Anthropic, becomes a member of `extras` by its name, so that the target's codec
+ * reports it.
+ */
+export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const dropped: JsonObject = {}
+  const drop = (field: string): void => {
+    dropped[field] = true
+  }
+  checkLimit(body.max_tokens)
+  reportNestedMembers(body, drop)
+  return {
+    model: textOf(body.model) ?? textOf(body.model_name) ?? '',
+    stream,
+    includeUsage: true,
+    messages: [...readSystem(body.system), ...readMessages(body.messages, drop)],
+    sampling: readSampling(sampling, body),
+    ...readTools(body, drop),
+    ...readReasoning(body),
+    ...present({
+      responseFormat: readFormat(body),
+      user: isObject(body.metadata) ? filledTextOf(body.metadata.user_id) : undefined,
+    }),
+    extras: { ...unknownMembers(body), ...dropped },
+    ...(hasBillingHeader(body.system) ? { notices: [billingNotice] } : {}),
+  }
+}
+
+/** 0 only fills Anthropic's cache. Ollama would read it as no limit, and vLLM refuses it. */
+function checkLimit(value: unknown): void {
+  const limit = numberOf(value)
+  if (limit === undefined) {
+    throw badRequest(
+      "'max_tokens' is required: an integer of at least 1",
+      'max_tokens',
+      'missing_required_parameter',
+    )
+  }
+  if (limit < 1) throw badRequest("'max_tokens' must be at least 1 for this model's upstream", 'max_tokens')
+}
+
+const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high', 'xhigh', 'max']
+
+/** `thinking` sets whether and how long to think, `output_config.effort` how hard; each may be sent alone. */
+function readReasoning(body: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 'reasoningBudget'> {
+  const effort = readEffort(body.output_config)
+  const { thinking } = body
+  if (!isObject(thinking)) return present({ reasoningEffort: effort })
+  switch (thinking.type) {
+    case 'disabled':
+      return { reasoningEffort: 'none' }
+    case 'adaptive':
+    case 'between_tools':
+      return { reasoningEffort: effort ?? 'on' }
+    case 'enabled': {
+      const budget = numberOf(thinking.budget_tokens)
+      return { reasoningEffort: effort ?? effortOf(budget), ...present({ reasoningBudget: budget }) }
+    }
+    default:
+      throw badRequest("'thinking.type' must be enabled, disabled or adaptive", 'thinking.type')
+  }
+}
+
+function readEffort(config: unknown): ReasoningEffort | undefined {
+  const effort = isObject(config) ? (config.effort ?? undefined) : undefined
+  if (effort === undefined) return undefined
+  const known = efforts.find((each) => each === effort)
+  if (!known)
+    throw badRequest(`'output_config.effort' must be one of ${efforts.join(', ')}`, 'output_config.effort')
+  return known
+}
+
+/** A budget as a level of the other dialects; `reasoning-write` picks budgets that read back as the same level. */
+function effortOf(budget: number | undefined): ReasoningEffort {
+  if (budget === undefined) return 'on'
+  if (budget < 2_048) return 'low'
+  return budget < 8_192 ? 'medium' : 'high'
+}
+
+function readFormat(body: JsonObject): ResponseFormat | undefined {
+  const inConfig = isObject(body.output_config) ? body.output_config.format : undefined
+  const format = inConfig ?? body.output_format
+  if (!isObject(format)) return undefined
+  if (format.type !== 'json_schema' || !isObject(format.schema)) {
+    const path = inConfig ? 'output_config.format' : 'output_format'
+    throw badRequest(`'${path}' must be of type json_schema and have a schema`, path)
+  }
+  return { type: 'schema', schema: format.schema }
+}
+
+/** Members that the schema does not name, and that nothing here reads. */
+function unknownMembers(body: JsonObject): JsonObject {
+  const unknown = Object.entries(body).filter(
+    ([name, value]) =>
+      !Object.hasOwn(AnthropicMessagesBody.properties, name) && value !== null && value !== undefined,
+  )
+  return Object.fromEntries(unknown)
+}

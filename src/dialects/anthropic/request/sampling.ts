@@ -1,0 +1,101 @@
+import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
+import type { Flavour } from '../../../sdk/dialect.ts'
+import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
+import { isAbsent, type SamplingTable, type SamplingVeto } from '../../shared/sampling.ts'
+import { roomFor } from './reasoning-write.ts'
+
+const absent = 'not supported by Anthropic'
+
+/** Sampling of Messages. Source: Anthropic API reference, "Create a Message". */
+export const sampling = {
+  maxTokens: { names: ['max_tokens'] },
+  temperature: {
+    names: ['temperature'],
+    range: {
+      fit: (temperature) => Math.min(temperature, 1),
+      why: 'Anthropic does not accept values above 1',
+    },
+  },
+  topP: { names: ['top_p'] },
+  topK: { names: ['top_k'] },
+  minP: { dropped: absent },
+  typicalP: { dropped: absent },
+  repetitionPenalty: { dropped: absent, unless: (penalty) => penalty === 1 },
+  presencePenalty: { dropped: absent, unless: (penalty) => penalty === 0 },
+  frequencyPenalty: { dropped: absent, unless: (penalty) => penalty === 0 },
+  seed: { dropped: absent },
+  stop: {
+    names: ['stop_sequences'],
+    range: { fit: withoutBlanks, why: 'Anthropic rejects blank stop sequences' },
+    write: (texts) => (texts.length > 0 ? texts : undefined),
+  },
+  logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
+  logprobs: { dropped: absent, unless: (asked) => !asked },
+  topLogprobs: { partOf: 'logprobs' },
+  n: {
+    refused: 'The upstream of this model returns one choice per request; n must be 1',
+    unless: (answers) => answers <= 1,
+  },
+} as const satisfies SamplingTable
+
+function withoutBlanks(texts: string[]): string[] {
+  const kept = texts.filter((text) => text.trim() !== '')
+  return kept.length < texts.length ? kept : texts
+}
+
+const withThinking = 'Anthropic does not allow it together with thinking'
+
+/** Thinking allows neither another temperature than 1 nor a narrow choice. Source: "Extended thinking". */
+export const thinkingVeto: SamplingVeto = {
+  temperature: (temperature) => (temperature < 1 ? withThinking : undefined),
+  topP: (topP) => (topP < 0.95 ? withThinking : undefined),
+  topK: () => withThinking,
+}
+
+/** Anthropic requires a limit; this one is taken where neither the client nor the operator names one. */
+const standardLimit = 4_096
+/** Behind thoughts an agent writes whole files. */
+const thinkingLimit = 16_384
+
+/** A limit that every version of a model accepts. Source: Anthropic documentation, "Models overview", max output. */
+function claudeLimit(model: unknown): number | undefined {
+  if (typeof model !== 'string' || !/claude/i.test(model)) return undefined
+  if (/claude-(?:instant|2|3-(?:opus|sonnet|haiku))/i.test(model)) return 4_096
+  return /claude-3-5/i.test(model) ? 8_192 : 32_000
+}
+
+/** Members that operators set for servers of the other dialects, and that Anthropic refuses. */
+const unknownHere: ReadonlySet<string> = new Set([
+  'user',
+  'stream_options',
+  'response_format',
+  'reasoning_effort',
+  'keep_alive',
+  'num_ctx',
+  'think',
+  'format',
+])
+
+/** The operator's defaults for what the body leaves out, as the members to set; `max_tokens` in any case. */
+export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
+  const veto = thinks(body) ? { veto: thinkingVeto } : {}
+  const translated = translateDefaults(sampling, body, defaults, { flavour, ...veto })
+  const others = Object.entries(translated.others).filter(([name]) => !unknownHere.has(name))
+  const members = fillMissing(body, { ...translated.sampling, ...Object.fromEntries(others) })
+  return { ...members, ...limitFor(body, members.max_tokens) }
+}
+
+function thinks({ thinking }: JsonObject): boolean {
+  return isObject(thinking) && thinking.type !== 'disabled'
+}
+
+/** An operator's limit is the model's own, so thoughts come out of it where they can. */
+function limitFor(body: JsonObject, configured: unknown): JsonObject {
+  if (!isAbsent(body.max_tokens)) return {}
+  const budget = isObject(body.thinking) ? (numberOf(body.thinking.budget_tokens) ?? 0) : 0
+  const limit = numberOf(configured) ?? 0
+  if (limit >= 1) return { max_tokens: roomFor(budget, limit) }
+  const known = claudeLimit(body.model)
+  if (known !== undefined) return { max_tokens: Math.max(known, budget + standardLimit) }
+  return { max_tokens: budget + (thinks(body) ? thinkingLimit : standardLimit) }
+}

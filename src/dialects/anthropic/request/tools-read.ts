@@ -1,0 +1,85 @@
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { cacheMark } from '../../shared/cache-marks.ts'
+import type { Drop } from './blocks-read.ts'
+import { clientToolOf } from './client-tools.ts'
+
+export interface OfferedTools {
+  tools: ToolDefinition[]
+  toolChoice?: ToolChoice
+  parallelToolCalls?: boolean
+}
+
+/** Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become functions. */
+export function readTools(body: JsonObject, drop: Drop): OfferedTools {
+  const sent = objectsIn(body.tools)
+  const tools: ToolDefinition[] = []
+  for (const [index, tool] of sent.entries()) {
+    const type = filledTextOf(tool.type) ?? 'custom'
+    const own = clientToolOf(tool)
+    if (own) tools.push(own)
+    else if (type === 'custom' || isObject(tool.input_schema)) tools.push(readTool(tool, `tools[${index}]`))
+    else drop(`tools.${type}`)
+  }
+  if (tools.length === 0 && sent.some(runsAtAnthropic)) {
+    throw badRequest(
+      "'tools' contains only tools that run at Anthropic, which this model does not have",
+      'tools',
+    )
+  }
+  return { tools, ...readChoice(body.tool_choice, tools) }
+}
+
+/** Without it the answer would be another. A kind that is not known yet may be optional. */
+function runsAtAnthropic({ type }: JsonObject): boolean {
+  return typeof type === 'string' && /^(?:web_search|web_fetch|code_execution|tool_search|mcp)/.test(type)
+}
+
+function readTool(tool: JsonObject, path: string): ToolDefinition {
+  const name = filledTextOf(tool.name)
+  if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
+  return {
+    name,
+    ...present({
+      description: textOf(tool.description),
+      parameters: isObject(tool.input_schema) ? tool.input_schema : undefined,
+      strict: typeof tool.strict === 'boolean' ? tool.strict : undefined,
+    }),
+    ...cacheMark(tool),
+  }
+}
+
+/** The word alone, and the words of OpenAI's API, are taken for what they mean. */
+function readChoice(sent: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+  const choice = typeof sent === 'string' ? { type: sent } : sent
+  if (!isObject(choice)) return {}
+  const { disable_parallel_tool_use: single } = choice
+  const parallel = typeof single === 'boolean' ? { parallelToolCalls: !single } : {}
+  switch (choice.type) {
+    case 'auto':
+    case 'none':
+      return { toolChoice: choice.type, ...parallel }
+    case 'any':
+    case 'required':
+      return { toolChoice: 'required', ...parallel }
+    case 'tool':
+    case 'function': {
+      const called = isObject(choice.function) ? choice.function : choice
+      const name = filledTextOf(called.name)
+      if (name === undefined || !tools.some((tool) => tool.name === name)) {
+        throw badRequest("'tool_choice.name' must name one of the tools", 'tool_choice.name')
+      }
+      return { toolChoice: { name }, ...parallel }
+    }
+    default:
+      throw badRequest("'tool_choice.type' must be auto, any, tool or none", 'tool_choice.type')
+  }
+}

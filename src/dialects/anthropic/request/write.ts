@@ -1,0 +1,112 @@
+import { isObject, type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
+import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { reportOllamaMembers } from '../../shared/ollama-members.ts'
+import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { writeSampling } from '../../shared/sampling.ts'
+import { reportSignatures } from '../../shared/signed-ids.ts'
+import { writeMessages } from './messages-write.ts'
+import { roomFor, writeReasoning } from './reasoning-write.ts'
+import { sampling, thinkingVeto } from './sampling.ts'
+import { writeTools } from './tools-write.ts'
+
+/**
+ * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written
+ * where the client gave a limit; `missingDefaults`, which every such body goes through, adds it otherwise, so that an
+ * operator's default comes before the router's. Throws `bad_request` for what Anthropic cannot do and without
+ * which the answer would be another.
+ */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { drop } = options
+  reportSignatures(request, drop)
+  promptOptionsOn({}, request, drop)
+  const { system, messages } = writeMessages(request.messages, drop)
+  const { thinking, effort, budget, on } = writeReasoning(request, options)
+  const { format, instruction } = writeFormat(request.responseFormat, drop)
+  if (instruction !== undefined) system.push({ type: 'text', text: instruction })
+  const config = present({ effort, format })
+  const written = writeSampling(sampling, request.sampling, {
+    ...options,
+    ...(on ? { veto: thinkingVeto } : {}),
+  })
+  reportOllamaMembers(request.ollama, drop)
+  return {
+    model: options.model,
+    ...(system.length === 0 ? {} : { system }),
+    messages,
+    stream: request.stream,
+    ...written,
+    ...(typeof written.max_tokens === 'number' ? { max_tokens: roomFor(budget, written.max_tokens) } : {}),
+    ...writeTools(request),
+    ...present({
+      thinking,
+      output_config: Object.keys(config).length > 0 ? config : undefined,
+      metadata: request.user === undefined ? undefined : { user_id: request.user },
+    }),
+    ...writeExtras(request.extras, drop),
+  }
+}
+
+/** Anthropic's own members, none of which means something else to another dialect. */
+const ownMembers: ReadonlySet<string> = new Set([
+  'cache_control',
+  'container',
+  'context_management',
+  'inference_geo',
+  'mcp_servers',
+  'speed',
+])
+
+function writeExtras(extras: JsonObject, drop: Drop): JsonObject {
+  const sent: JsonObject = {}
+  for (const [name, value] of Object.entries(extras)) {
+    if (value === null || value === undefined || bookkeeping.has(name)) continue
+    if (ownMembers.has(name)) sent[name] = value
+    else drop(name, 'Anthropic has no such field')
+  }
+  return sent
+}
+
+export interface WrittenFormat {
+  /** `output_config.format`. */
+  format: JsonObject | undefined
+  /** Text to add to the system prompt instead. */
+  instruction: string | undefined
+}
+
+/** Format: Anthropic API reference, "Structured outputs". It has schemas, and no mode for JSON of any form. */
+function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFormat {
+  switch (format?.type) {
+    case undefined:
+    case 'text':
+      return { format: undefined, instruction: undefined }
+    case 'json':
+      drop('response_format', 'Anthropic has no JSON mode; the model was instructed to return JSON')
+      return {
+        format: undefined,
+        instruction: 'Answer with one valid JSON object and nothing else: no other text, no code fence.',
+      }
+    case 'schema':
+      return { format: { type: 'json_schema', schema: closed(format.schema) }, instruction: undefined }
+  }
+}
+
+/** Anthropic requires `additionalProperties: false` on objects; a schema that sets it otherwise is left as it is. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed)
+  if (!isObject(schema)) return schema
+  const members = Object.entries(schema).map(([name, value]): [string, unknown] => {
+    if (namesSchemas.has(name)) return [name, isObject(value) ? mapped(value) : value]
+    return [name, holdsSchemas.has(name) ? closed(value) : value]
+  })
+  const open = schema.type === 'object' && schema.additionalProperties === undefined
+  return { ...Object.fromEntries(members), ...(open ? { additionalProperties: false } : {}) }
+}
+
+function mapped(schemas: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, closed(value)]))
+}
+
+/** Keywords of JSON Schema whose value is a schema or a list of them; below, those whose members are. */
+const holdsSchemas: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'allOf', 'not'])
+const namesSchemas: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions'])

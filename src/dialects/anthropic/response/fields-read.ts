@@ -1,0 +1,54 @@
+import { countOf, filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
+import type { Usage } from '../../../sdk/chat.ts'
+import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
+
+export interface Finish extends ReadReason {
+  stopSequence?: string
+}
+
+/** How an answer, or the `delta` of `message_delta`, ended. Source: Anthropic API reference, `stop_reason`. */
+export function readFinish(message: JsonObject, calledTools: boolean): Finish {
+  const stopSequence = filledTextOf(message.stop_sequence)
+  const read = readFinishReason(message.stop_reason, calledTools)
+  if (message.stop_reason !== 'stop_sequence' || stopSequence === undefined) return read
+  return { reason: 'stop', stopSequence }
+}
+
+/** Why the model refused, where it says so. */
+export function readRefusal(message: JsonObject): string | undefined {
+  if (message.stop_reason !== 'refusal' || !isObject(message.stop_details)) return undefined
+  return filledTextOf(message.stop_details.explanation)
+}
+
+/** Token counts of a whole answer. */
+export function readUsage(answer: unknown): Usage | undefined {
+  return isObject(answer) ? readCounts(answer.usage) : undefined
+}
+
+/**
+ * A `usage` object over what was known before. Anthropic counts the input in three parts that exclude each other; here
+ * they are one. In a stream the counts of the output are cumulative, and those of the input may be said again or left out.
+ */
+export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
+  if (!isObject(usage)) return before
+  const input = countOf(usage.input_tokens)
+  const output = countOf(usage.output_tokens)
+  if (input === undefined && output === undefined) return before
+  const details = usage.output_tokens_details
+  const cached = higher(countOf(usage.cache_read_input_tokens), before?.cachedTokens)
+  const written = higher(countOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
+  const reasoning = isObject(details) ? countOf(details.thinking_tokens) : undefined
+  const thought = reasoning ?? before?.reasoningTokens
+  const prompt = input === undefined ? 0 : input + (cached ?? 0) + (written ?? 0)
+  return {
+    promptTokens: Math.max(prompt, before?.promptTokens ?? 0),
+    completionTokens: output ?? before?.completionTokens ?? 0,
+    ...(cached === undefined ? {} : { cachedTokens: cached }),
+    ...(written === undefined ? {} : { cacheWriteTokens: written }),
+    ...(thought === undefined ? {} : { reasoningTokens: thought }),
+  }
+}
+
+function higher(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined ? other : Math.max(one, other ?? 0)
+}

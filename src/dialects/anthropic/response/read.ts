@@ -1,0 +1,67 @@
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
+import { AnswerCallIds } from '../../shared/call-ids.ts'
+import { failedBy } from '../../shared/finish-reasons.ts'
+import { wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
+import { reportedError } from '../errors.ts'
+import { fromWireName, randomCallId } from '../tool-identifiers.ts'
+import { readFinish, readRefusal, readUsage } from './fields-read.ts'
+
+/** Whether this is a `message`, whatever the model wrote. Throws `upstream_error` when it is none, or reports an error. */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body)) throw unreadable('not an object')
+  if (!Array.isArray(body.content) && body.type !== 'message') throw unreadable('no content')
+  const failed = failedBy(body.stop_reason)
+  if (failed) throw failed
+}
+
+/** Reads a whole `message`. Throws `upstream_error` for what {@link checkAnswer} does. */
+export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+  checkAnswer(body)
+  const blocks = objectsIn(body.content)
+  const ids = new AnswerCallIds(newCallId)
+  const thoughts = blocks.filter(({ type }) => type === 'thinking')
+  const toolCalls = blocks.filter(({ type }) => type === 'tool_use').flatMap((block) => readCall(block, ids))
+  const { reason, unknownReason, stopSequence } = readFinish(body, toolCalls.length > 0)
+  const choice: ChatChoice = {
+    index: 0,
+    text: joined(
+      blocks.filter(({ type }) => type === 'text').map(({ text }) => text),
+      '',
+    ),
+    reasoning: joined(
+      thoughts.map(({ thinking }) => thinking),
+      '\n\n',
+    ),
+    toolCalls,
+    finishReason: reason,
+    ...present({
+      unknownReason,
+      stopSequence,
+      refusal: readRefusal(body),
+      reasoningSignature: thoughts.length === 1 ? filledTextOf(thoughts[0]?.signature) : undefined,
+    }),
+  }
+  return { choices: [choice], ...present({ id: filledTextOf(body.id), usage: readUsage(body) }) }
+}
+
+function joined(texts: unknown[], separator: string): string {
+  return texts.map(textOf).filter(Boolean).join(separator)
+}
+
+/** A call of nothing is none, and in the next turn an error. */
+function readCall(block: JsonObject, ids: AnswerCallIds): ToolCall[] {
+  const name = filledTextOf(block.name)
+  if (name === undefined) return []
+  const json = wholeArgumentText(block.input)
+  return [{ id: ids.claim(textOf(block.id)), name: fromWireName(name), arguments: json }]
+}

@@ -1,0 +1,43 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { signedId } from '../../shared/signed-ids.ts'
+import { argumentObject } from '../../shared/tool-arguments.ts'
+import { unreadable } from '../../shared/upstream-error.ts'
+import { legalCallId } from '../tool-identifiers.ts'
+import { answerId, messageHead, writeStop, writeUsage } from './fields-write.ts'
+
+/** A whole `message`. Format: Anthropic API reference, "Create a Message". */
+export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
+  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
+  if (!choice) throw unreadable('no choices')
+  const end = {
+    reason: choice.finishReason,
+    stopSequence: choice.stopSequence,
+    calledTools: choice.toolCalls.length > 0,
+    refused: choice.refusal !== undefined,
+  }
+  return {
+    ...messageHead(answerId(response.id, context.id), context.model),
+    content: writeContent(choice),
+    ...writeStop(end),
+    container: null,
+    usage: writeUsage(response.usage ?? { promptTokens: 0, completionTokens: 0 }),
+  }
+}
+
+/** A blank text would come back in the next turn, and is an error there. */
+function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls }: ChatChoice): JsonObject[] {
+  const said = [text, refusal ?? ''].filter((each) => each.trim() !== '')
+  const thought = reasoning !== '' || reasoningSignature !== undefined
+  return [
+    ...(thought ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
+    ...said.map((each) => ({ type: 'text', text: each })),
+    ...toolCalls.map(writeCall),
+  ]
+}
+
+function writeCall(call: ToolCall): JsonObject {
+  const { name, arguments: json } = call
+  return { type: 'tool_use', id: legalCallId(signedId(call)), name, input: argumentObject(json) }
+}

@@ -1,0 +1,197 @@
+import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, textOf } from '../../../lib/json/read.ts'
+import type { ChatEvent, Usage } from '../../../sdk/chat.ts'
+import type { ChatStreamReader } from '../../../sdk/dialect.ts'
+import { type RouterError, streamTruncated } from '../../../sdk/errors.ts'
+import { AnswerCallIds } from '../../shared/call-ids.ts'
+import { failedBy } from '../../shared/finish-reasons.ts'
+import { argumentText } from '../../shared/tool-arguments.ts'
+import { unreadable } from '../../shared/upstream-error.ts'
+import { parseEvent } from '../passthrough.ts'
+import { readCounts, readFinish, readRefusal } from '../response/fields-read.ts'
+import { fromWireName, randomCallId } from '../tool-identifiers.ts'
+
+type Emit = (event: ChatEvent) => void
+
+interface OpenCall {
+  call: number
+  /** The input that stood in the start already, as some proxies send it. */
+  given: string | undefined
+  json: string
+}
+
+/** Reads a streamed message. Format: Anthropic API reference, "Streaming Messages". */
+export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
+  return new StreamReader(newCallId)
+}
+
+class StreamReader implements ChatStreamReader {
+  readonly #events = new SseReader()
+  readonly #ids: AnswerCallIds
+  /** The blocks that have begun, by their index; those that are no calls have nothing to be remembered. */
+  readonly #blocks = new Map<number, OpenCall | 'other'>()
+  #calls = 0
+  #started = false
+  #said = false
+  #over = false
+  #usage: Usage | undefined
+  /** The `delta` of `message_delta`, once it names a reason. */
+  #stop: JsonObject | undefined
+
+  constructor(newCallId: () => string) {
+    this.#ids = new AnswerCallIds(newCallId)
+  }
+
+  push(chunk: Uint8Array, emit: Emit): void {
+    if (this.#over) return
+    try {
+      this.#events.push(chunk, (event) => this.#event(event, emit, false))
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#fail(unreadable('line too long'), emit)
+    }
+  }
+
+  end(emit: Emit): void {
+    if (this.#over) return
+    this.#events.end((event) => this.#event(event, emit, true))
+    this.#fail(streamTruncated(), emit)
+  }
+
+  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
+    if (this.#over) return
+    const event = parseEvent(sent)
+    if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
+    const error = event.type === 'data' ? this.#data(event.data, emit) : event.error
+    if (error) this.#fail(error, emit)
+  }
+
+  #data(data: JsonObject, emit: Emit): RouterError | undefined {
+    const index = numberOf(data.index) ?? 0
+    switch (data.type) {
+      case 'message_start':
+        this.#start(data.message, emit)
+        return undefined
+      case 'content_block_start':
+        if (isObject(data.content_block)) this.#blockStart(index, data.content_block, emit)
+        return undefined
+      case 'content_block_delta':
+        return isObject(data.delta) ? this.#blockDelta(index, data.delta, emit) : undefined
+      case 'content_block_stop':
+        this.#blockStop(index, emit)
+        return undefined
+      case 'message_delta':
+        this.#messageDelta(data, emit)
+        return failedBy(this.#stop?.stop_reason)
+      case 'message_stop':
+        return this.#finish(emit)
+      default:
+        return undefined
+    }
+  }
+
+  /** A second one, sent again by a proxy, says nothing new. */
+  #start(message: unknown, emit: Emit): void {
+    if (this.#started || !isObject(message)) return
+    this.#started = true
+    const id = filledTextOf(message.id)
+    emit({ type: 'start', ...(id === undefined ? {} : { id }) })
+    this.#usage = readCounts(message.usage)
+    if (this.#usage) emit({ type: 'usage', usage: this.#usage })
+  }
+
+  #blockStart(index: number, block: JsonObject, emit: Emit): void {
+    if (block.type !== 'tool_use') {
+      this.#blocks.set(index, 'other')
+      this.#say(textOf(block.text), emit)
+      this.#think(textOf(block.thinking), filledTextOf(block.signature), emit)
+      return
+    }
+    const name = filledTextOf(block.name)
+    if (name === undefined) {
+      // A call of nothing is none, and in the next turn an error.
+      this.#blocks.set(index, 'other')
+      return
+    }
+    const given =
+      isObject(block.input) && Object.keys(block.input).length > 0 ? argumentText(block.input) : undefined
+    const call = this.#calls++
+    this.#said = true
+    this.#blocks.set(index, { call, given, json: '' })
+    const id = this.#ids.claim(textOf(block.id))
+    emit({ type: 'tool-call-start', choice: 0, call, id, name: fromWireName(name) })
+  }
+
+  #blockDelta(index: number, delta: JsonObject, emit: Emit): RouterError | undefined {
+    switch (delta.type) {
+      case 'text_delta':
+        this.#say(textOf(delta.text), emit)
+        return undefined
+      case 'thinking_delta':
+        this.#think(textOf(delta.thinking), undefined, emit)
+        return undefined
+      case 'signature_delta':
+        this.#think('', filledTextOf(delta.signature), emit)
+        return undefined
+      case 'input_json_delta':
+        return this.#input(index, textOf(delta.partial_json) ?? '', emit)
+      default:
+        return undefined
+    }
+  }
+
+  #say(text: string | undefined, emit: Emit): void {
+    if (!text) return
+    this.#said = true
+    emit({ type: 'text-delta', choice: 0, text })
+  }
+
+  #think(text = '', signature: string | undefined, emit: Emit): void {
+    if (text === '' && signature === undefined) return
+    this.#said = true
+    emit({ type: 'reasoning-delta', choice: 0, text, ...(signature === undefined ? {} : { signature }) })
+  }
+
+  #input(index: number, json: string, emit: Emit): RouterError | undefined {
+    const block = this.#blocks.get(index)
+    if (block === undefined) return unreadable('tool input without a call')
+    if (block === 'other' || json === '') return undefined
+    block.json += json
+    emit({ type: 'tool-call-delta', choice: 0, call: block.call, arguments: json })
+    return undefined
+  }
+
+  #blockStop(index: number, emit: Emit): void {
+    const block = this.#blocks.get(index)
+    this.#blocks.delete(index)
+    if (block === undefined || block === 'other') return
+    const { call, given = '{}', json } = block
+    if (json.trim() === '') emit({ type: 'tool-call-delta', choice: 0, call, arguments: given })
+    emit({ type: 'block-end', choice: 0, call })
+  }
+
+  #messageDelta(data: JsonObject, emit: Emit): void {
+    this.#usage = readCounts(data.usage, this.#usage)
+    if (!isObject(data.delta) || filledTextOf(data.delta.stop_reason) === undefined || this.#stop) return
+    this.#stop = data.delta
+    const refusal = readRefusal(data.delta)
+    if (refusal !== undefined) emit({ type: 'refusal-delta', choice: 0, text: refusal })
+  }
+
+  #finish(emit: Emit): RouterError | undefined {
+    if (!this.#stop && !this.#said) return streamTruncated()
+    for (const index of [...this.#blocks.keys()]) this.#blockStop(index, emit)
+    this.#over = true
+    if (this.#usage) emit({ type: 'usage', usage: this.#usage })
+    emit({ type: 'finish', choice: 0, ...readFinish(this.#stop ?? {}, this.#calls > 0) })
+    emit({ type: 'end' })
+    return undefined
+  }
+
+  #fail(error: RouterError, emit: Emit): void {
+    if (this.#over) return
+    this.#over = true
+    emit({ type: 'error', error })
+  }
+}

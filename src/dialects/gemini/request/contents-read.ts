@@ -1,0 +1,152 @@
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type {
+  AssistantMessage,
+  ChatMessage,
+  SystemMessage,
+  ToolMessage,
+  UserPart,
+} from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { ConversationCalls } from '../../shared/call-ids.ts'
+import { signedBy } from '../../shared/signatures.ts'
+import { argumentText, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { listIn, memberOf, objectIn } from '../members.ts'
+import { readCarried } from '../signatures.ts'
+import { type Drop, readUserPart, textParts } from './parts-read.ts'
+
+/** `systemInstruction`: a content, whose role says nothing; some clients send its text alone. */
+export function readSystem(instruction: unknown): SystemMessage[] {
+  const texts =
+    typeof instruction === 'string'
+      ? [instruction]
+      : objectsIn(partsOf(instruction)).map((part) => textOf(part.text) ?? '')
+  const parts = texts.flatMap(textParts)
+  return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
+}
+
+function partsOf(content: unknown): unknown[] {
+  if (!isObject(content)) return []
+  return Array.isArray(content.parts) ? content.parts : [content.parts]
+}
+
+/**
+ * Reads the turns of a conversation. Results of calls become messages of their own, in front of the rest of their turn. Throws
+ * `bad_request` with the path of what is wrong.
+ */
+export function readContents(contents: unknown, drop: Drop): ChatMessage[] {
+  const reader = new ContentsReader(drop)
+  const list: unknown[] = Array.isArray(contents) ? contents : [contents]
+  return list.flatMap((content, index) => {
+    const path = `contents[${index}]`
+    if (!isObject(content)) throw badRequest(`'${path}' must be an object with parts`, path)
+    return reader.read(content, path)
+  })
+}
+
+class ContentsReader {
+  readonly #drop: Drop
+  readonly #calls = new ConversationCalls('call_')
+
+  constructor(drop: Drop) {
+    this.#drop = drop
+  }
+
+  read(content: JsonObject, path: string): ChatMessage[] {
+    const parts = partsOf(content).filter(isObject)
+    switch (content.role ?? 'user') {
+      case 'model':
+        return [this.#assistant(parts, path)]
+      case 'user':
+      case 'function':
+      case 'tool':
+        return this.#user(parts, path)
+      case 'system':
+        return readSystem(content)
+      default:
+        throw badRequest(`'${path}.role' must be user or model`, `${path}.role`)
+    }
+  }
+
+  #user(parts: readonly JsonObject[], path: string): ChatMessage[] {
+    const results: ToolMessage[] = []
+    const rest: UserPart[] = []
+    for (const [index, part] of parts.entries()) {
+      const response = objectIn(part, 'functionResponse')
+      if (response) results.push(this.#result(response, `${path}.parts[${index}]`))
+      else rest.push(...readUserPart(part, this.#drop))
+    }
+    if (rest.length === 0 && results.length > 0) return results
+    return [...results, { role: 'user', parts: rest }]
+  }
+
+  #result(response: JsonObject, path: string): ToolMessage {
+    const name = filledTextOf(response.name)
+    const sentId = filledTextOf(response.id)
+    if (name === undefined && sentId === undefined)
+      throw badRequest(
+        `'${path}.functionResponse.name' must be a non-empty string`,
+        `${path}.functionResponse.name`,
+      )
+    const call =
+      (sentId === undefined ? undefined : this.#calls.answerById(sentId)) ??
+      (name === undefined ? undefined : this.#calls.answerByName(name))
+    const id = call?.id ?? sentId ?? name ?? ''
+    const known = call?.name ?? name
+    const media = listIn(response, 'parts').flatMap((part) => readUserPart(part, this.#drop))
+    const { text, isError } = readResult(response.response)
+    return {
+      role: 'tool',
+      callId: id,
+      ...(known === undefined ? {} : { name: known }),
+      parts: [...textParts(text), ...media],
+      ...(isError ? { isError } : {}),
+    }
+  }
+
+  #assistant(parts: readonly JsonObject[], path: string): AssistantMessage {
+    const message: AssistantMessage = { role: 'assistant', parts: [], reasoning: '', toolCalls: [] }
+    let carried: ReturnType<typeof readCarried>
+    for (const [index, part] of parts.entries()) {
+      const sent = filledTextOf(memberOf(part, 'thoughtSignature'))
+      const foreign = sent === undefined ? undefined : readCarried(sent)
+      carried ??= foreign
+      const signature = foreign ? undefined : sent
+      const call = objectIn(part, 'functionCall')
+      const text = textOf(part.text)
+      if (call) this.#call(message, call, { signature, path: `${path}.parts[${index}]` })
+      else if (text === undefined) this.#drop(`contents.${Object.keys(part)[0] ?? 'parts'}`)
+      else if (part.thought === true) message.reasoning += text
+      else message.parts.push(...textParts(text))
+      if (!call && signature !== undefined) message.reasoningSignature = signedBy('gemini', signature)
+    }
+    return { ...message, ...carried }
+  }
+
+  #call(
+    message: AssistantMessage,
+    call: JsonObject,
+    { signature, path }: { signature: string | undefined; path: string },
+  ): void {
+    const name = filledTextOf(call.name)
+    const at = `${path}.functionCall.name`
+    if (name === undefined) throw badRequest(`'${at}' must be a non-empty string`, at)
+    const id = this.#calls.add(filledTextOf(call.id) ?? '', name)
+    message.toolCalls.push({ id, name, arguments: wholeArgumentText(call.args), ...present({ signature }) })
+  }
+}
+
+/** `output` and `error` are the members that Gemini's documentation names; anything else is a result of its own form. */
+function readResult(response: unknown): { text: string; isError: boolean } {
+  if (!isObject(response)) return { text: argumentText(response), isError: false }
+  const [only, ...others] = Object.keys(response)
+  const isNamed = others.length === 0 && (only === 'output' || only === 'error' || only === 'result')
+  const said = isNamed ? response[only] : response
+  return { text: argumentText(said), isError: isNamed && only === 'error' }
+}

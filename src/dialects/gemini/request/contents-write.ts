@@ -1,0 +1,154 @@
+import { type JsonObject, parseObject, present } from '../../../lib/json/read.ts'
+import type {
+  AssistantMessage,
+  ChatMessage,
+  FilePart,
+  ImagePart,
+  ToolMessage,
+  UserPart,
+} from '../../../sdk/chat.ts'
+import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { signatureOf } from '../../shared/signatures.ts'
+import { argumentObject } from '../../shared/tool-arguments.ts'
+import { standInSignature } from '../signatures.ts'
+
+export interface WrittenContents {
+  systemInstruction: JsonObject | undefined
+  contents: JsonObject[]
+}
+
+interface Turn {
+  role: 'user' | 'model'
+  /** Results of calls, which come first. */
+  results: JsonObject[]
+  parts: JsonObject[]
+}
+
+type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
+
+/**
+ * Writes a conversation by Gemini's rules: system text in front only, user and model take turns, the results of a turn's calls
+ * stand together behind it. Source: Gemini API reference, "Content" and "Function calling".
+ */
+export function writeContents(messages: readonly ChatMessage[], options: Options): WrittenContents {
+  const turns: Turn[] = []
+  const system: JsonObject[] = []
+  const names = new Map<string, string>()
+  for (const [index, message] of messages.entries()) {
+    const path = `messages[${index}].content`
+    if (message.role !== 'tool' && message.name !== undefined)
+      options.drop('messages.name', 'Gemini has no field for speaker names')
+    switch (message.role) {
+      case 'system': {
+        const parts = message.parts.filter(({ text }) => text !== '').map(({ text }) => ({ text }))
+        if (turns.length === 0) system.push(...parts)
+        else turnOf(turns, 'user').parts.push(...parts)
+        break
+      }
+      case 'user':
+        turnOf(turns, 'user').parts.push(...message.parts.flatMap((part) => writePart(part, path)))
+        reportDetail(message.parts, options)
+        break
+      case 'tool':
+        addResult(turnOf(turns, 'user'), message, names, path)
+        break
+      case 'assistant':
+        for (const { id, name } of message.toolCalls) names.set(id, name)
+        turnOf(turns, 'model').parts.push(...writeAssistant(message, options))
+    }
+  }
+  const contents = turns
+    .map(({ role, results, parts }) => ({ role, parts: [...results, ...parts] }))
+    .filter(({ parts }) => parts.length > 0)
+  return {
+    systemInstruction: system.length === 0 ? undefined : { parts: system },
+    contents: contents.length === 0 ? [{ role: 'user', parts: [{ text: '(continue)' }] }] : contents,
+  }
+}
+
+function turnOf(turns: Turn[], role: Turn['role']): Turn {
+  const last = turns.at(-1)
+  if (last?.role === role) return last
+  const turn: Turn = { role, results: [], parts: [] }
+  turns.push(turn)
+  return turn
+}
+
+function addResult(turn: Turn, message: ToolMessage, names: ReadonlyMap<string, string>, path: string): void {
+  const { callId: id } = message
+  const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  turn.results.push({
+    functionResponse: {
+      id,
+      name: message.name ?? names.get(id) ?? id,
+      response: resultOf(texts.join('\n'), message.isError === true),
+    },
+  })
+  const media = message.parts.filter(({ type }) => type !== 'text')
+  turn.parts.push(...media.flatMap((part) => writePart(part, path)))
+}
+
+/** An object is a result of its own form; `output` and `error` are the members that Gemini's documentation names for others. */
+function resultOf(text: string, isError: boolean): JsonObject {
+  if (isError) return { error: text }
+  return (text.trimStart().startsWith('{') ? parseObject(text) : undefined) ?? { output: text }
+}
+
+/** Thoughts go back as Google's own client sends them; the signature of them sits on the part that followed. */
+function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
+  const own = signatureOf('gemini', message.reasoningSignature)
+  const calls = message.toolCalls.map((call, index): JsonObject => {
+    const { id, signature } = call
+    const instead = index === 0 ? (own ?? standInSignature(model)) : undefined
+    return {
+      functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
+      ...present({ thoughtSignature: signature ?? instead }),
+    }
+  })
+  const thoughts = message.reasoning === '' ? [] : [{ text: message.reasoning, thought: true }]
+  const texts = message.parts.filter(({ text }) => text !== '').map(({ text }): JsonObject => ({ text }))
+  const last = texts.at(-1)
+  if (last && calls.length === 0 && own !== undefined) last.thoughtSignature = own
+  return [...thoughts, ...texts, ...calls]
+}
+
+function writePart(part: UserPart, path: string): JsonObject[] {
+  switch (part.type) {
+    case 'text':
+      return part.text === '' ? [] : [{ text: part.text }]
+    case 'image':
+      return [writeImage(part)]
+    case 'audio':
+      return [inline(`audio/${part.format}`, part.data)]
+    case 'file':
+      return [writeFile(part, path)]
+  }
+}
+
+function reportDetail(parts: readonly UserPart[], { drop }: Options): void {
+  const asks = parts.some((part) => part.type === 'image' && (part.detail ?? 'auto') !== 'auto')
+  if (asks) drop('image_url.detail', 'Gemini has a single image resolution per request')
+}
+
+function inline(mimeType: string, data: string): JsonObject {
+  return { inlineData: { mimeType, data } }
+}
+
+function writeImage({ source }: ImagePart): JsonObject {
+  return source.kind === 'url' ? { fileData: { fileUri: source.url } } : inline(source.mediaType, source.data)
+}
+
+const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
+
+function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
+  if (data === undefined) {
+    if (fileId !== undefined && /^https:\/\//.test(fileId)) return { fileData: { fileUri: fileId } }
+    throw badRequest(
+      `'${path}': the upstream of this model does not know file ids of other providers; send the data`,
+      path,
+    )
+  }
+  const head = dataUrl.exec(data.slice(0, 256))
+  return inline(head?.[1] || 'application/pdf', head ? data.slice(head[0].length) : data)
+}

@@ -1,0 +1,78 @@
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
+import { memberOf } from '../members.ts'
+
+/** Deeper schemas than any body has that the router reads. */
+const maxDepth = 128
+
+/**
+ * Gemini's own `Schema`, a part of OpenAPI 3.0, as JSON Schema: types in lower case, `nullable` as a type, numbers that are
+ * written as texts as numbers. Source: Gemini API reference, "Schema".
+ */
+function toJsonSchema(schema: JsonObject, depth = maxDepth): JsonObject {
+  const written: JsonObject = {}
+  for (const [name, value] of Object.entries(schema)) {
+    const converted = convertMember(name, value, depth)
+    if (converted) written[converted[0]] = converted[1]
+  }
+  const { type } = written
+  if (schema.nullable === true && typeof type === 'string') written.type = [type, 'null']
+  if (schema.nullable === true && Array.isArray(written.enum)) written.enum = [...written.enum, null]
+  return written
+}
+
+function convertMember(name: string, value: unknown, depth: number): [string, unknown] | undefined {
+  const inner = (each: unknown): unknown =>
+    isObject(each) && depth > 0 ? toJsonSchema(each, depth - 1) : each
+  switch (name) {
+    case 'type':
+      if (value === 'TYPE_UNSPECIFIED') return undefined
+      return [name, typeof value === 'string' ? value.toLowerCase() : value]
+    case 'nullable':
+    case 'propertyOrdering':
+    case 'property_ordering':
+    case 'example':
+      return undefined
+    case 'properties':
+    case '$defs':
+      return [
+        name,
+        isObject(value)
+          ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inner(each)]))
+          : value,
+      ]
+    case 'items':
+    case 'additionalProperties':
+      return [name, inner(value)]
+    case 'anyOf':
+    case 'any_of':
+      return ['anyOf', Array.isArray(value) ? value.map(inner) : value]
+    case 'format':
+      // `enum` is Gemini's own word; the others are those of OpenAPI.
+      return value === 'enum' ? undefined : [name, value]
+    default:
+      return counts.has(name) && typeof value === 'string'
+        ? [camel(name), Number(value)]
+        : [camel(name), value]
+  }
+}
+
+const counts = new Set(
+  ['minItems', 'maxItems', 'minLength', 'maxLength', 'minProperties', 'maxProperties'].flatMap((name) => [
+    name,
+    name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`),
+  ]),
+)
+
+function camel(name: string): string {
+  return name.startsWith('$')
+    ? name
+    : name.replaceAll(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase())
+}
+
+/** A schema under one of two names: Gemini's own format, or plain JSON Schema. */
+export function schemaIn(object: JsonObject, own: string, plain: string): JsonObject | undefined {
+  const json = memberOf(object, plain)
+  if (isObject(json)) return json
+  const schema = memberOf(object, own)
+  return isObject(schema) ? toJsonSchema(schema) : undefined
+}

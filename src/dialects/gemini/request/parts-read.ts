@@ -1,0 +1,59 @@
+import { filledTextOf, type JsonObject, textOf } from '../../../lib/json/read.ts'
+import type { TextPart, UserPart } from '../../../sdk/chat.ts'
+import { memberOf, objectIn } from '../members.ts'
+
+/** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
+export type Drop = (field: string) => void
+
+/** Gemini itself refuses empty text; elsewhere it would only be noise. */
+export function textParts(text: string): TextPart[] {
+  return text === '' ? [] : [{ type: 'text', text }]
+}
+
+/** A part of a user's turn that is neither call nor result. What no other dialect has is dropped. */
+export function readUserPart(part: JsonObject, drop: Drop): UserPart[] {
+  const text = textOf(part.text)
+  if (text !== undefined) return textParts(text)
+  const data = objectIn(part, 'inlineData')
+  if (data) return [readMedia(textOf(memberOf(data, 'mimeType')) ?? '', textOf(data.data) ?? '', data)]
+  const file = objectIn(part, 'fileData')
+  if (file) return [readFile(file)]
+  drop(`contents.${Object.keys(part)[0] ?? 'parts'}`)
+  return []
+}
+
+function readMedia(mediaType: string, base64: string, { displayName }: JsonObject): UserPart {
+  const data = standard(base64)
+  if (mediaType.startsWith('image/')) return { type: 'image', source: { kind: 'base64', mediaType, data } }
+  const format = audioFormat(mediaType)
+  if (format !== undefined) return { type: 'audio', data, format }
+  const name = filledTextOf(displayName)
+  const type = mediaType === '' ? 'application/octet-stream' : mediaType
+  return { type: 'file', data: `data:${type};base64,${data}`, ...(name === undefined ? {} : { name }) }
+}
+
+/** ProtoJSON takes both alphabets, other servers only the first one. */
+function standard(base64: string): string {
+  return /[-_]/.test(base64) ? base64.replaceAll('-', '+').replaceAll('_', '/') : base64
+}
+
+function audioFormat(mediaType: string): string | undefined {
+  switch (mediaType.replace(/;.*$/, '')) {
+    case 'audio/wav':
+    case 'audio/x-wav':
+      return 'wav'
+    case 'audio/mp3':
+    case 'audio/mpeg':
+      return 'mp3'
+    default:
+      return undefined
+  }
+}
+
+function readFile(file: JsonObject): UserPart {
+  const url = textOf(memberOf(file, 'fileUri')) ?? ''
+  const mediaType = textOf(memberOf(file, 'mimeType')) ?? ''
+  const isImage =
+    mediaType.startsWith('image/') || (mediaType === '' && /\.(?:png|jpe?g|gif|webp)$/i.test(url))
+  return isImage ? { type: 'image', source: { kind: 'url', url } } : { type: 'file', fileId: url }
+}

@@ -1,0 +1,61 @@
+import { type JsonObject, present, textOf } from '../../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { readSampling } from '../../shared/sampling.ts'
+import { memberOf, objectIn, othersIn } from '../members.ts'
+import { readContents, readSystem } from './contents-read.ts'
+import { schemaIn } from './json-schema.ts'
+import { readReasoning } from './reasoning.ts'
+import { sampling } from './sampling.ts'
+import { readTools } from './tools-read.ts'
+
+const readMembers = new Set([
+  'contents',
+  'systemInstruction',
+  'tools',
+  'toolConfig',
+  'generationConfig',
+  'model',
+  'max_tokens',
+])
+const readConfig = new Set([
+  ...Object.values(sampling).flatMap((row) => ('names' in row ? row.names : [])),
+  ...['responseMimeType', 'responseSchema', 'responseJsonSchema', 'thinkingConfig'],
+])
+
+/**
+ * Reads a body of `generateContent`. The path contains the model and whether to stream. Throws `bad_request`. What the canonical
+ * form cannot express becomes a member of `extras`, so that the target's codec reports it.
+ */
+export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const dropped: JsonObject = {}
+  const drop = (field: string): void => {
+    dropped[field] = true
+  }
+  const config = objectIn(body, 'generationConfig') ?? {}
+  if (body.contents === undefined || body.contents === null)
+    throw badRequest(
+      "'contents' is required: the turns of the conversation",
+      'contents',
+      'missing_required_parameter',
+    )
+  for (const name of Object.keys(othersIn(config, readConfig))) dropped[`generationConfig.${name}`] = true
+  return {
+    model: '',
+    stream,
+    includeUsage: true,
+    messages: [...readSystem(memberOf(body, 'systemInstruction')), ...readContents(body.contents, drop)],
+    sampling: readSampling(sampling, config),
+    ...readTools(body, drop),
+    ...readReasoning(config),
+    ...present({ responseFormat: readFormat(config) }),
+    extras: { ...othersIn(body, readMembers), ...dropped },
+  }
+}
+
+function readFormat(config: JsonObject): ResponseFormat | undefined {
+  const schema = schemaIn(config, 'responseSchema', 'responseJsonSchema')
+  if (schema) return { type: 'schema', schema }
+  const type = textOf(memberOf(config, 'responseMimeType'))
+  return type === 'application/json' ? { type: 'json' } : undefined
+}

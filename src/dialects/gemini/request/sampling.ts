@@ -1,0 +1,61 @@
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
+import type { Flavour } from '../../../sdk/dialect.ts'
+import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
+import type { SamplingTable } from '../../shared/sampling.ts'
+import { nameIn, objectIn } from '../members.ts'
+
+const absent = 'not supported by Gemini'
+/** Gemini API reference, `GenerationConfig.stopSequences`. */
+const mostStops = 5
+
+/** Sampling of `generationConfig`. Source: Gemini API reference, "GenerationConfig". */
+export const sampling = {
+  maxTokens: { names: ['maxOutputTokens', 'max_output_tokens'] },
+  temperature: {
+    names: ['temperature'],
+    range: { fit: (temperature) => Math.min(temperature, 2), why: 'Gemini does not accept values above 2' },
+  },
+  topP: { names: ['topP', 'top_p'] },
+  topK: { names: ['topK', 'top_k'] },
+  minP: { dropped: absent },
+  typicalP: { dropped: absent },
+  repetitionPenalty: { dropped: absent, unless: (penalty) => penalty === 1 },
+  presencePenalty: { names: ['presencePenalty', 'presence_penalty'] },
+  frequencyPenalty: { names: ['frequencyPenalty', 'frequency_penalty'] },
+  seed: { names: ['seed'] },
+  stop: {
+    names: ['stopSequences', 'stop_sequences'],
+    range: { fit: firstStops, why: `Gemini takes ${mostStops} stop sequences that are not empty` },
+    write: (texts) => (texts.length > 0 ? texts : undefined),
+  },
+  logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
+  logprobs: { names: ['responseLogprobs', 'response_logprobs'], write: (asked) => asked || undefined },
+  topLogprobs: { names: ['logprobs'], write: (count) => (count > 0 ? count : undefined) },
+  n: { names: ['candidateCount', 'candidate_count'], write: (count) => (count > 1 ? count : undefined) },
+} as const satisfies SamplingTable
+
+function firstStops(texts: string[]): string[] {
+  const kept = texts.filter((text) => text !== '').slice(0, mostStops)
+  return kept.length < texts.length ? kept : texts
+}
+
+/** Members beside the generation config that an operator may set; those for servers of other dialects mean nothing here. */
+const ownMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
+
+/** The operator's defaults for what the body leaves out, as the members to set. Sampling is in `generationConfig`. */
+export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
+  const configName = nameIn(body, 'generationConfig')
+  const config = objectIn(body, 'generationConfig') ?? {}
+  const { sampling: translated, others } = translateDefaults(sampling, config, defaults, { flavour })
+  const own = objectIn(others, 'generationConfig') ?? {}
+  const members = fillMissing(config, { ...own, ...translated })
+  const wanted = ownMembers.flatMap((name): [string, unknown][] => {
+    const value = others[nameIn(others, name)]
+    return value === undefined ? [] : [[nameIn(body, name), value]]
+  })
+  const changed = Object.keys(members).length > 0
+  return {
+    ...fillMissing(body, Object.fromEntries(wanted)),
+    ...(changed ? { [configName]: { ...(isObject(config) ? config : {}), ...members } } : {}),
+  }
+}

@@ -1,0 +1,54 @@
+import { booleanOf, filledTextOf, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
+import type { ChatRequest, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { listIn, memberOf, objectIn } from '../members.ts'
+import { schemaIn } from './json-schema.ts'
+import type { Drop } from './parts-read.ts'
+
+/** The client's functions and the choice among them. Tools that run at Google are dropped. */
+export function readTools(body: JsonObject, drop: Drop): Pick<ChatRequest, 'tools' | 'toolChoice'> {
+  const tools: ToolDefinition[] = []
+  for (const [index, tool] of listIn(body, 'tools').entries()) {
+    for (const [position, declaration] of listIn(tool, 'functionDeclarations').entries())
+      tools.push(readDeclaration(declaration, `tools[${index}].functionDeclarations[${position}]`))
+    for (const name of Object.keys(tool))
+      if (name !== 'functionDeclarations' && name !== 'function_declarations') drop(`tools.${name}`)
+  }
+  return chosen(tools, body)
+}
+
+function readDeclaration(declaration: JsonObject, path: string): ToolDefinition {
+  const name = filledTextOf(declaration.name)
+  if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
+  return {
+    name,
+    ...present({
+      description: textOf(declaration.description),
+      parameters: schemaIn(declaration, 'parameters', 'parametersJsonSchema'),
+      strict: booleanOf(declaration.strict),
+    }),
+  }
+}
+
+/** `VALIDATED` lets the model choose. Several allowed names leave the others out. */
+function chosen(tools: ToolDefinition[], body: JsonObject): Pick<ChatRequest, 'tools' | 'toolChoice'> {
+  const config = objectIn(objectIn(body, 'toolConfig') ?? {}, 'functionCallingConfig')
+  if (!config) return { tools }
+  const sent = memberOf(config, 'allowedFunctionNames')
+  const allowed = Array.isArray(sent) ? sent.filter((name) => typeof name === 'string') : []
+  const offered = allowed.length === 0 ? tools : tools.filter(({ name }) => allowed.includes(name))
+  const mode = textOf(config.mode)?.toUpperCase()
+  const [only] = offered
+  const choice: Partial<Record<string, ToolChoice>> = {
+    NONE: 'none',
+    AUTO: 'auto',
+    VALIDATED: 'auto',
+    ANY: allowed.length > 0 && offered.length === 1 && only ? { name: only.name } : 'required',
+  }
+  const toolChoice = choice[mode ?? '']
+  const isNamed = typeof toolChoice === 'object'
+  return {
+    tools: isNamed ? tools : offered,
+    ...present({ toolChoice: offered.length > 0 ? toolChoice : undefined }),
+  }
+}

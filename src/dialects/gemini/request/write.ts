@@ -1,0 +1,86 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
+import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { reportOllamaMembers } from '../../shared/ollama-members.ts'
+import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { writeSampling } from '../../shared/sampling.ts'
+import { foldSystemTurns } from '../../shared/system-turns.ts'
+import { writeContents } from './contents-write.ts'
+import { writeReasoning } from './reasoning.ts'
+import { sampling } from './sampling.ts'
+
+/** Gemini's own members, none of which means something else to another dialect. */
+const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedContent', 'labels'])
+
+/**
+ * The body of `generateContent` for a client of another dialect. Throws `bad_request` for what Gemini cannot do and without which
+ * the answer would be another. Source: Gemini API reference, "Generating content".
+ */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { drop, model } = options
+  const { systemInstruction, contents } = writeContents(foldSystemTurns(request.messages, options), options)
+  const config = {
+    ...writeSampling(sampling, request.sampling, options),
+    ...writeFormat(request.responseFormat),
+    ...present({ thinkingConfig: writeReasoning(request, model, drop) }),
+  }
+  reportOllamaMembers(request.ollama, drop)
+  promptOptionsOn({}, request, drop)
+  reportCacheMarks(request, drop)
+  if (request.parallelToolCalls === false)
+    drop('parallel_tool_calls', 'Gemini decides itself how many calls a turn has')
+  if (request.tools.some(({ strict }) => strict))
+    drop('tools.strict', 'Gemini cannot be told whether to enforce tool schemas')
+  return {
+    ...present({ systemInstruction }),
+    contents,
+    ...writeTools(request.tools, request.toolChoice),
+    ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
+    ...writeExtras(request.extras, drop),
+  }
+}
+
+function writeFormat(format: ResponseFormat | undefined): JsonObject {
+  if (format === undefined || format.type === 'text') return {}
+  const schema = format.type === 'schema' ? { responseJsonSchema: format.schema } : {}
+  return { responseMimeType: 'application/json', ...schema }
+}
+
+function writeTools(tools: readonly ToolDefinition[], choice: ToolChoice | undefined): JsonObject {
+  if (tools.length === 0) return {}
+  const functionCallingConfig = writeChoice(choice)
+  return {
+    tools: [{ functionDeclarations: tools.map(writeTool) }],
+    ...(functionCallingConfig ? { toolConfig: { functionCallingConfig } } : {}),
+  }
+}
+
+function writeTool({ name, description, parameters }: ToolDefinition): JsonObject {
+  return { name, ...present({ description, parametersJsonSchema: parameters }) }
+}
+
+function writeChoice(choice: ToolChoice | undefined): JsonObject | undefined {
+  switch (choice) {
+    case undefined:
+      return undefined
+    case 'none':
+      return { mode: 'NONE' }
+    case 'auto':
+      return { mode: 'AUTO' }
+    case 'required':
+      return { mode: 'ANY' }
+    default:
+      return { mode: 'ANY', allowedFunctionNames: [choice.name] }
+  }
+}
+
+function writeExtras(extras: JsonObject, drop: WriteRequestOptions['drop']): JsonObject {
+  const sent: JsonObject = {}
+  for (const [name, value] of Object.entries(extras)) {
+    if (value === null || value === undefined || bookkeeping.has(name)) continue
+    if (ownMembers.has(name)) sent[name] = value
+    else drop(name, 'Gemini has no such field')
+  }
+  return sent
+}

@@ -1,0 +1,99 @@
+import {
+  filledTextOf,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
+import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
+import { signedBy } from '../../shared/signatures.ts'
+import { wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { memberOf, objectIn } from '../members.ts'
+import { isBlocked, partsIn, readFinish, readLogprobs, readUsage } from './fields-read.ts'
+
+type Emit = (event: ChatEvent) => void
+
+interface Candidate {
+  calls: number
+  said: boolean
+  finish: FinishReason | undefined
+}
+
+/** Turns the chunks of one answer into events, up to its end, which the format does not mark. A whole answer is one chunk. */
+export class CandidateReader {
+  readonly #ids = new AnswerCallIds(() => randomCallId())
+  readonly #candidates = new Map<number, Candidate>()
+  #usage: Usage | undefined
+
+  /** Whether every candidate has told how it ended. */
+  get finished(): boolean {
+    const all = [...this.#candidates.values()]
+    return all.length > 0 && all.every(({ finish }) => finish !== undefined)
+  }
+
+  read(chunk: JsonObject, emit: Emit): void {
+    this.#usage = readUsage(chunk) ?? this.#usage
+    const candidates = objectsIn(chunk.candidates)
+    if (candidates.length === 0 && isBlocked(chunk)) this.#candidateAt(0).finish ??= 'content_filter'
+    for (const [position, candidate] of candidates.entries())
+      this.#candidate(numberOf(candidate.index) ?? position, candidate, emit)
+  }
+
+  /** Counts and reasons come last. A whole answer may end without a reason. */
+  end(emit: Emit): void {
+    if (this.#usage) emit({ type: 'usage', usage: this.#usage })
+    for (const [choice, { finish, calls }] of this.#candidates)
+      emit({ type: 'finish', choice, reason: finish ?? (calls > 0 ? 'tool_calls' : 'stop') })
+  }
+
+  #candidateAt(index: number): Candidate {
+    const known = this.#candidates.get(index) ?? { calls: 0, said: false, finish: undefined }
+    this.#candidates.set(index, known)
+    return known
+  }
+
+  #candidate(choice: number, candidate: JsonObject, emit: Emit): void {
+    const state = this.#candidateAt(choice)
+    const logprobs = readLogprobs(candidate)
+    let told = logprobs === undefined
+    for (const part of partsIn(candidate)) {
+      const text = textOf(part.text) ?? ''
+      const signature = filledTextOf(memberOf(part, 'thoughtSignature'))
+      const call = objectIn(part, 'functionCall')
+      if (call) this.#call(choice, state, { call, signature, emit })
+      else if (part.thought === true || (signature !== undefined && !state.said))
+        this.#think(choice, { text: part.thought === true ? text : '', signature, emit })
+      if (call || part.thought === true || text === '') continue
+      state.said = true
+      emit({ type: 'text-delta', choice, text, ...(told ? {} : { logprobs: logprobs ?? [] }) })
+      told = true
+    }
+    state.finish = readFinish(candidate, state.calls > 0) ?? state.finish
+  }
+
+  #think(
+    choice: number,
+    { text, signature, emit }: { text: string; signature: string | undefined; emit: Emit },
+  ): void {
+    if (text === '' && signature === undefined) return
+    const signed = signature === undefined ? {} : { signature: signedBy('gemini', signature) }
+    emit({ type: 'reasoning-delta', choice, text, ...signed })
+  }
+
+  #call(
+    choice: number,
+    state: Candidate,
+    { call, signature, emit }: { call: JsonObject; signature: string | undefined; emit: Emit },
+  ): void {
+    const name = filledTextOf(call.name)
+    // A call of nothing is none, and in the next turn an error.
+    if (name === undefined) return
+    const number = state.calls++
+    const id = this.#ids.claim(filledTextOf(call.id))
+    emit({ type: 'tool-call-start', choice, call: number, id, name, ...present({ signature }) })
+    emit({ type: 'tool-call-delta', choice, call: number, arguments: wholeArgumentText(call.args) })
+    emit({ type: 'block-end', choice, call: number })
+  }
+}

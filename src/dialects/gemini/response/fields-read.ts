@@ -1,0 +1,91 @@
+import {
+  countOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import { type RouterError, upstreamFailed } from '../../../sdk/errors.ts'
+import { listIn, memberOf, objectIn } from '../members.ts'
+
+/** Reasons of a filter. Source: Gemini API reference, "FinishReason" and "BlockReason". */
+const filters: ReadonlySet<string> = new Set([
+  ...['SAFETY', 'RECITATION', 'LANGUAGE', 'BLOCKLIST', 'PROHIBITED_CONTENT', 'SPII', 'OTHER', 'JAILBREAK'],
+  ...['IMAGE_SAFETY', 'IMAGE_PROHIBITED_CONTENT', 'IMAGE_RECITATION', 'IMAGE_OTHER', 'MODEL_ARMOR'],
+])
+
+/** The model did not come to an end that a client could use. */
+const failures: ReadonlySet<string> = new Set([
+  ...['MALFORMED_FUNCTION_CALL', 'UNEXPECTED_TOOL_CALL', 'TOO_MANY_TOOL_CALLS'],
+  ...['MISSING_THOUGHT_SIGNATURE', 'MALFORMED_RESPONSE', 'NO_IMAGE'],
+])
+
+/** How a candidate ended; undefined while it goes on. A reason unknown here means a plain end. */
+export function readFinish(candidate: JsonObject, calledTools: boolean): FinishReason | undefined {
+  const reason = filledTextOf(memberOf(candidate, 'finishReason'))
+  if (reason === undefined || reason === 'FINISH_REASON_UNSPECIFIED') return undefined
+  if (reason === 'MAX_TOKENS') return 'length'
+  if (filters.has(reason)) return 'content_filter'
+  return calledTools ? 'tool_calls' : 'stop'
+}
+
+/** The error that a candidate ended with in place of an answer. */
+function failureOf(candidate: JsonObject): RouterError | undefined {
+  const reason = textOf(memberOf(candidate, 'finishReason')) ?? ''
+  if (!failures.has(reason)) return undefined
+  return upstreamFailed('The model failed to complete its response', 'BAD_ANSWER', { what: reason })
+}
+
+/** Whether the prompt was refused, so that there is no candidate. */
+export function isBlocked(answer: JsonObject): boolean {
+  const feedback = objectIn(answer, 'promptFeedback')
+  return feedback !== undefined && filledTextOf(memberOf(feedback, 'blockReason')) !== undefined
+}
+
+/** The error of an answer whose model failed, in any of its candidates. */
+export function failureIn(answer: JsonObject): RouterError | undefined {
+  return objectsIn(answer.candidates)
+    .map(failureOf)
+    .find((error) => error !== undefined)
+}
+
+export function partsIn(candidate: JsonObject): JsonObject[] {
+  return isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
+}
+
+/** Token counts of an answer or a chunk; those of a chunk count all before it. Thoughts stand beside the answer's tokens. */
+export function readUsage(answer: unknown): Usage | undefined {
+  const counts = isObject(answer) ? objectIn(answer, 'usageMetadata') : undefined
+  if (!counts) return undefined
+  const count = (name: string): number | undefined => countOf(memberOf(counts, name))
+  const prompt = count('promptTokenCount')
+  const candidates = count('candidatesTokenCount')
+  if (prompt === undefined && candidates === undefined) return undefined
+  const thoughts = count('thoughtsTokenCount')
+  const cached = count('cachedContentTokenCount')
+  return {
+    promptTokens: (prompt ?? 0) + (count('toolUsePromptTokenCount') ?? 0),
+    completionTokens: (candidates ?? 0) + (thoughts ?? 0),
+    ...(cached === undefined ? {} : { cachedTokens: cached }),
+    ...(thoughts === undefined ? {} : { reasoningTokens: thoughts }),
+  }
+}
+
+/** `logprobsResult`: the chosen tokens, and beside them the likeliest at the same position. */
+export function readLogprobs(candidate: JsonObject): TokenLogprob[] | undefined {
+  const result = objectIn(candidate, 'logprobsResult')
+  if (!result) return undefined
+  const tops = listIn(result, 'topCandidates')
+  const tokens = listIn(result, 'chosenCandidates').map((chosen, index) => ({
+    ...readToken(chosen),
+    topLogprobs: listIn(tops[index] ?? {}, 'candidates').map(readToken),
+  }))
+  return tokens.length === 0 ? undefined : tokens
+}
+
+function readToken(entry: JsonObject): { token: string; logprob: number; bytes: null } {
+  const logprob = memberOf(entry, 'logProbability')
+  return { token: textOf(entry.token) ?? '', logprob: typeof logprob === 'number' ? logprob : 0, bytes: null }
+}

@@ -1,0 +1,65 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { FinishReason, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { signatureOf } from '../../shared/signatures.ts'
+import { argumentObject } from '../../shared/tool-arguments.ts'
+import { objectIn } from '../members.ts'
+import { asksForThoughts } from '../request/reasoning.ts'
+import { carriedThoughts } from '../signatures.ts'
+
+/** Gemini has no reason of its own for calls. */
+export function writeFinish(reason: FinishReason): string {
+  switch (reason) {
+    case 'length':
+      return 'MAX_TOKENS'
+    case 'content_filter':
+      return 'SAFETY'
+    default:
+      return 'STOP'
+  }
+}
+
+export function writeUsage(usage: Usage): JsonObject {
+  const { promptTokens, completionTokens, cachedTokens, reasoningTokens } = usage
+  return {
+    promptTokenCount: promptTokens,
+    candidatesTokenCount: Math.max(completionTokens - (reasoningTokens ?? 0), 0),
+    totalTokenCount: promptTokens + completionTokens,
+    ...present({ cachedContentTokenCount: cachedTokens, thoughtsTokenCount: reasoningTokens }),
+  }
+}
+
+/** Members that every answer and every chunk has. */
+export function answerTail(context: AnswerContext, responseId: string): JsonObject {
+  return { modelVersion: context.model, responseId }
+}
+
+/** Whether the client of this answer sees its thoughts. */
+export function showsThoughts({ request }: AnswerContext): boolean {
+  return asksForThoughts(objectIn(request ?? {}, 'generationConfig') ?? {})
+}
+
+/** A call with the signature that belongs to it; for the first one that may be the one of the thoughts before it. */
+export function writeCall(call: ToolCall, thoughts?: { reasoning: string; signature: string }): JsonObject {
+  const { id, signature } = call
+  const before = thoughts && (signatureOf('gemini', thoughts.signature) ?? carriedBy(thoughts))
+  return {
+    functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
+    ...present({ thoughtSignature: signature ?? before }),
+  }
+}
+
+function carriedBy({ signature, reasoning }: { reasoning: string; signature: string }): string {
+  return carriedThoughts(signature, reasoning)
+}
+
+export function writeLogprobs(logprobs: readonly TokenLogprob[]): JsonObject {
+  return {
+    chosenCandidates: logprobs.map(writeToken),
+    topCandidates: logprobs.map(({ topLogprobs }) => ({ candidates: topLogprobs.map(writeToken) })),
+  }
+}
+
+function writeToken({ token, logprob }: { token: string; logprob: number }): JsonObject {
+  return { token, logProbability: logprob }
+}

@@ -1,0 +1,73 @@
+import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatEvent, ChatResponse } from '../../../sdk/chat.ts'
+import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
+import { reportedError } from '../errors.ts'
+import { CandidateReader } from './candidate-read.ts'
+import { failureIn } from './fields-read.ts'
+
+/**
+ * Whether this is an answer, whatever the model wrote. Throws `upstream_error` for one that reports an error, and for what is no
+ * answer.
+ */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body)) throw unreadable('not an object')
+  if (!Array.isArray(body.candidates) && !isObject(body.promptFeedback) && !isObject(body.usageMetadata))
+    throw unreadable('no candidates')
+}
+
+/** Reads a whole answer, or the list of chunks that a server sends which does not know `alt=sse`. Throws as {@link checkAnswer}, and where the model failed. */
+export function readResponse(body: unknown): ChatResponse {
+  const chunks: unknown[] = Array.isArray(body) ? body : [body]
+  if (chunks.length === 0) throw unreadable('no candidates')
+  const reader = new CandidateReader()
+  const response: ChatResponse = { choices: [] }
+  const onEvent = (event: ChatEvent): void => addEvent(response, event)
+  for (const chunk of chunks) {
+    checkAnswer(chunk)
+    const failure = failureIn(chunk)
+    if (failure) throw failure
+    const id = filledTextOf(chunk.responseId)
+    if (id !== undefined) response.id = id
+    reader.read(chunk, onEvent)
+  }
+  reader.end(onEvent)
+  return response
+}
+
+function addEvent(response: ChatResponse, event: ChatEvent): void {
+  if (event.type === 'usage') response.usage = event.usage
+  if (!('choice' in event)) return
+  const choice = choiceOf(response, event.choice)
+  switch (event.type) {
+    case 'text-delta':
+      choice.text += event.text
+      if (event.logprobs) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs]
+      return
+    case 'reasoning-delta':
+      choice.reasoning += event.text
+      if (event.signature !== undefined) choice.reasoningSignature = event.signature
+      return
+    case 'tool-call-start':
+      choice.toolCalls[event.call] = {
+        ...{ id: event.id, name: event.name, arguments: '' },
+        ...present({ signature: event.signature }),
+      }
+      return
+    case 'tool-call-delta': {
+      const call = choice.toolCalls[event.call]
+      if (call) call.arguments += event.arguments
+      return
+    }
+    case 'finish':
+      choice.finishReason = event.reason
+  }
+}
+
+function choiceOf({ choices }: ChatResponse, index: number): ChatChoice {
+  const known = choices.find((choice) => choice.index === index)
+  if (known) return known
+  const choice: ChatChoice = { index, text: '', reasoning: '', toolCalls: [], finishReason: 'stop' }
+  choices.push(choice)
+  return choice
+}

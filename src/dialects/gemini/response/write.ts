@@ -1,0 +1,47 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import {
+  answerTail,
+  showsThoughts,
+  writeCall,
+  writeFinish,
+  writeLogprobs,
+  writeUsage,
+} from './fields-write.ts'
+
+/** A whole answer. Format: Gemini API reference, "GenerateContentResponse". */
+export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
+  const shows = showsThoughts(context)
+  return {
+    candidates: response.choices.map((choice) => writeCandidate(choice, shows)),
+    ...present({ usageMetadata: response.usage && writeUsage(response.usage) }),
+    ...answerTail(context, response.id ?? context.id),
+  }
+}
+
+function writeCandidate(choice: ChatChoice, shows: boolean): JsonObject {
+  const {
+    index,
+    text,
+    reasoning,
+    reasoningSignature: signature,
+    refusal,
+    toolCalls,
+    finishReason,
+    logprobs,
+  } = choice
+  const said = [text, refusal ?? ''].filter((each) => each !== '')
+  const thoughts = signature === undefined ? undefined : { reasoning, signature }
+  const parts = [
+    ...(shows && reasoning !== '' ? [{ text: reasoning, thought: true }] : []),
+    ...said.map((each) => ({ text: each })),
+    ...toolCalls.map((call, position) => writeCall(call, position === 0 ? thoughts : undefined)),
+  ]
+  return {
+    content: { parts: parts.length > 0 ? parts : [{ text: '' }], role: 'model' },
+    finishReason: writeFinish(refusal === undefined ? finishReason : 'content_filter'),
+    index,
+    ...present({ logprobsResult: logprobs && writeLogprobs(logprobs) }),
+  }
+}

@@ -1,0 +1,141 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatEvent, FinishReason, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import { writeError } from '../errors.ts'
+import {
+  answerTail,
+  showsThoughts,
+  writeCall,
+  writeFinish,
+  writeLogprobs,
+  writeUsage,
+} from '../response/fields-write.ts'
+
+/** How the chunks of a stream stand one behind the other. */
+export interface ChunkFraming {
+  chunk(json: string): string
+  /** What follows the last chunk. */
+  end(): string
+}
+
+/** Server-sent events, as `alt=sse` asks for them. */
+const sseChunks: ChunkFraming = { chunk: (json) => `data: ${json}\n\n`, end: () => '' }
+
+/** Writes a stream of chunks, each of the form of a whole answer. Format: Gemini API reference, "streamGenerateContent". */
+export function createWriter(context: AnswerContext, framing: ChunkFraming = sseChunks): ChatStreamWriter {
+  return new StreamWriter(context, framing)
+}
+
+class StreamWriter implements ChatStreamWriter {
+  readonly #context: AnswerContext
+  readonly #framing: ChunkFraming
+  readonly #shows: boolean
+  /** Calls are written once they are complete: the format has no pieces of them. */
+  readonly #calls = new Map<string, ToolCall>()
+  /** Of a choice, until its first call takes it. */
+  readonly #thoughts = new Map<number, { reasoning: string; signature: string | undefined }>()
+  readonly #finished: { choice: number; reason: FinishReason }[] = []
+  readonly #refused = new Set<number>()
+  #id: string | undefined
+  #usage: Usage | undefined
+  #over = false
+
+  constructor(context: AnswerContext, framing: ChunkFraming) {
+    this.#context = context
+    this.#framing = framing
+    this.#shows = showsThoughts(context)
+  }
+
+  write(event: ChatEvent): string {
+    if (this.#over) return ''
+    switch (event.type) {
+      case 'start':
+        this.#id = event.id
+        return ''
+      case 'text-delta':
+        if (event.text === '') return ''
+        return this.#parts(
+          event.choice,
+          [{ text: event.text }],
+          present({ logprobsResult: event.logprobs && writeLogprobs(event.logprobs) }),
+        )
+      case 'refusal-delta':
+        this.#refused.add(event.choice)
+        return event.text === '' ? '' : this.#parts(event.choice, [{ text: event.text }])
+      case 'reasoning-delta':
+        return this.#thought(event)
+      case 'tool-call-start':
+        this.#calls.set(`${event.choice}/${event.call}`, {
+          ...{ id: event.id, name: event.name, arguments: '' },
+          ...present({ signature: event.signature }),
+        })
+        return ''
+      case 'tool-call-delta': {
+        const call = this.#calls.get(`${event.choice}/${event.call}`)
+        if (call) call.arguments += event.arguments
+        return ''
+      }
+      case 'block-end':
+        return this.#call(event.choice, `${event.choice}/${event.call}`)
+      case 'usage':
+        this.#usage = event.usage
+        return ''
+      case 'finish':
+        this.#finished.push(event)
+        return ''
+      case 'end':
+        return this.#end()
+      case 'error': {
+        this.#over = true
+        const options = { ownPath: false, debug: false, requestId: '' }
+        return this.#framing.chunk(JSON.stringify(writeError(event.error, options))) + this.#framing.end()
+      }
+    }
+  }
+
+  #thought({ choice, text, signature }: Extract<ChatEvent, { type: 'reasoning-delta' }>): string {
+    const known = this.#thoughts.get(choice)
+    this.#thoughts.set(choice, {
+      reasoning: (known?.reasoning ?? '') + text,
+      signature: signature ?? known?.signature,
+    })
+    return this.#shows && text !== '' ? this.#parts(choice, [{ text, thought: true }]) : ''
+  }
+
+  #call(choice: number, key: string): string {
+    const call = this.#calls.get(key)
+    if (!call) return ''
+    this.#calls.delete(key)
+    const thoughts = this.#thoughts.get(choice)
+    this.#thoughts.delete(choice)
+    const { reasoning = '', signature } = thoughts ?? {}
+    return this.#parts(choice, [
+      writeCall(call, signature === undefined ? undefined : { reasoning, signature }),
+    ])
+  }
+
+  #parts(index: number, parts: JsonObject[], members: JsonObject = {}): string {
+    return this.#chunk({ candidates: [{ content: { parts, role: 'model' }, index, ...members }] })
+  }
+
+  #chunk(members: JsonObject): string {
+    const { id } = this.#context
+    return this.#framing.chunk(JSON.stringify({ ...members, ...answerTail(this.#context, this.#id ?? id) }))
+  }
+
+  /** Finish reasons and counts are in the last chunk, even if a server sends the counts after the reasons. */
+  #end(): string {
+    this.#over = true
+    const open = [...this.#calls.keys()].map((key) => this.#call(Number(key.split('/')[0]), key)).join('')
+    const candidates = this.#finished.map(({ choice: index, reason }) => ({
+      content: { parts: [{ text: '' }], role: 'model' },
+      finishReason: writeFinish(this.#refused.has(index) ? 'content_filter' : reason),
+      index,
+    }))
+    const last = this.#chunk({
+      candidates,
+      ...present({ usageMetadata: this.#usage && writeUsage(this.#usage) }),
+    })
+    return open + last + this.#framing.end()
+  }
+}

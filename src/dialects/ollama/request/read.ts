@@ -1,0 +1,93 @@
+import { isObject } from '../../../lib/json/read.ts'
+import type { ChatRequest, ToolDefinition } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { Losses, notTranslated } from '../../shared/losses.ts'
+import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
+import { readThink } from '../../shared/reasoning.ts'
+import { readSampling } from '../../shared/sampling.ts'
+import { readMessages } from './messages-read.ts'
+import { otherOptions, sampling } from './sampling.ts'
+
+const knownMembers: ReadonlySet<string> = new Set([
+  'model',
+  'model_name',
+  'messages',
+  'stream',
+  'format',
+  'think',
+  'keep_alive',
+  'options',
+  'tools',
+  'logprobs',
+  'top_logprobs',
+])
+
+const knownOfMessage: KnownMembers = {
+  ...{
+    role: true,
+    content: true,
+    thinking: true,
+    images: true,
+    tool_name: true,
+    name: true,
+    tool_call_id: true,
+  },
+  tool_calls: { id: true, type: true, function: { index: true, name: true, arguments: true } },
+}
+
+const knownOfTool: KnownMembers = {
+  type: true,
+  function: { name: true, description: true, parameters: true, strict: true },
+}
+
+/** Reads the body of `POST /api/chat`. Throws `bad_request`. */
+export function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
+  const options = isObject(body.options) ? body.options : {}
+  const responseFormat = readOllamaFormat(body.format)
+  const reasoningEffort = readThink(body.think)
+  const losses = new Losses()
+  const messages = readMessages(Array.isArray(body.messages) ? body.messages : [], losses.add)
+  const report = (field: string): void => losses.add(field, notTranslated)
+  reportNested(body.messages, 'messages', knownOfMessage, report)
+  reportNested(body.tools, 'tools', knownOfTool, report)
+  const ollama = readOllamaMembers(body.keep_alive, otherOptions(options))
+  return {
+    model: nameOf(body),
+    stream,
+    includeUsage: true,
+    messages,
+    tools: Array.isArray(body.tools) ? body.tools.map(readTool) : [],
+    sampling: readSampling(sampling, {
+      ...options,
+      logprobs: body.logprobs,
+      top_logprobs: body.top_logprobs,
+    }),
+    ...(responseFormat === undefined ? {} : { responseFormat }),
+    ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
+    ...(ollama === undefined ? {} : { ollama }),
+    ...(losses.found === undefined ? {} : { lost: losses.found }),
+    extras: Object.fromEntries(
+      Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
+    ),
+  }
+}
+
+function nameOf(body: Record<string, unknown>): string {
+  const name = body.model ?? body.model_name
+  return typeof name === 'string' ? name : ''
+}
+
+function readTool(tool: unknown, index: number): ToolDefinition {
+  const definition = isObject(tool) ? tool.function : undefined
+  const param = `tools[${index}].function`
+  if (!isObject(definition) || typeof definition.name !== 'string') {
+    throw badRequest(`${param} must be an object with a name`, param)
+  }
+  const { name, description, parameters } = definition
+  return {
+    name,
+    ...(typeof description === 'string' ? { description } : {}),
+    ...(isObject(parameters) ? { parameters } : {}),
+  }
+}

@@ -1,0 +1,122 @@
+import { present } from '../../../lib/json/read.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
+import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { writeSampling } from '../../shared/sampling.ts'
+import { reportSignatures } from '../../shared/signed-ids.ts'
+import { foldSystemTurns } from '../../shared/system-turns.ts'
+import { writeMessages } from './messages-write.ts'
+import { sampling } from './sampling.ts'
+
+/** Ollama's own members that clients of another dialect may send as they are. */
+const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
+
+/** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and without which the answer would be another. */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
+  const { drop } = options
+  reportSignatures(request, drop)
+  promptOptionsOn({}, request, drop)
+  reportCacheMarks(request, drop)
+  const { ollama } = request
+  const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
+  const extras = readExtras(request.extras, drop)
+  const tools = offeredTools(request, drop)
+  const format = formatOf(request.responseFormat)
+  const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
+  // Options that the client addressed to Ollama override the fields that all dialects share.
+  const engine = { ...shared, ...extras.options, ...ollama?.options }
+  return {
+    model: options.model,
+    messages: writeMessages(foldSystemTurns(request.messages, options), drop),
+    // Always explicit: Ollama streams by default.
+    stream: request.stream,
+    ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),
+    ...(format === undefined ? {} : { format }),
+    ...(think === undefined ? {} : { think }),
+    ...(Object.keys(engine).length === 0 ? {} : { options: engine }),
+    ...(ollama?.keepAlive === undefined ? {} : { keep_alive: ollama.keepAlive }),
+    ...present({ logprobs, top_logprobs }),
+    ...extras.members,
+  }
+}
+
+function readExtras(
+  extras: Record<string, unknown>,
+  drop: Drop,
+): { members: Record<string, unknown>; options: Record<string, unknown> } {
+  const members: Record<string, unknown> = {}
+  const options: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(extras)) {
+    if (
+      value === null ||
+      value === undefined ||
+      bookkeeping.has(name) ||
+      name === 'user' ||
+      name === 'stream_options'
+    )
+      continue
+    if (name === 'num_ctx' && typeof value === 'number') options.num_ctx = value
+    else if (ownMembers.has(name) && typeof value === 'boolean') members[name] = value
+    else drop(name, 'Ollama has no such field')
+  }
+  return { members, options }
+}
+
+/** Ollama has no tool choice, so the choice can only limit which tools are offered. */
+function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
+  const { tools, toolChoice } = request
+  if (tools.length === 0 || toolChoice === 'none') return []
+  if (request.parallelToolCalls === false) drop('parallel_tool_calls', 'Ollama cannot be limited to one call')
+  if (tools.some((tool) => tool.strict === true)) drop('tools.strict', 'Ollama does not enforce tool schemas')
+  if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be forced to call a tool')
+  if (typeof toolChoice !== 'object') return tools
+  const named = tools.filter((tool) => tool.name === toolChoice.name)
+  if (named.length === 0) throw badRequest(`tool_choice names no tool of the request`, 'tool_choice')
+  drop('tool_choice', 'Ollama cannot be forced to call a tool; only the named one was offered')
+  return named
+}
+
+function writeTool(tool: ToolDefinition): Record<string, unknown> {
+  return {
+    type: 'function',
+    function: {
+      name: tool.name,
+      ...(tool.description === undefined ? {} : { description: tool.description }),
+      // Many templates iterate over the parameters without checking that there are any.
+      parameters: tool.parameters ?? { type: 'object', properties: {} },
+    },
+  }
+}
+
+function formatOf(format: ResponseFormat | undefined): unknown {
+  switch (format?.type) {
+    case 'json':
+      return 'json'
+    case 'schema':
+      return format.schema
+    case 'text':
+    case undefined:
+      return undefined
+  }
+}
+
+/** Levels by the table of Ollama's own OpenAI endpoint, which knows none below `low` and none between `high` and `max`. */
+function thinkOf(effort: ReasoningEffort): boolean | string {
+  switch (effort) {
+    case 'none':
+      return false
+    case 'on':
+      return true
+    case 'minimal':
+    case 'low':
+      return 'low'
+    case 'medium':
+    case 'high':
+      return effort
+    case 'xhigh':
+    case 'max':
+      return 'max'
+  }
+}

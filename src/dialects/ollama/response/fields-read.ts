@@ -1,0 +1,132 @@
+import { countOf, filledTextOf, isObject, numberOf } from '../../../lib/json/read.ts'
+import type { Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
+import { type RouterError, streamTruncated, upstreamFailed } from '../../../sdk/errors.ts'
+import type { AnswerCallIds } from '../../shared/call-ids.ts'
+import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
+import { wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { unreadable } from '../../shared/upstream-error.ts'
+
+/** What one line of a stream, or a whole answer, says. */
+export interface AnswerMessage {
+  text: string
+  reasoning: string
+  toolCalls: ToolCall[]
+}
+
+/** Throws `upstream_error` for a message that is not of Ollama's form: skipping it would lose tokens in silence. */
+export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds): AnswerMessage {
+  const message = answer.message ?? generated(answer)
+  if (!isObject(message)) throw unreadable('message')
+  const calls = message.tool_calls ?? []
+  if (!Array.isArray(calls)) throw unreadable('tool_calls')
+  return {
+    text: textOf(message.content),
+    reasoning: textOf(message.thinking),
+    toolCalls: calls.flatMap((call: unknown) => readCall(call, ids)),
+  }
+}
+
+/** What `POST /api/generate` gives in the place of a message. */
+export function generated({ response, thinking }: Record<string, unknown>): Record<string, unknown> {
+  return { content: response, thinking }
+}
+
+/** Whether an answer, or one line of it, holds anything that a model wrote. */
+export function saysAnything(answer: Record<string, unknown>): boolean {
+  const message = answer.message ?? generated(answer)
+  if (!isObject(message)) return false
+  const { content, thinking, tool_calls: calls } = message
+  return Boolean(content) || Boolean(thinking) || (Array.isArray(calls) && calls.length > 0)
+}
+
+/** Whether the engine ended the answer without a reason, as it does with one that repeats itself. */
+export function isStopped(answer: Record<string, unknown>): boolean {
+  return answer.done === false && !answer.done_reason
+}
+
+/**
+ * Why an end without any output is no answer; undefined where it is one. `load` comes for a prompt that was empty to
+ * the model's template, an empty reason from runners that stopped before they began.
+ */
+export function emptyAnswer(answer: Record<string, unknown>): RouterError | undefined {
+  switch (answer.done_reason) {
+    case 'load':
+    case 'unload':
+      return upstreamFailed('The upstream returned no response to this prompt', 'EMPTY_PROMPT')
+    case '':
+      return streamTruncated()
+    default:
+      return undefined
+  }
+}
+
+/** Ollama has no reason of its own for tool calls. */
+export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): ReadReason {
+  return isStopped(answer) ? { reason: 'length' } : readFinishReason(answer.done_reason, calledTools)
+}
+
+/** Zero counts are left out by Ollama, so an answer with any metric at all has both counts. */
+export function readUsage(answer: unknown): Usage | undefined {
+  if (!isObject(answer)) return undefined
+  const prompt = countOf(answer.prompt_eval_count)
+  const completion = countOf(answer.eval_count)
+  if (prompt === undefined && completion === undefined && !readTimings(answer)) return undefined
+  return { promptTokens: prompt ?? 0, completionTokens: completion ?? 0 }
+}
+
+/** The engine's own durations, which are nanoseconds already. */
+export function readTimings(answer: Record<string, unknown>): Timings | undefined {
+  const totalNs = countOf(answer.total_duration)
+  const loadNs = countOf(answer.load_duration)
+  const promptNs = countOf(answer.prompt_eval_duration)
+  const completionNs = countOf(answer.eval_duration)
+  const timings: Timings = {
+    ...(totalNs === undefined ? {} : { totalNs }),
+    ...(loadNs === undefined ? {} : { loadNs }),
+    ...(promptNs === undefined ? {} : { promptNs }),
+    ...(completionNs === undefined ? {} : { completionNs }),
+  }
+  return Object.keys(timings).length > 0 ? timings : undefined
+}
+
+export function readLogprobs(answer: Record<string, unknown>): TokenLogprob[] {
+  if (!Array.isArray(answer.logprobs)) return []
+  return answer.logprobs.filter(isObject).map((entry) => ({
+    ...readToken(entry),
+    topLogprobs: Array.isArray(entry.top_logprobs) ? entry.top_logprobs.filter(isObject).map(readToken) : [],
+  }))
+}
+
+/** Unix seconds of `created_at` (RFC 3339, up to nanoseconds). */
+export function readCreated(answer: Record<string, unknown>): number | undefined {
+  const ms = typeof answer.created_at === 'string' ? Date.parse(answer.created_at) : Number.NaN
+  return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
+}
+
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  if (typeof value === 'string') return value
+  throw unreadable('text')
+}
+
+/** Ollama gives an object as arguments; servers that imitate it may give OpenAI's JSON text. */
+function readCall(call: unknown, ids: AnswerCallIds): ToolCall[] {
+  const called = isObject(call) ? call.function : undefined
+  const name = isObject(called) ? filledTextOf(called.name) : undefined
+  // A call of nothing is none, and in the next turn an error.
+  if (!isObject(call) || !isObject(called) || name === undefined) return []
+  return [{ id: ids.claim(filledTextOf(call.id)), name, arguments: wholeArgumentText(called.arguments) }]
+}
+
+function readToken(entry: Record<string, unknown>): {
+  token: string
+  logprob: number
+  bytes: number[] | null
+} {
+  const bytes = Array.isArray(entry.bytes) ? entry.bytes.filter((byte) => typeof byte === 'number') : null
+  return {
+    token: typeof entry.token === 'string' ? entry.token : '',
+    logprob: numberOf(entry.logprob) ?? 0,
+    bytes,
+  }
+}

@@ -1,0 +1,69 @@
+import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
+import { signedId } from '../../shared/signed-ids.ts'
+import { argumentObject } from '../../shared/tool-arguments.ts'
+
+/** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
+export function writeEnd(
+  end: { reason: FinishReason; unknownReason?: string | undefined },
+  usage: Usage | undefined,
+  timings: Timings,
+): Record<string, unknown> {
+  const promptTokens = usage?.promptTokens ?? 0
+  const completionTokens = usage?.completionTokens ?? 0
+  return {
+    done: true,
+    done_reason: doneReason(end),
+    ...nonZero('total_duration', duration(timings.totalNs)),
+    ...nonZero('load_duration', duration(timings.loadNs)),
+    ...nonZero('prompt_eval_count', promptTokens),
+    ...nonZero('prompt_eval_duration', duration(timings.promptNs, promptTokens)),
+    ...nonZero('eval_count', completionTokens),
+    ...nonZero('eval_duration', duration(timings.completionNs, completionTokens)),
+  }
+}
+
+/** Free text in this dialect, so a word that is known to nobody here goes on. Tool calls are a plain end. */
+function doneReason({
+  reason,
+  unknownReason,
+}: {
+  reason: FinishReason
+  unknownReason?: string | undefined
+}): string {
+  return reason === 'length' || reason === 'content_filter' ? reason : (unknownReason ?? 'stop')
+}
+
+export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
+  return {
+    id: signedId(call),
+    function: { index, name: call.name, arguments: argumentObject(call.arguments) },
+  }
+}
+
+export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {
+  return logprobs.map(({ topLogprobs, ...token }) => ({
+    ...writeToken(token),
+    ...(topLogprobs.length === 0 ? {} : { top_logprobs: topLogprobs.map(writeToken) }),
+  }))
+}
+
+function writeToken(token: {
+  token: string
+  logprob: number
+  bytes: number[] | null
+}): Record<string, unknown> {
+  return {
+    token: token.token,
+    logprob: token.logprob,
+    ...(token.bytes === null ? {} : { bytes: token.bytes }),
+  }
+}
+
+/** Whole nanoseconds; never 0 beside a count, because clients divide the one by the other. */
+function duration(ns: number | undefined, tokens = 0): number {
+  return Math.max(Math.round(ns ?? 0), tokens > 0 ? 1 : 0)
+}
+
+function nonZero(name: string, value: number): Record<string, number> {
+  return value === 0 ? {} : { [name]: value }
+}

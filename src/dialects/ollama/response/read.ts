@@ -1,0 +1,61 @@
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
+import type { ChatResponse } from '../../../sdk/chat.ts'
+import { streamTruncated } from '../../../sdk/errors.ts'
+import { AnswerCallIds } from '../../shared/call-ids.ts'
+import { failedBy } from '../../shared/finish-reasons.ts'
+import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
+import {
+  emptyAnswer,
+  finishReasonOf,
+  isStopped,
+  readCreated,
+  readLogprobs,
+  readMessage,
+  readTimings,
+  readUsage,
+  saysAnything,
+} from './fields-read.ts'
+
+/**
+ * Whether this is an answer of `POST /api/chat` or `/api/generate`, whatever the model wrote. Throws `upstream_error` when it
+ * is none, or reports an error.
+ */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
+  if (!isObject(body)) throw unreadable('answer')
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body.message) && typeof body.response !== 'string') throw unreadable('message')
+  const failed = failedBy(body.done_reason)
+  if (failed) throw failed
+  const isNothing = body.done_reason === '' || isStopped(body)
+  if (isNothing && !saysAnything(body)) throw streamTruncated()
+}
+
+/** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` for what {@link checkAnswer} does, and for no answer. */
+export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
+  checkAnswer(body)
+  if (!isObject(body.message)) throw unreadable('message')
+  const { text, reasoning, toolCalls } = readMessage(body, new AnswerCallIds(newCallId))
+  const empty = text === '' && reasoning === '' && toolCalls.length === 0 ? emptyAnswer(body) : undefined
+  if (empty) throw empty
+  const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
+  const created = readCreated(body)
+  const logprobs = readLogprobs(body)
+  const usage = readUsage(body)
+  const timings = readTimings(body)
+  return {
+    ...(created === undefined ? {} : { created }),
+    choices: [
+      {
+        index: 0,
+        text,
+        reasoning,
+        toolCalls,
+        finishReason: reason,
+        ...(unknownReason === undefined ? {} : { unknownReason }),
+        ...(logprobs.length === 0 ? {} : { logprobs }),
+      },
+    ],
+    ...(usage ? { usage } : {}),
+    ...(timings ? { timings } : {}),
+  }
+}

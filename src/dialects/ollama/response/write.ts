@@ -1,0 +1,39 @@
+import type { ChatResponse, Timings, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { unreadable } from '../../shared/upstream-error.ts'
+import { writeEnd, writeLogprobs, writeToolCall } from './fields-write.ts'
+
+/** Writes a whole answer. */
+export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
+  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
+  if (!choice) throw unreadable('choices')
+  const { text, reasoning, refusal = '', toolCalls, logprobs = [] } = choice
+  const { usage } = response
+  return {
+    model: context.model,
+    created_at: context.now().toISOString(),
+    message: {
+      role: 'assistant',
+      // Ollama has no member for refusals.
+      content: text === '' ? refusal : text,
+      ...(reasoning === '' ? {} : { thinking: reasoning }),
+      ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),
+    },
+    ...writeEnd({ reason: choice.finishReason, unknownReason: choice.unknownReason }, usage, {
+      ...estimate(context.elapsedMs() * 1e6, usage),
+      ...response.timings,
+    }),
+    ...(logprobs.length === 0 ? {} : { logprobs: writeLogprobs(logprobs) }),
+  }
+}
+
+/**
+ * A whole answer does not show when its first token came. Prompts are read in large batches, so a prompt token is
+ * taken for a twentieth of a written one; clients show rates made of these, none relies on them.
+ */
+function estimate(totalNs: number, usage: Usage | undefined): Timings {
+  const prompt = usage?.promptTokens ?? 0
+  const completion = usage?.completionTokens ?? 0
+  const share = prompt === 0 ? 0 : prompt / (prompt + 20 * completion)
+  return { totalNs, promptNs: totalNs * share, completionNs: completion === 0 ? 0 : totalNs * (1 - share) }
+}

@@ -1,0 +1,121 @@
+import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../../lib/json/read.ts'
+import { bodyAssertion } from '../../../sdk/body-check.ts'
+import type { ChatMessage, ChatRequest } from '../../../sdk/chat.ts'
+import type { Dialect, Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { reportOllamaMembers } from '../../shared/ollama-members.ts'
+import { readSampling, writeSampling } from '../../shared/sampling.ts'
+import { completionContents } from '../contents.ts'
+import { openai } from '../index.ts'
+import { completionSampling, defaultsFor } from '../request/sampling.ts'
+import { OpenaiCompletionBody } from '../request/schema.ts'
+import { createWriter, readResponse, writeResponse } from './answer.ts'
+
+/**
+ * OpenAI's older completions, as a second surface of its dialect: what a server that has them gets as it is, and what
+ * others get as a chat. Source: OpenAI API reference, "Completions (legacy)".
+ */
+export const openaiCompletion: Dialect = {
+  ...openai,
+  name: 'openai-completion',
+  native: { dialect: 'openai', operation: 'completion' },
+  contents: completionContents,
+  chat: {
+    ...openai.chat,
+    checkRequest: bodyAssertion(OpenaiCompletionBody),
+    readRequest,
+    writeRequest,
+    readResponse,
+    writeResponse,
+    createWriter,
+    missingDefaults,
+    promptMembers: ['prompt'],
+    createPassthrough: ({ request, ...options }) =>
+      openai.chat.createPassthrough({ ...options, choices: options.choices * promptsIn(request?.prompt) }),
+  },
+}
+
+/** A list of numbers is one prompt. */
+function promptsIn(prompt: unknown): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1
+}
+
+/**
+ * Reads a body of `POST /v1/completions` as a chat of one user turn. A chat cannot express a `suffix`: it needs a server that
+ * continues texts. Throws `bad_request` for several prompts and for token numbers, which only such servers take.
+ */
+function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const suffix = filledTextOf(body.suffix)
+  return {
+    model: filledTextOf(body.model) ?? filledTextOf(body.model_name) ?? '',
+    stream,
+    includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
+    messages: [{ role: 'user', parts: [{ type: 'text', text: onePrompt(body.prompt) }] }],
+    tools: [],
+    sampling: readSampling(completionSampling, body),
+    extras: readExtras(body),
+    ...(suffix === undefined ? {} : { completion: { raw: false, suffix } }),
+    ...present({ user: filledTextOf(body.user) }),
+  }
+}
+
+function onePrompt(prompt: unknown): string {
+  const list: unknown[] = Array.isArray(prompt) ? prompt : [prompt]
+  const [text] = list
+  if (list.length === 1 && typeof text === 'string') return text
+  throw badRequest(
+    "The upstream of this model accepts a single text prompt; send 'prompt' as a string",
+    'prompt',
+  )
+}
+
+/** `best_of` above `n` asks for a search that no other server offers. */
+function readExtras(body: JsonObject): JsonObject {
+  const best = numberOf(body.best_of) ?? 1
+  const unknown = Object.entries(body).filter(
+    ([name, value]) =>
+      !Object.hasOwn(OpenaiCompletionBody.properties, name) && value !== null && value !== undefined,
+  )
+  return { ...Object.fromEntries(unknown), ...(best > (numberOf(body.n) ?? 1) ? { best_of: best } : {}) }
+}
+
+/** The body for a text to be continued verbatim. Throws `bad_request` for images. */
+function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { drop } = options
+  reportOllamaMembers(request.ollama, drop)
+  for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
+  if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
+  if (request.reasoningEffort) drop('think', 'OpenAI completions have no reasoning')
+  return {
+    model: options.model,
+    prompt: request.messages.map(textOf).join('\n\n'),
+    stream: request.stream,
+    ...(request.stream ? { stream_options: { include_usage: true } } : {}),
+    ...writeSampling(completionSampling, request.sampling, options),
+    ...present({ suffix: request.completion?.suffix, user: request.user }),
+  }
+}
+
+function textOf({ parts }: ChatMessage): string {
+  return parts
+    .map((part) => {
+      if (part.type === 'text' || part.type === 'refusal') return part.text
+      throw badRequest('The upstream of this model accepts no images with a raw prompt or a suffix', 'images')
+    })
+    .join('')
+}
+
+/** Members that operators set for chats, and that completions lack. */
+const chatOnly: readonly string[] = [
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'response_format',
+  'reasoning_effort',
+  'chat_template_kwargs',
+]
+
+function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
+  const kept = Object.fromEntries(Object.entries(defaults).filter(([name]) => !chatOnly.includes(name)))
+  return defaultsFor(completionSampling, body, kept, flavour)
+}

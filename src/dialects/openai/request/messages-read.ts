@@ -1,0 +1,162 @@
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  parseObject,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { cacheMark, markLast } from '../../shared/cache-marks.ts'
+import { ConversationCalls } from '../../shared/call-ids.ts'
+import { readSignedId, signatureIn } from '../../shared/signed-ids.ts'
+import { customArguments, historyArguments, mendedArguments } from '../../shared/tool-arguments.ts'
+import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
+
+/** Receives what cannot be carried as it was sent. */
+type Lose = (field: string, why: string) => void
+
+interface Reading {
+  calls: ConversationCalls
+  lose: Lose
+}
+
+/** Reads the turns of a conversation. Throws `bad_request` with the path of an invalid one. */
+export function readMessages(messages: unknown, lose: Lose): ChatMessage[] {
+  const calls = new ConversationCalls('call_')
+  const turns: unknown[] = Array.isArray(messages) ? messages : []
+  return turns.map((message, index) => {
+    const path = `messages[${index}]`
+    if (!isObject(message)) throw badRequest(`'${path}' must be an object`, path)
+    return marked(readMessage(message, path, { calls, lose }), message)
+  })
+}
+
+/** A mark of the message is one of its end: of its last call, else of its last part. */
+function marked(message: ChatMessage, sent: JsonObject): ChatMessage {
+  const mark = cacheMark(sent)
+  if (!mark.cacheControl) return message
+  switch (message.role) {
+    case 'system':
+      return { ...message, parts: markLast(message.parts, mark) }
+    case 'assistant':
+      return message.toolCalls.length > 0
+        ? { ...message, toolCalls: markLast(message.toolCalls, mark) }
+        : { ...message, parts: markLast(message.parts, mark) }
+    case 'user':
+    case 'tool':
+      return { ...message, parts: markLast(message.parts, mark) }
+  }
+}
+
+function readMessage(message: JsonObject, path: string, reading: Reading): ChatMessage {
+  const { calls } = reading
+  const role = textOf(message.role)?.toLowerCase()
+  const name = present({ name: filledTextOf(message.name) })
+  switch (role) {
+    case 'system':
+    case 'developer': {
+      const parts = readTextParts(filled(message, path), `${path}.content`)
+      return { role: 'system', developer: role === 'developer', parts, ...name }
+    }
+    case 'user':
+      return { role, parts: readUserParts(filled(message, path), `${path}.content`), ...name }
+    case 'assistant':
+      return { ...readAssistant(message, path, reading), ...name }
+    case 'tool':
+      return readToolResult(message, path, calls)
+    case 'function':
+      return readFunctionResult(message, path, calls)
+    default:
+      throw badRequest(`'${path}.role' is not a known role`, `${path}.role`)
+  }
+}
+
+function filled(message: JsonObject, path: string): unknown {
+  const { content } = message
+  if (content === undefined || content === null) {
+    throw badRequest(`'${path}.content' is required`, `${path}.content`, 'missing_required_parameter')
+  }
+  return content
+}
+
+function readAssistant(message: JsonObject, path: string, reading: Reading): AssistantMessage {
+  const parts = readAssistantParts(message.content, `${path}.content`)
+  const refusal = filledTextOf(message.refusal)
+  if (refusal !== undefined) parts.push({ type: 'refusal', text: refusal })
+  return {
+    role: 'assistant',
+    parts,
+    reasoning: filledTextOf(message.reasoning_content) ?? filledTextOf(message.reasoning) ?? '',
+    toolCalls: readToolCalls(message, path, reading),
+  }
+}
+
+/** `function_call` is the deprecated form of one tool call, and carries no id. */
+function readToolCalls(message: JsonObject, path: string, reading: Reading): ToolCall[] {
+  const sent: unknown[] = Array.isArray(message.tool_calls) ? message.tool_calls : []
+  const read = sent.map((call, index) => {
+    const at = `${path}.tool_calls[${index}]`
+    if (isObject(call) && isObject(call.custom)) return readCall(call, call.custom, `${at}.custom`, reading)
+    const called = isObject(call) ? call.function : undefined
+    return readCall(isObject(call) ? call : {}, called, `${at}.function`, reading)
+  })
+  if (!isObject(message.function_call)) return read
+  return [...read, readCall({}, message.function_call, `${path}.function_call`, reading)]
+}
+
+/** `called`: the member of the call that names the function, or the custom tool with its free text. */
+function readCall(call: JsonObject, called: unknown, path: string, { calls, lose }: Reading): ToolCall {
+  const name = isObject(called) ? filledTextOf(called.name) : undefined
+  if (!isObject(called) || name === undefined) {
+    throw badRequest(`'${path}' must be an object with a name`, path)
+  }
+  const sentId = filledTextOf(call.id) ?? ''
+  const id = calls.add(sentId, name)
+  const marks = present({
+    signature: readSignedId(sentId).signature ?? signatureIn(call),
+    cacheControl: isObject(call.cache_control) ? call.cache_control : undefined,
+  })
+  if (call.custom === called)
+    return { id, name, arguments: customArguments(textOf(called.input) ?? ''), ...marks }
+  const { json, isMended } = historyArguments(called.arguments)
+  if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
+  return { id, name, arguments: json, ...marks }
+}
+
+function readToolResult(message: JsonObject, path: string, calls: ConversationCalls): ToolMessage {
+  const sentId = filledTextOf(message.tool_call_id)
+  if (sentId === undefined) {
+    const param = `${path}.tool_call_id`
+    throw badRequest(
+      `'${param}' is required: the id of the call that this is the result of`,
+      param,
+      'missing_required_parameter',
+    )
+  }
+  const call = calls.answerById(sentId)
+  return {
+    role: 'tool',
+    callId: call?.id ?? sentId,
+    ...present({ name: call?.name ?? filledTextOf(message.name) }),
+    parts: readUserParts(message.content, `${path}.content`),
+  }
+}
+
+/** The deprecated role names the function instead of the call. */
+function readFunctionResult(message: JsonObject, path: string, calls: ConversationCalls): ToolMessage {
+  const name = filledTextOf(message.name)
+  if (name === undefined) throw badRequest(`'${path}.name' is required: the function's name`, `${path}.name`)
+  return {
+    role: 'tool',
+    callId: calls.answerByName(name)?.id ?? calls.add('', name),
+    name,
+    parts: readUserParts(message.content, `${path}.content`),
+  }
+}
+
+/** Whether a text is the JSON of an object, as the arguments of a tool call must be. */
+export function isObjectText(text: string): boolean {
+  return parseObject(text) !== undefined
+}

@@ -1,0 +1,106 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../../sdk/chat.ts'
+import type { Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+
+/** Writes the turns of a conversation, one message for one. */
+export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
+  const { flavour, drop } = options
+  const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
+  if (thoughtful && !flavour.reasoningHistory?.length) {
+    drop('messages.reasoning', 'the upstream does not accept earlier reasoning')
+  }
+  const written: JsonObject[] = []
+  let seen: UserPart[] = []
+  for (const message of messages) {
+    if (message.role === 'tool') {
+      written.push(writeResult(message))
+      seen.push(...message.parts.filter((part) => part.type !== 'text'))
+      continue
+    }
+    if (seen.length > 0) written.push({ role: 'user', content: writeParts(seen) })
+    seen = []
+    written.push(writeMessage(message, flavour))
+  }
+  if (seen.length > 0) written.push({ role: 'user', content: writeParts(seen) })
+  return written
+}
+
+/** A tool's result is text alone here; what it shows follows the results of its turn, as if the user showed it. */
+function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
+  const texts = parts.filter((part) => part.type === 'text')
+  const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
+  const failed = isError === true && !/^error\b/i.test(text)
+  return { role: 'tool', tool_call_id: callId, content: failed ? `Error: ${text}` : text }
+}
+
+function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavour): JsonObject {
+  switch (message.role) {
+    case 'system': {
+      const role = message.developer && flavour.developerRole ? 'developer' : 'system'
+      return { role, content: joined(message.parts), ...present({ name: message.name }) }
+    }
+    case 'user':
+      return { role: 'user', content: writeParts(message.parts), ...present({ name: message.name }) }
+    case 'assistant':
+      return writeAssistant(message, flavour.reasoningHistory ?? [])
+  }
+}
+
+function writeAssistant(message: AssistantMessage, thoughtNames: readonly string[]): JsonObject {
+  const { parts, reasoning, toolCalls, name } = message
+  const text = joined(parts.filter((part) => part.type === 'text'))
+  const refusal = joined(parts.filter((part) => part.type === 'refusal'))
+  const silent = text === '' && (toolCalls.length > 0 || refusal !== '')
+  const thoughts = reasoning === '' ? [] : thoughtNames.map((thought) => [thought, reasoning])
+  return {
+    role: 'assistant',
+    content: silent ? null : text,
+    ...(refusal === '' ? {} : { refusal }),
+    ...Object.fromEntries(thoughts),
+    ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeCall) }),
+    ...present({ name }),
+  }
+}
+
+function writeCall({ id, name, arguments: json, signature }: ToolCall): JsonObject {
+  const signed =
+    signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } }
+  return { id, type: 'function', function: { name, arguments: json }, ...signed }
+}
+
+/** One text where there is only text: chat templates of local models often know no list of parts. */
+function writeParts(parts: readonly UserPart[]): string | JsonObject[] {
+  const texts = parts.filter((part) => part.type === 'text')
+  return texts.length === parts.length ? joined(texts) : parts.map(writePart)
+}
+
+function writePart(part: UserPart): JsonObject {
+  switch (part.type) {
+    case 'text':
+      return { type: 'text', text: part.text }
+    case 'image': {
+      const { source, detail } = part
+      const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
+      return { type: 'image_url', image_url: { url, ...present({ detail }) } }
+    }
+    case 'audio':
+      return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
+    case 'file':
+      // Chat completions take a file's data or id (OpenAI API reference, "File inputs").
+      if (part.url !== undefined) {
+        throw badRequest(
+          'The upstream of this model cannot fetch files from a URL; send the data of the file',
+          'messages',
+        )
+      }
+      return {
+        type: 'file',
+        file: present({ file_data: part.data, file_id: part.fileId, filename: part.name }),
+      }
+  }
+}
+
+function joined(parts: readonly { text: string }[]): string {
+  return parts.map((part) => part.text).join('\n')
+}

@@ -1,0 +1,39 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
+import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+
+const called: KnownMembers = { name: true, arguments: true }
+
+/** What is read of a message. Annotations are OpenAI's own comments on an answer, which clients hand back. */
+const message: KnownMembers = {
+  ...{ role: true, name: true, tool_call_id: true, refusal: true, cache_control: true, annotations: true },
+  ...{ reasoning: true, reasoning_content: true, function_call: called },
+  content: {
+    ...{ type: true, text: true, refusal: true, cache_control: true, annotations: true },
+    image_url: { url: true, detail: true },
+    input_audio: { data: true, format: true },
+    file: { file_data: true, file_id: true, filename: true },
+  },
+  tool_calls: {
+    ...{ id: true, index: true, type: true, cache_control: true, extra_content: true },
+    provider_specific_fields: { thought_signature: true },
+    function: called,
+    custom: { name: true, input: true },
+  },
+}
+
+const definition: KnownMembers = {
+  ...{ name: true, description: true, parameters: true, strict: true, cache_control: true },
+}
+
+const tool: KnownMembers = {
+  ...{ type: true, cache_control: true },
+  function: definition,
+  custom: { name: true, description: true, format: true },
+}
+
+/** Members within messages, tools and functions that cannot be carried to another dialect. */
+export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
+  reportNested(body.messages, 'messages', message, report)
+  reportNested(body.tools, 'tools', tool, report)
+  reportNested(body.functions, 'functions', definition, report)
+}

@@ -1,0 +1,88 @@
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { Losses, notTranslated } from '../../shared/losses.ts'
+import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
+import { readEffort, readThink } from '../../shared/reasoning.ts'
+import { readSampling } from '../../shared/sampling.ts'
+import { readMessages } from './messages-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
+import { sampling } from './sampling.ts'
+import { OpenaiChatBody } from './schema.ts'
+import { readTools } from './tools-read.ts'
+
+/** Reads a body of `POST /v1/chat/completions` that fits its schema. Throws `bad_request`. */
+export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const losses = new Losses()
+  const messages = readMessages(body.messages, losses.add)
+  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
+  return {
+    model: textOf(body.model) ?? textOf(body.model_name) ?? '',
+    stream,
+    includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
+    messages,
+    sampling: readSampling(sampling, body),
+    extras: readExtras(body),
+    ...readTools(body),
+    ...present({
+      parallelToolCalls: booleanOf(body.parallel_tool_calls),
+      responseFormat: readResponseFormat(body.response_format) ?? readOllamaFormat(body.format),
+      reasoningEffort: readEffort(body.reasoning_effort, 'reasoning_effort') ?? readThink(body.think),
+      ollama: readOllamaMembers(body.keep_alive, isObject(body.options) ? body.options : {}),
+      user: filledTextOf(body.user),
+      promptCacheKey: filledTextOf(body.prompt_cache_key),
+      verbosity: filledTextOf(body.verbosity),
+      lost: losses.found,
+    }),
+  }
+}
+
+function readResponseFormat(format: unknown): ResponseFormat | undefined {
+  if (!isObject(format)) return undefined
+  switch (format.type) {
+    case 'text':
+      return { type: 'text' }
+    case 'json_object':
+      return { type: 'json' }
+    case 'json_schema':
+      return readJsonSchema(format.json_schema)
+    default:
+      throw badRequest(
+        "'response_format.type' must be text, json_object or json_schema",
+        'response_format.type',
+      )
+  }
+}
+
+/** Without a schema it asks for JSON of any form, as OpenAI takes it. */
+function readJsonSchema(format: unknown): ResponseFormat {
+  if (!isObject(format)) {
+    throw badRequest("'response_format.json_schema' must be an object", 'response_format.json_schema')
+  }
+  if (!isObject(format.schema)) return { type: 'json' }
+  return {
+    type: 'schema',
+    schema: format.schema,
+    ...present({
+      name: filledTextOf(format.name),
+      description: filledTextOf(format.description),
+      strict: booleanOf(format.strict),
+    }),
+  }
+}
+
+/** Members that the schema does not name, and that nothing here reads. */
+function readExtras(body: JsonObject): JsonObject {
+  const unknown = Object.entries(body).filter(
+    ([name, value]) =>
+      !Object.hasOwn(OpenaiChatBody.properties, name) && value !== null && value !== undefined,
+  )
+  return Object.fromEntries(unknown)
+}

@@ -1,0 +1,118 @@
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { cacheMark } from '../../shared/cache-marks.ts'
+import { customToolAsFunction } from '../../shared/custom-tools.ts'
+import { plainChoice } from './tool-choice.ts'
+
+export interface OfferedTools {
+  tools: ToolDefinition[]
+  toolChoice?: ToolChoice
+}
+
+/** Tools and the choice among them, from the present fields or the deprecated `functions` and `function_call`. */
+export function readTools(body: JsonObject): OfferedTools {
+  const sent: unknown[] = Array.isArray(body.tools) ? body.tools : []
+  const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
+  if (tools.length === 0 && Array.isArray(body.functions)) {
+    const functions = body.functions.map((each: unknown, index) => readFunction(each, `functions[${index}]`))
+    return { tools: functions, ...readFunctionCall(body.function_call, functions) }
+  }
+  return readChoice(body.tool_choice, tools)
+}
+
+function readTool(tool: unknown, path: string): ToolDefinition {
+  const type = isObject(tool) ? (tool.type ?? 'function') : undefined
+  if (isObject(tool) && type === 'custom') {
+    return { ...readCustom(tool.custom, `${path}.custom`), ...cacheMark(tool) }
+  }
+  if (isObject(tool) && type === 'function') {
+    return { ...readFunction(tool.function, `${path}.function`), ...cacheMark(tool) }
+  }
+  throw badRequest(
+    `'${path}.type' must be function or custom: this model's upstream supports no other tools`,
+    `${path}.type`,
+  )
+}
+
+/** A custom tool answers in free text. The grammar is a member deeper here than in the Responses API. */
+function readCustom(custom: unknown, path: string): ToolDefinition {
+  const name = isObject(custom) ? filledTextOf(custom.name) : undefined
+  if (!isObject(custom) || name === undefined) {
+    throw badRequest(`'${path}' must be an object with a name`, path)
+  }
+  const format = isObject(custom.format) && custom.format.type === 'grammar' ? custom.format : {}
+  return customToolAsFunction(name, textOf(custom.description), format.grammar)
+}
+
+function readFunction(definition: unknown, path: string): ToolDefinition {
+  const name = isObject(definition) ? filledTextOf(definition.name) : undefined
+  if (!isObject(definition) || name === undefined) {
+    throw badRequest(`'${path}' must be an object with a name`, path)
+  }
+  const { parameters } = definition
+  return {
+    name,
+    ...present({
+      description: textOf(definition.description),
+      parameters: isObject(parameters) ? parameters : undefined,
+      strict: booleanOf(definition.strict),
+    }),
+    ...cacheMark(definition),
+  }
+}
+
+function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { toolChoice?: ToolChoice } {
+  if (call === undefined || call === null) return {}
+  if (call === 'none' || call === 'auto') return { toolChoice: call }
+  return { toolChoice: named(call, tools, 'function_call') }
+}
+
+function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
+  const choice = plainChoice(sent)
+  if (choice === undefined || choice === null) return { tools }
+  if (choice === 'none' || choice === 'auto' || choice === 'required') return { tools, toolChoice: choice }
+  if (isObject(choice)) {
+    if (choice.type === 'allowed_tools') return readAllowed(choice.allowed_tools, tools)
+    if (choice.type === 'function')
+      return { tools, toolChoice: named(choice.function, tools, 'tool_choice.function') }
+    if (choice.type === 'custom')
+      return { tools, toolChoice: named(choice.custom, tools, 'tool_choice.custom') }
+  }
+  throw badRequest(
+    "'tool_choice' must be none, auto, required, or an object of type function or custom",
+    'tool_choice',
+  )
+}
+
+/** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
+function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): OfferedTools {
+  const path = 'tool_choice.allowed_tools'
+  const mode = isObject(allowed) ? allowed.mode : undefined
+  if (!isObject(allowed) || (mode !== 'auto' && mode !== 'required')) {
+    throw badRequest(`'${path}.mode' must be auto or required`, `${path}.mode`)
+  }
+  const names = new Set(
+    objectsIn(allowed.tools).map(({ function: called, custom }) => {
+      const tool = called ?? custom
+      return isObject(tool) && tool.name
+    }),
+  )
+  return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
+}
+
+function named(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
+  const name = isObject(choice) ? textOf(choice.name) : undefined
+  if (name === undefined || !tools.some((tool) => tool.name === name)) {
+    throw badRequest(`'${path}.name' must name one of the tools`, `${path}.name`)
+  }
+  return { name }
+}

@@ -1,0 +1,83 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
+import type { Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { reportOllamaMembers } from '../../shared/ollama-members.ts'
+import { promptOptionsOn, unreported } from '../../shared/prompt-options.ts'
+import { effortOn } from '../../shared/reasoning.ts'
+import { writeSampling } from '../../shared/sampling.ts'
+import { foldSystemTurns } from '../../shared/system-turns.ts'
+import { writeMessages } from './messages-write.ts'
+import { sampling } from './sampling.ts'
+
+/**
+ * The body of `POST /v1/chat/completions` for a client of another dialect. Nothing is sent that the client did not ask
+ * for, except `stream`, which is always explicit, and the token counts of a stream, which the router needs.
+ */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { flavour, drop } = options
+  reportOllamaMembers(request.ollama, drop)
+  reportCacheMarks(request, drop)
+  for (const name of Object.keys(request.extras)) {
+    if (!unreported.has(name)) drop(name, 'OpenAI chat completions have no such field')
+  }
+  const { promptCacheKey, verbosity } = promptOptionsOn(flavour, request, drop)
+  const effort = effortOn(flavour, request.reasoningEffort)
+  if (effort.why !== undefined) drop('reasoning_effort', effort.why)
+  return {
+    model: options.model,
+    messages: writeMessages(foldSystemTurns(request.messages, options), options),
+    stream: request.stream,
+    ...(request.stream ? { stream_options: { include_usage: true } } : {}),
+    ...writeSampling(sampling, request.sampling, options),
+    ...writeTools(request, flavour),
+    ...present({
+      response_format: writeResponseFormat(request.responseFormat, flavour),
+      reasoning_effort: effort.level,
+      user: request.user,
+      prompt_cache_key: promptCacheKey,
+      verbosity,
+    }),
+  }
+}
+
+/** An empty list of tools is an error on vLLM, and so is a choice without tools on OpenAI. */
+function writeTools(request: ChatRequest, flavour: Flavour): JsonObject {
+  const { tools, toolChoice, parallelToolCalls } = request
+  if (tools.length === 0) return {}
+  const rest = present({ parallel_tool_calls: parallelToolCalls })
+  if (typeof toolChoice !== 'object') {
+    return { tools: tools.map(writeTool), ...present({ tool_choice: toolChoice }), ...rest }
+  }
+  const { name } = toolChoice
+  if (flavour.namedToolChoice === false) {
+    return {
+      tools: tools.filter((tool) => tool.name === name).map(writeTool),
+      tool_choice: 'required',
+      ...rest,
+    }
+  }
+  return { tools: tools.map(writeTool), tool_choice: { type: 'function', function: { name } }, ...rest }
+}
+
+function writeTool({ name, description, parameters, strict }: ToolDefinition): JsonObject {
+  return { type: 'function', function: { name, ...present({ description, parameters, strict }) } }
+}
+
+function writeResponseFormat(format: ResponseFormat | undefined, flavour: Flavour): JsonObject | undefined {
+  switch (format?.type) {
+    case undefined:
+      return undefined
+    case 'text':
+      return { type: 'text' }
+    case 'json':
+      if (flavour.schemaIn === 'value') return { type: 'json', value: { type: 'object' } }
+      if (flavour.jsonObject !== false) return { type: 'json_object' }
+      return { type: 'json_schema', json_schema: { name: 'response', schema: { type: 'object' } } }
+    case 'schema': {
+      const { name = 'response', description, schema, strict } = format
+      if (flavour.schemaIn === 'value') return { type: 'json', value: schema }
+      return { type: 'json_schema', json_schema: { name, schema, ...present({ description, strict }) } }
+    }
+  }
+}

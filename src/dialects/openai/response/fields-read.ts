@@ -1,0 +1,137 @@
+import {
+  countOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import { readListedLogprobs } from '../completion/logprobs.ts'
+
+/** What a message, or one delta of it, says. */
+export interface Said {
+  text: string
+  reasoning: string
+  refusal: string
+}
+
+/**
+ * Reads `message` or `delta`. Thoughts are called `reasoning_content` (DeepSeek, older vLLM, llama.cpp) or `reasoning`
+ * (newer vLLM, LM Studio, OpenRouter); servers that send both mean the same text.
+ */
+export function readSaid(message: JsonObject): Said {
+  const parts = objectsIn(message.content)
+  const thoughts = thoughtOf(message.reasoning_content) || thoughtOf(message.reasoning)
+  return {
+    text: typeof message.content === 'string' ? message.content : parts.map(partText).join(''),
+    reasoning: thoughts || parts.map((part) => thoughtOf(part.thinking)).join(''),
+    refusal: textOf(message.refusal) ?? '',
+  }
+}
+
+function partText(part: JsonObject): string {
+  return textOf(part.text) ?? ''
+}
+
+/** Mistral's reasoning models put their thoughts into parts within the content. */
+function thoughtOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return objectsIn(value).map(partText).join('')
+  return isObject(value) ? (textOf(value.text) ?? textOf(value.content) ?? '') : ''
+}
+
+/** Token counts of an answer or a chunk; Moonshot reports them in the choice, Groq in a member of its own. */
+export function readUsage(answer: unknown): Usage | undefined {
+  if (!isObject(answer)) return undefined
+  if (isObject(answer.usage)) return readCounts(answer.usage)
+  if (isObject(answer.x_groq)) return readCounts(answer.x_groq.usage)
+  return readCounts(objectsIn(answer.choices).find((choice) => isObject(choice.usage))?.usage)
+}
+
+/** A `usage` object itself. Source: OpenAI API reference, "The chat completion object". */
+function readCounts(usage: unknown): Usage | undefined {
+  if (!isObject(usage)) return undefined
+  const prompt = countOf(usage.prompt_tokens)
+  const completion = countOf(usage.completion_tokens)
+  const total = countOf(usage.total_tokens)
+  if (prompt === undefined && completion === undefined) return undefined
+  const details = usage.prompt_tokens_details
+  const cached = detailOf(details, 'cached_tokens') ?? firstCount(usage, cachedNames)
+  const written = firstCount(details, writtenNames) ?? firstCount(usage, writtenNames)
+  const reasoning = detailOf(usage.completion_tokens_details, 'reasoning_tokens')
+  const read: Usage = {
+    promptTokens: prompt ?? Math.max((total ?? 0) - (completion ?? 0), 0),
+    completionTokens: completion ?? Math.max((total ?? 0) - (prompt ?? 0), 0),
+  }
+  if (cached !== undefined) read.cachedTokens = cached
+  if (written !== undefined) read.cacheWriteTokens = written
+  if (reasoning !== undefined) read.reasoningTokens = reasoning
+  return read
+}
+
+/** Beside the counts: DeepSeek, Moonshot, and proxies in front of Anthropic. */
+const cachedNames = ['prompt_cache_hit_tokens', 'cached_tokens', 'cache_read_input_tokens']
+/** OpenAI, vLLM, and proxies in front of Anthropic. */
+const writtenNames = [
+  'cache_write_tokens',
+  'created_cache_tokens',
+  'cache_creation_tokens',
+  'cache_creation_input_tokens',
+]
+
+function firstCount(counts: unknown, names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const count = detailOf(counts, name)
+    if (count !== undefined) return count
+  }
+  return undefined
+}
+
+/** llama.cpp's own durations, in milliseconds. Source: llama.cpp, tools/server/README.md, `timings`. */
+export function readTimings({ timings }: JsonObject): Timings | undefined {
+  if (!isObject(timings)) return undefined
+  const promptMs = countOf(timings.prompt_ms)
+  const completionMs = countOf(timings.predicted_ms)
+  if (promptMs === undefined && completionMs === undefined) return undefined
+  return {
+    ...(promptMs === undefined ? {} : { promptNs: promptMs * 1e6 }),
+    ...(completionMs === undefined ? {} : { completionNs: completionMs * 1e6 }),
+  }
+}
+
+function detailOf(details: unknown, name: string): number | undefined {
+  return isObject(details) ? countOf(details[name]) : undefined
+}
+
+/** The token probabilities of a choice or a chunk; undefined where there are none. */
+export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
+  if (!isObject(logprobs) || !Array.isArray(logprobs.content)) return readListedLogprobs(logprobs)
+  const tokens = objectsIn(logprobs.content)
+  if (tokens.length === 0) return undefined
+  return tokens.map((token) => ({
+    ...readToken(token),
+    topLogprobs: objectsIn(token.top_logprobs).map(readToken),
+  }))
+}
+
+function readToken(token: JsonObject): { token: string; logprob: number; bytes: number[] | null } {
+  return {
+    token: textOf(token.token) ?? '',
+    logprob: numberOf(token.logprob) ?? 0,
+    bytes: Array.isArray(token.bytes) ? token.bytes.filter((byte) => typeof byte === 'number') : null,
+  }
+}
+
+/** What names an answer as a whole; empty texts and zeros (Azure's first chunk) say nothing. */
+export function readHead(answer: JsonObject): { id?: string; created?: number; systemFingerprint?: string } {
+  const id = filledTextOf(answer.id)
+  const created = numberOf(answer.created)
+  const fingerprint = filledTextOf(answer.system_fingerprint)
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(created === undefined || created <= 0 ? {} : { created: Math.floor(created) }),
+    ...(fingerprint === undefined ? {} : { systemFingerprint: fingerprint }),
+  }
+}

@@ -1,0 +1,87 @@
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  present,
+} from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
+import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
+import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
+import { signatureIn } from '../../shared/signed-ids.ts'
+import { customArguments, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
+import { calledIn } from '../stream/calls.ts'
+import { readHead, readLogprobs, readSaid, readTimings, readUsage } from './fields-read.ts'
+
+/**
+ * Whether this is an answer of the format, whatever the model wrote. Throws `upstream_error` for an error that came with a
+ * success status, for an engine that gave up, and for what is no answer at all.
+ */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body)) throw unreadable('not an object')
+  if (!Array.isArray(body.choices)) throw unreadable('no choices')
+  for (const choice of objectsIn(body.choices)) {
+    const failed = failedBy(choice.finish_reason)
+    if (failed) throw failed
+  }
+}
+
+/**
+ * Reads a whole answer of OpenAI, vLLM, LM Studio or another server of the format. Throws `upstream_error` for what
+ * {@link checkAnswer} does. Servers that filter an answer leave out its message, or the choice.
+ */
+export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+  checkAnswer(body)
+  const choices = objectsIn(body.choices)
+  const filled = choices.length === 0 ? [{}] : choices
+  return {
+    ...readHead(body),
+    choices: filled.map((choice, position) => readChoice(choice, position, newCallId)),
+    ...present({ usage: readUsage(body), timings: readTimings(body) }),
+  }
+}
+
+function readChoice(choice: JsonObject, position: number, newCallId: () => string): ChatChoice {
+  const message = isObject(choice.message) ? choice.message : {}
+  const { text, reasoning, refusal } = readSaid(message)
+  const toolCalls = readCalls(message, newCallId)
+  const { reason, unknownReason } = readFinishReason(choice.finish_reason, toolCalls.length > 0)
+  return {
+    index: numberOf(choice.index) ?? position,
+    text,
+    reasoning,
+    toolCalls,
+    finishReason: reason,
+    ...(refusal === '' ? {} : { refusal }),
+    ...present({
+      unknownReason,
+      logprobs: readLogprobs(choice.logprobs),
+      stopSequence: filledTextOf(choice.stop_reason),
+    }),
+  }
+}
+
+/** `function_call` is the deprecated form of one call. */
+function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
+  const calls = objectsIn(message.tool_calls)
+  if (calls.length === 0 && isObject(message.function_call)) calls.push({ function: message.function_call })
+  if (calls.length === 0) return []
+  const ids = new AnswerCallIds(newCallId)
+  return calls.flatMap((call) => {
+    const { name, json, input } = calledIn(call)
+    // A call of nothing is none, and in the next turn an error.
+    if (name === '') return []
+    const text = input === undefined ? wholeArgumentText(json) : customArguments(input)
+    return [
+      {
+        id: ids.claim(filledTextOf(call.id) ?? ''),
+        name,
+        arguments: text,
+        ...present({ signature: signatureIn(call) }),
+      },
+    ]
+  })
+}

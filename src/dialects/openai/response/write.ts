@@ -1,0 +1,78 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { type CallForm, callFormOf, writeToolCall } from './call-form.ts'
+
+/** A `chat.completion` object. Source: OpenAI API reference, "The chat completion object". */
+export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
+  return {
+    id: answerId(response.id, context.id),
+    object: 'chat.completion',
+    created: response.created ?? context.created,
+    model: context.model,
+    choices: response.choices.map((choice) => writeChoice(choice, context)),
+    ...(response.usage ? { usage: writeUsage(response.usage) } : {}),
+    ...present({ system_fingerprint: response.systemFingerprint }),
+  }
+}
+
+/** `tool_calls` is left out where there are none: some agents take an empty list for a call. */
+function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
+  const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
+  const silent = text === '' && (toolCalls.length > 0 || refusal !== undefined)
+  const ends = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
+  const form = toolCalls.length > 0 ? callFormOf(context) : undefined
+  return {
+    index,
+    message: {
+      role: 'assistant',
+      content: silent ? null : text,
+      refusal: refusal ?? null,
+      annotations: [],
+      // Clients look for one of the two names; both say the same.
+      ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
+      ...(form ? writeCalls(toolCalls, form) : {}),
+    },
+    logprobs: writeLogprobs(logprobs),
+    finish_reason: form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends,
+  }
+}
+
+/** The deprecated form has room for one call. */
+function writeCalls(calls: readonly ToolCall[], form: CallForm): JsonObject {
+  if (!form.isLegacy) return { tool_calls: calls.map((call) => writeToolCall(call, form)) }
+  const [call] = calls
+  return { function_call: { name: call?.name, arguments: call?.arguments } }
+}
+
+/** Details are written where they are known: a zero would be a claim. */
+export function writeUsage(usage: Usage): JsonObject {
+  const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = usage
+  const prompt = present({ cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens })
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    ...(Object.keys(prompt).length === 0 ? {} : { prompt_tokens_details: prompt }),
+    ...(reasoningTokens === undefined
+      ? {}
+      : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
+  }
+}
+
+/** `bytes` may be null on the wire, `top_logprobs` may be empty but never absent. */
+export function writeLogprobs(logprobs: readonly TokenLogprob[] | undefined): JsonObject | null {
+  if (logprobs === undefined) return null
+  const content = logprobs.map(({ token, logprob, bytes, topLogprobs }) => ({
+    token,
+    logprob,
+    bytes,
+    top_logprobs: topLogprobs,
+  }))
+  return { content, refusal: null }
+}
+
+/** The upstream's id where it looks like this dialect's own, else one made of the answer's random part. */
+export function answerId(upstreamId: string | undefined, ownId: string): string {
+  return upstreamId?.startsWith('chatcmpl-') ? upstreamId : `chatcmpl-${ownId}`
+}

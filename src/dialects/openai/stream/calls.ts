@@ -1,0 +1,190 @@
+import {
+  filledTextOf,
+  isNoArguments,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ChatEvent } from '../../../sdk/chat.ts'
+import { AnswerCallIds } from '../../shared/call-ids.ts'
+import { signatureIn } from '../../shared/signed-ids.ts'
+import { argumentText, customArguments } from '../../shared/tool-arguments.ts'
+import { isObjectText } from '../request/messages-read.ts'
+
+interface StreamedCall {
+  /** The server's own count, where it has one. */
+  index: number | undefined
+  sentId: string
+  signature: string | undefined
+  name: string
+  arguments: string
+  /** The text of a custom tool, which is emitted when it is complete; undefined for a function. */
+  input: string | undefined
+  /** The router's index, assigned when the name is known and the call is emitted; undefined before. */
+  number: number | undefined
+  ended: boolean
+}
+
+type Emit = (event: ChatEvent) => void
+
+/**
+ * Puts the tool calls of one choice together from their fragments. Servers differ: the index may be missing, or 0 for
+ * every call; id and name may come late, be repeated, change, or be sent again as null or an empty text.
+ */
+export class StreamedCalls {
+  readonly #choice: number
+  readonly #ids: AnswerCallIds
+  readonly #calls: StreamedCall[] = []
+  #told = 0
+
+  constructor(choice: number, newId: () => string) {
+    this.#choice = choice
+    this.#ids = new AnswerCallIds(newId)
+  }
+
+  /** Whether any call has been told. */
+  get any(): boolean {
+    return this.#told > 0
+  }
+
+  /** Takes the `tool_calls` of one delta. */
+  read(fragments: unknown, emit: Emit): void {
+    let before: StreamedCall | undefined
+    for (const fragment of objectsIn(fragments)) before = this.#fragment(fragment, before, emit)
+  }
+
+  /** Ends the calls still open, in their order. */
+  close(emit: Emit): void {
+    for (const call of this.#calls) this.#end(call, emit)
+  }
+
+  /** `before`: the call of the fragment in front within the same delta. */
+  #fragment(fragment: JsonObject, before: StreamedCall | undefined, emit: Emit): StreamedCall {
+    const called = calledIn(fragment)
+    const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...called }
+    let call = this.#find(sent)
+    if (call && startsAnother(call, sent, call === before)) {
+      this.#end(call, emit)
+      call = undefined
+    }
+    if (!call) {
+      call = {
+        index: sent.index,
+        sentId: '',
+        signature: undefined,
+        name: '',
+        arguments: '',
+        input: undefined,
+        number: undefined,
+        ended: false,
+      }
+      this.#calls.push(call)
+    }
+    call.signature ??= signatureIn(fragment)
+    this.#continue(call, sent.id, called, emit)
+    return call
+  }
+
+  #continue(call: StreamedCall, id: string, { name, json, input }: Called, emit: Emit): void {
+    if (call.sentId === '') call.sentId = id
+    if (input !== undefined) call.input = (call.input ?? '') + input
+    call.arguments += json
+    if (call.number !== undefined) {
+      this.#tellArguments(call.number, call, json, emit)
+      return
+    }
+    // Nothing is emitted before the name is known, and nothing changes it afterwards.
+    if (name === '') return
+    call.name = name
+    call.number = this.#told++
+    const started = { choice: this.#choice, call: call.number, id: this.#ids.claim(call.sentId), name }
+    emit({ type: 'tool-call-start', ...started, ...present({ signature: call.signature }) })
+    this.#tellArguments(call.number, call, call.arguments, emit)
+  }
+
+  /** `null` for "no arguments" is held back: the end of the call says `{}` in its place. */
+  #tellArguments(number: number, call: StreamedCall, json: string, emit: Emit): void {
+    if (json === '' || isNoArguments(call.arguments)) return
+    emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
+  }
+
+  /**
+   * The open call that a fragment belongs to. Its index decides, else its id. One without a name cannot begin a call, so
+   * with neither it continues the last one.
+   */
+  #find({ index, id, name }: SentFragment): StreamedCall | undefined {
+    const open = this.#calls.filter((call) => !call.ended)
+    const last = open.at(-1)
+    if (index !== undefined) {
+      const numbered = open.findLast((call) => call.index === index)
+      if (numbered || name !== '') return numbered
+      return (
+        open.findLast((call) => id !== '' && call.sentId === id) ??
+        (last?.index === undefined ? last : undefined)
+      )
+    }
+    const known = open.findLast((call) => id === '' || call.sentId === '' || call.sentId === id)
+    return known ?? (name === '' ? last : undefined)
+  }
+
+  /** A call that never got a name is none: it was cut before it, or is of a type that other dialects do not have. */
+  #end(call: StreamedCall, emit: Emit): void {
+    const { number, input } = call
+    if (call.ended) return
+    call.ended = true
+    if (number === undefined) return
+    if (isNoArguments(call.arguments)) {
+      const json = input === undefined ? '{}' : customArguments(input)
+      emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
+    }
+    emit({ type: 'block-end', choice: this.#choice, call: number })
+  }
+}
+
+interface SentFragment extends Called {
+  /** Empty where there is none. */
+  id: string
+  index: number | undefined
+}
+
+/**
+ * Whether a fragment begins a call although an open one has its index. Only one with a name can: ids may change from chunk to
+ * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the name is the same and the
+ * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by another name, by a second
+ * entry in one delta, or by a name with arguments after a call that was complete.
+ */
+function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
+  const { id, index, name, json } = sent
+  if (name === '' || (call.name === '' && call.arguments === '')) return false
+  const isComplete = call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)
+  if (id !== '' && call.sentId !== '') {
+    return id !== call.sentId && (isComplete || sameDelta || name !== call.name)
+  }
+  if (id !== '') return false
+  if (index === undefined && (sameDelta || (name !== call.name && call.arguments === ''))) return true
+  return isComplete && (json !== '' || (index === undefined && name !== call.name))
+}
+
+/** What a tool call, or one fragment of it, says. */
+export interface Called {
+  /** Empty where it has not been told. */
+  name: string
+  /** Of a function: its arguments, or the next piece of them. */
+  json: string
+  /** Of a custom tool: its free text, or the next piece of it; undefined for a function. */
+  input: string | undefined
+}
+
+/** Source: OpenAI API reference, "The chat completion object", `tool_calls`. Other types of calls have no name here. */
+export function calledIn(call: JsonObject): Called {
+  const custom = isObject(call.custom) ? call.custom : undefined
+  const called = custom ?? (isObject(call.function) ? call.function : {})
+  return {
+    name: filledTextOf(called.name) ?? '',
+    json: custom ? '' : argumentText(called.arguments),
+    input: custom && (textOf(custom.input) ?? ''),
+  }
+}

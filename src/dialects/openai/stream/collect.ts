@@ -1,0 +1,193 @@
+import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
+import type { AnswerCollector, WholeAsStream } from '../../../sdk/dialect.ts'
+import { type RouterError, streamTruncated } from '../../../sdk/errors.ts'
+import { parseEvent } from '../../shared/stream-event.ts'
+import { unreadable } from '../../shared/upstream-error.ts'
+import { hasContent } from '../passthrough.ts'
+
+/** What a whole answer may take of memory, in bytes of its stream. */
+const maxBytes = 64 * 1024 * 1024
+
+/**
+ * Whole answers asked for as streams. Not where token probabilities are wanted: llama.cpp's streams leave out those of
+ * tokens that give no text of their own (half a character, the mark of a thought, a piece of a stop sequence), and refuse
+ * them beside tools. Nor for its `verbose` answers, whose streams tell less.
+ */
+export const wholeAsStream: WholeAsStream = {
+  fits: ({ logprobs, n_probs: probabilities, verbose }) => !logprobs && !probabilities && verbose !== true,
+  createCollector,
+}
+
+/**
+ * Puts the chunks of a stream together into the answer that the server would have given to the same request without
+ * `stream`: every member is kept, known or not. Pieces of text are joined, lists of token probabilities continued, and of
+ * any other member the last value counts. Source: OpenAI API reference, "The chat completion object", "The chat
+ * completion chunk object" and "The completion object".
+ */
+function createCollector(): AnswerCollector {
+  return new Collector()
+}
+
+interface CollectedChoice {
+  index: number
+  members: JsonObject
+  /** Undefined for the older completions, which have a bare `text`. */
+  message: JsonObject | undefined
+  calls: JsonObject[]
+  /** The JSON of each token's probabilities: text takes a fraction of what objects would. */
+  logprobs: string[]
+  /** Lists side by side, as the older completions of some servers have them. */
+  listed: JsonObject | undefined
+  finished: boolean
+}
+
+class Collector implements AnswerCollector {
+  content = false
+  done = false
+  failure: RouterError | undefined
+  readonly #events = new SseReader()
+  readonly #choices = new Map<number, CollectedChoice>()
+  readonly #head: JsonObject = {}
+  /** Of the last chunk with a choice. */
+  #choiceIndex = 0
+  #bytes = 0
+
+  push(chunk: Buffer): void {
+    if (this.done || this.failure) return
+    this.#bytes += chunk.length
+    if (this.#bytes > maxBytes) {
+      this.failure = unreadable('answer too large')
+      return
+    }
+    try {
+      this.#events.push(chunk, (event) => this.#event(event))
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.failure = unreadable('line too long', error)
+    }
+  }
+
+  end(): Buffer | undefined {
+    if (!this.done && !this.failure) this.#events.end((event) => this.#event(event))
+    const choices = [...this.#choices.values()]
+    const complete = choices.length > 0 && (this.done || choices.every(({ finished }) => finished))
+    if (!complete) this.failure ??= streamTruncated()
+    return this.failure ? undefined : Buffer.from(this.#answer(choices))
+  }
+
+  #event(sent: SseEvent): void {
+    if (this.done || this.failure) return
+    const event = parseEvent(sent)
+    if (event.type === 'data') this.#chunk(event.data)
+    else if (event.type === 'done') this.done = true
+    else if (event.type !== 'nothing') this.failure = event.error
+  }
+
+  #chunk({ choices, ...head }: JsonObject): void {
+    for (const [position, choice] of objectsIn(choices).entries()) this.#choice(choice, position)
+    // Only streams report progress of the prompt.
+    const { prompt_progress: _progress, ...members } = head
+    for (const [name, value] of Object.entries(members)) {
+      // Each of several choices comes with its own counts and timings; a whole response has those of the first.
+      if (value !== null && (this.#choiceIndex === 0 || this.#head[name] === undefined))
+        this.#head[name] = value
+    }
+    this.content ||= hasContent({ choices })
+  }
+
+  #choice(sent: JsonObject, position: number): void {
+    const { index: sentIndex, delta, text, logprobs, finish_reason: reason, ...members } = sent
+    this.#choiceIndex = numberOf(sentIndex) ?? position
+    const choice = this.#choiceAt(this.#choiceIndex, isObject(delta))
+    Object.assign(choice.members, members)
+    if (typeof text === 'string') choice.members.text = (filledTextOf(choice.members.text) ?? '') + text
+    if (isObject(delta)) addDelta(choice, delta)
+    addLogprobs(choice, logprobs)
+    if (filledTextOf(reason) === undefined) return
+    choice.members.finish_reason = reason
+    choice.finished = true
+  }
+
+  #choiceAt(index: number, isChat: boolean): CollectedChoice {
+    const known = this.#choices.get(index)
+    if (known) {
+      if (isChat) known.message ??= { role: 'assistant', content: '' }
+      return known
+    }
+    const choice: CollectedChoice = {
+      index,
+      members: {},
+      message: isChat ? { role: 'assistant', content: '' } : undefined,
+      calls: [],
+      logprobs: [],
+      listed: undefined,
+      finished: false,
+    }
+    this.#choices.set(index, choice)
+    return choice
+  }
+
+  #answer(choices: readonly CollectedChoice[]): string {
+    const { object, ...head } = this.#head
+    const written = choices.toSorted((one, other) => one.index - other.index).map(choiceJson)
+    const name = typeof object === 'string' ? { object: object.replace(/\.chunk$/, '') } : {}
+    const rest = JSON.stringify({ ...name, ...head }).slice(1)
+    return `{"choices":[${written.join(',')}]${rest === '}' ? '' : ','}${rest}`
+  }
+}
+
+function addDelta(choice: CollectedChoice, delta: JsonObject): void {
+  const message = choice.message ?? {}
+  choice.message = message
+  for (const [name, value] of Object.entries(delta)) {
+    const before = message[name]
+    if (name === 'tool_calls') addCalls(choice.calls, value)
+    else if (name === 'role') message.role = filledTextOf(value) ?? message.role
+    else if (typeof value === 'string') message[name] = typeof before === 'string' ? before + value : value
+    else if (value !== null) message[name] = value
+  }
+}
+
+/** Fragments of one call carry its index; the first has its id and name. */
+function addCalls(calls: JsonObject[], fragments: unknown): void {
+  for (const { index, function: called, ...members } of objectsIn(fragments)) {
+    const goesOn = isObject(called) && filledTextOf(called.name) === undefined
+    const at = numberOf(index) ?? Math.max(calls.length - (goesOn ? 1 : 0), 0)
+    const call = calls[at] ?? { function: {} }
+    calls[at] = call
+    for (const [name, value] of Object.entries(members))
+      if (value !== null && value !== '') call[name] = value
+    const known = isObject(call.function) ? call.function : {}
+    call.function = known
+    for (const [name, value] of Object.entries(isObject(called) ? called : {})) {
+      const before = known[name]
+      if (name === 'arguments' && typeof before === 'string' && typeof value === 'string')
+        known[name] = before + value
+      else if (value !== null && (before === undefined || value !== '')) known[name] = value
+    }
+  }
+}
+
+function addLogprobs(choice: CollectedChoice, logprobs: unknown): void {
+  if (!isObject(logprobs)) return
+  const { content, ...listed } = logprobs
+  if (Array.isArray(content)) for (const entry of content) choice.logprobs.push(JSON.stringify(entry))
+  for (const [name, value] of Object.entries(listed)) {
+    choice.listed ??= {}
+    const before = choice.listed[name]
+    choice.listed[name] = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value
+  }
+}
+
+function choiceJson({ index, members, message, calls, logprobs, listed }: CollectedChoice): string {
+  const { finish_reason: reason = null, ...rest } = members
+  const said = message && {
+    message: { ...message, ...(calls.length === 0 ? {} : { tool_calls: calls.filter(isObject) }) },
+  }
+  const json = JSON.stringify({ finish_reason: reason, index, ...said, ...rest })
+  if (logprobs.length === 0 && !listed) return message ? json : `${json.slice(0, -1)},"logprobs":null}`
+  const content = logprobs.length === 0 ? [] : [`"content":[${logprobs.join(',')}]`]
+  const lists = listed ? [JSON.stringify(listed).slice(1, -1)] : []
+  return `${json.slice(0, -1)},"logprobs":{${[...content, ...lists].join(',')}}}`
+}

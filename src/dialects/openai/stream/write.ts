@@ -1,0 +1,167 @@
+import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import type { RouterError } from '../../../sdk/errors.ts'
+import { customText } from '../../shared/custom-tools.ts'
+import { describeForOpenai } from '../../shared/openai-error.ts'
+import { signedId } from '../../shared/signed-ids.ts'
+import { type CallForm, callFormOf } from '../response/call-form.ts'
+import { answerId, writeLogprobs, writeUsage } from '../response/write.ts'
+
+/** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
+export function createWriter(context: AnswerContext): ChatStreamWriter {
+  return new StreamWriter(context)
+}
+
+interface WrittenChoice {
+  calledTools: boolean
+  /** Calls whose arguments have begun. */
+  withArguments: Set<number>
+  /** The arguments of custom tools, whose text is sent when it is whole. */
+  custom: Map<number, string>
+}
+
+class StreamWriter implements ChatStreamWriter {
+  readonly #context: AnswerContext
+  readonly #choices = new Map<number, WrittenChoice>()
+  /** All that is the same in every chunk of the answer, written once. */
+  #head: string
+  /** Member of every chunk without token counts, for a client that asked for them. */
+  readonly #noUsage: ',"usage":null' | ''
+  #usage: Usage | undefined
+  /** Known from the first call on. */
+  #form: CallForm | undefined
+  #over = false
+
+  constructor(context: AnswerContext) {
+    this.#context = context
+    this.#head = headOf(context, {})
+    this.#noUsage = context.includeUsage ? ',"usage":null' : ''
+  }
+
+  write(event: ChatEvent): string {
+    if (this.#over) return ''
+    switch (event.type) {
+      case 'start':
+        this.#head = headOf(this.#context, event)
+        return ''
+      case 'text-delta':
+        return this.#delta(event.choice, `{"content":${JSON.stringify(event.text)}}`, event.logprobs)
+      case 'reasoning-delta': {
+        const text = JSON.stringify(event.text)
+        return this.#delta(event.choice, `{"reasoning_content":${text},"reasoning":${text}}`)
+      }
+      case 'refusal-delta':
+        return this.#delta(event.choice, `{"refusal":${JSON.stringify(event.text)}}`)
+      case 'tool-call-start':
+        return this.#callStart(event.choice, event.call, signedId(event), event.name)
+      case 'tool-call-delta':
+        return this.#callDelta(event.choice, event.call, event.arguments)
+      case 'block-end':
+        return this.#callEnd(event.choice, event.call)
+      case 'usage':
+        this.#usage = event.usage
+        return ''
+      case 'finish':
+        return this.#finish(event.choice, event.reason)
+      case 'end':
+        this.#over = true
+        return `${this.#usageChunk()}data: [DONE]\n\n`
+      case 'error':
+        this.#over = true
+        return writeStreamError(event.error, false)
+    }
+  }
+
+  #delta(choice: number, delta: string, logprobs?: readonly TokenLogprob[]): string {
+    const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
+    const probabilities = logprobs ? JSON.stringify(writeLogprobs(logprobs)) : 'null'
+    return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]${this.#noUsage}}\n\n`
+  }
+
+  /** The first chunk of a choice carries the role; an answer that starts with a tool call has no content. */
+  #role(choice: number, content: '""' | 'null'): string {
+    this.#choices.set(choice, { calledTools: false, withArguments: new Set(), custom: new Map() })
+    return this.#delta(choice, `{"role":"assistant","content":${content}}`)
+  }
+
+  #callStart(choice: number, call: number, id: string, name: string): string {
+    const role = this.#choices.has(choice) ? '' : this.#role(choice, 'null')
+    const state = this.#choices.get(choice)
+    if (state) state.calledTools = true
+    this.#form ??= callFormOf(this.#context)
+    const { isLegacy, custom } = this.#form
+    if (isLegacy) {
+      return call > 0
+        ? role
+        : role + this.#delta(choice, JSON.stringify({ function_call: { name, arguments: '' } }))
+    }
+    if (custom.has(name)) state?.custom.set(call, '')
+    const kind = custom.has(name)
+      ? { type: 'custom', custom: { name, input: '' } }
+      : { type: 'function', function: { name, arguments: '' } }
+    return role + this.#delta(choice, `{"tool_calls":[${JSON.stringify({ index: call, id, ...kind })}]}`)
+  }
+
+  #callDelta(choice: number, call: number, json: string): string {
+    const state = this.#choices.get(choice)
+    const before = state?.custom.get(call)
+    if (before !== undefined) state?.custom.set(call, before + json)
+    if (json === '' || before !== undefined) return ''
+    state?.withArguments.add(call)
+    return this.#callPiece(choice, call, `"function":{"arguments":${JSON.stringify(json)}}`)
+  }
+
+  #callEnd(choice: number, call: number): string {
+    const state = this.#choices.get(choice)
+    const json = state?.custom.get(call)
+    if (json !== undefined) {
+      state?.custom.delete(call)
+      return this.#callPiece(choice, call, `"custom":{"input":${JSON.stringify(customText(json))}}`)
+    }
+    // Clients parse the arguments of every call, and an empty text is not JSON.
+    return state?.withArguments.has(call) ? '' : this.#callDelta(choice, call, '{}')
+  }
+
+  /** Id, type and name are left out after the first fragment: clients that add up fragments would overwrite them. */
+  #callPiece(choice: number, call: number, piece: string): string {
+    if (!this.#form?.isLegacy) return this.#delta(choice, `{"tool_calls":[{"index":${call},${piece}}]}`)
+    return call > 0 ? '' : this.#delta(choice, `{${piece.replace('"function"', '"function_call"')}}`)
+  }
+
+  #finish(choice: number, reason: FinishReason): string {
+    const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
+    const called = this.#choices.get(choice)?.calledTools
+    const ends = reason === 'stop' && called ? 'tool_calls' : reason
+    const told = this.#form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends
+    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]${this.#noUsage}}\n\n`
+  }
+
+  /** Only for who asked: clients that look at `choices[0]` of every chunk break on it. */
+  #usageChunk(): string {
+    if (!this.#context.includeUsage || !this.#usage) return ''
+    return `${this.#head}[],"usage":${JSON.stringify(writeUsage(this.#usage))}}\n\n`
+  }
+}
+
+interface AnswerHead {
+  id?: string
+  created?: number
+  systemFingerprint?: string
+}
+
+function headOf(context: AnswerContext, upstream: AnswerHead): string {
+  const { systemFingerprint } = upstream
+  const head = JSON.stringify({
+    id: answerId(upstream.id, context.id),
+    object: 'chat.completion.chunk',
+    created: upstream.created ?? context.created,
+    model: context.model,
+    ...(systemFingerprint === undefined ? {} : { system_fingerprint: systemFingerprint }),
+  })
+  return `data: ${head.slice(0, -1)},"choices":`
+}
+
+/** The in-band error: the official clients throw on it, and only on this form (an object with a message). */
+export function writeStreamError(error: RouterError, debug: boolean): string {
+  return `data: ${JSON.stringify({ error: describeForOpenai(error, debug) })}\n\n`
+}

@@ -1,0 +1,209 @@
+import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../../lib/json/read.ts'
+import type { ChatMessage } from '../../../sdk/chat.ts'
+import { badRequest, type RouterError } from '../../../sdk/errors.ts'
+import { historyArguments } from '../../shared/tool-arguments.ts'
+import type { ClientTools } from '../client-tools.ts'
+import { toolOfCall, toolOfOutput } from '../native-tools.ts'
+import { unseal } from '../sealed-thoughts.ts'
+import { Conversation } from './conversation.ts'
+import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
+
+export interface ReadInput {
+  messages: ChatMessage[]
+  /** Items that no other dialect can carry, by the name to report them under. */
+  dropped: JsonObject
+}
+
+/** Calls of OpenAI's own tools in earlier turns; the history holds the answer that they led to. */
+const hostedCalls: ReadonlySet<unknown> = new Set([
+  'web_search_call',
+  'file_search_call',
+  'code_interpreter_call',
+  'image_generation_call',
+  'mcp_list_tools',
+  'mcp_call',
+])
+
+/** Reads input items into turns. Throws `bad_request` with the path of an invalid item. */
+export function readInput(items: readonly PlacedItem[], offered: ClientTools): ReadInput {
+  const conversation = new Conversation()
+  const dropped: JsonObject = {}
+  for (const { item, path } of items) readItem(item, path, { conversation, dropped, offered })
+  return { messages: conversation.messages(), dropped }
+}
+
+interface Reading {
+  conversation: Conversation
+  dropped: JsonObject
+  offered: ClientTools
+}
+
+function readItem(item: JsonObject, path: string, { conversation, dropped, offered }: Reading): void {
+  switch (item.type ?? (item.role === undefined ? 'item_reference' : 'message')) {
+    case 'message':
+      readMessage(item, path, conversation)
+      break
+    case 'function_call':
+    case 'custom_tool_call':
+      readCall(item, path, { conversation, dropped, offered })
+      break
+    case 'additional_tools':
+      // Offered with those of the request.
+      break
+    case 'function_call_output':
+    case 'custom_tool_call_output':
+      readResult(item, path, conversation)
+      break
+    case 'reasoning':
+      readReasoning(item, conversation, dropped)
+      break
+    case 'item_reference':
+      throw unknownReference(item, path)
+    default:
+      if (!readNative(item, path, conversation) && !readSpoken(item, conversation))
+        dropped[`input.${String(item.type)}`] = item
+  }
+}
+
+/** A call of a tool that the client runs, or its output. */
+function readNative(item: JsonObject, path: string, conversation: Conversation): boolean {
+  const callId = filledTextOf(item.call_id) ?? filledTextOf(item.id)
+  if (callId === undefined) return false
+  const called = toolOfCall(item)
+  if (called) {
+    conversation.addCall(callId, called.name, JSON.stringify(called.read(item)))
+    return true
+  }
+  const answered = toolOfOutput(item)
+  if (answered) {
+    const parts = readUserParts(answered.output(item) ?? '', `${path}.output`)
+    conversation.addResult({ sentId: callId, parts, path })
+  }
+  return answered !== undefined
+}
+
+/** Kinds of items appear every few months: what one says as text is carried, for it would be missed. */
+function readSpoken(item: JsonObject, conversation: Conversation): boolean {
+  if (hostedCalls.has(item.type)) return false
+  const text = typeof item.content === 'string' ? item.content : textsIn(item.content, '\n')
+  if (text === '') return false
+  const part = { type: 'text' as const, text }
+  if (item.role === 'assistant') conversation.addAnswer([part])
+  else if (item.role === 'system' || item.role === 'developer')
+    conversation.add({ role: 'system', developer: item.role === 'developer', parts: [part] })
+  else conversation.add({ role: 'user', parts: [part] })
+  return true
+}
+
+function readMessage(item: JsonObject, path: string, conversation: Conversation): void {
+  const { content } = item
+  const role = textOf(item.role)?.toLowerCase()
+  const at = `${path}.content`
+  if (content === undefined || content === null) {
+    throw badRequest(`'${at}' is required`, at, 'missing_required_parameter')
+  }
+  if (role === 'system' || role === 'developer') {
+    const parts = readTextParts(content, at)
+    conversation.add({ role: 'system', developer: role === 'developer', parts })
+  } else if (role === 'user') {
+    conversation.add({ role, parts: readUserParts(content, at) })
+  } else if (role === 'assistant') {
+    conversation.addAnswer(readAssistantParts(content, at))
+  } else {
+    const param = `${path}.role`
+    throw badRequest(`'${param}' must be user, assistant, system or developer`, param, 'invalid_value')
+  }
+}
+
+function readResult(item: JsonObject, path: string, conversation: Conversation): void {
+  const sentId = required(item.call_id, `${path}.call_id`)
+  conversation.addResult({ sentId, parts: readUserParts(item.output, `${path}.output`), path })
+}
+
+/** `call_id` alone pairs a call with its output; `id` names the item and is of no use here. */
+function readCall(item: JsonObject, path: string, { conversation, dropped, offered }: Reading): void {
+  const callId = required(item.call_id, `${path}.call_id`)
+  const name = offered.wireNameOf(required(item.name, `${path}.name`), filledTextOf(item.namespace))
+  if (item.type === 'custom_tool_call') {
+    conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
+    return
+  }
+  const { json, isMended } = historyArguments(item.arguments)
+  if (isMended) dropped['input.function_call.arguments'] = true
+  conversation.addCall(callId, name, json)
+}
+
+/** The thoughts themselves where they are sent, else their summary. Content that only OpenAI can decrypt is dropped. */
+function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
+  const sealed = unseal(item.encrypted_content)
+  if (sealed) {
+    conversation.addThoughts(sealed.text, sealed.signature)
+    return
+  }
+  const raw = textsIn(item.content, '')
+  const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
+  conversation.addThoughts(text)
+  if (text === '' && filledTextOf(item.encrypted_content) !== undefined) {
+    dropped['input.reasoning.encrypted_content'] = true
+  }
+}
+
+function textsIn(parts: unknown, separator: string): string {
+  return objectsIn(parts)
+    .map((part) => textOf(part.text) ?? '')
+    .join(separator)
+}
+
+function unknownReference(item: JsonObject, path: string): RouterError {
+  const id = filledTextOf(item.id)
+  if (id === undefined) {
+    return badRequest(`'${path}' must have a type, or the role and content of a message`, path)
+  }
+  return badRequest(`The item '${id.slice(0, 128)}' is unknown: send the complete item`, path, 'unknown_item')
+}
+
+function required(value: unknown, path: string): string {
+  const text = filledTextOf(value)
+  if (text === undefined) {
+    throw badRequest(`'${path}' is required: a non-empty string`, path, 'missing_required_parameter')
+  }
+  return text
+}
+
+/** What the router remembers of earlier answers, for one request. */
+export interface Remembered {
+  /** Input and output items of the turns before, oldest first; undefined where none were asked for. */
+  history: readonly JsonObject[] | undefined
+  /** The items that the input refers to by id, as far as they are known. */
+  referenced: ReadonlyMap<string, JsonObject>
+}
+
+export interface PlacedItem {
+  item: JsonObject
+  /** Where the client's body has it. */
+  path: string
+}
+
+/** All items of a request, those of earlier turns first. A string is one message of the user. */
+export function inputItems(input: unknown, remembered?: Remembered): PlacedItem[] {
+  const earlier = remembered?.history?.map((item) => ({ item, path: 'previous_response_id' })) ?? []
+  return [...earlier, ...ownItems(input, remembered?.referenced)]
+}
+
+/** The id that an `item_reference` names; its `type` may be left out. */
+export function referenceOf(item: JsonObject): string | undefined {
+  const bare = (item.type === undefined || item.type === null) && item.role === undefined
+  return item.type === 'item_reference' || bare ? textOf(item.id) : undefined
+}
+
+function ownItems(input: unknown, referenced: Remembered['referenced'] | undefined): PlacedItem[] {
+  if (typeof input === 'string') {
+    const content = [{ type: 'input_text', text: input }]
+    return [{ item: { type: 'message', role: 'user', content }, path: 'input' }]
+  }
+  const sent: unknown[] = Array.isArray(input) ? input : []
+  return sent.filter(isObject).map((item, index) => {
+    const id = referenceOf(item)
+    return { item: (id !== undefined && referenced?.get(id)) || item, path: `input[${index}]` }
+  })
+}

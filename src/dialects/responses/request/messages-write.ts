@@ -1,0 +1,88 @@
+import { type JsonObject, present } from '../../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
+import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+
+/** Writes turns as input items. Ids of items are left out: only the upstream that made them could know them. */
+export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
+  const { flavour, drop } = options
+  const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
+  const takesThoughts = (flavour.reasoningHistory?.length ?? 0) > 0
+  if (thoughtful && !takesThoughts) drop('messages.reasoning', 'the upstream accepts only its own reasoning')
+  if (messages.some((message) => message.role !== 'tool' && message.name !== undefined)) {
+    drop('messages.name', 'input items have no field for speaker names')
+  }
+  return messages.flatMap((message) => writeTurn(message, options, takesThoughts))
+}
+
+function writeTurn(
+  message: ChatMessage,
+  { flavour }: WriteRequestOptions,
+  takesThoughts: boolean,
+): JsonObject[] {
+  switch (message.role) {
+    case 'system': {
+      const role = message.developer && flavour.developerRole ? 'developer' : 'system'
+      return [{ role, content: joined(message.parts) }]
+    }
+    case 'user':
+      return [{ role: 'user', content: writeContent(message.parts) }]
+    case 'assistant':
+      return writeAssistant(message, takesThoughts)
+    case 'tool':
+      return [writeResult(message)]
+  }
+}
+
+function writeAssistant(message: AssistantMessage, takesThoughts: boolean): JsonObject[] {
+  const { parts, reasoning, toolCalls } = message
+  const items: JsonObject[] = []
+  if (takesThoughts && reasoning !== '') {
+    items.push({ type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: reasoning }] })
+  }
+  const said = parts.filter((part) => part.text !== '')
+  if (said.length > 0) {
+    const content = said.map((part) =>
+      part.type === 'refusal'
+        ? { type: 'refusal', refusal: part.text }
+        : { type: 'output_text', text: part.text, annotations: [] },
+    )
+    items.push({ type: 'message', role: 'assistant', content })
+  }
+  for (const { id, name, arguments: json } of toolCalls) {
+    items.push({ type: 'function_call', call_id: id, name, arguments: json })
+  }
+  return items
+}
+
+function writeResult({ callId, parts }: ToolMessage): JsonObject {
+  return { type: 'function_call_output', call_id: callId, output: writeContent(parts) }
+}
+
+function writeContent(parts: readonly UserPart[]): string | JsonObject[] {
+  const texts = parts.filter((part) => part.type === 'text')
+  return texts.length === parts.length ? joined(texts) : parts.map(writePart)
+}
+
+function writePart(part: UserPart): JsonObject {
+  switch (part.type) {
+    case 'text':
+      return { type: 'input_text', text: part.text }
+    case 'image': {
+      const { source, detail } = part
+      const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
+      return { type: 'input_image', image_url: url, detail: detail ?? 'auto' }
+    }
+    case 'file':
+      return {
+        type: 'input_file',
+        ...present({ file_data: part.data, file_url: part.url, file_id: part.fileId, filename: part.name }),
+      }
+    case 'audio':
+      throw badRequest('The upstream of this model does not accept audio', 'messages')
+  }
+}
+
+function joined(parts: readonly { text: string }[]): string {
+  return parts.map((part) => part.text).join('\n')
+}

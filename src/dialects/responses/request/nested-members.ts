@@ -1,0 +1,43 @@
+import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
+import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+
+const item: KnownMembers = { type: true, id: true, status: true, phase: true }
+
+/** What is read of the items whose kinds other dialects have, by type. */
+const items: Readonly<Record<string, KnownMembers>> = {
+  message: {
+    ...item,
+    role: true,
+    content: {
+      ...{
+        type: true,
+        text: true,
+        refusal: true,
+        annotations: true,
+        logprobs: true,
+        image_url: true,
+        detail: true,
+      },
+      ...{ file_id: true, file_data: true, file_url: true, filename: true, input_audio: true },
+    },
+  },
+  function_call: { ...item, call_id: true, name: true, namespace: true, arguments: true },
+  custom_tool_call: { ...item, call_id: true, name: true, namespace: true, input: true },
+  function_call_output: { ...item, call_id: true, output: true, name: true, namespace: true },
+}
+
+const tool: KnownMembers = { type: true, name: true, description: true, parameters: true, strict: true }
+
+/** Members within items and tools that cannot be carried to another dialect. */
+export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
+  for (const each of objectsIn(body.input)) {
+    const known = items[typeof each.type === 'string' ? each.type : 'message']
+    if (known) reportNested(each, 'input', known, report)
+  }
+  reportNested(
+    objectsIn(body.tools).filter(({ type }) => type === 'function'),
+    'tools',
+    tool,
+    report,
+  )
+}

@@ -1,0 +1,138 @@
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  present,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ChatMessage, ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
+import { badRequest } from '../../../sdk/errors.ts'
+import { Losses, notTranslated } from '../../shared/losses.ts'
+import { readEffort } from '../../shared/reasoning.ts'
+import { readSampling } from '../../shared/sampling.ts'
+import { ClientTools } from '../client-tools.ts'
+import { inputItems, type Remembered, readInput } from './input-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
+import { logprobsName, sampling } from './sampling.ts'
+import { ResponsesBody } from './schema.ts'
+import { readTools } from './tools-read.ts'
+
+/**
+ * Reads a body of `POST /v1/responses` that fits its schema. `remembered` holds what its `previous_response_id` and item
+ * references refer to; without it both are refused, as history must not be dropped silently. Throws `bad_request`.
+ */
+export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
+  refuseUnsupported(body, remembered)
+  const items = inputItems(body.input, remembered)
+  const offered = new ClientTools(body.tools, items)
+  const { messages, dropped } = readInput(items, offered)
+  const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
+  const instructions = readInstructions(body.instructions)
+  const losses = new Losses()
+  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
+  if (instructions.length + messages.length === 0) {
+    throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
+  }
+  return {
+    model: textOf(body.model) ?? textOf(body.model_name) ?? '',
+    stream,
+    // The last event always carries token counts.
+    includeUsage: true,
+    messages: [...instructions, ...messages],
+    tools,
+    sampling: readSampling(sampling, body),
+    extras: { ...readExtras(body), ...droppedTools, ...dropped },
+    ...present({
+      toolChoice,
+      parallelToolCalls: booleanOf(body.parallel_tool_calls),
+      responseFormat: readFormat(body.text),
+      reasoningEffort: readEffort(
+        isObject(body.reasoning) ? body.reasoning.effort : undefined,
+        'reasoning.effort',
+      ),
+      user: filledTextOf(body.user),
+      promptCacheKey: filledTextOf(body.prompt_cache_key),
+      verbosity: isObject(body.text) ? filledTextOf(body.text.verbosity) : undefined,
+      lost: losses.found,
+    }),
+  }
+}
+
+function refuseUnsupported(body: JsonObject, remembered: Remembered | undefined): void {
+  const forbidden = {
+    conversation: isSet(body.conversation),
+    prompt: isSet(body.prompt),
+    background: body.background === true,
+    previous_response_id: isSet(body.previous_response_id) && remembered?.history === undefined,
+  }
+  for (const [name, stands] of Object.entries(forbidden)) {
+    if (stands) throw badRequest(`'${name}' is not supported`, name, 'unsupported_parameter')
+  }
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+function readInstructions(instructions: unknown): ChatMessage[] {
+  const text = filledTextOf(instructions)
+  if (text === undefined) return []
+  return [{ role: 'system', developer: false, parts: [{ type: 'text', text }] }]
+}
+
+/** The schema's members are direct members of `format`; chat completions nest them. */
+function readFormat(text: unknown): ResponseFormat | undefined {
+  const format = isObject(text) ? text.format : undefined
+  if (!isObject(format)) return undefined
+  switch (format.type) {
+    case 'text':
+      return { type: 'text' }
+    case 'json_object':
+      return { type: 'json' }
+    case 'json_schema': {
+      const { schema } = format
+      if (!isObject(schema)) {
+        throw badRequest("'text.format.schema' must be an object", 'text.format.schema')
+      }
+      return {
+        type: 'schema',
+        schema,
+        ...present({
+          name: filledTextOf(format.name),
+          description: filledTextOf(format.description),
+          strict: booleanOf(format.strict),
+        }),
+      }
+    }
+    default:
+      throw badRequest("'text.format.type' must be text, json_object or json_schema", 'text.format.type')
+  }
+}
+
+/** The schema names all that is read, kept or repeated in the answer; the rest cannot be carried. */
+function readExtras(body: JsonObject): JsonObject {
+  const unknown = Object.entries(body).filter(
+    ([name, value]) => isSet(value) && !Object.hasOwn(ResponsesBody.properties, name),
+  )
+  return {
+    ...Object.fromEntries(unknown),
+    ...nested('text', body.text, ['format', 'verbosity']),
+    // Thoughts are always sent as a summary, and no encrypted content is needed for the next turn.
+    ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
+    ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),
+    ...readIncluded(body.include),
+  }
+}
+
+function nested(name: string, value: unknown, read: readonly string[]): JsonObject {
+  if (!isObject(value)) return {}
+  const rest = Object.entries(value).filter(([member, each]) => isSet(each) && !read.includes(member))
+  return Object.fromEntries(rest.map(([member, each]) => [`${name}.${member}`, each]))
+}
+
+function readIncluded(include: unknown): JsonObject {
+  const names: unknown[] = Array.isArray(include) ? include : []
+  const dropped = names.filter((name) => name !== logprobsName && name !== 'reasoning.encrypted_content')
+  return Object.fromEntries(dropped.map((name) => [`include.${String(name)}`, true]))
+}

@@ -1,0 +1,37 @@
+import { isObject, objectsIn } from '../../../lib/json/read.ts'
+import { responseIdOfItem } from '../response/object.ts'
+import { type Remembered, referenceOf } from './input-read.ts'
+
+/** A response of earlier, with the input items that it answers. */
+interface Recalled {
+  response: Record<string, unknown>
+  input: Record<string, unknown>[]
+}
+
+interface RecallStore {
+  find(id: string): Promise<Recalled | undefined>
+}
+
+/** Loads what a request continues, as far as it is stored here. `body`: as it came, not validated. */
+export async function recall(body: unknown, store: RecallStore): Promise<Remembered> {
+  if (!isObject(body)) return { history: undefined, referenced: new Map() }
+  const { previous_response_id: previous, input } = body
+  const [referenced, stored] = await Promise.all([
+    recallItems(input, store),
+    typeof previous === 'string' ? store.find(previous) : undefined,
+  ])
+  return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
+}
+
+/** Some clients send items of earlier responses by id only; an item's id contains that of its response. */
+async function recallItems(input: unknown, store: RecallStore): Promise<Remembered['referenced']> {
+  const wanted = objectsIn(input).map(referenceOf)
+  const ids = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))
+  const answers = await Promise.all([...ids].filter((id) => id !== '').map((id) => store.find(id)))
+  const items = answers.flatMap((stored) => (stored ? outputOf(stored) : []))
+  return new Map(items.flatMap((item) => (typeof item.id === 'string' ? [[item.id, item]] : [])))
+}
+
+function outputOf({ response }: Recalled): Record<string, unknown>[] {
+  return Array.isArray(response.output) ? response.output.filter(isObject) : []
+}

@@ -1,0 +1,67 @@
+import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
+import type { Flavour } from '../../../sdk/dialect.ts'
+import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
+import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
+
+export const logprobsName = 'message.output_text.logprobs'
+
+const absent = 'the Responses API has no such field'
+
+/** OpenAI refuses a smaller `max_output_tokens`. */
+const leastOutputTokens = 16
+
+/** Sampling of the Responses API. Source: OpenAI API reference, "Create a model response". */
+export const sampling = {
+  maxTokens: {
+    names: ['max_output_tokens'],
+    read: numberOf,
+    range: { fit: (limit) => Math.max(limit, leastOutputTokens) },
+  },
+  temperature: { names: ['temperature'] },
+  topP: { names: ['top_p'] },
+  topK: { dropped: absent },
+  minP: { dropped: absent },
+  typicalP: { dropped: absent },
+  repetitionPenalty: { dropped: absent },
+  presencePenalty: { dropped: absent },
+  frequencyPenalty: { dropped: absent },
+  seed: { dropped: absent },
+  stop: { dropped: absent, unless: (texts) => texts.length === 0 },
+  logitBias: { dropped: absent },
+  logprobs: {
+    // A number of alternatives asks for them too.
+    names: ['include', 'top_logprobs'],
+    read: (value) => (includesLogprobs(value) || (numberOf(value) ?? 0) > 0 ? true : undefined),
+    write: (asked) => (asked ? [logprobsName] : undefined),
+  },
+  topLogprobs: {
+    names: ['top_logprobs'],
+    read: (value, { include }) => (value === 0 && !includesLogprobs(include) ? undefined : numberOf(value)),
+    write: (count, { logprobs }) => (logprobs ? count : undefined),
+  },
+  n: {
+    refused: 'The upstream of this model returns one choice per request; n must be 1',
+    unless: (answers) => answers <= 1,
+  },
+} as const satisfies SamplingTable
+
+function includesLogprobs(include: unknown): boolean {
+  return Array.isArray(include) && include.includes(logprobsName)
+}
+
+/** Members that operators set for servers of the other dialects, and that this API lacks. */
+const unknownHere: ReadonlySet<string> = new Set(['keep_alive', 'stream_options', 'response_format'])
+
+/** The operator's defaults for what the body leaves out, as the members to set. */
+export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
+  const translated = translateDefaults(sampling, body, defaults, { flavour })
+  const { reasoning_effort: effort, ...others } = translated.others
+  const kept = Object.entries(others).filter(([name]) => !unknownHere.has(name))
+  return fillMissing(body, {
+    ...translated.sampling,
+    ...Object.fromEntries(kept),
+    ...(isAbsent(effort)
+      ? {}
+      : { reasoning: { effort, ...(isObject(others.reasoning) ? others.reasoning : {}) } }),
+  })
+}

@@ -1,0 +1,138 @@
+import { isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
+import type { FinishReason, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+
+/** What an answer has come to. */
+export interface AnswerState {
+  status: 'in_progress' | 'completed' | 'incomplete' | 'failed'
+  output: readonly JsonObject[]
+  usage?: Usage | undefined
+  error?: JsonObject
+  /** Why an answer is incomplete. */
+  reason?: string
+}
+
+/**
+ * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client left to the engine is null, as the router
+ * does not know the engine's choice. Source: OpenAI API reference, "The response object".
+ */
+export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
+  const { request = {} } = context
+  const sent = (name: string): unknown => request[name] ?? null
+  const { status, output, usage, error = null, reason } = state
+  const completedAt = status === 'completed' ? Math.floor(context.now().getTime() / 1000) : null
+  return {
+    id: responseId(context.id),
+    object: 'response',
+    access_programs: null,
+    created_at: context.created,
+    completed_at: completedAt,
+    status,
+    background: false,
+    error,
+    incomplete_details: reason === undefined ? null : { reason },
+    instructions: sent('instructions'),
+    max_output_tokens: sent('max_output_tokens'),
+    max_tool_calls: sent('max_tool_calls'),
+    metadata: request.metadata ?? {},
+    model: context.model,
+    output,
+    parallel_tool_calls: request.parallel_tool_calls ?? true,
+    previous_response_id: sent('previous_response_id'),
+    prompt_cache_key: sent('prompt_cache_key'),
+    reasoning: { effort: null, summary: null, ...objectOf(request.reasoning) },
+    safety_identifier: sent('safety_identifier'),
+    service_tier: sent('service_tier'),
+    store: request.store ?? true,
+    temperature: sent('temperature'),
+    text: textOptions(request.text),
+    tool_choice: chosenTool(request.tool_choice),
+    tools: objectsIn(request.tools).map(offeredTool),
+    top_logprobs: request.top_logprobs ?? 0,
+    top_p: sent('top_p'),
+    truncation: request.truncation ?? 'disabled',
+    usage: usage ? writeUsage(usage) : null,
+    user: sent('user'),
+  }
+}
+
+/** Status of a finished answer; tool calls are not a reason here. */
+export function endingOf(reason: FinishReason): Pick<AnswerState, 'status' | 'reason'> {
+  switch (reason) {
+    case 'length':
+      return { status: 'incomplete', reason: 'max_output_tokens' }
+    case 'content_filter':
+      return { status: 'incomplete', reason: 'content_filter' }
+    case 'stop':
+    case 'tool_calls':
+      return { status: 'completed' }
+  }
+}
+
+/** Clients look into the details unasked, so what is not known is 0 there. */
+function writeUsage(usage: Usage): JsonObject {
+  const {
+    promptTokens,
+    completionTokens,
+    cachedTokens = 0,
+    cacheWriteTokens = 0,
+    reasoningTokens = 0,
+  } = usage
+  return {
+    input_tokens: promptTokens,
+    input_tokens_details: { cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens },
+    output_tokens: completionTokens,
+    output_tokens_details: { reasoning_tokens: reasoningTokens },
+    total_tokens: promptTokens + completionTokens,
+  }
+}
+
+/**
+ * A tool as an answer repeats it. A request may omit `strict` and `parameters` of a function (`FunctionToolParam`); an
+ * answer has both (`FunctionTool`), and null says that the client left it out.
+ */
+function offeredTool(tool: JsonObject): JsonObject {
+  if (tool.type === 'function')
+    return { ...tool, parameters: tool.parameters ?? null, strict: tool.strict ?? null }
+  if (tool.type !== 'namespace') return tool
+  return { ...tool, description: tool.description ?? '', tools: objectsIn(tool.tools).map(offeredTool) }
+}
+
+/** The choice of a tool; chat clients nest the name of a function, which an answer has directly. */
+function chosenTool(choice: unknown): unknown {
+  if (!isObject(choice) || choice.name !== undefined) return choice ?? 'auto'
+  const { function: named, ...rest } = choice
+  return isObject(named) ? { ...rest, name: named.name } : choice
+}
+
+function textOptions(text: unknown): JsonObject {
+  const options = objectOf(text)
+  const format = isObject(options.format) ? options.format : { type: 'text' }
+  return {
+    ...options,
+    format: format.type === 'json_schema' ? { ...format, name: format.name ?? 'response' } : format,
+  }
+}
+
+function objectOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {}
+}
+
+/** `ntc`: a call of a tool whose calls are items of their own kind. */
+export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
+
+/** Id of an answer whose random part is `id`. */
+export function responseId(id: string): string {
+  return `resp_${id}`
+}
+
+/** Id of the item at `index` of that answer: the same in every event, and it tells the answer it belongs to. */
+export function itemId(prefix: ItemPrefix, id: string, index: number): string {
+  return `${prefix}_${id}_${index}`
+}
+
+/** The answer that an item of ours belongs to; undefined for an id that this router did not make. */
+export function responseIdOfItem(item: string): string | undefined {
+  const id = /^(?:msg|rs|fc|ctc|ntc)_(\w+)_\d+$/.exec(item)?.[1]
+  return id === undefined ? undefined : responseId(id)
+}

@@ -1,0 +1,120 @@
+import { type JsonObject, present, textOf } from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { signedId } from '../../shared/signed-ids.ts'
+import { argumentObject, isCompleteCall } from '../../shared/tool-arguments.ts'
+import { type ClientTool, ClientTools } from '../client-tools.ts'
+import { inputItems } from '../request/input-read.ts'
+import { seal } from '../sealed-thoughts.ts'
+import { answerObject, endingOf, type ItemPrefix, itemId } from './object.ts'
+
+/** A whole answer: thoughts, then the message, then the calls. The API has one choice. */
+export function writeResponse(
+  response: ChatResponse,
+  context: AnswerContext,
+  offered = new ClientTools(context.request?.tools, inputItems(context.request?.input)),
+): JsonObject {
+  const [choice] = response.choices
+  const output = choice ? itemsOf(choice, context, offered) : []
+  return answerObject(context, { ...endingOf(choice?.finishReason ?? 'stop'), output, usage: response.usage })
+}
+
+function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools): JsonObject[] {
+  const { reasoning, reasoningSignature, toolCalls, finishReason } = choice
+  const { status } = endingOf(finishReason)
+  const cut = status === 'incomplete' && toolCalls.length === 0
+  const items: JsonObject[] = []
+  if (reasoning !== '' || reasoningSignature !== undefined)
+    items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
+  const parts = partsOf(choice)
+  if (parts.length > 0) {
+    items.push(messageItem(itemId('msg', id, items.length), parts, cut ? 'incomplete' : 'completed'))
+  }
+  for (const call of toolCalls) {
+    // Only the last call can have been cut by a limit.
+    const ended = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
+    const tool = offered.called(call.name)
+    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, ended))
+  }
+  return items
+}
+
+/** Line breaks that a template emits before a call are not a message. */
+function partsOf({ text, refusal, toolCalls, logprobs = [] }: ChatChoice): MessagePart[] {
+  const parts: MessagePart[] = []
+  const says = toolCalls.length > 0 ? text.trim() !== '' : text !== ''
+  if (says) parts.push({ type: 'text', text, logprobs })
+  if (refusal) parts.push({ type: 'refusal', text: refusal })
+  return parts
+}
+
+/** Form of the items: OpenAI API reference, "The response object", member `output`. */
+export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
+
+export type MessagePart =
+  | { type: 'text'; text: string; logprobs: TokenLogprob[] }
+  | { type: 'refusal'; text: string }
+
+export function messageItem(id: string, parts: readonly MessagePart[], status: ItemStatus): JsonObject {
+  return { id, type: 'message', status, role: 'assistant', content: parts.map(contentPart) }
+}
+
+export function contentPart(part: MessagePart): JsonObject {
+  if (part.type === 'refusal') return { type: 'refusal', refusal: part.text }
+  return { type: 'output_text', text: part.text, annotations: [], logprobs: part.logprobs.map(writeLogprob) }
+}
+
+/** Thoughts of local models are sent as the summary, the only part that all clients show. */
+export function reasoningItem(id: string, text: string, signature?: string): JsonObject {
+  const sealed = signature === undefined ? undefined : seal({ text, signature })
+  const summary = text === '' ? [] : [summaryPart(text)]
+  return { id, type: 'reasoning', summary, ...present({ encrypted_content: sealed }) }
+}
+
+export function summaryPart(text: string): JsonObject {
+  return { type: 'summary_text', text }
+}
+
+/** A call, and the tool of the client that it is for. */
+export interface AnsweredCall {
+  call: ToolCall
+  /** Undefined where the model calls what was not offered. */
+  tool: ClientTool | undefined
+}
+
+export function prefixOf(tool: ClientTool | undefined): ItemPrefix {
+  if (tool?.native) return 'ntc'
+  return tool?.definition.type === 'custom' ? 'ctc' : 'fc'
+}
+
+/** The item of a call, in the form of its tool. */
+export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemStatus): JsonObject {
+  const status = statusOf(call, sent)
+  if (tool?.native) {
+    const { callType, write } = tool.native
+    return { id, type: callType, status, call_id: signedId(call), ...write(argumentObject(call.arguments)) }
+  }
+  const { name = call.name, namespace } = tool ?? {}
+  const head = { status, call_id: signedId(call), name, ...present({ namespace }) }
+  return tool?.definition.type === 'custom'
+    ? { id, type: 'custom_tool_call', ...head, input: customInput(call) }
+    : { id, type: 'function_call', ...head, arguments: call.arguments }
+}
+
+/** A call that a token limit cut is incomplete, whatever follows it. */
+function statusOf(call: ToolCall, status: ItemStatus): ItemStatus {
+  return status === 'completed' && !isCompleteCall(call.arguments) ? 'incomplete' : status
+}
+
+/** A custom tool was offered as a function with one argument, `input`; this extracts its text, as far as it has arrived. */
+export function customInput(call: ToolCall): string {
+  return textOf(argumentObject(call.arguments).input) ?? call.arguments
+}
+
+export function writeLogprob({ token, logprob, bytes, topLogprobs }: TokenLogprob): JsonObject {
+  return { token, logprob, bytes: bytes ?? [], top_logprobs: topLogprobs.map(writeTop) }
+}
+
+function writeTop(top: TokenLogprob['topLogprobs'][number]): JsonObject {
+  return { ...top, bytes: top.bytes ?? [] }
+}

@@ -1,0 +1,155 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
+import type { ChatEvent } from '../../../sdk/chat.ts'
+import { signedId } from '../../shared/signed-ids.ts'
+import type { ClientTools } from '../client-tools.ts'
+import type { ItemStatus } from '../response/write.ts'
+import {
+  createCallItem,
+  createMessageItem,
+  createReasoningItem,
+  type ItemPath,
+  type StreamedItem,
+} from './items.ts'
+
+export type ItemEvent = Extract<ChatEvent, { choice: number }> & {
+  type: Exclude<ChatEvent['type'], 'finish'>
+}
+
+export type QueuedItem = Pick<StreamedItem, 'item'>
+
+interface Segment {
+  kind: 'message' | 'reasoning' | 'call'
+  /** Number of the call, where it is one. */
+  call: number | undefined
+  create: (path: ItemPath) => StreamedItem
+  /** What came for it before its turn. */
+  events: ItemEvent[]
+  /** Whether it has more than blanks to say. */
+  speaks: boolean
+  ended: boolean
+  open: StreamedItem | undefined
+}
+
+export interface QueueOutput {
+  /** The index of the next item. */
+  path(): ItemPath
+  onClosed(item: JsonObject): void
+}
+
+/**
+ * Brings the parts of an answer into the order of items: one at a time, the next when the one before is done. The first
+ * streams as it comes; what comes meanwhile for others (parallel calls) waits for its turn. The protocol would allow
+ * items to overlap, but agents take them in order.
+ */
+export class StreamQueue {
+  readonly #offered: ClientTools
+  readonly #output: QueueOutput
+  #segments: Segment[] = []
+  #called = false
+
+  constructor(offered: ClientTools, output: QueueOutput) {
+    this.#offered = offered
+    this.#output = output
+  }
+
+  /** The item that has been announced and is not done. */
+  get open(): QueuedItem | undefined {
+    return this.#segments[0]?.open
+  }
+
+  add(event: ItemEvent): string {
+    switch (event.type) {
+      case 'text-delta':
+      case 'refusal-delta':
+        this.#say('message', createMessageItem, event, /\S/.test(event.text))
+        break
+      case 'reasoning-delta':
+        // A signature without a thought is one that the upstream does not show; it still wants it back.
+        if (event.text !== '' || event.signature !== undefined)
+          this.#say('reasoning', createReasoningItem, event, true)
+        break
+      case 'tool-call-start': {
+        const { name } = event
+        const tool = this.#offered.called(name)
+        const call = { id: signedId(event), name, arguments: '' }
+        this.#called = true
+        this.#begin('call', (path) => createCallItem(path, call, tool), event.call).speaks = true
+        break
+      }
+      case 'tool-call-delta':
+        this.#callOf(event.call)?.events.push(event)
+        break
+      case 'block-end': {
+        const segment = this.#callOf(event.call)
+        if (segment) segment.ended = true
+      }
+    }
+    return this.#advance('completed')
+  }
+
+  /** The answer is over; `last` is the status of its last item. */
+  finish(last: ItemStatus): string {
+    for (const segment of this.#segments) segment.ended = true
+    return this.#advance(last)
+  }
+
+  #say(kind: 'message' | 'reasoning', create: Segment['create'], event: ItemEvent, speaks: boolean): void {
+    const last = this.#segments.at(-1)
+    const segment = last?.kind === kind ? last : this.#begin(kind, create, undefined)
+    segment.events.push(event)
+    segment.speaks ||= speaks
+  }
+
+  #begin(kind: Segment['kind'], create: Segment['create'], call: number | undefined): Segment {
+    const last = this.#segments.at(-1)
+    if (last && last.kind !== 'call') last.ended = true
+    const segment: Segment = { kind, call, create, events: [], speaks: false, ended: false, open: undefined }
+    this.#segments.push(segment)
+    return segment
+  }
+
+  #callOf(call: number): Segment | undefined {
+    return this.#segments.find((segment) => segment.call === call)
+  }
+
+  #advance(last: ItemStatus): string {
+    let out = ''
+    for (let first = this.#segments[0]; first; first = this.#segments[0]) {
+      if (!first.open && !first.speaks) {
+        if (!first.ended) return out
+        if (this.#isNothing(first)) {
+          this.#segments.shift()
+          continue
+        }
+      }
+      out += this.#stream(first)
+      if (!first.ended) return out
+      this.#segments.shift()
+      out += this.#close(first, this.#segments.length === 0 ? last : 'completed')
+    }
+    return out
+  }
+
+  /** Line breaks that a template emits around calls are not a message; alone they are the model's answer. */
+  #isNothing({ events }: Segment): boolean {
+    return this.#called || events.every((event) => 'text' in event && event.text === '')
+  }
+
+  #stream(segment: Segment): string {
+    let out = ''
+    if (!segment.open) {
+      segment.open = segment.create(this.#output.path())
+      out += segment.open.open()
+    }
+    for (const event of segment.events) out += segment.open.take(event)
+    segment.events = []
+    return out
+  }
+
+  #close({ open }: Segment, status: ItemStatus): string {
+    if (!open) return ''
+    const out = open.close(status)
+    this.#output.onClosed(open.item(status))
+    return out
+  }
+}

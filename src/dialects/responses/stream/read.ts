@@ -1,0 +1,158 @@
+import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
+import type { ChatChoice, ChatEvent } from '../../../sdk/chat.ts'
+import type { ChatStreamReader } from '../../../sdk/dialect.ts'
+import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
+import { randomCallId } from '../../shared/call-ids.ts'
+import { unreadable } from '../../shared/upstream-error.ts'
+import { isTerminal, parseEvent } from '../passthrough.ts'
+import { finishReasonOf, isCall, readHead, readLogprobs, readResponse, readUsage } from '../response/read.ts'
+import { StreamedCalls } from './calls.ts'
+
+type Emit = (event: ChatEvent) => void
+
+/** Reads the events of a Responses upstream. `newCallId` names calls that have no id. */
+export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
+  return new StreamReader(newCallId)
+}
+
+class StreamReader implements ChatStreamReader {
+  readonly #newCallId: () => string
+  readonly #events = new SseReader()
+  readonly #calls: StreamedCalls
+  #started = false
+  #said = false
+  #over = false
+  /** Which of its two forms the thoughts come in; the other would only repeat them. */
+  #thoughts: 'summary' | 'raw' | undefined
+  /** Whether the next thoughts begin a part of their own. */
+  #newPart = false
+
+  constructor(newCallId: () => string) {
+    this.#newCallId = newCallId
+    this.#calls = new StreamedCalls(newCallId)
+  }
+
+  push(chunk: Uint8Array, emit: Emit): void {
+    if (this.#over) return
+    try {
+      this.#events.push(chunk, (event) => this.#event(event, emit, false))
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#fail(unreadable('line too long', error), emit)
+    }
+  }
+
+  end(emit: Emit): void {
+    if (this.#over) return
+    this.#events.end((event) => this.#event(event, emit, true))
+    this.#fail(streamTruncated(), emit)
+  }
+
+  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
+    if (this.#over) return
+    const event = parseEvent(sent)
+    if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
+    const error = event.type === 'data' ? this.#take(event.name, event.data, emit) : event.error
+    if (error) this.#fail(error, emit)
+  }
+
+  #take(name: string, data: JsonObject, emit: Emit): RouterError | undefined {
+    if (isObject(data.response) && !this.#started) {
+      this.#started = true
+      emit({ type: 'start', ...readHead(data.response) })
+    }
+    if (isTerminal(name)) return this.#finish(isObject(data.response) ? data.response : {}, emit)
+    const item = isObject(data.item) && isCall(data.item) ? data.item : undefined
+    switch (name) {
+      case 'response.output_text.delta':
+      case 'response.refusal.delta':
+        this.#say(name, data, emit)
+        return undefined
+      case 'response.reasoning_summary_part.added':
+      case 'response.content_part.added':
+        this.#newPart = true
+        return undefined
+      case 'response.reasoning_summary_text.delta':
+        this.#think('summary', filledTextOf(data.delta), emit)
+        return undefined
+      case 'response.reasoning_text.delta':
+        this.#think('raw', filledTextOf(data.delta), emit)
+        return undefined
+      case 'response.function_call_arguments.delta':
+        return this.#calls.add(data, emit)
+      case 'response.custom_tool_call_input.delta':
+        this.#calls.addInput(data)
+        return undefined
+      case 'response.output_item.added':
+        if (item) this.#calls.begin(data, item, emit)
+        return undefined
+      case 'response.output_item.done':
+        if (item) this.#calls.end(data, item, emit)
+        return undefined
+    }
+    return undefined
+  }
+
+  #say(name: string, data: JsonObject, emit: Emit): void {
+    const text = filledTextOf(data.delta)
+    const logprobs = readLogprobs(data.logprobs)
+    if (text === undefined && !logprobs) return
+    this.#said = true
+    if (name === 'response.refusal.delta') emit({ type: 'refusal-delta', choice: 0, text: text ?? '' })
+    else emit({ type: 'text-delta', choice: 0, text: text ?? '', ...(logprobs ? { logprobs } : {}) })
+  }
+
+  #think(form: 'summary' | 'raw', text: string | undefined, emit: Emit): void {
+    if (text === undefined) return
+    const first = this.#thoughts === undefined
+    this.#thoughts ??= form
+    if (this.#thoughts !== form) return
+    const gap = this.#newPart && !first ? '\n\n' : ''
+    this.#newPart = false
+    emit({ type: 'reasoning-delta', choice: 0, text: gap + text })
+  }
+
+  #finish(response: JsonObject, emit: Emit): RouterError | undefined {
+    this.#calls.close(emit)
+    const error = this.#tellUnsaid(response, emit)
+    if (error) return error
+    const usage = readUsage(response)
+    if (usage) emit({ type: 'usage', usage })
+    emit({ type: 'finish', choice: 0, ...finishReasonOf(response, this.#calls.any) })
+    this.#over = true
+    emit({ type: 'end' })
+    return undefined
+  }
+
+  /** The last event repeats the whole answer, and some servers send nothing else. */
+  #tellUnsaid(response: JsonObject, emit: Emit): RouterError | undefined {
+    if (this.#said || this.#calls.any || !Array.isArray(response.output)) return undefined
+    const choice = readUnsaid(response, this.#newCallId)
+    if (choice instanceof RouterError) return choice
+    const { text, reasoning, refusal, logprobs } = choice
+    if (!this.#thoughts && reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
+    if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
+    if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })
+    for (const [path, item] of objectsIn(response.output).filter(isCall).entries()) {
+      this.#calls.end({ output_index: path }, item, emit)
+    }
+    return undefined
+  }
+
+  #fail(error: RouterError, emit: Emit): void {
+    if (this.#over) return
+    this.#over = true
+    emit({ type: 'error', error })
+  }
+}
+
+function readUnsaid(response: JsonObject, newCallId: () => string): ChatChoice | RouterError {
+  try {
+    return readResponse(response, newCallId).choices[0] ?? unreadable('no answer')
+  } catch (error) {
+    if (error instanceof RouterError) return error
+    throw error
+  }
+}

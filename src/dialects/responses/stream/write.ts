@@ -1,0 +1,121 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
+import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
+import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import type { RouterError } from '../../../sdk/errors.ts'
+import { ClientTools } from '../client-tools.ts'
+import { answerError, serverEvent } from '../errors.ts'
+import { inputItems } from '../request/input-read.ts'
+import { type AnswerState, answerObject, endingOf } from '../response/object.ts'
+import type { ItemStatus } from '../response/write.ts'
+import { type QueuedItem, StreamQueue } from './queue.ts'
+
+/**
+ * Writes the events of a streamed answer. Source: OpenAI API reference, "Streaming events" of the Responses API.
+ * `onAnswer` gets the final object of an answer that was completed, before its last event is given out.
+ */
+export function createWriter(
+  context: AnswerContext,
+  onAnswer?: (answer: JsonObject) => void,
+  offered = new ClientTools(context.request?.tools, inputItems(context.request?.input)),
+): ChatStreamWriter {
+  return new StreamWriter(context, onAnswer, offered)
+}
+
+class StreamWriter implements ChatStreamWriter {
+  readonly #context: AnswerContext
+  readonly #onAnswer: ((answer: JsonObject) => void) | undefined
+  readonly #queue: StreamQueue
+  readonly #output: JsonObject[] = []
+  #sequence = 0
+  #usage: Usage | undefined
+  #finishReason: FinishReason = 'stop'
+  #over = false
+
+  constructor(
+    context: AnswerContext,
+    onAnswer: ((answer: JsonObject) => void) | undefined,
+    offered: ClientTools,
+  ) {
+    this.#context = context
+    this.#onAnswer = onAnswer
+    this.#queue = new StreamQueue(offered, {
+      path: () => {
+        const outputIndex = this.#output.length
+        const send = (type: string, members: JsonObject): string =>
+          this.#send(type, { output_index: outputIndex, ...members })
+        return { id: context.id, outputIndex, send }
+      },
+      onClosed: (item) => this.#output.push(item),
+    })
+  }
+
+  write(event: ChatEvent): string {
+    if (this.#over) return ''
+    const opening = this.#sequence === 0 ? this.#open() : ''
+    return opening + this.#event(event)
+  }
+
+  #event(event: ChatEvent): string {
+    switch (event.type) {
+      case 'start':
+        return ''
+      case 'text-delta':
+      case 'reasoning-delta':
+      case 'refusal-delta':
+      case 'tool-call-start':
+      case 'tool-call-delta':
+      case 'block-end':
+        // Nothing asks for more than one choice.
+        return event.choice === 0 ? this.#queue.add(event) : ''
+      case 'usage':
+        this.#usage = event.usage
+        return ''
+      case 'finish':
+        if (event.choice === 0) this.#finishReason = event.reason
+        return ''
+      case 'end':
+        return this.#end()
+      case 'error':
+        return this.#fail(event.error)
+    }
+  }
+
+  /** Clients build on an answer that is announced, and throw on anything that comes before. */
+  #open(): string {
+    return (
+      this.#lifecycle('response.created', 'in_progress') +
+      this.#lifecycle('response.in_progress', 'in_progress')
+    )
+  }
+
+  #end(): string {
+    const ending = endingOf(this.#finishReason)
+    const last: ItemStatus = ending.status === 'incomplete' ? 'incomplete' : 'completed'
+    const items = this.#queue.finish(last)
+    this.#over = true
+    const answer = this.#answer({ ...ending, output: this.#output, usage: this.#usage })
+    this.#onAnswer?.(answer)
+    return items + this.#send(`response.${ending.status}`, { response: answer })
+  }
+
+  /** The object includes unfinished items as far as they have arrived, without marking them complete. */
+  #fail(error: RouterError): string {
+    this.#over = true
+    const begun: QueuedItem | undefined = this.#queue.open
+    const output = begun ? [...this.#output, begun.item('incomplete')] : this.#output
+    const answer = this.#answer({ status: 'failed', output, usage: this.#usage, error: answerError(error) })
+    return this.#send('response.failed', { response: answer })
+  }
+
+  #lifecycle(type: string, status: AnswerState['status']): string {
+    return this.#send(type, { response: this.#answer({ status, output: [] }) })
+  }
+
+  #answer(state: AnswerState): JsonObject {
+    return answerObject(this.#context, state)
+  }
+
+  #send(type: string, members: JsonObject): string {
+    return serverEvent(type, { sequence_number: this.#sequence++, ...members })
+  }
+}

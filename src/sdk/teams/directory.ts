@@ -1,0 +1,293 @@
+import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
+import { priorities, roles, surfaces } from '../client-key.ts'
+
+/** Records of `P/admin`. Members that are absent or null do not restrict anything. */
+
+const Count = (description: string) =>
+  Type.Optional(
+    Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), Type.Null()], {
+      description,
+      allowed: 'a number from 1 to 1000000000, or null',
+    }),
+  )
+const idPattern = '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$'
+export const IdSchema = Type.String({
+  pattern: idPattern,
+  allowed: 'up to 64 letters, digits and . _ @ -, the first a letter or digit',
+  description: 'Name in the log, in metrics and in usage.',
+})
+const Time = Type.String({
+  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d+)?)?(?:Z|[+-]\\d\\d:\\d\\d)$',
+  allowed: 'a time like "2027-01-31T00:00:00Z"',
+})
+const orNull = <Item extends TSchema>(item: Item, description: string, allowed: string) =>
+  Type.Optional(Type.Union([item, Type.Null()], { description, allowed }))
+const Flag = (description: string) =>
+  Type.Optional(Type.Boolean({ description: `${description} Default false.`, allowed: 'true or false' }))
+const text = Type.Optional(
+  Type.String({ maxLength: 500, description: 'For people.', allowed: 'a string of at most 500 characters' }),
+)
+
+/** Permissions and limits of both clients and groups. */
+const bounds = {
+  description: text,
+  enabled: Type.Optional(
+    Type.Boolean({ description: 'false: rejected. Default true.', allowed: 'true or false' }),
+  ),
+  models: orNull(
+    Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { maxItems: 1_000 }),
+    'Models by name or pattern, such as `gpt-*`; absent: all.',
+    'a list of names and patterns of models, or null',
+  ),
+  surfaces: orNull(
+    Type.Array(Type.Union(surfaces.map((surface) => Type.Literal(surface)))),
+    'APIs that may be used; absent: all but `operator`.',
+    `a list of ${surfaces.join(', ')}, or null`,
+  ),
+  endpoints: orNull(
+    Type.Array(Type.String({ pattern: '^/', maxLength: 500 }), { maxItems: 1_000 }),
+    'Paths that may be used, such as `/v1/embeddings` or `/v1/*`; absent: all.',
+    'a list of paths, or null',
+  ),
+  max_concurrent: Count('Requests that have not ended.'),
+  requests_per_minute: Count('Requests that begin within any 60 seconds.'),
+  tokens_per_minute: Count('Tokens of prompts and answers.'),
+  max_tokens: Count('Tokens that one request may ask for.'),
+} as const
+
+export const ClientRecordSchema = Type.Object(
+  {
+    group: orNull(IdSchema, 'The group that bounds it.', 'the id of a group, or null'),
+    ...bounds,
+    role: orNull(
+      Type.Union(roles.map((role) => Type.Literal(role))),
+      'What it may do to the router itself: look, change the fleet, or change clients; absent: nothing.',
+      `${roles.join(', ')} or null`,
+    ),
+    expires_at: orNull(Time, 'When all its keys end.', 'a time like "2027-01-31T00:00:00Z", or null'),
+    priority: Type.Optional(
+      Type.Union(
+        priorities.map((priority) => Type.Literal(priority)),
+        {
+          description: 'Multiplies its weight in the queue: high by 4, low by 1/4.',
+          allowed: priorities.join(', '),
+        },
+      ),
+    ),
+    weight: Type.Optional(
+      Type.Number({
+        minimum: 0.01,
+        maximum: 100,
+        description: 'Its share of the queue. Default 1.',
+        allowed: 'a number from 0.01 to 100',
+      }),
+    ),
+    priority_header: Flag('Whether a request may name its own priority, in `x-llm-router-priority`.'),
+    canary_header: Flag('Whether a request may choose canaries or avoid them, in `x-llm-router-canary`.'),
+  },
+  { additionalProperties: false },
+)
+export type ClientRecord = Static<typeof ClientRecordSchema>
+
+export const GroupRecordSchema = Type.Object(
+  {
+    parent: orNull(IdSchema, 'A group without a parent of its own.', 'the id of a group, or null'),
+    ...bounds,
+  },
+  { additionalProperties: false },
+)
+export type GroupRecord = Static<typeof GroupRecordSchema>
+
+export const NewKeySchema = Type.Object(
+  {
+    description: text,
+    expires_at: orNull(Time, 'When it ends.', 'a time like "2027-01-31T00:00:00Z", or null'),
+  },
+  { additionalProperties: false },
+)
+export type NewKey = Static<typeof NewKeySchema>
+
+export const RotationSchema = Type.Object(
+  {
+    overlap_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 31_536_000,
+        description: 'How long the former key stays valid. Default 86400.',
+        allowed: 'a number of seconds from 0 to 31536000',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type Rotation = Static<typeof RotationSchema>
+
+/** The author of a change, for the audit log. */
+export interface Actor {
+  id: string
+  source: 'api' | 'cli' | 'console' | 'reload'
+  address: string
+}
+
+/** A record as it is read: what was written, and when. */
+export interface Stored<Record> {
+  id: string
+  record: Record
+  /** Grows with each change. */
+  version: number
+  created_at: string
+  updated_at: string
+}
+
+/** A key as it is read; `key` only in the answer that creates it. */
+export interface StoredKey {
+  id: string
+  client: string
+  prefix: string
+  description: string
+  created_at: string
+  expires_at: string | null
+  revoked_at: string | null
+  last_used_at: string | null
+  key?: string
+}
+
+/** Data for authenticating clients. Plain JSON, which workers of a cluster get from their primary. */
+export interface Snapshot {
+  revision: number
+  clients: readonly { id: string; record: ClientRecord }[]
+  groups: readonly { id: string; record: GroupRecord }[]
+  /** Valid ones and those that ended. Times in milliseconds since 1970. */
+  keys: readonly { id: string; client: string; sha256: string; endsAt: number | null }[]
+  /** Ids of sessions that were ended before their time. */
+  endedSessions: readonly string[]
+  prices: readonly { id: string; record: PriceRecord }[]
+  budgets: readonly { id: string; record: BudgetRecord }[]
+}
+
+const Amount = (description: string) =>
+  orNull(Type.Number({ minimum: 0, maximum: 1e12 }), description, 'a number from 0 to 1000000000000, or null')
+const name = Type.String({ minLength: 1, maxLength: 500 })
+
+export const PriceRecordSchema = Type.Object(
+  {
+    description: text,
+    model: orNull(name, 'A model or a pattern such as `gpt-*`; absent: any.', 'a name or pattern, or null'),
+    target: orNull(
+      name,
+      'Id of a target; takes precedence over a price of the model alone.',
+      'the id of a target, or null',
+    ),
+    currency: Type.Optional(
+      Type.String({
+        maxLength: 20,
+        description: 'For information; use one currency for all prices.',
+        allowed: 'a string of at most 20 characters',
+      }),
+    ),
+    prompt: Amount('Per million prompt tokens.'),
+    cached_prompt: Amount('Per million prompt tokens that were in the cache; absent: as `prompt`.'),
+    completion: Amount('Per million completion tokens.'),
+    gpu_second: Amount('Per busy second.'),
+    request: Amount('Per request.'),
+  },
+  { additionalProperties: false },
+)
+export type PriceRecord = Static<typeof PriceRecordSchema>
+
+export const budgetUnits = ['tokens', 'cost', 'gpu_seconds', 'requests'] as const
+export type BudgetUnit = (typeof budgetUnits)[number]
+const budgetWindows = ['day', 'week', 'month', 'rolling'] as const
+
+export const BudgetRecordSchema = Type.Object(
+  {
+    description: text,
+    enabled: Type.Optional(
+      Type.Boolean({ description: 'false: it has no effect. Default true.', allowed: 'true or false' }),
+    ),
+    client: orNull(
+      IdSchema,
+      'The client that the budget applies to; or `group`.',
+      'the id of a client, or null',
+    ),
+    group: orNull(
+      IdSchema,
+      'The group whose clients share the budget; or `client`.',
+      'the id of a group, or null',
+    ),
+    model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
+    unit: Type.Union(
+      budgetUnits.map((unit) => Type.Literal(unit)),
+      { description: 'What is limited.', allowed: budgetUnits.join(', ') },
+    ),
+    limit: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1e15,
+      description: 'How much may be spent in a window.',
+      allowed: 'a number above 0',
+    }),
+    window: Type.Union(
+      budgetWindows.map((window) => Type.Literal(window)),
+      {
+        description: 'A day, a week from Monday or a month in LLM_ROUTER_TIME_ZONE, or the last `hours`.',
+        allowed: budgetWindows.join(', '),
+      },
+    ),
+    hours: orNull(
+      Type.Integer({ minimum: 1, maximum: 744 }),
+      'Length of a `rolling` window, which moves in steps of 15 minutes.',
+      'a number from 1 to 744, or null',
+    ),
+    hard: Type.Optional(
+      Type.Boolean({
+        description: 'Whether requests are rejected when it is used up. Default true; false: only a warning.',
+        allowed: 'true or false',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type BudgetRecord = Static<typeof BudgetRecordSchema>
+
+/** The records that clients of `P/admin` create, read, change and remove by their id. */
+export interface Entities {
+  clients: ClientRecord
+  groups: GroupRecord
+  prices: PriceRecord
+  budgets: BudgetRecord
+}
+export type EntityName = keyof Entities
+export const entityNames = ['clients', 'groups', 'prices', 'budgets'] as const satisfies readonly EntityName[]
+
+export const recordSchemas: Readonly<Record<EntityName, TObject>> = {
+  clients: ClientRecordSchema,
+  groups: GroupRecordSchema,
+  prices: PriceRecordSchema,
+  budgets: BudgetRecordSchema,
+}
+
+/** The word for one of them. */
+export const recordNouns: Readonly<Record<EntityName, string>> = {
+  clients: 'client',
+  groups: 'group',
+  prices: 'price',
+  budgets: 'budget',
+}
+
+/** Checks of a record beyond its schema; undefined: valid. */
+export function recordError(
+  entity: EntityName,
+  record: object,
+): { message: string; param: string } | undefined {
+  if (entity === 'prices') {
+    const { model, target } = record as PriceRecord // its schema has checked it
+    if (!model && !target) return { message: "A price needs a 'model' or a 'target'", param: 'model' }
+  }
+  if (entity !== 'budgets') return undefined
+  const { client, group, window, hours } = record as BudgetRecord
+  if (!client === !group) return { message: "A budget has a 'client' or a 'group'", param: 'client' }
+  if (window === 'rolling' && !hours) return { message: "A rolling budget needs 'hours'", param: 'hours' }
+  if (window !== 'rolling' && hours)
+    return { message: "'hours' is only allowed for the window 'rolling'", param: 'hours' }
+  return undefined
+}

@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { RedisLeases, type RedisLeasesOptions } from '../../../src/stores/leases/redis.ts'
+import { reapLeases } from '../../../src/stores/leases/redis-reaper.ts'
+import type { LeaseStore } from '../../../src/stores/leases/store.ts'
+import { connectRedis } from '../../../src/stores/redis/client.ts'
+import { pythonField, redisKeys } from '../../../src/stores/redis/keys.ts'
+import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
+import { taken, wishFor } from '../wishes.ts'
+
+let server: RedisServer
+
+before(async () => {
+  server = await startRedis()
+})
+beforeEach(() => server.redis.flushall())
+after(() => server.stop())
+
+const linkTo = (port: number) =>
+  connectRedis({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }, 100)
+
+interface Opened {
+  store: LeaseStore
+  /** What it told the log. */
+  warnings: string[]
+}
+
+async function open(
+  t: TestContext,
+  options: Partial<RedisLeasesOptions> = {},
+  port = server.port,
+): Promise<Opened> {
+  const warnings: string[] = []
+  const store = new RedisLeases({
+    link: linkTo(port),
+    worker: 'w1',
+    ttlMs: 1_000,
+    beatMs: 100,
+    holdMs: 200,
+    whenDown: 'local',
+    now: () => performance.now(),
+    log: { info: () => undefined, warn: (_details, message) => warnings.push(message) },
+    ...options,
+  })
+  t.after(() => store.close())
+  await store.started()
+  return { store, warnings }
+}
+
+/** Asks again at once until the answer is not undefined, as a waiting request does; a bound against hanging. */
+async function until<T>(ask: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  const signal = AbortSignal.timeout(5_000)
+  for (;;) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** The token that has the first place of the target; null: all are free. */
+const leaseOf = async (id: string): Promise<string | null> =>
+  (await server.redis.zrange(redisKeys.leases('m', id), '0', '0'))[0] ?? null
+
+test('a lease is kept beyond its expiry as long as its process lives', async (t) => {
+  const { store } = await open(t, { ttlMs: 300, beatMs: 50 })
+  await store.acquire(wishFor('m', ['a']))
+  const first = await leaseOf('a')
+  const end = performance.now() + 600
+  while (performance.now() < end) assert.equal(await leaseOf('a'), first)
+})
+
+test('all leases of a process are renewed by one call', async (t) => {
+  const { store } = await open(t)
+  for (let index = 0; index < 8; index++)
+    await store.acquire(wishFor('m', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']))
+  const monitor = await server.redis.monitor()
+  t.after(() => monitor.disconnect())
+  const calls: { at: number; args: string[] }[] = []
+  const scriptKeys = redisKeys.owned('w1')
+  monitor.on('monitor', (_time: string, args: string[], source: string) => {
+    if (source !== 'lua' && args.includes(scriptKeys)) calls.push({ at: performance.now(), args })
+  })
+  await until(() => (calls.length >= 3 ? true : undefined))
+  for (const { args } of calls)
+    for (const id of 'abcdefgh') assert.ok(args.includes(redisKeys.leases('m', id)))
+})
+
+test('after FLUSHALL the holder has its lease again within a beat, with a higher fence', async (t) => {
+  const { store, warnings } = await open(t)
+  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  await server.redis.flushall()
+  const token = await until(async () => (await leaseOf('a')) ?? undefined)
+  assert.equal(token, `w1-${lease.key}`)
+  const owned = (await server.redis.hget(redisKeys.owned('w1'), token)) ?? assert.fail('not owned')
+  assert.ok(Number(JSON.parse(owned).fence) > lease.fence)
+  assert.equal(await taken((await open(t, { worker: 'w2' })).store, wishFor('m', ['a'])), undefined)
+  await store.release(lease)
+  assert.equal(await leaseOf('a'), null)
+  assert.deepEqual(warnings, [])
+})
+
+test('a lease that another process took over is counted as lost once, and stays the other one’s', async (t) => {
+  const { store, warnings } = await open(t)
+  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  const other = (await open(t, { worker: 'w2' })).store
+  await server.redis.eval('redis.call("DEL", KEYS[1])', 1, redisKeys.leases('m', 'a'))
+  const theirs = await until(() =>
+    other
+      .acquire(wishFor('m', ['a']))
+      .then((got) => got ?? server.redis.del(redisKeys.leases('m', 'a')).then(() => undefined)),
+  )
+  await until(() => (store.counts.revoked > 0 ? true : undefined))
+  await store.release(lease)
+  assert.equal(store.counts.revoked, 1)
+  assert.equal(warnings.length, 1)
+  assert.match((await leaseOf('a')) ?? '', new RegExp(`^w2-${theirs.key}$`))
+})
+
+test('a request whose answer was lost finds its lease when it asks again', async (t) => {
+  const { store } = await open(t, { holdMs: 60_000 })
+  const wish = wishFor('m', ['a', 'b'])
+  server.process.kill('SIGSTOP')
+  await assert.rejects(store.acquire(wish), { name: 'StoreDownError' })
+  server.process.kill('SIGCONT')
+  assert.equal(await taken(store, wish), 'a')
+  assert.equal(await leaseOf('b'), null)
+})
+
+test('a request that gave up while Redis was frozen leaves no ghost', async (t) => {
+  const { store } = await open(t, { holdMs: 60_000, ttlMs: 60_000 })
+  const wish = wishFor('m', ['a'])
+  server.process.kill('SIGSTOP')
+  await assert.rejects(store.acquire(wish), { name: 'StoreDownError' })
+  await store.abandon(wish)
+  server.process.kill('SIGCONT')
+  assert.equal(await taken((await open(t, { worker: 'w2' })).store, wishFor('m', ['a'])), 'a')
+})
+
+test('a late copy of an acquire takes nothing for a request that gave up', async (t) => {
+  const { store } = await open(t)
+  const wish = wishFor('m', ['a'])
+  await store.abandon(wish)
+  assert.equal(await store.acquire(wish), undefined)
+  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+})
+
+test('a release that Redis did not hear is made good when it is back', async (t) => {
+  const { store } = await open(t, { holdMs: 60_000, ttlMs: 60_000 })
+  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  server.process.kill('SIGSTOP')
+  await store.release(lease)
+  server.process.kill('SIGCONT')
+  await until(async () => ((await leaseOf('a')) === null ? true : undefined))
+})
+
+test('without Redis leases are exclusive within the process after the hold, and Redis learns of them', async (t) => {
+  const own = await startRedis()
+  const { store, warnings } = await open(t, {}, own.port)
+  await own.stop()
+  const wish = wishFor('m', ['a'])
+  await assert.rejects(store.acquire(wish), { name: 'StoreDownError' })
+  const lease = await until(() => store.acquire(wish).catch(() => undefined))
+  assert.equal(lease.fence, 0)
+  assert.equal(await store.acquire(wishFor('m', ['a'])), undefined)
+  assert.equal(store.counts.local, 1)
+  assert.equal(warnings[0], 'Redis does not answer')
+  const back = await startRedis(own.port)
+  t.after(() => back.stop())
+  await until(async () => (await back.redis.zcard(redisKeys.leases('m', 'a'))) || undefined)
+  assert.equal(await store.acquire(wishFor('m', ['a'])), undefined)
+  await store.release(lease)
+  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+})
+
+test('a lease given and returned while Redis is away can be given again', async (t) => {
+  const { store } = await open(t, { holdMs: 0 }, 1)
+  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  assert.equal(await store.acquire(wishFor('m', ['a'])), undefined)
+  const told: string[] = []
+  store.onFreed((model) => told.push(model))
+  await store.release(lease)
+  assert.ok(told.includes('m'), 'those who wait were not woken')
+  assert.ok(await store.acquire(wishFor('m', ['a'])))
+})
+
+test('without Redis in reject mode the client gets a 503 after the hold', async (t) => {
+  const { store } = await open(t, { whenDown: 'reject', holdMs: 0 }, 1)
+  await assert.rejects(store.acquire(wishFor('m', ['a'])), {
+    name: 'RouterError',
+    status: 503,
+    code: 'lease_store_down',
+  })
+})
+
+test('a Redis that forgets its scripts is no fault', async (t) => {
+  const { store, warnings } = await open(t)
+  await server.redis.script('FLUSH')
+  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+  assert.deepEqual(warnings, [])
+})
+
+test('a primary frees what its dead worker held, and nothing that the dead still asks for is given', async (t) => {
+  const link = linkTo(server.port)
+  t.after(() => link.close())
+  const { store: dead } = await open(t, { worker: 'dead', beatMs: 60_000 })
+  const { store: living } = await open(t, { worker: 'living' })
+  await dead.acquire(wishFor('m', ['a']))
+  await dead.acquire(wishFor('n', ['b']))
+  await living.acquire(wishFor('m', ['c']))
+  await reapLeases(link, 'dead')
+  assert.equal(await dead.acquire(wishFor('m', ['d'])), undefined)
+  assert.equal(await taken(living, wishFor('m', ['a', 'c'])), 'a')
+  assert.equal(await taken(living, wishFor('m', ['c'])), undefined)
+  assert.equal(await taken(living, wishFor('n', ['b'])), 'b')
+})
+
+test('the Python router sees our leases in its hash, as long as they last', async (t) => {
+  const { store } = await open(t)
+  const [key, field] = ['model:google_gemma-3', 'vllm_gpu_1']
+  const lease = (await store.acquire(wishFor('google/gemma-3', ['vllm gpu:1']))) ?? assert.fail('taken')
+  assert.equal(await server.redis.hget(redisKeys.python('google/gemma-3'), `${field}:is_chosen`), 'true')
+  assert.equal(redisKeys.python('google/gemma-3'), key.replaceAll('-', '_'))
+  await store.release(lease)
+  assert.deepEqual(await server.redis.hgetall(redisKeys.python('google/gemma-3')), {})
+})
+
+test('a target that a Python router has taken is not taken, and one that it freed is', async (t) => {
+  const { store } = await open(t)
+  await server.redis.hset('model:m', 'a:is_chosen', 'true', 'b:is_chosen', 'false')
+  assert.equal(await taken(store, wishFor('m', ['a', 'b'])), 'b')
+  assert.equal(await taken(store, wishFor('m', ['a'])), undefined)
+  await server.redis.hset('model:m', 'a:is_chosen', 'false')
+  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+})
+
+test('the field that a crashed process of ours left is no lock', async (t) => {
+  const { store } = await open(t)
+  await store.acquire(wishFor('m', ['a']))
+  const { store: other } = await open(t, { worker: 'w2' })
+  await server.redis.hset('model:m', 'b:is_chosen', 'true', 'b:lease', 'crashed-token')
+  assert.equal(await taken(other, wishFor('m', ['b'])), 'b')
+})
+
+test('a Python router that clears its hash at its start does not end our leases', async (t) => {
+  const { store } = await open(t)
+  await store.acquire(wishFor('m', ['a']))
+  await server.redis.hset('model:m', 'a:is_chosen', 'false')
+  assert.equal(await taken(store, wishFor('m', ['a'])), undefined)
+  await until(async () => ((await server.redis.hget('model:m', 'a:is_chosen')) === 'true' ? true : undefined))
+})
+
+test('a provider without an id has its address as its field, as in Python', () => {
+  assert.equal(pythonField('gemma@3f1c09aa#0', 'http://gpu-1:8000'), 'http___gpu_1_8000')
+  assert.equal(pythonField('vllm-1', 'http://gpu-1:8000'), 'vllm_1')
+})

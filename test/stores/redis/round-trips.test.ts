@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Redis } from 'ioredis'
+import { post } from '../../helpers/http.ts'
+import { bearer, type KeysFile, keysFile } from '../../helpers/keys-file.ts'
+import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../../helpers/router.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
+import { periodicCommands, redisScripts } from './scripts.ts'
+
+const rounds = 5
+
+let server: RedisServer
+let upstream: ScriptedUpstream
+let router: TestRouter
+let file: KeysFile
+let monitor: Redis
+let sent: string[] = []
+
+before(async () => {
+  server = await startRedis()
+  upstream = await startUpstream(openaiText('Hi'))
+  file = keysFile([
+    { id: 'free', key: 'sk-0123456789abcdef-free' },
+    {
+      ...{ id: 'limited', key: 'sk-0123456789abcdef-limited' },
+      ...{ max_concurrent: 5, requests_per_minute: 1_000, tokens_per_minute: 1_000_000 },
+    },
+  ])
+  const provider = { api_type: 'vllm', api_host: upstream.url }
+  router = await startRouter({
+    env: { ...file.env, LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${server.port}` },
+    models: modelsConfig({
+      shared: [{ ...provider, id: 's' }],
+      exclusive: [{ ...provider, id: 'e', max_in_flight: 1 }],
+    }),
+  })
+  monitor = await server.redis.monitor()
+  monitor.on('monitor', (_time: string, [command = '', text = '']: string[], source: string) => {
+    // The first time a connection sends the script itself.
+    const script = redisScripts.find(({ digest, firstLine }) => text === digest || text.startsWith(firstLine))
+    const name = script?.name ?? command.toLowerCase()
+    if (source !== 'lua' && !periodicCommands.has(name)) sent.push(name)
+  })
+})
+after(async () => {
+  monitor.disconnect()
+  await router.close()
+  await upstream.close()
+  await server.stop()
+  file.remove()
+})
+
+type Body = Record<string, unknown>
+
+/** Waits for so many of a command that comes last, or for the monitor to tell of all that there was. */
+async function heard(last: string, count: number): Promise<void> {
+  const signal = AbortSignal.timeout(10_000)
+  await server.redis.echo('over')
+  while (sent.filter((name) => name === last).length < (last === 'echo' ? 1 : count)) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** How often each command comes to Redis for one request. `last`: the command that comes last, or `echo` where none is expected. */
+async function commandsOf(
+  key: 'free' | 'limited',
+  path: string,
+  bodies: (round: number, before: Body) => Body,
+  last: string,
+): Promise<Record<string, number>> {
+  let answer: Body = {}
+  const ask = async (round: number): Promise<void> => {
+    const { status, text } = await post(`${router.url}${path}`, bodies(round, answer), {
+      'content-type': 'application/json',
+      ...bearer(`sk-0123456789abcdef-${key}`),
+    })
+    assert.equal(status, 200, text)
+    answer = JSON.parse(text)
+  }
+  await ask(0)
+  await heard(last, 1)
+  sent = []
+  for (let round = 1; round <= rounds; round++) await ask(round)
+  await heard(last, rounds)
+  const counts: Record<string, number> = {}
+  for (const name of sent) if (name !== 'echo') counts[name] = (counts[name] ?? 0) + 1 / rounds
+  // What the router asks now and then on its own comes less often than once per request.
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0.99))
+}
+
+const messages = [{ role: 'user', content: 'Hi' }]
+const chat = (model: string) => () => ({ model, messages })
+
+test('a request of a key without limits, to a target without a limit, asks Redis nothing', async () => {
+  const counts = await commandsOf('free', '/v1/chat/completions', chat('shared'), 'echo')
+  assert.deepEqual(counts, {})
+})
+
+test('the limits of a key cost two round trips: one before the request, one after it', async () => {
+  const counts = await commandsOf('limited', '/v1/chat/completions', chat('shared'), 'leave-key')
+  assert.deepEqual(counts, { 'admit-key': 1, 'leave-key': 1 })
+})
+
+test('an exclusive target costs two round trips: one before the request, one after it', async () => {
+  const counts = await commandsOf('free', '/v1/chat/completions', chat('exclusive'), 'release')
+  assert.deepEqual(counts, { acquire: 1, release: 1 })
+})
+
+test('a response that continues another one is found, and the new one announced and kept', async () => {
+  const body = (_round: number, { id }: Body) => ({ model: 'shared', input: 'Hi', previous_response_id: id })
+  const counts = await commandsOf('free', '/v1/responses', body, 'keep-response')
+  assert.deepEqual(counts, { 'announce-response': 1, 'find-response': 1, 'keep-response': 1 })
+})
+
+test('all of it together asks for each of them once', async () => {
+  const body = (_round: number, { id }: Body) => ({
+    model: 'exclusive',
+    input: 'Hi',
+    previous_response_id: id,
+  })
+  const counts = await commandsOf('limited', '/v1/responses', body, 'leave-key')
+  const before = ['admit-key', 'find-response', 'announce-response', 'acquire']
+  const each = [...before, 'release', 'keep-response', 'leave-key']
+  assert.deepEqual(counts, Object.fromEntries(each.map((name) => [name, 1])))
+})
