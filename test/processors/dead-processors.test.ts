@@ -39,10 +39,9 @@ function asksFor(path: string): readonly OfficialClient[] {
 }
 
 const failures = [
-  ['hang', false],
   ['hang', true],
-  ['reset', true],
-  ['refuse', false],
+  ['reset', false],
+  ['refuse', true],
 ] as const
 
 for (const [path, { name, isBefore }] of Object.entries(services)) {
@@ -63,18 +62,15 @@ for (const [path, { name, isBefore }] of Object.entries(services)) {
   })
 
   test(`${name}: with "failure": "open" a service that is dead lets all pass, and is counted`, async () => {
-    for (const stream of [false, true]) {
-      open.breakService(path)
-      const counted = await failedOpen(name)
-      const clients = asksFor(path)
-      await Promise.all(
-        clients.map(async (client) => {
-          const { text } = await ask(client, open, stream)
-          assert.match(text, /^I know .*And again/s, client.name)
-        }),
-      )
-      assert.equal(await failedOpen(name), counted + clients.length)
-    }
+    open.breakService(path)
+    const clients = asksFor(path)
+    await Promise.all(
+      clients.map(async (client, index) => {
+        const { text } = await ask(client, open, index % 2 === 0)
+        assert.match(text, /^I know .*And again/s, client.name)
+      }),
+    )
+    assert.equal(await failedOpen(name), clients.length)
     open.breakService(undefined)
   })
 }
