@@ -1,9 +1,13 @@
 /**
- * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table for
- * each of its operations. Content without an entry is not protected, and is rejected if a processor that fails closed applies.
+ * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table
+ * for each of its operations. Content without an entry is not protected, and is rejected if a processor that fails closed
+ * applies.
  */
 export type ContentShape =
-  /** Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string in it must not contain values that are certain to be masked. */
+  /**
+   * Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string in it must not contain values that are
+   * certain to be masked.
+   */
   | 'keep'
   /** Bytes that only their server can read: passed on unchanged; text in place of them must not contain values that are certain to be masked. */
   | 'opaque'
@@ -15,7 +19,10 @@ export type ContentShape =
   | 'json'
   /** Any JSON value: its strings and numbers are content, its keys are not. */
   | 'value'
-  /** A JSON Schema, or a tool: its descriptions, examples and values are content of the developer; everything else is treated as `keep`. */
+  /**
+   * A JSON Schema, or a tool: its descriptions, examples and values are content of the developer; everything else is treated as
+   * `keep`.
+   */
   | 'schema'
   /** An image, audio or a file: rejected or passed on, depending on the settings. */
   | 'media'
@@ -41,7 +48,10 @@ export interface ContentForms {
     readonly cases: Readonly<Record<string, ContentShape>>
     readonly otherwise?: ContentShape
   }
-  /** A member whose words are proved by another one (the first of `values` that is there): after a response was changed for its client, the proof restores the text. */
+  /**
+   * A member whose words are proved by another one (the first of `values` that is there): after a response was changed for its
+   * client, the proof restores the text.
+   */
   readonly signed?: { readonly values: readonly string[]; readonly proof: string }
   /** Numbers are content that cannot be read here, such as token ids. */
   readonly numbers?: 'refused'

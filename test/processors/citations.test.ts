@@ -72,6 +72,34 @@ for (const isStream of [false, true])
     assert.equal(slice(shown, numbers(source, ['startIndex', 'endIndex']), 'utf8'), quoted)
   })
 
+test('in a stream, a range of a later part moves if it is quoted, and is left out otherwise', async () => {
+  const router = await routerTo({
+    type: 'gemini',
+    answer(found) {
+      const text = `${before}${found}, ${quoted}.`
+      const [startIndex, endIndex] = range(text, quoted, 'utf8')
+      const segments = [
+        { partIndex: 1, startIndex, endIndex, text: quoted },
+        { partIndex: 1, startIndex, endIndex },
+      ]
+      const groundingMetadata = { groundingSupports: segments.map((segment) => ({ segment })) }
+      const candidate = (parts: unknown[], rest: object) => ({
+        candidates: [{ index: 0, content: { role: 'model', parts }, ...rest }],
+      })
+      return stream([
+        candidate([{ text }], {}),
+        candidate([{ text: '' }], { finishReason: 'STOP', groundingMetadata }),
+      ])
+    },
+  })
+  const { text } = await post(`${router.url}/v1beta/models/m:streamGenerateContent?alt=sse`, geminiBody)
+  const candidate = at(eventsIn(text).at(-1), 'candidates', 0)
+  const [first, second] = objectsIn(at(candidate, 'groundingMetadata', 'groundingSupports'))
+  const shown = `${before}${address}, ${quoted}.`
+  assert.equal(slice(shown, numbers(first?.segment, ['startIndex', 'endIndex']), 'utf8'), quoted)
+  assert.deepEqual(second?.segment, { partIndex: 1 })
+})
+
 test('offsets that cannot be told are left out and counted, and all that stands before a value stays', async () => {
   const router = await routerTo({
     type: 'gemini',
@@ -268,6 +296,10 @@ test('citations in earlier turns are ranges of the masked document again', async
     citation(quoted),
     citation(`Kontakt: ${address}`),
     { ...citation('Umowa'), end_char_index: 400 },
+    {
+      ...{ type: 'web_search_result_location', url: 'https://example.com', title: address },
+      ...{ cited_text: 'x', encrypted_index: '44051401359' },
+    },
   ]
   const { status, text } = await post(`${router.url}/v1/messages`, {
     ...anthropicBody,
@@ -280,13 +312,52 @@ test('citations in earlier turns are ranges of the masked document again', async
   assert.equal(status, 200, text)
   const sent = JSON.parse(raw)
   const masked = String(at(sent, 'messages', 0, 'content', 1, 'source', 'data'))
-  const [first, second, third] = objectsIn(at(sent, 'messages', 1, 'content', 0, 'citations'))
+  const [first, second, third, searched] = objectsIn(at(sent, 'messages', 1, 'content', 0, 'citations'))
   for (const each of [first, second]) {
     const offsets = numbers(each, ['start_char_index', 'end_char_index'])
     assert.equal(slice(masked, offsets, 'code_points'), each?.cited_text)
   }
   assert.match(String(second?.cited_text), pseudonym)
   assert.equal(third?.end_char_index, 400)
+  assert.match(String(searched?.title), pseudonym)
+  assert.equal(searched?.encrypted_index, '44051401359')
+})
+
+test('a guardrail may replace words of a cited document in front of masking', async () => {
+  const router = await routerTo({
+    type: 'anthropic',
+    processors: [
+      { type: 'guardrail', before: 'masking', action: 'replace', words: ['obejmuje'], replacement: 'X' },
+      { type: 'masking' },
+    ],
+    answer(found, { body }) {
+      const text = String(at(body, 'messages', 0, 'content', 1, 'source', 'data'))
+      const citations = [`z ${found}`, quoted, `Kontakt: ${found}`, `X: ${quoted}`].map((cited_text) => {
+        const [start_char_index, end_char_index] = range(text, cited_text, 'code_points')
+        const document = { document_index: 1, document_title: null }
+        return { type: 'char_location', cited_text, ...document, start_char_index, end_char_index }
+      })
+      return {
+        kind: 'reply',
+        body: {
+          ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up' },
+          content: [{ type: 'text', text: 'It covers', citations }],
+          ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 3, output_tokens: 5 } },
+        },
+      }
+    },
+  })
+  const { text } = await post(`${router.url}/v1/messages`, anthropicBody)
+  const found = objectsIn(at(JSON.parse(text), 'content', 0, 'citations'))
+  for (const [index, words] of [
+    `z ${address}`,
+    quoted,
+    `Kontakt: ${address}`,
+    `obejmuje: ${quoted}`,
+  ].entries()) {
+    const offsets = numbers(found[index], ['start_char_index', 'end_char_index'])
+    assert.equal(slice(documentText, offsets, 'code_points'), words)
+  }
 })
 
 test('a citation of a document that the quote does not match loses its offsets, and nothing else', async () => {

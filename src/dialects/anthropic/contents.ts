@@ -13,9 +13,24 @@ import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 
-/** Blocks without blocks of their own; kinds that are not here have no shape, and so are refused. */
+/** What a citation quotes and names is content; where it points is the protocol's. */
+const citation = {
+  members: {
+    ...{ type: 'keep', encrypted_index: 'opaque', file_id: 'keep', document_index: 'keep' },
+    ...{
+      start_char_index: 'keep',
+      end_char_index: 'keep',
+      start_page_number: 'keep',
+      end_page_number: 'keep',
+    },
+    ...{ start_block_index: 'keep', end_block_index: 'keep', search_result_index: 'keep' },
+  },
+  rest: 'value',
+} as const satisfies ContentForms
+
+/** Blocks without nested blocks; unknown kinds have no shape and are refused. */
 const plainBlocks = {
-  text: { members: { ...marks, text: 'text', citations: 'value' } },
+  text: { members: { ...marks, text: 'text', citations: { items: citation } } },
   image: { members: { ...marks, source: 'media' } },
   tool_reference: { members: { ...marks, tool_name: 'keep' } },
   thinking: {
@@ -60,7 +75,7 @@ const searchResult = {
   joined: false,
 } as const satisfies ContentForms
 
-/** Tools answer in JSON as often as in words. */
+/** Tool results are often JSON. */
 const resultBlocks = {
   ...plainBlocks,
   text: { members: { ...marks, text: 'json', citations: 'value' } },
@@ -147,7 +162,7 @@ const more = {
   ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
 } as const satisfies Record<string, ContentShape>
 
-/** Which member of a delta holds its piece. Source: Anthropic API reference, "Streaming messages". */
+/** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */
 const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
   text_delta: { member: 'text' },
   thinking_delta: { member: 'thinking' },

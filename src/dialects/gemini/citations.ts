@@ -3,24 +3,17 @@ import type { CitedRange } from '../../sdk/content.ts'
 import { memberOf, nameIn, objectIn } from './members.ts'
 
 type Path = readonly (string | number)[]
+type TextOfPart = (part: number | undefined, isQuoted: boolean) => CitedRange['text']
 
 /**
- * Ranges that a candidate names, which count bytes. `textOf`: the text that a part's number stands for; undefined: all of the
- * candidate. Source: Gemini API reference, "GroundingSupport" and "CitationMetadata".
+ * Ranges that a candidate names, which count bytes. `textOf`: the text of the part with this index, whether or not the range is
+ * quoted; undefined: of the whole candidate. Source: Gemini API reference, "GroundingSupport" and "CitationMetadata".
  */
-export function citedInCandidate(
-  candidate: JsonObject,
-  path: Path,
-  textOf: (part: number | undefined) => CitedRange['text'],
-): CitedRange[] {
+export function citedInCandidate(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
   return [...supports(candidate, path, textOf), ...sources(candidate, path, textOf)]
 }
 
-function supports(
-  candidate: JsonObject,
-  path: Path,
-  textOf: (part: number) => CitedRange['text'],
-): CitedRange[] {
+function supports(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
   const metadata = objectIn(candidate, 'groundingMetadata')
   if (!metadata) return []
   const name = nameIn(metadata, 'groundingSupports')
@@ -28,17 +21,13 @@ function supports(
   return objectsIn(metadata[name]).flatMap((support, position) => {
     const { segment } = support
     if (!isObject(segment)) return []
-    const text = textOf(numberOf(memberOf(segment, 'partIndex')) ?? 0)
+    const text = textOf(numberOf(memberOf(segment, 'partIndex')) ?? 0, typeof segment.text === 'string')
     return [{ ...offsetsOf(segment), path: [...at, position, 'segment'], text, quote: 'text' }]
   })
 }
 
 /** The Gemini API calls them sources, Vertex AI citations. */
-function sources(
-  candidate: JsonObject,
-  path: Path,
-  textOf: (part: undefined) => CitedRange['text'],
-): CitedRange[] {
+function sources(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
   const metadata = objectIn(candidate, 'citationMetadata')
   if (!metadata) return []
   return ['citationSources', 'citations'].flatMap((named) => {
@@ -48,7 +37,7 @@ function sources(
       (source, position): CitedRange => ({
         ...offsetsOf(source),
         path: [...at, position],
-        text: textOf(undefined),
+        text: textOf(undefined, false),
       }),
     )
   })

@@ -106,7 +106,7 @@ const everything = {
   },
 } as const satisfies ContentForms
 
-/** What an answer has beside texts: calls, code and its results. */
+/** Contents of a response besides text: calls, code and its results. */
 const otherPart = {
   members: { ...partMembers, text: 'opaque' },
   rest: 'value',
@@ -135,9 +135,13 @@ const stream: StreamContents = {
         ends.push(channel)
       }
       if (candidate.finishReason !== undefined) ends.push(`${index}.`)
-      // Offsets of a stream count from its beginning.
+      // Offsets of a stream count from its beginning. What later parts count from is known only by a quote.
       const text = { channel: `${index}.text` }
-      citations.push(...citedInCandidate(candidate, ['candidates', position], () => text))
+      citations.push(
+        ...citedInCandidate(candidate, ['candidates', position], (part = 0, isQuoted) =>
+          part === 0 || isQuoted ? text : undefined,
+        ),
+      )
     }
     return { texts, ends, signatures, whole, citations }
   },

@@ -126,7 +126,7 @@ export const ollamaContents: DialectContents = {
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
-/** Texts to complete are a surface of their own, whose chats are prompts. */
+/** Text completion is a separate surface, whose chats are prompts. */
 export const generateContents: DialectContents = {
   userTurn: { turns: 'prompt', content: 'content', part: (text) => ({ text }) },
   requests: { chat: { members: { ...named, ...generate } } },

@@ -17,7 +17,7 @@ import { completionStream } from './stream-contents.ts'
 
 const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
 
-/** Members that servers of this dialect have beside OpenAI's. */
+/** Members of servers of this dialect that OpenAI does not have. */
 const engineMembers = {
   ...{ chat_template: 'keep', chat_template_kwargs: 'keep', add_generation_prompt: 'keep' },
   ...{ continue_final_message: 'keep', add_special_tokens: 'keep', echo: 'keep', best_of: 'keep' },
@@ -77,7 +77,7 @@ const chat = {
   format: 'schema',
 } as const satisfies MembersOf<Static<typeof OpenaiChatBody>>
 
-/** A text, a list of texts, or numbers of tokens, which nobody can read here. */
+/** A string, a list of strings, or token ids, which cannot be inspected. */
 const texts = {
   text: 'text',
   items: { text: 'text', items: { numbers: 'refused' }, numbers: 'refused' },
@@ -258,7 +258,7 @@ export const openaiContents: DialectContents = {
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
-/** The older completions are a surface of their own, whose chats are prompts. */
+/** Legacy completions are a separate surface, whose chats are prompts. */
 export const completionContents: DialectContents = {
   requests: { chat: openaiRequests.completion },
   stream: completionStream,

@@ -47,7 +47,7 @@ export const part = {
 export const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
 const jsonPart = { members: { ...partMembers, text: 'json' } } as const satisfies ContentForms
 const jsonParts = { text: jsonPart, input_text: jsonPart, output_text: jsonPart } as const
-/** Tools answer in JSON as often as in words. */
+/** Tool results are often JSON. */
 const toolContent = {
   text: 'json',
   items: {

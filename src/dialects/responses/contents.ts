@@ -47,7 +47,7 @@ const part = {
 } as const satisfies ContentForms
 
 const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
-/** Tools answer in JSON as often as in words. */
+/** Tool results are often JSON. */
 const output = {
   text: 'json',
   items: {
@@ -61,7 +61,7 @@ const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_
 const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const
 const message = { ...item, role: 'keep', content, name: 'text' } as const
 
-/** Items by type; kinds that are not here have no shape, and so are refused. Source: OpenAI API reference, "Create a model response". */
+/** Items by type; unknown kinds have no shape and are refused. Source: OpenAI API reference, "Create a model response". */
 const items = {
   message: {
     by: {
@@ -123,7 +123,7 @@ const body = {
   include: 'keep',
   store: 'keep',
   previous_response_id: 'keep',
-  // What is kept at an upstream is not the router's to protect.
+  // Data stored at an upstream cannot be protected by the router.
   conversation: 'refused',
   background: 'refused',
   prompt: 'refused',
@@ -148,7 +148,7 @@ const jsonDeltas: ReadonlySet<string> = new Set([
   'response.mcp_call_arguments',
 ])
 
-/** Events whose deltas are what a tool is called with, by the type of the item. */
+/** Events with deltas of tool arguments, by item type. */
 const callDeltas: Readonly<Record<string, string>> = {
   function_call: 'response.function_call_arguments',
   mcp_call: 'response.mcp_call_arguments',
@@ -165,7 +165,7 @@ const answerShape = {
   rest: 'opaque',
 } as const satisfies ContentForms
 
-/** Where content stands whole in an event, or is repeated. */
+/** Members of events that contain whole or repeated content. */
 const wholeMembers = {
   text: 'text',
   refusal: 'text',

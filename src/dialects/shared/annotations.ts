@@ -3,7 +3,9 @@ import type { CitedRange } from '../../sdk/content.ts'
 
 const offsetMembers = ['start_index', 'end_index', 'index'] as const
 
-/** Ranges that the annotations of a text name. Source: OpenAI API reference, "Create chat completion" and "The response object". */
+/**
+ * Ranges that the annotations of a text name. Source: OpenAI API reference, "Create chat completion" and "The response object".
+ */
 export function annotatedRanges(
   annotations: unknown,
   at: readonly (string | number)[],

@@ -31,7 +31,9 @@ export interface GuardedEndOptions {
   why(by: string): string
 }
 
-/** The client's side of a stream of which nothing is sent before it was judged. The upstream is paused while a verdict is pending. */
+/**
+ * The client's side of a stream of which nothing is sent before it was judged. The upstream is paused while a verdict is pending.
+ */
 export class GuardedEnd implements ClientStream {
   readonly #inner: ClientStream
   readonly #options: GuardedEndOptions

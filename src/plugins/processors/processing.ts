@@ -158,7 +158,9 @@ export class Processing extends Answering {
     )
   }
 
-  /** A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails. */
+  /**
+   * A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails.
+   */
   async masked(text: string): Promise<string> {
     let current = text
     for (const processor of this.#around.processors) {

@@ -8,8 +8,34 @@ export interface Change {
 /** What an offset counts. */
 export type OffsetUnit = 'utf8' | 'utf16' | 'code_points'
 
-/** A text with some of its parts replaced, and where its offsets are afterwards. */
-export class ChangedText {
+/** Where the offsets of a text are after it has changed. */
+export interface MovedOffsets {
+  readonly isChanged: boolean
+  /** Where an offset of the original text is in the changed one; undefined within a change, and where it is not known yet. */
+  moved(offset: number, unit: OffsetUnit): number | undefined
+  /** The original text from one offset to another; undefined where it has no such offsets. */
+  slice(start: number, end: number, unit: OffsetUnit): string | undefined
+  /** From the changed text back to the original one. */
+  readonly inverse: MovedOffsets
+}
+
+/** One change after the other. */
+export function inTurn(first: MovedOffsets, second: MovedOffsets): MovedOffsets {
+  return {
+    isChanged: first.isChanged || second.isChanged,
+    moved(offset, unit) {
+      const between = first.moved(offset, unit)
+      return between === undefined ? undefined : second.moved(between, unit)
+    },
+    slice: (start, end, unit) => first.slice(start, end, unit),
+    get inverse() {
+      return inTurn(second.inverse, first.inverse)
+    },
+  }
+}
+
+/** A text with some of its parts replaced. */
+export class ChangedText implements MovedOffsets {
   readonly original: string
   readonly changes: readonly Change[]
   /** Behind this offset more changes may follow. */
@@ -37,7 +63,6 @@ export class ChangedText {
     return new ChangedText(original, [{ start, end, text: text.slice(start, text.length - rest) }])
   }
 
-  /** The changed text, changed back. */
   get inverse(): ChangedText {
     let by = 0
     const changes = this.changes.map(({ start, end, text }) => {
@@ -61,7 +86,6 @@ export class ChangedText {
     return this.#changed(this.original.length + 1)
   }
 
-  /** Where an offset of the original text is in the changed one; undefined within a change, and where it is not known yet. */
   moved(offset: number, unit: OffsetUnit): number | undefined {
     const at = this.#indexOf(offset, unit)
     if (at === undefined || at > this.#known) return undefined
@@ -69,7 +93,6 @@ export class ChangedText {
     return lengthIn(this.#changed(at), unit)
   }
 
-  /** The original text from one offset to another; undefined where it has no such offsets. */
   slice(start: number, end: number, unit: OffsetUnit): string | undefined {
     const [from, to] = [this.#indexOf(start, unit), this.#indexOf(end, unit)]
     return from === undefined || to === undefined ? undefined : this.original.slice(from, to)

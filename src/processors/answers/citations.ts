@@ -1,11 +1,11 @@
 import type { Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { AnswerContents, CitedRange } from '../../sdk/content.ts'
-import { ChangedText, type OffsetUnit } from './changed-text.ts'
+import { ChangedText, type MovedOffsets, type OffsetUnit } from './changed-text.ts'
 import { nodeAt, parsedEvent } from './nodes.ts'
 
 /** The text that a citation refers to. `unknown`: it may have changed in an unknown way. Undefined: it has not changed. */
-export type CitedText = ChangedText | 'unknown' | undefined
+export type CitedText = MovedOffsets | 'unknown' | undefined
 
 const units: Readonly<Record<CitedRange['unit'], readonly OffsetUnit[]>> = {
   utf8: ['utf8'],
@@ -117,7 +117,7 @@ function offsetsIn(bytes: Buffer, node: JsonNode, { members }: CitedRange): Offs
 /** All units that the offsets may count must give the same result. Where the range is quoted, the quote says which ones may. */
 function movedOffsets(
   offsets: readonly Offset[],
-  text: ChangedText,
+  text: MovedOffsets,
   { range, quoted }: { range: CitedRange; quoted: string | undefined },
 ): Offset[] | undefined {
   const [first, second] = range.members

@@ -1,5 +1,5 @@
 import { Dictionary, TextRestorer } from '../masking/restorer.ts'
-import { ChangedText } from './changed-text.ts'
+import { ChangedText, inTurn } from './changed-text.ts'
 import type { CitedText } from './citations.ts'
 
 /** A document of a request: as its client sent it, and as the upstream got it. */
@@ -26,7 +26,7 @@ export class CitedDocuments {
   /** A document as its client sent it, changed to what the upstream gets. */
   upstreamOf(index: number, pseudonyms: { entries(): Iterable<[string, string]> } | undefined): CitedText {
     const text = this.textOf(index, pseudonyms)
-    return text instanceof ChangedText ? text.inverse : text
+    return text === 'unknown' ? text : text?.inverse
   }
 
   #read(index: number, pseudonyms: Iterable<[string, string]>): CitedText {
@@ -39,9 +39,8 @@ export class CitedDocuments {
     if (sent === upstream) return undefined
     const restorer = new TextRestorer(new Dictionary(pseudonyms))
     const restored = restorer.push(upstream) + restorer.flush()
-    // Where more than masking has changed it, or a value was in several parts, one change covers all that differs.
-    return restored === sent
-      ? new ChangedText(upstream, restorer.restorations)
-      : ChangedText.between(upstream, sent)
+    const unmasked = new ChangedText(upstream, restorer.restorations)
+    // Where a guardrail has changed the request too, one change covers all that differs.
+    return restored === sent ? unmasked : inTurn(unmasked, ChangedText.between(restored, sent))
   }
 }

@@ -89,10 +89,17 @@ export class ValueRestoring {
     }
   }
 
-  /** Adjusts the offsets of citations. `channelOf`: the text of a stream, by the name of its channel. */
-  moveCitations(root: JsonNode, ranges: readonly CitedRange[], channelOf: (name: string) => CitedText): void {
+  /**
+   * Adjusts the offsets of citations. `channelOf`: the text of a stream, by the name of its channel; undefined: `unknown` if any text
+   * has changed.
+   */
+  moveCitations(
+    root: JsonNode,
+    ranges: readonly CitedRange[],
+    channelOf: (name: string | undefined) => CitedText,
+  ): void {
     const { edits, leftOut } = movedCitations(this.#bytes, root, ranges, ({ text }) => {
-      if (!text) return this.done.values > 0 ? 'unknown' : undefined
+      if (!text) return this.done.values > 0 ? 'unknown' : channelOf(undefined)
       if ('channel' in text) return channelOf(text.channel)
       return 'document' in text ? this.#options.documentOf(text.document) : this.#textAt(root, text.path)
     })

@@ -141,7 +141,11 @@ export class StreamRestoring {
     return edits
   }
 
-  #citedText(channel: string): CitedText {
+  #citedText(channel: string | undefined): CitedText {
+    if (channel === undefined) {
+      const texts = [...this.#channels.values()]
+      return texts.some(({ restorer }) => restorer.restorations.length > 0) ? 'unknown' : undefined
+    }
     const found = this.#channels.get(channel)
     if (!found) return undefined
     const { raw, restorer } = found

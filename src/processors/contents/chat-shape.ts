@@ -35,7 +35,7 @@ const part = {
 } as const satisfies ContentForms
 
 const parts = { items: part, joined: true } as const satisfies ContentForms
-/** Tools answer in JSON as often as in words. */
+/** Tool results are often JSON. */
 const resultParts = {
   items: {
     by: {

@@ -66,7 +66,7 @@ export async function masked(
   return { texts: changed, values }
 }
 
-/** A piece that ends with a value, before one that begins with a sentence: the first word of the sentence is no part of the value. */
+/** An address at the end of a piece, in front of one that begins with a sentence, does not include the first word of the sentence. */
 async function withinSentences(
   text: JoinedText,
   matches: readonly Match[],
@@ -74,7 +74,12 @@ async function withinSentences(
 ): Promise<Match[]> {
   const cut = matches.map(async (match) => {
     const end = text.endOfPieceAt(match.start)
-    if (match.end <= end || !/^\p{Lu}\p{Ll}+$/u.test(text.text.slice(end, match.end))) return match
+    if (
+      match.kind !== 'EMAIL' ||
+      match.end <= end ||
+      !/^\p{Lu}\p{Ll}+$/u.test(text.text.slice(end, match.end))
+    )
+      return match
     const alone = await find(text.text.slice(match.start, end))
     const [same] = alone.filter(
       ({ kind, start, end: behind }) => kind === match.kind && start === 0 && behind === end - match.start,
