@@ -9,8 +9,10 @@ export type ContentShape =
    * certain to be masked.
    */
   | 'keep'
-  /** A model name, or bytes that only their server can read: passed on unread. */
+  /** Bytes that only their server can read: passed on unchanged; text in place of them must not contain values that are certain to be masked. */
   | 'opaque'
+  /** What the router replaces or never sends, such as the model name: not read. */
+  | 'own'
   /** Text of a person or a model. */
   | 'text'
   /** The text of a JSON value, such as the arguments of a call: its strings and numbers are content. */

@@ -241,6 +241,58 @@ test('parts of a message are one text, arguments are decoded, numbers become str
   assert.equal(list[0].content[1].text, ' now')
 })
 
+test('a value at the border of a part is found, whatever follows it', async () => {
+  const router = await routerWith([{ type: 'masking', words: { PROJECT: ['Blue Falcon'] } }])
+  const text = (said: string) => ({ type: 'text', text: said })
+  const long = 'x '.repeat(1_000)
+  for (const parts of [
+    [text('44051401359'), text('5 apples')],
+    [text(`${long}44051401359`), text(`5 apples ${long}`)],
+    [text('I read Blue Falcon'), text('Please go on')],
+    [text('call 600 700 800'), text('900 times')],
+  ]) {
+    const { status, text: answer } = await post(`${router.url}/v1/chat/completions`, chat(parts))
+    assert.equal(status, 200, answer)
+    assert.doesNotMatch(sent().raw.toString(), /44051401359|Falcon|600 700/)
+  }
+  const tool = {
+    type: 'tool_use',
+    id: 'c1',
+    name: 'f',
+    input: { about: 'Blue Falcon', pesel: '44051401359' },
+  }
+  const messages = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: [tool, text('5 apples'), { ...tool, id: 'c2' }] },
+    {
+      role: 'user',
+      content: ['c1', 'c2'].map((id) => ({ type: 'tool_result', tool_use_id: id, content: 'ok' })),
+    },
+  ]
+  const { status } = await post(`${router.url}/v1/messages`, { model: 'm', max_tokens: 9, messages })
+  assert.equal(status, 200)
+  assert.doesNotMatch(sent().raw.toString(), /44051401359|Falcon/)
+})
+
+test('results of tools are decoded in a conversation that the router has kept, and at each level', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const first = await post(`${router.url}/v1/responses`, { model: 'm', input: 'Hi' })
+  const inner = '{"mail":"jan.kowalski\\u0040firma.pl"}'
+  const input = [
+    { type: 'function_call', call_id: 'c1', name: 'f', arguments: JSON.stringify({ inner }) },
+    { type: 'function_call_output', call_id: 'c1', output: [{ type: 'input_text', text: inner }] },
+    { type: 'function_call', call_id: 'c2', name: 'f', arguments: '{}' },
+    { type: 'function_call_output', call_id: 'c2', output: JSON.stringify([{ inner }]) },
+  ]
+  for (const more of [{}, { previous_response_id: JSON.parse(first.text).id }]) {
+    const { status, text } = await post(`${router.url}/v1/responses`, { model: 'm', input, ...more })
+    assert.equal(status, 200, text)
+    const raw = sent().raw.toString()
+    assert.doesNotMatch(raw, /kowalski/)
+    assert.equal(raw.split('EMAIL_').length - 1, 3)
+  }
+})
+
 test('a value at the end of a part takes nothing of the next one', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(

@@ -75,10 +75,18 @@ const searchResult = {
   joined: false,
 } as const satisfies ContentForms
 
-const resultBlocks = { ...plainBlocks, document, search_result: searchResult } as const
+/** Tool results are often JSON. */
+const resultBlocks = {
+  ...plainBlocks,
+  text: { members: { ...marks, text: 'json', citations: 'value' } },
+  document,
+  search_result: searchResult,
+} as const satisfies Record<string, ContentShape>
 
 const blocks = {
-  ...resultBlocks,
+  ...plainBlocks,
+  document,
+  search_result: searchResult,
   tool_result: {
     members: {
       ...marks,
@@ -125,8 +133,8 @@ const messages = {
 } as const satisfies ContentForms
 
 const chat = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   messages,
   system: { ...content, system: true },
   stop_sequences: { items: 'text' },

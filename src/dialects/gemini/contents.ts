@@ -79,7 +79,7 @@ const chat = {
 
 const embedded = {
   ...both({ taskType: 'keep', title: 'text', outputDimensionality: 'keep', autoTruncate: 'keep' }),
-  model: 'opaque',
+  model: 'keep',
   content,
 } as const
 
@@ -88,7 +88,7 @@ const body = {
   content,
   requests: { items: { members: embedded } },
   generateContentRequest: {
-    members: { ...chat, model: 'opaque', ...both({ safetySettings: 'keep', cachedContent: 'refused' }) },
+    members: { ...chat, model: 'keep', ...both({ safetySettings: 'keep', cachedContent: 'refused' }) },
   },
 } as const satisfies MembersOf<Static<typeof GeminiBody>>
 

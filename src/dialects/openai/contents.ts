@@ -54,8 +54,8 @@ const sampling = {
 } as const satisfies Record<string, ContentShape>
 
 const chat = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   messages,
   ...sampling,
   max_completion_tokens: 'keep',
@@ -84,8 +84,8 @@ const texts = {
 } as const satisfies ContentForms
 
 const completion = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   ...sampling,
   prompt: texts,
   suffix: 'text',
@@ -96,8 +96,8 @@ const completion = {
 } as const satisfies MembersOf<Static<typeof OpenaiCompletionBody>>
 
 const embedding = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   input: {
     text: 'text',
     items: {
@@ -121,7 +121,7 @@ const document = {
 } as const satisfies ContentForms
 const documents = { ...document, items: document } as const satisfies ContentForms
 
-const named = { model: 'opaque', model_name: 'opaque', user: 'text' } as const satisfies Record<
+const named = { model: 'own', model_name: 'own', user: 'text' } as const satisfies Record<
   string,
   ContentShape
 >

@@ -45,8 +45,17 @@ export const part = {
 } as const satisfies ContentForms
 
 export const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
+const jsonPart = { members: { ...partMembers, text: 'json' } } as const satisfies ContentForms
+const jsonParts = { text: jsonPart, input_text: jsonPart, output_text: jsonPart } as const
 /** Tool results are often JSON. */
-const toolContent = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+const toolContent = {
+  text: 'json',
+  items: {
+    text: 'json',
+    by: { ...part.by, cases: { ...part.by.cases, ...jsonParts }, otherwise: jsonPart },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const called = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
 

@@ -47,7 +47,15 @@ const part = {
 } as const satisfies ContentForms
 
 const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
-const output = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+/** Tool results are often JSON. */
+const output = {
+  text: 'json',
+  items: {
+    text: 'json',
+    by: { ...part.by, otherwise: { members: { ...part.by.otherwise.members, text: 'json' } } },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_by: 'keep' } as const
 const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const
@@ -97,8 +105,8 @@ const items = {
 } as const satisfies Record<string, ContentShape>
 
 const body = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   input: { text: 'text', items: { by: { member: 'type', cases: items, otherwise: items.message } } },
   instructions: { text: 'text', system: true },
   stream: 'keep',

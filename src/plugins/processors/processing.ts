@@ -17,7 +17,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
 import { Answering } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
-import { blocked, checkProtection, notProtected } from './protection.ts'
+import { blocked, checkProtection, type KeptText, notProtected } from './protection.ts'
 import { wishesOf, withoutSwitch } from './request-wishes.ts'
 import { BlockedError, inGroups, ProcessorRuns, type RunSurroundings, sideBySide } from './runs.ts'
 
@@ -26,6 +26,8 @@ export interface Surroundings extends RunSurroundings {
   readonly key: MaskingKey
   readonly model: string
   readonly client: string | undefined
+  /** Headers of the client that its upstream gets. */
+  readonly headers: readonly KeptText[]
 }
 
 /** Contents of a request during processing. */
@@ -193,7 +195,7 @@ export class Processing extends Answering {
       this.#runs.record({ processor: processor.name, outcome, values, durationMs })
     }
     try {
-      checkProtection(processor, contents)
+      checkProtection(processor, contents, this.#around.headers)
       const current = contents.texts.map((found, index) => ({ ...found, text: texts[index] ?? '' }))
       const run = (signal: AbortSignal) => this.#run(processor, current, bytes, signal)
       const done = await this.#runs.inTime(processor, run, others)

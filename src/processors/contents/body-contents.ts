@@ -24,6 +24,8 @@ interface Found extends ContentText {
 
 /** Numbers with fewer digits are none that is masked. */
 const leastDigits = 6
+/** Bytes in base64, hexadecimal digits, or an id. */
+const encoded = /^[A-Za-z0-9+/=_-]*$/
 
 /** The contents of one JSON body by the shapes of its table; they can be changed where they stand, and all other bytes stay. */
 export class BodyContents {
@@ -32,13 +34,17 @@ export class BodyContents {
   readonly #found: Found[] = []
   readonly #edits: Edit[] = []
   readonly #inner: (() => void)[] = []
-  #run = 0
+  /** Number of the last run that has begun. */
+  #lastRun = 0
+  /** The run of the texts of the list that is walked; undefined: each text is one of its own. */
+  #joined: number | undefined
   /** Paths of what has no shape, or one that says that nobody can read it. */
   readonly unprotected: string[] = []
   /** Paths of images, audio and files. */
   readonly media: string[] = []
   /** Texts that go on as they are, with their paths. */
   readonly kept: { text: string; path: string }[] = []
+  readonly #opaque: { node: JsonNode; path: string }[] = []
 
   /** `bytes` must be valid JSON. */
   constructor(bytes: Buffer, shape: ContentShape, options: Options) {
@@ -51,6 +57,13 @@ export class BodyContents {
 
   get texts(): readonly ContentText[] {
     return this.#found
+  }
+
+  /** What stands where bytes are that only their server can read, and is none of them, with its paths. */
+  opaqueTexts(): { text: string; path: string }[] {
+    const from = this.kept.length
+    for (const { node, path } of this.#opaque) this.#keep(node, path)
+    return this.kept.splice(from).filter(({ text }) => !encoded.test(text))
   }
 
   /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
@@ -69,7 +82,10 @@ export class BodyContents {
       return
     }
     switch (shape) {
+      case 'own':
+        return
       case 'opaque':
+        this.#opaque.push({ node, path: at.path })
         return
       case 'keep':
         this.#keep(node, at.path)
@@ -78,11 +94,12 @@ export class BodyContents {
         this.#schema(node, { ...at, isSystem: true })
         return
       case 'text':
-        if (node.type === 'string') this.#text(node, at)
-        else if (node.type !== 'number') this.#unprotect(node, at)
+        if (node.type === 'string') this.#text(node, at, this.#joined)
+        else if (node.type === 'number') this.#value(node, at)
+        else this.#unprotect(node, at)
         return
       case 'json':
-        if (node.type === 'string') this.#json(node, at)
+        if (node.type === 'string') this.#json(node, at, this.#joined)
         else this.#value(node, at)
         return
       case 'value':
@@ -123,18 +140,10 @@ export class BodyContents {
       return
     }
     const before = this.#joined
-    this.#joined = shape.joined ? this.#nextRun() : undefined
+    this.#joined = shape.joined === true ? ++this.#lastRun : undefined
     for (const [index, item] of node.items.entries())
       this.#walk(item, shape.items, { ...at, path: `${at.path}[${index}]` })
     this.#joined = before
-  }
-
-  /** The run of the list whose texts are one. */
-  #joined: number | undefined
-
-  #nextRun(): number {
-    this.#run++
-    return this.#run
   }
 
   #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
@@ -185,19 +194,14 @@ export class BodyContents {
     return new Set([value, proof])
   }
 
-  #text(node: JsonNode, at: Place): void {
+  /** `joined`: the run that it is a part of, unless it is one of its own. */
+  #text(node: JsonNode, at: Place, joined: number | undefined): void {
     const text = stringAt(this.#bytes, node)
-    this.#add(text, { ...at, run: this.#joined ?? this.#nextRun() }, (changed) =>
-      this.#replace(node, JSON.stringify(changed)),
-    )
+    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)), joined)
   }
 
-  #add(
-    text: string,
-    { isSystem, path, run = this.#nextRun() }: Place & { run?: number },
-    edit: Found['edit'],
-  ): void {
-    if (text !== '') this.#found.push({ text, run, isSystem, path, edit })
+  #add(text: string, { isSystem, path }: Place, edit: Found['edit'], joined?: number): void {
+    if (text !== '') this.#found.push({ text, run: joined ?? ++this.#lastRun, isSystem, path, edit })
   }
 
   #replace({ start, end }: JsonNode, text: string): void {
@@ -205,12 +209,15 @@ export class BodyContents {
   }
 
   /** A string that is the text of a JSON value: its own strings are decoded. One that is none is a text like any other. */
-  #json(node: JsonNode, at: Place): void {
+  #json(node: JsonNode, at: Place, joined: number | undefined): void {
+    // Each level doubles the backslashes of the one within it, so a text has few of them.
     const text = stringAt(this.#bytes, node)
     const inner = isJsonText(text) ? Buffer.from(text) : undefined
     const root = inner && readTree(inner)
     if (!inner || !root) {
-      this.#text(node, at)
+      // What is nested too deep to be read may hide in its escapes what a text does not show.
+      if (inner) this.unprotected.push(at.path)
+      this.#text(node, at, joined)
       return
     }
     const contents = new BodyContents(inner, 'value', this.#options)
@@ -220,6 +227,7 @@ export class BodyContents {
         changed[index] = text
       })
     }
+    this.unprotected.push(...contents.unprotected.map((path) => `${at.path}.${path}`))
     for (const { text: kept, path } of contents.kept)
       this.kept.push({ text: kept, path: `${at.path}.${path}` })
     this.#inner.push(() => {
@@ -233,7 +241,7 @@ export class BodyContents {
       case 'word':
         return
       case 'string':
-        this.#add(stringAt(this.#bytes, node), at, (changed) => this.#replace(node, JSON.stringify(changed)))
+        this.#json(node, at, undefined)
         return
       case 'number': {
         const text = this.#bytes.toString('latin1', node.start, node.end)
@@ -289,9 +297,10 @@ export class BodyContents {
     }
   }
 
-  /** Without a shape only what holds no text goes on. */
+  /** Without a shape only what holds no text goes on; names of members may be one. */
   #unprotect(node: JsonNode, { path }: Place): void {
     if (holdsText(node)) this.unprotected.push(path)
+    else this.#keep(node, path)
   }
 }
 

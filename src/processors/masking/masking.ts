@@ -40,7 +40,10 @@ export async function masked(
     text.replace(matches, ({ kind, normal }, value) => pseudonyms.of(kind, value, normal))
   }
   const find = (text: string): Promise<Match[]> => rules.find(text, budget, { literals: restores })
-  for (const text of joined) replace(text, await withinSentences(text, await find(text.text), find))
+  for (const text of joined) {
+    const found = await rules.find(text.text, budget, { literals: restores, pieces: text.pieces })
+    replace(text, await withinSentences(text, found, find))
+  }
   for (const service of services) {
     const found = await service.find(
       joined.map(({ text }) => text),
