@@ -141,7 +141,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(tracing, { env: options.env })
   await app.register(directory)
   await app.register(webConsole)
-  // Its hook comes before that of the limits, which count the model that it chooses.
+  // Its hook runs before that of the limits, which depend on the model that it chooses.
   await app.register(auto)
   await app.register(auth, { env: options.env })
   await app.register(strictHttp)
@@ -185,7 +185,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   return app
 }
 
-/** What a cluster's primary reads and follows for its workers. */
+/** Sources that a cluster's primary reads and watches for its workers. */
 export function primarySources({
   config,
   env,

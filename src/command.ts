@@ -2,7 +2,7 @@ import { programName } from './cli/command-line.ts'
 import { runCli } from './cli/run.ts'
 
 const program = programName(process.argv, process.env.LLM_ROUTER_COMMAND)
-// For messages only; the settings know no such variable.
+// For messages only; there is no such variable.
 delete process.env.LLM_ROUTER_COMMAND
 let outputFailed = false
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -30,7 +30,7 @@ const code = await runCli(process.argv.slice(2), {
   },
 })
 if (code !== undefined) {
-  // Exiting drops what a slow reader of a pipe has not taken yet (`llm-router schema | less`).
+  // Exiting would drop output that a slow reader of a pipe has not consumed yet (`llm-router schema | less`).
   await flushed(process.stdout)
   await flushed(process.stderr)
   process.exit(outputFailed ? 1 : code)

@@ -1,6 +1,6 @@
 /**
- * `llm-router/sdk`: all that an extension imports. docs/extending.md has examples and says what stays as it is from one version
- * to the next.
+ * `llm-router/sdk`: everything that an extension imports. docs/extending.md has examples and describes what is stable from one
+ * version to the next.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TProperties, TSchema } from '@sinclair/typebox'
@@ -43,44 +43,44 @@ export type * from './sdk/target.ts'
 export { optional, type SystemPrompt, type TextBody, type TextEndpoint } from './sdk/text-endpoint.ts'
 export type * from './sdk/transport.ts'
 
-/** Of this interface, by the rules of semantic versioning; docs/extending.md says what they cover. */
+/** Version of this interface (semantic versioning); docs/extending.md describes what it covers. */
 export const sdkVersion = '1.0.0'
 
-/** What the router adds to the Fastify instance that an extension gets. */
+/** Decorators of the Fastify instance passed to extensions. */
 export interface ExtensionDecorators {
   readonly strategies: Registry<Strategy>
   readonly providers: Registry<ProviderType>
   readonly dialects: Registry<Dialect>
   readonly processorTypes: Registry<ProcessorType>
   readonly textEndpoints: {
-    /** Serves an endpoint at `P/<name>`, `/builtin/<name>` and `P/builtin/<name>`. Throws when a path is taken. */
+    /** Serves an endpoint at `P/<name>`, `/builtin/<name>` and `P/builtin/<name>`. Throws if a path is in use. */
     add<Fields extends TProperties, Result extends TSchema>(definition: TextEndpoint<Fields, Result>): void
   }
   /** The models of models-config.json, once the router is ready. */
   readonly models: {
-    /** In use now; another list after a reload. */
+    /** Current models; a reload replaces the list. */
     all(): readonly Model[]
     find(name: string): Model | undefined
-    /** Calls back each time that other models have come into use. A target that did not change stays the same object. */
+    /** Calls back after each change of the models. Unchanged targets stay the same objects. */
     onChange(listener: (change: { added: readonly Target[]; removed: readonly Target[] }) => void): void
   }
   readonly gateway: {
     /**
-     * Asks a model with the rights of the client of this request, and as one request of its limits. Throws a RouterError: a
-     * handler that lets it through has its client told, in the client's dialect.
+     * Calls a model with the permissions of this request's client, and as one request of its limits. Throws a RouterError: a
+     * handler that does not catch it sends it to its client, in the client's dialect.
      */
     ask(question: Question, request: FastifyRequest): Promise<Answer>
-    /** The same, as the answer is written: throws at the first event what `ask` throws. Ends with its reader. */
+    /** The same as a stream: throws the errors of `ask` at the first event. Cancelled when its reader stops. */
     stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
   }
   readonly prompts: {
-    /** The prompt with this id; undefined: there is none. */
+    /** The prompt with this id; undefined if there is none. */
     find(id: string): { readonly id: string; readonly text: string } | undefined
     /** Fills the placeholders of a text, written `##NAME##`. `missing`: those that have no value. */
     render(template: string, variables: Readonly<Record<string, string>>): { text: string; missing: string[] }
   }
   readonly exchanges: {
-    /** Calls back at the one end of every request. */
+    /** Calls back once at the end of every request. */
     onEnd(listener: (record: ExchangeRecord) => void): void
   }
 }
@@ -91,7 +91,7 @@ export type ExtensionApp = Parameters<FastifyPluginAsyncTypebox>[0] & ExtensionD
 /** The default export of an extension: a Fastify plugin, which adds to the router before it listens. */
 export type Extension = (app: ExtensionApp) => Promise<void> | void
 
-/** Gives an extension the types of its parameter, in JavaScript too. */
+/** Types an extension's parameter, also in JavaScript. */
 export function defineExtension(extension: Extension): Extension {
   return extension
 }

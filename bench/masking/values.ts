@@ -13,7 +13,7 @@ export function digits(random: Random, count: number): string {
   return Array.from({ length: count }, () => Math.floor(random() * 10)).join('')
 }
 
-function letters(random: Random, count: number, from = 'abcdefghijklmnopqrstuvwxyz'): string {
+export function letters(random: Random, count: number, from = 'abcdefghijklmnopqrstuvwxyz'): string {
   return Array.from({ length: count }, () => pick(random, [...from])).join('')
 }
 
@@ -41,7 +41,10 @@ function pesel(random: Random): string {
   const month = 1 + Math.floor(random() * 12)
   const day = 1 + Math.floor(random() * 28)
   const pad = (part: number): string => String(part).padStart(2, '0')
-  const begun = pad(year) + pad(month) + pad(day) + digits(random, 4)
+  return peselOf(pad(year) + pad(month) + pad(day) + digits(random, 4))
+}
+
+function peselOf(begun: string): string {
   return begun + String((10 - (weightedSum(begun, [1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10)) % 10)
 }
 
@@ -56,6 +59,11 @@ function nip(random: Random): string {
 function regon(random: Random): string {
   const begun = digits(random, 8)
   return begun + String((weightedSum(begun, [8, 9, 2, 3, 4, 5, 6, 7]) % 11) % 10)
+}
+
+function longRegon(random: Random): string {
+  const begun = regon(random) + digits(random, 4)
+  return begun + String((weightedSum(begun, [2, 4, 8, 5, 0, 9, 7, 3, 6, 1, 2, 4, 8]) % 11) % 10)
 }
 
 function identityCard(random: Random): string {
@@ -76,13 +84,17 @@ function iban(random: Random): string {
     ['NL', `ABNA${digits(random, 10)}`],
     ['GB', `WEST${digits(random, 14)}`],
   ] as const)
+  const compact = ibanOf(country, account)
+  return random() < 0.5 ? compact : compact.replaceAll(/(.{4})(?=.)/g, '$1 ')
+}
+
+function ibanOf(country: string, account: string): string {
   let remainder = 0
   for (const character of `${account}${country}00`) {
     const value = Number.parseInt(character, 36)
     remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97
   }
-  const compact = country + String(98 - remainder).padStart(2, '0') + account
-  return random() < 0.5 ? compact : compact.replaceAll(/(.{4})(?=.)/g, '$1 ')
+  return country + String(98 - remainder).padStart(2, '0') + account
 }
 
 function card(random: Random): string {
@@ -168,6 +180,9 @@ function secret(random: Random): string {
 }
 
 const hex = '0123456789abcdef'
+
+/** Numbers with their check digits, without separators. */
+export const numbers = { pesel, peselOf, nip, regon, longRegon, identityCard, luhnDigit, iban: ibanOf }
 
 /** Valid values of each kind, of nobody. */
 export const values: Readonly<Record<BuiltInKind, (random: Random) => string>> = {

@@ -4,7 +4,7 @@ import { askRouter } from './ask-router.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { usageOf } from './help.ts'
 
-/** `auto eval FILE`: which models `auto` chooses, beside those that it should. */
+/** `auto eval FILE`: compares the models that `auto` chooses with the expected ones. */
 export const autoCommand: Command = async ([action, file, ...more], context) => {
   if (action !== 'eval' || file === undefined || more.length > 0) {
     context.printError(usageOf('auto', context.program) ?? '')
@@ -36,7 +36,7 @@ interface Result {
   chosen: string
 }
 
-/** Undefined where a line is none; what is wrong has been printed. */
+/** Undefined if a line is invalid; the errors have been printed. */
 function casesIn(file: string, { printError }: CommandContext): Case[] | undefined {
   let text: string
   try {

@@ -33,7 +33,7 @@ const variableOf = {
 } as const
 
 export interface CommandFlags {
-  /** `models`: what each model takes. */
+  /** `models`: options of each model. */
   profiles: boolean
   /** `keys create`: the role of the client that the key is for. */
   role: string | undefined
@@ -88,7 +88,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
 }
 
 function parse(argv: readonly string[]) {
-  // Both spellings are common; the parser takes one.
+  // Both spellings are common; the parser accepts one.
   const args = argv.map((arg) => (arg === '-V' ? '-v' : arg))
   return parseArgs({ args, options, allowPositionals: true, strict: true })
 }
@@ -101,14 +101,14 @@ function errorOf(error: unknown): string {
   return `unknown option ${unknown}${didYouMean(unknown, known)}`
 }
 
-/** An error of the settings with the option in place of the variable that it has set. */
+/** A settings error that names the option instead of the variable it sets. */
 export function blamedOnOption(error: string, env: CommandContext['env']): string {
   const [option, variable] = Object.entries(variableOf).find(([, name]) => error.startsWith(`${name}:`)) ?? []
   if (option === undefined || variable === undefined || env[variable] === undefined) return error
   return `--${option}${error.slice(variable.length)}`
 }
 
-/** What a command may use of its process. */
+/** The parts of the process that a command may use. */
 export interface CommandContext {
   /** How the program was started, for commands in messages. */
   program: string

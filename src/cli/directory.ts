@@ -127,7 +127,7 @@ function flat({ record, ...stored }: { record: object; id: string }): object {
   return { ...stored, ...record }
 }
 
-/** `models=small,large enabled=false group=null`, read as the schema says. */
+/** `models=small,large enabled=false group=null`, parsed according to the schema. */
 export function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     args.map((arg) => {

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/settings/settings.ts'
 import { discover as search } from '../fleet/discovery.ts'
 import type { Command, CommandContext } from './command-line.ts'
 
-/** A host that is switched off does not even refuse connections. */
+/** A host that is down does not even refuse connections. */
 const timeoutMs = 3_000
 
 /** `discover [hosts]`: prints a models-config.json for the model servers found. */

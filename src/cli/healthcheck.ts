@@ -21,7 +21,7 @@ export const healthcheck: Command = async ([url], { env, print, printError }) =>
   return 1
 }
 
-/** Where the router of these settings listens. */
+/** URL of the router with these settings. */
 export function ownAddress(env: Record<string, string | undefined>): string {
   const { serverHost: host, serverPort: port } = loadConfig(env).config
   if (['0.0.0.0', '::', ''].includes(host)) return `http://127.0.0.1:${port}`

@@ -1,10 +1,10 @@
-/** How one command is called and what it does. */
+/** Usage and description of one command. */
 interface CommandHelp {
   /** Forms of the command, without the program. */
   readonly forms: readonly string[]
   /** In one or two lines. */
   readonly purpose: string
-  /** What the command's own help adds. */
+  /** Additional text of the command's own help. */
   readonly more?: string
 }
 
@@ -128,7 +128,7 @@ Exit codes: 0 success, 1 failure, 2 invalid configuration or arguments.
 `
 }
 
-/** The help of one command; undefined if there is none of that name. */
+/** The help of one command; undefined for an unknown command. */
 export function usageOf(name: string, program: string): string | undefined {
   const help = Object.hasOwn(commandHelp, name) ? commandHelp[name] : undefined
   if (!help) return undefined

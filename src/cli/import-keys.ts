@@ -3,7 +3,7 @@ import type { ClientKey } from '../sdk/client-key.ts'
 import type { ClientRecord } from '../sdk/teams/directory.ts'
 import { type Imported, present } from './imported.ts'
 
-/** The clients of a keys file. A key that is disabled by itself does not move. */
+/** The clients of a keys file. Disabled keys are not imported. */
 export function fromKeys({ clients, entries, warnings }: LoadedKeys): Imported {
   const entriesOf = Map.groupBy(entries, ({ client: { id } }) => id)
   return {

@@ -159,7 +159,7 @@ function isSet(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null
 }
 
-/** LiteLLM leaves the zone out where it is UTC. */
+/** LiteLLM omits the time zone if it is UTC. */
 function timeOf(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
   const at = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)
@@ -171,7 +171,7 @@ function countOf(value: unknown): number | undefined {
   return count >= 1 ? Math.min(count, 1_000_000_000) : undefined
 }
 
-/** An id for each, from the first name that there is; who would get the id of another one gets a part of its own key too. */
+/** A unique id for each, from the first available name; duplicates get a part of their key appended. */
 function idsOf(
   records: readonly Json[],
   names: (record: Json) => unknown[],
@@ -191,7 +191,7 @@ function idsOf(
   return ids
 }
 
-/** What the database takes as an id. */
+/** A valid id for the database. */
 function idFrom(name: unknown): string {
   return String(name ?? '')
     .replaceAll(/[^A-Za-z0-9_.@-]+/g, '-')

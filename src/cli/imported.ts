@@ -1,11 +1,11 @@
 import type { BudgetRecord, ClientRecord, GroupRecord } from '../sdk/teams/directory.ts'
 
-/** What files say, in the words of the database. */
+/** Imported files, converted to records of the database. */
 export interface Imported {
   groups: { id: string; record: GroupRecord }[]
   clients: { id: string; record: ClientRecord; keys: ImportedKey[] }[]
   budgets: { id: string; record: BudgetRecord }[]
-  /** What has no counterpart, for people. */
+  /** Parts without an equivalent, as messages. */
   notes: string[]
 }
 

@@ -1,16 +1,16 @@
 import { isObject } from '../lib/json/read.ts'
 
-/** What a LiteLLM config.yaml becomes. */
+/** The converted LiteLLM config.yaml. */
 export interface ConvertedConfig {
   /** A models-config.json. */
   config: Record<string, unknown>
-  /** What has no counterpart or is set elsewhere, for people; never a key. */
+  /** Messages about settings without an equivalent, or that are set elsewhere; never a key. */
   notes: string[]
 }
 
 type Members = Record<string, unknown>
 
-/** Provider types by LiteLLM's prefix of a model. `host`: where no `api_base` is given. */
+/** Provider types by LiteLLM's model prefix. `host`: default without `api_base`. */
 const providers: Readonly<Record<string, { type: string; host?: string }>> = {
   openai: { type: 'openai', host: 'https://api.openai.com' },
   'text-completion-openai': { type: 'openai', host: 'https://api.openai.com' },
@@ -37,7 +37,7 @@ const providers: Readonly<Record<string, { type: string; host?: string }>> = {
   nvidia_nim: { type: 'openai', host: 'https://integrate.api.nvidia.com' },
 }
 
-/** LiteLLM reads these variables where no key is given. */
+/** Variables that LiteLLM reads if no key is given. */
 const usualKeys: Readonly<Record<string, string>> = {
   openai: 'OPENAI_API_KEY',
   anthropic: 'ANTHROPIC_API_KEY',
@@ -61,7 +61,7 @@ const strategies: Readonly<Record<string, string>> = {
   'usage-based-routing-v2': 'least_busy',
 }
 
-/** Sampling members of `litellm_params`, which count where a request leaves them out. */
+/** Sampling members of `litellm_params`, which are defaults for requests. */
 const defaultMembers = [
   'temperature',
   'top_p',
@@ -72,7 +72,7 @@ const defaultMembers = [
   'stop',
 ]
 
-/** What is known of `litellm_params`, apart from the above; everything else is noted. */
+/** Other known members of `litellm_params`; everything else is reported. */
 const readMembers = new Set([
   ...['model', 'api_base', 'base_url', 'api_key', 'weight', 'rpm', 'tpm', 'max_parallel_requests'],
   ...['drop_params', 'additional_drop_params', 'custom_llm_provider', ...defaultMembers],
@@ -140,7 +140,7 @@ function providerOf(entry: Members, place: string, notes: string[]): Members | u
   const host = base === '' ? known?.host : base
   if (!known || host === undefined) {
     const why = known ? 'no api_base' : `no counterpart of the provider "${prefix}"`
-    notes.push(`${place}: left out, ${why}`)
+    notes.push(`${place}: skipped, ${why}`)
     return undefined
   }
   const others = Object.keys(params).filter((name) => !readMembers.has(name))
@@ -183,14 +183,14 @@ function keyOf(key: unknown, usual: string | undefined): Members {
   return usual === undefined ? {} : { api_token: `\${${usual}}` }
 }
 
-/** A text, with LiteLLM's notation of an environment variable in ours. */
+/** Converts LiteLLM's notation of an environment variable. */
 function textOf(value: unknown): string {
   if (typeof value !== 'string') return ''
   const [, name] = /^os\.environ\/(\w+)$/.exec(value.trim()) ?? []
   return name === undefined ? value.trim() : `\${${name}}`
 }
 
-/** A pattern of model names over one server: the server publishes what it has. */
+/** A model name pattern for one server: the server publishes all its models. */
 function addServer(servers: Members[], provider: Members, place: string, notes: string[]): void {
   const { model_path: _, ...server } = provider
   if (!String(provider.model_path).endsWith('*')) {

@@ -89,7 +89,7 @@ function printing(text: string): Command {
   }
 }
 
-/** Lets the router find the files shipped with it when it is started from another directory. */
+/** Lets the router find its shipped files when started from another directory. */
 function ownFiles(): Record<string, string> {
   const files = {
     LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',

@@ -79,7 +79,7 @@ async function disguised(
   )
 }
 
-/** Returns a warning for each limit that holds for each of several routers alone. */
+/** Returns a warning for each limit that applies per router instead of to all routers. */
 function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readonly Model[]): string[] {
   if (replicas === 1 || redisHost !== '' || redisUrl !== '') return []
   return models.flatMap(({ group, alias, targets, sleeping }) =>
@@ -93,7 +93,7 @@ function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readon
   )
 }
 
-/** Message of a log line, with the client key that it concerns. */
+/** Message of a log line, with its client key. */
 function messageOf({ msg, client }: { msg: unknown; client?: unknown }): string {
   return client === undefined ? String(msg) : `client key ${JSON.stringify(client)}: ${String(msg)}`
 }

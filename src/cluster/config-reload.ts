@@ -31,7 +31,7 @@ interface ReloadTopics<Snapshot> {
   /** To each worker: all have prepared the snapshot without an error, or one has not. */
   commit: Topic<Commit, void>
   drop: Topic<Drop, void>
-  /** From a worker: the files are to be read again at once. */
+  /** From a worker: reload the files immediately. */
   reload: Topic<void, void>
 }
 
@@ -82,8 +82,8 @@ export function clusterFeed<Snapshot>(
 
 /**
  * Reads the files of the configuration for all workers. They apply the same bytes together or not at all, and a worker that
- * starts later applies what the others use, whatever the files contain by then. Returns the function that reads all files
- * again at once.
+ * starts later applies what the others use, whatever the files contain by then. Returns a function that reloads all files
+ * immediately.
  */
 export function serveConfig(
   workers: WorkerChannels,
@@ -105,7 +105,7 @@ function serveSource<Snapshot>(
   warn: (line: string) => void,
 ): () => void {
   const topics = reloadTopics(source)
-  /** The workers that have the snapshot in use, and take part in reloads. */
+  /** Workers that use the current snapshot and take part in reloads. */
   const joined = new Set<Channel>()
   const started = firstOf(source).then((first) => {
     const reloader = new Reloader(first, {
@@ -126,7 +126,7 @@ function serveSource<Snapshot>(
     // In the same turn: a reload that begins later includes this worker, unless it has died meanwhile.
     if (worker.isOpen) {
       joined.add(worker)
-      // For what changed while no worker was there to apply it.
+      // For changes while no worker was running.
       void reloader.start()
     }
     return snapshot

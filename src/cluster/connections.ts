@@ -1,15 +1,15 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 
-/** From a worker: how many clients' connections it holds. */
+/** From a worker: its number of client connections. */
 const held = topic<number>('connections.held', { isHint: true })
-/** To each worker: how many they hold on average. */
+/** To each worker: the mean number per worker. */
 const mean = topic<number>('connections.mean', { isHint: true })
 
 /** A worker reports, and the primary answers, this often at most, in milliseconds. */
 const pauseMs = 1_000
 
-/** A worker's side. `read` gives its number of connections. Returns the function to call when that has changed. */
+/** A worker's side. `read` returns its number of connections. Returns a function to call when that changes. */
 export function reportConnections(
   primary: Channel,
   read: () => number,
@@ -27,7 +27,7 @@ export function reportConnections(
   }
 }
 
-/** The primary's side: tells all workers the mean, soon after one of them has reported a change. */
+/** The primary's side: sends the mean to all workers soon after a reported change. */
 export function serveConnections(workers: WorkerChannels): void {
   const counts = new Map<Channel, number>()
   let isWaiting = false

@@ -3,36 +3,36 @@ import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { CheckedState } from '../sdk/target.ts'
 import type { FleetMessage } from '../stores/fleet/store.ts'
 
-/** `gone`: no target is behind the server any more, so nothing is known of it. */
+/** `gone`: the server has no targets any more, so its state is unknown. */
 export type ServerState = CheckedState | 'gone'
 
 /** A process that can check servers, and acts on the results. */
 export interface HealthPeer {
-  /** True: this process checks from now on. False: another one does, or none. */
+  /** True: this process becomes the leader. False: another one is, or none. */
   lead(isLeader: boolean): void
   /** The results of the checks, whichever process makes them. */
   learned(server: string, state: ServerState): void
   /** Only for the leader: a request of some process has just had its first content from the server. */
   answered(server: string): void
-  /** What the leader tells all; `router`: where it comes from, another router or, if empty, this one. */
+  /** Broadcast of the leader; `router`: its origin, another router or, if empty, this one. */
   heard(message: FleetMessage, router: string): void
   /** Only for the leader: a request of some process waits for this engine, which sleeps. */
   wake(engine: string): void
 }
 
-/** The processes that share a configuration: one of them, the leader, checks the servers, and all learn what it finds. */
+/** The processes that share a configuration: the leader checks the servers, and all receive the results. */
 export interface HealthPeers {
-  /** The peer learns what is known already, and then each change. Once per process. */
+  /** Sends the known state to the peer, then each change. Once per process. */
   join(peer: HealthPeer): void
   /** A change that the leader has found; all peers learn it, this one too. Ignored from any other process. */
   report(server: string, state: ServerState): void
   /** A request of this process has had its first content from a server whose checks fail; reported to the leader. */
   answered(server: string): void
-  /** Tells all peers, this one too. Ignored from any other process than the leader. */
+  /** Broadcasts to all peers, including this one. Ignored unless this process is the leader. */
   tell(message: FleetMessage, router: string): void
   /** A request of this process waits for a sleeping engine; reported to the leader. */
   wake(engine: string): void
-  /** This process ends: another one leads. It still learns what is found. */
+  /** Steps down because this process is ending. It still receives results. */
   leave(): void
 }
 
@@ -49,7 +49,7 @@ interface Said {
 
 const join = topic('health.join')
 const alive = topic('health.alive')
-/** What a worker has seen is so although it has exited. */
+/** Handled even if the worker has exited, because its observation remains true. */
 const afterExit = true
 const leave = topic('health.leave', { afterExit })
 const lead = topic<boolean>('health.lead')
@@ -58,15 +58,15 @@ const found = topic<Found>('health.found', { afterExit })
 /** From any worker, and then to the leader. */
 const answered = topic<string>('health.answered', { afterExit })
 
-/** From the leader, and then to all. The next poll makes up for a lost one. */
+/** From the leader, then to all. A lost message is corrected by the next poll. */
 const said = topic<Said>('health.said', { isHint: true })
 
 /** From any worker, and then to the leader. */
 const wake = topic<string>('health.wake')
 
-/** The leader says this often that it is alive, in milliseconds. */
+/** Heartbeat interval of the leader, in milliseconds. */
 const aliveEveryMs = 1_000
-/** A leader that has been silent for so long hangs, and another one takes over, in milliseconds. */
+/** A leader without a heartbeat for this long is replaced, in milliseconds. */
 const maxSilenceMs = 5_000
 
 /** The peers of this process: the other workers of its cluster, or none. */
@@ -103,7 +103,7 @@ function clusterPeers(primary: Channel): HealthPeers {
       primary.on(said, ({ message, router }) => peer.heard(message, router))
       primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
-        // It may have been on its way when this process left.
+        // The message may have been sent before this process stepped down.
         if (hasLeft) return
         setLeader(isLeader)
         peer.lead(isLeader)
@@ -135,7 +135,7 @@ export function serveHealth(workers: WorkerChannels): void {
   /** Those that have joined, in the order in which they become leader; false: it is about to end. */
   const peers = new Map<Channel, boolean>()
   const notUp = new Map<string, ServerState>()
-  /** What the engines said last, by engine. */
+  /** Last signals by engine. */
   const engines = new Map<string, Said>()
   let leader: Channel | undefined
   let silence: NodeJS.Timeout | undefined
@@ -151,7 +151,7 @@ export function serveHealth(workers: WorkerChannels): void {
     leader.cast(lead, true)
     watchLeader()
   }
-  /** From now on it is elected last, and is informed when it responds again. */
+  /** It is elected last from now on, and updated when it responds again. */
   function replaceHungLeader(): void {
     if (!leader) return
     leader.cast(lead, false)
@@ -179,7 +179,7 @@ export function serveHealth(workers: WorkerChannels): void {
     leader?.cast(answered, server)
   })
   workers.on(found, ({ server, state }, worker) => {
-    // One that hung may wake up and report what another leader has since seen better.
+    // A leader that hung may resume and report results that a new leader has since updated.
     if (worker !== leader) return
     watchLeader()
     if (state === 'up' || state === 'gone') notUp.delete(server)

@@ -14,25 +14,25 @@ export interface MetricFamily {
 export interface MetricSample {
   value: number
   labels: Readonly<Record<string, string | number | undefined>>
-  /** Where it is not the family's: the parts of a histogram. */
+  /** Set if it differs from the family's name, as for the parts of a histogram. */
   metricName?: string
 }
 
 /** To each worker: its numbers. */
 const read = topic<void, MetricFamily[]>('metrics.read', { timeoutMs: 1_000 })
-/** From a worker: what it has counted so far. */
+/** From a worker: its counts so far. */
 const keep = topic<MetricFamily[]>('metrics.keep', { timeoutMs: 3_000, afterExit: true })
 /** From a worker that wants the numbers of all; longer than the primary waits for the slowest of them. */
 const collect = topic<void, MetricFamily[][]>('metrics.collect', { timeoutMs: 3_000 })
 
 export interface ClusterMetrics {
-  /** Leaves what was counted here with the primary, where it outlives this process. */
+  /** Saves this process's counts in the primary, where they outlive it. */
   keep(): Promise<void>
   /** The numbers of each living worker, this one too, and the counts of the dead ones. */
   collect(): Promise<MetricFamily[][]>
 }
 
-/** A worker's side. `readOwn` gives its own numbers. Both methods reject when the primary does not answer. */
+/** A worker's side. `readOwn` returns its own metrics. Both methods reject if the primary does not respond. */
 export function clusterMetrics(primary: Channel, readOwn: () => Promise<MetricFamily[]>): ClusterMetrics {
   primary.on(read, readOwn)
   return {
@@ -46,10 +46,10 @@ export function clusterMetrics(primary: Channel, readOwn: () => Promise<MetricFa
  * asked for, so the sums that were once seen never go down.
  */
 export function serveMetrics(workers: WorkerChannels): void {
-  /** What each living worker has counted, as far as it has been reported. */
+  /** Reported counts of each live worker. */
   const counts = new Map<Channel, MetricFamily[]>()
   let ofTheDead: MetricFamily[] = []
-  /** One that is too busy to answer, or ends meanwhile, is there with its last known counts. */
+  /** A worker that is too busy or exits meanwhile is included with its last known counts. */
   const readWorker = async (worker: Channel): Promise<MetricFamily[]> => {
     try {
       const families = await worker.request(read)
@@ -71,7 +71,7 @@ export function serveMetrics(workers: WorkerChannels): void {
   })
 }
 
-/** What must not be forgotten with the process that counted it. Gauges describe a process as it is now, and it is no more. */
+/** Counts that must survive the process. Gauges describe a live process, so they are dropped. */
 function countsOf(families: readonly MetricFamily[]): MetricFamily[] {
   return families.filter(
     ({ type, aggregator }) => (type === 'counter' || type === 'histogram') && aggregator === 'sum',

@@ -13,18 +13,18 @@ import { type WorkerRequests, workerRequests } from './running-requests.ts'
 import { serveStatus } from './status.ts'
 import { ready, Supervisor, type WorkerEnd } from './supervisor.ts'
 
-/** Of the requests that ran in a worker that died, so many are named in the log. */
+/** Maximum number of requests of a dead worker that are named in the log. */
 const maxNamedRequests = 100
 
 /**
  * Starts and supervises the workers, which share one port: `LLM_ROUTER_SERVER_TYPE=cluster`. Over its channels to them it
- * holds or frees their leases, keeps their stored responses, adds up their metrics and names the one that checks the servers.
+ * holds or releases their leases, stores their responses, aggregates their metrics and elects the one that checks the servers.
  * It does nothing else for a request.
  */
 export function runPrimary(config: Config, logging: Logging, sources: ConfigSources): void {
   const { logger } = logging
-  // The workers accept connections themselves. Handed over by the primary, a connection is lost with a worker that is killed
-  // before it has taken it. docs/decisions/0001-cluster-scheduling.md
+  // Workers accept connections themselves. A connection handed over by the primary would be lost with a worker that is killed
+  // before accepting it. docs/decisions/0001-cluster-scheduling.md
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const requests = workerRequests()
   const warn = (line: string): void => logger.warn(line)
@@ -74,7 +74,7 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
   workers.start()
 }
 
-/** Writes what is left of the usage of all workers. */
+/** Writes the remaining usage of all workers. */
 async function closed(clients: ReturnType<typeof serveClients>): Promise<void> {
   try {
     const host = await clients
@@ -84,7 +84,7 @@ async function closed(clients: ReturnType<typeof serveClients>): Promise<void> {
   }
 }
 
-/** What the log says of a worker that died. */
+/** Log fields of a dead worker. */
 function lineOf(
   { worker, code, signal, restartInMs }: WorkerEnd,
   requests: WorkerRequests,

@@ -9,15 +9,15 @@ export interface RunningRequest {
   id: string
   /** Undefined until the router knows which one is asked for. */
   model: string | undefined
-  /** Bytes of the body, as far as they are known. */
+  /** Size of the body, if known. */
   bytes: number
   startedAtMs: number
 }
 
 /**
- * The requests that a process works on, in a file that another one can read whatever happens to the first: a request that
- * kills its process at once is in it too. Nothing is sent for a request, and nothing is left behind: the file has no name any
- * more, and its two holders keep it open. It is in memory where the system offers that (`/dev/shm`, shm_overview(7)).
+ * The running requests of a process, in a file that another process can read after a crash: a request that
+ * crashes its process immediately is included. No messages are sent, and nothing is left behind: the file is
+ * unlinked, and both processes keep it open. It is in memory if the system supports that (`/dev/shm`, shm_overview(7)).
  *
  * Each request has a slot of `slotBytes`: start, size, id and model, with tabs between them and a line feed behind; a slot
  * whose first byte is `free` is not in use.
@@ -29,7 +29,7 @@ const free = 0x20
 const separator = '\t'
 const end = '\n'
 
-/** Opens a new list. Undefined where no folder for it can be written; requests are then not known. */
+/** Opens a new list; undefined if no directory is writable, so running requests are unknown. */
 function openRunningRequests(folders: readonly string[] = ['/dev/shm', tmpdir()]): number | undefined {
   for (const folder of folders) {
     const path = join(folder, `llm-router-${randomBytes(12).toString('hex')}`)
@@ -44,7 +44,7 @@ function openRunningRequests(folders: readonly string[] = ['/dev/shm', tmpdir()]
   return undefined
 }
 
-/** What is in a list, newest first. */
+/** Entries of a list, newest first. */
 function readRunningRequests(fd: number): RunningRequest[] {
   const bytes = Buffer.alloc(fstatSync(fd).size)
   const length = readSync(fd, bytes, 0, bytes.length, 0)
@@ -76,7 +76,7 @@ export class RunningRequests {
     this.#fd = fd
   }
 
-  /** Gives the slot of a request; to be given back with `end`. */
+  /** Returns the slot of a request, to be released with `end`. */
   begin(request: RunningRequest): number {
     const slot = this.#unused.pop() ?? this.#slots++
     this.update(slot, request)
@@ -104,7 +104,7 @@ export class RunningRequests {
   }
 }
 
-/** Tells a worker the number of the file for its running requests. */
+/** Passes the file descriptor for running requests to a worker. */
 export const runningRequestsVariable = 'ROUTER_RUNNING_REQUESTS_FD'
 /** Behind the standard streams and the pipe to the primary. */
 const workerFd = 4
@@ -112,7 +112,7 @@ const workerFd = 4
 export interface WorkerRequests {
   /** Starts a worker that lets the primary see its running requests. */
   fork(): Worker
-  /** What a worker that has ended was working on, newest first. Forgets the worker. */
+  /** Running requests of an exited worker, newest first. Removes the worker. */
   takeRequests(worker: Worker): RunningRequest[]
 }
 
@@ -123,7 +123,7 @@ export function workerRequests(): WorkerRequests {
     fork() {
       const fd = openRunningRequests()
       cluster.setupPrimary({
-        // As every start script has it; options that are given twice do no harm.
+        // The same as in every start script; duplicate options are harmless.
         execArgv: ['--expose-gc', ...process.execArgv],
         stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...(fd === undefined ? [] : [fd])],
       })

@@ -2,7 +2,7 @@ import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Status } from '../sdk/console/status.ts'
 
-/** What a worker says of itself, and whether that is older than the question: it was too busy to answer. */
+/** Status of a worker; outdated if it was too busy to respond. */
 export interface StatusPart {
   part: Status
   late: boolean
@@ -16,7 +16,7 @@ const read = topic<void, Status>('status.read', { timeoutMs: 500 })
 const collect = topic<void, StatusPart[]>('status.collect', { timeoutMs: 2_000 })
 
 /**
- * A worker's side. `readOwn` gives its own status. Returns the function that asks all living workers, this one too; it
+ * A worker's side. `readOwn` returns its own status. Returns a function that queries all live workers, including this one; it
  * rejects when the primary does not answer.
  */
 export function clusterStatus(primary: Channel, readOwn: () => Status): () => Promise<StatusPart[]> {
@@ -27,7 +27,7 @@ export function clusterStatus(primary: Channel, readOwn: () => Status): () => Pr
 
 /** The primary's side: asks the living workers whenever one of them wants to know. */
 export function serveStatus(workers: WorkerChannels): void {
-  /** What each has said last. */
+  /** Last status of each worker. */
   const latest = new Map<Channel, Status>()
   const isLate = async (worker: Channel): Promise<boolean> => {
     try {
@@ -44,7 +44,7 @@ export function serveStatus(workers: WorkerChannels): void {
     const asked = await Promise.all(
       [...latest.keys()].map(async (worker) => ({ worker, late: await isLate(worker) })),
     )
-    // One that has ended meanwhile is left out.
+    // Workers that exited meanwhile are omitted.
     return asked.flatMap(({ worker, late }) => {
       const part = latest.get(worker)
       return part ? [{ part, late }] : []

@@ -4,9 +4,9 @@ import { topic } from '../lib/channel.ts'
 /** Pause before a worker that crashed starts again, in milliseconds; doubles with each crash up to the last. */
 const firstPauseMs = 1_000
 const lastPauseMs = 30_000
-/** After so long in service a worker has recovered: its next crash counts as its first, in milliseconds. */
+/** Uptime after which a worker's crash count is reset, in milliseconds. */
 const steadyMs = 60_000
-/** After so long without a ready worker the primary gives up, in milliseconds. */
+/** Maximum time without a ready worker before the primary exits, in milliseconds. */
 const noneReadyMs = 60_000
 
 /** The exit code of a start that cannot succeed; starting again would not help. */
@@ -111,7 +111,7 @@ export class Supervisor {
   #fork(slot: Slot): void {
     const worker = this.#options.fork()
     slot.worker = worker
-    // Not `disconnect`, which may never come for a worker that was killed.
+    // Not `disconnect`, which may never be emitted for a killed worker.
     worker.once('exit', (code: number | null, signal: string | null) =>
       this.#ended(slot, worker, code, signal),
     )
@@ -145,7 +145,7 @@ export class Supervisor {
 
   /** Why the start of the whole router has failed; undefined while it may still succeed. */
   #startFailure(code: number | null): { code: number; text?: string } | undefined {
-    // The worker has logged what is wrong with the configuration, which is the same for all.
+    // The worker has logged the configuration error, which is the same for all.
     if (code === invalidConfigCode) return { code }
     if (this.#slots.some(({ crashes }) => crashes === 0)) return undefined
     return { code: 1, text: 'no worker could start; giving up' }

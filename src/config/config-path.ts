@@ -1,7 +1,7 @@
 import type { JsonPath, JsonPositions, TextPosition } from '../lib/json/jsonc.ts'
 import { readConfigText, syntaxOf } from './config-text.ts'
 
-/** `google_models["gemma"]`, the way this project's error messages name a place in models-config.json. */
+/** `google_models["gemma"]`, the notation of paths in models-config.json in error messages. */
 export function modelPath(group: string, alias: string): string {
   return `${groupName(group)}[${JSON.stringify(alias)}]`
 }
@@ -11,7 +11,7 @@ export function activePath(group: string, index?: number): string {
   return index === undefined ? path : `${path}[${index}]`
 }
 
-/** Continues a place along a JSON pointer (RFC 6901): `/providers/0/api_type` is `.providers[0].api_type`. */
+/** Appends a JSON pointer (RFC 6901) to a path: `/providers/0/api_type` is `.providers[0].api_type`. */
 export function pathBelow(path: string, pointer: string): string {
   return pointer
     .split('/')
@@ -31,26 +31,26 @@ function isPlain(name: string): boolean {
   return /^[A-Za-z_$][\w$-]*$/.test(name)
 }
 
-/** A message about a position in the file itself, which no path leads to. */
+/** A message about a position in the file that has no path. */
 export function atTextPosition({ line, column }: TextPosition, message: string): string {
   return `models-config.json (line ${line}, column ${column}): ${message}`
 }
 
-/** Takes apart what {@link atTextPosition} returns; undefined for any other message. */
+/** Parses the result of {@link atTextPosition}; undefined for any other message. */
 export function fromTextPosition(text: string): { message: string; position: TextPosition } | undefined {
   const [whole, line, column] = /^models-config\.json \(line (\d+), column (\d+)\): /.exec(text) ?? []
   if (whole === undefined) return undefined
   return { message: text.slice(whole.length), position: { line: Number(line), column: Number(column) } }
 }
 
-/** Where in models-config.json an error is; undefined for one of a variable, a prompt or an extension. */
+/** Position of an error in models-config.json; undefined for errors of variables, prompts and extensions. */
 export function errorPosition(error: string, positions: JsonPositions | undefined): TextPosition | undefined {
   const path = readPath(error)
   if (!path || !positions || /^(?:LLM_ROUTER_\w+|models-config$)/.test(String(path[0]))) return undefined
   return positions.find(path)
 }
 
-/** `file:line:column: ` before each error of a models-config.json, as compilers write it. */
+/** Prefixes each error of a models-config.json with `file:line:column: `, as compilers do. */
 export function errorsAtPositions(errors: readonly string[], text: string, path: string): string[] {
   const document = readConfigText(text, syntaxOf(path))
   if (document.syntaxError) return [syntaxErrorAt(document.syntaxError, path)]
@@ -60,7 +60,7 @@ export function errorsAtPositions(errors: readonly string[], text: string, path:
   })
 }
 
-/** Without the text around it, which may be a key. */
+/** Without the surrounding text, which may be a key. */
 export function syntaxErrorAt({ line, column }: TextPosition, path: string): string {
   return `${path}:${line}:${column}: not valid ${syntaxOf(path)} from here on`
 }
@@ -68,7 +68,7 @@ export function syntaxErrorAt({ line, column }: TextPosition, path: string): str
 const first = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/
 const step = /^(?:\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])/
 
-/** The path that an error message begins with, as config-path.ts writes it; undefined when it begins with none. */
+/** The path at the start of an error message, in the notation of config-path.ts; undefined if there is none. */
 export function readPath(error: string): JsonPath | undefined {
   const path: (string | number)[] = []
   const [begin, plain, quoted] = first.exec(error) ?? []

@@ -1,7 +1,7 @@
 import { type JsonDocument, readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
 import { readYaml } from '../lib/yaml.ts'
 
-/** How a configuration file is written. */
+/** Syntax of a configuration file. */
 export type Syntax = 'JSON' | 'YAML'
 
 /** By the file's extension: `.yaml` and `.yml` are YAML, everything else is JSON. */
@@ -9,7 +9,7 @@ export function syntaxOf(path: string): Syntax {
   return /\.ya?ml$/i.test(path) ? 'YAML' : 'JSON'
 }
 
-/** The value of a configuration file with the position of each of its parts, or that of its first syntax error. */
+/** The value of a configuration file with the positions of its parts, or its first syntax error. */
 export function readConfigText(
   text: string,
   syntax: Syntax,

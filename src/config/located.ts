@@ -1,14 +1,14 @@
 import { readJsonc } from '../lib/json/jsonc.ts'
 import { errorPosition, fromTextPosition } from './config-path.ts'
 
-/** A message about a file, with the position that it is about. */
+/** A message about a file, with its position. */
 export interface Located {
   message: string
   line: number | null
   column: number | null
 }
 
-/** Takes apart an error as `errorsAtPositions` writes it: `file:line:column: message`, without the name of the file. */
+/** Parses an error of `errorsAtPositions`: `file:line:column: message`, without the file name. */
 export function locatedError(error: string, path: string): Located {
   const rest = error.startsWith(`${path}:`) ? error.slice(path.length + 1) : error
   const [, line, column, message = rest] = /^(\d+):(\d+): ?(.*)$/s.exec(rest) ?? []

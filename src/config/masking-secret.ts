@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 const mark = 'made:'
 
-/** A secret for this start; it can be told from a configured one. */
+/** A secret for this start, distinguishable from a configured one. */
 export function madeSecret(): string {
   return mark + randomBytes(32).toString('hex')
 }

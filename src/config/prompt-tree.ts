@@ -5,13 +5,13 @@ import { join } from 'node:path'
 export interface PromptTree {
   /** Text by id: the file's path below the directory, with `/`, without `.prompt`. Trimmed; blank files are left out. */
   texts: Map<string, string>
-  /** What could not be read, each with its path below the directory. */
+  /** Errors, each with its path below the directory. */
   errors: string[]
 }
 
 const suffix = '.prompt'
 const maxFileBytes = 1024 * 1024
-/** Far over any library of prompts; a directory set by mistake (`/`) must not keep the start waiting. */
+/** Far more than any prompt library has; a misconfigured directory (`/`) must not delay the start. */
 const maxEntries = 10_000
 
 interface Walk extends PromptTree {
@@ -21,14 +21,14 @@ interface Walk extends PromptTree {
 }
 
 /**
- * Reads every `*.prompt` file (UTF-8) below a directory; undefined when there is no such directory. Never throws:
- * what cannot be read is an error, and the rest is read all the same.
+ * Reads every `*.prompt` file (UTF-8) below a directory; undefined if the directory does not exist. Never throws:
+ * unreadable files are reported as errors, and the rest is read.
  *
  * Links are followed, and names that start with a dot are skipped: a Kubernetes volume keeps its files in
  * `..2025_01_31_12_00_00.123/`, links `..data` to that and each file to `..data` (Kubernetes source,
  * pkg/volume/util/atomic_writer.go).
  *
- * `onPath` hears of each directory and each prompt file, by the path that leads there from `directory`, links and all.
+ * `onPath` is called with each directory and prompt file, by its path from `directory` including links.
  */
 export async function readPromptTree(
   directory: string,
@@ -58,7 +58,7 @@ async function readFolder(walk: Walk, prefix: string, above: readonly string[]):
     try {
       await readEntry(walk, { folder, name, path: prefix + name, above })
     } catch (error) {
-      // Links that lead nowhere are no concern of ours, unless a prompt should be there.
+      // Dangling links are ignored, unless they are named like a prompt.
       if (codeOf(error) === 'ENOENT' && !name.endsWith(suffix)) continue
       walk.errors.push(`${prefix}${name}: cannot be read (${codeOf(error)})`)
     }
@@ -99,10 +99,10 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error)
 }
 
-/** A placeholder of a prompt file. Capitals only, so that a Markdown heading (`##Role##`) is none. */
+/** A placeholder of a prompt file. Capitals only, to exclude Markdown headings (`##Role##`). */
 const placeholder = /##([A-Z][A-Z0-9_]*)##/g
 
-/** The names of a text's placeholders, without their `##`, each once, in the order of the text. */
+/** Names of a text's placeholders, without `##` and duplicates, in order. */
 export function placeholdersIn(text: string): string[] {
   return [...new Set(Array.from(text.matchAll(placeholder), ([, name = '']) => name))]
 }
@@ -114,8 +114,8 @@ export interface RenderedPrompt {
 }
 
 /**
- * Fills the placeholders `##NAME##` of a prompt. One pass over the prompt alone: what a value holds is never looked
- * at again, so text from a client cannot fill another placeholder.
+ * Fills the placeholders `##NAME##` of a prompt in one pass over the prompt. Values are not searched
+ * for placeholders, so client text cannot fill another one.
  */
 export function renderPrompt(text: string, variables: Readonly<Record<string, string>>): RenderedPrompt {
   const missing = new Set<string>()
@@ -129,7 +129,7 @@ export function renderPrompt(text: string, variables: Readonly<Record<string, st
 
 /**
  * The value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (not of the request:
- * the two differ where a prompt is missing). Languages without a form of their own get the English one.
+ * the two differ if a prompt is missing). Other languages use the English form.
  */
 export function questionCount(count: number, language: string | undefined): string {
   return language === 'pl' ? `${count} ${polishQuestions(count)}` : `${count} question(s)`

@@ -3,17 +3,17 @@ import { inNetworks, isNetwork } from './networks.ts'
 import { hostError } from './targets/target-url.ts'
 
 export interface ProxySettings {
-  /** URL of the proxy for all servers that have no setting of their own; empty: none. */
+  /** URL of the proxy for all servers without their own setting; empty: none. */
   upstreamProxy: string
   /** Hosts, domains, addresses, networks in CIDR form, or `*`. */
   upstreamNoProxy: readonly string[]
   allowLinkLocal: boolean
 }
 
-/** The proxy for the server at an address; undefined where it is reached directly. */
+/** The proxy for the server at an address; undefined for a direct connection. */
 export type ProxyRule = (origin: string) => string | undefined
 
-/** What connections use that no provider says otherwise for. */
+/** Default for connections without their own setting. */
 export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): ProxyRule {
   if (upstreamProxy === '') return () => undefined
   const isExempt = exemption(upstreamNoProxy)
@@ -25,7 +25,7 @@ export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): Pr
   }
 }
 
-/** What is wrong with the settings of the proxy, each with its variable. The URL may hold a password and is not shown. */
+/** Errors of the proxy settings, each with its variable. The URL may contain a password and is not shown. */
 export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
   const errors: string[] = []
   const error = upstreamProxy === '' ? undefined : proxyUrlError(upstreamProxy, allowLinkLocal)
@@ -38,7 +38,7 @@ export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: 
   return errors
 }
 
-/** Why a text is no address of a proxy, in words that fit behind its path and never hold the text; undefined when it is one. */
+/** Why a text is not a valid proxy URL, as a phrase to follow its path that never contains the text; undefined if valid. */
 export function proxyUrlError(text: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol)) return 'is not the http:// or https:// address of a proxy'
@@ -52,7 +52,7 @@ export function proxyUrlError(text: string, allowLinkLocal = false): string | un
   return hostError(url.origin, allowLinkLocal)
 }
 
-/** Loopback, private and link-local addresses, and names that mean nothing outside of the own network. */
+/** Loopback, private and link-local addresses, and names without meaning outside the local network. */
 function isOwnNetwork(host: string): boolean {
   if (isIP(host) !== 0) return privateNetworks.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6')
   return !host.includes('.') || /\.(?:svc|local|localhost)$/.test(host)
@@ -83,7 +83,7 @@ const privateNetworks = ((): BlockList => {
 
 type Exemption = (host: string, port: string) => boolean
 
-/** As curl reads `NO_PROXY`: a name matches itself and all its subdomains, with or without a leading dot. */
+/** Like `NO_PROXY` in curl: a name matches itself and all its subdomains, with or without a leading dot. */
 function exemption(entries: readonly string[]): Exemption {
   const list = entries.map((entry): Exemption => {
     if (entry === '*') return () => true
@@ -99,7 +99,7 @@ function exemption(entries: readonly string[]): Exemption {
 function isExemption(entry: string): boolean {
   if (entry === '*' || isNetwork(entry)) return true
   const { name } = partsOf(entry)
-  // A bad network would be read as a name that no host has.
+  // An invalid network would be treated as a host name that never matches.
   return isIP(name) !== 0 || /^(?:\*?\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/.test(name)
 }
 

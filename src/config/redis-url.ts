@@ -1,10 +1,10 @@
-/** What `LLM_ROUTER_REDIS_URL` names. */
+/** Parsed `LLM_ROUTER_REDIS_URL`. */
 export interface RedisUrl {
-  /** One server; the seed nodes of a cluster; the Sentinels that know the master. */
+  /** One server, the seed nodes of a cluster, or the Sentinels that know the master. */
   readonly kind: 'server' | 'cluster' | 'sentinel'
   readonly hosts: readonly { readonly host: string; readonly port: number }[]
   readonly tls: boolean
-  /** Of Redis, not of the Sentinels. */
+  /** Password of Redis, not of the Sentinels. */
   readonly username?: string
   readonly password?: string
   readonly db?: number
@@ -18,7 +18,7 @@ const standardPort = { server: 6379, cluster: 6379, sentinel: 26379 }
 const mostPort = 65_535
 const mostDb = 65_535
 
-/** Several hosts after `redis://` or `rediss://` are nodes of a cluster. Returns what is wrong without any part of the URL. */
+/** Several hosts after `redis://` or `rediss://` are nodes of a cluster. Errors contain no part of the URL. */
 export function parseRedisUrl(url: string): RedisUrl | { readonly error: string } {
   const [, scheme, suffix, credentials, hostList = '', path] = form.exec(url) ?? []
   if (scheme === undefined)

@@ -2,29 +2,29 @@ import { createHash } from 'node:crypto'
 import { FileWatch } from '../lib/watch-files.ts'
 
 /**
- * Files that are one part of the configuration. A snapshot is plain JSON, since the processes of a cluster hand it to
- * each other: all are to take the same bytes, whatever happens to the files meanwhile.
+ * Files that form one part of the configuration. A snapshot is plain JSON, because the processes of a cluster pass it to
+ * each other: all apply the same bytes, whatever happens to the files meanwhile.
  */
 export interface ConfigSource<Snapshot> {
-  /** The environment variable that says where they are. */
+  /** The environment variable with their path. */
   readonly name: string
   /** Reads the current state. Never rejects: the snapshot reports a file that cannot be read. */
   read(): Promise<Snapshot>
-  /** Every file and directory that the snapshot was made of, or that is missing in it. */
+  /** Every file and directory that the snapshot depends on, including missing ones. */
   paths(snapshot: Snapshot): readonly string[]
-  /** What belongs to the snapshot and changes without its files. */
+  /** The part of the snapshot that changes without its files. */
   readonly live?: LivePart<Snapshot>
 }
 
-/** A part of a snapshot that is found out while the router runs, such as the models that a server has. */
+/** A part of a snapshot that is discovered at runtime, such as the models of a server. */
 export interface LivePart<Snapshot> {
-  /** Adds the part to what was read. Waits a moment for what is not known yet. Never rejects. */
+  /** Adds the part to a snapshot. Waits briefly for what is not known yet. Never rejects. */
   complete(read: Snapshot): Promise<Snapshot>
-  /** The snapshot with the part as it is now. */
+  /** The snapshot with the current part. */
   update(inUse: Snapshot): Snapshot
   /** The snapshot without the part. */
   strip(snapshot: Snapshot): Snapshot
-  /** From now on only what this snapshot needs is followed. */
+  /** Watches only what this snapshot needs from now on. */
   settle(inUse: Snapshot): void
   /** Calls the listener after each change; there is one. */
   listen(onChange: () => void): void
@@ -37,32 +37,32 @@ export async function firstOf<Snapshot>({ read, live }: ConfigSource<Snapshot>):
   return live ? live.complete(snapshot) : snapshot
 }
 
-/** What a snapshot is for. Two steps, so that many can take it together, or none of them. */
+/** Applies snapshots in two phases, so that either all takers apply one or none does. */
 export interface ConfigTaker<Snapshot> {
-  /** Looks for errors, and makes ready what `commit` puts to work. Gives the errors; none: it can be taken. */
+  /** Validates the snapshot and prepares what `commit` applies. Returns the errors; none if it can be applied. */
   prepare(snapshot: Snapshot): Promise<readonly string[]>
-  /** Takes what was prepared last, in one step. `notice`: this taker is the one of all to log and to count it. */
+  /** Applies what was prepared last, atomically. `notice`: this taker logs and counts it on behalf of all. */
   commit(notice: boolean): void
-  /** What was prepared last is not taken: here, or elsewhere, it has these errors. */
+  /** What was prepared last is rejected because of these errors, here or in another taker. */
   drop(errors: readonly string[], notice: boolean): void
-  /** What is in use, for the audit log: without secrets. */
+  /** The applied state for the audit log, without secrets. */
   describe?(): object
 }
 
-/** Where a process has its snapshots from. */
+/** Source of a process's snapshots. */
 export interface ConfigFeed<Snapshot> {
-  /** The one to start with. */
+  /** The initial snapshot. */
   first(): Promise<Snapshot>
-  /** Gives the taker each later one. Resolves when no change will be missed. */
+  /** Passes each later one to the taker. Resolves when no change will be missed. */
   serve(taker: ConfigTaker<Snapshot>): Promise<void>
-  /** Reads at once, also where nothing seems to have changed. Resolves when that has been taken or dropped. */
+  /** Reloads immediately, even without a detected change. Resolves when the result was applied or rejected. */
   reload(): Promise<void>
   close(): Promise<void>
 }
 
 export interface ReloaderOptions<Snapshot> {
   source: ConfigSource<Snapshot>
-  /** How often to look for changes that no event tells, in milliseconds; 0 is never. */
+  /** Polling interval for changes without an event, in milliseconds; 0: never. */
   pollMs: number
   /** Called for each snapshot. */
   takers: () => readonly ConfigTaker<Snapshot>[]
@@ -70,26 +70,26 @@ export interface ReloaderOptions<Snapshot> {
   onBlind: (error: unknown) => void
 }
 
-/** From the last event to the reading, in milliseconds: who writes a file often writes it in pieces. */
+/** Delay between the last event and the read, in milliseconds: files are often written in pieces. */
 const quietMs = 100
-/** Until a change of the live part that was not taken is offered again, in milliseconds. */
+/** Delay before a rejected change of the live part is retried, in milliseconds. */
 const retryMs = 5_000
-/** What goes on changing is taken as it is, and read again after the next event. */
+/** Maximum reads of files that keep changing; they are read again after the next event. */
 const maxReadings = 3
 
-/** Reads a source after each change of its files, and has all takers take it, or none. */
+/** Reads a source after each change of its files; either all takers apply it or none does. */
 export class Reloader<Snapshot> {
   readonly #options: ReloaderOptions<Snapshot>
   readonly #watch: FileWatch
   #current: Snapshot
-  /** Of the last one that was read, taken or not. */
+  /** State of the last snapshot read, applied or not. */
   #seen: string
   #wanted: 'live' | 'changed' | 'asked' | undefined
   #retry: NodeJS.Timeout | undefined
   #rounds: Promise<void> | undefined
   #closed = false
 
-  /** `first`: what is in use. */
+  /** `first`: the snapshot in use. */
   constructor(first: Snapshot, options: ReloaderOptions<Snapshot>) {
     this.#options = options
     this.#current = first
@@ -102,7 +102,7 @@ export class Reloader<Snapshot> {
     })
   }
 
-  /** Reads what has changed, if anything has. Resolves when no change since `first` was read will be missed. */
+  /** Reads changes, if any. Resolves when no change since `first` will be missed. */
   start(): Promise<void> {
     this.#options.source.live?.listen(() => void this.#want('live'))
     return this.#want('changed')
@@ -113,13 +113,13 @@ export class Reloader<Snapshot> {
     return this.#want('asked')
   }
 
-  /** What is in use, once no change of it is under way. */
+  /** The snapshot in use, once no change is in progress. */
   async settled(): Promise<Snapshot> {
     while (this.#rounds !== undefined) await this.#rounds
     return this.#current
   }
 
-  /** Resolves when no watch, timer or reading is left. */
+  /** Resolves when all watches, timers and reads have ended. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
@@ -153,7 +153,7 @@ export class Reloader<Snapshot> {
     const read = await this.#read()
     const digest = digestOf(read)
     if (this.#closed || (digest === this.#seen && !asked)) return
-    // Nobody is there to look for errors: whoever comes next starts with what the last ones have taken, and asks again.
+    // Without takers nothing can be validated: the next taker starts with the last applied snapshot and reloads.
     if (this.#options.takers().length === 0) return
     this.#seen = digest
     const { live } = this.#options.source
@@ -161,7 +161,7 @@ export class Reloader<Snapshot> {
     live?.settle(this.#current)
   }
 
-  /** A file that was rejected keeps nothing from following what the one in use names. */
+  /** A rejected file does not stop watching what the applied one depends on. */
   async #liveRound(): Promise<void> {
     const { live } = this.#options.source
     if (!live || this.#closed) return
@@ -171,7 +171,7 @@ export class Reloader<Snapshot> {
     this.#retry = setTimeout(() => void this.#want('live'), retryMs).unref()
   }
 
-  /** Has all takers take the snapshot, or none. Returns whether they have. */
+  /** Applies the snapshot in all takers or in none. Returns whether it was applied. */
   async #offer(snapshot: Snapshot): Promise<boolean> {
     const takers = this.#options.takers()
     if (takers.length === 0) return false
@@ -185,7 +185,7 @@ export class Reloader<Snapshot> {
     return !errors
   }
 
-  /** What a reading names is watched before it is read for good: a change in between is no change lost. */
+  /** Files are watched before their final read, so no change in between is lost. */
   async #read(): Promise<Snapshot> {
     const { source } = this.#options
     let snapshot = await source.read()
@@ -201,7 +201,7 @@ function digestOf(snapshot: unknown): string {
   return createHash('sha256').update(JSON.stringify(snapshot)).digest('base64url')
 }
 
-/** A bug of ours, or of an extension, must not end the router that it was to change. */
+/** A bug of the router or an extension must not crash it during a reload. */
 async function verdictOf<Snapshot>(
   taker: ConfigTaker<Snapshot>,
   snapshot: Snapshot,
@@ -213,7 +213,7 @@ async function verdictOf<Snapshot>(
   }
 }
 
-/** The feed of a process that has no other one to agree with. */
+/** The feed of a single process. */
 export function localFeed<Snapshot>(
   options: Omit<ReloaderOptions<Snapshot>, 'takers'>,
 ): ConfigFeed<Snapshot> {

@@ -3,15 +3,15 @@ import { memberPath, type ProviderAtPath } from './models/check.ts'
 
 export interface SecretSources {
   env: Readonly<Record<string, string | undefined>>
-  /** Reads a text file; throws what `fs.readFileSync` throws. */
+  /** Reads a text file; throws like `fs.readFileSync`. */
   readFile: (path: string) => string
-  /** The directory that relative paths start from. */
+  /** Base directory of relative paths. */
   baseDir: string
 }
 
 /**
- * Replaces each `${NAME}` by that environment variable. A `$` without a brace is an ordinary character. What is
- * replaced is not looked at again. `encode`: what becomes of each value.
+ * Replaces each `${NAME}` by that environment variable. A `$` without a brace is an ordinary character. Replaced
+ * values are not expanded again. `encode`: applied to each value.
  */
 export function expanded(
   text: string,
@@ -32,7 +32,7 @@ export function expanded(
   })
 }
 
-/** The provider's key, from wherever it stands; undefined when it has none. Errors never hold a key. */
+/** The provider's key from any source; undefined if it has none. Errors never contain a key. */
 export function readToken(
   placed: ProviderAtPath,
   sources: SecretSources,
@@ -52,13 +52,13 @@ export function readToken(
       ? expanded(written, tokenPath, sources.env, errors)
       : readTextFile(file, tokenPath, sources, errors)
   )?.trim()
-  // RFC 9110, section 5.5: a field value is visible ASCII with blanks in between.
+  // RFC 9110, section 5.5: a field value is visible ASCII with spaces in between.
   if (token && !/^[\x20-\x7e]+$/.test(token))
     errors.push(`${tokenPath}: the key contains a line break or another character that no header can carry`)
   return token
 }
 
-/** A file that a provider names; undefined, and an error, when it cannot be read. */
+/** Reads a file named by a provider; reports an error and returns undefined if that fails. */
 export function readTextFile(
   file: string,
   path: string,

@@ -6,18 +6,18 @@ import { readPromptTree } from './prompt-tree.ts'
 import type { ConfigSource } from './reloader.ts'
 import type { FleetSnapshot } from './servers/fleet-snapshot.ts'
 
-/** The content of a text file, or the system's code for why there is none, such as ENOENT. */
+/** The content of a text file, or the error code of reading it, such as ENOENT. */
 export type FileContent = { text: string } | { code: string }
 
-/** models-config.json with the files that it takes keys and certificates from, by their absolute paths. */
+/** models-config.json with the files of its keys and certificates, by absolute path. */
 export interface ModelsSnapshot {
   main: FileContent
   files: Record<string, FileContent>
-  /** What is known of servers that are followed. */
+  /** State of discovered servers. */
   fleet?: FleetSnapshot
 }
 
-/** What `readPromptTree` gives; undefined: there is no such directory. */
+/** The result of `readPromptTree`; undefined if the directory does not exist. */
 export interface PromptsSnapshot {
   tree?: { texts: [id: string, text: string][]; errors: string[]; paths: string[] }
 }
@@ -25,7 +25,7 @@ export interface PromptsSnapshot {
 export interface ConfigSources {
   models: ConfigSource<ModelsSnapshot>
   prompts: ConfigSource<PromptsSnapshot>
-  /** The keys of clients; without a file for them it is not to be followed. */
+  /** The client keys; not watched without a keys file. */
   keys: ConfigSource<FileContent>
 }
 
@@ -35,7 +35,7 @@ interface Paths {
   authKeysFile: string
 }
 
-/** What can change while the router runs. */
+/** Configuration that can change at runtime. */
 export function configSources({ modelsConfigPath, promptsDir, authKeysFile }: Paths): ConfigSources {
   return {
     models: modelsSource(modelsConfigPath),
@@ -82,10 +82,10 @@ async function contentOf(path: string): Promise<FileContent> {
   }
 }
 
-/** The fields of a provider that name a file, see models-config.ts. */
+/** The fields of a provider that contain a file name; see models/server-schema.ts. */
 const fileFields = new Set(['api_token_file', 'ca_file', 'client_cert_file', 'client_key_file'])
 
-/** Every file that a provider names, in whatever else is in the file; none for what is not JSON. Its reader reports errors. */
+/** All files named by providers anywhere in the file; empty for invalid JSON, which its loader reports. */
 function filesNamedIn(text: string, syntax: Syntax): string[] {
   const document = readConfigText(text, syntax)
   return document.syntaxError ? [] : filesBelow(document.value)

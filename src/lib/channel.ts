@@ -3,13 +3,13 @@ import type { Worker } from 'node:cluster'
 export interface TopicOptions {
   /** Longest wait for an answer, in milliseconds. Without one the asker waits until the other process has ended. */
   timeoutMs?: number
-  /** A lost message costs nothing but time: it is dropped while the other process does not read. */
+  /** A message that may be lost: it is dropped while the other process does not read. */
   isHint?: boolean
-  /** The primary handles the message although its worker has exited. Otherwise what a dead worker sent changes nothing. */
+  /** The primary handles the message even if its worker has exited. Other messages of dead workers are ignored. */
   afterExit?: boolean
 }
 
-/** A kind of message: its name on the pipe, what it carries, and what answers it. Sent without an answer it is a cast. */
+/** A kind of message: its name, payload and reply. Without a reply, it is a cast. */
 export interface Topic<Payload, Answer> extends TopicOptions {
   readonly name: string
   /** Never set: ties the types to the name. */
@@ -28,7 +28,7 @@ export function topic<Payload = void, Answer = void>(
 export interface Pipe {
   /** Calls `sent` once the message has left this process. False or a throw: the other process is gone. */
   send(message: object, sent: () => void): boolean
-  /** Calls back with every message, also with those of others who use the same pipe. */
+  /** Calls back with every message, including those of other users of the pipe. */
   onMessage(listener: (message: unknown) => void): void
 }
 
@@ -57,7 +57,7 @@ export class ChannelError extends Error {
   }
 }
 
-/** What goes over the pipe. A message with an `id` is answered; without one it is a cast. */
+/** A message on the pipe. With an `id` it expects a reply; without one it is a cast. */
 type Frame = { topic: string; id?: number; payload?: unknown } | Answered
 type Answered = { answerTo: number; payload?: unknown; error?: string }
 
@@ -85,7 +85,7 @@ export class Handlers {
   }
 }
 
-/** Messages that have not left this process yet. With more of them the other process does not read: it hangs. */
+/** Limit of unsent messages; beyond it, the other process is considered hanging. */
 const maxUnsent = 10_000
 
 interface Waiting {
@@ -120,7 +120,7 @@ export class Channel {
     this.#handlers.on(topic, handle)
   }
 
-  /** Sends a message that has no answer. Whether it can be sent: false when the other process is gone. */
+  /** Sends a message without a reply. False if the other process has exited. */
   cast(topic: Topic<void, void>): boolean
   cast<Payload>(topic: Topic<Payload, void>, payload: Payload): boolean
   cast<Payload>({ name, isHint = false }: Topic<Payload, void>, payload?: Payload): boolean {
@@ -177,7 +177,7 @@ export class Channel {
     try {
       if (this.#pipe.send(frame, () => this.#unsent--)) return true
     } catch {
-      // The pipe is closed: the process at its other end is gone.
+      // The pipe is closed: the other process has exited.
     }
     this.#unsent--
     return false

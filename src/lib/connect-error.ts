@@ -1,4 +1,4 @@
-/** Why no connection came about, or none that can be trusted, in words that hold no address: for clients and the log. */
+/** Why no trusted connection was established, in a message without addresses, for clients and the log. */
 export class ConnectError extends Error {
   readonly code: string
 
@@ -38,8 +38,8 @@ const certificateErrors: Readonly<Record<string, readonly [code: string, words: 
 }
 
 /**
- * An error of TLS, by its name; undefined for any other one. Servers that check certificates say no after the handshake is
- * over for the client (RFC 8446, section 4.4.2.4), so it may come with the first read.
+ * A TLS error by its name; undefined for any other error. Servers that verify client certificates reject them after the handshake
+ * is complete for the client (RFC 8446, section 4.4.2.4), so the error may occur at the first read.
  */
 export function tlsError(error: Error): ConnectError | undefined {
   const code = codeOf(error)
@@ -54,7 +54,7 @@ export function tlsError(error: Error): ConnectError | undefined {
 export function handshakeError(error: Error): Error {
   const known = tlsError(error)
   if (known) return known
-  // Node has no code of its own for it: "Client network socket disconnected before secure TLS connection was established".
+  // Node has no specific code for it: "Client network socket disconnected before secure TLS connection was established".
   if (!error.message.includes('before secure TLS connection')) return error
   return handshakeFailed('the server closed the connection', error)
 }

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 
-/** Where the database of LLM_ROUTER_DATABASE_URL is. */
+/** Parsed LLM_ROUTER_DATABASE_URL. */
 export type DatabaseAddress =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: string }
 
-/** What a database address may look like, for errors. */
+/** Allowed forms of a database URL, for errors. */
 export const allowedDatabaseAddress =
   'a database address: sqlite:PATH, such as sqlite:/var/lib/llm-router/router.db, or postgres://user:password@host:5432/database'
 

@@ -21,7 +21,7 @@ export function closestName(name: string, known: Iterable<string>): string | und
   return closest
 }
 
-/** `SERVER_WORKERS` for `SERVER_WORKERS_COUNT`: far in letters, near in words. */
+/** `SERVER_WORKERS` for `SERVER_WORKERS_COUNT`: different by edit distance, but similar by words. */
 function isCutShort(name: string, candidate: string): boolean {
   return candidate.startsWith(`${name}_`) || name.startsWith(`${candidate}_`)
 }

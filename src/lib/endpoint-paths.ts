@@ -4,7 +4,7 @@ export function endpointPaths(prefix: string, paths: { fixed: string[]; prefixed
 }
 
 /**
- * The way from one path to another, relative as a browser resolves it: from `/ui` to `/api/status` it is `api/status`. A page
+ * Relative URL from one path to another, as resolved by a browser: from `/ui` to `/api/status` it is `api/status`. A page
  * that names others so works behind any reverse proxy, whatever path that removes.
  */
 export function relativePath(from: string, to: string): string {
@@ -21,7 +21,7 @@ export function hasTrailingSlash(url: string): boolean {
   return /^[^?]*\/(?:\?|$)/.test(url)
 }
 
-/** The way from a path to the router's root, without a slash at its end: paths are appended to it. */
+/** Relative URL from a path to the router's root, without a trailing slash, so that paths can be appended. */
 export function relativeRoot(from: string): string {
   return relativePath(from, '/').slice(0, -1) || '.'
 }

@@ -1,4 +1,4 @@
-/** Words that are frequent in one language and rare in the others, by its ISO 639-1 code. */
+/** Words that are frequent in one language and rare in others, by ISO 639-1 code. */
 const frequent: Readonly<Record<string, readonly string[]>> = {
   en: 'the and is are of to in that it what how this with for you write please can does was have'.split(' '),
   pl: 'i w na z się nie jest to że do jak co czy dla po od oraz proszę napisz który są ten mi'.split(' '),
@@ -22,7 +22,7 @@ const letters: readonly (readonly [RegExp, readonly string[]])[] = [
   [/[êîûœ]/gu, ['fr']],
 ]
 
-/** Scripts that say the language, or most likely do. Kana comes before Han: Japanese has both. */
+/** Scripts that imply a language. Kana precedes Han, because Japanese has both. */
 const scripts: readonly (readonly [RegExp, string])[] = [
   [/[\p{Script=Hiragana}\p{Script=Katakana}]/gu, 'ja'],
   [/\p{Script=Hangul}/gu, 'ko'],
@@ -36,10 +36,10 @@ const scripts: readonly (readonly [RegExp, string])[] = [
   [/\p{Script=Devanagari}/gu, 'hi'],
 ]
 
-/** More of a text is not looked at, in characters. */
+/** Maximum number of characters examined. */
 const maxLength = 4_000
 
-/** The language of a text as ISO 639-1 code; undefined where it is too short or unlike the languages that are known here. */
+/** The language of a text as ISO 639-1 code; undefined if it is too short or in an unknown language. */
 export function languageOf(text: string): string | undefined {
   const sample = text.slice(0, maxLength).toLowerCase()
   const all = countOf(sample, /\p{L}/gu)

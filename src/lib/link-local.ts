@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * Whether an address is link-local or one where a cloud tells a machine its keys: nothing that serves models, and what
- * an attacker would like a gateway to ask. `address`: IPv4 or IPv6 in any spelling of Node's, with or without a zone;
+ * Whether an address is link-local or a cloud metadata service: these serve no models, and
+ * attackers want a gateway to call them. `address`: IPv4 or IPv6 in any spelling of Node's, with or without a zone;
  * anything else is none.
  */
 export function isLinkLocalOrMetadata(address: string): boolean {

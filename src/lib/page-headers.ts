@@ -4,7 +4,7 @@ export const pageHeaders = {
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
   'x-content-type-options': 'nosniff',
-  // Without HTTPS, it is all by which a request for events says that it comes from this page.
+  // Without HTTPS, the only evidence that a request for events comes from this page.
   'referrer-policy': 'same-origin',
   'cache-control': 'no-cache',
 }

@@ -1,8 +1,8 @@
-/** Bytes of a stretch that are read word by word; behind them only some words are. */
+/** Bytes of a range that are read word by word; after them, words are sampled. */
 const denseBytes = 256
 const sparseBytes = 64 * 1024
 const word = 4
-/** Distance of the words that are read, in bytes. */
+/** Distance of sampled words, in bytes. */
 const sparseStride = 64
 const coarseStride = 256
 
@@ -20,7 +20,7 @@ export class RollingHash {
     this.#view = new DataView(buffer, byteOffset, length)
   }
 
-  /** Goes on with the bytes from `from` to `to`, which are part of the stretch that begins at `start`. */
+  /** Continues with the bytes from `from` to `to`, part of the range that begins at `start`. */
   add(from: number, to: number, start = from): void {
     const view = this.#view
     let a = this.#a
@@ -52,7 +52,7 @@ export class RollingHash {
     this.#b = b ^ (a >>> 15)
   }
 
-  /** Goes on with 256 words of a stretch, evenly spread: for an image or another file. */
+  /** Continues with 256 evenly spaced words of a range, for an image or another file. */
   addSampled(from: number, to: number): void {
     const stride = Math.max(word, Math.floor((to - from) / 256))
     for (let at = from; at + word <= to; at += stride) this.add(at, at + word)

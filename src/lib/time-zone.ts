@@ -5,13 +5,13 @@ export interface TimeZone {
   /** Weeks begin on Monday (ISO 8601). */
   startOfWeek(at: number): number
   startOfMonth(at: number): number
-  /** The first moment of the day so many days after the one of `at`. */
+  /** Start of the day `days` days after that of `at`. */
   dayAfter(at: number, days: number): number
-  /** The first moment of the month so many months after the one of `at`. */
+  /** Start of the month `months` months after that of `at`. */
   monthAfter(at: number, months: number): number
   /** The first moment of a calendar date. `month`: 1 to 12. */
   dateAt(year: number, month: number, day: number): number
-  /** Date and time with the offset that holds then, such as `2026-03-29T03:00:00+02:00` (RFC 3339). */
+  /** Date and time with the offset at that time, such as `2026-03-29T03:00:00+02:00` (RFC 3339). */
   text(at: number): string
 }
 
@@ -40,7 +40,7 @@ export function timeZone(name: string): TimeZone {
     second: 'numeric',
   })
 
-  /** What the clocks show, as if it were UTC. */
+  /** Local time, as if it were UTC. */
   function local(at: number): number {
     const parts: Record<string, number> = {}
     for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
@@ -49,7 +49,7 @@ export function timeZone(name: string): TimeZone {
   }
   const offset = (at: number): number => local(at) - Math.floor(at / 1000) * 1000
 
-  /** The first moment at which the clocks show `wanted` or, where they skip it, a later time. */
+  /** The first time at which local time is `wanted` or, if it is skipped, later. */
   function momentOf(wanted: number): number {
     const offsets = [offset(wanted - dayMs), offset(wanted + dayMs)]
     const found = offsets
@@ -58,7 +58,7 @@ export function timeZone(name: string): TimeZone {
       .sort((a, b) => a - b)
     const [first] = found
     if (first !== undefined) return first
-    // The clocks are put forward over it.
+    // Skipped by the change to daylight saving time.
     let before = wanted - dayMs
     let after = wanted + dayMs
     while (after - before > 1000) {

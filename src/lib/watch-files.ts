@@ -5,17 +5,17 @@ import { basename, join, parse, resolve, sep } from 'node:path'
 export interface FileWatchOptions {
   /** Silence to wait for after a change, in milliseconds, so that a file is read when it is written and not before. */
   quietMs: number
-  /** How often to look for what no event told, in milliseconds; 0 is never. */
+  /** Polling interval for changes without an event, in milliseconds; 0: never. */
   pollMs: number
-  /** Something may have changed. What is read from now on is newer than the change, and no later one is missed. */
+  /** Something may have changed. Reads from now on see the change, and no later one is missed. */
   onChange: () => void
-  /** The system refuses to watch (too many watches, say); told once. The looks every `pollMs` go on. */
+  /** The system refuses to watch, for example because of too many watches; called once. Polling continues. */
   onBlind: (error: unknown) => void
 }
 
 /** Maximum number of changes that may postpone a call, so that continuous writes are still reported. */
 const maxDelays = 20
-/** A place that changes while its watch is set is looked at again, so often at most. */
+/** Maximum number of retries for a path that changes while its watch is being set. */
 const maxTries = 3
 /** As many links as the system follows; path_resolution(7). */
 const maxLinks = 40
@@ -24,11 +24,11 @@ const maxLinks = 40
  * Watches files and directories, which need not exist yet, until it is closed. Of a directory its own entries are
  * watched, not those of directories in it.
  *
- * Watched are the directories around each path, and around each link on the way to it: that way an edit in place, a
- * file renamed over another, and the link that Kubernetes turns in a volume (`..data`, pkg/volume/util/
- * atomic_writer.go) all are seen. All watches are recreated after each change, because one on a directory that was
- * deleted and made again is dead without a sign. Some file systems tell nothing (NFS, some of FUSE), so the paths are
- * looked at now and then, too.
+ * Watches the parent directories of each path and of each link on the way to it: this detects an edit in place, a
+ * file renamed over another, and the symlink that Kubernetes swaps in a volume (`..data`, pkg/volume/util/
+ * atomic_writer.go). All watches are recreated after each change, because one on a directory that was
+ * deleted and recreated is silently dead. Some file systems emit no events (NFS, some of FUSE), so the paths are
+ * also polled.
  */
 export class FileWatch {
   readonly #options: FileWatchOptions
@@ -47,8 +47,8 @@ export class FileWatch {
   }
 
   /**
-   * Watches these paths in the place of the former ones. Resolves when no later change will be missed, with whether
-   * anything there is not as it was at the last look: what was read before is then to be read again.
+   * Watches these paths instead of the former ones. Resolves when no later change will be missed, with whether
+   * anything has changed since the last check and must be read again.
    */
   set(paths: readonly string[]): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -57,7 +57,7 @@ export class FileWatch {
     })
   }
 
-  /** Resolves when no watch or timer is left; `onChange` is not called again. */
+  /** Resolves when all watches and timers are closed; `onChange` is not called again. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#quiet)
@@ -72,7 +72,7 @@ export class FileWatch {
     return done
   }
 
-  /** Sets all watches, and says whether the paths are not as they were. */
+  /** Sets all watches, and returns whether the paths have changed. */
   async #look(): Promise<boolean> {
     const former = this.#watchers
     this.#watchers = []
@@ -103,7 +103,7 @@ export class FileWatch {
       watcher.on('error', (error) => this.#tellBlind(error))
       this.#watchers.push(watcher)
     } catch (error) {
-      // It has just gone: the next look finds that.
+      // It has just been deleted, which the next check detects.
       if (codeOf(error) !== 'ENOENT') this.#tellBlind(error)
     }
   }
@@ -150,7 +150,7 @@ async function placesOf(paths: readonly string[]): Promise<Places> {
   return places
 }
 
-/** What a path is: a link's target with its kind. */
+/** Identity of a path: a link's target with its kind. */
 type Entry = { kind: 'missing' | 'directory' | 'other' } | { kind: 'link'; to: string }
 
 async function addPaths(path: string, places: Places, known: Map<string, Promise<Entry>>): Promise<void> {

@@ -20,12 +20,12 @@ export class WorkerChannels {
     this.#handlers.on(topic, handle)
   }
 
-  /** Calls back with each worker when its process has been started. */
+  /** Calls back with each started worker. */
   onStart(listener: (worker: Channel) => void): void {
     this.#started.push(listener)
   }
 
-  /** Calls back when a worker has exited: it gets and asks for nothing more. */
+  /** Calls back when a worker has exited. */
   onExit(listener: (worker: Channel) => void): void {
     this.#exited.push(listener)
   }
@@ -69,7 +69,7 @@ export class WorkerChannels {
   }
 }
 
-/** Not at `disconnect` alone: for a worker that was killed it may never come. */
+/** Does not rely on `disconnect`, which may never be emitted for a killed worker. */
 function afterLastMessage(worker: Worker, done: () => void): void {
   if (!worker.isConnected()) {
     done()

@@ -10,7 +10,7 @@ function yaml(): typeof import('yaml') {
 }
 
 /**
- * Reads YAML 1.2 with anchors and merge keys, as values that JSON has too. Gives the position of the first syntax error
+ * Parses YAML 1.2 with anchors and merge keys, to JSON values. Returns the position of the first syntax error
  * instead; never a parser's message, which would quote the file and with it a key.
  */
 export function readYaml(

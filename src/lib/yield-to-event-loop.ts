@@ -1,16 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises'
 
-/** So long a piece of work may hold up the event loop, in milliseconds. */
+/** Maximum time that work may block the event loop, in milliseconds. */
 const heldMs = 4
 
 /**
- * Lets other work have a turn of the event loop, but only once this one has taken a few milliseconds: under load a turn is
- * long, and work in many small pieces would take forever.
+ * Yields to the event loop, but only after a few milliseconds of work: under load a turn is
+ * long, and yielding after every small step would take forever.
  */
 export class EventLoopBudget {
   #since = performance.now()
 
-  /** To be awaited; undefined where it is not time yet. */
+  /** Await the result; undefined if it is not time to yield yet. */
   take(): Promise<void> | undefined {
     if (performance.now() - this.#since < heldMs) return undefined
     return this.#turn()

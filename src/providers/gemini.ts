@@ -24,7 +24,7 @@ export const gemini: ProviderType = {
   maxBatch: 100, // API reference, "batchEmbedContents"
 }
 
-/** A tuned model has another collection than `models`. */
+/** Tuned models are in a collection other than `models`. */
 function resourceOf(model: string): string {
   const name = /^(?:models|tunedModels)\//.test(model) ? model : `models/${model}`
   return name.split('/').map(escaped).join('/')

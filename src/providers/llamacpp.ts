@@ -11,7 +11,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - In router mode (no model on its command line) it serves many models, loads the one that the body names, and lists
  *   all of them with their state.
  * - `/health` is 503 `Loading model` until the model can answer.
- * - `/tokenize` takes a text and no messages; `/v1/messages/count_tokens` counts exactly what a chat is made into.
+ * - `/tokenize` accepts text but no messages; `/v1/messages/count_tokens` counts the rendered chat exactly.
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  */
 export const llamacpp: ProviderType = {

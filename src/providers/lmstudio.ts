@@ -6,10 +6,10 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".
  *
  * - `response_format` supports only `json_schema` and `text`; `json_object` returns 400.
- * - Thoughts of earlier turns are sent back as `reasoning_content`, its name in answers ("Separate reasoning_content").
+ * - Reasoning of earlier turns is sent as `reasoning_content`, its name in responses ("Separate reasoning_content").
  * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
  * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
- * - Its own chat, `/api/v1/chat`, takes no earlier answers of the model and no tools of the client, so it is not used.
+ * - Its own chat, `/api/v1/chat`, accepts neither earlier responses nor the client's tools, so it is not used.
  * - `/api/v1/models` is its list since 0.4; older servers have `/api/v0/models`.
  */
 export const lmstudio: ProviderType = {

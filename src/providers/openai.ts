@@ -12,7 +12,8 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - `developerRole`: kept, as in an untranslated request.
  * - No sampling extensions and no multiplicative penalty: OpenAI returns 400 for unknown fields, so they
  *   are reported as dropped. For llama.cpp, the type `vllm` sends them.
- * - `reasoning_content`: DeepSeek, Kimi and others require their own thoughts back. OpenAI's models return none; their
+ * - `reasoning_content`: DeepSeek, Kimi and others require their own reasoning to be sent back. OpenAI's models return none;
+ * their
  *   profiles exclude it.
  * - No list of reasoning levels: it differs between models, so a level is sent as the client named it.
  */

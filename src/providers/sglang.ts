@@ -6,7 +6,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * SGLang, `sglang serve`. Source: SGLang documentation, "OpenAI APIs" and "SGLang Native APIs".
  *
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
- * - Its `/tokenize` takes a text and no messages, so a chat is counted by `/v1/messages/count_tokens`.
+ * - Its `/tokenize` accepts text but no messages, so a chat is counted by `/v1/messages/count_tokens`.
  * - Its `/v1/messages` and Ollama's paths translate to its chat completions; the router's own translation drops less.
  * - `/health` generates one token when the server is idle, so it also notices a scheduler that hangs.
  */

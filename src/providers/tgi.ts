@@ -6,8 +6,8 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * Hugging Face's Text Generation Inference. Source: its documentation, "Messages API" and "HTTP API Reference".
  *
  * - Its own `/generate` takes a prompt and no messages; chats go to the Messages API, which is OpenAI's chat completions.
- * - A server has one model and answers to every name. `/info` tells its name and limits; `/v1/models` only the name.
- * - A schema is the `value` of `response_format`: its type `json_schema` came late, and differs from OpenAI's.
+ * - A server has one model and accepts any name. `/info` returns its name and limits; `/v1/models` only the name.
+ * - A schema is the `value` of `response_format`: its type `json_schema` was added late and differs from OpenAI's.
  * - `top_p` is below 1; without it, it is 1. That and the number of stop sequences are in its profile.
  * - No token counts: `/chat_tokenize` answers a list of tokens, and not of a chat with tools.
  */

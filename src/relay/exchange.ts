@@ -43,7 +43,7 @@ export interface ExchangeRecord {
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
-  /** Used if no upstream reported token counts: prompt tokens estimated from the request's size, and the limit of the response. */
+  /** Estimate if no upstream reported token counts: prompt tokens by the request's size, and the response's limit. */
   estimatedTokens(): { prompt: number; maxCompletion: number }
   /** Milliseconds since the first attempt; undefined if there was none. */
   sinceSentMs: number | undefined

@@ -14,7 +14,7 @@ interface Started {
 
 const maxModels = 8
 
-/** The message of a start: address, models, what to know and a request to try. */
+/** The startup message: address, models, notes and an example request. */
 export function banner(config: Config, { port, models, foundServers, operatorKey }: Started): string {
   const base = baseOf(config.serverHost, port)
   const listed = models
@@ -70,7 +70,7 @@ function serversOf({ targets, sleeping }: Model): string {
   return shown.join(', ') || 'no server'
 }
 
-/** What lets strangers spend somebody's money. */
+/** Configurations that let anyone use paid upstreams. */
 function warningsOf({ serverHost, authEnabled }: Config, models: readonly Model[]): string[] {
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(serverHost)
   if (authEnabled || isLocal) return []

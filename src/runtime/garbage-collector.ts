@@ -15,7 +15,7 @@ export function canCollectGarbage(): boolean {
 const maxLeftBytes = 32 * 1024 * 1024
 
 /**
- * Called with the size of each response chunk: collects the young generation after so many bytes. V8 collects it when new
+ * Called with the size of each response chunk: collects the young generation after a number of bytes. V8 collects it when new
  * objects fill it, and large chunks make few objects: their buffers would be left until the whole heap is collected, which
  * costs fifty times as much and happens only when there are several times as many.
  *

@@ -107,7 +107,7 @@ function pinoOptions(level: string) {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: {},
     hooks: {
-      // A line without text is not written: Fastify reports each address that it listens on, and cannot be told not to.
+      // Lines without a message are not written: Fastify logs each address that it listens on, which cannot be disabled.
       logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
         if (args[0] !== noText) method.apply(this, args)
       },

@@ -58,8 +58,8 @@ export interface ToolCall {
   id: string
   name: string
   /**
-   * JSON text of an object; `{}` if the call has no arguments. In responses it is the model's output, which a token limit may truncate
-   * and which small models may get wrong.
+   * JSON text of an object; `{}` if the call has no arguments. In responses it is the model's output, which a token limit may
+   * truncate and which small models may get wrong.
    */
   arguments: string
   /** Signature of the reasoning that led to the call (Gemini); useless to any other upstream. */
@@ -155,7 +155,7 @@ export interface ChatRequest {
   lost?: Readonly<Record<string, string>>
   /** Fields that the reader dropped without effect on any response; logged once. */
   notices?: readonly string[]
-  /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
+  /** Unknown members by wire name; passed to targets of the same dialect. */
   extras: Record<string, unknown>
 }
 
@@ -217,8 +217,8 @@ export interface ChatResponse {
  * the tool calls of a choice from 0.
  *
  * A reader guarantees: `tool-call-start` once per call with its final id and name, its deltas after it and
- * together what the model wrote as arguments (see {@link ToolCall}), `block-end` once per call; `finish` once per choice; then, as the very last
- * event for any input, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
+ * together what the model wrote as arguments (see {@link ToolCall}), `block-end` once per call; `finish` once per choice; then,
+ * as the very last event for any input, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
  */
 export type ChatEvent =
   | { type: 'start'; id?: string; created?: number; systemFingerprint?: string }

@@ -81,7 +81,9 @@ export function surfacesOf(
   return new Set(role ? [...own, 'operator'] : own)
 }
 
-/** A test for names: `*` matches any characters, including none and `/`; everything else matches literally and case-sensitively. */
+/**
+ * A test for names: `*` matches any characters, including none and `/`; everything else matches literally and case-sensitively.
+ */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))
   const loose = patterns.filter((pattern) => pattern.includes('*')).map(expressionOf)

@@ -1,6 +1,9 @@
 /** How a server is reached, if not directly with Node's default TLS trust. Never shown, because it contains secrets. */
 export interface Connection {
-  /** IP address to connect to instead of resolving the hostname in the URL, which remains the `Host` and the name that TLS verifies. */
+  /**
+   * IP address to connect to instead of resolving the hostname in the URL, which remains the `Host` and the name that TLS
+   * verifies.
+   */
   readonly address?: string
   /** Replaces the port in the URL; only with `address`. */
   readonly port?: number

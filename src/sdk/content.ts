@@ -1,19 +1,28 @@
 /**
- * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table for
- * each of its operations. Content without an entry is not protected, and is rejected if a processor that fails closed applies.
+ * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table
+ * for each of its operations. Content without an entry is not protected, and is rejected if a processor that fails closed
+ * applies.
  */
 export type ContentShape =
-  /** Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string in it must not contain values that are certain to be masked. */
+  /**
+   * Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string in it must not contain values that are
+   * certain to be masked.
+   */
   | 'keep'
-  /** A model name, or bytes that only their server can read: passed on unread. */
+  /** Bytes that only their server can read: passed on unchanged; text in place of them must not contain values that are certain to be masked. */
   | 'opaque'
+  /** What the router replaces or never sends, such as the model name: not read. */
+  | 'own'
   /** Text of a person or a model. */
   | 'text'
   /** The text of a JSON value, such as the arguments of a call: its strings and numbers are content. */
   | 'json'
   /** Any JSON value: its strings and numbers are content, its keys are not. */
   | 'value'
-  /** A JSON Schema, or a tool: its descriptions, examples and values are content of the developer; everything else is treated as `keep`. */
+  /**
+   * A JSON Schema, or a tool: its descriptions, examples and values are content of the developer; everything else is treated as
+   * `keep`.
+   */
   | 'schema'
   /** An image, audio or a file: rejected or passed on, depending on the settings. */
   | 'media'
@@ -27,7 +36,7 @@ export interface ContentForms {
   readonly text?: ContentShape
   /** Each item of a list. */
   readonly items?: ContentShape
-  /** Whether adjacent texts of the list form one text. */
+  /** Whether adjacent texts of the list form one text. false, for an object: its texts stand alone in such a list. */
   readonly joined?: boolean
   /** Members of an object, by name. */
   readonly members?: Readonly<Record<string, ContentShape>>
@@ -39,7 +48,10 @@ export interface ContentForms {
     readonly cases: Readonly<Record<string, ContentShape>>
     readonly otherwise?: ContentShape
   }
-  /** A member whose words are proved by another one (the first of `values` that is there): after a response was changed for its client, the proof restores the text. */
+  /**
+   * A member whose words are proved by another one (the first of `values` that is there): after a response was changed for its
+   * client, the proof restores the text.
+   */
   readonly signed?: { readonly values: readonly string[]; readonly proof: string }
   /** Numbers are content that cannot be read here, such as token ids. */
   readonly numbers?: 'refused'
@@ -67,6 +79,30 @@ export interface StreamedText {
   readonly isCall?: boolean
 }
 
+/**
+ * A range of a text, as a citation in a response names it by offsets. They are adjusted when a processor changes the text, and
+ * removed where the adjusted ones cannot be told.
+ */
+export interface CitedRange {
+  /** Members and list positions that lead to the object with the offsets. */
+  readonly path: readonly (string | number)[]
+  /** Its members with offsets, in their order. */
+  readonly members: readonly string[]
+  /** What the offsets count: bytes of UTF-8, or characters, which are code points to some and UTF-16 units to others. */
+  readonly unit: 'utf8' | 'characters'
+  /**
+   * The text that they count in: of a channel, at a path of the same event or response, or of a document of the request, by its
+   * index. Undefined: unknown.
+   */
+  readonly text:
+    | { readonly channel: string }
+    | { readonly path: readonly (string | number)[] }
+    | { readonly document: number }
+    | undefined
+  /** The member of the same object that quotes the range. */
+  readonly quote?: string
+}
+
 /** What one event of a streamed answer means to a processor. */
 export interface StreamedContents {
   readonly texts: readonly StreamedText[]
@@ -79,8 +115,8 @@ export interface StreamedContents {
     readonly path: readonly (string | number)[]
     readonly of: { readonly channel: string } | { readonly path: readonly (string | number)[] }
   }[]
-  /** Members with offsets into the text of a channel. */
-  readonly offsets?: { readonly path: readonly (string | number)[]; readonly channel: string }
+  /** Ranges of texts that the event names. */
+  readonly citations?: readonly CitedRange[]
   /** Channels of calls that the event announces without a piece of them. */
   readonly begins?: readonly string[]
   /** Values that stand whole in the event, or repeat what channels had. */
@@ -123,6 +159,13 @@ export interface UserTurnForm {
   part(text: string): Record<string, unknown>
 }
 
+/** The documents of a request, and the citations of them in its earlier turns. */
+export interface RequestDocuments {
+  /** Paths of their texts by index, in the syntax `messages[0].content[1]`. Undefined: the text is not in the request. */
+  readonly texts: readonly (string | undefined)[]
+  readonly citations: readonly CitedRange[]
+}
+
 /** Where content is located in the requests and responses of a dialect. */
 export interface DialectContents {
   readonly requests: ContentTable
@@ -130,6 +173,8 @@ export interface DialectContents {
   readonly answers: AnswerContents
   /** Absent: a chat that something is added to goes through the canonical form. */
   readonly userTurn?: UserTurnForm
+  /** The documents of a request, to which citations in its response refer. Absent: there are none in this dialect. */
+  documents?(body: Readonly<Record<string, unknown>>): RequestDocuments
 }
 
 /** Where content is located in whole responses to chats. */
@@ -137,4 +182,6 @@ export interface AnswerContents {
   readonly shape: ContentShape
   /** The response without what the model wrote, as ended by a filter. `why`: for dialects with words for it. */
   filtered(answer: Readonly<Record<string, unknown>>, why: string): Record<string, unknown>
+  /** Ranges of texts that the response names. */
+  citations?(answer: Readonly<Record<string, unknown>>): readonly CitedRange[]
 }

@@ -110,7 +110,9 @@ export interface ChatPassthrough {
   readonly state: PassthroughState
   /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
   push(chunk: Buffer): Buffer | undefined
-  /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
+  /**
+   * The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}.
+   */
   end(isComplete?: boolean): Buffer | undefined
   /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
   endTorn?(): string
@@ -207,12 +209,12 @@ export interface ChatCodec {
   createPassthrough(options: PassthroughOptions): ChatPassthrough
   /** Edits of a forwarded request; `stripUsage`: whether the client must not see the usage chunk that they ask for. */
   passthroughEdits(request: PassthroughRequest): PassthroughEdits
-  /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
+  /** For servers that do not detect a disconnected client during a whole response; absent: not supported by the dialect. */
   readonly wholeAsStream?: WholeAsStream
-  /** What a request without `stream` means in this dialect. */
+  /** Default of `stream` in this dialect. */
   readonly streamsByDefault: boolean
   /**
-   * The operator's defaults for what an upstream's body leaves out, as its new or changed members. They may use the
+   * The operator's defaults for members missing in an upstream's body, as its new or changed members. They may use the
    * names of any dialect.
    */
   missingDefaults(
@@ -223,11 +225,11 @@ export interface ChatCodec {
   /** Members of a translated request that neither its client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
   /**
-   * The members of a client's body that make the prompt, in the order in which chat templates write them; the last one is the list
-   * of messages. Absent: strategies see no prefix keys.
+   * The members of a client's body that make the prompt, in the order in which chat templates write them; the last one is the
+   * list of messages. Absent: strategies see no prefix keys.
    */
   readonly promptMembers?: readonly string[]
-  /** Members that only say how to use `tools`, beside those of OpenAI's and Anthropic's chats. */
+  /** Members that only configure `tools`, besides those of OpenAI's and Anthropic's chats. */
   readonly toolMembers?: readonly string[]
   /** What a body shows of the features that a server may lack, where it is not shaped as those of the other dialects. */
   features?(body: Readonly<Record<string, unknown>>): Iterable<ContentFeature>
@@ -265,8 +267,8 @@ export interface Dialect {
   readonly ping?: string
   readonly chat: ChatCodec
   /**
-   * Set where this is another surface of a dialect: targets that speak that one and have the operation get a client's
-   * bytes as they are, others get a chat.
+   * Set if this is another surface of a dialect: targets of that dialect with the operation get a client's
+   * bytes unchanged, others get a chat.
    */
   readonly native?: { dialect: string; operation: Operation }
   /** Name of the dialect in which servers of this one continue a text without a chat around it. */
@@ -278,7 +280,7 @@ export interface Dialect {
   /** Where content is located in requests and responses. Absent: processors that fail closed reject its requests. */
   readonly contents?: DialectContents
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
-  /** HTTP status of an error in this dialect, where it differs from the error's own. */
+  /** HTTP status of an error in this dialect, if it differs from the error's own. */
   errorStatus(error: RouterError): number
   /** The in-band error: whole event(s), ready to follow a complete one. */
   writeStreamError(error: RouterError, options: ErrorOptions): string

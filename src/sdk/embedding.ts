@@ -14,14 +14,14 @@ export interface EmbeddingRequest {
   user?: string
   /** Ollama's residency and context options, for Ollama targets. */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
-  /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
+  /** Unknown members by wire name; passed to targets of the same dialect. */
   extras: Record<string, unknown>
 }
 
 export interface EmbeddingResponse {
   /** One for each input, in their order. */
   vectors: readonly (readonly number[])[]
-  /** Tokens of all inputs; undefined where the upstream did not count. */
+  /** Tokens of all inputs; undefined if the upstream did not report them. */
   promptTokens: number | undefined
   timings?: Timings
 }
@@ -30,7 +30,7 @@ export interface EmbeddingResponse {
 export interface EmbeddingContext {
   /** The name that the client asked for; the only model name in a response. */
   model: string
-  /** The client's body, which says in which form it wants the vectors. */
+  /** The client's body, which determines the form of the vectors. */
   request: Readonly<Record<string, unknown>>
   /** Milliseconds since the request arrived. */
   elapsedMs(): number
@@ -40,18 +40,18 @@ export interface EmbeddingContext {
 export interface EmbeddingCodec {
   /** Reads a client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>): EmbeddingRequest
-  /** Throws `bad_request` for inputs that the upstream cannot take, such as token numbers. */
+  /** Throws `bad_request` for inputs that the upstream does not support, such as token ids. */
   writeRequest(request: EmbeddingRequest, options: WriteRequestOptions): Record<string, unknown>
-  /** Reads a whole upstream answer; throws `upstream_error` when it is none for this number of inputs. */
+  /** Reads a whole upstream response; throws `upstream_error` if it does not match the number of inputs. */
   readResponse(body: unknown, inputs: number): EmbeddingResponse
   writeResponse(response: EmbeddingResponse, context: EmbeddingContext): Record<string, unknown>
-  /** Whether a server of this dialect takes the client's body as it is. */
+  /** Whether a server of this dialect accepts the client's body unchanged. */
   goesThrough(request: Readonly<Record<string, unknown>>): boolean
-  /** The operator's defaults for what a body leaves out, as the members to set; absent: there are none. */
+  /** The operator's defaults for members missing in a body; absent if unsupported. */
   missingDefaults?(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
-  /** Members of a client's body that name the model beside the path, as the target is to get them. */
+  /** Members of a client's body that contain the model name in addition to the path, in the form for the target. */
   modelMembers?(body: Readonly<Record<string, unknown>>, model: string): Record<string, unknown>
-  /** Whether a body holds several inputs in a form that servers take at another path. */
+  /** Whether a body has several inputs in a form that servers accept at another path. */
   isBatch?(body: Readonly<Record<string, unknown>>): boolean
   /** Members of a request from a client of another dialect that neither the client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>

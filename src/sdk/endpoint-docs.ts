@@ -33,15 +33,15 @@ export interface EndpointDocs {
   /** One short sentence without a full stop. */
   summary: string
   description?: string
-  /** What a server must have to be asked; any of them is enough. Absent: the router answers itself. */
+  /** Operations of which a server must support one. Absent: the router responds itself. */
   operations?: readonly Operation[]
-  /** Who answers where no server has any of the operations. */
+  /** Fallback if no server supports any of the operations. */
   otherwise?: string
-  /** Empty: it only refuses. */
+  /** Empty: always returns an error. */
   answers: readonly AnswerDocs[]
-  /** Where its answer has another status than 200. */
+  /** Status, if other than 200. */
   status?: string
-  /** Parts of the path by their name in the route: what to call them and what they are. `*` is a rest of the path. */
+  /** Path parameters by their name in the route: display name and description. `*` is the rest of the path. */
   path?: Readonly<Record<string, { name: string; description: string; example?: string }>>
   query?: Readonly<Record<string, TSchema>>
   /** A body that is not JSON; the route has no schema for it. */

@@ -4,7 +4,7 @@ import { countOf, filledTextOf, isObject, type JsonObject, objectsIn } from '../
 export interface EngineModel {
   /** All names that the server has for it. */
   readonly names: readonly string[]
-  /** Context length in use, in tokens; undefined where the server does not say. */
+  /** Context length in use, in tokens; undefined if unknown. */
   readonly context: number | undefined
   readonly loaded: boolean
   /** Members of Ollama's own entry of a loaded model. */
@@ -19,7 +19,7 @@ export interface EngineState {
   readonly models: readonly EngineModel[]
 }
 
-/** Where a provider type's servers list their models, and how the list is read. */
+/** Path and reader of a model list. */
 export interface EngineListing {
   /** From the root of the host. */
   readonly path: string
@@ -39,7 +39,7 @@ export const openaiListing: EngineListing = {
     const entries = objectsIn(answer.data)
     return {
       isLlamaCpp: entries.some((entry) => entry.owned_by === 'llamacpp'),
-      // In router mode llama.cpp takes no name but those of the list.
+      // In router mode llama.cpp only accepts names of the list.
       ...(entries.some(({ status }) => isObject(status)) ? { anyName: false } : {}),
       models: entries.map(({ id, aliases, max_model_len: length, meta, status }) => ({
         names: [id, ...(Array.isArray(aliases) ? aliases : [])].flatMap((name) => filledTextOf(name) ?? []),
@@ -107,7 +107,7 @@ export const lmStudioInstanceListing: EngineListing = {
   },
 }
 
-/** What Text Generation Inference says of its only model, https://huggingface.github.io/text-generation-inference. */
+/** Text Generation Inference's information about its only model, https://huggingface.github.io/text-generation-inference. */
 export const tgiListing: EngineListing = {
   path: '/info',
   read(answer) {

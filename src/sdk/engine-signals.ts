@@ -1,16 +1,16 @@
 /**
- * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names of one
- * of the others or of TGI.
+ * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names
+ * of one of the others or of TGI.
  */
 export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
 
-/** A model that an engine holds in memory. */
+/** A model loaded in an engine. */
 export interface EngineLoadedModel {
   /** Its name at the engine; an engine may list one model under several names. */
   readonly name: string
   /** Context length in use, in tokens. */
   readonly context?: number
-  /** When the engine will unload it, ISO 8601; absent: not by itself, or unknown. */
+  /** When the engine will unload it, ISO 8601; absent: never, or unknown. */
   readonly expiresAt?: string
 }
 
@@ -32,14 +32,14 @@ export interface EngineSignals {
   readonly kvUse?: number
   /** Size of the KV cache in tokens. */
   readonly kvTokens?: number
-  /** Prompt tokens that the prefix cache served since the engine's start, and those that it was asked for. */
+  /** Hits and queries of the prefix cache since the engine started, in prompt tokens. */
   readonly cacheHitTokens?: number
   readonly cacheQueryTokens?: number
   /** Share of prompt tokens that the prefix cache serves, 0 to 1. */
   readonly cacheHitRate?: number
-  /** Requests that fit at once: slots of llama.cpp. */
+  /** Concurrency: slots of llama.cpp. */
   readonly slots?: number
-  /** Most requests that the engine runs at once: SGLang. */
+  /** Maximum concurrency: SGLang. */
   readonly maxRunning?: number
   readonly loaded?: readonly EngineLoadedModel[]
   /** It has one model, which answers to every name. */
@@ -47,6 +47,6 @@ export interface EngineSignals {
   readonly state?: 'ready' | 'loading' | 'asleep' | 'down'
   /** How an engine that is `asleep` sleeps. */
   readonly sleep?: EngineSleep
-  /** Differs after a restart of the engine, where it tells: its caches are then empty. */
+  /** Changes after a restart of the engine, if reported: its caches are then empty. */
   readonly startedAt?: number
 }

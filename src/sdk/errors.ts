@@ -44,7 +44,7 @@ const statusOfKind: Record<ErrorKind, number> = {
 export interface ContextOverflow {
   contextTokens: number
   inputTokens: number
-  /** What the answer may have; absent: the prompt alone is too long, or the upstream does not say. */
+  /** Remaining tokens for the response; absent if the prompt itself is too long, or unknown. */
   maxTokens?: number
 }
 
@@ -57,13 +57,13 @@ export interface RouterErrorDetails {
   status?: number
   /** Seconds after which a retry makes sense; becomes the `Retry-After` header. */
   retryAfterSeconds?: number
-  /** What the upstream said about retrying; becomes `x-should-retry`, which the official clients obey. */
+  /** The upstream's retry hint; sent as `x-should-retry`, which the official clients obey. */
   shouldRetry?: boolean
-  /** The message holds words of an upstream, which may have quoted a prompt: the log leaves it out. */
+  /** The message contains an upstream's text, which may quote a prompt, so it is not logged. */
   quotesUpstream?: boolean
   /** The underlying error: for the log, not for the client. */
   cause?: unknown
-  /** By how much the request is too long, where the upstream says so. */
+  /** Sizes of a context overflow, if reported by the upstream. */
   overflow?: ContextOverflow
   /** The name of a model that the client asked for and that this router does not have; its message quotes it. */
   unknownModel?: string
@@ -83,7 +83,7 @@ export class RouterError extends Error {
   readonly quotesUpstream: boolean
   readonly overflow: ContextOverflow | undefined
   readonly unknownModel: string | undefined
-  /** What the upstream said, where the log may have it and the client may not; see relay/attempt/safe-text.ts. */
+  /** The upstream's text, if it may be logged but not sent to the client; see relay/attempt/safe-text.ts. */
   upstreamText: string | undefined
 
   constructor(kind: ErrorKind, message: string, details: RouterErrorDetails = {}) {
@@ -101,7 +101,7 @@ export class RouterError extends Error {
     this.unknownModel = details.unknownModel
   }
 
-  /** The same error in other words. */
+  /** The same error with another message. */
   withMessage(message: string): RouterError {
     return Object.assign(new RouterError(this.kind, message, { cause: this.cause }), this)
   }
@@ -109,7 +109,7 @@ export class RouterError extends Error {
 
 const permanentCodes = new Set(['upstream_auth', 'insufficient_quota'])
 
-/** Whether a retry cannot help, although the status asks for one: somebody has to change the configuration first. */
+/** Whether a retry is useless although the status suggests one, because the configuration must be changed first. */
 export function isPermanent({ code, cause }: RouterError): boolean {
   if (code !== undefined && permanentCodes.has(code)) return true
   const said = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined

@@ -22,5 +22,5 @@ export const shapedKinds = ['EMAIL', 'URL', 'IP', 'PHONE'] as const
 
 export type ShapedKind = (typeof shapedKinds)[number]
 
-/** The kind of what looks like a pseudonym and is none. */
+/** Kind of text that only looks like a pseudonym. */
 export const literalKind = 'LITERAL'

@@ -6,8 +6,8 @@ import type { Transport } from './transport.ts'
 
 /**
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
- * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests,
- * `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
+ * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's
+ * chat requests, `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
  * `infill` is llama.cpp's completion between a prefix and a suffix.
  */
 export const operations = [
@@ -40,7 +40,7 @@ export const callForms = ['whole', 'stream', 'batch'] as const
 
 export type CallForm = (typeof callForms)[number]
 
-/** What a path may depend on in addition to its operation. */
+/** Properties of a request that a path may depend on, besides the operation. */
 export interface Call {
   /** The upstream's name of the model. */
   readonly model: string
@@ -50,7 +50,7 @@ export interface Call {
 /** A kind of upstream, the `api_type` of the configuration. */
 export interface ProviderType {
   readonly name: string
-  /** Name of the dialect that it speaks. */
+  /** Name of its dialect. */
   readonly dialect: string
   readonly flavour: Flavour
   /**
@@ -58,7 +58,7 @@ export interface ProviderType {
    * `call`; without it the path is that of any call.
    */
   path(operation: Operation, call?: Call): string | undefined
-  /** Where a request names the model. `path`: its body has neither `model` nor `stream`. Absent: in the body. */
+  /** Location of the model name. `path`: the body has neither `model` nor `stream`. Absent: in the body. */
   readonly modelIn?: 'path'
   /** Headers that carry the target's own key; none when it has no key. */
   authHeaders(token: string | undefined): Readonly<Record<string, string | undefined>>
@@ -70,17 +70,17 @@ export interface ProviderType {
   readonly forwardedHeaders?: readonly string[]
   /** Path of a cheap health check that does not call a model; absent: not checked unless configured. */
   readonly healthPath?: string
-  /** Path that tells whether the engine sleeps, asked with the health check; absent: its engines never do. */
+  /** Path of the engine's sleep state, queried with the health check; absent: its engines never sleep. */
   readonly sleepPath?: string
-  /** Where its servers list their models; the first that gives a list counts. Absent: they have none. */
+  /** Model lists of its servers; the first available one is used. Absent: none. */
   readonly listings?: readonly EngineListing[]
   /** How its servers are asked for their load and their loaded models; absent: they are not. */
   readonly engine?: EngineKind
   /** Its servers keep models in memory: models that they do not list are not loaded. Absent: every model is always ready. */
   readonly loadsModels?: boolean
-  /** The dialect of its `count`, where that is not its own; chats are then counted in no other way. */
+  /** The dialect of its `count`, if not its own; chats are then only counted this way. */
   readonly countDialect?: string
-  /** The member that holds the text to tokenize; absent: `prompt`, as vLLM has it. */
+  /** The member with the text to tokenize; absent: `prompt`, as in vLLM. */
   readonly tokenizes?: 'content'
   /** Its servers list all models that they have in memory, and load others when a request names them. */
   readonly loadsOnDemand?: boolean

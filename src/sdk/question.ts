@@ -19,7 +19,7 @@ export type QuestionMessage =
   | { role: 'tool'; callId: string; content: string }
   | ChatMessage
 
-/** What an extension asks a model, with sampling as in {@link Sampling}; what is absent is left to the model's configuration. */
+/** A question of an extension to a model, with sampling as in {@link Sampling}; absent values use the model's configuration. */
 export interface Question extends Omit<Sampling, 'n' | 'logprobs' | 'topLogprobs'> {
   /** Name of a model in models-config.json. */
   model: string
@@ -51,20 +51,20 @@ export interface AnswerSource {
 export interface Answer {
   /** Name of the model that answered: a fallback where that of the question could not. */
   model: string
-  /** Empty where there are only tool calls, or a refusal. */
+  /** Empty if there are only tool calls or a refusal. */
   text: string
   /** Reasoning before the answer; empty if there was none. */
   reasoning: string
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
-  /** Undefined where the upstream did not count. */
+  /** Undefined if the upstream did not report it. */
   usage: Usage | undefined
   /** Absent: nothing was added to the question. */
   sources?: readonly AnswerSource[]
 }
 
-/** What a streamed answer is made of. `end` is the last one; a failure after the first one is thrown. */
+/** An event of a streamed answer. `end` is the last one; a failure after the first one is thrown. */
 export type AnswerEvent =
   | { type: 'text'; text: string }
   | { type: 'reasoning'; text: string }

@@ -7,7 +7,7 @@ export class Registry<T extends { readonly name: string }> {
     this.#kind = kind
   }
 
-  /** Throws when there is no name, or it is taken: two extensions must not shadow each other in silence. */
+  /** Throws if the name is empty or in use: two extensions must not silently shadow each other. */
   add(item: T): void {
     // Extensions may be plain JavaScript.
     if (typeof item.name !== 'string' || item.name === '') throw new Error(`a ${this.#kind} needs a name`)

@@ -28,7 +28,7 @@ export type SamplingField = keyof SamplingValues
 interface Spelling<Value> {
   /** Wire names in any dialect. The first one is used in reports. */
   readonly names: readonly [string, ...string[]]
-  /** The value as any dialect writes it; undefined for "no limit", "random" and what cannot be understood. */
+  /** The value in any dialect's spelling; undefined for "no limit", "random" and invalid values. */
   readonly read: (value: unknown) => Value | undefined
 }
 

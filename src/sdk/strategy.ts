@@ -2,24 +2,24 @@ import type { Usage } from './chat.ts'
 import type { EngineSignals } from './engine-signals.ts'
 import type { Target } from './target.ts'
 
-/** What is known of a target at this moment. Kept by the balancer; strategies and the status page read it. */
+/** Current signals of a target. Maintained by the balancer; read by strategies and the status page. */
 export interface TargetSignals {
   readonly target: Target
-  /** Its weight, where an operator has set another one than is configured. */
+  /** Weight set by an operator, if it overrides the configured one. */
   readonly weight?: number | undefined
   /** Requests this target was picked for since the start. */
   readonly uses: number
   /** Picked and not settled yet. */
   readonly inFlight: number
-  /** Moving average of the time to the first content, in ms; undefined before the first. Failures leave it as it is. */
+  /** Moving average of the time to the first content, in ms; undefined before the first. Failures do not change it. */
   readonly firstContentMs: number | undefined
   /** Moving average of the time per token after the first content, in ms; undefined before the first. */
   readonly perTokenMs: number | undefined
-  /** Moving average of failures among the settled requests, 0 to 1; a client that leaves is none. */
+  /** Moving average of failures among settled requests, 0 to 1; a disconnected client does not count as one. */
   readonly failureRate: number
-  /** When the target was last added or came back from a failure, on the clock of `StrategyContext.now`. */
+  /** When the target was last added or recovered from a failure, on the clock of `StrategyContext.now`. */
   readonly returnedAt: number
-  /** What its engine said at the last poll; absent: unknown. Concerns the whole server. */
+  /** Signals of its engine from the last poll; absent if unknown. Covers the whole server. */
   readonly engine?: EngineSignals | undefined
 }
 
@@ -38,23 +38,23 @@ export type Priority = (typeof priorities)[number]
 
 /** The request that a target is picked for. Everything is computed on its first use. */
 export interface RoutingRequest {
-  /** The conversation that the client says this is part of; undefined where it names none. */
+  /** The conversation named by the client; undefined if none is. */
   readonly session: string | undefined
   /**
    * Of the prompt's beginnings, shortest first: tools, system prompt, messages, in this order wherever they are in the
    * body. Empty where the router does not know the form of the request.
    */
   readonly prefixKeys: readonly PrefixKey[]
-  /** What else the client groups its requests by (`prompt_cache_key`, `user`); undefined where it does not. */
+  /** Other id by which the client groups its requests (`prompt_cache_key`, `user`); undefined if absent. */
   readonly group: string | undefined
-  /** Estimated tokens of the prompt; 0 where nothing is known of it. */
+  /** Estimated tokens of the prompt; 0 if unknown. */
   readonly promptTokens: number
-  /** Id of the client's key; its address where no key is required. */
+  /** Id of the client's key; the client's address if no key is required. */
   readonly client: string
   readonly priority: Priority
   /** Whether it wants a canary; undefined: the weights decide. */
   readonly canary?: boolean | undefined
-  /** The `session` of a request that continues this one's answer; undefined until the answer has told, or where there is none. */
+  /** The `session` of a request that continues this response; undefined until known, or if there is none. */
   readonly answerId?: string | undefined
 }
 
@@ -72,24 +72,24 @@ export interface Outcome {
   durationMs: number
   /** Milliseconds from the pick to the first content; undefined when there was none. */
   firstContentMs: number | undefined
-  /** Token counts that the target reported; undefined where it reported none. */
+  /** Token counts reported by the target; undefined if it reported none. */
   usage?: Usage | undefined
 }
 
-/** Why a target was picked, in a few words for the log, such as `least loaded`. A function is called only if somebody reads it. */
+/** Why a target was picked, as a short phrase for the log, such as `least loaded`. A function is called only if it is read. */
 export type PickReason = string | (() => string)
 
 interface Settling {
   /**
-   * Why `target` was the choice of the `pick` or `order` just before, whose numbers it may still hold: called right after it and
-   * before `taken`. Absent: the name of the strategy is the reason.
+   * Why `target` was chosen by the preceding `pick` or `order`, whose numbers may be kept until then: called right after it and
+   * before `taken`. Absent: the reason is the strategy's name.
    */
   reason?(target: Target, request: RoutingRequest): PickReason
   /** Called once for every target that a request gets, right after it was picked or became free for it. */
   taken?(target: Target, request: RoutingRequest): void
   /** Called once for every target that was taken, when its lease is settled. `request`: the same object. */
   settled?(target: Target, outcome: Outcome, request: RoutingRequest): void
-  /** From now on the model has these targets: what is kept of others can be forgotten. Called after a reload. */
+  /** Called after a reload with the model's targets; state of others can be discarded. */
   retain?(targets: readonly Target[]): void
 }
 
@@ -100,12 +100,12 @@ interface Settling {
 export interface SharingInstance extends Settling {
   /**
    * One of `candidates`, which is never empty and keeps the order of the configuration. It may be a part of the
-   * model's targets: those that failed this request, or are down, are left out. Every pick is carried out.
+   * model's targets: those that failed this request or are down are omitted. Every pick is used.
    */
   pick(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
-  /** All of `candidates`, the best one first, without effect: for targets that take one request or a few at a time. */
+  /** All of `candidates`, best first, without effect: for targets with limited concurrency. */
   rank?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
-  /** What `pick` would return now, without effect; absent: the first of `rank`, where there is one. */
+  /** What `pick` would return now, without effect; absent: the first of `rank`, if implemented. */
   preview?(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
   /** How good each candidate is for the request, in the strategy's own measure: more is better. Without effect. */
   scores?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly number[]
@@ -113,7 +113,7 @@ export interface SharingInstance extends Settling {
   readonly weights?: WeightControl
 }
 
-/** Says in which order free targets are taken; each is then one request's alone until that ends. */
+/** Orders free targets; each is then held exclusively by one request until it ends. */
 export interface ExclusiveInstance extends Settling {
   /** All of `candidates`, the preferred one first. Synchronous, and without effect: it is asked again for each try. */
   order(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
@@ -125,13 +125,13 @@ export interface WeightControl {
   set(targetId: string, weight: number): void
   /** Back to the configured weight. */
   reset(targetId: string): void
-  /** What was last set; undefined where the configured weight holds. */
+  /** The weight set last; undefined if the configured weight applies. */
   get(targetId: string): number | undefined
 }
 
 export interface SharingStrategy {
   readonly name: string
-  /** It goes by `weight` of the signals, else that of the target, so that operators can change the weights of its models while running. */
+  /** It uses `weight` of the signals, otherwise the target's, so that operators can change weights at runtime. */
   readonly usesWeights?: true
   readonly exclusive?: never
   readonly affinity?: never

@@ -12,7 +12,7 @@ export interface Target {
   readonly id: string
   /** Alias of the model it serves. */
   readonly model: string
-  /** Id of its server, where each address of the server is a target of its own. */
+  /** Id of its server, if each address of the server is a separate target. */
   readonly server?: string
   /** Id of its server among the `servers` of the configuration; absent: it is not one of them. */
   readonly serverName?: string
@@ -25,14 +25,14 @@ export interface Target {
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>
-  /** The same for calls of another form than `whole`, where their path is another. */
+  /** Paths of calls of another form than `whole`, if they differ. */
   readonly formPaths?: Readonly<Partial<Record<CallForm, Target['paths']>>>
   readonly token: string | undefined
   /** Absent: directly. */
   readonly connection?: Connection
   /** 0 to 1. */
   readonly weight: number
-  /** It gets the share of sessions that its weight says, and no others. */
+  /** It gets exactly the share of sessions set by its weight. */
   readonly canary?: boolean
   /** Accelerators of its server, for metrics of its time; absent: 1. */
   readonly gpus?: number
@@ -42,26 +42,26 @@ export interface Target {
   readonly toolCalling: boolean
   /** Request members that never go upstream, by their wire name there. */
   readonly dropParams: readonly string[]
-  /** Request members for what the client leaves out, by their wire name at the upstream. */
+  /** Defaults for members that the client does not set, by wire name at the upstream. */
   readonly defaults: Readonly<Record<string, unknown>>
   /** Whether the router may ask for token counts on its own in streams. */
   readonly streamUsage: boolean
-  /** Whether the limit of the answer is lowered where the server says that it does not fit behind the prompt. */
+  /** Whether the token limit is lowered if the server reports that it does not fit after the prompt. */
   readonly fitMaxTokens?: boolean
-  /** What becomes of system turns behind the first message, in translation; absent: `fold`. */
+  /** Translation of system turns after the first message; absent: `fold`. */
   readonly systemTurns?: SystemTurns
-  /** It is Anthropic's own server, not another one that speaks its API. */
+  /** Anthropic's own server, rather than a compatible one. */
   readonly isAnthropic?: boolean
   readonly mock: MockSettings
   /** Most inputs of one embedding request; absent: no limit is known. */
   readonly maxBatch?: number
-  /** Most requests at a time; `auto`: what its engine tells. Absent: any number, or one with an exclusive strategy. */
+  /** Maximum concurrency; `auto`: as reported by its engine. Absent: unlimited, or one with an exclusive strategy. */
   readonly maxInFlight?: number | 'auto'
   /** Whether requests carry their priority to the engine, in the member `priority`. */
   readonly passesPriority?: boolean
-  /** Whether the context length is chosen by the size of the prompt, where neither request nor configuration says it. */
+  /** Whether the context length is chosen by prompt size, if neither request nor configuration sets it. */
   readonly autoContext?: boolean
-  /** Where its server lists its models, each with its path from the root of the host. */
+  /** Model lists of its server, each with its path from the root of the host. */
   readonly listings?: readonly EngineListing[]
   /** Whether the router may wake its engine. */
   readonly wake?: boolean
@@ -81,20 +81,20 @@ export interface Model {
   readonly sleeping: readonly Target[]
   /** Aliases of the models to try when all targets of this one fail, in order. */
   readonly fallbacks: readonly string[]
-  /** Name of the strategy, where the model has its own. */
+  /** Strategy of the model, if it overrides the default. */
   readonly strategy: string | undefined
   readonly embedding: boolean
   /** Longest wait of a request while no target can be used, in milliseconds; absent: the router's own setting. */
   readonly holdTimeoutMs?: number
-  /** What the model can do, in Ollama's words; absent: not configured. */
+  /** Capabilities in Ollama's terms; absent if not configured. */
   readonly capabilities?: readonly string[]
-  /** What Ollama's clients show of a model: `family`, `parameter_size`, `quantization_level`, `format`. */
+  /** Details shown by Ollama's clients: `family`, `parameter_size`, `quantization_level`, `format`. */
   readonly details?: Readonly<Record<string, string>>
 }
 
 /**
- * What the health checks say of a server. `doubtful`: the last ones failed, but too few to count. Down are `refused` (it
+ * State of a server according to health checks. `doubtful`: the last ones failed, but too few to count. Down: `refused` (it
  * refuses connections, or cannot be reached), `silent` (its checks time out) and `failing` (they fail otherwise).
- * `loading` and `asleep`: it says so itself.
+ * `loading` and `asleep`: reported by the server itself.
  */
 export type CheckedState = 'up' | 'doubtful' | 'refused' | 'silent' | 'failing' | 'loading' | 'asleep'

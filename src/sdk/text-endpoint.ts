@@ -1,33 +1,33 @@
 import { type Static, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import type { ChatMessage, Sampling } from './chat.ts'
 
-/** What an endpoint's functions see of a request: its own fields, checked, with texts of numbers read as numbers. */
+/** Validated fields of a request, with numeric strings converted to numbers. */
 export type TextBody<Fields extends TProperties> = Static<TObject<Fields>>
 
-/** Where the system message comes from. The parts that are there are joined by empty lines. */
+/** Sources of the system message, joined by empty lines. */
 export interface SystemPrompt {
-  /** Id in the prompt library; `*` in the place of the language is the language of the request. */
+  /** Id in the prompt library; `*` instead of the language selects the request's language. */
   prompt?: string
   /** Values of the placeholders, without their `##`. `language` is that of the prompt that was found. */
   variables?(language: string | undefined): Record<string, string>
-  /** Stands in place of the prompt's text, with the same placeholders; blank counts as absent. */
+  /** Replaces the prompt's text, with the same placeholders; blank counts as absent. */
   instead?: string | null | undefined
   /** Follows the prompt; blank counts as absent. */
   append?: string | null | undefined
-  /** A prompt that the client names; it goes before `prompt`. */
+  /** A prompt named by the client; precedes `prompt`. */
   named?: { id: string; variables?: Record<string, string> | null } | null | undefined
 }
 
 interface TextEndpointParts<Fields extends TProperties> {
   /** Last part of its paths: `P/<name>`, `/builtin/<name>`, `P/builtin/<name>`. */
   readonly name: string
-  /** What it does, in one sentence; shown in the list of endpoints. */
+  /** Description in one sentence, shown in the list of endpoints. */
   readonly summary: string
-  /** Its own fields, beside those that all share ({@link sharedFields}). */
+  /** Its own fields, besides the shared ones ({@link sharedFields}). */
   readonly fields: Fields
   /** Required fields that another one may replace: `{ system_prompt: 'prompt' }`. Declare them as optional. */
   readonly requiredUnless?: Readonly<Record<string, string>>
-  /** Sampling for what request and configuration leave out; absent: the Python llm-router's. */
+  /** Sampling defaults after request and configuration; absent: those of the Python llm-router. */
   readonly defaults?: Readonly<Sampling>
   /** Its own fields in a request that the API documentation shows. */
   readonly example?: TextBody<Fields>
@@ -41,7 +41,7 @@ export interface OneTextEndpoint<Fields extends TProperties, Response extends TS
   readonly response: Response
   /** The user's message. `language` is that of the prompt that was found. */
   text(body: TextBody<Fields>, language: string | undefined): string
-  /** What stands between the system message and the user's. */
+  /** Messages between the system message and the user's. */
   history?(body: TextBody<Fields>): ChatMessage[]
   /** Reads the model's answer. Members other than `response` are placed at the top level of the result. */
   answer(text: string, body: TextBody<Fields>): { response: Static<Response>; [member: string]: unknown }
@@ -59,19 +59,19 @@ export interface EachTextEndpoint<Fields extends TProperties, Item extends TSche
 }
 
 /**
- * A text endpoint, declared: what it takes, which prompt it uses, how the messages are built, how the answer is read.
- * Its functions are pure; what is wrong with a request beyond its schema they throw as `badRequest`.
+ * Declaration of a text endpoint: its fields, its prompt, how messages are built and how the response is read.
+ * Its functions are pure; for errors beyond the schema they throw `badRequest`.
  */
 export type TextEndpoint<Fields extends TProperties = TProperties, Result extends TSchema = TSchema> =
   | OneTextEndpoint<Fields, Result>
   | EachTextEndpoint<Fields, Result>
 
-/** A field that may be left out; `null` says the same. */
+/** An optional field; `null` counts as absent. */
 export function optional<Schema extends TSchema>(schema: Schema) {
   return Type.Optional(Type.Union([schema, Type.Null()]))
 }
 
-/** The fields of every text endpoint: those of the Python llm-router, `model` and `max_tokens` as synonyms, and ours. */
+/** The fields of every text endpoint: those of the Python llm-router, the synonyms `model` and `max_tokens`, and additions. */
 export const sharedFields = {
   model: optional(Type.String({ minLength: 1 })),
   model_name: optional(Type.String({ minLength: 1 })),

@@ -8,9 +8,9 @@ export interface UpstreamRequest {
   path: string
   method: 'POST' | 'GET'
   headers: Record<string, string>
-  /** Pieces of one body follow one another. */
+  /** Chunks of one body, in order. */
   body: Buffer | readonly Buffer[]
-  /** For a body too large for memory, in the place of `body`: a new stream of it. Its length is in the headers. */
+  /** For a body too large for memory, instead of `body`: a new stream of it. Its length is in the headers. */
   openBody?: () => Readable
   /** Not over a kept-alive socket: set for the retry after one turned out stale. */
   freshSocket?: boolean
@@ -25,18 +25,18 @@ export interface UpstreamSink {
   onData(chunk: Buffer): void
   onEnd(): void
   /**
-   * `reusedSocket`: the request was sent on a kept-alive socket that had answered another one before. The upstream may have
-   * closed it just then, so as long as no byte of an answer came, the request may be sent once more.
+   * `reusedSocket`: the request was sent on a kept-alive socket that had served another one before. The upstream may have
+   * closed it meanwhile, so if no response byte arrived, the request may be resent.
    */
   onError(error: Error, reusedSocket: boolean): void
 }
 
 /** A request that has been sent. All of its methods may be called at any time, also when it is over. */
 export interface OpenRequest {
-  /** No `onData` until `resume`; what the upstream sends meanwhile stays in its socket. */
+  /** Stops `onData` until `resume`; data sent meanwhile stays in the socket. */
   pause(): void
   resume(): void
-  /** Ends the request at once and frees its socket; the sink gets nothing more. */
+  /** Aborts the request and releases its socket; the sink is not called again. */
   abort(): void
 }
 

@@ -2,7 +2,7 @@ import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
 
-/** The answer that costs are predicted for: what matters is how first content and tokens weigh against each other. */
+/** Response length for predictions, which sets the relative weight of first content and tokens. */
 const typicalTokens = 200
 /** Predictions are not exact: a target within this of the cheapest is as good, and the weights decide. */
 const asGood = 1.25
@@ -18,8 +18,9 @@ interface Moment {
 }
 
 /**
- * Picks the target where one more request is predicted to cost least: the time to its first content and for its tokens,
- * times the requests in flight with this one (those of other users too, where the engine tells them), over the part of requests that succeed.
+ * Picks the target with the lowest predicted cost of another request: the time to its first content and for its tokens,
+ * times the requests in flight including this one (and those of other users, if the engine reports them), divided by the success
+ * rate.
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
@@ -80,7 +81,7 @@ class Known {
 }
 
 function none(): never {
-  throw new Error('a strategy was given no candidates')
+  throw new Error('a strategy was called without candidates')
 }
 
 function isForgotten(

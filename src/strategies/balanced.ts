@@ -3,7 +3,7 @@ import { SmoothRotation } from './smooth-rotation.ts'
 
 /**
  * Fewest uses first; ties go to the one with fewer calls in flight, then to the order of the configuration. Only the
- * uses that a target could have had count: what went to others while it was down is not made up for.
+ * picks for which a target was a candidate count: it does not catch up on picks made while it was down.
  */
 export const balanced: SharingStrategy = {
   name: 'balanced',

@@ -9,10 +9,10 @@ import { TargetCache } from './affinity/target-cache.ts'
 import { inPlay, weightInPlay } from './draw.ts'
 
 /**
- * Sends a request where most of its prompt is cached and little work waits. A target's cost, in tokens: the part of the prompt that
- * it has to compute, plus parts of the work that it has now and was given of late. Among the cheapest, the session's last target
- * comes first, then the longest known prefix, then rendezvous hashing of the prompt's beginning, by which routers agree that do
- * not know of each other. bench/fleet shows what each part is for.
+ * Sends a request where most of its prompt is cached and little work waits. A target's cost, in tokens: the part of the prompt
+ * that it has to compute, plus shares of its current and recently assigned work. Among the cheapest, the session's last target is
+ * preferred, then the longest known prefix, then rendezvous hashing of the prompt's beginning, on which independent routers
+ * agree. bench/fleet shows the effect of each part.
  */
 export const cacheAware: SharingStrategy = {
   name: 'cache_aware',
@@ -32,19 +32,19 @@ export const cacheAware: SharingStrategy = {
 }
 
 function none(): never {
-  throw new Error('a strategy was given no candidates')
+  throw new Error('a strategy was called without candidates')
 }
 
-/** Part of the work that a target has now which delays a new request: engines compute several at once. */
+/** Share of a target's current work that delays a new request: engines compute several requests concurrently. */
 const runningShare = 0.25
-/** Part of the work of the last half minute that a target can be expected to get again: conversations come back to their cache. */
+/** Share of the last half minute's work that a target can expect again: conversations return to their cache. */
 const recentShare = 0.2
 /** Costs that differ by less are equal, in tokens: estimates are not better than this. */
 const equalTokens = 64
 /** An answer of unknown length, in tokens; and how much longer than the average most are at most. */
 const assumedAnswer = 200
 const longAnswer = 1.5
-/** What is kept for all targets of a model together. */
+/** State shared by all targets of a model. */
 const maxEntries = 200_000
 const newest = 0.05
 
@@ -79,7 +79,7 @@ class Affinity {
     const known = Math.max(...scored.map(({ cached }) => cached))
     const unknown = request.promptTokens - known
     hashed.cost -= (this.#trust.share * unknown) / weightInPlay(hashed.signals)
-    // Where the turn before was answered, its answer is cached too.
+    // The target of the previous turn has cached its response too.
     const answer = hashed.cached > 0 ? Math.min(unknown, longAnswer * this.#answerTokens) : 0
     const trusted = { known: known + answer, unknown: unknown - answer }
     this.#ranking = { request, scores: scored, hashed, trusted }
@@ -166,11 +166,11 @@ class Affinity {
     const isLast = last?.target === target.id && cache.hasSession(session)
     const prefix = cache.longest(prefixKeys).tokens
     const cached = isLast ? Math.max(prefix, Math.min(last.tokens, promptTokens)) : prefix
-    // What a continued session's prompt has before this request's own part.
+    // The part of a continued session's prompt that precedes this request.
     const history = last?.isContinued && !isLast ? last.tokens : 0
     const running = cache.work + (engine?.others ?? 0) * this.#workTokens
     const load = runningShare * running + recentShare * cache.recent(this.#now())
-    // A failed attempt costs the request once more.
+    // A failed attempt doubles the cost of the request.
     const failing = signals.failureRate * (promptTokens + this.#workTokens)
     const cost = (promptTokens - cached + history + load + failing) / weightInPlay(signals)
     return { signals, cost, isLast, cached, rank: this.#rendezvous.rank(seed, target) }
@@ -212,7 +212,7 @@ function keyOf({ session, client }: RoutingRequest): number | undefined {
 }
 
 /**
- * The key that says where a prompt goes of which nothing is known: the session or group, else the first key, or the second one
+ * The key that places an unknown prompt: the session or group, otherwise the first key, or the second one
  * where that covers more: a short system prompt that all conversations share would send them all to one target.
  */
 function seedOf({ session, group, prefixKeys, client }: RoutingRequest): number {

@@ -5,7 +5,7 @@ export function weightOf({ target, weight = target.weight }: TargetSignals): num
   return weight
 }
 
-/** The weight among targets that are in play: where all have 0, all count alike. */
+/** The effective weight: if all targets have 0, all are equal. */
 export function weightInPlay(signals: TargetSignals): number {
   const weight = weightOf(signals)
   return weight > 0 ? weight : 1
@@ -16,7 +16,9 @@ export function loadOf({ inFlight, engine }: TargetSignals): number {
   return inFlight + (engine?.others ?? 0)
 }
 
-/** The candidates that can be picked: those with a weight, or all where none has one. The same list where that is all. */
+/**
+ * The eligible candidates: those with a positive weight, or all if none has one. Returns the same list if that is all of them.
+ */
 export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
   if (candidates.every(hasWeight)) return candidates
   const weighty = candidates.filter(hasWeight)

@@ -2,15 +2,15 @@ import type { SharingStrategy, TargetSignals, WeightControl } from '../sdk/strat
 import type { Target } from '../sdk/target.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
-/** A target keeps this part of its weight whatever is observed: only its answers can show that it has recovered. */
+/** Minimum share of its weight that a target keeps: only its responses can show that it has recovered. */
 const minFactor = 0.05
-/** A target that comes back begins with this part of its weight and has the whole of it `slowStartMs` later. */
+/** A recovered target starts with this share of its weight and reaches the full weight after `slowStartMs`. */
 const startsWith = 0.1
 const slowStartMs = 30_000
 
 /**
- * Shares by weight, times what is observed: a target counts less the slower it begins to answer than the fastest and the more
- * often it fails. A target that comes back from a failure begins with a tenth and reaches its whole share after 30 s.
+ * Shares by weight times observed performance: a target counts less the slower its first content is compared with the fastest and
+ * the more often it fails. A recovered target starts with a tenth and reaches its full share after 30 s.
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
@@ -46,7 +46,7 @@ export const dynamicWeighted: SharingStrategy = {
   },
 }
 
-/** What the candidates are compared with. */
+/** Reference values for comparing candidates. */
 interface Observed {
   at: number
   fastestMs: number
@@ -60,7 +60,7 @@ function observe(candidates: readonly TargetSignals[], at: number): Observed {
     if (firstContentMs !== undefined && firstContentMs < fastestMs) fastestMs = firstContentMs
     if (returnedAt < earliest) earliest = returnedAt
   }
-  // Relative to the one that has run longest: after a start all are equally new, and none is held back.
+  // Relative to the longest-running target: after a start all are equally new, and none is held back.
   return { at, fastestMs, mostStarted: startedPart(earliest, at) }
 }
 
@@ -70,7 +70,7 @@ function factorOf({ firstContentMs, failureRate, returnedAt }: TargetSignals, ob
   const speed = firstContentMs ? observed.fastestMs / firstContentMs : 1
   const health = 1 - failureRate
   const started = startedPart(returnedAt, observed.at) / observed.mostStarted
-  // Squared: a failure costs its own time, and then another target's.
+  // Squared: a failure costs time at this target and then at another one.
   return Math.max(minFactor, speed * health * health * started)
 }
 

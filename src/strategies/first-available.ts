@@ -1,6 +1,6 @@
 import type { ExclusiveStrategy } from '../sdk/strategy.ts'
 
-/** The first free target in the order of the configuration, for one request alone. */
+/** The first free target in configuration order, exclusively for one request. */
 export const firstAvailable: ExclusiveStrategy = {
   name: 'first_available',
   exclusive: true,
@@ -8,8 +8,8 @@ export const firstAvailable: ExclusiveStrategy = {
 }
 
 /**
- * As `first_available`, but a host that has the model loaded goes first. Which host that is, all processes must agree
- * on, so the lease store decides it; the order of the configuration counts among hosts that are equal in this.
+ * Like `first_available`, but prefers a host that has the model loaded. All processes must agree which host that
+ * is, so the lease store decides; ties go to the first host in configuration order.
  */
 export const firstAvailableOptim: ExclusiveStrategy = {
   name: 'first_available_optim',

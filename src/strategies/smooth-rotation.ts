@@ -2,7 +2,7 @@ import type { TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 
 interface Rules {
-  /** 0 or more; a target with 0 is only picked where all candidates have 0, and then all count alike. */
+  /** At least 0; a target with 0 is only picked if all candidates have 0, and then all are equal. */
   weightOf(signals: TargetSignals): number
   /** Whether weights may change from pick to pick; else they are asked for once for each list of candidates. */
   weightsChange?: boolean
@@ -13,7 +13,7 @@ interface Rules {
 }
 
 interface Account {
-  /** What the target is owed, in parts of one request: whole numbers, because rounding would spoil exact cycles. */
+  /** Credit of the target in fractions of one request, as integers because rounding would break exact cycles. */
   credit: number
 }
 
@@ -22,7 +22,7 @@ interface Round {
   candidates: readonly TargetSignals[]
   /** In the order of the candidates. */
   accounts: readonly Account[]
-  /** What each is credited for a pick, and their sum, which the picked one pays. */
+  /** Credit of each per pick, and the sum, which the picked target pays. */
   shares: number[]
   paid: number
 }
@@ -41,7 +41,7 @@ const maxBookingsAhead = 1_000_000
  * first requests of each. Any whole cycle from there on is as exact as the first one.
  *
  * Only candidates accumulate credit and pay. So a pick among some of the targets leaves the credit of the others as it was,
- * and a target that comes back, or is new, has nothing to catch up on.
+ * and a returning or new target has nothing to catch up on.
  */
 export class SmoothRotation {
   readonly #rules: Rules
@@ -59,12 +59,12 @@ export class SmoothRotation {
     return pick(round, this.#rules.tieOf)
   }
 
-  /** What `next` would give, without effect; before the first pick the rotation may yet begin elsewhere. */
+  /** What `next` would return, without effect; before the first pick the rotation may still begin elsewhere. */
   peek(candidates: readonly TargetSignals[]): TargetSignals {
     return pick(this.#copyOf(candidates), this.#rules.tieOf)
   }
 
-  /** What each candidate is owed if it is picked now, in requests. */
+  /** Credit of each candidate if it were picked now, in requests. */
   credits(candidates: readonly TargetSignals[]): readonly number[] {
     const { accounts, shares } = this.#copyOf(candidates)
     return accounts.map(({ credit }, index) => (credit + (shares[index] ?? 0)) / onePick)
@@ -91,7 +91,7 @@ export class SmoothRotation {
     return this.#last
   }
 
-  /** Goes on to a random position of the cycle: as after that many picks, made while nothing was in flight. */
+  /** Advances to a random position in the cycle, as after that many picks without requests in flight. */
   #skipAhead(round: Round): void {
     const count = round.candidates.length
     const weights = round.candidates.map((each) => this.#rules.weightOf(each))
@@ -126,7 +126,7 @@ function pick(
     best = signals
     most = account
   }
-  if (!best) throw new Error('a strategy was given no candidates')
+  if (!best) throw new Error('a strategy was called without candidates')
   most.credit -= paid
   return best
 }
@@ -148,7 +148,7 @@ function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'paid'> {
 /** After this many picks all accounts are as they were. */
 function cycleOf(weights: readonly number[]): number {
   if (sumOf(weights) === 0) return weights.length
-  // In billionths: what people write in a file is a round number of them.
+  // In billionths, so that weights written in a file are integers.
   const parts = weights.map((weight) => (weight === 0 ? 0 : Math.max(1, Math.round(weight * 1e9))))
   return sumOf(parts) / parts.reduce(commonDivisor)
 }

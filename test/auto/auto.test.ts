@@ -53,6 +53,9 @@ test('a request too unlike all examples gets the first model, as does one withou
   await off.embeddings.close()
   assert.equal((await post(`${off.router.url}/v1/chat/completions`, said('code'))).status, 200)
   assert.deepEqual(off.asked, ['small'])
+  const line = await off.router.logged(({ msg }) => String(msg).includes('examples were ignored'))
+  assert.match(String(line.msg), /embedding model of auto_model failed .* check the model and its servers/)
+  assert.equal(line.embedding_model, 'e')
 })
 
 test('rules come first, in their order', async () => {
@@ -226,7 +229,7 @@ test('an error of auto_model names its path', async () => {
     rigOf({ models: ['smal', 'large'], rules: [{ model: 'middle' }], examples: { large: ['a'] } }),
     ({ errors }: { errors: string[] }) => {
       assert.match(errors.join('\n'), /auto_model\.models\[0\]: no active model "smal"; did you mean "small"/)
-      assert.match(errors.join('\n'), /auto_model\.rules\[0\]\.model: "middle" is none of auto_model\.models/)
+      assert.match(errors.join('\n'), /auto_model\.rules\[0\]\.model: "middle" is not in auto_model\.models/)
       assert.match(errors.join('\n'), /auto_model\.embedding_model: missing/)
       return true
     },

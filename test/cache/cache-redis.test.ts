@@ -4,6 +4,7 @@ import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter } from '../helpers/router.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { createDocumentedUser, documentedPassword } from '../stores/documented-user.ts'
 import { type CacheSetup, json, modelsWith, question, startCache } from './cache-setup.ts'
 
@@ -54,6 +55,21 @@ test('routers with one Redis and one secret give the answers of each other again
   await kept(1)
   assert.equal(await (await another(first))(), 'hit')
   assert.equal(await (await another(first, { LLM_ROUTER_CACHE_SECRET: `${secret}-another` }))(), 'miss')
+})
+
+test('a router with other guardrails on responses does not use the answers of one without', async () => {
+  const guard = await startUpstream({ kind: 'reply', body: { results: { safe: true } } })
+  open.push(guard.close)
+  const first = await setup()
+  await first.ask(question(), 'miss')
+  await kept(1)
+  const ask = await another(first, {
+    LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: '1',
+    LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE: 'sojka_guard',
+    LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: guard.url,
+  })
+  assert.equal(await ask(), 'miss')
+  assert.equal(await ask(), 'hit')
 })
 
 /** An answer is kept after it has gone out. */

@@ -45,6 +45,7 @@ test('requests that depend on more than their body, or want something new, pass 
     { store: true },
     { tools: [tool] },
     { functions: [{ name: 'f' }] },
+    { plugins: [{ id: 'web' }] },
     { n: 2 },
     { modalities: ['text', 'audio'], audio: { voice: 'alloy', format: 'wav' } },
   ]) {

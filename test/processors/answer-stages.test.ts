@@ -282,9 +282,9 @@ test('errors of guardrails on answers stop the start, each with its path', async
       /expressions\[0\]: a match may be longer than 400 characters/,
     ],
     [{ on: 'both', words: ['x'.repeat(401)] }, /words\[0\]: a match may be longer/],
-    [{ words: ['x'], before: 'unmasking' }, /before: "unmasking" is about responses/],
+    [{ words: ['x'], before: 'unmasking' }, /before: "unmasking" applies to responses/],
     [{ on: 'both', service: outside, before: 'masking' }, /before: "masking" would send unmasked contents/],
-    [{ action: 'replace', service: outside }, /action: "replace" is for words and expressions/],
+    [{ action: 'replace', service: outside }, /action: "replace" applies to words and expressions/],
     [{ service: { type: 'model' } }, /service\.model: missing/],
     [{ service: { type: 'http' } }, /service\.url: missing/],
     [

@@ -10,6 +10,8 @@ export interface Echo {
   text?: string
   reasoning?: string
   call?: string
+  /** It says its text, or most of it, and then nothing more: no end, and no call. */
+  hangs?: boolean
 }
 
 /** Where a text is cut into pieces. */
@@ -19,32 +21,44 @@ export const everyCharacter: Cut = (text) => [...text]
 export const wholeText: Cut = (text) => [text]
 
 interface EchoOptions {
-  say(text: string): Echo
+  /** `text`: the last one of the request. */
+  say(text: string, request: RecordedRequest): Echo
   cut?: Cut
 }
+
+/** Forms of answers: those of chats, and of texts that are completed. */
+type Form = UpstreamKind | 'completion' | 'generate'
 
 /** A server that answers in its own form with what `say` makes of the last text that it got. */
 export function startEcho(options: EchoOptions): Promise<ScriptedUpstream> {
   return startUpstream((request) => {
-    const kind = kindOf(request)
-    const echo = options.say(lastText(request.body))
+    const form = formOf(request)
+    const echo = options.say(lastText(request.body), request)
     const { cut = wholeText } = options
-    if (!isStream(request, kind)) return { kind: 'reply', body: whole[kind](echo) }
-    const headers = { 'content-type': kind === 'ollama' ? 'application/x-ndjson' : 'text/event-stream' }
-    return { kind: 'stream', headers, pieces: [streams[kind](echo, cut).join('')] }
+    if (!isStream(request, form))
+      return echo.hangs ? { kind: 'hang' } : { kind: 'reply', body: whole[form](echo) }
+    const headers = { 'content-type': linesAlone.has(form) ? 'application/x-ndjson' : 'text/event-stream' }
+    const events = streams[form](echo, cut)
+    // The longest end of a form has three events.
+    if (echo.hangs) return { kind: 'stream', headers, pieces: [events.slice(0, -3).join('')], ending: 'hang' }
+    return { kind: 'stream', headers, pieces: [events.join('')] }
   })
 }
 
-function kindOf({ url }: RecordedRequest): UpstreamKind {
+const linesAlone: ReadonlySet<Form> = new Set(['ollama', 'generate'])
+
+function formOf({ url }: RecordedRequest): Form {
   if (url.includes('/v1/messages')) return 'anthropic'
   if (url.includes('generateContent') || url.includes('streamGenerateContent')) return 'gemini'
+  if (url.includes('/api/generate')) return 'generate'
+  if (url.includes('/v1/completions')) return 'completion'
   return url.includes('/api/') ? 'ollama' : 'openai'
 }
 
-function isStream({ url, body }: RecordedRequest, kind: UpstreamKind): boolean {
-  if (kind === 'gemini') return url.includes('streamGenerateContent')
+function isStream({ url, body }: RecordedRequest, form: Form): boolean {
+  if (form === 'gemini') return url.includes('streamGenerateContent')
   const stream = isObject(body) ? body.stream : undefined
-  return kind === 'ollama' ? stream !== false : stream === true
+  return linesAlone.has(form) ? stream !== false : stream === true
 }
 
 /** The last text that any turn has, wherever the dialect has it. */
@@ -61,7 +75,17 @@ export function lastText(value: unknown): string {
 
 const usage = { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 }
 
-const whole: Record<UpstreamKind, (echo: Echo) => unknown> = {
+const completionHead = { id: 'cmpl-1', object: 'text_completion', created: 1, model: 'up' }
+const generateHead = { model: 'up', created_at: '2026-01-01T00:00:00Z' }
+const generateEnd = { done: true, done_reason: 'stop', prompt_eval_count: 3, eval_count: 5 }
+
+const whole: Record<Form, (echo: Echo) => unknown> = {
+  completion: ({ text = '' }) => ({
+    ...completionHead,
+    choices: [{ index: 0, text, logprobs: null, finish_reason: 'stop' }],
+    usage,
+  }),
+  generate: ({ text = '' }) => ({ ...generateHead, response: text, ...generateEnd }),
   openai: ({ text = '', reasoning, call }) => ({
     id: 'chatcmpl-1',
     object: 'chat.completion',
@@ -142,7 +166,22 @@ function event(value: { type: string; [name: string]: unknown }): string {
   return `event: ${value.type}\n${data(value)}`
 }
 
-const streams: Record<UpstreamKind, (echo: Echo, cut: Cut) => string[]> = {
+const streams: Record<Form, (echo: Echo, cut: Cut) => string[]> = {
+  completion({ text = '' }, cut) {
+    const chunk = (piece: string, reason: string | null = null): string =>
+      data({ ...completionHead, choices: [{ index: 0, text: piece, logprobs: null, finish_reason: reason }] })
+    return [
+      ...cut(text).map((piece) => chunk(piece)),
+      chunk('', 'stop'),
+      data({ ...completionHead, choices: [], usage }),
+      'data: [DONE]\n\n',
+    ]
+  },
+  generate({ text = '' }, cut) {
+    const line = (response: string, more: object): string =>
+      `${JSON.stringify({ ...generateHead, response, ...more })}\n`
+    return [...cut(text).map((piece) => line(piece, { done: false })), line('', generateEnd)]
+  },
   openai({ text = '', reasoning, call }, cut) {
     const chunk = (delta: unknown, reason: string | null = null): string =>
       data({

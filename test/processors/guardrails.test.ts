@@ -131,7 +131,7 @@ test('errors of guardrails stop the start, each with its path', async () => {
   for (const [entry, expected] of [
     [{}, /processors\[0\]: a guardrail needs words, expressions or a service/],
     [{ expressions: ['x(?=y)'] }, /processors\[0\]\.expressions\[0\]: look-around at character 2/],
-    [{ service, before: 'masking' }, /processors\[0\]\.before: .*out of the local network/],
+    [{ service, before: 'masking' }, /processors\[0\]\.before: .*outside the local network/],
     [{ words: ['x'], sample: 0.5 }, /processors\[0\]\.sample: only with "action": "flag"/],
   ] as const)
     await assert.rejects(routerWith([{ type: 'guardrail', ...entry }]), expected)

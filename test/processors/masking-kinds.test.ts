@@ -58,11 +58,27 @@ test('words beside a value say what it is', async () => {
   assert.deepEqual(await found('Spotkanie 12.03.1985'), [])
 })
 
+test('a short word in front of a value does not hide it', async () => {
+  for (const [text, value] of [
+    ['przelej na 61 1090 1014 0000 0712 1981 2874', 'IBAN 61 1090 1014 0000 0712 1981 2874'],
+    ['moved us to 61109010140000071219812874 today', 'IBAN 61109010140000071219812874'],
+    ['upstream { server 85.12.20.171:8443; }', 'IP 85.12.20.171'],
+    ['the dev 10.1.2.3 is down', 'IP 10.1.2.3'],
+    ['tel.600700800', 'PHONE 600700800'],
+    ['kom.600-700-800 po 16', 'PHONE 600-700-800'],
+    ["ask o'hara@post.example.ie", "EMAIL o'hara@post.example.ie"],
+    ["'jan@example.com'", 'EMAIL jan@example.com'],
+    ["to='jan@example.com'", 'EMAIL jan@example.com'],
+  ] as const)
+    assert.deepEqual(await found(text), [value], text)
+})
+
 test('what only looks like a value is left alone', async () => {
   for (const text of [
     'gpt-4o-2024-05-13',
     'Order 1234567890 has shipped',
     'version 10.0.1.2',
+    'img.600700800.jpg',
     '127.0.0.1:8080',
     '4111 1111 1111 1112',
     '44051401358',

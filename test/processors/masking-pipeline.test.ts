@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { after, afterEach, before, test } from 'node:test'
-import { isObject } from '../../src/lib/json/read.ts'
+import { isObject, objectsIn } from '../../src/lib/json/read.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { startRouter } from '../helpers/router.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -241,6 +241,131 @@ test('parts of a message are one text, arguments are decoded, numbers become str
   assert.equal(list[0].content[1].text, ' now')
 })
 
+test('a value at the border of a part is found, whatever follows it', async () => {
+  const router = await routerWith([{ type: 'masking', words: { PROJECT: ['Blue Falcon'] } }])
+  const text = (said: string) => ({ type: 'text', text: said })
+  const long = 'x '.repeat(1_000)
+  for (const parts of [
+    [text('44051401359'), text('5 apples')],
+    [text(`${long}44051401359`), text(`5 apples ${long}`)],
+    [text('I read Blue Falcon'), text('Please go on')],
+    [text('call 600 700 800'), text('900 times')],
+  ]) {
+    const { status, text: answer } = await post(`${router.url}/v1/chat/completions`, chat(parts))
+    assert.equal(status, 200, answer)
+    assert.doesNotMatch(sent().raw.toString(), /44051401359|Falcon|600 700/)
+  }
+  const tool = {
+    type: 'tool_use',
+    id: 'c1',
+    name: 'f',
+    input: { about: 'Blue Falcon', pesel: '44051401359' },
+  }
+  const messages = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: [tool, text('5 apples'), { ...tool, id: 'c2' }] },
+    {
+      role: 'user',
+      content: ['c1', 'c2'].map((id) => ({ type: 'tool_result', tool_use_id: id, content: 'ok' })),
+    },
+  ]
+  const { status } = await post(`${router.url}/v1/messages`, { model: 'm', max_tokens: 9, messages })
+  assert.equal(status, 200)
+  assert.doesNotMatch(sent().raw.toString(), /44051401359|Falcon/)
+})
+
+test('results of tools are decoded in a conversation that the router has kept, and at each level', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const first = await post(`${router.url}/v1/responses`, { model: 'm', input: 'Hi' })
+  const inner = '{"mail":"jan.kowalski\\u0040firma.pl"}'
+  const input = [
+    { type: 'function_call', call_id: 'c1', name: 'f', arguments: JSON.stringify({ inner }) },
+    { type: 'function_call_output', call_id: 'c1', output: [{ type: 'input_text', text: inner }] },
+    { type: 'function_call', call_id: 'c2', name: 'f', arguments: '{}' },
+    { type: 'function_call_output', call_id: 'c2', output: JSON.stringify([{ inner }]) },
+  ]
+  for (const more of [{}, { previous_response_id: JSON.parse(first.text).id }]) {
+    const { status, text } = await post(`${router.url}/v1/responses`, { model: 'm', input, ...more })
+    assert.equal(status, 200, text)
+    const raw = sent().raw.toString()
+    assert.doesNotMatch(raw, /kowalski/)
+    assert.equal(raw.split('EMAIL_').length - 1, 3)
+  }
+})
+
+test('a value at the end of a part takes nothing of the next one', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  await post(
+    `${router.url}/v1/chat/completions`,
+    chat([
+      { type: 'text', text: `My address is ${address}` },
+      { type: 'text', text: 'What is it for?' },
+    ]),
+  )
+  const parts = (): unknown => at(sent().body, 'messages', 0, 'content')
+  assert.match(String(at(parts(), 0, 'text')), /^My address is EMAIL_\w{8}$/)
+  assert.equal(at(parts(), 1, 'text'), 'What is it for?')
+})
+
+test('documents, file names and arguments are texts of their own', async () => {
+  const claude = await startEcho({ say: () => ({ text: 'Yes.' }) })
+  open.push(claude)
+  const providers = (type: string) => [{ api_type: type, api_host: claude.url, model_path: 'up' }]
+  const router = await startRouter({
+    models: {
+      processors: [{ type: 'masking' }],
+      g: { c: { providers: providers('anthropic') }, g: { providers: providers('gemini') } },
+      active_models: { g: ['c', 'g'] },
+    },
+  })
+  open.push(router)
+  const answer = await post(`${router.url}/v1/messages`, {
+    model: 'c',
+    max_tokens: 9,
+    messages: [
+      {
+        role: 'user',
+        content: [
+          {
+            type: 'document',
+            title: `Pismo od ${address}`,
+            context: 'umowa',
+            source: { type: 'text', media_type: 'text/plain', data: `pisze ${address}` },
+          },
+          { type: 'text', text: 'co to jest?' },
+        ],
+      },
+    ],
+  })
+  assert.equal(answer.status, 200, answer.text)
+  const [document, text] = objectsIn(at(claude.requests.at(-1)?.body, 'messages', 0, 'content'))
+  assert.match(String(document?.title), /^Pismo od EMAIL_\w{8}$/)
+  assert.equal(document?.context, 'umowa')
+  assert.match(String(at(document?.source, 'data')), /^pisze EMAIL_\w{8}$/)
+  assert.equal(text?.text, 'co to jest?')
+  await post(`${router.url}/v1beta/models/g:generateContent`, {
+    contents: [
+      { role: 'user', parts: [{ text: 'Hi' }] },
+      {
+        role: 'model',
+        parts: [{ functionCall: { name: 'f', args: { to: address } } }, { text: 'wysłano' }],
+      },
+    ],
+  })
+  const [call, said] = objectsIn(at(claude.requests.at(-1)?.body, 'contents', 1, 'parts'))
+  assert.match(String(at(call?.functionCall, 'args', 'to')), /^EMAIL_\w{8}$/)
+  assert.equal(said?.text, 'wysłano')
+})
+
+function at(value: unknown, ...path: (string | number)[]): unknown {
+  let found = value
+  for (const step of path) {
+    const container: Record<string | number, unknown> = Object(found)
+    found = container[step]
+  }
+  return found
+}
+
 test('a client cannot have a value by writing its pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address))
@@ -445,6 +570,13 @@ test('probabilities of tokens are left out, and reported', async () => {
   const answer = await post(`${router.url}/v1/chat/completions`, chat(address, { logprobs: true }))
   assert.equal(JSON.parse(answer.text).choices[0].logprobs, null)
   assert.match(answer.headers.get('x-llm-router-lost') ?? '', /logprobs/)
+})
+
+test('a response without probabilities does not report any as left out', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const answer = await post(`${router.url}/v1/responses`, { model: 'm', input: address })
+  assert.deepEqual(JSON.parse(answer.text).output[0].content[0].logprobs, [])
+  assert.equal(answer.headers.get('x-llm-router-lost'), null)
 })
 
 test('values come back into answers of other operations', async () => {

@@ -150,6 +150,28 @@ const surroundings: readonly [string, string][] = [
   ['', 'ami'],
 ]
 
+test('a value that is cut between two parts is masked like a whole one', async () => {
+  const { signal } = new AbortController()
+  const masks = async (texts: readonly string[]): Promise<string> => {
+    const items = texts.map((text) => ({ text, run: 1, isSystem: false, path: '' }))
+    const { texts: found } = await masked(items, plan, new Pseudonyms(key, () => 'word'), signal)
+    return found.join('')
+  }
+  for (const value of [
+    ...['jan.kowalski@firma.pl', 'PL61109010140000071219812874', '4111 1111 1111 1111', '44051401359'],
+    ...[
+      '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',
+      'https://u:haslO@h.pl/Xa',
+      '192.168.1.20',
+    ],
+  ]) {
+    const whole = await masks([`a ${value} b`])
+    assert.match(whole, /^a [A-Z]+_\w{8} b$/)
+    for (let cut = 1; cut < value.length; cut++)
+      assert.equal(await masks([`a ${value.slice(0, cut)}`, `${value.slice(cut)} b`]), whole)
+  }
+})
+
 test('each spelling is recognised wherever it is cut', () => {
   for (const [spelling, expected] of spellings)
     for (const [before, after] of surroundings) {

@@ -125,7 +125,7 @@ test('a new file is used without a restart, and one of another embedding model i
   assert.match(await sentFor(rig, 'poem'), /A new poem/)
   writeIndex(indexes.path, 'docs', ['A foreign poem.'], 'other')
   assert.match(await sentFor(rig, 'poem'), /A new poem/)
-  const line = await rig.router.logged(({ msg }) => String(msg).includes('the new index is not used'))
+  const line = await rig.router.logged(({ msg }) => String(msg).includes('updated index rejected'))
   assert.match(String(line.msg), /its vectors are of the model "other", not "e"/)
 })
 

@@ -4,7 +4,7 @@ import type { Chunk } from '../../lib/vector-index/format.ts'
 import { type PieceSizes, piecesOf } from './pieces.ts'
 import { readers } from './sections.ts'
 
-/** Kinds of files that many collections have and that are not read, in words. */
+/** Names of common file types that are not supported. */
 const refused: Readonly<Record<string, string>> = {
   pdf: 'a PDF file',
   ...Object.fromEntries(['doc', 'docx', 'docm', 'dot', 'dotx'].map((ending) => [ending, 'a Word file'])),
@@ -29,13 +29,13 @@ const maxBytes = 64 * 1024 * 1024
 export interface Documents {
   readonly chunks: readonly Chunk[]
   readonly files: number
-  /** Files that have to be converted before they can be read, each with what it is. */
+  /** Files that must be converted first, each with its type. */
   readonly refused: readonly string[]
-  /** Files that hold no text. */
+  /** Files without text. */
   readonly skipped: readonly string[]
 }
 
-/** Reads the documents of a directory and of those within it, and cuts them into pieces. Hidden files are left out. */
+/** Reads the documents of a directory recursively, and splits them into pieces. Hidden files are skipped. */
 export function readDocuments(directory: string, sizes: PieceSizes): Documents {
   const chunks: Chunk[] = []
   const wrong: string[] = []
@@ -78,7 +78,7 @@ function pathsIn(directory: string): string[] {
   })
 }
 
-/** UTF-8 or UTF-16 with its mark, else Windows-1250, in which Polish texts were written; undefined for bytes that are no text. */
+/** Decodes UTF-8, UTF-16 with a byte order mark, or Windows-1250, which is common for Polish; undefined for binary data. */
 function textOf(bytes: Buffer): string | undefined {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes)
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder('utf-16be').decode(bytes)

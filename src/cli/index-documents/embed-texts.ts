@@ -13,7 +13,7 @@ const timeoutMs = 300_000
 const tries = 5
 const longestPauseMs = 30_000
 
-/** Vectors of texts, from a running router. Throws an Error with words for the operator. */
+/** Embeddings of texts, from a running router. Throws an Error with a message for the operator. */
 export async function embedTexts(
   { url, key, model }: Router,
   texts: readonly string[],
@@ -49,7 +49,7 @@ function vectorsOf(answer: Record<string, unknown> | undefined, count: number): 
       ? [Float32Array.from(vector)]
       : []
   })
-  if (vectors.length !== count) throw new Error('the answer of the model holds another number of vectors')
+  if (vectors.length !== count) throw new Error('the model returned a different number of vectors')
   return vectors
 }
 

@@ -1,7 +1,7 @@
 import { Parser } from 'htmlparser2'
 import { type Section, titleOf } from './section.ts'
 
-/** Elements that no reader of the page sees, or that surround what the page is about. */
+/** Elements that are invisible or not part of the main content. */
 const unread = new Set(['script', 'style', 'template', 'noscript', 'svg', 'nav', 'head'])
 const breaks = new Set(
   'p div section article main header footer li ul ol tr table blockquote pre br hr dt dd'.split(' '),
@@ -50,7 +50,7 @@ export function sectionsOfHtml(html: string): Section[] {
   }))
 }
 
-/** One blank line at most between paragraphs, one blank between words. */
+/** At most one blank line between paragraphs, and one space between words. */
 function plain(text: string): string {
   const lines = text.split('\n').map((line) => line.trim().replaceAll(/ +/g, ' '))
   return lines

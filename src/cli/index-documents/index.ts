@@ -12,7 +12,7 @@ import { embedTexts } from './embed-texts.ts'
 
 /** Texts of one request. */
 const batchSize = 32
-/** How often the progress is told, in pieces. */
+/** Interval of progress messages, in pieces. */
 const toldEvery = 1_024
 
 /** `index DIR --name N`: makes an index of the documents in a directory, with embeddings of a running router. */
@@ -35,7 +35,7 @@ export const indexDocuments: Command = async ([directory, ...more], context) => 
   }
   const documents = readDocuments(directory, { size: config.ragChunkSize, overlap: config.ragChunkOverlap })
   for (const text of documents.refused) printError(`${text}\n`)
-  for (const file of documents.skipped) printError(`${file}: left out, it is no text, Markdown or HTML\n`)
+  for (const file of documents.skipped) printError(`${file}: skipped, it is not text, Markdown or HTML\n`)
   if (documents.refused.length > 0 && !flags.force) {
     printError('no index was written; with --force the other files are indexed\n')
     return 1

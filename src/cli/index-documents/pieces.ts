@@ -1,11 +1,11 @@
 export interface PieceSizes {
   /** Longest piece, in characters. */
   readonly size: number
-  /** What a piece has in common with the one before it, in characters; less than `size`. */
+  /** Overlap of consecutive pieces in characters; less than `size`. */
   readonly overlap: number
 }
 
-/** Where a text is cut best: between paragraphs, then lines, sentences, words. */
+/** Preferred split points: between paragraphs, then lines, sentences, words. */
 const cuts = [/\n\s*\n/g, /\n/g, /(?<=[.!?…])\s+/g, /\s+/g]
 
 /** Cuts a text into pieces that can be found on their own. None is longer than the size, and none cuts a word that is shorter. */

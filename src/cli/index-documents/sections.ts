@@ -17,7 +17,7 @@ function sectionsOfText(text: string): Section[] {
   return [{ title: '', text: text.replaceAll('\r\n', '\n') }]
 }
 
-/** Cut at headings; a fenced block may hold lines that look like them. */
+/** Splits at headings; fenced blocks may contain lines that look like headings. */
 function sectionsOfMarkdown(text: string): Section[] {
   const sections: { title: string; lines: string[] }[] = [{ title: '', lines: [] }]
   const path: string[] = []

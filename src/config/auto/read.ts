@@ -4,12 +4,12 @@ import { checkPart, type Findings } from '../models/check.ts'
 import type { PluginSettings } from '../settings/plugins.ts'
 import { type AutoModelEntry, AutoModelSchema } from './schema.ts'
 
-/** The name that clients call it by. */
+/** Model name in requests. */
 export const autoName = 'auto'
 
 const at = 'auto_model'
 
-/** Reads `auto_model`. What is invalid goes to the findings. */
+/** Reads `auto_model`. Errors are reported in the findings. */
 export function readAutoModel(
   root: Readonly<Record<string, unknown>>,
   known: { models: ReadonlySet<string>; mayGrow: boolean },
@@ -38,7 +38,7 @@ function checked(
   for (const model of Object.keys(examples))
     if (!models.includes(model)) findings.errors.push(`${at}.examples.${model}: ${notListed(model, models)}`)
   if (Object.keys(examples).length > 0 && embedding === undefined)
-    findings.errors.push(`${at}.embedding_model: missing; examples are compared by embeddings`)
+    findings.errors.push(`${at}.embedding_model: missing; examples require it`)
   const [middle = 0, large = 0] = bySize?.thresholds ?? []
   if (middle > large) findings.errors.push(`${at}.by_size.thresholds: the second is less than the first`)
   return entry
@@ -54,7 +54,7 @@ function checkModels(
   const seen = new Set<string>()
   for (const { model, path } of named) {
     if (model === autoName && models.includes(model))
-      errors.push(`${path}: a model of this name is used as it is, so "auto" would choose itself`)
+      errors.push(`${path}: "auto" cannot choose itself; remove it`)
     else if (!known.models.has(model)) {
       const text = `${path}: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
       if (known.mayGrow) warnings.push(`${text}; it is used once a server has it`)
@@ -65,10 +65,10 @@ function checkModels(
 }
 
 function notListed(model: string, models: readonly string[]): string {
-  return `${JSON.stringify(model)} is none of ${at}.models${didYouMean(model, models)}`
+  return `${JSON.stringify(model)} is not in ${at}.models${didYouMean(model, models)}`
 }
 
-/** The same by the variables of the Python llm-router. Throws ConfigError where they name a model that is not served. */
+/** The entry that the variables of the Python llm-router describe. Throws ConfigError if they name an unknown model. */
 export function autoModelOf(
   settings: PluginSettings,
   models: ReadonlySet<string>,
@@ -78,7 +78,7 @@ export function autoModelOf(
   const variable = 'LLM_ROUTER_ROUTING_MODELS'
   if (named.length === 0)
     throw new ConfigError([
-      `${variable}: needed with simple_semantic_routing in LLM_ROUTER_UTILS_PLUGINS_PIPELINE, unless models-config.json has auto_model`,
+      `${variable}: needed by simple_semantic_routing in LLM_ROUTER_UTILS_PLUGINS_PIPELINE, unless models-config.json contains auto_model`,
     ])
   const unknown = named.filter((model) => !models.has(model))
   if (unknown.length > 0)

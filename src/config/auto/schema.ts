@@ -3,12 +3,12 @@ import { type Static, Type } from '@sinclair/typebox'
 const strings = (description: string) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description }))
 
-/** What the built-in rules of `by_size` know apart. */
+/** Intents that `by_size` distinguishes. */
 export const intents = ['code', 'math', 'creative', 'general'] as const
 
 export type Intent = (typeof intents)[number]
 
-/** When a rule applies: all that it names must be so. */
+/** A rule and its conditions, all of which must be met. */
 export const AutoRuleSchema = Type.Object(
   {
     model: Type.String({ minLength: 1, description: 'Model for matching requests: one of `models`.' }),

@@ -5,28 +5,28 @@ import { looksUnexpanded, unexpandedHint } from '../settings/text.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
 import type { FileKey, KeyRecord } from './schema.ts'
 
-/** Tells what is wrong with the file, by the path of it there. */
+/** Reports an error at its path in the file. */
 export type TellError = (path: JsonPath, message: string) => void
 
 export interface RecordContext {
   path: JsonPath
-  /** From 1; makes the id of a record without one. */
+  /** Position from 1, used as the id of a record without one. */
   number: number
   env: Readonly<Record<string, string | undefined>>
   error: TellError
   warn: TellError
 }
 
-/** Shorter keys can be guessed by anyone who has the file with their digests. */
+/** Shorter keys can be found by brute force from their digests in the file. */
 const wantedLength = 20
 
-/** A client of the file and its keys: of one with several, each key has the client with the end of its own. */
+/** A client of the file and its keys. With several keys, each has its own expiry. */
 export interface FileClient {
   client: ClientKey
   entries: RingEntry[]
 }
 
-/** The client that a checked record describes, and the digests of its keys; undefined when the record makes no sense. */
+/** The client of a validated record, and the digests of its keys; undefined if the record is inconsistent. */
 export function clientOf(record: KeyRecord, context: RecordContext): FileClient | undefined {
   const sha256 = record.keys && !hasOwnKey(record) ? undefined : digestOf(record, context)
   const expiry = expiryOf(record, context)
@@ -87,7 +87,7 @@ function keyOf(key: FileKey, context: RecordContext) {
 
 function limitsOf(record: KeyRecord): KeyLimits | undefined {
   const { max_concurrent: concurrent, tokens_per_minute: tokens } = record
-  // 0 is no limit there.
+  // There, 0 means no limit.
   const requests = record.requests_per_minute ?? (record.policy_override?.rate_limit || undefined)
   if (concurrent === undefined && requests === undefined && tokens === undefined) return undefined
   return {
@@ -123,7 +123,7 @@ function digestOfText(
   const key = expanded(written, '', env, errors).trim()
   for (const each of errors) error(at, each.replace(/^: /, ''))
   if (errors.length > 0) return undefined
-  // RFC 9110, section 5.5: what a header can carry; blanks would be lost on the way.
+  // RFC 9110, section 5.5: characters that a header can contain; surrounding whitespace would be lost.
   if (!/^[\x21-\x7e]+$/.test(key)) {
     error(at, key === '' ? 'is empty' : 'contains a blank or another character that is not allowed in a key')
     return undefined
@@ -136,7 +136,7 @@ function digestOfText(
 
 const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
 
-/** RFC 3339, or a date alone, which is its first moment in UTC; Python wrote seconds. */
+/** RFC 3339, or a date, which means its start in UTC; the Python version wrote seconds. */
 function expiryOf(
   { expires_at: given }: Pick<KeyRecord, 'expires_at'>,
   { path, error }: RecordContext,

@@ -13,13 +13,13 @@ export type Login =
   | { client: ClientKey | undefined; error: 'unknown' | 'disabled' | 'expired' }
 
 /**
- * The keys of all clients, as digests under a secret that lives as long as the process: neither a dump of its memory nor
- * the time that a look-up takes tells anything of a key.
+ * The keys of all clients, as digests with a secret of the process: neither a memory dump nor
+ * the time of a lookup reveals anything about a key.
  */
 export class KeyRing {
   readonly #secret = randomBytes(32)
   readonly #entries = new Map<string, { digest: Buffer; client: ClientKey }>()
-  /** Compared with where there is nothing to compare with, so that an unknown key takes as long as a known one. */
+  /** Compared with unknown keys, so that they take as long as known ones. */
   readonly #nobody = randomBytes(32)
 
   constructor(entries: readonly RingEntry[]) {
@@ -34,7 +34,7 @@ export class KeyRing {
     return this.findDigest(sha256Of(key), at)
   }
 
-  /** Of a key by its SHA-256. */
+  /** Finds a key by its SHA-256. */
   findDigest(sha256: Buffer, at = Date.now()): Login {
     const digest = this.#digestOf(sha256)
     const entry = this.#entries.get(digest.toString('hex'))
@@ -51,15 +51,15 @@ export class KeyRing {
   }
 }
 
-/** Of the whole key: of a part of it, two keys could be the same. */
+/** Digest of the whole key, because keys may share a part. */
 export function sha256Of(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-/** Headers in which clients send a key by itself: Anthropic's and Google's. */
+/** Headers that contain only a key: Anthropic's and Google's. */
 const keyHeaders = ['x-api-key', 'x-goog-api-key']
 
-/** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or else from one of {@link keyHeaders}. */
+/** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or one of {@link keyHeaders}. */
 export function presentedKey(
   headers: Readonly<Record<string, string | string[] | undefined>>,
 ): string | undefined {

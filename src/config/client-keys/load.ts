@@ -14,16 +14,16 @@ import { FileKeySchema, type KeyRecord, KeyRecordSchema, ownMembers } from './sc
 
 export interface LoadedKeys {
   clients: ClientKey[]
-  /** One for each key. */
+  /** One per key. */
   entries: RingEntry[]
   warnings: string[]
 }
 
 /**
- * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,
- * each error as `file:line:column: place: what`; no error holds a key.
+ * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all errors,
+ * each as `file:line:column: path: message`; no error contains a key.
  *
- * @param file Its name, for the errors.
+ * @param file Its name, for error messages.
  * @param env For `${NAME}` in keys.
  */
 export function loadClientKeys(
@@ -88,7 +88,7 @@ function withKeyObjects(value: unknown): unknown {
   return { ...value, keys: value.keys.map((key) => (typeof key === 'string' ? { key } : key)) }
 }
 
-/** A member with a wrong name would be a limit that nobody keeps to, so it is no small matter here. */
+/** Unknown members are errors here: a misspelled limit would not be enforced. */
 function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | undefined {
   let isRight = true
   const wrong: TellError = (at, message) => {
@@ -123,7 +123,7 @@ function unknownNames(value: Record<string, unknown>, known: object): string[] {
   return Object.keys(value).filter((name) => !Object.hasOwn(known, name) && !isRemark(name))
 }
 
-/** For `$schema` and people's remarks. */
+/** For `$schema` and comments. */
 function isRemark(name: string): boolean {
   return name.startsWith('$') || name.startsWith('_')
 }
@@ -138,7 +138,7 @@ function shownValue(value: unknown, { writeOnly }: { writeOnly?: boolean }): str
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
 }
 
-/** `keys[0].models[1]`, also where the list is the whole file. */
+/** `keys[0].models[1]`, even if the file is a bare list. */
 function nameOf(path: JsonPath): string {
   const steps = path[0] === 'keys' ? path.slice(1) : path
   if (path.length > 0 && typeof path[0] === 'string' && path[0] !== 'keys') return String(path[0])

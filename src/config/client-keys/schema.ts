@@ -9,7 +9,7 @@ const Id = Type.Optional(
     allowed: 'up to 64 letters, digits and . _ @ -, the first a letter or digit',
   }),
 )
-/** `writeOnly`: no error shows the value. */
+/** `writeOnly`: errors never contain the value. */
 const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'a string' }))
 const Digest = Type.Optional(
   Type.String({
@@ -28,10 +28,10 @@ const Names = Type.Optional(
 )
 const Flag = Type.Optional(Type.Boolean())
 const Ignored = Type.Optional(Type.Unknown())
-/** What is there and would not be kept to: nothing but null passes. */
+/** Members of the Python version that are not supported: only null is accepted. */
 const Unsupported = (why: string) => Type.Optional(Type.Null({ allowed: `supported: ${why}` }))
 
-/** One of several keys of a client. In the file it may also be the key alone, as a string. */
+/** One of several keys of a client. In the file it may also be just the key, as a string. */
 export const FileKeySchema = Type.Object({
   /** Its name in usage. */
   id: Id,
@@ -42,7 +42,7 @@ export const FileKeySchema = Type.Object({
 })
 export type FileKey = Static<typeof FileKeySchema>
 
-/** One entry of the keys file. What `fromPython` names is read for files of the Python llm-router. */
+/** One entry of the keys file. Members in `fromPython` are read for files of the Python llm-router. */
 export const KeyRecordSchema = Type.Object({
   id: Id,
   key: Secret,
@@ -92,7 +92,7 @@ export const KeyRecordSchema = Type.Object({
 
 export type KeyRecord = Static<typeof KeyRecordSchema>
 
-/** The members that people write in new files, for hints. */
+/** Members of new files, for suggestions in errors. */
 export const ownMembers: readonly string[] = [
   ...['id', 'key', 'sha256', 'keys', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],

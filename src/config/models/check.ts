@@ -15,21 +15,21 @@ import {
   ServedProviderSchema,
 } from './schema.ts'
 
-/** What a reading of models-config.json found, each with its place. */
+/** Errors and warnings of models-config.json, each with its path. */
 export interface Findings {
   errors: string[]
   warnings: string[]
 }
 
 export interface ProviderAtPath {
-  /** With what it takes from its server. */
+  /** Including members inherited from its server. */
   provider: Provider
   path: string
-  /** Its entry in `servers`, and the members that it does not take from there. */
+  /** Its entry in `servers`, and the members that it does not inherit. */
   server?: { id: string; path: string; own: ReadonlySet<string> }
 }
 
-/** Where the value of a provider's member is written, or missing: at the provider, or at its server. */
+/** Path at which a provider's member is set or missing: of the provider or its server. */
 export function memberPath({ path, server }: ProviderAtPath, member: string): string {
   return `${server === undefined || server.own.has(member) ? path : server.path}.${member}`
 }
@@ -41,8 +41,8 @@ export interface CheckedModel {
 }
 
 /**
- * Checks a model against the schema and gives the parts that are right, so that one error does not hide another.
- * `parked`: what is missing does not matter yet, what is there must be right.
+ * Validates a model and returns its valid parts, so that one error does not hide another.
+ * `parked`: missing members are ignored, present ones must be valid.
  */
 export function checkModel(
   value: unknown,
@@ -72,7 +72,7 @@ export function checkModel(
   return shell ? { shell, ...checked } : undefined
 }
 
-/** The value, if the schema allows it. Errors and likely mistakes go to the findings, each with its path. */
+/** The value, if valid. Errors and likely mistakes are added to the findings, each with its path. */
 export function checkPart<Schema extends TSchema>(
   schema: Schema,
   value: unknown,
@@ -95,7 +95,7 @@ export function checkPart<Schema extends TSchema>(
   return undefined
 }
 
-/** Objects are open, so an unknown field is no error; one that is near to a known field is most likely a mistake. */
+/** Objects are open, so an unknown field is not an error; one similar to a known field is probably a mistake. */
 function misspelt(schema: TSchema, value: unknown, path: string): string[] {
   if (!KindGuard.IsObject(schema) || !isObject(value)) return []
   const known = Object.keys(schema.properties)
@@ -115,7 +115,7 @@ function shown(value: unknown, schema: TSchema): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
 }
 
-/** Values that are valid and most likely a mistake, each with its path. Values of keys are not shown. */
+/** Valid values that are probably mistakes, each with its path. Keys are not shown. */
 export function providerHints(provider: Partial<Provider>, path: string): string[] {
   const unexpanded = Object.entries(provider).filter(
     ([name, value]) =>
@@ -127,7 +127,7 @@ export function providerHints(provider: Partial<Provider>, path: string): string
   ]
 }
 
-/** In a key a dollar may be just that; no address has one. */
+/** A key may contain a dollar sign; an address does not. */
 function namesVariable(host: string): boolean {
   return /\$\(?[A-Za-z_]/.test(host)
 }

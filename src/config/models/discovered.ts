@@ -4,12 +4,12 @@ import { type EngineState, modelIn, tgiListing } from '../../sdk/engine-listings
 /** A model as its server describes it. */
 export interface FoundModel {
   name: string
-  /** In tokens; 0 when the server does not say. */
+  /** In tokens; 0 if unknown. */
   context: number
   embedding: boolean
-  /** In Ollama's words; undefined when the server does not say. */
+  /** In Ollama's terms; undefined if unknown. */
   capabilities: readonly string[] | undefined
-  /** Family, size, quantization and format, where the server says. */
+  /** Family, size, quantization and format, if known. */
   details: Readonly<Record<string, string>>
 }
 
@@ -17,7 +17,7 @@ export interface FoundServer {
   type: 'ollama' | 'lmstudio' | 'vllm' | 'sglang' | 'tgi' | 'llamacpp' | 'openai'
   /** `http://gpu1:11434` */
   url: string
-  /** A name for the machine that is no address: ids are in logs, and addresses are not to be there. */
+  /** A name for the host that is not an address: ids appear in logs, where addresses must not. */
   box: string
   models: readonly FoundModel[]
 }
@@ -25,8 +25,8 @@ export interface FoundServer {
 const group = 'discovered_models'
 
 /**
- * The models-config.json for what was found. A model keeps its name, so what clients ask for is what the server has;
- * servers that have the same one share it.
+ * The models-config.json for the discovered servers. Models keep the names they have at the servers;
+ * servers with the same model share it.
  */
 export function configOf(servers: readonly FoundServer[]): Record<string, unknown> {
   const models = new Map<string, { providers: object[]; found: FoundModel }>()
@@ -57,10 +57,10 @@ export function configOf(servers: readonly FoundServer[]): Record<string, unknow
   return { [group]: Object.fromEntries(entries), active_models: { [group]: [...models.keys()] } }
 }
 
-/** Engines that keep the prompts of earlier requests and take several at once. */
+/** Engines with a prefix cache and concurrent requests. */
 const cachingEngines: ReadonlySet<string> = new Set(['vllm', 'sglang', 'llamacpp'])
 
-/** Whether several servers have a chat model, all with a prefix cache: then it matters which one gets a conversation's next turn. */
+/** Whether several servers, all with a prefix cache, have a chat model, so that sessions should stay on one server. */
 function sharesCaches(servers: readonly FoundServer[], name: string): boolean {
   const having = servers.filter(({ models }) =>
     models.some((found) => found.name === name && !found.embedding),
@@ -69,18 +69,18 @@ function sharesCaches(servers: readonly FoundServer[], name: string): boolean {
 }
 
 /**
- * Ollama's list of models with what `/api/show` says of each, and `/api/ps` of those that are loaded;
+ * Ollama's model list with details from `/api/show`, and from `/api/ps` for loaded models;
  * https://docs.ollama.com/api/tags, /api-reference/show-model-details, /api/ps. The context is the one in use, not the
- * longest that the model could have.
+ * model's maximum.
  */
 export function ollamaModel(name: string, shown: unknown, running?: EngineState): FoundModel {
   const { model_info: info, capabilities, details, parameters } = isObject(shown) ? shown : {}
-  // What the model's own file sets is what the server uses.
+  // The server uses the value of the Modelfile.
   const set = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === 'string' ? parameters : '')?.[1]
   const used = running && modelIn(running, name)?.context
   const words = texts(capabilities)
   const embedding = words?.includes('embedding') ?? false
-  // A model for embeddings is short, and loaded with the length that it was made for.
+  // Embedding models have short contexts and are loaded with their maximum.
   const length = embedding && isObject(info) ? lengthIn(info) : undefined
   return {
     name,
@@ -150,7 +150,7 @@ export function lmStudioInstanceModel(entry: unknown): FoundModel | undefined {
   }
 }
 
-/** The model of a TGI server, as its `/info` tells. Source: Text Generation Inference documentation, "HTTP API Reference". */
+/** The model of a TGI server, from `/info`. Source: Text Generation Inference documentation, "HTTP API Reference". */
 export function tgiModel(info: unknown): FoundModel | undefined {
   const [model] = tgiListing.read(info)?.models ?? []
   const name = model?.names[0]
@@ -171,7 +171,7 @@ export function openaiModel(entry: unknown): FoundModel | undefined {
   }
 }
 
-/** In router mode llama.cpp tells how it starts each model: `--embeddings` is for embedding models only. */
+/** In router mode, llama.cpp lists the arguments of each model: `--embeddings` is used for embedding models only. */
 function isStartedToEmbed(status: unknown): boolean {
   const args = isObject(status) ? texts(status.args) : undefined
   return args?.some((arg) => arg === '--embedding' || arg === '--embeddings') ?? false

@@ -22,8 +22,8 @@ interface FoundModel extends ActiveModel, CheckedModel {
 }
 
 /**
- * Reads models-config.json. Throws ConfigError with everything that is wrong in it, each error with its place; no
- * error holds a key or an address. The warnings are for what can be lived with.
+ * Reads models-config.json. Throws ConfigError with all errors, each with its path; no
+ * error contains a key or an address. Warnings do not prevent its use.
  */
 export function loadModels(text: string, sources: TargetSources, fleet: FleetSnapshot = {}): LoadedModels {
   const { root, warnings } = parse(text, sources.syntax ?? 'JSON')
@@ -57,7 +57,7 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   const known = { models: new Set(models.map(({ alias }) => alias)), mayGrow, env: sources.env }
   const processors = readProcessors(root, known, findings)
   const autoModel = readAutoModel(root, known, findings)
-  // Providers of one server share what is wrong with it.
+  // Providers of one server share its errors.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
   if (errors.length > 0) throw new ConfigError(errors, allWarnings)
   return { models, aliases, processors, autoModel, warnings: allWarnings }
@@ -65,9 +65,9 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
 
 export interface LoadedModels {
   models: Model[]
-  /** The model of each further name. */
+  /** Models by alias. */
   aliases: ReadonlyMap<string, string>
-  /** What requests and answers pass through, in this order. */
+  /** Processors of requests and responses, in order. */
   processors: readonly ConfiguredProcessor[]
   /** What the model `auto` chooses by; undefined: there is none. */
   autoModel: AutoModelEntry | undefined
@@ -84,7 +84,7 @@ function parse(text: string, syntax: Syntax): { root: Record<string, unknown>; w
   return { root: document.value, warnings: duplicateNames(document) }
 }
 
-/** The last of two members with one name counts, so a whole model may be missing without a sign. */
+/** Of duplicate members the last one applies, so a whole model could silently be lost. */
 function duplicateNames({ duplicates }: JsonDocument): string[] {
   return duplicates.map(({ path, position }) =>
     atTextPosition(
@@ -94,7 +94,7 @@ function duplicateNames({ duplicates }: JsonDocument): string[] {
   )
 }
 
-/** A model of that name in a second group is not served, whatever was changed in it. */
+/** A model of the same name in a second group is never served. */
 function checkTwins(
   root: Record<string, unknown>,
   found: readonly FoundModel[],
@@ -128,7 +128,7 @@ function checkFallbacks(
   }
 }
 
-/** Models that no list names: what looks like one is checked, so that its activation brings no surprise. */
+/** Inactive models are validated too, so that activating them later brings no surprise. */
 function checkParked(
   root: Record<string, unknown>,
   active: readonly ActiveModel[],
@@ -148,7 +148,7 @@ interface BuildContext {
   ids: TargetIds
   sources: TargetSources
   findings: Findings
-  /** The endpoints of a provider's server; undefined where its addresses are not told apart. */
+  /** The endpoints of a provider's server; undefined unless its addresses are separate targets. */
   endpointsOf(placed: ProviderAtPath): readonly ServerEndpoint[] | undefined
 }
 
@@ -189,7 +189,7 @@ function endpointsIn(servers: Servers, fleet: FleetSnapshot): BuildContext['endp
   }
 }
 
-/** Models that servers publish, without those whose names the file gives to something else. */
+/** Models published by servers, except those whose names the file uses otherwise. */
 function publishedBy({ list }: Servers, fleet: FleetSnapshot, taken: ReadonlySet<string>): PublishedModel[] {
   return publishedModels(list, fleet).filter(({ alias }) => !taken.has(alias))
 }
@@ -212,11 +212,11 @@ function buildPublished({ alias, providers, found }: PublishedModel, context: Bu
 export interface ActiveModel {
   group: string
   alias: string
-  /** The model as the file has it, to be checked. */
+  /** The unvalidated model from the file. */
   value: unknown
 }
 
-/** The models that `active_models` names, in its order, each once. */
+/** The models named by `active_models`, in order, without duplicates. */
 function readActiveModels(
   root: Record<string, unknown>,
   findings: Findings,

@@ -22,19 +22,19 @@ const providerMembers = {
   ...serverMembers,
   model_path: text('Name of the model at the server; its name here if absent.'),
   input_size: Type.Optional(
-    // Checked by hand: a bad one is a warning, and as good as none.
+    // Validated separately: an invalid value is ignored with a warning.
     Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens.' }),
   ),
   is_embedding: yesNo('Whether it is an embedding model; shown in model lists.'),
 }
 
-/** A provider without `server`, or with all that it takes from its server. */
+/** A provider without `server`, or with all members inherited from its server. */
 export const ProviderSchema = Type.Object(
   { ...providerMembers, api_type: Type.String(apiType) },
   { description: 'One server that serves the model.' },
 )
 
-/** A provider with `server`, as it is written. */
+/** A provider with `server`, before inheritance. */
 export const ServedProviderSchema = Type.Object({
   ...providerMembers,
   api_type: Type.Optional(Type.String(apiType)),
@@ -78,12 +78,12 @@ const modelMembers = {
   ),
 }
 
-/** A model whose providers are still to be checked, one by one. */
+/** A model whose providers are validated separately. */
 export const ModelShellSchema = withProviders(Type.Unknown())
 
 export const ModelSchema = withProviders(WrittenProviderSchema)
 
-/** Keys that begin like this are for people: comments, and what editors want. */
+/** Keys with these prefixes are ignored: comments, and `$schema` for editors. */
 const remarks = { '^[$_]': {} }
 
 const GroupSchema = Type.Object(
@@ -95,7 +95,7 @@ const GroupSchema = Type.Object(
   },
 )
 
-/** The whole file, for its JSON Schema. The router checks it part by part, to give each error its place. */
+/** The whole file, for its JSON Schema. The router validates it part by part, to report each error with its path. */
 export const ModelsConfigSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' })),

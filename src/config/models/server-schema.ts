@@ -12,7 +12,7 @@ const pathOf = (operation: string) =>
     }),
   )
 
-/** Where an operation is, by its name. */
+/** Path of each operation. */
 const pathMembers = Type.Object(
   Object.fromEntries(operations.map((operation) => [operation, pathOf(operation)])),
   {

@@ -1,21 +1,21 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Model, Target } from '../../sdk/target.ts'
 
-/** What is not the same after the models were read again. Sleeping targets count as the others do. */
+/** Differences after a reload of the models. Standby targets are included. */
 export interface ModelsChange {
   readonly added: readonly Target[]
-  /** They get no new requests. What runs on them runs on. */
+  /** Get no new requests; running ones continue. */
   readonly removed: readonly Target[]
   /**
-   * Of the added ones those that stand for a removed one, by the added: another description (a weight, a default) of the
-   * same model on the same server, reached in the same way. What is known of the former holds for it.
+   * Added targets that replace a removed one, by the added target: a changed description (weight, defaults) of the
+   * same model on the same server with the same connection. Knowledge about the former applies to it.
    */
   readonly replaced: ReadonlyMap<Target, Target>
 }
 
 /**
- * Puts the former objects in the place of new ones that say the same, so that whatever is kept for a target or a model
- * stays with it.
+ * Replaces new objects by equal former ones, so that state kept for a target or model
+ * is preserved.
  */
 export function reuse(
   former: readonly Model[],
@@ -42,7 +42,7 @@ export function reuse(
   return { models, change: { added, removed, replaced: new Map(replaced) } }
 }
 
-/** The address of a server has one id, whatever models it has. */
+/** One id per server address, whatever its models. */
 function keyOf({ model, id }: Target): string {
   return JSON.stringify([model, id])
 }
@@ -56,7 +56,7 @@ function hasSameTargets(a: Model, b: Model): boolean {
   return one.length === other.length && one.every((target, index) => target === other[index])
 }
 
-/** With another key or path it may work where it did not: what is known of a target says nothing then. */
+/** With another key or path a failing target may work, so knowledge about it no longer applies. */
 function isSameServer(a: Target, b: Target): boolean {
   const reach = ({
     model,

@@ -5,7 +5,7 @@ import { expressionError } from './expression-error.ts'
 import type { GuardrailEntry } from './guardrail-schema.ts'
 import { longestMatch } from './longest-match.ts'
 
-/** Characters that an answer's window is judged with: what is longer could go out before it is found. */
+/** Context of a response window, in characters: the beginning of a longer match could be sent before the match is detected. */
 const maxMatchLength = 400
 
 export function checkGuardrail(entry: GuardrailEntry, path: string, { errors }: Findings): void {
@@ -24,18 +24,18 @@ export function checkGuardrail(entry: GuardrailEntry, path: string, { errors }: 
   if (sample !== undefined && action !== 'flag') errors.push(`${path}.sample: only with "action": "flag"`)
   if (action === 'replace' && !isLocal)
     errors.push(
-      `${path}.action: "replace" is for words and expressions; a service says itself what it replaces`,
+      `${path}.action: "replace" applies to words and expressions only; a service returns its own replacements`,
     )
   if (replacement !== undefined && action !== 'replace')
     errors.push(`${path}.replacement: only with "action": "replace"`)
   if (before === 'unmasking' && !readsAnswers)
-    errors.push(`${path}.before: "unmasking" is about responses; set "on" to "response" or "both"`)
+    errors.push(`${path}.before: "unmasking" applies to responses; set "on" to "response" or "both"`)
   if (before === 'masking' && on === 'response')
-    errors.push(`${path}.before: "masking" is about requests; set "on" to "request" or "both"`)
+    errors.push(`${path}.before: "masking" applies to requests; set "on" to "request" or "both"`)
   if (service) checkService(entry, service, path, errors)
 }
 
-const tooLong = `a match may be longer than ${maxMatchLength} characters, and responses are not held back for that long`
+const tooLong = `a match may be longer than ${maxMatchLength} characters, the maximum for responses`
 
 function checkService(
   { before, unmasked }: GuardrailEntry,
@@ -45,15 +45,18 @@ function checkService(
 ): void {
   const isModel = type === 'model'
   if (isModel) {
-    if (model === undefined) errors.push(`${path}.service.model: missing; it names a model of this router`)
-    if (url !== undefined) errors.push(`${path}.service.url: a model of this router has no address here`)
-    if (token !== undefined) errors.push(`${path}.service.api_token: a model of this router needs none`)
-  } else if (url === undefined) errors.push(`${path}.service.url: missing; it is the address of the service`)
+    if (model === undefined)
+      errors.push(`${path}.service.model: missing; set it to the name of a model of this router`)
+    if (url !== undefined) errors.push(`${path}.service.url: not allowed with type "model"; remove it`)
+    if (token !== undefined)
+      errors.push(`${path}.service.api_token: not allowed with type "model"; remove it`)
+  } else if (url === undefined)
+    errors.push(`${path}.service.url: missing; set it to the address of the service`)
   else checkAddress(url, `${path}.service.url`, errors)
   const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isOwnHost(hostOf(url)))
   if (before === 'masking' && isOutside && unmasked !== true)
     errors.push(
-      `${path}.before: "masking" would send unmasked contents to ${isModel ? 'a model' : 'an address out of the local network'}; remove it, or set "unmasked": true`,
+      `${path}.before: "masking" would send unmasked contents to ${isModel ? 'a model' : 'an address outside the local network'}; remove it, or set "unmasked": true`,
     )
 }
 

@@ -1,16 +1,16 @@
 import { RE2JS, RE2JSException } from 're2js'
 
-/** Why an expression cannot be used, with the position in it, counted from 1; undefined where it can. */
+/** Why an expression is invalid, with the position of the error, counted from 1; undefined if it is valid. */
 export function expressionError(expression: string): string | undefined {
   const unsupported = /(?<!\\)(?:\\\\)*(\(\?<?[=!]|\\[1-9]|\\k<)/.exec(expression)
   if (unsupported) {
     const [whole, what = ''] = unsupported
     const position = unsupported.index + whole.length - what.length + 1
     const name = what.startsWith('(') ? 'look-around' : 'a back reference'
-    return `${name} at character ${position} is not supported; expressions take linear time (RE2)`
+    return `${name} at character ${position} is not supported by RE2 syntax, which guarantees linear time`
   }
   try {
-    return RE2JS.compile(expression).matches('') ? 'it matches an empty text' : undefined
+    return RE2JS.compile(expression).matches('') ? 'it matches the empty string' : undefined
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error
     const part = quotedIn(error.message)
@@ -20,7 +20,7 @@ export function expressionError(expression: string): string | undefined {
   }
 }
 
-/** The part of the expression that the message ends with, between backticks. */
+/** The part of the expression that the message quotes at its end, in backticks. */
 function quotedIn(message: string): string | undefined {
   const begin = message.indexOf('`')
   return begin !== -1 && begin < message.length - 1 && message.endsWith('`')

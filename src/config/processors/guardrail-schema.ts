@@ -29,7 +29,7 @@ const GuardrailServiceSchema = Type.Object({
   ),
 })
 
-/** A verdict on requests and responses. */
+/** A guardrail: judges requests and responses. */
 export const GuardrailSchema = Type.Object(
   {
     type: Type.Literal('guardrail', { description: 'Guardrail: judges requests and responses.' }),

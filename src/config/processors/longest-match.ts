@@ -1,6 +1,5 @@
 /**
- * Most characters that a match of an expression in the syntax of RE2 can have; Infinity where there is no such number. The
- * expression must be valid. Source: https://github.com/google/re2/wiki/Syntax
+ * Maximum length of a match of an RE2 expression, in characters; Infinity if it is unbounded. The expression must be valid. Source: https://github.com/google/re2/wiki/Syntax
  */
 export function longestMatch(expression: string): number {
   return new Reader(expression).whole()
@@ -53,7 +52,7 @@ class Reader {
   #group(): number {
     const [head = '', end] = /^\?(?:P?<[^>]*>|[a-zA-Z-]*([:)]))/.exec(this.#text.slice(this.#at)) ?? []
     this.#at += head.length
-    // Only flags, which have no text of their own.
+    // A group of flags matches no characters.
     if (end === ')') return 0
     const length = this.#choices()
     this.#at++
@@ -62,7 +61,7 @@ class Reader {
 
   #class(): void {
     if (this.#text[this.#at] === '^') this.#at++
-    // First in a class, a bracket stands for itself.
+    // The first bracket in a class is a literal.
     if (this.#text[this.#at] === ']') this.#at++
     while (this.#at < this.#text.length && this.#text[this.#at] !== ']') {
       const named = /^\[:\^?\w+:\]/.exec(this.#text.slice(this.#at))

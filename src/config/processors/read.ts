@@ -17,7 +17,7 @@ import {
   RetrievalSchema,
 } from './schema.ts'
 
-/** What applies to all processors. */
+/** Fields of all processors. */
 export interface ProcessorScope {
   readonly name: string
   readonly models: readonly string[] | undefined
@@ -43,7 +43,7 @@ export interface KnownToProcessors {
   readonly env: SecretSources['env']
 }
 
-/** Reads `processors`. What is invalid goes to the findings and is left out. */
+/** Reads `processors`. Invalid entries are reported in the findings and omitted. */
 export function readProcessors(
   root: Readonly<Record<string, unknown>>,
   known: KnownToProcessors,
@@ -65,7 +65,7 @@ export function readProcessors(
     const earlier = pathOf.get(name)
     if (earlier !== undefined)
       findings.errors.push(
-        `${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; each needs its own`,
+        `${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; names must be unique`,
       )
     pathOf.set(name, earlier ?? path)
     for (const [at, model] of models.entries()) checkModel(model, `${path}.models[${at}]`, known, findings)
@@ -97,7 +97,7 @@ function withToken(
   if (service?.api_token === undefined) return entry
   const token = expanded(service.api_token, `${path}.service.api_token`, env, errors).trim()
   if (!/^[\x20-\x7e]*$/.test(token))
-    errors.push(`${path}.service.api_token: the key holds a character that no header can carry`)
+    errors.push(`${path}.service.api_token: contains a character that is not allowed in an HTTP header`)
   return { ...entry, service: { ...service, api_token: token } }
 }
 
@@ -130,10 +130,10 @@ function readOther(value: unknown, path: string, findings: Findings): Configured
   return entry && { type: 'other', entry, path, ...scopeOf(entry) }
 }
 
-/** A cache that is slower saves no time, in milliseconds. */
+/** Beyond this, a cache saves no time, in milliseconds. */
 const defaultCacheTimeoutMs = 500
 
-/** The Python llm-router waited so long for its guardrails, in milliseconds. */
+/** Timeout of the guardrails of the Python llm-router, in milliseconds. */
 const pythonGuardTimeoutMs = 60_000
 
 function scopeOf(

@@ -26,7 +26,7 @@ const RetrievalServiceSchema = Type.Object({
   ),
 })
 
-/** Passages for chats, from an index or a search. `scope`: the members that all processors have. */
+/** Retrieval from an index or a search service. `scope`: fields of all processors. */
 export const retrievalSchema = <Scope extends TProperties>(scope: Scope) =>
   Type.Object(
     {

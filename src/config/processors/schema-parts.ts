@@ -4,7 +4,7 @@ export const strings = (description: string) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }))
 export const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
 
-/** Whom a processor is for, and what happens when it fails. */
+/** Scope and failure handling of a processor. */
 export const scope = {
   name: Type.Optional(
     Type.String({

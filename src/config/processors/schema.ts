@@ -3,7 +3,7 @@ import { GuardrailSchema } from './guardrail-schema.ts'
 import { retrievalSchema } from './retrieval-schema.ts'
 import { address, scope, strings, yesNo } from './schema-parts.ts'
 
-/** Kinds of values: short enough for the longest spelling of a pseudonym that is recognised. */
+/** Names of kinds, whose length bounds the longest spelling of a pseudonym. */
 const kindPattern = '^[A-Z]{2,7}$'
 const byKind = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, description: string) =>
   Type.Optional(
@@ -32,7 +32,7 @@ const MaskingServiceSchema = Type.Object({
   entities: strings('Entities that Presidio looks for. Default: all that it supports.'),
 })
 
-/** Pseudonyms instead of personal data and secrets. */
+/** Masking: replaces personal data and secrets with pseudonyms. */
 export const MaskingSchema = Type.Object(
   {
     type: Type.Literal('masking', {
@@ -79,7 +79,7 @@ export const MaskingSchema = Type.Object(
   },
 )
 
-/** A processor of an extension; its type checks its options. */
+/** A processor of an extension, which validates its own options. */
 export const OtherProcessorSchema = Type.Object(
   {
     type: Type.String({ description: 'Name of a processor type of an extension.' }),

@@ -4,15 +4,15 @@ import { pathBelow } from '../config-path.ts'
 import type { Findings } from '../models/check.ts'
 
 export interface KnownModels {
-  /** Models that the file itself names. */
+  /** Models named in the file itself. */
   configured: ReadonlySet<string>
-  /** Models that servers publish now. */
+  /** Models currently published by servers. */
   published: ReadonlySet<string>
   /** Whether servers may publish further models later. */
   mayGrow: boolean
 }
 
-/** Reads `aliases`: the model of each further name. What is invalid goes to the findings and is left out. */
+/** Reads `aliases`. Invalid entries are added to the findings and skipped. */
 export function readAliases(
   root: Record<string, unknown>,
   { configured, published, mayGrow }: KnownModels,
@@ -51,7 +51,7 @@ export function readAliases(
   return new Map(valid.map(([name, model]) => [name, String(model)]))
 }
 
-/** Names that are aliases, or are meant to be. */
+/** Names of aliases, valid or not. */
 export function aliasNames({ aliases }: Record<string, unknown>): string[] {
   return isObject(aliases) ? Object.keys(aliases) : []
 }

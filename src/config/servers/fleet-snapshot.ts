@@ -1,15 +1,15 @@
 import type { FoundModel } from '../models/discovered.ts'
 
-/** One address of a server, or the server itself where its addresses are not told apart. */
+/** One address of a server, or the server itself if its addresses are not separate targets. */
 export interface ServerEndpoint {
-  /** End of the ids of its targets; absent for a server whose addresses are not told apart. */
+  /** Suffix of its target ids; absent if the server's addresses are not separate targets. */
   name?: string
-  /** IP address to connect to, and the port where it is not the one in api_host. */
+  /** IP address to connect to, and the port if it differs from api_host. */
   address?: string
   port?: number
-  /** The models that it lists; absent as long as it has listed none, or is not asked. */
+  /** The models that it lists; absent if it has not listed any, or is not asked. */
   models?: readonly FoundModel[]
 }
 
-/** What is known of the servers that are followed, by their ids. Plain JSON. */
+/** State of discovered servers by id. Plain JSON. */
 export type FleetSnapshot = Readonly<Record<string, readonly ServerEndpoint[]>>

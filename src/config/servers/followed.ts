@@ -12,17 +12,17 @@ import { readServer, type ServerAccess, type TargetSources } from '../targets/ta
 import { followsModels } from './published.ts'
 import { readServers } from './servers.ts'
 
-/** A server of which something has to be found out: its models, its addresses, or both. */
+/** A server with discovered models, addresses, or both. */
 export interface FollowedServer extends ServerAccess {
   id: string
   apiType: string
-  /** Whether its models are asked for. */
+  /** Whether its model list is requested. */
   hasModels: boolean
   addresses: 'one' | 'all'
   kubernetes: Server['kubernetes']
 }
 
-/** The servers of a models-config.json to follow. Invalid ones are left out; the file's loader reports them. */
+/** The servers of a models-config.json to watch. Invalid ones are skipped; the file's loader reports them. */
 export function followedServers({ main, files }: ModelsSnapshot, sources: FileSources): FollowedServer[] {
   const root =
     'text' in main ? readConfigText(main.text, syntaxOf(sources.config.modelsConfigPath)) : undefined
@@ -46,7 +46,7 @@ export interface FileSources {
   providers: Registry<ProviderType>
 }
 
-/** What targets are built from, with the files as they were read for the snapshot. */
+/** Sources for building targets, with files as read for the snapshot. */
 export function targetSources(
   { config, env, providers }: FileSources,
   files: Readonly<Record<string, FileContent>>,

@@ -12,18 +12,18 @@ export interface PublishedProvider {
 export interface PublishedModel {
   alias: string
   providers: PublishedProvider[]
-  /** What the first server that says anything says of it. */
+  /** Details from the first server that provides any. */
   found: FoundModel | undefined
 }
 
-/** Endpoints of a server as they are known now; none as long as its addresses are unknown. */
+/** Currently known endpoints of a server; none while its addresses are unknown. */
 export function endpointsOf({ id, server }: ServerAtPath, fleet: FleetSnapshot): readonly ServerEndpoint[] {
   const known = fleet[id]
   if (server.addresses !== undefined || server.kubernetes !== undefined) return known ?? []
   return known?.slice(0, 1) ?? [{}]
 }
 
-/** Whether further models may appear while the router runs. */
+/** Whether further models may appear at runtime. */
 export function followsModels({ server }: ServerAtPath): boolean {
   return server.models === '*'
 }
@@ -48,7 +48,7 @@ interface Offer {
   found: FoundModel | undefined
 }
 
-/** What a server offers, by its own names. */
+/** Models of a server, by its own names. */
 function offers(server: ServerAtPath, fleet: FleetSnapshot): Map<string, Offer> {
   const { models } = server.server
   const endpoints = endpointsOf(server, fleet)
@@ -75,7 +75,7 @@ function publicName({ server: { names = {} } }: ServerAtPath, upstream: string):
   return (Object.hasOwn(names, upstream) ? names[upstream]?.trim() : undefined) || upstream
 }
 
-/** A list may have a model by its public name. */
+/** A list may contain a model by its public name. */
 function upstreamName({ server: { names = {} } }: ServerAtPath, written: string): string {
   if (Object.hasOwn(names, written)) return written
   return Object.entries(names).find(([, name]) => name === written)?.[0] ?? written

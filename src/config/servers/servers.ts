@@ -15,31 +15,31 @@ export interface Servers {
   readonly list: readonly ServerAtPath[]
   byId(id: string): ServerAtPath | undefined
   /**
-   * A provider with `server`, with what it takes from that entry. Empty, and an error, if there is no such entry; an
-   * invalid entry has its own error.
+   * A provider with `server`, including inherited members. Empty with an error if there is no such entry; an
+   * invalid entry is reported separately.
    */
   complete(own: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
 }
 
 type ServedProvider = Partial<Provider>
 
-/** Names of models-config.json that are no groups of models. */
+/** Reserved names in models-config.json that are not model groups. */
 const reservedNames = ['servers', 'aliases', 'active_models', 'processors', 'auto_model'] as const
 
 export function isReserved(name: string): boolean {
   return reservedNames.some((reserved) => reserved === name)
 }
 
-/** Members that replace each other: what the provider says of one of them leaves nothing of the server's. */
+/** Mutually exclusive members: if the provider sets one of them, none is inherited. */
 const together = [
   ['api_token', 'api_token_file'],
   ['client_cert_file', 'client_key_file'],
 ]
 
-/** Members that belong to the entry itself, and to no provider. */
+/** Members of the entry itself that are never inherited. */
 const ofServer = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
 
-/** Reads `servers`. What is invalid goes to the findings and is left out. */
+/** Reads `servers`. Invalid entries are added to the findings and skipped. */
 export function readServers(root: Record<string, unknown>, findings: Findings): Servers {
   const { servers: written = [] } = root
   if (!Array.isArray(written)) {
@@ -86,7 +86,7 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   }
 }
 
-/** A server as a provider, for what concerns the server alone. */
+/** A server in the form of a provider, for reading server settings. */
 export function asProvider(server: ServerAtPath): ProviderAtPath {
   return inheriting(server, {}, server.path)
 }
@@ -107,13 +107,13 @@ export function inheriting(
   }
 }
 
-/** Without an address of its own, a Service is called by its name in the cluster. */
+/** Without api_host, a Service is called by its name in the cluster. */
 function serviceHost({ kubernetes }: Server): { api_host?: string } {
   if (kubernetes === undefined) return {}
   return { api_host: `http://${kubernetes.service}.${kubernetes.namespace}.svc` }
 }
 
-/** What the members that only entries of `servers` have say against each other. */
+/** Conflicts between members that only entries of `servers` have. */
 function conflicts({ addresses, kubernetes, models, api_type: type }: Server, path: string): string[] {
   const follows = addresses ?? kubernetes ?? (models === '*' ? models : undefined)
   if (type.trim().toLowerCase() === 'mock' && follows !== undefined) {

@@ -2,7 +2,7 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { parseRedisUrl } from '../redis-url.ts'
 import type { Config } from './schema.ts'
 
-/** Of keys and secrets: shorter ones can be guessed. */
+/** Minimum length of keys and secrets: shorter ones can be guessed. */
 export const fewestKeyCharacters = 20
 
 export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
@@ -17,7 +17,7 @@ export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secr
   return []
 }
 
-/** The text of an address may be a password with a reserved character, so none of it is shown. */
+/** An invalid URL may contain a password with a reserved character, so no part of it is shown. */
 export function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 'redisDb'>): string[] {
   if (redisUrl === '') return []
   const address = parseRedisUrl(redisUrl)

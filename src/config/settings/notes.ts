@@ -5,10 +5,10 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const prefix = 'LLM_ROUTER_'
 
-/** Of a reference to another variable: nothing is replaced in the settings themselves. */
+/** For a reference to another variable: settings are not expanded. */
 const takenAsIs = 'reads like the name of an environment variable, but is used as it is'
 
-/** Variables of the Python llm-router that mean something else here, or nothing. */
+/** Variables of the Python llm-router with a different meaning, or none. */
 const remarks: Readonly<Record<string, string>> = {
   MINIMUM: 'this router is always a proxy, so it changes nothing',
   SERVER_THREADS_COUNT: 'no effect: a process serves all its connections from one thread',
@@ -31,10 +31,12 @@ const unsupported = new Set([
   ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
 ])
 const unsupportedFamily = /^(?:AUTH_VAULT|AUTH_REDIS)_/
-/** Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin. */
+/**
+ * Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin.
+ */
 const biencoder = /^ROUTING_SEMANTIC_BIENCODER_/
 
-/** Variables that ask for what this router never does: to keep what was sent and answered. */
+/** Variables that request content logging, which this router does not support. */
 const audits = new Set([
   'MASKING_WITH_AUDIT',
   'GUARDRAIL_WITH_AUDIT_REQUEST',
@@ -47,13 +49,13 @@ interface Surroundings {
 
 /**
  * Kubernetes gives every container `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and more for each service of its
- * namespace; one named llm-router brings this prefix. Source: Kubernetes documentation, "Service", environment
+ * namespace; a service named llm-router has this prefix. Source: Kubernetes documentation, "Service", environment
  * variables.
  */
 const serviceLink =
   /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
 
-/** What a start should say of the variables: see the fields of LoadedConfig. `errors` end it. Values are never shown. */
+/** Messages about variables for the start: see the fields of LoadedConfig. `errors` stop it. Values are never shown. */
 export function envNotes(
   env: Environment,
   supported: readonly string[],

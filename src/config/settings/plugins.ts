@@ -2,8 +2,8 @@ import { type Static, type TObject, Type } from '@sinclair/typebox'
 import { booleanWords, type ReadText, readBoolean, readInteger, readList, readString } from './text.ts'
 
 /**
- * Settings of the model `auto`, of retrieval and of the calls that they make: the Python llm-router's plugins
- * `simple_semantic_routing` and `langchain_rag`, and what this router adds.
+ * Settings of the model `auto`, of retrieval and of their internal calls: the Python llm-router's plugins
+ * `simple_semantic_routing` and `langchain_rag`, and additions.
  */
 export const pluginSettings = {
   utilsPipeline: Type.Array(
@@ -78,7 +78,7 @@ export const pluginSettings = {
   }),
 }
 
-/** Their variables, without the prefix. */
+/** Their variable names, without the prefix. */
 export const pluginVariables: readonly { key: keyof typeof pluginSettings; name: string; read: ReadText }[] =
   [
     { key: 'utilsPipeline', name: 'UTILS_PLUGINS_PIPELINE', read: readList },
@@ -104,7 +104,7 @@ export const pluginVariables: readonly { key: keyof typeof pluginSettings; name:
 
 export type PluginSettings = Static<TObject<typeof pluginSettings>>
 
-/** What is missing or does not fit together. */
+/** Missing or inconsistent settings. */
 export function pluginErrors(settings: PluginSettings): string[] {
   const { utilsPipeline: names, routingModels: models, routingThresholds, routingDefaultModel } = settings
   const errors: string[] = []
@@ -129,7 +129,7 @@ export function pluginErrors(settings: PluginSettings): string[] {
   return errors
 }
 
-/** A function declaration, because the settings above use it. */
+/** A hoisted function, because the settings above use it. */
 function intentWords(intent: string) {
   return Type.Array(Type.String(), {
     default: [],

@@ -2,7 +2,7 @@ import { fewestKeyCharacters } from './addresses.ts'
 import type { Config } from './schema.ts'
 import { hasSeveralHosts } from './sign-in.ts'
 
-/** Which values are masked, and how, must not depend on the host or on a missing service. */
+/** Masking must not depend on the host or on a missing service. */
 export function maskingErrors(config: Config): string[] {
   const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret, cacheSecret } = config
   const errors: string[] = []
@@ -16,7 +16,7 @@ export function maskingErrors(config: Config): string[] {
   return errors
 }
 
-/** A guardrail without a service would let everything pass. */
+/** A guardrail without a service would pass everything. */
 export function guardrailErrors(config: Config): string[] {
   const { naskGuardHost, sojkaGuardHost } = config
   const hosts = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }

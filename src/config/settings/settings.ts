@@ -27,20 +27,20 @@ import { readTracing } from './tracing.ts'
 
 export { type Config, hasSeveralHosts }
 
-/** One environment variable: which setting it is, and how its text is read. */
+/** One environment variable: its setting, and how its value is parsed. */
 export interface Variable {
   key: keyof Config
   /** Without the prefix `LLM_ROUTER_`. */
   name: string
   read: ReadText
-  /** Whether the empty text is a value; elsewhere it is as good as no variable. */
+  /** Whether an empty string is a value; otherwise it counts as unset. */
   emptyCounts?: true
 }
 
 const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
 const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
 
-/** Every variable that is a setting. Its meaning, default and bounds are in groups/. */
+/** All variables that are settings. Their meaning, default and range are in groups/. */
 export const variables: readonly Variable[] = [
   { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
   { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },
@@ -138,15 +138,15 @@ export const variables: readonly Variable[] = [
 
 export interface LoadedConfig {
   config: Config
-  /** One line for each variable that means something else here than in the Python llm-router, or nothing. */
+  /** One line per variable that has a different meaning than in the Python llm-router, or none. */
   notes: string[]
-  /** One line for each variable that is likely a mistake. */
+  /** One line per variable that is probably a mistake. */
   warnings: string[]
 }
 
 /**
- * Reads the settings from `LLM_ROUTER_*` variables. Throws ConfigError with every bad value, each with its variable
- * and what is allowed.
+ * Reads the settings from `LLM_ROUTER_*` variables. Throws ConfigError with all invalid values, each with its variable
+ * and the allowed values.
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): LoadedConfig {
   const errors: string[] = []
@@ -189,7 +189,7 @@ function timeZoneErrors({ timeZone }: Config): string[] {
   ]
 }
 
-/** Node's own variable that turns off what an https:// address is for. */
+/** Node's variable that disables certificate verification. */
 function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
   return [
@@ -218,7 +218,7 @@ interface AuthSettings {
   adminKey: string
 }
 
-/** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
+/** A requested but unsupported protection stops the start instead of being silently ignored. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
   if (databaseUrl !== '' && !databaseAddress(databaseUrl))
     return [`LLM_ROUTER_DATABASE_URL: the value is not ${allowedDatabaseAddress}`]
@@ -239,7 +239,7 @@ function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: Au
   return []
 }
 
-/** Who names a keys file believes that keys are asked for. */
+/** A configured keys file implies that keys are required. */
 function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): string[] {
   const warnings: string[] = []
   if (!authEnabled && authKeysFile !== '')

@@ -24,8 +24,8 @@ export function hasSeveralHosts({
 }
 
 /**
- * The role that the console takes where somebody can sign in: with the operator key, or by OpenID Connect. Otherwise its pages are for
- * whom the status is for: with client keys for operators, without them for everybody.
+ * The role required by the console if sign-in is possible, with the operator key or OpenID Connect. Otherwise its pages have
+ * the audience of the status: operators with client keys, everyone without.
  */
 export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 'oidcIssuer'>): {
   role?: 'viewer'
@@ -33,7 +33,7 @@ export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 
   return adminKey !== '' || oidcIssuer !== '' ? { role: 'viewer' } : {}
 }
 
-/** A sign-in that cannot work must not be found out by those who try it. */
+/** A sign-in that cannot work is reported at the start, not to the people who try it. */
 export function signInErrors(config: SignInSettings): string[] {
   const { oidcIssuer, sessionSecret, databaseUrl } = config
   const errors: string[] = []

@@ -1,11 +1,11 @@
 import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
-/** Reads the trimmed text of a variable; undefined when it says nothing of that kind. */
+/** Parses the trimmed text of a variable; undefined if invalid. */
 export type ReadText<T = unknown> = (text: string) => T | undefined
 
 const trueWords = ['true', '1', 't', 'y', 'yes', 'tak', 'on']
 const falseWords = ['false', '0', 'f', 'n', 'no', 'nie', 'off', '']
 
-/** The words for yes and no that the Python llm-router knows, and `on` and `off`. */
+/** Booleans accepted by the Python llm-router, and `on` and `off`. */
 export const readBoolean: ReadText<boolean> = (text) => {
   const word = text.trim().toLowerCase()
   if (trueWords.includes(word)) return true
@@ -14,7 +14,7 @@ export const readBoolean: ReadText<boolean> = (text) => {
 
 export const booleanWords = `one of: ${[...trueWords, ...falseWords].filter((word) => word !== '').join(', ')}`
 
-/** What Python's `int()` takes, as far as it is written in ASCII: a sign, digits, single `_` between digits. */
+/** The ASCII syntax of Python's `int()`: a sign, digits, single `_` between digits. */
 export const readInteger: ReadText<number> = (text) =>
   /^[+-]?\d+(?:_\d+)*$/.test(text) ? Number(text.replaceAll('_', '')) : undefined
 
@@ -26,14 +26,14 @@ export const readSeconds: ReadText<number> = (text) => {
 
 export const readString: ReadText<string> = (text) => text
 
-/** A comma-separated list; blanks around its items and empty items do not count. */
+/** A comma-separated list; surrounding whitespace and empty items are ignored. */
 export const readList: ReadText<string[]> = (text) =>
   text
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
 
-/** One of a set of words in any case; `synonyms` maps further words to them. */
+/** One of a set of words, case-insensitive; `synonyms` maps further words to them. */
 export function readWord(
   words: readonly string[],
   synonyms: Readonly<Record<string, string>>,
@@ -45,20 +45,20 @@ export function readWord(
   }
 }
 
-/** The start of a path: one leading slash, none at the end; `/` alone is no prefix at all. */
+/** A path prefix: one leading slash, no trailing slash; `/` means no prefix. */
 export const readPathPrefix: ReadText<string> = (text) => {
   const inner = withoutTrailingSlashes(text.replace(/^\/+/, ''))
   return inner === '' ? '' : `/${inner}`
 }
 
-/** What is said of a value that {@link looksUnexpanded}; it follows the path of the value, and does not show it. */
+/** Message for a value that {@link looksUnexpanded}; follows the value's path and does not show it. */
 export const unexpandedHint =
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what users are to write.
   'reads like the name of an environment variable, but is used as it is; write ${NAME} to have it replaced'
 
 /**
- * Whether a value is how other programs write a reference to an environment variable: `os.environ/NAME` (LiteLLM), `$NAME`
- * (shells), `$(NAME)` (what Kubernetes leaves of a variable that it does not know), `env.NAME` and `env:NAME` (other gateways).
+ * Whether a value looks like a reference to an environment variable in another program's syntax: `os.environ/NAME` (LiteLLM),
+ * `$NAME` (shells), `$(NAME)` (left by Kubernetes for an unknown variable), `env.NAME` and `env:NAME` (other gateways).
  */
 export function looksUnexpanded(value: string): boolean {
   return /^(?:os\.environ\/\w+|\$[A-Za-z_]\w*|\$\(\w+\)|env[.:][A-Z_][A-Z0-9_]*)$/.test(value.trim())

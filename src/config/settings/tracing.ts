@@ -1,6 +1,6 @@
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The samplers of OpenTelemetry that the router knows, by their names there. */
+/** Supported OpenTelemetry samplers, by their standard names. */
 export const samplers = [
   'always_on',
   'always_off',
@@ -12,14 +12,14 @@ export const samplers = [
 
 export type SamplerName = (typeof samplers)[number]
 
-/** How spans are recorded and sent. What is not here, the exporter reads itself: headers, timeout, certificates. */
+/** How spans are recorded and sent. The exporter itself reads headers, timeout and certificates. */
 export interface TracingSettings {
-  /** Where the collector takes spans: OTLP over HTTP, as protobuf. */
+  /** URL of the collector: OTLP over HTTP, protobuf. */
   url: string
   sampler: SamplerName
-  /** 0 to 1: the share of traces that the samplers by ratio keep. */
+  /** Sampling ratio, 0 to 1. */
   ratio: number
-  /** In milliseconds and spans; absent: as OpenTelemetry has it. */
+  /** In milliseconds and spans; absent: OpenTelemetry's defaults. */
   batch: {
     scheduledDelayMillis?: number
     exportTimeoutMillis?: number
@@ -32,8 +32,8 @@ const endpointNames = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP
 const protocolNames = ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL'] as const
 
 /**
- * Reads OpenTelemetry's own variables; no settings: nothing is recorded. A value that cannot be meant is a warning and no
- * error, as the specification wants it: telemetry must not keep a service from starting.
+ * Reads OpenTelemetry's own variables; without settings, nothing is recorded. An invalid value is a warning, not an
+ * error, as the specification requires: telemetry must not prevent a service from starting.
  * Source: OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter Configuration".
  */
 export function readTracing(env: Environment): { settings?: TracingSettings; warnings: string[] } {

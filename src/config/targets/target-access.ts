@@ -12,9 +12,9 @@ import { hostError } from './target-url.ts'
 
 export interface TargetSources extends ConnectionSources {
   providers: Registry<ProviderType>
-  /** Absent: the names of strategies are not looked at. */
+  /** Absent: strategy names are not checked. */
   strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
-  /** How the file is written; absent: JSON. */
+  /** Syntax of the file; absent: JSON. */
   syntax?: Syntax
 }
 
@@ -35,7 +35,7 @@ export function readAccess(placed: ProviderAtPath, sources: TargetSources, findi
   return { type, host, token, connection }
 }
 
-/** Reads how a server is reached, and reports what is wrong with it, whether or not a provider refers to it. */
+/** Reads how a server is reached, and reports its errors, even if no provider refers to it. */
 export function readServer(server: ServerAtPath, sources: TargetSources, findings: Findings): ServerAccess {
   return readAccess(asProvider(server), sources, findings)
 }
@@ -54,7 +54,7 @@ function findType(
   return type
 }
 
-/** `llama.cpp`, `LM Studio` and other ways in which people write the types. */
+/** Common spellings of the types, such as `llama.cpp` and `LM Studio`. */
 function usualTypeName(name: string): string {
   const plain = name.toLowerCase().replaceAll(/[-_. ]/g, '')
   return otherTypeNames[plain] ?? plain

@@ -21,14 +21,14 @@ interface TargetPlan {
   findings: Findings
 }
 
-/** What is the same for all targets of a provider. */
+/** Shared by all targets of a provider. */
 interface ProviderAccess extends ServerAccess {
   url: URL | undefined
 }
 
 /**
- * Builds the target of a provider, or one for each of `endpoints`. What is wrong goes to the findings and is left out of the
- * target, which is then not to be used. Empty when not even its type is known.
+ * Builds the target of a provider, or one per entry of `endpoints`. Errors are added to the findings, and the target must
+ * then not be used. Empty if its type is unknown.
  */
 export function buildTargets(
   placed: ProviderAtPath,
@@ -95,7 +95,9 @@ function connectionTo(
   return { ...connection, address, ...(port === undefined ? {} : { port }) }
 }
 
-/** Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints". */
+/**
+ * Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints".
+ */
 const openaiHosts =
   /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
 const anthropicHosts = /(?:^|\.)anthropic\.com$/
@@ -125,7 +127,7 @@ function limitsOf(
   const { max_in_flight: maxInFlight } = provider
   if (maxInFlight === 'auto' && type.autoLimit === undefined)
     warnings.push(
-      `${path}.max_in_flight: "auto" has no effect unless the server says how many requests it processes at a time, and ${type.name} servers seldom do; set a number`,
+      `${path}.max_in_flight: "auto" has no effect unless the server reports how many requests it processes at a time, which ${type.name} servers rarely do; set a number`,
     )
   return {
     ...(maxBatch === undefined ? {} : { maxBatch }),
@@ -144,7 +146,7 @@ function readInputSize(value: unknown, path: string, warnings: string[]): number
 
 type Level = Pick<ModelShell, 'defaults' | 'options' | 'keep_alive' | 'num_ctx'>
 
-/** The provider's defaults over the model's; at each, what stands beside `defaults` over what stands in it. */
+/** The provider's defaults override the model's; at each level, separate members override those in `defaults`. */
 function mergedDefaults(model: Level, provider: Level): Record<string, unknown> {
   const { num_ctx: _context, ...rest } = model
   const [weaker, stronger] = [defaultsOf(provider.num_ctx === undefined ? model : rest), defaultsOf(provider)]

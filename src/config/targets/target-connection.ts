@@ -7,13 +7,13 @@ import { expanded, readTextFile, type SecretSources } from '../secrets.ts'
 
 export interface ConnectionSources extends SecretSources {
   allowLinkLocal?: boolean
-  /** For servers that say nothing of a proxy; absent: none is used. */
+  /** For servers without a proxy setting; absent: no proxy. */
   proxyOf?: ProxyRule
 }
 
 /**
- * How the server at `origin` is reached; undefined for directly, with what Node trusts. What is wrong goes to the findings,
- * which never hold a secret.
+ * How the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added to the
+ * findings, which never contain a secret.
  */
 export function readConnection(
   placed: ProviderAtPath,
@@ -50,7 +50,7 @@ function readProxy(
   return undefined
 }
 
-/** A secret stands for itself: what a URL gives a meaning to is encoded where it is the user name or the password. */
+/** Secrets are literal: reserved characters are percent-encoded in user name and password. */
 function withCredentials(text: string, at: string, env: SecretSources['env'], errors: string[]): string {
   const [, scheme, credentials, rest] = /^([a-z]+:\/\/)(.*)@([^@]*)$/i.exec(text) ?? []
   if (scheme === undefined || credentials === undefined || rest === undefined)
@@ -93,7 +93,7 @@ function readTls(placed: ProviderAtPath, sources: SecretSources, findings: Findi
   }
 }
 
-/** OpenSSL passes over what it cannot read, and then trusts nobody. */
+/** OpenSSL ignores invalid certificates and would then trust none. */
 function checkCertificates(pem: string, at: string, { errors, warnings }: Findings): void {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   const begun = pem.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g) ?? []

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { ProviderAtPath } from '../models/check.ts'
 
-/** Gives every target its id, the configured one, else one made of model and host. */
+/** Assigns every target its id: the configured one, or one derived from model and host. */
 export class TargetIds {
   readonly #pathOf = new Map<string, string>()
 
-  /** Call for all providers before the first `idFor`, so that no made id takes a configured one. */
+  /** Call for all providers before the first `idFor`, so that no generated id equals a configured one. */
   claim({ provider, path }: ProviderAtPath, errors: string[]): void {
     const id = configuredId(provider.id)
     if (id === undefined) return
@@ -27,8 +27,8 @@ export class TargetIds {
   }
 
   /**
-   * `gemma@3f1c09aa#0`, counting the model's providers on one host: the same after a restart, and whatever other
-   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not. With an entry in
+   * `gemma@3f1c09aa#0`, numbering the model's providers on one host: stable across restarts, whatever other
+   * models come and go. Contains only a digest of the host: ids appear in logs, addresses do not. With an entry in
    * `servers`: `gpu-a/gemma`.
    */
   idFor(placed: ProviderAtPath, alias: string, host: string): string {

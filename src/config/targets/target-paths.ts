@@ -29,7 +29,7 @@ export function pathsOf(
   return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
 }
 
-/** Only what differs from the paths of whole answers. */
+/** Paths that differ from those of whole responses. */
 export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
   const whole = pathsFor('whole')
   const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
@@ -40,7 +40,7 @@ export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick
   return forms.length === 0 ? {} : { formPaths: Object.fromEntries(forms) }
 }
 
-/** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
+/** Many OpenAI-compatible servers have no or a partial Responses API, so it is used only if configured. */
 export function wantedPaths(
   paths: Target['paths'],
   placed: ProviderAtPath,
@@ -60,7 +60,7 @@ export function listingsOf({ listings }: ProviderType, host: string | undefined)
   return { listings: listings.map(({ path, read }) => ({ path: healthUrl(host, path), read })) }
 }
 
-/** `health_check`: false turns the check off, a path takes the place of the type's own. */
+/** `health_check`: false disables the check, a path replaces the type's own. */
 export function healthOf(
   type: ProviderType,
   host: string | undefined,

@@ -2,8 +2,8 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 
 /**
- * Why a text is no address of a server, in words that fit behind its place; undefined when it is one. The words never
- * hold the text: it may carry a key.
+ * Why a text is not a valid server URL, as a phrase to follow its path; undefined if valid. The phrase never
+ * contains the text, which may contain a key.
  */
 export function hostError(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
@@ -13,18 +13,18 @@ export function hostError(apiHost: string, allowLinkLocal = false): string | und
     return 'is not an http:// or https:// address'
   if (url.username !== '' || url.password !== '')
     return 'must not contain a user name or password; use api_token or api_token_file'
-  // URL has turned decimal, octal and hexadecimal spellings into the usual one: https://url.spec.whatwg.org/#host-parsing
+  // URL has normalized decimal, octal and hexadecimal notations: https://url.spec.whatwg.org/#host-parsing
   if (!allowLinkLocal && isLinkLocalOrMetadata(url.hostname.replace(/^\[|\]$/g, '')))
     return 'is a link-local or cloud metadata address; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows these'
   return undefined
 }
 
 /**
- * Joins a server's address and an operation's path, for the habits that people have with base URLs: the root of the
+ * Joins a server's URL and an operation's path, accepting all common forms of base URLs: the root of the
  * host, the root of its API (`/v1`, `/v1beta/openai`, Ollama's `/api`), or the whole address of the operation. The
  * prefix of a reverse proxy and a query string stay. Ollama is called through its own API even where the base names
- * its OpenAI one. `overridePath` counts from the root of the host and may bring a query of its own.
- * Throws TypeError when `apiHost` is no URL, see {@link hostError}.
+ * its OpenAI one. `overridePath` is relative to the root of the host and may have its own query.
+ * Throws TypeError if `apiHost` is not a URL, see {@link hostError}.
  */
 export function joinUrl(
   apiHost: string,
@@ -42,7 +42,7 @@ export function joinUrl(
 }
 
 /**
- * Where a server's sign of life is: the root that `api_host` names, without its API part (`/v1`, `/api`, a whole
+ * URL of a server's health check: the root of `api_host`, without its API part (`/v1`, `/api`, a whole
  * operation path), and the path of the check.
  */
 export function healthUrl(apiHost: string, path: string): string {
@@ -61,7 +61,7 @@ function joinPaths(given: string, standardPath: string): string {
   if (standardPath.startsWith('/api/'))
     return joinNative(base.replace(/\/v1(?:\/chat\/completions)?$/, ''), standardPath)
   if (isWhole(base)) return base
-  // Such an operation stands beside the versioned ones, not below them (vLLM's `/tokenize`).
+  // Such an operation is next to the versioned ones, not below them (vLLM's `/tokenize`).
   if (!/^\/v\d+\//.test(standardPath)) return base.replace(/\/v\d+[a-z0-9]*$/i, '') + standardPath
   const isApiRoot = /\/(?:v\d+[a-z0-9]*|openai)$/i.test(base)
   return base + (isApiRoot ? standardPath.replace(/^\/v\d+(?=\/)/, '') : standardPath)

@@ -7,19 +7,36 @@ import type {
   MembersOf,
   StreamContents,
 } from '../../sdk/content.ts'
+import { citedDocuments, citedRange, rangesOfBlock, rangesOfBlocks } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
 import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 
-/** Blocks without blocks of their own; kinds that are not here have no shape, and so are refused. */
+/** What a citation quotes and names is content; where it points is the protocol's. */
+const citation = {
+  members: {
+    ...{ type: 'keep', encrypted_index: 'opaque', file_id: 'keep', document_index: 'keep' },
+    ...{
+      start_char_index: 'keep',
+      end_char_index: 'keep',
+      start_page_number: 'keep',
+      end_page_number: 'keep',
+    },
+    ...{ start_block_index: 'keep', end_block_index: 'keep', search_result_index: 'keep' },
+  },
+  rest: 'value',
+} as const satisfies ContentForms
+
+/** Blocks without nested blocks; unknown kinds have no shape and are refused. */
 const plainBlocks = {
-  text: { members: { ...marks, text: 'text', citations: 'value' } },
+  text: { members: { ...marks, text: 'text', citations: { items: citation } } },
   image: { members: { ...marks, source: 'media' } },
   tool_reference: { members: { ...marks, tool_name: 'keep' } },
   thinking: {
     members: { ...marks, thinking: 'text', signature: 'opaque' },
     signed: { values: ['thinking'], proof: 'signature' },
+    joined: false,
   },
   redacted_thinking: { members: { ...marks, data: 'opaque' } },
   container_upload: { members: { ...marks, file_id: 'media' } },
@@ -50,16 +67,26 @@ const document = {
     context: 'text',
     citations: 'keep',
   },
+  joined: false,
 } as const satisfies ContentForms
 
 const searchResult = {
   members: { ...marks, source: 'text', title: 'text', content: plainContent, citations: 'keep' },
+  joined: false,
 } as const satisfies ContentForms
 
-const resultBlocks = { ...plainBlocks, document, search_result: searchResult } as const
+/** Tool results are often JSON. */
+const resultBlocks = {
+  ...plainBlocks,
+  text: { members: { ...marks, text: 'json', citations: 'value' } },
+  document,
+  search_result: searchResult,
+} as const satisfies Record<string, ContentShape>
 
 const blocks = {
-  ...resultBlocks,
+  ...plainBlocks,
+  document,
+  search_result: searchResult,
   tool_result: {
     members: {
       ...marks,
@@ -106,8 +133,8 @@ const messages = {
 } as const satisfies ContentForms
 
 const chat = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   messages,
   system: { ...content, system: true },
   stop_sequences: { items: 'text' },
@@ -135,7 +162,7 @@ const more = {
   ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
 } as const satisfies Record<string, ContentShape>
 
-/** Which member of a delta holds its piece. Source: Anthropic API reference, "Streaming messages". */
+/** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */
 const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
   text_delta: { member: 'text' },
   thinking_delta: { member: 'thinking' },
@@ -156,6 +183,7 @@ const stream: StreamContents = {
           texts: [],
           begins: isCall ? [`${block}partial_json`] : [],
           whole: [{ path: ['content_block'], shape: anyBlock }],
+          citations: rangesOfBlock(started, ['content_block']),
         }
       }
       case 'message_start':
@@ -173,7 +201,11 @@ const stream: StreamContents = {
         }
         const piece = Object.hasOwn(pieces, kind) ? pieces[kind] : undefined
         if (!piece || typeof delta[piece.member] !== 'string')
-          return { texts: [], whole: [{ path: ['delta'], shape: unknown }] }
+          return {
+            texts: [],
+            whole: [{ path: ['delta'], shape: unknown }],
+            citations: citedRange(delta.citation, ['delta', 'citation']),
+          }
         const { member, isJson = false } = piece
         return { texts: [{ channel: block + member, path: ['delta', member], isJson }] }
       }
@@ -200,6 +232,8 @@ export const anthropicContents: DialectContents = {
   answers: {
     shape: { members: { content: { items: anyBlock } }, rest: 'opaque' },
     filtered: filteredAnswer,
+    citations: ({ content: written }) => rangesOfBlocks(written, ['content']),
   },
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
+  documents: citedDocuments,
 }

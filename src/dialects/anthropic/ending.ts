@@ -25,7 +25,7 @@ export function createEnding(): StreamEnding {
   }
 }
 
-/** A message that says nothing. */
+/** A message without content. */
 export function filteredAnswer(answer: Readonly<JsonObject>): JsonObject {
   return { ...answer, content: [], stop_reason: 'refusal', stop_sequence: null }
 }

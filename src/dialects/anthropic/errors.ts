@@ -42,12 +42,12 @@ export function writeStreamError(error: RouterError, options: ErrorOptions): str
   return `event: error\ndata: ${JSON.stringify(writeError(error, options))}\n\n`
 }
 
-/** Overload has a status of its own in this dialect. */
+/** Overload has a separate status in this dialect. */
 export function errorStatus(error: RouterError): number {
   return error.kind === 'overloaded' ? 529 : error.status
 }
 
-/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+/** The upstream's text stays in the cause, for the log: it may contain hosts, paths and other models. */
 export function reportedError(value: unknown): RouterError {
   const said = isObject(value) && value.error ? value.error : value
   const cause = isObject(said) ? { message: said.message, type: said.type } : { message: said }

@@ -2,7 +2,7 @@ import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/rea
 
 /** Anthropic's vision guide: an image of the largest size that is not shrunk costs about this many tokens. */
 const imageTokens = 1_600
-/** Bytes of a PDF, as base64, that are taken for one page; a page costs about as much as an image. */
+/** Assumed bytes per PDF page in base64; a page costs about as much as an image. */
 const pageCharacters = 40_000
 /** Roles and separators of a turn. */
 const turnTokens = 4

@@ -32,14 +32,14 @@ export function fromWireName(name: string): string {
   })
 }
 
-/** An id for a tool call that came without one, in the form of Anthropic's own. */
+/** An id for a tool call without one, in Anthropic's form. */
 export function randomCallId(): string {
   return randomId('toolu_')
 }
 
 /**
  * The id as Anthropic takes it (API reference, `tool_use.id`: `^[a-zA-Z0-9_-]+$`). Others, such as `functions.f:0`, get
- * a stand-in that follows from the id alone, so that a call and its result agree in every turn without any memory.
+ * a replacement derived from the id, so that a call and its result agree in every turn without state.
  */
 export function legalCallId(id: string): string {
   if (/^[a-zA-Z0-9_-]+$/.test(id)) return id

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
 import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type {
+  CitedRange,
   ContentForms,
   ContentShape,
   DialectContents,
@@ -9,6 +10,7 @@ import type {
   StreamedContents,
   StreamedText,
 } from '../../sdk/content.ts'
+import { citedInAnswer, citedInCandidate } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
 import type { GeminiBody } from './request/schema.ts'
 
@@ -28,8 +30,8 @@ const partMembers = both({
   text: 'text',
   thought: 'keep',
   thoughtSignature: 'opaque',
-  inlineData: { members: media },
-  fileData: { members: media },
+  inlineData: { members: media, joined: false },
+  fileData: { members: media, joined: false },
   videoMetadata: 'keep',
   mediaResolution: 'keep',
   functionCall: { members: { id: 'keep', name: 'keep', args: 'value' } },
@@ -43,8 +45,8 @@ const partMembers = both({
       scheduling: 'keep',
     }),
   },
-  executableCode: { members: { id: 'keep', language: 'keep', code: 'text' } },
-  codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' } },
+  executableCode: { members: { id: 'keep', language: 'keep', code: 'text' }, joined: false },
+  codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' }, joined: false },
 })
 
 /** The proof of a part is of its call or of its text. */
@@ -77,7 +79,7 @@ const chat = {
 
 const embedded = {
   ...both({ taskType: 'keep', title: 'text', outputDimensionality: 'keep', autoTruncate: 'keep' }),
-  model: 'opaque',
+  model: 'keep',
   content,
 } as const
 
@@ -86,7 +88,7 @@ const body = {
   content,
   requests: { items: { members: embedded } },
   generateContentRequest: {
-    members: { ...chat, model: 'opaque', ...both({ safetySettings: 'keep', cachedContent: 'refused' }) },
+    members: { ...chat, model: 'keep', ...both({ safetySettings: 'keep', cachedContent: 'refused' }) },
   },
 } as const satisfies MembersOf<Static<typeof GeminiBody>>
 
@@ -104,7 +106,7 @@ const everything = {
   },
 } as const satisfies ContentForms
 
-/** What an answer has beside texts: calls, code and its results. */
+/** Contents of a response besides text: calls, code and its results. */
 const otherPart = {
   members: { ...partMembers, text: 'opaque' },
   rest: 'value',
@@ -117,6 +119,7 @@ const stream: StreamContents = {
     const ends: string[] = []
     const signatures: NonNullable<StreamedContents['signatures']>[number][] = []
     const whole: NonNullable<StreamedContents['whole']>[number][] = []
+    const citations: CitedRange[] = []
     for (const [position, candidate] of objectsIn(chunk.candidates).entries()) {
       const index = numberOf(candidate.index) ?? position
       const found = isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
@@ -132,8 +135,15 @@ const stream: StreamContents = {
         ends.push(channel)
       }
       if (candidate.finishReason !== undefined) ends.push(`${index}.`)
+      // Offsets of a stream count from its beginning. What later parts count from is known only by a quote.
+      const text = { channel: `${index}.text` }
+      citations.push(
+        ...citedInCandidate(candidate, ['candidates', position], (part = 0, isQuoted) =>
+          part === 0 || isQuoted ? text : undefined,
+        ),
+      )
     }
-    return { texts, ends, signatures, whole }
+    return { texts, ends, signatures, whole, citations }
   },
   continued({ usageMetadata: _usage, promptFeedback: _feedback, ...like }, { path }, text) {
     const [, position, , , at] = path
@@ -173,6 +183,7 @@ export const geminiContents: DialectContents = {
       rest: 'opaque',
     },
     filtered: filteredAnswer,
+    citations: citedInAnswer,
   },
   userTurn: { turns: 'contents', content: 'parts', part: (text) => ({ text }) },
 }

@@ -25,8 +25,8 @@ export function countedChat(body: JsonObject): JsonObject {
 const mediaTokens = 258
 
 /**
- * Tokens of a prompt, estimated: a third of its characters, and 258 for each image or other file. Source of the latter: Gemini API
- * documentation, "Understand and count tokens".
+ * Tokens of a prompt, estimated: a third of its characters, and 258 for each image or other file. Source of the latter: Gemini
+ * API documentation, "Understand and count tokens".
  */
 export function estimateTokens(chat: JsonObject): number {
   let media = 0

@@ -21,7 +21,7 @@ export function createEnding(): StreamEnding {
   }
 }
 
-/** An answer whose candidates say nothing. */
+/** A response with empty candidates. */
 export function filteredAnswer(answer: Readonly<JsonObject>): JsonObject {
   const candidates = objectsIn(answer.candidates).map(({ index }, position) => ({
     index: index ?? position,

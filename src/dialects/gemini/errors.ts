@@ -54,18 +54,18 @@ function detailsOf(
   ]
 }
 
-/** Clients know by these words that the conversation has to be shortened. */
+/** Clients detect by this text that the conversation must be shortened. */
 function messageOf({ kind, message }: RouterError): string {
   const tells = kind !== 'context_overflow' || /input token count/i.test(message)
   return tells ? message : `The input token count exceeds the maximum number of tokens allowed: ${message}`
 }
 
-/** The official client takes an event whose data is an error for one. */
+/** The official client treats an event with error data as an error. */
 export function writeStreamError(error: RouterError, options: ErrorOptions): string {
   return `data: ${JSON.stringify(writeError(error, options))}\n\n`
 }
 
-/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+/** The upstream's text stays in the cause, for the log: it may contain hosts, paths and other models. */
 export function reportedError(value: unknown): RouterError {
   const first: unknown = Array.isArray(value) ? value[0] : value
   const said = isObject(first) && first.error ? first.error : first

@@ -28,7 +28,7 @@ const chat: ChatCodec = {
   createReader,
   createWriter: (context) => createWriter(context),
   createPassthrough,
-  // The path says whether to stream, and every stream carries token counts.
+  // The path determines whether to stream, and every stream contains token counts.
   passthroughEdits: () => ({ edits: [], stripUsage: false }),
   missingDefaults,
   promptMembers: ['tools', 'systemInstruction', 'system_instruction', 'contents'],

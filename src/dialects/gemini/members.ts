@@ -9,7 +9,7 @@ export function memberOf(object: JsonObject, name: string): unknown {
   return object[nameIn(object, name)]
 }
 
-/** The name under which an object has a member; its first one where it has none. */
+/** The spelling under which an object has a member; the first one if it has none. */
 export function nameIn(object: Readonly<JsonObject>, name: string): string {
   if (isSaid(object[name])) return name
   const snake = snakeCase(name)
@@ -45,7 +45,7 @@ function camelCase(name: string): string {
   return name.replaceAll(/(?<=[a-z0-9])_([a-z])/g, (_whole, letter: string) => letter.toUpperCase())
 }
 
-/** What a body shows of the features that a server may lack. */
+/** Features in a body that a server may lack. */
 export function* features(body: Readonly<JsonObject>): Generator<ContentFeature> {
   if (objectsIn(body.tools).length > 0) yield 'tools'
   const config = objectIn(body, 'generationConfig') ?? {}

@@ -14,7 +14,7 @@ const marks = sseMarks(
 )
 const nothing = Buffer.alloc(0)
 
-/** Bytes are forwarded as they are: no member of an answer is the name that the client asked for. */
+/** Bytes are forwarded unchanged: responses do not contain the requested model name. */
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
   const finished = new Set<number>()
   const begun = new Set<number>()
@@ -50,7 +50,7 @@ function noteEvent(data: JsonObject, state: PassthroughState): void {
   state.content ||= isBlocked(data) || objectsIn(data.candidates).some(hasContent)
 }
 
-/** Whether a candidate is worth committing to: a part that says something, or a reason to stop. */
+/** Whether a candidate has content to commit to: a non-empty part or a finish reason. */
 function hasContent(candidate: JsonObject): boolean {
   if (filledTextOf(memberOf(candidate, 'finishReason')) !== undefined) return true
   return partsIn(candidate).some((part) =>

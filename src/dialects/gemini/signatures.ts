@@ -1,7 +1,7 @@
 import { isObject, parseObject, textOf } from '../../lib/json/read.ts'
 import type { AssistantMessage } from '../../sdk/chat.ts'
 
-/** Of thoughts that another vendor has signed. */
+/** Prefix for thoughts signed by another vendor. */
 type Thoughts = Pick<AssistantMessage, 'reasoning' | 'reasoningSignature'>
 
 const carrier = 'llm-router'
@@ -14,7 +14,7 @@ export function carriedThoughts(signature: string, reasoning: string): string {
   return Buffer.from(JSON.stringify({ [carrier]: { signature, reasoning } })).toString('base64')
 }
 
-/** What {@link carriedThoughts} made; undefined for a signature of Gemini itself. */
+/** Decodes {@link carriedThoughts}; undefined for a signature of Gemini itself. */
 export function readCarried(thoughtSignature: string): Thoughts | undefined {
   const bytes = Buffer.from(thoughtSignature, 'base64')
   if (bytes[0] !== 0x7b) return undefined
@@ -26,8 +26,8 @@ export function readCarried(thoughtSignature: string): Thoughts | undefined {
 }
 
 /**
- * What takes the place of a signature that Gemini 3 requires, where the call was another model's. Source: Gemini API documentation,
- * "Thought signatures", on histories of other models.
+ * What takes the place of a signature that Gemini 3 requires, where the call was another model's. Source: Gemini API
+ * documentation, "Thought signatures", on histories of other models.
  */
 const skipped = 'skip_thought_signature_validator'
 

@@ -52,7 +52,7 @@ const options = {
   members: { stop: { text: 'text', items: 'text' } },
   rest: 'keep',
 } as const satisfies ContentForms
-const named = { model: 'opaque', model_name: 'opaque' } as const
+const named = { model: 'own', model_name: 'own' } as const
 
 const shared = {
   ...{ stream: 'keep', format: 'schema', think: 'keep', keep_alive: 'keep', logprobs: 'keep' },
@@ -67,7 +67,7 @@ const chat = {
 
 const generate = {
   ...shared,
-  ...{ model: 'opaque', prompt: 'text', suffix: 'text', raw: 'keep' },
+  ...{ model: 'own', prompt: 'text', suffix: 'text', raw: 'keep' },
   system: { text: 'text', system: true },
   template: { text: 'text', system: true },
   // Numbers of the tokens of an earlier answer.
@@ -126,7 +126,7 @@ export const ollamaContents: DialectContents = {
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
-/** Texts to complete are a surface of their own, whose chats are prompts. */
+/** Text completion is a separate surface, whose chats are prompts. */
 export const generateContents: DialectContents = {
   userTurn: { turns: 'prompt', content: 'content', part: (text) => ({ text }) },
   requests: { chat: { members: { ...named, ...generate } } },

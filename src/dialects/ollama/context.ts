@@ -5,7 +5,7 @@ import { RouterError } from '../../sdk/errors.ts'
 const firstStep = 4096
 /** Tokens reserved for an answer without a limit. */
 const usualAnswer = 1024
-/** Tokens that an image takes in current models. */
+/** Approximate tokens of an image in current models. */
 const tokensPerImage = 512
 const tokensPerMessage = 4
 
@@ -23,7 +23,7 @@ export function fitContext(body: Record<string, unknown>, limits: ContextLimits)
   const prompt = estimatedTokens(body)
   if (prompt > largest) throw overflow(prompt, largest)
   if (!limits.autoContext || set !== undefined) return {}
-  // The estimate is low, so that no prompt that fits is refused; here a third is added.
+  // The estimate is low, so that no fitting prompt is rejected; here a third is added.
   const needed = Math.ceil((prompt * 4) / 3) + (positive(options.num_predict) ?? usualAnswer)
   let step = firstStep
   while (step < needed) step *= 2

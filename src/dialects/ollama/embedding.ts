@@ -36,7 +36,7 @@ export const OllamaEmbedBody = Type.Object({
 /** Body of `POST /api/embeddings`, the older form. Format: Ollama API reference, "Generate Embedding". */
 export const OllamaEmbeddingsBody = Type.Object({ ...shared, prompt: Type.String() })
 
-/** What the router itself reads; an Ollama server gets the body as it is, and judges the rest. */
+/** Members that the router itself reads; an Ollama server validates the rest. */
 export const OllamaEmbedEnvelope = Type.Object({ model: shared.model, model_name: shared.model_name })
 
 const checkNewer = bodyAssertion(OllamaEmbedBody)
@@ -64,7 +64,7 @@ export const embedding: EmbeddingCodec = {
   writeResponse,
   goesThrough: (request) => !isOlderForm(request),
   isInWantedForm: () => true,
-  // Ollama cuts an input that is too long unless told otherwise; the vector of half a text looks like any other.
+  // Ollama truncates long inputs by default, and the vector of a truncated text looks like any other.
   translatedMembers: { truncate: false },
   missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),
 }

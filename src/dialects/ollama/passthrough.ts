@@ -19,7 +19,7 @@ class OllamaStream implements StreamPolicy {
   readonly framing = ndjsonFraming
   readonly marks = marks
   readonly parse = parseEvent
-  /** The last of what went by. */
+  /** The most recent output. */
   readonly #recent: Buffer[] = []
   #recentBytes = 0
 

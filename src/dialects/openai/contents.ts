@@ -1,4 +1,5 @@
 import type { Static } from '@sinclair/typebox'
+import { isObject, objectsIn } from '../../lib/json/read.ts'
 import type {
   AnswerContents,
   ContentForms,
@@ -7,6 +8,7 @@ import type {
   DialectContents,
   MembersOf,
 } from '../../sdk/content.ts'
+import { annotatedRanges } from '../shared/annotations.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
 import { filteredAnswer } from './ending.ts'
 import { content, messageMembers, messages, part } from './message-contents.ts'
@@ -15,7 +17,7 @@ import { completionStream } from './stream-contents.ts'
 
 const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
 
-/** Members that servers of this dialect have beside OpenAI's. */
+/** Members of servers of this dialect that OpenAI does not have. */
 const engineMembers = {
   ...{ chat_template: 'keep', chat_template_kwargs: 'keep', add_generation_prompt: 'keep' },
   ...{ continue_final_message: 'keep', add_special_tokens: 'keep', echo: 'keep', best_of: 'keep' },
@@ -52,8 +54,8 @@ const sampling = {
 } as const satisfies Record<string, ContentShape>
 
 const chat = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   messages,
   ...sampling,
   max_completion_tokens: 'keep',
@@ -75,15 +77,15 @@ const chat = {
   format: 'schema',
 } as const satisfies MembersOf<Static<typeof OpenaiChatBody>>
 
-/** A text, a list of texts, or numbers of tokens, which nobody can read here. */
+/** A string, a list of strings, or token ids, which cannot be inspected. */
 const texts = {
   text: 'text',
   items: { text: 'text', items: { numbers: 'refused' }, numbers: 'refused' },
 } as const satisfies ContentForms
 
 const completion = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   ...sampling,
   prompt: texts,
   suffix: 'text',
@@ -94,8 +96,8 @@ const completion = {
 } as const satisfies MembersOf<Static<typeof OpenaiCompletionBody>>
 
 const embedding = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   input: {
     text: 'text',
     items: {
@@ -119,7 +121,7 @@ const document = {
 } as const satisfies ContentForms
 const documents = { ...document, items: document } as const satisfies ContentForms
 
-const named = { model: 'opaque', model_name: 'opaque', user: 'text' } as const satisfies Record<
+const named = { model: 'own', model_name: 'own', user: 'text' } as const satisfies Record<
   string,
   ContentShape
 >
@@ -240,6 +242,13 @@ const answers: AnswerContents = {
     rest: 'opaque',
   },
   filtered: filteredAnswer,
+  citations: ({ choices }) =>
+    objectsIn(choices).flatMap(({ message }, position) => {
+      const path = ['choices', position, 'message']
+      return isObject(message)
+        ? annotatedRanges(message.annotations, [...path, 'annotations'], { path: [...path, 'content'] })
+        : []
+    }),
 }
 
 export const openaiContents: DialectContents = {
@@ -249,7 +258,7 @@ export const openaiContents: DialectContents = {
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
-/** The older completions are a surface of their own, whose chats are prompts. */
+/** Legacy completions are a separate surface, whose chats are prompts. */
 export const completionContents: DialectContents = {
   requests: { chat: openaiRequests.completion },
   stream: completionStream,

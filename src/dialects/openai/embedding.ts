@@ -44,7 +44,7 @@ export const OpenaiEmbeddingBody = Type.Object({
   user: optional(Type.String()),
 })
 
-/** What the router itself reads; a server of this dialect gets the body as it is, and judges the rest. */
+/** Members that the router itself reads; a server of this dialect validates the rest. */
 export const OpenaiEmbeddingEnvelope = Type.Object({
   model: optional(Type.String()),
   model_name: optional(Type.String()),

@@ -32,7 +32,7 @@ export function createEnding(): StreamEnding {
   }
 }
 
-/** A chat or a completion whose choices say nothing. */
+/** A chat or completion with empty choices. */
 export function filteredAnswer(answer: Readonly<JsonObject>): JsonObject {
   return {
     ...answer,

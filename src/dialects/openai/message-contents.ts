@@ -23,6 +23,7 @@ export const part = {
           signature: 'opaque',
           closed: 'keep',
         },
+        joined: false,
       },
       image_url: mediaPart('image_url'),
       input_image: mediaPart('image_url'),
@@ -36,6 +37,7 @@ export const part = {
           ...partMembers,
           file: { members: { file_data: 'media', file_id: 'media', filename: 'text', format: 'keep' } },
         },
+        joined: false,
       },
     },
     otherwise: { members: { ...partMembers, text: 'text' } },
@@ -43,8 +45,17 @@ export const part = {
 } as const satisfies ContentForms
 
 export const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
-/** Tools answer in JSON as often as in words. */
-const toolContent = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+const jsonPart = { members: { ...partMembers, text: 'json' } } as const satisfies ContentForms
+const jsonParts = { text: jsonPart, input_text: jsonPart, output_text: jsonPart } as const
+/** Tool results are often JSON. */
+const toolContent = {
+  text: 'json',
+  items: {
+    text: 'json',
+    by: { ...part.by, cases: { ...part.by.cases, ...jsonParts }, otherwise: jsonPart },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const called = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
 

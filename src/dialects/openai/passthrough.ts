@@ -84,7 +84,7 @@ class OpenaiStream implements StreamPolicy {
   }
 }
 
-/** Whether a chunk is worth committing to: it says something, whatever that is, or finishes a choice. */
+/** Whether a chunk has content to commit to: any delta, or a finish reason. */
 export function hasContent(chunk: JsonObject): boolean {
   return objectsIn(chunk.choices).some((choice) => {
     if (filledTextOf(choice.finish_reason) !== undefined || filledTextOf(choice.text) !== undefined)

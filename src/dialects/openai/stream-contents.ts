@@ -1,5 +1,12 @@
 import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { ContentShape, StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
+import type {
+  CitedRange,
+  ContentShape,
+  StreamContents,
+  StreamedContents,
+  StreamedText,
+} from '../../sdk/content.ts'
+import { annotatedRanges } from '../shared/annotations.ts'
 import { createEnding } from './ending.ts'
 
 /** Pieces of text in the chunks of chats and of completions. Source: OpenAI API reference, "The chat completion chunk object". */
@@ -10,6 +17,7 @@ export const completionStream: StreamContents = {
     const ends: string[] = []
     const begins: string[] = []
     const whole: Whole[] = []
+    const citations: CitedRange[] = []
     for (const [position, choice] of choices.entries()) {
       if (!isObject(choice)) continue
       const index = numberOf(choice.index) ?? position
@@ -17,10 +25,12 @@ export const completionStream: StreamContents = {
       if (isObject(choice.delta)) {
         begins.push(...callsOf(choice.delta).map((call) => `${index}.call.${call}`))
         whole.push(...othersOf(choice.delta, ['choices', position, 'delta']))
+        const at = ['choices', position, 'delta', 'annotations']
+        citations.push(...annotatedRanges(choice.delta.annotations, at, { channel: `${index}.content` }))
       }
       if (choice.finish_reason !== undefined && choice.finish_reason !== null) ends.push(`${index}.`)
     }
-    return { texts, ends, begins, whole }
+    return { texts, ends, begins, whole, citations }
   },
   continued({ usage: _usage, ...like }, { path }, text) {
     const [, position, ...members] = path

@@ -4,13 +4,13 @@ import { type NativeTool, nativeToolOf } from './native-tools.ts'
 
 /** A tool that the client runs. */
 export interface ClientTool {
-  /** What the model calls it; unique within a request. */
+  /** Its name for the model; unique within a request. */
   wireName: string
   name: string
   namespace: string | undefined
   definition: JsonObject
   path: string
-  /** Set for a kind of tool whose calls are items of their own. */
+  /** Set for a kind of tool with its own item type for calls. */
   native: NativeTool | undefined
 }
 
@@ -58,7 +58,7 @@ export class ClientTools {
     return alike.length === 1 ? alike[0] : undefined
   }
 
-  /** What the model knows a tool by; also for a tool that is no longer offered. */
+  /** A tool's name for the model, even if it is no longer offered. */
   wireNameOf(name: string, namespace: string | undefined): string {
     const tool = this.all.find((each) => each.name === name && each.namespace === namespace)
     if (tool) return tool.wireName
@@ -100,11 +100,13 @@ function groupOf(item: JsonObject, path: string): Group {
 }
 
 function keyOf({ namespace, name, path }: ClientTool): string {
-  // A tool without a name is an error of its own.
+  // A tool without a name is reported separately.
   return name === '' ? path : JSON.stringify([namespace ?? null, name])
 }
 
-/** Most servers accept no longer name of a function, and no other characters. Source: OpenAI API reference, `tools.function.name`. */
+/**
+ * Most servers accept no longer name of a function, and no other characters. Source: OpenAI API reference, `tools.function.name`.
+ */
 const longestName = 64
 
 function flatName(namespace: string, name: string, taken: ReadonlyMap<string, unknown>): string {

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, textOf } from '../../lib/json/read.ts'
+import { isObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type {
+  CitedRange,
   ContentForms,
   ContentShape,
   DialectContents,
@@ -8,6 +9,7 @@ import type {
   StreamContents,
   StreamedContents,
 } from '../../sdk/content.ts'
+import { annotatedRange, annotatedRanges } from '../shared/annotations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
 import type { ResponsesBody } from './request/schema.ts'
 
@@ -27,6 +29,7 @@ const part = {
           filename: 'text',
           detail: 'keep',
         },
+        joined: false,
       },
       refusal: { members: { type: 'keep', refusal: 'text' } },
       encrypted_content: { members: { type: 'keep', encrypted_content: 'opaque' } },
@@ -44,13 +47,21 @@ const part = {
 } as const satisfies ContentForms
 
 const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
-const output = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+/** Tool results are often JSON. */
+const output = {
+  text: 'json',
+  items: {
+    text: 'json',
+    by: { ...part.by, otherwise: { members: { ...part.by.otherwise.members, text: 'json' } } },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_by: 'keep' } as const
 const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const
 const message = { ...item, role: 'keep', content, name: 'text' } as const
 
-/** Items by type; kinds that are not here have no shape, and so are refused. Source: OpenAI API reference, "Create a model response". */
+/** Items by type; unknown kinds have no shape and are refused. Source: OpenAI API reference, "Create a model response". */
 const items = {
   message: {
     by: {
@@ -94,8 +105,8 @@ const items = {
 } as const satisfies Record<string, ContentShape>
 
 const body = {
-  model: 'opaque',
-  model_name: 'opaque',
+  model: 'own',
+  model_name: 'own',
   input: { text: 'text', items: { by: { member: 'type', cases: items, otherwise: items.message } } },
   instructions: { text: 'text', system: true },
   stream: 'keep',
@@ -112,7 +123,7 @@ const body = {
   include: 'keep',
   store: 'keep',
   previous_response_id: 'keep',
-  // What is kept at an upstream is not the router's to protect.
+  // Data stored at an upstream cannot be protected by the router.
   conversation: 'refused',
   background: 'refused',
   prompt: 'refused',
@@ -137,7 +148,7 @@ const jsonDeltas: ReadonlySet<string> = new Set([
   'response.mcp_call_arguments',
 ])
 
-/** Events whose deltas are what a tool is called with, by the type of the item. */
+/** Events with deltas of tool arguments, by item type. */
 const callDeltas: Readonly<Record<string, string>> = {
   function_call: 'response.function_call_arguments',
   mcp_call: 'response.mcp_call_arguments',
@@ -154,7 +165,7 @@ const answerShape = {
   rest: 'opaque',
 } as const satisfies ContentForms
 
-/** Where content stands whole in an event, or is repeated. */
+/** Members of events that contain whole or repeated content. */
 const wholeMembers = {
   text: 'text',
   refusal: 'text',
@@ -178,7 +189,8 @@ const stream: StreamContents = {
   isNamed: true,
   createEnding,
   read(event) {
-    return { ...textsOf(event), begins: begunBy(event), whole: wholeOf(event) }
+    const citations = [...citedInText(event), ...citedInEvent(event)]
+    return { ...textsOf(event), begins: begunBy(event), whole: wholeOf(event), citations }
   },
   continued({ obfuscation: _padding, ...like }, _at, text) {
     return { ...like, delta: text, ...(Array.isArray(like.logprobs) ? { logprobs: [] } : {}) }
@@ -207,14 +219,43 @@ function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
     return {
       texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base), isCall: calls.has(base) }],
     }
-  if (type === 'response.output_text.annotation.added')
-    return {
-      texts: [],
-      offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') },
-    }
   if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
   if (endings.has(type)) return { texts: [], ends: [''] }
   return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }
+}
+
+/** An annotation that is added while its text goes on. */
+function citedInText(event: Readonly<Record<string, unknown>>): CitedRange[] {
+  const text = { channel: channelOf(event, 'response.output_text') }
+  return annotatedRange(event.annotation, ['annotation'], text)
+}
+
+/** Annotations beside the text that an event repeats. */
+function citedInEvent({ part, item, response }: Readonly<Record<string, unknown>>): CitedRange[] {
+  return [
+    ...citedInPart(part, ['part']),
+    ...citedInItem(item, ['item']),
+    ...(isObject(response) ? citedInAnswer(response, ['response']) : []),
+  ]
+}
+
+function citedInAnswer(
+  { output }: Readonly<Record<string, unknown>>,
+  path: readonly (string | number)[] = [],
+): CitedRange[] {
+  return objectsIn(output).flatMap((item, position) => citedInItem(item, [...path, 'output', position]))
+}
+
+function citedInItem(item: unknown, path: readonly (string | number)[]): CitedRange[] {
+  if (!isObject(item)) return []
+  return objectsIn(item.content).flatMap((part, position) =>
+    citedInPart(part, [...path, 'content', position]),
+  )
+}
+
+function citedInPart(part: unknown, path: readonly (string | number)[]): CitedRange[] {
+  if (!isObject(part)) return []
+  return annotatedRanges(part.annotations, [...path, 'annotations'], { path: [...path, 'text'] })
 }
 
 function itemOf({ output_index: index, item_id: id, item }: Readonly<Record<string, unknown>>): string {
@@ -233,6 +274,10 @@ export const responsesContents: DialectContents = {
     responses_count: { members: { ...more, ...body } },
   },
   stream,
-  answers: { shape: answerShape, filtered: (answer) => filteredAnswer({ ...answer, output: [] }) },
+  answers: {
+    shape: answerShape,
+    filtered: (answer) => filteredAnswer({ ...answer, output: [] }),
+    citations: (answer) => citedInAnswer(answer),
+  },
   userTurn: { turns: 'input', content: 'content', part: (text) => ({ type: 'input_text', text }) },
 }

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, numberOf, objectsIn, textOf } from '../../lib/json/read.ts'
 import type { StreamEnding } from '../../sdk/content.ts'
 
-/** A part of an item of which pieces have gone out. */
+/** A partially sent part of an item. */
 interface OpenPart {
   readonly event: JsonObject
   text: string

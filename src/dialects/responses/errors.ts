@@ -29,7 +29,7 @@ export function writeStreamError(error: RouterError, { requestId }: ErrorOptions
   return serverEvent('response.failed', { sequence_number: 0, response })
 }
 
-/** One server-sent event; clients go by `type` in the data or by the event's name, so both say it. */
+/** One server-sent event; clients use either `type` in the data or the event's name, so both are set. */
 export function serverEvent(type: string, members: JsonObject): string {
   return `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`
 }

@@ -1,8 +1,8 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 
 /**
- * A tool that the client runs, and whose calls are items of their own kind. Elsewhere it is a function; the answer turns its
- * calls back. Source: OpenAI API reference, "Create a model response", `tools` and `input`.
+ * A tool that the client runs, with its own item type for calls. In other dialects it is a function, and its calls are converted
+ * back. Source: OpenAI API reference, "Create a model response", `tools` and `input`.
  */
 export interface NativeTool {
   /** Its name as a function. */

@@ -17,7 +17,7 @@ export function createPassthrough({ model }: PassthroughOptions): ChatPassthroug
   return createStreamFilter(new ResponsesStream(model), model)
 }
 
-/** `[DONE]` is no end of its own here: the terminal event is. */
+/** The terminal event ends the stream here, not `[DONE]`. */
 export function parseEvent(sent: SseEvent): StreamEvent {
   const event = parseAny(sent)
   if (event.type === 'done') return { type: 'nothing' }
@@ -60,7 +60,7 @@ class ResponsesStream implements StreamPolicy {
     if (bytes.includes(numberKey)) this.#last = bytes
   }
 
-  /** `response.failed` in the count of the stream, with what was said of the answer before; its items are not kept. */
+  /** `response.failed` with the stream's next sequence number and earlier response data, without its items. */
   writeError(error: RouterError): string | undefined {
     if (!this.#answer) return undefined
     const text = this.#last?.toString('latin1') ?? ''

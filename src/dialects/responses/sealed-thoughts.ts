@@ -16,7 +16,7 @@ export function seal(thoughts: SealedThoughts): string {
   return mark + Buffer.from(JSON.stringify(thoughts)).toString('base64url')
 }
 
-/** Undefined for content of another maker. */
+/** Undefined for content of another origin. */
 export function unseal(content: unknown): SealedThoughts | undefined {
   const sent = textOf(content)
   if (!sent?.startsWith(mark)) return undefined

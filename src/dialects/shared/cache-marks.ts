@@ -6,12 +6,12 @@ interface Marked {
   cacheControl?: CacheControl
 }
 
-/** The mark that a client set at a part, a call or a tool; none for what is no object. */
+/** The client's mark on a part, call or tool, if any. */
 export function cacheMark({ cache_control: mark }: JsonObject): Marked {
   return isObject(mark) ? { cacheControl: mark } : {}
 }
 
-/** Puts a mark of a whole message at its last part, which is what it means. */
+/** Moves the mark of a message to its last part, which is equivalent. */
 export function markLast<Part extends Marked>(parts: readonly Part[], mark: Marked): Part[] {
   return parts.map((part, index) => (index === parts.length - 1 ? { ...part, ...mark } : part))
 }

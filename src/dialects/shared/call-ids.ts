@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { readSignedId } from './signed-ids.ts'
 
-/** An id for a tool call that came without one: a prefix and 24 random characters, as the vendors' own look. */
+/** An id for a tool call without one: a prefix and 24 random characters, in the vendors' form. */
 export function randomCallId(prefix: 'call_' | 'toolu_' = 'call_'): string {
   return prefix + randomBytes(12).toString('hex')
 }
 
-/** Keeps the ids of one answer's tool calls apart: some servers repeat an id, or give none. */
+/** Makes the tool call ids of one response unique: some servers repeat or omit ids. */
 export class AnswerCallIds {
   readonly #newId: () => string
   readonly #used = new Set<string>()
@@ -15,7 +15,7 @@ export class AnswerCallIds {
     this.#newId = newId
   }
 
-  /** `sent` where it is filled and free, else a new one. */
+  /** `sent` if it is not empty and unused, otherwise a new one. */
   claim(sent: string | undefined): string {
     let id = sent || this.#newId()
     while (this.#used.has(id)) id = this.#newId()
@@ -37,12 +37,12 @@ export class ConversationCalls {
   readonly #calls: KnownCall[] = []
   readonly #used = new Set<string>()
 
-  /** `prefix`: what ids made here begin with. */
+  /** `prefix`: prefix of generated ids. */
   constructor(prefix: 'call_' | 'toolu_') {
     this.#prefix = prefix
   }
 
-  /** The call's id. A generated one depends on its position alone, so a history gets the same ids in every turn. */
+  /** The call's id. A generated one depends only on its position, so a history gets the same ids in every turn. */
   add(sentId: string, name: string): string {
     let { id } = readSignedId(sentId)
     for (let number = this.#calls.length; id === '' || this.#used.has(id); number++) {

@@ -3,8 +3,8 @@ import type { ToolDefinition } from '../../sdk/chat.ts'
 import { argumentObject } from './tool-arguments.ts'
 
 /*
- * A custom tool of OpenAI's takes free text. Everywhere else it is a function with one argument, `input`, and the answer turns
- * its calls back.
+ * OpenAI's custom tools accept free text. In other dialects they are functions with one argument, `input`, and the calls are
+ * converted back in the response.
  */
 
 /** `grammar`: an object with `syntax` and `definition`. Nothing enforces it, so it is at least described to the model. */

@@ -15,7 +15,7 @@ import {
 export interface SamplingDefaults {
   /** Members of the upstream's body. */
   sampling: JsonObject
-  /** What is no sampling, by the names that the operator gave; without `options`. */
+  /** Defaults other than sampling, by their configured names; without `options`. */
   others: JsonObject
 }
 
@@ -89,7 +89,7 @@ function defaultMember<Field extends SamplingField>(
   return form === undefined ? undefined : { [written]: form }
 }
 
-/** The members to set for what a body leaves out. Objects are completed member by member. */
+/** Defaults for members missing in a body. Objects are merged member by member. */
 export function fillMissing(body: JsonObject, defaults: JsonObject): JsonObject {
   const members: JsonObject = {}
   for (const [name, value] of Object.entries(defaults)) {

@@ -45,7 +45,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'context_window_exceeded',
     'model_context_window_exceeded',
     'error_limit',
-    // The engine cut an answer that went round in circles: it is as incomplete as one cut by a limit.
+    // The engine stopped a repetitive response, which is as incomplete as one stopped by a limit.
     'repetition',
     'repetition_detected',
     'repetitive',
@@ -103,7 +103,7 @@ function each(meaning: Meaning, reasons: readonly string[]): [string, Meaning][]
 
 export interface ReadReason {
   reason: FinishReason
-  /** The server's own word where nobody here knows it. */
+  /** The server's finish reason, if unknown. */
   unknownReason?: string
 }
 
@@ -126,7 +126,7 @@ export function failedBy(reason: unknown): RouterError | undefined {
   return upstreamFailed('The upstream aborted the response', 'UPSTREAM_ABORTED', { finish_reason: reason })
 }
 
-/** What may be logged and handed on: anything else could be a text of a model. */
+/** Finish reasons that may be logged and forwarded: anything else could be generated text. */
 const isWord = /^[\w:.-]{1,64}$/
 
 function meaningOf(reason: unknown): Meaning | undefined {

@@ -1,11 +1,11 @@
 /** Why a member is reported that no reader looks at. */
 export const notTranslated = 'it cannot be translated between dialects'
 
-/** What a reader of requests had to change or leave out, by field. */
+/** Fields that a reader of requests had to change or drop. */
 export class Losses {
   #found: Record<string, string> | undefined
 
-  /** Undefined where there is nothing to report. */
+  /** Undefined if there is nothing to report. */
   get found(): Readonly<Record<string, string>> | undefined {
     return this.#found
   }

@@ -2,7 +2,7 @@ import { lineJson } from '../../lib/bytes/lines.ts'
 import { type JsonScan, type Member, scanObject } from '../../lib/json/splice.ts'
 
 const modelKey = '"model"'
-/** A beginning longer than this holds a part of the answer, which no other event repeats. */
+/** Maximum length of a common beginning; a longer one contains part of the response. */
 const maxKnownBytes = 1024
 /** A server that begins each event differently is not worth learning from. */
 const maxMisses = 16
@@ -15,7 +15,7 @@ interface Known {
 }
 
 /**
- * Puts the client's name of the model in place of the upstream's. Most events of a stream begin with the same bytes up to
+ * Replaces the upstream's model name by the client's. Most events of a stream begin with the same bytes up to
  * that name and beyond, so after the first of them a comparison is enough; all others are scanned.
  */
 export class ModelName {
@@ -27,20 +27,26 @@ export class ModelName {
   #member: Known | undefined
   #misses = 0
 
-  /** `outer`: the member whose object names the model; undefined where the event itself does. `marks`: what no known beginning may have. */
+  /**
+   * `outer`: the member whose object names the model; undefined where the event itself does. `marks`: what no known beginning may
+   * have.
+   */
   constructor(name: string, outer: string | undefined, marks: RegExp) {
     this.#json = Buffer.from(lineJson(name))
     this.#outer = outer
     this.#marks = marks
   }
 
-  /** Length of the beginning that is known; 0 where the text begins differently. */
+  /** Length of the known beginning; 0 if the text begins differently. */
   knownLength(text: string): number {
     const sent = this.#beginning?.sent
     return sent !== undefined && text.startsWith(sent) ? sent.length : 0
   }
 
-  /** The bytes with the client's name where no scan is needed, as in most events; else undefined. `known`: from {@link knownLength}. */
+  /**
+   * The bytes with the client's name where no scan is needed, as in most events; else undefined. `known`: from {@link
+   * knownLength}.
+   */
   replaceKnown(bytes: Buffer, text: string, known: number): Buffer | undefined {
     const at = text.indexOf(modelKey, known)
     if (known > 0 && this.#beginning) {
@@ -107,7 +113,7 @@ export class ModelName {
   }
 }
 
-/** Members called `model` that hold a name. */
+/** Members called `model` that contain a name. */
 function namedIn(scan: JsonScan | undefined, text: string): Member[] {
   const members = scan?.members ?? []
   return members.filter(

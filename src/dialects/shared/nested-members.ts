@@ -7,7 +7,7 @@ export interface KnownMembers {
 
 /**
  * Reports the members below the top level that no reader looks at, by their path without positions
- * (`messages.content.citations`). What says nothing (null, false, empty) is not reported.
+ * (`messages.content.citations`). Insignificant values (null, false, empty) are not reported.
  */
 export function reportNested(
   value: unknown,

@@ -1,8 +1,8 @@
 import type { RouterError } from '../../sdk/errors.ts'
 
 /*
- * Clients know an overflow of the context by the words of the vendor whose API they speak: then they shorten the conversation, or
- * ask for a shorter answer. An upstream of another vendor says it in other words.
+ * Clients detect a context overflow by the error text of the vendor whose API they use: then they shorten the conversation, or
+ * request a shorter response. Upstreams of other vendors use different texts.
  */
 
 /** Source: OpenAI's API, answers with the code `context_length_exceeded`. */

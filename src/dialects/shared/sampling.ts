@@ -9,21 +9,21 @@ import {
   spellings,
 } from '../../sdk/sampling.ts'
 
-/** The same as {@link Sampling}, as a mapped type: that is what the compiler follows from a field to its row. */
+/** The same as {@link Sampling} as a mapped type, which lets the compiler relate a field to its row. */
 type Given = { readonly [Field in keyof SamplingValues]?: SamplingValues[Field] }
 
-/** Where a dialect has a field, and in which form. */
+/** Name and form of a field in a dialect. */
 export interface Carried<Value> {
-  /** Wire names in the order in which they are read. The first one is written unless `nameFor` picks another. */
+  /** Wire names in reading order. The first one is written unless `nameFor` returns another. */
   readonly names: readonly [string, ...string[]]
-  /** The wire name on servers of a flavour; undefined where they lack the field, which is reported with `absent`. */
+  /** The wire name on servers of a flavour; undefined if they lack the field, which is reported with `absent`. */
   readonly nameFor?: (flavour: Flavour) => string | undefined
   readonly absent?: string
   /** The value in a client's body; undefined for "as the server likes". Absent: the reader that all dialects share. */
   readonly read?: (value: unknown, body: JsonObject) => Value | undefined
-  /** Brings a value into the dialect's range; undefined where nothing is left. A change is reported with `why`. */
+  /** Clamps a value to the dialect's range; undefined if it must be dropped. A change is reported with `why`. */
   readonly range?: { readonly fit: (value: Value) => Value | undefined; readonly why?: string }
-  /** The value on the wire; undefined where it need not be sent. Absent: as it is. */
+  /** The value on the wire; undefined if it need not be sent. Absent: unchanged. */
   readonly write?: (value: Value, sampling: Readonly<Sampling>) => unknown
 }
 
@@ -33,13 +33,13 @@ interface Dropped<Value> {
   readonly unless?: (value: Value) => boolean
 }
 
-/** A field without which the answer would be another: the request is refused unless the value changes nothing. */
+/** A field that changes the response: the request is rejected unless the value has no effect. */
 interface Refused<Value> {
   readonly refused: string
   readonly unless: (value: Value) => boolean
 }
 
-/** A field that only refines another one and is dropped, and reported, with it. */
+/** A field that refines another one, and is dropped and reported with it. */
 interface PartOf {
   readonly partOf: SamplingField
 }
@@ -47,7 +47,7 @@ interface PartOf {
 export type SamplingRow<Value> = Carried<Value> | Dropped<Value> | Refused<Value> | PartOf
 
 /**
- * What a dialect makes of each field of {@link Sampling}; a field without a row does not compile. One table reads a
+ * How a dialect maps each field of {@link Sampling}; a field without a row does not compile. One table reads a
  * client's body, writes an upstream's, reports what is dropped and translates the operator's defaults.
  */
 export type SamplingTable = { readonly [Field in SamplingField]: SamplingRow<SamplingValues[Field]> }
@@ -88,7 +88,7 @@ export interface WriteSamplingOptions {
   veto?: SamplingVeto
 }
 
-/** The members of an upstream's body. Throws `bad_request` for a value without which the answer would be another. */
+/** The members of an upstream's body. Throws `bad_request` for an unsupported value that changes the response. */
 export function writeSampling(
   table: SamplingTable,
   sampling: Readonly<Sampling>,
@@ -141,7 +141,7 @@ export function vetoOf<Field extends SamplingField>(
   return obstacle?.(value)
 }
 
-/** What becomes of a field on servers of a flavour: its wire name there, or why it has none. */
+/** Mapping of a field on servers of a flavour: its wire name, or why it is dropped. */
 export function samplingFate(
   table: SamplingTable,
   field: SamplingField,

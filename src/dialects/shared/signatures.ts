@@ -2,7 +2,7 @@
  * A client returns the signatures of thoughts as they are, whichever vendor made them; each vendor takes its own alone.
  */
 
-/** Vendors whose signatures stand for thoughts beside Anthropic, whose own have no mark. */
+/** Vendors other than Anthropic that sign thoughts; Anthropic's signatures have no prefix. */
 type Signer = 'gemini'
 
 /** The signature of a vendor's thoughts, as other dialects carry it. */
@@ -10,7 +10,7 @@ export function signedBy(signer: Signer, signature: string): string {
   return `${signer}:${signature}`
 }
 
-/** The vendor's own signature; undefined for that of another one, which would be an error there. */
+/** The vendor's own signature; undefined for another vendor's, which it would reject. */
 export function signatureOf(signer: Signer | 'anthropic', signature: string | undefined): string | undefined {
   const found = signature === undefined ? undefined : /^(gemini):(.*)$/s.exec(signature)
   if (signer === 'anthropic') return found ? undefined : signature

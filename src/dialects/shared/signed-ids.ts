@@ -7,7 +7,7 @@ import type { Drop } from '../../sdk/dialect.ts'
  * have no member for it, and clients keep no state for the router; what every client hands back is the id of the call.
  */
 
-/** What stands between an id and its signature; ids of no vendor have it. */
+/** Separator between an id and its signature; no vendor uses it in ids. */
 const mark = '__thought_'
 
 /** The id of a call as a client gets it: with its signature, in characters that every dialect allows in an id. */
@@ -15,7 +15,7 @@ export function signedId({ id, signature }: Pick<ToolCall, 'id' | 'signature'>):
   return signature === undefined ? id : `${id}${mark}${Buffer.from(signature).toString('base64url')}`
 }
 
-/** The id and the signature in what a client handed back. */
+/** The id and signature in an id returned by a client. */
 export function readSignedId(sent: string): { id: string; signature?: string } {
   const at = sent.lastIndexOf(mark)
   if (at === -1) return { id: sent }

@@ -3,7 +3,7 @@ import { isObject, type JsonObject, parseJson, textOf } from '../../lib/json/rea
 import type { RouterError } from '../../sdk/errors.ts'
 import { isErrorShaped, reportedError, unreadable } from './upstream-error.ts'
 
-/** What one event of a streamed answer is. `broken`: its data is not a JSON object. */
+/** Kind of an event in a streamed response. `broken`: its data is not a JSON object. */
 export type StreamEvent =
   | { type: 'data'; name: string; data: JsonObject }
   | { type: 'done' }

@@ -10,7 +10,7 @@ import { ModelName } from './model-name.ts'
 import type { StreamEvent } from './stream-event.ts'
 import { unreadable } from './upstream-error.ts'
 
-/** What an incomplete event may take of memory, in bytes; as much as a whole answer. */
+/** Maximum size of an incomplete event, in bytes; the same as for a whole response. */
 export const maxEventBytes = 16 * 1024 * 1024
 /** An event that must be read shows it within its first bytes. */
 const beginningBytes = 64 * 1024
@@ -32,7 +32,10 @@ export interface StreamPolicy {
    * bytes for what it gets in its place.
    */
   note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
-  /** The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined. `isClean`: HTTP's framing is complete and no event was cut. */
+  /**
+   * The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined.
+   * `isClean`: HTTP's framing is complete and no event was cut.
+   */
   complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
   /** Called with all bytes that go out, in order. */
   passed?(bytes: Buffer): void

@@ -11,7 +11,7 @@ export function isErrorShaped(value: unknown): boolean {
   return isObject(value) && (Boolean(value.error) || value.object === 'error' || value.type === 'error')
 }
 
-/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+/** The upstream's text stays in the cause, for the log: it may contain hosts, paths and other models. */
 export function reportedError(sent: unknown): RouterError {
   const value: unknown = Array.isArray(sent) ? sent[0] : sent
   const said = isObject(value) && value.error ? value.error : value

@@ -11,8 +11,8 @@ export interface DnsOptions {
 }
 
 /**
- * Resolves all addresses of a name at an interval. `onAddresses` gets each result; undefined if the lookup failed or had no usable
- * address. Returns a function that stops it.
+ * Resolves all addresses of a name at an interval. `onAddresses` gets each result; undefined if the lookup failed or had no
+ * usable address. Returns a function that stops it.
  */
 export function followAddresses(
   hostname: string,

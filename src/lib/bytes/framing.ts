@@ -1,12 +1,12 @@
 import { type SseEvent, SseReader } from './sse.ts'
 
-/** How a stream is cut into events. Texts hold one character per byte (`latin1`), so their offsets are those of the bytes. */
+/** How a stream is split into events. Strings have one character per byte (`latin1`), so their offsets are byte offsets. */
 export interface Framing {
   /** Offsets behind each event that ends in the text, in order. */
   ends(text: string): number[]
   /** Whether the text ends with an event. False negatives only cost time. */
   isWhole(text: string): boolean
-  /** The event in these bytes; undefined where they hold none, as a comment or a blank line. */
+  /** The event in these bytes; undefined for a comment or blank line. */
   read(event: Buffer): SseEvent | undefined
   /** Offset at which the JSON of an event begins. */
   dataStart(text: string): number

@@ -2,7 +2,7 @@ const empty = Buffer.alloc(0)
 
 /**
  * Bytes that wait for those that complete them, in one buffer whose capacity doubles: however small the pieces are, they
- * take no more than twice their length of memory.
+ * use at most twice their length in memory.
  */
 export class GrowingBuffer {
   length = 0
@@ -29,7 +29,7 @@ export class GrowingBuffer {
     this.length = length
   }
 
-  /** Hands the bytes over and is empty afterwards. */
+  /** Returns the bytes and resets the buffer. */
   take(): Buffer {
     const { bytes } = this
     this.#buffer = empty

@@ -1,7 +1,7 @@
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
-/** What one line, or one event, may take of memory while it is read. */
+/** Maximum size of a line or event in memory. */
 export const maxLineBytes = 8 * 1024 * 1024
 
 /**
@@ -16,7 +16,7 @@ export class LineSplitter {
   readonly #loneCr: boolean
   readonly #maxBytes: number
 
-  /** `loneCr`: whether a carriage return alone ends a line too (SSE says yes, NDJSON no). */
+  /** `loneCr`: whether a single carriage return ends a line (it does in SSE, but not in NDJSON). */
   constructor(options: { loneCr: boolean; maxBytes?: number }) {
     this.#loneCr = options.loneCr
     this.#maxBytes = options.maxBytes ?? maxLineBytes
@@ -41,7 +41,7 @@ export class LineSplitter {
     this.#split(text, onLine)
   }
 
-  /** The line that the end of the stream left without an ending, if any. */
+  /** The unterminated last line of the stream, if any. */
   rest(): string | undefined {
     if (this.#pendingBytes === 0) return undefined
     return this.#take(new Uint8Array(0))

@@ -1,6 +1,6 @@
 import { LineSplitter, maxLineBytes } from './lines.ts'
 
-/** Any number of comments may stand between two events; clients skip them. */
+/** Comments may precede events; clients skip them. */
 export const keepAliveComment = ': keep-alive\n\n'
 
 export interface SseEvent {
@@ -20,7 +20,7 @@ export class SseReader {
   #event = ''
   #data: string | undefined
 
-  /** `maxBytes`: of an event that has not ended yet, give or take the line breaks in it. */
+  /** `maxBytes`: approximate limit for an incomplete event. */
   constructor(maxBytes = maxLineBytes) {
     this.#maxBytes = maxBytes
     this.#lines = new LineSplitter({ loneCr: true, maxBytes })
@@ -31,7 +31,7 @@ export class SseReader {
     if (this.#data !== undefined && this.#data.length > this.#maxBytes) throw new RangeError('event too long')
   }
 
-  /** An event whose closing empty line never came is still read: some servers cut the last line break. */
+  /** An event without its terminating empty line is still read: some servers omit the last line break. */
   end(onEvent: (event: SseEvent) => void): void {
     const rest = this.#lines.rest()
     if (rest !== undefined) this.#line(rest, onEvent)

@@ -1,8 +1,8 @@
 import { KindGuard, type TSchema } from '@sinclair/typebox'
 
 /**
- * What a schema allows, in words that fit behind "is not": `an integer from 0 to 65535`. A schema may bring its own
- * words in the option `allowed`.
+ * Describes what a schema allows, to follow "is not": `an integer from 0 to 65535`. A schema may provide its own
+ * text in the option `allowed`.
  */
 export function allowedBy(schema: TSchema): string {
   if (typeof schema.allowed === 'string') return schema.allowed

@@ -11,7 +11,7 @@ export type JsonPath = readonly (string | number)[]
 export interface JsonPositions {
   /** Where a value begins; for a path that does not exist, where its innermost existing part begins. */
   find(path: JsonPath): TextPosition
-  /** Names that one object holds more than once; the last value counts. The positions are those of the earlier values. */
+  /** Duplicate member names; the last value applies. Positions are those of the earlier values. */
   readonly duplicates: readonly { path: JsonPath; position: TextPosition }[]
 }
 
@@ -20,7 +20,7 @@ export interface JsonDocument extends JsonPositions {
 }
 
 /**
- * Reads JSON that people write: comments, trailing commas and a byte order mark are allowed. Gives the position of the first
+ * Parses hand-written JSON: comments, trailing commas and a byte order mark are allowed. Returns the position of the first
  * syntax error instead; never a parser's message, which would quote the file and with it a key.
  */
 export function readJsonc(

@@ -23,12 +23,12 @@ export function tightened(schema: TSchema, value: unknown): unknown {
   return value
 }
 
-/** The number that a value is or spells; anything else stays as it is. */
+/** Converts a numeric string to a number; other values are unchanged. */
 export function numberOf(value: unknown): unknown {
   return typeof value === 'string' && new RegExp(numberPattern).test(value) ? Number(value) : value
 }
 
-/** The JSON Schema (draft 7) that admits what {@link tightened} understands; editors read it. */
+/** The JSON Schema (draft 7) that accepts what {@link tightened} converts, for editors. */
 export function looseJsonSchema(schema: TSchema): Record<string, unknown> {
   const plain: unknown = JSON.parse(JSON.stringify(schema))
   const loose = loosened(plain)
@@ -54,7 +54,7 @@ function booleanOf(value: unknown): unknown {
   return word === 'true' || word === 'false' ? word === 'true' : value
 }
 
-/** As in {@link tightened}, of the members of a union only an object is looked into. */
+/** As in {@link tightened}, only objects within a union are converted. */
 function loosened(node: unknown): unknown {
   if (!isObject(node)) return node
   const { allowed: _words, ...schema } = node

@@ -1,6 +1,6 @@
 /*
- * Readers of parsed JSON that may be anything: servers and clients leave members out, send `null`, or another type than the
- * format says. Each gives the value where it is of its kind, else undefined.
+ * Readers of untrusted parsed JSON: servers and clients omit members, send `null`, or other types than the
+ * format specifies. Each returns the value if it has the expected type, otherwise undefined.
  */
 
 export type JsonObject = Record<string, unknown>
@@ -13,17 +13,17 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The same, where an empty text says no more than a missing one. */
+/** The same, treating an empty string as missing. */
 export function filledTextOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-/** JSON can say 1e999, which becomes a number that JSON cannot say. */
+/** JSON may contain 1e999, which parses to Infinity. */
 export function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined
 }
 
-/** A number of tokens or the like: servers have sent negative ones, and JSON can say 1e999. */
+/** A count, such as of tokens: some servers send negative ones, and JSON may contain 1e999. */
 export function countOf(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 && Number.isFinite(value) ? value : undefined
 }
@@ -32,12 +32,12 @@ export function booleanOf(value: unknown): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined
 }
 
-/** The objects of a list; none for what is no list. */
+/** The objects in a list; empty if it is not a list. */
 export function objectsIn(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : []
 }
 
-/** The object without its undefined members, so that what is absent stays absent on the wire. */
+/** The object without undefined members. */
 export function present<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {}
   for (const name in members) {
@@ -47,7 +47,7 @@ export function present<T extends object>(members: T): { [K in keyof T]?: Exclud
   return kept
 }
 
-/** The value that a text is the JSON of; undefined for what is no JSON. */
+/** Parses JSON; undefined if invalid. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -62,13 +62,13 @@ export function parseObject(text: string): JsonObject | undefined {
   return isObject(value) ? value : undefined
 }
 
-/** Whether the arguments of a tool call say "none": clients and models do so by an empty text or by `null` too. */
+/** Whether a tool call has no arguments, which clients and models also express as an empty string or `null`. */
 export function isNoArguments(text: string): boolean {
   const trimmed = text.length <= 16 ? text.trim() : text
   return trimmed === '' || trimmed === 'null'
 }
 
-/** The arguments of a whole call, however "none" was said; undefined for what is no object. */
+/** The arguments of a whole call, including all forms of "none"; undefined if they are not an object. */
 export function parseArguments(text: string): JsonObject | undefined {
   const trimmed = text.trim()
   return trimmed === '' || trimmed === 'null' ? {} : parseObject(trimmed)

@@ -1,7 +1,7 @@
 /**
  * Byte-exact changes to a JSON object. Parsing and writing again would turn 12345678901234567890 into
  * 12345678901234567000 and -0 into 0, drop duplicate members and reorder nothing but white space; cutting at byte
- * offsets leaves everything that is not changed as it came.
+ * offsets preserves everything that is not changed.
  */
 
 /** One member of the outermost object, as byte offsets. */
@@ -37,11 +37,11 @@ export interface Edit {
   text: string
 }
 
-/** From here on a string is long. */
+/** Minimum length of a long string. */
 const longBytes = 1024
 
 /**
- * Finds the members of the outermost object. Gives undefined for anything that is not an object or is cut off;
+ * Finds the members of the outermost object. Undefined if it is not an object or is truncated;
  * it does not otherwise check the JSON, so parse first.
  */
 export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
@@ -107,8 +107,8 @@ export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
 const unicodeEscape = Buffer.from('\\u')
 
 /**
- * Where the value of a member of the outermost object stands, which must have one of that name, a word of letters. Undefined
- * where it takes a scan to tell: most texts that a server writes name it but once, and then no other place can be meant.
+ * Range of the value of a member of the outermost object, which must exist and have a name of letters. Undefined
+ * if only a scan can tell: in most responses the name occurs once, so its position is unambiguous.
  */
 export function placeOfOnly(bytes: Buffer, quotedName: Buffer): Place | undefined {
   const found = bytes.indexOf(quotedName)
@@ -121,7 +121,7 @@ export function placeOfOnly(bytes: Buffer, quotedName: Buffer): Place | undefine
   return bytes[start] === quote ? { start, end: stringEnd(bytes, start) } : undefined
 }
 
-/** Edits that give the outermost object these members: values replaced where a key stands, else added in front. */
+/** Edits that set members of the outermost object: existing values are replaced, others are prepended. */
 export function setMembers(
   scan: JsonScan,
   values: Record<string, unknown>,
@@ -221,7 +221,7 @@ function nestedEnd(bytes: Buffer, start: number, scan: JsonScan): number | undef
   return undefined
 }
 
-/** A key may be written with escapes (`"m\u006fdel"`); it is compared by what it says. */
+/** A key may contain escapes (`"m\u006fdel"`); it is compared decoded. */
 function keyText(bytes: Buffer, start: number, end: number): string {
   const raw = bytes.toString('utf8', start + 1, end - 1)
   if (!raw.includes('\\')) return raw

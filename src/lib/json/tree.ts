@@ -1,6 +1,6 @@
 import { backslash, closeBrace, closeBracket, colon, comma, openBrace, openBracket, quote } from './splice.ts'
 
-/** A value of a JSON text with its byte range, so that it can be replaced where it stands. */
+/** A value of a JSON text with its byte range, so that it can be replaced in place. */
 export type JsonNode =
   | { type: 'object'; start: number; end: number; members: JsonMember[] }
   | { type: 'array'; start: number; end: number; items: JsonNode[] }
@@ -14,16 +14,19 @@ export interface JsonMember {
   value: JsonNode
 }
 
-/** Deeper than this nothing is read; no body that the router takes is. */
+/** Maximum depth; bodies accepted by the router are less deep. */
 const maxDepth = 256
 
-/** Reads a JSON text that is known to be valid. Undefined for one that is cut, has something behind its value, or is nested too deep. */
+/**
+ * Reads a JSON text that is known to be valid. Undefined for one that is cut, has something behind its value, or is nested too
+ * deep.
+ */
 export function readTree(bytes: Buffer): JsonNode | undefined {
   const reader = new TreeReader(bytes)
   return reader.whole()
 }
 
-/** What the string at a node says. */
+/** The decoded string at a node. */
 export function stringAt(bytes: Buffer, { start, end }: Pick<JsonNode, 'start' | 'end'>): string {
   const text = bytes.toString('utf8', start + 1, end - 1)
   if (!text.includes('\\')) return text

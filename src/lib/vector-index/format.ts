@@ -24,7 +24,7 @@ export interface Chunk {
   readonly title: string
 }
 
-/** What is wrong with a file; the message is for who operates the router. */
+/** An invalid file; the message is for operators. */
 export class IndexError extends Error {
   override readonly name = 'IndexError'
 }
@@ -47,7 +47,7 @@ export function writeHead(head: IndexHead): Buffer {
   return bytes
 }
 
-/** The head of an open file. Throws IndexError for what is no complete index. */
+/** The head of an open file. Throws IndexError if it is not a complete index. */
 export function readHead(file: number): IndexHead {
   const bytes = Buffer.alloc(headBytes)
   const read = readSync(file, bytes, 0, headBytes, 0)
@@ -89,12 +89,12 @@ export function headOfFile(path: string): IndexHead {
   }
 }
 
-/** Where the ends of the pieces begin. */
+/** Offset of the pieces' end offsets. */
 export function endsAt({ dimension, chunks }: Pick<IndexHead, 'dimension' | 'chunks'>): number {
   return headBytes + chunks * dimension * 4
 }
 
-/** Where the pieces begin. */
+/** Offset of the pieces. */
 export function textsAt(head: Pick<IndexHead, 'dimension' | 'chunks'>): number {
   return endsAt(head) + head.chunks * 8
 }

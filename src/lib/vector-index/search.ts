@@ -10,7 +10,7 @@ export interface Found extends Chunk {
 /** Vectors are read in blocks of about this size, in bytes: processes share them in the system's page cache. */
 const blockBytes = 4 * 1024 * 1024
 
-/** An index file that is searched, and replaced by the file that takes its place. */
+/** A searchable index file, reopened when the file is replaced. */
 export class SearchedIndex {
   readonly #path: string
   readonly #model: string
@@ -25,8 +25,8 @@ export class SearchedIndex {
   }
 
   /**
-   * Opens the file, or the one that took its place. The text says why a new file is not used, once. Throws IndexError where
-   * there is none to use.
+   * Opens the file, or its replacement. Returns once why a new file is not used. Throws IndexError if
+   * no file is usable.
    */
   refresh(): string | undefined {
     let stamp = ''
@@ -90,7 +90,7 @@ export class SearchedIndex {
   }
 }
 
-/** Four sums at once, which the processor adds up side by side. The indexes are within both arrays. */
+/** Four independent sums, which the processor computes in parallel. The indexes are within both arrays. */
 function product(values: Float32Array, from: number, question: Float32Array): number {
   const { length } = question
   const whole = length - (length % 4)

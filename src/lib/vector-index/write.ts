@@ -10,7 +10,7 @@ import {
   writeHead,
 } from './format.ts'
 
-/** Writes an index beside its place; only a complete one comes there, in one step. */
+/** Writes an index to a temporary file and renames it when complete. */
 export class IndexWriter {
   readonly #path: string
   readonly #file: number
@@ -62,7 +62,7 @@ export class IndexWriter {
     return head
   }
 
-  /** Gives up what has been written. */
+  /** Discards what has been written. */
   abort(): void {
     closeSync(this.#file)
     rmSync(this.#draft, { force: true })

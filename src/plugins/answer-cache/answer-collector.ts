@@ -4,11 +4,11 @@ import { addEvent } from '../../relay/answer/whole-answer.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { ChatStreamReader, Dialect } from '../../sdk/dialect.ts'
 
-/** Puts a stream together as its client gets it. Gives up, and holds nothing, for what is not to be kept. */
+/** Assembles a streamed response on its way to the client. Once it is certain that it cannot be stored, gives up and frees its memory. */
 export class AnswerCollector {
   readonly #framing: Framing
   readonly #reader: ChatStreamReader
-  /** Whether the reader gets what the stream holds as events, whatever its own form. */
+  /** Whether the stream is a JSON array, whose elements are passed to the reader as server-sent events. */
   readonly #isArray: boolean
   readonly #decoder = new TextDecoder()
   readonly #maxBytes: number
@@ -29,11 +29,11 @@ export class AnswerCollector {
     try {
       this.#read(typeof bytes === 'string' ? bytes : this.#decoder.decode(bytes, { stream: true }))
     } catch {
-      this.giveUp() // what cannot be read, or is too long, is not kept
+      this.giveUp() // unreadable or too large to store
     }
   }
 
-  /** Whether it is certain that there will be no answer to keep. */
+  /** Whether it is certain that nothing will be stored. */
   get hasGivenUp(): boolean {
     return this.#response === undefined
   }
@@ -42,19 +42,20 @@ export class AnswerCollector {
     this.#response = undefined
   }
 
-  /** The answer, if it is complete. */
+  /** The response, if it is complete. */
   end(): ChatResponse | undefined {
     try {
       if (this.#response) this.#reader.end((event) => this.#add(event), true)
     } catch {
-      this.giveUp() // the stream has ended with an error
+      this.giveUp() // the stream ended with an error
     }
     return this.#isComplete ? this.#response : undefined
   }
 
   #read(text: string): void {
     for (const { before, json, after } of this.#framing.push(text)) {
-      if (json !== undefined && holdsMoreThanChat(JSON.parse(json))) throw new Error('more than a chat')
+      if (json !== undefined && holdsMoreThanChat(JSON.parse(json)))
+        throw new Error('not representable as a chat')
       const event = this.#isArray ? json && `data: ${json}\n\n` : before + (json ?? '') + after
       if (event) this.#reader.push(Buffer.from(event), (each) => this.#add(each))
     }

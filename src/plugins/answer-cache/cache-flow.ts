@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type CacheWish, cacheWish } from '../../processors/cache/bypass.ts'
+import { type BypassReason, type CacheWish, cacheWish } from '../../processors/cache/bypass.ts'
 import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
 import type { CacheOutcome } from '../../relay/exchange.ts'
 import { asRouterError } from '../../sdk/errors.ts'
@@ -10,31 +10,31 @@ import type { CacheRule } from './rules.ts'
 export interface CacheSurroundings {
   readonly rule: CacheRule
   readonly store: AnswerStore
-  /** Answers that are being made in this process, by digest. */
+  /** Single flight: requests in progress in this process, by cache key. */
   readonly flights: Map<string, Flight>
-  /** The store could not be reached, or not in time. */
+  /** The store was unavailable or too slow. */
   failed(error: unknown): void
 }
 
-/** What one kind of request does with the cache. */
+/** How one kind of request uses the cache. */
 export interface CacheJob<Given> {
-  /** Why it passes the cache by. */
-  readonly bypass: string | undefined
+  /** Why the request bypasses the cache; undefined if it does not. */
+  readonly bypass: BypassReason | undefined
   key(): AnswerKey
-  /** Whether an answer can be given in the form that is asked for. */
+  /** Whether an entry can be sent in the requested form. */
   fits(answer: KeptAnswer): boolean
-  /** Gives a kept answer. */
+  /** Sends an entry. */
   give(answer: KeptAnswer): Given
-  /** Asks the model. `keep` is to be called before the end of an answer that may be given again goes out. */
+  /** Asks the model. Calls `keep` with a response that may be stored, before its end is sent. */
   ask(asked: { flight: Flight | undefined; keep: Keep }): Promise<Given>
 }
 
-/** Undefined `keep`: nothing of it is kept. */
+/** Stores a response; undefined on a bypass. */
 export type Keep = ((answer: Omit<KeptAnswer, 'at'>) => void) | undefined
 
 const header = 'x-llm-router-cache'
 
-/** The way of one request through the cache: it gets a kept answer, waits for one that is being made, or asks for its own. */
+/** The path of one request through the cache: a hit, a follower of an identical request in flight, or a miss. */
 export class CacheFlow {
   readonly #around: CacheSurroundings
   readonly #request: FastifyRequest
@@ -46,7 +46,7 @@ export class CacheFlow {
     this.#reply = reply
   }
 
-  /** `signal`: ends the request. */
+  /** `signal` cancels the request. */
   async through<Given>(job: CacheJob<Given>, signal: AbortSignal): Promise<Given> {
     const { flights } = this.#around
     const { exchange, headers } = this.#request
@@ -60,7 +60,7 @@ export class CacheFlow {
     const kept = await exchange.steps.outside(this.#find(key, wish))
     if (kept && job.fits(kept)) return this.#hit(job, kept)
     const running = flights.get(key.digest)
-    // Who has followed in vain asks for itself, so that no failure is passed from one to the next.
+    // A follower whose leader failed asks for itself and leads nobody, so that a failure does not cascade through the followers.
     if (running) {
       const shared = await exchange.steps.outside(running.follow(signal))
       return shared && job.fits(shared) ? this.#hit(job, shared) : this.#ask(job, key)
@@ -93,14 +93,14 @@ export class CacheFlow {
     const askedAt = Date.now()
     this.#note('miss')
     const keep: Keep = (given) => {
-      // That of a fallback model is another model's; one that has broken off is none.
+      // Responses of fallback models and incomplete responses are not stored.
       if (exchange.answeringModel !== undefined) return
       if (exchange.error && exchange.error.kind !== 'client_gone') return
       const dropped = [...exchange.dropped]
       const answer: KeptAnswer = { at: Date.now(), ...given, ...(dropped.length > 0 ? { dropped } : {}) }
       const json = JSON.stringify(answer)
       if (Buffer.byteLength(json) > maxEntryBytes) return
-      // Whoever asks next finds it: a store does what it is asked for in that order.
+      // Not awaited: a store executes its operations in order, so the next request finds the entry.
       void this.#keep(key, json, askedAt)
       flight?.settle(answer)
     }
@@ -111,7 +111,7 @@ export class CacheFlow {
     const { store, rule, failed } = this.#around
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('the cache did not answer in time')), rule.timeoutMs)
+      timer = setTimeout(() => reject(new Error('the cache store timed out')), rule.timeoutMs)
     })
     try {
       const json = await Promise.race([store.find(key), late])

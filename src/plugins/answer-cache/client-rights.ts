@@ -2,16 +2,13 @@ import type { FastifyInstance } from 'fastify'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { digestOf } from './rules.ts'
 
-/** Changes with what a client may do, not with its key or its limits. */
+/** Changes with the permissions of a client, but not with its key or limits. */
 export function permissionsRevision(client: ClientKey): string {
   const { enabled, surfaces, models, group, role, maxTokens, choosesCanary } = client
   return digestOf([enabled, [...surfaces].sort(), models, group, role, maxTokens, choosesCanary])
 }
 
-/**
- * Calls back with each client that is gone, disabled, or may do other things than before: what it may no longer do, it may not have
- * from the cache either.
- */
+/** Reports each client that was removed or disabled, or whose permissions changed, so that its entries are deleted. */
 export function followClients(app: FastifyInstance, onChanged: (client: string) => void): void {
   if (!app.config.authEnabled) return
   let known: ReadonlyMap<string, string> = new Map()

@@ -2,8 +2,8 @@ import type { KeptAnswer } from '../../processors/cache/kept-answer.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 
 /**
- * One answer that several requests wait for: that of the first of them. It is asked for as long as one of them waits. Aborted by
- * the first one's own end, as by its deadline, but for its client's leaving.
+ * Single flight: one attempt that a leader and its followers wait for. It runs as long as at least one of them waits: it survives a
+ * leader whose client disconnects, but not one whose deadline expires.
  */
 export class Flight {
   readonly #abort = new AbortController()
@@ -13,7 +13,7 @@ export class Flight {
   #leaderGone = false
   #isSettled = false
 
-  /** `leader`: the signal of the first request. */
+  /** `leader`: signal of the leading request. */
   constructor(leader: AbortSignal) {
     this.#waiting++
     this.#onAbort(leader, () => {
@@ -25,17 +25,17 @@ export class Flight {
     })
   }
 
-  /** Ends the attempts. */
+  /** Cancels the attempts. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
 
-  /** Whether anybody but the first one waits: then its reading sets no pace. */
+  /** Whether followers wait; then a slow leader must not apply backpressure to the upstream. */
   get hasFollowers(): boolean {
     return !this.#isSettled && this.#waiting > (this.#leaderGone ? 0 : 1)
   }
 
-  /** The answer, once it is complete; undefined: there is none to give again. Rejects with the reason of the signal. */
+  /** Resolves with the complete response, or undefined if there is none to share. Rejects with the reason of the signal. */
   async follow(signal: AbortSignal): Promise<KeptAnswer | undefined> {
     if (this.#isSettled) return this.#answer.promise
     const aborted = Promise.withResolvers<never>()
@@ -52,13 +52,13 @@ export class Flight {
     }
   }
 
-  /** Calls back once when the pace of the first one's client no longer counts. */
+  /** Calls back once, when the leader's backpressure no longer applies. */
   onFree(listener: () => void): void {
     if (this.hasFollowers) listener()
     else this.#onFree.push(listener)
   }
 
-  /** The answer is complete, or will be none to give again: then only the first one still waits for it. Counts once. */
+  /** Ends the flight with a complete response, or with undefined if it will not be shared; then only the leader keeps waiting. Only the first call has an effect. */
   settle(answer: KeptAnswer | undefined): void {
     if (this.#isSettled) return
     this.#isSettled = true

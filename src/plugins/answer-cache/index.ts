@@ -4,7 +4,7 @@ import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { present } from '../../lib/json/read.ts'
 import { AnswerDigests } from '../../processors/cache/answer-key.ts'
-import { bypassReason } from '../../processors/cache/bypass.ts'
+import { type BypassReason, bypassReason } from '../../processors/cache/bypass.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore } from '../../stores/answers/store.ts'
@@ -18,19 +18,19 @@ import { type CacheRule, modelRevision, processorsRevision, rulesOf, rulesRevisi
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Complete answers, which are given again to the same request. */
+    /** Response cache. */
     answerCache: {
-      /** Requests from now on use the caches of this configuration. What the change touches is removed. */
+      /** Applies a configuration to new requests, and deletes the entries that the change affects. */
       use(configured: readonly ConfiguredProcessor[], models: readonly Model[]): void
-      /** The cache for a request to a model whose limits and permissions have been checked; undefined: none applies. */
+      /** The cache that applies to a request, whose limits and permissions must have been checked; undefined if none does. */
       begin(request: FastifyRequest, reply: FastifyReply, model: Model): RequestCache | undefined
-      /** The cache that would apply, and why it would be passed by. */
+      /** The cache that would apply, and why the request would bypass it. */
       preview(client: ClientRequest, asking: ClientName | undefined): CachePreview | undefined
-      /** Removes answers, also those that clients share; gives their number. */
+      /** Deletes matching entries, including those that clients share. Resolves with their number. */
       remove(filter: AnswerFilter): Promise<number>
-      /** Undefined where it is not known here. */
+      /** Undefined if this process does not know. */
       sizes(): AnswerSizes | undefined
-      /** How often the store could not be reached, or not in time. */
+      /** How often the store was unavailable or too slow. */
       readonly failures: number
     }
   }
@@ -39,12 +39,12 @@ declare module 'fastify' {
 interface CachePreview {
   name: string
   scope: CacheRule['scope']
-  bypass?: string
+  bypass?: BypassReason
 }
 
 /**
- * The cache of answers. It stands between what is done to requests and the model: what it keeps is masked, and what it gives again
- * goes through everything that a fresh answer goes through.
+ * The response cache. It is located behind the request processors and in front of the model: entries contain masked responses, and a
+ * hit passes the response processors (guardrails, unmasking) like a new response.
  */
 export default fp(
   (app, _options, done) => {
@@ -60,7 +60,10 @@ export default fp(
     const store = (): AnswerStore => (opened ??= openAnswers(app))
     const failed = (error: unknown): void => {
       failures++
-      app.log.debug({ error_name: error instanceof Error ? error.name : typeof error }, 'cache not reached')
+      app.log.debug(
+        { error_name: error instanceof Error ? error.name : typeof error },
+        'cache store unavailable',
+      )
     }
     const remove = async ({ model, client }: AnswerFilter): Promise<number> => {
       const filters =
@@ -110,11 +113,13 @@ export default fp(
   { name: 'answer-cache', dependencies: ['config', 'auth', 'directory', 'reload', 'exchange', 'processors'] },
 )
 
-/** Who has a Redis may expect answers to be in it. */
+/** With Redis configured, one might expect the entries to be stored there. */
 function tellOfMemory({ config, log }: FastifyInstance): void {
   const { redisUrl, redisHost, cacheSecret } = config
   if (redisUrl + redisHost === '' || (cacheSecret !== '' && !isMadeSecret(cacheSecret))) return
-  log.info('answers are kept in memory, on each host; set LLM_ROUTER_CACHE_SECRET to keep them in Redis')
+  log.info(
+    'cached responses are stored in memory on each host; set LLM_ROUTER_CACHE_SECRET to store them in Redis',
+  )
 }
 
 function ruleFor(
@@ -125,7 +130,7 @@ function ruleFor(
   return rules.find((rule) => rule.appliesTo([alias], client))
 }
 
-/** What models are asked with, to know what a change of the configuration touches. */
+/** Revisions of the configuration, by which a reload finds the entries that it invalidates. */
 class Revisions {
   readonly #ofModels = new WeakMap<Model, string>()
   #common = ''
@@ -139,7 +144,7 @@ class Revisions {
     return revision
   }
 
-  /** What is to be removed, compared with the last call. */
+  /** What must be deleted since the last call. */
   changed(common: readonly string[], models: readonly Model[]): AnswerFilter[] {
     const before = { common: this.#common, models: this.#models }
     this.#common = common.join()

@@ -10,17 +10,17 @@ export interface Recording {
   readonly dialect: Dialect
   readonly maxBytes: number
   readonly tools: boolean
-  /** Undefined: nobody can follow. */
+  /** Undefined: the request leads no followers. */
   readonly flight: Flight | undefined
-  /** Whether the client of the request has left. */
+  /** Whether the client of the request has disconnected. */
   isGone(): boolean
-  /** Whether the answer that begins is one that may be kept. */
+  /** Whether the response that begins may be stored. */
   mayKeep(): boolean
-  /** Called once, before the end of an answer that may be given again goes out. */
+  /** Called once with a response that may be stored, before its end is sent. */
   keep(answer: { whole?: string; chat?: ChatResponse; usage?: Usage }): void
 }
 
-/** The client's end of an answer, with a look at what goes there: the answer in the client's dialect, as it is kept. */
+/** A client that records the response on its way, in the client's dialect, and stores it. */
 export function recordingClient(client: ChatClient, recording: Recording): ChatClient {
   return {
     stream: () => new RecordingStream(client.stream(), recording),
@@ -44,12 +44,12 @@ function keepWhole(body: Buffer | string, { dialect, maxBytes, tools, keep }: Re
     const chat = dialect.chat.readResponse(read)
     if (!mayBeKept(chat, { tools })) return
     const usage = chat.usage ? { usage: chat.usage } : {}
-    // A response has its id in each of its parts, and is stored under it: it is written anew.
+    // A response of the Responses API repeats its id in its parts and is stored under it, so a hit is written with a new one.
     const isResponse = dialect.name === 'responses'
     if (isResponse && holdsMoreThanChat(read)) return
     keep({ ...(isResponse ? { chat } : { whole }), ...usage })
   } catch {
-    // What cannot be read is not kept; the client gets it as it is.
+    // An unreadable response is sent unchanged and not stored.
   }
 }
 
@@ -78,7 +78,7 @@ class RecordingStream implements ClientStream {
   write(bytes: Buffer | string): boolean {
     const { flight, isGone } = this.#recording
     this.#collector.push(bytes)
-    // Nobody is to wait for what will not be kept.
+    // Followers must not wait for a response that will not be stored.
     if (this.#collector.hasGivenUp) flight?.settle(undefined)
     const flows = isGone() || this.#stream.write(bytes)
     return flows || flight?.hasFollowers === true
@@ -101,7 +101,7 @@ class RecordingStream implements ClientStream {
     if (!isGone()) this.#stream.end()
   }
 
-  /** What becomes of the answer for a client that has left is nothing to those who wait for it. */
+  /** After its client has disconnected, the leader's own failure must not stop the attempt for the followers. */
   onStop(stop: (error?: RouterError) => boolean): void {
     this.#stream.onStop?.((error) => this.#recording.isGone() || stop(error))
   }

@@ -9,15 +9,12 @@ import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 
-/** Whether the answer can be given in the form that is asked for. */
+/** Whether an entry can be sent in the requested form, streamed or not. */
 export function fitsForm(answer: KeptAnswer, { stream }: Pick<ClientRequest, 'stream'>): boolean {
   return answer.whole === undefined || !stream || !holdsMoreThanChat(parseJson(answer.whole))
 }
 
-/**
- * Gives an answer again, in the form that its client asks for, with an id and a date of its own. It goes the way of a fresh one:
- * what is done to answers on the way to their clients is done to it too.
- */
+/** Sends an entry in the requested form, with a new id and date. It passes the response processors like a new response. */
 export function replay(
   answer: KeptAnswer,
   request: ClientRequest,
@@ -39,7 +36,7 @@ export function replay(
   client.whole(answer.whole === undefined ? JSON.stringify(written) : renewedWhole(answer.whole, written))
 }
 
-/** Without what belongs to the answer that was kept: its id, its date and its times. */
+/** The response without its id, date and durations. */
 function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dialect): ChatResponse {
   const chat = kept ?? codec.readResponse(parseJson(whole ?? ''))
   const { id: _id, created: _created, timings: _timings, usage: said, ...rest } = chat
@@ -47,18 +44,18 @@ function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dial
   return { ...rest, ...(counted ? { usage: cachedUsage(counted) } : {}) }
 }
 
-/** Members that say when, by whom and at which cost an answer was made. */
+/** Members with identity, date, model, usage and durations of a response. */
 const renewedMembers = [
   ...['id', 'responseId', 'model', 'modelVersion', 'created', 'created_at', 'usage', 'usageMetadata'],
   ...['total_duration', 'load_duration', 'prompt_eval_duration', 'eval_duration', 'stats'],
 ]
 
-/** A kept answer without how long it took. */
+/** A stored response without its durations. */
 export function withoutTimes(whole: string): Buffer {
   return renewedWhole(whole, {})
 }
 
-/** The kept bytes with these members as they are written now. */
+/** The stored bytes with new values for these members. */
 function renewedWhole(whole: string, written: JsonObject): Buffer {
   const bytes = Buffer.from(whole)
   const scan = scanObject(bytes)

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { membersOf, membersOfChat } from '../../processors/cache/answer-key.ts'
-import { bypassReason } from '../../processors/cache/bypass.ts'
+import { type BypassReason, bypassReason } from '../../processors/cache/bypass.ts'
 import type { ChatClient } from '../../relay/answer/client-stream.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { answerChat } from '../../relay/run/chat.ts'
@@ -16,7 +16,7 @@ export interface RequestCacheOptions extends CacheSurroundings {
   keyOf(asked: Asked): AnswerKey
 }
 
-/** The cache for one request whose limits and permissions were checked and whose contents were processed. */
+/** The cache for one request that has passed permissions, limits and request processors. */
 export class RequestCache {
   readonly #options: RequestCacheOptions
   readonly #request: FastifyRequest
@@ -29,8 +29,8 @@ export class RequestCache {
   }
 
   /**
-   * Answers a chat from the cache or by the model. `end`: where the answer goes, a kept one like a fresh one: what is done to answers
-   * on their way to clients belongs behind it. Throws as `answerChat` does.
+   * Answers a chat from the cache or by asking the model. `end` receives hits and new responses alike, and includes the response
+   * processors. Throws like `answerChat`.
    */
   chat(client: ClientRequest, end: ChatClient, services: RelayServices): Promise<void> {
     const { rule, keyOf } = this.#options
@@ -53,7 +53,7 @@ export class RequestCache {
           isGone: () => flight !== undefined && exchange.signal.aborted,
           mayKeep: () => exchange.answeringModel === undefined,
           keep(said) {
-            // In streams of some dialects the counts are estimates.
+            // Some dialects have only estimated token counts in streams.
             const usage = exchange.usage ?? said.usage
             keep({ ...said, ...(usage ? { usage } : {}) })
           },
@@ -79,7 +79,7 @@ export class RequestCache {
           flight ? { ...services, signal: flight.signal } : services,
         )
         const { body, headers } = answer
-        // Vectors as bare bytes have headers of their own.
+        // Binary embeddings need other headers and are not stored.
         const isJson = headers === undefined || headers['content-type'] === 'application/json'
         const { usage } = exchange
         if (isJson) keep?.({ whole: body.toString(), ...(usage ? { usage } : {}) })
@@ -89,8 +89,8 @@ export class RequestCache {
     return this.#flow.through(job, services.signal ?? exchange.signal)
   }
 
-  /** What was to be masked and passed unmasked must not be given to anybody again. */
-  #unprocessed(): string | undefined {
+  /** A request that a failed processor let pass may be unmasked, so its response is not stored. */
+  #unprocessed(): BypassReason | undefined {
     const steps = this.#request.exchange.processed?.steps ?? []
     return steps.some(({ outcome }) => outcome === 'failed_open') ? 'processor' : undefined
   }

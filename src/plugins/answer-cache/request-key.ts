@@ -9,14 +9,14 @@ import type { AnswerKey } from '../../stores/answers/store.ts'
 import { permissionsRevision } from './client-rights.ts'
 import type { CacheRule } from './rules.ts'
 
-/** What a request asks for. */
+/** What a cache key is computed from. */
 export interface Asked {
   readonly model: Model
-  /** The name that the client asked for. */
+  /** The model name that the client used. */
   readonly alias: string
   readonly dialect: Dialect
   readonly services: Pick<RelayServices, 'canary'>
-  /** Of its body. */
+  /** Members of the body. */
   readonly parts: readonly KeyPart[]
 }
 
@@ -24,15 +24,15 @@ interface KeyOptions {
   readonly digests: AnswerDigests
   readonly rule: CacheRule
   readonly request: FastifyRequest
-  /** Revision of the configuration of processors. */
+  /** Revision of the processor configuration. */
   readonly processors: string
   revisionOf(model: Model): string
 }
 
-/** Stands for the client of answers that several clients share. */
+/** Client id of entries that several clients share. */
 export const sharedClient = ''
 
-/** All that an answer depends on. */
+/** The cache key: an HMAC over everything that the response depends on. */
 export function answerKey(
   { model, alias, dialect, services, parts }: Asked,
   { digests, rule, request, processors, revisionOf }: KeyOptions,
@@ -52,10 +52,10 @@ export function answerKey(
   return { model: model.alias, client: isOwn ? (client?.id ?? sharedClient) : sharedClient, digest }
 }
 
-/** Who gets the answer again. */
+/** The scope within which an entry is shared. */
 function ownerOf({ scope }: CacheRule, client: ClientKey | undefined): string {
   if (scope === 'all') return ''
-  // A client without a group shares with nobody.
+  // A client without a group shares nothing.
   if (scope === 'group' && client?.group !== undefined) return `group/${client.group}`
   return `client/${client?.id ?? ''}`
 }

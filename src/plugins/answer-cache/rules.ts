@@ -5,7 +5,7 @@ import type { Config } from '../../config/settings/settings.ts'
 import type { Model } from '../../sdk/target.ts'
 import { type ClientName, scopeTest } from '../processors/compiled.ts'
 
-/** Whose answers are kept, and how. */
+/** One configured cache. */
 export interface CacheRule {
   readonly name: string
   readonly ttlMs: number
@@ -19,7 +19,7 @@ export interface CacheRule {
 
 const defaultEntryBytes = 256 * 1024
 
-/** The caches of a configuration; that of the variables comes last. */
+/** The configured caches, in order; the one of LLM_ROUTER_CACHE is last. */
 export function rulesOf(configured: readonly ConfiguredProcessor[], config: Config): CacheRule[] {
   const rules = configured.flatMap((each) =>
     each.type === 'cache' ? [ruleOf(each.entry, each, config)] : [],
@@ -43,19 +43,28 @@ function ruleOf(entry: CacheEntry, scope: ProcessorScope, { cacheTtlMs }: Config
   }
 }
 
-/** Changes with the caches. */
+/** Changes with the configuration of the caches. */
 export function rulesRevision(configured: readonly ConfiguredProcessor[]): string {
   return digestOf(configured.filter(({ type }) => type === 'cache'))
 }
 
-/** Changes with what processors do to a request or to its answer. */
+/**
+ * Changes with the configuration of the other processors, in the file or by variables. Guardrails judge every hit, so their part is
+ * not needed for safety: a change of any processor invalidates all entries, as docs/cache.md says.
+ */
 export function processorsRevision(configured: readonly ConfiguredProcessor[], config: Config): string {
-  const { forceMasking, maskingPipeline, maskerPiiHost, forceGuardrailRequest, guardrailPipeline } = config
-  const variables = [forceMasking, maskingPipeline, maskerPiiHost, forceGuardrailRequest, guardrailPipeline]
-  return digestOf([configured.filter(({ type }) => type !== 'cache'), variables])
+  const { forceMasking, maskingPipeline, maskerPiiHost } = config
+  const { forceGuardrailRequest, guardrailPipeline, forceGuardrailResponse, answerGuardrailPipeline } = config
+  const { naskGuardHost, sojkaGuardHost } = config
+  return digestOf([
+    configured.filter(({ type }) => type !== 'cache'),
+    ...[forceMasking, maskingPipeline, maskerPiiHost],
+    ...[forceGuardrailRequest, guardrailPipeline, forceGuardrailResponse, answerGuardrailPipeline],
+    ...[naskGuardHost, sojkaGuardHost],
+  ])
 }
 
-/** Changes with what servers are asked for the model and with what: not with how many there are, nor with their addresses. */
+/** Changes with what the servers of a model are asked, but not with their number or addresses. */
 export function modelRevision({ targets, sleeping }: Model): string {
   const all = [...targets, ...sleeping].map((target) =>
     JSON.stringify([

@@ -60,7 +60,9 @@ export function usesSession(request: FastifyRequest, sessions: Sessions): boolea
   )
 }
 
-/** Browsers send cookies with cross-site requests too, so a request that changes something must come from a page of this router. */
+/**
+ * Browsers send cookies with cross-site requests too, so a request that changes something must come from a page of this router.
+ */
 function sessionClient(
   app: FastifyInstance,
   sessions: Sessions,

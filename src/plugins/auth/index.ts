@@ -140,8 +140,8 @@ export default fp(
 )
 
 /**
- * Without client keys, a request with the operator key gets the route headers. Clients may send any key then, so another key is not a
- * failed login.
+ * Without client keys, a request with the operator key gets the route headers. Clients may send any key then, so another key is
+ * not a failed login.
  */
 function tellOperators(app: FastifyInstance, keys: Keys): void {
   app.addHook('onRequest', ({ headers, exchange }, _reply, next) => {

@@ -112,8 +112,8 @@ export function isSafe(method: string): boolean {
 
 /**
  * Whether a route changes the router, or names a role, and therefore requires an operator key, on every port and even
- * without client keys. A route that declares no audience, such as one of an extension, counts as one: it needs a surface or a dialect
- * to be open to clients.
+ * without client keys. A route that declares no audience, such as one of an extension, counts as one: it needs a surface or a
+ * dialect to be open to clients.
  */
 export function needsOperatorKey(method: string, route: RouteAudience | undefined): boolean {
   return isForOperators(route) && (!isSafe(method) || route?.role !== undefined)

@@ -4,8 +4,8 @@ import type { Model } from '../../sdk/target.ts'
 import type { Models } from '../auth/client-view.ts'
 
 /**
- * The models of a client with `auto` among them, where it may use one that `auto` chooses from. `auto` is then the model that was
- * chosen for the request, or the first one before that. A configured model of this name is used as it is.
+ * The models of a client, including `auto` if the client may use at least one of its candidates. `auto` resolves to the model chosen
+ * for the request, or to the first candidate before the choice. A configured model named `auto` takes precedence.
  */
 export function withAuto(app: FastifyInstance, own: Models, request: FastifyRequest): Models {
   const { autoModel } = app.models.loading()
@@ -21,13 +21,13 @@ export function withAuto(app: FastifyInstance, own: Models, request: FastifyRequ
   }
 }
 
-/** The models of a list that a client may use, each once. */
+/** The listed models that a client may use, without duplicates. */
 export function autoModels(own: Pick<Models, 'find'>, names: readonly string[]): Model[] {
   const found = names.map((name) => own.find(name)).filter((model) => model !== undefined)
   return [...new Set(found)]
 }
 
-/** Whether a name means `auto` in any spelling that a dialect knows. */
+/** Whether a name refers to `auto`, in any spelling of the dialects. */
 export function isAuto(name: unknown): boolean {
   return typeof name === 'string' && /^auto(?::latest)?$/i.test(name)
 }

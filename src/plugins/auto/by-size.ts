@@ -1,6 +1,6 @@
 import { type AutoModelEntry, type Intent, intents } from '../../config/auto/schema.ts'
 
-/** Words and phrases that ask for something: those that are common in prompts in English and Polish. */
+/** Words and phrases that indicate an intent, in English and Polish. */
 const known: Readonly<Record<Intent, readonly string[]>> = {
   code: [
     ...[
@@ -64,7 +64,7 @@ const known: Readonly<Record<Intent, readonly string[]>> = {
   ],
 }
 
-/** Signs of code and formulas, which no word says. They count as much as several words. */
+/** Patterns of code and formulas. Each weighs as much as several words. */
 const signs: Readonly<Partial<Record<Intent, readonly RegExp[]>>> = {
   code: [
     /```/,
@@ -80,13 +80,13 @@ const signWeight = 3
 const defaultThresholds = [25, 150] as const
 
 export interface SizeChoice {
-  /** Index among the models, from small to large. */
+  /** Index into the models, ordered from small to large. */
   readonly index: number
   readonly intent: Intent | undefined
   readonly tokens: number
 }
 
-/** A choice by the size of a text and by what its words ask for. `count`: of models, from small to large. */
+/** Chooses by the size and the intent of a text. `count`: number of models, ordered from small to large. */
 export function chosenBySize(
   text: string,
   { thresholds, words }: NonNullable<AutoModelEntry['by_size']>,
@@ -101,7 +101,7 @@ export function chosenBySize(
   switch (intent) {
     case 'code':
     case 'math':
-      // Of two models the larger one is the middle, too: these are no tasks for a small one.
+      // Rounded up, so that of two models the larger one is chosen.
       return { index: Math.max(bySize, Math.ceil(last / 2)), intent, tokens }
     case 'creative':
     case 'general':
@@ -132,7 +132,7 @@ function intentOf(text: string, own: OwnWords): Intent | undefined {
   return best
 }
 
-/** A phrase counts twice as much as a word, unless it ends with its own weight, as in `deploy:3`. */
+/** A phrase weighs twice as much as a word, unless it specifies its weight, as in `deploy:3`. */
 function weightIn(words: string, entry: string): number {
   const [, phrase = '', weight] = /^(.*?)(?::(\d+(?:\.\d+)?))?$/s.exec(entry) ?? []
   const wanted = phrase.toLowerCase().match(/[\p{L}\p{N}+#]+/gu) ?? []

@@ -6,14 +6,14 @@ import type { AutoFacts } from './facts.ts'
 
 export interface Candidate {
   readonly model: Model
-  /** Why it cannot answer the request; undefined: it can. */
+  /** Why the model cannot answer the request; undefined if it can. */
   readonly excluded: string | undefined
 }
 
-/** What Ollama calls the abilities that a request can need. */
+/** Features of a request and the names of the corresponding capabilities in Ollama. */
 const capabilityOf: Readonly<Record<string, string>> = { image: 'vision', audio: 'audio', tools: 'tools' }
 
-/** Which of the models can answer such a request, as far as that is known of them. */
+/** Which models can answer a request, as far as the router knows. */
 export function candidatesFor(
   app: FastifyInstance,
   models: readonly Model[],
@@ -31,19 +31,20 @@ function reason(
   wanted: readonly Operation[],
 ): string | undefined {
   const targets = [...model.targets, ...model.sleeping]
-  // A model without targets may have some again soon.
+  // A model without targets is not excluded: discovery may add some.
   const isServed = targets.length > 0
   if (
     isServed &&
     wanted.length > 0 &&
     !targets.some((target) => wanted.some((operation) => having(operation)(target)))
   )
-    return `has no ${wanted[0]}`
-  if (model.embedding && wanted.includes('chat') && !wanted.includes('embedding')) return 'makes embeddings'
+    return `does not support ${wanted[0]}`
+  if (model.embedding && wanted.includes('chat') && !wanted.includes('embedding')) return 'embedding model'
   for (const [feature, capability] of Object.entries(capabilityOf))
     if (features.has(feature) && model.capabilities && !model.capabilities.includes(capability))
       return `no capability "${capability}"`
-  if (features.has('tools') && isServed && targets.every(({ toolCalling }) => !toolCalling)) return 'no tools'
+  if (features.has('tools') && isServed && targets.every(({ toolCalling }) => !toolCalling))
+    return 'does not support tools'
   const context = app.engines.contextOf(model)
   if (context > 0 && promptTokens > context) return `context of ${context} tokens`
   return undefined

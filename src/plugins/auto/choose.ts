@@ -6,15 +6,15 @@ import type { Candidate } from './candidates.ts'
 import type { Examples } from './examples.ts'
 import type { AutoFacts } from './facts.ts'
 
-/** What decided, in the order in which they are asked. */
+/** What decided, in the order of precedence. */
 export type DecidedBy = 'conversation' | 'rule' | 'example' | 'size' | 'order'
 
 export interface AutoChoice {
   readonly model: Model
   readonly by: DecidedBy
-  /** Which rule, which example: for whoever operates the router. */
+  /** The rule or example that decided, for operators. */
   readonly detail?: string
-  /** The others that can answer, in their order. */
+  /** Other models that can answer, in order. */
   readonly fallbacks: readonly string[]
   readonly candidates: readonly Candidate[]
 }
@@ -24,20 +24,20 @@ export interface Choosing {
   readonly examples: Examples
   readonly facts: AutoFacts
   readonly client: ClientName | undefined
-  /** Models that the client may use, in their order. At least one. */
+  /** Models that the client may use, in order; at least one. */
   readonly candidates: readonly Candidate[]
-  /** The one that the conversation has had so far. */
+  /** The model that the conversation used so far. */
   readonly former: string | undefined
-  /** The nearest example of these models. Rejects where that cannot be told now. */
+  /** The most similar example of these models. Rejects if the embedding fails. */
   nearest(text: string, models: ReadonlySet<string>): ReturnType<Examples['nearest']>
   onFailure(error: unknown): void
 }
 
-/** Chooses a model; undefined where the client may use none. */
+/** Chooses a model; undefined if the client may use none. */
 export async function chosenModel(choosing: Choosing): Promise<AutoChoice | undefined> {
   const { candidates } = choosing
   const able = candidates.filter(({ excluded }) => excluded === undefined).map(({ model }) => model)
-  // Where none can answer, the first one says why.
+  // If none can answer, the first one reports why.
   const models = able.length > 0 ? able : candidates.slice(0, 1).map(({ model }) => model)
   const [first] = models
   if (!first) return undefined
@@ -84,7 +84,7 @@ async function byExample(
   }
 }
 
-/** Among all models in their order, and then the nearest one that can answer: the larger one where two are as near. */
+/** Chooses among all models, then the closest one that can answer; of two equally close ones, the larger. */
 function bySize({ entry, facts }: Choosing, models: readonly Model[]): Decision | undefined {
   if (!entry.by_size) return undefined
   const { index, intent, tokens } = chosenBySize(facts.text, entry.by_size, entry.models.length)

@@ -3,7 +3,7 @@ import type { AutoFacts } from './facts.ts'
 
 const maxConversations = 20_000
 
-/** Which model each conversation has, for those that went on lately. Holds digests, no content. */
+/** The model of each recent conversation. Stores digests, not content. */
 export class Conversations {
   readonly #models = new Map<string, string>()
 
@@ -25,7 +25,7 @@ export class Conversations {
   }
 }
 
-/** The conversation of a request: by the name that its client gives it, or by how it begins. */
+/** Identifies the conversation of a request by its session id, or else by its first messages. */
 export function conversationKey(client: string, { session, system, firstText }: AutoFacts): string {
   const named = session === undefined ? ['', system, firstText] : [session]
   return createHash('sha256')
@@ -33,7 +33,7 @@ export function conversationKey(client: string, { session, system, firstText }: 
     .digest('base64url')
 }
 
-/** The one that continues with the answer of this id. */
+/** Identifies the conversation that continues a response by its id. */
 export function answerKey(client: string, answerId: string): string {
   return createHash('sha256')
     .update(JSON.stringify([client, answerId]))

@@ -1,9 +1,9 @@
-/** The nearest of the examples. */
+/** The most similar example. */
 export interface Nearest {
   readonly model: string
-  /** Cosine of the angle between the vectors, -1 to 1. */
+  /** Cosine similarity, -1 to 1. */
   readonly similarity: number
-  /** Position among the examples of its model. */
+  /** Index among the examples of its model. */
   readonly example: number
 }
 
@@ -15,7 +15,7 @@ interface Known {
 
 type Embed = (texts: readonly string[]) => Promise<Float32Array[]>
 
-/** Examples of prompts with their vectors, which are made on their first use. */
+/** Example prompts and their embeddings, which are computed on first use. */
 export class Examples {
   readonly #texts: readonly { model: string; example: number; text: string }[]
   #vectors: Promise<readonly Known[]> | undefined
@@ -30,7 +30,7 @@ export class Examples {
     return this.#texts.length
   }
 
-  /** Makes the vectors unless they are there. `embed`: of its first caller; a failure is tried again by the next one. */
+  /** Computes the embeddings once, with the `embed` of the first caller. After a failure, the next call retries. */
   async ready(embed: Embed): Promise<void> {
     this.#vectors ??= this.#embedded(embed)
     try {
@@ -41,7 +41,7 @@ export class Examples {
     }
   }
 
-  /** The nearest example of these models; undefined where they have none. Call `ready` before. */
+  /** The most similar example of these models; undefined if they have none. Requires `ready`. */
   async nearest(vector: Float32Array, models: ReadonlySet<string>): Promise<Nearest | undefined> {
     let best: Nearest | undefined
     for (const known of (await this.#vectors) ?? []) {
@@ -62,7 +62,7 @@ export class Examples {
   }
 }
 
-/** Vectors of another length are of another model, and alike in nothing. */
+/** Vectors of different lengths come from different models and are not comparable. */
 function cosine(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return -1
   let [dot, ofA, ofB] = [0, 0, 0]

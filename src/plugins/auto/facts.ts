@@ -6,25 +6,25 @@ import { sessionOf } from '../../relay/request/session.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import { estimatePromptTokens, textTokens } from '../auth/prompt-estimate.ts'
 
-/** What a request is chosen a model by. */
+/** Properties of a request that the choice depends on. */
 export interface AutoFacts {
-  /** The last thing that the user says. */
+  /** Last user message. */
   readonly text: string
-  /** The first thing, which stays the same for a whole conversation. */
+  /** First user message, which is stable throughout a conversation. */
   readonly firstText: string
-  /** Words of the operator or developer. */
+  /** System messages. */
   readonly system: string
-  /** Whether it goes on with a conversation. */
+  /** Whether the request continues a conversation. */
   readonly continues: boolean
-  /** `image`, `audio`, `video`, `file`, `tools` and what else a server can lack. */
+  /** `image`, `audio`, `video`, `file`, `tools` and other features that a server may lack. */
   readonly features: ReadonlySet<string>
   readonly promptTokens: number
   readonly session: string | undefined
-  /** Language of the text; undefined where it cannot be told. */
+  /** Language of the text; undefined if it is not recognized. */
   readonly language: string | undefined
 }
 
-/** Of a request in any dialect, or to a text endpoint. */
+/** Reads a request in any dialect, or to a text endpoint. */
 export function factsOfRequest(app: FastifyInstance, request: FastifyRequest, dialect?: string): AutoFacts {
   const { rawBody, headers } = request
   const body: Record<string, unknown> = rawBody?.whole() ?? Object(request.body)
@@ -42,7 +42,7 @@ export function factsOfRequest(app: FastifyInstance, request: FastifyRequest, di
   }
 }
 
-/** Of a question that an extension asks. */
+/** Reads a question of an extension. */
 export function factsOfChat(chat: ChatRequest, { headers }: FastifyRequest): AutoFacts {
   const words = wordsOfChat(chat)
   return {
@@ -70,7 +70,7 @@ function dialectOf(
 
 type Words = Pick<AutoFacts, 'text' | 'firstText' | 'system' | 'continues'>
 
-/** Undefined for what is no request of the dialect: who handles it says what is wrong. */
+/** Undefined for an invalid request, which its route reports. */
 function wordsIn(read: () => ChatRequest): Words | undefined {
   try {
     return wordsOfChat(read())
@@ -93,7 +93,7 @@ function wordsOfChat({ messages }: ChatRequest): Words {
   }
 }
 
-/** Members that hold no words of the user. */
+/** Members that contain no user text. */
 const others: ReadonlySet<string> = new Set(['model', 'model_name', 'language', 'system_prompt', 'prompt'])
 
 function wordsOfStrings(body: Readonly<Record<string, unknown>>): Words {

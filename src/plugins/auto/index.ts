@@ -16,20 +16,20 @@ import { type AutoFacts, factsOfRequest } from './facts.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     auto: {
-      /** Whether a name means `auto` now: it is configured, and no model has this name. */
+      /** Whether a name refers to `auto`: it is configured, and no model has this name. */
       isMeant(name: unknown): boolean
-      /** Chooses a model as for the chat in the body of a request, from a client of this id. Changes nothing; undefined: there is none. */
+      /** Dry run: chooses a model for the chat in the body of a request, as if sent by this client. Undefined if there is none. */
       explain(
         request: FastifyRequest,
         dialect: string,
         clientId: string | undefined,
       ): Promise<AutoChoice | undefined>
-      /** Chooses a model for the request, which has it from then on; none where its client may use none. */
+      /** Chooses a model for the request and sets `autoChoice`, unless the client may use none. */
       choose(request: FastifyRequest, facts: AutoFacts, asked: readonly string[]): Promise<void>
     }
   }
   interface FastifyRequest {
-    /** The model that was chosen for it; undefined unless it asks for `auto`. */
+    /** The chosen model; undefined unless the request is for `auto`. */
     autoChoice: AutoChoice | undefined
   }
 }
@@ -37,25 +37,25 @@ declare module 'fastify' {
 interface AutoWish {
   readonly request: FastifyRequest
   readonly facts: AutoFacts
-  /** Operations of which the model must have one. */
+  /** Operations of which the model must support at least one. */
   readonly asked: readonly string[]
   readonly models: Pick<Models, 'find'>
   readonly client: ClientName | undefined
-  /** The model that the conversation has had so far. */
+  /** The model that the conversation used so far. */
   readonly former?: string | undefined
 }
 
-/** What is kept as long as the configuration stays. */
+/** State that lasts until the configuration changes. */
 interface State {
   readonly entry: AutoModelEntry
   readonly examples: Examples
   readonly conversations: Conversations
 }
 
-/** Longest time for an embedding, in milliseconds: after it, the choice is made without. */
+/** Timeout of embeddings, in milliseconds; then the choice ignores the examples. */
 const embeddingMs = 5_000
 
-/** The model `auto`: which model each request for it gets. It is known before limits and budgets look at the request. */
+/** The model `auto`: chooses a model for each request for it, before limits and budgets are checked. */
 export default fp(
   (app, _options, done) => {
     let kept: State | undefined
@@ -72,7 +72,7 @@ export default fp(
       const permitted = autoModels(wish.models, entry.models)
       const candidates = candidatesFor(app, permitted, facts, wish.asked).map(({ model, excluded }) => {
         const isUsedUp = client !== undefined && app.budgets.isUsedUp(client.id, model.alias)
-        return { model, excluded: excluded ?? (isUsedUp ? 'its budget is used up' : undefined) }
+        return { model, excluded: excluded ?? (isUsedUp ? 'budget used up' : undefined) }
       })
       return chosenModel({
         ...{ entry, examples, facts, client, candidates, former: wish.former },
@@ -80,7 +80,10 @@ export default fp(
         onFailure: (error) => {
           if (request.exchange.signal.aborted) throw request.exchange.signal.reason
           const name = error instanceof Error ? error.name : typeof error
-          app.log.warn({ ...request.exchange.logIds, error_name: name }, 'auto chooses without examples')
+          app.log.warn(
+            { ...request.exchange.logIds, embedding_model: entry.embedding_model, error_name: name },
+            'the embedding model of auto_model failed or timed out; the examples were ignored for this request; check the model and its servers',
+          )
         },
       })
     }
@@ -132,7 +135,7 @@ export default fp(
   { name: 'auto', dependencies: ['config', 'exchange'] },
 )
 
-/** The name of the model, in the body or in Gemini's path, and the method of such a path. */
+/** The model name from the body or from Gemini's path, and the method of such a path. */
 function namedModel({ body, params }: FastifyRequest): { model: unknown; method?: string } {
   const { model, model_name: olderName }: Record<string, unknown> = Object(body)
   const { '*': rest }: Record<string, unknown> = Object(params)
@@ -161,18 +164,18 @@ async function nearest(
 ): ReturnType<Examples['nearest']> {
   const { embedding_model: model = '' } = entry
   const wish = { request, operation: 'embedding' } as const
-  // Of use to all requests, so they do not end with this one.
+  // The embeddings of the examples serve all requests, so they outlive this one.
   const ready = examples.ready((texts) => app.internalCalls.embed(model, texts, { ...wish, outlives: true }))
   const signal = AbortSignal.timeout(embeddingMs)
   const late = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
   await Promise.race([ready, late])
-  // A model like any other: it gets what the chosen one would get.
+  // The embedding model gets the same masked text as the chosen model would.
   const shown = await app.processors.shownOutside(request, permitted, text)
   const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...wish, signal })
   return vector && examples.nearest(vector, names)
 }
 
-/** More of a prompt says no more about it, in characters. */
+/** Longer prompts are truncated for the embedding, in characters. */
 const maxLength = 8_000

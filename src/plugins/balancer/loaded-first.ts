@@ -10,8 +10,8 @@ const typicalTokens = 200
 
 /**
  * Restricts a strategy to the targets that answer soonest: those that have the model loaded, unless a
- * request waits longer there than another target takes to load it. Equal lists are returned as the same object, because strategies
- * cache per list.
+ * request waits longer there than another target takes to load it. Equal lists are returned as the same object, because
+ * strategies cache per list.
  */
 export class LoadedFirst {
   #all: readonly LiveSignals[] = []
@@ -50,7 +50,9 @@ export function isCold({ target, engine, hasAnswered }: LiveSignals): boolean {
   return target.type.loadsOnDemand === true && !hasAnswered && isLoaded(target, engine) === false
 }
 
-/** Expected wait of another request, in milliseconds. Engines that report no concurrency are assumed to run one request at a time. */
+/**
+ * Expected wait of another request, in milliseconds. Engines that report no concurrency are assumed to run one request at a time.
+ */
 function waitOf({ inFlight, engine, firstContentMs, perTokenMs }: LiveSignals): number {
   const places = engine?.slots ?? engine?.maxRunning ?? 1
   const before = Math.max(0, inFlight + (engine?.others ?? 0) + 1 - places)

@@ -14,7 +14,9 @@ export interface ConsoleEvent {
   readonly range?: Range
 }
 
-/** The state known to all listeners, and the changes in each interval. Reads everything once, however many listeners there are. */
+/**
+ * The state known to all listeners, and the changes in each interval. Reads everything once, however many listeners there are.
+ */
 export class Snapshots {
   readonly #app: FastifyInstance
   readonly #deltas = new StatusDeltas()

@@ -31,7 +31,9 @@ export interface EnginePollsOptions {
 
 /** Minimum interval between polls of a server, in milliseconds: see `engineQuestions`. */
 export const leastPauseMs = 2_000
-/** Delay of the first polls, in milliseconds: they do not compete with startup, and the polling router has been elected by then. */
+/**
+ * Delay of the first polls, in milliseconds: they do not compete with startup, and the polling router has been elected by then.
+ */
 const firstMs = 2_000
 /** Jitter as a share of the interval, so that polls of routers and servers are not synchronized. */
 const jitter = 0.2

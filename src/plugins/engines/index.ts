@@ -155,8 +155,8 @@ export default fp(
 )
 
 /**
- * The kind of engine that a target's server is polled as; undefined if it is not polled because it is a cloud provider or its health checks
- * are disabled.
+ * The kind of engine that a target's server is polled as; undefined if it is not polled because it is a cloud provider or its
+ * health checks are disabled.
  */
 function kindOf(target: Target, looks: EngineLooks): EngineKind | undefined {
   const { type, healthPath } = target

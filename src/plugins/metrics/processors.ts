@@ -32,6 +32,11 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
     help: 'Words in responses that look like pseudonyms but match no masked value; they are left unchanged.',
     labelNames: [],
   })
+  const lostOffsets = families.counter({
+    name: 'llm_router_processor_citations_without_offsets_total',
+    help: 'Citations in responses whose offsets were removed because processors changed the cited text.',
+    labelNames: [],
+  })
   const secondsOf = perKey((processor: string) => seconds.series({ processor }))
   return ({ processed }) => {
     if (!processed) return
@@ -42,5 +47,6 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
     }
     if (processed.restored > 0) restored.series({}).value += processed.restored
     if (processed.unknown > 0) unknown.series({}).value += processed.unknown
+    if (processed.lostOffsets) lostOffsets.series({}).value += processed.lostOffsets
   }
 }

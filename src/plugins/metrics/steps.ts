@@ -55,7 +55,7 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   const families = new Families(app.metrics.client)
   const stages = families.counter({
     name: 'llm_router_pipeline_stage_total',
-    help: 'Stages of requests; provider_resolved says whether a target was available.',
+    help: 'Stages of requests; provider_resolved tells whether a target was available.',
     labelNames: ['stage', 'result'],
   })
   const waits = families.histogram({

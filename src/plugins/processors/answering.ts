@@ -1,4 +1,7 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import { applyEdits } from '../../lib/json/splice.ts'
+import { movedBetween } from '../../processors/answers/citations.ts'
+import type { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import { chatChoices } from '../../processors/contents/chat-shape.ts'
 import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
@@ -30,6 +33,7 @@ export class Answering {
   }
   readonly #judging = new Set<AnswerStage>()
   #asked = { sent: '', upstream: '' }
+  #documents: CitedDocuments | undefined
   #isStructured = false
   #wantsLogprobs = false
   #blocked: { stage: AnswerStage; answer: JsonObject } | undefined
@@ -69,6 +73,7 @@ export class Answering {
         else this.#judging.delete(stage)
       },
       replaced: (raw, shown) => this.#replaced[stage].set(raw, shown),
+      lostOffsets: (citations) => this.countRestored({ values: 0, unknown: 0, lostOffsets: citations }),
       blocked: ({ last = {}, cutBytes }) => {
         this.#blocked = { stage, answer: isObject(last.response) ? last.response : last }
         if (cutBytes !== undefined && exchange.processed) exchange.processed.cutBytes = cutBytes
@@ -80,27 +85,26 @@ export class Answering {
   }
 
   /** A whole response with restored values. */
-  restored(body: Buffer): Buffer {
+  restored(body: Buffer, { citations }: Pick<AnswerContents, 'citations'>): Buffer {
     if (!this.masks) return body
-    const { body: restored, done } = restoredBody(body, this.restoring())
+    const { body: restored, done } = restoredBody(body, this.restoring(), citations)
     this.countRestored(done)
     if (done.leftOutLogprobs) this.#dropLogprobs()
     return restored
   }
 
   /** The response as sent to the client, derived from the generated one. */
-  shownObject(written: JsonObject): JsonObject {
+  shownObject(written: JsonObject, contents: Pick<AnswerContents, 'citations'>): JsonObject {
     const { early, late } = this.#replaced
     if (this.#blocked?.stage === 'late') return this.#blocked.answer
-    const upstream = this.#blocked?.answer ?? withTexts(written, early)
-    const restored = this.restoredObject(upstream)
-    return this.#blocked ? restored : withTexts(restored, late)
+    const upstream = this.#blocked?.answer ?? withTexts(written, early, contents)
+    const restored = this.#restoredObject(upstream, contents)
+    return this.#blocked ? restored : withTexts(restored, late, contents)
   }
 
-  /** An object of a response with restored values. */
-  restoredObject(answer: JsonObject): JsonObject {
+  #restoredObject(answer: JsonObject, { citations }: Pick<AnswerContents, 'citations'>): JsonObject {
     if (!this.restores) return answer
-    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring())
+    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring(), citations)
     return JSON.parse(body.toString())
   }
 
@@ -115,7 +119,7 @@ export class Answering {
   /** The same for a whole response with these contents. */
   async answeredBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
     const early = await this.#judged('early', body, contents)
-    return this.#judged('late', this.restores ? this.restored(early) : early, contents)
+    return this.#judged('late', this.restores ? this.restored(early, contents) : early, contents)
   }
 
   /** Whether texts of the response may still be blocked. */
@@ -135,15 +139,17 @@ export class Answering {
       isStructured: this.#isStructured,
       leavesOutLogprobs: this.restores,
       sealProof: this.#around.key.sealProof,
+      documentOf: (index) => this.#documents?.textOf(index, this.pseudonyms),
     }
   }
 
-  countRestored({ values, unknown }: Pick<Restored, 'values' | 'unknown'>): void {
-    if (values === 0 && unknown === 0) return
+  countRestored({ values, unknown, lostOffsets }: Omit<Restored, 'leftOutLogprobs'>): void {
+    if (values === 0 && unknown === 0 && lostOffsets === 0) return
     const { exchange } = this.#around
     exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.restored += values
     exchange.processed.unknown += unknown
+    if (lostOffsets > 0) exchange.processed.lostOffsets = (exchange.processed.lostOffsets ?? 0) + lostOffsets
   }
 
   /** Call before the headers of a response are sent. */
@@ -161,6 +167,11 @@ export class Answering {
   /** The last content of the request, as sent by the client and as sent upstream. */
   protected remember(asked: { sent: string; upstream: string }): void {
     this.#asked = asked
+  }
+
+  /** The documents of the request, to which citations refer. */
+  protected rememberDocuments(documents: CitedDocuments): void {
+    this.#documents = documents
   }
 
   protected wishes({ isStructured, logprobs }: RequestWishes): void {
@@ -189,10 +200,18 @@ export class Answering {
   }
 }
 
-/** The object with some of its strings replaced. */
-function withTexts(answer: JsonObject, texts: ReadonlyMap<string, string>): JsonObject {
+/** The object with some of its strings replaced, and offsets of citations adjusted. */
+function withTexts(
+  answer: JsonObject,
+  texts: ReadonlyMap<string, string>,
+  { citations }: Pick<AnswerContents, 'citations'>,
+): JsonObject {
   if (texts.size === 0) return answer
-  return JSON.parse(JSON.stringify(answer), (_key, value: unknown) =>
+  const before = JSON.stringify(answer)
+  const replaced: unknown = JSON.parse(before, (_key, value: unknown) =>
     typeof value === 'string' ? (texts.get(value) ?? value) : value,
   )
+  const after = Buffer.from(JSON.stringify(replaced))
+  const { edits } = movedBetween(Buffer.from(before), after, citations)
+  return JSON.parse(applyEdits(after, edits).toString())
 }

@@ -6,7 +6,10 @@ import { GuardedEnd, type GuardedEndOptions } from './guarded-end.ts'
 import { judgedAnswer, whyBlocked } from './judged-answer.ts'
 
 export interface GuardedOptions
-  extends Pick<GuardedEndOptions, 'replaced' | 'blocked' | 'failed' | 'isStructured' | 'judging'> {
+  extends Pick<
+    GuardedEndOptions,
+    'replaced' | 'lostOffsets' | 'blocked' | 'failed' | 'isStructured' | 'judging'
+  > {
   readonly guard: Pick<AnswerGuard, 'judge'>
   readonly form: AnswerForm
 }
@@ -31,9 +34,9 @@ export class GuardedClient implements ChatClient {
   }
 
   stream(): ClientStream {
-    const { guard, form, replaced, blocked, failed, isStructured, judging } = this.#options
+    const { guard, form, replaced, lostOffsets, blocked, failed, isStructured, judging } = this.#options
     return new GuardedEnd(this.#inner.stream(), {
-      ...{ guard, replaced, blocked, failed, isStructured, judging, why: whyBlocked },
+      ...{ guard, replaced, lostOffsets, blocked, failed, isStructured, judging, why: whyBlocked },
       contents: form.contents,
       mediaType: form.mediaType,
       begun: (finished) => this.#await(finished),

@@ -15,6 +15,8 @@ export interface GuardedEndOptions {
   readonly isStructured: boolean
   /** A text is replaced. */
   replaced(raw: string, shown: string): void
+  /** Offsets of so many citations were removed. */
+  lostOffsets(citations: number): void
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
   /** `finished` is fulfilled when nothing more will be sent, and rejects with the client's error if nothing has been sent. */
@@ -29,7 +31,9 @@ export interface GuardedEndOptions {
   why(by: string): string
 }
 
-/** The client's side of a stream of which nothing is sent before it was judged. The upstream is paused while a verdict is pending. */
+/**
+ * The client's side of a stream of which nothing is sent before it was judged. The upstream is paused while a verdict is pending.
+ */
 export class GuardedEnd implements ClientStream {
   readonly #inner: ClientStream
   readonly #options: GuardedEndOptions
@@ -54,6 +58,7 @@ export class GuardedEnd implements ClientStream {
       framing: framingOf(options.mediaType),
       isStructured: options.isStructured,
       replaced: options.replaced,
+      lostOffsets: options.lostOffsets,
       now: () => performance.now(),
     })
     this.#finished.promise.catch(() => undefined) // whoever waits for it gets the error

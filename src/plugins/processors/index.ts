@@ -22,6 +22,7 @@ import {
 import type { AskRouterModel } from './guardrail.ts'
 import { ownTargets } from './own-targets.ts'
 import { Processing } from './processing.ts'
+import type { KeptText } from './protection.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -69,6 +70,7 @@ export default fp(
       return new Processing({
         ...{ processors, exchange, model: models[0] ?? '', client: client?.id, signal: exchange.signal },
         key: keyOf(keys, secret, client?.id ?? ''),
+        headers: forwardedHeaders(app, request),
         warn: (fields, message) => log.warn({ ...exchange.logIds, ...fields }, message),
       })
     }
@@ -105,6 +107,18 @@ export default fp(
 
 function isExclusive(app: FastifyInstance, strategy: string | undefined): boolean {
   return app.strategies.find(strategy ?? app.config.balanceStrategy)?.exclusive === true
+}
+
+/** Headers of the client that an upstream may get. */
+function forwardedHeaders({ providers }: FastifyInstance, { headers }: FastifyRequest): KeptText[] {
+  const names = [
+    'tracestate',
+    ...providers.names().flatMap((name) => providers.get(name).forwardedHeaders ?? []),
+  ]
+  return names.flatMap((name) => {
+    const value = headers[name]
+    return value === undefined ? [] : [{ text: String(value), path: name }]
+  })
 }
 
 /** Whether the request asks for masking; undefined if unspecified. */

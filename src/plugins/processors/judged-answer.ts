@@ -1,17 +1,19 @@
+import { applyEdits } from '../../lib/json/splice.ts'
+import { movedBetween } from '../../processors/answers/citations.ts'
 import { contentsOf } from '../../processors/answers/guarded-text.ts'
 import type { AnswerContents } from '../../sdk/content.ts'
 import type { AnswerGuard } from './answer-guard.ts'
 import type { GuardedEndOptions } from './guarded-end.ts'
 
-export interface JudgedAnswerOptions extends Pick<GuardedEndOptions, 'replaced' | 'blocked'> {
+export interface JudgedAnswerOptions extends Pick<GuardedEndOptions, 'replaced' | 'blocked' | 'lostOffsets'> {
   readonly guard: Pick<AnswerGuard, 'judge'>
 }
 
 /** A whole response after judging: with replaced texts, or ended by a filter. */
 export async function judgedAnswer(
   body: Buffer,
-  { shape, filtered }: AnswerContents,
-  { guard, replaced, blocked }: JudgedAnswerOptions,
+  { shape, filtered, citations }: AnswerContents,
+  { guard, replaced, blocked, lostOffsets }: JudgedAnswerOptions,
 ): Promise<Buffer> {
   const contents = contentsOf(body, shape)
   const asked = contents.texts.filter((text) => text.trim() !== '')
@@ -29,7 +31,10 @@ export async function judgedAnswer(
     const shown = texts[index] ?? raw
     if (shown !== raw) replaced(raw, shown)
   }
-  return Buffer.from(contents.with(texts))
+  const changed = Buffer.from(contents.with(texts))
+  const { edits, leftOut } = movedBetween(body, changed, citations)
+  if (leftOut > 0) lostOffsets(leftOut)
+  return applyEdits(changed, edits)
 }
 
 /** For clients whose dialect supports it. */

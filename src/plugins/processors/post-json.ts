@@ -9,7 +9,10 @@ export function jsonPoster(token: string | undefined): PostJson {
   return (url, body, signal) => postJson(url, body, signal, headers)
 }
 
-/** Posts JSON to a service and parses its JSON response. Rejects unless the status is 2xx; does not follow redirects. `more`: headers. */
+/**
+ * Posts JSON to a service and parses its JSON response. Rejects unless the status is 2xx; does not follow redirects. `more`:
+ * headers.
+ */
 export async function postJson(
   url: string,
   body: unknown,

@@ -1,5 +1,7 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
-import { scanObject } from '../../lib/json/splice.ts'
+import { type Edit, scanObject } from '../../lib/json/splice.ts'
+import { movedInRequest } from '../../processors/answers/citations.ts'
+import { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { BodyContents } from '../../processors/contents/body-contents.ts'
 import { chatShape } from '../../processors/contents/chat-shape.ts'
 import type { ContentText } from '../../processors/contents/content-text.ts'
@@ -10,12 +12,12 @@ import { askedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type { ContentShape } from '../../sdk/content.ts'
+import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
 import { Answering } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
-import { blocked, checkProtection, notProtected } from './protection.ts'
+import { blocked, checkProtection, type KeptText, notProtected } from './protection.ts'
 import { wishesOf, withoutSwitch } from './request-wishes.ts'
 import { BlockedError, inGroups, ProcessorRuns, type RunSurroundings, sideBySide } from './runs.ts'
 
@@ -24,6 +26,8 @@ export interface Surroundings extends RunSurroundings {
   readonly key: MaskingKey
   readonly model: string
   readonly client: string | undefined
+  /** Headers of the client that its upstream gets. */
+  readonly headers: readonly KeptText[]
 }
 
 /** Contents of a request during processing. */
@@ -59,7 +63,8 @@ export class Processing extends Answering {
       const read = { ...dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
       return { ...client, source: { from: 'router', request: await this.chat(read) } }
     }
-    const bytes = await this.body(source.bytes, dialect.contents?.requests.chat, 'chat')
+    const { requests, documents } = dialect.contents ?? {}
+    const bytes = await this.body(source.bytes, requests?.chat, 'chat', documents)
     const scan = scanObject(bytes)
     const body: unknown = JSON.parse(bytes.toString())
     if (!scan || !isObject(body)) throw badRequest('The body must be a JSON object')
@@ -98,7 +103,12 @@ export class Processing extends Answering {
   }
 
   /** A body with processed contents and otherwise unchanged bytes. `shape`: absent if the tables have no entry. */
-  async body(received: Buffer, shape: ContentShape | undefined, operation: string): Promise<Buffer> {
+  async body(
+    received: Buffer,
+    shape: ContentShape | undefined,
+    operation: string,
+    documents?: DialectContents['documents'],
+  ): Promise<Buffer> {
     const bytes = withoutSwitch(received)
     if (this.#around.processors.length === 0) return bytes
     if (shape === undefined) {
@@ -122,10 +132,35 @@ export class Processing extends Answering {
       throw error instanceof BlockedError ? blocked('request', error.processor) : error
     }
     this.remember({ sent, upstream: texts[asked] ?? '' })
-    return contents.with(texts)
+    const cited = this.#cited(bytes, contents, texts, documents)
+    return contents.with(texts, cited)
   }
 
-  /** A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails. */
+  /** Remembers the documents for citations in the answer. Gives the edits of citations in earlier turns. */
+  #cited(
+    bytes: Buffer,
+    contents: BodyContents,
+    texts: readonly string[],
+    documentsOf: DialectContents['documents'],
+  ): Edit[] {
+    if (!documentsOf || !bytes.includes('"document"')) return []
+    const { texts: paths, citations } = documentsOf(JSON.parse(bytes.toString()))
+    const found = new Map(contents.texts.map(({ path, text }, index) => [path, { text, index }]))
+    const documents = new CitedDocuments(
+      paths.map((path) => {
+        const document = path === undefined ? undefined : found.get(path)
+        return document && { sent: document.text, upstream: texts[document.index] ?? '' }
+      }),
+    )
+    this.rememberDocuments(documents)
+    return movedInRequest(bytes, citations, ({ text }) =>
+      text && 'document' in text ? documents.upstreamOf(text.document, this.pseudonyms) : undefined,
+    )
+  }
+
+  /**
+   * A text of the request with pseudonyms, for services that are called before the contents are masked. Rejects if masking fails.
+   */
   async masked(text: string): Promise<string> {
     let current = text
     for (const processor of this.#around.processors) {
@@ -160,7 +195,7 @@ export class Processing extends Answering {
       this.#runs.record({ processor: processor.name, outcome, values, durationMs })
     }
     try {
-      checkProtection(processor, contents)
+      checkProtection(processor, contents, this.#around.headers)
       const current = contents.texts.map((found, index) => ({ ...found, text: texts[index] ?? '' }))
       const run = (signal: AbortSignal) => this.#run(processor, current, bytes, signal)
       const done = await this.#runs.inTime(processor, run, others)

@@ -2,8 +2,18 @@ import type { BodyContents } from '../../processors/contents/body-contents.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CompiledProcessor } from './compiled.ts'
 
-/** Throws for contents that the processor cannot read or must not change. */
-export function checkProtection(processor: CompiledProcessor, contents: BodyContents): void {
+/** Text that goes on as it is, and where it stands. */
+export interface KeptText {
+  readonly text: string
+  readonly path: string
+}
+
+/** Throws if the request contains content that the processor cannot read or must not change. `headers`: those passed to the upstream. */
+export function checkProtection(
+  processor: CompiledProcessor,
+  contents: BodyContents,
+  headers: readonly KeptText[],
+): void {
   const [unprotected] = contents.unprotected
   if (unprotected !== undefined)
     throw notProtected(`'${unprotected}' cannot be processed by '${processor.name}'`, unprotected)
@@ -14,10 +24,11 @@ export function checkProtection(processor: CompiledProcessor, contents: BodyCont
       `'${media}' is an image, audio or a file, which '${processor.name}' cannot read`,
       media,
     )
-  const held = contents.kept.find(({ text }) => processor.plan.rules.holdsCertain(text))
+  const kept = [...contents.kept, ...contents.opaqueTexts(), ...headers]
+  const held = kept.find(({ text }) => processor.plan.rules.holdsCertain(text))
   if (held)
     throw notProtected(
-      `'${held.path}' holds what '${processor.name}' masks, where nothing can be masked`,
+      `'${held.path}' contains a value that '${processor.name}' would mask, but this field cannot be changed`,
       held.path,
     )
 }
@@ -30,7 +41,7 @@ export function notProtected(message: string, param?: string): RouterError {
   })
 }
 
-/** A guardrail considers the request or response unsafe. `by`: its name. */
+/** A guardrail judged the request or response unsafe. `by`: its name. */
 export function blocked(what: 'request' | 'response', by?: string): RouterError {
   const name = by === undefined ? 'a guardrail' : `'${by}'`
   return new RouterError('bad_request', `The ${what} was blocked by ${name}`, {

@@ -3,16 +3,14 @@ import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.
 import { type AnswerForm, framingOf } from './answer-form.ts'
 import type { Processing } from './processing.ts'
 
-type StreamForm = Pick<AnswerForm, 'contents' | 'mediaType'>
-
 /** The client's side of a response, in which pseudonyms are replaced by values. */
-export function restoringClient(client: ChatClient, processing: Processing, form: StreamForm): ChatClient {
+export function restoringClient(client: ChatClient, processing: Processing, form: AnswerForm): ChatClient {
   return {
     stream: () => restoringStream(client.stream(), processing, form),
-    large: () => collectedStream(client.large(), processing),
+    large: () => collectedStream(client.large(), processing, form),
     writeError: (error) => client.writeError(error),
     whole(body) {
-      client.whole(processing.restored(Buffer.isBuffer(body) ? body : Buffer.from(body)))
+      client.whole(processing.restored(Buffer.isBuffer(body) ? body : Buffer.from(body), form.answers))
     },
   }
 }
@@ -26,13 +24,13 @@ interface Change {
 
 type Out = Pick<ClientStream, 'write' | 'end' | 'breakOff'>
 
-function restoringStream(stream: ClientStream, processing: Processing, form: StreamForm): ClientStream {
+function restoringStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
   return changed(stream, restoringEvents(processing, form), processing)
 }
 
 /** A whole response that arrives in chunks: it is changed once complete. */
-function collectedStream(stream: ClientStream, processing: Processing): ClientStream {
-  return changed(stream, collecting(processing), processing)
+function collectedStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
+  return changed(stream, collecting(processing, form), processing)
 }
 
 function changed(stream: ClientStream, change: Change, processing: Processing): ClientStream {
@@ -82,7 +80,7 @@ function tried<T>(out: Out, processing: Processing, run: () => T): T | undefined
   }
 }
 
-function restoringEvents(processing: Processing, { contents, mediaType }: StreamForm): Change {
+function restoringEvents(processing: Processing, { contents, mediaType }: AnswerForm): Change {
   const restoring = new StreamRestoring(contents, framingOf(mediaType), processing.restoring())
   const decoder = new TextDecoder()
   return {
@@ -99,7 +97,7 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Stream
 /** Maximum size of a response, in bytes; larger ones are aborted. */
 const maxCollectedBytes = 64 * 1024 * 1024
 
-function collecting(processing: Processing): Change {
+function collecting(processing: Processing, { answers }: AnswerForm): Change {
   const chunks: Buffer[] = []
   let length = 0
   return {
@@ -110,6 +108,6 @@ function collecting(processing: Processing): Change {
       chunks.push(piece)
       return ''
     },
-    end: () => processing.restored(Buffer.concat(chunks)),
+    end: () => processing.restored(Buffer.concat(chunks), answers),
   }
 }

@@ -7,7 +7,7 @@ import { headOfFile, IndexError } from '../../lib/vector-index/format.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { ClientName } from '../processors/compiled.ts'
 
-/** A retrieval in use. */
+/** A compiled retrieval. */
 export interface Retrieval {
   readonly name: string
   readonly from:
@@ -32,11 +32,11 @@ const defaultMaxTokens = 2_000
 interface Surroundings {
   readonly config: Config
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Names of the models in use. */
+  /** Names of the active models. */
   readonly models: ReadonlySet<string>
 }
 
-/** Makes the retrievals of a configuration. Throws ConfigError, also for an index that cannot be used. */
+/** Compiles the retrievals of a configuration. Throws ConfigError, also for an unusable index. */
 export function compiledRetrievals(
   configured: readonly ConfiguredProcessor[],
   { config, env, models }: Surroundings,
@@ -67,14 +67,14 @@ export function compiledRetrievals(
   return [...own, ...forced]
 }
 
-/** Retrieval as the variables of the Python llm-router have it. */
+/** The retrieval that the variables of the Python llm-router describe. */
 function forcedRetrieval(config: Config, models: ReadonlySet<string>, errors: string[]): Retrieval[] {
   if (!config.utilsPipeline.includes('langchain_rag')) return []
   const { ragCollection: name, ragEmbedder: model } = config
   const path = indexPath(config, name)
   if (!models.has(model))
     errors.push(
-      `LLM_ROUTER_LANGCHAIN_RAG_EMBEDDER: no active model ${JSON.stringify(model)}${didYouMean(model, models)}; it is a model of models-config.json that makes embeddings`,
+      `LLM_ROUTER_LANGCHAIN_RAG_EMBEDDER: no active model ${JSON.stringify(model)}${didYouMean(model, models)}; set it to an embedding model of models-config.json`,
     )
   checkIndex({ path, model, name }, 'LLM_ROUTER_LANGCHAIN_RAG_COLLECTION', errors)
   return [
@@ -99,12 +99,12 @@ function checkIndex(
     const head = headOfFile(path)
     if (head.model !== model)
       errors.push(
-        `${at}: the index ${JSON.stringify(name)} was made with the model ${JSON.stringify(head.model)}, not ${JSON.stringify(model)}; make it again with: llm-router index DIR --name ${name} --model ${model}`,
+        `${at}: the index ${JSON.stringify(name)} was made with the model ${JSON.stringify(head.model)}, not ${JSON.stringify(model)}; recreate it with: llm-router index DIR --name ${name} --model ${model}`,
       )
   } catch (error) {
     if (!(error instanceof IndexError)) throw error
     errors.push(
-      `${at}: the index ${JSON.stringify(name)} cannot be used: ${error.message} (${path}); make it with: llm-router index DIR --name ${name} --model ${model}`,
+      `${at}: the index ${JSON.stringify(name)} cannot be used: ${error.message} (${path}); create it with: llm-router index DIR --name ${name} --model ${model}`,
     )
   }
 }
@@ -115,7 +115,7 @@ interface Permitted {
   clients?: readonly string[]
 }
 
-/** Nobody may use what names nobody. */
+/** Without clients and groups, no client may use it. */
 function permits({ models, groups = [], clients = [] }: Permitted): Retrieval['appliesTo'] {
   return (used, client) => {
     const [asked] = used

@@ -9,19 +9,19 @@ interface Waiting {
   reject(error: Error): void
 }
 
-/** The indexes of a process, searched in a thread that starts with the first search. */
+/** Searches the indexes of a process in a worker thread, which is started by the first search. */
 export class IndexSearcher {
   readonly #onRefused: (path: string, why: string) => void
   readonly #waiting = new Map<number, Waiting>()
   #thread: Worker | undefined
   #lastId = 0
 
-  /** `onRefused`: a new file is not used, and the one before it still is. */
+  /** `onRefused`: an updated index file was rejected; the previous one stays in use. */
   constructor(onRefused: (path: string, why: string) => void) {
     this.#onRefused = onRefused
   }
 
-  /** The nearest pieces of the index at a path. Rejects with IndexError for one that cannot be used. */
+  /** The most similar chunks of the index at a path. Rejects with IndexError for an unusable index. */
   async search(question: Omit<SearchQuestion, 'id'>): Promise<readonly Found[]> {
     const thread = this.#started()
     const id = ++this.#lastId
@@ -40,7 +40,7 @@ export class IndexSearcher {
 
   #started(): Worker {
     if (this.#thread) return this.#thread
-    // The same file as JavaScript in dist/.
+    // .ts in development, .js in dist/.
     const thread = new Worker(new URL(`./search-thread${extname(import.meta.filename)}`, import.meta.url))
     thread.on('message', (answer: SearchAnswer) => {
       this.#waiting.get(answer.id)?.resolve(answer)
@@ -52,7 +52,7 @@ export class IndexSearcher {
       this.#waiting.clear()
     }
     thread.on('error', onEnd)
-    thread.on('exit', () => onEnd(new Error('the search has ended')))
+    thread.on('exit', () => onEnd(new Error('the search thread exited')))
     thread.unref()
     this.#thread = thread
     return thread

@@ -18,13 +18,13 @@ import { passagesOf } from './run.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     retrieval: {
-      /** Makes the retrievals of a configuration. Throws ConfigError. */
+      /** Compiles the retrievals of a configuration. Throws ConfigError. */
       compile(configured: readonly ConfiguredProcessor[], models: ReadonlySet<string>): readonly Retrieval[]
-      /** Sets the processors for all new requests. */
+      /** Applies these to new requests. */
       use(retrievals: readonly Retrieval[]): void
-      /** Whether there are any. */
+      /** Whether any retrieval is configured. */
       readonly isUsed: boolean
-      /** The chat with what was found for it at the end of the user's last turn. Throws where a retrieval fails that must not. */
+      /** The chat with the passages found for it, at the end of the last user turn. Throws if a retrieval fails closed. */
       client(client: ClientRequest, request: FastifyRequest): Promise<ClientRequest>
       /** The same for a chat in the canonical form. */
       chat(chat: ChatRequest, model: Model, request: FastifyRequest): Promise<ChatRequest>
@@ -33,11 +33,11 @@ declare module 'fastify' {
     }
   }
   interface FastifyContextConfig {
-    /** false: what the route asks a model is no question of a user that documents could answer. */
+    /** false: the prompts of this route are not user questions, so no passages are added. */
     retrieves?: boolean
   }
   interface FastifyRequest {
-    /** Where what was added to the request is from; undefined: nothing was. */
+    /** Sources of the passages that were added; undefined if none were. */
     sources: readonly AnswerSource[] | undefined
   }
 }
@@ -47,11 +47,11 @@ interface RetrievalOptions {
   env: Readonly<Record<string, string | undefined>>
 }
 
-/** Passages from documents, added to chats before any processor sees them. */
+/** Retrieval: adds passages from documents to chats, before all other processors. */
 export default fp(
   (app, { env }: RetrievalOptions, done) => {
     const searcher = new IndexSearcher((path, why) =>
-      app.log.warn({ path }, `the new index is not used: ${why}; the one before it still is`),
+      app.log.warn({ path }, `updated index rejected: ${why}; the previous one stays in use`),
     )
     let current: readonly Retrieval[] = []
     const applying = (models: readonly string[], request: FastifyRequest): Retrieval[] =>
@@ -82,7 +82,7 @@ export default fp(
           }
         }
         const form = dialect.contents?.userTurn
-        // Texts to complete: what is added would be completed.
+        // Passages appended to a text completion would be completed.
         if ((!form && dialect.native?.operation === 'completion') || isRaw(client.outline)) return client
         if (form) {
           const turn = userTurnOfBody(source.bytes, form)
@@ -106,7 +106,7 @@ export default fp(
   { name: 'retrieval', dependencies: ['config', 'exchange'] },
 )
 
-/** The same request with other bytes. */
+/** The request with a different body. */
 function clientOfBody(client: ClientRequest, bytes: Buffer): ClientRequest {
   const scan = scanObject(bytes)
   const body: unknown = JSON.parse(bytes.toString())
@@ -114,7 +114,7 @@ function clientOfBody(client: ClientRequest, bytes: Buffer): ClientRequest {
   return { ...client, source: { from: 'client', bytes, scan }, outline: body, readBody: () => body }
 }
 
-/** As Ollama has such texts. */
+/** Text completions of Ollama. */
 function isRaw({ raw, suffix }: Readonly<Record<string, unknown>>): boolean {
   return raw === true || (typeof suffix === 'string' && suffix !== '')
 }
@@ -133,7 +133,7 @@ async function added<Chat>(
 ): Promise<Chat | undefined> {
   const asking = { app, searcher, request, shown: shownOutside(app, request, model) }
   const found: Passage[] = []
-  // Each searches on its own; their order is that of the configuration.
+  // Retrievals search in parallel; their passages keep the configured order.
   for (const passages of await Promise.all(
     retrievals.map((retrieval) => passagesOf(retrieval, turn.text, asking)),
   ))
@@ -146,7 +146,7 @@ async function added<Chat>(
   return turn.with(text)
 }
 
-/** A text as a model may see it, or a service: those of the local network see it as it is. */
+/** A text as a model or service may see it: masked, except for services in the local network. */
 function shownOutside(
   app: FastifyInstance,
   request: FastifyRequest,

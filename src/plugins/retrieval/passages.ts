@@ -1,19 +1,19 @@
 import type { AnswerSource } from '../../sdk/question.ts'
 import { textTokens } from '../auth/prompt-estimate.ts'
 
-/** A piece of a document that a search has found. */
+/** A passage of a document. */
 export interface Passage {
   readonly text: string
   readonly title: string
-  /** Where it is from: a path, an address or an id. */
+  /** Path, URL or id. */
   readonly source: string
-  /** Of the search: more is better; undefined: it gives none. */
+  /** Score of the search, higher is better; undefined if it returns none. */
   readonly score: number | undefined
-  /** Name of the retrieval that found it. */
+  /** Name of the retrieval. */
   readonly retrieval: string
 }
 
-/** The passages that a budget has room for, in their order: a passage that is too long for what is left of it is cut. */
+/** The passages that fit into a token budget, in order. The last one is truncated if necessary. */
 export function withinBudget(passages: readonly Passage[], maxTokens: number): Passage[] {
   const taken: Passage[] = []
   let left = maxTokens
@@ -25,7 +25,7 @@ export function withinBudget(passages: readonly Passage[], maxTokens: number): P
       continue
     }
     const text = cut(passage.text, left / tokens)
-    // A few words of a passage tell nothing.
+    // A few words of a passage are useless.
     if (left >= leastTokens) taken.push({ ...passage, text })
     break
   }
@@ -38,14 +38,14 @@ function cut(text: string, share: number): string {
   const most = Math.floor(text.length * share)
   const space = text.lastIndexOf(' ', most)
   const whole = space > most / 2 ? space : most
-  // Not within a surrogate pair.
+  // Do not split a surrogate pair.
   const end = /[\uD800-\uDBFF]/.test(text[whole - 1] ?? '') ? whole - 1 : whole
   return `${text.slice(0, end).trimEnd()} ...`
 }
 
 const element = 'retrieved_passages'
 
-/** The passages as a turn of the user quotes them: marked as material that gives no instructions. */
+/** Quotes the passages for the user turn, marked as material without instructions. */
 export function quoted(passages: readonly Passage[]): string {
   const blocks = passages.map(({ text, title, source }, index) => {
     const origin = [title, source].filter((part) => part !== '').join(', ')
@@ -58,7 +58,7 @@ ${blocks.join('\n\n')}
 </${element}>`
 }
 
-/** A passage must not end its own quotation. */
+/** Prevents a passage from closing its quotation. */
 function inert(text: string): string {
   return text.replaceAll(/<(?=\/?retrieved_passages)/gi, '‹')
 }

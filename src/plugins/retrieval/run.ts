@@ -10,14 +10,14 @@ interface Asking {
   readonly app: FastifyInstance
   readonly searcher: IndexSearcher
   readonly request: FastifyRequest
-  /** The question as a model may see it, or a service at this address. */
+  /** The question as a model, or the service at this address, may see it. */
   shown(text: string, service?: string): Promise<string>
 }
 
-/** More of a question says no more about it, in characters. */
+/** Only the end of a longer question is searched for, in characters. */
 const maxQuestion = 4_000
 
-/** What a retrieval finds for a question, within its budget. Throws the client's error unless it fails open. */
+/** Passages that a retrieval finds for a question, within its budget. Throws the error for the client unless it fails open. */
 export async function passagesOf(retrieval: Retrieval, text: string, asking: Asking): Promise<Passage[]> {
   const { exchange, log } = asking.request
   const { name, failure, minScore, maxTokens, timeoutMs } = retrieval
@@ -78,7 +78,7 @@ async function search(
     return searchService(from, { query, limit, signal })
   }
   const { path, model } = from
-  // A model like any other: it gets what the one that answers gets.
+  // The embedding model gets the same masked text as the model that answers.
   const query = await shown(question)
   const wish = { request, operation: 'embedding', signal } as const
   const [vector] = await app.internalCalls.embed(model, [query], wish)

@@ -1,7 +1,7 @@
 import { isObject } from '../../lib/json/read.ts'
 import { postJson } from '../processors/post-json.ts'
 
-/** What a search finds, without the name of its retrieval. */
+/** A search result. */
 export interface Hit {
   text: string
   title: string
@@ -21,7 +21,7 @@ interface Service {
   readonly token: string | undefined
 }
 
-/** Asks a search by HTTP. Rejects for anything but an answer in its form. */
+/** Queries a search service over HTTP. Rejects if the response is invalid. */
 export async function searchService(
   { type, url, token }: Service,
   { query, limit, signal }: ServiceQuestion,
@@ -30,22 +30,22 @@ export async function searchService(
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const answer = await postJson(url, body, signal, headers)
   const list = isObject(answer) ? (type === 'http' ? answer.results : answer.data) : undefined
-  if (!Array.isArray(list)) throw new Error('the answer of the search has no list of results')
+  if (!Array.isArray(list)) throw new Error('the response of the search service has no list of results')
   return list.slice(0, limit).map((item: unknown) => {
-    if (!isObject(item)) throw new Error('a result of the search is no object')
+    if (!isObject(item)) throw new Error('a search result is not an object')
     return type === 'http' ? ownHit(item) : storeHit(item)
   })
 }
 
 /** `{"text", "title"?, "source"?, "score"?}` */
 function ownHit({ text, title, source, score }: Record<string, unknown>): Hit {
-  if (typeof text !== 'string') throw new Error('a result of the search has no text')
+  if (typeof text !== 'string') throw new Error('a search result has no text')
   return { text, title: wordOf(title), source: wordOf(source), score: numberOf(score) }
 }
 
 /** OpenAI API reference, "Search vector store": `{"file_id", "filename", "score", "content": [{"type": "text", "text"}]}` */
 function storeHit({ file_id: id, filename, score, content }: Record<string, unknown>): Hit {
-  if (!Array.isArray(content)) throw new Error('a result of the search has no content')
+  if (!Array.isArray(content)) throw new Error('a search result has no content')
   const texts = content.flatMap((part: unknown) =>
     isObject(part) && typeof part.text === 'string' ? [part.text] : [],
   )
@@ -57,7 +57,7 @@ function storeHit({ file_id: id, filename, score, content }: Record<string, unkn
   }
 }
 
-/** Longer names of documents are cut, in characters. */
+/** Longer titles and sources are truncated, in characters. */
 const maxWord = 512
 
 function wordOf(value: unknown): string {

@@ -2,13 +2,13 @@ import { parentPort } from 'node:worker_threads'
 import { type Found, SearchedIndex } from '../../lib/vector-index/search.ts'
 
 /**
- * The thread that searches the indexes of a process: a search compares all vectors, which would hold up the event loop of
- * requests. A file that takes the place of an index is used from the next search on.
+ * Worker thread that searches the indexes of a process, because comparing all vectors would block the event loop. A replaced index
+ * file is loaded by the next search.
  */
 export interface SearchQuestion {
   readonly id: number
   readonly path: string
-  /** Of the model that made the vector. */
+  /** Embedding model of the vector. */
   readonly model: string
   readonly vector: Float32Array
   readonly limit: number

@@ -4,12 +4,12 @@ import type { Framing } from '../../processors/answers/framing.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import type { AnswerSource } from '../../sdk/question.ts'
 
-/** The member of answers that is the router's own. */
+/** The router's extension member in responses. */
 export const extensionMember = 'llm_router'
 
 /**
- * The client's end of an answer, which names the sources of what was added to the request: in the outermost object of a whole
- * answer, and in the first event of a stream. `framingOf`: cuts a stream into events.
+ * A client that adds the sources of the passages to the response: to its outermost object, or to the first event of a stream.
+ * `framingOf`: splits a stream into events.
  */
 export function sourcedClient(
   client: ChatClient,
@@ -59,7 +59,7 @@ function sourcedStream(stream: ClientStream, member: string, framing: Framing): 
   })
 }
 
-/** A whole answer in pieces: what is the router's own stands before all that the upstream wrote. */
+/** A non-streamed response in chunks: the extension member precedes the upstream's members. */
 function sourcedWhole(stream: ClientStream, member: string): ClientStream {
   let isOpen = false
   return passing(stream, {
@@ -94,7 +94,7 @@ function passing(stream: ClientStream, own: Pick<ClientStream, 'write' | 'end'>)
 
 type Within = 'answer' | 'message' | 'response'
 
-/** What of an event is the answer: the whole of it, its message (Anthropic), or its response (the Responses API). */
+/** Which object of an event is the response: the event itself, its message (Anthropic), or its response (Responses API). */
 function eventOf(bytes: Buffer): { kind: Within | 'error' } | undefined {
   const root = readTree(bytes)
   if (root?.type !== 'object') return undefined
@@ -108,7 +108,7 @@ function eventOf(bytes: Buffer): { kind: Within | 'error' } | undefined {
   }
 }
 
-/** The JSON object with one member more, at its end; all other bytes stay. */
+/** Appends a member to a JSON object; all other bytes are unchanged. */
 function withMember(bytes: Buffer, member: string, within: Within): Buffer {
   const root = readTree(bytes)
   const node: JsonNode | undefined = root && (within === 'answer' ? root : memberOf(root, within))

@@ -47,7 +47,10 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
   return rows
 }
 
-/** Truncated responses rarely have an upstream count, so they are estimated: otherwise a client that always disconnects would use nothing. */
+/**
+ * Truncated responses rarely have an upstream count, so they are estimated: otherwise a client that always disconnects would use
+ * nothing.
+ */
 function estimated(record: ExchangeRecord): Usage | undefined {
   const { usage, stream, firstContentMs, sinceSentMs } = record
   const { responseBytes, isCut } = cutOf(record)

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { StreamContents, StreamEnding } from '../../sdk/content.ts'
+import { movedCitations, textBetween } from './citations.ts'
 import type { Frame, Framing } from './framing.ts'
 import { contentsOf, GuardedText, type Job, judgedTogether, stringPairs } from './guarded-text.ts'
 import { nodeAt, parsedEvent, withoutProbabilities } from './nodes.ts'
@@ -41,6 +42,8 @@ interface GuardedStreamOptions {
   readonly isStructured: boolean
   /** A text that has ended went out as another one. */
   replaced(raw: string, shown: string): void
+  /** Offsets of so many citations were removed, because the adjusted ones cannot be told. */
+  lostOffsets(citations: number): void
   now(): number
 }
 
@@ -237,7 +240,8 @@ export class GuardedStream {
     )
   }
 
-  #written({ frame, event, bytes, root, pieces, wholes = [] }: Held): string {
+  #written(held: Held): string {
+    const { frame, event, bytes, root, pieces, wholes = [] } = held
     this.#heldLength -= frame.before.length + (frame.json ?? '').length
     if (!event || !root) return frame.before + (frame.json ?? '') + frame.after
     this.#hasSent = true
@@ -253,11 +257,31 @@ export class GuardedStream {
       edits.push({ start: node.start, end: node.end, text: judged.text })
     }
     this.#remember()
-    const json = edits.length > 0 ? applyEdits(bytes, edits).toString() : (frame.json ?? '')
-    const sent = edits.length > 0 ? (parsedEvent(json) ?? event) : event
+    const replaced = applyEdits(bytes, edits)
+    const moved = applyEdits(replaced, this.#movedCitations(held, replaced))
+    const isSame = moved === bytes
+    const json = isSame ? (frame.json ?? '') : moved.toString()
+    const sent = isSame ? event : (parsedEvent(json) ?? event)
     this.#last = sent
     this.#ending.sent(sent)
     return frame.before + json + frame.after
+  }
+
+  /** `replaced`: the event with its texts as they go out. */
+  #movedCitations({ contents, bytes, root }: Held, replaced: Buffer): Edit[] {
+    const { citations = [] } = contents ?? {}
+    const rootAfter = root && citations.length > 0 ? readTree(replaced) : undefined
+    if (!root || !rootAfter) return []
+    const texts = [...this.#texts.values()]
+    const { edits, leftOut } = movedCitations(replaced, rootAfter, citations, ({ text }) => {
+      if (!text) return texts.some(({ isChanged }) => isChanged) ? 'unknown' : undefined
+      if ('document' in text) return undefined
+      if ('path' in text) return textBetween(text.path, { bytes, root }, { bytes: replaced, root: rootAfter })
+      const found = this.#texts.get(text.channel)
+      return found?.isChanged ? found.changed : undefined
+    })
+    if (leftOut > 0) this.#options.lostOffsets(leftOut)
+    return edits
   }
 
   /** Texts that have ended may be repeated in later events. */

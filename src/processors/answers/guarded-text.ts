@@ -1,5 +1,6 @@
 import type { ContentShape } from '../../sdk/content.ts'
 import { BodyContents } from '../contents/body-contents.ts'
+import { ChangedText } from './changed-text.ts'
 import { contextLength, type Passage, windowEnds } from './windows.ts'
 
 /** A passage, and what becomes of it. */
@@ -33,6 +34,18 @@ export class GuardedText {
 
   get isChanged(): boolean {
     return this.#replacements.length > 0
+  }
+
+  /** The text with what was replaced in it, as far as it has passed. */
+  get changed(): ChangedText {
+    const changes = this.#replacements.flatMap(({ start, end, text }) =>
+      ChangedText.between(this.raw.slice(start, end), text).changes.map((change) => ({
+        ...change,
+        start: change.start + start,
+        end: change.end + start,
+      })),
+    )
+    return new ChangedText(this.raw, changes, this.passed)
   }
 
   add(text: string, now: number): void {

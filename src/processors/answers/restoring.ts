@@ -1,9 +1,12 @@
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
+import type { AnswerContents, CitedRange } from '../../sdk/content.ts'
 import { JsonWriting } from '../masking/json-writing.ts'
 import { lookAlikes } from '../masking/pseudonyms.ts'
-import { type Dictionary, movedOffset, type Shift, TextRestorer } from '../masking/restorer.ts'
-import { probabilityMembers } from './nodes.ts'
+import { type Dictionary, TextRestorer } from '../masking/restorer.ts'
+import { ChangedText } from './changed-text.ts'
+import { type CitedText, movedCitations } from './citations.ts'
+import { nodeAt, parsedEvent, probabilityMembers } from './nodes.ts'
 
 export interface RestoringOptions {
   readonly dictionary: Dictionary
@@ -13,6 +16,8 @@ export interface RestoringOptions {
   readonly leavesOutLogprobs: boolean
   /** Makes the proof of thoughts that the client gets in place of the upstream's. `json`: what the upstream wrote. */
   sealProof(opened: { json: string; proof: string }): string
+  /** A document of the request, by its index, as the upstream got it, changed to what the client sent. */
+  documentOf(index: number): CitedText
 }
 
 /** What was done to an answer, for its record. */
@@ -22,6 +27,15 @@ export interface Restored {
   leftOutLogprobs: boolean
   /** Words that look like pseudonyms but match no value. */
   unknown: number
+  /** Citations whose offsets were removed, because the adjusted ones cannot be told. */
+  lostOffsets: number
+}
+
+export const nothingRestored: Readonly<Restored> = {
+  values: 0,
+  leftOutLogprobs: false,
+  unknown: 0,
+  lostOffsets: 0,
 }
 
 /** Members whose strings are the text of a JSON value. */
@@ -35,7 +49,7 @@ export class ValueRestoring {
   readonly #options: RestoringOptions
   readonly #skipped: ReadonlySet<JsonNode>
   readonly edits: Edit[] = []
-  readonly done: Restored = { values: 0, leftOutLogprobs: false, unknown: 0 }
+  readonly done: Restored = { ...nothingRestored }
 
   constructor(bytes: Buffer, options: RestoringOptions, skipped: ReadonlySet<JsonNode> = new Set()) {
     this.#bytes = bytes
@@ -63,38 +77,44 @@ export class ValueRestoring {
 
   #object(node: Extract<JsonNode, { type: 'object' }>): void {
     this.#prove(node)
-    let shifts: readonly Shift[] = []
     for (const { key, keyStart, keyEnd, value } of node.members) {
-      if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && value.type !== 'word') {
+      if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && !isEmpty(value)) {
         this.done.leftOutLogprobs = true
         this.edits.push({ start: value.start, end: value.end, text: value.type === 'array' ? '[]' : 'null' })
-      } else if (
-        value.type === 'string' &&
-        (key === 'content' || key === 'text') &&
-        !this.#skipped.has(value)
-      ) {
-        shifts = this.#string(value, key)
       } else if (!opaqueMembers.has(key) || value.type !== 'string') {
         this.restore(value, key)
       }
       const changed = this.#changed(key, false)
-      if (changed.text !== key)
-        this.edits.push({ start: keyStart, end: keyEnd, text: JSON.stringify(changed.text) })
+      if (changed !== key) this.edits.push({ start: keyStart, end: keyEnd, text: JSON.stringify(changed) })
     }
-    const annotations = memberOf(node, 'annotations')
-    if (annotations && shifts.length > 0) this.moveOffsets(annotations, shifts)
   }
 
-  /** Offsets of citations into a text that became longer or shorter. */
-  moveOffsets(node: JsonNode, shifts: readonly Shift[]): void {
-    if (node.type === 'array') for (const item of node.items) this.moveOffsets(item, shifts)
-    if (node.type !== 'object') return
-    for (const { key, value } of node.members) {
-      if (value.type === 'number' && (key === 'start_index' || key === 'end_index')) {
-        const moved = movedOffset(Number(this.#bytes.toString('latin1', value.start, value.end)), shifts)
-        this.edits.push({ start: value.start, end: value.end, text: String(moved) })
-      } else this.moveOffsets(value, shifts)
-    }
+  /**
+   * Adjusts the offsets of citations. `channelOf`: the text of a stream, by the name of its channel; undefined: `unknown` if any text
+   * has changed.
+   */
+  moveCitations(
+    root: JsonNode,
+    ranges: readonly CitedRange[],
+    channelOf: (name: string | undefined) => CitedText,
+  ): void {
+    const { edits, leftOut } = movedCitations(this.#bytes, root, ranges, ({ text }) => {
+      if (!text) return this.done.values > 0 ? 'unknown' : channelOf(undefined)
+      if ('channel' in text) return channelOf(text.channel)
+      return 'document' in text ? this.#options.documentOf(text.document) : this.#textAt(root, text.path)
+    })
+    this.edits.push(...edits)
+    this.done.lostOffsets += leftOut
+  }
+
+  #textAt(root: JsonNode, path: readonly (string | number)[]): CitedText {
+    const node = nodeAt(root, path)
+    if (node?.type !== 'string') return undefined
+    const text = stringAt(this.#bytes, node)
+    const restorer = this.#restorerFor(this.#options.isStructured)
+    restorer.push(text)
+    restorer.flush()
+    return restorer.restorations.length > 0 ? new ChangedText(text, restorer.restorations) : undefined
   }
 
   /** Thoughts and calls with a proof: the client gets what the upstream wrote within the proof. */
@@ -113,21 +133,27 @@ export class ValueRestoring {
     }
   }
 
-  #string(node: JsonNode, key: string): readonly Shift[] {
+  #string(node: JsonNode, key: string): void {
     const text = stringAt(this.#bytes, node)
     const changed = this.#changed(text, jsonMembers.has(key) || this.#options.isStructured)
-    if (changed.text !== text)
-      this.edits.push({ start: node.start, end: node.end, text: JSON.stringify(changed.text) })
-    return changed.shifts
+    if (changed !== text) this.edits.push({ start: node.start, end: node.end, text: JSON.stringify(changed) })
   }
 
-  #changed(text: string, isJson: boolean): { text: string; shifts: readonly Shift[] } {
-    const restorer = new TextRestorer(this.#options.dictionary, isJson ? new JsonWriting() : undefined)
+  #changed(text: string, isJson: boolean): string {
+    const restorer = this.#restorerFor(isJson)
     const changed = restorer.push(text) + restorer.flush()
     this.done.values += restorer.restored
     this.done.unknown += unknownIn(text, this.#options.dictionary)
-    return { text: changed, shifts: restorer.shifts }
+    return changed
   }
+
+  #restorerFor(isJson: boolean): TextRestorer {
+    return new TextRestorer(this.#options.dictionary, isJson ? new JsonWriting() : undefined)
+  }
+}
+
+function isEmpty(node: JsonNode): boolean {
+  return node.type === 'word' || (node.type === 'array' && node.items.length === 0)
 }
 
 /** Words that look like pseudonyms but match no value, because a model has invented or changed them. */
@@ -139,10 +165,16 @@ export function unknownIn(text: string, dictionary: Dictionary): number {
 }
 
 /** A whole answer with its values, all other bytes as they came. */
-export function restoredBody(body: Buffer, options: RestoringOptions): { body: Buffer; done: Restored } {
+export function restoredBody(
+  body: Buffer,
+  options: RestoringOptions,
+  citations?: AnswerContents['citations'],
+): { body: Buffer; done: Restored } {
   const root = readTree(body)
-  if (!root) return { body, done: { values: 0, leftOutLogprobs: false, unknown: 0 } }
+  if (!root) return { body, done: { ...nothingRestored } }
   const restoring = new ValueRestoring(body, options)
   restoring.restore(root)
+  const answer = citations && parsedEvent(body.toString())
+  if (answer) restoring.moveCitations(root, citations(answer), () => undefined)
   return { body: applyEdits(body, restoring.edits), done: restoring.done }
 }

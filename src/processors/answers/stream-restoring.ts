@@ -3,9 +3,17 @@ import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree
 import type { StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
 import { JsonWriting } from '../masking/json-writing.ts'
 import { TextRestorer } from '../masking/restorer.ts'
+import { ChangedText } from './changed-text.ts'
+import type { CitedText } from './citations.ts'
 import type { Frame, Framing } from './framing.ts'
 import { nodeAt, parsedEvent } from './nodes.ts'
-import { type Restored, type RestoringOptions, unknownIn, ValueRestoring } from './restoring.ts'
+import {
+  nothingRestored,
+  type Restored,
+  type RestoringOptions,
+  unknownIn,
+  ValueRestoring,
+} from './restoring.ts'
 
 type StreamedEvent = Record<string, unknown>
 
@@ -15,8 +23,10 @@ interface Channel {
   like: StreamedEvent
   at: StreamedText
   frame: Frame
-  /** All that the upstream wrote, where a proof may follow. */
+  /** All that the upstream wrote: a proof or citations may follow. */
   raw: string
+  /** Words in it were counted up to this offset. */
+  counted: number
 }
 
 /**
@@ -31,7 +41,7 @@ export class StreamRestoring {
   /** Events that were added, by which those behind them are renumbered. */
   #added = 0
   #lastNumber = -1
-  readonly done: Restored = { values: 0, leftOutLogprobs: false, unknown: 0 }
+  readonly done: Restored = { ...nothingRestored }
 
   constructor(contents: StreamContents, framing: Framing, options: RestoringOptions) {
     this.#contents = contents
@@ -122,16 +132,25 @@ export class StreamRestoring {
     }
     const restoring = new ValueRestoring(bytes, this.#options, handled)
     restoring.restore(root)
-    if (contents.offsets) {
-      const node = nodeAt(root, contents.offsets.path)
-      const shifts = this.#channels.get(contents.offsets.channel)?.restorer.shifts
-      if (node && shifts) restoring.moveOffsets(node, shifts)
-    }
+    if (contents.citations?.length)
+      restoring.moveCitations(root, contents.citations, (name) => this.#citedText(name))
     this.#count(restoring.done)
     edits.push(...restoring.edits, ...this.#renumbered(bytes, root))
     for (const name of [...this.#channels.keys()])
       if (ends.some((end) => name.startsWith(end))) this.#settle(name)
     return edits
+  }
+
+  #citedText(channel: string | undefined): CitedText {
+    if (channel === undefined) {
+      const texts = [...this.#channels.values()]
+      return texts.some(({ restorer }) => restorer.restorations.length > 0) ? 'unknown' : undefined
+    }
+    const found = this.#channels.get(channel)
+    if (!found) return undefined
+    const { raw, restorer } = found
+    const text = new ChangedText(raw, restorer.restorations, restorer.length)
+    return text.isChanged ? text : undefined
   }
 
   #channelOf(at: StreamedText, like: StreamedEvent, frame: Frame): Channel {
@@ -141,7 +160,7 @@ export class StreamRestoring {
     const writing = isJson ? new JsonWriting() : undefined
     const channel: Channel = {
       restorer: new TextRestorer(this.#options.dictionary, writing),
-      ...{ like, at, frame, raw: '' },
+      ...{ like, at, frame, raw: '', counted: 0 },
     }
     this.#channels.set(at.channel, channel)
     return channel
@@ -179,13 +198,14 @@ export class StreamRestoring {
     if (!channel) return
     this.done.values += channel.restorer.restored
     channel.restorer.restored = 0
-    this.done.unknown += unknownIn(channel.raw, this.#options.dictionary)
-    channel.raw = ''
+    this.done.unknown += unknownIn(channel.raw.slice(channel.counted), this.#options.dictionary)
+    channel.counted = channel.raw.length
   }
 
-  #count({ values, leftOutLogprobs, unknown }: Restored): void {
+  #count({ values, leftOutLogprobs, unknown, lostOffsets }: Restored): void {
     this.done.values += values
     this.done.unknown += unknown
+    this.done.lostOffsets += lostOffsets
     if (leftOutLogprobs) this.done.leftOutLogprobs = true
   }
 }

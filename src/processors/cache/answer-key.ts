@@ -3,8 +3,8 @@ import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 
 /**
- * Members that change no answer: how it is sent, and who asked when. Names of traces are those of OpenTelemetry and of common
- * gateways.
+ * Members that do not affect the response and are not part of the cache key: delivery, caller, and trace ids as OpenTelemetry and
+ * common gateways name them.
  */
 const ignored: ReadonlySet<string> = new Set([
   ...['stream', 'stream_options', 'user', 'metadata'],
@@ -12,10 +12,10 @@ const ignored: ReadonlySet<string> = new Set([
   ...['litellm_trace_id', 'litellm_call_id', 'litellm_session_id'],
 ])
 
-/** A piece of what a digest is made of. */
+/** One input of the digest. */
 export type KeyPart = string | Buffer
 
-/** The members of a body as they came, in an order of their own: numbers keep all of their digits. */
+/** Members of a body in canonical order, with their values byte for byte, so that numbers keep all of their digits. */
 export function membersOf(bytes: Buffer, { members }: JsonScan): KeyPart[] {
   return members
     .filter(({ key }) => !ignored.has(key))
@@ -23,7 +23,7 @@ export function membersOf(bytes: Buffer, { members }: JsonScan): KeyPart[] {
     .flatMap(({ key, valueStart, valueEnd }) => [key, bytes.subarray(valueStart, valueEnd)])
 }
 
-/** The same of a request in the canonical form, whose members have the same order each time. */
+/** The same for a request in the canonical form, whose member order is already stable. */
 export function membersOfChat({
   user: _user,
   stream: _stream,
@@ -34,7 +34,7 @@ export function membersOfChat({
   return [JSON.stringify({ ...chat, extras })]
 }
 
-/** Digests by which answers are found again. Without the secret nobody can try out what was asked. */
+/** Computes cache keys. They are keyed with a secret, so that prompts cannot be guessed from the keys in a store. */
 export class AnswerDigests {
   readonly #key: Buffer
 
@@ -42,7 +42,7 @@ export class AnswerDigests {
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'llm-router answers: digests', 32))
   }
 
-  /** No two lists of parts have the same bytes: each part has its length in front. */
+  /** Each part is prefixed with its length, so that different lists of parts never produce the same input. */
   of(parts: Iterable<KeyPart>): string {
     const hmac = createHmac('sha256', this.#key)
     const length = Buffer.alloc(4)

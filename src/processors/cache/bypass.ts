@@ -1,7 +1,15 @@
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 
-/** Why the answer to a body is neither taken from the cache nor kept there; undefined: it may be. */
-export function bypassReason(body: JsonObject, { tools }: { tools: boolean }): string | undefined {
+/** Reasons for which a request bypasses the cache. docs/cache.md describes them. */
+export const bypassReasons = [
+  ...(['previous_response_id', 'conversation', 'store', 'background', 'tools', 'n'] as const),
+  ...(['media', 'echo', 'processor'] as const),
+] as const
+
+export type BypassReason = (typeof bypassReasons)[number]
+
+/** Why a request bypasses the cache, so that no entry is read or written; undefined if it does not. */
+export function bypassReason(body: JsonObject, { tools }: { tools: boolean }): BypassReason | undefined {
   if (isSet(body.previous_response_id)) return 'previous_response_id'
   if (isSet(body.conversation)) return 'conversation'
   if (body.store === true) return 'store'
@@ -15,15 +23,15 @@ export function bypassReason(body: JsonObject, { tools }: { tools: boolean }): s
   return undefined
 }
 
-/** What lets a model act, or ask others than the router. */
-const toolMembers = ['tools', 'functions', 'mcp_servers', 'web_search_options', 'plugins'] as const
+/** Members that allow the model, or the server on its behalf, to act or to fetch data. */
+export const toolMembers = ['tools', 'functions', 'mcp_servers', 'web_search_options', 'plugins'] as const
 
 function isSet(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0
   return value !== undefined && value !== null && value !== false && value !== ''
 }
 
-/** Sounds and pictures are large, and no two are meant to be alike. */
+/** Audio and images are large, and clients expect a new one each time. */
 function asksForMedia(body: JsonObject): boolean {
   const modalities = [body.modalities, body.responseModalities, body.response_modalities].flat()
   if (isSet(body.audio) || isSet(body.speechConfig) || isSet(body.speech_config)) return true
@@ -35,19 +43,19 @@ function hasSeed(body: JsonObject, generation: JsonObject): boolean {
   return [body, ...options].some(({ seed }) => typeof seed === 'number')
 }
 
-/** What a client says of the cache, in the words of RFC 9111, section 5.2.1. */
+/** Request directives of `cache-control` (RFC 9111, section 5.2.1). */
 export interface CacheWish {
-  /** Neither reads nor writes. */
+  /** Bypass: no entry is read or written. */
   readonly noStore: boolean
-  /** Writes only. */
+  /** No entry is read; the new response is stored. */
   readonly noCache: boolean
-  /** The oldest answer that will do, in milliseconds. */
+  /** Maximum age of an entry, in milliseconds. */
   readonly maxAgeMs: number
 }
 
 const nothing: CacheWish = { noStore: false, noCache: false, maxAgeMs: Number.POSITIVE_INFINITY }
 
-/** Reads `cache-control`. What is not known is left alone, as in any cache. */
+/** Parses `cache-control`. Unknown directives are ignored, as RFC 9111 requires. */
 export function cacheWish(header: string | undefined): CacheWish {
   if (header === undefined) return nothing
   const directives = header

@@ -1,28 +1,28 @@
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatResponse, Usage } from '../../sdk/chat.ts'
 
-/** An answer as it is kept: masked where contents are. */
+/** A cache entry. If masking applies, the response in it is masked. */
 export interface KeptAnswer {
-  /** When it was complete, in milliseconds since 1970. */
+  /** Time of completion, in milliseconds since the epoch. */
   readonly at: number
-  /** A whole answer in the client's dialect, as it came. */
+  /** A non-streamed response in the client's dialect, byte for byte. */
   readonly whole?: string
-  /** A streamed one, put together. */
+  /** A streamed response, assembled. */
   readonly chat?: ChatResponse
   readonly usage?: Usage
-  /** What the target could not carry, with the reason. */
+  /** Fields that the target could not carry, with reasons. */
   readonly dropped?: readonly (readonly [string, string])[]
 }
 
-/** Of the form of what is kept: answers of another form are not found. */
+/** Version of the entry format; part of the cache key, so entries of other versions are never found. */
 export const answerForm = 'answer-1'
 
-/** Reads what was kept under a digest of {@link answerForm}. */
+/** Parses an entry whose key includes {@link answerForm}. */
 export function keptAnswer(json: string): KeptAnswer {
   return JSON.parse(json)
 }
 
-/** Whether an answer may be given again: all of its choices came to a normal end, with something said and nothing refused. */
+/** Whether a response may be stored: every choice ended normally, with content and without a refusal. */
 export function mayBeKept({ choices }: ChatResponse, { tools }: { tools: boolean }): boolean {
   if (choices.length === 0) return false
   return choices.every(({ finishReason, unknownReason, refusal, text, toolCalls }) => {
@@ -47,8 +47,8 @@ const moreTypes =
   /^(?:citations_delta|redacted_thinking|server_tool_use|compaction|mcp_\w+|\w+_tool_result|(?:web_search|file_search|code_interpreter|image_generation|computer|local_shell|shell|apply_patch)_call)$/
 
 /**
- * Whether an answer, or an event of one, holds what a chat has no place for: citations, media, the work of tools at the upstream.
- * It can be given again only in the form in which it came.
+ * Whether a response, or one event of it, contains parts that the canonical form cannot represent: citations, media, results of
+ * server-side tools. Such a response can only be replayed in the form in which it was received, streamed or not.
  */
 export function holdsMoreThanChat(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(holdsMoreThanChat)
@@ -63,7 +63,7 @@ function isEmpty(value: unknown): boolean {
   return value === null || (typeof value === 'object' && Object.keys(value).length === 0)
 }
 
-/** Counts of an answer that no model was asked for: all of the prompt was in a cache. */
+/** Usage of a hit: the whole prompt counts as cached. */
 export function cachedUsage({ cacheWriteTokens: _written, ...usage }: Usage): Usage {
   return { ...usage, cachedTokens: usage.promptTokens }
 }

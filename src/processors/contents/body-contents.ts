@@ -3,6 +3,7 @@ import { applyEdits } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
+import { holdsText, isEmpty, isJsonText } from './json-values.ts'
 
 /** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
 export interface OpenedProof {
@@ -23,6 +24,8 @@ interface Found extends ContentText {
 
 /** Numbers with fewer digits are none that is masked. */
 const leastDigits = 6
+/** Bytes in base64, hexadecimal digits, or an id. */
+const encoded = /^[A-Za-z0-9+/=_-]*$/
 
 /** The contents of one JSON body by the shapes of its table; they can be changed where they stand, and all other bytes stay. */
 export class BodyContents {
@@ -31,13 +34,17 @@ export class BodyContents {
   readonly #found: Found[] = []
   readonly #edits: Edit[] = []
   readonly #inner: (() => void)[] = []
-  #run = 0
+  /** Number of the last run that has begun. */
+  #lastRun = 0
+  /** The run of the texts of the list that is walked; undefined: each text is one of its own. */
+  #joined: number | undefined
   /** Paths of what has no shape, or one that says that nobody can read it. */
   readonly unprotected: string[] = []
   /** Paths of images, audio and files. */
   readonly media: string[] = []
   /** Texts that go on as they are, with their paths. */
   readonly kept: { text: string; path: string }[] = []
+  readonly #opaque: { node: JsonNode; path: string }[] = []
 
   /** `bytes` must be valid JSON. */
   constructor(bytes: Buffer, shape: ContentShape, options: Options) {
@@ -52,14 +59,21 @@ export class BodyContents {
     return this.#found
   }
 
-  /** The body with other texts, in the order of `texts`. Call it once. */
-  with(texts: readonly string[]): Buffer {
+  /** What stands where bytes are that only their server can read, and is none of them, with its paths. */
+  opaqueTexts(): { text: string; path: string }[] {
+    const from = this.kept.length
+    for (const { node, path } of this.#opaque) this.#keep(node, path)
+    return this.kept.splice(from).filter(({ text }) => !encoded.test(text))
+  }
+
+  /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
+  with(texts: readonly string[], edits: readonly Edit[] = []): Buffer {
     for (const [index, found] of this.#found.entries()) {
       const changed = texts[index] ?? ''
       if (changed !== found.text) found.edit(changed)
     }
     for (const finish of this.#inner) finish()
-    return applyEdits(this.#bytes, this.#edits)
+    return applyEdits(this.#bytes, [...this.#edits, ...edits])
   }
 
   #walk(node: JsonNode, shape: ContentShape, at: Place): void {
@@ -68,7 +82,10 @@ export class BodyContents {
       return
     }
     switch (shape) {
+      case 'own':
+        return
       case 'opaque':
+        this.#opaque.push({ node, path: at.path })
         return
       case 'keep':
         this.#keep(node, at.path)
@@ -77,11 +94,12 @@ export class BodyContents {
         this.#schema(node, { ...at, isSystem: true })
         return
       case 'text':
-        if (node.type === 'string') this.#text(node, at)
-        else if (node.type !== 'number') this.#unprotect(node, at)
+        if (node.type === 'string') this.#text(node, at, this.#joined)
+        else if (node.type === 'number') this.#value(node, at)
+        else this.#unprotect(node, at)
         return
       case 'json':
-        if (node.type === 'string') this.#json(node, at)
+        if (node.type === 'string') this.#json(node, at, this.#joined)
         else this.#value(node, at)
         return
       case 'value':
@@ -121,16 +139,12 @@ export class BodyContents {
       this.#unprotect(node, at)
       return
     }
-    const before = this.#joins
-    this.#joins = shape.joined === true
-    if (this.#joins) this.#run++
+    const before = this.#joined
+    this.#joined = shape.joined === true ? ++this.#lastRun : undefined
     for (const [index, item] of node.items.entries())
       this.#walk(item, shape.items, { ...at, path: `${at.path}[${index}]` })
-    this.#joins = before
-    this.#run++
+    this.#joined = before
   }
-
-  #joins = false
 
   #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
     const { by, members, rest } = shape
@@ -146,6 +160,14 @@ export class BodyContents {
       this.#unprotect(node, at)
       return
     }
+    const before = this.#joined
+    if (shape.joined === false) this.#joined = undefined
+    this.#eachMember(node, shape, at)
+    this.#joined = before
+  }
+
+  #eachMember(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
+    const { members, rest } = shape
     const proved = shape.signed && this.#proved(node, shape.signed)
     for (const { key, value } of node.members) {
       if (proved?.has(value)) continue
@@ -172,14 +194,14 @@ export class BodyContents {
     return new Set([value, proof])
   }
 
-  #text(node: JsonNode, at: Place): void {
+  /** `joined`: the run that it is a part of, unless it is one of its own. */
+  #text(node: JsonNode, at: Place, joined: number | undefined): void {
     const text = stringAt(this.#bytes, node)
-    if (!this.#joins) this.#run++
-    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
+    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)), joined)
   }
 
-  #add(text: string, { isSystem, path }: Place, edit: Found['edit']): void {
-    if (text !== '') this.#found.push({ text, run: this.#run, isSystem, path, edit })
+  #add(text: string, { isSystem, path }: Place, edit: Found['edit'], joined?: number): void {
+    if (text !== '') this.#found.push({ text, run: joined ?? ++this.#lastRun, isSystem, path, edit })
   }
 
   #replace({ start, end }: JsonNode, text: string): void {
@@ -187,22 +209,25 @@ export class BodyContents {
   }
 
   /** A string that is the text of a JSON value: its own strings are decoded. One that is none is a text like any other. */
-  #json(node: JsonNode, at: Place): void {
+  #json(node: JsonNode, at: Place, joined: number | undefined): void {
+    // Each level doubles the backslashes of the one within it, so a text has few of them.
     const text = stringAt(this.#bytes, node)
     const inner = isJsonText(text) ? Buffer.from(text) : undefined
     const root = inner && readTree(inner)
     if (!inner || !root) {
-      this.#text(node, at)
+      // What is nested too deep to be read may hide in its escapes what a text does not show.
+      if (inner) this.unprotected.push(at.path)
+      this.#text(node, at, joined)
       return
     }
     const contents = new BodyContents(inner, 'value', this.#options)
     const changed: string[] = contents.texts.map((found) => found.text)
     for (const [index, found] of contents.texts.entries()) {
-      this.#run++
       this.#add(found.text, at, (text) => {
         changed[index] = text
       })
     }
+    this.unprotected.push(...contents.unprotected.map((path) => `${at.path}.${path}`))
     for (const { text: kept, path } of contents.kept)
       this.kept.push({ text: kept, path: `${at.path}.${path}` })
     this.#inner.push(() => {
@@ -216,12 +241,10 @@ export class BodyContents {
       case 'word':
         return
       case 'string':
-        this.#run++
-        this.#add(stringAt(this.#bytes, node), at, (changed) => this.#replace(node, JSON.stringify(changed)))
+        this.#json(node, at, undefined)
         return
       case 'number': {
         const text = this.#bytes.toString('latin1', node.start, node.end)
-        this.#run++
         if (/^\d+$/.test(text) && text.length >= leastDigits)
           this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return
@@ -274,9 +297,10 @@ export class BodyContents {
     }
   }
 
-  /** Without a shape only what holds no text goes on. */
+  /** Without a shape only what holds no text goes on; names of members may be one. */
   #unprotect(node: JsonNode, { path }: Place): void {
     if (holdsText(node)) this.unprotected.push(path)
+    else this.#keep(node, path)
   }
 }
 
@@ -288,42 +312,4 @@ const schemaWords: ReadonlySet<string> = new Set([
 interface Place {
   readonly path: string
   readonly isSystem: boolean
-}
-
-function holdsText(node: JsonNode): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start > 2
-    case 'array':
-      return node.items.some(holdsText)
-    case 'object':
-      return node.members.some(({ value }) => holdsText(value))
-    default:
-      return false
-  }
-}
-
-function isEmpty(node: JsonNode, bytes: Buffer): boolean {
-  switch (node.type) {
-    case 'string':
-      return node.end - node.start === 2
-    case 'array':
-      return node.items.length === 0
-    case 'object':
-      return node.members.length === 0
-    case 'word':
-      return bytes.toString('latin1', node.start, node.end) !== 'true'
-    case 'number':
-      return false
-  }
-}
-
-function isJsonText(text: string): boolean {
-  if (!/^\s*[[{"]/.test(text)) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }

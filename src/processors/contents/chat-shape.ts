@@ -8,12 +8,13 @@ import type {
   StreamContents,
 } from '../../sdk/content.ts'
 
+const textPart = { members: { type: 'keep', text: 'text', cacheControl: 'keep' } } as const
 const part = {
   by: {
     member: 'type',
     cases: {
-      text: { members: { type: 'keep', text: 'text', cacheControl: 'keep' } },
-      refusal: { members: { type: 'keep', text: 'text', cacheControl: 'keep' } },
+      text: textPart,
+      refusal: textPart,
       image: { members: { type: 'keep', source: 'media', detail: 'keep', cacheControl: 'keep' } },
       audio: { members: { type: 'keep', data: 'media', format: 'keep', cacheControl: 'keep' } },
       file: {
@@ -27,12 +28,23 @@ const part = {
             cacheControl: 'keep',
           },
         },
+        joined: false,
       },
     },
   },
 } as const satisfies ContentForms
 
 const parts = { items: part, joined: true } as const satisfies ContentForms
+/** Tool results are often JSON. */
+const resultParts = {
+  items: {
+    by: {
+      ...part.by,
+      cases: { ...part.by.cases, text: { members: { ...textPart.members, text: 'json' } } },
+    },
+  },
+  joined: true,
+} as const satisfies ContentForms
 
 const members = {
   role: 'keep',
@@ -51,7 +63,7 @@ const members = {
 /** Of a request that the router has read or made itself: every member of it has a shape. */
 export const chatShape = {
   members: {
-    model: 'opaque',
+    model: 'own',
     stream: 'keep',
     includeUsage: 'keep',
     messages: {
@@ -61,7 +73,9 @@ export const chatShape = {
           cases: {
             system: { members, system: true },
             // The name is that of the called function.
-            tool: { members: { ...members, name: 'keep', callId: 'keep', isError: 'keep' } },
+            tool: {
+              members: { ...members, parts: resultParts, name: 'keep', callId: 'keep', isError: 'keep' },
+            },
           },
           otherwise: { members },
         },
@@ -79,8 +93,8 @@ export const chatShape = {
     user: 'text',
     promptCacheKey: 'text',
     verbosity: 'keep',
-    lost: 'opaque',
-    notices: 'opaque',
+    lost: 'own',
+    notices: 'own',
     // Members that the codec does not know, for a server that may.
     extras: 'value',
   } satisfies MembersOf<ChatRequest>,

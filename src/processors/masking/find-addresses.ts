@@ -1,23 +1,45 @@
 import { isIP, isIPv4 } from 'node:net'
 import { isNear, type Match } from './match.ts'
 
-const localBefore = /[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}$/u
+/** The sign itself, and as it stands in addresses of pages, in HTML and in JSON. */
+const atSign = /@|%(?:25){0,3}40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|\\{1,8}u0040/gi
+const localCharacter = /[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]/u
+const longestLocal = 64
+const quotedLocal = /"[^"\n]{1,62}"$/
+/** The full stop of East Asian scripts separates labels, too. Source: RFC 3490, section 3.1. */
 const domainBehind =
-  /^(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})(?![\p{L}\p{N}-])/u
+  /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?[.\u3002]){1,30}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})(?![\p{L}\p{N}])/u
 
 /** Looks at each `@` alone: an expression for the whole address would take quadratic time for a long run of letters. */
 export function* findEmails(text: string): Generator<Match> {
-  for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
-    const local = localBefore.exec(text.slice(Math.max(0, at - 64), at))?.[0]
-    const domain = domainBehind.exec(text.slice(at + 1, at + 256))?.[0]
-    if (local === undefined || domain === undefined) continue
-    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none.
-    const own = local.replace(/^[.!#$%&'*/=?^`{|}~]+/, '').replace(/^.*(?:mailto:|[='"/|])/i, '')
+  for (const { 0: sign, index: at } of text.matchAll(atSign)) {
+    const behind = at + sign.length
+    const local = localBefore(text, at)
+    const domain = local === '' ? undefined : domainBehind.exec(text.slice(behind, behind + 255))?.[0]
+    if (domain === undefined) continue
+    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none; an apostrophe within a name does.
+    const own = local.startsWith('"')
+      ? local
+      : local
+          .replace(/^[.!#$%&'*/=?^`{|}~]+/, '')
+          .replace(/^.*(?:mailto:|[="/|]|(?<!\p{L})'|'(?!\p{L}))/iu, '')
     if (own === '' || own.endsWith('.')) continue
     const start = at - own.length
-    const end = at + 1 + domain.length
+    const end = behind + domain.length
     yield { start, end, kind: 'EMAIL', normal: `${own}@${domain}`.toLowerCase() }
   }
+}
+
+function localBefore(text: string, at: number): string {
+  if (text[at - 1] === '"') return quotedLocal.exec(text.slice(Math.max(0, at - longestLocal), at))?.[0] ?? ''
+  let start = at
+  while (start > 0 && at - start < longestLocal) {
+    const isPair = /[\udc00-\udfff]/.test(text[start - 1] ?? '')
+    const character = text.slice(Math.max(0, start - (isPair ? 2 : 1)), start)
+    if (!localCharacter.test(character)) break
+    start -= character.length
+  }
+  return text.slice(start, at)
 }
 
 const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)'
@@ -26,7 +48,7 @@ const ipv4 = new RegExp(
   'gu',
 )
 const versionWords =
-  /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/i
+  /(?<![\p{L}\p{N}])(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/iu
 /** Addresses of a host for itself, and masks of networks. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
 const ipv6 =

@@ -79,18 +79,29 @@ const iban =
 const inGroups =
   /^(?:[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]{4})+(?:[ -]?[A-Z0-9]{1,3})?|\d{2}(?:[ -]?\d{4}){6})$/i
 
-/** A Polish account number may stand without its country. Words behind an IBAN look like a part of it, so ends are tried from the back. */
+/** A Polish account number may stand without its country. */
 export function* findIban(text: string): Generator<Match> {
   for (const { 0: found, index } of text.matchAll(iban)) {
-    for (let end = found.length; end >= 15; end = cutBack(found, end)) {
-      const compact = found.slice(0, end).replaceAll(/[ -]/g, '').toUpperCase()
-      const normal = /^\d{26}$/.test(compact) ? `PL${compact}` : compact
-      if (inGroups.test(found.slice(0, end)) && isIban(normal)) {
-        yield { start: index, end: index + end, kind: 'IBAN', normal }
-        break
-      }
+    const whole = ibanIn(found, index)
+    if (whole) yield whole
+    else {
+      // A word of two letters in front of an account number looks like a country: "na 12 3456 ...".
+      const [word] = /^[A-Za-z]{2}[ -]/.exec(found) ?? []
+      const match = word === undefined ? undefined : ibanIn(found.slice(word.length), index + word.length)
+      if (match) yield match
     }
   }
+}
+
+/** Words behind an IBAN look like a part of it, so ends are tried from the back. */
+function ibanIn(found: string, index: number): Match | undefined {
+  for (let end = found.length; end >= 15; end = cutBack(found, end)) {
+    const compact = found.slice(0, end).replaceAll(/[ -]/g, '').toUpperCase()
+    const normal = /^\d{26}$/.test(compact) ? `PL${compact}` : compact
+    if (inGroups.test(found.slice(0, end)) && isIban(normal))
+      return { start: index, end: index + end, kind: 'IBAN', normal }
+  }
+  return undefined
 }
 
 /** The end of the group before the last one. */

@@ -5,7 +5,7 @@ import { isNear, type Match } from './match.ts'
 type Library = typeof import('libphonenumber-js/max')
 
 const candidate =
-  /(?<![\p{L}\p{N}_.,/@=#-])(?:\+|00)?\(?\d(?:[ .()/\u00a0-]{0,3}\d){6,15}(?![\p{L}\p{N}_@]|[.,:/-]\p{N})/gu
+  /(?:(?<=\b(?:tel|kom|mob|fax|faks)\.)|(?<![\p{L}\p{N}_.,/@=#-]))(?:\+|00)?\(?\d(?:[ .()/\u00a0-]{0,3}\d){6,15}(?![\p{L}\p{N}_@]|[.,:/-]\p{N})/giu
 const phoneWords =
   /(?:\btel|telefon|phone|mobile|\bcell|\bcall|\bfax|faks|kom[oó]r|\bkom\.|dzwo[nń]|zadzwo|whatsapp|\bsms|numer(?:em)? kontaktow|\bcontact|\breach|\bring\b|infolini|hotline|oddzwo)/i
 const otherWords =

@@ -43,8 +43,10 @@ const forms: readonly string[] = [
 ]
 const known = new RegExp(`(?<![A-Za-z0-9_-])(?:${forms.join('|')})(?![A-Za-z0-9])`, 'g')
 const headers = /(?<=(?:Bearer|Basic)\s{1,3})[A-Za-z0-9._~+/-]{20,4000}={0,2}/g
-const privateKey =
-  /-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\S]{16,20000}?-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g
+const keyBorder = /-----(BEGIN|END) (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g
+/** Of what stands between the borders of a key, in characters. */
+const leastKey = 16
+const longestKey = 20_000
 
 export function* findSecrets(text: string): Generator<Match> {
   for (const expression of [known, headers])
@@ -55,6 +57,17 @@ export function* findSecrets(text: string): Generator<Match> {
 /** They are longer than other values, and have line ends in them. */
 export function* findPrivateKeys(text: string): Generator<Match> {
   if (!text.includes('PRIVATE KEY')) return
-  for (const { 0: found, index } of text.matchAll(privateKey))
-    yield { start: index, end: index + found.length, kind: 'SECRET', normal: found }
+  let begun: { start: number; end: number } | undefined
+  for (const { 0: border, 1: which, index } of text.matchAll(keyBorder)) {
+    const end = index + border.length
+    if (which === 'BEGIN') {
+      // Of several without an end the first one counts, as far as a key reaches.
+      if (!begun || index - begun.end > longestKey) begun = { start: index, end }
+      continue
+    }
+    const length = begun ? index - begun.end : 0
+    if (begun && length >= leastKey && length <= longestKey)
+      yield { start: begun.start, end, kind: 'SECRET', normal: text.slice(begun.start, end) }
+    begun = undefined
+  }
 }

@@ -26,6 +26,11 @@ export class JoinedText {
     return this.#ends.map((end, index) => this.text.slice(this.#ends[index - 1] ?? 0, end))
   }
 
+  /** Where the piece ends in which an offset is. */
+  endOfPieceAt(offset: number): number {
+    return this.#ends[firstIndex(this.#ends, (end) => end > offset)] ?? this.text.length
+  }
+
   /** Whether a match touches what was put in before. */
   isTaken({ start, end }: Span): boolean {
     return this.#spans.some((span) => span.start < end && start < span.end)
@@ -53,17 +58,26 @@ export class JoinedText {
     }
     out += this.text.slice(from)
     const moved = (offset: number): number => {
-      let by = 0
-      for (const move of moves) {
-        if (offset >= move.at) by = move.by
-        // Within the value: behind the pseudonym, which belongs to the first piece.
-        else if (offset > move.start) return move.at + move.by
-        else break
-      }
-      return offset + by
+      const next = firstIndex(moves, ({ at }) => at > offset)
+      const move = moves[next]
+      // Within the value: behind the pseudonym, which belongs to the first piece.
+      if (move && offset > move.start) return move.at + move.by
+      return offset + (moves[next - 1]?.by ?? 0)
     }
     this.#ends = this.#ends.map(moved)
     this.#spans = [...this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) })), ...put]
     this.text = out
   }
+}
+
+/** The index of the first item of which this is true, in a list in which it is true of all behind it. */
+function firstIndex<Item>(list: readonly Item[], isTrue: (item: Item) => boolean): number {
+  let [from, to] = [0, list.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    const item = list[middle]
+    if (item !== undefined && isTrue(item)) to = middle
+    else from = middle + 1
+  }
+  return from
 }

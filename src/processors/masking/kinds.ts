@@ -42,5 +42,7 @@ export function builtInFinders({
   }
 }
 
+/** What none of these can be found without. */
+export const mayHoldCertain = /[@\d]|:\/\/|&commat;/
 /** What no built-in kind can be found without: texts without any are not searched. */
-export const mayHoldBuiltIn = /[@\d]|:\/\/|[A-Za-z0-9_-]{20}|PRIVATE KEY|Bearer|Basic/
+export const mayHoldBuiltIn = /[@\d]|:\/\/|&commat;|[A-Za-z0-9_-]{20}|PRIVATE KEY|Bearer|Basic/

@@ -1,7 +1,7 @@
 import type { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
 import { findPrivateKeys } from './find-secrets.ts'
-import { builtInFinders, certainKinds, mayHoldBuiltIn } from './kinds.ts'
+import { builtInFinders, certainKinds, mayHoldBuiltIn, mayHoldCertain } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
 import { normalText } from './normal.ts'
 import { expressionFinder, wordFinder } from './own-kinds.ts'
@@ -47,47 +47,72 @@ export class MaskingRules {
     ]
   }
 
-  /** The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. */
+  /**
+   * The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. `pieces`: those of which
+   * the text is made. What a piece holds by itself is found, too, where its neighbour hides it.
+   */
   async find(
     written: string,
     budget: EventLoopBudget,
-    { literals }: { literals: boolean },
+    { literals, pieces = [] }: { literals: boolean; pieces?: readonly string[] },
   ): Promise<Match[]> {
-    const normal = normalText(written)
-    const { text } = normal
-    const matches: Match[] = []
-    const isSearched = mayHoldBuiltIn.test(text)
-    const finders = isSearched ? [...this.#own, ...this.#builtIn] : this.#own
-    for (let from = 0; from < text.length && finders.length > 0; from += sliceLength) {
-      const first = Math.max(0, from - overlap)
-      const slice = text.slice(first, tokenEnd(text, from + sliceLength + overlap))
-      for (const find of finders)
-        for (const match of find(slice)) {
-          const [start, end] = [first + match.start, first + match.end]
-          if (start >= from && start < from + sliceLength) matches.push({ ...match, start, end })
-        }
-      await budget.take()
-    }
-    if (isSearched && this.#findsSecrets) matches.push(...findPrivateKeys(text))
-    const placed = matches.map((match) => ({
-      ...match,
-      start: normal.startOf(match.start),
-      end: normal.endOf(match.end),
-    }))
+    const placed = await this.#found(written, budget)
+    for (const { text, offset, least, most } of endsOf(pieces))
+      for (const { start, end, ...match } of await this.#found(text, budget))
+        if (start >= least && end <= most) placed.push({ ...match, start: offset + start, end: offset + end })
     if (literals)
       for (const { start, end } of lookAlikes(written))
         placed.push({ start, end, kind: literalKind, normal: written.slice(start, end) })
     return fromWordStarts(written, withoutOverlaps(placed))
   }
 
+  async #found(written: string, budget: EventLoopBudget): Promise<Match[]> {
+    const matches: Match[] = []
+    for (let from = 0; from < written.length; from += sliceLength) {
+      const first = characterStart(written, from - overlap)
+      const { text, startOf, endOf } = normalText(
+        written.slice(first, tokenEnd(written, from + sliceLength + overlap)),
+      )
+      const finders = mayHoldBuiltIn.test(text) ? [...this.#own, ...this.#builtIn] : this.#own
+      for (const find of finders)
+        for (const match of find(text)) {
+          const [start, end] = [first + startOf(match.start), first + endOf(match.end)]
+          if (start >= from && start < from + sliceLength) matches.push({ ...match, start, end })
+        }
+      await budget.take()
+    }
+    if (this.#findsSecrets) matches.push(...findPrivateKeys(written))
+    return matches
+  }
+
   /** Whether a text that must stay as it is holds something that is to be masked for certain. */
   holdsCertain(written: string): boolean {
-    if (!/[@\d]|:\/\//.test(written)) return false
     const { text } = normalText(written)
+    if (!mayHoldCertain.test(text)) return false
     return this.#certain.some((find) => {
       for (const _match of find(text)) return true
       return false
     })
+  }
+}
+
+/** So much of a piece is searched by itself at each of its ends, in characters. */
+const endLength = 512
+
+/** Ends of pieces that stand side by side. `least`, `most`: what goes beyond them is cut off by the search, not by the piece. */
+function* endsOf(
+  pieces: readonly string[],
+): Generator<{ text: string; offset: number; least: number; most: number }> {
+  if (pieces.length < 2) return
+  let offset = 0
+  for (const piece of pieces) {
+    if (piece.length <= 2 * endLength) yield { text: piece, offset, least: 0, most: piece.length }
+    else {
+      const behind = piece.length - endLength
+      yield { text: piece.slice(0, endLength), offset, least: 0, most: endLength - 1 }
+      yield { text: piece.slice(behind), offset: offset + behind, least: 1, most: endLength }
+    }
+    offset += piece.length
   }
 }
 
@@ -96,15 +121,28 @@ const longestToken = 16_384
 
 /** The end of what begins before an offset and has no space in it. */
 function tokenEnd(text: string, offset: number): number {
-  const space = /\s/g
-  space.lastIndex = offset
-  return Math.min(space.exec(text)?.index ?? text.length, offset + longestToken)
+  for (let at = offset; at < text.length && at - offset < longestToken; at++)
+    if (/\s/.test(text.charAt(at))) return at
+  return Math.min(text.length, offset + longestToken)
+}
+
+/** Marks that combine with a character are looked at so far back. */
+const mostMarks = 32
+
+/** Where the character begins that is at an offset, with the marks that combine with it. */
+function characterStart(text: string, offset: number): number {
+  let at = Math.max(0, offset)
+  for (let back = 0; back < mostMarks && at > 0 && /[\p{M}\udc00-\udfff]/u.test(text.charAt(at)); back++) at--
+  return at
 }
 
 /** A pseudonym is put back only at the start of a word, so what is masked begins there; neighbours without anything between are one. */
 function fromWordStarts(text: string, matches: readonly Match[]): Match[] {
+  let before = 0
   const widened = matches.map((match) => {
-    const start = wordStartAt(text, match.start)
+    // What is between two matches of one word is looked at once: they become one, wherever the word begins.
+    const start = wordStartAt(text, match.start, before)
+    before = match.end
     if (start === match.start) return match
     const normal = text.slice(start, match.start) + match.normal
     return { ...match, start, normal }

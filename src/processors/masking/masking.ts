@@ -39,7 +39,11 @@ export async function masked(
     values += matches.length
     text.replace(matches, ({ kind, normal }, value) => pseudonyms.of(kind, value, normal))
   }
-  for (const text of joined) replace(text, await rules.find(text.text, budget, { literals: restores }))
+  const find = (text: string): Promise<Match[]> => rules.find(text, budget, { literals: restores })
+  for (const text of joined) {
+    const found = await rules.find(text.text, budget, { literals: restores, pieces: text.pieces })
+    replace(text, await withinSentences(text, found, find))
+  }
   for (const service of services) {
     const found = await service.find(
       joined.map(({ text }) => text),
@@ -60,6 +64,29 @@ export async function masked(
     for (const [piece, position] of positions.entries()) changed[position] = pieces[piece] ?? ''
   }
   return { texts: changed, values }
+}
+
+/** An address at the end of a piece, in front of one that begins with a sentence, does not include the first word of the sentence. */
+async function withinSentences(
+  text: JoinedText,
+  matches: readonly Match[],
+  find: (text: string) => Promise<readonly Match[]>,
+): Promise<Match[]> {
+  const cut = matches.map(async (match) => {
+    const end = text.endOfPieceAt(match.start)
+    if (
+      match.kind !== 'EMAIL' ||
+      match.end <= end ||
+      !/^\p{Lu}\p{Ll}+$/u.test(text.text.slice(end, match.end))
+    )
+      return match
+    const alone = await find(text.text.slice(match.start, end))
+    const [same] = alone.filter(
+      ({ kind, start, end: behind }) => kind === match.kind && start === 0 && behind === end - match.start,
+    )
+    return same ? { ...same, start: match.start, end } : match
+  })
+  return Promise.all(cut)
 }
 
 interface Run {

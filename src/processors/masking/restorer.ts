@@ -93,12 +93,11 @@ export interface Writing {
 
 const plainWriting: Writing = { passed: () => undefined, written: (value) => value }
 
-/** A place where an answer became longer or shorter. */
-export interface Shift {
-  /** Offset behind the pseudonym, in the text as it came. */
-  readonly after: number
-  /** How much longer the text is from there on. */
-  readonly by: number
+/** A pseudonym in the text as it came, in UTF-16 units, and what was written in its place. */
+export interface Restoration {
+  readonly start: number
+  readonly end: number
+  readonly text: string
 }
 
 /**
@@ -113,12 +112,17 @@ export class TextRestorer {
   #before = ''
   /** All that came and was written, in characters. */
   #came = 0
-  readonly shifts: Shift[] = []
+  readonly restorations: Restoration[] = []
   restored = 0
 
   constructor(dictionary: Dictionary, writing: Writing = plainWriting) {
     this.#dictionary = dictionary
     this.#writing = writing
+  }
+
+  /** So much of the text has been read, in characters; the rest is held. */
+  get length(): number {
+    return this.#came
   }
 
   get isHolding(): boolean {
@@ -137,7 +141,10 @@ export class TextRestorer {
   #scan(text: string, isEnd: boolean): string {
     this.#held = ''
     const { starts } = this.#dictionary
-    if (!starts) return text
+    if (!starts) {
+      this.#came += text.length
+      return text
+    }
     let out = ''
     let from = 0
     starts.lastIndex = 0
@@ -157,8 +164,9 @@ export class TextRestorer {
       this.#pass(text.slice(from, at))
       const written = this.#writing.written(read.value)
       out += text.slice(from, at) + written
+      const start = this.#came
       this.#pass(text.slice(at, read.end))
-      this.shifts.push({ after: this.#came, by: written.length - (read.end - at) })
+      this.restorations.push({ start, end: this.#came, text: written })
       this.restored++
       from = read.end
       starts.lastIndex = read.end
@@ -176,11 +184,4 @@ export class TextRestorer {
   #remember(text: string): void {
     this.#before = (this.#before + text).slice(-wordContext)
   }
-}
-
-/** An offset of the text as it came, in the text as it was written. */
-export function movedOffset(offset: number, shifts: readonly Shift[]): number {
-  let moved = offset
-  for (const { after, by } of shifts) if (after <= offset) moved += by
-  return moved
 }

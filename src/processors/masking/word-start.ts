@@ -21,14 +21,32 @@ export function startsWord(before: string): boolean {
   return last === '' || !wordCharacter.test(last)
 }
 
-/** The start of the word that the offset is in. */
-export function wordStartAt(text: string, offset: number): number {
+/** The start of the word that the offset is in; no less than `least`. */
+export function wordStartAt(text: string, offset: number, least = 0): number {
   let at = offset
-  while (at > 0 && !startsWord(text.slice(Math.max(0, at - wordContext), at))) {
-    const last = lastCharacter(text.slice(Math.max(0, at - 2), at))
-    at -= last.length
+  // How many letters and digits alone stand before `at`, as far as is known.
+  let plain = 0
+  while (at > least) {
+    while (plain < longestEscape && isPlain(text.charCodeAt(at - 1 - plain))) plain++
+    if (plain >= longestEscape) {
+      at--
+      plain--
+      continue
+    }
+    if (startsWord(text.slice(Math.max(0, at - wordContext), at))) return at
+    const { length } = lastCharacter(text.slice(Math.max(0, at - 2), at))
+    at -= length
+    plain = Math.max(0, plain - length)
   }
   return at
+}
+
+/** No escape has as many letters and digits in a row. */
+const longestEscape = 6
+
+/** Of ASCII: most words are nothing else, and some are long. */
+function isPlain(code: number): boolean {
+  return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
 }
 
 function lastCharacter(text: string): string {

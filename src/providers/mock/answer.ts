@@ -25,7 +25,7 @@ export interface MockAnswer {
   usage: { promptTokens: number; completionTokens: number; reasoningTokens: number }
 }
 
-/** Decides what to say. The same request, settings and random numbers give the same answer. */
+/** Plans a response. Deterministic for the same request, settings and random numbers. */
 export function mockAnswer(
   request: MockRequest,
   settings: MockSettings,
@@ -63,7 +63,7 @@ function textChoice(request: MockRequest, text: string): MockChoice {
   }
 }
 
-/** A call that the limit would cut in its arguments is left out: half of a JSON text helps nobody. */
+/** A call that the limit would truncate within its arguments is omitted: truncated JSON is useless. */
 function callingChoice(request: MockRequest, toolCall: MockToolCall): MockChoice {
   const reasoning = reasoningOf(request)
   const fits = reasoning.length + toolCall.arguments.length <= request.maxTokens
@@ -76,8 +76,8 @@ function callingChoice(request: MockRequest, toolCall: MockToolCall): MockChoice
 }
 
 /**
- * Calls a tool where the settings or the request's `tool_choice` ask for it and the request brings tools. A
- * conversation that ends with a tool's result gets words, or a program that loops over calls would never end.
+ * Calls a tool if the settings or the request's `tool_choice` ask for it and the request has tools. A
+ * conversation that ends with a tool result gets text, otherwise a program that loops over calls would never end.
  */
 function plannedCall(
   request: MockRequest,

@@ -5,7 +5,7 @@ export interface MockClock {
   now(): number
   /** Unix milliseconds. */
   wallMs(): number
-  /** Runs `task` once, in a later turn even for 0; gives what cancels it. */
+  /** Runs `task` once, in a later turn even for 0; returns a function that cancels it. */
   schedule(task: () => void, delayMs: number): () => void
 }
 
@@ -18,13 +18,13 @@ export interface MockChunk {
 export interface MockPlan {
   status: number
   headers: UpstreamHeaders
-  /** Whether the headers go out at once, as streaming engines send them, or with the first chunk. */
+  /** Whether headers are sent immediately, as streaming engines do, or with the first chunk. */
   headersFirst: boolean
   chunks: Iterable<MockChunk>
   tempo: { firstTokenMs: number; msPerToken: number }
 }
 
-/** Plays a plan into a sink, beginning in a later turn. Chunks are taken from the plan one by one, as they fall due. */
+/** Plays a plan into a sink, beginning in a later turn. Each chunk is read from the plan when it is due. */
 export function startCall(plan: MockPlan, sink: UpstreamSink, clock: MockClock): OpenRequest {
   return new MockCall(plan, sink, clock)
 }

@@ -8,8 +8,8 @@ import { type MockClock, type MockPlan, startCall, systemClock } from './call.ts
 import { readMockRequest } from './request.ts'
 
 /**
- * The embedded model: answers in the router itself, for people who test their own programs without a GPU, a network
- * or a key. It takes and gives OpenAI chat completions, so clients of every dialect reach it as they would reach a
+ * The embedded model: responds within the router, for testing programs without a GPU, a network
+ * or a key. It speaks OpenAI chat completions, so clients of every dialect reach it as they would reach a
  * real server. The flavour declares everything, because nothing that a client sends can do harm here.
  */
 export const mock: ProviderType = {
@@ -32,12 +32,12 @@ export const mock: ProviderType = {
 
 export interface MockSources {
   clock: MockClock
-  /** 0 (included) to 1 (excluded); used where the settings have no seed. */
+  /** 0 (inclusive) to 1 (exclusive); used if the settings have no seed. */
   random: () => number
 }
 
 /**
- * A transport that answers by itself. With a `seed` everything that varies (ids, and whether a call fails) is a
+ * A transport that responds itself. With a `seed`, everything variable (ids, and whether a call fails) is a
  * function of the seed and the request's bytes. `error_status` without `error_rate` fails every call.
  */
 export function mockTransport(

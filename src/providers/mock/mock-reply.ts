@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import type { MockRequest } from './request.ts'
 import { exampleOf } from './schema.ts'
 
-/** What the mock says: the configured reply, else what it understood of the request; JSON where that is asked for. */
+/** The mock's text: the configured reply, or a summary of the request; JSON if requested. */
 export function replyText(
   request: MockRequest,
   reply: string | undefined,
@@ -22,7 +22,7 @@ export function replyText(
   }
 }
 
-/** Says what was understood, so that a person sees at a glance whether a request had the intended shape. */
+/** Summarizes the request, so that its shape can be verified at a glance. */
 function describe(request: MockRequest, model: string, choice: number): string {
   const read = `Mock answer from "${model}": I read ${counted(request.messageCount, 'message')}`
   const names = request.tools.map((tool) => tool.name).join(', ')

@@ -5,7 +5,7 @@ export interface MockTool {
   parameters: unknown
 }
 
-/** What the mock takes notice of in an OpenAI chat request. */
+/** The parts of an OpenAI chat request that the mock uses. */
 export interface MockRequest {
   stream: boolean
   includeUsage: boolean
@@ -14,7 +14,7 @@ export interface MockRequest {
   promptCharacters: number
   imageCount: number
   lastUserText: string
-  /** What the tool answered, where a tool message ends the conversation. */
+  /** The tool's result, if a tool message ends the conversation. */
   toolResult: string | undefined
   tools: MockTool[]
   toolChoice: 'none' | 'auto' | 'required' | { name: string }
@@ -27,7 +27,7 @@ export interface MockRequest {
   stop: string[]
 }
 
-/** Reads lightly what the router's own schema has checked already; undefined for anything without messages. */
+/** Reads a body already validated by the router's schema; undefined without messages. */
 export function readMockRequest(bytes: Buffer): MockRequest | undefined {
   const body = parse(bytes)
   if (!isObject(body) || !Array.isArray(body.messages) || body.messages.length === 0) return undefined

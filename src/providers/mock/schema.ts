@@ -10,8 +10,8 @@ interface Walk {
 }
 
 /**
- * The smallest value that a JSON Schema (draft 2020-12) admits, as far as its plain keywords say: objects hold
- * their required members only. Patterns, conditions and `not` are not looked at.
+ * The smallest value valid under a JSON Schema (draft 2020-12), considering simple keywords only: objects have
+ * their required members only. Patterns, conditions and `not` are ignored.
  */
 export function exampleOf(schema: unknown): unknown {
   return example(schema, { root: schema, valuesLeft: maxValues }, 0)
@@ -110,7 +110,7 @@ function numberOr(value: unknown, otherwise: number): number {
   return typeof value === 'number' ? value : otherwise
 }
 
-/** All parts of `allOf` and what stands beside it, as one schema. */
+/** Merges `allOf` and its sibling keywords into one schema. */
 function merged(schema: Record<string, unknown>, root: unknown): Record<string, unknown> {
   const { allOf, ...beside } = schema
   const parts = [...(Array.isArray(allOf) ? allOf : []), beside]
@@ -123,7 +123,7 @@ function merged(schema: Record<string, unknown>, root: unknown): Record<string, 
   }
 }
 
-/** A reference within the schema (`#/$defs/Place`), RFC 6901; undefined for what it does not hold. */
+/** Resolves a reference within the schema (`#/$defs/Place`), RFC 6901; undefined if it does not exist. */
 function resolve(reference: string, root: unknown): unknown {
   if (!reference.startsWith('#')) return undefined
   return reference

@@ -27,7 +27,9 @@ export interface WatchedAttempt {
 export interface AttemptWait {
   /** Its first content has arrived. */
   content(): void
-  /** It has ended. `givenUp`: without a response, because its client disconnected or it took too long. Later calls have no effect. */
+  /**
+   * It has ended. `givenUp`: without a response, because its client disconnected or it took too long. Later calls have no effect.
+   */
   end(givenUp: boolean): void
 }
 

@@ -120,7 +120,10 @@ function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<A
   })
 }
 
-/** Both sockets were closed without a response byte, or no second connection was accepted: the request may have crashed the server. */
+/**
+ * Both sockets were closed without a response byte, or no second connection was accepted: the request may have crashed the
+ * server.
+ */
 function afterSilentClose(again: AttemptFailure): AttemptFailure {
   if (again.retry === 'same') return { ...again, retry: 'next', verdict: 'ambiguous', closedSilently: true }
   return again.verdict === 'connect' ? { ...again, closedSilently: true } : again

@@ -32,8 +32,8 @@ const patienceMs = 10_000
 
 /**
  * Number of prompt tokens in a client's request, counted by one of the model's targets; undefined if none can count. Targets
- * of the client's dialect count in it, others in that of their `count`, or with vLLM's `/tokenize`. Throws the error of the targets
- * that can.
+ * of the client's dialect count in it, others in that of their `count`, or with vLLM's `/tokenize`. Throws the error of the
+ * targets that can.
  */
 export async function countPrompt(
   request: ClientRequest,

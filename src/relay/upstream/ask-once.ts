@@ -27,8 +27,8 @@ const maxAnswerBytes = 32 * 1024 * 1024
 const connectTimeoutMs = 10_000
 
 /**
- * Sends one request to a server, for CLI commands: over a new connection, configured like those of the router. Redirects are not followed.
- * Rejects with the error of the connection, see connect-error.ts, or the reason of the signal.
+ * Sends one request to a server, for CLI commands: over a new connection, configured like those of the router. Redirects are not
+ * followed. Rejects with the error of the connection, see connect-error.ts, or the reason of the signal.
  */
 export async function askOnce({
   origin,

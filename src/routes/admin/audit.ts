@@ -18,12 +18,12 @@ const EntrySchema = Type.Object({
   after: Type.String(),
 })
 
-/** Entries that are read at once for an export. */
+/** Entries read per page of an export. */
 const exportPage = 500
 
-/** Who has changed what: append-only, the latest first. */
+/** The audit log: append-only, latest first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  // The console is on the admin port where there is one, and programs ask the main port.
+  // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 

@@ -20,7 +20,7 @@ const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.
 
 /** Keys of clients: several each, shown once. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  // The console is on the admin port where there is one, and programs ask the main port.
+  // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 

@@ -25,7 +25,7 @@ const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
 
 /** Clients, groups, prices and budgets: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  // The console is on the admin port where there is one, and programs ask the main port.
+  // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 
@@ -52,7 +52,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       created_at: Type.String(),
       updated_at: Type.String(),
     })
-    // What is read of a budget says where it stands, too.
+    // Reading a budget includes its current state.
     const shown =
       entity === 'budgets'
         ? Type.Object({ ...record.properties, ...BudgetStandingSchema.properties })

@@ -54,7 +54,7 @@ const OwnSchema = Type.Object({
 
 /** Usage of all clients, for operators, and each client's own. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  // The console is on the admin port where there is one, and programs ask the main port.
+  // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 
@@ -88,7 +88,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       return answer(question, await administration.run(request, 'usage', question), format, reply)
     },
   )
-  // Clients ask for their own usage where they ask for everything else.
+  // Clients query their own usage on the main port.
   if (admin) return
   const { from, to, bucket, format } = UsageQuerySchema.properties
   const own = Type.Object({
@@ -107,10 +107,10 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         docs: {
           id: 'ownUsage',
           tag: 'Administration',
-          summary: "The client's own usage, and what is left of its budgets and limits",
+          summary: "The client's own usage, and the remainder of its budgets and limits",
           query: own.properties,
           answers: [
-            json('Sums in chronological order, and what is left of budgets and limits.', OwnSchema),
+            json('Sums in chronological order, and the remainder of budgets and limits.', OwnSchema),
             csv,
           ],
         },
@@ -120,7 +120,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
     async (request, reply) => {
       const { client, query } = request
       const asked = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
-      // Which servers there are, and what others use, is for operators.
+      // Servers and the usage of others are visible to operators only.
       if (asked.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
         throw badRequest("'by' is not model, key", 'by', 'invalid_value')
       const question = { ...asked, client: client?.id ?? '' }

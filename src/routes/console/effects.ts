@@ -16,7 +16,7 @@ const QuerySchema = Type.Object({
   model: Type.Optional(Type.String({ description: 'Name of a model.' })),
 })
 
-/** What an action would do, for the confirmation before it. Changes nothing. */
+/** Predicts the effect of an action, for its confirmation. Read-only. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/effects'] }))

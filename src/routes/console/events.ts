@@ -7,7 +7,7 @@ import { type EndpointDocs, events } from '../../sdk/endpoint-docs.ts'
 
 const QuerySchema = Type.Object({ range: RangeSchema })
 
-/** What changes in the router, as a stream of events. */
+/** Changes in the router, as a stream of events. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, live: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   // A HEAD request would stay open forever.

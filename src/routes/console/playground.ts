@@ -15,7 +15,7 @@ const TargetMember = {
   ),
 }
 
-/** A chat from the console: any model, through the same way as the requests of clients, logged as the client `console`. */
+/** A chat from the console: any model, processed like clients' requests, logged as the client `console`. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/playground/chat'] }))
     app.post(
@@ -26,7 +26,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           ...{ admin: true, dialect: 'openai', docs },
           documentedBody: Type.Object({ ...OpenaiChatBody.properties, ...TargetMember }),
         },
-        // Before its budgets and limits are looked for.
+        // Before budgets and limits are looked up.
         preValidation: (request, _reply, next) => {
           const by = request.client?.id
           request.client = consoleClient
@@ -48,7 +48,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** Whom the requests of the console are logged and counted for. Operators may ask any model. */
+/** The client for which requests of the console are logged and counted. Operators may use any model. */
 const consoleClient: ClientKey = {
   id: 'console',
   enabled: true,
@@ -60,7 +60,7 @@ const consoleClient: ClientKey = {
   maxTokens: undefined,
 }
 
-/** Takes the member out of the body: servers that are strict about members would refuse it. */
+/** Removes the member from the body: strict servers would reject it. */
 function takeTarget(request: FastifyRequest): string | undefined {
   const { rawBody } = request
   const { target, ...body } = request.body as Record<string, unknown> // as its schema says

@@ -4,7 +4,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { ProblemsSchema } from '../../sdk/console/problems.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
-/** What is wrong now, worst first, in words. */
+/** Current problems in words, worst first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/problems'] }))
@@ -23,6 +23,6 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'problems',
   tag: 'Operation',
-  summary: 'What is wrong now, worst first, and what to do',
+  summary: 'Current problems, worst first, and what to do',
   answers: [json('The problems of servers, models and the router itself.', ProblemsSchema)],
 }

@@ -53,7 +53,7 @@ const listDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'The last 1,000 requests, without prompts and answers',
   description:
-    'Of all processes of this router, newest first. `since` with the `newest` of the answer before gives what is new; `cursor` goes back.',
+    'Requests of all processes of this router, newest first. `since` with `newest` of the previous response returns new ones; `cursor` pages back.',
   answers: [json('A page of requests, and the unknown models that were asked for.', RecentRequestsSchema)],
   query: RecentQuerySchema.properties,
 }

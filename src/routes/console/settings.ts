@@ -21,6 +21,6 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Effective configuration with its sources, without secrets',
   description:
-    'Also what is wrong with the last change of each file, with line and column. Paths and addresses are for operators only.',
+    'Includes errors of the last change of each file, with line and column. Paths and addresses are for operators only.',
   answers: [json('The settings, files and versions.', SettingsSchema)],
 }

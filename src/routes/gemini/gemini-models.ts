@@ -16,8 +16,8 @@ import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /**
- * The methods of Gemini's models, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and the models
- * themselves. `/v1` has the same methods; its list is that of all dialects.
+ * The methods of Gemini's models, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and the
+ * models themselves. `/v1` has the same methods; its list is that of all dialects.
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix

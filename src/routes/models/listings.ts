@@ -162,8 +162,8 @@ const lmStudioModelDocs: EndpointDocs = {
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
 /**
- * A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). A key in the address is how some
- * clients of Gemini send theirs.
+ * A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). A key in the address is
+ * how some clients of Gemini send theirs.
  */
 async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('vary', ['authorization', ...anthropicHeaders, ...geminiHeaders].join(', '))

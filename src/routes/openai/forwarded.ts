@@ -58,7 +58,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** `small`: unless it is a stream, the response is short JSON and is buffered, so that it can name the model as the client does. */
+/**
+ * `small`: unless it is a stream, the response is short JSON and is buffered, so that it can name the model as the client does.
+ */
 const operations: readonly ForwardedOperation[] = [
   {
     operation: 'rerank',

@@ -31,7 +31,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const recalls = new WeakMap<FastifyRequest, Promise<Remembered>>()
   const recalled = (request: FastifyRequest): Promise<Remembered> =>
     recalls.get(request) ?? recall(request.body, app.rights.responses(request))
-  /** What the request continues is looked for while its limits are compared: both ask the same Redis. */
+  /** The previous response is looked up concurrently with the limits, because both query the same Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
     const recalling = recalled(request)
     recalling.catch(() => undefined) // whoever awaits it hears of it
@@ -58,7 +58,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const native = targetsWith(client.model, 'responses').length
       if (unknown && native === 0) throw previousNotFound(body)
       const remembers = remembered.history !== undefined || remembered.referenced.size > 0
-      // Only what is translated is stored here.
+      // Only translated responses are stored here.
       const isStored = body.store !== false && (remembers || native < client.model.targets.length)
       if (isStored) void store.announce?.(responseId(answerId))
       let answered: JsonObject | undefined
@@ -70,15 +70,15 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           if (body.store !== false) answered = response
         },
       })
-      // Once its first bytes go out it is known what became of the answer on its way to the client.
+      // Once its first bytes are sent, the result of processing the response is known.
       const keep = (): Promise<void> | undefined => {
         const { processing } = request
         if (kept || processing?.isJudging) return kept
-        // A stream that was blocked has no answer of its own.
+        // A blocked stream has no response to store.
         const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
         if (!written) return undefined
-        // What is kept is the client's: pseudonyms mean something within one request only.
-        const response = processing?.shownObject(written) ?? written
+        // The client's version is stored: pseudonyms are only valid within one request.
+        const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
         kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error
@@ -192,7 +192,7 @@ const removeDocs: EndpointDocs = {
   path: id,
 }
 
-/** The prompt in the form of which tokens are estimated. Throws `bad_request` for what is no request. */
+/** The prompt in the form used to estimate tokens. Throws `bad_request` if the request is invalid. */
 function asMessages({ dialect: { chat }, alias, readBody }: ClientRequest, written: Dialect): JsonObject {
   const body = readBody()
   chat.checkRequest?.(body)
@@ -213,7 +213,7 @@ function notFound(id: string): RouterError {
 }
 
 export interface OneRequest {
-  /** What the request's `previous_response_id` and item references resolve to. */
+  /** The resolved `previous_response_id` and item references of the request. */
   remembered: Remembered
   /** Receives the final object of a complete response before the client does. */
   onAnswer: (answer: JsonObject) => void
@@ -227,7 +227,7 @@ export interface OneRequest {
 export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneRequest): Dialect {
   let writer: ChatStreamWriter | undefined
   const { native, ...own } = dialect
-  // Upstreams do not know what is stored here, so such a request is translated for every target.
+  // Upstreams do not have responses stored here, so such a request is translated for every target.
   const keptHere = remembered.history !== undefined || remembered.referenced.size > 0
   const offeredBy = ({ request }: AnswerContext): ClientTools =>
     new ClientTools(request?.tools, inputItems(request?.input, remembered))

@@ -109,7 +109,7 @@ function failedLogFile(app: FastifyInstance): string[] {
   return error === undefined ? [] : [error]
 }
 
-/** No usage is lost: it is written when the database is back. */
+/** Usage is not lost: it is written when the database is available again. */
 function usageBacklog({ directory }: FastifyInstance): string[] {
   const { spoolBytes = 0, spoolError } = directory?.usageBacklog() ?? {}
   return [

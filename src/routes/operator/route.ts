@@ -199,6 +199,6 @@ const docs: EndpointDocs = {
   summary: 'Which target a chat request would get, and why',
   description:
     'The body is that of a chat request in the dialect that `dialect` names. Changes nothing, and calls no model but the embedding model of `auto`. Uses the state of the process that answers.',
-  answers: [json('The candidates, what is known of them, and the choice.', RouteSchema)],
+  answers: [json('The candidates with their signals, and the choice.', RouteSchema)],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
 }

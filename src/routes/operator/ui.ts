@@ -7,7 +7,7 @@ import { endpointPaths, hasTrailingSlash } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 
-/** Pages of the console beside the overview, which is `/ui` itself. */
+/** Pages of the console besides the overview, which is `/ui` itself. */
 const pages = ['fleet', 'requests', 'playground', 'teams', 'models', 'settings'] as const
 
 const answers = [{ type: 'text/html', description: 'The page.' }]
@@ -24,11 +24,12 @@ const pageDocs: EndpointDocs = {
 const Params = Type.Object({ page: Type.String() })
 const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 
-/** The web console. Its pages refer to its files by relative URLs, and show what the operators' API answers. */
+/** The web console. Its pages use relative URLs for its files, and show data of the operator API. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { console } = app
   if (!console) return
-  // Where somebody can sign in, a person is asked to. A program gets the page, in which nothing is secret; with client keys it needs one.
+  // If sign-in is possible, people are asked to sign in. Programs get the page, which contains no secrets; with client keys they
+  // need one.
   const asksPeople = !app.config.authEnabled && consoleRole(app.config).role !== undefined
   const isKnown = (request: FastifyRequest, reply: FastifyReply): boolean =>
     app.sessions.find(request) !== undefined || app.rights.isOperator(request, reply)

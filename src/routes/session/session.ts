@@ -14,7 +14,7 @@ const SessionSchema = Type.Object({
   }),
 })
 
-/** Signing in with a key, which is exchanged for the cookie of a session; who am I; signing out. */
+/** Sign-in with a key, which is exchanged for a session cookie; current user; sign-out. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { config, sessions } = app
   const path = `${config.endpointPrefix}/session`
@@ -23,7 +23,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     role: (client && roleOf(client)) ?? '',
     expires_at: endsAt === undefined ? null : new Date(endsAt).toISOString(),
   })
-  // Pages of operators may be on a port of their own, and what they change on the other one.
+  // Operator pages may be on the admin port, and the routes they use on the main port.
   for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
     const options = (docs: EndpointDocs) =>
       ({ config: { admin, surface: 'operator', role: 'viewer', errors: 'problem', docs } }) as const

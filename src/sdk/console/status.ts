@@ -1,8 +1,9 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
- * The response of `GET P/status` for all processes of a router: models, targets and failures. Nothing in it comes from a request or
- * an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601, shares 0 to 1.
+ * The response of `GET P/status` for all processes of a router: models, targets and failures. Nothing in it comes from a request
+ * or an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601,
+ * shares 0 to 1.
  */
 
 const described = <Schema extends TSchema>(schema: Schema, description: string): Schema => ({

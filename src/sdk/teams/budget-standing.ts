@@ -13,7 +13,7 @@ export const BudgetStandingSchema = Type.Object({
   resets_at: at('When there is room again, if it were used up now.'),
   projected: Type.Number({
     description:
-      'What it comes to by the end of the window at the present rate: that of the last quarter of the length of a window, or since it began. Of a rolling one: what a whole window comes to at this rate.',
+      'Projected usage at the end of the window, at the rate of its last quarter or since its start. For a rolling window: usage of a whole window at this rate.',
   }),
   used_up_at: Type.Union([at('When the limit is reached at the present rate.'), Type.Null()], {
     description:

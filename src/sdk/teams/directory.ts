@@ -129,7 +129,7 @@ export interface Actor {
   address: string
 }
 
-/** A record as it is read: what was written, and when. */
+/** A stored record: its content and times. */
 export interface Stored<Record> {
   id: string
   record: Record
@@ -139,7 +139,7 @@ export interface Stored<Record> {
   updated_at: string
 }
 
-/** A key as it is read; `key` only in the answer that creates it. */
+/** A stored key; `key` only in the response that creates it. */
 export interface StoredKey {
   id: string
   client: string

@@ -3,14 +3,14 @@ import { csvOf } from '../../lib/csv.ts'
 import { momentOfText, timeZone } from '../../lib/time-zone.ts'
 import { badRequest } from '../errors.ts'
 
-/** What usage can be told apart by. */
+/** Dimensions of usage. */
 export const usageDimensions = ['client', 'group', 'key', 'model', 'target'] as const
 export type UsageDimension = (typeof usageDimensions)[number]
 
 export const usageBuckets = ['quarter', 'hour', 'day', 'week', 'month'] as const
 export type UsageBucket = (typeof usageBuckets)[number]
 
-/** What is asked for. Times in milliseconds since 1970. */
+/** Parsed query. Times in milliseconds since 1970. */
 export interface UsageQuestion {
   from: number
   /** The first moment that does not count. */
@@ -52,7 +52,7 @@ export type UsageLine = Static<typeof UsageLineSchema>
 
 const text = (description: string) => Type.Optional(Type.String({ maxLength: 200, description }))
 
-/** What can be asked for, as text. */
+/** Query parameters. */
 export const UsageQuerySchema = Type.Object({
   from: text(
     'A date in LLM_ROUTER_TIME_ZONE or a time such as `2026-11-01T00:00:00Z`. Default: 30 days ago.',
@@ -63,7 +63,7 @@ export const UsageQuerySchema = Type.Object({
   client: text('Only of this client.'),
   group: text('Only of clients that are in this group.'),
   model: text('Only of this model.'),
-  format: text('`json` or `csv`. Default: as `Accept` says, else JSON.'),
+  format: text('`json` or `csv`. Default: according to `Accept`, otherwise JSON.'),
 })
 export type UsageQuery = Static<typeof UsageQuerySchema>
 

@@ -25,8 +25,8 @@ const namesAtOnce = 5_000
 const longestTtlMs = 30 * 24 * 3_600_000
 
 /**
- * Encrypted responses shared by all routers with one Redis; names of models and clients are not readable there either. Redis limits
- * them by their time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
+ * Encrypted responses shared by all routers with one Redis; names of models and clients are not readable there either. Redis
+ * limits them by their time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
  */
 export class RedisAnswers implements AnswerStore {
   readonly #options: RedisAnswersOptions

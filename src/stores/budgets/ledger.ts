@@ -1,15 +1,15 @@
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { BudgetState, SliceRequest } from './slices.ts'
 
-/** Weight of the newest request in the typical one. */
+/** Weight of the newest request in the moving average. */
 const newest = 0.2
-/** A budget that nobody has used for so long is not renewed: its slice returns, in milliseconds. */
+/** A budget unused for this long is not renewed, and its slice is returned, in milliseconds. */
 const idleMs = 10_000
-/** A budget that had too little left so recently is not asked about again, in milliseconds. */
+/** How long a budget with too little left is not queried again, in milliseconds. */
 const exhaustedMs = 250
 
 export interface LedgerOptions {
-  /** Books what was spent, then gives the slices. Rejects while the store is away. */
+  /** Records usage, then returns the slices. Rejects while the store is unavailable. */
   renew(budgets: SliceRequest['budgets']): Promise<BudgetState[]>
   /** Monotonic milliseconds. */
   now(): number
@@ -20,13 +20,13 @@ interface Account {
   state: BudgetState | undefined
   /** The last one that was known. */
   former: BudgetState | undefined
-  /** Expected of running requests. */
+  /** Expected usage of running requests. */
   reserved: number
-  /** Of requests that ended since the last renewal began. */
+  /** Usage of requests that ended since the last renewal began. */
   spent: number
-  /** Moving average of what one request takes. */
+  /** Moving average of one request's usage. */
   typical: number
-  /** Of each request that waits for a renewal. */
+  /** One per request that waits for a renewal. */
   waiting: number[]
   usedAt: number
   /** The last renewal in which the budget could not give the least that was asked for, on the clock of `now`. */
@@ -39,16 +39,16 @@ export type Admission =
   | { refusedBy: string; state: BudgetState | undefined; isAway: boolean }
 
 /**
- * What one process spends of budgets. It spends from slices that it holds in memory; they are renewed in the background.
- * Only a request for which the slice is too small waits for a renewal.
+ * Spending of one process. It spends from slices held in memory, which are renewed in the background.
+ * A request waits for a renewal only if the slice is too small for it.
  */
 export class BudgetLedger {
   readonly #options: LedgerOptions
   readonly #accounts = new Map<string, Account>()
   #renewing: Promise<boolean> = Promise.resolve(true)
-  /** Begins when the present one has ended. */
+  /** Begins when the current one has ended. */
   #next: Promise<boolean> | undefined
-  /** Since when the store has not answered, on the clock of `now`; undefined: it has. */
+  /** Start of the store's outage, on the clock of `now`; undefined if there is none. */
   #awaySince: number | undefined
 
   constructor(options: LedgerOptions) {
@@ -63,28 +63,28 @@ export class BudgetLedger {
     return this.#accounts.get(id)?.state
   }
 
-  /** Of the present window, as far as this process knows; undefined: nothing. */
+  /** State of the current window as known to this process; undefined if unknown. */
   spentOf(id: string): number | undefined {
     const account = this.#accounts.get(id)
     return account?.state && account.state.spent + account.spent
   }
 
-  /** The same, also of a budget that this process has not used lately. `now`: milliseconds since 1970. */
+  /** The same, even for a budget that this process has not used recently. `now`: milliseconds since 1970. */
   lastSpentOf(id: string, now: number): number | undefined {
     const account = this.#accounts.get(id)
     const state = account?.state ?? account?.former
     return account && state && now < state.resetsAt ? state.spent + account.spent : undefined
   }
 
-  /** Learns where budgets stand, if this process does not know. */
+  /** Reads the state of budgets, if unknown to this process. */
   async look(ids: readonly string[]): Promise<void> {
     for (const id of ids) this.#account(id).usedAt = this.#options.now()
     if (ids.some((id) => this.stateOf(id) === undefined)) await this.renew()
   }
 
   /**
-   * Reserves what a request is expected to take of hard budgets; `expected` undefined: as much as a typical one. While the
-   * store is away and a slice is used up, `whenDown` decides.
+   * Reserves the expected usage of a request on hard budgets; `expected` undefined: that of a typical request. While the
+   * store is unavailable and a slice is used up, `whenDown` decides.
    */
   async admit(
     budgets: readonly { id: string; record: BudgetRecord; expected: number | undefined }[],
@@ -99,7 +99,7 @@ export class BudgetLedger {
       wishes.find(
         ({ account, isHard, amount }) => isHard && !(available(account) >= amount && available(account) > 0),
       )
-    // While the store is away nobody waits for it: it is asked in the background.
+    // While the store is unavailable, requests do not wait: it is queried in the background.
     const isUnknown = wishes.some(({ account }) => account.state === undefined)
     const first = short()
     if (!this.isAway && (isUnknown || (first && !this.#isExhausted(first)))) {
@@ -128,14 +128,14 @@ export class BudgetLedger {
     )
   }
 
-  /** What a request has taken. Its usage must be among what the next renewal books. */
+  /** Actual usage of a request, which must be recorded by the next renewal. */
   book(id: string, amount: number): void {
     const account = this.#account(id)
     account.spent += amount
     account.typical = account.typical === 0 ? amount : account.typical + newest * (amount - account.typical)
   }
 
-  /** Renews the slices of all budgets in use, for what waits now as well. False: the store is away. */
+  /** Renews the slices of all budgets in use, including for waiting requests. False if the store is unavailable. */
   renew(): Promise<boolean> {
     this.#next ??= this.#renewing.then(() => {
       this.#next = undefined
@@ -180,8 +180,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too small
-   * for a request is given back. While the store is away the slice is all there is, and is kept.
+   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too
+   * small for a request is given back. While the store is away the slice is all there is, and is kept.
    */
   #keep(account: Account, { least, wanted }: { least: number; wanted: number }): number {
     const { state } = account

@@ -6,10 +6,10 @@ import type { Webhook } from './webhook.ts'
 
 /** Percent of a budget's limit. */
 const thresholds = [50, 80, 100]
-/** How often to try, and for how long, in milliseconds. */
+/** Retry interval and maximum duration, in milliseconds. */
 const retryMs = 30_000
 const giveUpMs = 3_600_000
-/** A router that sends a notice has it for so long; then another one may try, in milliseconds. */
+/** How long a router holds a notice that it sends, before another one may try, in milliseconds. */
 const claimMs = 25_000
 
 export interface NoticesOptions {
@@ -19,13 +19,13 @@ export interface NoticesOptions {
 }
 
 /**
- * Tells a webhook of budgets that reach 50, 80 and 100 %: each threshold once in a window, by one of all routers, and
- * again for an hour while the webhook does not answer. What is to be sent stands in the database, so that a router that is
- * killed leaves it to another one.
+ * Notifies a webhook when budgets reach 50, 80 and 100 %: each threshold once per window, by one of all routers, with retries
+ * for an hour while the webhook does not respond. Pending notices are in the database, so if a router is
+ * killed, another one sends them.
  */
 export class BudgetNotices {
   readonly #options: NoticesOptions
-  /** Thresholds that are in the database, by budget and window. */
+  /** Thresholds recorded in the database, by budget and window. */
   readonly #known = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #sending: Promise<void> | undefined
@@ -36,7 +36,7 @@ export class BudgetNotices {
     void this.send()
   }
 
-  /** Notes what has been reached. `now`: milliseconds since 1970. */
+  /** Records reached thresholds. `now`: milliseconds since 1970. */
   async note(
     states: readonly BudgetState[],
     budgets: readonly { id: string; record: BudgetRecord }[],
@@ -60,7 +60,7 @@ export class BudgetNotices {
     if (isNew) void this.send()
   }
 
-  /** Sends what is due. */
+  /** Sends due notices. */
   send(): Promise<void> {
     this.#sending ??= this.#sendAll()
       .catch(() => undefined)
@@ -147,7 +147,7 @@ export class BudgetNotices {
   }
 }
 
-/** What "once per window" means for a rolling one: once in its length. */
+/** For a rolling window, "once per window" means once per its length. */
 function periodOf({ window, hours }: BudgetRecord, start: number): number {
   if (window !== 'rolling') return start
   const lengthMs = (hours ?? 1) * 3_600_000

@@ -3,24 +3,24 @@ import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import { resetOf, windowOf } from './window.ts'
 
-/** A process that has not renewed its slices for so long is dead, and they return, in milliseconds. */
+/** A process that has not renewed its slices for this long is dead, and they are returned, in milliseconds. */
 const sliceMs = 30_000
-/** After a pause of this length in milliseconds, nobody could renew, so all slices are extended. */
+/** After an outage of this length, in which no process could renew, all slices are extended; in milliseconds. */
 const outageMs = 5_000
-/** A slice is this part of what is free, so that it shrinks towards the end of the budget. */
+/** Share of the free budget per slice, so that slices shrink towards the end of the budget. */
 const share = 1 / 4
 
-/** What a process asks for. Plain JSON. */
+/** A process's request. Plain JSON. */
 export interface SliceRequest {
-  /** Names the process. */
+  /** Id of the process. */
   holder: string
   budgets: readonly {
     id: string
-    /** What its running requests are expected to take. */
+    /** Expected usage of its running requests. */
     reserved: number
-    /** The least that is of use: the smallest request that waits, or a typical one. With less the slice is given back. */
+    /** Minimum useful size: the smallest waiting request, or a typical one. A smaller slice is returned. */
     least: number
-    /** For all requests that wait, and at least a typical one. */
+    /** Size for all waiting requests, at least a typical one. */
     wanted: number
     /** What the process may still spend of its slice until the answer reaches it. No other process gets it. */
     kept: number
@@ -30,11 +30,11 @@ export interface SliceRequest {
 /** Plain JSON. */
 export interface BudgetState {
   id: string
-  /** What the process may spend, its running requests included. */
+  /** What the process may spend, including its running requests. */
   granted: number
-  /** Of the window, as far as it is booked. */
+  /** Recorded usage of the window. */
   spent: number
-  /** Beginning of the window and when there is room again, in milliseconds since 1970. */
+  /** Start of the window and time at which budget is available again, in milliseconds since 1970. */
   start: number
   resetsAt: number
 }
@@ -46,7 +46,7 @@ export interface SliceContext {
   now: number
 }
 
-/** Gives a process its slices, together never more than what is left of a budget. What it has used must be booked before. */
+/** Returns slices of a process, in total never more than what is left of a budget. Its usage must be recorded first. */
 export async function renewSlices(
   db: Database,
   { holder, budgets: asked }: SliceRequest,
@@ -97,7 +97,8 @@ export async function renewSlices(
       const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
       const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free * share))
-      // What is kept may be spent already. `free` can be less: what others have booked counts twice until they renew their slices.
+      // What is kept may be spent already. `free` can be less: what others have booked counts twice until they renew their
+      // slices.
       const granted = reserved + Math.max(kept, useful)
       await rows
         .insertInto('budget_slices')
@@ -112,7 +113,7 @@ export async function renewSlices(
   })
 }
 
-/** A process that stops gives its slices back. */
+/** Returns the slices of a stopping process. */
 export async function returnSlices(db: Database, holder: string): Promise<void> {
   await db.deleteFrom('budget_slices').where('holder', '=', holder).execute()
 }

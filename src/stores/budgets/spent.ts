@@ -3,12 +3,12 @@ import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/teams/directo
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, type UsagePart } from '../usage/sums.ts'
 
-/** No window is longer, in milliseconds: 31 days, an hour for the clocks and a quarter. */
+/** Maximum length of a window in milliseconds: 31 days, an hour for daylight saving time and a quarter. */
 const longestMs = 745 * 3_600_000 + quarterMs
 
 export type Spending = Pick<UsageRow, 'prompt_tokens' | 'completion_tokens' | 'cost' | 'busy_ms' | 'requests'>
 
-/** How much usage takes of a budget. */
+/** Charge of usage to a budget. */
 export function amountOf(unit: BudgetUnit, usage: Spending): number {
   switch (unit) {
     case 'tokens':
@@ -22,7 +22,7 @@ export function amountOf(unit: BudgetUnit, usage: Spending): number {
   }
 }
 
-/** The budgets that a client's usage is booked on, its own and those of its groups. */
+/** The budgets charged with a client's usage: its own and those of its groups. */
 export class BudgetIndex {
   readonly #byOwner: Map<string, { id: string; record: BudgetRecord }[]>
   readonly #groupOf: Map<string, string | undefined>
@@ -44,7 +44,7 @@ export class BudgetIndex {
     return [group, parent].filter((id) => id !== undefined)
   }
 
-  /** `model` undefined: whatever their model. */
+  /** `model` undefined: of any model. */
   of(client: string, model: string | undefined): { id: string; record: BudgetRecord }[] {
     if (this.#byOwner.size === 0) return []
     const owners = [`client/${client}`, ...this.groupsOf(client).map((group) => `group/${group}`)]
@@ -54,7 +54,7 @@ export class BudgetIndex {
   }
 }
 
-/** Adds usage to what was spent of the budgets that it is booked on. */
+/** Adds usage to the budgets that are charged with it. */
 export async function bookOnBudgets(
   rows: Transaction<Tables>,
   { rows: usage }: UsagePart,
@@ -88,7 +88,7 @@ async function addSpent(
     .execute()
 }
 
-/** A new or changed budget counts what was used already, by the present groups of the clients. */
+/** A new or changed budget includes earlier usage, by the current groups of the clients. */
 export async function addUpBudget(
   rows: Transaction<Tables>,
   id: string,
@@ -125,7 +125,7 @@ export async function forgetBudget(rows: Transaction<Tables>, id: string): Promi
     await rows.deleteFrom(table).where('budget', '=', id).execute()
 }
 
-/** What no window reaches any more. */
+/** Entries older than any window. */
 export async function forgetOldSpending(rows: Database, now: number): Promise<void> {
   await rows
     .deleteFrom('budget_spent')

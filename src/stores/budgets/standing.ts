@@ -11,10 +11,10 @@ interface Quarter {
   amount: number
 }
 
-/** A window has at most so many steps, and one more where the clocks change. */
+/** Maximum number of steps of a window, plus one for a change of daylight saving time. */
 const mostSteps = 62
 
-/** Where a budget stands, as far as its usage is booked. `now`: milliseconds since 1970. */
+/** State of a budget according to recorded usage. `now`: milliseconds since 1970. */
 export async function standingOf(
   rows: Transaction<Tables>,
   { id, record, zone }: { id: string; record: BudgetRecord; zone: string },
@@ -48,7 +48,7 @@ export async function standingOf(
   }
 }
 
-/** Spent per millisecond lately. */
+/** Recent spending per millisecond. */
 function rateOf(quarters: readonly Quarter[], window: BudgetWindow, now: number): number {
   const since = Math.max(window.start, quarterOf(now - lengthOf(window) / 4))
   const recent = quarters.filter(({ period }) => period >= since)
@@ -82,7 +82,7 @@ function sumOf(quarters: readonly Quarter[]): number {
   return quarters.reduce((sum, { amount }) => sum + amount, 0)
 }
 
-/** Without the noise of sums of fractions. */
+/** Rounded, to remove floating-point noise. */
 function rounded(value: number): number {
   return Number(value.toPrecision(12))
 }

@@ -5,7 +5,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 
 export interface Webhook {
-  /** Resolves with what went wrong, or with undefined. */
+  /** Resolves to an error message, or undefined on success. */
   send(id: string, body: string): Promise<string | undefined>
 }
 
@@ -51,7 +51,7 @@ export function webhookTo(url: string, secret: string): Webhook {
   }
 }
 
-/** At each connection, because a name may resolve to another address later. */
+/** For each connection, because a name may resolve to another address later. */
 const checkedLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, [])

@@ -4,13 +4,13 @@ import { quarterMs } from '../usage/sums.ts'
 
 /** Milliseconds since 1970. */
 export interface BudgetWindow {
-  /** The first moment that counts. */
+  /** Start of the window. */
   start: number
-  /** When a new window begins; of a rolling one, when its oldest quarter of an hour no longer counts. */
+  /** Start of the next window; for a rolling one, when its oldest quarter of an hour leaves it. */
   end: number
 }
 
-/** The window of a budget that `now` is in. Days are those of the zone, also where the clocks change. */
+/** The current window of a budget. Days are those of the time zone, including daylight saving time. */
 export function windowOf(
   { window, hours }: Pick<BudgetRecord, 'window' | 'hours'>,
   now: number,
@@ -33,7 +33,7 @@ export function windowOf(
 }
 
 /**
- * When a budget that is used up has room again. `quarters`: what was spent in each quarter of an hour, in the order of time.
+ * When an exhausted budget becomes available again. `quarters`: spending per quarter of an hour, in order of time.
  */
 export function resetOf(
   record: Pick<BudgetRecord, 'window' | 'hours' | 'limit'>,

@@ -4,8 +4,8 @@ import { ConfigError } from '../../sdk/errors.ts'
 import type { Database } from './tables.ts'
 
 /**
- * Every change of the tables, in its order. One that was released is never edited: a later one changes what it did.
- * Only `up`: an older router refuses a newer database, and a backup is the way back.
+ * All migrations, in order. A released one is never edited: a later one changes its result.
+ * Only `up`: an older router rejects a newer database; restore a backup to go back.
  */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-clients': {
@@ -153,7 +153,7 @@ function entityTable(db: Kysely<unknown>, name: string) {
 }
 
 /**
- * Brings the tables up to date. Routers that start together wait for one another. Throws ConfigError for a database that a
+ * Migrates the database. Routers that start concurrently wait for each other. Throws ConfigError for a database that a
  * newer router has changed.
  */
 export async function migrate(db: Database): Promise<void> {

@@ -11,15 +11,15 @@ export interface OpenDatabase {
   close(): Promise<void>
 }
 
-/** A SQLite database belongs to the host that has named itself within this time, in milliseconds. */
+/** A SQLite database belongs to the host that registered within this time, in milliseconds. */
 const hostAgeMs = 60_000
 const namingMs = 20_000
 
 /**
- * Connects to the database and brings its tables up to date. Throws ConfigError if it cannot be reached, is newer than this
+ * Connects to the database and migrates it. Throws ConfigError if it cannot be reached, is newer than this
  * router, or is a SQLite file that another host uses.
  *
- * @param onError Called for connections that break later.
+ * @param onError Called for connections that fail later.
  */
 export async function openDatabase(
   address: DatabaseAddress,
@@ -45,14 +45,14 @@ export async function openDatabase(
 }
 
 async function dialectOf(address: DatabaseAddress, onError: (error: Error) => void) {
-  // Routers without a database, and those with the other kind, load neither.
+  // Loaded on demand.
   if (address.kind === 'sqlite') return (await import('./sqlite.ts')).sqliteDialect(address.path)
   return (await import('./postgres.ts')).postgresDialect(address.url, onError)
 }
 
 /**
- * SQLite's locks and its shared memory work within one machine: on a network file system a second host would corrupt the
- * file. Each host names itself in it.
+ * SQLite's locks and shared memory work within one host: on a network file system a second host would corrupt the
+ * file. Each host registers itself in it.
  */
 async function claimFile(db: Database, onError: (error: Error) => void): Promise<() => Promise<void>> {
   const host = hostname()

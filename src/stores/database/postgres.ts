@@ -1,7 +1,7 @@
 import { type Dialect, PostgresDialect } from 'kysely'
 import pg from 'pg'
 
-/** Longest wait for a connection and for a statement, in milliseconds: the router goes on without the database. */
+/** Timeout of connections and statements, in milliseconds, after which the router continues without the database. */
 const connectMs = 5_000
 const statementMs = 10_000
 
@@ -23,7 +23,7 @@ export function postgresDialect(url: string, onError: (error: Error) => void): D
         id === int8 || id === numeric ? Number : pg.types.getTypeParser(id, format as 'text'),
     },
   })
-  // The pool listens to idle connections alone: one that breaks within a transaction would end the process.
+  // The pool handles errors of idle connections only: one in a transaction would otherwise crash the process.
   pool.on('connect', (client) => client.on('error', onError))
   pool.on('error', () => undefined)
   return new PostgresDialect({ pool })

@@ -7,11 +7,11 @@ import type { SqliteAnswer, SqliteQuestion } from './sqlite.ts'
  * event loop of requests.
  */
 
-/** Statements that are kept prepared; the router has fewer different ones. */
+/** Maximum number of prepared statements; the router uses fewer. */
 const maxStatements = 200
 
 const database = new DatabaseSync(String(workerData))
-// WAL: readers and the writer do not wait for each other, and a killed process loses nothing that was committed.
+// WAL: readers and the writer do not block each other, and committed data survives a killed process.
 database.exec(
   'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON',
 )

@@ -24,7 +24,7 @@ export type SqliteAnswer =
   | { id: number; rows: object[]; changes?: number; error?: undefined }
   | { id: number; error: { message: string; code: number | undefined } }
 
-/** SQLITE_BUSY: another process has held the database for too long. */
+/** SQLITE_BUSY: another process held the lock for too long. */
 const busy = 5
 
 /** Kysely over `node:sqlite` in a worker thread. */
@@ -37,7 +37,7 @@ export function sqliteDialect(path: string): Dialect {
   }
 }
 
-/** SQLite changes tables within transactions, so that routers that start together migrate one after the other. */
+/** SQLite supports transactional DDL, so routers that start concurrently migrate one after the other. */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true
@@ -47,7 +47,7 @@ class TransactionalAdapter extends SqliteAdapter {
 class SqliteDriver implements Driver {
   readonly #path: string
   #connection: SqliteConnection | undefined
-  /** Resolves when the connection is free: there is one, and transactions on it run one after the other. */
+  /** Resolves when the single connection is free; transactions on it are serialized. */
   #free: Promise<void> = Promise.resolve()
   #release: (() => void) | undefined
 
@@ -78,7 +78,7 @@ class SqliteDriver implements Driver {
   }
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    // Takes the write lock at once, so that two processes that read before they write do so one after the other.
+    // Takes the write lock immediately, so that read-then-write transactions of two processes are serialized.
     await connection.executeQuery(CompiledQuery.raw('begin immediate'))
   }
 
@@ -123,7 +123,7 @@ class SqliteConnection implements DatabaseConnection {
     const { promise, resolve, reject } = Promise.withResolvers<Parameters<Waiting['resolve']>[0]>()
     this.#waiting.set(id, { resolve, reject })
     this.#thread.postMessage({ id, sql, parameters } satisfies SqliteQuestion)
-    // While a statement runs, the process must not end.
+    // Keeps the process alive while a statement runs.
     this.#thread.ref()
     const { rows, changes } = await promise
     return { rows: rows as Row[], ...(changes === undefined ? {} : { numAffectedRows: BigInt(changes) }) }

@@ -13,9 +13,9 @@ export interface Tables {
   budgets: EntityRow
   usage_quarters: UsageRow
   usage_days: UsageRow
-  /** Batches of usage that were written, so that none is written twice. */
+  /** Written usage batches, so that none is written twice. */
   usage_batches: { id: string; at: number }
-  /** What was spent of a budget in each quarter of an hour. */
+  /** Spending of a budget per quarter of an hour. */
   budget_spent: { budget: string; period: number; amount: number }
   /** What a router process may still spend of a budget without asking. */
   budget_slices: { budget: string; holder: string; amount: number; ends_at: number }

@@ -30,7 +30,10 @@ import {
 /** Keys in the table meta: sessions that were ended before their time. */
 export const endedPrefix = 'session:'
 
-/** Runs a command in one transaction, together with its line in the audit log and the new revision. Never rejects for what the operator did wrong. */
+/**
+ * Runs a command in one transaction, together with its line in the audit log and the new revision. Never rejects for what the
+ * operator did wrong.
+ */
 export async function execute<Name extends CommandName>(
   db: Database,
   { name, input, actor }: Command<Name>,

@@ -20,7 +20,7 @@ export const tables = {
   budgets: 'budgets',
 } as const
 
-/** A record as it is read. */
+/** A record as read. */
 export function stored({
   id,
   record,
@@ -38,7 +38,7 @@ export function stored({
   }
 }
 
-/** Throws 404 for an id that is not there. */
+/** Throws 404 for an unknown id. */
 export async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
   const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
   const row = await rows.selectFrom(tables[entity]).select(columns).where('id', '=', id).executeTakeFirst()
@@ -47,7 +47,7 @@ export async function find(rows: Rows, entity: EntityName, id: string): Promise<
   return row
 }
 
-/** Throws 400 for a record that does not fit its schema. */
+/** Throws 400 for an invalid record. */
 export function check(entity: EntityName, record: object): void {
   const [first] = Value.Errors(recordSchemas[entity], record)
   if (!first) {
@@ -66,14 +66,14 @@ export function check(entity: EntityName, record: object): void {
   )
 }
 
-/** The columns by which the database keeps a record's references. */
+/** The columns of a record's references. */
 export function referencesOf(entity: EntityName, record: Entities[EntityName]): object {
   if (entity === 'prices' || entity === 'budgets') return {}
   if (entity === 'clients') return { group_id: ('group' in record && record.group) || null }
   return { parent: ('parent' in record && record.parent) || null }
 }
 
-/** Groups have two levels: one that has a parent can be nobody's parent. */
+/** Groups have two levels: a group with a parent cannot be a parent. */
 export async function checkReferences(
   rows: Rows,
   entity: EntityName,
@@ -106,7 +106,7 @@ export async function checkReferences(
     )
 }
 
-/** Throws 409 for a group with anything in it. */
+/** Throws 409 for a group that is not empty. */
 export async function checkEmpty(rows: Rows, id: string): Promise<void> {
   const client = await rows.selectFrom('clients').select('id').where('group_id', '=', id).executeTakeFirst()
   const group = await rows
@@ -119,7 +119,7 @@ export async function checkEmpty(rows: Rows, id: string): Promise<void> {
     throw conflict(`The group '${id}' is not empty: it has ${member}`, 'group_not_empty')
 }
 
-/** Throws 412 for a record that was changed since the operator read it. */
+/** Throws 412 for a record that has changed since the operator read it. */
 export function checkVersion({ id, version }: EntityRow, wanted: number | undefined): void {
   if (wanted === undefined || wanted === version) return
   throw new RouterError('conflict', `'${id}' has been changed in the meantime: read it again`, {

@@ -16,7 +16,7 @@ export interface RedisBoardOptions {
   log: StoreLog
 }
 
-/** The leader's lease, and how often it is renewed or asked for, in milliseconds. */
+/** The leader's lease, and the interval at which it is renewed or requested, in milliseconds. */
 const leaseMs = 10_000
 const askMs = 2_000
 
@@ -87,7 +87,7 @@ export class RedisBoard implements FleetBoard {
   }
 }
 
-/** Undefined for a kind of message that this version does not know. */
+/** Undefined for a kind of message unknown to this version. */
 function messageOf(value: unknown): FleetMessage | undefined {
   if (!isObject(value)) return undefined
   const { type, server, signals, models, about } = value

@@ -1,31 +1,31 @@
 import type { Router } from '../../sdk/console/routers.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 
-/** What routers tell each other. `null`: nothing is known of the server now. */
+/** Messages between routers. `null`: the state of the server is unknown. */
 export type FleetMessage =
   | { readonly type: 'signals'; readonly server: string; readonly signals: EngineSignals | null }
   | { readonly type: 'demand'; readonly models: ModelDemand }
   | { readonly type: 'router'; readonly about: Router }
 
-/** What each model is asked for, by alias; models without demand are left out. */
+/** Demand by model alias; models without demand are omitted. */
 export type ModelDemand = Readonly<Record<string, Demand>>
 
 export interface Demand {
-  /** Requests that targets work on. */
+  /** Running requests. */
   readonly running: number
-  /** Requests that wait for a target. */
+  /** Waiting requests. */
   readonly waiting: number
-  /** Requests of the last minute that were refused for want of a target. */
+  /** Requests of the last minute that were rejected because no target was available. */
   readonly refused: number
 }
 
-/** The routers that share a Redis: one of them, the leader, polls the engines for all. */
+/** The routers that share a Redis; the leader polls the engines for all of them. */
 export interface FleetBoard {
-  /** `alone`: the other routers cannot be reached now. */
+  /** `alone`: the other routers are unreachable. */
   readonly role: 'leader' | 'follower' | 'alone'
   publish(message: FleetMessage): void
-  /** Calls back with each message of another router, which is known by its name. */
+  /** Calls back with each message of another router and its name. */
   onMessage(listener: (message: FleetMessage, router: string) => void): void
-  /** Lets another router lead. */
+  /** Releases leadership. */
   close(): Promise<void>
 }

@@ -75,9 +75,9 @@ export interface LimitStore {
   /** Takes a slot for a request, or returns the limit that rejects it; a rejected request is not counted. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots until the request is settled, or returns the limit that rejects it; an admitted request must then
-   * be settled as undone. Admits the request in the same step if necessary. More tokens than the limit allows are reserved
-   * if nothing else is reserved and nothing is overdrawn.
+   * Reserves tokens, requests and slots until the request is settled, or returns the limit that rejects it; an admitted request
+   * must then be settled as undone. Admits the request in the same step if necessary. More tokens than the limit allows are
+   * reserved if nothing else is reserved and nothing is overdrawn.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Releases the slots and the reservation, and counts the tokens. A second call only adds tokens. */
@@ -180,9 +180,9 @@ function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Deci
 export const limitWindowMs = 60_000
 
 /**
- * Combines the limits shared by several processes with those of this process, which apply alone while the shared store is unavailable.
- * This process is checked first: what exceeds its limits exceeds those of all, without a request to the store. The shared store is
- * called once, by `reserve`, which every admitted request must call. `settle` does not wait for it: it executes
+ * Combines the limits shared by several processes with those of this process, which apply alone while the shared store is
+ * unavailable. This process is checked first: what exceeds its limits exceeds those of all, without a request to the store. The
+ * shared store is called once, by `reserve`, which every admitted request must call. `settle` does not wait for it: it executes
  * calls in order. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {

@@ -3,7 +3,7 @@ import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { type Override, type OverrideStore, Overrides } from './store.ts'
 
 export interface LocalOverrides extends OverrideStore {
-  /** Takes what another host has set. Whether it counts, and no process of this host has taken it before. */
+  /** Applies another host's override. Returns whether it is new to this host and in effect. */
   add(override: Override): Promise<boolean>
 }
 
@@ -21,7 +21,7 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
     async set(given) {
       const override = overrides.dated(given, Date.now())
       take(override)
-      // A primary that hangs has it on its pipe; this process goes on.
+      // If the primary hangs, the message stays in its pipe, and this process continues.
       await primary?.request(pass, override).catch(() => undefined)
     },
     add: async (override) => {
@@ -41,13 +41,13 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
   }
 }
 
-/** From a worker: applies an override in all others; answered when they have, or do not answer. */
+/** From a worker: applies an override in all others; acknowledged when they have applied it or timed out. */
 const pass = topic<Override>('overrides.pass', { timeoutMs: 2_000 })
-/** From a worker that has one of another host, as the others will; answered with whether it is the first. */
+/** From a worker that received another host's override; the response says whether it is the first to report it. */
 const learned = topic<Override, boolean>('overrides.learned', { timeoutMs: 1_000 })
 /** To each worker. */
 const apply = topic<Override>('overrides.apply', { timeoutMs: 1_000 })
-/** From a worker that starts. */
+/** From a starting worker. */
 const read = topic<void, readonly Override[]>('overrides.read', { timeoutMs: 1_000 })
 
 /** The primary's side. */

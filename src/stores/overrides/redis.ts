@@ -6,20 +6,20 @@ import { isSpent, keyOf, type Override, type OverrideStore, overrideIn, textOf }
 
 export interface RedisOverridesOptions {
   link: ScriptLink<'override'> & Pick<RedisLink, 'subscriber'>
-  /** Those of this host. */
+  /** Overrides of this host. */
   local: LocalOverrides
   log: StoreLog
-  /** One that another router has set begins to count here; called in one process of this host. */
+  /** An override of another router takes effect here; called in one process of this host. */
   onLearned(override: Override): void
 }
 
-/** How often this process and Redis compare what they know: a message or an answer may have been lost. */
+/** Interval of synchronization with Redis, because messages may be lost. */
 const syncMs = 5_000
 const startMs = 1_000
 
 /**
- * Shares the overrides of this host with other hosts, and keeps them over restarts. While Redis is away they hold on this host; once
- * it is back, the latest of each wins.
+ * Shares the overrides of this host with other hosts, and keeps them across restarts. While Redis is unavailable they apply on
+ * this host; once it is available again, the latest of each wins.
  */
 export class RedisOverrides implements OverrideStore {
   readonly #options: RedisOverridesOptions
@@ -95,7 +95,7 @@ export class RedisOverrides implements OverrideStore {
     this.#synced.resolve()
   }
 
-  /** Keeps it in Redis, or learns the later one that is there. Fails silently: the next comparison makes up for it. */
+  /** Stores it in Redis, or reads the later one there. Fails silently: the next synchronization corrects it. */
   async #push(override: Override): Promise<void> {
     const { link } = this.#options
     const args = [keyOf(override), textOf(override), overridesChannel]

@@ -1,12 +1,12 @@
 import { isObject } from '../../lib/json/read.ts'
 
-/** Something that an operator sets for a target while the router runs. Of several for the same thing the latest counts. */
+/** An operator's override of a target at runtime. The latest override of a property applies. */
 export type Override =
-  /** Whether the target takes nothing new. */
+  /** Whether the target is drained. */
   | (OverrideOf<'drain'> & { readonly value: boolean })
   /** The target's weight in a model, 0 to 1; null: the configured one. */
   | (OverrideOf<'weight'> & { readonly model: string; readonly value: number | null })
-  /** What is known of the target's health is forgotten. */
+  /** The target's health is reset. */
   | (OverrideOf<'reset'> & { readonly value: null })
 
 interface OverrideOf<Kind extends string> {
@@ -19,29 +19,29 @@ interface OverrideOf<Kind extends string> {
   readonly by: string
 }
 
-/** Without the time, which the store sets. */
+/** Without its time, which the store sets. */
 export type NewOverride = Override extends infer Each
   ? Each extends Override
     ? Omit<Each, 'at'>
     : never
   : never
 
-/** Keeps the overrides, and shares them with the other processes of the router and, where there is Redis, with other routers. */
+/** Stores overrides, and shares them with the other processes of the router and, with Redis, with other routers. */
 export interface OverrideStore {
   /** Resolves when all processes of this host have applied it. */
   set(override: NewOverride): Promise<void>
-  /** Whether Redis is there and does not answer. */
+  /** Whether Redis is configured but unavailable. */
   readonly isAway: boolean
-  /** Those that count, the latest of each. */
+  /** Overrides in effect, the latest of each property. */
   all(): readonly Override[]
-  /** Calls back with each override that begins to count, wherever it comes from. Once per process. */
+  /** Calls back with each override that takes effect, whatever its origin. Once per process. */
   onChange(listener: (override: Override) => void): void
-  /** Resolves when what others have set is known, or cannot be learned now. */
+  /** Resolves when the overrides of others are known or unavailable. */
   started(): Promise<void>
   close(): void
 }
 
-/** A reset concerns only processes that were there; what was taken back is kept for routers that were away. */
+/** A reset concerns only running processes; removed overrides are kept for routers that were disconnected. */
 const resetLastsMs = 60_000
 const takenBackLastsMs = 86_400_000
 
@@ -49,7 +49,7 @@ const takenBackLastsMs = 86_400_000
 export class Overrides {
   readonly #latest = new Map<string, Override>()
 
-  /** Whether it counts: it is later than the one before it. */
+  /** Whether it takes effect, because it is later than the previous one. */
   take(override: Override): boolean {
     const key = keyOf(override)
     const known = this.#latest.get(key)
@@ -58,7 +58,7 @@ export class Overrides {
     return true
   }
 
-  /** Gives a new one a time at which it counts, whatever the clocks of other hosts say. `now`: milliseconds since 1970. */
+  /** Gives a new one a time later than all known ones, whatever the clocks of other hosts. `now`: milliseconds since 1970. */
   dated(override: NewOverride, now: number): Override {
     const before = this.#latest.get(keyOf(override))?.at ?? 0
     return { ...override, at: Math.max(now, before + 1) }
@@ -73,7 +73,7 @@ export class Overrides {
   }
 }
 
-/** Nobody needs it any more. */
+/** No longer needed. */
 export function isSpent({ kind, value, at }: Override, now: number): boolean {
   if (kind === 'reset') return now - at > resetLastsMs
   return (value === null || value === false) && now - at > takenBackLastsMs
@@ -84,17 +84,17 @@ export function keyOf(override: NewOverride): string {
   return JSON.stringify(override.kind === 'weight' ? [kind, target, override.model] : [kind, target])
 }
 
-/** The same everywhere, also for two of the same time. */
+/** A total order, equal in every process even for equal times. */
 function isLater(a: Override, b: Override): boolean {
   return a.at > b.at || (a.at === b.at && textOf(a) > textOf(b))
 }
 
-/** The same text for the same override in every process. */
+/** Canonical text of an override, equal in every process. */
 export function textOf(override: Override): string {
   return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
 }
 
-/** Undefined for what this version does not know. */
+/** Undefined if unknown to this version. */
 export function overrideIn(text: unknown): Override | undefined {
   let read: unknown
   try {

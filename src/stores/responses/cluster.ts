@@ -4,11 +4,11 @@ import { type ResponseBounds, ResponseTable } from './memory.ts'
 import type { ResponseStore } from './store.ts'
 
 const find = topic<string, string | undefined>('response.find')
-/** Answered, because a response is stored before its client may continue from it. */
+/** Acknowledged, because a response must be stored before its client may continue it. */
 const keep = topic<{ id: string; json: string }>('response.keep', { afterExit: true })
 const remove = topic<string, boolean>('response.remove', { afterExit: true })
 
-/** Responses of a worker, kept by the primary for all workers of the machine. They outlive a worker, not the primary. */
+/** Responses of a worker, kept by the primary for all workers of the host. They outlive a worker, not the primary. */
 export function clusterResponses(primary: Channel): ResponseStore {
   return {
     async find(id) {

@@ -1,9 +1,9 @@
 import type { ResponseStore } from './store.ts'
 
 export interface ResponseBounds {
-  /** Most responses kept. */
+  /** Maximum number of responses. */
   maxCount: number
-  /** Most bytes kept, as JSON in UTF-8, over all responses. */
+  /** Maximum total size of the JSON in UTF-8. */
   maxBytes: number
   ttlMs: number
 }
@@ -13,7 +13,7 @@ interface Entry {
   expiresAt: number
 }
 
-/** Responses as JSON, within one process: the store itself, or what the primary keeps for its workers. */
+/** Responses as JSON in one process: the store of a single process, or the primary's store for its workers. */
 export class ResponseTable {
   readonly #bounds: ResponseBounds
   readonly #now: () => number
@@ -64,7 +64,7 @@ export class ResponseTable {
     for (const [id, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#take(id)
   }
 
-  /** A single response that is too large is dropped too: the bound always holds. */
+  /** A single response over the limit is evicted too. */
   #dropOverflow(): void {
     const { maxCount, maxBytes } = this.#bounds
     for (const id of this.#entries.keys()) {
@@ -75,7 +75,7 @@ export class ResponseTable {
 }
 
 /**
- * Stores responses in this process: they are lost with it, and other workers do not see them. The least recently used is
+ * Stores responses in this process: they are lost with it and invisible to other workers. The least recently used is
  * evicted first. `now`: monotonic milliseconds.
  */
 export function memoryResponses(bounds: ResponseBounds, now: () => number): ResponseStore {

@@ -22,15 +22,15 @@ const keys = [
   redisKeys.responsesByExpiry,
   redisKeys.responsesBytes,
 ]
-/** How long an announced response is waited for, and when it is asked for again first, in milliseconds. */
+/** Timeout for an announced response, and delay of the first retry, in milliseconds. */
 const pendingWaitMs = 1_500
 const firstPollMs = 5
-/** What the scripts answer for a response that is announced and not kept so far. */
+/** Result of the scripts for a response that is announced but not stored yet. */
 const pending = -1
-/** A response may be megabytes, and its client waits no longer than this for it to be stored, in milliseconds. */
+/** How long a client waits for its response to be stored, which may have megabytes, in milliseconds. */
 const commandTimeoutMs = 1_000
 
-/** Responses that all routers with one Redis share. Rejects with StoreDownError while Redis does not answer. */
+/** Responses shared by all routers with one Redis. Rejects with StoreDownError while Redis does not respond. */
 export class RedisResponses implements ResponseStore {
   readonly #options: RedisResponsesOptions
   readonly #scripts: LazyScripts<Step>
@@ -69,7 +69,7 @@ export class RedisResponses implements ResponseStore {
     return this.#scripts.close()
   }
 
-  /** Its client may be faster than the response on its way to Redis. */
+  /** The client's next request may arrive before the response is in Redis. */
   async #whenKept(step: Step, id: string): Promise<unknown> {
     const { now } = this.#options
     const until = now() + pendingWaitMs

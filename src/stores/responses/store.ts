@@ -1,40 +1,40 @@
-/** A response of the Responses API, with all that the next turn needs to continue it. */
+/** A response of the Responses API, with everything needed to continue it. */
 export interface StoredResponse {
   /** The whole `response` object, as `GET /v1/responses/{id}` returns it. */
   response: Record<string, unknown>
-  /** The input items that it answers, including those of earlier turns, oldest first. */
+  /** Its input items, including those of earlier turns, oldest first. */
   input: Record<string, unknown>[]
 }
 
-/** For how long an announcement holds, in milliseconds. */
+/** Lifetime of an announcement, in milliseconds. */
 export const announcedMs = 60_000
 
 /**
- * Stores responses for `previous_response_id`. Bounded: a response may be evicted at any time, and is gone after the store's
- * time to live. What `find` returns is the caller's own copy. Each operation is atomic for its id, and when the promise of `keep`
- * is fulfilled, whoever asks for the response gets it. Rejects only when the store itself cannot be reached.
+ * Stores responses for `previous_response_id`. Bounded: a response may be evicted at any time, and expires after the store's
+ * time to live. `find` returns a copy. Each operation is atomic for its id, and once the promise of `keep`
+ * is fulfilled, the response can be found. Rejects only if the store itself cannot be reached.
  */
 export interface ResponseStore {
-  /** Undefined when there is none. A find counts as a use; it does not prolong the time to live. */
+  /** Undefined if there is none. A find counts as a use but does not extend the time to live. */
   find(id: string): Promise<StoredResponse | undefined>
   /**
-   * Says that a response with this id will be kept within a minute: `find` and `remove` then wait for it in any process, and nobody
-   * has to wait for `keep`. Absent: that costs nothing anyway.
+   * Announces that a response with this id will be stored within a minute: `find` and `remove` then wait for it in any process,
+   * and no client has to wait for `keep`. Absent if storing takes no time.
    */
   announce?(id: string): Promise<void>
   /** Replaces a response with the same id. */
   keep(id: string, stored: StoredResponse): Promise<void>
-  /** Whether there was one. */
+  /** Returns whether it existed. */
   remove(id: string): Promise<boolean>
   close(): Promise<void>
 }
 
-/** An announcement that is older may end before the response is there, in milliseconds. */
+/** An older announcement may expire before the response is stored, in milliseconds. */
 const trustedMs = announcedMs * 0.75
 
 /**
- * A store that several processes share, and one of this process that is used while the shared one cannot be reached. What
- * was kept here meanwhile is still found here later. Never rejects because of the shared store.
+ * A store shared by several processes, and one of this process that is used while the shared one is unavailable. Responses
+ * stored here meanwhile can still be found here later. Never rejects because of the shared store.
  */
 export function responsesWithFallback(
   shared: ResponseStore,
@@ -53,7 +53,7 @@ export function responsesWithFallback(
   }
   const announce = async (id: string): Promise<void> => {
     const at = now()
-    // Many an answer that was announced is never complete.
+    // Announced responses are often never completed.
     for (const [other, { at: since }] of announced) {
       if (at - since < trustedMs) break
       announced.delete(other)

@@ -1,7 +1,7 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 
-/** A session that was ended before its time. `endsAt`: milliseconds since 1970, from when it need not be known. */
+/** A session ended before its expiry. `endsAt`: time after which the entry is no longer needed, in milliseconds since 1970. */
 export interface EndedSession {
   id: string
   endsAt: number
@@ -10,7 +10,7 @@ export interface EndedSession {
 const ended = topic<EndedSession>('session.ended')
 const list = topic<void, EndedSession[]>('session.list')
 
-/** The sessions that were ended on this host. */
+/** Sessions ended on this host. */
 export class EndedTable {
   readonly #endsAt = new Map<string, number>()
   readonly #primary: Channel | undefined
@@ -30,7 +30,7 @@ export class EndedTable {
     return this.#endsAt.has(id)
   }
 
-  /** Resolves when the primary of a cluster has told all its workers. */
+  /** Resolves when the primary of a cluster has notified all its workers. */
   async add(session: EndedSession): Promise<void> {
     this.#keep(session)
     await this.#primary?.request(ended, session)

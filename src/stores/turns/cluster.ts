@@ -5,7 +5,7 @@ import { LocalTurns, type Turns } from './local.ts'
 
 interface Entry {
   model: string
-  /** Names the ticket within its worker. */
+  /** Id of the ticket within its worker. */
   id: number
   client: string
   weight: number
@@ -15,12 +15,12 @@ interface Entry {
 const enter = topic<Entry>('queue.enter')
 const leave = topic<Pick<Entry, 'model' | 'id'>>('queue.leave')
 const wake = topic<string>('queue.wake', { isHint: true })
-/** A worker that hangs must not hold up the requests of the others. */
+/** A hanging worker must not delay the requests of the others. */
 const offer = topic<number, Offered>('queue.offer', { timeoutMs: 500 })
 const waiting = topic<{ model: string; isWaiting: boolean }>('queue.waiting')
 const waitingNow = topic<void, string[]>('queue.waiting-now')
 
-/** Turns of a worker: the primary decides whose it is, among the requests of all its workers. */
+/** Turns of a worker: the primary orders the requests of all its workers. */
 export function clusterTurns(primary: Channel): Turns {
   const ids = new Map<Ticket, number>()
   const tickets = new Map<number, Ticket>()
@@ -31,7 +31,7 @@ export function clusterTurns(primary: Channel): Turns {
     if (isWaiting) busy.add(model)
     else busy.delete(model)
   })
-  // What a worker that was started later has not been told.
+  // State that a worker started later has not received.
   primary.request(waitingNow).then(
     (models) => models.forEach((model) => void busy.add(model)),
     () => undefined,
@@ -56,7 +56,7 @@ export function clusterTurns(primary: Channel): Turns {
   }
 }
 
-/** The primary's side. The requests of a worker that has exited wait no longer. */
+/** The primary's side. Requests of an exited worker are removed. */
 export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): void {
   const turns = new LocalTurns(options)
   const waitingIn = new Map<string, Map<number, { model: string; ticket: Ticket }>>()
@@ -103,5 +103,5 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
   })
 }
 
-/** The requests of a worker that did not answer an offer are passed over for this long, in milliseconds. */
+/** How long requests of a worker that did not respond to an offer are skipped, in milliseconds. */
 const passedMs = 2_000

@@ -1,20 +1,20 @@
 /**
- * What came of an offer. `served`: the request has a place. `gone`: it waits no longer. `passed`: nothing is free for this
- * one, but others may accept more. `taken`: nothing is free for anybody. `away`: nobody can tell now.
+ * Result of an offer. `served`: the request has a slot. `gone`: it no longer waits. `passed`: nothing is free for this
+ * one, but others may accept more targets. `taken`: nothing is free for any request. `away`: undecidable now.
  */
 export type Offered = 'served' | 'gone' | 'passed' | 'taken' | 'away'
 
 /** A waiting request. */
 export interface Ticket {
   readonly client: string
-  /** Share of its client, over 0. */
+  /** Weight of its client, over 0. */
   readonly weight: number
-  /** Takes a place if one is free for this request. Never rejects. */
+  /** Takes a slot if one is free for this request. Never rejects. */
   offer(): Promise<Offered>
 }
 
 export interface FairQueueOptions {
-  /** How often to offer without a hint, in milliseconds. */
+  /** Polling interval without a hint, in milliseconds. */
   pollMs: { readonly min: number; readonly max: number }
   /** 0 (inclusive) to 1 (exclusive). */
   random(): number
@@ -29,16 +29,16 @@ interface Flow {
 }
 
 /**
- * Waiting requests of one model. Clients get places in proportion to their weights, however many requests each has:
+ * Waiting requests of one model. Clients get slots in proportion to their weights, however many requests each has:
  * weighted fair queueing, which is deficit round robin with the turns of a client spread evenly, so that a client with a
- * single request waits for no more than one of another client with the same weight. The requests of a client are in order
+ * single request waits for at most one request of another client with the same weight. The requests of a client are in order
  * of arrival. Nothing starves: each weight gets its share.
  */
 export class FairQueue {
   readonly #options: FairQueueOptions
   readonly #flows = new Map<string, Flow>()
   #length = 0
-  /** Grows by the share of one request with each that is served. */
+  /** Advances by the share of one request with each served request. */
   #clock = 0
   #isOffering = false
   #offerAgain = false
@@ -52,7 +52,7 @@ export class FairQueue {
     return this.#length
   }
 
-  /** `offers`: a place may be free for it. */
+  /** `offers`: called when a slot may be free for it. */
   enter(ticket: Ticket, offers: boolean): void {
     const flow = this.#flowOf(ticket)
     if (flow.tickets.size === 0) flow.finish = Math.max(flow.finish, this.#clock)
@@ -62,7 +62,7 @@ export class FairQueue {
     else this.#schedulePoll()
   }
 
-  /** A second call changes nothing. */
+  /** Idempotent. */
   leave(ticket: Ticket): void {
     if (!this.#flows.get(nameOf(ticket))?.tickets.delete(ticket)) return
     this.#length--
@@ -78,7 +78,7 @@ export class FairQueue {
     if (this.#length > 0) void this.#offer()
   }
 
-  /** The waiting requests in the order in which they are to be served. */
+  /** The waiting requests in serving order. */
   *inOrder(): Generator<Ticket, void, undefined> {
     const cursors = Array.from(this.#flows.values(), (flow) => new Cursor(flow))
     for (;;) {
@@ -90,7 +90,7 @@ export class FairQueue {
     }
   }
 
-  /** Runs one round at a time; a wake during a round starts another one. */
+  /** Runs one round at a time; a wake-up during a round starts another one. */
   async #offer(): Promise<void> {
     this.#offerAgain = true
     if (this.#isOffering) return
@@ -150,10 +150,10 @@ export class FairQueue {
   }
 }
 
-/** Differences of the virtual clock that come from rounding alone. */
+/** Tolerance for rounding errors of the virtual clock. */
 const rounding = 1e-9
 
-/** Walks through a flow, as if each request passed on the way were served. */
+/** Iterates over a flow as if each passed request were served. */
 class Cursor {
   next: Ticket | undefined
   readonly #flow: Flow
@@ -173,7 +173,7 @@ class Cursor {
     this.#finish += 1 / this.#flow.weight
   }
 
-  /** Of two whose turn is the same, the one with fewer requests: what the other has done before is not known. */
+  /** Tie-break: the flow with fewer requests, because earlier usage is not known. */
   isBefore(other: Cursor): boolean {
     const later = this.#finish - other.#finish
     if (Math.abs(later) > rounding) return later < 0
@@ -181,7 +181,7 @@ class Cursor {
   }
 }
 
-/** Requests of a client with another weight, by their priority, are a flow of their own. */
+/** Requests of a client with another weight, due to their priority, form a separate flow. */
 function nameOf({ client, weight }: Ticket): string {
   return `${weight} ${client}`
 }

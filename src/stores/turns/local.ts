@@ -1,10 +1,10 @@
 import { FairQueue, type FairQueueOptions, type Ticket } from './fair-queue.ts'
 
-/** In which order the waiting requests of a host are served, by model. */
+/** Orders the waiting requests of a host, by model. */
 export interface Turns {
-  /** `offers`: a place may be free for the request now. */
+  /** `offers`: called when a slot may be free for the request. */
   enter(model: string, ticket: Ticket, offers: boolean): void
-  /** A second call changes nothing. */
+  /** Idempotent. */
   leave(model: string, ticket: Ticket): void
   /** Call when a place may be free. */
   wake(model: string): void
@@ -12,7 +12,7 @@ export interface Turns {
   isWaiting(model: string): boolean
 }
 
-/** Of the requests that wait in one process, or of which the primary knows. */
+/** Orders the waiting requests of one process, or all those known to the primary. */
 export class LocalTurns implements Turns {
   readonly #options: FairQueueOptions
   readonly #queues = new Map<string, FairQueue>()

@@ -5,7 +5,7 @@ import type { UsageBucket, UsageDimension, UsageLine, UsageQuestion } from '../.
 import type { Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, usageCounts } from './sums.ts'
 
-/** Longest answer, in rows of the tables after the database has added them up. */
+/** Maximum number of aggregated rows in a result. */
 const maxRows = 100_000
 
 type Counts = Pick<UsageRow, (typeof usageCounts)[number]>
@@ -19,7 +19,9 @@ const columnOf = {
   target: 'target',
 } as const satisfies Record<UsageDimension, keyof UsageRow>
 
-/** Usage of a time, added up. Usage by days counts with the day that it began on. Throws RouterError if that is too much. */
+/**
+ * Aggregated usage of a period. Daily usage belongs to the day on which it began. Throws RouterError if the result is too large.
+ */
 export async function readUsage(rows: Transaction<Tables>, question: UsageQuestion): Promise<UsageLine[]> {
   const { by, bucket, group } = question
   const groupOf = by.includes('group') || group !== undefined ? await clientGroups(rows) : new Map()
@@ -59,7 +61,7 @@ function countsOf(row: Omit<Counts, 'busy_ms'>) {
   return { requests, errors, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens }
 }
 
-/** Without the noise of sums of fractions. */
+/** Rounded, to remove floating-point noise. */
 function rounded(value: number): number {
   return Number(value.toPrecision(12))
 }
@@ -86,7 +88,7 @@ async function select(
     throw new RouterError('bad_request', 'The result is too large: ask for a shorter period or less detail', {
       code: 'too_many_rows',
     })
-  // A sum over no row at all is one row of nulls.
+  // A sum over no rows is one row of nulls.
   return (found as Row[]).filter(({ requests }) => requests !== null)
 }
 
@@ -95,7 +97,7 @@ async function clientGroups(rows: Transaction<Tables>): Promise<Map<string, stri
   return new Map(found.map(({ id, group_id }) => [id, group_id ?? '']))
 }
 
-/** The beginning of the bucket that a quarter of an hour belongs to. */
+/** Start of the bucket of a quarter of an hour. */
 function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
   const known = new Map<number, number>()
   const start = {
@@ -112,7 +114,7 @@ function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
   }
 }
 
-/** Hours of the zone's clocks, which need not be those of UTC. */
+/** Local hours of the time zone, which may differ from UTC by a fraction. */
 function hourOf(at: number, zone: TimeZone): number {
   const minute = Number(/T\d\d:(\d\d)/.exec(zone.text(at))?.[1] ?? 0)
   return Math.floor(at / quarterMs) * quarterMs - Math.floor(minute / 15) * quarterMs

@@ -5,18 +5,18 @@ import { UsageSums } from './sums.ts'
 import { addRows, forgetOldBatches } from './write.ts'
 
 export interface UsageRetention {
-  /** IANA name: where days begin. */
+  /** IANA time zone that defines days. */
   timeZone: string
-  /** How many days usage is kept by quarters of an hour. */
+  /** Days for which usage is kept per quarter of an hour. */
   quarterDays: number
-  /** How many days usage is kept by days. */
+  /** Days for which daily usage is kept. */
   days: number
 }
 
-/** Days that are added up in one transaction. */
+/** Days aggregated per transaction. */
 const daysAtOnce = 7
 
-/** Adds up old quarters of an hour to days, and removes the oldest days. Several routers may do so at the same time. */
+/** Aggregates old quarters of an hour to days, and deletes the oldest days. Several routers may do so concurrently. */
 export async function applyRetention(db: Database, retention: UsageRetention, now: number): Promise<void> {
   const zone = timeZone(retention.timeZone)
   const cutOff = zone.dayAfter(now, -retention.quarterDays)
@@ -38,7 +38,7 @@ export async function applyRetention(db: Database, retention: UsageRetention, no
 
 async function addUp(db: Database, before: number, startOfDay: (at: number) => number): Promise<void> {
   await db.transaction().execute(async (rows) => {
-    // Holds up other routers until this one is done: they would add the same rows up once more.
+    // Blocks other routers, which would otherwise aggregate the same rows again.
     await rows
       .insertInto('meta')
       .values({ key: 'usage_days', value: String(before) })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { kill, pid as ownPid } from 'node:process'
 import type { UsagePart } from './sums.ts'
 
-/** A part of a batch. Parts of the same batch are added up, and a batch is written to the database once. */
+/** A part of a batch. Parts of the same batch are summed, and a batch is written to the database once. */
 export interface SpooledPart {
   batch: string
   part: UsagePart
@@ -13,11 +13,11 @@ export interface SpooledPart {
 
 /** Size in bytes above which the file is compacted. */
 const maxBytes = 32 * 1024 * 1024
-/** A file that was not touched for this time belongs to no process that runs, in milliseconds. */
+/** A file not modified for this time belongs to no running process, in milliseconds. */
 const abandonedMs = 60_000
 
 /**
- * Usage on disk while the database is away: a file of one process with a line for each part. After a crash, the next
+ * Usage on disk while the database is unavailable: one file per process with one line per part. After a crash, the next
  * process with the same database and directory takes the file over.
  */
 export class UsageSpool {
@@ -27,7 +27,7 @@ export class UsageSpool {
   #bytes = 0
   #exists = false
 
-  /** `database`: its address; files of other databases are left alone. */
+  /** `database`: its URL; files of other databases are ignored. */
   constructor(folder: string, database: string) {
     const digest = createHash('sha256').update(database).digest('hex').slice(0, 12)
     this.#folder = folder
@@ -61,7 +61,7 @@ export class UsageSpool {
     this.#bytes = Buffer.byteLength(text)
   }
 
-  /** Says that the process still runs. */
+  /** Marks the process as running. */
   async touch(now: Date): Promise<void> {
     if (this.#exists) await utimes(this.#file, now, now)
   }
@@ -73,7 +73,7 @@ export class UsageSpool {
     this.#bytes = 0
   }
 
-  /** Parts that processes left behind that have ended. Call `done` when they are in the database. */
+  /** Parts left behind by ended processes. Call `done` when they are in the database. */
   async abandoned(): Promise<{ parts: SpooledPart[]; done(): Promise<void> }> {
     const parts: SpooledPart[] = []
     const files: string[] = []
@@ -96,7 +96,7 @@ export class UsageSpool {
   }
 }
 
-/** Of this host, its process can be asked; of another one, which shares the directory, the file's age tells. */
+/** On this host the process id is checked; for another host sharing the directory, the file's age. */
 async function hasEnded(name: string, file: string): Promise<boolean> {
   const [, host, pid] = /^usage-[0-9a-f]+-([^-]*)-(\d+)-[0-9a-f]+\.jsonl$/.exec(name) ?? []
   if (host === hostname().replaceAll(/[^A-Za-z0-9.]/g, '_')) {
@@ -119,7 +119,7 @@ function linesOf(parts: readonly SpooledPart[]): string {
   return parts.map((part) => `${JSON.stringify(part)}\n`).join('')
 }
 
-/** Undefined for the end of a file that a crash has cut. */
+/** Undefined for a line truncated by a crash. */
 function partOf(line: string): SpooledPart | undefined {
   try {
     const { batch, part }: Partial<SpooledPart> = JSON.parse(line)

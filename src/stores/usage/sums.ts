@@ -1,6 +1,6 @@
 import type { UsageRow } from '../database/tables.ts'
 
-/** Usage of a short while: sums, and when each key was used last, in milliseconds since 1970. Plain JSON. */
+/** Recent usage: sums, and the last use of each key, in milliseconds since 1970. Plain JSON. */
 export interface UsagePart {
   rows: readonly UsageRow[]
   lastUsed: Readonly<Record<string, number>>
@@ -20,11 +20,11 @@ export const usageCounts = [
   'cost',
 ] as const satisfies readonly (keyof UsageRow)[]
 
-/** More rows than these are added up as key `other` of the client's model `other`, so that memory is bounded. */
+/** Further rows are summed as key `other` and model `other` of the client, to bound memory. */
 const maxRows = 50_000
 const other = 'other'
 
-/** Adds usage up by period, client, key, model and target. */
+/** Sums usage by period, client, key, model and target. */
 export class UsageSums {
   #rows = new Map<string, UsageRow>()
   #lastUsed: Record<string, number> = {}
@@ -66,7 +66,7 @@ export class UsageSums {
     return { rows: [...this.#rows.values()], lastUsed: this.#lastUsed }
   }
 
-  /** What was added since the last call. */
+  /** Usage added since the last call. */
   take(): UsagePart {
     const part = this.part()
     this.#rows = new Map()

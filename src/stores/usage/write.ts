@@ -2,9 +2,9 @@ import type { Transaction } from 'kysely'
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { type UsagePart, usageCounts } from './sums.ts'
 
-/** Rows of one statement. */
+/** Rows per statement. */
 const rowsAtOnce = 50
-/** A batch that is not written after so long never will be, in milliseconds. */
+/** Time after which a batch is never written any more, in milliseconds. */
 const batchesKeptMs = 30 * 24 * 3_600_000
 
 export interface UsageBatch {
@@ -12,10 +12,10 @@ export interface UsageBatch {
   part: UsagePart
 }
 
-/** What is written in the same transaction. */
+/** Additional writes in the same transaction. */
 export type AlsoWrite = (rows: Transaction<Tables>, part: UsagePart) => Promise<void>
 
-/** Writes a batch once, however often this is called with it: a connection can break after the commit and before its answer. */
+/** Idempotent per batch: a connection can fail after the commit and before its acknowledgement. */
 export async function writeBatch(
   db: Database,
   { id, part }: UsageBatch,
@@ -35,13 +35,13 @@ export async function writeBatch(
   })
 }
 
-/** Adds to what the table has. */
+/** Adds to existing rows. */
 export async function addRows(
   rows: Transaction<Tables>,
   table: 'usage_quarters' | 'usage_days',
   added: readonly UsageRow[],
 ): Promise<void> {
-  // In one order everywhere, so that two routers do not wait for each other's rows.
+  // In the same order everywhere, so that two routers do not deadlock.
   const sorted = added.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
   for (let from = 0; from < sorted.length; from += rowsAtOnce) {
     await rows

@@ -5,17 +5,17 @@ import type { UsageSpool } from './spool.ts'
 import { type UsagePart, UsageSums } from './sums.ts'
 import { type AlsoWrite, writeBatch } from './write.ts'
 
-/** What is not in the database yet. */
+/** Usage not in the database yet. */
 export interface UsageBacklog {
-  /** Rows that wait for the database. */
+  /** Rows waiting for the database. */
   rows: number
-  /** Bytes on disk; 0: nothing waits there. */
+  /** Bytes on disk; 0 if nothing is waiting there. */
   spoolBytes: number
-  /** Why the spool cannot be written; undefined: it can. */
+  /** Why the spool cannot be written; undefined if it can. */
   spoolError: string | undefined
 }
 
-/** A write that takes longer is on disk meanwhile; the same for an outage, in milliseconds. */
+/** Delay after which unwritten usage is spooled to disk, in milliseconds. */
 const tickMs = 500
 
 interface Batch {
@@ -30,18 +30,18 @@ export interface UsageWriterOptions {
   spool: UsageSpool
   log: StoreLog
   also?: AlsoWrite
-  /** Called when the backlog has changed between nothing and something. */
+  /** Called when the backlog becomes empty or non-empty. */
   onBacklog?: (backlog: UsageBacklog) => void
 }
 
 /**
- * Writes usage to the database, each part once. While the database is away, usage is held in memory and on disk, and is
- * written when it is back. Two batches at most: one that may have been written, and what came after it.
+ * Writes usage to the database, each part once. While the database is unavailable, usage is kept in memory and on disk, and is
+ * written later. At most two batches: one that may have been written, and the usage after it.
  */
 export class UsageWriter {
   readonly #options: UsageWriterOptions
   #now: Batch = newBatch()
-  /** Whether it was written is not known before the database answers. */
+  /** Whether it was written is unknown until the database responds. */
   #inDoubt: Batch | undefined
   #former: string | undefined
   #writing: Promise<boolean> | undefined
@@ -56,7 +56,7 @@ export class UsageWriter {
     this.#timer = setInterval(() => this.#tick(), tickMs).unref()
   }
 
-  /** Adds usage, and writes it as soon as no other write runs. */
+  /** Adds usage, and writes it as soon as no other write is running. */
   add(part: UsagePart): void {
     this.#now.sums.addAll(part)
     this.#now.unspooled.push(part)
@@ -71,7 +71,7 @@ export class UsageWriter {
     }
   }
 
-  /** Resolves with true when all that was added before is in the database, with false when the database is away. */
+  /** Resolves to true when all usage added before is in the database, or to false if the database is unavailable. */
   async flush(): Promise<boolean> {
     // One that began earlier may not have what was added since.
     await this.#writing
@@ -79,7 +79,7 @@ export class UsageWriter {
     return (await this.#writing) ?? true
   }
 
-  /** Takes over what processes left behind that have ended. Throws if the database is away. */
+  /** Takes over usage left behind by ended processes. Throws if the database is unavailable. */
   async recover(): Promise<void> {
     const { spool, db, also = nothing, log } = this.#options
     const { parts, done } = await spool.abandoned()
@@ -90,10 +90,10 @@ export class UsageWriter {
       await writeBatch(db, { id, part: sums.part() }, { now: Date.now(), former: undefined, also })
     }
     await done()
-    log.info('usage that an earlier process had spooled to disk was written to the database')
+    log.info('usage spooled by an earlier process written to the database')
   }
 
-  /** Writes what is left, to disk if the database is away. */
+  /** Writes the remaining usage, to disk if the database is unavailable. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     const isDone = await Promise.race([this.flush(), after(tickMs * 4, false)])
@@ -111,7 +111,7 @@ export class UsageWriter {
 
   #tick(): void {
     if (this.#isDone) return
-    // Also a write that takes long: what it writes must survive this process.
+    // Includes a write in progress, which must survive this process.
     void this.#spool()
     if (this.#writing === undefined) void this.flush()
   }
@@ -150,7 +150,7 @@ export class UsageWriter {
     }
   }
 
-  /** Appends what is not on disk. */
+  /** Appends parts that are not on disk. */
   #spool(): Promise<void> {
     this.#spooling = this.#spooling.then(() => this.#append())
     return this.#spooling

@@ -1,7 +1,7 @@
 import type { PrefixKey } from '../../sdk/strategy.ts'
 
 interface Entry {
-  /** Of this key alone, without the keys before it. */
+  /** Size for this key only, without the keys before it. */
   tokens: number
   /** Number of the request that used it last. */
   usedBy: number
@@ -9,14 +9,14 @@ interface Entry {
 
 export interface KnownPrefix {
   tokens: number
-  /** Number of the request that used its end last; 0 where nothing is known. */
+  /** Number of the request that used its end last; 0 if unknown. */
   usedBy: number
 }
 
 const nothing: KnownPrefix = { tokens: 0, usedBy: 0 }
 
 /**
- * What the prefix cache of one engine probably holds: the prefixes that it was sent, the least recently used ones
+ * The probable content of one engine's prefix cache: the prefixes sent to it, the least recently used ones
  * forgotten as the engine does it, ends before beginnings.
  */
 export class CachedPrefixes {
@@ -40,7 +40,7 @@ export class CachedPrefixes {
     return key && entry ? { tokens: key.tokens, usedBy: entry.usedBy } : nothing
   }
 
-  /** The engine gets a prompt with these prefixes, of this session. Gives the number of the request. */
+  /** Records a prompt with these prefixes and session. Returns the number of the request. */
   add(keys: readonly PrefixKey[], session?: number): number {
     this.#requests++
     if (session !== undefined) this.addSession(session)
@@ -51,7 +51,7 @@ export class CachedPrefixes {
     return this.#requests
   }
 
-  /** A session is known as long as what was used with it. */
+  /** A session is remembered as long as its prefixes. */
   addSession(session: number): void {
     this.#use(session, 0)
   }
@@ -68,7 +68,7 @@ export class CachedPrefixes {
     }
   }
 
-  /** The engine turned out to have forgotten what the request of this number used last, so all that is older as well. */
+  /** The engine has evicted the prefixes last used by the request with this number, and so all older ones. */
   forgetUpTo(request: number): void {
     for (const [key, entry] of this.#entries) {
       if (entry.usedBy > request) return

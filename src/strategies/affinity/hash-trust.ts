@@ -1,4 +1,4 @@
-/** A request that was sent where the hash of its prompt says. */
+/** A request sent to the target of its prompt's hash. */
 export interface Trusted {
   /** Tokens of its prompt that a target is known to have, and those that are known nowhere. */
   readonly known: number
@@ -8,15 +8,17 @@ export interface Trusted {
 /** Before anything was learned: the part, and how many tokens this is worth. */
 const initialShare = 0.2
 const initialTokens = 20_000
-/** What earlier requests count beside each new one. */
+/** Weight of earlier requests relative to each new one. */
 const older = 0.995
-/** More than was found: what this router sends to the hash, others find there, and send more. */
+/**
+ * Above the measured value: prefixes that this router sends to the hash target are found there by others, which then send more.
+ */
 const gain = 3
 const mostShare = 0.7
 
 /**
- * Part of the tokens known nowhere that the target of their hash is expected to have: other routers send prompts there as well. It is
- * learned from what engines report, so that a router on its own goes by load.
+ * Part of the tokens known nowhere that the target of their hash is expected to have: other routers send prompts there as well.
+ * It is learned from reports of engines, so that a single router balances by load.
  */
 export class HashTrust {
   #found = (initialShare / gain) * initialTokens

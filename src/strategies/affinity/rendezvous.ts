@@ -3,7 +3,7 @@ import type { Target } from '../../sdk/target.ts'
 
 /**
  * Rendezvous hashing (Thaler and Ravishankar, 1998): each target has a rank for each key, the same in every router. A target that
- * comes or goes moves only the keys that it wins or had.
+ * joins or leaves only moves the keys that it wins or had.
  */
 export class Rendezvous {
   readonly #seeds = new WeakMap<Target, number>()

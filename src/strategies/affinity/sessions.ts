@@ -5,7 +5,7 @@ export interface SessionState {
   target: string
   /** Tokens of its last prompt. */
   tokens: number
-  /** Its requests hold only what is new: the rest is in the answer that they continue. */
+  /** Its requests contain only new content: the rest is in the response that they continue. */
   isContinued: boolean
 }
 
@@ -17,7 +17,7 @@ export function sessionKey(client: string, session: string): number {
 /** More sessions than one model's targets hold in their caches. */
 const maxSessions = 20_000
 
-/** Where the sessions of one model were last, the least recently used ones forgotten. */
+/** Last target of each session of one model; the least recently used ones are evicted. */
 export class Sessions {
   readonly #states = new Map<number, SessionState>()
 

@@ -2,18 +2,18 @@ import type { Usage } from '../../sdk/chat.ts'
 import type { PrefixKey, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import { CachedPrefixes, type KnownPrefix } from './cached-prefixes.ts'
 
-/** How long work that was given counts, in milliseconds. */
+/** How long assigned work counts, in milliseconds. */
 const recentMs = 30_000
-/** Tokens of the prefix cache of an engine that does not tell its size. */
+/** Assumed prefix cache in tokens, if the engine does not report it. */
 const assumedTokens = 256 * 1024
-/** What was just evicted may be there still: to forget too early costs more than too late. */
+/** Margin for evicted entries: forgetting too early costs more than too late. */
 const patience = 1.25
-/** Below this the difference between expected and reported cached tokens says nothing: engines cache whole blocks only. */
+/** Smaller differences between expected and reported cached tokens are ignored: engines cache whole blocks only. */
 const smallTokens = 512
 /** A new observation's weight in the moving averages. */
 const newest = 0.2
 
-/** One request on its way, as it was when it got the target. */
+/** A running request, as of when its target was picked. */
 export interface Given {
   /** Tokens that the engine has to work for it, prompt and answer. */
   readonly work: number
@@ -22,7 +22,7 @@ export interface Given {
   readonly request: number
 }
 
-/** What is known of the prefix cache and the work of one target. */
+/** Known prefix cache and work of one target. */
 export class TargetCache {
   readonly #prefixes = new CachedPrefixes()
   readonly #given = new Map<RoutingRequest, Given>()
@@ -32,12 +32,12 @@ export class TargetCache {
   #returnedAt: number | undefined
   #startedAt: number | undefined
   #kvTokens: number | undefined
-  /** Tokens of work of all requests on their way. */
+  /** Tokens of work of all running requests. */
   work = 0
   #recent = 0
   #recentAt = 0
 
-  /** Tokens of work given of late: each counts less and less, half a minute is what matters. `now`: monotonic milliseconds. */
+  /** Recently assigned tokens of work, decaying over about half a minute. `now`: monotonic milliseconds. */
   recent(now: number): number {
     this.#recent *= Math.exp((this.#recentAt - now) / recentMs)
     this.#recentAt = now
@@ -80,7 +80,7 @@ export class TargetCache {
     this.#prefixes.limit((patience * this.#maxTokens) / this.#scale, given.maxEntries)
   }
 
-  /** Learns from what the engine reported of the request. */
+  /** Learns from the engine's report on the request. */
   settle(request: RoutingRequest, usage: Usage | undefined): void {
     const given = this.#given.get(request)
     if (!given) return

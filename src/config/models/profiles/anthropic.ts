@@ -2,7 +2,7 @@ import type { ProfileRule } from './rule.ts'
 
 /**
  * Anthropic, "Structured outputs", "JSON Schema limitations"; its SDKs move the same keywords into descriptions.
- * Some values of `minItems`, `format` and `additionalProperties` are taken.
+ * Some values of `minItems`, `format` and `additionalProperties` are accepted.
  */
 const anthropicKeywords = [
   'minimum',
@@ -51,14 +51,14 @@ export const anthropicRules: readonly ProfileRule[] = [
       tool_root_keywords: ['oneOf', 'anyOf', 'allOf'],
     },
   },
-  // Claude 3 and 3.5 have no thinking, Claude 3.7 to 4 take both members. Anthropic, "Models overview".
+  // Claude 3 and 3.5 do not support thinking, Claude 3.7 to 4 accept both members. Anthropic, "Models overview".
   {
     type: 'anthropic',
     model: /claude-(instant|2|3)/,
     profile: { thinking: 'none', temperature_with_top_p: true },
   },
   { type: 'anthropic', model: /claude-3-7/, profile: { thinking: 'budget' } },
-  // Anthropic, "Extended thinking": Claude 4 to 4.5 think by a budget and refuse adaptive thinking.
+  // Anthropic, "Extended thinking": Claude 4 to 4.5 use a thinking budget and reject adaptive thinking.
   {
     type: 'anthropic',
     model: /claude-(opus|sonnet|haiku)-4([-.][0-5])?(-\d{8}|@\d{8}|-latest|-v\d.*|$)/,
@@ -69,13 +69,13 @@ export const anthropicRules: readonly ProfileRule[] = [
     model: /claude-(opus|sonnet)-4([-.]0)?(-\d{8}|@\d{8}|-v\d.*|$)/,
     profile: { temperature_with_top_p: true },
   },
-  // Anthropic, "Adaptive thinking" and "Effort": since 4.6. "Prefill Claude's response": refused since 4.6.
+  // Anthropic, "Adaptive thinking" and "Effort": since 4.6. "Prefill Claude's response": rejected since 4.6.
   {
     type: 'anthropic',
     model: /claude-(opus|sonnet|haiku)-(4[-.][6-9]|4[-.]\d\d|[5-9]|[1-9]\d)(?!\d)/,
     profile: { thinking: 'adaptive', efforts: ['low', 'medium', 'high', 'max'], prefill: false },
   },
-  // Anthropic, "Migrating to Claude Opus 4.7": sampling other than the standard values is refused, and so is a budget;
+  // Anthropic, "Migrating to Claude Opus 4.7": sampling other than the default values is rejected, and so is a budget;
   // the level xhigh is new.
   {
     type: 'anthropic',

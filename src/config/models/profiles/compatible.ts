@@ -22,14 +22,14 @@ export const compatibleRules: readonly ProfileRule[] = [
     profile: { unsupported: ['temperature', 'top_p', 'presence_penalty', 'frequency_penalty', 'n'] },
   },
   { type: 'vllm', model: /^kimi/, profile: { thoughts_back: ['reasoning_content', 'reasoning'] } },
-  // Mistral AI API reference, "Chat": ids of tool calls have 9 letters and digits, unknown members are refused (422),
+  // Mistral AI API reference, "Chat": ids of tool calls have 9 letters and digits, unknown members are rejected (422),
   // temperature is at most 1.5.
   {
     type: 'openai',
     host: /(^|\.)mistral\.ai$/,
     profile: { exact_call_id: 9, thoughts_back: [], max_temperature: 1.5 },
   },
-  // The chat templates of these models refuse other ids ("Tool call IDs should be alphanumeric strings with length 9").
+  // The chat templates of these models reject other ids ("Tool call IDs should be alphanumeric strings with length 9").
   ...['openai', 'vllm', 'sglang', 'llamacpp', 'lmstudio', 'tgi'].map((type) => ({
     type,
     model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
@@ -39,7 +39,7 @@ export const compatibleRules: readonly ProfileRule[] = [
   { type: 'openai', host: /(^|\.)groq\.com$/, profile: { thoughts_back: ['reasoning'] } },
   // OpenRouter, "Reasoning tokens".
   { type: 'openai', host: /(^|\.)openrouter\.ai$/, profile: { thoughts_back: ['reasoning'] } },
-  // xAI, "Reasoning": reasoning models refuse penalties and stop sequences; only some take `reasoning_effort`.
+  // xAI, "Reasoning": reasoning models reject penalties and stop sequences; only some accept `reasoning_effort`.
   {
     type: 'openai',
     model: /^grok-(4|code)/,

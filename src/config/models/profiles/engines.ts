@@ -44,7 +44,8 @@ export const engineRules: readonly ProfileRule[] = [
       },
     },
   },
-  // Gemini API reference, "GenerationConfig"; "FunctionDeclaration": names have 64 letters, digits and few other characters.
+  // Gemini API reference, "GenerationConfig"; "FunctionDeclaration": names have up to 64 letters, digits and a few other
+  // characters.
   {
     type: 'gemini',
     profile: {

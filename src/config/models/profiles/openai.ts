@@ -3,7 +3,7 @@ import { type ProfileRule, penalties } from './rule.ts'
 const openaiHost = /(^|\.)openai\.(com|azure\.com)$|\.(cognitiveservices|services\.ai)\.azure\.com$/
 const openaiModel = /^(ft:)?(gpt-(?!oss)|o\d|chatgpt-|codex-)/
 
-/** OpenAI, "Reasoning models" and the page of each model: what these models refuse with 400. */
+/** OpenAI, "Reasoning models" and the page of each model: what these models reject with 400. */
 const noSampling = [
   'temperature',
   'top_p',
@@ -15,7 +15,7 @@ const noSampling = [
 ]
 const noSamplingNorStop = [...noSampling, 'stop']
 
-/** OpenAI, "Structured Outputs", "Supported schemas": what strict mode refuses. */
+/** OpenAI, "Structured Outputs", "Supported schemas": what strict mode rejects. */
 const openaiStrictKeywords = [
   'minLength',
   'maxLength',
@@ -59,7 +59,7 @@ export const openaiRules: readonly ProfileRule[] = [
       ranges: { temperature: [0, 2], top_p: [0, 1], ...penalties, top_logprobs: [0, 20], n: [1, 128] },
     },
   },
-  // OpenAI's own models give no thoughts on chat completions, and take none back.
+  // OpenAI's own models return no reasoning in chat completions, and accept none.
   {
     type: 'openai',
     host: openaiHost,
@@ -72,7 +72,7 @@ export const openaiRules: readonly ProfileRule[] = [
   { type: 'openai', model: openaiModel, profile: { thoughts_back: [] } },
   // OpenAI, model pages of GPT-4.1, GPT-4o, GPT-4 and GPT-3.5: no reasoning.
   { type: 'openai', model: /^(ft:)?(gpt-(4|3\.5)|chatgpt-4o)/, profile: { efforts: [] } },
-  // OpenAI, "Reasoning models": o-series. o1-mini and o1-preview have no levels; o3 and o4-mini take no `stop`.
+  // OpenAI, "Reasoning models": o-series. o1-mini and o1-preview have no levels; o3 and o4-mini do not accept `stop`.
   { type: 'openai', model: /^o\d/, profile: { efforts: ['low', 'medium', 'high'], unsupported: noSampling } },
   { type: 'openai', model: /^o1-(mini|preview)/, profile: { efforts: [] } },
   { type: 'openai', model: /^o([3-9]|\d\d)/, profile: { unsupported: noSamplingNorStop } },
@@ -90,7 +90,7 @@ export const openaiRules: readonly ProfileRule[] = [
     profile: { efforts: ['none', 'low', 'medium', 'high', 'xhigh'] },
   },
   { type: 'openai', model: /^gpt-5-pro/, profile: { efforts: ['high'] } },
-  // The chat models have no reasoning to set, and sample as GPT-4o does.
+  // The chat models have no configurable reasoning, and support the same sampling as GPT-4o.
   { type: 'openai', model: /^gpt-5(\.\d+)?-chat/, profile: { efforts: [], unsupported: [] } },
   // OpenAI, error text of GPT-5.4 and later: "Function tools with reasoning_effort are not supported ... in
   // /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to none."

@@ -11,7 +11,7 @@ const line = new RegExp(`^\\s*${name}:[^\\n]*(?:\\n+|$)`)
 
 export const billingNotice = `the ${name} line of the system prompt was removed because it would defeat prompt caching`
 
-/** A text of the system prompt without the line that it may begin with. */
+/** A text of the system prompt without a leading billing line. */
 export function withoutBillingHeader(text: string): string {
   return text.replace(line, '')
 }
@@ -22,7 +22,7 @@ export function hasBillingHeader(system: unknown): boolean {
   return texts.some((text) => typeof text === 'string' && line.test(text))
 }
 
-/** Removes the line from a forwarded request; none where there is nothing to remove. */
+/** Edits that remove the line from a forwarded request; empty if it is absent. */
 export function billingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' | 'scan'>): Edit[] {
   return scan.members.flatMap(({ key, valueStart: start, valueEnd: end }) => {
     if (key !== 'system' || bytes.subarray(start, end).indexOf(name) === -1) return []
@@ -32,7 +32,7 @@ export function billingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' |
   })
 }
 
-/** The same value where nothing changes. */
+/** Returns the same value if nothing changes. */
 function withoutHeader(system: unknown): unknown {
   if (typeof system === 'string') return withoutBillingHeader(system)
   if (!Array.isArray(system)) return system
@@ -41,7 +41,7 @@ function withoutHeader(system: unknown): unknown {
   return blocks.filter((block) => block !== undefined)
 }
 
-/** Undefined for a block that holds nothing else: Anthropic's API refuses empty text. */
+/** Undefined for a block without other text: Anthropic's API rejects empty text. */
 function cleaned(block: JsonObject): JsonObject | undefined {
   if (typeof block.text !== 'string') return block
   const text = withoutBillingHeader(block.text)

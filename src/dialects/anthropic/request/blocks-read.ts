@@ -13,7 +13,7 @@ import { cacheMark, markLast } from '../../shared/cache-marks.ts'
 /** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
 export type Drop = (field: string) => void
 
-/** Content of a user turn or a tool result: a text, or blocks. Throws `bad_request` for what only Anthropic reads. */
+/** Content of a user turn or tool result: a string or blocks. Throws `bad_request` for blocks that only Anthropic supports. */
 export function readContent(content: unknown, path: string, drop: Drop): UserPart[] {
   if (typeof content === 'string') return textParts(content)
   return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${path}[${index}]`, drop))
@@ -35,7 +35,7 @@ function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
     case 'search_result':
       return readSearchResult(block)
     case 'container_upload':
-      // The file is at Anthropic, and the answer would be another without it.
+      // The file is stored at Anthropic, and the response would differ without it.
       throw badRequest(
         `'${path}.type' is a kind of content that this model's upstream does not support`,
         `${path}.type`,
@@ -47,7 +47,7 @@ function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
   }
 }
 
-/** From here on an unknown block is data rather than words, in UTF-16 units. */
+/** Length from which an unknown block counts as data rather than text, in UTF-16 units. */
 const longestUnknown = 4_096
 
 /** New kinds of blocks appear every few months; refusing one would end the conversation for good. */
@@ -58,7 +58,7 @@ function unknownText(block: JsonObject): string {
   return json.length > longestUnknown ? `[${textOf(block.type) ?? 'content'}]` : json
 }
 
-/** Anthropic itself refuses empty text; elsewhere it would only be noise. */
+/** Anthropic rejects empty text; other dialects do not need it. */
 export function textParts(text: string): TextPart[] {
   return text === '' ? [] : [{ type: 'text', text }]
 }
@@ -110,12 +110,12 @@ function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
   }
 }
 
-/** What stands beside a document says what it is. */
+/** Title and context of a document. */
 function titled(block: JsonObject, text: string): string {
   return [filledTextOf(block.title), filledTextOf(block.context), text].filter(Boolean).join('\n\n')
 }
 
-/** A passage that the client found itself: its words, with where they are from. */
+/** A search result supplied by the client: its text and source. */
 function readSearchResult(block: JsonObject): TextPart[] {
   const passages = objectsIn(block.content).map((each) => textOf(each.text))
   const lines = [filledTextOf(block.title), filledTextOf(block.source), ...passages].filter(Boolean)

@@ -14,7 +14,7 @@ import { historyArguments } from '../../shared/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 
-/** The top-level `system`; none when it says nothing. */
+/** The top-level `system`; empty if it has no content. */
 export function readSystem(system: unknown): SystemMessage[] {
   const blocks: JsonObject[] = typeof system === 'string' ? [{ text: system }] : objectsIn(system)
   const parts = blocks.flatMap((block) => {
@@ -26,8 +26,8 @@ export function readSystem(system: unknown): SystemMessage[] {
 }
 
 /**
- * Reads the turns of a conversation. The results in a user turn become messages of their own, in front of the rest of
- * the turn, as other dialects want them right behind the calls. Throws `bad_request` with the place of the error.
+ * Reads the turns of a conversation. Tool results in a user turn become separate messages before the rest of
+ * the turn, because other dialects expect them right after the calls. Throws `bad_request` with the path of the error.
  */
 export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   const calls = new ConversationCalls('toolu_')

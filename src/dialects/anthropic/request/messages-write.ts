@@ -36,8 +36,8 @@ interface UserTurn {
 type Turn = AssistantTurn | UserTurn
 
 /**
- * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant take
- * turns, the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
+ * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant alternate,
+ * the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
@@ -198,11 +198,11 @@ function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): Js
     throw refused(path, 'fetches images from https addresses only; send the image as a base64 data URL')
   }
   const mediaType = mediaTypeOf(source.data)
-  if (mediaType === undefined) throw refused(path, 'takes JPEG, PNG, GIF and WebP images only')
+  if (mediaType === undefined) throw refused(path, 'accepts JPEG, PNG, GIF and WebP images only')
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
 
-/** What clients say is often wrong, and a wrong type is an error there: the first bytes tell. */
+/** Detected from the first bytes: media types from clients are often wrong, and Anthropic rejects a wrong one. */
 function mediaTypeOf(base64: string): string | undefined {
   const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
   if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'

@@ -21,7 +21,7 @@ const kinds: ReadonlySet<unknown> = new Set([
   'thinking',
 ])
 
-/** Members within messages, blocks and tools that cannot be carried to another dialect. */
+/** Members within messages, blocks and tools that have no equivalent in other dialects. */
 export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
   reportNested(body.messages, 'messages', { role: true, content: true }, report)
   for (const { content } of objectsIn(body.messages)) {

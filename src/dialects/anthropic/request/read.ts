@@ -38,7 +38,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   }
 }
 
-/** 0 only fills Anthropic's cache. Ollama would read it as no limit, and vLLM refuses it. */
+/** 0 only fills Anthropic's cache. Ollama would treat it as no limit, and vLLM rejects it. */
 function checkLimit(value: unknown): void {
   const limit = numberOf(value)
   if (limit === undefined) {
@@ -53,7 +53,7 @@ function checkLimit(value: unknown): void {
 
 const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high', 'xhigh', 'max']
 
-/** `thinking` sets whether and how long to think, `output_config.effort` how hard; each may be sent alone. */
+/** `thinking` enables thinking and sets its budget, `output_config.effort` its level; either may be sent alone. */
 function readReasoning(body: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 'reasoningBudget'> {
   const effort = readEffort(body.output_config)
   const { thinking } = body
@@ -82,7 +82,7 @@ function readEffort(config: unknown): ReasoningEffort | undefined {
   return known
 }
 
-/** A budget as a level of the other dialects; `reasoning-write` picks budgets that read back as the same level. */
+/** Maps a budget to a level of the other dialects; `reasoning-write` picks budgets that map back to the same level. */
 function effortOf(budget: number | undefined): ReasoningEffort {
   if (budget === undefined) return 'on'
   if (budget < 2_048) return 'low'

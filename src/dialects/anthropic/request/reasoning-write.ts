@@ -7,7 +7,7 @@ import { signatureOf } from '../../shared/signatures.ts'
 export interface WrittenReasoning {
   /** The member `thinking`; undefined for the server's default. */
   thinking: JsonObject | undefined
-  /** `output_config.effort`, where the level is named instead of counted. */
+  /** `output_config.effort`, if a level is used instead of a budget. */
   effort: string | undefined
   /** Tokens for thoughts, a part of `max_tokens`. */
   budget: number
@@ -20,7 +20,7 @@ const off: WrittenReasoning = { thinking: undefined, effort: undefined, budget: 
 /** Anthropic API reference, "Extended thinking". */
 const leastBudget = 1_024
 
-/** Writes the level of reasoning as the model takes it: as a token budget, or as a level that it adapts to. */
+/** Writes the reasoning level in the model's form: a token budget, or a level for adaptive thinking. */
 export function writeReasoning(request: ChatRequest, options: WriteRequestOptions): WrittenReasoning {
   const { reasoningEffort: effort, reasoningBudget: asked } = request
   const { thinking } = options.profile ?? {}
@@ -44,7 +44,7 @@ export function writeReasoning(request: ChatRequest, options: WriteRequestOption
 }
 
 /**
- * Anthropic, "Adaptive thinking": a level in place of a budget, and no rule that earlier turns begin with their thoughts.
+ * Anthropic, "Adaptive thinking": a level instead of a budget, and earlier turns need not begin with their thoughts.
  */
 function writeAdaptive(
   request: ChatRequest,
@@ -62,13 +62,13 @@ function writeAdaptive(
   return { ...off, effort: level }
 }
 
-/** The level that says the same as a budget, by the budgets of the levels. */
+/** The level whose budget is equivalent. */
 function effortOfBudget(budget: number): ReasoningEffort {
   if (budget < 2_048) return 'low'
   return budget < 8_192 ? 'medium' : 'high'
 }
 
-/** `max_tokens` must exceed the budget; where it does not, it is taken as the limit of the text alone. */
+/** `max_tokens` must exceed the budget; otherwise it is treated as the limit of the text only. */
 export function roomFor(budget: number, maxTokens: number): number {
   return budget > 0 && maxTokens <= budget ? maxTokens + budget : maxTokens
 }

@@ -45,14 +45,14 @@ function withoutBlanks(texts: string[]): string[] {
 
 const withThinking = 'Anthropic does not allow it together with thinking'
 
-/** Thinking allows neither another temperature than 1 nor a narrow choice. Source: "Extended thinking". */
+/** Thinking requires temperature 1 and restricts top_p and top_k. Source: "Extended thinking". */
 export const thinkingVeto: SamplingVeto = {
   temperature: (temperature) => (temperature < 1 ? withThinking : undefined),
   topP: (topP) => (topP < 0.95 ? withThinking : undefined),
   topK: () => withThinking,
 }
 
-/** Anthropic requires a limit; this one is taken where neither the client nor the operator names one. */
+/** Anthropic requires a limit; this one is used if neither the client nor the operator sets one. */
 const standardLimit = 4_096
 /** Behind thoughts an agent writes whole files. */
 const thinkingLimit = 16_384
@@ -64,7 +64,7 @@ function claudeLimit(model: unknown): number | undefined {
   return /claude-3-5/i.test(model) ? 8_192 : 32_000
 }
 
-/** Members that operators set for servers of the other dialects, and that Anthropic refuses. */
+/** Members for servers of other dialects that Anthropic rejects. */
 const unknownHere: ReadonlySet<string> = new Set([
   'user',
   'stream_options',
@@ -76,7 +76,7 @@ const unknownHere: ReadonlySet<string> = new Set([
   'format',
 ])
 
-/** The operator's defaults for what the body leaves out, as the members to set; `max_tokens` in any case. */
+/** The operator's defaults for members missing in the body; always includes `max_tokens`. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const veto = thinks(body) ? { veto: thinkingVeto } : {}
   const translated = translateDefaults(sampling, body, defaults, { flavour, ...veto })
@@ -89,7 +89,7 @@ function thinks({ thinking }: JsonObject): boolean {
   return isObject(thinking) && thinking.type !== 'disabled'
 }
 
-/** An operator's limit is the model's own, so thoughts come out of it where they can. */
+/** An operator's limit covers the whole response, so thinking is deducted from it if possible. */
 function limitFor(body: JsonObject, configured: unknown): JsonObject {
   if (!isAbsent(body.max_tokens)) return {}
   const budget = isObject(body.thinking) ? (numberOf(body.thinking.budget_tokens) ?? 0) : 0

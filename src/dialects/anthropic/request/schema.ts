@@ -8,7 +8,7 @@ function optional<T extends TSchema>(schema: T) {
 const text = optional(Type.String())
 const number = optional(Type.Number())
 
-/** Blocks are open by design: new kinds appear every few months, and an Anthropic server gets them as they are. */
+/** Blocks are open by design: new kinds appear every few months, and are passed through to Anthropic servers. */
 const Block = Type.Object({ type: Type.String() }, { errorMessage: "an object with a 'type'" })
 
 const Content = Type.Union([Type.String(), Type.Array(Block)], {
@@ -72,7 +72,7 @@ const members = {
 /**
  * Body of `POST /v1/messages` as far as the router uses it; whatever else a client sends is let through. Source:
  * Anthropic API reference, "Create a Message"; `output_format` is the beta's older name of `output_config.format`.
- * `model` is checked by the route, because `model_name` is taken for it too.
+ * `model` is checked by the route, because `model_name` is accepted too.
  */
 export const AnthropicMessagesBody = Type.Object({ ...members, max_tokens: Type.Integer({ minimum: 0 }) })
 

@@ -18,7 +18,10 @@ export interface OfferedTools {
   parallelToolCalls?: boolean
 }
 
-/** Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become functions. */
+/**
+ * Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become
+ * functions.
+ */
 export function readTools(body: JsonObject, drop: Drop): OfferedTools {
   const sent = objectsIn(body.tools)
   const tools: ToolDefinition[] = []
@@ -38,7 +41,7 @@ export function readTools(body: JsonObject, drop: Drop): OfferedTools {
   return { tools, ...readChoice(body.tool_choice, tools) }
 }
 
-/** Without it the answer would be another. A kind that is not known yet may be optional. */
+/** The response would differ without it. Unknown kinds may be optional. */
 function runsAtAnthropic({ type }: JsonObject): boolean {
   return typeof type === 'string' && /^(?:web_search|web_fetch|code_execution|tool_search|mcp)/.test(type)
 }
@@ -57,7 +60,7 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
   }
 }
 
-/** The word alone, and the words of OpenAI's API, are taken for what they mean. */
+/** A plain string, and the values of OpenAI's API, are accepted too. */
 function readChoice(sent: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
   const choice = typeof sent === 'string' ? { type: sent } : sent
   if (!isObject(choice)) return {}

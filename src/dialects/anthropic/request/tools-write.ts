@@ -17,7 +17,7 @@ function writeTool(tool: ToolDefinition, param: string): JsonObject {
   return {
     name: toWireName(name, param),
     ...present({ description }),
-    // The schema must be that of an object, also where there are no arguments.
+    // The schema must be that of an object, even without arguments.
     input_schema: { properties: {}, ...parameters, type: 'object' },
     ...present({ strict, cache_control: cacheControl }),
   }
@@ -39,7 +39,7 @@ function writeChoice(choice: ToolChoice | undefined, single: boolean): JsonObjec
   }
 }
 
-/** A conversation with tool calls is refused unless tools are defined: those called before, not to be called again. */
+/** A conversation with tool calls is rejected without tool definitions, so the called tools are defined but disabled. */
 function writeEarlierTools({ messages }: ChatRequest): JsonObject {
   const names = messages.flatMap((message) =>
     message.role === 'assistant' ? message.toolCalls.map(({ name }) => name) : [],

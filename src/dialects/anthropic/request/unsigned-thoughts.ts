@@ -36,7 +36,7 @@ function holdsUnsigned(message: unknown): boolean {
   return contentOf(message).some(isUnsigned)
 }
 
-/** A turn of which nothing is left goes: an empty one is an error too. */
+/** A turn without remaining content is removed, because empty turns are errors too. */
 function cleaned(message: unknown): JsonObject[] {
   if (!isObject(message)) return []
   if (!holdsUnsigned(message)) return [message]

@@ -12,9 +12,9 @@ import { writeTools } from './tools-write.ts'
 
 /**
  * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written
- * where the client gave a limit; `missingDefaults`, which every such body goes through, adds it otherwise, so that an
- * operator's default comes before the router's. Throws `bad_request` for what Anthropic cannot do and without
- * which the answer would be another.
+ * if the client set a limit; otherwise `missingDefaults`, which is applied to every such body, adds it, so that an
+ * operator's default takes precedence over the router's. Throws `bad_request` for unsupported features without
+ * which the response would differ.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
@@ -47,7 +47,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-/** Anthropic's own members, none of which means something else to another dialect. */
+/** Anthropic's own members, none of which has a different meaning in another dialect. */
 const ownMembers: ReadonlySet<string> = new Set([
   'cache_control',
   'container',
@@ -91,7 +91,7 @@ function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFor
   }
 }
 
-/** Anthropic requires `additionalProperties: false` on objects; a schema that sets it otherwise is left as it is. */
+/** Anthropic requires `additionalProperties: false` on objects; a schema that sets it differently is unchanged. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed)
   if (!isObject(schema)) return schema

@@ -14,7 +14,7 @@ export function readFinish(message: JsonObject, calledTools: boolean): Finish {
   return { reason: 'stop', stopSequence }
 }
 
-/** Why the model refused, where it says so. */
+/** The model's reason for a refusal, if given. */
 export function readRefusal(message: JsonObject): string | undefined {
   if (message.stop_reason !== 'refusal' || !isObject(message.stop_details)) return undefined
   return filledTextOf(message.stop_details.explanation)
@@ -26,8 +26,8 @@ export function readUsage(answer: unknown): Usage | undefined {
 }
 
 /**
- * A `usage` object over what was known before. Anthropic counts the input in three parts that exclude each other; here
- * they are one. In a stream the counts of the output are cumulative, and those of the input may be said again or left out.
+ * Merges a `usage` object with earlier counts. Anthropic counts the input in three disjoint parts; here
+ * they are summed. In a stream, output counts are cumulative, and input counts may be repeated or omitted.
  */
 export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   if (!isObject(usage)) return before

@@ -52,7 +52,7 @@ export function messageHead(id: string, model: string): JsonObject {
   return { id, type: 'message', role: 'assistant', model }
 }
 
-/** The upstream's id where it looks like this dialect's own, else one made of the answer's random part. */
+/** The upstream's id if it has this dialect's form, otherwise one generated from the response's random part. */
 export function answerId(upstreamId: string | undefined, ownId: string): string {
   return upstreamId?.startsWith('msg_') ? upstreamId : `msg_${ownId}`
 }

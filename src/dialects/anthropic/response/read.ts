@@ -15,7 +15,7 @@ import { reportedError } from '../errors.ts'
 import { fromWireName, randomCallId } from '../tool-identifiers.ts'
 import { readFinish, readRefusal, readUsage } from './fields-read.ts'
 
-/** Whether this is a `message`, whatever the model wrote. Throws `upstream_error` when it is none, or reports an error. */
+/** Checks that this is a `message`, whatever its content. Throws `upstream_error` if it is not, or reports an error. */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
@@ -58,7 +58,7 @@ function joined(texts: unknown[], separator: string): string {
   return texts.map(textOf).filter(Boolean).join(separator)
 }
 
-/** A call of nothing is none, and in the next turn an error. */
+/** A call without a name is dropped: it would be an error in the next turn. */
 function readCall(block: JsonObject, ids: AnswerCallIds): ToolCall[] {
   const name = filledTextOf(block.name)
   if (name === undefined) return []

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-/** What the API documentation says of answers in Anthropic's form. Source: Anthropic API reference, "Messages". */
+/** Schema of Anthropic's responses for the API documentation. Source: Anthropic API reference, "Messages". */
 
 const count = Type.Integer({ minimum: 0 })
 const optionalCount = Type.Optional(Type.Union([count, Type.Null()]))

@@ -26,7 +26,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
   }
 }
 
-/** A blank text would come back in the next turn, and is an error there. */
+/** Blank text would be sent back in the next turn, where it is an error. */
 function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls }: ChatChoice): JsonObject[] {
   const said = [text, refusal ?? ''].filter((each) => each.trim() !== '')
   const thought = reasoning !== '' || reasoningSignature !== undefined

@@ -58,7 +58,7 @@ class StreamReader implements ChatStreamReader {
     this.#fail(streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
@@ -91,7 +91,7 @@ class StreamReader implements ChatStreamReader {
     }
   }
 
-  /** A second one, sent again by a proxy, says nothing new. */
+  /** A duplicate from a proxy is ignored. */
   #start(message: unknown, emit: Emit): void {
     if (this.#started || !isObject(message)) return
     this.#started = true
@@ -110,7 +110,7 @@ class StreamReader implements ChatStreamReader {
     }
     const name = filledTextOf(block.name)
     if (name === undefined) {
-      // A call of nothing is none, and in the next turn an error.
+      // A call without a name is dropped: it would be an error in the next turn.
       this.#blocks.set(index, 'other')
       return
     }

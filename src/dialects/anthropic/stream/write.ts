@@ -40,7 +40,7 @@ class StreamWriter implements ChatStreamWriter {
   #stopSequence: string | undefined
   #calledTools = false
   #refused = false
-  /** White space that no text has followed yet: in front of a tool call it is a blank text, an error in later turns. */
+  /** White space without following text: before a tool call it would be a blank text, an error in later turns. */
   #blank = ''
 
   constructor(context: AnswerContext) {
@@ -117,7 +117,7 @@ class StreamWriter implements ChatStreamWriter {
     return this.#advance()
   }
 
-  /** Goes on with the last block where it is of this kind, else begins one. */
+  /** Continues the last block if it is of this kind, otherwise begins one. */
   #begin(kind: 'text' | 'thinking', head: JsonObject): string {
     return this.#blocks.at(-1)?.kind === kind ? '' : this.#append(kind, head, undefined)
   }
@@ -161,7 +161,7 @@ class StreamWriter implements ChatStreamWriter {
     return eventText({ type: 'content_block_delta', index: this.#index, delta })
   }
 
-  /** Carries the input's token counts where the upstream has reported them, else an estimate: agents add these up. */
+  /** Contains the input's token counts if the upstream has reported them, otherwise an estimate: agents sum them. */
   #start(): string {
     if (this.#started) return ''
     this.#started = true

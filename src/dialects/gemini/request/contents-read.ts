@@ -37,8 +37,8 @@ function partsOf(content: unknown): unknown[] {
 }
 
 /**
- * Reads the turns of a conversation. Results of calls become messages of their own, in front of the rest of their turn. Throws
- * `bad_request` with the path of what is wrong.
+ * Reads the turns of a conversation. Results of calls become separate messages before the rest of their turn. Throws
+ * `bad_request` with the path of the error.
  */
 export function readContents(contents: unknown, drop: Drop): ChatMessage[] {
   const reader = new ContentsReader(drop)
@@ -142,7 +142,7 @@ class ContentsReader {
   }
 }
 
-/** `output` and `error` are the members that Gemini's documentation names; anything else is a result of its own form. */
+/** `output` and `error` are the documented members; any other object is the result itself. */
 function readResult(response: unknown): { text: string; isError: boolean } {
   if (!isObject(response)) return { text: argumentText(response), isError: false }
   const [only, ...others] = Object.keys(response)

@@ -20,7 +20,7 @@ export interface WrittenContents {
 
 interface Turn {
   role: 'user' | 'model'
-  /** Results of calls, which come first. */
+  /** Results of calls, which precede other parts. */
   results: JsonObject[]
   parts: JsonObject[]
 }
@@ -28,8 +28,8 @@ interface Turn {
 type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
 
 /**
- * Writes a conversation by Gemini's rules: system text in front only, user and model take turns, the results of a turn's calls
- * stand together behind it. Source: Gemini API reference, "Content" and "Function calling".
+ * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate, the results of a turn's
+ * calls follow it together. Source: Gemini API reference, "Content" and "Function calling".
  */
 export function writeContents(messages: readonly ChatMessage[], options: Options): WrittenContents {
   const turns: Turn[] = []
@@ -89,13 +89,13 @@ function addResult(turn: Turn, message: ToolMessage, names: ReadonlyMap<string, 
   turn.parts.push(...media.flatMap((part) => writePart(part, path)))
 }
 
-/** An object is a result of its own form; `output` and `error` are the members that Gemini's documentation names for others. */
+/** An object is sent as it is; other results use the documented members `output` and `error`. */
 function resultOf(text: string, isError: boolean): JsonObject {
   if (isError) return { error: text }
   return (text.trimStart().startsWith('{') ? parseObject(text) : undefined) ?? { output: text }
 }
 
-/** Thoughts go back as Google's own client sends them; the signature of them sits on the part that followed. */
+/** Thoughts are sent back as by Google's own client; their signature is on the following part. */
 function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
   const own = signatureOf('gemini', message.reasoningSignature)
   const calls = message.toolCalls.map((call, index): JsonObject => {

@@ -5,12 +5,12 @@ import { memberOf, objectIn } from '../members.ts'
 /** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
 export type Drop = (field: string) => void
 
-/** Gemini itself refuses empty text; elsewhere it would only be noise. */
+/** Gemini rejects empty text; other dialects do not need it. */
 export function textParts(text: string): TextPart[] {
   return text === '' ? [] : [{ type: 'text', text }]
 }
 
-/** A part of a user's turn that is neither call nor result. What no other dialect has is dropped. */
+/** A part of a user turn that is neither call nor result. Parts without an equivalent are dropped. */
 export function readUserPart(part: JsonObject, drop: Drop): UserPart[] {
   const text = textOf(part.text)
   if (text !== undefined) return textParts(text)
@@ -32,7 +32,7 @@ function readMedia(mediaType: string, base64: string, { displayName }: JsonObjec
   return { type: 'file', data: `data:${type};base64,${data}`, ...(name === undefined ? {} : { name }) }
 }
 
-/** ProtoJSON takes both alphabets, other servers only the first one. */
+/** ProtoJSON accepts both alphabets, other servers only the first one. */
 function standard(base64: string): string {
   return /[-_]/.test(base64) ? base64.replaceAll('-', '+').replaceAll('_', '/') : base64
 }

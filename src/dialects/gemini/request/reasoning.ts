@@ -6,7 +6,7 @@ import { generationOf } from '../signatures.ts'
 
 const levels: readonly ReasoningEffort[] = ['minimal', 'low', 'medium', 'high', 'xhigh']
 
-/** `thinkingConfig`: a level, or a budget of which 0 is none and -1 as much as the model likes. */
+/** `thinkingConfig`: a level, or a budget, where 0 disables thinking and -1 lets the model decide. */
 export function readReasoning(config: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 'reasoningBudget'> {
   const thinking = objectIn(config, 'thinkingConfig')
   if (!thinking) return {}
@@ -20,7 +20,7 @@ export function readReasoning(config: JsonObject): Pick<ChatRequest, 'reasoningE
   return budget !== undefined || asksForThoughts(config) ? { reasoningEffort: 'on' } : {}
 }
 
-/** Whether a client wants to see the thoughts, which are left out unless it says so. */
+/** Whether a client requests thoughts, which are omitted by default. */
 export function asksForThoughts(config: JsonObject): boolean {
   const thinking = objectIn(config, 'thinkingConfig')
   return thinking !== undefined && booleanOf(memberOf(thinking, 'includeThoughts')) === true

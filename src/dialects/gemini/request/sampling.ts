@@ -25,7 +25,7 @@ export const sampling = {
   seed: { names: ['seed'] },
   stop: {
     names: ['stopSequences', 'stop_sequences'],
-    range: { fit: firstStops, why: `Gemini takes ${mostStops} stop sequences that are not empty` },
+    range: { fit: firstStops, why: `Gemini accepts up to ${mostStops} non-empty stop sequences` },
     write: (texts) => (texts.length > 0 ? texts : undefined),
   },
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
@@ -39,10 +39,10 @@ function firstStops(texts: string[]): string[] {
   return kept.length < texts.length ? kept : texts
 }
 
-/** Members beside the generation config that an operator may set; those for servers of other dialects mean nothing here. */
+/** Members outside the generation config that an operator may set; those of other dialects are ignored here. */
 const ownMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
 
-/** The operator's defaults for what the body leaves out, as the members to set. Sampling is in `generationConfig`. */
+/** The operator's defaults for members missing in the body. Sampling is in `generationConfig`. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const configName = nameIn(body, 'generationConfig')
   const config = objectIn(body, 'generationConfig') ?? {}

@@ -32,8 +32,8 @@ const ChatMembers = {
 }
 
 /**
- * Body of every method of a model. Which members a method needs, its reader says. Source: Gemini API reference, "Generating content",
- * "Counting tokens" and "Embeddings".
+ * Body of every method of a model. Which members a method needs, its reader says. Source: Gemini API reference, "Generating
+ * content", "Counting tokens" and "Embeddings".
  */
 export const GeminiBody = Type.Object({
   ...ChatMembers,

@@ -15,7 +15,7 @@ const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedConten
 
 /**
  * The body of `generateContent` for a client of another dialect. Throws `bad_request` for what Gemini cannot do and without which
- * the answer would be another. Source: Gemini API reference, "Generating content".
+ * the response would differ. Source: Gemini API reference, "Generating content".
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop, model } = options
@@ -31,7 +31,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (request.parallelToolCalls === false)
     drop('parallel_tool_calls', 'Gemini decides itself how many calls a turn has')
   if (request.tools.some(({ strict }) => strict))
-    drop('tools.strict', 'Gemini cannot be told whether to enforce tool schemas')
+    drop('tools.strict', 'Gemini has no setting to enforce tool schemas')
   return {
     ...present({ systemInstruction }),
     contents,

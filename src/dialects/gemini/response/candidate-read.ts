@@ -27,7 +27,7 @@ export class CandidateReader {
   readonly #candidates = new Map<number, Candidate>()
   #usage: Usage | undefined
 
-  /** Whether every candidate has told how it ended. */
+  /** Whether every candidate has a finish reason. */
   get finished(): boolean {
     const all = [...this.#candidates.values()]
     return all.length > 0 && all.every(({ finish }) => finish !== undefined)
@@ -41,7 +41,7 @@ export class CandidateReader {
       this.#candidate(numberOf(candidate.index) ?? position, candidate, emit)
   }
 
-  /** Counts and reasons come last. A whole answer may end without a reason. */
+  /** Counts and finish reasons come last. A whole response may lack a finish reason. */
   end(emit: Emit): void {
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     for (const [choice, { finish, calls }] of this.#candidates)
@@ -88,7 +88,7 @@ export class CandidateReader {
     { call, signature, emit }: { call: JsonObject; signature: string | undefined; emit: Emit },
   ): void {
     const name = filledTextOf(call.name)
-    // A call of nothing is none, and in the next turn an error.
+    // A call without a name is dropped: it would be an error in the next turn.
     if (name === undefined) return
     const number = state.calls++
     const id = this.#ids.claim(filledTextOf(call.id))

@@ -16,13 +16,13 @@ const filters: ReadonlySet<string> = new Set([
   ...['IMAGE_SAFETY', 'IMAGE_PROHIBITED_CONTENT', 'IMAGE_RECITATION', 'IMAGE_OTHER', 'MODEL_ARMOR'],
 ])
 
-/** The model did not come to an end that a client could use. */
+/** Finish reasons without a usable response. */
 const failures: ReadonlySet<string> = new Set([
   ...['MALFORMED_FUNCTION_CALL', 'UNEXPECTED_TOOL_CALL', 'TOO_MANY_TOOL_CALLS'],
   ...['MISSING_THOUGHT_SIGNATURE', 'MALFORMED_RESPONSE', 'NO_IMAGE'],
 ])
 
-/** How a candidate ended; undefined while it goes on. A reason unknown here means a plain end. */
+/** The finish reason of a candidate; undefined while it continues. Unknown reasons mean `stop`. */
 export function readFinish(candidate: JsonObject, calledTools: boolean): FinishReason | undefined {
   const reason = filledTextOf(memberOf(candidate, 'finishReason'))
   if (reason === undefined || reason === 'FINISH_REASON_UNSPECIFIED') return undefined
@@ -31,14 +31,14 @@ export function readFinish(candidate: JsonObject, calledTools: boolean): FinishR
   return calledTools ? 'tool_calls' : 'stop'
 }
 
-/** The error that a candidate ended with in place of an answer. */
+/** The error with which a candidate ended. */
 function failureOf(candidate: JsonObject): RouterError | undefined {
   const reason = textOf(memberOf(candidate, 'finishReason')) ?? ''
   if (!failures.has(reason)) return undefined
   return upstreamFailed('The model failed to complete its response', 'BAD_ANSWER', { what: reason })
 }
 
-/** Whether the prompt was refused, so that there is no candidate. */
+/** Whether the prompt was blocked, so there is no candidate. */
 export function isBlocked(answer: JsonObject): boolean {
   const feedback = objectIn(answer, 'promptFeedback')
   return feedback !== undefined && filledTextOf(memberOf(feedback, 'blockReason')) !== undefined

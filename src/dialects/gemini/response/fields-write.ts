@@ -7,7 +7,7 @@ import { objectIn } from '../members.ts'
 import { asksForThoughts } from '../request/reasoning.ts'
 import { carriedThoughts } from '../signatures.ts'
 
-/** Gemini has no reason of its own for calls. */
+/** Gemini has no finish reason for calls. */
 export function writeFinish(reason: FinishReason): string {
   switch (reason) {
     case 'length':

@@ -16,7 +16,10 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
     throw unreadable('no candidates')
 }
 
-/** Reads a whole answer, or the list of chunks that a server sends which does not know `alt=sse`. Throws as {@link checkAnswer}, and where the model failed. */
+/**
+ * Reads a whole answer, or the list of chunks that a server sends which does not know `alt=sse`. Throws as {@link checkAnswer},
+ * and where the model failed.
+ */
 export function readResponse(body: unknown): ChatResponse {
   const chunks: unknown[] = Array.isArray(body) ? body : [body]
   if (chunks.length === 0) throw unreadable('no candidates')

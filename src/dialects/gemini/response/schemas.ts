@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-/** What the API documentation says of answers in Gemini's form. Source: Gemini API reference, "Generating content", "Models". */
+/** Schemas of Gemini's responses for the API documentation. Source: Gemini API reference, "Generating content", "Models". */
 
 const optional = Type.Optional
 const count = optional(Type.Integer({ minimum: 0 }))

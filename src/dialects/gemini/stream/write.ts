@@ -11,10 +11,10 @@ import {
   writeUsage,
 } from '../response/fields-write.ts'
 
-/** How the chunks of a stream stand one behind the other. */
+/** How the chunks of a stream are delimited. */
 export interface ChunkFraming {
   chunk(json: string): string
-  /** What follows the last chunk. */
+  /** Text after the last chunk. */
   end(): string
 }
 

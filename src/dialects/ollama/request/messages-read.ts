@@ -12,10 +12,10 @@ import { badRequest } from '../../../sdk/errors.ts'
 import { readSignedId } from '../../shared/signed-ids.ts'
 import { historyArguments, mendedArguments } from '../../shared/tool-arguments.ts'
 
-/** Receives what cannot be carried as it was sent. */
+/** Called for fields that cannot be translated unchanged. */
 type Lose = (field: string, why: string) => void
 
-/** Reads the turns of a conversation; gives every tool call an id and every result its call. Throws `bad_request`. */
+/** Reads the turns of a conversation; assigns an id to every tool call and a call to every result. Throws `bad_request`. */
 export function readMessages(messages: readonly unknown[], lose: Lose): ChatMessage[] {
   const calls = new ConversationCalls()
   return messages.map((message, index) => {
@@ -96,7 +96,7 @@ function readToolResult(
   path: string,
   calls: ConversationCalls,
 ): ToolMessage {
-  // `name` is what clients sent before Ollama had `tool_name`.
+  // Clients used `name` before Ollama introduced `tool_name`.
   const given = message.tool_name ?? message.name
   const name = typeof given === 'string' && given !== '' ? given : undefined
   const call = calls.answer(message.tool_call_id, name)
@@ -112,7 +112,7 @@ class ConversationCalls {
   readonly #used = new Set<string>()
   readonly #waiting: { id: string; given: unknown; name: string }[] = []
 
-  /** The id of a call by its position: the same conversation gets the same ids in every turn, so prompt caches hold. */
+  /** The id of a call by its position: a conversation gets the same ids in every turn, so prompt caches stay valid. */
   add(message: number, call: number, given: unknown, name: string): string {
     let id = typeof given === 'string' && given !== '' ? readSignedId(given).id : placedId(message, call, 0)
     for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)
@@ -121,7 +121,7 @@ class ConversationCalls {
     return id
   }
 
-  /** Takes the call that a result belongs to: by id, else the oldest open one of that name, else the oldest. */
+  /** Removes the call that a result belongs to: by id, otherwise the oldest open one of that name, otherwise the oldest. */
   answer(given: unknown, name: string | undefined): { id: string; name: string } | undefined {
     let index = -1
     if (typeof given === 'string' && given !== '')
@@ -146,7 +146,7 @@ export function readImage(text: string, param: string): ImagePart {
   return { type: 'image', source: { kind: 'base64', mediaType, data } }
 }
 
-/** The bare base64 that Ollama takes. Throws `bad_request` for an address: Ollama's server fetches none. */
+/** The bare base64 that Ollama expects. Throws `bad_request` for a URL, because Ollama does not fetch images. */
 export function writeImage(part: ImagePart, param: string): string {
   const { source } = part
   if (source.kind === 'base64') return source.data
@@ -162,7 +162,7 @@ export function writeImage(part: ImagePart, param: string): string {
 /** Base64url and line breaks are made standard; undefined where there are other characters, or none. */
 function standardBase64(text: string): string | undefined {
   const data = text.replaceAll(/\s+/g, '').replaceAll('-', '+').replaceAll('_', '/')
-  // A search for what must not be there needs no backtracking, however large the image.
+  // Searching for an invalid character needs no backtracking, however large the image.
   return data === '' || /[^A-Za-z0-9+/=]/.test(data) ? undefined : data
 }
 

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 
-/** The JSON decoder of Ollama's server takes `null` for an absent member. */
+/** The JSON decoder of Ollama's server treats `null` as absent. */
 const Maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 
 const open = { additionalProperties: true }
@@ -41,7 +41,7 @@ const Tool = Type.Object(
   open,
 )
 
-/** Integers are given as numbers: the server cuts a fraction off without complaint. */
+/** Numbers instead of integers: the server truncates fractions silently. */
 const Options = Type.Object(
   {
     num_predict: Maybe(Type.Number()),

@@ -13,7 +13,7 @@ import { sampling } from './sampling.ts'
 /** Ollama's own members that clients of another dialect may send as they are. */
 const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 
-/** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and without which the answer would be another. */
+/** The body of `POST /api/chat`. Throws `bad_request` for unsupported features without which the response would differ. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
   const { drop } = options
   reportSignatures(request, drop)

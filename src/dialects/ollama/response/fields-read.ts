@@ -6,7 +6,7 @@ import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.t
 import { wholeArgumentText } from '../../shared/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 
-/** What one line of a stream, or a whole answer, says. */
+/** Content of a line of a stream or a whole response. */
 export interface AnswerMessage {
   text: string
   reasoning: string
@@ -26,12 +26,12 @@ export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds)
   }
 }
 
-/** What `POST /api/generate` gives in the place of a message. */
+/** The equivalent of a message in `POST /api/generate`. */
 export function generated({ response, thinking }: Record<string, unknown>): Record<string, unknown> {
   return { content: response, thinking }
 }
 
-/** Whether an answer, or one line of it, holds anything that a model wrote. */
+/** Whether a response, or one line of it, contains generated content. */
 export function saysAnything(answer: Record<string, unknown>): boolean {
   const message = answer.message ?? generated(answer)
   if (!isObject(message)) return false
@@ -60,12 +60,12 @@ export function emptyAnswer(answer: Record<string, unknown>): RouterError | unde
   }
 }
 
-/** Ollama has no reason of its own for tool calls. */
+/** Ollama has no finish reason for tool calls. */
 export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): ReadReason {
   return isStopped(answer) ? { reason: 'length' } : readFinishReason(answer.done_reason, calledTools)
 }
 
-/** Zero counts are left out by Ollama, so an answer with any metric at all has both counts. */
+/** Ollama omits zero counts, so a response with any metric has both counts. */
 export function readUsage(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   const prompt = countOf(answer.prompt_eval_count)
@@ -109,11 +109,11 @@ function textOf(value: unknown): string {
   throw unreadable('text')
 }
 
-/** Ollama gives an object as arguments; servers that imitate it may give OpenAI's JSON text. */
+/** Ollama returns arguments as an object; compatible servers may return OpenAI's JSON string. */
 function readCall(call: unknown, ids: AnswerCallIds): ToolCall[] {
   const called = isObject(call) ? call.function : undefined
   const name = isObject(called) ? filledTextOf(called.name) : undefined
-  // A call of nothing is none, and in the next turn an error.
+  // A call without a name is dropped: it would be an error in the next turn.
   if (!isObject(call) || !isObject(called) || name === undefined) return []
   return [{ id: ids.claim(filledTextOf(call.id)), name, arguments: wholeArgumentText(called.arguments) }]
 }

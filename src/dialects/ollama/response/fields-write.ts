@@ -22,7 +22,7 @@ export function writeEnd(
   }
 }
 
-/** Free text in this dialect, so a word that is known to nobody here goes on. Tool calls are a plain end. */
+/** Free text in this dialect, so unknown reasons are passed on. Tool calls are `stop`. */
 function doneReason({
   reason,
   unknownReason,
@@ -59,7 +59,7 @@ function writeToken(token: {
   }
 }
 
-/** Whole nanoseconds; never 0 beside a count, because clients divide the one by the other. */
+/** Integer nanoseconds; never 0 with a count, because clients divide by it. */
 function duration(ns: number | undefined, tokens = 0): number {
   return Math.max(Math.round(ns ?? 0), tokens > 0 ? 1 : 0)
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-/** What the API documentation says of answers in Ollama's form. Source: Ollama, docs/api.md. */
+/** Schemas of Ollama's responses for the API documentation. Source: Ollama, docs/api.md. */
 
 const optional = Type.Optional
 const count = optional(Type.Integer({ minimum: 0 }))

@@ -28,8 +28,8 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): R
 }
 
 /**
- * A whole answer does not show when its first token came. Prompts are read in large batches, so a prompt token is
- * taken for a twentieth of a written one; clients show rates made of these, none relies on them.
+ * A whole response does not show when its first token was generated. Prompts are processed in large batches, so a prompt token
+ * counts as a twentieth of a generated one; clients only display rates derived from these.
  */
 function estimate(totalNs: number, usage: Usage | undefined): Timings {
   const prompt = usage?.promptTokens ?? 0

@@ -34,7 +34,7 @@ class Reader implements ChatStreamReader {
   #over = false
   #wroteAny = false
   #calls = 0
-  /** Probabilities of tokens whose text has not come yet: half characters are held back by the engine. */
+  /** Probabilities of tokens without text yet: the engine holds back partial characters. */
   #logprobs: TokenLogprob[] = []
   readonly #repetition = new Repetition()
   /** The latest line that gave a reason without `done`, as some runners end their streams. */
@@ -100,7 +100,7 @@ class Reader implements ChatStreamReader {
       emit({ type: 'start', ...(created === undefined ? {} : { created }) })
     }
     const logprobs = readLogprobs(answer)
-    // Thoughts have no place for probabilities in other dialects.
+    // Other dialects have no probabilities for thoughts.
     if (logprobs.length > 0 && reasoning === '') this.#logprobs.push(...logprobs)
     if (reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
     if (text !== '') {

@@ -6,7 +6,7 @@ import { writeUsage } from '../response/write.ts'
 import { writeStreamError } from '../stream/write.ts'
 import { writeListedLogprobs } from './logprobs.ts'
 
-/** Reads a whole `text_completion`. Throws `upstream_error` when it is none. */
+/** Reads a whole `text_completion`. Throws `upstream_error` if it is not one. */
 export function readResponse(body: unknown): ChatResponse {
   if (!isObject(body) || !Array.isArray(body.choices)) return readChat(body)
   const choices = objectsIn(body.choices).map(({ text, ...choice }) =>
@@ -119,7 +119,7 @@ function headOf(context: AnswerContext, { id, created, systemFingerprint }: Answ
   }
 }
 
-/** What `echo` asks to have repeated before the answer. */
+/** The prompt to repeat before the response with `echo`. */
 function echoed({ request }: AnswerContext): string {
   if (request?.echo !== true) return ''
   const [prompt]: unknown[] = Array.isArray(request.prompt) ? request.prompt : [request.prompt]

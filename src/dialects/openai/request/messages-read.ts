@@ -14,7 +14,7 @@ import { readSignedId, signatureIn } from '../../shared/signed-ids.ts'
 import { customArguments, historyArguments, mendedArguments } from '../../shared/tool-arguments.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
-/** Receives what cannot be carried as it was sent. */
+/** Called for fields that cannot be translated unchanged. */
 type Lose = (field: string, why: string) => void
 
 interface Reading {

@@ -26,7 +26,7 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
   return written
 }
 
-/** A tool's result is text alone here; what it shows follows the results of its turn, as if the user showed it. */
+/** Tool results are text only here; their images follow the results of the turn as a user message. */
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
   const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
@@ -69,7 +69,7 @@ function writeCall({ id, name, arguments: json, signature }: ToolCall): JsonObje
   return { id, type: 'function', function: { name, arguments: json }, ...signed }
 }
 
-/** One text where there is only text: chat templates of local models often know no list of parts. */
+/** A string if there is only text: chat templates of local models often do not support lists of parts. */
 function writeParts(parts: readonly UserPart[]): string | JsonObject[] {
   const texts = parts.filter((part) => part.type === 'text')
   return texts.length === parts.length ? joined(texts) : parts.map(writePart)

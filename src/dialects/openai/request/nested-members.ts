@@ -3,7 +3,7 @@ import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
 
 const called: KnownMembers = { name: true, arguments: true }
 
-/** What is read of a message. Annotations are OpenAI's own comments on an answer, which clients hand back. */
+/** Known members of a message. Annotations are OpenAI's additions to a response, which clients send back. */
 const message: KnownMembers = {
   ...{ role: true, name: true, tool_call_id: true, refusal: true, cache_control: true, annotations: true },
   ...{ reasoning: true, reasoning_content: true, function_call: called },
@@ -31,7 +31,7 @@ const tool: KnownMembers = {
   custom: { name: true, description: true, format: true },
 }
 
-/** Members within messages, tools and functions that cannot be carried to another dialect. */
+/** Members within messages, tools and functions that have no equivalent in other dialects. */
 export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
   reportNested(body.messages, 'messages', message, report)
   reportNested(body.tools, 'tools', tool, report)

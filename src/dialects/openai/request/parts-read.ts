@@ -3,7 +3,7 @@ import type { AssistantPart, ImagePart, TextPart, UserPart } from '../../../sdk/
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
 
-/** Content of `system` and `developer`: text alone. */
+/** Content of `system` and `developer`: text only. */
 export function readTextParts(content: unknown, path: string): TextPart[] {
   return readParts(content, path, readTextPart)
 }
@@ -83,7 +83,7 @@ function readImageSource(url: string, path: string): ImagePart['source'] {
   return { kind: 'base64', mediaType, data }
 }
 
-/** RFC 4648: the URL-safe alphabet and missing padding are put right, as Go and Python servers refuse both. */
+/** RFC 4648: normalizes the URL-safe alphabet and missing padding, which Go and Python servers reject. */
 function standardBase64(text: string, path: string): string {
   const plain = /[-_\s]/.test(text)
     ? text.replace(/\s+/g, '').replaceAll('-', '+').replaceAll('_', '/')

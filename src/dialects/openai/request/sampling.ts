@@ -27,7 +27,7 @@ export const sampling = {
     names: ['typical_p'],
     nameFor: extension('typical_p'),
   },
-  // The additive penalties are another formula and do not replace it.
+  // The additive penalties use a different formula and do not replace it.
   repetitionPenalty: {
     names: ['repetition_penalty', 'repeat_penalty'],
     nameFor: ({ repetitionPenalty }) => repetitionPenalty,
@@ -75,12 +75,12 @@ export const completionSampling = {
   },
 } as const satisfies SamplingTable
 
-/** The operator's defaults for what the body leaves out, as the members to set. */
+/** The operator's defaults for members missing in the body. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   return defaultsFor(sampling, body, defaults, flavour)
 }
 
-/** The same for another surface of the dialect. Members that only Ollama has are passed over. */
+/** The same for another surface of the dialect. Ollama-only members are ignored. */
 export function defaultsFor(
   table: SamplingTable,
   body: JsonObject,

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 
-/** `null` says the same as leaving the field out: the official clients send it for unset options. */
+/** `null` means the field is not set: the official clients send it for unset options. */
 function optional<T extends TSchema>(schema: T) {
   return Type.Optional(Type.Union([schema, Type.Null()]))
 }
@@ -53,7 +53,7 @@ const Tool = Type.Object({ type: text, function: optional(FunctionDefinition) })
 /**
  * Body of `POST /v1/chat/completions` as far as the router uses it; whatever else a client sends is let through.
  * Source: OpenAI API reference, "Create chat completion", and the sampling fields that vLLM ("Extra parameters") and
- * LM Studio add. `model` is checked by the route, because `model_name` is taken for it too.
+ * LM Studio add. `model` is checked by the route, because `model_name` is accepted too.
  */
 export const OpenaiChatBody = Type.Object({
   model: text,

@@ -8,7 +8,7 @@ import { signedId } from '../../shared/signed-ids.ts'
 export interface CallForm {
   /** Whether it knows `function_call`, the one call of the deprecated form. */
   readonly isLegacy: boolean
-  /** Names of the tools that it called custom. */
+  /** Names of its custom tools. */
   readonly custom: ReadonlySet<string>
 }
 

@@ -10,7 +10,7 @@ import {
 import type { Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
 
-/** What a message, or one delta of it, says. */
+/** Content of a message or delta. */
 export interface Said {
   text: string
   reasoning: string
@@ -35,14 +35,14 @@ function partText(part: JsonObject): string {
   return textOf(part.text) ?? ''
 }
 
-/** Mistral's reasoning models put their thoughts into parts within the content. */
+/** Mistral's reasoning models return thoughts as parts of the content. */
 function thoughtOf(value: unknown): string {
   if (typeof value === 'string') return value
   if (Array.isArray(value)) return objectsIn(value).map(partText).join('')
   return isObject(value) ? (textOf(value.text) ?? textOf(value.content) ?? '') : ''
 }
 
-/** Token counts of an answer or a chunk; Moonshot reports them in the choice, Groq in a member of its own. */
+/** Token counts of a response or chunk; Moonshot reports them in the choice, Groq in a separate member. */
 export function readUsage(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   if (isObject(answer.usage)) return readCounts(answer.usage)
@@ -105,7 +105,7 @@ function detailOf(details: unknown, name: string): number | undefined {
   return isObject(details) ? countOf(details[name]) : undefined
 }
 
-/** The token probabilities of a choice or a chunk; undefined where there are none. */
+/** Token probabilities of a choice or chunk; undefined if there are none. */
 export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
   if (!isObject(logprobs) || !Array.isArray(logprobs.content)) return readListedLogprobs(logprobs)
   const tokens = objectsIn(logprobs.content)
@@ -124,7 +124,7 @@ function readToken(token: JsonObject): { token: string; logprob: number; bytes: 
   }
 }
 
-/** What names an answer as a whole; empty texts and zeros (Azure's first chunk) say nothing. */
+/** Id, time and fingerprint of a response; empty strings and zeros (Azure's first chunk) are ignored. */
 export function readHead(answer: JsonObject): { id?: string; created?: number; systemFingerprint?: string } {
   const id = filledTextOf(answer.id)
   const created = numberOf(answer.created)

@@ -17,7 +17,7 @@ import { readHead, readLogprobs, readSaid, readTimings, readUsage } from './fiel
 
 /**
  * Whether this is an answer of the format, whatever the model wrote. Throws `upstream_error` for an error that came with a
- * success status, for an engine that gave up, and for what is no answer at all.
+ * success status, for an engine that aborted, and for anything that is not a response.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
@@ -72,7 +72,7 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   const ids = new AnswerCallIds(newCallId)
   return calls.flatMap((call) => {
     const { name, json, input } = calledIn(call)
-    // A call of nothing is none, and in the next turn an error.
+    // A call without a name is dropped: it would be an error in the next turn.
     if (name === '') return []
     const text = input === undefined ? wholeArgumentText(json) : customArguments(input)
     return [

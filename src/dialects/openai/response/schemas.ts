@@ -1,7 +1,7 @@
 import { type TProperties, Type } from '@sinclair/typebox'
 
 /**
- * What the API documentation says of answers in OpenAI's form. Members that only some servers answer are not among the required
+ * Schemas of OpenAI's responses for the API documentation. Members that only some servers return are not among the required
  * ones. Sources: OpenAI API reference; vLLM documentation, "OpenAI-Compatible Server"; llama.cpp, tools/server/README.md.
  */
 

@@ -16,7 +16,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
   }
 }
 
-/** `tool_calls` is left out where there are none: some agents take an empty list for a call. */
+/** `tool_calls` is omitted if empty: some agents treat an empty list as a call. */
 function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
   const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
   const silent = text === '' && (toolCalls.length > 0 || refusal !== undefined)
@@ -29,7 +29,7 @@ function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
       content: silent ? null : text,
       refusal: refusal ?? null,
       annotations: [],
-      // Clients look for one of the two names; both say the same.
+      // Clients read either of the two names.
       ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
       ...(form ? writeCalls(toolCalls, form) : {}),
     },
@@ -45,7 +45,7 @@ function writeCalls(calls: readonly ToolCall[], form: CallForm): JsonObject {
   return { function_call: { name: call?.name, arguments: call?.arguments } }
 }
 
-/** Details are written where they are known: a zero would be a claim. */
+/** Unknown details are omitted, because a zero would be a statement. */
 export function writeUsage(usage: Usage): JsonObject {
   const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = usage
   const prompt = present({ cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens })
@@ -72,7 +72,7 @@ export function writeLogprobs(logprobs: readonly TokenLogprob[] | undefined): Js
   return { content, refusal: null }
 }
 
-/** The upstream's id where it looks like this dialect's own, else one made of the answer's random part. */
+/** The upstream's id if it has this dialect's form, otherwise one generated from the response's random part. */
 export function answerId(upstreamId: string | undefined, ownId: string): string {
   return upstreamId?.startsWith('chatcmpl-') ? upstreamId : `chatcmpl-${ownId}`
 }

@@ -15,7 +15,7 @@ import { argumentText, customArguments } from '../../shared/tool-arguments.ts'
 import { isObjectText } from '../request/messages-read.ts'
 
 interface StreamedCall {
-  /** The server's own count, where it has one. */
+  /** The server's index, if any. */
   index: number | undefined
   sentId: string
   signature: string | undefined
@@ -31,8 +31,8 @@ interface StreamedCall {
 type Emit = (event: ChatEvent) => void
 
 /**
- * Puts the tool calls of one choice together from their fragments. Servers differ: the index may be missing, or 0 for
- * every call; id and name may come late, be repeated, change, or be sent again as null or an empty text.
+ * Assembles the tool calls of one choice from their fragments. Servers differ: the index may be missing, or 0 for
+ * every call; id and name may arrive late, be repeated, change, or be sent again as null or an empty string.
  */
 export class StreamedCalls {
   readonly #choice: number
@@ -45,12 +45,12 @@ export class StreamedCalls {
     this.#ids = new AnswerCallIds(newId)
   }
 
-  /** Whether any call has been told. */
+  /** Whether any call has been emitted. */
   get any(): boolean {
     return this.#told > 0
   }
 
-  /** Takes the `tool_calls` of one delta. */
+  /** Adds the `tool_calls` of one delta. */
   read(fragments: unknown, emit: Emit): void {
     let before: StreamedCall | undefined
     for (const fragment of objectsIn(fragments)) before = this.#fragment(fragment, before, emit)
@@ -105,7 +105,7 @@ export class StreamedCalls {
     this.#tellArguments(call.number, call, call.arguments, emit)
   }
 
-  /** `null` for "no arguments" is held back: the end of the call says `{}` in its place. */
+  /** `null` for "no arguments" is held back: the end of the call emits `{}` instead. */
   #tellArguments(number: number, call: StreamedCall, json: string, emit: Emit): void {
     if (json === '' || isNoArguments(call.arguments)) return
     emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
@@ -130,7 +130,7 @@ export class StreamedCalls {
     return known ?? (name === '' ? last : undefined)
   }
 
-  /** A call that never got a name is none: it was cut before it, or is of a type that other dialects do not have. */
+  /** A call that never got a name is dropped: it was truncated, or its type has no equivalent. */
   #end(call: StreamedCall, emit: Emit): void {
     const { number, input } = call
     if (call.ended) return
@@ -153,8 +153,8 @@ interface SentFragment extends Called {
 /**
  * Whether a fragment begins a call although an open one has its index. Only one with a name can: ids may change from chunk to
  * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the name is the same and the
- * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by another name, by a second
- * entry in one delta, or by a name with arguments after a call that was complete.
+ * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by
+ * another name, by a second entry in one delta, or by a name with arguments after a call that was complete.
  */
 function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
   const { id, index, name, json } = sent
@@ -168,7 +168,7 @@ function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolea
   return isComplete && (json !== '' || (index === undefined && name !== call.name))
 }
 
-/** What a tool call, or one fragment of it, says. */
+/** Content of a tool call or fragment. */
 export interface Called {
   /** Empty where it has not been told. */
   name: string

@@ -6,7 +6,7 @@ import { parseEvent } from '../../shared/stream-event.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { hasContent } from '../passthrough.ts'
 
-/** What a whole answer may take of memory, in bytes of its stream. */
+/** Maximum size of a collected response, in bytes of its stream. */
 const maxBytes = 64 * 1024 * 1024
 
 /**
@@ -20,7 +20,7 @@ export const wholeAsStream: WholeAsStream = {
 }
 
 /**
- * Puts the chunks of a stream together into the answer that the server would have given to the same request without
+ * Assembles the chunks of a stream into the response that the server would have sent to the same request without
  * `stream`: every member is kept, known or not. Pieces of text are joined, lists of token probabilities continued, and of
  * any other member the last value counts. Source: OpenAI API reference, "The chat completion object", "The chat
  * completion chunk object" and "The completion object".
@@ -35,7 +35,7 @@ interface CollectedChoice {
   /** Undefined for the older completions, which have a bare `text`. */
   message: JsonObject | undefined
   calls: JsonObject[]
-  /** The JSON of each token's probabilities: text takes a fraction of what objects would. */
+  /** The JSON of each token's probabilities: strings take a fraction of the memory of objects. */
   logprobs: string[]
   /** Lists side by side, as the older completions of some servers have them. */
   listed: JsonObject | undefined

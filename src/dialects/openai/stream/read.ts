@@ -14,10 +14,10 @@ type Emit = (event: ChatEvent) => void
 
 interface StreamedChoice {
   calls: StreamedCalls
-  /** Whether anything has been said, tool calls included. */
+  /** Whether there has been any content, including tool calls. */
   content: boolean
   finishReason: string | undefined
-  /** vLLM tells which stop text was met. */
+  /** vLLM reports the matched stop sequence. */
   stopSequence: string | undefined
 }
 
@@ -58,7 +58,7 @@ class StreamReader implements ChatStreamReader {
     this.#settle(finished ? undefined : streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)

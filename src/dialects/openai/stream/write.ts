@@ -122,7 +122,7 @@ class StreamWriter implements ChatStreamWriter {
     return state?.withArguments.has(call) ? '' : this.#callDelta(choice, call, '{}')
   }
 
-  /** Id, type and name are left out after the first fragment: clients that add up fragments would overwrite them. */
+  /** Id, type and name are omitted after the first fragment: clients that merge fragments would overwrite them. */
   #callPiece(choice: number, call: number, piece: string): string {
     if (!this.#form?.isLegacy) return this.#delta(choice, `{"tool_calls":[{"index":${call},${piece}}]}`)
     return call > 0 ? '' : this.#delta(choice, `{${piece.replace('"function"', '"function_call"')}}`)
@@ -136,7 +136,7 @@ class StreamWriter implements ChatStreamWriter {
     return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]${this.#noUsage}}\n\n`
   }
 
-  /** Only for who asked: clients that look at `choices[0]` of every chunk break on it. */
+  /** Only if requested: clients that read `choices[0]` of every chunk fail on it. */
   #usageChunk(): string {
     if (!this.#context.includeUsage || !this.#usage) return ''
     return `${this.#head}[],"usage":${JSON.stringify(writeUsage(this.#usage))}}\n\n`

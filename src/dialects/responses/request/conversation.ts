@@ -21,19 +21,19 @@ interface Turn {
 }
 
 /**
- * Puts turns together from items. An answer is one turn here and several items there: thoughts, text and calls. The
+ * Assembles turns from items. A response is one turn here but several items there: thoughts, text and calls. The
  * outputs of its calls may be anywhere; chat templates want them right behind it, in the order of the calls.
  */
 export class Conversation {
   readonly #turns: Turn[] = []
   readonly #calls: Call[] = []
-  /** Outputs whose call has not come yet. */
+  /** Outputs that precede their call. */
   readonly #waiting: Result[] = []
   /** The answer that the next items may belong to. */
   #open: { message: AssistantMessage; calls: Call[] } | undefined
   #thoughts: { text: string; signature: string | undefined }[] = []
 
-  /** A turn of the user or the system; thoughts that no answer followed say nothing to anyone. */
+  /** A turn of the user or the system; thoughts without a following response are dropped. */
   add(message: ChatMessage): void {
     this.#open = undefined
     this.#thoughts = []
@@ -93,7 +93,7 @@ export class Conversation {
     return true
   }
 
-  /** Depends on the position alone, so the same history gets the same ids in every turn. */
+  /** Depends only on the position, so the same history gets the same ids in every turn. */
   #freeId(sentId: string): string {
     let id = sentId
     for (let number = this.#calls.length; this.#calls.some((call) => call.id === id); number++) {

@@ -14,7 +14,7 @@ export interface ReadInput {
   dropped: JsonObject
 }
 
-/** Calls of OpenAI's own tools in earlier turns; the history holds the answer that they led to. */
+/** Calls of OpenAI's own tools in earlier turns; the history contains the resulting response. */
 const hostedCalls: ReadonlySet<unknown> = new Set([
   'web_search_call',
   'file_search_call',
@@ -82,7 +82,7 @@ function readNative(item: JsonObject, path: string, conversation: Conversation):
   return answered !== undefined
 }
 
-/** Kinds of items appear every few months: what one says as text is carried, for it would be missed. */
+/** New kinds of items appear every few months: their text is kept. */
 function readSpoken(item: JsonObject, conversation: Conversation): boolean {
   if (hostedCalls.has(item.type)) return false
   const text = typeof item.content === 'string' ? item.content : textsIn(item.content, '\n')
@@ -120,7 +120,7 @@ function readResult(item: JsonObject, path: string, conversation: Conversation):
   conversation.addResult({ sentId, parts: readUserParts(item.output, `${path}.output`), path })
 }
 
-/** `call_id` alone pairs a call with its output; `id` names the item and is of no use here. */
+/** Only `call_id` pairs a call with its output; `id` identifies the item and is not needed here. */
 function readCall(item: JsonObject, path: string, { conversation, dropped, offered }: Reading): void {
   const callId = required(item.call_id, `${path}.call_id`)
   const name = offered.wireNameOf(required(item.name, `${path}.name`), filledTextOf(item.namespace))
@@ -133,7 +133,7 @@ function readCall(item: JsonObject, path: string, { conversation, dropped, offer
   conversation.addCall(callId, name, json)
 }
 
-/** The thoughts themselves where they are sent, else their summary. Content that only OpenAI can decrypt is dropped. */
+/** The thoughts themselves if sent, otherwise their summary. Content encrypted by OpenAI is dropped. */
 function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
   const sealed = unseal(item.encrypted_content)
   if (sealed) {
@@ -170,11 +170,11 @@ function required(value: unknown, path: string): string {
   return text
 }
 
-/** What the router remembers of earlier answers, for one request. */
+/** Earlier responses stored by the router, for one request. */
 export interface Remembered {
-  /** Input and output items of the turns before, oldest first; undefined where none were asked for. */
+  /** Input and output items of the previous turns, oldest first; undefined if none are referenced. */
   history: readonly JsonObject[] | undefined
-  /** The items that the input refers to by id, as far as they are known. */
+  /** The known items that the input references by id. */
   referenced: ReadonlyMap<string, JsonObject>
 }
 
@@ -190,7 +190,7 @@ export function inputItems(input: unknown, remembered?: Remembered): PlacedItem[
   return [...earlier, ...ownItems(input, remembered?.referenced)]
 }
 
-/** The id that an `item_reference` names; its `type` may be left out. */
+/** The id in an `item_reference`, whose `type` is optional. */
 export function referenceOf(item: JsonObject): string | undefined {
   const bare = (item.type === undefined || item.type === null) && item.role === undefined
   return item.type === 'item_reference' || bare ? textOf(item.id) : undefined

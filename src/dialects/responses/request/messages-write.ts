@@ -3,7 +3,7 @@ import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../..
 import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 
-/** Writes turns as input items. Ids of items are left out: only the upstream that made them could know them. */
+/** Writes turns as input items. Item ids are omitted: only the upstream that created them knows them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
   const { flavour, drop } = options
   const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')

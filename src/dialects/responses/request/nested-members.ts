@@ -28,7 +28,7 @@ const items: Readonly<Record<string, KnownMembers>> = {
 
 const tool: KnownMembers = { type: true, name: true, description: true, parameters: true, strict: true }
 
-/** Members within items and tools that cannot be carried to another dialect. */
+/** Members within items and tools that have no equivalent in other dialects. */
 export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
   for (const each of objectsIn(body.input)) {
     const known = items[typeof each.type === 'string' ? each.type : 'message']

@@ -2,7 +2,7 @@ import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../
 import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 
-/** Content of `system` and `developer`: text alone. */
+/** Content of `system` and `developer`: text only. */
 export function readTextParts(content: unknown, path: string): TextPart[] {
   return readParts(content, path, readText)
 }
@@ -46,7 +46,7 @@ function readParts<T>(
   })
 }
 
-/** From here on an unknown part is data rather than words, in UTF-16 units. */
+/** Length from which an unknown part counts as data rather than text, in UTF-16 units. */
 const longestUnknown = 4_096
 
 /**
@@ -85,7 +85,7 @@ function readSource(url: string, path: string): ImagePart['source'] {
   return { kind: 'base64', mediaType: head[1]?.toLowerCase() || 'image/png', data }
 }
 
-/** RFC 4648: the URL-safe alphabet and missing padding are put right, as Go and Python servers refuse both. */
+/** RFC 4648: normalizes the URL-safe alphabet and missing padding, which Go and Python servers reject. */
 function standardBase64(text: string): string | undefined {
   const digits = text
     .replace(/\s/g, '')

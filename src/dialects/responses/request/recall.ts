@@ -2,7 +2,7 @@ import { isObject, objectsIn } from '../../../lib/json/read.ts'
 import { responseIdOfItem } from '../response/object.ts'
 import { type Remembered, referenceOf } from './input-read.ts'
 
-/** A response of earlier, with the input items that it answers. */
+/** An earlier response with its input items. */
 interface Recalled {
   response: Record<string, unknown>
   input: Record<string, unknown>[]
@@ -12,7 +12,7 @@ interface RecallStore {
   find(id: string): Promise<Recalled | undefined>
 }
 
-/** Loads what a request continues, as far as it is stored here. `body`: as it came, not validated. */
+/** Loads the response that a request continues, if it is stored here. `body`: not validated. */
 export async function recall(body: unknown, store: RecallStore): Promise<Remembered> {
   if (!isObject(body)) return { history: undefined, referenced: new Map() }
   const { previous_response_id: previous, input } = body

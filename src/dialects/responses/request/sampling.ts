@@ -7,7 +7,7 @@ export const logprobsName = 'message.output_text.logprobs'
 
 const absent = 'the Responses API has no such field'
 
-/** OpenAI refuses a smaller `max_output_tokens`. */
+/** Minimum `max_output_tokens` of OpenAI. */
 const leastOutputTokens = 16
 
 /** Sampling of the Responses API. Source: OpenAI API reference, "Create a model response". */
@@ -52,7 +52,7 @@ function includesLogprobs(include: unknown): boolean {
 /** Members that operators set for servers of the other dialects, and that this API lacks. */
 const unknownHere: ReadonlySet<string> = new Set(['keep_alive', 'stream_options', 'response_format'])
 
-/** The operator's defaults for what the body leaves out, as the members to set. */
+/** The operator's defaults for members missing in the body. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const translated = translateDefaults(sampling, body, defaults, { flavour })
   const { reasoning_effort: effort, ...others } = translated.others

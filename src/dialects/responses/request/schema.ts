@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 
-/** `null` says the same as leaving the field out: the official clients send it for unset options. */
+/** `null` means the field is not set: the official clients send it for unset options. */
 function optional<T extends TSchema>(schema: T) {
   return Type.Optional(Type.Union([schema, Type.Null()]))
 }
@@ -16,7 +16,7 @@ const Tool = Type.Object({ type: Type.String(), name: text })
 /**
  * Body of `POST /v1/responses` as far as the router uses it; whatever else a client sends is let through. Items and
  * tools are checked where they are read, as their kinds are many. Source: OpenAI API reference, "Create a model
- * response". `model` is checked by the route, because `model_name` is taken for it too.
+ * response". `model` is checked by the route, because `model_name` is accepted too.
  */
 export const ResponsesBody = Type.Object({
   model: text,
@@ -54,7 +54,7 @@ export const ResponsesBody = Type.Object({
   prompt_cache_key: text,
 })
 
-/** What the router itself reads; a server with the Responses API gets the body as it is, and judges the rest. */
+/** Members that the router itself reads; a server with the Responses API validates the rest. */
 export const ResponsesEnvelope = Type.Object({
   model: text,
   model_name: text,

@@ -14,7 +14,7 @@ import type { ClientTool, ClientTools } from '../client-tools.ts'
 export interface OfferedTools {
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
-  /** What no other dialect can do, by the name to report it under. */
+  /** Tools without an equivalent, by their reported name. */
   dropped: JsonObject
 }
 
@@ -49,7 +49,7 @@ function readFunction(tool: JsonObject): Omit<ToolDefinition, 'name'> {
   })
 }
 
-/** A function with the one argument `input`; the answer turns its calls back. */
+/** A function with the single argument `input`; its calls are converted back in the response. */
 function readCustom(tool: JsonObject, dropped: JsonObject): Omit<ToolDefinition, 'name'> {
   const format = isObject(tool.format) && tool.format.type === 'grammar' ? tool.format : undefined
   if (format) dropped[`tools.${textOf(tool.name) ?? ''}.format`] = format
@@ -150,7 +150,7 @@ function someOf(tools: ToolDefinition[], path: string): ToolDefinition[] {
   throw badRequest('A tool call is required, but none of the tools can be called', path)
 }
 
-/** A choice as another API writes it, where it is plain what is meant: a word as an object, `any`, a nested name. */
+/** A tool choice in another API's unambiguous form: a string as an object, `any`, a nested name. */
 function plainChoice(choice: unknown): unknown {
   if (choice === 'any') return 'required'
   if (!isObject(choice)) return choice

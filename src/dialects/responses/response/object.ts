@@ -2,7 +2,7 @@ import { isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import type { FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 
-/** What an answer has come to. */
+/** State of a response. */
 export interface AnswerState {
   status: 'in_progress' | 'completed' | 'incomplete' | 'failed'
   output: readonly JsonObject[]
@@ -13,8 +13,9 @@ export interface AnswerState {
 }
 
 /**
- * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client left to the engine is null, as the router
- * does not know the engine's choice. Source: OpenAI API reference, "The response object".
+ * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client
+ * left to the engine is null, as the router does not know the engine's choice. Source: OpenAI API reference, "The response
+ * object".
  */
 export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
   const { request = {} } = context
@@ -69,7 +70,7 @@ export function endingOf(reason: FinishReason): Pick<AnswerState, 'status' | 're
   }
 }
 
-/** Clients look into the details unasked, so what is not known is 0 there. */
+/** Clients read the details unconditionally, so unknown values are 0. */
 function writeUsage(usage: Usage): JsonObject {
   const {
     promptTokens,
@@ -118,7 +119,7 @@ function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : {}
 }
 
-/** `ntc`: a call of a tool whose calls are items of their own kind. */
+/** `ntc`: a call of a tool with its own item type. */
 export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
 
 /** Id of an answer whose random part is `id`. */

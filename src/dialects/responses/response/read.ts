@@ -16,7 +16,7 @@ import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-
 
 /**
  * Whether this is a `response` object, whatever the model wrote; one of a background request is not finished. Throws
- * `upstream_error` for one that failed or was given up, and for what is none.
+ * `upstream_error` if it failed or was cancelled, or is not a response.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
@@ -61,7 +61,7 @@ function readCalls(items: readonly JsonObject[], newCallId: () => string): ToolC
   const used = new Set<string>()
   return items.filter(isCall).flatMap((item) => {
     const name = filledTextOf(item.name)
-    // A call of nothing is none, and in the next turn an error.
+    // A call without a name is dropped: it would be an error in the next turn.
     if (name === undefined) return []
     let id = filledTextOf(item.call_id) ?? ''
     while (id === '' || used.has(id)) id = newCallId()
@@ -74,13 +74,13 @@ export function isCall(item: JsonObject): boolean {
   return item.type === 'function_call' || item.type === 'custom_tool_call'
 }
 
-/** What the model wrote. The free text of a custom tool becomes its one argument. */
+/** The generated arguments. The free text of a custom tool becomes its single argument. */
 export function callArguments(item: JsonObject): string {
   if (item.type === 'custom_tool_call') return customArguments(textOf(item.input) ?? '')
   return wholeArgumentText(item.arguments)
 }
 
-/** The thoughts themselves where they are sent, else their summary. */
+/** The thoughts themselves if sent, otherwise their summary. */
 function thoughtsOf(item: JsonObject): string {
   if (item.type !== 'reasoning') return ''
   const texts = (parts: unknown): string[] => objectsIn(parts).map((part) => textOf(part.text) ?? '')

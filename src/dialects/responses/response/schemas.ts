@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-/** What the API documentation says of answers of the Responses API. Source: OpenAI API reference, "The response object". */
+/** Schemas of the Responses API's responses for the API documentation. Source: OpenAI API reference, "The response object". */
 
 const orNull = <Item extends Parameters<typeof Type.Union>[0][number]>(item: Item) =>
   Type.Optional(Type.Union([item, Type.Null()]))

@@ -75,10 +75,10 @@ export function summaryPart(text: string): JsonObject {
   return { type: 'summary_text', text }
 }
 
-/** A call, and the tool of the client that it is for. */
+/** A call and the client's tool. */
 export interface AnsweredCall {
   call: ToolCall
-  /** Undefined where the model calls what was not offered. */
+  /** Undefined if the model calls a tool that was not offered. */
   tool: ClientTool | undefined
 }
 

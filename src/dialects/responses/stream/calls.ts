@@ -15,7 +15,7 @@ interface StreamedCall {
   ended: boolean
 }
 
-/** The calls of a streamed answer, known by their place in its output. */
+/** The calls of a streamed response, by their index in its output. */
 export class StreamedCalls {
   readonly #newId: () => string
   readonly #used = new Set<string>()
@@ -71,7 +71,7 @@ export class StreamedCalls {
     this.#finish(call, emit)
   }
 
-  /** Ends what the upstream left open. */
+  /** Ends open calls. */
   close(emit: Emit): void {
     for (const call of this.#calls.values()) this.#finish(call, emit)
   }

@@ -25,12 +25,12 @@ export interface ItemPath {
   send(type: string, members: JsonObject): string
 }
 
-/** An item being streamed. Each method gives the events to send. */
+/** An item being streamed. Each method returns the events to send. */
 export interface StreamedItem {
   open(): string
   take(event: ChatEvent): string
   close(status: ItemStatus): string
-  /** The item as far as it has come. */
+  /** The item so far. */
   item(status: ItemStatus): JsonObject
 }
 
@@ -139,7 +139,7 @@ export function createCallItem(path: ItemPath, call: ToolCall, tool: ClientTool 
   return createHeldItem(path, { call, tool })
 }
 
-/** A call of a function; its arguments go out as they come. */
+/** A function call; its arguments are streamed. */
 function createFunctionItem(path: ItemPath, { call, tool }: AnsweredCall): StreamedItem {
   const id = itemId('fc', path.id, path.outputIndex)
   const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)

@@ -22,9 +22,9 @@ interface Segment {
   /** Number of the call, where it is one. */
   call: number | undefined
   create: (path: ItemPath) => StreamedItem
-  /** What came for it before its turn. */
+  /** Events that arrived before its turn. */
   events: ItemEvent[]
-  /** Whether it has more than blanks to say. */
+  /** Whether it contains more than white space. */
   speaks: boolean
   ended: boolean
   open: StreamedItem | undefined
@@ -38,8 +38,8 @@ export interface QueueOutput {
 
 /**
  * Brings the parts of an answer into the order of items: one at a time, the next when the one before is done. The first
- * streams as it comes; what comes meanwhile for others (parallel calls) waits for its turn. The protocol would allow
- * items to overlap, but agents take them in order.
+ * is streamed immediately; events of others (parallel calls) wait for their turn. The protocol would allow
+ * items to overlap, but agents expect them in order.
  */
 export class StreamQueue {
   readonly #offered: ClientTools
@@ -64,7 +64,7 @@ export class StreamQueue {
         this.#say('message', createMessageItem, event, /\S/.test(event.text))
         break
       case 'reasoning-delta':
-        // A signature without a thought is one that the upstream does not show; it still wants it back.
+        // A signature without a thought belongs to a hidden thought, and must still be sent back.
         if (event.text !== '' || event.signature !== undefined)
           this.#say('reasoning', createReasoningItem, event, true)
         break
@@ -130,7 +130,7 @@ export class StreamQueue {
     return out
   }
 
-  /** Line breaks that a template emits around calls are not a message; alone they are the model's answer. */
+  /** Line breaks that a template emits around calls are not a message; without calls they are the response. */
   #isNothing({ events }: Segment): boolean {
     return this.#called || events.every((event) => 'text' in event && event.text === '')
   }

@@ -25,7 +25,7 @@ class StreamReader implements ChatStreamReader {
   #over = false
   /** Which of its two forms the thoughts come in; the other would only repeat them. */
   #thoughts: 'summary' | 'raw' | undefined
-  /** Whether the next thoughts begin a part of their own. */
+  /** Whether the next thoughts begin a new part. */
   #newPart = false
 
   constructor(newCallId: () => string) {
@@ -49,7 +49,7 @@ class StreamReader implements ChatStreamReader {
     this.#fail(streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto'
 import type { ServerEndpoint } from '../../../config/servers/fleet-snapshot.ts'
 import { isObject, objectsIn } from '../../../lib/json/read.ts'
 
-/** What the router reads of an EndpointSlice: https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/ */
+/**
+ * What the router reads of an EndpointSlice:
+ * https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/
+ */
 export interface EndpointSlice {
   name: string
   addressType: string

@@ -27,8 +27,9 @@ const lastPauseMs = 30_000
 const pageSize = 500
 
 /**
- * The EndpointSlices of a Service by list and watch: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
- * What was known stays known while the API server does not answer.
+ * The EndpointSlices of a Service by list and watch:
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes. What was known stays known while
+ * the API server does not answer.
  */
 export class SliceWatch {
   readonly #options: SliceWatchOptions
@@ -79,7 +80,8 @@ export class SliceWatch {
         signal: this.#stop.signal,
         idleMs: graceMs,
       })
-      if (!isObject(page) || !isObject(page.metadata)) throw new KubernetesError(0, 'the answer is no list')
+      if (!isObject(page) || !isObject(page.metadata))
+        throw new KubernetesError(0, 'the response is not a list')
       for (const item of objectsIn(page.items)) {
         const slice = readSlice(item)
         if (slice) slices.set(slice.name, slice)

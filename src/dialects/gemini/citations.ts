@@ -1,0 +1,65 @@
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import type { CitedRange } from '../../sdk/content.ts'
+import { memberOf, nameIn, objectIn } from './members.ts'
+
+type Path = readonly (string | number)[]
+type TextOfPart = (part: number | undefined, isQuoted: boolean) => CitedRange['text']
+
+/**
+ * Ranges that a candidate names, which count bytes. `textOf`: the text of the part with this index, whether or not the range is
+ * quoted; undefined: of the whole candidate. Source: Gemini API reference, "GroundingSupport" and "CitationMetadata".
+ */
+export function citedInCandidate(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
+  return [...supports(candidate, path, textOf), ...sources(candidate, path, textOf)]
+}
+
+function supports(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
+  const metadata = objectIn(candidate, 'groundingMetadata')
+  if (!metadata) return []
+  const name = nameIn(metadata, 'groundingSupports')
+  const at = [...path, nameIn(candidate, 'groundingMetadata'), name]
+  return objectsIn(metadata[name]).flatMap((support, position) => {
+    const { segment } = support
+    if (!isObject(segment)) return []
+    const text = textOf(numberOf(memberOf(segment, 'partIndex')) ?? 0, typeof segment.text === 'string')
+    return [{ ...offsetsOf(segment), path: [...at, position, 'segment'], text, quote: 'text' }]
+  })
+}
+
+/** The Gemini API calls them sources, Vertex AI citations. */
+function sources(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
+  const metadata = objectIn(candidate, 'citationMetadata')
+  if (!metadata) return []
+  return ['citationSources', 'citations'].flatMap((named) => {
+    const name = nameIn(metadata, named)
+    const at = [...path, nameIn(candidate, 'citationMetadata'), name]
+    return objectsIn(metadata[name]).map(
+      (source, position): CitedRange => ({
+        ...offsetsOf(source),
+        path: [...at, position],
+        text: textOf(undefined, false),
+      }),
+    )
+  })
+}
+
+/** An offset of 0 is left out, as in all of Google's JSON. */
+function offsetsOf(range: JsonObject): Pick<CitedRange, 'members' | 'unit'> {
+  return { members: [nameIn(range, 'startIndex'), nameIn(range, 'endIndex')], unit: 'utf8' }
+}
+
+export function citedInAnswer({ candidates }: Readonly<JsonObject>): CitedRange[] {
+  return objectsIn(candidates).flatMap((candidate, position) => {
+    const path: Path = ['candidates', position]
+    const parts = isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
+    const texts = parts.flatMap(({ text, thought }, part) =>
+      typeof text === 'string' && thought !== true ? [part] : [],
+    )
+    const [only] = texts.length === 1 ? texts : []
+    return citedInCandidate(candidate, path, (part) => {
+      // Thoughts are not always counted.
+      const cited = part !== undefined && texts.includes(part) ? part : only
+      return cited === undefined ? undefined : { path: [...path, 'content', 'parts', cited, 'text'] }
+    })
+  })
+}

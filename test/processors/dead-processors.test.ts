@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { isObject } from '../../src/lib/json/read.ts'
+import { scrape } from '../helpers/metrics.ts'
+import { type AllProcessors, conversation, startAllProcessors } from './all-processors.ts'
+import { officialClients } from './official-players.ts'
+import type { OfficialAnswer, OfficialClient } from './official-question.ts'
+
+let closed: AllProcessors
+let open: AllProcessors
+before(async () => {
+  const options = { kinds: ['vllm'], analyzes: true }
+  closed = await startAllProcessors({ ...options, more: { timeout: 1 } })
+  open = await startAllProcessors({ ...options, more: { timeout: 1, failure: 'open' } })
+})
+after(async () => {
+  await closed.close()
+  await open.close()
+})
+
+/** Which processor asks each service, and whether it does so before the model is asked. */
+const services = {
+  '/search': { name: 'docs', isBefore: true },
+  '/early': { name: 'early', isBefore: true },
+  '/analyze': { name: 'masking', isBefore: true },
+  '/masked': { name: 'masked', isBefore: true },
+  '/raw': { name: 'raw', isBefore: false },
+  '/late': { name: 'late', isBefore: false },
+} as const
+
+function ask(client: OfficialClient, { router }: AllProcessors, stream: boolean): Promise<OfficialAnswer> {
+  const words = conversation(`${client.name} ${stream} ${Math.random()}`)
+  return client.ask({ url: router.url, model: 'vllm', stream, words })
+}
+
+/** What completes texts has no retrieval. */
+function asksFor(path: string): readonly OfficialClient[] {
+  return officialClients.filter(({ name }) => path !== '/search' || name !== 'openai completions')
+}
+
+const failures = [
+  ['hang', true],
+  ['reset', false],
+  ['refuse', true],
+] as const
+
+for (const [path, { name, isBefore }] of Object.entries(services)) {
+  test(`${name}: a service that is dead refuses in each dialect, and no model is asked before it is`, async () => {
+    for (const [how, stream] of failures) {
+      closed.breakService(path, how)
+      const asked = closed.model.requests.length
+      const startedAt = performance.now()
+      await Promise.all(
+        asksFor(path).map((client) =>
+          assert.rejects(ask(client, closed, stream), (error) => isRefusal(error, name, client.name)),
+        ),
+      )
+      assert.ok(performance.now() - startedAt < 10_000)
+      if (isBefore) assert.equal(closed.model.requests.length, asked)
+    }
+    closed.breakService(undefined)
+  })
+
+  test(`${name}: with "failure": "open" a service that is dead lets all pass, and is counted`, async () => {
+    open.breakService(path)
+    const clients = asksFor(path)
+    await Promise.all(
+      clients.map(async (client, index) => {
+        const { text } = await ask(client, open, index % 2 === 0)
+        assert.match(text, /^I know .*And again/s, client.name)
+      }),
+    )
+    assert.equal(await failedOpen(name), clients.length)
+    open.breakService(undefined)
+  })
+}
+
+async function failedOpen(processor: string): Promise<number> {
+  const series = await scrape(open.router.url)
+  return series.sum('llm_router_processor_runs_total', { processor, outcome: 'failed_open' })
+}
+
+/** Each client has a class of its own for errors, with the status in it. */
+function isRefusal(error: unknown, name: string, client: string): boolean {
+  assert.ok(error instanceof Error && isObject(error))
+  // What is overloaded has a status of its own in Anthropic's API.
+  assert.equal(error.status ?? error.status_code, client === 'anthropic' ? 529 : 503, error.message)
+  assert.match(error.message, new RegExp(`cannot be processed by '${name}' now`))
+  return true
+}
