@@ -40,7 +40,9 @@ class Cluster {
   static async open(env: Record<string, string>): Promise<Cluster> {
     const boxes = { several: await openBox(), one: await openBox() }
     const over = (model: Model, most: number) => ({
-      providers: [{ id: model, api_type: 'vllm', api_host: boxes[model].counting.upstream.url, max_in_flight: most }],
+      providers: [
+        { id: model, api_type: 'vllm', api_host: boxes[model].counting.upstream.url, max_in_flight: most },
+      ],
       strategy: 'least_busy',
     })
     const router = await startRouterProcess({
@@ -123,9 +125,7 @@ for (const kept of ['by the primary', 'in Redis'])
     before(async () => {
       const records = ['flood', 'single', 'operator'].map((id) => ({ id, key: keyOf(id) }))
       keys = keysFile(
-        records.map((record) =>
-          record.id === 'operator' ? { ...record, surfaces: ['operator'] } : record,
-        ),
+        records.map((record) => (record.id === 'operator' ? { ...record, surfaces: ['operator'] } : record)),
       )
       redis = kept === 'in Redis' ? await startRedis() : undefined
       const env = redis ? { LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${redis.port}` } : {}

@@ -120,26 +120,30 @@ test('S14 a small process', async (t) => {
     }
   })
 
-  await t.test('P9 is never ended by parallel bodies that are small on the wire and large in memory', async () => {
-  for (const [what, unit] of shapes) {
-    const body = bodyOf(unit, 2 * mebibyte)
-    const statuses = await Promise.all(
-      // A refused connection is closed before the body is read; not every client then still reads the answer.
-      Array.from({ length: 10 }, () =>
-        post(router.url + chat, body).then(
-          (answer) => answer.status,
-          () => 0,
-        ),
-      ),
-    )
-    for (const status of statuses) assert.ok([200, 503, 0].includes(status), `${what}: ${status}`)
-    assert.equal(router.child.exitCode, null, what)
-  }
-  const never = await post(router.url + chat, bodyOf('{},', 12 * mebibyte)).catch(() => undefined)
-  if (never) assert.equal(never.status, 413, 'it would not fit into an empty heap, so trying again is no use')
-  assert.equal((await fetch(`${router.url}/livez`)).status, 200)
-  await router.logged(({ msg }) => msg === 'listening')
-  })
+  await t.test(
+    'P9 is never ended by parallel bodies that are small on the wire and large in memory',
+    async () => {
+      for (const [what, unit] of shapes) {
+        const body = bodyOf(unit, 2 * mebibyte)
+        const statuses = await Promise.all(
+          // A refused connection is closed before the body is read; not every client then still reads the answer.
+          Array.from({ length: 10 }, () =>
+            post(router.url + chat, body).then(
+              (answer) => answer.status,
+              () => 0,
+            ),
+          ),
+        )
+        for (const status of statuses) assert.ok([200, 503, 0].includes(status), `${what}: ${status}`)
+        assert.equal(router.child.exitCode, null, what)
+      }
+      const never = await post(router.url + chat, bodyOf('{},', 12 * mebibyte)).catch(() => undefined)
+      if (never)
+        assert.equal(never.status, 413, 'it would not fit into an empty heap, so trying again is no use')
+      assert.equal((await fetch(`${router.url}/livez`)).status, 200)
+      await router.logged(({ msg }) => msg === 'listening')
+    },
+  )
 })
 
 test('S14 the estimate of what a text takes in memory is above what it takes, and near it for ordinary ones', () => {

@@ -216,15 +216,22 @@ test('a router that is refused all that it can do without', async (t) => {
   })
   t.after(() => router.stop())
   const chat = (content: string, more: object = {}) =>
-    post(`${router.url}/v1/chat/completions`, { model: 'one', messages: [{ role: 'user', content }], ...more })
+    post(`${router.url}/v1/chat/completions`, {
+      model: 'one',
+      messages: [{ role: 'user', content }],
+      ...more,
+    })
 
-  await t.test('S2, S29 it runs without __proto__, and no proxy of the environment sees its calls', async () => {
-    const { status, text } = await chat('x')
-    assert.equal(status, 200, text)
-    assert.match(text, /"content":"Hi"/)
-    assert.equal(upstream.requests.length, 1)
-    assert.equal(proxy.requests.length, 0)
-  })
+  await t.test(
+    'S2, S29 it runs without __proto__, and no proxy of the environment sees its calls',
+    async () => {
+      const { status, text } = await chat('x')
+      assert.equal(status, 200, text)
+      assert.match(text, /"content":"Hi"/)
+      assert.equal(upstream.requests.length, 1)
+      assert.equal(proxy.requests.length, 0)
+    },
+  )
 
   await t.test('S29 nothing is written: it starts and answers without any right to write files', async () => {
     for (const stream of [false, true]) {
