@@ -50,7 +50,7 @@ const slow = [
   'test/clients',
 ]
 /** Files in one process at most: as many as keep the others from waiting for it at the end. */
-const maxFiles = 12
+const maxFiles = 18
 const testTimeoutMs = 120_000
 const groupTimeoutMs = 600_000
 const root = join(import.meta.dirname, '..')
