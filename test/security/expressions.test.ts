@@ -13,8 +13,6 @@ const source = join(import.meta.dirname, '../../src')
 const excused: Readonly<Record<string, string>> = {
   'plugins/errors/index.ts /([\\w.-]+\\/': "one line of the router's own stack",
   'relay/attempt/safe-text.ts /\\b[a-z0-9-]+(?:\\.': 'the first 1,024 characters of a text',
-  'dialects/anthropic/messages-write.ts /^data:': 'the first 256 characters of an address',
-  'dialects/gemini/contents-write.ts /^data:': 'the same',
 }
 
 interface Expression {

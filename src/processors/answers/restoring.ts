@@ -40,6 +40,8 @@ export const nothingRestored: Readonly<Restored> = {
 
 /** Members whose strings are the text of a JSON value. */
 const jsonMembers: ReadonlySet<string> = new Set(['arguments', 'partial_json'])
+/** Members whose objects are the arguments of a call; a string in them can be the text of a JSON value. */
+const argumentMembers: ReadonlySet<string> = new Set(['input', 'args', 'arguments'])
 /** Bytes that only their server can read. */
 const opaqueMembers: ReadonlySet<string> = new Set(['signature', 'thoughtSignature', 'encrypted_content'])
 
@@ -57,17 +59,18 @@ export class ValueRestoring {
     this.#skipped = skipped
   }
 
-  restore(node: JsonNode, key = ''): void {
+  /** `isArgument`: whether it is a part of the arguments of a call, which are written as an object. */
+  restore(node: JsonNode, key = '', isArgument = false): void {
     if (this.#skipped.has(node)) return
     switch (node.type) {
       case 'string':
-        this.#string(node, key)
+        this.#string(node, key, isArgument)
         return
       case 'array':
-        for (const item of node.items) this.restore(item, key)
+        for (const item of node.items) this.restore(item, key, isArgument)
         return
       case 'object':
-        this.#object(node)
+        this.#object(node, isArgument || argumentMembers.has(key))
         return
       case 'number':
       case 'word':
@@ -75,14 +78,14 @@ export class ValueRestoring {
     }
   }
 
-  #object(node: Extract<JsonNode, { type: 'object' }>): void {
+  #object(node: Extract<JsonNode, { type: 'object' }>, isArgument: boolean): void {
     this.#prove(node)
     for (const { key, keyStart, keyEnd, value } of node.members) {
       if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && !isEmpty(value)) {
         this.done.leftOutLogprobs = true
         this.edits.push({ start: value.start, end: value.end, text: value.type === 'array' ? '[]' : 'null' })
       } else if (!opaqueMembers.has(key) || value.type !== 'string') {
-        this.restore(value, key)
+        this.restore(value, key, isArgument)
       }
       const changed = this.#changed(key, false)
       if (changed !== key) this.edits.push({ start: keyStart, end: keyEnd, text: JSON.stringify(changed) })
@@ -133,9 +136,10 @@ export class ValueRestoring {
     }
   }
 
-  #string(node: JsonNode, key: string): void {
+  #string(node: JsonNode, key: string, isArgument: boolean): void {
     const text = stringAt(this.#bytes, node)
-    const changed = this.#changed(text, jsonMembers.has(key) || this.#options.isStructured)
+    const isJson = jsonMembers.has(key) || this.#options.isStructured || (isArgument && isJsonText(text))
+    const changed = this.#changed(text, isJson)
     if (changed !== text) this.edits.push({ start: node.start, end: node.end, text: JSON.stringify(changed) })
   }
 
@@ -149,6 +153,16 @@ export class ValueRestoring {
 
   #restorerFor(isJson: boolean): TextRestorer {
     return new TextRestorer(this.#options.dictionary, isJson ? new JsonWriting() : undefined)
+  }
+}
+
+function isJsonText(text: string): boolean {
+  if (!/^\s*[[{]/.test(text)) return false
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,63 +1,58 @@
 import type { Writing } from './restorer.ts'
 
+/** What the short escapes of JSON stand for (RFC 8259, section 7). */
+const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
+
 /**
- * Writes values into a JSON text that comes in pieces, so that it stays valid: with the escapes of the level where they stand.
- * A string that is itself the text of a JSON value is one level deeper. Outside of strings a value gets quotes. A text that does
- * not begin like an object or a list is none: values stand in it as they are.
+ * Writes values into a JSON text that arrives in pieces, so that it stays valid: with the escapes of each level at which they stand.
+ * A string can be the text of a JSON value in turn, and so on. Outside of strings a value is quoted. A text that does not begin
+ * like JSON is plain: values are written as they are.
  */
 export class JsonWriting implements Writing {
+  /** The string of another JSON text, in which quotes around values are never missing. */
+  readonly #isInner: boolean
   #begun = false
   #isJson = false
-  #inString = false
-  #isEscape = false
-  /** Of the string that is open: whether it begins like JSON, and whether a string within it is open. */
-  #isNested: boolean | undefined
-  #inInner = false
+  /** The open string. */
+  #string: JsonWriting | undefined
+  /** An escape that has begun: its backslash and what followed. */
+  #escape = ''
+
+  constructor(isInner = false) {
+    this.#isInner = isInner
+  }
 
   passed(text: string): void {
     for (const character of text) {
       if (!this.#begun) {
         if (/\s/.test(character)) continue
         this.#begun = true
-        this.#isJson = character === '{' || character === '[' || character === '"'
+        this.#isJson = character === '{' || character === '[' || (character === '"' && !this.#isInner)
       }
       if (!this.#isJson) return
-      if (this.#inString) this.#stringCharacter(character)
-      else if (character === '"') {
-        this.#inString = true
-        this.#isNested = undefined
-        this.#inInner = false
-      }
+      if (this.#string) this.#stringCharacter(this.#string, character)
+      else if (character === '"') this.#string = new JsonWriting(true)
     }
   }
 
   written(value: string): string {
     // Nothing has come before it, so it is the whole text, or begins it.
     if (!this.#begun || !this.#isJson) return value
-    if (!this.#inString) return JSON.stringify(value)
-    const escaped = inner(value)
-    return this.#isNested && this.#inInner ? inner(escaped) : escaped
+    if (this.#string) return JSON.stringify(this.#string.written(value)).slice(1, -1)
+    return this.#isInner ? value : JSON.stringify(value)
   }
 
-  #stringCharacter(character: string): void {
-    if (this.#isEscape) {
-      this.#isEscape = false
-      if (character === '"') this.#inInner = !this.#inInner
-      return
-    }
-    if (character === '\\') {
-      this.#isEscape = true
-      return
-    }
-    if (character === '"') {
-      this.#inString = false
-      return
-    }
-    if (this.#isNested === undefined && !/\s/.test(character))
-      this.#isNested = character === '{' || character === '['
+  #stringCharacter(string: JsonWriting, character: string): void {
+    if (this.#escape !== '') {
+      this.#escape += character
+      if (this.#escape.startsWith('\\u') && this.#escape.length < 6) return
+      const code = this.#escape.slice(1)
+      this.#escape = ''
+      string.passed(
+        code.length === 5 ? String.fromCharCode(Number.parseInt(code.slice(1), 16)) : (escapes[code] ?? code),
+      )
+    } else if (character === '\\') this.#escape = character
+    else if (character === '"') this.#string = undefined
+    else string.passed(character)
   }
-}
-
-function inner(text: string): string {
-  return JSON.stringify(text).slice(1, -1)
 }

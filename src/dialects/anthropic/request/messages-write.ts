@@ -211,7 +211,7 @@ function mediaTypeOf(base64: string): string | undefined {
   return head.startsWith('RIFF') && head.slice(8) === 'WEBP' ? 'image/webp' : undefined
 }
 
-const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
+const dataUrl = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i
 /** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
 const pdfStart = 'JVBERi'
 

@@ -139,7 +139,7 @@ function writeImage({ source }: ImagePart): JsonObject {
   return source.kind === 'url' ? { fileData: { fileUri: source.url } } : inline(source.mediaType, source.data)
 }
 
-const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
+const dataUrl = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i
 
 function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
   if (data === undefined) {
