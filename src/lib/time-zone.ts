@@ -19,6 +19,8 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
 export function isTimeZone(name: string): boolean {
+  // The default costs nothing: the first use of Intl loads its data.
+  if (name === 'UTC') return true
   try {
     return name !== '' && new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined
   } catch {

@@ -399,7 +399,7 @@ test('check warns of limits that cannot hold: by an unknown engine, or over seve
 `,
   )
   const one = await runCli(['check', path])
-  assert.match(one.stdout, /:5:\d+: warning: .*"auto" has no effect unless the server says/)
+  assert.match(one.stdout, /:5:\d+: warning: .*"auto" has no effect unless the server reports/)
   assert.doesNotMatch(one.stdout, /LLM_ROUTER_REPLICAS/)
   const several = { LLM_ROUTER_REPLICAS: '3' }
   const without = await runCli(['check', path], several)

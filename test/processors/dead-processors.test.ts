@@ -9,9 +9,10 @@ import type { OfficialAnswer, OfficialClient } from './official-question.ts'
 let closed: AllProcessors
 let open: AllProcessors
 before(async () => {
+  // Long enough for the other services on a busy machine.
   const options = { kinds: ['vllm'], analyzes: true }
-  closed = await startAllProcessors({ ...options, more: { timeout: 1 } })
-  open = await startAllProcessors({ ...options, more: { timeout: 1, failure: 'open' } })
+  closed = await startAllProcessors({ ...options, more: { timeout: 4 } })
+  open = await startAllProcessors({ ...options, more: { timeout: 4, failure: 'open' } })
 })
 after(async () => {
   await closed.close()
@@ -55,7 +56,7 @@ for (const [path, { name, isBefore }] of Object.entries(services)) {
           assert.rejects(ask(client, closed, stream), (error) => isRefusal(error, name, client.name)),
         ),
       )
-      assert.ok(performance.now() - startedAt < 10_000)
+      assert.ok(performance.now() - startedAt < 20_000)
       if (isBefore) assert.equal(closed.model.requests.length, asked)
     }
     closed.breakService(undefined)

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from '../../lib/status-codes.ts'
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused the connection',
