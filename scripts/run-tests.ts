@@ -30,18 +30,18 @@ interface Result extends Counts {
 const apart = ['test', 'test/faults']
 /** Folders that take longest, the slowest first, so that none of them is left for the end. */
 const slow = [
-  'test/ui',
-  'test/packaging',
-  'test/docs',
   'test/teams',
+  'test/packaging',
+  'test/ui',
+  'test/docs',
   'test/security',
+  'test/processors',
   'test/engines',
   'test/plugins',
   'test/console',
   'test/stores',
   'test/faults',
   'test',
-  'test/processors',
   'test/strategies',
   'test/routes',
   'test/cache',

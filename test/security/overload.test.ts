@@ -40,6 +40,10 @@ test('S23, P8 while the event loop is late, new requests are refused and running
     await released.promise
     return openaiText('Hi')
   })
+  t.after(() => {
+    released.resolve()
+    upstream.rescript(openaiText('Hi'))
+  })
   const running = post(router.url + chat, { model: 'one', messages })
   await upstream.requestReceived(upstream.requests.length)
   const blocking = fetch(`${router.url}/test/block?ms=1500`)
@@ -63,7 +67,6 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   released.resolve()
   assert.equal((await running).status, 200)
   assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)
-  upstream.rescript(openaiText('Hi'))
 })
 
 test('S23, P9 while the heap is too full, new requests are refused and all else is answered', async (t) => {
