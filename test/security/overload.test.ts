@@ -46,7 +46,8 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   })
   const running = post(router.url + chat, { model: 'one', messages })
   await upstream.requestReceived(upstream.requests.length)
-  const blocking = fetch(`${router.url}/test/block?ms=1500`)
+  // The requests must arrive meanwhile, also on a busy machine.
+  const blocking = fetch(`${router.url}/test/block?ms=5000`)
   await router.logged(({ msg }) => msg === 'blocked')
   const late = await Promise.all([
     post(router.url + chat, { model: 'one', messages }),
