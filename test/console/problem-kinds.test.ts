@@ -247,7 +247,7 @@ test('a log file that cannot be written, an overload and the end of the router a
   t.after(() => single.stop())
   const [unwritten] = await problemsOf(single.url, ['log_file_failed'], {})
   assert.deepEqual(unwritten?.subject, { type: 'router' })
-  const blocking = fetch(`${single.url}/test/block?ms=1000`)
+  const blocking = fetch(`${single.url}/test/block?ms=5000`)
   await single.logged(({ msg }) => msg === 'blocked')
   assert.equal((await post(`${single.url}/v1/chat/completions`, chat('one'))).status, 503)
   await blocking

@@ -52,7 +52,7 @@ export function readProcessors(
   const { processors: written = [] } = root
   if (!Array.isArray(written)) {
     findings.errors.push(
-      'processors: not a list of processors; the name is reserved for it, so a group of models needs another name',
+      'processors: not a list of processors; this name is reserved, so rename the group of models',
     )
     return []
   }

@@ -44,7 +44,7 @@ export function readServers(root: Record<string, unknown>, findings: Findings): 
   const { servers: written = [] } = root
   if (!Array.isArray(written)) {
     findings.errors.push(
-      'servers: not a list of servers; the name is reserved for it, so a group of models needs another name',
+      'servers: not a list of servers; this name is reserved, so rename the group of models',
     )
     return serversOf([], new Set())
   }

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
@@ -85,6 +86,8 @@ export default fp(
       },
       use(processors) {
         current = processors
+        // One worker says it for all.
+        if ((cluster.worker?.id ?? 1) !== 1) return
         if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isMadeSecret(secret)) return
         isTold = true
         app.log.info(
