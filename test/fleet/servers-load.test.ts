@@ -81,7 +81,7 @@ test('a misspelt member of a server is a warning', () => {
 test('groups cannot be called servers or aliases', () => {
   const models = { m: { providers: [{ api_type: 'mock' }] } }
   assert.deepEqual(faultsOf({ servers: models, active_models: { servers: ['m'] } }), [
-    'servers: not a list of servers; the name is reserved for it, so a group of models needs another name',
+    'servers: not a list of servers; this name is reserved, so rename the group of models',
     'active_models.servers: the name "servers" is reserved; a group of models needs another name',
   ])
   assert.deepEqual(faultsOf({ aliases: models, active_models: { aliases: ['m'] } }), [
