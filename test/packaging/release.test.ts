@@ -21,7 +21,7 @@ import { released, unreleased } from '../../scripts/release/changelog.ts'
 import { nextVersion } from '../../scripts/release/version.ts'
 import { root } from '../helpers/child-env.ts'
 import { copyOf, git } from './checkout.ts'
-import { archive, files, repository, stdout, unpack } from './dry-run.ts'
+import { files, repository, stdout, unpack } from './dry-run.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-release-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -93,10 +93,6 @@ test('the chart, the bill of materials and the notes are of the new version', ()
   assert.equal(metadata.component.version, '9.8.7')
   const notes = readFileSync(join(files, 'notes.md'), 'utf8')
   assert.equal(notes.trim(), unreleased(readFileSync(join(root, 'CHANGELOG.md'), 'utf8')).notes)
-  const { stdout: changelog } = spawnSync('tar', ['xzOf', archive, 'package/CHANGELOG.md'], {
-    encoding: 'utf8',
-  })
-  assert.match(changelog, /^## \[Unreleased\]\n\n## \[9\.8\.7\] - \d{4}-\d\d-\d\d\n\n### /m)
 })
 
 test('the version is newer than the last, and is what the CHANGELOG asks for', () => {
@@ -183,6 +179,10 @@ esac`,
       const escaped = current.replaceAll('.', '\\.')
       assert.doesNotMatch(readFileSync(join(own, name), 'utf8'), new RegExp(`llm-router[-:]${escaped}`), name)
     }
+    assert.match(
+      readFileSync(join(own, 'CHANGELOG.md'), 'utf8'),
+      /^## \[Unreleased\]\n\n## \[9\.8\.7\] - \d{4}-\d\d-\d\d\n\n### /m,
+    )
     assert.match(readFileSync(log, 'utf8'), /^publish \S+\/release\/9\.8\.7\/packed\.tgz\n$/)
   })
 
