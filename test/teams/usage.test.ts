@@ -257,7 +257,7 @@ test('requests do not wait for a database that another process holds locked', as
     other.close()
   }
   // A synchronous write would wait for the lock, for up to 5 s.
-  assert.ok(longest.ms < 1_000, `${longest.ms} ms`)
+  assert.ok(longest.ms < 4_000, `${longest.ms} ms`)
 })
 
 const slowModels = {
