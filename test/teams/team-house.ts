@@ -103,7 +103,8 @@ export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
 /** The address of a SQLite database in a folder that goes with the test. */
 export function sqliteUrl(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-sqlite-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  // The router that closes next may still write to it; a failure here would keep the other hooks from running.
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return `sqlite:${join(folder, 'router.db')}`
 }
 
