@@ -202,6 +202,9 @@ test('each sign-in makes another session, and one that was made elsewhere or cha
     const letter = value[at] === 'A' ? 'B' : 'A'
     assert.equal(await ask(`${name}=${value.slice(0, at)}${letter}${value.slice(at + 1)}`), 401, String(at))
   }
+  for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
+    if (!value.endsWith(letter))
+      assert.equal(await ask(`${name}=${value.slice(0, -1)}${letter}`), 401, `ends with ${letter}`)
   for (const wrong of ['', 'x', value.slice(0, -4), 'eyJhbGciOiJub25lIn0.e30.'])
     assert.equal(await ask(`${name}=${wrong}`), 401, wrong)
   assert.equal(await ask(`${cookie}; ${again}`), 401)
