@@ -46,25 +46,27 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   })
   const running = post(router.url + chat, { model: 'one', messages })
   await upstream.requestReceived(upstream.requests.length)
-  // The requests must arrive meanwhile, also on a busy machine.
-  const blocking = fetch(`${router.url}/test/block?ms=5000`)
-  await router.logged(({ msg }) => msg === 'blocked')
-  const late = await Promise.all([
-    post(router.url + chat, { model: 'one', messages }),
-    post(`${router.url}/v1/messages`, { model: 'one', messages, max_tokens: 1 }),
-    post(`${router.url}/api/chat`, { model: 'one', messages }),
-    fetch(`${router.url}/livez`),
-    fetch(`${router.url}/api/status`),
-  ])
-  assert.deepEqual(
-    late.map(({ status }) => status),
-    [503, 529, 503, 200, 200],
-  )
-  assert.equal(late[0].headers.get('retry-after'), '1')
-  assert.equal(JSON.parse(late[0].text).error.code, 'overloaded')
+  for (const [path, status] of [
+    [chat, 503],
+    ['/v1/messages', 529],
+    ['/api/chat', 503],
+  ] as const) {
+    const blocked = router.next(({ msg }) => msg === 'blocked')
+    const accepted = router.next(({ msg }) => msg === 'new requests are accepted again')
+    // Long enough for a busy machine to send the requests meanwhile. The first of those that have queued up is late for certain.
+    const blocking = fetch(`${router.url}/test/block?ms=3000`)
+    await blocked
+    const late = post(router.url + path, { model: 'one', messages, max_tokens: 1 })
+    const reads = ['/livez', '/api/status'].map((each) => fetch(router.url + each))
+    const { status: refused, headers, text } = await late
+    assert.equal(refused, status, path)
+    if (path === chat)
+      assert.deepEqual([headers.get('retry-after'), JSON.parse(text).error.code], ['1', 'overloaded'])
+    for (const read of reads) assert.equal((await read).status, 200)
+    await blocking
+    await accepted
+  }
   assert.equal(await shed(router.url, 'event_loop'), 3)
-  await blocking
-  await router.logged(({ msg }) => msg === 'new requests are accepted again')
   released.resolve()
   assert.equal((await running).status, 200)
   assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)
