@@ -93,11 +93,15 @@ function watch(
   let dueAt = 0
   let idle = false
   let lateUntil = Number.NEGATIVE_INFINITY
+  let isLate = false
   const check = (): void => {
     const now = performance.now()
-    if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
+    // Once late, half of the limit counts: the hold must not end while long turns keep the queued requests waiting.
+    const limitMs = isLate ? shedDelayMs / 2 : shedDelayMs
+    if (shedDelayMs > 0 && now - dueAt > limitMs) lateUntil = now + holdMs
+    isLate = now < lateUntil
     const isBusy = app.exchanges.running > 0
-    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull(isBusy))
+    const found = shedReason(isLate, shedHeapPercent > 0 && heap.isFull(isBusy))
     onCheck(found)
     wait(found === undefined && !isBusy)
   }
