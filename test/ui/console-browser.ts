@@ -152,7 +152,12 @@ export async function faultsOf(
   return faults
 }
 
+/** Charts follow the window a frame or more later; what is too wide for so long stays so. */
+const fittingMs = 5_000
+
 /** By how many pixels the page is wider than the window. */
-export function overflowOf(page: Page): Promise<number> {
+export async function overflowOf(page: Page): Promise<number> {
+  const fits = () => document.documentElement.scrollWidth <= window.innerWidth
+  await page.waitForFunction(fits, { polling: 'raf', timeout: fittingMs }).catch(() => undefined)
   return page.evaluate(() => Math.max(0, document.documentElement.scrollWidth - window.innerWidth))
 }
