@@ -201,7 +201,7 @@ test('a request that waits is in the queue, and its wait is measured also when i
     assert.equal(await ask('alone'), 503)
   })
   assert.equal(count('llm_router_queue_wait_seconds_count', { model_name: 'alone' }), 1)
-  // On a busy machine the request reaches the queue late, and its timeout counts from its arrival.
+  // How long depends on the machine.
   assert.ok(count('llm_router_queue_wait_seconds_sum', { model_name: 'alone' }) > 0)
   assert.equal(count('llm_router_queue_refusals_total', { model_name: 'alone', reason: 'queue_timeout' }), 1)
   assert.equal(count('llm_router_pipeline_stage_total', { result: 'failure' }), 1)
