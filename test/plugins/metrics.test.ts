@@ -26,7 +26,7 @@ before(async () => {
   const box = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
   const gone = await closedPort()
   router = await startRouter({
-    env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_QUEUE_TIMEOUT: '0.05' },
+    env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_QUEUE_TIMEOUT: '0.5' },
     models: {
       g: {
         plain: { providers: [box('plain')] },
@@ -201,8 +201,8 @@ test('a request that waits is in the queue, and its wait is measured also when i
     assert.equal(await ask('alone'), 503)
   })
   assert.equal(count('llm_router_queue_wait_seconds_count', { model_name: 'alone' }), 1)
-  // How long depends on the machine.
-  assert.ok(count('llm_router_queue_wait_seconds_sum', { model_name: 'alone' }) > 0)
+  // Timers count from the beginning of the turn of the event loop, which can be long on a busy machine.
+  assert.ok(count('llm_router_queue_wait_seconds_sum', { model_name: 'alone' }) >= 0.25)
   assert.equal(count('llm_router_queue_refusals_total', { model_name: 'alone', reason: 'queue_timeout' }), 1)
   assert.equal(count('llm_router_pipeline_stage_total', { result: 'failure' }), 1)
   const left = await added(async () => {

@@ -57,13 +57,7 @@ async function launch(executablePath: string): Promise<TestBrowser> {
     headless: true,
     // A browser's own sandbox does not start as root, nor in most containers.
     args: [
-      ...[
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-software-rasterizer',
-        '--disable-quic',
-        '--no-first-run',
-      ],
+      ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
     ],
   })

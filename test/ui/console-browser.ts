@@ -123,25 +123,16 @@ export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Pr
   )
 }
 
-/** Widths of a phone, a laptop and a wall. Between the last two only the space grows, so axe-core looks at the first two. */
-const phone = 390
-const laptop = 1280
-const wall = 1920
+/** Widths of a phone, a laptop and a wall. */
+const widths = [390, 1280, 1920]
 
-/**
- * Looks at what is shown at three widths, each in both themes. What axe-core finds wrong, and by how much it is too wide.
- * `checkedWidths`: those at which axe-core looks at it, which takes seconds for each on a page of thousands of elements.
- */
-export async function faultsOf(
-  page: Page,
-  checkedWidths: readonly number[] = [phone, laptop],
-): Promise<string[]> {
+/** Looks at what is shown at three widths, each in both themes. What axe-core finds wrong, and by how much it is too wide. */
+export async function faultsOf(page: Page): Promise<string[]> {
   const faults: string[] = []
-  for (const width of [phone, laptop, wall]) {
+  for (const width of widths) {
     await page.setViewport({ width, height: 900 })
     const overflow = await overflowOf(page)
     if (overflow > 0) faults.push(`${overflow} px too wide at ${width} px`)
-    if (!checkedWidths.includes(width)) continue
     for (const theme of ['light', 'dark']) {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
       const found = await violationsOf(page, 'colours')

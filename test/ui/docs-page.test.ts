@@ -44,7 +44,7 @@ test(
     const path = await page.waitForSelector('::-p-text(/v1/chat/completions)')
     assert.ok(path)
     if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'docs.png') })
-    assert.deepEqual(await faultsOf(page, [1280]), [])
+    assert.deepEqual(await faultsOf(page), [])
     assert.deepEqual([complaints, elsewhere], [[], []])
   },
 )
