@@ -1,7 +1,7 @@
 import { getBuiltinModule } from 'node:process'
 
 /**
- * Reason phrases by status code. An `import` of `node:http` would evaluate all of its exports, WebSocket and fetch among them, which
- * takes a tenth of the time of a start.
+ * Reason phrases by status code. An ESM import of `node:http` evaluates all of its exports, including the getters that load fetch and
+ * WebSocket, which took 7 % of a start's processor time.
  */
 export const { STATUS_CODES } = getBuiltinModule('node:http')

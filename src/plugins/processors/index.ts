@@ -86,7 +86,7 @@ export default fp(
       },
       use(processors) {
         current = processors
-        // One worker says it for all.
+        // Logged once per cluster.
         if ((cluster.worker?.id ?? 1) !== 1) return
         if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isMadeSecret(secret)) return
         isTold = true

@@ -96,7 +96,7 @@ function watch(
   let isLate = false
   const check = (): void => {
     const now = performance.now()
-    // Once late, half of the limit counts: the hold must not end while long turns keep the queued requests waiting.
+    // Hysteresis: the hold must not end while further long turns delay the requests that are already queued.
     const limitMs = isLate ? shedDelayMs / 2 : shedDelayMs
     if (shedDelayMs > 0 && now - dueAt > limitMs) lateUntil = now + holdMs
     isLate = now < lateUntil

@@ -29,12 +29,12 @@ interface Account {
   /** One per request that waits for a renewal. */
   waiting: number[]
   usedAt: number
-  /** The last renewal in which the budget could not give the least that was asked for, on the clock of `now`. */
+  /** The last renewal that could not grant even the smallest requested amount, on the clock of `now`. */
   exhausted: { at: number; least: number } | undefined
 }
 
 export type Admission =
-  /** Call `end` once, after `book` has recorded what the request used. */
+  /** Call `end` in the same turn of the event loop as `book`, so that no renewal sees the request in neither or in both. */
   | { end(): void; refusedBy?: undefined }
   | { refusedBy: string; state: BudgetState | undefined; isAway: boolean }
 
@@ -180,8 +180,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Bounds what is spent of a slice while it is renewed: the rest may be another process's before the answer is here. A part too
-   * small for a request is given back. While the store is away the slice is all there is, and is kept.
+   * Limits spending while a renewal is in flight: the store may grant the rest of the slice to another process before its response
+   * arrives. A remainder too small for a request is returned. While the store is unavailable, the whole slice is kept.
    */
   #keep(account: Account, { least, wanted }: { least: number; wanted: number }): number {
     const { state } = account

@@ -22,7 +22,7 @@ export interface SliceRequest {
     least: number
     /** Size for all waiting requests, at least a typical one. */
     wanted: number
-    /** What the process may still spend of its slice until the answer reaches it. No other process gets it. */
+    /** What the process may still spend of its current slice before the response arrives; granted in any case. */
     kept: number
   }[]
 }
@@ -97,8 +97,8 @@ export async function renewSlices(
       const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
       const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free * share))
-      // What is kept may be spent already. `free` can be less: what others have booked counts twice until they renew their
-      // slices.
+      // What is kept may already be spent, so it is granted even if `free` is less: usage that another process has booked counts
+      // twice until that process renews its slice.
       const granted = reserved + Math.max(kept, useful)
       await rows
         .insertInto('budget_slices')

@@ -23,7 +23,7 @@ export function createSeal(secret: string, purpose: string): Seal {
     },
     open(text) {
       const bytes = Buffer.from(text, 'base64url')
-      // The last character can have bits that no byte uses: only one spelling is valid.
+      // Unused bits of the last base64url character must not allow several spellings of one value.
       if (bytes.length <= ivBytes + tagBytes || bytes.toString('base64url') !== text) return undefined
       const decrypt = createDecipheriv(cipher, key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes })
       decrypt.setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes))

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
+import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
+import { renewSlices } from '../../src/stores/budgets/slices.ts'
+import { bookOnBudgets } from '../../src/stores/budgets/spent.ts'
+import { openDatabase } from '../../src/stores/database/open.ts'
+import { quarterMs } from '../../src/stores/usage/sums.ts'
+import { seededRandom } from '../helpers/seeded-random.ts'
+import { sqliteUrl } from '../teams/team-house.ts'
+
+const now = Date.parse('2026-05-01T12:00:00Z')
+const routers = [0, 1, 2]
+
+/**
+ * Routers that share a budget, over a database whose answers take up to three milliseconds: requests come, end and are booked while
+ * slices are being renewed. Resolves with what all of them have spent.
+ */
+async function spend(t: TestContext, limit: number, { most, seed }: { most: number; seed: number }) {
+  const random = seededRandom(seed)
+  const latency = (): Promise<void> => delay(random() * 3)
+  const path = sqliteUrl(t).slice('sqlite:'.length)
+  const { db, close } = await openDatabase({ kind: 'sqlite', path }, () => undefined)
+  t.after(() => close())
+  const record: BudgetRecord = { client: 'alice', unit: 'requests', limit, window: 'day' }
+  const budgets: Snapshot['budgets'] = [{ id: 'one', record }]
+  const snapshot: Snapshot = {
+    ...{ revision: 1, groups: [], keys: [], prices: [], endedSessions: [], budgets },
+    clients: [{ id: 'alice', record: {} }],
+  }
+  const ended = routers.map(() => 0)
+  const ledgers = routers.map(
+    (router) =>
+      new BudgetLedger({
+        now: () => performance.now(),
+        async renew(asked) {
+          const requests = ended[router] ?? 0
+          ended[router] = 0
+          await latency()
+          const rows = [usageOf(requests)]
+          await db
+            .transaction()
+            .execute((writing) => bookOnBudgets(writing, { rows, lastUsed: {} }, snapshot))
+          await latency()
+          const context = { budgets, timeZone: 'UTC', now }
+          const states = await renewSlices(db, { holder: `router-${router}`, budgets: asked }, context)
+          await latency()
+          return states
+        },
+      }),
+  )
+  let spent = 0
+  const request = async (): Promise<void> => {
+    const router = Math.floor(random() * routers.length)
+    const ledger = ledgers[router] ?? assert.fail()
+    const expected = 1 + Math.floor(random() * most)
+    const admission = await ledger.admit([{ id: 'one', record, expected }], 'refuse')
+    if (admission.refusedBy !== undefined) return
+    spent += expected
+    await latency()
+    admission.end()
+    ended[router] = (ended[router] ?? 0) + expected
+    ledger.book('one', expected)
+  }
+  const renewing = ledgers.map((ledger) => setInterval(() => void ledger.renew(), 7))
+  const running: Promise<void>[] = []
+  for (let count = 0; count < 400; count++) {
+    running.push(request())
+    if (count % 5 === 0) await latency()
+  }
+  await Promise.all(running)
+  const deadline = AbortSignal.timeout(20_000)
+  // Leftovers of a slice return to whoever can use them.
+  while (spent < limit) {
+    deadline.throwIfAborted()
+    await request()
+    await latency()
+  }
+  for (const timer of renewing) clearInterval(timer)
+  await Promise.all(ledgers.map((ledger) => ledger.renew()))
+  return spent
+}
+
+function usageOf(requests: number) {
+  return {
+    ...{ period: Math.floor(now / quarterMs) * quarterMs, client: 'alice', client_key: '', model: 'small' },
+    ...{ target: 'small', requests, errors: 0, prompt_tokens: 0, cached_tokens: 0 },
+    ...{ completion_tokens: 0, reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+  }
+}
+
+for (const most of [1, 7])
+  test(`three routers spend a shared budget whole and no more, in requests that take up to ${most}`, async (t) => {
+    for (let seed = 1; seed <= 4; seed++) assert.equal(await spend(t, 60 * most, { most, seed }), 60 * most)
+  })
