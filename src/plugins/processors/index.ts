@@ -7,6 +7,7 @@ import { maskingSecretMissing } from '../../config/settings/processors.ts'
 import { hasSeveralHosts } from '../../config/settings/settings.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import type { KeptText } from '../../processors/contents/kept-texts.ts'
 import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { ProcessorType } from '../../sdk/processor.ts'
@@ -23,7 +24,6 @@ import {
 import type { AskRouterModel } from './guardrail.ts'
 import { ownTargets } from './own-targets.ts'
 import { Processing } from './processing.ts'
-import type { KeptText } from './protection.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

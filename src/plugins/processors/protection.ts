@@ -1,12 +1,7 @@
 import type { BodyContents } from '../../processors/contents/body-contents.ts'
+import type { KeptText } from '../../processors/contents/kept-texts.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CompiledProcessor } from './compiled.ts'
-
-/** Text that goes on as it is, and where it stands. */
-export interface KeptText {
-  readonly text: string
-  readonly path: string
-}
 
 /** Throws if the request contains content that the processor cannot read or must not change. `headers`: those passed to the upstream. */
 export function checkProtection(

@@ -1,37 +1,13 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
-import { type JsonNode, readTree, stringAt } from '../../lib/json/tree.ts'
+import { readTree, stringAt } from '../../lib/json/tree.ts'
 import type { StreamContents, StreamEnding } from '../../sdk/content.ts'
 import { movedCitations, textBetween } from './citations.ts'
 import type { Frame, Framing } from './framing.ts'
 import { contentsOf, GuardedText, type Job, judgedTogether, stringPairs } from './guarded-text.ts'
+import { type HeldEvent, hasPassed, type Piece } from './held-event.ts'
 import { nodeAt, parsedEvent, withoutProbabilities } from './nodes.ts'
 import { maxWindowMs } from './windows.ts'
-
-interface Piece {
-  readonly of: GuardedText
-  readonly start: number
-  readonly end: number
-  readonly node: JsonNode
-}
-
-/** A value that stands whole in an event. */
-interface Whole {
-  readonly node: JsonNode
-  readonly judged: { text: string } | undefined
-}
-
-/** An event that waits until all of its contents have passed. */
-interface Held {
-  readonly frame: Frame
-  readonly event: JsonObject | undefined
-  readonly bytes: Buffer
-  readonly root: JsonNode | undefined
-  readonly pieces: readonly Piece[]
-  readonly begun: readonly GuardedText[]
-  readonly contents: ReturnType<StreamContents['read']> | undefined
-  wholes: Whole[] | undefined
-}
 
 /** More than this is not held, in characters. */
 const maxHeldLength = 32 * 1024 * 1024
@@ -55,7 +31,7 @@ export class GuardedStream {
   readonly #options: GuardedStreamOptions
   readonly #ending: StreamEnding
   readonly #texts = new Map<string, GuardedText>()
-  readonly #held: Held[] = []
+  readonly #held: HeldEvent[] = []
   /** Texts that have passed and may be repeated, as they were written, and as they went out. */
   readonly #passed = new Map<string, string>()
   #jobs: Job[] = []
@@ -193,7 +169,7 @@ export class GuardedStream {
   }
 
   /** What stands whole in an event. All before it has passed, so what it repeats is known. */
-  #wholesOf(head: Held): Job[] {
+  #wholesOf(head: HeldEvent): Job[] {
     const jobs: Job[] = []
     const { root, bytes, contents } = head
     head.wholes = []
@@ -226,21 +202,21 @@ export class GuardedStream {
   }
 
   /** Whether an event says nothing. */
-  #isBare(held: Held): boolean {
+  #isBare(held: HeldEvent): boolean {
     const { pieces, begun, frame } = held
     if (frame.isEnd || begun.length > 0 || pieces.some(({ start, end, of }) => start < end || of.isWhole))
       return false
     return held.wholes ? held.wholes.every(({ judged }) => !judged) : this.#wholesOf(held).length === 0
   }
 
-  #mayGo({ pieces, begun, wholes }: Held): boolean {
+  #mayGo({ pieces, begun, wholes }: HeldEvent): boolean {
     if (wholes === undefined || wholes.some(({ judged }) => judged?.text === '')) return false
     return (
       pieces.every(({ of, end }) => (of.isWhole ? hasPassed(of) : of.passed >= end)) && begun.every(hasPassed)
     )
   }
 
-  #written(held: Held): string {
+  #written(held: HeldEvent): string {
     const { frame, event, bytes, root, pieces, wholes = [] } = held
     this.#heldLength -= frame.before.length + (frame.json ?? '').length
     if (!event || !root) return frame.before + (frame.json ?? '') + frame.after
@@ -268,7 +244,7 @@ export class GuardedStream {
   }
 
   /** `replaced`: the event with its texts as they go out. */
-  #movedCitations({ contents, bytes, root }: Held, replaced: Buffer): Edit[] {
+  #movedCitations({ contents, bytes, root }: HeldEvent, replaced: Buffer): Edit[] {
     const { citations = [] } = contents ?? {}
     const rootAfter = root && citations.length > 0 ? readTree(replaced) : undefined
     if (!root || !rootAfter) return []
@@ -294,11 +270,6 @@ export class GuardedStream {
       if (text.isWhole) for (const [raw, went] of stringPairs(text.raw, shown)) this.#passed.set(raw, went)
     }
   }
-}
-
-/** Whether all of a text has passed; of one that is judged whole, once it has ended. */
-function hasPassed(text: GuardedText): boolean {
-  return text.passed >= text.raw.length && (!text.isWhole || text.isEnded)
 }
 
 function merged(known: readonly (string | undefined)[], asked: readonly string[]): string[] {

@@ -4,6 +4,7 @@ import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
 import { holdsText, isEmpty, isJsonText } from './json-values.ts'
+import { type KeptText, KeptTexts } from './kept-texts.ts'
 
 /** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
 export interface OpenedProof {
@@ -24,8 +25,6 @@ interface Found extends ContentText {
 
 /** Numbers with fewer digits are none that is masked. */
 const leastDigits = 6
-/** Bytes in base64, hexadecimal digits, or an id. */
-const encoded = /^[A-Za-z0-9+/=_-]*$/
 
 /** The contents of one JSON body by the shapes of its table; they can be changed where they stand, and all other bytes stay. */
 export class BodyContents {
@@ -42,14 +41,13 @@ export class BodyContents {
   readonly unprotected: string[] = []
   /** Paths of images, audio and files. */
   readonly media: string[] = []
-  /** Texts that go on as they are, with their paths. */
-  readonly kept: { text: string; path: string }[] = []
-  readonly #opaque: { node: JsonNode; path: string }[] = []
+  readonly #kept: KeptTexts
 
   /** `bytes` must be valid JSON. */
   constructor(bytes: Buffer, shape: ContentShape, options: Options) {
     this.#bytes = bytes
     this.#options = options
+    this.#kept = new KeptTexts(bytes)
     const root = readTree(bytes)
     if (root) this.#walk(root, shape, { path: '', isSystem: false })
     else this.unprotected.push('body')
@@ -59,11 +57,14 @@ export class BodyContents {
     return this.#found
   }
 
-  /** What stands where bytes are that only their server can read, and is none of them, with its paths. */
-  opaqueTexts(): { text: string; path: string }[] {
-    const from = this.kept.length
-    for (const { node, path } of this.#opaque) this.#keep(node, path)
-    return this.kept.splice(from).filter(({ text }) => !encoded.test(text))
+  /** Texts that are passed on unchanged. */
+  get kept(): readonly KeptText[] {
+    return this.#kept.list
+  }
+
+  /** Texts where only encoded data of a server is expected. */
+  opaqueTexts(): readonly KeptText[] {
+    return this.#kept.opaqueTexts()
   }
 
   /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
@@ -85,10 +86,10 @@ export class BodyContents {
       case 'own':
         return
       case 'opaque':
-        this.#opaque.push({ node, path: at.path })
+        this.#kept.addOpaque(node, at.path)
         return
       case 'keep':
-        this.#keep(node, at.path)
+        this.#kept.add(node, at.path)
         return
       case 'schema':
         this.#schema(node, { ...at, isSystem: true })
@@ -173,7 +174,7 @@ export class BodyContents {
       if (proved?.has(value)) continue
       const path = at.path === '' ? key : `${at.path}.${key}`
       const own = members && Object.hasOwn(members, key) ? members[key] : rest
-      if (own === undefined || own === rest) this.kept.push({ text: key, path: at.path })
+      if (own === undefined || own === rest) this.#kept.list.push({ text: key, path: at.path })
       if (own === undefined) this.#unprotect(value, { ...at, path })
       else this.#walk(value, own, { ...at, path })
     }
@@ -229,7 +230,7 @@ export class BodyContents {
     }
     this.unprotected.push(...contents.unprotected.map((path) => `${at.path}.${path}`))
     for (const { text: kept, path } of contents.kept)
-      this.kept.push({ text: kept, path: `${at.path}.${path}` })
+      this.#kept.list.push({ text: kept, path: `${at.path}.${path}` })
     this.#inner.push(() => {
       const after = contents.with(changed).toString()
       if (after !== text) this.#replace(node, JSON.stringify(after))
@@ -256,7 +257,7 @@ export class BodyContents {
       case 'object':
         for (const { key, value } of node.members) {
           const path = at.path === '' ? key : `${at.path}.${key}`
-          this.kept.push({ text: key, path })
+          this.#kept.list.push({ text: key, path })
           this.#value(value, { ...at, path })
         }
     }
@@ -270,37 +271,17 @@ export class BodyContents {
     } else if (node.type === 'object') {
       for (const { key, value } of node.members) {
         const path = at.path === '' ? key : `${at.path}.${key}`
-        this.kept.push({ text: key, path })
+        this.#kept.list.push({ text: key, path })
         if (schemaWords.has(key)) this.#value(value, { ...at, path })
         else this.#schema(value, { ...at, path })
       }
-    } else this.#keep(node, at.path)
-  }
-
-  #keep(node: JsonNode, path: string): void {
-    switch (node.type) {
-      case 'string':
-        this.kept.push({ text: stringAt(this.#bytes, node), path })
-        return
-      case 'array':
-        for (const [index, item] of node.items.entries()) this.#keep(item, `${path}[${index}]`)
-        return
-      case 'object':
-        for (const { key, value } of node.members) {
-          this.kept.push({ text: key, path })
-          this.#keep(value, path === '' ? key : `${path}.${key}`)
-        }
-        return
-      case 'number':
-      case 'word':
-        return
-    }
+    } else this.#kept.add(node, at.path)
   }
 
   /** Without a shape only what holds no text goes on; names of members may be one. */
   #unprotect(node: JsonNode, { path }: Place): void {
     if (holdsText(node)) this.unprotected.push(path)
-    else this.#keep(node, path)
+    else this.#kept.add(node, path)
   }
 }
 

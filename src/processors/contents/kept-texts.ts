@@ -1,0 +1,58 @@
+import { type JsonNode, stringAt } from '../../lib/json/tree.ts'
+
+export interface KeptText {
+  readonly text: string
+  readonly path: string
+}
+
+/** Bytes in base64, hexadecimal digits, or an id. */
+const encoded = /^[A-Za-z0-9+/=_-]*$/
+
+/** Texts of a JSON body that are passed on unchanged, names of members among them, with their paths. */
+export class KeptTexts {
+  readonly #bytes: Buffer
+  readonly #opaque: { node: JsonNode; path: string }[] = []
+  readonly list: KeptText[] = []
+
+  /** `bytes`: the body that all nodes belong to. */
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  /** Adds all strings and member names of a value. */
+  add(node: JsonNode, path: string): void {
+    for (const text of this.#textsOf(node, path)) this.list.push(text)
+  }
+
+  /** Adds a value of which only its server knows the meaning. */
+  addOpaque(node: JsonNode, path: string): void {
+    this.#opaque.push({ node, path })
+  }
+
+  /** Texts in opaque values that are not encoded data. */
+  opaqueTexts(): KeptText[] {
+    return this.#opaque
+      .flatMap(({ node, path }) => [...this.#textsOf(node, path)])
+      .filter(({ text }) => !encoded.test(text))
+  }
+
+  *#textsOf(node: JsonNode, path: string): Generator<KeptText> {
+    switch (node.type) {
+      case 'string':
+        yield { text: stringAt(this.#bytes, node), path }
+        return
+      case 'array':
+        for (const [index, item] of node.items.entries()) yield* this.#textsOf(item, `${path}[${index}]`)
+        return
+      case 'object':
+        for (const { key, value } of node.members) {
+          yield { text: key, path }
+          yield* this.#textsOf(value, path === '' ? key : `${path}.${key}`)
+        }
+        return
+      case 'number':
+      case 'word':
+        return
+    }
+  }
+}
