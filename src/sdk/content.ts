@@ -81,7 +81,7 @@ export interface StreamedText {
 
 /**
  * A range of a text, as a citation in a response names it by offsets. They are adjusted when a processor changes the text, and
- * removed where the adjusted ones cannot be told.
+ * removed if the adjusted ones cannot be computed.
  */
 export interface CitedRange {
   /** Members and list positions that lead to the object with the offsets. */

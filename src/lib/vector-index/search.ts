@@ -62,7 +62,7 @@ export class SearchedIndex {
 
   /** The pieces that are most like the question, the nearest first: compared with all of them. */
   search(question: Float32Array, limit: number): Found[] {
-    if (!this.#open) throw new IndexError('there is no such file')
+    if (!this.#open) throw new IndexError('the file does not exist')
     const { file, head } = this.#open
     const { dimension, chunks } = head
     if (question.length !== dimension)

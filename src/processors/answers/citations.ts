@@ -19,7 +19,7 @@ export interface MovedCitations {
   readonly leftOut: number
 }
 
-/** The same for a request, in which offsets that cannot be told stay: servers reject a citation without them. */
+/** The same for a request. Offsets that cannot be computed stay: servers reject a citation without them. */
 export function movedInRequest(
   bytes: Buffer,
   ranges: readonly CitedRange[],
@@ -34,7 +34,7 @@ export function movedInRequest(
 }
 
 /**
- * Adjusts the offsets of citations to texts that have changed. Offsets that cannot be told are removed. `root`: of the JSON text with
+ * Adjusts the offsets of citations to texts that have changed. Offsets that cannot be computed are removed. `root`: of the JSON text with
  * the offsets.
  */
 export function movedCitations(

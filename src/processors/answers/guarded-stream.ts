@@ -16,9 +16,9 @@ interface GuardedStreamOptions {
   readonly contents: StreamContents
   readonly framing: Framing
   readonly isStructured: boolean
-  /** A text that has ended went out as another one. */
+  /** Called when a text that has ended was sent in a replaced form. */
   replaced(raw: string, shown: string): void
-  /** Offsets of so many citations were removed, because the adjusted ones cannot be told. */
+  /** Number of citations whose offsets were removed because the adjusted ones cannot be computed. */
   lostOffsets(citations: number): void
   now(): number
 }
@@ -32,7 +32,7 @@ export class GuardedStream {
   readonly #ending: StreamEnding
   readonly #texts = new Map<string, GuardedText>()
   readonly #held: HeldEvent[] = []
-  /** Texts that have passed and may be repeated, as they were written, and as they went out. */
+  /** Judged texts that later events may repeat: as generated, and as sent. */
   readonly #passed = new Map<string, string>()
   #jobs: Job[] = []
   #heldLength = 0
@@ -46,7 +46,7 @@ export class GuardedStream {
     this.#ending = options.contents.createEnding()
   }
 
-  /** Takes whole events or parts of them. Throws a RangeError for an event that is too long to be held. */
+  /** Accepts events in chunks of any size. Throws a RangeError for an event that is too long to be held. */
   push(text: string): void {
     for (const frame of this.#options.framing.push(text)) this.#hold(frame)
   }
@@ -58,7 +58,7 @@ export class GuardedStream {
     this.#isOver = true
   }
 
-  /** When a text must be judged that goes on; undefined: none waits. */
+  /** When an unfinished text must be judged; undefined if none waits. */
   get dueAt(): number | undefined {
     const since = [...this.#texts.values()].flatMap(({ isWhole, waitsSince }) =>
       isWhole || waitsSince === undefined ? [] : [waitsSince],
@@ -66,7 +66,7 @@ export class GuardedStream {
     return since.length === 0 ? undefined : Math.min(...since) + maxWindowMs
   }
 
-  /** What can be judged now; to be settled before it is called again. */
+  /** Passages that can be judged now. Call `settle` before the next call. */
   ready(): readonly Job[] {
     const now = this.#options.now()
     const jobs = [...this.#texts.values()].flatMap((text) => [
@@ -88,7 +88,7 @@ export class GuardedStream {
     this.#jobs = []
   }
 
-  /** The bytes of the events that may go out. */
+  /** The events that may be sent. */
   take(): string {
     let out = ''
     if (!this.#isOpen && !this.#isOver) return out
@@ -99,12 +99,12 @@ export class GuardedStream {
     return out
   }
 
-  /** Whether all that came has gone out. */
+  /** Whether everything received has been sent. */
   get isDone(): boolean {
     return this.#isOver && this.#held.length === 0
   }
 
-  /** The end of the answer in place of all that is held, behind events that say nothing. `last`: its last event. */
+  /** Ends the response in place of the held events; those without content are still sent. `last`: the final event. */
   filtered(why: string): { text: string; last: JsonObject | undefined } {
     const { framing, contents } = this.#options
     let text = ''
@@ -168,7 +168,7 @@ export class GuardedStream {
     for (const [name, text] of this.#texts) if (ends.some((end) => name.startsWith(end))) text.isEnded = true
   }
 
-  /** What stands whole in an event. All before it has passed, so what it repeats is known. */
+  /** Values that an event carries complete. All earlier texts have passed, so repetitions are known. */
   #wholesOf(head: HeldEvent): Job[] {
     const jobs: Job[] = []
     const { root, bytes, contents } = head
@@ -201,7 +201,7 @@ export class GuardedStream {
     return jobs
   }
 
-  /** Whether an event says nothing. */
+  /** Whether an event has no content. */
   #isBare(held: HeldEvent): boolean {
     const { pieces, begun, frame } = held
     if (frame.isEnd || begun.length > 0 || pieces.some(({ start, end, of }) => start < end || of.isWhole))
@@ -243,7 +243,7 @@ export class GuardedStream {
     return frame.before + json + frame.after
   }
 
-  /** `replaced`: the event with its texts as they go out. */
+  /** `replaced`: the event with its texts as sent. */
   #movedCitations({ contents, bytes, root }: HeldEvent, replaced: Buffer): Edit[] {
     const { citations = [] } = contents ?? {}
     const rootAfter = root && citations.length > 0 ? readTree(replaced) : undefined
@@ -260,7 +260,7 @@ export class GuardedStream {
     return edits
   }
 
-  /** Texts that have ended may be repeated in later events. */
+  /** Remembers finished texts, which later events may repeat. */
   #remember(): void {
     for (const text of this.#texts.values()) {
       if (!text.isEnded || !hasPassed(text) || text.raw === '' || this.#passed.has(text.raw)) continue

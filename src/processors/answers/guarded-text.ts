@@ -3,7 +3,7 @@ import { BodyContents } from '../contents/body-contents.ts'
 import { ChangedText } from './changed-text.ts'
 import { contextLength, type Passage, windowEnds } from './windows.ts'
 
-/** A passage, and what becomes of it. */
+/** A passage to judge, and the handler of its verdict. */
 export interface Job extends Passage {
   settle(text: string): void
 }
@@ -14,15 +14,15 @@ interface Replacement {
   readonly text: string
 }
 
-/** A text of a streamed answer, of which no more goes out than was judged. */
+/** A text of a streamed response, of which only judged parts are sent. */
 export class GuardedText {
-  /** Judged as a whole: arguments of a call, or structured output. */
+  /** Judged as a whole: tool arguments or structured output. */
   readonly isWhole: boolean
-  /** All that was written so far. */
+  /** The text generated so far. */
   raw = ''
-  /** So much of it has passed. */
+  /** Length of the part that has passed. */
   passed = 0
-  /** When the first character came that has not been judged; undefined: there is none. */
+  /** Arrival of the first character that has not been judged; undefined if there is none. */
   waitsSince: number | undefined
   isEnded = false
   group: string | undefined
@@ -36,7 +36,7 @@ export class GuardedText {
     return this.#replacements.length > 0
   }
 
-  /** The text with what was replaced in it, as far as it has passed. */
+  /** The text with its replacements, as far as it has passed. */
   get changed(): ChangedText {
     const changes = this.#replacements.flatMap(({ start, end, text }) =>
       ChangedText.between(this.raw.slice(start, end), text).changes.map((change) => ({
@@ -54,7 +54,7 @@ export class GuardedText {
     this.raw += text
   }
 
-  /** What can be judged now. `isDue`: the text has waited long enough. */
+  /** Passages that can be judged now. `isDue`: the text has waited for the maximum time. */
   *jobs(now: number, isDue: boolean): Generator<Job> {
     const { raw, passed } = this
     if (this.isWhole) {
@@ -73,7 +73,7 @@ export class GuardedText {
     }
   }
 
-  /** A part of the text as it goes out; a replacement goes out where what it replaces began. */
+  /** A part of the text as sent; a replacement belongs to the part in which the replaced passage began. */
   shown(start: number, end: number): string {
     let shown = ''
     let at = start
@@ -108,7 +108,7 @@ export interface Together {
   with(texts: readonly string[]): string
 }
 
-/** The strings of a JSON text; undefined for what is none. */
+/** The strings of a JSON text; undefined if it is not valid JSON. */
 function jsonContents(text: string): Together | undefined {
   try {
     JSON.parse(text)
@@ -145,7 +145,7 @@ export function* judgedTogether(
     }
 }
 
-/** The strings of a JSON text beside those of the one that took its place. */
+/** Pairs of the strings of a JSON text and those of its replacement. */
 export function stringPairs(raw: string, shown: string): [string, string][] {
   try {
     const [before, after] = [raw, shown].map((text) => contentsOf(Buffer.from(text), 'value').texts)

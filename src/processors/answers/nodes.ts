@@ -10,7 +10,7 @@ export const probabilityMembers: ReadonlySet<string> = new Set([
   'completion_probabilities',
 ])
 
-/** The event in its JSON text; undefined: it is none, and not ours to judge. */
+/** The event of a JSON text; undefined if it is not an object, which is passed on unchanged. */
 export function parsedEvent(json: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(json)
@@ -30,7 +30,7 @@ export function nodeAt(root: JsonNode, path: readonly (string | number)[]): Json
   return node
 }
 
-/** Probabilities spell what was written. */
+/** Token probabilities spell out the original text. */
 export function withoutProbabilities(node: JsonNode): Edit[] {
   if (node.type === 'array') return node.items.flatMap(withoutProbabilities)
   if (node.type !== 'object') return []

@@ -10,24 +10,24 @@ import { nodeAt, parsedEvent, probabilityMembers } from './nodes.ts'
 
 export interface RestoringOptions {
   readonly dictionary: Dictionary
-  /** Whether the texts of the answer are to be JSON, as its request says. */
+  /** Whether the request asked for structured output. */
   readonly isStructured: boolean
-  /** Whether probabilities of tokens are left out: they spell pseudonyms in pieces. */
+  /** Whether token probabilities are removed: they spell out pseudonyms. */
   readonly leavesOutLogprobs: boolean
-  /** Makes the proof of thoughts that the client gets in place of the upstream's. `json`: what the upstream wrote. */
+  /** Creates the proof that replaces the upstream's proof of its thoughts. `json`: the thoughts as generated. */
   sealProof(opened: { json: string; proof: string }): string
-  /** A document of the request, by its index, as the upstream got it, changed to what the client sent. */
+  /** Changes from a document as sent upstream to the client's own, by its index in the request. */
   documentOf(index: number): CitedText
 }
 
-/** What was done to an answer, for its record. */
+/** Statistics of one response. */
 export interface Restored {
-  /** Values that were put back. */
+  /** Number of restored values. */
   values: number
   leftOutLogprobs: boolean
   /** Words that look like pseudonyms but match no value. */
   unknown: number
-  /** Citations whose offsets were removed, because the adjusted ones cannot be told. */
+  /** Citations whose offsets were removed because the adjusted ones cannot be computed. */
   lostOffsets: number
 }
 
@@ -45,7 +45,7 @@ const argumentMembers: ReadonlySet<string> = new Set(['input', 'args', 'argument
 /** Bytes that only their server can read. */
 const opaqueMembers: ReadonlySet<string> = new Set(['signature', 'thoughtSignature', 'encrypted_content'])
 
-/** Edits that put values back into all strings of a JSON value, but for the nodes that are handled elsewhere. */
+/** Edits that restore values in all strings of a JSON value, except in nodes that are handled elsewhere. */
 export class ValueRestoring {
   readonly #bytes: Buffer
   readonly #options: RestoringOptions
@@ -59,7 +59,7 @@ export class ValueRestoring {
     this.#skipped = skipped
   }
 
-  /** `isArgument`: whether it is a part of the arguments of a call, which are written as an object. */
+  /** `isArgument`: the value is part of tool arguments in object form. */
   restore(node: JsonNode, key = '', isArgument = false): void {
     if (this.#skipped.has(node)) return
     switch (node.type) {
@@ -120,7 +120,7 @@ export class ValueRestoring {
     return restorer.restorations.length > 0 ? new ChangedText(text, restorer.restorations) : undefined
   }
 
-  /** Thoughts and calls with a proof: the client gets what the upstream wrote within the proof. */
+  /** Wraps the original of thoughts and calls with a proof into the proof that the client receives. */
   #prove(node: JsonNode): void {
     for (const [values, name] of [
       [['thinking'], 'signature'],
@@ -170,7 +170,7 @@ function isEmpty(node: JsonNode): boolean {
   return node.type === 'word' || (node.type === 'array' && node.items.length === 0)
 }
 
-/** Words that look like pseudonyms but match no value, because a model has invented or changed them. */
+/** Number of words that look like pseudonyms but match no value, because the model invented or altered them. */
 export function unknownIn(text: string, dictionary: Dictionary): number {
   if (!dictionary.starts || !text.includes('_')) return 0
   let unknown = 0
@@ -178,7 +178,7 @@ export function unknownIn(text: string, dictionary: Dictionary): number {
   return unknown
 }
 
-/** A whole answer with its values, all other bytes as they came. */
+/** A whole response with restored values and otherwise unchanged bytes. */
 export function restoredBody(
   body: Buffer,
   options: RestoringOptions,

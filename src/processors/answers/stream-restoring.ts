@@ -23,9 +23,9 @@ interface Channel {
   like: StreamedEvent
   at: StreamedText
   frame: Frame
-  /** All that the upstream wrote: a proof or citations may follow. */
+  /** The original text, kept for a proof or citations that may follow. */
   raw: string
-  /** Words in it were counted up to this offset. */
+  /** Unknown pseudonyms have been counted up to this offset. */
   counted: number
 }
 
@@ -38,7 +38,7 @@ export class StreamRestoring {
   readonly #framing: Framing
   readonly #options: RestoringOptions
   readonly #channels = new Map<string, Channel>()
-  /** Events that were added, by which those behind them are renumbered. */
+  /** Number of inserted events, by which later ones are renumbered. */
   #added = 0
   #lastNumber = -1
   readonly done: Restored = { ...nothingRestored }
@@ -49,14 +49,14 @@ export class StreamRestoring {
     this.#options = options
   }
 
-  /** Takes whole events or parts of them. Throws a RangeError for an event that is too long to be held. */
+  /** Accepts events in chunks of any size. Throws a RangeError for an event that is too long to be held. */
   push(text: string): string {
     let out = ''
     for (const frame of this.#framing.push(text)) out += this.#frame(frame)
     return out
   }
 
-  /** What is held; nothing follows. */
+  /** Returns what is held back, at the end of the stream. */
   end(): string {
     const held = this.#ended([...this.#channels.keys()])
     for (const name of this.#channels.keys()) this.#settle(name)
@@ -166,7 +166,7 @@ export class StreamRestoring {
     return channel
   }
 
-  /** Events with what is held of these channels. */
+  /** Events with the held-back text of these channels. */
   #ended(names: readonly string[]): string {
     let out = ''
     for (const name of names) {

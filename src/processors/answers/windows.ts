@@ -1,27 +1,27 @@
-/** A text of an answer that is to be judged, and what stands before it. */
+/** A passage of a response to judge, with the text before it. */
 export interface Passage {
   readonly text: string
   readonly before: string
 }
 
-/** What was said of passages: their texts as they may go out, or that nothing more may. */
+/** Verdict on passages: the texts that may be sent, or a block. */
 export type PassageVerdict =
   | { readonly type: 'pass'; readonly texts: readonly string[] }
   | { readonly type: 'block'; readonly by: string }
 
-/** Most characters of a text that are judged at once while it is being written. */
+/** Maximum window length in an unfinished text, in characters. */
 const maxWindowLength = 1_000
-/** Characters before a window that are judged with it; no match of an expression is longer. */
+/** Context before a window that is judged with it, in characters; also the maximum length of a match. */
 export const contextLength = 400
-/** A character waits at most this long for the end of its window, in milliseconds. */
+/** Maximum time that a character waits for the end of its window, in milliseconds. */
 export const maxWindowMs = 2_000
 
 const ends = '.!?\u2026'
-/** Nobody writes a blank behind these. */
+/** Sentence endings of scripts without spaces. */
 const wideEnds = '\u3002\uff01\uff1f'
 const closers = '"\')]}*_\u201d\u2019\u00bb\u300d\u300f'
 
-/** Where windows of a text that goes on end; the rest waits. `isOver`: nothing more waits. */
+/** Ends of the complete windows of an unfinished text. `isOver`: the text has ended, so its rest is a window too. */
 export function windowEnds(pending: string, isOver: boolean): number[] {
   const found: number[] = []
   let from = 0
@@ -36,7 +36,7 @@ export function windowEnds(pending: string, isOver: boolean): number[] {
   return found
 }
 
-/** Behind the last end of a sentence or line; 0: there is none. What ends a sentence is known by the blank behind it. */
+/** Offset after the last complete sentence or line; 0 if there is none. A full stop ends a sentence only if white space follows. */
 function sentenceEnd(text: string): number {
   for (let at = text.length - 1; at >= 0; at--) {
     const character = text[at] ?? ''
@@ -57,7 +57,7 @@ function blankEnd(text: string): number {
   return 0
 }
 
-/** The length without half of a character. */
+/** The length without a split surrogate pair. */
 function wholeCharacters(text: string): number {
   return /[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length
 }

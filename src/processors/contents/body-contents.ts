@@ -6,11 +6,11 @@ import type { ContentText } from './content-text.ts'
 import { holdsText, isEmpty, isJsonText } from './json-values.ts'
 import { type KeptText, KeptTexts } from './kept-texts.ts'
 
-/** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
+/** A proof of an upstream's thoughts, sent back by a client to whom they were shown unmasked. */
 export interface OpenedProof {
-  /** JSON of the value as the upstream wrote it. */
+  /** JSON of the original value. */
   readonly json: string
-  /** The upstream's own proof. */
+  /** The original proof. */
   readonly proof: string
 }
 
@@ -23,21 +23,21 @@ interface Found extends ContentText {
   readonly edit: (changed: string) => void
 }
 
-/** Numbers with fewer digits are none that is masked. */
+/** Numbers with fewer digits are not searched. */
 const leastDigits = 6
 
-/** The contents of one JSON body by the shapes of its table; they can be changed where they stand, and all other bytes stay. */
+/** Contents of a JSON body, found by the shapes of its table. They are changed in place; all other bytes stay unchanged. */
 export class BodyContents {
   readonly #bytes: Buffer
   readonly #options: Options
   readonly #found: Found[] = []
   readonly #edits: Edit[] = []
   readonly #inner: (() => void)[] = []
-  /** Number of the last run that has begun. */
+  /** Number of the last run of joined texts. */
   #lastRun = 0
-  /** The run of the texts of the list that is walked; undefined: each text is one of its own. */
+  /** Run of the current list's texts; undefined if each text is separate. */
   #joined: number | undefined
-  /** Paths of what has no shape, or one that says that nobody can read it. */
+  /** Paths of members without a shape, or with one that cannot be inspected. */
   readonly unprotected: string[] = []
   /** Paths of images, audio and files. */
   readonly media: string[] = []
@@ -67,7 +67,7 @@ export class BodyContents {
     return this.#kept.opaqueTexts()
   }
 
-  /** The body with other texts, in the order of `texts`, and with further edits. Call it once. */
+  /** The body with replaced texts, in the order of `texts`, and further edits. Call it once. */
   with(texts: readonly string[], edits: readonly Edit[] = []): Buffer {
     for (const [index, found] of this.#found.entries()) {
       const changed = texts[index] ?? ''
@@ -180,7 +180,7 @@ export class BodyContents {
     }
   }
 
-  /** Gives the upstream its own words with the proof of them; the members that need nothing more. */
+  /** Restores the upstream's original value and proof. Returns the members handled. */
   #proved(
     node: JsonNode,
     { values, proof: proofName }: { values: readonly string[]; proof: string },
@@ -195,7 +195,7 @@ export class BodyContents {
     return new Set([value, proof])
   }
 
-  /** `joined`: the run that it is a part of, unless it is one of its own. */
+  /** `joined`: the run of the text; undefined if it is separate. */
   #text(node: JsonNode, at: Place, joined: number | undefined): void {
     const text = stringAt(this.#bytes, node)
     this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)), joined)
@@ -209,14 +209,14 @@ export class BodyContents {
     this.#edits.push({ start, end, text })
   }
 
-  /** A string that is the text of a JSON value: its own strings are decoded. One that is none is a text like any other. */
+  /** A string that may contain JSON, whose strings are then processed decoded. Otherwise it is plain text. */
   #json(node: JsonNode, at: Place, joined: number | undefined): void {
-    // Each level doubles the backslashes of the one within it, so a text has few of them.
+    // Recursion is bounded: each level doubles the backslashes of the one within.
     const text = stringAt(this.#bytes, node)
     const inner = isJsonText(text) ? Buffer.from(text) : undefined
     const root = inner && readTree(inner)
     if (!inner || !root) {
-      // What is nested too deep to be read may hide in its escapes what a text does not show.
+      // JSON nested too deeply to parse could hide values in its escapes.
       if (inner) this.unprotected.push(at.path)
       this.#text(node, at, joined)
       return
@@ -263,7 +263,7 @@ export class BodyContents {
     }
   }
 
-  /** Descriptions and examples in a schema are words of who wrote it; all else is what the protocol needs. */
+  /** In a schema, only descriptions, examples and values are content; the rest belongs to the protocol. */
   #schema(node: JsonNode, at: Place): void {
     if (node.type === 'array') {
       for (const [index, item] of node.items.entries())
@@ -278,14 +278,14 @@ export class BodyContents {
     } else this.#kept.add(node, at.path)
   }
 
-  /** Without a shape only what holds no text goes on; names of members may be one. */
+  /** Without a shape, only values without text are passed on; member names are checked like texts. */
   #unprotect(node: JsonNode, { path }: Place): void {
     if (holdsText(node)) this.unprotected.push(path)
     else this.#kept.add(node, path)
   }
 }
 
-/** Members of schemas and tools that hold words and values. */
+/** Members of schemas and tools that contain text or values. */
 const schemaWords: ReadonlySet<string> = new Set([
   ...['description', 'title', 'default', 'example', 'examples', 'const', 'enum', 'instructions'],
 ])

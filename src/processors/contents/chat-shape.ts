@@ -60,7 +60,7 @@ const members = {
   },
 } as const satisfies Record<string, ContentShape>
 
-/** Of a request that the router has read or made itself: every member of it has a shape. */
+/** For a request in canonical form, in which every member has a shape. */
 export const chatShape = {
   members: {
     model: 'own',
@@ -95,7 +95,7 @@ export const chatShape = {
     verbosity: 'keep',
     lost: 'own',
     notices: 'own',
-    // Members that the codec does not know, for a server that may.
+    // Members unknown to the codec, which the server may support.
     extras: 'value',
   } satisfies MembersOf<ChatRequest>,
 } as const satisfies ContentForms
@@ -142,7 +142,7 @@ export const chatEventStream: StreamContents = {
   }),
 }
 
-/** The choices of an answer that the router has read. */
+/** The choices of a parsed response. */
 export const chatChoices: AnswerContents = {
   shape: {
     members: {

@@ -1,10 +1,10 @@
-/** A piece of content of a request, where it stands, and which pieces it is one text with. */
+/** A piece of content of a request. */
 export interface ContentText {
   readonly text: string
-  /** Pieces of one run are one text to who reads them. */
+  /** Pieces of the same run form one text for the reader. */
   readonly run: number
-  /** Whether it is the operator's or the developer's: a system prompt. */
+  /** Whether it belongs to a system prompt. */
   readonly isSystem: boolean
-  /** Members and positions that lead to it. */
+  /** Path of members and indexes in the body. */
   readonly path: string
 }

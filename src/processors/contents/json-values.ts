@@ -14,7 +14,7 @@ export function holdsText(node: JsonNode): boolean {
   }
 }
 
-/** Whether a value says nothing, such as null, false or an empty list. */
+/** Whether a value is empty: null, false, an empty list and the like. */
 export function isEmpty(node: JsonNode, bytes: Buffer): boolean {
   switch (node.type) {
     case 'string':

@@ -6,11 +6,11 @@ import type { UserTurnForm } from '../../sdk/content.ts'
 /** The last turn of the user in a chat. */
 export interface UserTurn<Request> {
   readonly text: string
-  /** The chat with more text at the end of the turn. */
+  /** The chat with text appended to the turn. */
   with(added: string): Request
 }
 
-/** In a body as it came: all other bytes stay. Undefined where no turn of the user has a text. `bytes` must be valid JSON. */
+/** In a received body, whose other bytes stay unchanged. Undefined if no user turn has text. `bytes` must be valid JSON. */
 export function userTurnOfBody(bytes: Buffer, form: UserTurnForm): UserTurn<Buffer> | undefined {
   const root = readTree(bytes)
   const turns = root && memberOf(root, form.turns)
@@ -56,7 +56,7 @@ function turnOfString(bytes: Buffer, node: JsonNode): UserTurn<Buffer> | undefin
   const text = stringAt(bytes, node)
   if (text.trim() === '') return undefined
   const { end } = node
-  // The text itself is not written again: only what follows it.
+  // The existing text keeps its bytes; only the addition is written.
   const written = (added: string): string => JSON.stringify(added).slice(1, -1)
   return { text, with: (added) => edited(bytes, { start: end - 1, end: end - 1, text: written(added) }) }
 }
@@ -65,7 +65,7 @@ function edited(bytes: Buffer, edit: Edit): Buffer {
   return applyEdits(bytes, [edit])
 }
 
-/** In a chat that the router has read or made itself. */
+/** In a chat in canonical form. */
 export function userTurnOfChat(request: ChatRequest): UserTurn<ChatRequest> | undefined {
   const at = request.messages.findLastIndex(
     (message) => message.role === 'user' && textOf(message).trim() !== '',

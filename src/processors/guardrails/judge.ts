@@ -1,19 +1,19 @@
 import type { ProcessorVerdict } from '../../sdk/processor.ts'
 
-/** What a guardrail is to judge: contents of a request together, or passages of an answer. */
+/** Input of a guardrail: all contents of a request, or passages of a response. */
 export interface Judged {
   readonly contents: readonly string[]
-  /** Of an answer: what stands before each of the contents; undefined: they are those of a request. */
+  /** For a response, the text before each passage; undefined for a request. */
   readonly before: readonly string[] | undefined
-  /** Of an answer: the last content of the request. */
+  /** For a response, the last content of its request. */
   readonly asked: string
   readonly signal: AbortSignal
 }
 
-/** Rejects where it has failed. */
+/** Rejects if the guardrail fails. */
 export type Judge = (judged: Judged) => Promise<ProcessorVerdict>
 
-/** Each of the contents with what stands before it. */
+/** Each content with the text before it. */
 export function inContext({ contents, before }: Judged): string[] {
   return contents.map((content, index) => (before?.[index] ?? '') + content)
 }

@@ -6,7 +6,7 @@ import { inContext, type Judge } from './judge.ts'
 interface LocalJudgeOptions {
   readonly words: readonly string[]
   readonly expressions: readonly string[]
-  /** Stands where a match stood; undefined: what has a match is unsafe. */
+  /** Replaces each match; undefined if a match blocks the content. */
   readonly replacement: string | undefined
 }
 
@@ -23,7 +23,7 @@ export function localJudge({ words, expressions, replacement }: LocalJudgeOption
       const matches = finders
         .flatMap((find) => [...find(text)])
         .map((match) => ({ ...match, start: startOf(match.start), end: endOf(match.end) }))
-      // What ends before the content has been judged with what came before.
+      // A match that ends before the content was already judged.
       return withoutOverlaps(matches.filter(({ end }) => end > (before[index] ?? 0)))
     })
     if (found.every(({ length }) => length === 0)) return { type: 'pass' }
@@ -35,7 +35,7 @@ export function localJudge({ words, expressions, replacement }: LocalJudgeOption
   }
 }
 
-/** `offset`: of the content in the text that has the matches; what stands before it has gone out. */
+/** `offset` of the content in the searched text; the text before it has been sent. */
 function replaced(content: string, matches: readonly Match[], offset: number, replacement: string): string {
   let text = ''
   let at = 0

@@ -1,12 +1,12 @@
 import { inContext, type Judge, verdictOf } from './judge.ts'
 
-/** One turn of what a model is to judge. */
+/** One turn of the conversation to judge. */
 export interface JudgedTurn {
   readonly role: 'user' | 'assistant'
   readonly text: string
 }
 
-/** Asks a model, whose chat template makes the prompt of the turns; gives its words. */
+/** Sends the turns to a model, whose chat template builds the prompt. Resolves with its text. */
 export type AskModel = (turns: readonly JudgedTurn[], signal: AbortSignal) => Promise<string>
 
 /**
@@ -31,6 +31,6 @@ function userTurn(text: string): JudgedTurn[] {
 
 function saysSafe(answer: string): boolean {
   const [word = ''] = answer.trim().toLowerCase().split(/\s/, 1)
-  if (word !== 'safe' && word !== 'unsafe') throw new Error('the model gave no verdict')
+  if (word !== 'safe' && word !== 'unsafe') throw new Error('the model returned no verdict')
   return word === 'safe'
 }

@@ -5,7 +5,7 @@ import type { PostJson } from '../masking/presidio.ts'
 import { inContext, type Judge, verdictOf } from './judge.ts'
 
 /**
- * A service of one's own: `{"contents": [...]}`, of answers with `"before": [...]`, answered with `{"safe": true}`, or with
+ * A user-provided service. Request: `{"contents": [...]}`, for responses with `"before": [...]`. Response: `{"safe": true}` or
  * `{"verdict": "pass"}`, which may be `block`, `flag`, and `replace` with `"contents": [...]`.
  */
 export function httpJudge(url: string, post: PostJson): Judge {
@@ -15,7 +15,7 @@ export function httpJudge(url: string, post: PostJson): Judge {
     const { verdict, contents: changed } = answer
     if (verdict === 'pass' || verdict === 'block' || verdict === 'flag') return { type: verdict }
     if (verdict === 'replace' && isTexts(changed)) return { type: verdict, contents: changed }
-    throw new Error('the service gave no verdict')
+    throw new Error('the service returned no verdict')
   }
 }
 
@@ -37,7 +37,7 @@ export function pythonJudge(name: 'nask_guard' | 'sojka_guard', url: string, pos
   }
 }
 
-/** OpenAI's moderations, and what speaks like them. Source: OpenAI API reference, "Create moderation". */
+/** OpenAI-compatible moderations. Source: OpenAI API reference, "Create moderation". */
 export function moderationsJudge(url: string, model: string | undefined, post: PostJson): Judge {
   return async (judged): Promise<ProcessorVerdict> => {
     const input = inContext(judged)
@@ -52,6 +52,6 @@ export function moderationsJudge(url: string, model: string | undefined, post: P
 
 function isSafe(answer: unknown): boolean {
   const safe = isObject(answer) ? answer.safe : undefined
-  if (typeof safe !== 'boolean') throw new Error('the service gave no verdict')
+  if (typeof safe !== 'boolean') throw new Error('the service returned no verdict')
   return safe
 }

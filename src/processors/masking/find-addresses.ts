@@ -1,23 +1,23 @@
 import { isIP, isIPv4 } from 'node:net'
 import { isNear, type Match } from './match.ts'
 
-/** The sign itself, and as it stands in addresses of pages, in HTML and in JSON. */
+/** The at sign, also percent-encoded, as an HTML entity, or escaped in JSON. */
 const atSign = /@|%(?:25){0,3}40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|\\{1,8}u0040/gi
 const localCharacter = /[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]/u
 const longestLocal = 64
 const quotedLocal = /"[^"\n]{1,62}"$/
-/** The full stop of East Asian scripts separates labels, too. Source: RFC 3490, section 3.1. */
+/** The ideographic full stop also separates labels. Source: RFC 3490, section 3.1. */
 const domainBehind =
   /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?[.\u3002]){1,30}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})(?![\p{L}\p{N}])/u
 
-/** Looks at each `@` alone: an expression for the whole address would take quadratic time for a long run of letters. */
+/** Starts at each at sign: a regular expression for whole addresses would take quadratic time on long runs of letters. */
 export function* findEmails(text: string): Generator<Match> {
   for (const { 0: sign, index: at } of text.matchAll(atSign)) {
     const behind = at + sign.length
     const local = localBefore(text, at)
     const domain = local === '' ? undefined : domainBehind.exec(text.slice(behind, behind + 255))?.[0]
     if (domain === undefined) continue
-    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none; an apostrophe within a name does.
+    // Leading quotes, brackets and slashes are valid in an address but almost never part of it; an apostrophe within a name is.
     const own = local.startsWith('"')
       ? local
       : local
@@ -49,7 +49,7 @@ const ipv4 = new RegExp(
 )
 const versionWords =
   /(?<![\p{L}\p{N}])(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/iu
-/** Addresses of a host for itself, and masks of networks. */
+/** Loopback addresses and network masks. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
 const ipv6 =
   /(?<![\p{L}\p{N}_:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?=[^\p{L}\p{N}:]|$))(?![\p{L}\p{N}_:])/gu
@@ -83,7 +83,7 @@ const credentials = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:[^\s/?#@]+@/i
 const secretParameters =
   /[?&#;](?:[\w.-]*(?:token|secret|passw(?:or)?d|passwd|api[_-]?key|access[_-]?key|signature|credential)|key|sig|pwd|auth|haslo)=[^&#\s]{4,}/i
 
-/** Addresses that hold a password or a key. Any other one is no secret. */
+/** URLs that contain a password or a key; other URLs are not masked. */
 export function* findSecretUrls(text: string): Generator<Match> {
   if (!text.includes('://')) return
   for (const { 0: found, index } of text.matchAll(url)) {
@@ -93,7 +93,7 @@ export function* findSecretUrls(text: string): Generator<Match> {
   }
 }
 
-/** Punctuation behind an address is the sentence's. A regular expression for it would take the square of the time. */
+/** Removes trailing punctuation, which belongs to the sentence. A regular expression for this would take quadratic time. */
 function withoutEnding(found: string): string {
   let end = found.length
   while (end > 0 && '.,;:!?)]'.includes(found.charAt(end - 1))) end--

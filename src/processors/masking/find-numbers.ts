@@ -1,7 +1,7 @@
 import { digitsOf, isDay, isIban, isIdentityCard, isLuhn, isNip, isPesel, isRegon } from './checksums.ts'
 import { isNear, type Match } from './match.ts'
 
-/** Digits that are part of a larger number, or of a word, are none of these. */
+/** Digits within a longer number or a word do not match. */
 const before = '(?<![\\p{L}\\p{N}_.,/+-])'
 const after = '(?![\\p{L}\\p{N}_]|[.,/-]\\p{N})'
 
@@ -28,7 +28,7 @@ const nip = new RegExp(
 )
 const nipWords = /\b(?:nip|vat|tax|podatk)/i
 
-/** Ten digits in a row may be anything: then a word must say what they are. */
+/** Ten digits without separators are ambiguous: a preceding word must name them. */
 export function findNip(text: string): Iterable<Match> {
   return each(text, nip, (found, at) => {
     const digits = digitsOf(found)
@@ -79,7 +79,7 @@ const iban =
 const inGroups =
   /^(?:[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]{4})+(?:[ -]?[A-Z0-9]{1,3})?|\d{2}(?:[ -]?\d{4}){6})$/i
 
-/** A Polish account number may stand without its country. */
+/** Polish account numbers are often written without the country code. */
 export function* findIban(text: string): Generator<Match> {
   for (const { 0: found, index } of text.matchAll(iban)) {
     const whole = ibanIn(found, index)
@@ -93,7 +93,7 @@ export function* findIban(text: string): Generator<Match> {
   }
 }
 
-/** Words behind an IBAN look like a part of it, so ends are tried from the back. */
+/** Words that follow an IBAN look like a part of it, so the longest candidate is tried first. */
 function ibanIn(found: string, index: number): Match | undefined {
   for (let end = found.length; end >= 15; end = cutBack(found, end)) {
     const compact = found.slice(0, end).replaceAll(/[ -]/g, '').toUpperCase()
@@ -126,7 +126,7 @@ const birthBefore = /(?:\bur\.|urodz|data ur|\bborn\b|birth|\bd\.?o\.?b\b)[^\n.;
 const birthBehind =
   /^,?\s*(?:r\.\s*)?(?:\(?(?:data urodzenia|date of birth|dob)\b|to (?:moja |jego |jej )?data urodzenia|is (?:my|his|her|their) (?:birthday|date of birth)|urodził)/i
 
-/** Any other date says nothing of a person: a word must say that it is one of birth. */
+/** Only dates of birth are masked: a preceding word must identify the date as one. */
 export function* findBirthDates(text: string): Generator<Match> {
   for (const match of text.matchAll(date)) {
     const { 0: found, index } = match

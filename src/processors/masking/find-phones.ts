@@ -11,7 +11,7 @@ const phoneWords =
 const otherWords =
   /(?:zam[oó]wieni|faktur|paragon|produkt|artyku|seryjn|katalog|order|invoice|part\b|\bid\b|sku|serial|ticket|bilet|transakc|transaction|identyfikator|indeks|przesy[lł]|paczk|tracking|wersj|version|\bkrs\b|regon|\bnip\b|pesel|isbn|issn|z[lł]otych|\bpln|\busd|\beur|konto|account|polis|sygnatur|\bref)\S*[^.;\n]{0,16}$/i
 
-/** Numbers with their country, and national ones of the given countries. A bare row of digits must say that it is one. */
+/** International numbers, and national ones of the given countries. Bare digits need a word that names them. */
 export function phoneFinder(countries: readonly string[]): (text: string) => Iterable<Match> {
   const load = createRequire(import.meta.url)
   // Its tables are a tenth of what a start would load, and few routers mask anything: the first number loads them, once.
@@ -46,17 +46,17 @@ function numberIn(
   const isFormed = isWrittenAsPhone(written)
   for (const [index, country] of countries.entries()) {
     const number = parsePhoneNumberFromString(written, country as CountryCode)
-    // Numbers of examples and films belong to nobody, and yet are numbers.
+    // Numbers reserved for examples and films are masked like others.
     const isNumber = says && isFormed ? number?.isPossible() : number?.isValid()
     if (!number || !isNumber || (number.country ?? country) !== country) continue
-    // Nine digits without a word are a number of a mobile phone at most, and only at home.
+    // Nine digits without such a word count only as a national mobile number.
     const isMobile = index === 0 && number.getType() === 'MOBILE' && country === 'PL'
     if (says || isFormed || isMobile) return number.number
   }
   return undefined
 }
 
-/** Groups of the length that people write phone numbers in, rather than thousands of a sum. */
+/** Digit groups as in phone numbers, rather than the thousands of an amount. */
 function isWrittenAsPhone(written: string): boolean {
   return (
     /^\d{3}[ -]\d{3}[ -]\d{3}$/.test(written) ||

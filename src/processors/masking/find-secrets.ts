@@ -44,7 +44,7 @@ const forms: readonly string[] = [
 const known = new RegExp(`(?<![A-Za-z0-9_-])(?:${forms.join('|')})(?![A-Za-z0-9])`, 'g')
 const headers = /(?<=(?:Bearer|Basic)\s{1,3})[A-Za-z0-9._~+/-]{20,4000}={0,2}/g
 const keyBorder = /-----(BEGIN|END) (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g
-/** Of what stands between the borders of a key, in characters. */
+/** Bounds of the length between the header and footer of a private key, in characters. */
 const leastKey = 16
 const longestKey = 20_000
 
@@ -54,14 +54,14 @@ export function* findSecrets(text: string): Generator<Match> {
       yield { start: index, end: index + found.length, kind: 'SECRET', normal: found }
 }
 
-/** They are longer than other values, and have line ends in them. */
+/** Private keys are longer than other values and contain line breaks. */
 export function* findPrivateKeys(text: string): Generator<Match> {
   if (!text.includes('PRIVATE KEY')) return
   let begun: { start: number; end: number } | undefined
   for (const { 0: border, 1: which, index } of text.matchAll(keyBorder)) {
     const end = index + border.length
     if (which === 'BEGIN') {
-      // Of several without an end the first one counts, as far as a key reaches.
+      // Of several headers without a footer, the first counts, up to the maximum length.
       if (!begun || index - begun.end > longestKey) begun = { start: index, end }
       continue
     }

@@ -5,12 +5,12 @@ export interface Span {
   readonly end: number
 }
 
-/** Neighbouring pieces of content as one text, in which values are replaced and the pieces stay apart. */
+/** Adjacent pieces of content as one text. Values are replaced across pieces, whose boundaries are preserved. */
 export class JoinedText {
   text: string
   /** Where the pieces end. */
   #ends: number[]
-  /** What was put in. */
+  /** Ranges of inserted pseudonyms. */
   #spans: Span[] = []
 
   constructor(pieces: readonly string[]) {
@@ -26,17 +26,17 @@ export class JoinedText {
     return this.#ends.map((end, index) => this.text.slice(this.#ends[index - 1] ?? 0, end))
   }
 
-  /** Where the piece ends in which an offset is. */
+  /** End of the piece that contains the offset. */
   endOfPieceAt(offset: number): number {
     return this.#ends[firstIndex(this.#ends, (end) => end > offset)] ?? this.text.length
   }
 
-  /** Whether a match touches what was put in before. */
+  /** Whether a match overlaps an inserted pseudonym. */
   isTaken({ start, end }: Span): boolean {
     return this.#spans.some((span) => span.start < end && start < span.end)
   }
 
-  /** Replaces values; one that stands in several pieces is put into the first. `matches`: in their order, without overlaps. */
+  /** Replaces values; the pseudonym of one that spans pieces goes into the first. `matches`: in order, without overlaps. */
   replace(matches: readonly Match[], pseudonymOf: (match: Match, value: string) => string): void {
     if (matches.length === 0) return
     let out = ''
@@ -60,7 +60,7 @@ export class JoinedText {
     const moved = (offset: number): number => {
       const next = firstIndex(moves, ({ at }) => at > offset)
       const move = moves[next]
-      // Within the value: behind the pseudonym, which belongs to the first piece.
+      // Within a value: moves behind its pseudonym, which belongs to the first piece.
       if (move && offset > move.start) return move.at + move.by
       return offset + (moves[next - 1]?.by ?? 0)
     }
@@ -70,7 +70,7 @@ export class JoinedText {
   }
 }
 
-/** The index of the first item of which this is true, in a list in which it is true of all behind it. */
+/** Binary search for the first item that satisfies the predicate; all items after it must satisfy it too. */
 function firstIndex<Item>(list: readonly Item[], isTrue: (item: Item) => boolean): number {
   let [from, to] = [0, list.length]
   while (from < to) {

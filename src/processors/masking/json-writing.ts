@@ -1,6 +1,6 @@
 import type { Writing } from './restorer.ts'
 
-/** What the short escapes of JSON stand for (RFC 8259, section 7). */
+/** Characters of JSON's two-character escapes (RFC 8259, section 7). */
 const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 
 /**
@@ -9,13 +9,13 @@ const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r
  * like JSON is plain: values are written as they are.
  */
 export class JsonWriting implements Writing {
-  /** The string of another JSON text, in which quotes around values are never missing. */
+  /** The content of a string of an outer JSON text, in which values are never quoted again. */
   readonly #isInner: boolean
   #begun = false
   #isJson = false
   /** The open string. */
   #string: JsonWriting | undefined
-  /** An escape that has begun: its backslash and what followed. */
+  /** An incomplete escape sequence, with its backslash. */
   #escape = ''
 
   constructor(isInner = false) {
@@ -36,7 +36,7 @@ export class JsonWriting implements Writing {
   }
 
   written(value: string): string {
-    // Nothing has come before it, so it is the whole text, or begins it.
+    // The value is the whole text, or its beginning.
     if (!this.#begun || !this.#isJson) return value
     if (this.#string) return JSON.stringify(this.#string.written(value)).slice(1, -1)
     return this.#isInner ? value : JSON.stringify(value)

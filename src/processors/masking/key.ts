@@ -3,14 +3,14 @@ import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 const proofMark = 'lrm1'
 const tagBytes = 16
 
-/** What pseudonyms of one client are derived from, and what authenticates the proofs that it sends back. */
+/** Keys of one client: for its pseudonyms, and for the authentication of the proofs that it sends back. */
 export interface MaskingKey {
   readonly bytes: Buffer
   sealProof(opened: { json: string; proof: string }): string
   openProof(sealed: string): { json: string; proof: string } | undefined
 }
 
-/** `client`: so that one client's pseudonyms say nothing to another. */
+/** `client` makes the pseudonyms of one client meaningless to another. */
 export function maskingKey(secret: string, client: string): MaskingKey {
   const derived = (purpose: string): Buffer =>
     Buffer.from(hkdfSync('sha256', secret, client, `llm-router ${purpose}`, 32))

@@ -19,7 +19,7 @@ import type { Finder } from './match.ts'
  */
 export const certainKinds: ReadonlySet<BuiltInKind> = new Set(['EMAIL', 'IBAN', 'URL'])
 
-/** The most specific kinds first: of two that match the same characters the first one counts. */
+/** Most specific kinds first: of two that match the same characters, the first wins. */
 export function builtInFinders({
   phoneCountries,
 }: {
@@ -42,7 +42,7 @@ export function builtInFinders({
   }
 }
 
-/** What none of these can be found without. */
+/** A text without a match contains none of the certain kinds. */
 export const mayHoldCertain = /[@\d]|:\/\/|&commat;/
-/** What no built-in kind can be found without: texts without any are not searched. */
+/** A text without a match contains no built-in kind and is not searched further. */
 export const mayHoldBuiltIn = /[@\d]|:\/\/|&commat;|[A-Za-z0-9_-]{20}|PRIVATE KEY|Bearer|Basic/

@@ -8,7 +8,7 @@ import { expressionFinder, wordFinder } from './own-kinds.ts'
 import { lookAlikes } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 
-/** What is masked, as it is configured. */
+/** Configuration of what is masked. */
 export interface MaskingChoice {
   /** Built-in kinds that are off. */
   readonly off: readonly BuiltInKind[]
@@ -19,11 +19,11 @@ export interface MaskingChoice {
   readonly phoneCountries: readonly string[]
 }
 
-/** Detection works on slices of a text of so many characters, with so many of the neighbouring ones around each. */
+/** Length of the slices in which a text is searched, and of the context on either side, in characters. */
 const sliceLength = 8_192
 const overlap = 512
 
-/** Finds what is to be masked. */
+/** Finds the values to mask. */
 export class MaskingRules {
   readonly #builtIn: readonly Finder[]
   readonly #certain: readonly Finder[]
@@ -85,7 +85,7 @@ export class MaskingRules {
     return matches
   }
 
-  /** Whether a text that must stay as it is holds something that is to be masked for certain. */
+  /** Whether a text that cannot be changed contains a value of a certain kind. */
   holdsCertain(written: string): boolean {
     const { text } = normalText(written)
     if (!mayHoldCertain.test(text)) return false
@@ -96,10 +96,10 @@ export class MaskingRules {
   }
 }
 
-/** So much of a piece is searched by itself at each of its ends, in characters. */
+/** Length of the part at either end of a piece that is also searched by itself, in characters. */
 const endLength = 512
 
-/** Ends of pieces that stand side by side. `least`, `most`: what goes beyond them is cut off by the search, not by the piece. */
+/** Ends of adjacent pieces. Matches outside `least` to `most` may be cut off by the search rather than by the piece. */
 function* endsOf(
   pieces: readonly string[],
 ): Generator<{ text: string; offset: number; least: number; most: number }> {
@@ -119,28 +119,28 @@ function* endsOf(
 /** The longest value without a space, in characters. */
 const longestToken = 16_384
 
-/** The end of what begins before an offset and has no space in it. */
+/** End of the word that contains an offset. */
 function tokenEnd(text: string, offset: number): number {
   for (let at = offset; at < text.length && at - offset < longestToken; at++)
     if (/\s/.test(text.charAt(at))) return at
   return Math.min(text.length, offset + longestToken)
 }
 
-/** Marks that combine with a character are looked at so far back. */
+/** Maximum number of combining marks of one character that are considered. */
 const mostMarks = 32
 
-/** Where the character begins that is at an offset, with the marks that combine with it. */
+/** Start of the character at an offset, including its combining marks. */
 function characterStart(text: string, offset: number): number {
   let at = Math.max(0, offset)
   for (let back = 0; back < mostMarks && at > 0 && /[\p{M}\udc00-\udfff]/u.test(text.charAt(at)); back++) at--
   return at
 }
 
-/** A pseudonym is put back only at the start of a word, so what is masked begins there; neighbours without anything between are one. */
+/** Extends matches to the start of their word, since pseudonyms are restored only there, and joins adjacent ones. */
 function fromWordStarts(text: string, matches: readonly Match[]): Match[] {
   let before = 0
   const widened = matches.map((match) => {
-    // What is between two matches of one word is looked at once: they become one, wherever the word begins.
+    // The text between two matches of one word is scanned once: they are joined, wherever the word begins.
     const start = wordStartAt(text, match.start, before)
     before = match.end
     if (start === match.start) return match
@@ -150,7 +150,7 @@ function fromWordStarts(text: string, matches: readonly Match[]): Match[] {
   const joined: Match[] = []
   for (const match of withoutOverlaps(widened)) {
     const last = joined.at(-1)
-    // Underscores before a word count as marks of Markdown, but not behind a pseudonym.
+    // Underscores before a word count as Markdown, but not after a pseudonym.
     if (last && match.start - last.end <= 3 && /^_*$/.test(text.slice(last.end, match.start)))
       joined[joined.length - 1] = {
         ...last,

@@ -6,7 +6,7 @@ import { type Match, withoutOverlaps } from './match.ts'
 import type { Pseudonyms } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 
-/** Finds values in texts by a service. Offsets are in UTF-16 units. Rejects where the service has failed or its answer is no answer. */
+/** A service that finds values in texts. Offsets are in UTF-16 units. Rejects if the service fails or its response is invalid. */
 export interface MaskingService {
   readonly name: string
   find(texts: readonly string[], signal: AbortSignal): Promise<readonly (readonly Match[])[]>
@@ -17,7 +17,7 @@ export interface MaskingPlan {
   readonly services: readonly MaskingService[]
   /** Whether system prompts are masked. */
   readonly system: boolean
-  /** Whether values are put back, so that what looks like a pseudonym must be told from one. */
+  /** Whether values are restored; then text that looks like a pseudonym is masked itself. */
   readonly restores: boolean
 }
 
@@ -66,7 +66,7 @@ export async function masked(
   return { texts: changed, values }
 }
 
-/** An address at the end of a piece, in front of one that begins with a sentence, does not include the first word of the sentence. */
+/** Excludes the first word of the next piece from an address at the end of a piece, if it begins a sentence. */
 async function withinSentences(
   text: JoinedText,
   matches: readonly Match[],

@@ -1,16 +1,16 @@
-/** A value that a finder has found in a text, from `start` up to `end`. */
+/** A value found in a text, from `start` (inclusive) to `end` (exclusive). */
 export interface Match {
   readonly start: number
   readonly end: number
   readonly kind: string
-  /** The value in the form in which all its spellings are alike. */
+  /** Normalised value: equal for all spellings. */
   readonly normal: string
 }
 
 /** Finds the values of one kind in a normalised text. */
 export type Finder = (text: string) => Iterable<Match>
 
-/** Matches in their order without overlaps: of two that share characters the longer one gives the kind, and both are covered. */
+/** Matches in order, without overlaps: overlapping ones are merged, with the kind of the longer one. */
 export function withoutOverlaps(matches: readonly Match[]): Match[] {
   const sorted = matches.toSorted((a, b) => a.start - b.start || b.end - a.end)
   const kept: Match[] = []
@@ -26,7 +26,7 @@ export function withoutOverlaps(matches: readonly Match[]): Match[] {
   return kept
 }
 
-/** Whether one of some words stands shortly before an offset. */
+/** Whether one of the words occurs shortly before an offset. */
 export function isNear(text: string, at: number, words: RegExp, reach = 40): boolean {
   return words.test(text.slice(Math.max(0, at - reach), at))
 }

@@ -1,20 +1,20 @@
-/** A text as detection reads it, and where each of its units stands in the text as it was written. */
+/** A normalised text, with the mapping of its offsets to the original text. */
 export interface NormalText {
   readonly text: string
-  /** Offset in the written text of what the unit at this offset comes from. */
+  /** Start in the original text of the unit at this offset. */
   startOf(at: number): number
-  /** Offset behind what the unit before this offset comes from. */
+  /** End in the original text of the unit before this offset. */
   endOf(at: number): number
 }
 
-/** Characters without width, marks of direction and soft hyphens: they cut a value for a machine and for no reader. */
+/** Zero-width characters, direction marks and soft hyphens: invisible to readers, but they split a value. */
 const invisible =
   /\u034f|[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]|[\ufe00-\ufe0f]/
 const allInvisible = new RegExp(invisible.source, 'gu')
 /** Printable ASCII, tabs and line ends; most texts have nothing else. */
 const plain = /^[\t\n\r\x20-\x7e]*$/
 const hyphens = /[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]/
-/** A character with the marks that combine with it. */
+/** A character with its combining marks. */
 const clusters = /[^\p{M}]\p{M}*|\p{M}+/gsu
 
 /** The text in Unicode's form NFKC, without invisible characters and with one kind of hyphen. */

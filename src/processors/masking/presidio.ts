@@ -10,10 +10,10 @@ export interface PresidioOptions {
   readonly entities: readonly string[] | undefined
 }
 
-/** Sends JSON and reads JSON; rejects for any other answer than one with status 2xx. */
+/** Posts JSON and parses the response as JSON; rejects unless the status is 2xx. */
 export type PostJson = (url: string, body: unknown, signal: AbortSignal) => Promise<unknown>
 
-/** Kinds of the analyzer whose pseudonyms have another name here; others keep their own, as far as it fits. */
+/** Entity types of the analyzer that are renamed here; others keep their name if it is valid for a pseudonym. */
 const kinds: Readonly<Record<string, string>> = {
   ...{ EMAIL_ADDRESS: 'EMAIL', PHONE_NUMBER: 'PHONE', IBAN_CODE: 'IBAN', CREDIT_CARD: 'CARD' },
   ...{ IP_ADDRESS: 'IP', LOCATION: 'PLACE', DATE_TIME: 'DATE', ORGANIZATION: 'ORG', PL_PESEL: 'PESEL' },
@@ -22,7 +22,7 @@ const kinds: Readonly<Record<string, string>> = {
 
 const textsAtOnce = 4
 
-/** Microsoft Presidio's analyzer. Source: Presidio API, `POST /analyze`; its offsets count characters of Python: code points. */
+/** Microsoft Presidio's analyzer. Source: Presidio API, `POST /analyze`; its offsets are in code points, like Python's. */
 export function presidio(
   { url, language, minScore, entities }: PresidioOptions,
   post: PostJson,
@@ -48,14 +48,14 @@ export function presidio(
 }
 
 function readFindings(answer: unknown, text: string): Match[] {
-  if (!Array.isArray(answer)) throw new Error('the analyzer answered no list')
+  if (!Array.isArray(answer)) throw new Error('the analyzer did not return a list')
   const offsetOf = unitOffsets(text)
   return answer.map((finding: unknown): Match => {
     const { start, end, entity_type: type } = isObject(finding) ? finding : {}
     const from = typeof start === 'number' ? offsetOf(start) : undefined
     const to = typeof end === 'number' ? offsetOf(end) : undefined
     if (from === undefined || to === undefined || to < from || typeof type !== 'string')
-      throw new Error('the analyzer answered a finding without its place')
+      throw new Error('the analyzer returned a finding without offsets')
     const value = text.slice(from, to)
     return { start: from, end: to, kind: kindOf(type), normal: value.normalize('NFKC').toLowerCase() }
   })
@@ -71,7 +71,7 @@ function kindOf(type: string): string {
   return own.length < 2 ? 'ENTITY' : own
 }
 
-/** The offset in UTF-16 units for one in code points. */
+/** Converts an offset in code points to UTF-16 units. */
 function unitOffsets(text: string): (points: number) => number | undefined {
   const offsets: number[] = []
   let at = 0

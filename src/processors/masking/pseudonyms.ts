@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { type ShapedKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 
-/** Digits and consonants that are hard to confuse, and that make no words. */
+/** Digits and consonants without look-alikes; they form no words. */
 const alphabet = '23456789bcdfghjkmnpqrstvwxyz'
 const usualLength = 8
 const longLength = 12
 
-/** How a pseudonym is written: as a word, or in a form that checks of formats accept. */
+/** Style of a pseudonym: a word, or a value that passes format validation. */
 export type PseudonymStyle = 'word' | 'shaped'
 
 /**
@@ -38,7 +38,7 @@ export class Pseudonyms {
     return this.#values.has(pseudonym)
   }
 
-  /** `normal`: the form in which all spellings of the value are alike. Two that must be told apart get longer pseudonyms. */
+  /** `normal`: equal for all spellings of the value. Different values with the same pseudonym get longer ones. */
   of(kind: string, value: string, normal: string): string {
     const key = `${kind}\0${value}`
     const known = this.#byValue.get(key)
@@ -71,7 +71,7 @@ export class Pseudonyms {
   }
 }
 
-/** Under names and numbers that are reserved and belong to nobody (RFC 2606, RFC 3849, ITU-T E.164 spare code 999). */
+/** Reserved names and numbers that nobody owns (RFC 2606, RFC 3849, ITU-T E.164 spare code 999). */
 function shaped(kind: ShapedKind, code: string): string {
   const number = [...code].reduce(
     (sum, character) => (sum * alphabet.length + alphabet.indexOf(character)) % 0xff_ffff_ffff,
@@ -99,7 +99,7 @@ const lookAlike = new RegExp(
   'g',
 )
 
-/** Where a text looks as if it held pseudonyms, in any spelling that would be put back. */
+/** Ranges of a text that look like pseudonyms, in any spelling that would be restored. */
 export function* lookAlikes(text: string): Generator<{ start: number; end: number }> {
   for (const { 0: found, index } of text.matchAll(lookAlike))
     yield { start: index, end: index + found.length }

@@ -16,7 +16,7 @@ export function pythonMasker({ url }: { url: string }, post: PostJson): MaskingS
     async find(texts, signal) {
       const sent = Object.fromEntries(texts.map((text, index) => [String(index), text]))
       const answer = await post(address, sent, signal)
-      if (!isObject(answer) || !isObject(answer.anonymized)) throw new Error('the masker answered no texts')
+      if (!isObject(answer) || !isObject(answer.anonymized)) throw new Error('the masker returned no texts')
       const { anonymized, mappings } = answer
       const masks = readMappings(mappings)
       return texts.map((text, index) => {
@@ -38,7 +38,7 @@ function readMappings(mappings: unknown): ReadonlyMap<string, string> {
   return masks
 }
 
-/** Where the values stood, from where their masks stand. */
+/** Offsets of the values in the original text, computed from those of their masks. */
 function matchesIn(text: string, after: string, masks: ReadonlyMap<string, string>): Match[] {
   const names = [...masks.keys()].toSorted((a, b) => b.length - a.length)
   if (names.length === 0) throw new Error('the masker named no values')

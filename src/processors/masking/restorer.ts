@@ -1,6 +1,6 @@
 import { startsWord, wordContext } from './word-start.ts'
 
-/** The longest spelling of a pseudonym that is recognised, and so the most that is held back, in characters. */
+/** Length of the longest recognised spelling of a pseudonym, which bounds the hold-back, in characters. */
 export const longestSpelling = 96
 
 interface Branch {
@@ -8,10 +8,10 @@ interface Branch {
   value?: string
 }
 
-/** What stands for what, for the answers to one request. */
+/** Values by pseudonym, for the responses to one request. */
 export class Dictionary {
   readonly #root: Branch = { next: new Map() }
-  /** What a spelling of a pseudonym can begin with. */
+  /** Matches the first character of any spelling; undefined if there are no pseudonyms. */
   readonly starts: RegExp | undefined
 
   constructor(entries: Iterable<[pseudonym: string, value: string]>) {
@@ -31,7 +31,7 @@ export class Dictionary {
     if (firsts.size > 0) this.starts = new RegExp(`[\\\\%&${letters}]`, 'g')
   }
 
-  /** Reads a pseudonym at an offset. `partial`: the text ends where it may go on. */
+  /** Reads a pseudonym at an offset. `partial`: the text ends within a possible one. */
   read(text: string, from: number, isEnd: boolean): { end: number; value: string } | 'partial' | undefined {
     let branch = this.#root
     let at = from
@@ -49,7 +49,7 @@ export class Dictionary {
   }
 }
 
-/** One character with escapes of JSON, HTML, percent encoding and Markdown read, in lower case. */
+/** Decodes one character, in lower case: plain, or escaped for JSON, HTML, URLs or Markdown. */
 function decodedAt(text: string, at: number): { text: string; end: number } | 'partial' {
   const plain = { text: (text[at] ?? '').toLowerCase(), end: at + 1 }
   const rest = text.slice(at, at + 12)
@@ -84,16 +84,16 @@ function coded(digits: string | undefined, base: number, end: number): { text: s
   return { text: code <= 0x10_ffff ? String.fromCodePoint(code).toLowerCase() : '', end }
 }
 
-/** How a value is written at its place in a text. `before`: the text up to there. */
+/** Escaping of values for their position in a text. */
 export interface Writing {
-  /** Told all of the text in its order, as it came. */
+  /** Receives the whole original text, in order. */
   passed(text: string): void
   written(value: string): string
 }
 
 const plainWriting: Writing = { passed: () => undefined, written: (value) => value }
 
-/** A pseudonym in the text as it came, in UTF-16 units, and what was written in its place. */
+/** Range of a pseudonym in the original text, in UTF-16 units, and its replacement. */
 export interface Restoration {
   readonly start: number
   readonly end: number
@@ -108,9 +108,9 @@ export class TextRestorer {
   readonly #dictionary: Dictionary
   readonly #writing: Writing
   #held = ''
-  /** The end of what was before. */
+  /** The last characters of the text before. */
   #before = ''
-  /** All that came and was written, in characters. */
+  /** Length of the text read so far, without what is held back, in characters. */
   #came = 0
   readonly restorations: Restoration[] = []
   restored = 0
@@ -120,7 +120,7 @@ export class TextRestorer {
     this.#writing = writing
   }
 
-  /** So much of the text has been read, in characters; the rest is held. */
+  /** Length of the text read so far, without what is held back, in characters. */
   get length(): number {
     return this.#came
   }
@@ -133,7 +133,7 @@ export class TextRestorer {
     return this.#scan(this.#held + piece, false)
   }
 
-  /** The rest of the text; nothing follows. */
+  /** Returns the rest of the text at its end. */
   flush(): string {
     return this.#held === '' ? '' : this.#scan(this.#held, true)
   }
