@@ -33,7 +33,7 @@ class OllamaStream implements StreamPolicy {
     return true
   }
 
-  passed(bytes: Buffer): void {
+  onForwarded(bytes: Buffer): void {
     this.#recent.push(bytes)
     this.#recentBytes += bytes.length
     for (let first = this.#recent[0]; first && this.#recentBytes - first.length >= recentBytes; ) {

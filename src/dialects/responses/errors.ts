@@ -1,13 +1,13 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import { openaiOverflow } from '../shared/overflow-words.ts'
+import { messageForOpenai } from '../shared/error-messages.ts'
 import { answerObject } from './response/object.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
 export function answerError(error: RouterError): JsonObject {
   const { kind, code } = error
-  const message = openaiOverflow(error)
+  const message = messageForOpenai(error)
   if (kind === 'rate_limit') return { code: code ?? 'rate_limit_exceeded', message }
   if (kind === 'context_overflow') return { code: 'context_length_exceeded', message }
   if (kind === 'bad_request' || kind === 'unprocessable') return { code: 'invalid_prompt', message }

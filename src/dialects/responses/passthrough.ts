@@ -56,7 +56,7 @@ class ResponsesStream implements StreamPolicy {
     return true
   }
 
-  passed(bytes: Buffer): void {
+  onForwarded(bytes: Buffer): void {
     if (bytes.includes(numberKey)) this.#last = bytes
   }
 

@@ -6,7 +6,7 @@ interface Marked {
   cacheControl?: CacheControl
 }
 
-/** The client's mark on a part, call or tool, if any. */
+/** The `cache_control` of a part, tool call or tool, if any. */
 export function cacheMark({ cache_control: mark }: JsonObject): Marked {
   return isObject(mark) ? { cacheControl: mark } : {}
 }
@@ -16,7 +16,7 @@ export function markLast<Part extends Marked>(parts: readonly Part[], mark: Mark
   return parts.map((part, index) => (index === parts.length - 1 ? { ...part, ...mark } : part))
 }
 
-/** For servers without such marks. */
+/** Reports `cache_control` as dropped, for servers that have no such member. */
 export function reportCacheMarks({ messages, tools }: ChatRequest, drop: Drop): void {
   const isMarked = ({ cacheControl }: Marked): boolean => cacheControl !== undefined
   const any =

@@ -3,7 +3,7 @@ import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '..
 import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { bookkeepingMembers, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { writeContents } from './contents-write.ts'
@@ -78,7 +78,7 @@ function writeChoice(choice: ToolChoice | undefined): JsonObject | undefined {
 function writeExtras(extras: JsonObject, drop: WriteRequestOptions['drop']): JsonObject {
   const sent: JsonObject = {}
   for (const [name, value] of Object.entries(extras)) {
-    if (value === null || value === undefined || bookkeeping.has(name)) continue
+    if (value === null || value === undefined || bookkeepingMembers.has(name)) continue
     if (ownMembers.has(name)) sent[name] = value
     else drop(name, 'Gemini has no such field')
   }

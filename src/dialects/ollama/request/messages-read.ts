@@ -9,8 +9,8 @@ import type {
   UserPart,
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { readSignedId } from '../../shared/signed-ids.ts'
-import { historyArguments, mendedArguments } from '../../shared/tool-arguments.ts'
+import { readSignedId } from '../../shared/signatures.ts'
+import { convertedArguments, historyArguments } from '../../shared/tool-arguments.ts'
 
 /** Called for fields that cannot be translated unchanged. */
 type Lose = (field: string, why: string) => void
@@ -82,8 +82,8 @@ function readAssistant(
       if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
-      const { json, isMended } = historyArguments(called.arguments)
-      if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
+      const { json, isConverted } = historyArguments(called.arguments)
+      if (isConverted) lose('messages.tool_calls.function.arguments', convertedArguments)
       const id = calls.add(index, at, call.id, called.name)
       const { signature } = readSignedId(typeof call.id === 'string' ? call.id : '')
       return { id, name: called.name, arguments: json, ...(signature === undefined ? {} : { signature }) }

@@ -1,11 +1,11 @@
 import { isObject } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { Losses, notTranslated } from '../../shared/losses.ts'
-import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
 import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
 import { readThink } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
+import { type KnownMembers, reportNested } from '../../shared/unknown-members.ts'
 import { readMessages } from './messages-read.ts'
 import { otherOptions, sampling } from './sampling.ts'
 
@@ -46,9 +46,9 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
   const options = isObject(body.options) ? body.options : {}
   const responseFormat = readOllamaFormat(body.format)
   const reasoningEffort = readThink(body.think)
-  const losses = new Losses()
-  const messages = readMessages(Array.isArray(body.messages) ? body.messages : [], losses.add)
-  const report = (field: string): void => losses.add(field, notTranslated)
+  const dropped = new DroppedFields()
+  const messages = readMessages(Array.isArray(body.messages) ? body.messages : [], dropped.add)
+  const report = (field: string): void => dropped.add(field, notTranslated)
   reportNested(body.messages, 'messages', knownOfMessage, report)
   reportNested(body.tools, 'tools', knownOfTool, report)
   const ollama = readOllamaMembers(body.keep_alive, otherOptions(options))
@@ -66,7 +66,7 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
     ...(responseFormat === undefined ? {} : { responseFormat }),
     ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
     ...(ollama === undefined ? {} : { ollama }),
-    ...(losses.found === undefined ? {} : { lost: losses.found }),
+    ...(dropped.reasons === undefined ? {} : { lost: dropped.reasons }),
     extras: Object.fromEntries(
       Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
     ),

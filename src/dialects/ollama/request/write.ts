@@ -3,9 +3,9 @@ import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } fro
 import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
-import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { bookkeepingMembers, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
-import { reportSignatures } from '../../shared/signed-ids.ts'
+import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
@@ -52,7 +52,7 @@ function readExtras(
     if (
       value === null ||
       value === undefined ||
-      bookkeeping.has(name) ||
+      bookkeepingMembers.has(name) ||
       name === 'user' ||
       name === 'stream_options'
     )

@@ -1,5 +1,5 @@
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 
 /** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */

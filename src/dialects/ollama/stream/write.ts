@@ -2,7 +2,7 @@ import { escapeLineBreaks, lineJson } from '../../../lib/bytes/lines.ts'
 import { parseObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 import { writeEnd, writeLogprobs } from '../response/fields-write.ts'
 

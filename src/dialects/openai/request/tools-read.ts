@@ -11,14 +11,14 @@ import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
 import { customToolAsFunction } from '../../shared/custom-tools.ts'
-import { plainChoice } from './tool-choice.ts'
+import { normalizedChoice } from './tool-choice.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
 }
 
-/** Tools and the choice among them, from the present fields or the deprecated `functions` and `function_call`. */
+/** Tools and the choice among them, from `tools` and `tool_choice` or the deprecated `functions` and `function_call`. */
 export function readTools(body: JsonObject): OfferedTools {
   const sent: unknown[] = Array.isArray(body.tools) ? body.tools : []
   const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
@@ -43,7 +43,7 @@ function readTool(tool: unknown, path: string): ToolDefinition {
   )
 }
 
-/** A custom tool answers in free text. The grammar is a member deeper here than in the Responses API. */
+/** The grammar of a custom tool is nested one level deeper than in the Responses API. */
 function readCustom(custom: unknown, path: string): ToolDefinition {
   const name = isObject(custom) ? filledTextOf(custom.name) : undefined
   if (!isObject(custom) || name === undefined) {
@@ -77,7 +77,7 @@ function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { to
 }
 
 function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
-  const choice = plainChoice(sent)
+  const choice = normalizedChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto' || choice === 'required') return { tools, toolChoice: choice }
   if (isObject(choice)) {
@@ -93,7 +93,7 @@ function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
   )
 }
 
-/** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
+/** OpenAI keeps the whole list of tools for its prompt cache; other servers get only the allowed ones. */
 function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): OfferedTools {
   const path = 'tool_choice.allowed_tools'
   const mode = isObject(allowed) ? allowed.mode : undefined

@@ -1,6 +1,6 @@
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { readSignedId } from '../../shared/signed-ids.ts'
+import { readSignedId } from '../../shared/signatures.ts'
 
 interface Call {
   sentId: string

@@ -128,8 +128,8 @@ function readCall(item: JsonObject, path: string, { conversation, dropped, offer
     conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
     return
   }
-  const { json, isMended } = historyArguments(item.arguments)
-  if (isMended) dropped['input.function_call.arguments'] = true
+  const { json, isConverted } = historyArguments(item.arguments)
+  if (isConverted) dropped['input.function_call.arguments'] = true
   conversation.addCall(callId, name, json)
 }
 

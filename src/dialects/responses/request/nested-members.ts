@@ -1,5 +1,5 @@
 import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
-import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { type KnownMembers, reportNested } from '../../shared/unknown-members.ts'
 
 const item: KnownMembers = { type: true, id: true, status: true, phase: true }
 

@@ -8,7 +8,7 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { Losses, notTranslated } from '../../shared/losses.ts'
+import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
 import { readEffort } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
 import { ClientTools } from '../client-tools.ts'
@@ -26,11 +26,11 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
   refuseUnsupported(body, remembered)
   const items = inputItems(body.input, remembered)
   const offered = new ClientTools(body.tools, items)
-  const { messages, dropped } = readInput(items, offered)
+  const { messages, dropped: droppedItems } = readInput(items, offered)
   const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
   const instructions = readInstructions(body.instructions)
-  const losses = new Losses()
-  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
+  const droppedFields = new DroppedFields()
+  reportNestedMembers(body, (field) => droppedFields.add(field, notTranslated))
   if (instructions.length + messages.length === 0) {
     throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
   }
@@ -42,7 +42,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
     messages: [...instructions, ...messages],
     tools,
     sampling: readSampling(sampling, body),
-    extras: { ...readExtras(body), ...droppedTools, ...dropped },
+    extras: { ...readExtras(body), ...droppedTools, ...droppedItems },
     ...present({
       toolChoice,
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
@@ -54,7 +54,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
       user: filledTextOf(body.user),
       promptCacheKey: filledTextOf(body.prompt_cache_key),
       verbosity: isObject(body.text) ? filledTextOf(body.text.verbosity) : undefined,
-      lost: losses.found,
+      lost: droppedFields.reasons,
     }),
   }
 }

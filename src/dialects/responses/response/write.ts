@@ -1,8 +1,8 @@
 import { type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { signedId } from '../../shared/signed-ids.ts'
-import { argumentObject, isCompleteCall } from '../../shared/tool-arguments.ts'
+import { signedId } from '../../shared/signatures.ts'
+import { areCompleteArguments, argumentObject } from '../../shared/tool-arguments.ts'
 import { type ClientTool, ClientTools } from '../client-tools.ts'
 import { inputItems } from '../request/input-read.ts'
 import { seal } from '../sealed-thoughts.ts'
@@ -103,7 +103,7 @@ export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemSta
 
 /** A call that a token limit cut is incomplete, whatever follows it. */
 function statusOf(call: ToolCall, status: ItemStatus): ItemStatus {
-  return status === 'completed' && !isCompleteCall(call.arguments) ? 'incomplete' : status
+  return status === 'completed' && !areCompleteArguments(call.arguments) ? 'incomplete' : status
 }
 
 /** A custom tool was offered as a function with one argument, `input`; this extracts its text, as far as it has arrived. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import type { ClientTools } from '../client-tools.ts'
 import type { ItemStatus } from '../response/write.ts'
 import {
