@@ -2,8 +2,8 @@ import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type { CitedRange, RequestDocuments } from '../../sdk/content.ts'
 
 /**
- * The character range of a document that a citation refers to. Citations of other types refer to pages, blocks and search results,
- * which no processor changes. Source: Anthropic API reference, "Create a message", `CitationCharLocation`.
+ * The character range of a document that a citation refers to. Citations of other types refer to pages, blocks and search
+ * results, which no processor changes. Source: Anthropic API reference, "Create a message", `CitationCharLocation`.
  */
 export function citedRange(citation: unknown, path: readonly (string | number)[]): CitedRange[] {
   if (!isObject(citation) || citation.type !== 'char_location') return []

@@ -4,9 +4,9 @@ import { randomCallId as randomId } from '../shared/call-ids.ts'
 
 /**
  * Anthropic accepts `^[a-zA-Z0-9_-]{1,128}$` as the name of a tool (API reference, "Create a Message", `tools.name`); other
- * dialects also allow dots, slashes and spaces. Each of those is sent as `-x`, its hexadecimal code point and `-` (`files.read`
- * becomes `files-x2e-read`), and decoded in responses. Decoding is exact without state, because a legal name that looks escaped
- * has its hyphens escaped too.
+ * dialects also allow dots, slashes and spaces. Each of those is sent as `-x`, its hexadecimal code point and `-`
+ * (`files.read` becomes `files-x2e-read`), and decoded in responses. Decoding is exact without state, because a legal name
+ * that looks escaped has its hyphens escaped too.
  */
 const legalName = /^[a-zA-Z0-9_-]{1,128}$/
 const escaped = /-x([0-9a-f]{1,6})-/
@@ -38,8 +38,8 @@ export function randomCallId(): string {
 }
 
 /**
- * An id that Anthropic accepts (API reference, `tool_use.id`: `^[a-zA-Z0-9_-]+$`). Any other, such as `functions.f:0`, is replaced
- * by a hash of it, so that a call and its result match in every turn without state.
+ * An id that Anthropic accepts (API reference, `tool_use.id`: `^[a-zA-Z0-9_-]+$`). Any other, such as `functions.f:0`, is
+ * replaced by a hash of it, so that a call and its result match in every turn without state.
  */
 export function legalCallId(id: string): string {
   if (/^[a-zA-Z0-9_-]+$/.test(id)) return id

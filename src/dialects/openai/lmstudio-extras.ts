@@ -21,9 +21,9 @@ export interface LmStudioModelInfo {
 }
 
 /**
- * The dialect with `stats`, `model_info` and `runtime` added to whole responses and to the finish chunks of translated streams.
- * Unknown values are omitted. Times are the engine's own if it reports them (Ollama), otherwise measured from the arrival of the
- * request. Source: LM Studio documentation, "REST API v0".
+ * The dialect with `stats`, `model_info` and `runtime` added to whole responses and to the finish chunks of translated
+ * streams. Unknown values are omitted. Times are the engine's own if it reports them (Ollama), otherwise measured from the
+ * arrival of the request. Source: LM Studio documentation, "REST API v0".
  */
 export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): Dialect {
   const { chat } = dialect

@@ -63,8 +63,9 @@ class OpenaiStream implements StreamPolicy {
   }
 
   /**
-   * The usage chunk that only the router asked for, without the usage. Engines put more into it (llama.cpp: `timings`). It gets
-   * an empty choice, because clients that did not ask for usage read the first choice of every chunk. False if nothing is left.
+   * The usage chunk that only the router asked for, without the usage. Engines put more into it (llama.cpp: `timings`). It
+   * gets an empty choice, because clients that did not ask for usage read the first choice of every chunk. False if nothing is
+   * left.
    */
   #withoutUsage({ usage: _usage, choices: _choices, ...rest }: JsonObject): boolean | Buffer {
     const hasMore = Object.entries(rest).some(
@@ -102,8 +103,8 @@ function isFilled(value: unknown): boolean {
 }
 
 /**
- * The edits of a forwarded request: `stream` as a boolean, `tool_choice` in OpenAI's own form, and a request for usage if only the
- * router wants it. All other bytes are forwarded unchanged.
+ * The edits of a forwarded request: `stream` as a boolean, `tool_choice` in OpenAI's own form, and a request for usage if only
+ * the router wants it. All other bytes are forwarded unchanged.
  */
 export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean } {
   const { bytes, scan, body, stream, wantUsage } = request

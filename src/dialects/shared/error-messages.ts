@@ -1,8 +1,8 @@
 import type { RouterError } from '../../sdk/errors.ts'
 
 /*
- * Clients detect a context overflow by the error message of the vendor whose API they use, and then shorten the conversation or
- * request a shorter response. Upstreams of other vendors word it differently. Messages of other errors are not changed.
+ * Clients detect a context overflow by the error message of the vendor whose API they use, and then shorten the conversation
+ * or request a shorter response. Upstreams of other vendors word it differently. Messages of other errors are not changed.
  */
 
 /** Source of the wording: OpenAI API, errors with the code `context_length_exceeded`. */
@@ -19,7 +19,9 @@ export function messageForOpenai(error: RouterError): string {
   return `${limit} However, you requested ${inputTokens + maxTokens} tokens (${parts}). Please reduce the length of the messages or completion.`
 }
 
-/** Source of the wording: Anthropic API. Claude Code parses both forms, and lowers `max_tokens` or compacts the conversation. */
+/**
+ * Source of the wording: Anthropic API. Claude Code parses both forms, and lowers `max_tokens` or compacts the conversation.
+ */
 export function messageForAnthropic(error: RouterError): string {
   const { kind, message, overflow } = error
   if (kind !== 'context_overflow' || /prompt is too long|exceed context limit/i.test(message)) return message

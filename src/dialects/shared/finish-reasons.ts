@@ -6,10 +6,10 @@ type Meaning = FinishReason | 'failed'
 
 /**
  * Finish reasons of all servers, in lower case with underscores. Sources: the API references of OpenAI, Anthropic
- * (`stop_reason`), Mistral (`model_length`), DeepSeek (`insufficient_system_resource`), Gemini (`FinishReason`), Amazon Bedrock
- * (`stopReason` of Converse), Cohere, Zhipu (`sensitive`, `network_error`), Ollama (`done_reason`), vLLM and SGLang (`abort`,
- * `repetition`) and llama.cpp (`limit`, `eos`, `word`). They share one table because proxies forward the reasons of the server
- * behind them.
+ * (`stop_reason`), Mistral (`model_length`), DeepSeek (`insufficient_system_resource`), Gemini (`FinishReason`), Amazon
+ * Bedrock (`stopReason` of Converse), Cohere, Zhipu (`sensitive`, `network_error`), Ollama (`done_reason`), vLLM and SGLang
+ * (`abort`, `repetition`) and llama.cpp (`limit`, `eos`, `word`). They share one table because proxies forward the reasons of
+ * the server behind them.
  */
 const meanings: ReadonlyMap<string, Meaning> = new Map([
   ...each('stop', [
@@ -134,7 +134,10 @@ function meaningOf(reason: unknown): Meaning | undefined {
   return meanings.get(reason) ?? meaningOfVariant(reason)
 }
 
-/** Gemini uses capitals, some proxies hyphens, and Gemini's OpenAI endpoint appends its own reason (`content_filter: RECITATION`). */
+/**
+ * Gemini uses capitals, some proxies hyphens, and Gemini's OpenAI endpoint appends its own reason (`content_filter:
+ * RECITATION`).
+ */
 function meaningOfVariant(reason: string): Meaning | undefined {
   const [first = '', second = ''] = reason.split(':', 2).map((word) =>
     word

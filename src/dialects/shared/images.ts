@@ -18,8 +18,8 @@ export function readDataUrl(url: string): { mediaType: string; data: string } | 
 }
 
 /**
- * Base64 in the standard alphabet with padding (RFC 4648, section 4), from that or the URL-safe alphabet, with or without padding
- * and white space: Go and Python servers reject the other forms. Undefined for anything else.
+ * Base64 in the standard alphabet with padding (RFC 4648, section 4), from that or the URL-safe alphabet, with or without
+ * padding and white space: Go and Python servers reject the other forms. Undefined for anything else.
  */
 export function standardBase64(text: string): string | undefined {
   const plain = /[-_\s]/.test(text)

@@ -5,8 +5,8 @@ import type { Drop } from '../../sdk/dialect.ts'
 /*
  * Clients send the signatures of reasoning back unchanged, whichever vendor issued them; each vendor accepts only its own.
  *
- * Gemini signs its reasoning at the tool call that follows it, and rejects the next turn without that signature. Other dialects
- * have no member for it, so it travels in the id of the call, which every client sends back.
+ * Gemini signs its reasoning at the tool call that follows it, and rejects the next turn without that signature. Other
+ * dialects have no member for it, so it travels in the id of the call, which every client sends back.
  */
 
 /** Vendors other than Anthropic that sign reasoning; Anthropic's signatures have no prefix. */

@@ -28,8 +28,8 @@ export interface StreamPolicy {
   readonly modelIn?: string
   parse(event: SseEvent): StreamEvent
   /**
-   * Updates the state from an event: content, token counts, end, failure. Returns whether the client receives the event, or the
-   * bytes to send instead.
+   * Updates the state from an event: content, token counts, end, failure. Returns whether the client receives the event, or
+   * the bytes to send instead.
    */
   note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
   /**
@@ -52,8 +52,8 @@ export interface Marks {
 }
 
 /**
- * The marks of server-sent events: errors, data that does not begin or end like an object, and the keys of a dialect. `own` and
- * `counts` are sources of expressions that follow an opening quote, which generated text could only contain escaped.
+ * The marks of server-sent events: errors, data that does not begin or end like an object, and the keys of a dialect. `own`
+ * and `counts` are sources of expressions that follow an opening quote, which generated text could only contain escaped.
  */
 export function sseMarks(own: string, counts?: string): Marks {
   const field = 'event: *error|data: *[^\\s{]'
@@ -225,7 +225,10 @@ class StreamFilter implements ChatPassthrough {
     return replaced ?? this.#model.replace(event, text, this.#policy.framing.dataStart(text))
   }
 
-  /** Whether an event must be parsed: at once, or at the end of the stream for its token counts. A known beginning has no marks. */
+  /**
+   * Whether an event must be parsed: at once, or at the end of the stream for its token counts. A known beginning has no
+   * marks.
+   */
   #marksIn(text: string, known: number): 'read' | 'counts' | 'none' {
     const { any, read } = this.#policy.marks
     const rest = known === 0 ? text : text.slice(known)

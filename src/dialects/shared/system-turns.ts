@@ -3,9 +3,9 @@ import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 
 /**
  * Many chat templates (Qwen, Gemma, Mistral) accept a single system turn, at the very beginning, and raise an error for any
- * other. Claude Code and Codex send more in every request. Unless the target keeps them, leading ones are joined, and a later one
- * becomes text of the adjacent user turn, or a user turn of its own. It keeps its position, because moving it to the front would
- * change the prefix that the engine has cached, but it never separates a tool call from its results.
+ * other. Claude Code and Codex send more in every request. Unless the target keeps them, leading ones are joined, and a later
+ * one becomes text of the adjacent user turn, or a user turn of its own. It keeps its position, because moving it to the front
+ * would change the prefix that the engine has cached, but it never separates a tool call from its results.
  */
 export function foldSystemTurns(
   messages: readonly ChatMessage[],

@@ -1,8 +1,8 @@
 import { isNoArguments, type JsonObject, parseArguments, parseObject } from '../../lib/json/read.ts'
 
 /*
- * The arguments of a tool call are generated text: usually a JSON object, but a token limit may truncate them anywhere, and small
- * models get them wrong. Neither makes a response invalid.
+ * The arguments of a tool call are generated text: usually a JSON object, but a token limit may truncate them anywhere, and
+ * small models get them wrong. Neither makes a response invalid.
  */
 
 /** Arguments as JSON text. Some servers send the object itself; no arguments may be an empty string, `null` or missing. */
@@ -33,8 +33,8 @@ export function areCompleteArguments(text: string): boolean {
 }
 
 /**
- * Arguments of an earlier call, as JSON text of an object. Invalid ones are converted, because rejecting them would reject every
- * later turn of the conversation.
+ * Arguments of an earlier call, as JSON text of an object. Invalid ones are converted, because rejecting them would reject
+ * every later turn of the conversation.
  */
 export function historyArguments(value: unknown): { json: string; isConverted: boolean } {
   const text = wholeArgumentText(value)
@@ -49,8 +49,9 @@ export const convertedArguments = 'arguments that are not a JSON object were con
 const maxDepth = 1000
 
 /**
- * Arguments for a dialect that accepts only objects. Truncated ones keep the members that were received, the last string possibly
- * in part. Anything else becomes the value of `invalid_arguments`: an empty object would call the tool with its defaults.
+ * Arguments for a dialect that accepts only objects. Truncated ones keep the members that were received, the last string
+ * possibly in part. Anything else becomes the value of `invalid_arguments`: an empty object would call the tool with its
+ * defaults.
  */
 export function argumentObject(text: string): JsonObject {
   const isDeep = text.length > maxDepth && depthOf(text) > maxDepth

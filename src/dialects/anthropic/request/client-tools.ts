@@ -2,9 +2,9 @@ import { filledTextOf, type JsonObject, numberOf } from '../../../lib/json/read.
 import type { ToolDefinition } from '../../../sdk/chat.ts'
 
 /*
- * Tools that Anthropic defines and the client runs. The model calls them with a plain `tool_use` whose input has a fixed schema,
- * so any model can call them as functions. Source: Anthropic documentation, "Bash tool", "Text editor tool", "Memory tool" and
- * "Computer use tool".
+ * Tools that Anthropic defines and the client runs. The model calls them with a plain `tool_use` whose input has a fixed
+ * schema, so any model can call them as functions. Source: Anthropic documentation, "Bash tool", "Text editor tool", "Memory
+ * tool" and "Computer use tool".
  */
 
 const text = { type: 'string' }
@@ -48,7 +48,7 @@ const kinds: readonly Kind[] = [
     prefix: 'text_editor_',
     name: 'str_replace_based_edit_tool',
     describe: () =>
-      'Views, creates and editMembers files. view: path, view_range. create: path, file_text. str_replace: path, old_str, new_str. insert: path, insert_line and the text.',
+      'Views, creates and edits files. view: path, view_range. create: path, file_text. str_replace: path, old_str, new_str. insert: path, insert_line and the text.',
     parameters: (type) =>
       objectSchema(
         {

@@ -37,8 +37,9 @@ interface UserTurn {
 type Turn = AssistantTurn | UserTurn
 
 /**
- * Writes a conversation by Anthropic's rules: user and assistant alternate, the user begins, all results of a turn's calls are at
- * the beginning of the next turn, and no text is blank. Source: Anthropic API reference, "Create a Message", and "Tool use".
+ * Writes a conversation by Anthropic's rules: user and assistant alternate, the user begins, all results of a turn's calls are
+ * at the beginning of the next turn, and no text is blank. Source: Anthropic API reference, "Create a Message", and "Tool
+ * use".
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
@@ -163,8 +164,8 @@ function missingResult(id: string): JsonObject {
 }
 
 /**
- * The blocks of a user turn or a tool result. Throws `bad_request` with `path` for parts that Anthropic does not accept. Format:
- * Anthropic API reference, "Create a Message", content blocks.
+ * The blocks of a user turn or a tool result. Throws `bad_request` with `path` for parts that Anthropic does not accept.
+ * Format: Anthropic API reference, "Create a Message", content blocks.
  */
 function writeParts(parts: readonly UserPart[], path: string, drop: Drop): JsonObject[] {
   return parts.flatMap((part) => writePart(part, path, drop))

@@ -12,8 +12,8 @@ import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/messages` that was checked against its schema. Throws `bad_request`. What the canonical form cannot
- * express, such as a tool that runs at Anthropic, is added to `extras`, so that the target's codec reports it.
+ * Reads a body of `POST /v1/messages` that was checked against its schema. Throws `bad_request`. What the canonical form
+ * cannot express, such as a tool that runs at Anthropic, is added to `extras`, so that the target's codec reports it.
  */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const dropped: JsonObject = {}

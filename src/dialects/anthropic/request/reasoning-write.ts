@@ -99,7 +99,7 @@ function obstacleToThinking({ tools, toolChoice }: ChatRequest): string | undefi
 
 /** The same for a budget. Source: Anthropic, "Extended thinking", "Preserving thinking blocks" and "Prefill". */
 function obstacleToBudget(messages: readonly ChatMessage[]): string | undefined {
-  if (isPrefilled(messages)) return 'Anthropic does not support thinking when it continues a turn'
+  if (isPrefilled(messages)) return 'Anthropic does not support thinking with a prefilled assistant turn'
   return isUnprovenToolLoop(messages)
     ? 'after a tool call, Anthropic continues thinking only with reasoning that it has signed'
     : undefined
@@ -111,8 +111,8 @@ function isPrefilled(messages: readonly ChatMessage[]): boolean {
 }
 
 /**
- * If the assistant's last turn has calls, it must begin with thinking that Anthropic has signed, because what follows the results
- * belongs to the same turn.
+ * If the assistant's last turn has calls, it must begin with thinking that Anthropic has signed, because what follows the
+ * results belongs to the same turn.
  */
 function isUnprovenToolLoop(messages: readonly ChatMessage[]): boolean {
   const last = messages.findLastIndex((message) => message.role === 'assistant')

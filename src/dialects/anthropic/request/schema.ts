@@ -53,8 +53,8 @@ const members = {
 
 /**
  * Body of `POST /v1/messages`: the members that the router uses; any others are accepted. Source: Anthropic API reference,
- * "Create a Message"; `output_format` is the name of `output_config.format` in the beta. `model` is checked by the route, because
- * `model_name` is accepted too.
+ * "Create a Message"; `output_format` is the name of `output_config.format` in the beta. `model` is checked by the route,
+ * because `model_name` is accepted too.
  */
 export const AnthropicMessagesBody = Type.Object({ ...members, max_tokens: Type.Integer({ minimum: 0 }) })
 

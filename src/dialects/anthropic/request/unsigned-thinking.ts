@@ -5,8 +5,8 @@ import type { PassthroughRequest } from '../../../sdk/dialect.ts'
 export const unsignedNotice = 'reasoning without a signature was removed because Anthropic rejects it'
 
 /**
- * Edits that remove thinking with an empty signature from a forwarded request. It comes from a server of another dialect, which
- * signs nothing, and Anthropic rejects the whole conversation because of it.
+ * Edits that remove thinking with an empty signature from a forwarded request. It comes from a server of another dialect,
+ * which signs nothing, and Anthropic rejects the whole conversation because of it.
  */
 export function unsignedThinkingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' | 'scan'>): Edit[] {
   return scan.members.flatMap(({ key, valueStart: start, valueEnd: end }) => {

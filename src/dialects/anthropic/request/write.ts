@@ -11,9 +11,10 @@ import { sampling, thinkingVeto } from './sampling.ts'
 import { writeTools } from './tools-write.ts'
 
 /**
- * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written only if the
- * client set a limit; otherwise `missingDefaults`, which is applied to every such body, adds it, so that the operator's default
- * takes precedence over the router's. Throws `bad_request` for unsupported features without which the response would differ.
+ * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written only if
+ * the client set a limit; otherwise `missingDefaults`, which is applied to every such body, adds it, so that the operator's
+ * default takes precedence over the router's. Throws `bad_request` for unsupported features without which the response would
+ * differ.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options

@@ -5,8 +5,8 @@ import { badRequest } from '../../../sdk/errors.ts'
 import { writeImage } from './messages-read.ts'
 
 /**
- * Writes the turns of a conversation, one message for one: Ollama's content is a single text with images beside it.
- * Throws `bad_request` for parts that Ollama cannot read.
+ * Writes the turns of a conversation as messages, whose content is a single text with images beside it. Throws `bad_request`
+ * for parts that Ollama does not accept.
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Record<string, unknown>[] {
   const names = new Map<string, string>()
@@ -92,6 +92,6 @@ function writeUserParts(
 function writeCall(call: ToolCall, index: number, path: string): Record<string, unknown> {
   const parsed = parseArguments(call.arguments)
   const param = `${path}.tool_calls[${index}].function.arguments`
-  if (!parsed) throw badRequest(`${param} must be the JSON text of an object`, param)
+  if (!parsed) throw badRequest(`${param} must be a JSON object, as a string`, param)
   return { id: call.id, function: { index, name: call.name, arguments: parsed } }
 }

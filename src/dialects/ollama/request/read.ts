@@ -5,23 +5,12 @@ import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
 import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
 import { readThink } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
-import { type KnownMembers, reportNested } from '../../shared/unknown-members.ts'
+import { type KnownMembers, reportNested, unknownMembers } from '../../shared/unknown-members.ts'
 import { readMessages } from './messages-read.ts'
 import { otherOptions, sampling } from './sampling.ts'
+import { OllamaChatBody } from './schema.ts'
 
-const knownMembers: ReadonlySet<string> = new Set([
-  'model',
-  'model_name',
-  'messages',
-  'stream',
-  'format',
-  'think',
-  'keep_alive',
-  'options',
-  'tools',
-  'logprobs',
-  'top_logprobs',
-])
+const knownMembers = { model: true, model_name: true, ...OllamaChatBody.properties }
 
 const knownOfMessage: KnownMembers = {
   ...{
@@ -53,7 +42,7 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
   reportNested(body.tools, 'tools', knownOfTool, report)
   const ollama = readOllamaMembers(body.keep_alive, otherOptions(options))
   return {
-    model: nameOf(body),
+    model: modelOf(body),
     stream,
     includeUsage: true,
     messages,
@@ -67,13 +56,11 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
     ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
     ...(ollama === undefined ? {} : { ollama }),
     ...(dropped.reasons === undefined ? {} : { lost: dropped.reasons }),
-    extras: Object.fromEntries(
-      Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
-    ),
+    extras: unknownMembers(body, knownMembers),
   }
 }
 
-function nameOf(body: Record<string, unknown>): string {
+function modelOf(body: Record<string, unknown>): string {
   const name = body.model ?? body.model_name
   return typeof name === 'string' ? name : ''
 }

@@ -73,7 +73,7 @@ function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be forced to call a tool')
   if (typeof toolChoice !== 'object') return tools
   const named = tools.filter((tool) => tool.name === toolChoice.name)
-  if (named.length === 0) throw badRequest(`tool_choice names no tool of the request`, 'tool_choice')
+  if (named.length === 0) throw badRequest('tool_choice must name one of the tools', 'tool_choice')
   drop('tool_choice', 'Ollama cannot be forced to call a tool; only the named one was offered')
   return named
 }
@@ -102,7 +102,7 @@ function formatOf(format: ResponseFormat | undefined): unknown {
   }
 }
 
-/** Levels by the table of Ollama's own OpenAI endpoint, which knows none below `low` and none between `high` and `max`. */
+/** Maps levels as Ollama's own OpenAI endpoint does: there are none below `low`, and none between `high` and `max`. */
 function thinkOf(effort: ReasoningEffort): boolean | string {
   switch (effort) {
     case 'none':

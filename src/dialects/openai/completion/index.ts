@@ -13,8 +13,8 @@ import { OpenaiCompletionBody } from '../request/schema.ts'
 import { createWriter, readResponse, writeResponse } from './answer.ts'
 
 /**
- * OpenAI's legacy completions, a second surface of its dialect. Servers that support them receive the request unchanged, others
- * receive a chat. Source: OpenAI API reference, "Completions (legacy)".
+ * OpenAI's legacy completions, a second surface of its dialect. Servers that support them receive the request unchanged,
+ * others receive a chat. Source: OpenAI API reference, "Completions (legacy)".
  */
 export const openaiCompletion: Dialect = {
   ...openai,

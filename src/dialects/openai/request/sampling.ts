@@ -57,8 +57,8 @@ function readLimit(value: unknown): number | undefined {
 }
 
 /**
- * Sampling of legacy completions, where the limit has one name and `logprobs` is the number of alternatives. Source: OpenAI API
- * reference, "Create completion (legacy)".
+ * Sampling of legacy completions, where the limit has one name and `logprobs` is the number of alternatives. Source: OpenAI
+ * API reference, "Create completion (legacy)".
  */
 export const completionSampling = {
   ...sampling,

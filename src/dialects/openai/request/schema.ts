@@ -37,9 +37,9 @@ const FunctionDefinition = Type.Object({
 const Tool = Type.Object({ type: text, function: optional(FunctionDefinition) })
 
 /**
- * Body of `POST /v1/chat/completions`: the members that the router uses; any others are accepted. Source: OpenAI API reference,
- * "Create chat completion", and the sampling fields that vLLM ("Extra parameters") and LM Studio add. `model` is checked by the
- * route, because `model_name` is accepted too.
+ * Body of `POST /v1/chat/completions`: the members that the router uses; any others are accepted. Source: OpenAI API
+ * reference, "Create chat completion", and the sampling fields that vLLM ("Extra parameters") and LM Studio add. `model` is
+ * checked by the route, because `model_name` is accepted too.
  */
 export const OpenaiChatBody = Type.Object({
   model: text,
@@ -81,8 +81,8 @@ export const OpenaiChatBody = Type.Object({
 })
 
 /**
- * The members of a chat that the router reads even if it forwards the body unchanged. The server validates the rest: some accept
- * what OpenAI does not have (`prompt_embeds`, roles and tools of their own).
+ * The members of a chat that the router reads even if it forwards the body unchanged. The server validates the rest: some
+ * accept what OpenAI does not have (`prompt_embeds`, roles and tools of their own).
  */
 export const OpenaiChatEnvelope = Type.Object({
   model: text,
@@ -96,8 +96,8 @@ const chat = OpenaiChatBody.properties
 const Tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
 
 /**
- * Body of `POST /v1/completions`: the members that the router uses; any others are accepted. Source: OpenAI API reference, "Create
- * completion (legacy)", and the sampling fields of vLLM and LM Studio.
+ * Body of `POST /v1/completions`: the members that the router uses; any others are accepted. Source: OpenAI API reference,
+ * "Create completion (legacy)", and the sampling fields of vLLM and LM Studio.
  */
 export const OpenaiCompletionBody = Type.Object({
   model: chat.model,

@@ -16,8 +16,8 @@ import { calledIn } from '../stream/calls.ts'
 import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
 
 /**
- * Checks that a body is a chat completion, whatever its content. Throws `upstream_error` for an error with a success status, an
- * aborted response, and anything else.
+ * Checks that a body is a chat completion, whatever its content. Throws `upstream_error` for an error with a success status,
+ * an aborted response, and anything else.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
@@ -30,8 +30,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
 }
 
 /**
- * Reads a whole chat completion. Throws `upstream_error` as {@link checkAnswer} does. The message or all choices may be missing:
- * servers that filter a response omit them.
+ * Reads a whole chat completion. Throws `upstream_error` as {@link checkAnswer} does. The message or all choices may be
+ * missing: servers that filter a response omit them.
  */
 export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
   checkAnswer(body)

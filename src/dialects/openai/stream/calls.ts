@@ -112,8 +112,8 @@ export class StreamedCalls {
   }
 
   /**
-   * The open call that a fragment belongs to, by its index or else by its id. With neither, a fragment without a name continues
-   * the last call, because it cannot begin one.
+   * The open call that a fragment belongs to, by its index or else by its id. With neither, a fragment without a name
+   * continues the last call, because it cannot begin one.
    */
   #find({ index, id, name }: SentFragment): StreamedCall | undefined {
     const open = this.#calls.filter((call) => !call.ended)
@@ -152,9 +152,9 @@ interface SentFragment extends Called {
 
 /**
  * Whether a fragment begins a new call, although an open one has its index. Only a fragment with a name can, because ids may
- * change from chunk to chunk. A new id with a name is a new call, because some servers send index 0 for all calls, unless the name
- * is the same and the arguments are still incomplete: then the server repeats the name. Without ids and indexes, a new call is
- * recognized by another name, a second entry in one delta, or a name with arguments after a complete call.
+ * change from chunk to chunk. A new id with a name is a new call, because some servers send index 0 for all calls, unless the
+ * name is the same and the arguments are still incomplete: then the server repeats the name. Without ids and indexes, a new
+ * call is recognized by another name, a second entry in one delta, or a name with arguments after a complete call.
  */
 function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
   const { id, index, name, json } = sent

@@ -10,9 +10,9 @@ import { hasContent } from '../passthrough.ts'
 const maxBytes = 64 * 1024 * 1024
 
 /**
- * Requests whole responses as streams, except with token probabilities or `verbose`: llama.cpp's streams omit the probabilities of
- * tokens without text of their own (part of a character, a reasoning marker, part of a stop sequence), reject them together with
- * tools, and contain less with `verbose`.
+ * Requests whole responses as streams, except with token probabilities or `verbose`: llama.cpp's streams omit the
+ * probabilities of tokens without text of their own (part of a character, a reasoning marker, part of a stop sequence), reject
+ * them together with tools, and contain less with `verbose`.
  */
 export const wholeAsStream: WholeAsStream = {
   fits: ({ logprobs, n_probs: probabilities, verbose }) => !logprobs && !probabilities && verbose !== true,
@@ -20,9 +20,9 @@ export const wholeAsStream: WholeAsStream = {
 }
 
 /**
- * Assembles the chunks of a stream into the response that the server would have sent without `stream`. Every member is kept, known
- * or not: text is concatenated, lists of token probabilities are appended, and any other member keeps its last value. Source:
- * OpenAI API reference, "The chat completion object", "The chat completion chunk object" and "The completion object".
+ * Assembles the chunks of a stream into the response that the server would have sent without `stream`. Every member is kept,
+ * known or not: text is concatenated, lists of token probabilities are appended, and any other member keeps its last value.
+ * Source: OpenAI API reference, "The chat completion object", "The chat completion chunk object" and "The completion object".
  */
 function createCollector(): AnswerCollector {
   return new Collector()

@@ -12,7 +12,7 @@ interface RecallStore {
   find(id: string): Promise<Recalled | undefined>
 }
 
-/** Loads the response that a request continues, if it is stored here. `body`: not validated. */
+/** Loads the stored responses that a request continues or refers to. `body` need not be validated. */
 export async function recall(body: unknown, store: RecallStore): Promise<Remembered> {
   if (!isObject(body)) return { history: undefined, referenced: new Map() }
   const { previous_response_id: previous, input } = body
@@ -23,7 +23,7 @@ export async function recall(body: unknown, store: RecallStore): Promise<Remembe
   return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
 }
 
-/** Some clients send items of earlier responses by id only; an item's id contains that of its response. */
+/** Some clients send items of earlier responses by id only. The id of an item contains that of its response. */
 async function recallItems(input: unknown, store: RecallStore): Promise<Remembered['referenced']> {
   const wanted = objectsIn(input).map(referenceOf)
   const ids = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))

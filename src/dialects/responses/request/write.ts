@@ -12,7 +12,7 @@ import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
 /**
- * The body of `POST /v1/responses` for a client of another dialect. Nothing is stored at the upstream (`store`), as no
+ * The body of `POST /v1/responses` for a client of another dialect. Nothing is stored at the upstream (`store`), because no
  * other dialect can refer to it.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
@@ -53,7 +53,7 @@ function writeTools(request: ChatRequest, { flavour }: WriteRequestOptions): Jso
       name,
       ...present({ description }),
       parameters: parameters ?? { type: 'object', properties: {} },
-      // The default is true here, and false in every other dialect.
+      // The default is true in this API, and false in every other dialect.
       strict: strict ?? false,
     })),
     ...present({ tool_choice: choice, parallel_tool_calls: parallelToolCalls }),
