@@ -1,14 +1,16 @@
 import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { type AppOptions, buildApp, primarySources } from './app.ts'
+import type { AppOptions } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
 import { ready } from './cluster/supervisor.ts'
 import { madeSecret } from './config/masking-secret.ts'
 import { type Config, hasSeveralHosts, loadConfig } from './config/settings/settings.ts'
 import { discover } from './fleet/discovery.ts'
+import { followedSources } from './fleet/servers/fleet.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
+import { builtInProviders } from './providers/index.ts'
 import { banner } from './runtime/banner.ts'
 import { createLogging, noText } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
@@ -62,7 +64,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
       process.env.LLM_ROUTER_MASKING_SECRET = madeSecret()
     // They find the answers of each other.
     if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = madeSecret()
-    runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
+    const providers = builtInProviders()
+    runPrimary(config, logging, followedSources({ config, env: process.env, providers, log: logger }))
     return
   }
   const first = !cluster.isWorker || cluster.worker?.id === 1
@@ -77,6 +80,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
   process.on('SIGHUP', () => reload())
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
   const servers = searched(config)
+  // Most of the sources; a cluster's primary does without them.
+  const { buildApp } = await import('./app.ts')
   const app = await buildApp({
     ...{ config, env: process.env, logger, nodeOptions },
     logError: () => logging.error(),

@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { runCli, runCliProcess } from './run-cli.ts'
 

@@ -4,7 +4,8 @@ import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import { vectorFromBase64, vectorToBase64 } from '../../src/dialects/shared/vector-bytes.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   type RecordedRequest,

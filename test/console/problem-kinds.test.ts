@@ -5,9 +5,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { Problem } from '../../src/sdk/console/problems.ts'
 import { post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { startPostgres } from '../helpers/programs/postgres.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import {
   type Behaviour,

@@ -6,7 +6,8 @@ import {
   type FaultUpstream,
   startFaultUpstream,
 } from '../helpers/fault-upstream.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 import { faultText, wholeJson } from './upstream-faults.ts'
 

@@ -10,8 +10,9 @@ import {
   defaultLimits,
   type HttpLimits,
 } from '../../src/runtime/http-server.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiStream,
   openaiText,
