@@ -1,4 +1,4 @@
-import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type { CitedRange, RequestDocuments } from '../../sdk/content.ts'
 
 /**
@@ -31,7 +31,7 @@ export function rangesOfBlocks(blocks: unknown, path: readonly (string | number)
 }
 
 /** Documents are numbered across all messages, including those in tool results. Only plain text is cited by characters. */
-export function citedDocuments({ messages }: Readonly<Record<string, unknown>>): RequestDocuments {
+export function citedDocuments({ messages }: Readonly<JsonObject>): RequestDocuments {
   const turns = objectsIn(messages)
   return {
     texts: turns.flatMap(({ content }, position) => documentsIn(content, `messages[${position}].content`)),

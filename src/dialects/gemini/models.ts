@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../lib/json/read.ts'
 import { badRequest } from '../../sdk/errors.ts'
 
 /** The resource name of a model, such as `models/gemini-2.5-flash`. */
@@ -15,7 +16,7 @@ export function modelCard({
   /** In tokens; 0 when it is unknown. */
   context: number
   embedding: boolean
-}): Record<string, unknown> {
+}): JsonObject {
   return {
     name: `models/${alias}`,
     version: '1',
@@ -29,9 +30,9 @@ export function modelCard({
 
 /** A page of the list of models, or all of it without parameters. Throws `bad_request` for invalid parameters. */
 export function modelList(
-  cards: readonly Record<string, unknown>[],
-  { pageSize, pageToken }: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
+  cards: readonly JsonObject[],
+  { pageSize, pageToken }: Readonly<JsonObject>,
+): JsonObject {
   const start = pageToken === undefined || pageToken === '' ? 0 : Number(pageToken)
   if (!Number.isInteger(start) || start < 0 || start > cards.length)
     throw badRequest("'pageToken' must be the nextPageToken of an earlier page", 'pageToken')

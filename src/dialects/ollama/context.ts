@@ -1,4 +1,4 @@
-import { isObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ContextLimits } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
 
@@ -16,7 +16,7 @@ const tokensPerMessage = 4
  * set: not the exact size, because each change of `num_ctx` makes Ollama reload the model. Returns the members to set. Throws
  * `context_overflow`.
  */
-export function fitContext(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown> {
+export function fitContext(body: JsonObject, limits: ContextLimits): JsonObject {
   const options = isObject(body.options) ? body.options : {}
   const requested = positive(options.num_ctx)
   const largest = Math.min(
@@ -43,7 +43,7 @@ function overflow(promptTokens: number, contextTokens: number): RouterError {
 }
 
 /** Four bytes of UTF-8 per token, a low estimate for current tokenizers. */
-function estimatedTokens(body: Record<string, unknown>): number {
+function estimatedTokens(body: JsonObject): number {
   const messages = Array.isArray(body.messages) ? body.messages.filter(isObject) : []
   const parts = [body, ...messages]
   const images = parts.reduce((sum, { images: list }) => sum + (Array.isArray(list) ? list.length : 0), 0)
@@ -54,7 +54,7 @@ function estimatedTokens(body: Record<string, unknown>): number {
 const textMembers = ['content', 'thinking', 'prompt', 'suffix', 'system'] as const
 const jsonMembers = ['tool_calls', 'tools'] as const
 
-function bytesIn(part: Record<string, unknown>): number {
+function bytesIn(part: JsonObject): number {
   let bytes = 0
   for (const name of textMembers) {
     const text = part[name]

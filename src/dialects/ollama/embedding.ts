@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { countOf, isObject } from '../../lib/json/read.ts'
+import { countOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
@@ -60,11 +60,11 @@ export const embedding: EmbeddingCodec = {
   missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),
 }
 
-function isOlderForm(request: Readonly<Record<string, unknown>>): boolean {
+function isOlderForm(request: Readonly<JsonObject>): boolean {
   return typeof request.prompt === 'string' && (request.input ?? undefined) === undefined
 }
 
-function readRequest(body: Record<string, unknown>): EmbeddingRequest {
+function readRequest(body: JsonObject): EmbeddingRequest {
   if (isOlderForm(body)) checkOlder(body)
   else checkNewer(body)
   const input: unknown = isOlderForm(body) ? body.prompt : body.input
@@ -82,10 +82,7 @@ function readRequest(body: Record<string, unknown>): EmbeddingRequest {
   }
 }
 
-function writeRequest(
-  request: EmbeddingRequest,
-  { model, drop }: WriteRequestOptions,
-): Record<string, unknown> {
+function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, ollama, extras } = request
   const texts = inputs.filter((input) => typeof input === 'string')
   if (texts.length < inputs.length) {
@@ -124,7 +121,7 @@ function readVector(vector: unknown): number[] {
 function writeResponse(
   response: EmbeddingResponse,
   { model, request, elapsedMs }: EmbeddingContext,
-): Record<string, unknown> {
+): JsonObject {
   if (isOlderForm(request)) return { embedding: response.vectors[0] ?? [] }
   const { totalNs = elapsedMs() * 1e6, loadNs } = response.timings ?? {}
   return {

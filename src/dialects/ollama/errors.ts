@@ -1,10 +1,11 @@
 import { lineJson } from '../../lib/bytes/lines.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { messageForOllama } from '../shared/error-messages.ts'
 
 /** `error` is always a string: the official clients print an object as `[object Object]`. */
-export function writeError(error: RouterError, options: ErrorOptions): Record<string, unknown> {
+export function writeError(error: RouterError, options: ErrorOptions): JsonObject {
   const debug = options.debug && error.causeCode !== undefined ? { debug: { cause: error.causeCode } } : {}
   return { error: messageForOllama(error), ...debug }
 }

@@ -1,5 +1,5 @@
 import { lineJson } from '../../lib/bytes/lines.ts'
-import { isObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type {
   ChatEvent,
   ChatMessage,
@@ -53,7 +53,7 @@ export const ollamaGenerate: Dialect = {
  * Reads a body of `POST /api/generate` as a chat with one user turn. `raw` and `suffix` need a server with text completion.
  * Throws `bad_request` for a `context`: its token ids are valid only for the server that created it.
  */
-function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
+function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const { prompt, system, images, suffix, raw, context, ...rest } = body
   if (Array.isArray(context) && context.length > 0) {
     throw badRequest(
@@ -88,7 +88,7 @@ function userOf(prompt: unknown, images: unknown): UserMessage {
 }
 
 /** The body for a prompt that is to be continued, with or without the model's template. */
-function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
+function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const {
     messages: _none,
     tools: _tools,
@@ -134,7 +134,7 @@ function readResponse(body: unknown): ChatResponse {
 }
 
 /** Writes a whole answer, without `context`, which would be valid only for one server. */
-function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
+function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choices = response.choices.map((choice) => ({ ...choice, toolCalls: [] }))
   const { model, created_at, message, ...rest } = writeChatAnswer({ ...response, choices }, context)
   const { content = '', thinking } = isObject(message) ? message : {}
@@ -217,7 +217,7 @@ export function loadAnswer(
   createdAt: Date,
   reason: 'load' | 'unload',
   form: 'chat' | 'generate' = 'chat',
-): Record<string, unknown> {
+): JsonObject {
   return {
     model,
     created_at: createdAt.toISOString(),

@@ -19,7 +19,6 @@ const marks = sseMarks(
   'finish_reason"[ \\t]*:[ \\t]*"[^"]|choices"[ \\t]*:[ \\t]*\\[[ \\t]*\\]',
   'usage"[ \\t]*:[ \\t]*\\{',
 )
-const none: ReadonlySet<string> = new Set()
 /** Members that every chunk may have. */
 const headMembers: ReadonlySet<string> = new Set([
   'id',
@@ -110,20 +109,21 @@ export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; 
   const { bytes, scan, body, stream, wantUsage } = request
   const options = body.stream_options
   const stripUsage = stream && wantUsage && !(isObject(options) && options.include_usage === true)
-  const choice = isObject(body.tool_choice) ? normalizedChoice(body.tool_choice) : body.tool_choice
-  const members: Record<string, unknown> = {}
+  const toolChoice = isObject(body.tool_choice) ? normalizedChoice(body.tool_choice) : body.tool_choice
+  const members: JsonObject = {}
   if ((body.stream ?? false) !== stream) members.stream = stream
-  if (choice !== body.tool_choice && !isSame(choice, body.tool_choice)) members.tool_choice = choice
-  if (!stripUsage) return { edits: setMembers(scan, members, none), stripUsage }
+  if (toolChoice !== body.tool_choice && !isSame(toolChoice, body.tool_choice))
+    members.tool_choice = toolChoice
+  if (!stripUsage) return { edits: setMembers(scan, members), stripUsage }
   // All common parsers use the last of duplicate members.
   const member = scan.members.findLast(({ key }) => key === 'stream_options')
   const inner = member && scanObject(bytes.subarray(0, member.valueEnd), member.valueStart)
   if (!inner) {
     members.stream_options = { include_usage: true }
-    return { edits: setMembers(scan, members, none), stripUsage }
+    return { edits: setMembers(scan, members), stripUsage }
   }
-  const asked = setMembers(inner, { include_usage: true }, none)
-  return { edits: [...setMembers(scan, members, none), ...asked], stripUsage }
+  const usageEdits = setMembers(inner, { include_usage: true })
+  return { edits: [...setMembers(scan, members), ...usageEdits], stripUsage }
 }
 
 function isSame(one: unknown, other: unknown): boolean {

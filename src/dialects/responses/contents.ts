@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type {
   CitedRange,
   ContentForms,
@@ -198,20 +198,20 @@ const stream: StreamContents = {
 }
 
 /** The channels of calls that an event begins. */
-function begunBy(event: Readonly<Record<string, unknown>>): string[] {
+function begunBy(event: Readonly<JsonObject>): string[] {
   if (event.type !== 'response.output_item.added' || !isObject(event.item)) return []
   const type = textOf(event.item.type) ?? ''
   const base = Object.hasOwn(callDeltas, type) ? callDeltas[type] : undefined
   return base === undefined ? [] : [channelOf(event, base)]
 }
 
-function wholeOf(event: Readonly<Record<string, unknown>>): NonNullable<StreamedContents['whole']> {
+function wholeOf(event: Readonly<JsonObject>): NonNullable<StreamedContents['whole']> {
   return Object.entries(wholeMembers).flatMap(([name, shape]) =>
     event[name] === undefined ? [] : [{ path: [name], shape }],
   )
 }
 
-function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
+function textsOf(event: Readonly<JsonObject>): StreamedContents {
   const type = textOf(event.type) ?? ''
   const base = type.replace(/\.(?:delta|done)$/, '')
   const channel = channelOf(event, base)
@@ -225,13 +225,13 @@ function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
 }
 
 /** An annotation that is added while its text is streamed. */
-function citedInText(event: Readonly<Record<string, unknown>>): CitedRange[] {
+function citedInText(event: Readonly<JsonObject>): CitedRange[] {
   const text = { channel: channelOf(event, 'response.output_text') }
   return annotatedRange(event.annotation, ['annotation'], text)
 }
 
 /** Annotations of the text that an event repeats. */
-function citedInEvent({ part, item, response }: Readonly<Record<string, unknown>>): CitedRange[] {
+function citedInEvent({ part, item, response }: Readonly<JsonObject>): CitedRange[] {
   return [
     ...citedInPart(part, ['part']),
     ...citedInItem(item, ['item']),
@@ -240,7 +240,7 @@ function citedInEvent({ part, item, response }: Readonly<Record<string, unknown>
 }
 
 function citedInAnswer(
-  { output }: Readonly<Record<string, unknown>>,
+  { output }: Readonly<JsonObject>,
   path: readonly (string | number)[] = [],
 ): CitedRange[] {
   return objectsIn(output).flatMap((item, position) => citedInItem(item, [...path, 'output', position]))
@@ -258,12 +258,12 @@ function citedInPart(part: unknown, path: readonly (string | number)[]): CitedRa
   return annotatedRanges(part.annotations, [...path, 'annotations'], { path: [...path, 'text'] })
 }
 
-function itemOf({ output_index: index, item_id: id, item }: Readonly<Record<string, unknown>>): string {
+function itemOf({ output_index: index, item_id: id, item }: Readonly<JsonObject>): string {
   const own = isObject(item) ? item.id : undefined
   return `${String(index ?? id ?? own)}.`
 }
 
-function channelOf(event: Readonly<Record<string, unknown>>, base: string): string {
+function channelOf(event: Readonly<JsonObject>, base: string): string {
   const { content_index: content, summary_index: summary } = event
   return `${itemOf(event)}${base}.${String(content ?? summary ?? '')}.`
 }

@@ -19,11 +19,11 @@ export function markLast<Part extends Marked>(parts: readonly Part[], mark: Mark
 /** Reports `cache_control` as dropped, for servers that have no such member. */
 export function reportCacheMarks({ messages, tools }: ChatRequest, drop: Drop): void {
   const isMarked = ({ cacheControl }: Marked): boolean => cacheControl !== undefined
-  const any =
+  const hasMarks =
     tools.some(isMarked) ||
     messages.some(
       (message) =>
         message.parts.some(isMarked) || (message.role === 'assistant' && message.toolCalls.some(isMarked)),
     )
-  if (any) drop('cache_control', 'the upstream has no markers for its prompt cache')
+  if (hasMarks) drop('cache_control', 'the upstream has no markers for its prompt cache')
 }

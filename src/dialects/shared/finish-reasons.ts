@@ -12,7 +12,7 @@ type Meaning = FinishReason | 'failed'
  * the server behind them.
  */
 const meanings: ReadonlyMap<string, Meaning> = new Map([
-  ...each('stop', [
+  ...allMean('stop', [
     'stop',
     'stopped',
     'stop_sequence',
@@ -28,8 +28,8 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'complete',
     'completed',
   ]),
-  ...each('tool_calls', ['tool_calls', 'tool_call', 'tool_use', 'function_call', 'function_calls']),
-  ...each('length', [
+  ...allMean('tool_calls', ['tool_calls', 'tool_call', 'tool_use', 'function_call', 'function_calls']),
+  ...allMean('length', [
     'length',
     'limit',
     'max_tokens',
@@ -50,7 +50,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'repetition_detected',
     'repetitive',
   ]),
-  ...each('content_filter', [
+  ...allMean('content_filter', [
     'content_filter',
     'content_filtered',
     'content_policy_violation',
@@ -71,7 +71,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'sensitive',
     'error_toxic',
   ]),
-  ...each('failed', [
+  ...allMean('failed', [
     'abort',
     'aborted',
     'cancelled',
@@ -97,7 +97,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
   ]),
 ])
 
-function each(meaning: Meaning, reasons: readonly string[]): [string, Meaning][] {
+function allMean(meaning: Meaning, reasons: readonly string[]): [string, Meaning][] {
   return reasons.map((reason) => [reason, meaning])
 }
 

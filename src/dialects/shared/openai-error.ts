@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { ErrorKind, RouterError } from '../../sdk/errors.ts'
 import { messageForOpenai } from './error-messages.ts'
@@ -32,13 +33,13 @@ const typeAndCode: Readonly<Record<ErrorKind, TypeAndCode>> = {
 }
 
 /** OpenAI's error body; on the router's own paths also the members `status` and `body`, for older clients. */
-export function writeOpenaiError(error: RouterError, options: ErrorOptions): Record<string, unknown> {
+export function writeOpenaiError(error: RouterError, options: ErrorOptions): JsonObject {
   const body = { error: describeForOpenai(error, options.debug) }
   return options.ownPath ? { status: false, body: messageForOpenai(error), ...body } : body
 }
 
 /** The `error` member, also of an error event in a stream. */
-export function describeForOpenai(error: RouterError, debug: boolean): Record<string, unknown> {
+export function describeForOpenai(error: RouterError, debug: boolean): JsonObject {
   const { type, code } = typeAndCode[error.kind]
   return {
     message: messageForOpenai(error),

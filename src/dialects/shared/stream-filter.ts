@@ -90,7 +90,7 @@ class StreamFilter implements ChatPassthrough {
   readonly #held = new GrowingBuffer()
   #first = true
   /** Whether the beginning of the current event has been forwarded. */
-  #torn = false
+  #isPartlySent = false
   /** The last event with token counts that has not been parsed. */
   #counted: Buffer | undefined
 
@@ -107,14 +107,14 @@ class StreamFilter implements ChatPassthrough {
   end(isComplete = false): Buffer | undefined {
     if (this.#isOver()) return undefined
     const tail = this.#withoutMark(this.#held.take())
-    const type = this.#torn ? undefined : this.#parse(tail)?.type
+    const type = this.#isPartlySent ? undefined : this.#parse(tail)?.type
     // Some servers omit the last line end. A truncated event counts as not sent.
     const isWhole = type !== undefined && type !== 'broken' && type !== 'nothing'
     const text = tail.toString('latin1')
     const close = this.#policy.framing.close(text)
     const out = isWhole ? [this.#event(Buffer.concat([tail, Buffer.from(close)]), text + close)] : []
     if (!this.#isOver()) {
-      const isClean = isComplete && !this.#torn && (isWhole || tail.length === 0)
+      const isClean = isComplete && !this.#isPartlySent && (isWhole || tail.length === 0)
       const last = this.#policy.complete?.(this.state, isClean)
       if (last) this.#finish()
       else this.state.failure = streamTruncated()
@@ -125,7 +125,7 @@ class StreamFilter implements ChatPassthrough {
 
   /** Otherwise the client's parser would read a following error as part of the incomplete event. */
   endTorn(): string {
-    return this.#torn ? this.#policy.framing.close('') : ''
+    return this.#isPartlySent ? this.#policy.framing.close('') : ''
   }
 
   writeError(error: RouterError): string | undefined {
@@ -143,7 +143,7 @@ class StreamFilter implements ChatPassthrough {
 
   /** The fast path of most chunks: whole events that need neither parsing nor a scan for the model. Undefined for others. */
   #unparsed(chunk: Buffer): Buffer | undefined {
-    if (!this.state.content || this.#held.length > 0 || this.#torn) return undefined
+    if (!this.state.content || this.#held.length > 0 || this.#isPartlySent) return undefined
     const text = chunk.toString('latin1')
     if (!this.#policy.framing.isWhole(text)) return undefined
     const known = this.#model.knownLength(text)
@@ -178,7 +178,7 @@ class StreamFilter implements ChatPassthrough {
     if (!this.#isOver()) {
       if (isHeld && at > 0) this.#held.take()
       if (!isHeld || at > 0) this.#held.add(bytes.subarray(at))
-      if (this.#torn || this.#held.length > maxEventBytes) out.push(this.#piece())
+      if (this.#isPartlySent || this.#held.length > maxEventBytes) out.push(this.#piece())
     }
     return joined(out)
   }
@@ -190,13 +190,13 @@ class StreamFilter implements ChatPassthrough {
     while (end > 0 && (bytes[end - 1] === lineFeed || bytes[end - 1] === carriageReturn)) end--
     this.#held.add(bytes.subarray(end))
     const piece = bytes.subarray(0, end)
-    if (this.#torn) return piece
+    if (this.#isPartlySent) return piece
     const beginning = piece.toString('latin1', 0, beginningBytes)
     if (this.#policy.marks.read.test(beginning)) {
       this.state.failure = unreadable('event too long')
       return undefined
     }
-    this.#torn = true
+    this.#isPartlySent = true
     this.state.content = true
     const known = this.#model.knownLength(beginning)
     const named = this.#model.replaceKnown(piece.subarray(0, beginningBytes), beginning, known)
@@ -205,8 +205,8 @@ class StreamFilter implements ChatPassthrough {
 
   /** An event as the client receives it; undefined if it is not forwarded. */
   #event(sent: Buffer, sentText: string): Buffer | undefined {
-    if (this.#torn) {
-      this.#torn = false
+    if (this.#isPartlySent) {
+      this.#isPartlySent = false
       return sent
     }
     const event = this.#withoutMark(sent)
@@ -289,9 +289,7 @@ function joined(pieces: readonly (Buffer | undefined)[]): Buffer | undefined {
   return filled.length > 1 ? Buffer.concat(filled) : filled[0]
 }
 
-const none: ReadonlySet<string> = new Set()
-
 /** Sets `stream` as a boolean, if the server would otherwise understand it differently. */
 export function streamEdits({ body, scan, stream }: PassthroughRequest, streamsByDefault: boolean): Edit[] {
-  return (body.stream ?? streamsByDefault) === stream ? [] : setMembers(scan, { stream }, none)
+  return (body.stream ?? streamsByDefault) === stream ? [] : setMembers(scan, { stream })
 }

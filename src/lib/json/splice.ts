@@ -125,7 +125,7 @@ export function placeOfOnly(bytes: Buffer, quotedName: Buffer): Place | undefine
 export function setMembers(
   scan: JsonScan,
   values: Record<string, unknown>,
-  removed: ReadonlySet<string>,
+  removed: ReadonlySet<string> = new Set(),
 ): Edit[] {
   const edits: Edit[] = []
   const added: string[] = []

@@ -37,15 +37,15 @@ export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   const details = usage.output_tokens_details
   const cached = higher(countOf(usage.cache_read_input_tokens), before?.cachedTokens)
   const written = higher(countOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
-  const reasoning = isObject(details) ? countOf(details.thinking_tokens) : undefined
-  const thought = reasoning ?? before?.reasoningTokens
+  const thinking = isObject(details) ? countOf(details.thinking_tokens) : undefined
+  const reasoningTokens = thinking ?? before?.reasoningTokens
   const prompt = input === undefined ? 0 : input + (cached ?? 0) + (written ?? 0)
   return {
     promptTokens: Math.max(prompt, before?.promptTokens ?? 0),
     completionTokens: output ?? before?.completionTokens ?? 0,
     ...(cached === undefined ? {} : { cachedTokens: cached }),
     ...(written === undefined ? {} : { cacheWriteTokens: written }),
-    ...(thought === undefined ? {} : { reasoningTokens: thought }),
+    ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
   }
 }
 

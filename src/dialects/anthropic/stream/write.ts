@@ -60,7 +60,7 @@ class StreamWriter implements ChatStreamWriter {
         this.#refused = true
         return this.#text(event.text)
       case 'reasoning-delta':
-        return this.#thought(event.text, event.signature)
+        return this.#thinking(event.text, event.signature)
       case 'tool-call-start':
         return this.#callStart(event.call, signedId(event), event.name)
       case 'tool-call-delta':
@@ -93,7 +93,7 @@ class StreamWriter implements ChatStreamWriter {
     return this.#begin('text', { type: 'text', text: '' }) + this.#add({ type: 'text_delta', text: all })
   }
 
-  #thought(thinking: string, signature: string | undefined): string {
+  #thinking(thinking: string, signature: string | undefined): string {
     if (thinking === '' && signature === undefined) return ''
     const begun = this.#begin('thinking', { type: 'thinking', thinking: '', signature: '' })
     const text = thinking === '' ? '' : this.#add({ type: 'thinking_delta', thinking })

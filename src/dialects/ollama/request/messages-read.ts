@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isObject } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -41,33 +41,28 @@ export function readMessages(messages: readonly unknown[], drop: Drop): ChatMess
   })
 }
 
-function contentOf(message: Record<string, unknown>, path: string): string {
+function contentOf(message: JsonObject, path: string): string {
   const content = message.content ?? ''
   if (typeof content === 'string') return content
   throw badRequest(`${path}.content must be a string`, `${path}.content`)
 }
 
-function userParts(message: Record<string, unknown>, path: string): UserPart[] {
+function userParts(message: JsonObject, path: string): UserPart[] {
   const text = contentOf(message, path)
   const images = imagesOf(message).map((image, index) => readImage(image, `${path}.images[${index}]`))
   return text === '' && images.length > 0 ? images : [{ type: 'text', text }, ...images]
 }
 
-function imagesOf(message: Record<string, unknown>): string[] {
+function imagesOf(message: JsonObject): string[] {
   return Array.isArray(message.images) ? message.images.filter((image) => typeof image === 'string') : []
 }
 
-function refuseImages(message: Record<string, unknown>, path: string): void {
+function refuseImages(message: JsonObject, path: string): void {
   if (imagesOf(message).length === 0) return
   throw badRequest(`${path}.images: only user and tool messages can hold images`, `${path}.images`)
 }
 
-function readAssistant(
-  message: Record<string, unknown>,
-  index: number,
-  calls: OpenCalls,
-  drop: Drop,
-): AssistantMessage {
+function readAssistant(message: JsonObject, index: number, calls: OpenCalls, drop: Drop): AssistantMessage {
   const path = `messages[${index}]`
   const text = contentOf(message, path)
   const toolCalls = Array.isArray(message.tool_calls) ? message.tool_calls : []
@@ -90,7 +85,7 @@ function readAssistant(
   }
 }
 
-function readToolResult(message: Record<string, unknown>, path: string, calls: OpenCalls): ToolMessage {
+function readToolResult(message: JsonObject, path: string, calls: OpenCalls): ToolMessage {
   // Clients used `name` before Ollama introduced `tool_name`.
   const sentName = message.tool_name ?? message.name
   const name = typeof sentName === 'string' && sentName !== '' ? sentName : undefined

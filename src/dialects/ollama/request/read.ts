@@ -1,4 +1,4 @@
-import { isObject } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
@@ -31,7 +31,7 @@ const knownOfTool: KnownMembers = {
 }
 
 /** Reads the body of `POST /api/chat`. Throws `bad_request`. */
-export function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
+export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const options = isObject(body.options) ? body.options : {}
   const responseFormat = readOllamaFormat(body.format)
   const reasoningEffort = readThink(body.think)
@@ -60,7 +60,7 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
   }
 }
 
-function modelOf(body: Record<string, unknown>): string {
+function modelOf(body: JsonObject): string {
   const name = body.model ?? body.model_name
   return typeof name === 'string' ? name : ''
 }

@@ -1,4 +1,4 @@
-import { present } from '../../../lib/json/read.ts'
+import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
@@ -10,18 +10,18 @@ import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
-/** Ollama's own members that clients of another dialect may send as they are. */
+/** Ollama's own members, which clients of other dialects may send too. */
 const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 
 /** The body of `POST /api/chat`. Throws `bad_request` for unsupported features without which the response would differ. */
-export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportSignatures(request, drop)
   promptOptionsOn({}, request, drop)
   reportCacheMarks(request, drop)
   const { ollama } = request
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
-  const extras = readExtras(request.extras, drop)
+  const extras = writeExtras(request.extras, drop)
   const tools = offeredTools(request, drop)
   const format = formatOf(request.responseFormat)
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
@@ -42,12 +42,9 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function readExtras(
-  extras: Record<string, unknown>,
-  drop: Drop,
-): { members: Record<string, unknown>; options: Record<string, unknown> } {
-  const members: Record<string, unknown> = {}
-  const options: Record<string, unknown> = {}
+function writeExtras(extras: JsonObject, drop: Drop): { members: JsonObject; options: JsonObject } {
+  const members: JsonObject = {}
+  const options: JsonObject = {}
   for (const [name, value] of Object.entries(extras)) {
     if (
       value === null ||
@@ -78,7 +75,7 @@ function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   return named
 }
 
-function writeTool(tool: ToolDefinition): Record<string, unknown> {
+function writeTool(tool: ToolDefinition): JsonObject {
   return {
     type: 'function',
     function: {

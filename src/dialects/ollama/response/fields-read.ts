@@ -1,4 +1,4 @@
-import { countOf, filledTextOf, isObject } from '../../../lib/json/read.ts'
+import { countOf, filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../../sdk/errors.ts'
 import type { AnswerCallIds } from '../../shared/call-ids.ts'
@@ -15,7 +15,7 @@ export interface AnswerMessage {
 }
 
 /** Throws `upstream_error` for a message that does not have Ollama's form: skipping it would silently drop content. */
-export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds): AnswerMessage {
+export function readMessage(answer: JsonObject, ids: AnswerCallIds): AnswerMessage {
   const message = answer.message ?? generateAsMessage(answer)
   if (!isObject(message)) throw unreadable('message')
   const calls = message.tool_calls ?? []
@@ -28,12 +28,12 @@ export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds)
 }
 
 /** A response of `POST /api/generate` as a message. */
-export function generateAsMessage({ response, thinking }: Record<string, unknown>): Record<string, unknown> {
+export function generateAsMessage({ response, thinking }: JsonObject): JsonObject {
   return { content: response, thinking }
 }
 
 /** Whether a response, or one line of it, contains generated content. */
-export function hasContent(answer: Record<string, unknown>): boolean {
+export function hasContent(answer: JsonObject): boolean {
   const message = answer.message ?? generateAsMessage(answer)
   if (!isObject(message)) return false
   const { content, thinking, tool_calls: calls } = message
@@ -41,7 +41,7 @@ export function hasContent(answer: Record<string, unknown>): boolean {
 }
 
 /** Whether the engine stopped a repetitive answer, in which case it reports neither `done` nor a reason. */
-export function isStopped(answer: Record<string, unknown>): boolean {
+export function isStopped(answer: JsonObject): boolean {
   return answer.done === false && !answer.done_reason
 }
 
@@ -49,7 +49,7 @@ export function isStopped(answer: Record<string, unknown>): boolean {
  * The error of an answer that ended without any output; undefined if that is valid. `load` means that the template made an
  * empty prompt, an empty reason that the runner stopped before it began.
  */
-export function emptyAnswer(answer: Record<string, unknown>): RouterError | undefined {
+export function emptyAnswer(answer: JsonObject): RouterError | undefined {
   switch (answer.done_reason) {
     case 'load':
     case 'unload':
@@ -62,7 +62,7 @@ export function emptyAnswer(answer: Record<string, unknown>): RouterError | unde
 }
 
 /** Ollama has no finish reason for tool calls. */
-export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): ReadReason {
+export function finishReasonOf(answer: JsonObject, calledTools: boolean): ReadReason {
   return isStopped(answer) ? { reason: 'length' } : readFinishReason(answer.done_reason, calledTools)
 }
 
@@ -76,7 +76,7 @@ export function readUsage(answer: unknown): Usage | undefined {
 }
 
 /** The engine's own durations, which Ollama reports in nanoseconds. */
-export function readTimings(answer: Record<string, unknown>): Timings | undefined {
+export function readTimings(answer: JsonObject): Timings | undefined {
   const totalNs = countOf(answer.total_duration)
   const loadNs = countOf(answer.load_duration)
   const promptNs = countOf(answer.prompt_eval_duration)
@@ -90,12 +90,12 @@ export function readTimings(answer: Record<string, unknown>): Timings | undefine
   return Object.keys(timings).length > 0 ? timings : undefined
 }
 
-export function readLogprobs(answer: Record<string, unknown>): TokenLogprob[] {
+export function readLogprobs(answer: JsonObject): TokenLogprob[] {
   return readTokenLogprobs(answer.logprobs) ?? []
 }
 
 /** Unix seconds of `created_at` (RFC 3339, up to nanoseconds). */
-export function readCreated(answer: Record<string, unknown>): number | undefined {
+export function readCreated(answer: JsonObject): number | undefined {
   const ms = typeof answer.created_at === 'string' ? Date.parse(answer.created_at) : Number.NaN
   return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
 }

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
@@ -7,7 +8,7 @@ export function writeEnd(
   end: { reason: FinishReason; unknownReason?: string | undefined },
   usage: Usage | undefined,
   timings: Timings,
-): Record<string, unknown> {
+): JsonObject {
   const promptTokens = usage?.promptTokens ?? 0
   const completionTokens = usage?.completionTokens ?? 0
   return {
@@ -41,25 +42,21 @@ function doneReason({
   return reason === 'length' || reason === 'content_filter' ? reason : (unknownReason ?? 'stop')
 }
 
-export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
+export function writeToolCall(call: ToolCall, index: number): JsonObject {
   return {
     id: signedId(call),
     function: { index, name: call.name, arguments: argumentObject(call.arguments) },
   }
 }
 
-export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {
+export function writeLogprobs(logprobs: readonly TokenLogprob[]): JsonObject[] {
   return logprobs.map(({ topLogprobs, ...token }) => ({
     ...writeToken(token),
     ...(topLogprobs.length === 0 ? {} : { top_logprobs: topLogprobs.map(writeToken) }),
   }))
 }
 
-function writeToken(token: {
-  token: string
-  logprob: number
-  bytes: number[] | null
-}): Record<string, unknown> {
+function writeToken(token: { token: string; logprob: number; bytes: number[] | null }): JsonObject {
   return {
     token: token.token,
     logprob: token.logprob,

@@ -1,10 +1,11 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatResponse, Timings, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { writeEnd, writeLogprobs, writeToolCall } from './fields-write.ts'
 
 /** A whole answer of `POST /api/chat`. */
-export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
+export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
   if (!choice) throw unreadable('choices')
   const { text, reasoning, refusal = '', toolCalls, logprobs = [] } = choice

@@ -1,5 +1,5 @@
 import { LineSplitter } from '../../../lib/bytes/lines.ts'
-import { parseObject } from '../../../lib/json/read.ts'
+import { type JsonObject, parseObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, TokenLogprob } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
@@ -38,7 +38,7 @@ class Reader implements ChatStreamReader {
   #logprobs: TokenLogprob[] = []
   readonly #repetition = new Repetition()
   /** The last line with a reason but without `done`, with which some runners end their streams. */
-  #withReason: Record<string, unknown> | undefined
+  #withReason: JsonObject | undefined
 
   constructor(newCallId: () => string) {
     this.#ids = new AnswerCallIds(newCallId)
@@ -75,7 +75,7 @@ class Reader implements ChatStreamReader {
     else this.#fail(unreadable('line'), emit)
   }
 
-  #answer(answer: Record<string, unknown>, emit: Emit): void {
+  #answer(answer: JsonObject, emit: Emit): void {
     if (isErrorShaped(answer)) {
       this.#fail(reportedError(answer), emit)
       return
@@ -91,7 +91,7 @@ class Reader implements ChatStreamReader {
     else if (typeof answer.done_reason === 'string' && answer.done_reason !== '') this.#withReason = answer
   }
 
-  #content(answer: Record<string, unknown>, emit: Emit): void {
+  #content(answer: JsonObject, emit: Emit): void {
     const { text, reasoning, toolCalls } = readMessage(answer, this.#ids)
     this.#repetition.add(answer)
     if (!this.#started) {
@@ -121,7 +121,7 @@ class Reader implements ChatStreamReader {
     if (text !== '' || reasoning !== '' || toolCalls.length > 0) this.#wroteAny = true
   }
 
-  #finish(answer: Record<string, unknown>, emit: Emit): void {
+  #finish(answer: JsonObject, emit: Emit): void {
     const failure = failedBy(answer.done_reason) ?? (this.#wroteAny ? undefined : emptyAnswer(answer))
     if (failure) {
       this.#fail(failure, emit)

@@ -1,4 +1,4 @@
-import { isObject, parseObject, textOf } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject, parseObject, textOf } from '../../../lib/json/read.ts'
 import { generateAsMessage } from '../response/fields-read.ts'
 
 /** Length of the end of the text that is searched for repetition. */
@@ -15,7 +15,7 @@ export class Repetition {
   #repeats = 0
   #tail = ''
 
-  add(answer: Record<string, unknown>): void {
+  add(answer: JsonObject): void {
     const message = answer.message ?? generateAsMessage(answer)
     if (!isObject(message)) return
     const piece = (textOf(message.thinking) ?? '') + (textOf(message.content) ?? '')

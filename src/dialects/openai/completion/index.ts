@@ -88,7 +88,7 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonO
   if (request.reasoningEffort) drop('think', 'OpenAI completions have no reasoning')
   return {
     model: options.model,
-    prompt: request.messages.map(textOf).join('\n\n'),
+    prompt: request.messages.map(promptText).join('\n\n'),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
     ...writeSampling(completionSampling, request.sampling, options),
@@ -96,7 +96,7 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonO
   }
 }
 
-function textOf({ parts }: ChatMessage): string {
+function promptText({ parts }: ChatMessage): string {
   return parts
     .map((part) => {
       if (part.type === 'text' || part.type === 'refusal') return part.text

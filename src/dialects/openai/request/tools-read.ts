@@ -73,7 +73,7 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
 function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { toolChoice?: ToolChoice } {
   if (call === undefined || call === null) return {}
   if (call === 'none' || call === 'auto') return { toolChoice: call }
-  return { toolChoice: named(call, tools, 'function_call') }
+  return { toolChoice: namedChoice(call, tools, 'function_call') }
 }
 
 function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
@@ -83,9 +83,9 @@ function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
   if (isObject(choice)) {
     if (choice.type === 'allowed_tools') return readAllowed(choice.allowed_tools, tools)
     if (choice.type === 'function')
-      return { tools, toolChoice: named(choice.function, tools, 'tool_choice.function') }
+      return { tools, toolChoice: namedChoice(choice.function, tools, 'tool_choice.function') }
     if (choice.type === 'custom')
-      return { tools, toolChoice: named(choice.custom, tools, 'tool_choice.custom') }
+      return { tools, toolChoice: namedChoice(choice.custom, tools, 'tool_choice.custom') }
   }
   throw badRequest(
     "'tool_choice' must be none, auto, required, or an object of type function or custom",
@@ -109,7 +109,7 @@ function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): Offere
   return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
 }
 
-function named(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
+function namedChoice(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
   const name = isObject(choice) ? textOf(choice.name) : undefined
   if (name === undefined || !tools.some((tool) => tool.name === name)) {
     throw badRequest(`'${path}.name' must name one of the tools`, `${path}.name`)

@@ -1,11 +1,11 @@
-import { isObject, objectsIn } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import { responseIdOfItem } from '../response/object.ts'
 import { type Remembered, referenceOf } from './input-read.ts'
 
 /** An earlier response with its input items. */
 interface Recalled {
-  response: Record<string, unknown>
-  input: Record<string, unknown>[]
+  response: JsonObject
+  input: JsonObject[]
 }
 
 interface RecallStore {
@@ -32,6 +32,6 @@ async function recallItems(input: unknown, store: RecallStore): Promise<Remember
   return new Map(items.flatMap((item) => (typeof item.id === 'string' ? [[item.id, item]] : [])))
 }
 
-function outputOf({ response }: Recalled): Record<string, unknown>[] {
+function outputOf({ response }: Recalled): JsonObject[] {
   return Array.isArray(response.output) ? response.output.filter(isObject) : []
 }
