@@ -2,7 +2,7 @@ import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/rea
 import type { ContentFeature } from '../../sdk/dialect.ts'
 
 /**
- * A member in camel case or snake case: Google's servers accept both, and its own examples use both. Source: Protocol Buffers
+ * A member in camel case or snake case: Google's servers accept both, and Google's examples use both. Source: Protocol Buffers
  * documentation, "ProtoJSON Format".
  */
 export function memberOf(object: JsonObject, name: string): unknown {

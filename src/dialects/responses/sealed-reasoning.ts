@@ -1,8 +1,8 @@
 import { isObject, parseObject, textOf } from '../../lib/json/read.ts'
 
 /*
- * After a tool call, Anthropic continues thinking only with reasoning that it has signed. In this dialect it is carried in
- * `encrypted_content`, which clients send back unchanged, with its exact text, because clients may change the summary.
+ * After a tool call, Anthropic continues thinking only with reasoning that it has signed. In this dialect, the exact text and
+ * its signature are carried in `encrypted_content`, which clients send back unchanged; the summary may be changed.
  */
 const mark = 'llm-router.1.'
 

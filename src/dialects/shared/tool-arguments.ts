@@ -5,7 +5,7 @@ import { isNoArguments, type JsonObject, parseArguments, parseObject } from '../
  * small models get them wrong. Neither makes a response invalid.
  */
 
-/** Arguments as JSON text. Some servers send the object itself; no arguments may be an empty string, `null` or missing. */
+/** Arguments as JSON text. Some servers send the object itself, and an empty string, `null` or nothing for no arguments. */
 export function argumentText(value: unknown): string {
   if (value === undefined || value === null) return ''
   if (typeof value === 'string') return value
