@@ -112,7 +112,8 @@ function serveSource<Snapshot>(
       source,
       pollMs,
       takers: () => takersOf(joined, topics, source.name),
-      onBlind: (error) => warn(`${source.name}: changes are noticed late or not at all (${String(error)})`),
+      onWatchError: (error) =>
+        warn(`${source.name}: changes are noticed late or not at all (${String(error)})`),
     })
     void reloader.start()
     return reloader

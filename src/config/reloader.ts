@@ -66,8 +66,8 @@ export interface ReloaderOptions<Snapshot> {
   pollMs: number
   /** Called for each snapshot. */
   takers: () => readonly ConfigTaker<Snapshot>[]
-  /** See `FileWatchOptions.onBlind`. */
-  onBlind: (error: unknown) => void
+  /** See `FileWatchOptions.onWatchError`. */
+  onWatchError: (error: unknown) => void
 }
 
 /** Delay between the last event and the read, in milliseconds: files are often written in pieces. */
@@ -98,7 +98,7 @@ export class Reloader<Snapshot> {
       quietMs,
       pollMs: options.pollMs,
       onChange: () => void this.#want('changed'),
-      onBlind: options.onBlind,
+      onWatchError: options.onWatchError,
     })
   }
 

@@ -1,4 +1,4 @@
-/** With a comma at the thousands, as in `3,072`. */
-export function countText(count: number): string {
+/** Formats a rounded number with thousands separators, such as `3,072`. */
+export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US')
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { Socket } from 'node:net'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
-import { writeWaiting } from '../lib/turn-end.ts'
+import { flushDeferredWrites } from '../lib/deferred-writes.ts'
 
 /**
  * Not an `import`, which would read every export: one of them makes Node load all of fetch and WebSocket, 30 ms of
@@ -65,7 +65,7 @@ export function createHttpServer(
   const accept = (request: IncomingMessage, response: ServerResponse): void => {
     if (turns.add(request, response) <= limits.maxPipelined) return
     onRefused('PIPELINING')
-    writeWaiting()
+    flushDeferredWrites()
     request.socket.destroy()
   }
   server.on('request', accept)
@@ -110,7 +110,7 @@ function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string
     }
     if (code !== 'ECONNRESET') onRefused(code)
     // Earlier responses must still reach the client.
-    writeWaiting()
+    flushDeferredWrites()
     if (code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else turns.refuseNext(socket, { isSlow: code === slowCode }, () => refuse(socket, statusOf(error)))
   })

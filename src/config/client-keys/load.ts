@@ -2,7 +2,7 @@ import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { allowedBy } from '../../lib/json/allowed.ts'
 import type { JsonDocument, JsonPath } from '../../lib/json/jsonc.ts'
-import { tightened } from '../../lib/json/loose.ts'
+import { coerced } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
@@ -107,7 +107,7 @@ function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | 
         for (const name of unknownNames(key, FileKeySchema.properties))
           wrong([...path, 'keys', index, name], 'no such member')
   }
-  const tight = tightened(KeyRecordSchema, value)
+  const tight = coerced(KeyRecordSchema, value)
   if (Value.Check(KeyRecordSchema, tight)) return isRight ? tight : undefined
   const told = new Set<string>()
   for (const { path: pointer, value: found, schema } of Value.Errors(KeyRecordSchema, tight)) {

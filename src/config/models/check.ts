@@ -2,7 +2,7 @@ import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { allowedBy } from '../../lib/json/allowed.ts'
-import { tightened } from '../../lib/json/loose.ts'
+import { coerced } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { pathBelow } from '../config-path.ts'
 import type { Servers } from '../servers/servers.ts'
@@ -81,7 +81,7 @@ export function checkPart<Schema extends TSchema>(
   parked = false,
 ): Static<Schema> | undefined {
   findings.warnings.push(...misspelt(schema, value, path))
-  const tight = tightened(schema, value)
+  const tight = coerced(schema, value)
   if (Value.Check(schema, tight)) return tight
   const reported = new Set<string>()
   for (const error of Value.Errors(schema, tight)) {

@@ -1,5 +1,5 @@
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
-import { isOwnHost } from '../../lib/own-host.ts'
+import { isPrivateHost } from '../../lib/private-host.ts'
 import type { Findings } from '../models/check.ts'
 import { expressionError } from './expression-error.ts'
 import type { GuardrailEntry } from './guardrail-schema.ts'
@@ -53,7 +53,7 @@ function checkService(
   } else if (url === undefined)
     errors.push(`${path}.service.url: missing; set it to the address of the service`)
   else checkAddress(url, `${path}.service.url`, errors)
-  const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isOwnHost(hostOf(url)))
+  const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isPrivateHost(hostOf(url)))
   if (before === 'masking' && isOutside && unmasked !== true)
     errors.push(
       `${path}.before: "masking" would send unmasked contents to ${isModel ? 'a model' : 'an address outside the local network'}; remove it, or set "unmasked": true`,
