@@ -64,7 +64,7 @@ test('text, Markdown and HTML become an index, which a router searches', async (
     },
   )
   assert.equal(made.code, 0, made.stderr)
-  assert.match(made.stdout, /docs\.index: 4 pieces of 3 files, e, 5 dimensions/)
+  assert.match(made.stdout, /docs\.index: 4 chunks of 3 files, e, 5 dimensions/)
   assert.match(made.stderr, /picture\.png: skipped/)
   const rig = await rigOf([fromIndex], indexes)
   assert.match(
