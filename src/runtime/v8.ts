@@ -1,6 +1,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 
-/** V8 flags set at start; docs/performance.md lists the effect of each. */
+/** V8 flags set at start; docs/decisions/0007-v8-settings.md lists the effect of each. */
 const always = [
   // V8 allocates objects that live as long as requests directly in the old generation once enough of them have survived
   // a collection under load. There, each one keeps everything it references from being collected.
