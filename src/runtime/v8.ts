@@ -1,6 +1,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 
-/** V8 flags set at startup; docs/performance.md lists the effect of each. */
+/** V8 flags set at startup; docs/decisions/0007-v8-settings.md lists the effect of each. */
 const always = [
   // Under load, V8 learns to allocate objects that live as long as a request directly in the old generation, where each one keeps
   // everything it references from being collected.
