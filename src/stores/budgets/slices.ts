@@ -27,16 +27,20 @@ export interface SliceRequest {
   }[]
 }
 
-/** Plain JSON. */
-export interface BudgetState {
+/** Recorded usage of a budget. Plain JSON. */
+export interface BudgetSpending {
   id: string
-  /** What the process may spend, including its running requests. */
-  granted: number
   /** Recorded usage of the window. */
   spent: number
   /** Start of the window and time at which budget is available again, in milliseconds since 1970. */
   start: number
   resetsAt: number
+}
+
+/** Plain JSON. */
+export interface BudgetState extends BudgetSpending {
+  /** What the process may spend, including its running requests. */
+  granted: number
 }
 
 export interface SliceContext {
@@ -79,22 +83,13 @@ export async function renewSlices(
     for (const { id, reserved, least, wanted, kept } of asked) {
       const record = known.get(id)
       if (!record) continue
-      const window = windowOf(record, now, timeZone(zone))
-      const quarters = await rows
-        .selectFrom('budget_spent')
-        .select(['period', 'amount'])
-        .where('budget', '=', id)
-        .where('period', '>=', window.start)
-        .where('period', '<', window.end)
-        .orderBy('period')
-        .execute()
+      const { spent, start, resetsAt } = await readSpending(rows, { id, record }, { timeZone: zone, now })
       const others = await rows
         .selectFrom('budget_slices')
         .select((build) => build.fn.sum<number | null>('amount').as('amount'))
         .where('budget', '=', id)
         .where('holder', '<>', holder)
         .executeTakeFirst()
-      const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
       const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free * share))
       // What is kept may already be spent, so it is granted even if `free` is less: usage that another process has booked counts
@@ -107,10 +102,29 @@ export async function renewSlices(
           conflict.columns(['budget', 'holder']).doUpdateSet({ amount: granted, ends_at: now + sliceMs }),
         )
         .execute()
-      states.push({ id, granted, spent, start: window.start, resetsAt: resetOf(record, window, quarters) })
+      states.push({ id, granted, spent, start, resetsAt })
     }
     return states
   })
+}
+
+/** Reads what is recorded of a budget's present window. */
+export async function readSpending(
+  db: Database,
+  { id, record }: SliceContext['budgets'][number],
+  { timeZone: zone, now }: Pick<SliceContext, 'timeZone' | 'now'>,
+): Promise<BudgetSpending> {
+  const window = windowOf(record, now, timeZone(zone))
+  const quarters = await db
+    .selectFrom('budget_spent')
+    .select(['period', 'amount'])
+    .where('budget', '=', id)
+    .where('period', '>=', window.start)
+    .where('period', '<', window.end)
+    .orderBy('period')
+    .execute()
+  const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
+  return { id, spent, start: window.start, resetsAt: resetOf(record, window, quarters) }
 }
 
 /** Returns the slices of a stopping process. */

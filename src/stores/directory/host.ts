@@ -6,7 +6,13 @@ import type {
   Snapshot,
 } from '../../sdk/teams/directory.ts'
 import { BudgetNotices } from '../budgets/notices.ts'
-import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
+import {
+  type BudgetState,
+  readSpending,
+  renewSlices,
+  returnSlices,
+  type SliceRequest,
+} from '../budgets/slices.ts'
 import { bookOnBudgets } from '../budgets/spent.ts'
 import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
@@ -75,7 +81,10 @@ export class DirectoryHost {
       },
     })
     this.#upkeep = [
-      regularly(recoverMs, () => this.usage.recover()),
+      regularly(recoverMs, async () => {
+        await this.usage.recover()
+        await this.#noteBudgets()
+      }),
       regularly(retentionMs, () => applyRetention(db, retention, Date.now())),
     ]
     this.#schedule()
@@ -85,6 +94,7 @@ export class DirectoryHost {
     const host = new DirectoryHost(database, await readSnapshot(database), options)
     await host.usage.recover()
     await applyRetention(database.db, options.retention, Date.now())
+    void host.#noteBudgets().catch(() => undefined)
     return host
   }
 
@@ -142,9 +152,22 @@ export class DirectoryHost {
     clearTimeout(this.#timer)
     this.#hints.close()
     for (const timer of this.#upkeep) clearInterval(timer)
-    this.#notices?.close()
+    await this.#notices?.close()
     await this.usage.close()
     await this.#database.close()
+  }
+
+  /** For usage after which nothing was renewed, because its router has stopped and nobody has used the budget since. */
+  async #noteBudgets(): Promise<void> {
+    const notices = this.#notices
+    if (!notices) return
+    for (const budget of this.#snapshot.budgets) {
+      if (this.#isClosed) return
+      if (budget.record.enabled === false) continue
+      const now = Date.now()
+      const spending = await readSpending(this.#database.db, budget, { timeZone: this.#timeZone, now })
+      await notices.note([spending], [budget], now)
+    }
   }
 
   #schedule(): void {
