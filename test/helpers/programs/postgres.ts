@@ -10,8 +10,8 @@ import { freePort } from '../free-port.ts'
 import { missing } from './program.ts'
 
 export interface Postgres {
-  /** Of a new database with the router's tables and nothing in them. */
-  url(): Promise<string>
+  /** Of a new database with the router's tables, or without any. */
+  url(content?: 'tables' | 'nothing'): Promise<string>
   /** Runs one of its programs, such as `pg_dump`; gives what it has written to stdout. */
   run(program: string, args: readonly string[], input?: string): string
   /** Ends it at once; `start` brings it back with what was committed. */
@@ -88,9 +88,9 @@ async function startPostgres(): Promise<Postgres> {
   await first.close()
   let databases = 0
   return {
-    async url() {
+    async url(content = 'tables') {
       const name = `router_${++databases}`
-      await execute(`create database ${name} template ${template}`)
+      await execute(`create database ${name} template ${content === 'tables' ? template : 'template0'}`)
       return urlOf(name)
     },
     run: (program, args, input = '') =>
