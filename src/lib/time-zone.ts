@@ -30,26 +30,8 @@ export function isTimeZone(name: string): boolean {
 
 /** `name`: an IANA name such as `Europe/Warsaw`. Throws RangeError for an unknown one. */
 export function timeZone(name: string): TimeZone {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone: name,
-    calendar: 'gregory',
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  })
-
-  /** Local time, as if it were UTC. */
-  function local(at: number): number {
-    const parts: Record<string, number> = {}
-    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
-    return Date.UTC(year, month - 1, day, hour, minute, second)
-  }
-  const offset = (at: number): number => local(at) - Math.floor(at / 1000) * 1000
+  const local = name === 'UTC' ? wholeSeconds : localTimeIn(name)
+  const offset = (at: number): number => local(at) - wholeSeconds(at)
 
   /** The first time at which local time is `wanted` or, if it is skipped, later. */
   function momentOf(wanted: number): number {
@@ -96,6 +78,32 @@ export function timeZone(name: string): TimeZone {
       return new Date(local(at)).toISOString().slice(0, 19) + zone
     },
   }
+}
+
+/** Local time of a zone, as if it were UTC. */
+function localTimeIn(name: string): (at: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: name,
+    calendar: 'gregory',
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  })
+  return (at) => {
+    const parts: Record<string, number> = {}
+    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
+    return Date.UTC(year, month - 1, day, hour, minute, second)
+  }
+}
+
+/** Local time of UTC, without Intl: budgets ask for it with each renewal. */
+function wholeSeconds(at: number): number {
+  return Math.floor(at / 1000) * 1000
 }
 
 /** A moment from its text: RFC 3339, or a date, which is its first moment in the zone. Undefined for any other text. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
@@ -43,7 +44,7 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
             .transaction()
             .execute((writing) => bookOnBudgets(writing, { rows, lastUsed: {} }, snapshot))
           await latency()
-          const context = { budgets, timeZone: 'UTC', now }
+          const context = { budgets, zone: timeZone('UTC'), now }
           const states = await renewSlices(db, { holder: `router-${router}`, budgets: asked }, context)
           await latency()
           return states

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
@@ -49,15 +50,16 @@ class SimulatedRouter {
       now: () => world.now,
       renew: async (budgets) => {
         if (world.isAway) throw new Error('away')
-        const part = this.sums.take()
         const { db } = world.database
         const { now } = world
-        await writeBatch(
-          db,
-          { id: `batch-${++world.batches}`, part },
-          { now, former: undefined, also: (rows, written) => bookOnBudgets(rows, written, snapshot) },
-        )
-        const context = { budgets: snapshot.budgets, timeZone: 'UTC', now }
+        // As UsageWriter does, which writes nothing when there is nothing.
+        if (!this.sums.isEmpty)
+          await writeBatch(
+            db,
+            { id: `batch-${++world.batches}`, part: this.sums.take() },
+            { now, former: undefined, also: (rows, written) => bookOnBudgets(rows, written, snapshot) },
+          )
+        const context = { budgets: snapshot.budgets, zone: timeZone('UTC'), now }
         return renewSlices(db, { holder, budgets }, context)
       },
     })

@@ -1,4 +1,4 @@
-import { timeZone } from '../../lib/time-zone.ts'
+import type { TimeZone } from '../../lib/time-zone.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import { resetOf, windowOf } from './window.ts'
@@ -45,7 +45,7 @@ export interface BudgetState extends BudgetSpending {
 
 export interface SliceContext {
   budgets: readonly { id: string; record: BudgetRecord }[]
-  timeZone: string
+  zone: TimeZone
   /** Milliseconds since 1970. */
   now: number
 }
@@ -54,21 +54,21 @@ export interface SliceContext {
 export async function renewSlices(
   db: Database,
   { holder, budgets: asked }: SliceRequest,
-  { budgets, timeZone: zone, now }: SliceContext,
+  { budgets, zone, now }: SliceContext,
 ): Promise<BudgetState[]> {
   const known = new Map(budgets.map(({ id, record }) => [id, record]))
   return db.transaction().execute(async (rows) => {
     // Locks out other routers until the end of the transaction.
     const key = 'budgets_renewed'
-    await rows
+    const before = await rows
       .insertInto('meta')
       .values({ key, value: '0' })
       .onConflict((conflict) =>
         conflict.column('key').doUpdateSet((build) => ({ value: build.ref('meta.value') })),
       )
-      .execute()
-    const before = await rows.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirst()
-    if (now - Number(before?.value ?? 0) > outageMs)
+      .returning('value')
+      .executeTakeFirstOrThrow()
+    if (now - Number(before.value) > outageMs)
       await rows
         .updateTable('budget_slices')
         .set({ ends_at: now + sliceMs })
@@ -83,7 +83,7 @@ export async function renewSlices(
     for (const { id, reserved, least, wanted, kept } of asked) {
       const record = known.get(id)
       if (!record) continue
-      const { spent, start, resetsAt } = await readSpending(rows, { id, record }, { timeZone: zone, now })
+      const { spent, start, resetsAt } = await readSpending(rows, { id, record }, { zone, now })
       const others = await rows
         .selectFrom('budget_slices')
         .select((build) => build.fn.sum<number | null>('amount').as('amount'))
@@ -112,9 +112,9 @@ export async function renewSlices(
 export async function readSpending(
   db: Database,
   { id, record }: SliceContext['budgets'][number],
-  { timeZone: zone, now }: Pick<SliceContext, 'timeZone' | 'now'>,
+  { zone, now }: Pick<SliceContext, 'zone' | 'now'>,
 ): Promise<BudgetSpending> {
-  const window = windowOf(record, now, timeZone(zone))
+  const window = windowOf(record, now, zone)
   const quarters = await db
     .selectFrom('budget_spent')
     .select(['period', 'amount'])

@@ -1,3 +1,4 @@
+import { type TimeZone, timeZone } from '../../lib/time-zone.ts'
 import type {
   BudgetRecord,
   ClientRecord,
@@ -54,7 +55,7 @@ export class DirectoryHost {
   #isClosed = false
   /** What is written of the usage of all processes. */
   readonly usage: UsageWriter
-  readonly #timeZone: string
+  readonly #zone: TimeZone
   readonly #notices: BudgetNotices | undefined
   readonly #upkeep: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
@@ -70,7 +71,7 @@ export class DirectoryHost {
     hints.onHint(() => void this.#refresh())
     this.#snapshot = snapshot
     this.#log = log
-    this.#timeZone = retention.timeZone
+    this.#zone = timeZone(retention.timeZone)
     const { db } = database
     this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
@@ -103,7 +104,7 @@ export class DirectoryHost {
     if (!(await this.usage.flush())) throw new Error('the database is away')
     const { budgets } = this.#snapshot
     const now = Date.now()
-    const context = { budgets, timeZone: this.#timeZone, now }
+    const context = { budgets, zone: this.#zone, now }
     const states = await renewSlices(this.#database.db, request, context)
     // Nobody waits for the webhook, nor for what is noted for it.
     void this.#notices?.note(states, budgets, now).catch(() => undefined)
@@ -165,7 +166,7 @@ export class DirectoryHost {
       if (this.#isClosed) return
       if (budget.record.enabled === false) continue
       const now = Date.now()
-      const spending = await readSpending(this.#database.db, budget, { timeZone: this.#timeZone, now })
+      const spending = await readSpending(this.#database.db, budget, { zone: this.#zone, now })
       await notices.note([spending], [budget], now)
     }
   }
