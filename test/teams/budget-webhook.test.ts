@@ -8,9 +8,9 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { loadConfig } from '../../src/config/settings/settings.ts'
 import { BudgetNotices } from '../../src/stores/budgets/notices.ts'
 import { webhookTo } from '../../src/stores/budgets/webhook.ts'
-import { openDatabase } from '../../src/stores/database/open.ts'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { startRouter } from '../helpers/router.ts'
+import { openMemoryDatabase } from '../stores/memory-database.ts'
 import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
 
 const secret = 'a secret of the tests, long enough'
@@ -80,11 +80,7 @@ test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signe
 })
 
 test('what was not delivered is sent again, by another router too, until it is', async (t) => {
-  const database = await openDatabase(
-    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
-    () => undefined,
-  )
-  t.after(() => database.close())
+  const db = await openMemoryDatabase(t)
   const log = { info: () => undefined, warn: () => undefined }
   const sent: string[] = []
   let answer: string | undefined = 'ECONNREFUSED'
@@ -94,7 +90,6 @@ test('what was not delivered is sent again, by another router too, until it is',
       return answer
     },
   }
-  const { db } = database
   const notices = [new BudgetNotices({ db, webhook, log }), new BudgetNotices({ db, webhook, log })]
   t.after(() => {
     for (const each of notices) void each.close()
@@ -118,11 +113,7 @@ test('what was not delivered is sent again, by another router too, until it is',
 test('a threshold that is reached while a message is on its way is sent right after it', async (t) => {
   // No interval comes to its help.
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const database = await openDatabase(
-    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
-    () => undefined,
-  )
-  t.after(() => database.close())
+  const db = await openMemoryDatabase(t)
   const [begun, ended, next] = [0, 1, 2].map(() => Promise.withResolvers<void>())
   assert.ok(begun && ended && next)
   const sent: string[] = []
@@ -136,7 +127,7 @@ test('a threshold that is reached while a message is on its way is sent right af
     },
   }
   const log = { info: () => undefined, warn: () => undefined }
-  const notices = new BudgetNotices({ db: database.db, webhook, log })
+  const notices = new BudgetNotices({ db, webhook, log })
   t.after(() => notices.close())
   await notices.send()
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
@@ -172,11 +163,7 @@ test('a threshold that a router reached before it stopped is sent by the next on
 })
 
 test('a message is tried for an hour and then given up', async (t) => {
-  const database = await openDatabase(
-    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
-    () => undefined,
-  )
-  t.after(() => database.close())
+  const db = await openMemoryDatabase(t)
   const sent: string[] = []
   const webhook = {
     async send(id: string) {
@@ -185,7 +172,7 @@ test('a message is tried for an hour and then given up', async (t) => {
     },
   }
   const log = { info: () => undefined, warn: () => undefined }
-  const notices = new BudgetNotices({ db: database.db, webhook, log })
+  const notices = new BudgetNotices({ db, webhook, log })
   t.after(() => notices.close())
   await notices.send()
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
@@ -194,7 +181,7 @@ test('a message is tried for an hour and then given up', async (t) => {
   await notices.send()
   const againAfter = async (ms: number): Promise<number> => {
     const at = Date.now() - ms
-    await database.db.updateTable('budget_notices').set({ at, claimed_until: 0 }).execute()
+    await db.updateTable('budget_notices').set({ at, claimed_until: 0 }).execute()
     const before = sent.length
     await notices.send()
     return sent.length - before
