@@ -30,26 +30,8 @@ export function isTimeZone(name: string): boolean {
 
 /** `name`: an IANA name such as `Europe/Warsaw`. Throws RangeError if it is unknown. */
 export function timeZone(name: string): TimeZone {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone: name,
-    calendar: 'gregory',
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  })
-
-  /** The local date and time, encoded as if it were UTC. */
-  function local(at: number): number {
-    const parts: Record<string, number> = {}
-    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
-    return Date.UTC(year, month - 1, day, hour, minute, second)
-  }
-  const offset = (at: number): number => local(at) - Math.floor(at / 1000) * 1000
+  const local = name === 'UTC' ? wholeSeconds : localTimeIn(name)
+  const offset = (at: number): number => local(at) - wholeSeconds(at)
 
   /** The first time at which the local time is `wanted` or, if the clocks skip it, later. */
   function momentOf(wanted: number): number {
@@ -96,6 +78,32 @@ export function timeZone(name: string): TimeZone {
       return new Date(local(at)).toISOString().slice(0, 19) + zone
     },
   }
+}
+
+/** The local date and time of a zone, encoded as if it were UTC. */
+function localTimeIn(name: string): (at: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: name,
+    calendar: 'gregory',
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  })
+  return (at) => {
+    const parts: Record<string, number> = {}
+    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
+    return Date.UTC(year, month - 1, day, hour, minute, second)
+  }
+}
+
+/** The same for UTC, without Intl, which every renewal of a budget slice would use. */
+function wholeSeconds(at: number): number {
+  return Math.floor(at / 1000) * 1000
 }
 
 /** Parses RFC 3339, or a date, which is its start in the zone. Undefined for anything else. */
