@@ -33,7 +33,8 @@ export function pathsOf(
 export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
   const whole = pathsFor('whole')
   const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
-    const others = operations.map((operation) => [operation, pathsFor(form)[operation]] as const)
+    const paths = pathsFor(form)
+    const others = operations.map((operation) => [operation, paths[operation]] as const)
     const different = others.filter(([operation, path]) => path !== whole[operation])
     return different.length === 0 ? [] : [[form, Object.fromEntries(different)]]
   })
