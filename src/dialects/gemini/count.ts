@@ -24,6 +24,7 @@ export function countedChat(body: JsonObject): JsonObject {
 }
 
 const mediaTokens = 258
+const mediaMembers = new Set(['inlineData', 'inline_data', 'fileData', 'file_data'])
 
 /**
  * Estimates the tokens of a prompt: a third of its characters, and 258 for each image or other file. Source of the latter:
@@ -34,7 +35,7 @@ export function estimateTokens(chat: JsonObject): number {
   const json = JSON.stringify(
     [chat.contents, memberOf(chat, 'systemInstruction'), chat.tools],
     (name, value: unknown) => {
-      if (name === 'inlineData' || name === 'inline_data') {
+      if (mediaMembers.has(name)) {
         media++
         return undefined
       }

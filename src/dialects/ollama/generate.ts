@@ -20,6 +20,7 @@ import type {
 } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { messageForOllama } from '../shared/error-messages.ts'
 import { generateContents } from './contents.ts'
 import { ollama } from './index.ts'
 import { readImage, writeImage } from './request/messages-read.ts'
@@ -170,7 +171,7 @@ class GenerateWriter implements ChatStreamWriter {
         return this.#line({ response: '', thinking: event.text })
       case 'usage':
         this.#usage = event.usage
-        this.#timings = event.timings
+        this.#timings = event.timings ?? this.#timings
         return ''
       case 'finish':
         this.#ending = event
@@ -179,7 +180,7 @@ class GenerateWriter implements ChatStreamWriter {
         return this.#end()
       case 'error':
         this.#over = true
-        return `${lineJson({ error: event.error.message })}\n`
+        return `${lineJson({ error: messageForOllama(event.error) })}\n`
       case 'start':
       case 'tool-call-start':
       case 'tool-call-delta':

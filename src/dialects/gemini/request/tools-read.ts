@@ -36,6 +36,11 @@ function chosen(tools: ToolDefinition[], body: JsonObject): Pick<ChatRequest, 't
   if (!config) return { tools }
   const sent = memberOf(config, 'allowedFunctionNames')
   const allowed = Array.isArray(sent) ? sent.filter((name) => typeof name === 'string') : []
+  const unknown = allowed.find((name) => !tools.some((tool) => tool.name === name))
+  if (unknown !== undefined) {
+    const path = 'toolConfig.functionCallingConfig.allowedFunctionNames'
+    throw badRequest(`'${path}' must name declared functions, and '${unknown}' is none`, path)
+  }
   const offered = allowed.length === 0 ? tools : tools.filter(({ name }) => allowed.includes(name))
   const mode = textOf(config.mode)?.toUpperCase()
   const [only] = offered

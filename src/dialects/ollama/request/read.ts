@@ -71,10 +71,11 @@ function readTool(tool: unknown, index: number): ToolDefinition {
   if (!isObject(definition) || typeof definition.name !== 'string') {
     throw badRequest(`${param} must be an object with a name`, param)
   }
-  const { name, description, parameters } = definition
+  const { name, description, parameters, strict } = definition
   return {
     name,
     ...(typeof description === 'string' ? { description } : {}),
     ...(isObject(parameters) ? { parameters } : {}),
+    ...(typeof strict === 'boolean' ? { strict } : {}),
   }
 }

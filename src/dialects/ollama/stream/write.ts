@@ -2,6 +2,7 @@ import { escapeLineBreaks, lineJson } from '../../../lib/bytes/lines.ts'
 import { parseObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import { messageForOllama } from '../../shared/error-messages.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 import { measuredTimings, writeEnd, writeLogprobs } from '../response/fields-write.ts'
@@ -69,7 +70,7 @@ class Writer implements ChatStreamWriter {
         return this.#end()
       case 'error':
         this.#over = true
-        return `${lineJson({ error: event.error.message })}\n`
+        return `${lineJson({ error: messageForOllama(event.error) })}\n`
     }
   }
 
