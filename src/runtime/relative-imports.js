@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module'
 
-// A start loads over a thousand modules. For a relative import with a full extension, its URL and format are known; Node would also
-// check the file, follow symbolic links and look for a package.json. docs/decisions/0015-faster-start.md
+// A start loads over a thousand modules. For a relative import with a full extension, its URL and format are known; Node would
+// also check the file, follow symbolic links and look for a package.json. docs/decisions/0015-faster-start.md
 const relative = /^\.\.?\/.*\.(ts|js|mjs)$/
 const packageRoot = new URL('../', import.meta.url).href
 const typebox = /\/node_modules\/@sinclair\/typebox\/build\/esm\//

@@ -18,9 +18,9 @@ interface Moment {
 }
 
 /**
- * Picks the target with the lowest predicted cost of another request: time to first content plus time for the tokens, multiplied
- * by the requests in flight including this one (and those of other users, if the engine reports them), divided by weight and
- * success rate.
+ * Picks the target with the lowest predicted cost of another request: time to first content plus time for the tokens,
+ * multiplied by the requests in flight including this one (and those of other users, if the engine reports them), divided by
+ * weight and success rate.
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',

@@ -210,8 +210,8 @@ function keyOf({ session, client }: RoutingRequest): number | undefined {
 }
 
 /**
- * The key that determines the target of an uncached prompt: the session or group, otherwise the first prefix, or the second one if
- * it is much longer: hashing a short system prompt shared by all conversations would send them all to one target.
+ * The key that determines the target of an uncached prompt: the session or group, otherwise the first prefix, or the second one
+ * if it is much longer: hashing a short system prompt shared by all conversations would send them all to one target.
  */
 function seedOf({ session, group, prefixKeys, client }: RoutingRequest): number {
   const [first, second] = prefixKeys

@@ -15,8 +15,8 @@ export interface Servers {
   readonly list: readonly ServerAtPath[]
   byId(id: string): ServerAtPath | undefined
   /**
-   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or if
-   * that entry is invalid, which `readServers` reports.
+   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or
+   * if that entry is invalid, which `readServers` reports.
    */
   complete(provider: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
 }

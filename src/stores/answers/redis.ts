@@ -25,8 +25,8 @@ const namesAtOnce = 5_000
 const maxTtlMs = 30 * 24 * 3_600_000
 
 /**
- * Encrypted responses shared by all routers on one Redis. Names of models and clients are hashed. Redis limits them by their time to
- * live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
+ * Encrypted responses shared by all routers on one Redis. Names of models and clients are hashed. Redis limits them by their
+ * time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
  */
 export class RedisAnswers implements AnswerStore {
   readonly #options: RedisAnswersOptions

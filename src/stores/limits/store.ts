@@ -28,8 +28,8 @@ export interface LimitDecision {
   /** Milliseconds until a rejected request may be retried; 0 for `concurrent`, where that is unknown. */
   readonly waitMs: number
   /**
-   * Remainder of each configured limit, after this request and the reservations of others, and the milliseconds until the full limit
-   * is available again.
+   * Remainder of each configured limit, after this request and the reservations of others, and the milliseconds until the full
+   * limit is available again.
    */
   readonly requests?: { readonly left: number; readonly fullInMs: number }
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
@@ -67,17 +67,17 @@ export interface LimitSettlement extends LimitedRequest {
 }
 
 /**
- * Counts usage per client key, for all processes that share the store. Comparing a request with all limits of its key and taking a
- * slot or a reservation is atomic. When a process dies, its slots and reservations are released within a time limit of the store; the
- * usage of its requests is unknown and not counted.
+ * Counts usage per client key, for all processes that share the store. Comparing a request with all limits of its key and
+ * taking a slot or a reservation is atomic. When a process dies, its slots and reservations are released within a time limit of
+ * the store; the usage of its requests is unknown and not counted.
  */
 export interface LimitStore {
   /** Takes a slot for a request, or resolves to the limit that rejects it. A rejected request is not counted. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots until the request is settled, or resolves to the limit that rejects it; an admitted request
-   * must then be settled as undone. Admits the request atomically if it is not admitted yet. A request for more tokens than the limit
-   * is accepted if nothing else is reserved and nothing is overdrawn.
+   * Reserves tokens, requests and slots until the request is settled, or resolves to the limit that rejects it; an admitted
+   * request must then be settled as undone. Admits the request atomically if it is not admitted yet. A request for more tokens
+   * than the limit is accepted if nothing else is reserved and nothing is overdrawn.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Releases the slots and the reservation, and counts the tokens. A second call only adds tokens. */
@@ -89,8 +89,9 @@ export interface LimitStore {
 
 /**
  * Counts a request for its client and each of its groups, narrowest scope first. If one rejects it, the others are released.
- * `concurrently` (a clock in milliseconds): all scopes are checked at the same time, in one round trip. Scopes that rejected a request
- * within the last second are then checked first, so that a client over its own limit does not briefly use up its group's limit.
+ * `concurrently` (a clock in milliseconds): all scopes are checked at the same time, in one round trip. Scopes that rejected a
+ * request within the last second are then checked first, so that a client over its own limit does not briefly use up its
+ * group's limit.
  */
 export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number }): LimitStore {
   const rejecting = concurrently && new RecentRejections(concurrently.now)
@@ -179,10 +180,10 @@ function stricter<Decision extends LimitDecision>(a: Decision, b: Decision): Dec
 export const limitWindowMs = 60_000
 
 /**
- * Combines the shared store with the limits of this process, which apply alone while the shared store is unavailable. The limits of
- * this process are checked first: a request that exceeds them exceeds the shared ones too. The shared store is only called by
- * `reserve`, which every admitted request must call, and by `settle`, which does not wait for it, because the store executes calls in
- * order. Never rejects.
+ * Combines the shared store with the limits of this process, which apply alone while the shared store is unavailable. The
+ * limits of this process are checked first: a request that exceeds them exceeds the shared ones too. The shared store is only
+ * called by `reserve`, which every admitted request must call, and by `settle`, which does not wait for it, because the store
+ * executes calls in order. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   const settling = new Set<Promise<void>>()
