@@ -1,7 +1,7 @@
 /**
- * Runs all tests, or the files that match the patterns given. The files of one folder share a process, which loads the
- * router's sources once; those that start processes or use much memory have one each. Prints a line for each process as it ends,
- * and what failed in it. Leaves the reports in coverage/tests.txt.
+ * Runs all tests, or the files that match the patterns given. Files share a process, which loads the router's sources once;
+ * those that measure memory or break things have one each. Prints a line for each process as it ends, with what failed in it.
+ * Leaves the reports in coverage/tests.txt.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
 interface Group {
-  /** Their folder, with its part where it has several; the file itself where it is alone. */
+  /** The folders of its files; the file itself where it is alone. */
   readonly name: string
   readonly files: readonly string[]
 }
@@ -26,8 +26,8 @@ interface Result extends Counts {
   readonly report: string
 }
 
-/** Folders whose files have a process each: they start clusters, count what they hold of memory, or break things. */
-const apart = ['test', 'test/faults']
+/** The folder whose files have a process each. */
+const apart = 'test/faults'
 /** Folders that take longest, the slowest first, so that none of them is left for the end. */
 const slow = [
   'test/teams',
@@ -41,7 +41,7 @@ const slow = [
   'test/console',
   'test/stores',
   'test/faults',
-  'test',
+  'test/cluster',
   'test/strategies',
   'test/routes',
   'test/cache',
@@ -49,7 +49,7 @@ const slow = [
   'test/gateway',
   'test/clients',
 ]
-/** Files in one process at most: as many as keep the others from waiting for it at the end. */
+/** Maximum number of files in a process: few enough that the other processes need not wait for it at the end. */
 const maxFiles = 18
 const testTimeoutMs = 120_000
 const groupTimeoutMs = 600_000
@@ -72,21 +72,41 @@ const sum = (key: keyof Counts): number => results.reduce((total, result) => tot
 process.stdout.write(`tests: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped\n`)
 process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
 
+/** Slow and large folders have processes of their own; the others share them. */
 function groupsOf(all: readonly string[]): Group[] {
-  const folderOf = (file: string): string => file.split('/').slice(0, -1).slice(0, 2).join('/')
-  const rank = (folder: string): number => (slow.includes(folder) ? slow.indexOf(folder) : slow.length)
-  const groups = Map.groupBy(
-    all.toSorted((a, b) => rank(folderOf(a)) - rank(folderOf(b))),
-    (file) => (apart.includes(folderOf(file)) ? file : folderOf(file)),
-  )
-  return [...groups].flatMap(([name, of]) => {
-    const parts = Math.ceil(of.length / maxFiles)
-    const size = Math.ceil(of.length / parts)
-    return Array.from({ length: parts }, (_, part) => ({
-      name: parts === 1 ? name : `${name} ${part + 1}/${parts}`,
-      files: of.slice(part * size, (part + 1) * size),
-    }))
-  })
+  const folders = Map.groupBy(all, (file) => (folderOf(file) === apart ? file : folderOf(file)))
+  const groups: Group[] = []
+  const small: Group[] = []
+  for (const [name, files] of [...folders].toSorted(([a], [b]) => rank(a) - rank(b))) {
+    if (rank(name) === slow.length && files.length <= maxFiles) {
+      small.push({ name, files })
+      continue
+    }
+    const parts = Math.ceil(files.length / maxFiles)
+    const size = Math.ceil(files.length / parts)
+    for (let part = 0; part < parts; part++)
+      groups.push({
+        name: parts === 1 ? name : `${name} ${part + 1}/${parts}`,
+        files: files.slice(part * size, (part + 1) * size),
+      })
+  }
+  const shared: Group[] = []
+  for (const next of small) {
+    const last = shared.at(-1)
+    if (last === undefined || last.files.length + next.files.length > maxFiles) shared.push(next)
+    else shared.splice(-1, 1, { name: `${last.name}, ${next.name}`, files: [...last.files, ...next.files] })
+  }
+  return [...groups, ...shared]
+}
+
+/** Position in `slow` of a folder or of a file that is alone. */
+function rank(name: string): number {
+  const at = slow.findIndex((folder) => name === folder || name.startsWith(`${folder}/`))
+  return at === -1 ? slow.length : at
+}
+
+function folderOf(file: string): string {
+  return file.split('/').slice(0, 2).join('/')
 }
 
 /**
@@ -128,7 +148,7 @@ async function runNext(): Promise<void> {
 
 /** One process with the tests of these files. It counts as a failed test when it ends with an error of its own. */
 async function run({ name, files: of }: Group): Promise<Result> {
-  const path = join(reports, `${name.replaceAll(/[/ ]/g, '-')}.txt`)
+  const path = join(reports, `${name.replaceAll(/[^a-z0-9.]+/g, '-')}.txt`)
   const output = createWriteStream(path)
   await once(output, 'open')
   const args = [`--test-timeout=${testTimeoutMs}`, '--test-reporter=spec', 'test/helpers/group.ts', ...of]

@@ -5,8 +5,6 @@ import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { RunningRequests } from './cluster/running-requests.ts'
 import type { Config } from './config/settings/settings.ts'
-import type { ConfigSources } from './config/sources.ts'
-import { followedSources } from './fleet/servers/fleet.ts'
 import type { Channel } from './lib/channel.ts'
 import activity from './plugins/activity/index.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
@@ -61,7 +59,6 @@ import tracing from './plugins/tracing/index.ts'
 import upstream from './plugins/upstream.ts'
 import usage from './plugins/usage/index.ts'
 import validation, { noCompilers } from './plugins/validation.ts'
-import { builtInProviders } from './providers/index.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './runtime/http-server.ts'
 
 declare module 'fastify' {
@@ -82,13 +79,13 @@ export interface AppOptions {
   logError?: () => string | undefined
   /** Channel to the primary if this process is a cluster worker. */
   primary?: Channel
-  /** List through which the cluster's primary sees the running requests of this process. */
+  /** File in which the cluster's primary can read the running requests of this process. */
   running?: RunningRequests
   /** 0 (inclusive) to 1 (exclusive), for strategies; defaults to `Math.random`. */
   random?: () => number
   /** Called last when the app closes. */
   onClosed?: () => Promise<void>
-  /** Looks up all addresses of a server's name; defaults to `dns.lookup`. */
+  /** Resolves a server's name to all of its addresses; defaults to `dns.lookup`. */
   lookup?: ReloadOptions['lookup']
   /** Model servers found on this machine, for a start without configuration. */
   found?: ModelsOptions['found']
@@ -183,15 +180,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
   return app
-}
-
-/** Sources that a cluster's primary reads and watches for its workers. */
-export function primarySources({
-  config,
-  env,
-  logger,
-}: Pick<AppOptions, 'config' | 'env' | 'logger'>): ConfigSources {
-  return followedSources({ config, env, providers: builtInProviders(), log: logger })
 }
 
 function serverFactory({ config, logger }: AppOptions): (handler: RequestListener) => Server {

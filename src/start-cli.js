@@ -4,6 +4,7 @@ import { nodeError } from './runtime/node-floor.js'
 
 const error = nodeError(process.versions.node)
 if (error === undefined) {
+  await import('./runtime/relative-imports.js')
   await import('./command.ts')
 } else {
   process.stderr.write(`${error}\n`)

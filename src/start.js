@@ -5,6 +5,7 @@ import { nodeError } from './runtime/node-floor.js'
 // Before anything else is loaded: an older Node would fail with an obscure error.
 const error = nodeError(process.versions.node)
 if (error === undefined) {
+  await import('./runtime/relative-imports.js')
   const { serve } = await import('./serve.ts')
   await serve()
 } else {

@@ -17,7 +17,8 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { ConfigError } from '../src/sdk/errors.ts'
 import { childEnv, root } from './helpers/child-env.ts'
-import { modelsConfig, startRouter } from './helpers/router.ts'
+import { modelsConfig } from './helpers/models-config.ts'
+import { startRouter } from './helpers/router.ts'
 
 const run = promisify(execFile)
 let folder: string

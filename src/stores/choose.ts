@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isMadeSecret } from '../config/masking-secret.ts'
+import { isGeneratedSecret } from '../config/masking-secret.ts'
 import type { Config } from '../config/settings/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
@@ -196,7 +196,7 @@ export function openAnswers({ config, primary, log }: StoreContext): AnswerStore
 
 function keepsAnswersInRedis(config: Config): boolean {
   const { cacheSecret } = config
-  return cacheSecret !== '' && !isMadeSecret(cacheSecret) && redisAddress(config) !== undefined
+  return cacheSecret !== '' && !isGeneratedSecret(cacheSecret) && redisAddress(config) !== undefined
 }
 
 /** Recent activity of the processes of this host. `report`: activity of this process. */

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { operatorKeyFor } from '../../src/cli/operator-key.ts'
 import { root } from '../helpers/child-env.ts'
 import { keysFile } from '../helpers/keys-file.ts'
-import { modelsConfig } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { runCli, runCliProcess } from './run-cli.ts'
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { bearer, type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiStream, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 /*

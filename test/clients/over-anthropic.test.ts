@@ -3,7 +3,8 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 import {
   anthropicBrokenStream,

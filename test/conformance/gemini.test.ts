@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ApiError, FunctionCallingConfigMode, GoogleGenAI, type Part, Type } from '@google/genai'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 import { inTurn, upstreamKinds } from './upstream-kinds.ts'
 

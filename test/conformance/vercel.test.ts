@@ -15,7 +15,8 @@ import {
   tool,
 } from 'ai'
 import { createOllama } from 'ai-sdk-ollama'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 import { inTurn, upstreamKinds } from './upstream-kinds.ts'
 

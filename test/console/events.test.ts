@@ -4,7 +4,8 @@ import { applied, StatusDeltas } from '../../src/plugins/console-events/status-d
 import type { Status } from '../../src/sdk/console/status.ts'
 import type { StatusDelta } from '../../src/sdk/console/status-delta.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read, sickFleet } from './fleet.ts'
 

@@ -8,7 +8,8 @@ import { Value } from '@sinclair/typebox/value'
 import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
 import { expiredPair } from '../helpers/certificates/test-ca.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { chat, operator, read, sickFleet } from './fleet.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)

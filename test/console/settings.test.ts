@@ -9,8 +9,9 @@ import { type CatalogueModel, CatalogueSchema } from '../../src/sdk/console/cata
 import { type Effect, EffectSchema } from '../../src/sdk/console/effects.ts'
 import { type Routers, RoutersSchema } from '../../src/sdk/console/routers.ts'
 import { type Settings, SettingsSchema } from '../../src/sdk/console/settings.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { operator, operatorKey, read, sickFleet } from './fleet.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)

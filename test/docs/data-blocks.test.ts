@@ -9,7 +9,8 @@ import fastify from 'fastify'
 import { parse } from 'yaml'
 import { isObject } from '../../src/lib/json/read.ts'
 import { runCli } from '../cli/run-cli.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type Block, blocksOf, pages } from './blocks.ts'
 
 /** A kind of block: which ones are of it, and what has to be true of each. The first that fits counts. */

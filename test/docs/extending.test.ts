@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const repository = join(import.meta.dirname, '../..')

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadConfig, variables } from '../../src/config/settings/settings.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { former, formerSettings } from './former-variables.ts'
 
 const read = (file: string) => readFileSync(join(import.meta.dirname, '../../docs', file), 'utf8')

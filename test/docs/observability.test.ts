@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { keysFile } from '../helpers/keys-file.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouter } from '../helpers/router.ts'
 import { sqliteUrl } from '../teams/team-house.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -3,7 +3,8 @@ import { type TestContext, test } from 'node:test'
 import { byPath } from '../helpers/engine-answers.ts'
 import { openRequest, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   ollamaText,

@@ -4,7 +4,8 @@ import { byPath, notFound, text, vllmMetrics } from '../helpers/engine-answers.t
 import { closedPort, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { scrape } from '../helpers/metrics.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { engineOf } from '../helpers/status-events.ts'
 

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { closedPort, post, type RawAnswer } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiChunk,
   openaiError,

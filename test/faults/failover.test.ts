@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { closedPort, post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   openaiChunk,

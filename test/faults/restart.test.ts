@@ -4,8 +4,8 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
-import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import {
   openaiChunk,

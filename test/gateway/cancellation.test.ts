@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiChunk,
   openaiText,

@@ -9,7 +9,8 @@ import OpenAI from 'openai'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { openRequest, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaDone,
   ollamaLine,

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   openaiChunk,

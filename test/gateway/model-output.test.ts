@@ -3,7 +3,8 @@ import { after, before, describe, test } from 'node:test'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   ollamaDone,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { post, type RawAnswer } from './http.ts'
-import { modelsConfig, startRouter, type TestRouter } from './router.ts'
+import { modelsConfig } from './models-config.ts'
+import { startRouter, type TestRouter } from './router.ts'
 import { type Behaviour, type ScriptedUpstream, startUpstream, upstreamModel } from './scripted-upstream.ts'
 
 /** Answers of four dialects, which the assertions take apart. */

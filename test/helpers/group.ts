@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { describe } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import '../../src/runtime/relative-imports.js'
 
 // Runs the test files named on the command line one after the other in this process, so that they load the router's sources once.
 // Each is a suite of its own: its hooks are for its tests alone.

@@ -5,7 +5,8 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { freePort } from '../helpers/free-port.ts'
 import { openRequest, post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
 
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })

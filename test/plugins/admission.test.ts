@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const messages = [{ role: 'user', content: 'x'.repeat(700) }]

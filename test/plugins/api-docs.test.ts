@@ -7,7 +7,8 @@ import { plainDocs } from '../../src/plugins/api-docs/documented-route.ts'
 import { errorForm } from '../../src/plugins/api-docs/error-form.ts'
 import { openapiDocument } from '../../src/plugins/api-docs/openapi.ts'
 import { freePort } from '../helpers/free-port.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 interface Media {

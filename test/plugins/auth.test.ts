@@ -7,7 +7,8 @@ import { ConfigError } from '../../src/sdk/errors.ts'
 import { childEnv } from '../helpers/child-env.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { keysFile } from '../helpers/keys-file.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const key = 'sk-0123456789abcdefghij'

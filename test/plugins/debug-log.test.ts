@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiError, openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 test('LLM_ROUTER_IN_DEBUG logs header names, choices of targets, attempts and timings, never content', async (t) => {

@@ -4,7 +4,8 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'one', stream: true, messages: [{ role: 'user', content: 'x' }] }

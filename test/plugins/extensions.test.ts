@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/last-first.ts')

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }

@@ -3,7 +3,8 @@ import { after, before, describe, it } from 'node:test'
 import AjvCompiler from '@fastify/ajv-compiler'
 import { closedPort } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiStream,
   openaiText,

@@ -9,8 +9,9 @@ import type { Status, TargetStatus } from '../../src/sdk/console/status.ts'
 import type { Target } from '../../src/sdk/target.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
-import { modelsConfig, startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
+import { startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
 import {
   openaiChunk,
   openaiDone,

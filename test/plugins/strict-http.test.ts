@@ -3,15 +3,16 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { atTurnEnd } from '../../src/lib/turn-end.ts'
+import { deferWrite } from '../../src/lib/deferred-writes.ts'
 import {
   connectionLimit,
   createHttpServer,
   defaultLimits,
   type HttpLimits,
 } from '../../src/runtime/http-server.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiStream,
   openaiText,
@@ -217,7 +218,7 @@ describe('the bounds of a connection', () => {
       t,
       (_request, response) => {
         response.writeHead(200, { 'content-length': '2' })
-        atTurnEnd(() => response.end('ok'))
+        deferWrite(() => response.end('ok'))
       },
       {},
     )

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { keysFile } from '../helpers/keys-file.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 
 const mock = [{ api_type: 'mock' }]
 const models = modelsConfig({ 'llama3.1:8b': mock, 'llama3.1:70b': mock, qwen: mock })

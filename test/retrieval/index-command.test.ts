@@ -64,7 +64,7 @@ test('text, Markdown and HTML become an index, which a router searches', async (
     },
   )
   assert.equal(made.code, 0, made.stderr)
-  assert.match(made.stdout, /docs\.index: 4 pieces of 3 files, e, 5 dimensions/)
+  assert.match(made.stdout, /docs\.index: 4 chunks of 3 files, e, 5 dimensions/)
   assert.match(made.stderr, /picture\.png: skipped/)
   const rig = await rigOf([fromIndex], indexes)
   assert.match(
@@ -140,7 +140,7 @@ test('a missing index, a damaged one and one of another model end the start, and
   writeIndex(indexes.path, 'docs', ['A poem.'])
   const path = join(indexes.path, 'docs.index')
   indexes.write('docs.index', readFileSync(path).subarray(0, -3))
-  await assert.rejects(rigOf([fromIndex], indexes), /it is not complete/)
+  await assert.rejects(rigOf([fromIndex], indexes), /the file is incomplete/)
   const models = {
     processors: [fromIndex],
     g: { e: { providers: [{ api_type: 'vllm', api_host: 'http://127.0.0.1:9' }] } },
@@ -151,7 +151,10 @@ test('a missing index, a damaged one and one of another model end the start, and
     LLM_ROUTER_INDEX_DIR: indexes.path,
   })
   assert.equal(checked.code, 2)
-  assert.match(checked.stdout, /processors\[0\]\.index: the index "docs" cannot be used: it is not complete/)
+  assert.match(
+    checked.stdout,
+    /processors\[0\]\.index: the index "docs" cannot be used: the file is incomplete/,
+  )
 })
 
 test('the variables of langchain_rag search an index for all clients', async () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { anthropicText } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'small', max_tokens: 10, messages: [{ role: 'user', content: 'Hello' }] }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { anthropicError } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiError, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const input_schema = { type: 'object', properties: { city: { type: 'string' } } }

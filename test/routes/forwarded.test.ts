@@ -4,7 +4,8 @@ import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import OpenAI, { toFile } from 'openai'
 import { openRequest, post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const audio = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251))

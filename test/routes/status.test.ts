@@ -4,7 +4,8 @@ import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Status, StatusSchema } from '../../src/sdk/console/status.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)

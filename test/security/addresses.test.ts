@@ -6,8 +6,9 @@ import { hostError } from '../../src/config/targets/target-url.ts'
 import { type AllLookup, checkedLookup } from '../../src/relay/upstream/checked-lookup.ts'
 import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 import { post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { faultsOf, modelFile } from '../helpers/models-file.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const refused = [

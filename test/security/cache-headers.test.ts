@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 
 const key = 'sk-cache-0123456789abcdef0123456789'
 const json = { 'content-type': 'application/json', authorization: `Bearer ${key}` }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   ollamaDone,

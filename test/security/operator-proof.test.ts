@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freePort } from '../helpers/free-port.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/changing-routes.ts')
 const adminKey = 'canary-admin-key-0123456789'

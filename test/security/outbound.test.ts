@@ -5,8 +5,9 @@ import { after, before, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, sendRaw } from '../helpers/raw-client.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
   ollamaText,

@@ -3,7 +3,7 @@ import { after, before, type TestContext, test } from 'node:test'
 import { jsonMemoryBytes, oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 

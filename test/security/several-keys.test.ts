@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 
 const key = (name: string): string => `sk-of-alice-${name}-0123456789`
 const sha256 = createHash('sha256').update(key('digest')).digest('hex')

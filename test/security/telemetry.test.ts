@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { postBytes, sendRaw } from '../helpers/raw-client.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaStream,
   ollamaText,

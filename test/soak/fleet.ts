@@ -1,4 +1,4 @@
-import { modelsConfig } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import type { Wish } from './good-clients.ts'
 import type { Ledger } from './ledger.ts'
 import type { Poison } from './marker.ts'

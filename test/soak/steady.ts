@@ -11,7 +11,7 @@ import {
 } from '../helpers/fault-upstream.ts'
 import { openRequest, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 test('forty models with one request each do not all ask their first target', async (t) => {

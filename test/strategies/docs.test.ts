@@ -7,7 +7,8 @@ import { comparison, eightAtATime, oneAtATime } from '../../bench/strategies/com
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import type { SharingInstance } from '../../src/sdk/strategy.ts'
 import { post } from '../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { countOf, picks, signalsOf } from './signals.ts'
 

@@ -10,7 +10,8 @@ import {
   startIdentityProvider,
 } from '../helpers/identity-provider.ts'
 import { bearer } from '../helpers/keys-file.ts'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import { openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 let provider: IdentityProvider

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { keysFile } from '../helpers/keys-file.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { type PathProxy, startPathProxy } from '../helpers/proxies/path-proxy.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 
 /** What the functions find that run in the browser. */

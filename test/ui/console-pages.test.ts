@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, faultsOf, needsChromium, openConsole } from './console-browser.ts'
 import { type ConsoleFleet, startConsoleFleet } from './console-fleet.ts'

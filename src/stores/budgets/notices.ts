@@ -1,7 +1,7 @@
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import type { StoreLog } from '../redis/health.ts'
-import type { BudgetState } from './slices.ts'
+import type { BudgetSpending } from './slices.ts'
 import type { Webhook } from './webhook.ts'
 
 /** Percent of a budget's limit. */
@@ -9,6 +9,10 @@ const thresholds = [50, 80, 100]
 /** Retry interval and maximum duration, in milliseconds. */
 const retryMs = 30_000
 const giveUpMs = 3_600_000
+/** How long a shutdown waits for a message that is on its way, in milliseconds. */
+const closeMs = 2_000
+/** Delay after which a router whose database failed tries again, in milliseconds. */
+const databaseRetryMs = 1_000
 /** How long a router holds a notice that it sends, before another one may try, in milliseconds. */
 const claimMs = 25_000
 
@@ -29,6 +33,9 @@ export class BudgetNotices {
   readonly #known = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #sending: Promise<void> | undefined
+  /** Whether a notice may have been recorded after the current pass read the due ones. */
+  #isWanted = false
+  #isClosed = false
 
   constructor(options: NoticesOptions) {
     this.#options = options
@@ -38,12 +45,11 @@ export class BudgetNotices {
 
   /** Records reached thresholds. `now`: milliseconds since 1970. */
   async note(
-    states: readonly BudgetState[],
+    states: readonly BudgetSpending[],
     budgets: readonly { id: string; record: BudgetRecord }[],
     now: number,
   ): Promise<void> {
     const records = new Map(budgets.map(({ id, record }) => [id, record]))
-    let isNew = false
     for (const state of states) {
       const record = records.get(state.id)
       if (!record) continue
@@ -53,29 +59,43 @@ export class BudgetNotices {
       const before = this.#known.get(key) ?? 0
       const reached = thresholds.filter((threshold) => percent >= threshold)
       for (const threshold of reached.filter((each) => each > before)) {
-        if (await this.#add(state, record, threshold, now)) isNew = true
+        // Sent at once, even if the database fails before the next one is recorded.
+        if (await this.#add(state, record, threshold, now)) void this.send()
       }
       this.#known.set(key, reached.at(-1) ?? 0)
     }
-    if (isNew) void this.send()
   }
 
-  /** Sends due notices. */
+  /** Sends due notices, including those recorded while others are being sent. */
   send(): Promise<void> {
-    this.#sending ??= this.#sendAll()
-      .catch(() => undefined)
-      .finally(() => {
-        this.#sending = undefined
-      })
+    this.#isWanted = true
+    this.#sending ??= this.#sendWanted()
     return this.#sending
   }
 
-  close(): void {
+  /** Waits a little for a message that is on its way: another router would send it again. */
+  async close(): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#timer)
+    await Promise.race([this.#sending, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
+  }
+
+  async #sendWanted(): Promise<void> {
+    try {
+      while (this.#isWanted && !this.#isClosed) {
+        this.#isWanted = false
+        await this.#sendAll()
+      }
+    } catch {
+      // Another process may have held SQLite's lock for too long: waiting for the interval would delay the notice by half a minute.
+      if (!this.#isClosed) setTimeout(() => void this.send(), databaseRetryMs).unref()
+    } finally {
+      this.#sending = undefined
+    }
   }
 
   async #add(
-    { id, spent, start, resetsAt }: BudgetState,
+    { id, spent, start, resetsAt }: BudgetSpending,
     record: BudgetRecord,
     threshold: number,
     now: number,
@@ -119,6 +139,7 @@ export class BudgetNotices {
       .limit(100)
       .execute()
     for (const { budget, period, threshold, body } of due) {
+      if (this.#isClosed) return
       const own = { budget, period, threshold }
       const claim = await this.#update(own, { claimed_until: Date.now() + claimMs }, Date.now())
       if (!claim) continue

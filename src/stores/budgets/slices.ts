@@ -1,4 +1,4 @@
-import { timeZone } from '../../lib/time-zone.ts'
+import type { TimeZone } from '../../lib/time-zone.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import { resetOf, windowOf } from './window.ts'
@@ -27,11 +27,9 @@ export interface SliceRequest {
   }[]
 }
 
-/** Plain JSON. */
-export interface BudgetState {
+/** Recorded usage of a budget. Plain JSON. */
+export interface BudgetSpending {
   id: string
-  /** What the process may spend, including its running requests. */
-  granted: number
   /** Recorded usage of the window. */
   spent: number
   /** Start of the window and time at which budget is available again, in milliseconds since 1970. */
@@ -39,9 +37,15 @@ export interface BudgetState {
   resetsAt: number
 }
 
+/** Plain JSON. */
+export interface BudgetState extends BudgetSpending {
+  /** What the process may spend, including its running requests. */
+  granted: number
+}
+
 export interface SliceContext {
   budgets: readonly { id: string; record: BudgetRecord }[]
-  timeZone: string
+  zone: TimeZone
   /** Milliseconds since 1970. */
   now: number
 }
@@ -50,21 +54,21 @@ export interface SliceContext {
 export async function renewSlices(
   db: Database,
   { holder, budgets: asked }: SliceRequest,
-  { budgets, timeZone: zone, now }: SliceContext,
+  { budgets, zone, now }: SliceContext,
 ): Promise<BudgetState[]> {
   const known = new Map(budgets.map(({ id, record }) => [id, record]))
   return db.transaction().execute(async (rows) => {
     // Locks out other routers until the end of the transaction.
     const key = 'budgets_renewed'
-    await rows
+    const before = await rows
       .insertInto('meta')
       .values({ key, value: '0' })
       .onConflict((conflict) =>
         conflict.column('key').doUpdateSet((build) => ({ value: build.ref('meta.value') })),
       )
-      .execute()
-    const before = await rows.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirst()
-    if (now - Number(before?.value ?? 0) > outageMs)
+      .returning('value')
+      .executeTakeFirstOrThrow()
+    if (now - Number(before.value) > outageMs)
       await rows
         .updateTable('budget_slices')
         .set({ ends_at: now + sliceMs })
@@ -79,22 +83,13 @@ export async function renewSlices(
     for (const { id, reserved, least, wanted, kept } of asked) {
       const record = known.get(id)
       if (!record) continue
-      const window = windowOf(record, now, timeZone(zone))
-      const quarters = await rows
-        .selectFrom('budget_spent')
-        .select(['period', 'amount'])
-        .where('budget', '=', id)
-        .where('period', '>=', window.start)
-        .where('period', '<', window.end)
-        .orderBy('period')
-        .execute()
+      const { spent, start, resetsAt } = await readSpending(rows, { id, record }, { zone, now })
       const others = await rows
         .selectFrom('budget_slices')
         .select((build) => build.fn.sum<number | null>('amount').as('amount'))
         .where('budget', '=', id)
         .where('holder', '<>', holder)
         .executeTakeFirst()
-      const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
       const useful = free < least ? 0 : Math.min(free, Math.max(wanted, free * share))
       // What is kept may already be spent, so it is granted even if `free` is less: usage that another process has booked counts
@@ -107,10 +102,29 @@ export async function renewSlices(
           conflict.columns(['budget', 'holder']).doUpdateSet({ amount: granted, ends_at: now + sliceMs }),
         )
         .execute()
-      states.push({ id, granted, spent, start: window.start, resetsAt: resetOf(record, window, quarters) })
+      states.push({ id, granted, spent, start, resetsAt })
     }
     return states
   })
+}
+
+/** Reads what is recorded of a budget's present window. */
+export async function readSpending(
+  db: Database,
+  { id, record }: SliceContext['budgets'][number],
+  { zone, now }: Pick<SliceContext, 'zone' | 'now'>,
+): Promise<BudgetSpending> {
+  const window = windowOf(record, now, zone)
+  const quarters = await db
+    .selectFrom('budget_spent')
+    .select(['period', 'amount'])
+    .where('budget', '=', id)
+    .where('period', '>=', window.start)
+    .where('period', '<', window.end)
+    .orderBy('period')
+    .execute()
+  const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
+  return { id, spent, start: window.start, resetsAt: resetOf(record, window, quarters) }
 }
 
 /** Returns the slices of a stopping process. */

@@ -1,3 +1,4 @@
+import { type TimeZone, timeZone } from '../../lib/time-zone.ts'
 import type {
   BudgetRecord,
   ClientRecord,
@@ -6,7 +7,13 @@ import type {
   Snapshot,
 } from '../../sdk/teams/directory.ts'
 import { BudgetNotices } from '../budgets/notices.ts'
-import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
+import {
+  type BudgetState,
+  readSpending,
+  renewSlices,
+  returnSlices,
+  type SliceRequest,
+} from '../budgets/slices.ts'
 import { bookOnBudgets } from '../budgets/spent.ts'
 import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
@@ -48,7 +55,7 @@ export class DirectoryHost {
   #isClosed = false
   /** What is written of the usage of all processes. */
   readonly usage: UsageWriter
-  readonly #timeZone: string
+  readonly #zone: TimeZone
   readonly #notices: BudgetNotices | undefined
   readonly #upkeep: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
@@ -64,7 +71,7 @@ export class DirectoryHost {
     hints.onHint(() => void this.#refresh())
     this.#snapshot = snapshot
     this.#log = log
-    this.#timeZone = retention.timeZone
+    this.#zone = timeZone(retention.timeZone)
     const { db } = database
     this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
@@ -75,7 +82,10 @@ export class DirectoryHost {
       },
     })
     this.#upkeep = [
-      regularly(recoverMs, () => this.usage.recover()),
+      regularly(recoverMs, async () => {
+        await this.usage.recover()
+        await this.#noteBudgets()
+      }),
       regularly(retentionMs, () => applyRetention(db, retention, Date.now())),
     ]
     this.#schedule()
@@ -85,6 +95,7 @@ export class DirectoryHost {
     const host = new DirectoryHost(database, await readSnapshot(database), options)
     await host.usage.recover()
     await applyRetention(database.db, options.retention, Date.now())
+    void host.#noteBudgets().catch(() => undefined)
     return host
   }
 
@@ -93,7 +104,7 @@ export class DirectoryHost {
     if (!(await this.usage.flush())) throw new Error('the database is away')
     const { budgets } = this.#snapshot
     const now = Date.now()
-    const context = { budgets, timeZone: this.#timeZone, now }
+    const context = { budgets, zone: this.#zone, now }
     const states = await renewSlices(this.#database.db, request, context)
     // Nobody waits for the webhook, nor for what is noted for it.
     void this.#notices?.note(states, budgets, now).catch(() => undefined)
@@ -142,9 +153,22 @@ export class DirectoryHost {
     clearTimeout(this.#timer)
     this.#hints.close()
     for (const timer of this.#upkeep) clearInterval(timer)
-    this.#notices?.close()
+    await this.#notices?.close()
     await this.usage.close()
     await this.#database.close()
+  }
+
+  /** For usage after which nothing was renewed, because its router has stopped and nobody has used the budget since. */
+  async #noteBudgets(): Promise<void> {
+    const notices = this.#notices
+    if (!notices) return
+    for (const budget of this.#snapshot.budgets) {
+      if (this.#isClosed) return
+      if (budget.record.enabled === false) continue
+      const now = Date.now()
+      const spending = await readSpending(this.#database.db, budget, { zone: this.#zone, now })
+      await notices.note([spending], [budget], now)
+    }
   }
 
   #schedule(): void {

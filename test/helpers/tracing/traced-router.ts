@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { modelsConfig, startRouter, type TestRouter } from '../router.ts'
+import { modelsConfig } from '../models-config.ts'
+import { startRouter, type TestRouter } from '../router.ts'
 import { type Script, type ScriptedUpstream, startUpstream } from '../scripted-upstream.ts'
 import type { CollectedSpan, TraceCollector } from './trace-collector.ts'
 

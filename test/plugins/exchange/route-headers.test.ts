@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { post } from '../../helpers/http.ts'
 import { keysFile } from '../../helpers/keys-file.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../../helpers/router.ts'
+import { modelsConfig } from '../../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../../helpers/router.ts'
 import {
   openaiError,
   openaiStream,

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { post } from '../../helpers/http.ts'
 import { messages } from '../../helpers/messages.ts'
 import { scrape } from '../../helpers/metrics.ts'
-import { modelsConfig, startRouter } from '../../helpers/router.ts'
+import { modelsConfig } from '../../helpers/models-config.ts'
+import { startRouter } from '../../helpers/router.ts'
 import { startUpstream } from '../../helpers/scripted-upstream.ts'
 
 for (const [path, api_type, counts] of [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { post } from '../../helpers/http.ts'
-import { modelsConfig } from '../../helpers/router.ts'
+import { modelsConfig } from '../../helpers/models-config.ts'
 import { startRouterProcess } from '../../helpers/router-process.ts'
 import { startCollector } from '../../helpers/tracing/trace-collector.ts'
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../../helpers/http.ts'
-import { modelsConfig, startRouter } from '../../helpers/router.ts'
+import { modelsConfig } from '../../helpers/models-config.ts'
+import { startRouter } from '../../helpers/router.ts'
 import { openaiText, startUpstream, upstreamModel } from '../../helpers/scripted-upstream.ts'
 import { startCollector, type TraceCollector } from '../../helpers/tracing/trace-collector.ts'
 import {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { renderPrompt } from '../../../src/config/prompt-tree.ts'
 import { post } from '../../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../../helpers/router.ts'
+import { modelsConfig } from '../../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../../helpers/router.ts'
 import {
   ollamaText,
   openaiText,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { openRequest, post } from '../../helpers/http.ts'
-import { modelsConfig, startRouter, type TestRouter } from '../../helpers/router.ts'
+import { modelsConfig } from '../../helpers/models-config.ts'
+import { startRouter, type TestRouter } from '../../helpers/router.ts'
 import {
   type Behaviour,
   ollamaStream,

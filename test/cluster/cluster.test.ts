@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+
+let folder: string
+let redis: RedisServer
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'llm-router-cluster-'))
+  writeFileSync(
+    join(folder, 'pid.ts'),
+    `export default async (app) => { app.get('/pid', () => ({ pid: process.pid })) }\n`,
+  )
+  writeFileSync(join(folder, 'crash.ts'), 'process.exit(7)\n')
+  redis = await startRedis()
+})
+after(async () => {
+  await redis.stop()
+  rmSync(folder, { recursive: true })
+})
+
+/** A model server that notes how many requests it has at once. */
+interface Box {
+  url: string
+  most: number
+  total: number
+  /** Requests are answered after a moment, or, once held, never. */
+  held: boolean
+  /** Fulfilled when the next request has arrived. */
+  next(): Promise<unknown>
+}
+
+async function startBox(t: TestContext): Promise<Box> {
+  const upstream = await startUpstream(async ({ method }) => {
+    if (method !== 'POST') return { kind: 'reply', body: '' } // a health check
+    box.total++
+    box.most = Math.max(box.most, upstream.openRequests)
+    if (box.held) return { kind: 'hang' }
+    // The time of a short answer: long enough for a second holder to be seen.
+    await setTimeout(5)
+    return openaiText('Hi')
+  })
+  t.after(() => upstream.close())
+  const next = () => upstream.requestReceived(upstream.requests.length)
+  const box: Box = { url: upstream.url, most: 0, total: 0, held: false, next }
+  return box
+}
+
+async function startRouter(
+  t: TestContext,
+  box: Box,
+  env: Record<string, string>,
+  processes = 1,
+): Promise<RouterProcess> {
+  const router = await startRouterProcess({
+    models: modelsConfig({ m: [{ id: 'box', api_type: 'vllm', api_host: box.url }] }),
+    env: {
+      LLM_ROUTER_BALANCE_STRATEGY: 'first_available',
+      LLM_ROUTER_EXTENSIONS: join(folder, 'pid.ts'),
+      ...env,
+    },
+  })
+  t.after(() => router.stop())
+  await router.listening(processes)
+  return router
+}
+
+interface Client {
+  get(path: string): Promise<string>
+  /** The status of a chat request; rejects when the connection breaks. */
+  chat(): Promise<number>
+}
+
+/** All requests of one client go over one connection, so to one worker. */
+function connectTo({ url }: RouterProcess): Client {
+  const { hostname: host, port } = new URL(url)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const send = (method: string, path: string, body: string): Promise<{ status: number; text: string }> =>
+    new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json' }
+      const sent = request({ host, port, method, path, agent, headers }, async (response) => {
+        let text = ''
+        for await (const chunk of response) text += chunk
+        resolve({ status: response.statusCode ?? 0, text })
+      })
+      sent.once('error', reject)
+      sent.end(body)
+    })
+  const question = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'x' }] })
+  return {
+    get: async (path) => (await send('GET', path, '')).text,
+    chat: async () => (await send('POST', '/v1/chat/completions', question)).status,
+  }
+}
+
+async function pidOf(client: Client): Promise<number> {
+  return JSON.parse(await client.get('/pid')).pid
+}
+
+/** Clients on different workers. */
+async function clientsOfWorkers(router: RouterProcess, count: number): Promise<Map<number, Client>> {
+  const found = new Map<number, Client>()
+  const signal = AbortSignal.timeout(60_000)
+  while (found.size < count) {
+    signal.throwIfAborted()
+    const client = connectTo(router)
+    const pid = await pidOf(client)
+    if (!found.has(pid)) found.set(pid, client)
+  }
+  return found
+}
+
+async function assertExclusive(
+  boxes: readonly Box[],
+  clients: readonly Client[],
+  rounds: number,
+): Promise<void> {
+  const statuses: number[] = []
+  await Promise.all(
+    clients.map(async (client) => {
+      for (let round = 0; round < rounds; round++) statuses.push(await client.chat())
+    }),
+  )
+  assert.deepEqual(new Set(statuses), new Set([200]))
+  assert.equal(
+    boxes.reduce((sum, { total }) => sum + total, 0),
+    clients.length * rounds,
+  )
+  assert.deepEqual(
+    boxes.map(({ most }) => most),
+    boxes.map(() => 1),
+  )
+}
+
+const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
+const withRedis = () => ({ LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` })
+
+/** Kills the worker that has the only box, and asks another one, which must get the box long before its lease expires. */
+async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void> {
+  const [[holderPid, holder], [, other]] = [...(await clientsOfWorkers(router, 2))] as [
+    [number, Client],
+    [number, Client], // as many as were asked for
+  ]
+  box.held = true
+  const arrived = box.next()
+  const broken = assert.rejects(holder.chat())
+  await arrived
+  box.held = false
+  const waiting = other.chat()
+  process.kill(holderPid, 'SIGKILL')
+  const killedAt = performance.now()
+  assert.equal(await waiting, 200)
+  // Without word of the death the target would be free when the lease expires, after 15 s.
+  assert.ok(performance.now() - killedAt < 5_000)
+  await broken
+  // A new worker has taken the place of the dead one.
+  await router.listening(3)
+  assert.ok(!(await clientsOfWorkers(router, 2)).has(holderPid))
+}
+
+async function manyClients(router: RouterProcess, workers: number): Promise<Client[]> {
+  const clients = [...(await clientsOfWorkers(router, workers)).values()]
+  return [...clients, ...Array.from({ length: 6 }, () => connectTo(router))]
+}
+
+describe('a cluster', { concurrency: 2 }, () => {
+  describe('with leases', { concurrency: 1 }, () => {
+    test('over two hosts shares targets through Redis, also when a worker is killed', async (t) => {
+      const box = await startBox(t)
+      const [first, second] = await Promise.all([
+        startRouter(t, box, { ...cluster, ...withRedis() }, 2),
+        startRouter(t, box, withRedis()),
+      ])
+      await t.test('a target never has two requests at once', async () => {
+        const clients = [...(await manyClients(first, 2)), ...(await manyClients(second, 1))]
+        await assertExclusive([box], clients, 8)
+      })
+      await t.test('the target of a killed worker is free long before its lease expires', () =>
+        assertFreedByDeath(first, box),
+      )
+      await t.test('a router that stops in order gives everything back', async () => {
+        assert.equal(await connectTo(second).chat(), 200)
+        for (const { child, exit } of [first, second]) {
+          child.kill('SIGTERM')
+          assert.equal(await exit, 0)
+        }
+        assert.deepEqual(await redis.redis.keys('*:lease:*'), [])
+        assert.deepEqual(await redis.redis.hgetall('model:m'), {})
+      })
+    })
+
+    test('on one machine shares targets through its primary, also when a worker is killed', async (t) => {
+      const box = await startBox(t)
+      const router = await startRouter(t, box, cluster, 2)
+      await t.test('a target never has two requests at once', async () => {
+        await assertExclusive([box], await manyClients(router, 2), 12)
+      })
+      await t.test('the target of a killed worker is free long before its lease expires', () =>
+        assertFreedByDeath(router, box),
+      )
+    })
+  })
+
+  // These wait more than they work.
+  describe('in trouble', { concurrency: 1 }, () => {
+    test('without Redis at its address a router starts and serves, and says what is wrong', async (t) => {
+      const box = await startBox(t)
+      const router = await startRouter(t, box, { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })
+      assert.equal(await connectTo(router).chat(), 200)
+      assert.match(router.output(), /Redis does not answer/)
+      assert.doesNotMatch(router.output(), /hunter2/)
+    })
+
+    test('workers that crash again and again end the primary with exit code 1', async () => {
+      const models = modelsConfig({ m: [{ api_type: 'mock' }] })
+      const env = {
+        ...cluster,
+        LLM_ROUTER_SERVER_WORKERS_COUNT: '1',
+        LLM_ROUTER_EXTENSIONS: join(folder, 'crash.ts'),
+      }
+      await assert.rejects(
+        startRouterProcess({ models, env }),
+        /ended with 1: [\s\S]*a worker ended \(exit code 7\)[\s\S]*giving up/,
+      )
+    })
+  })
+})

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+
+/** A model server that notes when it is checked. */
+interface Box {
+  url: string
+  server: Server
+  healthy: boolean
+  /** When the checks came, in monotonic milliseconds. */
+  checks: number[]
+}
+
+async function startBox(): Promise<Box> {
+  const server = createServer((request, response) => {
+    if (request.url === '/health') {
+      box.checks.push(performance.now())
+      server.emit('checked')
+    }
+    const asksSleep = request.url === '/is_sleeping'
+    response.writeHead(asksSleep ? 404 : box.healthy ? 200 : 503).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo // it listens on TCP
+  const box: Box = { url: `http://127.0.0.1:${port}`, server, healthy: true, checks: [] }
+  return box
+}
+
+const intervalMs = 200
+/** The shortest time between two checks of one server by one process: a fifth less than the interval. */
+const shortestMs = intervalMs * 0.8 - 5
+
+let folder: string
+let boxes: Box[]
+let router: RouterProcess
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'llm-router-cluster-health-'))
+  writeFileSync(
+    join(folder, 'told.ts'),
+    `export default async (app) => {
+      const told = {}
+      app.addHook('onReady', async () => {
+        for (const { id } of app.models.all().flatMap(({ targets }) => targets)) told[id] = []
+        app.health.onState(({ id }, state) => told[id]?.push(state))
+      })
+      app.get('/told', () => ({ pid: process.pid, told }))
+    }\n`,
+  )
+  boxes = [await startBox(), await startBox()]
+  const [one, two] = boxes.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
+  router = await startRouterProcess({
+    env: {
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+      LLM_ROUTER_HEALTH_INTERVAL: `${intervalMs / 1000}`,
+      LLM_ROUTER_EXTENSIONS: join(folder, 'told.ts'),
+    },
+    models: modelsConfig({
+      a: [
+        { ...one, id: 'one' },
+        { ...two, id: 'two' },
+      ],
+      b: [{ ...one, id: 'one-too' }],
+    }),
+  })
+})
+after(async () => {
+  await router.stop()
+  for (const { server } of boxes) {
+    server.closeAllConnections()
+    server.close()
+  }
+  rmSync(folder, { recursive: true })
+})
+
+interface Seen {
+  pid: number
+  /** For each target what was told of it. */
+  told: Record<string, string[]>
+}
+
+/** The two workers, once it is so in both; `without`: one that is gone, and whose successor listens. */
+async function bothWorkers(isSo: (told: Seen['told']) => boolean, without?: number): Promise<Seen[]> {
+  const signal = AbortSignal.timeout(20_000)
+  await router.listening(without === undefined ? 2 : 3)
+  const last = new Map<number, Seen>()
+  for (;;) {
+    signal.throwIfAborted()
+    const seen = await ofAny()
+    if (seen && seen.pid !== without) last.set(seen.pid, seen)
+    const all = [...last.values()]
+    if (all.length === 2 && all.every(({ told }) => isSo(told))) return all
+  }
+}
+
+/** Over a connection of its own, so of any worker; undefined where it went to one that had just died. */
+async function ofAny(): Promise<Seen | undefined> {
+  try {
+    const init = { headers: { connection: 'close' }, signal: AbortSignal.timeout(500) }
+    const answer = await fetch(`${router.url}/told`, init)
+    return JSON.parse(await answer.text())
+  } catch {
+    return undefined
+  }
+}
+
+/** Fulfilled when a check has found the target so. */
+async function checked(target: string, state: string): Promise<unknown> {
+  return await router.logged(
+    (line) => line.msg === 'health check' && line.target === target && line.state === state,
+  )
+}
+
+/** The shortest time between two of the next checks of a box. */
+async function shortestPause({ server, checks }: Box, count: number): Promise<number> {
+  const from = checks.length
+  while (checks.length < from + count) await once(server, 'checked')
+  const times = checks.slice(from)
+  return Math.min(...times.slice(1).map((at, index) => at - (times[index] ?? 0)))
+}
+
+test('one process of a cluster checks the servers, and all of them learn what it finds', async (t) => {
+  const [first, second] = boxes
+  assert.ok(first && second)
+  await bothWorkers(() => true)
+
+  await t.test('a server is asked once per interval, for two targets and two processes', async () => {
+    assert.ok((await shortestPause(first, 12)) > shortestMs)
+  })
+
+  await t.test('all processes learn once that it is dead, and that it has recovered', async () => {
+    first.healthy = false
+    await checked('one', 'failing')
+    await bothWorkers(({ one }) => one?.at(-1) === 'failing')
+    first.healthy = true
+    await checked('one', 'up')
+    const all = ['doubtful', 'failing', 'up']
+    for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
+      assert.deepEqual(told, { one: all, 'one-too': all, two: [] })
+    }
+  })
+
+  await t.test(
+    'when the process that checks is killed another one does, from where that one was',
+    async () => {
+      second.healthy = false
+      const { pid } = await router.logged(({ msg, target }) => msg === 'health check' && target === 'two')
+      assert.ok(typeof pid === 'number')
+      await bothWorkers(({ two }) => two?.at(-1) === 'failing')
+      process.kill(pid, 'SIGKILL')
+      // The worker in its place was not there when the server died.
+      await bothWorkers(({ two }) => two?.at(-1) === 'failing', pid)
+      assert.ok((await shortestPause(second, 8)) > shortestMs)
+      second.healthy = true
+      for (const { told } of await bothWorkers(({ two }) => two?.at(-1) === 'up', pid))
+        assert.deepEqual(told.two?.slice(-2), ['failing', 'up'])
+    },
+  )
+})

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { Status } from '../../src/sdk/console/status.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const workersCount = 2
+const path = '/v1/chat/completions'
+
+let folder: string
+let router: RouterProcess
+let upstream: ScriptedUpstream
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'llm-router-kill-'))
+  const extension = join(folder, 'kill.ts')
+  writeFileSync(
+    extension,
+    `export default async (app) => {
+  app.post('/kill', { config: { surface: 'text' } }, (request) => {
+    app.gateway.clientRequest('openai', request)
+    process.kill(process.pid, 'SIGKILL')
+    for (;;);
+  })
+}
+`,
+  )
+  upstream = await startUpstream(openaiText('Hi'))
+  router = await startRouterProcess({
+    models: modelOn(upstream.url),
+    env: {
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: `${workersCount}`,
+      LLM_ROUTER_EXTENSIONS: extension,
+      LLM_ROUTER_CONFIG_POLL: '0',
+    },
+  })
+  await router.listening(workersCount)
+})
+after(async () => {
+  await router.stop()
+  await upstream.close()
+  rmSync(folder, { recursive: true })
+})
+
+function modelOn(url: string, model = 'm'): Record<string, unknown> {
+  return modelsConfig({ [model]: [{ id: 'target', api_type: 'vllm', api_host: url }] })
+}
+
+interface Answer {
+  status: number
+  text: string
+  headers: IncomingHttpHeaders
+}
+
+/** All requests of one agent go over one connection, so to one worker. Rejects when the connection breaks. */
+function send(agent: Agent, method: string, to: string, body = '', headers = {}): Promise<Answer> {
+  const { hostname: host, port } = new URL(router.url)
+  return new Promise((resolve, reject) => {
+    const options = { host, port, method, path: to, agent }
+    const sent = request(
+      { ...options, headers: { 'content-type': 'application/json', ...headers } },
+      async (response) => {
+        let text = ''
+        try {
+          for await (const chunk of response.setEncoding('utf8')) text += chunk
+          resolve({ status: response.statusCode ?? 0, text, headers: response.headers })
+        } catch (error) {
+          reject(error)
+        }
+      },
+    )
+    sent.once('error', reject)
+    sent.end(body)
+  })
+}
+
+function connection(): Agent {
+  return new Agent({ keepAlive: true, maxSockets: 1 })
+}
+
+function question(content: string): string {
+  return JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] })
+}
+
+async function statusBy(agent: Agent): Promise<Status> {
+  return JSON.parse((await send(agent, 'GET', '/api/status')).text)
+}
+
+/** Once all processes that there are to be are on it, and no other. */
+async function statusOfAll(agent: Agent): Promise<Status> {
+  for (;;) {
+    const status = await statusBy(agent)
+    if (status.workers.length === workersCount) return status
+  }
+}
+
+/** What the log says of the end of a process, once it does. */
+async function endOf(pid: number): Promise<Record<string, unknown>> {
+  return await router.logged((line) => line.worker_pid === pid && isEnd(line))
+}
+
+function isEnd({ msg }: Record<string, unknown>): boolean {
+  return String(msg).startsWith('a worker ended')
+}
+
+test('a worker that is killed under load leaves no connection hanging, and the rest of the router as it was', async (t) => {
+  const clients = Array.from({ length: 16 }, connection)
+  let stopped = false
+  const counts = { answered: 0, broken: 0 }
+  const load = Promise.all(
+    clients.map(async (agent) => {
+      while (!stopped) {
+        try {
+          assert.equal((await send(agent, 'POST', path, question('x'))).status, 200)
+          counts.answered++
+        } catch (error) {
+          assert.ok(error instanceof Error && 'code' in error, String(error))
+          counts.broken++ // it was on the connection of the killed one
+        }
+      }
+    }),
+  )
+  const killed: number[] = []
+  for (let round = 0; round < 2; round++) {
+    const pids = await router.listening(workersCount + round)
+    const victim = pids.find((pid) => !killed.includes(pid)) ?? assert.fail('all are dead')
+    process.kill(victim, 'SIGKILL')
+    killed.push(victim)
+    await endOf(victim)
+  }
+  await router.listening(workersCount + killed.length)
+  stopped = true
+  // A connection that hangs keeps its client here for ever.
+  await load
+  for (const agent of clients) agent.destroy()
+  assert.ok(counts.answered > counts.broken, JSON.stringify(counts))
+
+  await t.test('the dead ones have left the status page', async () => {
+    const agent = connection()
+    const status = await statusOfAll(agent)
+    for (const { pid, state } of status.workers) {
+      assert.ok(!killed.includes(pid))
+      assert.notEqual(state, 'silent')
+    }
+  })
+
+  await t.test('the result of a later reload is reported, once', async () => {
+    writeFileSync(router.file, JSON.stringify(modelOn(upstream.url, 'other')))
+    router.child.kill('SIGHUP')
+    const line = await router.logged(({ msg }) => String(msg).includes('reloaded'))
+    assert.equal(line.models, 1)
+    writeFileSync(router.file, JSON.stringify(modelOn(upstream.url)))
+    router.child.kill('SIGHUP')
+    await router.logged((each) => String(each.msg).includes('reloaded') && each !== line)
+    assert.equal(router.logs.filter(({ msg }) => String(msg).includes('reloaded')).length, 2)
+  })
+})
+
+test('the log names the request that killed a worker at once, with its model and size, and none that had ended', async () => {
+  const agent = connection()
+  await send(agent, 'POST', path, question('before'), { 'x-request-id': 'ended' })
+  const ends = router.logs.filter(isEnd)
+  const body = question('kill')
+  await assert.rejects(send(agent, 'POST', '/kill', body, { 'x-request-id': 'poison' }))
+  const { requests, running_requests: count } = await router.logged(
+    (line) => isEnd(line) && !ends.includes(line),
+  )
+  assert.equal(count, 1)
+  const [{ started_at: at, ...named }] = requests as [Record<string, unknown>]
+  assert.deepEqual(named, { request_id: 'poison', model: 'm', request_bytes: body.length })
+  assert.ok(!Number.isNaN(Date.parse(String(at))))
+  assert.doesNotMatch(JSON.stringify(requests), /"content"/)
+})
+
+test('SIGUSR1 is noted by the primary and by a worker, and opens no debugger', async () => {
+  const { workers } = await statusBy(connection())
+  for (const pid of [router.child.pid ?? 0, workers[0]?.pid ?? 0]) {
+    process.kill(pid, 'SIGUSR1')
+    await router.logged(
+      (line) => line.pid === pid && line.msg === 'SIGUSR1 has no effect; SIGUSR2 reopens the log file',
+    )
+  }
+})
+
+test('connections that one worker got alone are spread again, without one that breaks', async () => {
+  const { worker: own, workers } = await statusOfAll(connection())
+  const frozen = workers.find(({ worker }) => worker !== own) ?? assert.fail('one row')
+  // It accepts nothing meanwhile.
+  process.kill(frozen.pid, 'SIGSTOP')
+  const clients = Array.from({ length: 24 }, connection)
+  try {
+    await Promise.all(clients.map((agent) => send(agent, 'GET', '/ping')))
+  } finally {
+    process.kill(frozen.pid, 'SIGCONT')
+  }
+  let closes = 0
+  for (;;) {
+    const by: number[] = []
+    // One after the other: of connections that come together, the worker that is awake takes all.
+    for (const agent of clients) {
+      // Each answer is whole, also one that closes its connection.
+      const { status, headers } = await send(agent, 'GET', '/ping')
+      assert.equal(status, 200)
+      if (headers.connection === 'close') closes++
+      by.push((await statusBy(agent)).worker)
+    }
+    const most = Math.max(...[own, frozen.worker].map((one) => by.filter((each) => each === one).length))
+    if (closes > 0 && most <= 18) break
+  }
+})

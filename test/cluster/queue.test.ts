@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { Agent, request } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { Status } from '../../src/sdk/console/status.ts'
+import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
+import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
+import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+
+const workersCount = 2
+const places = 3
+
+/** A server with places for one model, and the clients of the requests that have come to it, in order. */
+interface Box {
+  readonly counting: CountingUpstream
+  readonly arrived: string[]
+}
+
+async function openBox(): Promise<Box> {
+  const arrived: string[] = []
+  const counting = await startCounting(({ body }) => {
+    arrived.push(JSON.stringify(body).includes('flood') ? 'flood' : 'single')
+  })
+  return { counting, arrived }
+}
+
+type Model = 'several' | 'one'
+
+/** A cluster over a server with several places and one with a single place, each with a model of its own. */
+class Cluster {
+  readonly boxes: Record<Model, Box>
+  readonly #router: RouterProcess
+  readonly #agents: Agent[] = []
+
+  private constructor(router: RouterProcess, boxes: Record<Model, Box>) {
+    this.#router = router
+    this.boxes = boxes
+  }
+
+  static async open(env: Record<string, string>): Promise<Cluster> {
+    const boxes = { several: await openBox(), one: await openBox() }
+    const over = (model: Model, most: number) => ({
+      providers: [
+        { id: model, api_type: 'vllm', api_host: boxes[model].counting.upstream.url, max_in_flight: most },
+      ],
+      strategy: 'least_busy',
+    })
+    const router = await startRouterProcess({
+      models: {
+        test_models: { several: over('several', places), one: over('one', 1) },
+        active_models: { test_models: Object.keys(boxes) },
+      },
+      env: {
+        LLM_ROUTER_SERVER_TYPE: 'cluster',
+        LLM_ROUTER_SERVER_WORKERS_COUNT: `${workersCount}`,
+        ...env,
+      },
+    })
+    await router.listening(workersCount)
+    return new Cluster(router, boxes)
+  }
+
+  async close(): Promise<void> {
+    const boxes = Object.values(this.boxes)
+    for (const { counting } of boxes) counting.open()
+    await this.#router.stop()
+    for (const agent of this.#agents) agent.destroy()
+    for (const { counting } of boxes) await counting.upstream.close()
+  }
+
+  /** Over a connection of its own, so that the workers get about the same number. */
+  ask(model: Model, client = 'flood'): { status: Promise<number>; leave(): void } {
+    const agent = new Agent()
+    this.#agents.push(agent)
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    const asked = request(`${this.#router.url}/v1/chat/completions`, {
+      agent,
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${keyOf(client)}` },
+    })
+    asked.on('error', reject)
+    asked.on('response', (response) => {
+      response.resume()
+      response.on('end', () => resolve(response.statusCode ?? 0))
+    })
+    asked.end(JSON.stringify({ model, messages: [{ role: 'user', content: client }] }))
+    promise.catch(() => undefined) // of one that leaves
+    return { status: promise, leave: () => asked.destroy() }
+  }
+
+  /** The status once so many requests wait for this model, and no worker has an abandoned one left. */
+  async untilWaiting(model: Model, count: number): Promise<Status> {
+    const signal = AbortSignal.timeout(45_000)
+    let seen = ''
+    while (!signal.aborted) {
+      // A connection to a worker that dies is lost.
+      const now = await fetch(`${this.#router.url}/api/status`, { headers: operator })
+        .then((response) => response.json() as Promise<Status>)
+        .catch(() => undefined)
+      if (now) {
+        const { waiting, targets } = inStatus(now, model)
+        const running = targets.reduce((sum, { in_flight }) => sum + in_flight, 0)
+        const ofWorkers = now.workers.reduce((sum, worker) => sum + worker.in_flight + worker.waiting, 0)
+        if (waiting === count && ofWorkers === running + waiting) return now
+        seen = `${waiting} requests wait, not ${count}; ${running} run, the workers have ${ofWorkers}`
+      }
+      await setTimeout(20)
+    }
+    return assert.fail(seen)
+  }
+}
+
+function inStatus({ models }: Status, model: Model): Status['models'][number] {
+  return models.find(({ name }) => name === model) ?? assert.fail(`no model ${model}`)
+}
+
+const keyOf = (id: string) => `sk-llm-router-${id}-0123456789`
+
+const operator = { authorization: `Bearer ${keyOf('operator')}` }
+
+async function until(isSo: () => boolean): Promise<void> {
+  const signal = AbortSignal.timeout(45_000)
+  while (!isSo()) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+for (const kept of ['by the primary', 'in Redis'])
+  describe(`places of a cluster, kept ${kept}`, () => {
+    let redis: RedisServer | undefined
+    let keys: KeysFile
+    let cluster: Cluster
+    before(async () => {
+      const records = ['flood', 'single', 'operator'].map((id) => ({ id, key: keyOf(id) }))
+      keys = keysFile(
+        records.map((record) => (record.id === 'operator' ? { ...record, surfaces: ['operator'] } : record)),
+      )
+      redis = kept === 'in Redis' ? await startRedis() : undefined
+      const env = redis ? { LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${redis.port}` } : {}
+      cluster = await Cluster.open({ ...keys.env, ...env })
+    })
+    after(async () => {
+      await cluster.close()
+      await redis?.stop()
+      keys.remove()
+    })
+
+    test('the workers share them, also when one of them dies', async () => {
+      const box = cluster.boxes.several.counting
+      const untilWaiting = (count: number) => cluster.untilWaiting('several', count)
+      const asked = Array.from({ length: 20 }, () => cluster.ask('several'))
+      await untilWaiting(20 - places)
+      await until(() => box.running === places)
+      const leaver = cluster.ask('several')
+      await untilWaiting(21 - places)
+      leaver.leave()
+      // Only now have all of them arrived, so that what each worker has stays as it is.
+      const { workers } = await untilWaiting(20 - places)
+
+      const dead = workers.find(({ in_flight }) => in_flight > 0) ?? assert.fail('nobody works')
+      process.kill(dead.pid, 'SIGKILL')
+      const gone = dead.in_flight + dead.waiting
+      await untilWaiting(Math.max(0, 20 - gone - places))
+      box.open()
+      const results = await Promise.allSettled(asked.map((each) => each.status))
+      const answered = results.filter((result) => result.status === 'fulfilled' && result.value === 200)
+      assert.equal(answered.length, 20 - gone)
+      assert.ok(box.most <= places, `${box.most}`)
+      assert.equal(inStatus(await untilWaiting(0), 'several').targets[0]?.in_flight, 0)
+    })
+
+    test('all of them are used again after that', async () => {
+      const asked = Array.from({ length: 10 }, () => cluster.ask('several'))
+      assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
+      assert.equal(cluster.boxes.several.counting.most, places)
+    })
+
+    // Of routers with one Redis, test/stores/redis/queue.test.ts asks it.
+    if (kept === 'in Redis') return
+
+    test('the order is fair over the workers: a client with many requests delays a single one by one at most', async () => {
+      const { counting: box, arrived } = cluster.boxes.one
+      const untilWaiting = (count: number) => cluster.untilWaiting('one', count)
+      const asked = Array.from({ length: 16 }, () => cluster.ask('one', 'flood'))
+      await untilWaiting(15)
+      for (let index = 1; index <= 3; index++) {
+        box.answerOne()
+        await box.upstream.requestReceived(index)
+      }
+      asked.push(cluster.ask('one', 'single'))
+      await untilWaiting(13)
+      for (let index = 4; index <= 5; index++) {
+        box.answerOne()
+        await box.upstream.requestReceived(index)
+      }
+      assert.ok(arrived.slice(4, 6).includes('single'), arrived.join(' '))
+      box.open()
+      assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
+      assert.equal(box.most, 1)
+    })
+  })

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { after, before, test } from 'node:test'
+import { FormatRegistry } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { type Status, StatusSchema } from '../../src/sdk/console/status.ts'
+import { closedPort } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import {
+  openaiChunk,
+  openaiDone,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+
+FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
+
+let router: RouterProcess
+let upstream: ScriptedUpstream
+let finish: PromiseWithResolvers<void>
+
+before(async () => {
+  finish = Promise.withResolvers()
+  upstream = await startUpstream(() => {
+    const pieces = [openaiChunk({ content: 'Hi' }), finish.promise, openaiChunk({}, 'stop'), openaiDone]
+    return { kind: 'stream', pieces }
+  })
+  router = await startRouterProcess({
+    env: { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' },
+    models: modelsConfig({
+      good: [{ id: 'box', api_type: 'vllm', api_host: upstream.url }],
+      bad: [{ id: 'dead', api_type: 'vllm', api_host: await closedPort() }],
+    }),
+  })
+})
+after(async () => {
+  await router.stop()
+  await upstream.close()
+})
+
+/** All requests of one agent go over one connection, so to one worker. */
+function send(agent: Agent, method: string, path: string, body = ''): Promise<IncomingMessage> {
+  const { hostname: host, port } = new URL(router.url)
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' }
+    const sent = request({ host, port, method, path, agent, headers }, resolve)
+    sent.once('error', reject)
+    sent.end(body)
+  })
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of answer.setEncoding('utf8')) text += chunk
+  return text
+}
+
+async function statusBy(agent: Agent): Promise<Status> {
+  const status: unknown = JSON.parse(await textOf(await send(agent, 'GET', '/api/status')))
+  assert.deepEqual([...Value.Errors(StatusSchema, status)], [])
+  return status as Status // just checked
+}
+
+/** What any worker says, once it is so. */
+async function statusThat(isSo: (status: Status) => boolean, by = new Agent()): Promise<Status> {
+  const signal = AbortSignal.timeout(20_000)
+  for (;;) {
+    const status = await statusBy(by).catch(() => undefined) // a connection to one that had just died
+    if (status && isSo(status)) return status
+    assert.ok(!signal.aborted, JSON.stringify(status))
+  }
+}
+
+/** An agent for each of the two workers. */
+async function agents(): Promise<[Agent, Agent]> {
+  await router.listening(2)
+  const found = new Map<number, Agent>()
+  const signal = AbortSignal.timeout(20_000)
+  while (found.size < 2) {
+    signal.throwIfAborted()
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const { worker } = await statusBy(agent)
+    if (!found.has(worker)) found.set(worker, agent)
+  }
+  return [...found.values()] as [Agent, Agent] // the loop has found two
+}
+
+function ask(agent: Agent, model: string, stream: boolean): Promise<IncomingMessage> {
+  const body = { model, stream, messages: [{ role: 'user', content: 'x' }] }
+  return send(agent, 'POST', '/v1/chat/completions', JSON.stringify(body))
+}
+
+function targetIn(status: Status, id: string) {
+  const target = status.models.flatMap(({ targets }) => targets).find((each) => each.id === id)
+  return target ?? assert.fail(`no target ${id}`)
+}
+
+test('any process of a cluster tells the status of all', { timeout: 60_000 }, async (t) => {
+  const workers = await agents()
+  const [first, second] = workers
+
+  await t.test('what is in flight and what was used is added up', async () => {
+    const streams = await Promise.all([...workers, new Agent()].map((agent) => ask(agent, 'good', true)))
+    const asking = new Agent()
+    const status = await statusThat((each) => targetIn(each, 'box').in_flight === 3, asking)
+    assert.equal(targetIn(status, 'box').uses, 3)
+    assert.equal(status.workers.length, 2)
+    assert.deepEqual(status.workers.map(({ in_flight }) => in_flight).toSorted(), [1, 2])
+    assert.equal(status.state, 'ready')
+    finish.resolve()
+    await Promise.all(streams.map(textOf))
+    const after = await statusThat(({ requests }) => requests.finished === 3)
+    assert.deepEqual([targetIn(after, 'box').in_flight, targetIn(after, 'box').requests_per_minute], [0, 3])
+  })
+
+  await t.test(
+    'failures of both are there, newest first, and a target is as bad as where it is worst',
+    async () => {
+      for (const agent of [first, second, first, first, first, first])
+        await textOf(await ask(agent, 'bad', false))
+      const status = await statusThat(({ requests }) => requests.failed === 6)
+      const times = status.failures.map(({ at }) => at)
+      assert.deepEqual(times, times.toSorted().reverse())
+      assert.equal(times.length, 6)
+      // Failed connections have opened the breaker in the one process, the other has seen a single one.
+      const { state, breaker, last_errors: errors } = targetIn(status, 'dead')
+      assert.deepEqual([state, breaker, errors.length], ['open', 'open', 3])
+      assert.equal(status.state, 'degraded')
+      assert.deepEqual(status.workers.map((worker) => worker.state).toSorted(), ['degraded', 'ready'])
+    },
+  )
+
+  await t.test('the live events tell of all too', async () => {
+    const events = await send(new Agent(), 'GET', '/api/status/events')
+    let text = ''
+    for await (const chunk of events.setEncoding('utf8')) {
+      text += chunk
+      if (/data: .*\n\n/.test(text)) break
+    }
+    const status: Status = JSON.parse(/data: (.*)\n\n/.exec(text)?.[1] ?? '')
+    assert.deepEqual([status.workers.length, status.requests.finished], [2, 9])
+  })
+
+  await t.test('one that hangs is shown as silent, with what it said last', async () => {
+    const { workers: rows, worker: own } = await statusBy(first)
+    const hanging = rows.find(({ worker }) => worker !== own) ?? assert.fail('one row')
+    process.kill(hanging.pid, 'SIGSTOP')
+    const status = await statusBy(first)
+    process.kill(hanging.pid, 'SIGCONT')
+    assert.equal(status.workers.find(({ pid }) => pid === hanging.pid)?.state, 'silent')
+    assert.deepEqual([status.state, status.requests.finished], ['degraded', 9])
+    await statusThat(({ workers: now }) => now.every(({ state }) => state !== 'silent'))
+  })
+
+  await t.test('a killed one is gone, and the one in its place is there', async () => {
+    const { workers: rows, worker: own } = await statusBy(first)
+    const victim = rows.find(({ worker }) => worker !== own) ?? assert.fail('one row')
+    process.kill(victim.pid, 'SIGKILL')
+    const gone = await statusThat(({ workers: now }) => !now.some(({ pid }) => pid === victim.pid), first)
+    assert.ok(gone.workers.some(({ worker }) => worker === own))
+    await statusThat(({ workers: now }) => now.length === 2, first)
+  })
+})

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { normalLanguage, PromptLibrary } from '../../../src/plugins/prompts/prompt-library.ts'
+
+const shipped = {
+  'builtin/system/en/answer': 'shipped en ##Q##',
+  'builtin/system/pl/answer': 'shipped pl ##Q##',
+}
+
+function libraryOf(
+  own: Record<string, string> | undefined,
+  defaultLanguage = 'pl',
+): { library: PromptLibrary; warnings: string[] } {
+  const warnings: string[] = []
+  const library = new PromptLibrary({
+    shipped: new Map(Object.entries(shipped)),
+    defaultLanguage,
+    warn: (message) => warnings.push(message),
+  })
+  if (own) library.replace(new Map(Object.entries(own)))
+  return { library, warnings }
+}
+
+const answer = 'builtin/system/*/answer'
+
+test('the language of the request chooses the prompt', () => {
+  const { library, warnings } = libraryOf({
+    'builtin/system/en/answer': 'own en',
+    'builtin/system/pl/answer': 'own pl',
+  })
+  assert.equal(library.resolve(answer, 'en')?.text, 'own en')
+  assert.equal(library.resolve(answer, 'pl')?.text, 'own pl')
+  assert.equal(library.resolve('builtin/system/pl/answer', 'en')?.text, 'own en')
+  assert.deepEqual(warnings, [])
+})
+
+test('a language may be written in any case, with a region, or left blank', () => {
+  const { library, warnings } = libraryOf(undefined)
+  for (const language of ['EN', ' en ', 'en-GB', 'en_US.UTF-8'])
+    assert.equal(library.resolve(answer, language)?.language, 'en', language)
+  for (const language of ['', '  ', null, undefined])
+    assert.equal(library.resolve(answer, language)?.language, 'pl', String(language))
+  assert.deepEqual(warnings, [])
+})
+
+test('what is no language tag is undetermined, and no part of a path', () => {
+  for (const language of ['../../etc', '12', 'e', '*', 'en2', 'x-private'])
+    assert.equal(normalLanguage(language), 'und', language)
+  assert.equal(libraryOf(undefined).library.resolve(answer, '../pl')?.language, 'pl')
+})
+
+test('a missing language falls back to the default one, with one warning', () => {
+  const { library, warnings } = libraryOf({
+    'builtin/system/en/answer': 'own en',
+    'builtin/system/pl/answer': 'own pl',
+  })
+  assert.equal(library.resolve(answer, 'de')?.text, 'own pl')
+  assert.equal(library.resolve(answer, 'de-AT')?.text, 'own pl')
+  assert.deepEqual(warnings, [
+    'no prompt builtin/system/de/answer; prompt builtin/system/pl/answer is used instead',
+  ])
+})
+
+test('without the default language the English prompt serves', () => {
+  const { library, warnings } = libraryOf({ 'builtin/system/en/answer': 'own en' })
+  assert.equal(library.resolve(answer, 'de')?.text, 'own en')
+  assert.equal(library.resolve(answer, undefined)?.text, 'own en')
+  assert.equal(warnings.length, 2)
+})
+
+test('what the directory lacks altogether is shipped, in the best language there is', () => {
+  const { library, warnings } = libraryOf({ 'builtin/system/en/other': 'own' })
+  assert.equal(library.resolve(answer, 'en')?.text, 'shipped en ##Q##')
+  assert.equal(library.resolve(answer, 'de')?.text, 'shipped pl ##Q##')
+  assert.equal(library.resolve(answer, 'en')?.shipped, true)
+  assert.deepEqual(warnings, [
+    'no prompt builtin/system/en/answer; the shipped prompt builtin/system/en/answer is used instead',
+    'no prompt builtin/system/de/answer; the shipped prompt builtin/system/pl/answer is used instead',
+  ])
+})
+
+test('a prompt in some other language is better than none', () => {
+  const { library } = libraryOf({ 'builtin/system/fr/poem': 'un poème' })
+  assert.equal(library.resolve('builtin/system/*/poem', 'en')?.text, 'un poème')
+})
+
+test('without a directory the shipped prompts serve without a word', () => {
+  const { library, warnings } = libraryOf(undefined)
+  assert.equal(library.resolve(answer, 'en')?.text, 'shipped en ##Q##')
+  assert.deepEqual(warnings, [])
+})
+
+test('a default language that nobody has leads to the English prompt', () => {
+  const { library } = libraryOf(undefined, 'de-DE')
+  assert.equal(library.resolve(answer, null)?.language, 'en')
+})
+
+test('a prompt that nobody has is undefined, without a warning', () => {
+  const { library, warnings } = libraryOf({ 'notes/own': 'x' })
+  for (const id of [
+    'builtin/system/en/nothing',
+    'nothing',
+    '',
+    'constructor',
+    '../notes/own',
+    'notes//own',
+  ]) {
+    assert.equal(library.resolve(id, 'en'), undefined, id)
+    assert.equal(library.find(id), undefined, id)
+  }
+  assert.deepEqual(warnings, [])
+})
+
+test('an id names its own prompt, the shipped one too, before any fallback', () => {
+  const { library, warnings } = libraryOf({
+    'builtin/system/pl/answer': 'own pl',
+    'notes/own': 'own notes',
+  })
+  assert.equal(library.find('builtin/system/en/answer')?.text, 'shipped en ##Q##')
+  assert.equal(library.find('builtin/system/pl/answer')?.text, 'own pl')
+  assert.equal(library.find('notes/own')?.text, 'own notes')
+  assert.equal(library.resolve('notes/own', 'en')?.language, undefined)
+  assert.deepEqual(warnings, [])
+  assert.equal(library.find('builtin/system/de/answer')?.text, 'own pl')
+  assert.equal(warnings.length, 1)
+})
+
+test('the list has every id once, with its language and placeholders, and no text', () => {
+  const { library } = libraryOf({ 'builtin/system/pl/answer': '##A## ##B## ##A##', 'notes/own': 'x' })
+  assert.deepEqual(library.list(), [
+    { id: 'builtin/system/en/answer', language: 'en', placeholders: ['Q'], shipped: true },
+    { id: 'builtin/system/pl/answer', language: 'pl', placeholders: ['A', 'B'], shipped: false },
+    { id: 'notes/own', language: undefined, placeholders: [], shipped: false },
+  ])
+})
+
+test('replaced prompts serve at once, are told to listeners, and are warned of anew', () => {
+  const { library, warnings } = libraryOf({ 'builtin/system/pl/answer': 'first' })
+  const heard: (string | undefined)[] = []
+  const stop = library.onReload(() => heard.push(library.resolve(answer, 'de')?.text))
+  library.resolve(answer, 'de')
+  library.replace(new Map([['builtin/system/pl/answer', 'second']]))
+  stop()
+  library.replace(new Map())
+  assert.deepEqual(heard, ['second'])
+  assert.equal(warnings.length, 2)
+})
+
+test('a listener that fails keeps neither the prompts nor the other listeners from the news', () => {
+  const { library, warnings } = libraryOf({})
+  let heard = 0
+  library.onReload(() => {
+    throw new Error('no')
+  })
+  library.onReload(() => heard++)
+  library.replace(new Map([['builtin/system/pl/answer', 'second']]))
+  assert.equal(heard, 1)
+  assert.equal(library.find('builtin/system/pl/answer')?.text, 'second')
+  assert.match(warnings.join(), /listener.*no/)
+})
+
+test('languages made up by clients are not warned of without end', () => {
+  const { library, warnings } = libraryOf(undefined)
+  const letters = Array.from('bcdfghjklmnpqrst')
+  for (const a of letters)
+    for (const b of letters) for (const c of letters) library.resolve(answer, `${a}${b}${c}`)
+  assert.equal(warnings.length, 1000)
+})

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { RecentCount } from '../../../src/plugins/status/recent-count.ts'
+
+test('what is more than a minute old no longer counts', () => {
+  let now = 5_500
+  const count = new RecentCount(() => now)
+  count.add()
+  count.add()
+  now = 30_000
+  count.add()
+  assert.equal(count.total, 3)
+  now = 64_999
+  assert.equal(count.total, 3)
+  now = 65_000
+  assert.equal(count.total, 1)
+  now = 90_000
+  assert.equal(count.total, 0)
+})
+
+test('after a long silence nothing of the time before is left', () => {
+  let now = 0
+  const count = new RecentCount(() => now)
+  for (; now < 60_000; now += 1_000) count.add()
+  now = 10_000_000
+  count.add()
+  assert.equal(count.total, 1)
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { passedOnTrace, readTraceContext } from '../../../src/plugins/tracing/trace-context.ts'
+import { targetOf } from '../../helpers/models-file.ts'
+
+const traceId = '0af7651916cd43dd8448eb211c80319c'
+const parentId = 'b7ad6b7169203331'
+const valid = `00-${traceId}-${parentId}-01`
+
+test('a valid traceparent is read', () => {
+  assert.deepEqual(readTraceContext(valid, undefined), { traceId, parentId, flags: 1, state: undefined })
+})
+
+test('a later version is read as far as this one knows it', () => {
+  for (const later of [`cc-${traceId}-${parentId}-01`, `cc-${traceId}-${parentId}-01-what.the-future`]) {
+    assert.deepEqual(readTraceContext(later, undefined), { traceId, parentId, flags: 1, state: undefined })
+  }
+})
+
+test('flags without a meaning are dropped', () => {
+  assert.equal(readTraceContext(`00-${traceId}-${parentId}-ff`, undefined)?.flags, 3)
+  assert.equal(readTraceContext(`00-${traceId}-${parentId}-08`, undefined)?.flags, 0)
+})
+
+test('a traceparent that breaks the rules is none', () => {
+  const bad = [
+    '',
+    `ff-${traceId}-${parentId}-01`,
+    `00-${traceId}-${parentId}-01-more`,
+    `00-${traceId}-${parentId}-01-`,
+    `cc-${traceId}-${parentId}-01.more`,
+    `00-${'0'.repeat(32)}-${parentId}-01`,
+    `00-${traceId}-${'0'.repeat(16)}-01`,
+    `00-${traceId.toUpperCase()}-${parentId}-01`,
+    `00-${traceId.slice(1)}-${parentId}-01`,
+    `00-${traceId}-${parentId}-1`,
+    `00-${traceId}-${parentId}-0g`,
+    `0-${traceId}-${parentId}-01`,
+    `00_${traceId}_${parentId}_01`,
+    // Node joins a header that came twice.
+    `${valid}, ${valid}`,
+  ]
+  for (const text of bad) assert.equal(readTraceContext(text, 'a=1'), undefined, text)
+  assert.equal(readTraceContext(undefined, 'a=1'), undefined)
+  assert.equal(readTraceContext([valid, valid], undefined), undefined)
+})
+
+const stateOf = (tracestate: string) => readTraceContext(valid, tracestate)?.state
+
+test('a tracestate is handed on with its members in order, without the blanks around them', () => {
+  assert.equal(
+    stateOf('rojo=00f067aa0ba902b7, tenant@system=t61rcWkgMzE\t,,x=a b'),
+    'rojo=00f067aa0ba902b7,tenant@system=t61rcWkgMzE,x=a b',
+  )
+  assert.equal(stateOf(Array.from({ length: 32 }, (_, index) => `k${index}=v`).join())?.split(',').length, 32)
+})
+
+test('keys of Level 2 may begin with a digit and have at signs anywhere behind', () => {
+  for (const key of ['foo@', '1foo', 'foo@@bar', 'a@b@c', `t@${'v'.repeat(15)}`, `0${'@'.repeat(255)}`]) {
+    assert.equal(stateOf(`${key}=1,bar=2`), `${key}=1,bar=2`)
+  }
+})
+
+test('a tracestate that breaks the rules is dropped whole, and the traceparent is kept', () => {
+  const bad = [
+    'a',
+    '=1',
+    'a=',
+    'A=1',
+    'a=1=2',
+    'a b=1',
+    'a=\u00e9',
+    '@a=1',
+    '_a=1',
+    `${'k'.repeat(257)}=1`,
+    `a=${'v'.repeat(257)}`,
+    Array.from({ length: 33 }, (_, index) => `k${index}=v`).join(),
+  ]
+  for (const text of bad) {
+    assert.deepEqual(
+      readTraceContext(valid, `ok=1,${text}`),
+      { traceId, parentId, flags: 1, state: undefined },
+      text,
+    )
+  }
+  assert.equal(stateOf(''), undefined)
+})
+
+test('of a long tracestate the first members that fit into 512 characters are handed on', () => {
+  const members = Array.from({ length: 5 }, (_, index) => `k${index}=${'v'.repeat(125)}`)
+  // Four members of 128 characters and three commas are 515.
+  assert.equal(stateOf(members.join()), members.slice(0, 3).join())
+})
+
+test('a trace that is only passed on is handed on as it came', () => {
+  const trace = passedOnTrace({ traceparent: valid })
+  assert.deepEqual(trace?.beginAttempt(targetOf({}), {}).dispatched('chat', false), {
+    traceparent: valid,
+  })
+})
