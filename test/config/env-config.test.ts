@@ -569,7 +569,7 @@ test('guardrails need their services', () => {
     const pipeline = `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${what}`
     assert.match(faultsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
     const named = { ...forced, [pipeline]: 'sojka_guard' }
-    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: needed/)
+    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: required/)
     assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
   }
 })

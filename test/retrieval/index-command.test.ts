@@ -93,7 +93,7 @@ test('PDF and office files are refused by name, whatever they are called, unless
     ['d.txt', 'a PDF file'],
     ['e.xlsx', 'an Excel file'],
   ])
-    assert.ok(refused.stderr.includes(`${name}: ${kind} is not read`), refused.stderr)
+    assert.ok(refused.stderr.includes(`${name}: ${kind} is not supported`), refused.stderr)
   assert.ok(!existsSync(join(indexes.path, 'docs.index')))
   const forced = await runCli([...args, '--force'], env)
   assert.equal(forced.code, 0, forced.stderr)
@@ -169,6 +169,6 @@ test('the variables of langchain_rag search an index for all clients', async () 
   assert.match(await sentFor(rig, 'poem'), /A poem\./)
   await assert.rejects(
     rigOf([], indexes, { LLM_ROUTER_UTILS_PLUGINS_PIPELINE: 'langchain_rag' }),
-    /LLM_ROUTER_LANGCHAIN_RAG_COLLECTION: needed/,
+    /LLM_ROUTER_LANGCHAIN_RAG_COLLECTION: required/,
   )
 })
