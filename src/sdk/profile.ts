@@ -7,7 +7,7 @@ const texts = (description: string) => optional(Type.Array(Type.String(), { desc
 const yesNo = (description: string) => optional(Type.Boolean({ description }))
 const count = (description: string) => optional(Type.Integer({ minimum: 1, description }))
 
-/** `profile` of a provider in models-config.json. Every member that is absent is without a limit. */
+/** `profile` of a provider in models-config.json. An absent member means no limit. */
 export const ProfileSchema = Type.Object(
   {
     thinking: optional(
@@ -76,7 +76,7 @@ export const ProfileSchema = Type.Object(
 /** Limits that depend on the model rather than the dialect. */
 export type Profile = Static<typeof ProfileSchema>
 
-/** The flavour of a server as one of its models has it. */
+/** The flavour of a target's server, adjusted to the profile of its model. */
 export function flavourOf({ type, profile }: { type: ProviderType; profile?: Profile }): Flavour {
   const { efforts, thoughts_back: thoughts } = profile ?? {}
   if (efforts === undefined && thoughts === undefined) return type.flavour

@@ -55,7 +55,7 @@ class SimulatedRouter {
           await writeBatch(
             db,
             { id: `batch-${++world.batches}`, part: this.sums.take() },
-            { now, former: undefined, also: (rows, written) => bookOnBudgets(rows, written, snapshot) },
+            { now, previous: undefined, also: (rows, written) => bookOnBudgets(rows, written, snapshot) },
           )
         const context = { budgets: snapshot.budgets, zone: timeZone('UTC'), now }
         return renewSlices(db, { holder, budgets }, context)
@@ -133,7 +133,7 @@ async function simulate(t: TestContext, whenDown: 'allow' | 'refuse') {
         total.refused++
         continue
       }
-      if (router.ledger.isAway && whenDown === 'allow') total.unchecked += actual
+      if (router.ledger.isDown && whenDown === 'allow') total.unchecked += actual
       const endsAt = world.now + 1_000 + Math.floor(random() * 4_000)
       router.running.push({ endsAt, expected, actual, end: () => admission.end() })
     }

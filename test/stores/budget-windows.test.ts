@@ -58,7 +58,7 @@ async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
         .execute(),
     async renew(now: number, { holder = 'router', wanted = 0, kept = 0 } = {}) {
       const context = { budgets: [{ id: 'one', record }], zone: timeZone(zone), now }
-      const asked = [{ id: 'one', reserved: 0, least: 1, wanted, kept }]
+      const asked = [{ id: 'one', reserved: 0, min: 1, wanted, kept }]
       const [state] = await renewSlices(db, { holder, budgets: asked }, context)
       assert.ok(state)
       return { ...state, resetsAt: new Date(state.resetsAt).toISOString() }

@@ -17,8 +17,8 @@ test('old quarters of an hour become local days, the oldest days go, and totals 
     '2026-03-30T12:00:00Z',
   ]
   const part = { rows: periods.map((period) => row(Date.parse(period))), lastUsed: {} }
-  await writeBatch(db, { id: 'one', part }, { now: 1, former: undefined, also })
-  await writeBatch(db, { id: 'one', part }, { now: 2, former: undefined, also })
+  await writeBatch(db, { id: 'one', part }, { now: 1, previous: undefined, also })
+  await writeBatch(db, { id: 'one', part }, { now: 2, previous: undefined, also })
   const timeZone = 'Europe/Warsaw'
   const read = (from: string) =>
     db.transaction().execute((rows) =>

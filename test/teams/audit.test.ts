@@ -164,7 +164,7 @@ test('a host that is told of a change reads it at once', async (t) => {
   )
   let hint = (): void => undefined
   const hints = {
-    tell: () => undefined,
+    announce: () => undefined,
     onHint: (listener: () => void) => {
       hint = listener
     },

@@ -15,8 +15,8 @@ export interface Servers {
   readonly list: readonly ServerAtPath[]
   byId(id: string): ServerAtPath | undefined
   /**
-   * A provider with `server`, including inherited members. Empty with an error if there is no such entry; an
-   * invalid entry is reported separately.
+   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or if
+   * that entry is invalid, which `readServers` reports.
    */
   complete(own: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
 }
@@ -31,13 +31,13 @@ export function isReserved(name: string): boolean {
 }
 
 /** Mutually exclusive members: if the provider sets one of them, none is inherited. */
-const together = [
+const exclusiveMembers = [
   ['api_token', 'api_token_file'],
   ['client_cert_file', 'client_key_file'],
 ]
 
-/** Members of the entry itself that are never inherited. */
-const ofServer = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
+/** Members of a server that are never inherited. */
+const notInherited = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
 
 /** Reads `servers`. Invalid entries are added to the findings and skipped. */
 export function readServers(root: Record<string, unknown>, findings: Findings): Servers {
@@ -86,34 +86,39 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   }
 }
 
-/** A server in the form of a provider, for reading server settings. */
+/** Converts a server to a provider, for reading its settings. */
 export function asProvider(server: ServerAtPath): ProviderAtPath {
   return inheriting(server, {}, server.path)
 }
 
-/** A provider on a server. */
+/** Returns a provider with the members that it inherits from its server. */
 export function inheriting(
   { id, path: serverPath, server }: ServerAtPath,
   written: ServedProvider,
   path: string,
 ): ProviderAtPath {
-  const replaced = together.filter((group) => group.some((member) => member in written)).flat()
+  const replaced = exclusiveMembers.filter((group) => group.some((member) => member in written)).flat()
   const own = new Set([...Object.keys(written), ...replaced])
-  const taken = Object.entries(server).filter(([member]) => !own.has(member) && !ofServer.has(member))
+  const inherited = Object.entries(server).filter(([member]) => !own.has(member) && !notInherited.has(member))
   return {
-    provider: { ...serviceHost(server), api_type: server.api_type, ...Object.fromEntries(taken), ...written },
+    provider: {
+      ...serviceHost(server),
+      api_type: server.api_type,
+      ...Object.fromEntries(inherited),
+      ...written,
+    },
     path,
     server: { id, path: serverPath, own },
   }
 }
 
-/** Without api_host, a Service is called by its name in the cluster. */
+/** Default `api_host` of a Service: its name in the cluster. */
 function serviceHost({ kubernetes }: Server): { api_host?: string } {
   if (kubernetes === undefined) return {}
   return { api_host: `http://${kubernetes.service}.${kubernetes.namespace}.svc` }
 }
 
-/** Conflicts between members that only entries of `servers` have. */
+/** Reports conflicts between members that only entries of `servers` have. */
 function conflicts({ addresses, kubernetes, models, api_type: type }: Server, path: string): string[] {
   const follows = addresses ?? kubernetes ?? (models === '*' ? models : undefined)
   if (type.trim().toLowerCase() === 'mock' && follows !== undefined) {

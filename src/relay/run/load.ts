@@ -38,7 +38,7 @@ export async function loadModel(
       code: 'upstream_error',
     })
   if (wish === 'unload')
-    services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
+    services.exchange.drop('keep_alive', 'the upstream decides how long a model stays loaded')
 }
 
 function askingOf(

@@ -13,7 +13,7 @@ import {
 
 export const ListQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the previous page.' })),
-  limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Maximum entries per page.' }),
 })
 
 const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
@@ -23,7 +23,7 @@ const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
   budgets: { id: 'alice-day', client: 'alice', unit: 'tokens', limit: 100_000, window: 'day' },
 }
 
-/** Clients, groups, prices and budgets: list, create, read, change, remove. */
+/** Lists, creates, reads, changes and removes clients, groups, prices and budgets. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
@@ -52,7 +52,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       created_at: Type.String(),
       updated_at: Type.String(),
     })
-    // Reading a budget includes its current state.
+    // Reading a budget also returns its current usage.
     const shown =
       entity === 'budgets'
         ? Type.Object({ ...record.properties, ...BudgetStandingSchema.properties })

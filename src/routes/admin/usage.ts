@@ -52,7 +52,7 @@ const OwnSchema = Type.Object({
   ),
 })
 
-/** Usage of all clients, for operators, and each client's own. */
+/** Usage of all clients for operators, and of a client for itself. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
@@ -120,7 +120,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
     async (request, reply) => {
       const { client, query } = request
       const asked = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
-      // Servers and the usage of others are visible to operators only.
+      // Only operators may see servers and the usage of other clients.
       if (asked.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
         throw badRequest("'by' is not model, key", 'by', 'invalid_value')
       const question = { ...asked, client: client?.id ?? '' }

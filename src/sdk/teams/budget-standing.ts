@@ -2,26 +2,26 @@ import { type Static, Type } from '@sinclair/typebox'
 
 const at = (description: string) => Type.String({ format: 'date-time', description })
 
-/** How much of a budget was spent in its present window, and where that leads. */
+/** Usage of a budget in its current window, with a projection. */
 export const BudgetStandingSchema = Type.Object({
-  spent: Type.Number({ description: 'In the present window, in its unit.' }),
-  left: Type.Number({ description: 'Until the limit; 0 when it is used up.' }),
-  window_start: at('When the present window began.'),
+  spent: Type.Number({ description: 'Spent in the current window, in the unit of the budget.' }),
+  left: Type.Number({ description: 'Remaining until the limit; 0 when it is used up.' }),
+  window_start: at('When the current window began.'),
   window_end: at(
-    'When the next window begins; of a rolling one, when its oldest quarter of an hour no longer counts.',
+    'When the next window begins; for a rolling window, when its oldest 15 minutes stop counting.',
   ),
-  resets_at: at('When there is room again, if it were used up now.'),
+  resets_at: at('When requests would be accepted again if the budget were used up now.'),
   projected: Type.Number({
     description:
       'Projected usage at the end of the window, at the rate of its last quarter or since its start. For a rolling window: usage of a whole window at this rate.',
   }),
-  used_up_at: Type.Union([at('When the limit is reached at the present rate.'), Type.Null()], {
+  used_up_at: Type.Union([at('When the limit is reached at the current rate.'), Type.Null()], {
     description:
-      'When the limit is reached at the present rate; null: not in this window, or it is reached already.',
+      'When the limit is reached at the current rate; null: not in this window, or already reached.',
   }),
   step_seconds: Type.Integer({ description: 'Length of a step of `steps`.' }),
   steps: Type.Array(Type.Number(), {
-    description: 'What was spent in each step since the window began; the last one is still running.',
+    description: 'Amount spent in each step since the window began; the last step is still running.',
   }),
 })
 export type BudgetStanding = Static<typeof BudgetStandingSchema>

@@ -13,7 +13,7 @@ const giveUpMs = 3_600_000
 const closeMs = 2_000
 /** Delay after which a router whose database failed tries again, in milliseconds. */
 const databaseRetryMs = 1_000
-/** How long a router holds a notice that it sends, before another one may try, in milliseconds. */
+/** Time for which a router claims a notice while it sends it, in milliseconds. */
 const claimMs = 25_000
 
 export interface NoticesOptions {
@@ -23,9 +23,8 @@ export interface NoticesOptions {
 }
 
 /**
- * Notifies a webhook when budgets reach 50, 80 and 100 %: each threshold once per window, by one of all routers, with retries
- * for an hour while the webhook does not respond. Pending notices are in the database, so if a router is
- * killed, another one sends them.
+ * Notifies a webhook when budgets reach 50, 80 and 100 %: once per threshold and window, by one of the routers, with retries for an
+ * hour while the webhook does not respond. Pending notices are in the database, so that another router sends them if one is killed.
  */
 export class BudgetNotices {
   readonly #options: NoticesOptions
@@ -54,7 +53,7 @@ export class BudgetNotices {
       const record = records.get(state.id)
       if (!record) continue
       const percent = (state.spent / record.limit) * 100
-      // A rolling window has a new beginning every 15 minutes: its thresholds apply again once usage has fallen below them.
+      // A rolling window starts anew every 15 minutes: its thresholds apply again once usage has fallen below them.
       const key = `${state.id}/${record.window === 'rolling' ? '' : state.start}/${record.limit}`
       const before = this.#known.get(key) ?? 0
       const reached = thresholds.filter((threshold) => percent >= threshold)
@@ -140,16 +139,16 @@ export class BudgetNotices {
       .execute()
     for (const { budget, period, threshold, body } of due) {
       if (this.#isClosed) return
-      const own = { budget, period, threshold }
-      const claim = await this.#update(own, { claimed_until: Date.now() + claimMs }, Date.now())
+      const notice = { budget, period, threshold }
+      const claim = await this.#update(notice, { claimed_until: Date.now() + claimMs }, Date.now())
       if (!claim) continue
       const error = await webhook.send(`${budget}.${period}.${threshold}`, body)
-      if (error === undefined) await this.#update(own, { sent_at: Date.now() })
+      if (error === undefined) await this.#update(notice, { sent_at: Date.now() })
       else log.warn({ budget, threshold, error }, 'the budget webhook could not be reached')
     }
   }
 
-  /** Whether it was changed; `unclaimedAt`: only if no other router has claimed it. */
+  /** Updates a notice. `unclaimedAt`: only if no router has claimed it at this time. Returns whether it was updated. */
   async #update(
     { budget, period, threshold }: { budget: string; period: number; threshold: number },
     change: { claimed_until?: number; sent_at?: number },
@@ -168,7 +167,7 @@ export class BudgetNotices {
   }
 }
 
-/** For a rolling window, "once per window" means once per its length. */
+/** The period in which a threshold is reported once: the window, or for a rolling one a fixed interval of its length. */
 function periodOf({ window, hours }: BudgetRecord, start: number): number {
   if (window !== 'rolling') return start
   const lengthMs = (hours ?? 1) * 3_600_000

@@ -97,7 +97,7 @@ test('in a cluster limits and stored responses are shared, and routers hear each
       () => true,
       () => false,
     )
-  for (const store of limits) await until(() => isAnswered(store.look({ key: 'none', limits: {} })))
+  for (const store of limits) await until(() => isAnswered(store.read({ key: 'none', limits: {} })))
   for (const store of responses) await until(() => isAnswered(store.find('none')))
   for (const key of ['k1', 'k2', 'k3']) {
     const wish = { key, limits: { concurrent: 1, requests: 5, tokens: 100 } }
