@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, describe, type TestContext, test } from 'node:test'
 import { closedPort, post, type RawAnswer } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -17,6 +17,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 
 interface Fleet {
   router: TestRouter
@@ -41,12 +42,9 @@ interface FleetOptions {
 }
 
 const env = { LLM_ROUTER_LOG_LEVEL: 'info', LLM_ROUTER_USE_PROMETHEUS: '1' }
-let shared: TestRouter
+const shared = new SharedRouter(env)
 let fleets = 0
 
-before(async () => {
-  shared = await startRouter({ env, models: modelsConfig({ none: [{ api_type: 'mock' }] }) })
-})
 after(() => shared.close())
 
 /** The model `m` over a server for each script, in this order. */
@@ -71,13 +69,10 @@ async function startFleet(t: TestContext, scripts: Script[], options: FleetOptio
   for (const model of Object.values(models.test_models)) Object.assign(model, { strategy })
   if (options.fallbacks)
     Object.assign(models.test_models[nameOf('m')] ?? {}, { fallbacks: options.fallbacks.map(nameOf) })
-  const router = options.env ? await startRouter({ env: { ...env, ...options.env }, models }) : shared
-  if (options.env) t.after(() => router.close())
-  else {
-    writeFileSync(router.file, JSON.stringify(models))
-    await router.app.reload.now()
-    assert.ok(router.app.models.find(nameOf('m')))
-  }
+  const router = options.env
+    ? await startRouter({ env: { ...env, ...options.env }, models })
+    : await shared.with(models)
+  t.after(() => router.close())
   let seen = servers.map(() => 0)
   return {
     router,
