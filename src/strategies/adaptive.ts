@@ -93,9 +93,9 @@ function isForgotten(
 function cheapest(targets: readonly TargetSignals[]): readonly TargetSignals[] {
   const quickest = quickestOf(targets)
   const costs = targets.map((signals) => costOf(signals, quickest))
-  let least = Number.POSITIVE_INFINITY
-  for (const cost of costs) least = Math.min(least, cost)
-  return targets.filter((_, index) => (costs[index] ?? 0) <= least * costTolerance)
+  let lowestCost = Number.POSITIVE_INFINITY
+  for (const cost of costs) lowestCost = Math.min(lowestCost, cost)
+  return targets.filter((_, index) => (costs[index] ?? 0) <= lowestCost * costTolerance)
 }
 
 interface Quickest {

@@ -4,7 +4,7 @@ import type { ScriptLink } from '../redis/client.ts'
 import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
-import { AnswerSeal } from './sealed.ts'
+import { AnswerSeal } from './answer-seal.ts'
 import type { AnswerFilter, AnswerKey, AnswerStore, KeepOptions } from './store.ts'
 
 export interface RedisAnswersOptions {

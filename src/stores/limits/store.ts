@@ -94,10 +94,10 @@ export interface LimitStore {
  */
 export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number }): LimitStore {
   const rejecting = concurrently && new RecentRejections(concurrently.now)
-  function stagesOf<Request extends LimitedRequest>(asked: readonly Request[]): Request[][] {
-    if (!rejecting) return asked.map((each) => [each])
-    const first = asked.filter(({ key }) => rejecting.has(key))
-    return [first, asked.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
+  function stagesOf<Request extends LimitedRequest>(requests: readonly Request[]): Request[][] {
+    if (!rejecting) return requests.map((each) => [each])
+    const first = requests.filter(({ key }) => rejecting.has(key))
+    return [first, requests.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
   }
   async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
     request: Request,
@@ -105,13 +105,13 @@ export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number
   ): Promise<Decision> {
     const { scopes, ...rest } = request
     let strictest: Decision | undefined
-    const taken: Request[] = []
+    const admitted: Request[] = []
     for (const stage of stagesOf((scopes ?? []).map((scope) => ({ ...rest, ...scope }) as Request))) {
       let refused: Decision | undefined
       for (const [index, decision] of (await allOf(stage.map(ask))).entries()) {
         const each = stage[index] ?? request
         if (decision.refusedBy === undefined) {
-          taken.push(each)
+          admitted.push(each)
           strictest = strictest ? stricter(strictest, decision) : decision
         } else {
           rejecting?.add(each.key)
@@ -119,7 +119,7 @@ export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number
         }
       }
       if (!refused) continue
-      await Promise.all(taken.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
+      await Promise.all(admitted.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
       return refused
     }
     return strictest ?? ask(request)
@@ -160,9 +160,9 @@ class RecentRejections {
 }
 
 /** Like Promise.all, but settles only when all promises have settled, so that none is still running after a failure. */
-async function allOf<Value>(asked: readonly Promise<Value>[]): Promise<Value[]> {
-  await Promise.allSettled(asked)
-  return Promise.all(asked)
+async function allOf<Value>(promises: readonly Promise<Value>[]): Promise<Value[]> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
 }
 
 function stricter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
