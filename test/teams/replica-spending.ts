@@ -145,7 +145,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
       }
       const replica = replicas[number % replicas.length]
       if (replica) await ask(replica, number % 10 === 9)
-      await new Promise((resolve) => setTimeout(resolve, running > 0 ? 50 : 0))
+      await new Promise((resolve) => setTimeout(resolve, running > 0 ? 200 : 0))
     }
   }
   try {

@@ -189,9 +189,15 @@ for (const store of databaseKinds)
 
     test('a leaked database holds no key, no session and nothing that lets anybody in', async () => {
       const key = await newKey('leaked', { role: 'admin' })
-      const signedIn = await fetch(`${house.router.url}/api/session`, { method: 'POST', headers: bearer(key) })
+      const signedIn = await fetch(`${house.router.url}/api/session`, {
+        method: 'POST',
+        headers: bearer(key),
+      })
       const cookie = (signedIn.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
-      await fetch(`${house.router.url}/api/session`, { method: 'DELETE', headers: { cookie, origin: house.router.url } })
+      await fetch(`${house.router.url}/api/session`, {
+        method: 'DELETE',
+        headers: { cookie, origin: house.router.url },
+      })
       const leaked = await contentOf(house.url)
       const digest = createHash('sha256').update(key).digest('hex')
       assert.ok(leaked.includes(digest))

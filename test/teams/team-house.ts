@@ -75,13 +75,13 @@ export async function openTeam(
 export function shareTeam(
   urlOf: (t: Cleanup) => string | Promise<string>,
   envOf: () => Record<string, string> = () => ({}),
-  config: object = models,
+  configOf: () => object = () => models,
 ): SharedTeam {
   let [url, house]: [string?, TeamHouse?] = []
   const cleanups: (() => unknown)[] = []
   before(async () => {
     url = await urlOf({ after: (cleanup) => cleanups.push(cleanup) })
-    house = await openTeam(undefined, url, envOf(), config)
+    house = await openTeam(undefined, url, envOf(), configOf())
   })
   after(async () => {
     await house?.router.close()

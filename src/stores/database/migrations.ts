@@ -1,5 +1,5 @@
 import { type ColumnDefinitionBuilder, type Kysely, SqliteAdapter, sql } from 'kysely'
-import { type Migration, Migrator } from 'kysely/migration'
+import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Database } from './tables.ts'
 
@@ -157,15 +157,27 @@ function entityTable(db: Kysely<unknown>, name: string) {
  * the database.
  */
 export async function migrate(db: Database): Promise<void> {
+  if (await isMigrated(db)) return
   const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...migrations }) } })
-  const done = await migrator.getMigrations().catch(() => [])
   const { error } = await migrator.migrateToLatest()
   if (error === undefined) return
   const text = error instanceof Error ? error.message : String(error)
   const unknown = /previously executed migration (\S+) is missing/.exec(text)?.[1]
   if (unknown === undefined) throw error
-  const newest = done.at(-1)?.name ?? Object.keys(migrations).at(-1)
+  const newest = Object.keys(migrations).at(-1)
   throw new ConfigError([
     `LLM_ROUTER_DATABASE_URL: the database is newer than this router (it has ${unknown}, this router knows ${newest}): start the newer version, or restore a backup`,
   ])
+}
+
+/** Whether the database has these migrations and no others. The migrator looks at all tables of the database to find out. */
+async function isMigrated(db: Database): Promise<boolean> {
+  const names = sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)} order by name`
+  try {
+    const { rows } = await names.execute(db)
+    return rows.map(({ name }) => name).join() === Object.keys(migrations).join()
+  } catch {
+    // A new database has no such table; the migrator reports any other error.
+    return false
+  }
 }
