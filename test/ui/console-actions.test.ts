@@ -79,10 +79,9 @@ describe('an operator acts in the console', needsChromium, () => {
     const { page, click, text, open } = console
     await open('/fleet?target=dgx1')
     await click('dialog ::-p-text(Drain)')
-    await page.waitForFunction(
-      () => document.querySelector('#effect')?.textContent.includes('dgx1 '),
-      { polling },
-    )
+    await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '), {
+      polling,
+    })
     assert.match(await text('#effect'), /no new requests.*other usable/)
     await click('dialog.question button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(dgx1 is drained)')
@@ -122,10 +121,9 @@ describe('an operator acts in the console', needsChromium, () => {
     await click('[aria-label="Unload qwen3-32b"]')
     await page.waitForSelector('#effect:not(:empty)')
     await click('dialog button[type=submit]')
-    await page.waitForFunction(
-      () => document.querySelector('dialog [role=alert]')?.textContent !== '',
-      { polling },
-    )
+    await page.waitForFunction(() => document.querySelector('dialog [role=alert]')?.textContent !== '', {
+      polling,
+    })
     assert.match(
       await text('dialog [role=alert]'),
       /No server of the model 'qwen3-32b' loads models on demand/,
