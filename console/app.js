@@ -202,8 +202,9 @@ function AsOf() {
     refused: 'sign in to see the router',
   }[state]
   const tone = { live: 'good', polling: 'warn', lost: 'bad' }[state]
+  // A new dot for each update, so that its animation starts again.
   return html`<span class="as-of" id="as-of" data-state=${state}>
-    <span class="dot" data-tone=${tone} data-live=${state === 'live' ? '' : undefined}></span>
+    <span class="dot" key=${at?.getTime()} data-tone=${tone} data-live=${state === 'live' ? '' : undefined}></span>
     ${words}${at && `, as of ${clock(at)}`}</span>`
 }
 

@@ -66,8 +66,8 @@ export interface ExtensionDecorators {
   }
   readonly gateway: {
     /**
-     * Asks a model with the permissions of the request's client; counts as one request towards its limits. Throws a RouterError,
-     * which a handler can leave uncaught: the client gets it in the route's dialect.
+     * Asks a model with the permissions of the request's client; counts as one request towards its limits. Throws a
+     * RouterError, which a handler can leave uncaught: the client gets it in the route's dialect.
      */
     ask(question: Question, request: FastifyRequest): Promise<Answer>
     /** Like `ask`, but streams the answer. Errors of `ask` are thrown at the first event. Cancelled when iteration stops. */

@@ -1,5 +1,6 @@
 /** The state of the router: key figures, current problems, worst first, and charts. */
 
+import { computed } from '@preact/signals'
 import {
   Card,
   Chart,
@@ -114,8 +115,11 @@ function sinceStart(data, startedAt) {
   return { ...data, from, ...Object.fromEntries(series.map((name) => [name, data[name].slice(skipped)])) }
 }
 
+const startedAt = computed(() => status.value?.started_at)
+
+/** Drawn again for a new history only: the status changes every second. */
 function Charts() {
-  const data = sinceStart(history.value, status.value.started_at)
+  const data = sinceStart(history.value, startedAt.value)
   const choose = html`<${Segments} label="Range" value=${range.value} onChange=${setRange}
     options=${[['15m', '15 min'], ['1h', '1 h'], ['6h', '6 h']]} />`
   const head = html`<div class="row apart"><h2>Over time</h2>${choose}</div>`

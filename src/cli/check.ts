@@ -8,8 +8,8 @@ import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /**
- * `check [file]`: reports every error that would prevent a start and every likely mistake, with file, line and column. Also asks
- * servers of type `vllm` and `openai` whether they are llama.cpp; servers that do not respond are skipped.
+ * `check [file]`: reports every error that would prevent a start and every likely mistake, with file, line and column. Also
+ * asks servers of type `vllm` and `openai` whether they are llama.cpp; servers that do not respond are skipped.
  */
 export const check: Command = async ([file], { env, print }) => {
   const {
@@ -74,8 +74,8 @@ interface LocatedTarget {
 }
 
 /**
- * Connects once to each server behind TLS or a proxy, without a key. Returns a warning for every certificate or proxy error that
- * would make requests fail. A server that is down is not a configuration error.
+ * Connects once to each server behind TLS or a proxy, without a key. Returns a warning for every certificate or proxy error
+ * that would make requests fail. A server that is down is not a configuration error.
  */
 export async function checkConnections(models: readonly Model[]): Promise<string[]> {
   const servers = Map.groupBy(models.flatMap(locatedTargets), ({ target: { origin, connection } }) =>

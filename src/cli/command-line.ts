@@ -42,7 +42,9 @@ export interface CommandFlags {
   model?: string | undefined
   /** `targets`, `index`, `auto`: URL of the router; undefined: that of the settings. */
   url: string | undefined
-  /** `targets drain`: drain even the last usable target of a model. `index`: index the readable files even if others are not. */
+  /**
+   * `targets drain`: drain even the last usable target of a model. `index`: index the readable files even if others are not.
+   */
   force: boolean
 }
 

@@ -47,7 +47,9 @@ const durations: Readonly<Record<string, string>> = {
 }
 const hoursOf: Readonly<Record<string, number>> = { h: 1, d: 24, w: 168 }
 
-/** Converts a duration. LiteLLM resets budgets of a day at midnight, of 7 days on Monday, of 30 days or a month on the first. */
+/**
+ * Converts a duration. LiteLLM resets budgets of a day at midnight, of 7 days on Monday, of 30 days or a month on the first.
+ */
 function windowOf(duration: unknown): Window | undefined {
   if (typeof duration !== 'string') return undefined
   const text = durations[duration.trim().toLowerCase()] ?? duration.trim()

@@ -7,8 +7,8 @@ import type { Imported } from './imported.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /**
- * Converts keys and teams of LiteLLM from responses of its API: pages of `GET /key/list?return_full_object=true`, `GET /team/list`,
- * pages of `GET /v2/team/list`, or lists of such responses. Teams become groups, and keys become clients.
+ * Converts keys and teams of LiteLLM from responses of its API: pages of `GET /key/list?return_full_object=true`,
+ * `GET /team/list`, pages of `GET /v2/team/list`, or lists of such responses. Teams become groups, and keys become clients.
  */
 export function fromLiteLlm(files: readonly { value: unknown; file: string }[]): Imported {
   const { keys, teams, notes } = listed(files)

@@ -12,9 +12,9 @@ import type { Imported } from './imported.ts'
 import { convertLiteLlmConfig, isLiteLlmConfig } from './litellm-config.ts'
 
 /**
- * `llm-router import keys FILE`: imports a keys file of this router or of the Python one. `import litellm FILE...`: imports keys and
- * teams from responses of LiteLLM's API, or converts its config.yaml to a models-config.json on stdout. Keys stay valid, because
- * their SHA-256 is imported. Existing records are not changed.
+ * `llm-router import keys FILE`: imports a keys file of this router or of the Python one. `import litellm FILE...`: imports
+ * keys and teams from responses of LiteLLM's API, or converts its config.yaml to a models-config.json on stdout. Keys stay
+ * valid, because their SHA-256 is imported. Existing records are not changed.
  */
 export const importCommand: Command = async ([kind, ...files], context) => {
   const [file] = files

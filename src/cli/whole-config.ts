@@ -17,8 +17,9 @@ export interface WholeConfig {
 }
 
 /**
- * Reads settings, models-config.json, extensions and prompts like a start, without listening. With `askServers`, also asks servers
- * of other types whether they are llama.cpp. Throws ConfigError for invalid settings; errors in other files are returned.
+ * Reads settings, models-config.json, extensions and prompts like a start, without listening. With `askServers`, also asks
+ * servers of other types whether they are llama.cpp. Throws ConfigError for invalid settings; errors in other files are
+ * returned.
  */
 export async function readWholeConfig(
   env: CommandContext['env'],

@@ -81,9 +81,9 @@ export function clusterFeed<Snapshot>(
 }
 
 /**
- * The primary's side: reads the files of the configuration for all workers, which apply the same bytes together or not at all. A
- * worker that starts later applies the snapshot that the others use, even if the files have changed since. Returns a function that
- * reloads all files immediately.
+ * The primary's side: reads the files of the configuration for all workers, which apply the same bytes together or not at all.
+ * A worker that starts later applies the snapshot that the others use, even if the files have changed since. Returns a function
+ * that reloads all files immediately.
  */
 export function serveConfig(
   workers: WorkerChannels,

@@ -59,7 +59,7 @@ const found = topic<StateChange>('health.found', { afterExit })
 const answered = topic<string>('health.answered', { afterExit })
 
 /** From the leader; the primary forwards it to all. A dropped message is corrected by the next poll. */
-const said = topic<Broadcast>('health.said', { isHint: true })
+const broadcast = topic<Broadcast>('health.broadcast', { isHint: true })
 
 /** From any worker; the primary forwards it to the leader. */
 const wake = topic<string>('health.wake')
@@ -100,7 +100,7 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
-      primary.on(said, ({ message, router }) => peer.heard(message, router))
+      primary.on(broadcast, ({ message, router }) => peer.heard(message, router))
       primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
         // The message may have been sent before this process stepped down.
@@ -117,7 +117,7 @@ function clusterPeers(primary: Channel): HealthPeers {
       primary.cast(answered, server)
     },
     tell(message, router) {
-      primary.cast(said, { message, router })
+      primary.cast(broadcast, { message, router })
     },
     wake(engine) {
       primary.cast(wake, engine)
@@ -166,7 +166,7 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(join, (_, worker) => {
     peers.set(worker, true)
     for (const [server, state] of notUp) worker.cast(found, { server, state })
-    for (const last of engines.values()) worker.cast(said, last)
+    for (const last of engines.values()) worker.cast(broadcast, last)
     if (!leader) elect()
   })
   workers.on(leave, (_, worker) => {
@@ -189,13 +189,13 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(wake, (engine) => {
     leader?.cast(wake, engine)
   })
-  workers.on(said, (news, worker) => {
+  workers.on(broadcast, (news, worker) => {
     if (worker !== leader) return
     watchLeader()
     const { message } = news
     if (message.type === 'signals' && message.signals) engines.set(message.server, news)
     else if (message.type === 'signals') engines.delete(message.server)
-    for (const peer of peers.keys()) peer.cast(said, news)
+    for (const peer of peers.keys()) peer.cast(broadcast, news)
   })
   workers.onDrained((worker) => {
     peers.delete(worker)

@@ -42,8 +42,8 @@ export function clusterMetrics(primary: Channel, readOwn: () => Promise<MetricFa
 }
 
 /**
- * The primary's side: combines the metrics of live workers and the counters of exited ones. A worker's counters are saved whenever
- * they are read, so that sums never decrease once they have been reported.
+ * The primary's side: combines the metrics of live workers and the counters of exited ones. A worker's counters are saved
+ * whenever they are read, so that sums never decrease once they have been reported.
  */
 export function serveMetrics(workers: WorkerChannels): void {
   /** Last known counters of each live worker. */

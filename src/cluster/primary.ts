@@ -17,14 +17,14 @@ import { ready, Supervisor, type WorkerEnd } from './supervisor.ts'
 const maxNamedRequests = 100
 
 /**
- * Starts and supervises the workers, which share one port (`LLM_ROUTER_SERVER_TYPE=cluster`). Over its channels to them, the primary
- * keeps their shared state (leases, limits, stored responses), aggregates their metrics and elects the worker that checks servers.
- * It never handles a request itself.
+ * Starts and supervises the workers, which share one port (`LLM_ROUTER_SERVER_TYPE=cluster`). Over its channels to them, the
+ * primary keeps their shared state (leases, limits, stored responses), aggregates their metrics and elects the worker that
+ * checks servers. It never handles a request itself.
  */
 export function runPrimary(config: Config, logging: Logging, sources: ConfigSources): void {
   const { logger } = logging
-  // Workers accept connections themselves: one handed over by the primary would hang if the worker were killed before accepting it;
-  // see docs/decisions/0001-cluster-scheduling.md.
+  // Workers accept connections themselves: one handed over by the primary would hang if the worker were killed before accepting
+  // it; see docs/decisions/0001-cluster-scheduling.md.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const requests = workerRequests()
   const warn = (line: string): void => logger.warn(line)

@@ -16,14 +16,16 @@ export interface RunningRequest {
 
 /**
  * The running requests of a process, in a file that the primary can read after a crash, so that even a request that crashes its
- * process immediately is included. The file is unlinked and kept open by both processes, so nothing is left behind. It is in memory
- * if the system supports it (`/dev/shm`, shm_overview(7)).
+ * process immediately is included. The file is unlinked and kept open by both processes, so nothing is left behind. It is in
+ * memory if the system supports it (`/dev/shm`, shm_overview(7)).
  *
- * Each request has a slot of `slotBytes`: start, size, id and model, separated by tabs and followed by a line feed. A slot whose
- * first byte is `free` is unused.
+ * Each request has a slot of `slotBytes`: start, size, id and model, separated by tabs and followed by a line feed. A slot
+ * whose first byte is `free` is unused.
  */
 const slotBytes = 512
-/** Longer model names are truncated so that a record fits in its slot: at most 3 bytes per UTF-16 unit, and 64 bytes for an id. */
+/**
+ * Longer model names are truncated so that a record fits in its slot: at most 3 bytes per UTF-16 unit, and 64 bytes for an id.
+ */
 const maxModelLength = 128
 const free = 0x20
 const separator = '\t'

@@ -16,8 +16,8 @@ const read = topic<void, Status>('status.read', { timeoutMs: 500 })
 const collect = topic<void, StatusPart[]>('status.collect', { timeoutMs: 2_000 })
 
 /**
- * The worker's side. `readOwn` returns its own status. Returns a function that queries all live workers, including this one, and
- * rejects if the primary does not respond.
+ * The worker's side. `readOwn` returns its own status. Returns a function that queries all live workers, including this one,
+ * and rejects if the primary does not respond.
  */
 export function clusterStatus(primary: Channel, readOwn: () => Status): () => Promise<StatusPart[]> {
   primary.on(read, readOwn)

@@ -45,8 +45,8 @@ interface Slot {
 }
 
 /**
- * Keeps a number of workers running. A worker that crashes is restarted after 1, 2, 4 ... 30 s, independently of the others. Gives
- * up only when every worker has crashed and none has ever become ready, or when none has been ready for a minute.
+ * Keeps a number of workers running. A worker that crashes is restarted after 1, 2, 4 ... 30 s, independently of the others.
+ * Gives up only when every worker has crashed and none has ever become ready, or when none has been ready for a minute.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions

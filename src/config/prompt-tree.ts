@@ -114,8 +114,8 @@ export interface RenderedPrompt {
 }
 
 /**
- * Replaces the placeholders `##NAME##` in a prompt in one pass: values are not searched for placeholders, so that text of a client
- * cannot insert another value.
+ * Replaces the placeholders `##NAME##` in a prompt in one pass: values are not searched for placeholders, so that text of a
+ * client cannot insert another value.
  */
 export function renderPrompt(text: string, variables: Readonly<Record<string, string>>): RenderedPrompt {
   const missing = new Set<string>()
@@ -128,8 +128,8 @@ export function renderPrompt(text: string, variables: Readonly<Record<string, st
 }
 
 /**
- * Returns the value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (which may differ from that of
- * the request if a prompt is missing). English is used for languages other than Polish.
+ * Returns the value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (which may differ from that
+ * of the request if a prompt is missing). English is used for languages other than Polish.
  */
 export function questionCount(count: number, language: string | undefined): string {
   return language === 'pl' ? `${count} ${polishQuestions(count)}` : `${count} question(s)`

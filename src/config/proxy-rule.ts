@@ -58,7 +58,10 @@ function isLocalNetwork(host: string): boolean {
   return !host.includes('.') || /\.(?:svc|local|localhost)$/.test(host)
 }
 
-/** RFC 1918, RFC 6598 (shared address space), RFC 4193 (unique local), loopback and link-local; BlockList handles IPv4-mapped IPv6. */
+/**
+ * RFC 1918, RFC 6598 (shared address space), RFC 4193 (unique local), loopback and link-local; BlockList handles IPv4-mapped
+ * IPv6.
+ */
 const privateNetworks = ((): BlockList => {
   const list = new BlockList()
   for (const [address, bits] of [

@@ -18,7 +18,9 @@ const defaultPort = { server: 6379, cluster: 6379, sentinel: 26379 }
 const maxPort = 65_535
 const maxDb = 65_535
 
-/** Parses a Redis URL. Several hosts after `redis://` or `rediss://` are nodes of a cluster. Errors contain no part of the URL. */
+/**
+ * Parses a Redis URL. Several hosts after `redis://` or `rediss://` are nodes of a cluster. Errors contain no part of the URL.
+ */
 export function parseRedisUrl(url: string): RedisUrl | { readonly error: string } {
   const [, scheme, suffix, credentials, hostList = '', path] = form.exec(url) ?? []
   if (scheme === undefined)

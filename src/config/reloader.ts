@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { FileWatch } from '../lib/watch-files.ts'
 
 /**
- * Files that form one part of the configuration. A snapshot is plain JSON, so that the primary can send it to all workers, which
- * then apply the same bytes even if the files change in the meantime.
+ * Files that form one part of the configuration. A snapshot is plain JSON, so that the primary can send it to all workers,
+ * which then apply the same bytes even if the files change in the meantime.
  */
 export interface ConfigSource<Snapshot> {
   /** The environment variable that names the files. */

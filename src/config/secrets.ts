@@ -10,8 +10,8 @@ export interface SecretSources {
 }
 
 /**
- * Replaces each `${NAME}` by the value of that environment variable. A `$` without a brace is literal, and values are not expanded
- * again. `encode` is applied to each value.
+ * Replaces each `${NAME}` by the value of that environment variable. A `$` without a brace is literal, and values are not
+ * expanded again. `encode` is applied to each value.
  */
 export function expanded(
   text: string,

@@ -1,6 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 
-/** Returns `; did you mean "ollama"?` to append to an error, or ''. Names under 4 characters resemble everything and get none. */
+/**
+ * Returns `; did you mean "ollama"?` to append to an error, or ''. Names under 4 characters resemble everything and get none.
+ */
 export function didYouMean(name: string, known: Iterable<string>): string {
   const others = [...known].filter((one) => one !== name)
   const closest = name.length < 4 ? undefined : closestName(name, others)

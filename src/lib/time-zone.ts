@@ -33,21 +33,21 @@ export function timeZone(name: string): TimeZone {
   const local = name === 'UTC' ? wholeSeconds : localTimeIn(name)
   const offset = (at: number): number => local(at) - wholeSeconds(at)
 
-  /** The first time at which the local time is `wanted` or, if the clocks skip it, later. */
-  function momentOf(wanted: number): number {
-    const offsets = [offset(wanted - dayMs), offset(wanted + dayMs)]
+  /** The first time at which the local time is `localTime` or, if the clocks skip it, later. */
+  function momentOf(localTime: number): number {
+    const offsets = [offset(localTime - dayMs), offset(localTime + dayMs)]
     const found = offsets
-      .map((each) => wanted - each)
-      .filter((at) => local(at) === wanted)
+      .map((each) => localTime - each)
+      .filter((at) => local(at) === localTime)
       .sort((a, b) => a - b)
     const [first] = found
     if (first !== undefined) return first
     // Skipped by the change to daylight saving time: find the change by bisection.
-    let before = wanted - dayMs
-    let after = wanted + dayMs
+    let before = localTime - dayMs
+    let after = localTime + dayMs
     while (after - before > 1000) {
       const middle = Math.floor((before + after) / 2000) * 1000
-      if (local(middle) < wanted) before = middle
+      if (local(middle) < localTime) before = middle
       else after = middle
     }
     return after

@@ -25,8 +25,8 @@ const maxLinks = 40
  *
  * Watches the parent directory of each path and of each symlink on the way to it. This detects an edit in place, a file renamed
  * over another, and the symlink that Kubernetes swaps in a volume (`..data`, pkg/volume/util/atomic_writer.go). All watches are
- * recreated after each change, because a watch on a directory that was deleted and recreated never fires. Some file systems emit
- * no events (NFS, some FUSE ones), so the paths are also polled.
+ * recreated after each change, because a watch on a directory that was deleted and recreated never fires. Some file systems
+ * emit no events (NFS, some FUSE ones), so the paths are also polled.
  */
 export class FileWatch {
   readonly #options: FileWatchOptions

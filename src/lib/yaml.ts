@@ -10,8 +10,8 @@ function yaml(): typeof import('yaml') {
 }
 
 /**
- * Parses YAML 1.2 with anchors and merge keys to JSON values. For invalid YAML it returns the position of the first syntax error,
- * without the parser's message, which could quote a secret from the file.
+ * Parses YAML 1.2 with anchors and merge keys to JSON values. For invalid YAML it returns the position of the first syntax
+ * error, without the parser's message, which could quote a secret from the file.
  */
 export function readYaml(
   text: string,

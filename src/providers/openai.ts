@@ -7,12 +7,12 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * reference, "Create chat completion".
  *
  * The flavour applies to translated requests only: requests of OpenAI clients are forwarded unchanged.
- * - `max_completion_tokens`: OpenAI's reasoning models reject `max_tokens`. For servers that only support the older name, use the
- *   type `vllm`, which sends it.
- * - No sampling extensions and no multiplicative penalty: OpenAI returns 400 for unknown fields, so they are reported as dropped.
- *   For llama.cpp, the type `vllm` sends them.
- * - `reasoning_content`: DeepSeek, Kimi and others require their own reasoning to be sent back. OpenAI's models return none; their
- *   profiles exclude it.
+ * - `max_completion_tokens`: OpenAI's reasoning models reject `max_tokens`. For servers that only support the older name, use
+ *   the type `vllm`, which sends it.
+ * - No sampling extensions and no multiplicative penalty: OpenAI returns 400 for unknown fields, so they are reported as
+ *   dropped. For llama.cpp, the type `vllm` sends them.
+ * - `reasoning_content`: DeepSeek, Kimi and others require their own reasoning to be sent back. OpenAI's models return none;
+ *   their profiles exclude it.
  * - No list of reasoning levels, because it differs between models: a level is sent as the client named it.
  */
 export const openai: ProviderType = {

@@ -14,9 +14,9 @@ export function canCollectGarbage(): boolean {
 const maxUncollectedBytes = 32 * 1024 * 1024
 
 /**
- * Returns a function to call with the size of each response chunk, which collects the young generation after a number of bytes. V8
- * only collects it when new objects fill it, and large chunks create few objects: their buffers would stay until a collection of the
- * whole heap, which costs fifty times as much and comes much later.
+ * Returns a function to call with the size of each response chunk, which collects the young generation after a number of bytes.
+ * V8 only collects it when new objects fill it, and large chunks create few objects: their buffers would stay until a
+ * collection of the whole heap, which costs fifty times as much and comes much later.
  *
  * Request bodies do not count: they are in use until the response arrives, and early collections would promote them to the old
  * generation, which makes collections of the whole heap longer.

@@ -157,8 +157,8 @@ class Pipelines {
   }
 
   /**
-   * Rejects the current input of a connection after the responses to all earlier requests. A response that has begun is cut off,
-   * unless the client is merely slow.
+   * Rejects the current input of a connection after the responses to all earlier requests. A response that has begun is cut
+   * off, unless the client is merely slow.
    */
   rejectNext(socket: Duplex, { isSlow }: { isSlow: boolean }, reject: () => void): void {
     if (this.#rejections.has(socket)) return
@@ -226,9 +226,9 @@ function reject(socket: Duplex, status: number): void {
 const lingerMs = 5_000
 
 /**
- * Lingering close (RFC 9112, section 9.6): keeps reading from a client that is still sending its body when the response has ended
- * the connection. Node would close at once, and the kernel would answer further data with a reset, so a client that only reads after
- * sending would get EPIPE instead of the response.
+ * Lingering close (RFC 9112, section 9.6): keeps reading from a client that is still sending its body when the response has
+ * ended the connection. Node would close at once, and the kernel would answer further data with a reset, so a client that only
+ * reads after sending would get EPIPE instead of the response.
  */
 function linger(request: IncomingMessage): void {
   const { socket, complete } = request
@@ -245,8 +245,9 @@ function linger(request: IncomingMessage): void {
 const checkShare = 1 / 4
 
 /**
- * Sets a timeout of `limitMs` on sockets with unsent data; Node then emits `timeout` on the server. Only on these, because a timer on
- * every socket would be reset by each write. `isIdle`: whether a socket is between two requests, when the keep-alive timeout applies.
+ * Sets a timeout of `limitMs` on sockets with unsent data; Node then emits `timeout` on the server. Only on these, because a
+ * timer on every socket would be reset by each write. `isIdle`: whether a socket is between two requests, when the keep-alive
+ * timeout applies.
  */
 function watchWrites(server: Server, limitMs: number, isIdle: (socket: Socket) => boolean): void {
   const sockets = new Set<Socket>()

@@ -11,7 +11,9 @@ export interface LogStreamEvents {
   onWrite?(): void
 }
 
-/** Writes log lines to an open file. With a full disk or a pipe without a reader, lines are dropped, but requests never block. */
+/**
+ * Writes log lines to an open file. With a full disk or a pipe without a reader, lines are dropped, but requests never block.
+ */
 export class LogStream implements DestinationStream {
   readonly #lines: LineBatches
   #stuck = false
@@ -87,8 +89,8 @@ export type FileStream = ReturnType<typeof pino.destination>
 const batchMs = 100
 
 /**
- * Batches log lines before they reach the stream, because one write per line would cost more than formatting it. The stream could
- * batch too, but recomputes the size of its whole buffer for each line.
+ * Batches log lines before they reach the stream, because one write per line would cost more than formatting it. The stream
+ * could batch too, but recomputes the size of its whole buffer for each line.
  */
 export class LineBatches implements DestinationStream {
   readonly stream: FileStream

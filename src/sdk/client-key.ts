@@ -79,7 +79,8 @@ export function surfacesOf(
 }
 
 /**
- * Returns a predicate for names: `*` matches any characters, including none and `/`; the rest matches literally, case-sensitively.
+ * Returns a predicate for names: `*` matches any characters, including none and `/`; the rest matches literally,
+ * case-sensitively.
  */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))

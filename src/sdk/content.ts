@@ -9,7 +9,10 @@ export type ContentShape =
    * masked is rejected.
    */
   | 'keep'
-  /** Bytes that only the upstream can read: passed on unchanged; plain text instead is rejected if it contains a value certain to be masked. */
+  /**
+   * Bytes that only the upstream can read: passed on unchanged; plain text instead is rejected if it contains a value certain
+   * to be masked.
+   */
   | 'opaque'
   /** Replaced or never sent by the router, such as the model name: not read. */
   | 'own'

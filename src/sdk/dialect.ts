@@ -86,7 +86,10 @@ export interface ChatStreamReader {
 
 /** Converts events to the bytes of a stream to the client. */
 export interface ChatStreamWriter {
-  /** Returns '' if the event has no bytes; for `error`, the in-band error without an end marker. Not called after `end` or `error`. */
+  /**
+   * Returns '' if the event has no bytes; for `error`, the in-band error without an end marker. Not called after `end` or
+   * `error`.
+   */
   write(event: ChatEvent): string
 }
 
@@ -111,7 +114,8 @@ export interface ChatPassthrough {
   /** Takes one chunk, split at any byte. Returns bytes for the client, if any: whole events, except for very long ones. */
   push(chunk: Buffer): Buffer | undefined
   /**
-   * Called when the upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: see {@link ChatStreamReader}.
+   * Called when the upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: see
+   * {@link ChatStreamReader}.
    */
   end(isComplete?: boolean): Buffer | undefined
   /** Bytes that end a partially sent event, so that an error can follow; '' if there is none. */
@@ -150,7 +154,9 @@ export interface AnswerCollector {
   readonly failure: RouterError | undefined
   /** Takes one chunk, split at any byte. */
   push(chunk: Buffer): void
-  /** Called at the end of the stream. Returns the whole response as JSON; undefined, with `failure` set, if it is incomplete. */
+  /**
+   * Called at the end of the stream. Returns the whole response as JSON; undefined, with `failure` set, if it is incomplete.
+   */
   end(): Buffer | undefined
 }
 

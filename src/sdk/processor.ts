@@ -27,14 +27,16 @@ export interface ResponsePassage extends ProcessorContext {
 
 /** Processes the contents of requests, responses, or both. An exception counts as failure of the processor. */
 export interface ContentProcessor {
-  /** Gets the texts for the model in their order: messages, tool arguments and results, inputs; never names, roles or schemas. */
+  /**
+   * Gets the texts for the model in their order: messages, tool arguments and results, inputs; never names, roles or schemas.
+   */
   request?(
     contents: readonly string[],
     context: ProcessorContext,
   ): Promise<ProcessorVerdict> | ProcessorVerdict
   /**
-   * Gets texts that a model wrote. Streamed text comes in windows, each held back until its verdict: up to the end of a sentence
-   * or line, at most 1,000 characters or 2 s. Tool arguments and structured output come whole.
+   * Gets texts that a model wrote. Streamed text comes in windows, each held back until its verdict: up to the end of a
+   * sentence or line, at most 1,000 characters or 2 s. Tool arguments and structured output come whole.
    */
   response?(
     contents: readonly string[],

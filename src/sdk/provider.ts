@@ -5,8 +5,8 @@ import type { Target } from './target.ts'
 import type { Transport } from './transport.ts'
 
 /**
- * Operations of upstreams. `completion` continues a plain prompt: OpenAI's legacy completions, Ollama's generate. `responses` is
- * OpenAI's Responses API. `count` counts the tokens of a prompt given as a chat request, `responses_count` of one given as a
+ * Operations of upstreams. `completion` continues a plain prompt: OpenAI's legacy completions, Ollama's generate. `responses`
+ * is OpenAI's Responses API. `count` counts the tokens of a prompt given as a chat request, `responses_count` of one given as a
  * Responses request. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM supports too. `infill` is llama.cpp's completion
  * between a prefix and a suffix.
  */
@@ -54,8 +54,8 @@ export interface ProviderType {
   readonly dialect: string
   readonly flavour: Flavour
   /**
-   * Standard path of an operation from the root of the host, with an optional query; undefined if unsupported. Most types ignore
-   * `call`; without it, a path that depends on the model has the placeholder `{model}`.
+   * Standard path of an operation from the root of the host, with an optional query; undefined if unsupported. Most types
+   * ignore `call`; without it, a path that depends on the model has the placeholder `{model}`.
    */
   path(operation: Operation, call?: Call): string | undefined
   /** `path`: the model name is in the path, and the body has neither `model` nor `stream`. Absent: it is in the body. */

@@ -77,13 +77,16 @@ export interface Outcome {
   usage?: Usage | undefined
 }
 
-/** Why a target was picked, as a short phrase for the log, such as `least loaded`. A function is only called if the reason is read. */
+/**
+ * Why a target was picked, as a short phrase for the log, such as `least loaded`. A function is only called if the reason is
+ * read.
+ */
 export type PickReason = string | (() => string)
 
 interface Settling {
   /**
-   * Why the preceding `pick` or `order` chose `target`. Called right after it and before `taken`, so the values it compared may be
-   * kept until then. Absent: the reason is the strategy's name.
+   * Why the preceding `pick` or `order` chose `target`. Called right after it and before `taken`, so the values it compared may
+   * be kept until then. Absent: the reason is the strategy's name.
    */
   reason?(target: Target, request: RoutingRequest): PickReason
   /** Called once for every target that a request gets, right after it was picked or, for a waiting request, became free. */
@@ -100,8 +103,8 @@ interface Settling {
  */
 export interface SharingInstance extends Settling {
   /**
-   * Returns one of `candidates`: a non-empty subset of the model's targets in the order of the configuration, without those that
-   * failed this request or are down. Every pick is used.
+   * Returns one of `candidates`: a non-empty subset of the model's targets in the order of the configuration, without those
+   * that failed this request or are down. Every pick is used.
    */
   pick(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
   /** Returns all of `candidates`, best first, without side effects: for targets with limited concurrency. */

@@ -187,8 +187,8 @@ export function openResponses(context: StoreContext): ResponseStore {
 }
 
 /**
- * Opens the store of cached responses: in Redis, if it is configured and there is a secret to encrypt them, otherwise shared by all
- * processes of this host.
+ * Opens the store of cached responses: in Redis, if it is configured and there is a secret to encrypt them, otherwise shared by
+ * all processes of this host.
  */
 export function openAnswers({ config, primary, log }: StoreContext): AnswerStore {
   const address = redisAddress(config)

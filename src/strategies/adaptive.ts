@@ -18,9 +18,9 @@ interface Moment {
 }
 
 /**
- * Picks the target with the lowest predicted cost of another request: time to first content plus time for the tokens, multiplied
- * by the requests in flight including this one (and those of other users, if the engine reports them), divided by weight and
- * success rate.
+ * Picks the target with the lowest predicted cost of another request: time to first content plus time for the tokens,
+ * multiplied by the requests in flight including this one (and those of other users, if the engine reports them), divided by
+ * weight and success rate.
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
@@ -93,9 +93,9 @@ function isForgotten(
 function cheapest(targets: readonly TargetSignals[]): readonly TargetSignals[] {
   const quickest = quickestOf(targets)
   const costs = targets.map((signals) => costOf(signals, quickest))
-  let least = Number.POSITIVE_INFINITY
-  for (const cost of costs) least = Math.min(least, cost)
-  return targets.filter((_, index) => (costs[index] ?? 0) <= least * costTolerance)
+  let lowestCost = Number.POSITIVE_INFINITY
+  for (const cost of costs) lowestCost = Math.min(lowestCost, cost)
+  return targets.filter((_, index) => (costs[index] ?? 0) <= lowestCost * costTolerance)
 }
 
 interface Quickest {

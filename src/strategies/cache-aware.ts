@@ -81,9 +81,9 @@ class Affinity {
     const answer = hashed.cached > 0 ? Math.min(unknown, longAnswer * this.#answerTokens) : 0
     const trusted = { known: known + answer, unknown: unknown - answer }
     this.#ranking = { request, scores: scored, hashed, trusted }
-    const least = Math.min(...scored.map(({ cost }) => cost))
+    const lowestCost = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
-      const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
+      const [first, second] = [a.cost - lowestCost < equalTokens, b.cost - lowestCost < equalTokens]
       if (first !== second) return first ? -1 : 1
       if (!first) return a.cost - b.cost
       return Number(b.isLast) - Number(a.isLast) || b.cached - a.cached || b.rank - a.rank
@@ -210,8 +210,8 @@ function keyOf({ session, client }: RoutingRequest): number | undefined {
 }
 
 /**
- * The key that determines the target of an uncached prompt: the session or group, otherwise the first prefix, or the second one if
- * it is much longer: hashing a short system prompt shared by all conversations would send them all to one target.
+ * The key that determines the target of an uncached prompt: the session or group, otherwise the first prefix, or the second one
+ * if it is much longer: hashing a short system prompt shared by all conversations would send them all to one target.
  */
 function seedOf({ session, group, prefixKeys, client }: RoutingRequest): number {
   const [first, second] = prefixKeys

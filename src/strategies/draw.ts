@@ -17,7 +17,8 @@ export function loadOf({ inFlight, engine }: TargetSignals): number {
 }
 
 /**
- * Returns the candidates with a positive weight, or all if there are none. Returns the same list if it would contain all of them.
+ * Returns the candidates with a positive weight, or all if there are none. Returns the same list if it would contain all of
+ * them.
  */
 export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
   if (candidates.every(hasWeight)) return candidates
@@ -30,8 +31,8 @@ function hasWeight(signals: TargetSignals): boolean {
 }
 
 /**
- * Draws one of the targets with probability proportional to weight. `random`: 0 (inclusive) to 1 (exclusive). Undefined if there is
- * none besides `except`.
+ * Draws one of the targets with probability proportional to weight. `random`: 0 (inclusive) to 1 (exclusive). Undefined if
+ * there is none besides `except`.
  */
 export function draw(
   targets: readonly TargetSignals[],

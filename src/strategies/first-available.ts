@@ -8,8 +8,8 @@ export const firstAvailable: ExclusiveStrategy = {
 }
 
 /**
- * Like `first_available`, but prefers a host that has the model loaded. All processes must agree on the host, so the lease store
- * chooses it; ties go to the first host in configuration order.
+ * Like `first_available`, but prefers a host that has the model loaded. All processes must agree on the host, so the lease
+ * store chooses it; ties go to the first host in configuration order.
  */
 export const firstAvailableOptim: ExclusiveStrategy = {
   name: 'first_available_optim',

@@ -3,9 +3,9 @@ import { draw, inPlay, loadOf, noCandidates, weightInPlay } from './draw.ts'
 
 /**
  * Draws two targets by weight and picks the one with fewer requests in flight per weight, including those of other users if the
- * engine reports them. Ties go to the first one drawn, so idle targets share by weight. Two random choices perform nearly as well as
- * comparing all targets, and keep several routers from picking the same idle target at once (Mitzenmacher, "The Power of Two
- * Choices in Randomized Load Balancing", 2001).
+ * engine reports them. Ties go to the first one drawn, so idle targets share by weight. Two random choices perform nearly as
+ * well as comparing all targets, and keep several routers from picking the same idle target at once (Mitzenmacher, "The Power
+ * of Two Choices in Randomized Load Balancing", 2001).
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',

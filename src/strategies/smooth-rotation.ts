@@ -35,11 +35,11 @@ const maxSkippedPicks = 10_000
 const maxSkippedUpdates = 1_000_000
 
 /**
- * Smooth weighted round robin, as in nginx (ngx_http_upstream_round_robin.c): each pick credits every candidate its share of one
- * request; the candidate with the most credit is picked and pays for the whole request.
+ * Smooth weighted round robin, as in nginx (ngx_http_upstream_round_robin.c): each pick credits every candidate its share of
+ * one request; the candidate with the most credit is picked and pays for the whole request.
  *
- * The rotation begins at a random position of its cycle: otherwise the first target of each model would get the first request of
- * every process. Any full cycle from there on is exact.
+ * The rotation begins at a random position of its cycle: otherwise the first target of each model would get the first request
+ * of every process. Any full cycle from there on is exact.
  *
  * Only candidates accumulate credit and pay, so a returning or new target has nothing to catch up on.
  */

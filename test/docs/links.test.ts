@@ -105,3 +105,22 @@ test('no table of a page is cut by an empty line', () => {
       assert.fail(`${page}: ${row}`)
   }
 })
+
+test('every helper that test/README.md names or imports is exported by that file', () => {
+  const text = textOf('test/README.md')
+  const inTables = text.matchAll(/((?:`\w+(?:\([^`]*\))?`(?:, )?)+)[^`|;]* in `([\w/-]+\.ts)`/g)
+  const imported = text.matchAll(/import \{([^}]+)\} from '\.\.\/([\w/-]+\.ts)'/g)
+  const exportsOf = (file: string): string => {
+    const code = textOf(`test/${file}`)
+    const [, other] = /^export \* from '\.\/(.+)'$/m.exec(code) ?? []
+    return other === undefined ? code : code + textOf(`test/${join(dirname(file), other)}`)
+  }
+  let count = 0
+  for (const [, names = '', file = ''] of [...inTables, ...imported]) {
+    for (const [name] of names.replaceAll(/\([^`]*\)/g, '').matchAll(/\w+/g)) {
+      count++
+      assert.match(exportsOf(file), new RegExp(`^export .*\\b${name}\\b`, 'm'), `${file}: ${name}`)
+    }
+  }
+  assert.ok(count >= 20)
+})

@@ -72,7 +72,7 @@ async function untilWaiting(router: TestRouter, count: number): Promise<void> {
   const signal = AbortSignal.timeout(5_000)
   while (waiting(router) !== count) {
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 

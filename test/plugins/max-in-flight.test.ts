@@ -44,7 +44,7 @@ async function until(isSo: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(10_000)
   while (!isSo()) {
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 

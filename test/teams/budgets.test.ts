@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BudgetStandingSchema } from '../../src/sdk/teams/budget-standing.ts'
+import { BudgetStatusSchema } from '../../src/sdk/teams/budget-status.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
@@ -114,7 +114,7 @@ for (const store of databaseKinds) {
       assert.deepEqual([idle.projected, idle.used_up_at], [0, null])
       const hour = await read('hour')
       assert.deepEqual([hour.used_up_at, hour.projected >= 3], [null, true])
-      const members = Object.keys(BudgetStandingSchema.properties)
+      const members = Object.keys(BudgetStatusSchema.properties)
       assert.deepEqual(
         members.filter((name) => !(name in hour)),
         [],

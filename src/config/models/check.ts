@@ -55,10 +55,10 @@ export function checkModel(
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
       const itemPath = `${path}.${name}[${index}]`
       if (isObject(item) && 'server' in item) {
-        const own = checkPart(ServedProviderSchema, item, itemPath, findings, isInactive)
-        if (!own) return []
-        findings.warnings.push(...providerHints(own, itemPath))
-        return servers.complete(own, itemPath, findings)
+        const provider = checkPart(ServedProviderSchema, item, itemPath, findings, isInactive)
+        if (!provider) return []
+        findings.warnings.push(...providerHints(provider, itemPath))
+        return servers.complete(provider, itemPath, findings)
       }
       const provider = checkPart(ProviderSchema, item, itemPath, findings, isInactive)
       if (!provider) return []

@@ -25,8 +25,8 @@ export interface FoundServer {
 const group = 'discovered_models'
 
 /**
- * Builds a models-config.json for discovered servers. Models keep the names that they have at the servers; servers with the same
- * model become providers of one model.
+ * Builds a models-config.json for discovered servers. Models keep the names that they have at the servers; servers with the
+ * same model become providers of one model.
  */
 export function configOf(servers: readonly FoundServer[]): Record<string, unknown> {
   const models = new Map<string, { providers: object[]; found: FoundModel }>()
@@ -69,7 +69,8 @@ function sharesCaches(servers: readonly FoundServer[], name: string): boolean {
 }
 
 /**
- * Reads an Ollama model from `/api/show`, and from `/api/ps` if it is loaded (https://docs.ollama.com/api-reference/show-model-details,
+ * Reads an Ollama model from `/api/show`, and from `/api/ps` if it is loaded
+ * (https://docs.ollama.com/api-reference/show-model-details,
  * https://docs.ollama.com/api/ps). The context is the one in use, not the model's maximum.
  */
 export function ollamaModel(name: string, shown: unknown, running?: EngineState): FoundModel {

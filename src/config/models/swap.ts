@@ -7,8 +7,8 @@ export interface ModelsChange {
   /** They get no new requests; running ones continue. */
   readonly removed: readonly Target[]
   /**
-   * The removed target that an added one replaces, by added target: the same model on the same server with the same connection, with
-   * other settings (weight, defaults). Its health state applies to the added target.
+   * The removed target that an added one replaces, by added target: the same model on the same server with the same connection,
+   * with other settings (weight, defaults). Its health state applies to the added target.
    */
   readonly replaced: ReadonlyMap<Target, Target>
 }

@@ -22,7 +22,9 @@ export interface FollowedServer extends ServerAccess {
   kubernetes: Server['kubernetes']
 }
 
-/** Returns the servers in a models-config.json to watch. Invalid ones are skipped; they are reported when the file is loaded. */
+/**
+ * Returns the servers in a models-config.json to watch. Invalid ones are skipped; they are reported when the file is loaded.
+ */
 export function followedServers({ main, files }: ModelsSnapshot, sources: FileSources): FollowedServer[] {
   const root =
     'text' in main ? readConfigText(main.text, syntaxOf(sources.config.modelsConfigPath)) : undefined

@@ -15,10 +15,10 @@ export interface Servers {
   readonly list: readonly ServerAtPath[]
   byId(id: string): ServerAtPath | undefined
   /**
-   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or if
-   * that entry is invalid, which `readServers` reports.
+   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or
+   * if that entry is invalid, which `readServers` reports.
    */
-  complete(own: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
+  complete(provider: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
 }
 
 type ServedProvider = Partial<Provider>
@@ -73,10 +73,10 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   return {
     list,
     byId: (id) => byId.get(id),
-    complete(own, path, { errors }) {
-      const id = own.server?.trim() ?? ''
+    complete(provider, path, { errors }) {
+      const id = provider.server?.trim() ?? ''
       const found = byId.get(id)
-      if (found) return [inheriting(found, own, path)]
+      if (found) return [inheriting(found, provider, path)]
       if (!ids.has(id)) {
         const known = ids.size === 0 ? 'there are none' : `known: ${[...ids].join(', ')}`
         errors.push(`${path}.server: no server ${JSON.stringify(id)}; ${known}${didYouMean(id, ids)}`)

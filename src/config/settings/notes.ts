@@ -46,8 +46,9 @@ interface NoteContext {
 }
 
 /**
- * Kubernetes sets `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and others in every container for each service in its namespace;
- * those of a service named llm-router have this prefix. Source: Kubernetes documentation, "Service", environment variables.
+ * Kubernetes sets `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and others in every container for each service in its
+ * namespace; those of a service named llm-router have this prefix. Source: Kubernetes documentation, "Service", environment
+ * variables.
  */
 const serviceLink =
   /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/

@@ -24,8 +24,8 @@ export function hasSeveralHosts({
 }
 
 /**
- * Returns the role that the console requires if sign-in is possible, with the operator key or OpenID Connect. Otherwise its pages
- * are as accessible as the status: to operators if client keys are required, else to everyone.
+ * Returns the role that the console requires if sign-in is possible, with the operator key or OpenID Connect. Otherwise its
+ * pages are as accessible as the status: to operators if client keys are required, else to everyone.
  */
 export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 'oidcIssuer'>): {
   role?: 'viewer'

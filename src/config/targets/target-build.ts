@@ -27,8 +27,8 @@ interface ProviderAccess extends ServerAccess {
 }
 
 /**
- * Builds one target of a provider per entry of `endpoints`. Errors are added to the findings; the targets must then not be used.
- * Returns [] if the type is unknown.
+ * Builds one target of a provider per entry of `endpoints`. Errors are added to the findings; the targets must then not be
+ * used. Returns [] if the type is unknown.
  */
 export function buildTargets(
   entry: ProviderAtPath,

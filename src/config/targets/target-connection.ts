@@ -12,8 +12,8 @@ export interface ConnectionSources extends SecretSources {
 }
 
 /**
- * Reads how the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added to the
- * findings, which never contain a secret.
+ * Reads how the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added
+ * to the findings, which never contain a secret.
  */
 export function readConnection(
   entry: ProviderAtPath,

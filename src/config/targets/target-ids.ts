@@ -27,8 +27,9 @@ export class TargetIds {
   }
 
   /**
-   * Returns an id such as `gemma@3f1c09aa#0`, which numbers the providers of a model on one host, or `gpu-a/gemma` for a server in
-   * `servers`. Stable across restarts and changes of other models. Contains only a digest of the host, because ids are logged.
+   * Returns an id such as `gemma@3f1c09aa#0`, which numbers the providers of a model on one host, or `gpu-a/gemma` for a server
+   * in `servers`. Stable across restarts and changes of other models. Contains only a digest of the host, because ids are
+   * logged.
    */
   idFor(entry: ProviderAtPath, alias: string, host: string): string {
     const { provider, path, server } = entry

@@ -41,7 +41,10 @@ export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick
   return forms.length === 0 ? {} : { formPaths: Object.fromEntries(forms) }
 }
 
-/** Removes the path of the Responses API unless it is configured, because many OpenAI-compatible servers have none or only a part. */
+/**
+ * Removes the path of the Responses API unless it is configured, because many OpenAI-compatible servers have none or only a
+ * part.
+ */
 export function withoutUnconfirmedResponses(
   paths: Target['paths'],
   entry: ProviderAtPath,

@@ -2,8 +2,8 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 
 /**
- * Returns why a text is not a valid server URL, as a predicate that does not quote the text, which may contain a key; undefined if it
- * is valid.
+ * Returns why a text is not a valid server URL, as a predicate that does not quote the text, which may contain a key; undefined
+ * if it is valid.
  */
 export function hostError(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
@@ -20,10 +20,10 @@ export function hostError(apiHost: string, allowLinkLocal = false): string | und
 }
 
 /**
- * Joins a server's URL and an operation's path. Accepts all common forms of base URLs: the root of the host, the root of its API
- * (`/v1`, `/v1beta/openai`, Ollama's `/api`), or the full URL of the operation. The prefix of a reverse proxy and a query string are
- * kept. Ollama is called through its native API even if the base names its OpenAI one. `overridePath` is relative to the root of the
- * host and may have its own query. Throws TypeError if `apiHost` is not a URL, see {@link hostError}.
+ * Joins a server's URL and an operation's path. Accepts all common forms of base URLs: the root of the host, the root of its
+ * API (`/v1`, `/v1beta/openai`, Ollama's `/api`), or the full URL of the operation. The prefix of a reverse proxy and a query
+ * string are kept. Ollama is called through its native API even if the base names its OpenAI one. `overridePath` is relative to
+ * the root of the host and may have its own query. Throws TypeError if `apiHost` is not a URL, see {@link hostError}.
  */
 export function joinUrl(
   apiHost: string,
@@ -41,8 +41,8 @@ export function joinUrl(
 }
 
 /**
- * Returns the URL path of a server's own endpoint: `path` below the root of `api_host`, without its API part (`/v1`, `/api`, or a full
- * operation path).
+ * Returns the URL path of a server's own endpoint: `path` below the root of `api_host`, without its API part (`/v1`, `/api`, or
+ * a full operation path).
  */
 export function healthUrl(apiHost: string, path: string): string {
   const base = withoutTrailingSlashes(new URL(apiHost).pathname)

@@ -20,8 +20,8 @@ export interface JsonDocument extends JsonPositions {
 }
 
 /**
- * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first syntax
- * error, without the parser's message, which could quote a secret from the file.
+ * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first
+ * syntax error, without the parser's message, which could quote a secret from the file.
  */
 export function readJsonc(
   text: string,

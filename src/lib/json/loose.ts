@@ -3,8 +3,8 @@ import { isObject } from './read.ts'
 
 /**
  * Converts loosely typed values, as in config files of the Python llm-router, to the types of the schema: `null` members are
- * removed, numbers may be strings ("0.5"), booleans may be "true", "false", 1 or 0. Other values and members unknown to the schema
- * are unchanged, for the schema to reject.
+ * removed, numbers may be strings ("0.5"), booleans may be "true", "false", 1 or 0. Other values and members unknown to the
+ * schema are unchanged, for the schema to reject.
  */
 export function coerced(schema: TSchema, value: unknown): unknown {
   if (KindGuard.IsObject(schema)) return coercedMembers(value, (key) => schema.properties[key])

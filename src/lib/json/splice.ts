@@ -1,5 +1,6 @@
 /**
- * Byte-exact changes to a JSON object. Parsing and serializing again would change 12345678901234567890 to 12345678901234567000 and
+ * Byte-exact changes to a JSON object. Parsing and serializing again would change 12345678901234567890 to 12345678901234567000
+ * and
  * -0 to 0, drop duplicate members and change white space; replacing byte ranges preserves everything else.
  */
 
@@ -106,8 +107,8 @@ export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
 const unicodeEscape = Buffer.from('\\u')
 
 /**
- * Finds the string value of a member of the outermost object without a scan, which is possible if the quoted name (letters only)
- * occurs once in the bytes, as in most responses. Returns undefined otherwise. The member must exist.
+ * Finds the string value of a member of the outermost object without a scan, which is possible if the quoted name (letters
+ * only) occurs once in the bytes, as in most responses. Returns undefined otherwise. The member must exist.
  */
 export function rangeOfUniqueMember(bytes: Buffer, quotedName: Buffer): ByteRange | undefined {
   const found = bytes.indexOf(quotedName)

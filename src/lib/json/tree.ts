@@ -28,7 +28,8 @@ export interface JsonMember {
 const maxDepth = 256
 
 /**
- * Parses JSON text that is known to be valid. Returns undefined if it is truncated, followed by other text, or nested too deeply.
+ * Parses JSON text that is known to be valid. Returns undefined if it is truncated, followed by other text, or nested too
+ * deeply.
  */
 export function readTree(bytes: Buffer): JsonNode | undefined {
   const reader = new TreeReader(bytes)

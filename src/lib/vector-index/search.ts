@@ -69,7 +69,7 @@ export class SearchedIndex {
       throw new IndexError(
         `its vectors have ${dimension} numbers, that of the question has ${question.length}`,
       )
-    const wanted = normal(question)
+    const query = normal(question)
     const best = new Best(limit)
     const rows = Math.max(1, Math.floor(blockBytes / (dimension * 4)))
     if (this.#block.length < rows * dimension * 4) this.#block = Buffer.alloc(rows * dimension * 4)
@@ -79,7 +79,7 @@ export class SearchedIndex {
       const bytes = count * dimension * 4
       if (readSync(file, this.#block, 0, bytes, headBytes + from * dimension * 4) < bytes)
         throw new IndexError('the file is incomplete')
-      for (let row = 0; row < count; row++) best.offer(product(values, row * dimension, wanted), from + row)
+      for (let row = 0; row < count; row++) best.offer(product(values, row * dimension, query), from + row)
     }
     return best.all().map(({ score, position }) => ({ ...readChunk(file, head, position), score }))
   }

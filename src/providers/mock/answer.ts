@@ -43,8 +43,8 @@ export function mockAnswer(
 }
 
 /**
- * Splits text into pieces of about the size of tokens: up to six letters or digits with an optional preceding space, or any other
- * single character.
+ * Splits text into pieces of about the size of tokens: up to six letters or digits with an optional preceding space, or any
+ * other single character.
  */
 function tokensOf(text: string): string[] {
   return text.match(/ ?[\p{L}\p{N}\p{M}_]{1,6}|./gsu) ?? []
@@ -76,8 +76,8 @@ function callingChoice(request: MockRequest, toolCall: MockToolCall): MockChoice
 }
 
 /**
- * Calls a tool if the request has tools and the settings or its `tool_choice` ask for a call. A conversation that ends with a tool
- * result gets text instead: otherwise a program that loops over tool calls would never end.
+ * Calls a tool if the request has tools and the settings or its `tool_choice` ask for a call. A conversation that ends with a
+ * tool result gets text instead: otherwise a program that loops over tool calls would never end.
  */
 function plannedCall(
   request: MockRequest,

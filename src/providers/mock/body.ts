@@ -26,8 +26,8 @@ export function answerBody(answer: MockAnswer, head: AnswerHead): MockChunk {
 }
 
 /**
- * Writes a response as server-sent events, one chunk per token, with interleaved choices. Format: OpenAI API reference, "The chat
- * completion chunk object".
+ * Writes a response as server-sent events, one chunk per token, with interleaved choices. Format: OpenAI API reference, "The
+ * chat completion chunk object".
  */
 export function* answerChunks(
   answer: MockAnswer,

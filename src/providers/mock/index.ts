@@ -8,9 +8,9 @@ import { type MockClock, type MockPlan, startCall, systemClock } from './call.ts
 import { readMockRequest } from './request.ts'
 
 /**
- * The embedded model, which responds within the router: for testing programs without a GPU, a network or a key. It supports OpenAI
- * chat completions, so clients of every dialect use it like a real server. The flavour declares everything, because the mock accepts
- * all fields.
+ * The embedded model, which responds within the router: for testing programs without a GPU, a network or a key. It supports
+ * OpenAI chat completions, so clients of every dialect use it like a real server. The flavour declares everything, because the
+ * mock accepts all fields.
  */
 export const mock: ProviderType = {
   name: 'mock',

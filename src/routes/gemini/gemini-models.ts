@@ -16,8 +16,8 @@ import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /**
- * Gemini's methods, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and its model list. `/v1`
- * has the same methods; its model list is shared by all dialects (models/listings.ts).
+ * Gemini's methods, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and its model list.
+ * `/v1` has the same methods; its model list is shared by all dialects (models/listings.ts).
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix

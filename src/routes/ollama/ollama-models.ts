@@ -19,13 +19,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of pathsOf('/show')) {
     app.post(path, { schema: { body: ShowBody }, config: { dialect, docs: showDocs } }, async (request) => {
       const { body } = request
-      const asked = body.model || body.name
-      if (!asked) throw badRequest("'model' is required: the name of a model", 'model')
+      const requested = body.model || body.name
+      if (!requested) throw badRequest("'model' is required: the name of a model", 'model')
       const models = app.rights.models(request)
-      const model = models.findLoosely(asked)
-      if (!model) throw modelNotFound(asked.slice(0, 256))
+      const model = models.findLoosely(requested)
+      if (!model) throw modelNotFound(requested.slice(0, 256))
       await app.engines.contextsKnown([model])
-      const shown = models.listed().find(({ alias }) => alias === asked) ?? model
+      const shown = models.listed().find(({ alias }) => alias === requested) ?? model
       return ollamaShow(shown, since, app.engines.contextOf(model))
     })
   }

@@ -220,8 +220,8 @@ export interface OneRequest {
 }
 
 /**
- * Returns a dialect with the state of a single request: the history that it continues, and the writer of its stream. An error in
- * the stream, `response.failed`, carries the id, the items so far and the next sequence number, which only the writer knows.
+ * Returns a dialect with the state of a single request: the history that it continues, and the writer of its stream. An error
+ * in the stream, `response.failed`, carries the id, the items so far and the next sequence number, which only the writer knows.
  */
 export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneRequest): Dialect {
   let writer: ChatStreamWriter | undefined

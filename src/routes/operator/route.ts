@@ -110,7 +110,9 @@ const RouteSchema = Type.Object({
   ),
 })
 
-/** Previews which target a chat request would get, and why. Read-only; no model is asked, except the embedding model of `auto`. */
+/**
+ * Previews which target a chat request would get, and why. Read-only; no model is asked, except the embedding model of `auto`.
+ */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/route'] }))
     app.post(

@@ -28,8 +28,8 @@ const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { console } = app
   if (!console) return
-  // Without client keys the page itself is public, as it contains no secrets. If sign-in is possible, browsers are asked to sign in
-  // anyway; other programs are not.
+  // Without client keys the page itself is public, as it contains no secrets. If sign-in is possible, browsers are asked to
+  // sign in anyway; other programs are not.
   const asksBrowsers = !app.config.authEnabled && consoleRole(app.config).role !== undefined
   const isKnown = (request: FastifyRequest, reply: FastifyReply): boolean =>
     app.sessions.find(request) !== undefined || app.rights.isOperator(request, reply)

@@ -8,7 +8,8 @@ const plugin: FastifyPluginAsync = async (app) => {
   if (!oidc) return
   const path = `${config.endpointPrefix}/session/oidc`
   const startPage = `${config.publicUrl}${config.ui ? '/ui' : `${config.endpointPrefix}/session`}`
-  // A page instead of a redirect: the cookie is SameSite=Strict, so browsers would not send it after a redirect from the provider.
+  // A page instead of a redirect: the cookie is SameSite=Strict, so browsers would not send it after a redirect from the
+  // provider.
   const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${startPage}"><title>Signed in</title><p><a href="${startPage}">Signed in</a></p></html>`
   for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
     const options = { admin, surface: 'operator', open: true, errors: 'problem' } as const

@@ -1,5 +1,5 @@
-import { TimeHistogram } from './first-contents.ts'
 import type { ActivityPart, Counts } from './store.ts'
+import { TimeHistogram } from './time-histogram.ts'
 
 const countNames = [
   'requests',

@@ -12,7 +12,10 @@ const keep = topic<{ key: AnswerKey; answer: string; options: KeepOptions }, Ans
 })
 const remove = topic<AnswerFilter, { removed: number; sizes: AnswerSizes }>('answer.remove')
 
-/** The worker's side: the primary keeps cached responses for all workers of the host. They outlive a worker, but not the primary. */
+/**
+ * The worker's side: the primary keeps cached responses for all workers of the host. They outlive a worker, but not the
+ * primary.
+ */
 export function clusterAnswers(primary: Channel): AnswerStore {
   let sizes: AnswerSizes | undefined
   return {

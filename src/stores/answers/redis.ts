@@ -4,7 +4,7 @@ import type { ScriptLink } from '../redis/client.ts'
 import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
-import { AnswerSeal } from './sealed.ts'
+import { AnswerSeal } from './answer-seal.ts'
 import type { AnswerFilter, AnswerKey, AnswerStore, KeepOptions } from './store.ts'
 
 export interface RedisAnswersOptions {
@@ -25,8 +25,8 @@ const namesAtOnce = 5_000
 const maxTtlMs = 30 * 24 * 3_600_000
 
 /**
- * Encrypted responses shared by all routers on one Redis. Names of models and clients are hashed. Redis limits them by their time to
- * live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
+ * Encrypted responses shared by all routers on one Redis. Names of models and clients are hashed. Redis limits them by their
+ * time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
  */
 export class RedisAnswers implements AnswerStore {
   readonly #options: RedisAnswersOptions

@@ -83,8 +83,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Reserves the expected usage of a request, if all hard budgets allow it. `expected`: undefined for that of a typical request.
-   * `whenDown`: whether to allow a request if the store is unavailable and a slice is used up.
+   * Reserves the expected usage of a request, if all hard budgets allow it. `expected`: undefined for that of a typical
+   * request. `whenDown`: whether to allow a request if the store is unavailable and a slice is used up.
    */
   async admit(
     budgets: readonly { id: string; record: BudgetRecord; expected: number | undefined }[],
@@ -135,7 +135,10 @@ export class BudgetLedger {
     account.typical = account.typical === 0 ? amount : account.typical + newest * (amount - account.typical)
   }
 
-  /** Renews the slices of all budgets in use, including those for waiting requests. Resolves to false if the store is unavailable. */
+  /**
+   * Renews the slices of all budgets in use, including those for waiting requests. Resolves to false if the store is
+   * unavailable.
+   */
   renew(): Promise<boolean> {
     this.#next ??= this.#renewing.then(() => {
       this.#next = undefined
@@ -180,9 +183,9 @@ export class BudgetLedger {
   }
 
   /**
-   * Reduces the slice to what may be spent while a renewal is in flight, and returns that amount: the store may grant the rest to
-   * another process before its response arrives. A remainder too small for a request is returned to the store. While the store is
-   * unavailable, the whole slice is kept.
+   * Reduces the slice to what may be spent while a renewal is in flight, and returns that amount: the store may grant the rest
+   * to another process before its response arrives. A remainder too small for a request is returned to the store. While the
+   * store is unavailable, the whole slice is kept.
    */
   #keep(account: Account, { min, wanted }: { min: number; wanted: number }): number {
     const { state } = account

@@ -23,8 +23,9 @@ export interface NoticesOptions {
 }
 
 /**
- * Notifies a webhook when budgets reach 50, 80 and 100 %: once per threshold and window, by one of the routers, with retries for an
- * hour while the webhook does not respond. Pending notices are in the database, so that another router sends them if one is killed.
+ * Notifies a webhook when budgets reach 50, 80 and 100 %: once per threshold and window, by one of the routers, with retries
+ * for an hour while the webhook does not respond. Pending notices are in the database, so that another router sends them if one
+ * is killed.
  */
 export class BudgetNotices {
   readonly #options: NoticesOptions
@@ -86,7 +87,8 @@ export class BudgetNotices {
         await this.#sendAll()
       }
     } catch {
-      // Another process may have held SQLite's lock for too long: waiting for the interval would delay the notice by half a minute.
+      // Another process may have held SQLite's lock for too long: waiting for the interval would delay the notice by half a
+      // minute.
       if (!this.#isClosed) setTimeout(() => void this.send(), databaseRetryMs).unref()
     } finally {
       this.#sending = undefined

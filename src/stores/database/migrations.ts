@@ -153,8 +153,8 @@ function entityTable(db: Kysely<unknown>, name: string) {
 }
 
 /**
- * Migrates the database. Routers that start concurrently wait for each other. Throws ConfigError if a newer router has migrated the
- * database.
+ * Migrates the database. Routers that start concurrently wait for each other. Throws ConfigError if a newer router has migrated
+ * the database.
  */
 export async function migrate(db: Database): Promise<void> {
   if (await isMigrated(db)) return

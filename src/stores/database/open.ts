@@ -51,8 +51,8 @@ async function dialectOf(address: DatabaseAddress, onError: (error: Error) => vo
 }
 
 /**
- * Registers this host in a SQLite file, and rejects a file that another host uses: SQLite's locks only work within one host, so on a
- * network file system a second host would corrupt the file.
+ * Registers this host in a SQLite file, and rejects a file that another host uses: SQLite's locks only work within one host, so
+ * on a network file system a second host would corrupt the file.
  */
 async function claimFile(db: Database, onError: (error: Error) => void): Promise<() => Promise<void>> {
   const host = hostname()

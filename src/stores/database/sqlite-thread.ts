@@ -3,8 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { SqliteReply, SqliteRequest } from './sqlite.ts'
 
 /**
- * The thread that owns the SQLite database of a process, because calls of `node:sqlite` are synchronous and would block the event
- * loop.
+ * The thread that owns the SQLite database of a process, because calls of `node:sqlite` are synchronous and would block the
+ * event loop.
  */
 
 /** Maximum number of prepared statements; the router uses fewer. */

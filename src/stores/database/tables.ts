@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 
 /**
- * The tables of the database, the same in SQLite and PostgreSQL: times in milliseconds since 1970, booleans as 1 or 0, objects and
- * lists as JSON.
+ * The tables of the database, the same in SQLite and PostgreSQL: times in milliseconds since 1970, booleans as 1 or 0, objects
+ * and lists as JSON.
  */
 export interface Tables {
   meta: { key: string; value: string }

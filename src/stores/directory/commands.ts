@@ -1,5 +1,5 @@
 import type { ErrorKind } from '../../sdk/errors.ts'
-import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import type {
   Actor,
   Entities,
@@ -64,7 +64,7 @@ export interface Commands {
   /** Records a reload of files in the audit log. */
   recordReload: { in: { setting: string; before: object; after: object }; out: null }
   /** Returns the state of budgets by id; unknown ids are omitted. `zone`: time zone of the windows. */
-  standings: { in: { ids: readonly string[]; zone: string }; out: Record<string, BudgetStanding> }
+  budgetStatuses: { in: { ids: readonly string[]; zone: string }; out: Record<string, BudgetStatus> }
   usage: { in: UsageQuestion; out: UsageLine[] }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }

@@ -1,5 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
-import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import {
   type BudgetRecord,
   type Entities,
@@ -8,7 +8,7 @@ import {
   type Stored,
 } from '../../sdk/teams/directory.ts'
 import { deleteBudgetState, recalculateBudget } from '../budgets/spent.ts'
-import { standingOf } from '../budgets/standing.ts'
+import { budgetStatus } from '../budgets/status.ts'
 import type { Database, EntityRow } from '../database/tables.ts'
 import { readUsage } from '../usage/read.ts'
 import { type CommandHandlers, changed, createdBefore, nextRevision, rememberCreated } from './changes.ts'
@@ -181,13 +181,13 @@ const handlers: CommandHandlers = {
     return null
   },
 
-  async standings(rows, { ids, zone }, { now }) {
+  async budgetStatuses(rows, { ids, zone }, { now }) {
     if (ids.length === 0) return {}
     const found = await rows.selectFrom('budgets').select(['id', 'record']).where('id', 'in', ids).execute()
-    const standings: Record<string, BudgetStanding> = {}
+    const budgetStatuses: Record<string, BudgetStatus> = {}
     for (const { id, record } of found)
-      standings[id] = await standingOf(rows, { id, record: JSON.parse(record), zone }, now)
-    return standings
+      budgetStatuses[id] = await budgetStatus(rows, { id, record: JSON.parse(record), zone }, now)
+    return budgetStatuses
   },
 
   usage: (rows, question) => readUsage(rows, question),

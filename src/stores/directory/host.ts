@@ -41,8 +41,8 @@ export interface HostOptions {
 }
 
 /**
- * The records of the database, held in memory by the process that owns the connection. Polls a revision number every second and reads
- * all records again when it has changed, so that no client request waits for the database.
+ * The records of the database, held in memory by the process that owns the connection. Polls a revision number every second and
+ * reads all records again when it has changed, so that no client request waits for the database.
  */
 export class DirectoryHost {
   readonly #database: OpenDatabase

@@ -97,7 +97,10 @@ function nameOf(holder: string, key: string): string {
   return `${holder} ${key}`
 }
 
-/** Maximum number of remembered hosts and models, far more than a configuration has: those of earlier configurations are evicted. */
+/**
+ * Maximum number of remembered hosts and models, far more than a configuration has: those of earlier configurations are
+ * evicted.
+ */
 const maxKept = 10_000
 
 /** The models that each host is running and has run before: the state of `first_available_optim`. */
@@ -127,7 +130,10 @@ class HostUse {
     if (models?.size === 0) this.#running.delete(host)
   }
 
-  /** Lower is better. 0: the last host of the model; 1: it ran the model before; 2: it ran nothing; 3: idle; 4: it runs another model. */
+  /**
+   * Lower is better. 0: the last host of the model; 1: it ran the model before; 2: it ran nothing; 3: idle; 4: it runs another
+   * model.
+   */
   rank(host: string, model: string): number {
     const models = [...(this.#running.get(host)?.keys() ?? [])]
     if (models.some((other) => other !== model)) return 4

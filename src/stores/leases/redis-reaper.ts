@@ -15,8 +15,8 @@ const maxAttempts = 20
 const retryMs = 250
 
 /**
- * Releases the leases of a dead process in Redis. Retries for a few seconds if Redis does not respond, then rejects with the last
- * error; the leases then end when they expire.
+ * Releases the leases of a dead process in Redis. Retries for a few seconds if Redis does not respond, then rejects with the
+ * last error; the leases then end when they expire.
  */
 export async function reapLeases(link: RedisLink, worker: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -31,8 +31,8 @@ export async function reapLeases(link: RedisLink, worker: string): Promise<void>
 }
 
 /**
- * The primary's side: releases the leases of dead workers in Redis. Only workers with leases register, so a router without exclusive
- * strategies opens no connection.
+ * The primary's side: releases the leases of dead workers in Redis. Only workers with leases register, so a router without
+ * exclusive strategies opens no connection.
  */
 export function reapDeadWorkers(
   workers: WorkerChannels,

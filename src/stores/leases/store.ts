@@ -19,8 +19,8 @@ export interface LeaseRequest {
   /** Whether hosts that have the model loaded take precedence over the order of `targets`. */
   readonly affinity: boolean
   /**
-   * Whether no target is excluded because the request failed there before. Only such requests are queued in Redis, where requests of
-   * other hosts at the same targets wait behind them.
+   * Whether no target is excluded because the request failed there before. Only such requests are queued in Redis, where
+   * requests of other hosts at the same targets wait behind them.
    */
   readonly complete: boolean
 }
@@ -36,24 +36,27 @@ export interface StoredLease {
 /**
  * Records which request holds a slot at which target, for all processes that share the store.
  *
- * Choosing a target and taking its slot is atomic. A lease ends by `release`, by `close`, or, if its process dies, within a time limit
- * of the store; never because another process starts.
+ * Choosing a target and taking its slot is atomic. A lease ends by `release`, by `close`, or, if its process dies, within a
+ * time limit of the store; never because another process starts.
  */
 export interface LeaseStore {
   /**
-   * Takes a free slot at a target. Resolves to undefined if there is none, or if another host is next. Rejects with StoreDownError if
-   * the store is unreachable (retry with the same key), or with a RouterError for the client.
+   * Takes a free slot at a target. Resolves to undefined if there is none, or if another host is next. Rejects with
+   * StoreDownError if the store is unreachable (retry with the same key), or with a RouterError for the client.
    */
   acquire(request: LeaseRequest): Promise<StoredLease | undefined>
   /** Releases a lease. A second call, or one for a revoked lease, has no effect. Never rejects. */
   release(lease: StoredLease): Promise<void>
   /** To be called if a request stops waiting: releases a lease that a timed-out call may have granted. Never rejects. */
   abandon(request: LeaseRequest): Promise<void>
-  /** Calls `listener` with a model's alias when a slot of one of its targets becomes free in any process. Messages may be dropped. */
+  /**
+   * Calls `listener` with a model's alias when a slot of one of its targets becomes free in any process. Messages may be
+   * dropped.
+   */
   onFreed(listener: (model: string) => void): void
   /**
-   * Calls `listener` once for each revoked lease: this process has not released it, but another one has taken over its slot. Only for
-   * leases granted by the shared store. Absent if that cannot happen.
+   * Calls `listener` once for each revoked lease: this process has not released it, but another one has taken over its slot.
+   * Only for leases granted by the shared store. Absent if that cannot happen.
    */
   onRevoked?(listener: (lease: StoredLease) => void): void
   readonly counts: LeaseCounts

@@ -30,7 +30,9 @@ export function clusterLimits(primary: Channel): LimitStore {
   }
 }
 
-/** The primary's side: one table for all workers. When a worker exits, its requests are settled. `now`: monotonic milliseconds. */
+/**
+ * The primary's side: one table for all workers. When a worker exits, its requests are settled. `now`: monotonic milliseconds.
+ */
 export function serveLimits(workers: WorkerChannels, now: () => number): void {
   const table = new LimitTable(now)
   workers.on(admit, (request, { id }) => table.admit(id, request))

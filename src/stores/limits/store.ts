@@ -28,8 +28,8 @@ export interface LimitDecision {
   /** Milliseconds until a rejected request may be retried; 0 for `concurrent`, where that is unknown. */
   readonly waitMs: number
   /**
-   * Remainder of each configured limit, after this request and the reservations of others, and the milliseconds until the full limit
-   * is available again.
+   * Remainder of each configured limit, after this request and the reservations of others, and the milliseconds until the full
+   * limit is available again.
    */
   readonly requests?: { readonly left: number; readonly fullInMs: number }
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
@@ -67,17 +67,17 @@ export interface LimitSettlement extends LimitedRequest {
 }
 
 /**
- * Counts usage per client key, for all processes that share the store. Comparing a request with all limits of its key and taking a
- * slot or a reservation is atomic. When a process dies, its slots and reservations are released within a time limit of the store; the
- * usage of its requests is unknown and not counted.
+ * Counts usage per client key, for all processes that share the store. Comparing a request with all limits of its key and
+ * taking a slot or a reservation is atomic. When a process dies, its slots and reservations are released within a time limit of
+ * the store; the usage of its requests is unknown and not counted.
  */
 export interface LimitStore {
   /** Takes a slot for a request, or resolves to the limit that rejects it. A rejected request is not counted. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots until the request is settled, or resolves to the limit that rejects it; an admitted request
-   * must then be settled as undone. Admits the request atomically if it is not admitted yet. A request for more tokens than the limit
-   * is accepted if nothing else is reserved and nothing is overdrawn.
+   * Reserves tokens, requests and slots until the request is settled, or resolves to the limit that rejects it; an admitted
+   * request must then be settled as undone. Admits the request atomically if it is not admitted yet. A request for more tokens
+   * than the limit is accepted if nothing else is reserved and nothing is overdrawn.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Releases the slots and the reservation, and counts the tokens. A second call only adds tokens. */
@@ -89,15 +89,16 @@ export interface LimitStore {
 
 /**
  * Counts a request for its client and each of its groups, narrowest scope first. If one rejects it, the others are released.
- * `concurrently` (a clock in milliseconds): all scopes are checked at the same time, in one round trip. Scopes that rejected a request
- * within the last second are then checked first, so that a client over its own limit does not briefly use up its group's limit.
+ * `concurrently` (a clock in milliseconds): all scopes are checked at the same time, in one round trip. Scopes that rejected a
+ * request within the last second are then checked first, so that a client over its own limit does not briefly use up its
+ * group's limit.
  */
 export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number }): LimitStore {
   const rejecting = concurrently && new RecentRejections(concurrently.now)
-  function stagesOf<Request extends LimitedRequest>(asked: readonly Request[]): Request[][] {
-    if (!rejecting) return asked.map((each) => [each])
-    const first = asked.filter(({ key }) => rejecting.has(key))
-    return [first, asked.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
+  function stagesOf<Request extends LimitedRequest>(requests: readonly Request[]): Request[][] {
+    if (!rejecting) return requests.map((each) => [each])
+    const first = requests.filter(({ key }) => rejecting.has(key))
+    return [first, requests.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
   }
   async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
     request: Request,
@@ -105,13 +106,13 @@ export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number
   ): Promise<Decision> {
     const { scopes, ...rest } = request
     let strictest: Decision | undefined
-    const taken: Request[] = []
+    const admitted: Request[] = []
     for (const stage of stagesOf((scopes ?? []).map((scope) => ({ ...rest, ...scope }) as Request))) {
       let refused: Decision | undefined
       for (const [index, decision] of (await allOf(stage.map(ask))).entries()) {
         const each = stage[index] ?? request
         if (decision.refusedBy === undefined) {
-          taken.push(each)
+          admitted.push(each)
           strictest = strictest ? stricter(strictest, decision) : decision
         } else {
           rejecting?.add(each.key)
@@ -119,7 +120,7 @@ export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number
         }
       }
       if (!refused) continue
-      await Promise.all(taken.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
+      await Promise.all(admitted.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
       return refused
     }
     return strictest ?? ask(request)
@@ -160,9 +161,9 @@ class RecentRejections {
 }
 
 /** Like Promise.all, but settles only when all promises have settled, so that none is still running after a failure. */
-async function allOf<Value>(asked: readonly Promise<Value>[]): Promise<Value[]> {
-  await Promise.allSettled(asked)
-  return Promise.all(asked)
+async function allOf<Value>(promises: readonly Promise<Value>[]): Promise<Value[]> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
 }
 
 function stricter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
@@ -179,10 +180,10 @@ function stricter<Decision extends LimitDecision>(a: Decision, b: Decision): Dec
 export const limitWindowMs = 60_000
 
 /**
- * Combines the shared store with the limits of this process, which apply alone while the shared store is unavailable. The limits of
- * this process are checked first: a request that exceeds them exceeds the shared ones too. The shared store is only called by
- * `reserve`, which every admitted request must call, and by `settle`, which does not wait for it, because the store executes calls in
- * order. Never rejects.
+ * Combines the shared store with the limits of this process, which apply alone while the shared store is unavailable. The
+ * limits of this process are checked first: a request that exceeds them exceeds the shared ones too. The shared store is only
+ * called by `reserve`, which every admitted request must call, and by `settle`, which does not wait for it, because the store
+ * executes calls in order. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   const settling = new Set<Promise<void>>()

@@ -58,7 +58,10 @@ export class Overrides {
     return true
   }
 
-  /** Sets a time later than that of the previous override, even if another host's clock is ahead. `now`: milliseconds since 1970. */
+  /**
+   * Sets a time later than that of the previous override, even if another host's clock is ahead. `now`: milliseconds since
+   * 1970.
+   */
   dated(override: NewOverride, now: number): Override {
     const before = this.#latest.get(keyOf(override))?.at ?? 0
     return { ...override, at: Math.max(now, before + 1) }

@@ -21,8 +21,8 @@ export interface ScriptLinkOptions {
   /** Command timeout, in milliseconds. */
   commandTimeoutMs?: number | undefined
   /**
-   * In a cluster, all keys of this link are in the hash slot selected by this name. Absent: the keys of each script have a common hash
-   * tag.
+   * In a cluster, all keys of this link are in the hash slot selected by this name. Absent: the keys of each script have a
+   * common hash tag.
    */
   slot?: 'leases' | 'responses' | undefined
 }

@@ -11,7 +11,9 @@ const skipMs = 1_000
 /** Minimum interval between log lines of an intermittent outage, in milliseconds. */
 const logPauseMs = 10_000
 
-/** Tracks whether Redis responds, from the result of each call. While it does not, calls fail immediately instead of waiting. */
+/**
+ * Tracks whether Redis responds, from the result of each call. While it does not, calls fail immediately instead of waiting.
+ */
 export class RedisHealth {
   readonly #now: () => number
   readonly #log: StoreLog

@@ -8,8 +8,8 @@ export const directoryChannel = 'llm-router:directory'
 export const overridesChannel = 'llm-router:overrides'
 
 /**
- * The names of all keys in Redis. Leases and their counters begin with the model in braces, the hash tag; `python` is the hash of the
- * Python llm-router, under the name that it uses.
+ * The names of all keys in Redis. Leases and their counters begin with the model in braces, the hash tag; `python` is the hash
+ * of the Python llm-router, under the name that it uses.
  */
 export const redisKeys = {
   leases: (model: string, id: string) => `{m:${escaped(model)}}:leases:${id}`,

@@ -69,7 +69,10 @@ export class RedisResponses implements ResponseStore {
     return this.#scripts.close()
   }
 
-  /** Retries while the response is announced but not stored: the client's next request may arrive before the response is in Redis. */
+  /**
+   * Retries while the response is announced but not stored: the client's next request may arrive before the response is in
+   * Redis.
+   */
   async #runWhenStored(step: Step, id: string): Promise<unknown> {
     const { now } = this.#options
     const until = now() + pendingWaitMs

@@ -18,8 +18,8 @@ export interface ResponseStore {
   /** Resolves to undefined if there is none. Counts as a use, but does not extend the time to live. */
   find(id: string): Promise<StoredResponse | undefined>
   /**
-   * Announces that a response with this id will be stored within a minute, so that `find` and `remove` wait for it in any process, and
-   * its client does not have to wait for `keep`. Absent if storing takes no time.
+   * Announces that a response with this id will be stored within a minute, so that `find` and `remove` wait for it in any
+   * process, and its client does not have to wait for `keep`. Absent if storing takes no time.
    */
   announce?(id: string): Promise<void>
   /** Replaces a response with the same id. */
@@ -33,8 +33,8 @@ export interface ResponseStore {
 const trustedMs = announcedMs * 0.75
 
 /**
- * Combines a shared store with one of this process, which is used while the shared one is unavailable. Responses stored in this process
- * in the meantime can be found by it later. Never rejects because of the shared store.
+ * Combines a shared store with one of this process, which is used while the shared one is unavailable. Responses stored in this
+ * process in the meantime can be found by it later. Never rejects because of the shared store.
  */
 export function responsesWithFallback(
   shared: ResponseStore,

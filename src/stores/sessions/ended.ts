@@ -1,7 +1,10 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 
-/** A session that was ended before it expired. `endsAt`: its expiry in milliseconds since 1970, when the entry is no longer needed. */
+/**
+ * A session that was ended before it expired. `endsAt`: its expiry in milliseconds since 1970, when the entry is no longer
+ * needed.
+ */
 export interface EndedSession {
   id: string
   endsAt: number

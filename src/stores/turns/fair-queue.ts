@@ -1,6 +1,7 @@
 /**
- * Result of an offer. `served`: the request has a slot. `gone`: it no longer waits. `passed`: no slot is free for this request, but
- * others may accept more targets. `taken`: no slot is free for any request. `away`: unknown, because the store is unreachable.
+ * Result of an offer. `served`: the request has a slot. `gone`: it no longer waits. `passed`: no slot is free for this request,
+ * but others may accept more targets. `taken`: no slot is free for any request. `away`: unknown, because the store is
+ * unreachable.
  */
 export type Offered = 'served' | 'gone' | 'passed' | 'taken' | 'away'
 
@@ -29,9 +30,9 @@ interface Flow {
 }
 
 /**
- * Waiting requests of one model, by weighted fair queueing: clients get slots in proportion to their weights, however many requests each
- * has, and evenly spread, so that a client with a single request waits for at most one request of each client with the same weight. The
- * requests of a client are served in order of arrival. No client starves.
+ * Waiting requests of one model, by weighted fair queueing: clients get slots in proportion to their weights, however many
+ * requests each has, and evenly spread, so that a client with a single request waits for at most one request of each client
+ * with the same weight. The requests of a client are served in order of arrival. No client starves.
  */
 export class FairQueue {
   readonly #options: FairQueueOptions

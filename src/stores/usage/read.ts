@@ -20,8 +20,8 @@ const columnOf = {
 } as const satisfies Record<UsageDimension, keyof UsageRow>
 
 /**
- * Returns aggregated usage. Daily usage belongs to the period that contains the start of the day. Throws RouterError if the result
- * is too large.
+ * Returns aggregated usage. Daily usage belongs to the period that contains the start of the day. Throws RouterError if the
+ * result is too large.
  */
 export async function readUsage(rows: Transaction<Tables>, question: UsageQuestion): Promise<UsageLine[]> {
   const { by, bucket, group } = question

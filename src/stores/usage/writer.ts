@@ -35,8 +35,8 @@ export interface UsageWriterOptions {
 }
 
 /**
- * Writes usage to the database, each part exactly once. While the database is unavailable, usage is kept in memory and on disk. There
- * are at most two batches: one that may have been written, and one with later usage.
+ * Writes usage to the database, each part exactly once. While the database is unavailable, usage is kept in memory and on disk.
+ * There are at most two batches: one that may have been written, and one with later usage.
  */
 export class UsageWriter {
   readonly #options: UsageWriterOptions

@@ -11,16 +11,16 @@ const initialTokens = 20_000
 /** Factor by which each new request reduces the weight of earlier ones. */
 const decay = 0.995
 /**
- * The share is set above the measured value, because it reinforces itself: other routers find the prefixes that this router sent
- * to the hash target, and send more of them there.
+ * The share is set above the measured value, because it reinforces itself: other routers find the prefixes that this router
+ * sent to the hash target, and send more of them there.
  */
 const gain = 3
 const maxShare = 0.7
 
 /**
  * Estimates which share of the tokens not known to be cached anywhere the target of the prompt's hash has cached, because other
- * routers send the same prompts there. Learned from the cached tokens that engines report: with a single router it approaches 0,
- * so that load decides.
+ * routers send the same prompts there. Learned from the cached tokens that engines report: with a single router it approaches
+ * 0, so that load decides.
  */
 export class HashTrust {
   #found = (initialShare / gain) * initialTokens

@@ -2,8 +2,8 @@ import { hashOfText, mixed } from '../../lib/rolling-hash.ts'
 import type { Target } from '../../sdk/target.ts'
 
 /**
- * Rendezvous hashing (Thaler and Ravishankar, 1998): each target has a rank for each key, the same in every router. When a target
- * joins or leaves, only the keys that it gains or had are moved.
+ * Rendezvous hashing (Thaler and Ravishankar, 1998): each target has a rank for each key, the same in every router. When a
+ * target joins or leaves, only the keys that it gains or had are moved.
  */
 export class Rendezvous {
   readonly #seeds = new WeakMap<Target, number>()

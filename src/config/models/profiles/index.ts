@@ -6,8 +6,8 @@ import { openaiRules } from './openai.ts'
 import type { ProfileRule } from './rule.ts'
 
 /**
- * Known limits of models, as of November 2026. All matching rules are merged in this order, then the `profile` of the provider. A
- * model that no rule names gets only the rules of its provider type.
+ * Known limits of models, as of November 2026. All matching rules are merged in this order, then the `profile` of the provider.
+ * A model that no rule names gets only the rules of its provider type.
  */
 const profileRules: readonly ProfileRule[] = [
   ...openaiRules,

@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import { timeZone } from '../../lib/time-zone.ts'
-import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Tables } from '../database/tables.ts'
 import { quarterMs } from '../usage/sums.ts'
@@ -15,11 +15,11 @@ interface Quarter {
 const maxSteps = 62
 
 /** Returns the state of a budget from recorded usage. `now`: milliseconds since 1970. */
-export async function standingOf(
+export async function budgetStatus(
   rows: Transaction<Tables>,
   { id, record, zone }: { id: string; record: BudgetRecord; zone: string },
   now: number,
-): Promise<BudgetStanding> {
+): Promise<BudgetStatus> {
   const window = windowOf(record, now, timeZone(zone))
   const quarters = await rows
     .selectFrom('budget_spent')
@@ -60,7 +60,7 @@ function stepsOf(
   quarters: readonly Quarter[],
   window: BudgetWindow,
   now: number,
-): Pick<BudgetStanding, 'step_seconds' | 'steps'> {
+): Pick<BudgetStatus, 'step_seconds' | 'steps'> {
   const stepMs = quarterMs * Math.ceil(lengthOf(window) / quarterMs / maxSteps)
   const indexOf = (at: number): number => Math.floor((at - window.start) / stepMs)
   const steps = new Array<number>(indexOf(now) + 1).fill(0)

@@ -7,9 +7,9 @@ const ivBytes = 12
 const headBytes = 1 + saltBytes + tagBytes
 
 /**
- * Encrypts responses with AES-256-GCM for an external store. Each response has a key of its own, derived from the secret and a random
- * salt, so that the number of responses per secret is not limited (for one key with random initialization vectors it is, by NIST SP
- * 800-38D, section 8.3). The name of the entry is authenticated, so that responses cannot be swapped.
+ * Encrypts responses with AES-256-GCM for an external store. Each response has a key of its own, derived from the secret and a
+ * random salt, so that the number of responses per secret is not limited (for one key with random initialization vectors it is,
+ * by NIST SP 800-38D, section 8.3). The name of the entry is authenticated, so that responses cannot be swapped.
  */
 export class AnswerSeal {
   readonly #key: Buffer

@@ -3,7 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 const at = (description: string) => Type.String({ format: 'date-time', description })
 
 /** Usage of a budget in its current window, with a projection. */
-export const BudgetStandingSchema = Type.Object({
+export const BudgetStatusSchema = Type.Object({
   spent: Type.Number({ description: 'Spent in the current window, in the unit of the budget.' }),
   left: Type.Number({ description: 'Remaining until the limit; 0 when it is used up.' }),
   window_start: at('When the current window began.'),
@@ -24,4 +24,4 @@ export const BudgetStandingSchema = Type.Object({
     description: 'Amount spent in each step since the window began; the last step is still running.',
   }),
 })
-export type BudgetStanding = Static<typeof BudgetStandingSchema>
+export type BudgetStatus = Static<typeof BudgetStatusSchema>
