@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
+import { request } from 'undici'
 import { bearer } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 
@@ -105,18 +106,20 @@ export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
   const ask = async (
     method: string,
     path: string,
-    { body, headers = {} }: { body?: object | undefined; headers?: Record<string, string> },
+    { body, headers: more = {} }: { body?: object | undefined; headers?: Record<string, string> },
   ): Promise<Answer> => {
     const type = body === undefined ? {} : { 'content-type': 'application/json' }
     const init = {
       method,
-      headers: { ...type, ...headers },
+      headers: { ...type, ...more },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }
-    const response = await fetch(url + path, init)
-    const text = await response.text()
-    const isJson = /json/.test(response.headers.get('content-type') ?? '')
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+    // Thousands of requests: fetch would cost three times as much.
+    const response = await request(url + path, init)
+    const text = await response.body.text()
+    const headers = headersOf(response.headers)
+    const isJson = /json/.test(headers.get('content-type') ?? '')
+    return { status: response.statusCode, headers, body: isJson ? JSON.parse(text) : text }
   }
   const admin: TeamHouse['admin'] = (method, path, body, headers = {}) =>
     ask(method, `/api/admin${path}`, { body, headers: { ...bearer(adminKey), ...headers } })
@@ -138,6 +141,13 @@ export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
         headers: bearer(key),
       }),
   }
+}
+
+function headersOf(all: Record<string, string | string[] | undefined>): Headers {
+  const headers = new Headers()
+  for (const [name, values = []] of Object.entries(all))
+    for (const value of [values].flat()) headers.append(name, value)
+  return headers
 }
 
 /** The address of a SQLite database in a folder that goes with the test. */
