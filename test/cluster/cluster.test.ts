@@ -61,7 +61,10 @@ async function startCluster(
   box: Box,
   env: Record<string, string> = {},
 ): Promise<RouterProcess> {
-  const router = await startRouterProcess({ models: onlyModel(box), env: { ...exclusive(), ...cluster, ...env } })
+  const router = await startRouterProcess({
+    models: onlyModel(box),
+    env: { ...exclusive(), ...cluster, ...env },
+  })
   t.after(() => router.stop())
   await router.listening(2)
   return router

@@ -60,7 +60,11 @@ function copyPackages(target: string): void {
   const files = paths.flatMap((path) =>
     readdirSync(join(root, 'node_modules', path), { recursive: true, encoding: 'utf8', withFileTypes: true })
       // Packages within a package have paths of their own, those that the image has.
-      .filter((entry) => !entry.isDirectory() && !entry.parentPath.slice(packages.length + path.length).includes('/node_modules'))
+      .filter(
+        (entry) =>
+          !entry.isDirectory() &&
+          !entry.parentPath.slice(packages.length + path.length).includes('/node_modules'),
+      )
       .map((entry) => join(entry.parentPath, entry.name).slice(packages.length + 1))
       .filter((name) => !/\.(?:d\.[mc]?ts|map)$/.test(name)),
   )

@@ -242,7 +242,9 @@ export default defineExtension(async (app) => {
     )
     assert.ok(files.some((name) => name.endsWith('.ts')) && files.some((name) => name.endsWith('.js')))
     const compiler = join(root, 'node_modules/.bin/tsc')
-    const { status, stdout } = spawnSync(compiler, ['--project', project, '--singleThreaded'], { encoding: 'utf8' })
+    const { status, stdout } = spawnSync(compiler, ['--project', project, '--singleThreaded'], {
+      encoding: 'utf8',
+    })
     assert.equal(status, 0, stdout)
   })
 
