@@ -105,7 +105,7 @@ test('every bad variable is named at once, with what is allowed, and the exit co
   assert.equal(await server.exit, 2)
 })
 
-test('every fault of the models file is told with its place, and the exit code is 2', async () => {
+test('faults of the models file, an unknown strategy and an extension that cannot be loaded stop the start too', async (t) => {
   const file = join(folder, 'bad.json')
   writeFileSync(
     file,
@@ -114,40 +114,35 @@ test('every fault of the models file is told with its place, and the exit code i
       active_models: { google_models: ['g', 'x'] },
     }),
   )
-  const server = start({ LLM_ROUTER_MODELS_CONFIG: file })
-  await server.seen('stderr', /active_models\.google_models\[1\]: no such model "x"/)
-  await server.seen('stderr', /"foo".*known: openai, vllm, llamacpp, lmstudio, ollama,/)
-  assert.equal(await server.exit, 2)
-})
-
-test('an unknown strategy and an extension that cannot be loaded stop the start too', async () => {
-  const faults: [env: Record<string, string>, message: RegExp][] = [
+  const faults: [name: string, env: Record<string, string>, messages: RegExp[]][] = [
     [
-      { LLM_ROUTER_BALANCE_STRATEGY: 'nope' },
-      /^LLM_ROUTER_BALANCE_STRATEGY: no strategy "nope"; known: balanced/,
+      'every fault of the models file is told with its place',
+      { LLM_ROUTER_MODELS_CONFIG: file },
+      [
+        /active_models\.google_models\[1\]: no such model "x"/,
+        /"foo".*known: openai, vllm, llamacpp, lmstudio, ollama,/,
+      ],
     ],
-    [{ LLM_ROUTER_EXTENSIONS: './does-not-exist.ts' }, /^LLM_ROUTER_EXTENSIONS: ".\/does-not-exist.ts"/],
+    [
+      'an unknown strategy',
+      { LLM_ROUTER_BALANCE_STRATEGY: 'nope' },
+      [/^LLM_ROUTER_BALANCE_STRATEGY: no strategy "nope"; known: balanced/],
+    ],
+    [
+      'an extension that cannot be loaded',
+      { LLM_ROUTER_EXTENSIONS: './does-not-exist.ts' },
+      [/^LLM_ROUTER_EXTENSIONS: ".\/does-not-exist.ts"/],
+    ],
   ]
-  for (const [env, message] of faults)
-    await assert.rejects(
-      startRouter({ env, models: modelsConfig({ m: [{ api_type: 'mock' }] }) }),
-      (error) => {
-        // What ends the process with exit code 2 and these lines, as the tests above show.
+  for (const [name, env, messages] of faults)
+    await t.test(name, () =>
+      assert.rejects(startRouter({ env, models: modelsConfig({ m: [{ api_type: 'mock' }] }) }), (error) => {
+        // What ends the process with exit code 2 and these lines, as the test above shows.
         assert.ok(error instanceof ConfigError, String(error))
-        assert.match(error.errors.join('\n'), message)
+        for (const message of messages) assert.match(error.errors.join('\n'), message)
         return true
-      },
+      }),
     )
-})
-
-test('the log is readable on demand; a log file that cannot be written is one warning, and the router runs', async () => {
-  const server = start({ LLM_ROUTER_LOG_FORMAT: 'pretty', LLM_ROUTER_LOG_FILENAME: '/proc/nowhere/x.log' })
-  const [, port] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
-  await server.seen('stdout', /LLM_ROUTER_LOG_FILENAME: cannot write/)
-  await fetch(`http://127.0.0.1:${port}/v1/models`)
-  await server.seen('stdout', /^\d\d:\d\d:\d\d GET \/v1\/models 200 \d+ ms\n/m)
-  assert.equal(await stop(server), 0)
-  assert.equal(server.stdout().split('cannot write').length, 2, 'once')
 })
 
 test('a router with a log in JSON, also in a file', async (t) => {
@@ -267,46 +262,23 @@ for (const path of process.argv.slice(1)) {
     })
 
   await t.test(
-    'no permission, in a router that serves, says so in /healthz, and ends with exit code 0',
+    'no permission, in a router that serves with a readable log, is told once and in /healthz, and it ends with exit code 0',
     async () => {
       const path = join(folder, 'own.log')
       // https://nodejs.org/api/permissions.html: no --allow-fs-write. Without a user who may do less than root, the same.
       const server = start({
         LLM_ROUTER_LOG_FILENAME: path,
-        LLM_ROUTER_LOG_FORMAT: 'json',
+        LLM_ROUTER_LOG_FORMAT: 'pretty',
         NODE_OPTIONS: '--permission --allow-fs-read=*',
       })
-      const [, port] = await server.seen('stdout', /"port":(\d+)/)
-      assert.ok(server.stdout().includes(`cannot write ${path} (E`), server.stdout())
-      await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': 'later' } })
-      await server.seen('stdout', /"request_id":"later"/)
+      const [, port] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
+      await server.seen('stdout', new RegExp(`LLM_ROUTER_LOG_FILENAME: cannot write ${path} \\(E`))
+      await fetch(`http://127.0.0.1:${port}/v1/models`)
+      await server.seen('stdout', /^\d\d:\d\d:\d\d GET \/v1\/models 200 \d+ ms\n/m)
       const health = await fetch(`http://127.0.0.1:${port}/healthz`)
       assert.match(await health.text(), /the log file cannot be opened \(E/)
       assert.equal(await stop(server), 0)
+      assert.equal(server.stdout().split('cannot write').length, 2, 'once')
     },
   )
-})
-
-test('a full disk is told on stdout, in /healthz and by a metric, and costs no request', async () => {
-  const server = start({
-    LLM_ROUTER_LOG_FILENAME: '/dev/full',
-    LLM_ROUTER_LOG_FORMAT: 'json',
-    LLM_ROUTER_USE_PROMETHEUS: '1',
-  })
-  const [, port] = await server.seen('stdout', /"port":(\d+)/)
-  await server.seen('stdout', /cannot write \/dev\/full \(ENOSPC\)/)
-  const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
-  assert.match(await get('/healthz'), /"degraded".*the log file cannot be written \(ENOSPC\)/)
-  assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
-  assert.equal(server.stdout().split('ENOSPC').length, 2, 'once')
-  assert.equal(await stop(server), 0)
-})
-
-test('in cluster type the workers share one port and end with the primary', async () => {
-  const server = start({ LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' })
-  const [, port] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
-  await server.seen('stdout', /"listening"[\s\S]*"listening"/)
-  const answers = await Promise.all(Array.from({ length: 8 }, () => fetch(`http://127.0.0.1:${port}/ping`)))
-  assert.ok(answers.every(({ status }) => status === 200))
-  assert.equal(await stop(server), 0)
 })

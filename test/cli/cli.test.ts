@@ -11,6 +11,7 @@ import { closedPort } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
+import { change, changingRoutes, printedKey } from './changing-routes.ts'
 import { runCli, runCliProcess } from './run-cli.ts'
 
 let folder: string
@@ -43,7 +44,7 @@ const broken = `{
 
 test('check tells every fault with file, line and column, and what was meant', async () => {
   const path = file('broken.json', broken)
-  const { code, stdout } = await runCliProcess(['check', path])
+  const { code, stdout } = await runCli(['check', path])
   const lines = stdout.trimEnd().split('\n')
   const expected = [
     /:4:19: error: .*"least_bussy".*did you mean "least_busy"\?$/,
@@ -82,8 +83,8 @@ test('weights over 1, variables in the notation of other programs and a model th
   const expected = [
     /:3:14: warning: "llama" occurs more than once; only the last one counts$/,
     /:6:\d+: warning: .*providers\[0\]\.weight: 5 is more than 1 and counts as 1/,
-    /:7:70: warning: .*providers\[1\]\.api_token: reads like the name of an environment variable/,
-    /:8:70: warning: .*providers\[2\]\.api_token: reads like the name of an environment variable/,
+    /:7:70: warning: .*providers\[1\]\.api_token: looks like a reference to an environment variable/,
+    /:8:70: warning: .*providers\[2\]\.api_token: looks like a reference to an environment variable/,
     /:12:29: warning: more_models\["llama"\]: not served/,
     /1 model, 3 servers, no errors, 5 warnings$/,
   ]
@@ -346,30 +347,44 @@ test('docs/cli.md has every command and option, and no other', async () => {
   assert.deepEqual(inPage, inHelp)
 })
 
-test('it serves with its options, from whatever directory it is started', async () => {
+test('it serves with its options, from whatever directory it is started, with an operator key that it prints once, outside of the log', async () => {
+  const logFile = join(folder, 'router.log')
   const child = spawn(
     process.execPath,
     [join(root, 'src/cli.ts'), '--port', '0', '--log-format=pretty', '--host', '127.0.0.1'],
     {
       cwd: folder,
-      env: childEnv({ LLM_ROUTER_LOG_FILENAME: '' }),
+      env: childEnv({
+        LLM_ROUTER_LOG_FILENAME: logFile,
+        LLM_ROUTER_LOG_LEVEL: 'trace',
+        LLM_ROUTER_EXTENSIONS: changingRoutes,
+      }),
     },
   )
   const ended = once(child, 'close')
-  let text = ''
-  child.stderr.on('data', (chunk) => {
-    text += chunk
-  })
+  const text = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].on('data', (chunk) => {
+      text[name] += chunk
+    })
   let listening: RegExpExecArray | null = null
   while (!listening) {
     const code = await Promise.race([once(child.stderr, 'data').then(() => undefined), ended])
-    assert.equal(code, undefined, text)
-    listening = /listens on (http:\S+)/.exec(text)
+    assert.equal(code, undefined, text.stderr)
+    listening = /listens on (http:\S+)/.exec(text.stderr)
   }
-  const answer = await fetch(`${listening[1]}/v1/models`)
+  const [, url = ''] = listening
+  const answer = await fetch(`${url}/v1/models`)
   assert.match(await answer.text(), /"demo"/)
+  const key = printedKey(text.stdout + text.stderr)
+  assert.equal(await change(url, key), 200)
+  assert.equal(await change(url, `${key}x`), 401)
   child.kill('SIGTERM')
   assert.deepEqual(await ended, [0, null])
+  assert.match(text.stdout, /\/change\/undeclared 200/)
+  assert.ok(!text.stdout.includes(key))
+  assert.match(readFileSync(logFile, 'utf8'), /\/change\/undeclared/)
+  assert.ok(!readFileSync(logFile, 'utf8').includes(key))
 })
 
 test('the start script hands its arguments on', async () => {

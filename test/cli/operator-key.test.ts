@@ -2,61 +2,48 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { operatorKeyFor } from '../../src/cli/operator-key.ts'
-import { root } from '../helpers/child-env.ts'
 import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { change, changingRoutes, printedKey } from './changing-routes.ts'
 import { runCli, runCliProcess } from './run-cli.ts'
 
-const extension = join(root, 'test/fixtures/extensions/changing-routes.ts')
-const printed = /operator key of this run: (\S+)\n/g
-
-/** The router as the start script runs it, until it listens. */
-async function start(t: TestContext, env: Record<string, string>): Promise<RouterProcess> {
+test('a cluster on loopback shares one port and one operator key, printed once, outside of the log, and ends with its primary', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const logFile = join(folder, 'router.log')
   const router = await startRouterProcess({
     args: ['src/cli.ts', '--host', '127.0.0.1'],
     models: modelsConfig({ m: [{ api_type: 'mock' }] }),
-    env: { LLM_ROUTER_EXTENSIONS: extension, ...env },
+    env: {
+      LLM_ROUTER_EXTENSIONS: changingRoutes,
+      LLM_ROUTER_LOG_FILENAME: logFile,
+      // What is not for a program to read is there too.
+      LLM_ROUTER_LOG_FORMAT: 'auto',
+      LLM_ROUTER_LOG_LEVEL: 'trace',
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+    },
   })
   t.after(() => router.stop())
-  return router
-}
-
-async function change(url: string, key: string): Promise<number> {
-  const { status } = await fetch(`${url}/change/undeclared`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}` },
-  })
-  return status
-}
-
-for (const [name, env] of [
-  ['one process', {}],
-  ['a cluster', { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }],
-] as const)
-  test(`a start on loopback makes an operator key and prints it once, outside of the log: ${name}`, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
-    t.after(() => rmSync(folder, { recursive: true }))
-    const logFile = join(folder, 'router.log')
-    const { url, output } = await start(t, {
-      LLM_ROUTER_LOG_FILENAME: logFile,
-      LLM_ROUTER_LOG_LEVEL: 'trace',
-      ...env,
-    })
-    const keys = [...output().matchAll(printed)].map(([, key = '']) => key)
-    assert.equal(keys.length, 1, output())
-    const [key = ''] = keys
-    assert.ok(key.length >= 32)
-    for (let index = 0; index < 6; index++) assert.equal(await change(url, key), 200)
-    assert.equal(await change(url, `${key}x`), 401)
-    const lines = output()
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-    assert.ok(!lines.join().includes(key))
-    assert.ok(!readFileSync(logFile, 'utf8').includes(key))
-  })
+  const { url, output } = router
+  assert.equal(new Set(await router.listening(2)).size, 2)
+  const answers = await Promise.all(Array.from({ length: 8 }, () => fetch(`${url}/ping`)))
+  assert.ok(answers.every(({ status }) => status === 200))
+  const key = printedKey(output())
+  for (let index = 0; index < 6; index++) assert.equal(await change(url, key), 200)
+  assert.equal(await change(url, `${key}x`), 401)
+  router.child.kill('SIGTERM')
+  assert.equal(await router.exit, 0)
+  assert.equal(output().match(/listens on http:\/\/127\.0\.0\.1:\d+/g)?.length, 1, output())
+  const lines = output()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+  assert.ok(!lines.join().includes(key))
+  assert.ok(!readFileSync(logFile, 'utf8').includes(key))
+})
 
 test('a start that others can reach, or that has an operator key, makes none', (t) => {
   const operators = keysFile([{ id: 'a', key: 'k'.repeat(24), surfaces: ['openai', 'operator'] }])

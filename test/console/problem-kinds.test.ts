@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import type { Problem } from '../../src/sdk/console/problems.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { startPostgres } from '../helpers/programs/postgres.ts'
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
@@ -160,10 +160,9 @@ test('Redis that is away is a problem until it is back', async (t) => {
 })
 
 test('a database that is away, and what follows from it, are problems until it is back', async (t) => {
-  const postgres = await startPostgres()
-  t.after(() => postgres.remove())
+  const postgres = await sharedPostgres()
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
-  const house = await openTeam(t, postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
+  const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
   const { url } = house.router
   const key = await house.newKey('alice')
   await house.admin('POST', '/budgets', {

@@ -4,7 +4,10 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { operatorKeyFor } from '../../src/cli/operator-key.ts'
+import { runCli as runCommand } from '../../src/cli/run.ts'
 import { runCli } from '../cli/run-cli.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { programOf, root } from './blocks.ts'
 
 /** A place to type the commands of a page in, as if it were the project's directory. */
@@ -24,8 +27,18 @@ const startScript = `#!/usr/bin/env bash\nexec '${process.execPath}' '${join(roo
 /** A name that only the machine of a reader knows, and what stands for it here. */
 export type Names = Readonly<Record<string, string>>
 
-/** A shell in a new folder. `url` is a router that runs already; `files` are put there by name. */
-export function openShell(url: string, files: Names = {}, env: Names = {}): Shell {
+export interface ShellOptions {
+  /** A router that runs already. */
+  readonly url: string
+  /** What is in the folder, by name. */
+  readonly files?: Names
+  readonly env?: Names
+  /** A command that serves has a process of its own, as a reader's. Without it, the router runs in this process. */
+  readonly ownProcesses?: boolean
+}
+
+/** A shell in a new folder. */
+export function openShell({ url, files = {}, env = {}, ownProcesses = false }: ShellOptions): Shell {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-docs-'))
   for (const name of ['resources', 'node_modules']) symlinkSync(join(root, name), join(folder, name))
   for (const [name, text] of Object.entries({ ...files, 'run-rest-api.sh': startScript })) {
@@ -34,6 +47,8 @@ export function openShell(url: string, files: Names = {}, env: Names = {}): Shel
   }
   chmodSync(join(folder, 'run-rest-api.sh'), 0o755)
   const started: ChildProcess[] = []
+  const startedHere: TestRouter[] = []
+  const directory = process.cwd()
   let router = url
   let known: Record<string, string> = { ...settings(), ...env }
 
@@ -44,6 +59,15 @@ export function openShell(url: string, files: Names = {}, env: Names = {}): Shel
       const line = command
         .replaceAll(/(?:http:\/\/)?(?:127\.0\.0\.1|localhost):80\d\d/g, router)
         .replaceAll(/SERVER_PORT=\d+/g, 'SERVER_PORT=0')
+      const serving = ownProcesses ? undefined : servingHere(line)
+      if (serving) {
+        // The router goes on reading its files from there.
+        process.chdir(folder)
+        const here = await serveHere(serving.args, { ...known, ...serving.env })
+        startedHere.push(here)
+        router = here.url
+        return ''
+      }
       if (serves(command)) {
         const child = spawn('bash', ['-c', line], { cwd: folder, env: known, stdio })
         started.push(child)
@@ -63,6 +87,8 @@ export function openShell(url: string, files: Names = {}, env: Names = {}): Shel
       return ''
     },
     async close() {
+      for (const here of startedHere) await here.close()
+      process.chdir(directory)
       for (const child of started) {
         if (child.exitCode !== null || child.signalCode !== null) continue
         const closed = once(child, 'close')
@@ -90,6 +116,43 @@ function settings(): Record<string, string> {
 function serves(command: string): boolean {
   const [, rest] = /\.\/run-rest-api\.sh(.*)$/.exec(command.replace(/\s+#.*$/, '')) ?? []
   return rest !== undefined && !/^\s*(?:[a-z]|--help|--version)/.test(rest)
+}
+
+/** The variables and arguments of a command that serves and needs nothing of the shell but to set variables. */
+function servingHere(line: string): { env: Names; args: readonly string[] } | undefined {
+  const command = line.replace(/\s+#.*$/, '')
+  if (!serves(command) || !/^[\w./:=, -]+$/.test(command)) return undefined
+  const words = command.trim().split(/ +/)
+  const at = words.indexOf('./run-rest-api.sh')
+  const pairs = words
+    .slice(0, at)
+    .map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)])
+  return { env: Object.fromEntries(pairs), args: words.slice(at + 1) }
+}
+
+/** What the command line makes of these, in this process. src/command.ts does the same for one of its own. */
+async function serveHere(args: readonly string[], env: Names): Promise<TestRouter> {
+  let router: TestRouter | undefined
+  const code = await runCommand(args, {
+    program: './run-rest-api.sh',
+    env,
+    print: (text) => assert.fail(text),
+    printError: (text) => assert.fail(text),
+    async serve(settings) {
+      const operatorKey = operatorKeyFor(settings)
+      const given = Object.entries(settings).filter((pair): pair is [string, string] => pair[1] !== undefined)
+      router = await startRouter({
+        models: {},
+        env: {
+          LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',
+          ...Object.fromEntries(given),
+          ...(operatorKey === undefined ? {} : { LLM_ROUTER_ADMIN_KEY: operatorKey }),
+        },
+      })
+    },
+  })
+  assert.equal(code, undefined)
+  return router ?? assert.fail('nothing was started')
 }
 
 /** The arguments of a command of the router that needs nothing of the shell: no quotes, no redirection, no variables. */

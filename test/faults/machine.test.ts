@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { after, before, type TestContext, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { RawClient } from '../helpers/raw-client.ts'
@@ -15,17 +15,21 @@ const path = '/v1/chat/completions'
 const question = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
 
 let upstream: ScriptedUpstream
+/** With a budget for bodies, which only the test of that comes near. */
+let router: RouterProcess
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
+  router = await start({ LLM_ROUTER_BODY_BUDGET: `${256 * mebibyte}` })
 })
-after(() => upstream.close())
+after(async () => {
+  await router.stop()
+  await upstream.close()
+})
 
-async function start(t: TestContext, env: Record<string, string> = {}): Promise<RouterProcess> {
+async function start(env: Record<string, string>): Promise<RouterProcess> {
   const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })
-  const router = await startRouterProcess({ env, models })
-  t.after(() => router.stop())
-  return router
+  return await startRouterProcess({ env, models })
 }
 
 /** How many files a process has open, and how many it may open. */
@@ -49,16 +53,46 @@ async function silent(url: string, count: number): Promise<Socket[]> {
   return await Promise.all(opened)
 }
 
+test('C17 many of the largest bodies at once stay within their budget, and the rest are refused', async (t) => {
+  router.forgetPeak()
+  const before = router.memoryBytes()
+  const opening = Buffer.from('{"model":"one","messages":[{"role":"user","content":"')
+  const body = Buffer.concat([opening, Buffer.alloc(31 * mebibyte, 'x'), Buffer.from('"}]}')])
+  const clients = await Promise.all(
+    Array.from({ length: repeats(10, 200) }, () => RawClient.open(router.url)),
+  )
+  t.after(() => {
+    for (const client of clients) client.close()
+  })
+  const statuses = await Promise.all(
+    clients.map(async (client) => {
+      client.send(
+        `POST ${path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+      )
+      const first = await client.answer()
+      if (first.status !== 100) return first.status
+      client.send(body)
+      return (await client.answer()).status
+    }),
+  )
+  const counts = new Map<number, number>()
+  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1)
+  assert.deepEqual([...counts.keys()].toSorted(), [200, 503])
+  assert.ok((counts.get(200) ?? 0) >= 8, 'at least as many as find room at once')
+  const grown = router.peakBytes() - before
+  assert.ok(grown < 1536 * mebibyte, `${Math.round(grown / mebibyte)} MiB more`)
+})
+
 test('P13 without a free file descriptor the process lives, no server is blamed, and it recovers', async (t) => {
-  const router = await start(t)
   const pid = router.child.pid ?? 0
   assert.equal((await post(router.url + path, question)).status, 200)
   // A client that is connected already; its answer will need a second upstream connection.
   const client = await RawClient.open(router.url)
   t.after(() => client.close())
-  const { open } = filesOf(pid)
-  const limited = spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${open}:${filesOf(pid).allowed}`])
+  const { open, allowed } = filesOf(pid)
+  const limited = spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${open}:`])
   assert.equal(limited.status, 0, String(limited.stderr))
+  t.after(() => spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${allowed}:`]))
   const refused = await silent(router.url, 20)
   const body = JSON.stringify(question)
   const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
@@ -74,24 +108,13 @@ test('P13 without a free file descriptor the process lives, no server is blamed,
     assert.ok(status === 200 || status === 503, `${status}`)
   }
   for (const socket of refused) socket.destroy()
-  spawnSync('prlimit', ['--pid', `${pid}`, '--nofile=1024'])
+  spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${allowed}:`])
   upstream.rescript(openaiText('Hi'))
   assert.equal((await post(router.url + path, question)).status, 200)
   assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
 })
 
-test('P14 a full disk and a log that nobody reads any more cost log lines, not requests', async (t) => {
-  const router = await start(t, { LLM_ROUTER_LOG_FILENAME: '/dev/full' })
-  for (let asked = 0; asked < 30; asked++) assert.equal((await post(router.url + path, question)).status, 200)
-  await router.requestsLogged(30)
-  router.child.stdout?.destroy()
-  for (let asked = 0; asked < 30; asked++) assert.equal((await post(router.url + path, question)).status, 200)
-  router.child.kill('SIGTERM')
-  assert.equal(await router.exit, 0)
-})
-
 test('C5 silent connections leave others as fast as they were, and are closed in the end', async (t) => {
-  const router = await start(t)
   const pid = router.child.pid ?? 0
   const { allowed } = filesOf(pid)
   const count = Math.min(repeats(500, 10_000), Math.floor(allowed / 3) - 100)
@@ -127,33 +150,20 @@ async function p99(url: string, count: number): Promise<number> {
   return times.toSorted((a, b) => a - b)[Math.floor(count * 0.99)] ?? 0
 }
 
-test('C17 many of the largest bodies at once stay within their budget, and the rest are refused', async (t) => {
-  const router = await start(t, { LLM_ROUTER_BODY_BUDGET: `${256 * mebibyte}` })
-  router.forgetPeak()
-  const before = router.memoryBytes()
-  const opening = Buffer.from('{"model":"one","messages":[{"role":"user","content":"')
-  const body = Buffer.concat([opening, Buffer.alloc(31 * mebibyte, 'x'), Buffer.from('"}]}')])
-  const clients = await Promise.all(
-    Array.from({ length: repeats(10, 200) }, () => RawClient.open(router.url)),
-  )
-  t.after(() => {
-    for (const client of clients) client.close()
-  })
-  const statuses = await Promise.all(
-    clients.map(async (client) => {
-      client.send(
-        `POST ${path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
-      )
-      const first = await client.answer()
-      if (first.status !== 100) return first.status
-      client.send(body)
-      return (await client.answer()).status
-    }),
-  )
-  const counts = new Map<number, number>()
-  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1)
-  assert.deepEqual([...counts.keys()].toSorted(), [200, 503])
-  assert.ok((counts.get(200) ?? 0) >= 8, 'at least as many as find room at once')
-  const grown = router.peakBytes() - before
-  assert.ok(grown < 1536 * mebibyte, `${Math.round(grown / mebibyte)} MiB more`)
+test('P14 a full disk is told on stdout, in /healthz and by a metric, and like a log that nobody reads any more costs no request', async (t) => {
+  const router = await start({ LLM_ROUTER_LOG_FILENAME: '/dev/full', LLM_ROUTER_USE_PROMETHEUS: '1' })
+  t.after(() => router.stop())
+  for (let asked = 0; asked < 30; asked++) assert.equal((await post(router.url + path, question)).status, 200)
+  await router.requestsLogged(30)
+  const told = (): number =>
+    router.logs.filter(({ msg }) => String(msg).includes('cannot write /dev/full (ENOSPC)')).length
+  assert.equal(told(), 1)
+  const get = async (page: string) => (await fetch(router.url + page)).text()
+  assert.match(await get('/healthz'), /"degraded".*the log file cannot be written \(ENOSPC\)/)
+  assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
+  assert.equal(told(), 1, 'once')
+  router.child.stdout?.destroy()
+  for (let asked = 0; asked < 30; asked++) assert.equal((await post(router.url + path, question)).status, 200)
+  router.child.kill('SIGTERM')
+  assert.equal(await router.exit, 0)
 })

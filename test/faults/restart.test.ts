@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { openRequest } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -12,71 +13,35 @@ import {
   openaiDone,
   openaiStream,
   openaiText,
-  type Script,
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
 
-async function startOne(t: TestContext, upstream: ScriptedUpstream, port = 0): Promise<RouterProcess> {
-  const router = await startRouterProcess({
+let upstream: ScriptedUpstream
+/** Both ask the upstream above. */
+let pool: Pool
+
+before(async () => {
+  upstream = await startUpstream(async ({ body }) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    return (body as { stream?: boolean }).stream === true ? openaiStream(['Hi', '!']) : openaiText('Hi!')
+  })
+  pool = new Pool(await Promise.all([startOne(), startOne()]))
+})
+after(async () => {
+  pool.close()
+  for (const { router } of pool.members) await router.stop()
+  await upstream.close()
+})
+
+async function startOne(port = 0): Promise<RouterProcess> {
+  return await startRouterProcess({
     env: { LLM_ROUTER_SERVER_PORT: `${port}` },
     models: modelsConfig({ m: [{ api_type: 'vllm', api_host: upstream.url }] }),
   })
-  t.after(() => router.stop())
-  return router
 }
-
-async function upstreamFor(t: TestContext, script: Script): Promise<ScriptedUpstream> {
-  const upstream = await startUpstream(script)
-  t.after(() => upstream.close())
-  return upstream
-}
-
-test('SIGTERM lets 50 running streams come to their end, and then ends the process with 0', async (t) => {
-  const go = Promise.withResolvers<void>()
-  const upstream = await upstreamFor(t, () => ({
-    kind: 'stream',
-    pieces: [openaiChunk({ content: 'Hi' }), go.promise, openaiChunk({}, 'stop'), openaiDone],
-  }))
-  const router = await startOne(t, upstream)
-  const streams = await Promise.all(
-    Array.from({ length: 50 }, async () => {
-      const response = await fetch(router.url + path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'm', stream: true, messages }),
-      })
-      return response
-    }),
-  )
-  router.child.kill('SIGTERM')
-  await router.logged(({ msg }) => msg === 'stopping')
-  go.resolve()
-  for (const response of streams) assert.match(await response.text(), /Hi[\s\S]*\[DONE\]\n\n$/)
-  assert.equal(await router.exit, 0)
-  const lines = await router.requestsLogged(50)
-  assert.ok(lines.length === 50 && lines.every(({ outcome }) => outcome === 'success'))
-})
-
-test('a second SIGTERM ends the process at once, whatever runs', async (t) => {
-  const upstream = await upstreamFor(t, {
-    kind: 'stream',
-    pieces: [openaiChunk({ content: 'Hi' })],
-    ending: 'hang',
-  })
-  const router = await startOne(t, upstream)
-  const socket = await openRequest(router.url, path, { model: 'm', stream: true, messages })
-  socket.on('error', () => undefined) // the end of the process may be a reset
-  await once(socket, 'data')
-  router.child.kill('SIGTERM')
-  await router.logged(({ msg }) => msg === 'stopping')
-  router.child.kill('SIGTERM')
-  assert.equal(await router.exit, 1)
-  socket.destroy()
-  await upstream.requestClosed(0)
-})
 
 /** One of the routers behind the pool. */
 interface Member {
@@ -141,69 +106,127 @@ async function send({ port, agent }: Member, stream: boolean): Promise<string> {
   return text
 }
 
-/** Calls back at even times until it is stopped; gives how often. */
-function everyMs(ms: number, act: () => void): () => number {
-  const from = performance.now()
-  let done = 0
-  const timer = setInterval(() => {
-    for (const due = (performance.now() - from) / ms; done < due; done++) act()
-  }, ms)
-  return () => {
-    clearInterval(timer)
-    return done
+/** Most requests at once: a busy machine is to restart routers, not to work off what was asked meanwhile. */
+const mostRunning = 40
+
+/** Asks the pool 200 times a second, or 20 times; fewer where it is slow. */
+class Clients {
+  readonly lost: unknown[] = []
+  asked = 0
+  answered = 0
+  /** While a router starts, the other one alone is asked, and nothing can be lost on the way to the first. */
+  isSlow = false
+  readonly #pool: Pool
+  readonly #running = new Set<Promise<void>>()
+  readonly #timer: NodeJS.Timeout
+  #ticks = 0
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+    this.#timer = setInterval(() => {
+      if (this.#ticks++ % (this.isSlow ? 10 : 1) === 0 && this.#running.size < mostRunning) this.#ask()
+    }, 5)
+  }
+
+  #ask(): void {
+    const stream = this.asked++ % 2 === 0
+    const one = this.#pool
+      .ask(stream)
+      .then((text) => assert.match(text, stream ? /Hi[\s\S]*!"[\s\S]*\[DONE\]\n\n$/ : /"Hi!"/))
+      .catch((error: unknown) => {
+        this.lost.push(error)
+      })
+      .finally(() => {
+        this.answered++
+        this.#running.delete(one)
+      })
+    this.#running.add(one)
+  }
+
+  /** Fulfilled when so many more have been answered. */
+  async more(count: number): Promise<void> {
+    const until = this.answered + count
+    while (this.answered < until) await pause(5)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await Promise.all(this.#running)
   }
 }
 
-describe('a rolling restart', () => {
-  let upstream: ScriptedUpstream
-  before(async () => {
-    upstream = await startUpstream(async ({ body }) => {
-      await new Promise((resolve) => setImmediate(resolve))
-      return (body as { stream?: boolean }).stream === true ? openaiStream(['Hi', '!']) : openaiText('Hi!')
-    })
+test('a rolling restart of two routers at 200 requests a second loses none', async (t) => {
+  const clients = new Clients(pool)
+  let isLooking = true
+  t.after(() => {
+    isLooking = false
   })
-  after(() => upstream.close())
-
-  test('of two routers at 200 requests a second loses none', async (t) => {
-    const pool = new Pool([await startOne(t, upstream), await startOne(t, upstream)])
-    t.after(() => pool.close())
-    const lost: unknown[] = []
-    const running = new Set<Promise<void>>()
-    let count = 0
-    let answered = 0
-    const stopAsking = everyMs(5, () => {
-      const stream = count++ % 2 === 0
-      const one = pool
-        .ask(stream)
-        .then((text) => assert.match(text, stream ? /Hi[\s\S]*!"[\s\S]*\[DONE\]\n\n$/ : /"Hi!"/))
-        .catch((error: unknown) => {
-          lost.push(error)
-        })
-        .finally(() => {
-          answered++
-          running.delete(one)
-        })
-      running.add(one)
-    })
-    const looks = new Set<Promise<void>>()
-    const stopLooking = everyMs(100, () => {
-      const look = pool.look().finally(() => looks.delete(look))
-      looks.add(look)
-    })
-    // A router that nobody uses may end at once.
-    while (answered < 100) await new Promise((resolve) => setImmediate(resolve))
-    for (let round = 0; round < repeats(1, 20); round++) {
-      for (const member of pool.members) {
-        member.router.child.kill('SIGTERM')
-        assert.equal(await member.router.exit, 0)
-        member.router = await startOne(t, upstream, member.port)
-        while (!member.ready) await pool.look()
-      }
+  const looks = (async () => {
+    for (; isLooking; await pause(100)) await pool.look()
+  })()
+  // A router that nobody uses may end at once.
+  await clients.more(100)
+  for (let round = 0; round < repeats(1, 20); round++) {
+    for (const member of pool.members) {
+      member.router.child.kill('SIGTERM')
+      assert.equal(await member.router.exit, 0)
+      await clients.more(20)
+      clients.isSlow = true
+      const { router, port } = member
+      member.router = await startOne(port)
+      await router.stop()
+      clients.isSlow = false
+      while (!member.ready) await pause(5)
+      await clients.more(100)
     }
-    const asked = stopAsking()
-    stopLooking()
-    await Promise.all([...running, ...looks])
-    assert.deepEqual(lost, [])
-    assert.ok(asked > 300, `${asked} requests`)
-  })
+  }
+  isLooking = false
+  await clients.stop()
+  await looks
+  assert.deepEqual(clients.lost, [])
+  assert.ok(clients.asked > 300, `${clients.asked} requests`)
+})
+
+// The last of these two routers: each test ends one.
+test('SIGTERM lets 50 running streams come to their end, and then ends the process with 0', async () => {
+  const [{ router }] = pool.members as [Member, Member] // two were started
+  const go = Promise.withResolvers<void>()
+  upstream.rescript(() => ({
+    kind: 'stream',
+    pieces: [openaiChunk({ content: 'Hi' }), go.promise, openaiChunk({}, 'stop'), openaiDone],
+  }))
+  const streams = await Promise.all(
+    Array.from({ length: 50 }, async (_, index) => {
+      const response = await fetch(router.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-request-id': `running-${index}` },
+        body: JSON.stringify({ model: 'm', stream: true, messages }),
+      })
+      return response
+    }),
+  )
+  router.child.kill('SIGTERM')
+  await router.logged(({ msg }) => msg === 'stopping')
+  go.resolve()
+  for (const response of streams) assert.match(await response.text(), /Hi[\s\S]*\[DONE\]\n\n$/)
+  assert.equal(await router.exit, 0)
+  const lines = router.logs.filter(
+    ({ msg, request_id: id }) => msg === 'request' && String(id).startsWith('running-'),
+  )
+  assert.ok(lines.length === 50 && lines.every(({ outcome }) => outcome === 'success'))
+})
+
+test('a second SIGTERM ends the process at once, whatever runs', async () => {
+  const [, { router }] = pool.members as [Member, Member] // two were started
+  upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'hang' })
+  const asked = upstream.requests.length
+  const socket = await openRequest(router.url, path, { model: 'm', stream: true, messages })
+  socket.on('error', () => undefined) // the end of the process may be a reset
+  await once(socket, 'data')
+  router.child.kill('SIGTERM')
+  await router.logged(({ msg }) => msg === 'stopping')
+  router.child.kill('SIGTERM')
+  assert.equal(await router.exit, 1)
+  socket.destroy()
+  await upstream.requestClosed(asked)
 })

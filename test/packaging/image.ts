@@ -1,4 +1,5 @@
-import { cpSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { root } from '../helpers/child-env.ts'
 import { unpack } from './dry-run.ts'
@@ -49,19 +50,31 @@ export function layOut(app: string): void {
 
 /** What `npm ci --omit=dev --omit=optional` installs, without the files that the Dockerfile deletes. */
 function copyPackages(target: string): void {
+  const packages = join(root, 'node_modules')
   const lock: {
     packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>
   } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
   const paths = Object.entries(lock.packages)
     .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
     .map(([path]) => path.slice('node_modules/'.length))
-  for (const path of paths) {
-    const from = join(root, 'node_modules', path)
-    // Packages within a package have paths of their own, those that the image has.
-    const inner = join(from, 'node_modules')
-    cpSync(from, join(target, path), {
-      recursive: true,
-      filter: (name) => name !== inner && !/\.(?:d\.[mc]?ts|map)$/.test(name),
-    })
-  }
+  const files = paths.flatMap((path) =>
+    readdirSync(join(root, 'node_modules', path), { recursive: true, encoding: 'utf8', withFileTypes: true })
+      // Packages within a package have paths of their own, those that the image has.
+      .filter(
+        (entry) =>
+          !entry.isDirectory() &&
+          !entry.parentPath.slice(packages.length + path.length).includes('/node_modules'),
+      )
+      .map((entry) => join(entry.parentPath, entry.name).slice(packages.length + 1))
+      .filter((name) => !/\.(?:d\.[mc]?ts|map)$/.test(name)),
+  )
+  mkdirSync(target, { recursive: true })
+  // A process of its own copies thousands of files in a tenth of the time.
+  const copy = 'tar cf - --null --files-from=- | tar xf - --directory="$0"'
+  const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', copy, target], {
+    cwd: packages,
+    input: files.join('\0'),
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`the packages cannot be copied: ${stderr}`)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
+import { after, before } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 
@@ -24,6 +24,16 @@ export interface TeamHouse {
   newKey(client: string, record?: object): Promise<string>
   /** A chat with a model, by default one that every client may use. */
   chat(key: string, model?: string, more?: object): Promise<Answer>
+}
+
+/** What runs `cleanup` when its test or its suite has ended. */
+export interface Cleanup {
+  after(cleanup: () => unknown): void
+}
+
+export interface SharedTeam extends TeamHouse {
+  /** Of its database. */
+  readonly url: string
 }
 
 export const models = {
@@ -48,7 +58,7 @@ export function teamEnv(databaseUrl: string): Record<string, string> {
 }
 
 export async function openTeam(
-  t: TestContext | undefined,
+  t: Cleanup | undefined,
   databaseUrl: string,
   env: Record<string, string> = {},
   config: object = models,
@@ -59,6 +69,36 @@ export async function openTeam(
   })
   t?.after(() => router.close())
   return { router, ...requestsTo(router.url) }
+}
+
+/** A router for all tests of the suite that calls this as it is declared: each has clients, groups and budgets of its own. */
+export function shareTeam(
+  urlOf: (t: Cleanup) => string | Promise<string>,
+  envOf: () => Record<string, string> = () => ({}),
+  configOf: () => object = () => models,
+): SharedTeam {
+  let [url, house]: [string?, TeamHouse?] = []
+  const cleanups: (() => unknown)[] = []
+  before(async () => {
+    url = await urlOf({ after: (cleanup) => cleanups.push(cleanup) })
+    house = await openTeam(undefined, url, envOf(), configOf())
+  })
+  after(async () => {
+    await house?.router.close()
+    for (const cleanup of cleanups) await cleanup()
+  })
+  const opened = (): TeamHouse => house ?? assert.fail('the router has not been started')
+  return {
+    get url() {
+      return url ?? assert.fail('the router has not been started')
+    },
+    get router() {
+      return opened().router
+    },
+    admin: (...args) => opened().admin(...args),
+    newKey: (...args) => opened().newKey(...args),
+    chat: (...args) => opened().chat(...args),
+  }
 }
 
 export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
@@ -101,7 +141,7 @@ export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
 }
 
 /** The address of a SQLite database in a folder that goes with the test. */
-export function sqliteUrl(t: TestContext): string {
+export function sqliteUrl(t: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-sqlite-'))
   // The router that closes next may still write to it; a failure here would keep the other hooks from running.
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))

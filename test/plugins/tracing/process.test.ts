@@ -41,7 +41,7 @@ test('without an endpoint nothing of OpenTelemetry is loaded', async (t) => {
   )
 })
 
-test('the variables of OpenTelemetry are obeyed, and the end sends what is left', async (t) => {
+test('every process of a cluster obeys the variables of OpenTelemetry, sends its own spans, and at its end what is left', async (t) => {
   const collector = await startCollector()
   t.after(() => collector.close())
   const router = await start(t, {
@@ -50,43 +50,46 @@ test('the variables of OpenTelemetry are obeyed, and the end sends what is left'
     OTEL_SERVICE_NAME: 'gateway',
     OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,service.name=loses',
     OTEL_BSP_SCHEDULE_DELAY: '600000',
-  })
-  assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
-  assert.equal(collector.spans.length, 0)
-  router.child.kill('SIGTERM')
-  assert.equal(await router.exit, 0)
-  assert.deepEqual(collector.spans.map(({ kind, name }) => `${kind} ${name}`).toSorted(), [
-    'client chat demo',
-    'server POST /v1/chat/completions',
-  ])
-  assert.equal(collector.headers[0]?.['x-tenant'], 'team a')
-  const [{ resource } = assert.fail()] = collector.spans
-  assert.equal(resource['service.name'], 'gateway')
-  assert.equal(resource['deployment.environment.name'], 'test')
-  assert.match(String(resource['service.version']), /^\d+\.\d+\.\d+/)
-  assert.match(String(resource['service.instance.id']), /^[0-9a-f-]{36}$/)
-})
-
-test('every process of a cluster sends its own spans', async (t) => {
-  const collector = await startCollector()
-  t.after(() => collector.close())
-  const router = await start(t, {
-    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-    OTEL_BSP_SCHEDULE_DELAY: '5',
     LLM_ROUTER_SERVER_TYPE: 'cluster',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
   })
-  const seen = () => new Set(collector.spans.map(({ resource }) => resource['service.instance.id'])).size
-  // Connections go to the workers in turn.
-  for (let count = 0; seen() < 2 && count < 50; count++) {
-    await post(`${router.url}/v1/chat/completions`, body, {
+  await router.listening(2)
+  const workers = new Set<unknown>()
+  let sent = 0
+  // Any worker may get a connection.
+  while (workers.size < 2 && sent < 200) {
+    const id = `of-${sent++}`
+    const { status } = await post(`${router.url}/v1/chat/completions`, body, {
       'content-type': 'application/json',
       connection: 'close',
-      'x-request-id': `of-${count}`,
+      'x-request-id': id,
     })
-    await collector.spansWhere(1, ({ attributes }) => attributes['llm_router.request_id'] === `of-${count}`)
+    assert.equal(status, 200)
+    workers.add((await router.logged(({ request_id: logged }) => logged === id)).pid)
   }
-  assert.equal(seen(), 2)
+  assert.equal(workers.size, 2)
+  assert.equal(collector.spans.length, 0)
+  router.child.kill('SIGTERM')
+  assert.equal(await router.exit, 0)
+  assert.deepEqual(
+    new Map(
+      Object.entries(Object.groupBy(collector.spans, ({ kind, name }) => `${kind} ${name}`)).map(
+        ([name, spans]) => [name, spans?.length],
+      ),
+    ),
+    new Map([
+      ['client chat demo', sent],
+      ['server POST /v1/chat/completions', sent],
+    ]),
+  )
+  for (const headers of collector.headers) assert.equal(headers['x-tenant'], 'team a')
+  for (const { resource } of collector.spans) {
+    assert.equal(resource['service.name'], 'gateway')
+    assert.equal(resource['deployment.environment.name'], 'test')
+    assert.match(String(resource['service.version']), /^\d+\.\d+\.\d+/)
+    assert.match(String(resource['service.instance.id']), /^[0-9a-f-]{36}$/)
+  }
+  assert.equal(new Set(collector.spans.map(({ resource }) => resource['service.instance.id'])).size, 2)
 })
 
 test('a protocol that is not spoken here is told at the start', async (t) => {

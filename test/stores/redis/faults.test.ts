@@ -115,7 +115,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     const holder = startLeaseProcess({ port, targets: ['a'] })
     await holder.said(({ begin }) => begin === 'a')
     const value = await own.redis.zrange('{m:m}:leases:a', '0', '-1')
-    const workers = [0, 1].map(() => startLeaseProcess({ port, targets: ['a', 'b'], tasks: 2, rounds: 200 }))
+    const workers = [0, 1].map(() => startLeaseProcess({ port, targets: ['a', 'b'], tasks: 2, rounds: 80 }))
     await Promise.all(workers.map(({ said }) => said(({ end }) => end !== undefined)))
     own.process.kill('SIGSTOP')
     await new Promise((resolve) => setTimeout(resolve, 10_000)) // the fault itself takes this long
@@ -125,7 +125,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     holder.child.kill('SIGKILL')
     await holder.exit
     const all = workers.flatMap((each) => uses(each))
-    assert.equal(all.length, 2 * 2 * 200)
+    assert.equal(all.length, 2 * 2 * 80)
     assert.ok(all.every(({ target }) => target === 'b'))
     assert.deepEqual(overlaps(all), [])
   })
@@ -139,14 +139,14 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
 
     test('four processes under load never share a target, though Redis freezes for a second in between', async () => {
       const targets = ['a', 'b', 'c']
-      const processes = Array.from({ length: 4 }, () => startLeaseProcess({ targets, tasks: 6, rounds: 60 }))
+      const processes = Array.from({ length: 4 }, () => startLeaseProcess({ targets, tasks: 6, rounds: 30 }))
       await Promise.all(processes.map(({ said }) => said(({ end }) => end !== undefined)))
       server.process.kill('SIGSTOP')
       await new Promise((resolve) => setTimeout(resolve, 1_000)) // the fault itself takes this long
       server.process.kill('SIGCONT')
       await Promise.all(processes.map(({ exit }) => exit))
       const all = processes.flatMap((each) => uses(each))
-      assert.equal(all.length, 4 * 6 * 60)
+      assert.equal(all.length, 4 * 6 * 30)
       assert.deepEqual(overlaps(all), [])
       await assertNothingLeft()
     })
