@@ -20,7 +20,8 @@ for (const name of globSync('**/*.d.ts', { cwd: out })) {
 
 function compile(...options: string[]): void {
   const compiler = join(root, 'node_modules/.bin/tsc')
-  const args = ['--project', join(root, 'tsconfig.build.json'), ...options]
+  // Several threads would each load and infer what the others do, too: twice the work.
+  const args = ['--project', join(root, 'tsconfig.build.json'), '--singleThreaded', ...options]
   const { status, error } = spawnSync(compiler, args, { stdio: 'inherit' })
   if (error) throw error
   if (status !== 0) process.exit(status ?? 1)

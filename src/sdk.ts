@@ -32,6 +32,8 @@ export {
   type RouterErrorDetails,
   upstreamFailed,
 } from './sdk/errors.ts'
+export type * from './sdk/flavour.ts'
+export type * from './sdk/operation.ts'
 export type * from './sdk/processor.ts'
 export type { Profile } from './sdk/profile.ts'
 export type * from './sdk/provider.ts'
@@ -42,6 +44,7 @@ export type * from './sdk/strategy.ts'
 export type * from './sdk/target.ts'
 export { optional, type SystemPrompt, type TextBody, type TextEndpoint } from './sdk/text-endpoint.ts'
 export type * from './sdk/transport.ts'
+export type * from './sdk/write-options.ts'
 
 /** Version of this interface (semantic versioning); docs/extending.md describes what it covers. */
 export const sdkVersion = '1.0.0'

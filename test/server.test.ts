@@ -157,6 +157,7 @@ test('a router with a log in JSON, also in a file', async (t) => {
     LLM_ROUTER_LOG_FORMAT: 'json',
     LLM_ROUTER_USE_PROMETHEUS: '1',
     LLM_ROUTER_MODELS_CONFIG: models,
+    LLM_ROUTER_CONFIG_POLL: '0',
   })
   const [, port] = await server.seen('stdout', /"port":(\d+).*\n/)
   const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
@@ -207,6 +208,13 @@ test('a router with a log in JSON, also in a file', async (t) => {
   await t.test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
     server.child.kill('SIGUSR1')
     await server.seen('stdout', /SIGUSR1 has no effect; SIGUSR2 reopens the log file/)
+  })
+
+  await t.test('SIGHUP has the files read again at once, though nothing in them has changed', async () => {
+    server.child.kill('SIGHUP')
+    const [line] = await server.seen('stdout', /^.*"models-config\.json reloaded".*$/m)
+    const { added, removed } = JSON.parse(line)
+    assert.deepEqual([added, removed], [[], []])
   })
 
   await t.test('SIGTERM lets a running stream end, and then the process', async () => {

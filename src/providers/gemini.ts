@@ -1,4 +1,5 @@
-import type { CallForm, Operation, ProviderType } from '../sdk/provider.ts'
+import type { CallForm, Operation } from '../sdk/operation.ts'
+import type { ProviderType } from '../sdk/provider.ts'
 
 const methods: Readonly<Partial<Record<Operation, Readonly<Partial<Record<CallForm, string>>>>>> = {
   chat: { whole: 'generateContent', stream: 'streamGenerateContent?alt=sse' },

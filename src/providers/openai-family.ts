@@ -1,4 +1,4 @@
-import type { Operation } from '../sdk/provider.ts'
+import type { Operation } from '../sdk/operation.ts'
 
 /** Paths of OpenAI's operations, also used by compatible servers. Source: OpenAI API reference. */
 export const openaiPaths = {

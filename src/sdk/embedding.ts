@@ -1,5 +1,5 @@
 import type { Timings } from './chat.ts'
-import type { WriteRequestOptions } from './dialect.ts'
+import type { WriteRequestOptions } from './write-options.ts'
 
 /** A text, or token ids of the model's tokenizer. */
 export type EmbeddingInput = string | readonly number[]

@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import type { Operation } from './provider.ts'
+import type { Operation } from './operation.ts'
 
 /** The groups of endpoints in the API documentation, in the order of its page. */
 export const docsTags = {

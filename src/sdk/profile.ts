@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import type { Flavour } from './dialect.ts'
-import type { ProviderType } from './provider.ts'
+import type { Flavour } from './flavour.ts'
 
 const optional = Type.Optional
 const texts = (description: string) => optional(Type.Array(Type.String(), { description }))
@@ -77,7 +76,7 @@ export const ProfileSchema = Type.Object(
 export type Profile = Static<typeof ProfileSchema>
 
 /** The flavour of a target's server, adjusted to the profile of its model. */
-export function flavourOf({ type, profile }: { type: ProviderType; profile?: Profile }): Flavour {
+export function flavourOf({ type, profile }: { type: { flavour: Flavour }; profile?: Profile }): Flavour {
   const { efforts, thoughts_back: thoughts } = profile ?? {}
   if (efforts === undefined && thoughts === undefined) return type.flavour
   return {

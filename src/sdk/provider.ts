@@ -1,50 +1,24 @@
-import type { Flavour } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { EngineKind } from './engine-signals.ts'
-import type { Target } from './target.ts'
+import type { Flavour } from './flavour.ts'
+import type { MockSettings } from './mock-settings.ts'
+import type { CallForm, Operation } from './operation.ts'
 import type { Transport } from './transport.ts'
-
-/**
- * Operations of upstreams. `completion` continues a plain prompt: OpenAI's legacy completions, Ollama's generate. `responses`
- * is OpenAI's Responses API. `count` counts the tokens of a prompt given as a chat request, `responses_count` of one given as a
- * Responses request. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM supports too. `infill` is llama.cpp's completion
- * between a prefix and a suffix.
- */
-export const operations = [
-  'chat',
-  'completion',
-  'responses',
-  'embedding',
-  'rerank',
-  'score',
-  'transcription',
-  'speech',
-  'image',
-  'tokenize',
-  'detokenize',
-  'count',
-  'audio_translation',
-  'image_edit',
-  'moderation',
-  'pooling',
-  'classify',
-  'cohere_embedding',
-  'responses_count',
-  'infill',
-] as const
-
-export type Operation = (typeof operations)[number]
-
-/** Form of the response: one whole response, a stream, or results for several inputs. */
-export const callForms = ['whole', 'stream', 'batch'] as const
-
-export type CallForm = (typeof callForms)[number]
 
 /** Properties of a request that a path may depend on, besides the operation. */
 export interface Call {
   /** The model's name at the upstream. */
   readonly model: string
   readonly form: CallForm
+}
+
+/** The members of a target that the transport of an embedded type may depend on. */
+export interface TransportTarget {
+  readonly id: string
+  /** The model's name at the upstream. */
+  readonly upstreamModel: string
+  readonly token: string | undefined
+  readonly mock: MockSettings
 }
 
 /** A kind of upstream, the `api_type` of the configuration. */
@@ -94,5 +68,5 @@ export interface ProviderType {
    */
   readonly autoLimit?: 'one' | 'slots' | 'queue'
   /** For embedded types, which answer in process instead of over HTTP. */
-  createTransport?(target: Target): Transport
+  createTransport?(target: TransportTarget): Transport
 }

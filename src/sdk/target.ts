@@ -1,9 +1,10 @@
 import type { Connection } from './connection.ts'
-import type { SystemTurns } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
+import type { SystemTurns } from './flavour.ts'
 import type { MockSettings } from './mock-settings.ts'
+import type { CallForm, Operation } from './operation.ts'
 import type { Profile } from './profile.ts'
-import type { CallForm, Operation, ProviderType } from './provider.ts'
+import type { ProviderType } from './provider.ts'
 
 export type { MockSettings }
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 
@@ -99,6 +100,7 @@ async function bothWorkers(isSo: (told: Seen['told']) => boolean, without?: numb
     if (seen && seen.pid !== without) last.set(seen.pid, seen)
     const all = [...last.values()]
     if (all.length === 2 && all.every(({ told }) => isSo(told))) return all
+    await pause(20)
   }
 }
 

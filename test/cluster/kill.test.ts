@@ -4,10 +4,12 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Status } from '../../src/sdk/console/status.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { answer, connectTo, converse, type Send } from './conversation.ts'
 
 const workersCount = 2
 const path = '/v1/chat/completions'
@@ -49,7 +51,10 @@ after(async () => {
 })
 
 function modelOn(url: string, model = 'm'): Record<string, unknown> {
-  return modelsConfig({ [model]: [{ id: 'target', api_type: 'vllm', api_host: url }] })
+  return modelsConfig({
+    [model]: [{ id: 'target', api_type: 'vllm', api_host: url }],
+    mock: [{ id: 'mock', api_type: 'mock' }],
+  })
 }
 
 interface Answer {
@@ -97,6 +102,7 @@ async function statusOfAll(agent: Agent): Promise<Status> {
   for (;;) {
     const status = await statusBy(agent)
     if (status.workers.length === workersCount) return status
+    await pause(20)
   }
 }
 
@@ -116,6 +122,8 @@ test('a worker that is killed under load leaves no connection hanging, and the r
   const load = Promise.all(
     clients.map(async (agent) => {
       while (!stopped) {
+        // Always some on their way, and time for the new workers to start.
+        await pause(10)
         try {
           assert.equal((await send(agent, 'POST', path, question('x'))).status, 200)
           counts.answered++
@@ -154,7 +162,7 @@ test('a worker that is killed under load leaves no connection hanging, and the r
     writeFileSync(router.file, JSON.stringify(modelOn(upstream.url, 'other')))
     router.child.kill('SIGHUP')
     const line = await router.logged(({ msg }) => String(msg).includes('reloaded'))
-    assert.equal(line.models, 1)
+    assert.equal(line.models, 2)
     writeFileSync(router.file, JSON.stringify(modelOn(upstream.url)))
     router.child.kill('SIGHUP')
     await router.logged((each) => String(each.msg).includes('reloaded') && each !== line)
@@ -212,5 +220,23 @@ test('connections that one worker got alone are spread again, without one that b
     }
     const most = Math.max(...[own, frozen.worker].map((one) => by.filter((each) => each === one).length))
     if (closes > 0 && most <= 18) break
+    await pause(20)
   }
+})
+
+test('answers that requests go on from are known to all workers of a machine, also when the one that gave them has died', async () => {
+  const found = new Map<number, Send>()
+  const signal = AbortSignal.timeout(20_000)
+  while (found.size < 2) {
+    signal.throwIfAborted()
+    const one = connectTo(router)
+    const { worker, workers }: Status = JSON.parse((await one('GET', '/api/status')).text)
+    const pid = workers.find((row) => row.worker === worker)?.pid
+    if (pid !== undefined && !found.has(pid)) found.set(pid, one)
+  }
+  const [[firstPid, one], [, two]] = [...found] as [[number, Send], [number, Send]] // the loop has found two
+  await converse(one, two)
+  const { id } = await answer(one, 'the last one')
+  process.kill(firstPid, 'SIGKILL')
+  await answer(two, 'and then', id)
 })

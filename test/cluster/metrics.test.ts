@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { freePort } from '../helpers/free-port.ts'
 import { type Series, scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -52,11 +53,12 @@ const chats = (series: Series): number =>
 
 /** The numbers once they have what was sent: a request is counted when its connection has closed. */
 async function counted(expected: number): Promise<Series> {
-  const signal = AbortSignal.timeout(5_000)
+  const signal = AbortSignal.timeout(30_000)
   for (;;) {
     const series = await scrape(admin)
     if (chats(series) >= expected) return series
     signal.throwIfAborted()
+    await pause(20)
   }
 }
 

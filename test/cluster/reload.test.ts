@@ -15,22 +15,8 @@ function withTarget(id: string, type = 'mock'): Record<string, unknown> {
   return modelsConfig({ m: [{ id, api_type: type }] })
 }
 
-async function start(env: Record<string, string>): Promise<RouterProcess> {
-  return await startRouterProcess({
-    models: withTarget('first'),
-    env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_CONFIG_POLL: '0', ...env },
-  })
-}
-
-test('SIGHUP has the files read again at once, though nothing in them has changed', async (t) => {
-  const router = await start({})
-  t.after(() => router.stop())
-  router.child.kill('SIGHUP')
-  const line = await router.logged(({ msg }) => msg === reread)
-  assert.deepEqual([line.added, line.removed], [[], []])
-})
-
 // Each test leaves two workers that have taken the same valid files; the next one starts from whatever these are.
+// test/server.test.ts shows a reload without a cluster.
 describe('in a cluster', () => {
   const key = 'a-key-of-at-least-thirty-two-signs'
   const validKeys = JSON.stringify({ keys: [{ id: 'a', key, surfaces: ['openai', 'operator'] }] })
@@ -53,12 +39,17 @@ export default async (app) => {
 }
 `,
     )
-    router = await start({
-      LLM_ROUTER_SERVER_TYPE: 'cluster',
-      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
-      LLM_ROUTER_EXTENSIONS: extension,
-      LLM_ROUTER_AUTH_ENABLED: '1',
-      LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
+    router = await startRouterProcess({
+      models: withTarget('first'),
+      env: {
+        LLM_ROUTER_SERVER_TYPE: 'cluster',
+        LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+        LLM_ROUTER_EXTENSIONS: extension,
+        LLM_ROUTER_AUTH_ENABLED: '1',
+        LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
+        LLM_ROUTER_USE_PROMETHEUS: '1',
+        LLM_ROUTER_CONFIG_POLL: '0',
+      },
     })
     await router.listening(2)
   })

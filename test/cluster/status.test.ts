@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Status, StatusSchema } from '../../src/sdk/console/status.ts'
@@ -69,6 +70,7 @@ async function statusThat(isSo: (status: Status) => boolean, by = new Agent()): 
     const status = await statusBy(by).catch(() => undefined) // a connection to one that had just died
     if (status && isSo(status)) return status
     assert.ok(!signal.aborted, JSON.stringify(status))
+    await pause(20)
   }
 }
 

@@ -22,7 +22,7 @@ import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'
 
-// Each kind of problem that problems.test.ts does not provoke.
+// Each kind of problem that problems.test.ts and test/ui/console-cluster.test.ts do not provoke.
 
 const one = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
 const bearerOf = (key: string) => ({ authorization: `Bearer ${key}` })
@@ -209,29 +209,6 @@ test('usage that a database does not take in time is a problem, though it answer
   assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
   locking.exec('rollback')
   await over(house.router.url, ['usage_waits'], headers)
-})
-
-test('a process of a cluster that hangs is a problem', async (t) => {
-  const cluster = await startRouterProcess({
-    env: {
-      LLM_ROUTER_SERVER_TYPE: 'cluster',
-      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
-    },
-    models: one,
-  })
-  const { worker, workers } = await read<{ worker: number; workers: { worker: number; pid: number }[] }>(
-    cluster.url,
-    '/status',
-  )
-  // The connection of this process stays with the worker that has answered.
-  const other = workers.find((each) => each.worker !== worker) ?? assert.fail('one worker')
-  process.kill(other.pid, 'SIGSTOP')
-  t.after(() => {
-    process.kill(other.pid, 'SIGCONT')
-    return cluster.stop()
-  })
-  const [silent] = await problemsOf(cluster.url, ['worker_silent'], {})
-  assert.equal(silent?.text, `Worker ${other.worker} does not respond: it is busy or hangs`)
 })
 
 test('a log file that cannot be written, an overload and the end of the router are problems', async (t) => {

@@ -164,23 +164,6 @@ test('the installed command refuses a Node that is too old, in one sentence', ()
   }
 })
 
-test('the package under a scope has the same command, and extensions import llm-router/sdk', async (t) => {
-  const own = join(folder, 'scoped/node_modules/@acme/llm-router')
-  unpack(own, join(releaseFiles, 'acme-llm-router-9.8.7.tgz'))
-  linkDependencies(own)
-  writeFileSync(
-    join(folder, 'scoped/extension.ts'),
-    `import { defineExtension } from 'llm-router/sdk'
-export default defineExtension(async (app) => { app.get('/scoped', () => ({ version: 1 })) })
-`,
-  )
-  const { url } = await start(t, join(own, 'bin/llm-router.js'), {
-    cwd: join(folder, 'scoped'),
-    env: { LLM_ROUTER_EXTENSIONS: './extension.ts' },
-  })
-  assert.deepEqual(await (await fetch(`${url}/scoped`)).json(), { version: 1 })
-})
-
 test('the installed package starts in a folder without any file of its own, and answers', async (t) => {
   const { url } = await start(t, installed(), { cwd: project, env: {} })
   const body = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
@@ -208,6 +191,7 @@ process.stdout.write(data.map(({ id }) => id).join())
     encoding: 'utf8',
     env: {
       PATH: process.env.PATH ?? '',
+      ...compileCache,
       LLM_ROUTER_LOG_FILENAME: 'program.log',
       LLM_ROUTER_LOG_LEVEL: 'fatal',
       LLM_ROUTER_MODELS_CONFIG: 'node_modules/llm-router/resources/configs/models-config.json',
@@ -258,7 +242,9 @@ export default defineExtension(async (app) => {
     )
     assert.ok(files.some((name) => name.endsWith('.ts')) && files.some((name) => name.endsWith('.js')))
     const compiler = join(root, 'node_modules/.bin/tsc')
-    const { status, stdout } = spawnSync(compiler, ['--project', project], { encoding: 'utf8' })
+    const { status, stdout } = spawnSync(compiler, ['--project', project, '--singleThreaded'], {
+      encoding: 'utf8',
+    })
     assert.equal(status, 0, stdout)
   })
 
@@ -293,9 +279,20 @@ export default defineExtension(async (app) => {
   })
 })
 
-test('a package name is resolved from the working directory, and imports the SDK of the running router', async (t) => {
-  const own = join(elsewhere, 'node_modules/of-the-working-directory')
+test('the package under a scope has the same command; an extension of the working directory, a package of it and one beside the router import the SDK of the running router', async (t) => {
+  const modules = join(folder, 'scoped/node_modules')
+  const scoped = join(modules, '@acme/llm-router')
+  unpack(scoped, join(releaseFiles, 'acme-llm-router-9.8.7.tgz'))
+  linkDependencies(scoped)
+  const work = join(folder, 'work')
+  const own = join(work, 'node_modules/of-the-working-directory')
   mkdirSync(own, { recursive: true })
+  writeFileSync(
+    join(work, 'extension.ts'),
+    `import { defineExtension } from 'llm-router/sdk'
+export default defineExtension(async (app) => { app.get('/scoped', () => ({ version: 1 })) })
+`,
+  )
   writeFileSync(
     join(own, 'package.json'),
     JSON.stringify({ name: 'of-the-working-directory', exports: { import: './main.mjs' } }),
@@ -306,7 +303,7 @@ test('a package name is resolved from the working directory, and imports the SDK
 export default async (app) => { app.get('/sdk-version', () => ({ sdkVersion })) }
 `,
   )
-  const beside = join(globalPrefix, 'lib/node_modules/beside-the-router')
+  const beside = join(modules, 'beside-the-router')
   mkdirSync(beside)
   writeFileSync(join(beside, 'package.json'), JSON.stringify({ name: 'beside-the-router', main: 'main.cjs' }))
   writeFileSync(
@@ -317,10 +314,11 @@ module.exports = async (app) => {
 }
 `,
   )
-  const { url } = await start(t, globally(), {
-    cwd: elsewhere,
-    env: { LLM_ROUTER_EXTENSIONS: 'of-the-working-directory,beside-the-router' },
+  const { url } = await start(t, join(scoped, 'bin/llm-router.js'), {
+    cwd: work,
+    env: { LLM_ROUTER_EXTENSIONS: './extension.ts,of-the-working-directory,beside-the-router' },
   })
+  assert.deepEqual(await (await fetch(`${url}/scoped`)).json(), { version: 1 })
   assert.deepEqual(await (await fetch(`${url}/sdk-version`)).json(), { sdkVersion: '1.0.0' })
   const answer = await fetch(`${url}/teapot`)
   assert.equal(answer.status, 409)

@@ -5,7 +5,6 @@ import { allowedBy } from '../../lib/json/allowed.ts'
 import { coerced } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { pathBelow } from '../config-path.ts'
-import type { Servers } from '../servers/servers.ts'
 import { looksUnexpanded, unexpandedHint } from '../settings/text.ts'
 import {
   type ModelShell,
@@ -29,6 +28,15 @@ export interface ProviderAtPath {
   server?: { id: string; path: string; own: ReadonlySet<string> }
 }
 
+/** Adds the members that providers inherit from the entries of `servers`. */
+export interface ServerMembers {
+  /**
+   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or
+   * if that entry is invalid, which `readServers` reports.
+   */
+  complete(provider: Partial<Provider>, path: string, findings: Findings): ProviderAtPath[]
+}
+
 /** Returns the path at which a provider's member is set or missing: that of the provider or that of its server. */
 export function memberPath({ path, server }: ProviderAtPath, member: string): string {
   return `${server === undefined || server.own.has(member) ? path : server.path}.${member}`
@@ -47,7 +55,11 @@ export interface CheckedModel {
 export function checkModel(
   value: unknown,
   path: string,
-  { findings, servers, isInactive = false }: { findings: Findings; servers: Servers; isInactive?: boolean },
+  {
+    findings,
+    servers,
+    isInactive = false,
+  }: { findings: Findings; servers: ServerMembers; isInactive?: boolean },
 ): CheckedModel | undefined {
   const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
   const shell = checkPart(ModelShellSchema, value, path, findings, isInactive)

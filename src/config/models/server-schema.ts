@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { MockSchema } from '../../sdk/mock-settings.ts'
+import { operations } from '../../sdk/operation.ts'
 import { ProfileSchema } from '../../sdk/profile.ts'
-import { operations } from '../../sdk/provider.ts'
 import { apiType, defaults, engineOptions, keepAlive, numCtx, text, yesNo } from './members.ts'
 
 const pathOf = (operation: string) =>

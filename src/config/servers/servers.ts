@@ -1,6 +1,12 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { checkPart, type Findings, type ProviderAtPath, providerHints } from '../models/check.ts'
+import {
+  checkPart,
+  type Findings,
+  type ProviderAtPath,
+  providerHints,
+  type ServerMembers,
+} from '../models/check.ts'
 import type { Provider } from '../models/schema.ts'
 import { type Server, ServerSchema } from '../models/server-schema.ts'
 
@@ -11,14 +17,9 @@ export interface ServerAtPath {
 }
 
 /** The entries of `servers`. */
-export interface Servers {
+export interface Servers extends ServerMembers {
   readonly list: readonly ServerAtPath[]
   byId(id: string): ServerAtPath | undefined
-  /**
-   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or
-   * if that entry is invalid, which `readServers` reports.
-   */
-  complete(provider: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
 }
 
 type ServedProvider = Partial<Provider>

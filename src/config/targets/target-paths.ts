@@ -1,11 +1,5 @@
-import {
-  type Call,
-  type CallForm,
-  callForms,
-  type Operation,
-  operations,
-  type ProviderType,
-} from '../../sdk/provider.ts'
+import { type CallForm, callForms, type Operation, operations } from '../../sdk/operation.ts'
+import type { Call, ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { memberPath, type ProviderAtPath } from '../models/check.ts'
 import type { Provider } from '../models/schema.ts'

@@ -1,5 +1,4 @@
 import { isObject, type JsonObject, numberOf, objectsIn, present, textOf } from '../../lib/json/read.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
@@ -7,6 +6,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { reportedError } from './errors.ts'

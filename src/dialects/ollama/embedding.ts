@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { countOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
@@ -9,6 +8,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { optional } from '../shared/schema.ts'
 import { unknownMembers } from '../shared/unknown-members.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'

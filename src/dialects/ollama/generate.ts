@@ -11,14 +11,9 @@ import type {
   Usage,
   UserMessage,
 } from '../../sdk/chat.ts'
-import type {
-  AnswerContext,
-  ChatStreamWriter,
-  Dialect,
-  Drop,
-  WriteRequestOptions,
-} from '../../sdk/dialect.ts'
+import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Drop, WriteRequestOptions } from '../../sdk/write-options.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { messageForOllama } from '../shared/error-messages.ts'
 import { generateContents } from './contents.ts'

@@ -10,7 +10,6 @@ import {
   present,
 } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
@@ -19,6 +18,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { optional } from '../shared/schema.ts'
 import { unknownMembers } from '../shared/unknown-members.ts'

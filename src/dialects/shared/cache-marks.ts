@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { CacheControl, ChatRequest } from '../../sdk/chat.ts'
-import type { Drop } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 interface Marked {
   cacheControl?: CacheControl

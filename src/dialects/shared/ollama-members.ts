@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
-import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 import { isAbsent } from './sampling.ts'
 
 type OllamaMembers = NonNullable<ChatRequest['ollama']>

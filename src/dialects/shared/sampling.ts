@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
-import type { Drop, Flavour } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Flavour } from '../../sdk/flavour.ts'
 import {
   type Sampling,
   type SamplingField,
@@ -8,6 +8,7 @@ import {
   samplingFields,
   spellings,
 } from '../../sdk/sampling.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 /** The same as {@link Sampling} as a mapped type, which lets the compiler relate a field to its row. */
 type Given = { readonly [Field in keyof SamplingValues]?: SamplingValues[Field] }

@@ -1,6 +1,6 @@
 import { filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ChatRequest, ToolCall } from '../../sdk/chat.ts'
-import type { Drop } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 /*
  * Clients send the signatures of reasoning back unchanged, whichever vendor issued them; each vendor accepts only its own.

@@ -1,5 +1,5 @@
 import type { ChatMessage, SystemMessage, TextPart, UserMessage } from '../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 
 /**
  * Many chat templates (Qwen, Gemma, Mistral) accept a single system turn, at the very beginning, and raise an error for any

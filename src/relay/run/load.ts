@@ -1,5 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Target } from '../../sdk/target.ts'
 import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult } from '../attempt/attempt-result.ts'

@@ -17,7 +17,7 @@ import {
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { type AnswerDocs, type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 
 /** No `model` member: the operation validates it, because `model_name` is accepted too. */
 const Body = Type.Object({})

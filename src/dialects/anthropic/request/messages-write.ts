@@ -7,8 +7,8 @@ import type {
   ToolMessage,
   UserPart,
 } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 

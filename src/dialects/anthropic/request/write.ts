@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
-import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { promptOptionsOn, writeOwnExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'

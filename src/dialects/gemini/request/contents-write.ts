@@ -7,8 +7,8 @@ import type {
   ToolMessage,
   UserPart,
 } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'

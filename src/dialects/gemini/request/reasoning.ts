@@ -1,6 +1,6 @@
 import { booleanOf, type JsonObject, numberOf, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { memberOf, objectIn } from '../members.ts'
 import { generationOf } from '../signatures.ts'
 

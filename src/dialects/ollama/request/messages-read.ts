@@ -8,8 +8,8 @@ import type {
   ToolMessage,
   UserPart,
 } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { imageTypeOf, standardBase64 } from '../../shared/images.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { convertedArguments, historyArguments } from '../../shared/tool-arguments.ts'

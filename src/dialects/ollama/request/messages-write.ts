@@ -1,7 +1,7 @@
 import { type JsonObject, parseArguments } from '../../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { writeImage } from './messages-read.ts'
 
 /**

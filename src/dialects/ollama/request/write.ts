@@ -1,7 +1,7 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
-import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { bookkeepingMembers, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'

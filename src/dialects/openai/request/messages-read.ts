@@ -1,7 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
 import { ConversationCalls } from '../../shared/call-ids.ts'
 import { readSignedId, signatureIn } from '../../shared/signatures.ts'

@@ -1,7 +1,8 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../../sdk/chat.ts'
-import type { Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 
 /** Writes the turns of a conversation as messages. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {

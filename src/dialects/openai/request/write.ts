@@ -1,6 +1,7 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
-import type { Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'

@@ -1,7 +1,7 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 
 /** Writes turns as input items. Their ids are omitted, because only the upstream that created them knows them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
