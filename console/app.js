@@ -1,9 +1,21 @@
-/** The frame around all pages: navigation, who is signed in, which router this is, and whether what is shown still holds. */
+/** The frame around all pages: navigation, who is signed in, which router this is, and how current the page is. */
 
 import { effect, signal, useSignal } from '@preact/signals'
 import { Component, render } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import { clock, Dialog, html, Icon, Notice, State, states, Toasts, theme } from './kit.js'
+import {
+  clock,
+  Dialog,
+  html,
+  Icon,
+  Notice,
+  restoreTheme,
+  State,
+  setTheme,
+  states,
+  Toasts,
+  theme,
+} from './kit.js'
 import {
   asOf,
   connection,
@@ -34,7 +46,7 @@ const pages = [
 
 const address = (path) => (path === '' ? uiRoot : `${uiRoot}/${path}`)
 const current = signal(pageHere())
-/** The component of the page that is shown, once it has been loaded. */
+/** The page that is shown and its component, once the component has been loaded. */
 const shown = signal()
 
 function pageHere() {
@@ -49,7 +61,7 @@ function goTo(url) {
   document.getElementById('main').focus()
 }
 
-/** Links between pages do not load the console again. */
+/** A link to another page switches the page without reloading the console. */
 document.addEventListener('click', (event) => {
   const link = event.target.closest?.('a[href]')
   if (!link || event.defaultPrevented || event.button !== 0 || link.target || link.download) return
@@ -94,25 +106,6 @@ class Safely extends Component {
   }
 }
 
-function setTheme(wanted) {
-  theme.value = wanted
-  try {
-    localStorage.setItem('llm-router-theme', wanted)
-  } catch {
-    // The browser keeps nothing: the theme lasts as long as the page.
-  }
-  if (wanted === 'auto') delete document.documentElement.dataset.theme
-  else document.documentElement.dataset.theme = wanted
-}
-
-function storedTheme() {
-  try {
-    return localStorage.getItem('llm-router-theme')
-  } catch {
-    return undefined
-  }
-}
-
 const themes = { auto: ['as the system', 'light'], light: ['light', 'dark'], dark: ['dark', 'auto'] }
 
 function ThemeButton() {
@@ -124,7 +117,7 @@ function ThemeButton() {
 function Navigation() {
   const nav = useRef()
   const here = current.value
-  // On a phone the pages are in one line, which scrolls.
+  // On a phone, the links are in one row, which scrolls sideways.
   useEffect(() => {
     nav.current.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
   }, [here])
@@ -209,12 +202,13 @@ function AsOf() {
     refused: 'sign in to see the router',
   }[state]
   const tone = { live: 'good', polling: 'warn', lost: 'bad' }[state]
+  // A new dot for each update, so that its animation starts again.
   return html`<span class="as-of" id="as-of" data-state=${state}>
-    <span class="dot" data-tone=${tone} data-live=${state === 'live' ? '' : undefined}></span>
+    <span class="dot" key=${at?.getTime()} data-tone=${tone} data-live=${state === 'live' ? '' : undefined}></span>
     ${words}${at && `, as of ${clock(at)}`}</span>`
 }
 
-/** What a person who does not see the page should hear; nothing at the first look. */
+/** Announces to screen readers that targets change their state or the connection is lost. The first states are not announced. */
 function Announcements() {
   const known = useRef(new Map())
   const text = useSignal('')
@@ -262,7 +256,6 @@ function App() {
     <${Announcements} /><${Toasts} />`
 }
 
-const stored = storedTheme()
-if (stored === 'light' || stored === 'dark') setTheme(stored)
+restoreTheme()
 startWatching()
 render(html`<${App} />`, document.body)

@@ -1,12 +1,12 @@
 /**
- * What the console knows of the router: one stream of events (`P/events`), or where there is none the status every two
- * seconds. Each signal is replaced by what has changed alone, so that a row of a table is drawn again only if it differs.
+ * What the console knows about the router: from one stream of events (`P/events`) or, if the stream fails, by reading the status
+ * every two seconds. Objects that have not changed keep their identity, so a table redraws only the rows that have.
  */
 
 import { batch, computed, signal } from '@preact/signals'
 
 const { dataset } = document.body
-/** Everything is asked for relative to this page, so that it works below any path. */
+/** All addresses are relative to this page, so the console works below any path. */
 export const apiRoot = new URL(dataset.api, document.baseURI).href
 export const uiRoot = new URL(dataset.ui, document.baseURI).href
 
@@ -15,20 +15,20 @@ export const problems = signal()
 export const history = signal()
 export const range = signal('15m')
 export const routers = signal()
-/** The latest requests, newest first, from the moment on at which the page was opened. */
+/** Requests since the console was opened, newest first. */
 export const newRequests = signal([])
-/** Number of the latest request that is known, where somebody follows them. */
+/** Number of the latest known request; undefined until the page of requests has been opened. */
 export const newestRequest = signal()
 export const unknownModels = signal([])
 export const asOf = signal()
 /** `connecting`, `live`, `polling`, `refused` (needs a key) or `lost`. */
 export const connection = signal('connecting')
-/** Who is signed in; null: nobody; undefined: not asked yet. */
+/** Who is signed in; null: nobody; undefined: not known yet. */
 export const me = signal()
 
 const ranks = { viewer: 1, operator: 2, admin: 3 }
 export const role = computed(() => ranks[me.value?.role] ?? 0)
-/** Whether whoever is signed in has at least this role. */
+/** Whether the user has at least this role. */
 export const may = (name) => role.value >= ranks[name]
 
 export class ApiError extends Error {
@@ -38,7 +38,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Asks the router. Throws ApiError with the router's own words. */
+/** Calls the API of the router. Throws ApiError with the router's own message. */
 export async function api(path, { method = 'GET', body, headers = {}, signal: stop } = {}) {
   const response = await send(path, { method, body, headers, stop })
   if (response.status === 204) return undefined
@@ -72,7 +72,7 @@ export async function send(path, { method = 'GET', body, headers = {}, stop } = 
 
 export const pathPart = (name) => name.split('/').map(encodeURIComponent).join('/')
 
-/** Asks who is signed in. When a session has ended, the same address shows the page that asks for a key. */
+/** Reads who is signed in. If the session has ended, reloading the page shows the sign-in page. */
 export async function readSession() {
   const before = me.value
   if (!before && dataset.session === '') {
@@ -101,7 +101,7 @@ let source
 let polling
 let lastHeard = 0
 
-/** Follows the router from now on. */
+/** Opens the stream of events, in place of the one that is open. */
 export function watch() {
   source?.close()
   source = new EventSource(new URL(`events?range=${range.value}`, apiRoot))
@@ -116,14 +116,14 @@ export function watch() {
     })
   }
   source.addEventListener('error', () => {
-    // It connects again by itself, unless the answer was no stream.
+    // EventSource reconnects by itself, unless the response was not a stream.
     if (document.hidden) return
     if (source.readyState === EventSource.CLOSED) setTimeout(watch, 10_000)
     startPolling()
   })
 }
 
-/** Browsers open six connections to a host: a page that nobody sees gives its own back. */
+/** A browser opens at most six connections per host, so a hidden page closes its stream after 30 s. */
 function watchWhileSeen() {
   const stop = () => {
     source?.close()
@@ -161,7 +161,7 @@ async function readRouters() {
   routers.value = await api('routers').catch(() => routers.value)
 }
 
-/** The events tell of the whole router alone; what each target did comes with the history. */
+/** Events carry the history of the router as a whole; that of each target has to be read. */
 async function readActivity() {
   if (connection.value !== 'live' || document.hidden) return
   const read = await api(`history?range=${range.value}`).catch(() => undefined)
@@ -237,7 +237,7 @@ const events = {
 
 const keptRequests = 1_000
 
-/** The status with the changes in it; what did not change stays the same object. */
+/** The status with these changes. Models and targets that did not change stay the same objects. */
 export function merged(before, { status: top = {}, models = [], removed = [] }) {
   const changes = new Map(models.map((model) => [model.name, model]))
   const kept = before.models
@@ -279,7 +279,7 @@ const series = [
   'running',
 ]
 
-/** The history with its last steps replaced, and moved on when another step has begun. */
+/** The history with its latest steps replaced. Where new steps have begun, the oldest ones are dropped. */
 export function withSteps(before, { from, totals, ...steps }) {
   const stepMs = before.step_seconds * 1000
   const length = before.requests.length
@@ -290,8 +290,8 @@ export function withSteps(before, { from, totals, ...steps }) {
   for (const name of series) {
     const values = [...before[name].slice(moved), ...Array(moved).fill(null)].slice(-length)
     for (const [index, value] of (steps[name] ?? []).entries()) {
-      const place = at - moved + index
-      if (place >= 0 && place < length) values[place] = value
+      const step = at - moved + index
+      if (step >= 0 && step < length) values[step] = value
     }
     next[name] = values
   }

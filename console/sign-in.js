@@ -1,6 +1,6 @@
 /**
- * Exchanges a key for the cookie of a session, and shows the page that was asked for. The key is kept nowhere. The start message of a
- * router links to the console with `#key=...`, which a browser sends to nobody.
+ * Exchanges a key for a session cookie, then reloads the page that was requested. The key is not stored. The start message of a
+ * router links to the console with `#key=...`: a browser does not send the fragment of an address to any server.
  */
 
 const error = document.getElementById('error')

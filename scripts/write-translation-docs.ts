@@ -10,7 +10,7 @@ import { openai as openaiDialect } from '../src/dialects/openai/index.ts'
 import { sampling as openaiSampling } from '../src/dialects/openai/request/sampling.ts'
 import { responses as responsesDialect } from '../src/dialects/responses/index.ts'
 import { sampling as responsesSampling } from '../src/dialects/responses/request/sampling.ts'
-import { type SamplingTable, samplingFate } from '../src/dialects/shared/sampling.ts'
+import { type SamplingTable, samplingMapping } from '../src/dialects/shared/sampling.ts'
 import { providerTypes as allProviderTypes } from '../src/providers/index.ts'
 import type { Dialect } from '../src/sdk/dialect.ts'
 import { RouterError } from '../src/sdk/errors.ts'
@@ -151,12 +151,12 @@ function sectionOf(dialect: ProbedDialect): string {
 function samplingSection(): string {
   const rows = samplingFields.map((field) => {
     const cells = providerTypes.map(({ dialect, flavour }) =>
-      samplingCell(samplingFate(tableOf(dialect), field, flavour)),
+      samplingCell(samplingMapping(tableOf(dialect), field, flavour)),
     )
     return rowOf([`\`${spellings[field].names[0]}\``, ...cells])
   })
   const types = providerTypes.map(({ name }) => `\`${name}\``)
-  const own = samplingFields.map((field) => samplingCell(samplingFate(responsesSampling, field, {})))
+  const own = samplingFields.map((field) => samplingCell(samplingMapping(responsesSampling, field, {})))
   return [
     '### Sampling',
     '',
@@ -176,7 +176,7 @@ function tableOf(dialect: string): SamplingTable {
   return table
 }
 
-function samplingCell(fate: ReturnType<typeof samplingFate>): string {
+function samplingCell(fate: ReturnType<typeof samplingMapping>): string {
   if ('name' in fate) return `\`${fate.name}\``
   return 'refused' in fate ? `400: ${fate.refused}` : `**lost**: ${fate.dropped}`
 }

@@ -79,13 +79,13 @@ export interface AppOptions {
   logError?: () => string | undefined
   /** Channel to the primary if this process is a cluster worker. */
   primary?: Channel
-  /** List through which the cluster's primary sees the running requests of this process. */
+  /** File in which the cluster's primary can read the running requests of this process. */
   running?: RunningRequests
   /** 0 (inclusive) to 1 (exclusive), for strategies; defaults to `Math.random`. */
   random?: () => number
   /** Called last when the app closes. */
   onClosed?: () => Promise<void>
-  /** Looks up all addresses of a server's name; defaults to `dns.lookup`. */
+  /** Resolves a server's name to all of its addresses; defaults to `dns.lookup`. */
   lookup?: ReloadOptions['lookup']
   /** Model servers found on this machine, for a start without configuration. */
   found?: ModelsOptions['found']

@@ -2,11 +2,11 @@ import { programName } from './cli/command-line.ts'
 import { runCli } from './cli/run.ts'
 
 const program = programName(process.argv, process.env.LLM_ROUTER_COMMAND)
-// For messages only; there is no such variable.
+// Set by start scripts for messages only; it is not a setting.
 delete process.env.LLM_ROUTER_COMMAND
 let outputFailed = false
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A reader that leaves early (`llm-router schema | head`) is not a failure; a full disk is.
+  // A reader that exits early (`llm-router schema | head`) is not an error; a full disk is.
   if (error.code === 'EPIPE') return
   outputFailed = true
   process.stderr.write(`${program}: cannot write the output: ${error.code}\n`)
@@ -16,7 +16,7 @@ const code = await runCli(process.argv.slice(2), {
   env: process.env,
   print: (text) => void process.stdout.write(text),
   printError: (text) => void process.stderr.write(text),
-  async serve(env, inUsersWords) {
+  async serve(env, nameOption) {
     Object.assign(process.env, env)
     const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
     // Cluster workers inherit the primary's key through the environment.
@@ -26,7 +26,7 @@ const code = await runCli(process.argv.slice(2), {
       process.stderr.write(operatorKeyText(operatorKey))
     }
     const { serve } = await import('./serve.ts')
-    await serve({ inUsersWords, operatorKey })
+    await serve({ nameOption, operatorKey })
   },
 })
 if (code !== undefined) {

@@ -1,6 +1,6 @@
 /**
- * `llm-router/sdk`: everything that an extension imports. docs/extending.md has examples and describes what is stable from one
- * version to the next.
+ * `llm-router/sdk`: the only module that an extension imports. docs/extending.md has examples and says which parts are
+ * stable.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TProperties, TSchema } from '@sinclair/typebox'
@@ -32,6 +32,8 @@ export {
   type RouterErrorDetails,
   upstreamFailed,
 } from './sdk/errors.ts'
+export type * from './sdk/flavour.ts'
+export type * from './sdk/operation.ts'
 export type * from './sdk/processor.ts'
 export type { Profile } from './sdk/profile.ts'
 export type * from './sdk/provider.ts'
@@ -42,6 +44,7 @@ export type * from './sdk/strategy.ts'
 export type * from './sdk/target.ts'
 export { optional, type SystemPrompt, type TextBody, type TextEndpoint } from './sdk/text-endpoint.ts'
 export type * from './sdk/transport.ts'
+export type * from './sdk/write-options.ts'
 
 /** Version of this interface (semantic versioning); docs/extending.md describes what it covers. */
 export const sdkVersion = '1.0.0'
@@ -61,37 +64,37 @@ export interface ExtensionDecorators {
     /** Current models; a reload replaces the list. */
     all(): readonly Model[]
     find(name: string): Model | undefined
-    /** Calls back after each change of the models. Unchanged targets stay the same objects. */
+    /** Calls `listener` after each change of the models. Unchanged targets stay the same objects. */
     onChange(listener: (change: { added: readonly Target[]; removed: readonly Target[] }) => void): void
   }
   readonly gateway: {
     /**
-     * Calls a model with the permissions of this request's client, and as one request of its limits. Throws a RouterError: a
-     * handler that does not catch it sends it to its client, in the client's dialect.
+     * Asks a model with the permissions of the request's client; counts as one request towards its limits. Throws a
+     * RouterError, which a handler can leave uncaught: the client gets it in the route's dialect.
      */
     ask(question: Question, request: FastifyRequest): Promise<Answer>
-    /** The same as a stream: throws the errors of `ask` at the first event. Cancelled when its reader stops. */
+    /** Like `ask`, but streams the answer. Errors of `ask` are thrown at the first event. Cancelled when iteration stops. */
     stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
   }
   readonly prompts: {
-    /** The prompt with this id; undefined if there is none. */
+    /** Returns the prompt with this id; undefined if there is none. */
     find(id: string): { readonly id: string; readonly text: string } | undefined
-    /** Fills the placeholders of a text, written `##NAME##`. `missing`: those that have no value. */
+    /** Replaces placeholders such as `##NAME##`. `missing`: names without a value, which are left as they are. */
     render(template: string, variables: Readonly<Record<string, string>>): { text: string; missing: string[] }
   }
   readonly exchanges: {
-    /** Calls back once at the end of every request. */
+    /** Calls `listener` once at the end of every request. */
     onEnd(listener: (record: ExchangeRecord) => void): void
   }
 }
 
-/** The Fastify instance that an extension gets; bodies have the types of their TypeBox schemas. */
+/** The Fastify instance passed to an extension. Request bodies have the types of their TypeBox schemas. */
 export type ExtensionApp = Parameters<FastifyPluginAsyncTypebox>[0] & ExtensionDecorators
 
-/** The default export of an extension: a Fastify plugin, which adds to the router before it listens. */
+/** The default export of an extension: a Fastify plugin that runs before the router listens. */
 export type Extension = (app: ExtensionApp) => Promise<void> | void
 
-/** Types an extension's parameter, also in JavaScript. */
+/** Returns the extension unchanged; gives its parameter a type, in JavaScript too. */
 export function defineExtension(extension: Extension): Extension {
   return extension
 }

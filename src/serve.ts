@@ -5,7 +5,7 @@ import type { AppOptions } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
 import { ready } from './cluster/supervisor.ts'
-import { madeSecret } from './config/masking-secret.ts'
+import { generatedSecret } from './config/masking-secret.ts'
 import { type Config, hasSeveralHosts, loadConfig } from './config/settings/settings.ts'
 import { discover } from './fleet/discovery.ts'
 import { followedSources } from './fleet/servers/fleet.ts'
@@ -16,27 +16,27 @@ import { createLogging, noText } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
 
-/** A closed port refuses immediately; this limits the wait for one that does not respond. */
+/** Time limit of the search for servers, in milliseconds: a closed port refuses immediately, but another may not respond. */
 const searchMs = 300
 
 export interface ServeOptions {
-  /** An error of the settings in terms of what the user gave. */
-  inUsersWords?: (error: string) => string
-  /** The operator key that was generated for this start. */
+  /** Rewrites an error of the settings to name the command line option that set the variable. */
+  nameOption?: (error: string) => string
+  /** The operator key generated at this start. */
   operatorKey?: string | undefined
 }
 
 /**
- * Starts the router; on failure, prints the error and exits. Only start-up code accesses `process`.
+ * Starts the router; on failure, prints the error and exits. Only startup code accesses `process`.
  */
 export async function serve({
-  inUsersWords = (error) => error,
+  nameOption = (error) => error,
   operatorKey,
 }: ServeOptions = {}): Promise<void> {
   try {
     await run(operatorKey)
   } catch (error) {
-    reportAndExit(error, inUsersWords)
+    reportAndExit(error, nameOption)
   }
 }
 
@@ -56,14 +56,14 @@ async function run(operatorKey: string | undefined): Promise<void> {
   process.prependListener('exit', () => logging.atExit())
   onUnusedSignal = () => logger.warn('SIGUSR1 has no effect; SIGUSR2 reopens the log file')
   if (isPrimary) {
-    // Workers inherit it: a session is valid at each of them.
+    // Workers inherit it, so that a session is valid in all of them.
     if (config.sessionSecret === '' && !hasSeveralHosts(config))
       process.env.LLM_ROUTER_SESSION_SECRET = randomBytes(32).toString('hex')
-    // The same value has the same pseudonym at each worker.
+    // The same value has the same pseudonym in all workers.
     if (config.maskingSecret === '' && !hasSeveralHosts(config))
-      process.env.LLM_ROUTER_MASKING_SECRET = madeSecret()
-    // They find the answers of each other.
-    if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = madeSecret()
+      process.env.LLM_ROUTER_MASKING_SECRET = generatedSecret()
+    // Workers find each other's cached responses.
+    if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = generatedSecret()
     const providers = builtInProviders()
     runPrimary(config, logging, followedSources({ config, env: process.env, providers, log: logger }))
     return
@@ -79,8 +79,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
   // workers.
   process.on('SIGHUP', () => reload())
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
-  const servers = searched(config)
-  // Most of the sources; a cluster's primary does without them.
+  const servers = searchServers(config)
+  // Most of the sources; the primary of a cluster does not need them.
   const { buildApp } = await import('./app.ts')
   const app = await buildApp({
     ...{ config, env: process.env, logger, nodeOptions },
@@ -106,7 +106,7 @@ async function run(operatorKey: string | undefined): Promise<void> {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
-  // The line below says it with the number of models.
+  // Fastify's own message is suppressed, because the line below also has the number of models.
   await app.listen({ host: config.serverHost, port: config.serverPort, listenTextResolver: () => noText })
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : config.serverPort
@@ -124,13 +124,13 @@ async function run(operatorKey: string | undefined): Promise<void> {
  * Without configuration, searches this machine for model servers while the app is built. Skipped in a cluster, whose
  * workers must not differ.
  */
-function searched({ modelsConfigPath, serverType }: Config): AppOptions['found'] {
+function searchServers({ modelsConfigPath, serverType }: Config): AppOptions['found'] {
   const shipped = join(import.meta.dirname, '../resources/configs/models-config.json')
   if (serverType !== 'single' || resolve(modelsConfigPath) !== shipped) return undefined
   return discover(['127.0.0.1'], AbortSignal.timeout(searchMs)).then(({ servers }) => servers)
 }
 
-/** The list that the primary has opened for this process; undefined outside a cluster. */
+/** The file that the primary has opened for this process; undefined outside a cluster. */
 function runningRequests(): RunningRequests | undefined {
   const { [runningRequestsVariable]: fd } = process.env
   // Must not leak to processes started by extensions.
@@ -138,9 +138,9 @@ function runningRequests(): RunningRequests | undefined {
   return cluster.isWorker && fd !== undefined ? new RunningRequests(Number(fd)) : undefined
 }
 
-function reportAndExit(error: unknown, inUsersWords: (error: string) => string): void {
+function reportAndExit(error: unknown, nameOption: (error: string) => string): void {
   if (error instanceof ConfigError) {
-    for (const message of error.errors) process.stderr.write(`${inUsersWords(message)}\n`)
+    for (const message of error.errors) process.stderr.write(`${nameOption(message)}\n`)
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
     process.exit(2)
   }

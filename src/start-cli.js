@@ -1,4 +1,4 @@
-// src/cli.ts is a symbolic link to this file, for the reason that start.js gives: a Node.js that cannot strip types reports its
+// src/cli.ts is a symbolic link to this file, for the reason explained in start.js: a Node.js that cannot strip types reports its
 // version instead of a stack trace.
 import { nodeError } from './runtime/node-floor.js'
 

@@ -1,5 +1,5 @@
-// src/server.ts is a symbolic link to this file. A Node.js that cannot strip types refuses a file by its .ts extension before
-// it runs a line of it, with a stack trace; through the link it runs this plain JavaScript, and reports its version.
+// src/server.ts is a symbolic link to this file. A Node.js that cannot strip types rejects a file by its .ts extension before it runs
+// any of it, with a stack trace; through the link it runs this plain JavaScript, and reports its version.
 import { nodeError } from './runtime/node-floor.js'
 
 // Before anything else is loaded: an older Node would fail with an obscure error.

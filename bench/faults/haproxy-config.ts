@@ -1,4 +1,4 @@
-import type { Backend } from './proxies.ts'
+import type { Backend } from './backend.ts'
 
 /**
  * As good as HAProxy can be made for this job: it retries on everything that 2.6 can retry on, at another server, watches

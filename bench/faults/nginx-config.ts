@@ -1,4 +1,4 @@
-import type { Backend } from './proxies.ts'
+import type { Backend } from './backend.ts'
 
 /**
  * As good as nginx can be made for this job: a POST may go to the next server too, on everything that nginx can move on

@@ -1,8 +1,8 @@
 import { freePort } from '../support/child.ts'
 import { ask, clientOf, type Outcome } from './ask.ts'
+import type { Backend } from './backend.ts'
 import type { FaultCase } from './cases.ts'
 import { type FaultServer, startFaultServer } from './fault-server.ts'
-import type { Backend } from './proxies.ts'
 
 export type Counts = Record<Outcome, number>
 

@@ -4,14 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Child, freePort, listening, startChild } from '../support/child.ts'
 import { routerArgs } from '../support/router-command.ts'
+import type { Backend } from './backend.ts'
 import { haproxyConfig } from './haproxy-config.ts'
 import { nginxConfig } from './nginx-config.ts'
-
-/** A model, or what the other proxies call a backend or an upstream: the ports of its servers. */
-export interface Backend {
-  name: string
-  ports: readonly number[]
-}
 
 export interface Proxy {
   port: number

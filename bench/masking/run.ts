@@ -1,4 +1,4 @@
-import { EventLoopBudget } from '../../src/lib/yield-to-event-loop.ts'
+import { EventLoopBudget } from '../../src/lib/event-loop-budget.ts'
 import { MaskingRules } from '../../src/processors/masking/masking-rules.ts'
 import { builtInKinds } from '../../src/sdk/masked-kinds.ts'
 import { corpus, type Labelled } from './corpus.ts'

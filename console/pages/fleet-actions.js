@@ -1,4 +1,4 @@
-/** One target in detail, and what an operator does to it: each time after a look at what will happen. */
+/** One target in detail, and the actions of operators. Each is confirmed in a dialog that shows its effect first. */
 
 import { signal, useSignal } from '@preact/signals'
 import { render } from 'preact'
@@ -25,17 +25,17 @@ import {
 } from '../kit.js'
 import { api, may, me, pathPart, status } from '../live.js'
 
-/** The action that waits for a confirmation. */
+/** The action that is to be confirmed. */
 const asked = signal()
 
-/** Asks for a confirmation of an action. */
+/** Opens the dialog that confirms an action on a target or a model. */
 export function act(action, subject) {
   asked.value = { action, ...subject }
 }
 
-// Above all pages and dialogs: an action may be asked for in the drawer of a target.
-const place = document.body.appendChild(document.createElement('div'))
-render(html`<${Confirmation} />`, place)
+// Outside of the pages and their dialogs, because the drawer of a target starts actions too.
+const container = document.body.appendChild(document.createElement('div'))
+render(html`<${Confirmation} />`, container)
 
 function Confirmation() {
   const wanted = asked.value
@@ -114,7 +114,7 @@ function Confirm({ action, target, model, onClose }) {
 }
 
 function Weights({ model, onClose }) {
-  // As they were when the dialog opened: what a person types must not be drawn over.
+  // The weights at the moment when the dialog opened: an update must not overwrite what the user types.
   const { targets = [] } = useMemo(() => status.peek().models.find(({ name }) => name === model) ?? {}, [])
   const save = async (form) => {
     const weights = Object.fromEntries(
@@ -140,7 +140,7 @@ function Weights({ model, onClose }) {
   </${Question}>`
 }
 
-/** One target: everything that the router knows of it. */
+/** Everything that the router knows about a target. */
 export function TargetDrawer({ id, entry, models, activity, onClose }) {
   if (!entry)
     return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>This target no longer exists.</${Empty}></${Dialog}>`

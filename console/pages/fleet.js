@@ -1,4 +1,4 @@
-/** All targets, by server or by model: what they do, what is wrong with them, and what an operator may do to them. */
+/** All targets, by server or by model, with their load, their problems and the actions of operators. */
 
 import { computed, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
@@ -29,20 +29,20 @@ import { act, TargetDrawer } from './fleet-actions.js'
 const view = signal('server')
 const words = signal('')
 const onlyTroubled = signal(false)
-/** Groups whose healthy targets are shown one by one. */
+/** Groups whose healthy targets are shown one by one, although they could be folded. */
 const unfolded = signal(new Set())
 const opened = signal()
 
-/** From here on, healthy targets of a group are one line. */
+/** A group with more healthy targets folds them into one line. */
 const foldFrom = 10
-/** A fleet with more targets is large: the healthy ones of each of its groups are one line. */
+/** In a fleet with more targets, the healthy ones of each model are folded. */
 const largeFrom = 40
-/** Rows of a group that are drawn before somebody asks for more: an update may have to draw all of them again. */
+/** Rows of a group that are shown at first. Each update may redraw all rows that are shown. */
 const pageLength = 40
-/** How many rows of a group are shown, where it is more. */
+/** The number of rows shown of a group, if the user has asked for more. */
 const lengths = signal(new Map())
 
-/** Activity of the range that is chosen on the overview, by target and model. */
+/** Activity by model and target, over the range that is chosen on the overview. */
 const activity = computed(
   () => new Map((history.value?.targets ?? []).map((each) => [`${each.model}\n${each.id}`, each])),
 )
@@ -61,7 +61,7 @@ const entries = computed(() => {
   )
 })
 
-/** What a target's server is called: as in the configuration, and if it has no name there, as the target that is alone on it. */
+/** The name of a target's server: that of the configuration, else the id of its only target, else its host. */
 function nameOf({ id, server, host }, isShared) {
   if (id.startsWith(`${server}/`)) return server
   return isShared ? (host ?? server) : id
@@ -240,7 +240,7 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
     opened.value = { id: target.id, model }
   }
   const isServer = !byModel && server !== target.id
-  // What came after the last look at the activity of the range is known from the status alone.
+  // Until the activity of the range has been read, only the last minute is known, from the status.
   const [failed, all] = seen
     ? [sum(seen.errors), sum(seen.requests)]
     : [target.failed_per_minute, target.requests_per_minute]

@@ -1,4 +1,4 @@
-/** What clients see: models with their names, targets, capabilities and prices, and the prompts of the library. */
+/** The models that clients can use, with their names, targets, capabilities and prices, and the prompt library. */
 
 import { computed, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
@@ -228,7 +228,7 @@ const chosenLanguage = signal('')
 const variables = signal({})
 const rendered = signal()
 
-/** Prompts by their name, each in its languages. */
+/** Prompts by name; each has one version per language. */
 const prompts = computed(() => Map.groupBy(library.value?.prompts ?? [], ({ name }) => name))
 
 function Prompts() {

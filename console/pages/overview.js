@@ -1,5 +1,6 @@
-/** How the router does: its numbers now and over time, and what is wrong, worst first. */
+/** The state of the router: key figures, current problems, worst first, and charts. */
 
+import { computed } from '@preact/signals'
 import {
   Card,
   Chart,
@@ -35,7 +36,7 @@ function Tiles({ now: { models, requests, workers } }) {
   const well = targets.filter((target) => !isTroubled(target)).length
   const inFlight = sum(targets.map((target) => target.in_flight))
   const waiting = sum(models.map((model) => model.waiting))
-  // The last step is still running.
+  // The last step has not ended yet.
   const recent = tokens.slice(-7, -1).filter((each) => each !== null)
   const speed = recent.length === 0 ? undefined : sum(recent) / (recent.length * step)
   const span = spans[range.value]
@@ -101,10 +102,10 @@ const series = [
   'queue',
   'running',
 ]
-/** Steps that a chart has at least. */
+/** The least number of steps in a chart. */
 const fewestSteps = 12
 
-/** The history from the start of the router on: before, there was nothing to be seen. */
+/** The history without the time before the router started. */
 function sinceStart(data, startedAt) {
   if (!data) return undefined
   const before = Math.floor((Date.parse(startedAt) - Date.parse(data.from)) / (data.step_seconds * 1_000))
@@ -114,8 +115,11 @@ function sinceStart(data, startedAt) {
   return { ...data, from, ...Object.fromEntries(series.map((name) => [name, data[name].slice(skipped)])) }
 }
 
+const startedAt = computed(() => status.value?.started_at)
+
+/** Drawn again for a new history only: the status changes every second. */
 function Charts() {
-  const data = sinceStart(history.value, status.value.started_at)
+  const data = sinceStart(history.value, startedAt.value)
   const choose = html`<${Segments} label="Range" value=${range.value} onChange=${setRange}
     options=${[['15m', '15 min'], ['1h', '1 h'], ['6h', '6 h']]} />`
   const head = html`<div class="row apart"><h2>Over time</h2>${choose}</div>`

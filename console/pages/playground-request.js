@@ -1,8 +1,8 @@
-/** The request of the playground: its body, its answer as it arrives, and the same as code. */
+/** The request of the playground: its body, its response as it arrives, and the same request as code. */
 
 import { apiRoot, send } from '../live.js'
 
-/** The chat request of the form. Throws an Error in words if the tools are no JSON. */
+/** The chat request of the form. Throws an Error whose message can be shown if the tools are not JSON. */
 export function bodyOf({ system, prompt, temperature, maxTokens, effort, tools, images, stream }, model) {
   const text = { type: 'text', text: prompt }
   const content =
@@ -29,7 +29,7 @@ function toolsOf(text) {
   }
 }
 
-/** Asks and reports what has arrived so far; never rejects. */
+/** Sends the request and reports all that has arrived so far, after each event. Never rejects. */
 export async function ask(body, { stop, onChange }) {
   const since = performance.now()
   const answer = { reasoning: '', content: '', calls: [] }
@@ -108,7 +108,7 @@ async function* eventsOf(response) {
   }
 }
 
-/** The same request as a program sends it, with a client key. */
+/** A program or command that sends the request with a client key. */
 export function codeFor(language, body) {
   const base = `${apiRoot}v1`
   const json = JSON.stringify(body, null, 2)
@@ -127,7 +127,7 @@ export function codeFor(language, body) {
   }`
 }
 
-/** Python's literals differ from JSON in three words. */
+/** A Python literal. It differs from JSON in `None`, `True` and `False`. */
 function pythonOf(value, indent = '') {
   if (value === null) return 'None'
   if (typeof value === 'boolean') return value ? 'True' : 'False'

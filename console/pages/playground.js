@@ -1,4 +1,4 @@
-/** Asks any model, one or two at a time, and shows what arrives and how fast. Nothing is kept. */
+/** Sends a chat to one or two models, and shows each response and its speed as it arrives. Nothing is stored. */
 
 import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
@@ -7,7 +7,7 @@ import { api, may, status } from '../live.js'
 import { whyNot } from './fleet-actions.js'
 import { ask, bodyOf, codeFor } from './playground-request.js'
 
-/** What is asked. It stays while other pages are shown. */
+/** The form. It keeps its values while other pages are shown. */
 const form = signal({
   system: '',
   prompt: 'Say in one sentence what a load balancer does.',
@@ -20,10 +20,10 @@ const form = signal({
 })
 const sides = signal([{ model: '', target: '' }])
 const answers = signal([])
-/** Stops what is running. */
+/** Aborts the running requests; undefined if there are none. */
 const stopping = signal()
 const explained = signal()
-/** Names of models that only embed. */
+/** Names of embedding models, which cannot chat. */
 const embedding = signal(new Set())
 
 const set =
@@ -187,7 +187,7 @@ async function start(chosen) {
   const update = (index) => (more) => {
     answers.value = answers.value.map((each, at) => (at === index ? { ...each, ...more } : each))
   }
-  // On a phone the answers are below the form.
+  // On a phone, the responses are below the form.
   document.querySelector('.answers')?.scrollIntoView({ block: 'nearest' })
   await Promise.all(bodies.map((body, index) => ask(body, { stop: stop.signal, onChange: update(index) })))
   stopping.value = undefined

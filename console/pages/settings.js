@@ -1,4 +1,4 @@
-/** What the router runs with: settings and where they come from, files and their errors, versions, and who changed what. */
+/** The settings and their sources, configuration files and their errors, versions, and the audit log. */
 
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
@@ -44,7 +44,7 @@ async function load() {
 }
 
 export default function Settings() {
-  // Again when somebody has signed in, who may see more, and when a file was read again.
+  // Read again after a sign-in, which may reveal more, and after a file has been reloaded or rejected.
   const who = me.value
   const loadedAt = status.value?.config.loaded_at
   const failed = status.value?.config.failed.length
@@ -113,7 +113,7 @@ function Configuration() {
     }</div>`
 }
 
-/** Descriptions are those of the documentation: code between backticks, and links that lead into it. */
+/** Descriptions come from the documentation: code is between backticks, and links are reduced to their text. */
 function wordsOf(text = '') {
   const parts = text.replaceAll(/\[([^\]]+)\]\([^)]+\)/g, '$1').split('`')
   return parts.map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`))
@@ -228,7 +228,7 @@ function Audit() {
     ${cursor.value && html`<p class="empty"><button type="button" onClick=${() => void readAudit(cursor.value)}>Older changes</button></p>`}</section>`
 }
 
-/** The members that differ. */
+/** The first six members that differ. */
 function Difference({ before, after }) {
   const [one, other] = [parsed(before), parsed(after)]
   const names = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(

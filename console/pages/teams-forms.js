@@ -4,12 +4,12 @@ import { signal, useSignal } from '@preact/signals'
 import { copy, Dialog, html, Notice, Question, toast } from '../kit.js'
 import { api, may, pathPart, send } from '../live.js'
 
-/** Records by their kind; absent: not read yet. */
+/** Records by kind; a kind is absent until it has been read. */
 export const records = signal({})
-/** Why they could not be read. */
+/** The error of the last read, if it failed. */
 export const failure = signal()
 
-/** Reads the records of some kinds again. */
+/** Reads all records of these kinds. */
 export async function refresh(kinds = ['clients', 'groups', 'keys', 'budgets']) {
   try {
     const read = await Promise.all(kinds.map((kind) => api(`admin/${kind}?limit=1000`)))
@@ -23,7 +23,7 @@ export async function refresh(kinds = ['clients', 'groups', 'keys', 'budgets']) 
   }
 }
 
-/** A button for what takes the role admin; whoever has it not sees none. */
+/** A button that is shown to admins only. */
 export function AdminButton({ children, ...rest }) {
   return may('admin') && html`<button type="button" ...${rest}>${children}</button>`
 }
@@ -138,7 +138,7 @@ const preset = (record, { name, kind, preset: value }) => {
   return Array.isArray(known) ? known.join(', ') : (known ?? '')
 }
 
-/** What a field of the form says; undefined: nothing. */
+/** The value of a field of the form; undefined if it is empty. */
 function fieldValue(form, { name, kind }) {
   const element = form.elements[`field-${name}`]
   if (kind === 'flag') return element.checked
@@ -153,7 +153,7 @@ function fieldValue(form, { name, kind }) {
   return value
 }
 
-/** Creates a record, or changes one unless somebody else has changed it meanwhile. */
+/** Creates a record or changes one. Refuses to change a record that somebody else has changed in the meantime. */
 export function EditRecord({ entity, record, onClose, reload = refresh }) {
   const { noun, fields } = entities[entity]
   const save = async (form) => {
@@ -243,7 +243,7 @@ export function NewKey({ client, ask, onClose }) {
   </${Question}>`
 }
 
-/** The only time that anybody sees the key. */
+/** Shows a new key. It cannot be shown again. */
 export function KeyCreated({ created, onClose }) {
   return html`<${Dialog} title="Copy this key now" onClose=${onClose}>
     <${Notice} tone="warn">It is shown only this once: the router stores only its digest.</${Notice}>

@@ -1,4 +1,4 @@
-/** Budgets with what is left of them, and usage over time. */
+/** Budgets and what is left of them, and usage over time. */
 
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
@@ -71,7 +71,7 @@ function resetText({ window, left, resets_at: at }) {
   return window === 'rolling' && left > 0 ? 'bit by bit' : `resets ${soon(at)}`
 }
 
-/** A moment that is near: within a day as a time, else with its day. */
+/** A moment in the future: the time, and its day unless that is today. */
 function soon(at) {
   const date = new Date(at)
   if (date.getTime() - Date.now() < 60_000) return 'within a minute'
@@ -81,7 +81,7 @@ function soon(at) {
 
 const chart = { width: 150, height: 36 }
 
-/** What is left over the window: so far, and on at the present rate. The pale line is an even pace. */
+/** What is left, from the start of the window until now, then projected at the current rate. The pale line is an even pace. */
 function BurnDown({ budget }) {
   const { id, limit, left, steps, step_seconds: step, projected, window } = budget
   const [from, to] = [Date.parse(budget.window_start), Date.parse(budget.window_end)]
@@ -150,7 +150,7 @@ export function Usage() {
 
 const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
 
-/** Lines of a chart that can still be told apart. */
+/** More lines in one chart cannot be told apart. */
 const shownLines = 5
 
 function Shown({ data: { data: lines, from, to }, by, measure, days }) {
@@ -161,7 +161,7 @@ function Shown({ data: { data: lines, from, to }, by, measure, days }) {
     .map(([key, all]) => ({ key, all, total: totalOf(all) }))
     .toSorted((one, other) => of(other.total) - of(one.total))
   const step = bucketOf(days) === 'hour' ? 3_600 : 86_400
-  // Periods begin where days begin for the router, which only the lines tell.
+  // A day starts at midnight in the time zone of the router, which is known only from the data.
   const first = Date.parse(lines[0].period ?? from) / 1000
   const start = first - Math.max(0, Math.ceil((first - Date.parse(from) / 1000) / step)) * step
   const count = Math.max(2, Math.ceil((Date.parse(to) / 1000 - start) / step))

@@ -1,4 +1,4 @@
-/** Who uses the router: clients in groups, their keys and budgets, and what they used. */
+/** Clients, groups, keys, budgets and usage. */
 
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
@@ -36,7 +36,7 @@ import {
 import { Budgets, Usage } from './teams-usage.js'
 
 const tab = signal('clients')
-/** What is asked or shown above the page. */
+/** The dialog that is open. */
 const dialog = signal()
 const shownClient = signal()
 
@@ -72,7 +72,7 @@ export default function Teams() {
       shownClient.value = undefined
     }
   }, [])
-  // Again when somebody has signed in.
+  // Read again after a sign-in.
   const who = me.value
   useEffect(() => void refresh(), [who])
   const error = failure.value

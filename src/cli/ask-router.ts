@@ -6,7 +6,7 @@ import { ownAddress } from './healthcheck.ts'
 
 const timeoutMs = 10_000
 
-/** Asks the running router with the operator key; undefined: the error has been printed. */
+/** Sends a request to the running router with the operator key. Prints an error and returns undefined if it fails. */
 export async function askRouter(
   { env, flags, printError }: CommandContext,
   method: string,

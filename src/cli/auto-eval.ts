@@ -17,7 +17,7 @@ export const autoCommand: Command = async ([action, file, ...more], context) => 
     const answer = await askRouter(context, 'POST', '/route', body)
     if (!answer) return 1
     if (answer.auto === undefined) {
-      context.printError('this router has no model auto, or a configured one of that name\n')
+      context.printError('this router has no automatic model choice, or a configured model named auto\n')
       return 1
     }
     results.push({ expected, chosen: textOf(answer.model) ?? '' })
@@ -36,7 +36,7 @@ interface Result {
   chosen: string
 }
 
-/** Undefined if a line is invalid; the errors have been printed. */
+/** Reads a file of cases. Prints errors and returns undefined if a line is invalid. */
 function casesIn(file: string, { printError }: CommandContext): Case[] | undefined {
   let text: string
   try {
@@ -49,8 +49,8 @@ function casesIn(file: string, { printError }: CommandContext): Case[] | undefin
   let errors = 0
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue
-    const { model, text: said, ...more } = parseObject(line) ?? {}
-    const messages = typeof said === 'string' ? [{ role: 'user', content: said }] : more.messages
+    const { model, text: prompt, ...more } = parseObject(line) ?? {}
+    const messages = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : more.messages
     if (typeof model !== 'string' || model === '' || !Array.isArray(messages)) {
       printError(`${file}:${index + 1}: not an object with "model", and "text" or "messages"\n`)
       errors++
@@ -60,17 +60,17 @@ function casesIn(file: string, { printError }: CommandContext): Case[] | undefin
   return errors > 0 || cases.length === 0 ? undefined : cases
 }
 
-/** A row for each expected model, a column for each chosen one, and the share that was right. */
+/** Formats a row per expected model and a column per chosen one, with the share of correct choices. */
 export function confusionTable(results: readonly Result[]): string {
   const names = [...new Set(results.flatMap(({ expected, chosen }) => [expected, chosen]))].toSorted()
   const rows = names
     .filter((name) => results.some(({ expected }) => expected === name))
     .map((name) => {
-      const own = results.filter(({ expected }) => expected === name)
-      const counts = names.map((column) => own.filter(({ chosen }) => chosen === column).length)
-      return [name, ...counts.map((count) => (count === 0 ? '.' : String(count))), share(own)]
+      const ofModel = results.filter(({ expected }) => expected === name)
+      const counts = names.map((column) => ofModel.filter(({ chosen }) => chosen === column).length)
+      return [name, ...counts.map((count) => (count === 0 ? '.' : String(count))), share(ofModel)]
     })
-  const table = [['EXPECTED \\ CHOSEN', ...names, 'RIGHT'], ...rows]
+  const table = [['EXPECTED \\ CHOSEN', ...names, 'CORRECT'], ...rows]
   const widths =
     table[0]?.map((_cell, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
   const lines = table.map((row) =>
@@ -80,10 +80,10 @@ export function confusionTable(results: readonly Result[]): string {
       )
       .join('  '),
   )
-  return `${lines.join('\n')}\n\n${results.length} requests, ${share(results)} right\n`
+  return `${lines.join('\n')}\n\n${results.length} requests, ${share(results)} correct\n`
 }
 
 function share(results: readonly Result[]): string {
-  const right = results.filter(({ expected, chosen }) => expected === chosen).length
-  return `${Math.round((100 * right) / results.length)}%`
+  const correct = results.filter(({ expected, chosen }) => expected === chosen).length
+  return `${Math.round((100 * correct) / results.length)}%`
 }

@@ -8,18 +8,22 @@ import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /**
- * `check [file]`: reports every error that would prevent a start and every likely mistake, with file, line and column.
- * Servers of type `vllm` and `openai` are briefly asked whether they are llama.cpp; those that do not answer are
- * skipped.
+ * `check [file]`: reports every error that would prevent a start and every likely mistake, with file, line and column. Also
+ * asks servers of type `vllm` and `openai` whether they are llama.cpp; servers that do not respond are skipped.
  */
 export const check: Command = async ([file], { env, print }) => {
-  const whole = await readWholeConfig(env, file, { askServers: true })
-  const { config, text, models, errors, warnings: found } = whole
+  const {
+    config,
+    text,
+    models,
+    errors,
+    warnings: found,
+  } = await readWholeConfig(env, file, { askServers: true })
   const path = config.modelsConfigPath
   const document = text === undefined ? undefined : readConfigText(text, syntaxOf(path))
   if (document?.syntaxError) {
     const { syntaxError: position } = document
-    print(shown({ kind: 'error', message: `not valid ${syntaxOf(path)} from here on`, position }, path))
+    print(format({ kind: 'error', message: `not valid ${syntaxOf(path)} from here on`, position }, path))
     return 2
   }
   const warnings = [...found, ...(await checkConnections(models))]
@@ -28,17 +32,17 @@ export const check: Command = async ([file], { env, print }) => {
       (message): Finding => ({ kind: 'error', message, position: errorPosition(message, document) }),
     ),
     ...warnings.map((message): Finding => {
-      const placed = fromTextPosition(message) ?? { message, position: errorPosition(message, document) }
-      return { kind: 'warning', ...placed }
+      const located = fromTextPosition(message) ?? { message, position: errorPosition(message, document) }
+      return { kind: 'warning', ...located }
     }),
   ]
-  for (const finding of findings.toSorted(byPosition)) print(shown(finding, path))
+  for (const finding of findings.toSorted(byPosition)) print(format(finding, path))
   const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
-  const warned = counted(findings.length - errors.length, 'warning')
-  if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warned}\n`)
+  const warningCount = counted(findings.length - errors.length, 'warning')
+  if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warningCount}\n`)
   else
     print(
-      `${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no errors, ${warned}\n`,
+      `${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no errors, ${warningCount}\n`,
     )
   return errors.length > 0 ? 2 : 0
 }
@@ -50,7 +54,7 @@ interface Finding {
   position: TextPosition | undefined
 }
 
-function shown({ kind, message, position }: Finding, path: string): string {
+function format({ kind, message, position }: Finding, path: string): string {
   return `${position ? `${path}:${position.line}:${position.column}: ` : ''}${kind}: ${message}\n`
 }
 
@@ -64,31 +68,31 @@ function counted(count: number, what: string): string {
 
 const timeoutMs = 3_000
 
-interface PlacedTarget {
+interface LocatedTarget {
   target: Target
   path: string
 }
 
 /**
- * Connects to each server behind TLS or a proxy once, without a key. Returns a warning for every certificate or proxy
- * error that would fail requests. A server that is down is not a configuration error.
+ * Connects once to each server behind TLS or a proxy, without a key. Returns a warning for every certificate or proxy error
+ * that would make requests fail. A server that is down is not a configuration error.
  */
 export async function checkConnections(models: readonly Model[]): Promise<string[]> {
-  const servers = Map.groupBy(models.flatMap(placedTargets), ({ target: { origin, connection } }) =>
+  const servers = Map.groupBy(models.flatMap(locatedTargets), ({ target: { origin, connection } }) =>
     JSON.stringify([origin, connection]),
   )
-  const verdicts = [...servers.values()].map(async (placed) => {
-    const [first] = placed
+  const warnings = [...servers.values()].map(async (targets) => {
+    const [first] = targets
     const error = first && (await errorOf(first.target))
-    return error === undefined ? [] : placed.map(({ path }) => `${path}: no connection: ${error}`)
+    return error === undefined ? [] : targets.map(({ path }) => `${path}: no connection: ${error}`)
   })
-  return (await Promise.all(verdicts)).flat()
+  return (await Promise.all(warnings)).flat()
 }
 
-function placedTargets({ group, alias, targets, sleeping }: Model): PlacedTarget[] {
-  const placed = (list: readonly Target[], name: string): PlacedTarget[] =>
+function locatedTargets({ group, alias, targets, sleeping }: Model): LocatedTarget[] {
+  const located = (list: readonly Target[], name: string): LocatedTarget[] =>
     list.map((target, index) => ({ target, path: `${modelPath(group, alias)}.${name}[${index}].api_host` }))
-  return [...placed(targets, 'providers'), ...placed(sleeping, 'providers_sleep')].filter(
+  return [...located(targets, 'providers'), ...located(sleeping, 'providers_sleep')].filter(
     ({ target: { origin, connection } }) => origin.startsWith('https:') || connection?.proxy !== undefined,
   )
 }

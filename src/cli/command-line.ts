@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../lib/did-you-mean.ts'
 
-/** How this program was started, for commands in messages: `./run-rest-api.sh`, `llm-router`, or `node src/cli.ts`. */
+/** Returns how the program was started, for commands in messages: `./run-rest-api.sh`, `llm-router`, or `node src/cli.ts`. */
 export function programName(argv: readonly string[], typed: string | undefined): string {
   if (typed) return typed
   const script = argv[1] ?? ''
@@ -33,16 +33,18 @@ const variableOf = {
 } as const
 
 export interface CommandFlags {
-  /** `models`: options of each model. */
+  /** `models`: list the profiles too. */
   profiles: boolean
-  /** `keys create`: the role of the client that the key is for. */
+  /** `keys create`: role to give to the client of the key. */
   role: string | undefined
-  /** `index`: name of the index, and the model that makes its embeddings; undefined: those of the settings. */
+  /** `index`: name of the index and its embedding model; undefined: those of the settings. */
   name?: string | undefined
   model?: string | undefined
-  /** `targets`, `index`, `auto`: address of the router; undefined: that of the settings. */
+  /** `targets`, `index`, `auto`: URL of the router; undefined: that of the settings. */
   url: string | undefined
-  /** `targets drain`: also the last usable target of a model. `index`: also without the files that cannot be read. */
+  /**
+   * `targets drain`: drain even the last usable target of a model. `index`: index the readable files even if others are not.
+   */
   force: boolean
 }
 
@@ -67,7 +69,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
   const [command = 'serve', ...args] = positionals
   const env: CommandContext['env'] = {}
   for (const [name, variable] of Object.entries(variableOf)) {
-    const value = values[name as keyof typeof variableOf] // the keys of that same object
+    const value = values[name as keyof typeof variableOf] // the keys of variableOf
     if (value !== undefined) env[variable] = value
   }
   const { role, url, name, model, force = false, profiles = false } = values
@@ -88,7 +90,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
 }
 
 function parse(argv: readonly string[]) {
-  // Both spellings are common; the parser accepts one.
+  // Both spellings are common; parseArgs accepts only one.
   const args = argv.map((arg) => (arg === '-V' ? '-v' : arg))
   return parseArgs({ args, options, allowPositionals: true, strict: true })
 }
@@ -101,8 +103,8 @@ function errorOf(error: unknown): string {
   return `unknown option ${unknown}${didYouMean(unknown, known)}`
 }
 
-/** A settings error that names the option instead of the variable it sets. */
-export function blamedOnOption(error: string, env: CommandContext['env']): string {
+/** Rewrites an error of the settings to name the option that set the variable. */
+export function namingOption(error: string, env: CommandContext['env']): string {
   const [option, variable] = Object.entries(variableOf).find(([, name]) => error.startsWith(`${name}:`)) ?? []
   if (option === undefined || variable === undefined || env[variable] === undefined) return error
   return `--${option}${error.slice(variable.length)}`
@@ -120,5 +122,5 @@ export interface CommandContext {
   printError(text: string): void
 }
 
-/** Resolves to the exit code: 0 for success, 1 for "no" or a failure, 2 for an error in configuration or arguments. */
+/** Resolves to the exit code: 0 for success, 1 for failure or a negative result, 2 for invalid configuration or arguments. */
 export type Command = (args: readonly string[], context: CommandContext) => Promise<number>

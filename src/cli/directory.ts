@@ -21,7 +21,7 @@ export type Run = <Name extends CommandName>(
 
 type Verb = (args: readonly string[], context: CommandContext, run: Run) => Promise<unknown>
 
-/** Longest list that a command prints; more are read through the API, page by page. */
+/** Maximum entries that a command prints; the API has pages for more. */
 const maxListed = 1_000
 
 /** `llm-router clients`, `groups`, `prices` and `budgets`, directly on the database. */
@@ -29,15 +29,15 @@ export function recordCommand(entity: EntityName): Command {
   const schema = recordSchemas[entity]
   return command(entity, {
     list: async (_args, _context, run) => (await run('list', { entity, limit: maxListed })).data.map(flat),
-    get: async ([id], _context, run) => flat(await run('get', { entity, id: needed(id, 'an id') })),
+    get: async ([id], _context, run) => flat(await run('get', { entity, id: required(id, 'an id') })),
     create: async ([id, ...members], _context, run) => {
-      const record = membersOf(schema, members) as Entities[typeof entity] // checked by the command
-      return flat((await run('create', { entity, id: needed(id, 'an id'), record })).stored)
+      const record = membersOf(schema, members) as Entities[typeof entity] // validated by the administration command
+      return flat((await run('create', { entity, id: required(id, 'an id'), record })).stored)
     },
     change: async ([id, ...members], _context, run) =>
-      flat(await run('change', { entity, id: needed(id, 'an id'), changes: membersOf(schema, members) })),
+      flat(await run('change', { entity, id: required(id, 'an id'), changes: membersOf(schema, members) })),
     remove: async ([id], _context, run) => {
-      await run('remove', { entity, id: needed(id, 'an id') })
+      await run('remove', { entity, id: required(id, 'an id') })
       return undefined
     },
   })
@@ -47,13 +47,13 @@ export function recordCommand(entity: EntityName): Command {
 export const keysCommand: Command = command('keys', {
   list: async ([client], _context, run) => (await run('keys', { client, limit: maxListed })).data,
   async create([client, ...members], { flags: { role } }, run) {
-    const id = client ?? needed(role, 'the id of a client')
+    const id = client ?? required(role, 'the id of a client')
     if (role !== undefined) await giveRole(run, id, role)
     return (await run('createKey', { client: id, key: membersOf(NewKeySchema, members) })).stored
   },
   rotate: async ([id, ...members], _context, run) =>
-    run('rotateKey', { id: needed(id, 'the id of a key'), rotation: membersOf(RotationSchema, members) }),
-  revoke: async ([id], _context, run) => run('revokeKey', { id: needed(id, 'the id of a key') }),
+    run('rotateKey', { id: required(id, 'the id of a key'), rotation: membersOf(RotationSchema, members) }),
+  revoke: async ([id], _context, run) => run('revokeKey', { id: required(id, 'the id of a key') }),
 })
 
 /** `llm-router audit`: the latest changes. */
@@ -62,7 +62,7 @@ export const auditCommand: Command = command('audit', {
 })
 
 async function giveRole(run: Run, id: string, role: string): Promise<void> {
-  const record = { role } as Entities['clients'] // checked by the command
+  const record = { role } as Entities['clients'] // validated by the administration command
   const { data } = await run('list', { entity: 'clients', limit: maxListed })
   if (data.some((client) => client.id === id)) await run('change', { entity: 'clients', id, changes: record })
   else await run('create', { entity: 'clients', id, record })
@@ -82,7 +82,7 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
   }
 }
 
-/** Runs commands directly on the database. */
+/** Opens the database of the settings, runs administration commands on it, and closes it. */
 export async function onDatabase<Result>(
   context: CommandContext,
   work: (run: Run) => Promise<Result>,
@@ -95,7 +95,7 @@ export async function onDatabase<Result>(
   }
 }
 
-/** Works whether or not a router runs on the database: those that do notice a change within a second. */
+/** Opens the database of the settings. Routers may be running on it: they notice changes within a second. */
 export async function openAdministration({
   env,
 }: CommandContext): Promise<{ run: Run; close(): Promise<void> }> {
@@ -118,7 +118,7 @@ export async function openAdministration({
   }
 }
 
-function needed(value: string | undefined, what: string): string {
+function required(value: string | undefined, what: string): string {
   if (value === undefined) throw new ConfigError([`the command needs ${what}`])
   return value
 }
@@ -127,7 +127,7 @@ function flat({ record, ...stored }: { record: object; id: string }): object {
   return { ...stored, ...record }
 }
 
-/** `models=small,large enabled=false group=null`, parsed according to the schema. */
+/** Parses arguments such as `models=small,large enabled=false group=null` according to the schema. */
 export function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     args.map((arg) => {

@@ -5,12 +5,12 @@ import { loadConfig } from '../config/settings/settings.ts'
 import { discover as search } from '../fleet/discovery.ts'
 import type { Command, CommandContext } from './command-line.ts'
 
-/** A host that is down does not even refuse connections. */
+/** Time limit for a search: a host that is down does not refuse connections. */
 const timeoutMs = 3_000
 
 /** `discover [hosts]`: prints a models-config.json for the model servers found. */
 export const discover: Command = async (hosts, context) => {
-  const found = await searched(hosts, context)
+  const found = await searchHosts(hosts, context)
   if (!found) return 1
   context.print(textOf(found))
   return 0
@@ -19,7 +19,7 @@ export const discover: Command = async (hosts, context) => {
 /** `init [file]`: writes the result of `discover` to a new file; with only the embedded model if no server is found. */
 export const init: Command = async ([file = 'models-config.json', ...hosts], context) => {
   const { printError, program } = context
-  const found = await searched(hosts, context)
+  const found = await searchHosts(hosts, context)
   try {
     writeFileSync(file, textOf(found ?? demo), { flag: 'wx' })
   } catch (error) {
@@ -39,7 +39,7 @@ const demo = {
   active_models: { local_models: ['demo'] },
 }
 
-async function searched(
+async function searchHosts(
   hosts: readonly string[],
   { env, printError }: CommandContext,
 ): Promise<Record<string, unknown> | undefined> {

@@ -4,7 +4,7 @@ import type { Command } from './command-line.ts'
 
 const timeoutMs = 3_000
 
-/** `healthcheck [url]`: exits with code 0 if the router responds; for containers. */
+/** `healthcheck [url]`: exit code 0 if the router responds, for container health checks. */
 export const healthcheck: Command = async ([url], { env, print, printError }) => {
   const address = `${withoutTrailingSlashes(url ?? ownAddress(env))}/ping`
   try {
@@ -21,7 +21,7 @@ export const healthcheck: Command = async ([url], { env, print, printError }) =>
   return 1
 }
 
-/** URL of the router with these settings. */
+/** Returns the local URL of the router with these settings. */
 export function ownAddress(env: Record<string, string | undefined>): string {
   const { serverHost: host, serverPort: port } = loadConfig(env).config
   if (['0.0.0.0', '::', ''].includes(host)) return `http://127.0.0.1:${port}`

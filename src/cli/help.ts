@@ -2,7 +2,7 @@
 interface CommandHelp {
   /** Forms of the command, without the program. */
   readonly forms: readonly string[]
-  /** In one or two lines. */
+  /** One sentence, without capital letter and full stop. */
   readonly purpose: string
   /** Additional text of the command's own help. */
   readonly more?: string
@@ -31,7 +31,7 @@ this machine is searched. Servers that were found, and hosts without one, are re
   models: {
     forms: ['models [file] [--profiles]'],
     purpose: 'list the models that would be served',
-    more: '--profiles adds the model profile of each server, to which requests are adapted.',
+    more: '--profiles also lists the model profile of each server, which requests are adapted to.',
   },
   targets: {
     forms: [
@@ -42,23 +42,23 @@ this machine is searched. Servers that were found, and hosts without one, are re
       'targets weight MODEL ID WEIGHT|configured',
     ],
     purpose: 'list and control the targets of a running router',
-    more: `The router is that of the settings, or of --url ADDRESS; LLM_ROUTER_ADMIN_KEY is its operator key. --force drains
-the last usable server of a model too.`,
+    more: `The router is that of the settings, or that at --url ADDRESS; LLM_ROUTER_ADMIN_KEY is its operator key. --force
+drains even the last usable target of a model.`,
   },
   index: {
     forms: ['index DIR --name NAME [--model MODEL] [--url ADDRESS] [--force]'],
-    purpose: 'make an index of the documents in a directory, for retrieval',
-    more: `Reads text, Markdown and HTML, in directories within it too. The model makes the embeddings: it is one of a running
-router, that of the settings or of --url; LLM_ROUTER_INDEX_KEY is a client key for it. The index goes to
-LLM_ROUTER_INDEX_DIR, where routers that use it find it without a restart. PDF and office files are refused by name; with
---force the others are indexed.`,
+    purpose: 'index the documents in a directory for retrieval',
+    more: `Reads text, Markdown and HTML files, recursively. MODEL is an embedding model of a running router: that of the
+settings, or that at --url; LLM_ROUTER_INDEX_KEY is a client key for it. The index is written to LLM_ROUTER_INDEX_DIR,
+where routers that use it find it without a restart. If there are PDF or office files, they are listed and nothing is
+indexed; with --force the other files are indexed.`,
   },
   auto: {
     forms: ['auto eval FILE [--url ADDRESS]'],
-    purpose: 'test how the model auto of a running router chooses',
-    more: `FILE has one JSON object on each line: {"text": "...", "model": "..."}, with the model that should be chosen; in place
-of "text" it may have "messages" and more of a chat request. Prints which models were chosen in place of which. The router is
-that of the settings, or of --url; LLM_ROUTER_ADMIN_KEY is its operator key.`,
+    purpose: 'evaluate the automatic model choice of a running router',
+    more: `FILE has one JSON object per line: {"text": "...", "model": "..."}, with the model that should be chosen; instead of
+"text" it may have "messages" and other members of a chat request. Prints how often each model was chosen instead of the
+expected one. The router is that of the settings, or that at --url; LLM_ROUTER_ADMIN_KEY is its operator key.`,
   },
   clients: {
     forms: [
@@ -96,7 +96,7 @@ settings without a counterpart to stderr. Exports of LiteLLM's API (keys, teams)
     purpose: 'print usage from the database',
     more: 'Members: from, to, by=client,group,key,model,target, bucket, client, group, model, format=csv.',
   },
-  healthcheck: { forms: ['healthcheck [url]'], purpose: 'exit code 0 if the router answers' },
+  healthcheck: { forms: ['healthcheck [url]'], purpose: 'exit with code 0 if the router responds' },
   schema: { forms: ['schema'], purpose: 'print the JSON Schema of models-config.json' },
   version: { forms: ['version'], purpose: 'print the versions of the router and of Node.js' },
 }
@@ -111,7 +111,7 @@ const optionsText = `Options
   -v, --version             print the version
 `
 
-/** The help of the program. */
+/** Returns the help of the program. */
 export function usage(program: string): string {
   const commands = Object.entries(commandHelp).map(([name, { purpose }]) => `  ${name.padEnd(12)} ${purpose}`)
   return `llm-router: one HTTP address in front of your model servers
@@ -128,7 +128,7 @@ Exit codes: 0 success, 1 failure, 2 invalid configuration or arguments.
 `
 }
 
-/** The help of one command; undefined for an unknown command. */
+/** Returns the help of one command; undefined if it is unknown. */
 export function usageOf(name: string, program: string): string | undefined {
   const help = Object.hasOwn(commandHelp, name) ? commandHelp[name] : undefined
   if (!help) return undefined

@@ -1,9 +1,10 @@
 import type { LoadedKeys } from '../config/client-keys/load.ts'
+import { present } from '../lib/json/read.ts'
 import type { ClientKey } from '../sdk/client-key.ts'
 import type { ClientRecord } from '../sdk/teams/directory.ts'
-import { type Imported, present } from './imported.ts'
+import type { Imported } from './imported.ts'
 
-/** The clients of a keys file. Disabled keys are not imported. */
+/** Converts the clients of a keys file. Disabled keys of enabled clients are omitted. */
 export function fromKeys({ clients, entries, warnings }: LoadedKeys): Imported {
   const entriesOf = Map.groupBy(entries, ({ client: { id } }) => id)
   return {
@@ -25,7 +26,7 @@ export function fromKeys({ clients, entries, warnings }: LoadedKeys): Imported {
 }
 
 function recordOf(client: ClientKey): ClientRecord {
-  return present<ClientRecord>({
+  return present({
     enabled: client.enabled ? undefined : false,
     models: client.models && [...client.models],
     surfaces: [...client.surfaces],

@@ -4,14 +4,14 @@ import type { BudgetRecord } from '../sdk/teams/directory.ts'
 type Json = Readonly<Record<string, unknown>>
 type Window = Pick<BudgetRecord, 'window' | 'hours'>
 
-interface Found {
+interface ConvertedBudgets {
   budgets: { id: string; record: BudgetRecord }[]
   notes: string[]
 }
 
-/** The budgets of a key or team of LiteLLM, which are of cost: one for all models, a soft one, and those of models. */
-export function budgetsOf(owner: { client: string } | { group: string }, record: Json): Found {
-  const found: Found = { budgets: [], notes: [] }
+/** Converts the cost budgets of a LiteLLM key or team: one for all models, a soft one, and those per model. */
+export function budgetsOf(owner: { client: string } | { group: string }, record: Json): ConvertedBudgets {
+  const found: ConvertedBudgets = { budgets: [], notes: [] }
   const [name = ''] = Object.values(owner)
   const add = (suffix: string, limit: unknown, duration: unknown, more: Partial<BudgetRecord> = {}): void => {
     if (typeof limit !== 'number' || limit <= 0) return
@@ -24,12 +24,12 @@ export function budgetsOf(owner: { client: string } | { group: string }, record:
   const duration = record.budget_duration ?? shared.budget_duration
   add('budget', record.max_budget ?? shared.max_budget, duration)
   add('soft', record.soft_budget ?? shared.soft_budget, duration, { hard: false })
-  for (const [model, own] of Object.entries(Object(record.model_max_budget ?? shared.model_max_budget))) {
-    const { budget_limit, max_budget, time_period, budget_duration }: Json = Object(own)
-    add(model, budget_limit ?? max_budget ?? own, time_period ?? budget_duration ?? duration, { model })
+  for (const [model, budget] of Object.entries(Object(record.model_max_budget ?? shared.model_max_budget))) {
+    const { budget_limit, max_budget, time_period, budget_duration }: Json = Object(budget)
+    add(model, budget_limit ?? max_budget ?? budget, time_period ?? budget_duration ?? duration, { model })
   }
-  for (const [index, own] of (Array.isArray(record.budget_limits) ? record.budget_limits : []).entries()) {
-    const { max_budget, budget_duration }: Json = Object(own)
+  for (const [index, budget] of (Array.isArray(record.budget_limits) ? record.budget_limits : []).entries()) {
+    const { max_budget, budget_duration }: Json = Object(budget)
     add(`budget-${index + 1}`, max_budget, budget_duration)
   }
   return found
@@ -39,13 +39,20 @@ function lengthOf(duration: unknown): string {
   return typeof duration === 'string' ? `each ${duration}` : 'for all time'
 }
 
-const words: Readonly<Record<string, string>> = { hourly: '1h', daily: '1d', weekly: '7d', monthly: '30d' }
+const durations: Readonly<Record<string, string>> = {
+  hourly: '1h',
+  daily: '1d',
+  weekly: '7d',
+  monthly: '30d',
+}
 const hoursOf: Readonly<Record<string, number>> = { h: 1, d: 24, w: 168 }
 
-/** LiteLLM resets budgets of a day at midnight, of 7 days on Monday, and of 30 days or a month on the first. */
+/**
+ * Converts a duration. LiteLLM resets budgets of a day at midnight, of 7 days on Monday, of 30 days or a month on the first.
+ */
 function windowOf(duration: unknown): Window | undefined {
   if (typeof duration !== 'string') return undefined
-  const text = words[duration.trim().toLowerCase()] ?? duration.trim()
+  const text = durations[duration.trim().toLowerCase()] ?? duration.trim()
   if (/^(?:1d|24h)$/.test(text)) return { window: 'day' }
   if (/^(?:7d|1w)$/.test(text)) return { window: 'week' }
   if (/^(?:30d|1mo)$/.test(text)) return { window: 'month' }

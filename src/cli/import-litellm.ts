@@ -1,14 +1,14 @@
-import { isObject } from '../lib/json/read.ts'
+import { isObject, present } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import type { BudgetRecord, ClientRecord, GroupRecord } from '../sdk/teams/directory.ts'
+import type { BudgetRecord } from '../sdk/teams/directory.ts'
 import { budgetsOf } from './import-litellm-budgets.ts'
-import { type Imported, present } from './imported.ts'
+import type { Imported } from './imported.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
 /**
- * Keys and teams of LiteLLM, from the answers of its API: pages of `GET /key/list?return_full_object=true`, `GET /team/list`,
- * pages of `GET /v2/team/list`, and lists or files of them. Teams become groups and keys become clients.
+ * Converts keys and teams of LiteLLM from responses of its API: pages of `GET /key/list?return_full_object=true`,
+ * `GET /team/list`, pages of `GET /v2/team/list`, or lists of such responses. Teams become groups, and keys become clients.
  */
 export function fromLiteLlm(files: readonly { value: unknown; file: string }[]): Imported {
   const { keys, teams, notes } = listed(files)
@@ -31,7 +31,7 @@ export function fromLiteLlm(files: readonly { value: unknown; file: string }[]):
   const groups = teams.map((team) => {
     const id = groupIds.get(team.team_id) ?? ''
     spending({ group: id }, team)
-    return { id, record: present<GroupRecord>(boundsOf(`group ${id}`, team, notes)) }
+    return { id, record: present(boundsOf(`group ${id}`, team, notes)) }
   })
   const clients = keys.map((key) => {
     const id = clientIds.get(key.token) ?? ''
@@ -40,7 +40,7 @@ export function fromLiteLlm(files: readonly { value: unknown; file: string }[]):
     const isOrphan = typeof key.team_id === 'string' && group === undefined
     if (isOrphan) notes.push(`client ${id} is disabled: its team ${key.team_id} is not in the files`)
     const bounds = boundsOf(`client ${id}`, key, notes)
-    const record = present<ClientRecord>({
+    const record = present({
       ...bounds,
       enabled: isOrphan ? false : bounds.enabled,
       group,
@@ -60,7 +60,7 @@ interface Listed {
   notes: string[]
 }
 
-/** All that the answers list, each key and team once. */
+/** Collects the keys and teams in all files, each once. */
 function listed(files: readonly { value: unknown; file: string }[]): Listed {
   const keys = new Map<unknown, Json>()
   const teams = new Map<unknown, Json>()
@@ -69,7 +69,7 @@ function listed(files: readonly { value: unknown; file: string }[]): Listed {
   const addKey = (key: unknown, file: string): void => {
     if (typeof key === 'string')
       throw new ConfigError([
-        `${file} lists keys without their limits: ask for /key/list?return_full_object=true`,
+        `${file} lists keys without their limits: export /key/list?return_full_object=true instead`,
       ])
     if (!isObject(key)) return
     const { token, key_alias, key_name } = key
@@ -91,13 +91,13 @@ function listed(files: readonly { value: unknown; file: string }[]): Listed {
       addKey(value, file)
       return true
     }
-    const { keys: own, teams: groups } = value
-    if (!Array.isArray(own) && !Array.isArray(groups)) return false
-    // A combined file may have whole answers as its members.
-    for (const each of Array.isArray(own) ? own : []) addKey(each, file)
+    const { keys: keyList, teams: teamList } = value
+    if (!Array.isArray(keyList) && !Array.isArray(teamList)) return false
+    // A combined file may have whole responses as its members.
+    for (const each of Array.isArray(keyList) ? keyList : []) addKey(each, file)
     totals.keys = Math.max(totals.keys, Number(value.total_count) || 0)
     totals.teams = Math.max(totals.teams, Number(value.total) || 0)
-    return Array.isArray(groups) ? groups.every((team) => add(team, file)) : groups === undefined
+    return Array.isArray(teamList) ? teamList.every((team) => add(team, file)) : teamList === undefined
   }
   for (const { value, file } of files)
     if (!add(value, file) || (Array.isArray(value) && value.length === 0))
@@ -129,11 +129,11 @@ function boundsOf(who: string, record: Json, notes: string[]) {
     tokens_per_minute: limit('tpm_limit'),
     max_concurrent: limit('max_parallel_requests'),
   }
-  // There 0 lets nothing through; here it is no limit.
-  const isShut = [...Object.values(limits), limit('max_budget')].some(
+  // In LiteLLM a limit of 0 blocks everything; here it means no limit.
+  const isBlocked = [...Object.values(limits), limit('max_budget')].some(
     (value) => value !== null && Number(value) === 0,
   )
-  if (isShut && record.blocked !== true) notes.push(`${who} is disabled: one of its limits is 0`)
+  if (isBlocked && record.blocked !== true) notes.push(`${who} is disabled: one of its limits is 0`)
   for (const name of ['tpd_limit', 'access_group_ids', 'guardrails', 'policies'] as const)
     if (isSet(record[name])) notes.push(`${who} has ${name}, which is not imported`)
   const routes = Array.isArray(record.allowed_routes)
@@ -143,7 +143,7 @@ function boundsOf(who: string, record: Json, notes: string[]) {
   if (routes.some((route) => !route.startsWith('/') && route !== 'llm_api_routes'))
     notes.push(`${who} has allowed_routes ${routes.join(', ')}: only paths are imported`)
   return {
-    enabled: record.blocked === true || isShut ? false : undefined,
+    enabled: record.blocked === true || isBlocked ? false : undefined,
     models:
       isUnbounded || (named.length === 0 && !record.models?.toString().includes(noModels))
         ? undefined
@@ -159,7 +159,7 @@ function isSet(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null
 }
 
-/** LiteLLM omits the time zone if it is UTC. */
+/** Converts a time. LiteLLM omits the time zone if it is UTC. */
 function timeOf(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
   const at = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)
@@ -171,27 +171,27 @@ function countOf(value: unknown): number | undefined {
   return count >= 1 ? Math.min(count, 1_000_000_000) : undefined
 }
 
-/** A unique id for each, from the first available name; duplicates get a part of their key appended. */
+/** Returns a unique id per record, by key: from its first usable name; duplicates get a part of their key appended. */
 function idsOf(
   records: readonly Json[],
   names: (record: Json) => unknown[],
   keyOf: (record: Json) => unknown,
 ): Map<unknown, string> {
   const ids = new Map<unknown, string>()
-  const taken = new Set<string>()
+  const used = new Set<string>()
   for (const record of records) {
     const key = keyOf(record)
     const [id = '', ...others] = [...names(record), key].map(idFrom).filter((each) => each !== '')
     const free = [id, `${id.slice(0, 51)}-${idFrom(key).slice(0, 12)}`, ...others].find(
-      (each) => !taken.has(each),
+      (each) => !used.has(each),
     )
     ids.set(key, free ?? id)
-    taken.add(free ?? id)
+    used.add(free ?? id)
   }
   return ids
 }
 
-/** A valid id for the database. */
+/** Converts a name to a valid id. */
 function idFrom(name: unknown): string {
   return String(name ?? '')
     .replaceAll(/[^A-Za-z0-9_.@-]+/g, '-')

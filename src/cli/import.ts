@@ -12,9 +12,9 @@ import type { Imported } from './imported.ts'
 import { convertLiteLlmConfig, isLiteLlmConfig } from './litellm-config.ts'
 
 /**
- * `llm-router import keys FILE`: a keys file of this router or of the Python one. `import litellm FILE...`: keys and teams as
- * LiteLLM's API lists them, or LiteLLM's config.yaml, which becomes a models-config.json on stdout. Keys stay valid, as their
- * SHA-256 is what moves. What is there already stays as it is.
+ * `llm-router import keys FILE`: imports a keys file of this router or of the Python one. `import litellm FILE...`: imports
+ * keys and teams from responses of LiteLLM's API, or converts its config.yaml to a models-config.json on stdout. Keys stay
+ * valid, because their SHA-256 is imported. Existing records are not changed.
  */
 export const importCommand: Command = async ([kind, ...files], context) => {
   const [file] = files
@@ -39,7 +39,7 @@ export const importCommand: Command = async ([kind, ...files], context) => {
   }
 }
 
-/** Writes a models-config.json to stdout, and omitted parts to stderr. */
+/** Writes a models-config.json to stdout, and notes on omitted parts to stderr. */
 function convert(root: Record<string, unknown>, { print, printError }: CommandContext): number {
   const { config, notes } = convertLiteLlmConfig(root)
   print(`${JSON.stringify(config, null, 2)}\n`)
@@ -79,7 +79,7 @@ function parsed(text: string, file: string): { value: unknown; file: string } {
   }
 }
 
-/** False if it already exists. */
+/** Creates a record. Returns false if it already exists. */
 async function create(
   run: Run,
   entity: EntityName,

@@ -5,7 +5,7 @@ export interface Imported {
   groups: { id: string; record: GroupRecord }[]
   clients: { id: string; record: ClientRecord; keys: ImportedKey[] }[]
   budgets: { id: string; record: BudgetRecord }[]
-  /** Parts without an equivalent, as messages. */
+  /** Messages about parts without an equivalent. */
   notes: string[]
 }
 
@@ -14,13 +14,4 @@ interface ImportedKey {
   description?: string | undefined
   /** Milliseconds since 1970. */
   endsAt?: number | undefined
-}
-
-/** Without the members that are undefined. */
-export function present<Record extends object>(
-  record: {
-    [Key in keyof Record]?: Record[Key] | undefined
-  },
-): Record {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as Record // every member may be absent
 }

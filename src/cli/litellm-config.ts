@@ -37,8 +37,8 @@ const providers: Readonly<Record<string, { type: string; host?: string }>> = {
   nvidia_nim: { type: 'openai', host: 'https://integrate.api.nvidia.com' },
 }
 
-/** Variables that LiteLLM reads if no key is given. */
-const usualKeys: Readonly<Record<string, string>> = {
+/** Environment variables that LiteLLM uses if no key is configured. */
+const defaultKeyVariables: Readonly<Record<string, string>> = {
   openai: 'OPENAI_API_KEY',
   anthropic: 'ANTHROPIC_API_KEY',
   gemini: 'GEMINI_API_KEY',
@@ -72,7 +72,7 @@ const defaultMembers = [
   'stop',
 ]
 
-/** Other known members of `litellm_params`; everything else is reported. */
+/** Other supported members of `litellm_params`; all others are reported. */
 const readMembers = new Set([
   ...['model', 'api_base', 'base_url', 'api_key', 'weight', 'rpm', 'tpm', 'max_parallel_requests'],
   ...['drop_params', 'additional_drop_params', 'custom_llm_provider', ...defaultMembers],
@@ -80,7 +80,7 @@ const readMembers = new Set([
 
 const group = 'litellm'
 
-/** Whether a document is LiteLLM's configuration, and no export of its keys. */
+/** Whether a document is LiteLLM's configuration rather than an export of keys. */
 export function isLiteLlmConfig(value: unknown): value is Members {
   return isObject(value) && Array.isArray(value.model_list)
 }
@@ -96,10 +96,10 @@ export function convertLiteLlmConfig(root: Members): ConvertedConfig {
   const servers: Members[] = []
   for (const [index, entry] of objectsOf(root.model_list).entries()) {
     const name = String(entry.model_name ?? '')
-    const place = `model_list[${index}] (${name})`
-    const provider = providerOf(entry, place, notes)
+    const path = `model_list[${index}] (${name})`
+    const provider = providerOf(entry, path, notes)
     if (!provider) continue
-    if (name.includes('*')) addServer(servers, provider, place, notes)
+    if (name.includes('*')) addServer(servers, provider, path, notes)
     else models.set(name, [...(models.get(name) ?? []), { id: freeId(provider, ids), ...provider }])
   }
   const settings = { ...membersOf(root.litellm_settings), ...membersOf(root.router_settings) }
@@ -108,13 +108,13 @@ export function convertLiteLlmConfig(root: Members): ConvertedConfig {
   noteSettings(root, settings, notes)
   const entries = [...models].map(([name, list]): [string, Members] => {
     const isWeighted = list.some(({ weight }) => weight !== undefined)
-    const own = isWeighted ? 'weighted' : strategy
-    const after = fallbacks.get(name)
+    const modelStrategy = isWeighted ? 'weighted' : strategy
+    const modelFallbacks = fallbacks.get(name)
     return [
       name,
       {
-        ...(own === undefined ? {} : { strategy: own }),
-        ...(after ? { fallbacks: after } : {}),
+        ...(modelStrategy === undefined ? {} : { strategy: modelStrategy }),
+        ...(modelFallbacks ? { fallbacks: modelFallbacks } : {}),
         providers: list,
       },
     ]
@@ -131,7 +131,7 @@ export function convertLiteLlmConfig(root: Members): ConvertedConfig {
   }
 }
 
-function providerOf(entry: Members, place: string, notes: string[]): Members | undefined {
+function providerOf(entry: Members, path: string, notes: string[]): Members | undefined {
   const params = membersOf(entry.litellm_params)
   const info = membersOf(entry.model_info)
   const [prefix, model] = splitModel(String(params.model ?? ''), params.custom_llm_provider)
@@ -139,28 +139,28 @@ function providerOf(entry: Members, place: string, notes: string[]): Members | u
   const base = textOf(params.api_base ?? params.base_url)
   const host = base === '' ? known?.host : base
   if (!known || host === undefined) {
-    const why = known ? 'no api_base' : `no counterpart of the provider "${prefix}"`
-    notes.push(`${place}: skipped, ${why}`)
+    const why = known ? 'no api_base' : `the provider "${prefix}" has no equivalent`
+    notes.push(`${path}: skipped, ${why}`)
     return undefined
   }
   const others = Object.keys(params).filter((name) => !readMembers.has(name))
-  if (others.length > 0) notes.push(`${place}: no counterpart of ${others.join(', ')}`)
+  if (others.length > 0) notes.push(`${path}: no equivalent for ${others.join(', ')}`)
   const defaults = Object.fromEntries(
     defaultMembers.filter((name) => params[name] !== undefined).map((name) => [name, params[name]]),
   )
   const dropped = Array.isArray(params.additional_drop_params) ? params.additional_drop_params : []
   const weight = numberOf(params.weight)
-  const atATime = numberOf(params.max_parallel_requests)
+  const maxParallel = numberOf(params.max_parallel_requests)
   const context = numberOf(info.max_input_tokens ?? info.max_tokens)
   if (params.rpm !== undefined || params.tpm !== undefined)
-    notes.push(`${place}: rpm and tpm limit a client here, not a server; max_in_flight limits a server`)
+    notes.push(`${path}: rpm and tpm limit a client here, not a server; max_in_flight limits a server`)
   return {
     api_type: known.type,
     api_host: host,
     model_path: model,
-    ...keyOf(params.api_key, base === '' ? usualKeys[prefix] : undefined),
+    ...keyOf(params.api_key, base === '' ? defaultKeyVariables[prefix] : undefined),
     ...(weight === undefined ? {} : { weight: Math.min(1, weight) }),
-    ...(atATime === undefined ? {} : { max_in_flight: atATime }),
+    ...(maxParallel === undefined ? {} : { max_in_flight: maxParallel }),
     ...(context === undefined ? {} : { input_size: context }),
     ...(info.mode === 'embedding' ? { is_embedding: true } : {}),
     ...(Object.keys(defaults).length > 0 ? { defaults } : {}),
@@ -168,7 +168,7 @@ function providerOf(entry: Members, place: string, notes: string[]): Members | u
   }
 }
 
-/** `openai/gpt-4o`: provider and model. Without a provider, LiteLLM guesses it by the name. */
+/** Splits `openai/gpt-4o` into provider and model. Without a provider, LiteLLM guesses it from the name. */
 function splitModel(model: string, named: unknown): [provider: string, model: string] {
   if (typeof named === 'string' && named !== '') return [named, model.replace(`${named}/`, '')]
   const slash = model.indexOf('/')
@@ -177,31 +177,31 @@ function splitModel(model: string, named: unknown): [provider: string, model: st
   return [model.startsWith('gemini') ? 'gemini' : 'openai', model]
 }
 
-function keyOf(key: unknown, usual: string | undefined): Members {
+function keyOf(key: unknown, variable: string | undefined): Members {
   const text = textOf(key)
   if (text !== '') return { api_token: text }
-  return usual === undefined ? {} : { api_token: `\${${usual}}` }
+  return variable === undefined ? {} : { api_token: `\${${variable}}` }
 }
 
-/** Converts LiteLLM's notation of an environment variable. */
+/** Returns a string, with `os.environ/NAME` converted to `${NAME}`. */
 function textOf(value: unknown): string {
   if (typeof value !== 'string') return ''
   const [, name] = /^os\.environ\/(\w+)$/.exec(value.trim()) ?? []
   return name === undefined ? value.trim() : `\${${name}}`
 }
 
-/** A model name pattern for one server: the server publishes all its models. */
-function addServer(servers: Members[], provider: Members, place: string, notes: string[]): void {
+/** Adds a server for an entry whose name is a pattern: all its models are published. */
+function addServer(servers: Members[], provider: Members, path: string, notes: string[]): void {
   const { model_path: _, ...server } = provider
   if (!String(provider.model_path).endsWith('*')) {
-    notes.push(`${place}: skipped: a pattern of names for one model has no counterpart`)
+    notes.push(`${path}: skipped: a name pattern for a single model has no equivalent`)
     return
   }
   servers.push({ id: `${provider.api_type}-${servers.length + 1}`, ...server, models: '*' })
-  notes.push(`${place}: all models of the server are published under their own names`)
+  notes.push(`${path}: all models of the server are published under their own names`)
 }
 
-/** Without an address, because ids are logged. */
+/** Returns an unused id. It contains no address, because ids are logged. */
 function freeId({ api_type: type, model_path: model }: Members, ids: Set<string>): string {
   const base = `${type}/${model}`
   let id = base
@@ -213,7 +213,7 @@ function freeId({ api_type: type, model_path: model }: Members, ids: Set<string>
 function strategyOf({ routing_strategy: named }: Members, notes: string[]): string | undefined {
   if (named === undefined) return undefined
   const known = Object.hasOwn(strategies, String(named)) ? strategies[String(named)] : undefined
-  if (known === undefined) notes.push(`routing_strategy: no counterpart of "${named}"; the default is used`)
+  if (known === undefined) notes.push(`routing_strategy: no equivalent for "${named}"; the default is used`)
   return known
 }
 
@@ -229,7 +229,7 @@ function fallbacksOf(
     else notes.push(`fallbacks of "${name}": skipped: one of its models is not in model_list`)
   }
   for (const name of ['context_window_fallbacks', 'content_policy_fallbacks', 'default_fallbacks'])
-    if (settings[name] !== undefined) notes.push(`${name}: no counterpart; fallbacks are for failures`)
+    if (settings[name] !== undefined) notes.push(`${name}: no equivalent; fallbacks are for failures only`)
   return found
 }
 
@@ -247,7 +247,7 @@ function aliasesOf(
   return Object.fromEntries(entries)
 }
 
-const elsewhere: Readonly<Record<string, string>> = {
+const equivalents: Readonly<Record<string, string>> = {
   master_key: 'LLM_ROUTER_ADMIN_KEY sets the operator key',
   database_url:
     'LLM_ROUTER_DATABASE_URL; keys and teams: llm-router import litellm with the exports of its API',
@@ -261,9 +261,9 @@ const elsewhere: Readonly<Record<string, string>> = {
 }
 
 function noteSettings(root: Members, settings: Members, notes: string[]): void {
-  const given = { ...membersOf(root.general_settings), ...settings }
-  for (const [name, where] of Object.entries(elsewhere))
-    if (given[name] !== undefined) notes.push(`${name}: ${where}`)
+  const all = { ...membersOf(root.general_settings), ...settings }
+  for (const [name, equivalent] of Object.entries(equivalents))
+    if (all[name] !== undefined) notes.push(`${name}: ${equivalent}`)
 }
 
 function membersOf(value: unknown): Members {

@@ -28,19 +28,24 @@ export const models: Command = async ([file], { env, flags, print, printError })
   return 0
 }
 
-/** As JSON, so that a part of it can be pasted into `profile` of the provider. */
+/** Formats profiles as JSON, so that parts can be copied to `profile` of a provider. */
 function profileLines({ alias, targets, sleeping }: Model): string[] {
   return [...targets, ...sleeping].map(({ id, type, upstreamModel, profile = {} }) => {
     return `${alias}  ${id}  ${type.name}  ${upstreamModel}  ${JSON.stringify(profile)}`
   })
 }
 
-function rowOf({ alias, targets, sleeping, strategy }: Model, usual: string): string[] {
+function rowOf({ alias, targets, sleeping, strategy }: Model, defaultStrategy: string): string[] {
   const types = new Map<string, number>()
   for (const { type } of targets) types.set(type.name, (types.get(type.name) ?? 0) + 1)
   const servers = [...types].map(([type, count]) => (count === 1 ? type : `${count} ${type}`))
   if (sleeping.length > 0) servers.push(`${sleeping.length} standby`)
   const sizes = targets.map(({ inputSize }) => inputSize).filter((size) => size > 0)
   const context = sizes.length === 0 ? 0 : Math.min(...sizes)
-  return [alias, servers.join(', ') || 'none', strategy ?? usual, context > 0 ? String(context) : 'unknown']
+  return [
+    alias,
+    servers.join(', ') || 'none',
+    strategy ?? defaultStrategy,
+    context > 0 ? String(context) : 'unknown',
+  ]
 }

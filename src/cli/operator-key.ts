@@ -6,9 +6,8 @@ import { readBoolean } from '../config/settings/text.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Generates an operator key for a router that only this machine can reach and that has none, so that operator routes
- * work at once for whoever sees the terminal. Undefined if the router listens beyond loopback or if an operator key is
- * configured.
+ * Generates an operator key, so that operator routes can be used at once by whoever sees the terminal. Returns undefined if an
+ * operator key is configured, or if the router does not listen on loopback only.
  */
 export function operatorKeyFor(env: Environment): string | undefined {
   const isSet = (env.LLM_ROUTER_ADMIN_KEY ?? '').trim() !== ''
@@ -16,7 +15,7 @@ export function operatorKeyFor(env: Environment): string | undefined {
   return `sk-operator-${randomBytes(24).toString('base64url')}`
 }
 
-/** Printed once, on the terminal only. */
+/** Text to print once, on the terminal only. */
 export function operatorKeyText(key: string): string {
   return `operator key of this run: ${key}\n  required by requests that change the router; LLM_ROUTER_ADMIN_KEY sets a permanent one\n`
 }
@@ -25,7 +24,7 @@ function isLoopback(host: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|(?:::ffff:127(?:\.\d{1,3}){3})|::1)$/i.test(host.trim())
 }
 
-/** Whether the keys file contains an enabled operator key. Errors in the file are reported by the start itself. */
+/** Whether the keys file contains an enabled operator key. Errors in the file are reported later during the start. */
 function hasOperator(env: Environment): boolean {
   const { LLM_ROUTER_AUTH_ENABLED: enabled, LLM_ROUTER_AUTH_MEMORY_SEED_FILE: file } = env
   if (readBoolean(enabled ?? '') === false || !file) return false

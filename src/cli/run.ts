@@ -4,12 +4,12 @@ import { versions } from 'node:process'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { version } from '../lib/version.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import { blamedOnOption, type Command, type CommandContext, readCommandLine } from './command-line.ts'
+import { type Command, type CommandContext, namingOption, readCommandLine } from './command-line.ts'
 import { usage, usageOf } from './help.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-/** Each command loads its own modules, so that small commands start quickly. */
+/** Commands load their modules on demand, so that small ones start quickly. */
 const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   check: async () => (await import('./check.ts')).check,
   discover: async () => (await import('./discover.ts')).discover,
@@ -34,13 +34,13 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
 
 export interface CliProcess extends Omit<CommandContext, 'flags'> {
   /**
-   * Starts the router with these variables; it then runs until a signal ends it. `inUsersWords` says an error of the
-   * settings in terms of the options.
+   * Starts the router with these environment variables; it runs until a signal ends it. `nameOption` rewrites an error of the
+   * settings to name the option that set the variable.
    */
-  serve(env: CommandContext['env'], inUsersWords: (error: string) => string): Promise<void>
+  serve(env: CommandContext['env'], nameOption: (error: string) => string): Promise<void>
 }
 
-/** Runs the command of these arguments. Resolves to the exit code; to undefined while the router runs. */
+/** Runs the command in these arguments. Resolves to the exit code, or to undefined if the router was started. */
 export async function runCli(argv: readonly string[], caller: CliProcess): Promise<number | undefined> {
   const line = readCommandLine(argv)
   if ('error' in line) {
@@ -48,10 +48,10 @@ export async function runCli(argv: readonly string[], caller: CliProcess): Promi
     return 2
   }
   const { command, args, flags } = line
-  const inUsersWords = (error: string): string => blamedOnOption(error, line.env)
-  const env = { ...ownFiles(), ...caller.env, ...line.env }
+  const nameOption = (error: string): string => namingOption(error, line.env)
+  const env = { ...shippedFiles(), ...caller.env, ...line.env }
   if (command === 'serve') {
-    await caller.serve(env, inUsersWords)
+    await caller.serve(env, nameOption)
     return undefined
   }
   const load = Object.hasOwn(commands, command) ? commands[command] : undefined
@@ -64,7 +64,7 @@ export async function runCli(argv: readonly string[], caller: CliProcess): Promi
     return await (await load())(args, { program, flags, env, print, printError })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const message of error.errors) printError(`${inUsersWords(message)}\n`)
+    for (const message of error.errors) printError(`${nameOption(message)}\n`)
     return 2
   }
 }
@@ -89,8 +89,8 @@ function printing(text: string): Command {
   }
 }
 
-/** Lets the router find its shipped files when started from another directory. */
-function ownFiles(): Record<string, string> {
+/** Settings for the files that come with the router, for starts from other directories. */
+function shippedFiles(): Record<string, string> {
   const files = {
     LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',
     LLM_ROUTER_PROMPTS_DIR: 'resources/prompts',

@@ -39,7 +39,7 @@ export const targets: Command = async ([action = 'list', ...args], context) => {
 }
 
 async function list(context: CommandContext): Promise<number> {
-  const status = (await ask(context, 'GET', '/status')) as Pick<Status, 'models'> | undefined // the API's own form
+  const status = (await ask(context, 'GET', '/status')) as Pick<Status, 'models'> | undefined // response of this router's API
   if (!status) return 1
   const rows = [['MODEL', 'TARGET', 'STATE', 'WEIGHT', 'IN FLIGHT']]
   for (const { name, targets } of status.models)

@@ -17,20 +17,20 @@ export interface WholeConfig {
 }
 
 /**
- * Reads settings and models-config.json as a start does, including extensions and prompts, without starting anything.
- * With `askServers`, servers of other types are briefly asked whether they are llama.cpp. Throws ConfigError for
- * invalid settings.
+ * Reads settings, models-config.json, extensions and prompts like a start, without listening. With `askServers`, also asks
+ * servers of other types whether they are llama.cpp. Throws ConfigError for invalid settings; errors in other files are
+ * returned.
  */
 export async function readWholeConfig(
   env: CommandContext['env'],
   file?: string,
   { askServers = false }: { askServers?: boolean } = {},
 ): Promise<WholeConfig> {
-  const { config: given, warnings } = loadConfig(env)
+  const { config: settings, warnings } = loadConfig(env)
   const config: Config = {
-    ...given,
-    modelsConfigPath: file ?? given.modelsConfigPath,
-    // Opens no port, does not check any server's health, and watches no Service: this is seldom a pod.
+    ...settings,
+    modelsConfigPath: file ?? settings.modelsConfigPath,
+    // Without health checks, Redis, the admin port and Kubernetes, which this process may not be able to reach.
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
     kubernetesAccountDir: '',
   }
@@ -43,7 +43,7 @@ export async function readWholeConfig(
   try {
     const app = await buildApp({ config, env, logger })
     const models = app.models.all()
-    // Later log lines concern servers that cannot be reached.
+    // Later log lines are about unreachable servers.
     const configWarnings = [...logged]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
@@ -52,7 +52,7 @@ export async function readWholeConfig(
       text,
       models,
       errors: [],
-      warnings: [...warnings, ...configWarnings, ...more, ...limitsPerHost(given, models)],
+      warnings: [...warnings, ...configWarnings, ...more, ...limitsPerHost(settings, models)],
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -79,7 +79,7 @@ async function disguised(
   )
 }
 
-/** Returns a warning for each limit that applies per router instead of to all routers. */
+/** Returns a warning for each limit that applies per router instead of globally. */
 function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readonly Model[]): string[] {
   if (replicas === 1 || redisHost !== '' || redisUrl !== '') return []
   return models.flatMap(({ group, alias, targets, sleeping }) =>
@@ -93,7 +93,7 @@ function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readon
   )
 }
 
-/** Message of a log line, with its client key. */
+/** Returns the message of a log line, with the client key that it is about. */
 function messageOf({ msg, client }: { msg: unknown; client?: unknown }): string {
   return client === undefined ? String(msg) : `client key ${JSON.stringify(client)}: ${String(msg)}`
 }
@@ -102,6 +102,6 @@ function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    return undefined // the regular loading reports why
+    return undefined // the error is reported when the configuration is loaded
   }
 }

@@ -11,24 +11,24 @@ import { type Channel, ChannelError, type Topic, topic } from '../lib/channel.ts
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 
 interface Commit {
-  /** This worker is the one to log and to count the result. */
-  notice: boolean
+  /** Whether this worker logs and counts the result on behalf of all. */
+  reports: boolean
 }
 
 interface Drop extends Commit {
   errors: readonly string[]
 }
 
-/** Longest wait of the primary for a worker that is busy or starts, in milliseconds. */
+/** Maximum wait of the primary for a busy or starting worker, in milliseconds. */
 const prepareTimeoutMs = 10_000
 
-/** The topics of one source. */
+/** The topics of one configuration source. */
 interface ReloadTopics<Snapshot> {
-  /** From a worker that starts: it wants the snapshot in use, and each later one. */
+  /** From a starting worker: requests the snapshot in use and subscribes to later ones. */
   join: Topic<void, Snapshot>
-  /** To each worker: it prepares the snapshot and answers with its errors. */
+  /** To each worker: prepare the snapshot and reply with its errors. */
   prepare: Topic<Snapshot, readonly string[]>
-  /** To each worker: all have prepared the snapshot without an error, or one has not. */
+  /** To each worker: `commit` if all have prepared the snapshot without errors, otherwise `drop`. */
   commit: Topic<Commit, void>
   drop: Topic<Drop, void>
   /** From a worker: reload the files immediately. */
@@ -45,7 +45,7 @@ function reloadTopics<Snapshot>({ name }: ConfigSource<Snapshot>): ReloadTopics<
   }
 }
 
-/** A worker's side: the primary reads the files, and all workers apply the same bytes together. */
+/** The worker's side: the primary reads the files, and all workers apply the same bytes together. */
 export function clusterFeed<Snapshot>(
   primary: Channel,
   source: ConfigSource<Snapshot>,
@@ -53,15 +53,15 @@ export function clusterFeed<Snapshot>(
   const { join, prepare, commit, drop, reload } = reloadTopics(source)
   const serving = Promise.withResolvers<ConfigTaker<Snapshot> | undefined>()
   let work: Promise<unknown> = serving.promise
-  /** Runs the steps in the order of their messages, and none before the worker serves. */
-  const inTurn = <T>(step: (taker: ConfigTaker<Snapshot> | undefined) => T | Promise<T>): Promise<T> => {
+  /** Runs steps in the order of their messages, after the worker has called `serve`. */
+  const inOrder = <T>(step: (taker: ConfigTaker<Snapshot> | undefined) => T | Promise<T>): Promise<T> => {
     const result = work.then(async () => step(await serving.promise))
     work = result.catch(() => undefined)
     return result
   }
-  primary.on(prepare, (snapshot) => inTurn((taker) => taker?.prepare(snapshot) ?? []))
-  primary.on(commit, ({ notice }) => inTurn((taker) => taker?.commit(notice)))
-  primary.on(drop, ({ errors, notice }) => inTurn((taker) => taker?.drop(errors, notice)))
+  primary.on(prepare, (snapshot) => inOrder((taker) => taker?.prepare(snapshot) ?? []))
+  primary.on(commit, ({ reports }) => inOrder((taker) => taker?.commit(reports)))
+  primary.on(drop, ({ errors, reports }) => inOrder((taker) => taker?.drop(errors, reports)))
   let first: Promise<Snapshot> | undefined
   return {
     first() {
@@ -81,9 +81,9 @@ export function clusterFeed<Snapshot>(
 }
 
 /**
- * Reads the files of the configuration for all workers. They apply the same bytes together or not at all, and a worker that
- * starts later applies what the others use, whatever the files contain by then. Returns a function that reloads all files
- * immediately.
+ * The primary's side: reads the files of the configuration for all workers, which apply the same bytes together or not at all.
+ * A worker that starts later applies the snapshot that the others use, even if the files have changed since. Returns a function
+ * that reloads all files immediately.
  */
 export function serveConfig(
   workers: WorkerChannels,
@@ -105,14 +105,15 @@ function serveSource<Snapshot>(
   warn: (line: string) => void,
 ): () => void {
   const topics = reloadTopics(source)
-  /** Workers that use the current snapshot and take part in reloads. */
+  /** Workers that use the current snapshot and participate in reloads. */
   const joined = new Set<Channel>()
   const started = firstOf(source).then((first) => {
     const reloader = new Reloader(first, {
       source,
       pollMs,
       takers: () => takersOf(joined, topics, source.name),
-      onBlind: (error) => warn(`${source.name}: changes are noticed late or not at all (${String(error)})`),
+      onWatchError: (error) =>
+        warn(`${source.name}: changes are noticed late or not at all (${String(error)})`),
     })
     void reloader.start()
     return reloader
@@ -123,10 +124,10 @@ function serveSource<Snapshot>(
   workers.on(topics.join, async (_, worker) => {
     const reloader = await started
     const snapshot = await reloader.settled()
-    // In the same turn: a reload that begins later includes this worker, unless it has died meanwhile.
+    // Synchronously after `settled`, so that every later reload includes this worker, unless it has died in the meantime.
     if (worker.isOpen) {
       joined.add(worker)
-      // For changes while no worker was running.
+      // Picks up changes from a time without workers.
       void reloader.start()
     }
     return snapshot
@@ -139,24 +140,24 @@ function takersOf<Snapshot>(
   { prepare, commit, drop }: ReloadTopics<Snapshot>,
   name: string,
 ): ConfigTaker<Snapshot>[] {
-  let isNoticed = false
-  // The first one that is still there reports the result: the one that was to do so may have died meanwhile.
+  let isReported = false
+  // The first worker that is still alive reports the result, because any of them may have died in the meantime.
   const settle = <P extends Commit>(worker: Channel, topic: Topic<P, void>, payload: P): void => {
-    if (joined.has(worker) && worker.cast(topic, payload)) isNoticed = true
+    if (joined.has(worker) && worker.cast(topic, payload)) isReported = true
   }
   return [...joined].map((worker) => ({
     async prepare(snapshot) {
       try {
         return await worker.request(prepare, snapshot)
       } catch (error) {
-        // A worker that has ended raises no objection.
+        // A worker that has exited has no errors.
         const reason = error instanceof ChannelError ? error.reason : undefined
         if (reason === 'closed') return []
         if (reason !== 'timeout') throw error
-        return [`${name}: a worker has not answered for ${prepareTimeoutMs / 1000} s`]
+        return [`${name}: a worker has not responded for ${prepareTimeoutMs / 1000} s`]
       }
     },
-    commit: () => settle(worker, commit, { notice: !isNoticed }),
-    drop: (errors) => settle(worker, drop, { notice: !isNoticed, errors }),
+    commit: () => settle(worker, commit, { reports: !isReported }),
+    drop: (errors) => settle(worker, drop, { reports: !isReported, errors }),
   }))
 }

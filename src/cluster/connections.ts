@@ -6,10 +6,10 @@ const held = topic<number>('connections.held', { isHint: true })
 /** To each worker: the mean number per worker. */
 const mean = topic<number>('connections.mean', { isHint: true })
 
-/** A worker reports, and the primary answers, this often at most, in milliseconds. */
-const pauseMs = 1_000
+/** Minimum interval of reports from a worker and of broadcasts of the primary, in milliseconds. */
+const intervalMs = 1_000
 
-/** A worker's side. `read` returns its number of connections. Returns a function to call when that changes. */
+/** The worker's side. `read` returns its number of connections. Returns a function to call when that number changes. */
 export function reportConnections(
   primary: Channel,
   read: () => number,
@@ -22,7 +22,7 @@ export function reportConnections(
     timer = setTimeout(() => {
       timer = undefined
       primary.cast(held, read())
-    }, pauseMs)
+    }, intervalMs)
     timer.unref()
   }
 }
@@ -31,7 +31,7 @@ export function reportConnections(
 export function serveConnections(workers: WorkerChannels): void {
   const counts = new Map<Channel, number>()
   let isWaiting = false
-  const tellAll = (): void => {
+  const broadcastMean = (): void => {
     isWaiting = false
     const sum = [...counts.values()].reduce((total, count) => total + count, 0)
     workers.broadcast(mean, sum / counts.size)
@@ -40,7 +40,7 @@ export function serveConnections(workers: WorkerChannels): void {
   workers.onExit((worker) => counts.delete(worker))
   workers.on(held, (count, worker) => {
     counts.set(worker, count)
-    if (!isWaiting) setTimeout(tellAll, pauseMs)
+    if (!isWaiting) setTimeout(broadcastMean, intervalMs)
     isWaiting = true
   })
 }

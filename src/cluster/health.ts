@@ -3,46 +3,46 @@ import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { CheckedState } from '../sdk/target.ts'
 import type { FleetMessage } from '../stores/fleet/store.ts'
 
-/** `gone`: the server has no targets any more, so its state is unknown. */
+/** `gone`: the server no longer has targets, so its state is unknown. */
 export type ServerState = CheckedState | 'gone'
 
-/** A process that can check servers, and acts on the results. */
+/** A process that can check servers and acts on the results. */
 export interface HealthPeer {
-  /** True: this process becomes the leader. False: another one is, or none. */
+  /** true: this process becomes the leader. false: another process is the leader, or none. */
   lead(isLeader: boolean): void
-  /** The results of the checks, whichever process makes them. */
+  /** A check has changed the state of a server, whichever process made it. */
   learned(server: string, state: ServerState): void
-  /** Only for the leader: a request of some process has just had its first content from the server. */
+  /** Only called for the leader: a request of any process has just received its first content from the server. */
   answered(server: string): void
-  /** Broadcast of the leader; `router`: its origin, another router or, if empty, this one. */
+  /** A broadcast of the leader. `router`: id of the router that it is from; empty: this one. */
   heard(message: FleetMessage, router: string): void
-  /** Only for the leader: a request of some process waits for this engine, which sleeps. */
+  /** Only called for the leader: a request of any process waits for this sleeping engine. */
   wake(engine: string): void
 }
 
 /** The processes that share a configuration: the leader checks the servers, and all receive the results. */
 export interface HealthPeers {
-  /** Sends the known state to the peer, then each change. Once per process. */
+  /** Sends the known state to the peer, then each change. To be called once per process. */
   join(peer: HealthPeer): void
-  /** A change that the leader has found; all peers learn it, this one too. Ignored from any other process. */
+  /** Reports a state change to all peers, including this one. Ignored unless this process is the leader. */
   report(server: string, state: ServerState): void
-  /** A request of this process has had its first content from a server whose checks fail; reported to the leader. */
+  /** Tells the leader that a request of this process has received its first content from a server whose checks fail. */
   answered(server: string): void
   /** Broadcasts to all peers, including this one. Ignored unless this process is the leader. */
   tell(message: FleetMessage, router: string): void
-  /** A request of this process waits for a sleeping engine; reported to the leader. */
+  /** Tells the leader that a request of this process waits for a sleeping engine. */
   wake(engine: string): void
-  /** Steps down because this process is ending. It still receives results. */
+  /** Steps down because this process is about to exit. It still receives results. */
   leave(): void
 }
 
-/** Servers are identified by their keys. */
-interface Found {
+/** A changed server, identified by its key. */
+interface StateChange {
   server: string
   state: ServerState
 }
 
-interface Said {
+interface Broadcast {
   message: FleetMessage
   router: string
 }
@@ -53,20 +53,20 @@ const alive = topic('health.alive')
 const afterExit = true
 const leave = topic('health.leave', { afterExit })
 const lead = topic<boolean>('health.lead')
-/** From the leader, and then to all. */
-const found = topic<Found>('health.found', { afterExit })
-/** From any worker, and then to the leader. */
+/** From the leader; the primary forwards it to all. */
+const found = topic<StateChange>('health.found', { afterExit })
+/** From any worker; the primary forwards it to the leader. */
 const answered = topic<string>('health.answered', { afterExit })
 
-/** From the leader, then to all. A lost message is corrected by the next poll. */
-const said = topic<Said>('health.said', { isHint: true })
+/** From the leader; the primary forwards it to all. A dropped message is corrected by the next poll. */
+const broadcast = topic<Broadcast>('health.broadcast', { isHint: true })
 
-/** From any worker, and then to the leader. */
+/** From any worker; the primary forwards it to the leader. */
 const wake = topic<string>('health.wake')
 
 /** Heartbeat interval of the leader, in milliseconds. */
 const aliveEveryMs = 1_000
-/** A leader without a heartbeat for this long is replaced, in milliseconds. */
+/** Maximum time without a heartbeat before the leader is replaced, in milliseconds. */
 const maxSilenceMs = 5_000
 
 /** The peers of this process: the other workers of its cluster, or none. */
@@ -100,7 +100,7 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
-      primary.on(said, ({ message, router }) => peer.heard(message, router))
+      primary.on(broadcast, ({ message, router }) => peer.heard(message, router))
       primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
         // The message may have been sent before this process stepped down.
@@ -117,7 +117,7 @@ function clusterPeers(primary: Channel): HealthPeers {
       primary.cast(answered, server)
     },
     tell(message, router) {
-      primary.cast(said, { message, router })
+      primary.cast(broadcast, { message, router })
     },
     wake(engine) {
       primary.cast(wake, engine)
@@ -130,13 +130,13 @@ function clusterPeers(primary: Channel): HealthPeers {
   }
 }
 
-/** The primary's side: names the leader, and knows which servers are not up. */
+/** The primary's side: elects the leader and remembers which servers are not up. */
 export function serveHealth(workers: WorkerChannels): void {
-  /** Those that have joined, in the order in which they become leader; false: it is about to end. */
+  /** Joined workers, in the order in which they become leader; false: the worker is about to exit. */
   const peers = new Map<Channel, boolean>()
   const notUp = new Map<string, ServerState>()
   /** Last signals by engine. */
-  const engines = new Map<string, Said>()
+  const engines = new Map<string, Broadcast>()
   let leader: Channel | undefined
   let silence: NodeJS.Timeout | undefined
 
@@ -151,7 +151,7 @@ export function serveHealth(workers: WorkerChannels): void {
     leader.cast(lead, true)
     watchLeader()
   }
-  /** It is elected last from now on, and updated when it responds again. */
+  /** Moves the leader to the end of the order of election; it gets the news when it responds again. */
   function replaceHungLeader(): void {
     if (!leader) return
     leader.cast(lead, false)
@@ -166,7 +166,7 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(join, (_, worker) => {
     peers.set(worker, true)
     for (const [server, state] of notUp) worker.cast(found, { server, state })
-    for (const last of engines.values()) worker.cast(said, last)
+    for (const last of engines.values()) worker.cast(broadcast, last)
     if (!leader) elect()
   })
   workers.on(leave, (_, worker) => {
@@ -179,7 +179,7 @@ export function serveHealth(workers: WorkerChannels): void {
     leader?.cast(answered, server)
   })
   workers.on(found, ({ server, state }, worker) => {
-    // A leader that hung may resume and report results that a new leader has since updated.
+    // A leader that hung may resume and report results that the new leader has since updated.
     if (worker !== leader) return
     watchLeader()
     if (state === 'up' || state === 'gone') notUp.delete(server)
@@ -189,13 +189,13 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(wake, (engine) => {
     leader?.cast(wake, engine)
   })
-  workers.on(said, (news, worker) => {
+  workers.on(broadcast, (news, worker) => {
     if (worker !== leader) return
     watchLeader()
     const { message } = news
     if (message.type === 'signals' && message.signals) engines.set(message.server, news)
     else if (message.type === 'signals') engines.delete(message.server)
-    for (const peer of peers.keys()) peer.cast(said, news)
+    for (const peer of peers.keys()) peer.cast(broadcast, news)
   })
   workers.onDrained((worker) => {
     peers.delete(worker)

@@ -1,12 +1,12 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 
-/** All series of one metric, in the form of the registry. */
+/** All series of one metric, in the format of prom-client's registry. */
 export interface MetricFamily {
   name: string
   help: string
   type: string
-  /** How the values of several processes become one. */
+  /** How values of several processes are combined. */
   aggregator: string
   values: readonly MetricSample[]
 }
@@ -14,46 +14,46 @@ export interface MetricFamily {
 export interface MetricSample {
   value: number
   labels: Readonly<Record<string, string | number | undefined>>
-  /** Set if it differs from the family's name, as for the parts of a histogram. */
+  /** Set if it differs from the family's name, as for `_bucket`, `_sum` and `_count` of a histogram. */
   metricName?: string
 }
 
-/** To each worker: its numbers. */
+/** To each worker: requests its metrics. */
 const read = topic<void, MetricFamily[]>('metrics.read', { timeoutMs: 1_000 })
-/** From a worker: its counts so far. */
+/** From a worker: its counters so far. */
 const keep = topic<MetricFamily[]>('metrics.keep', { timeoutMs: 3_000, afterExit: true })
-/** From a worker that wants the numbers of all; longer than the primary waits for the slowest of them. */
+/** From a worker: requests the metrics of all. The timeout is longer than that of `read`. */
 const collect = topic<void, MetricFamily[][]>('metrics.collect', { timeoutMs: 3_000 })
 
 export interface ClusterMetrics {
-  /** Saves this process's counts in the primary, where they outlive it. */
+  /** Saves this process's counters in the primary, where they outlive it. */
   keep(): Promise<void>
-  /** The numbers of each living worker, this one too, and the counts of the dead ones. */
+  /** Returns the metrics of each live worker, including this one, and the counters of exited ones. */
   collect(): Promise<MetricFamily[][]>
 }
 
-/** A worker's side. `readOwn` returns its own metrics. Both methods reject if the primary does not respond. */
+/** The worker's side. `readOwn` returns its own metrics. Both methods reject if the primary does not respond. */
 export function clusterMetrics(primary: Channel, readOwn: () => Promise<MetricFamily[]>): ClusterMetrics {
   primary.on(read, readOwn)
   return {
-    keep: async () => primary.request(keep, countsOf(await readOwn())),
+    keep: async () => primary.request(keep, countersOf(await readOwn())),
     collect: () => primary.request(collect),
   }
 }
 
 /**
- * The primary's side: the numbers of all workers, living and dead. A worker's counts are kept each time that they are
- * asked for, so the sums that were once seen never go down.
+ * The primary's side: combines the metrics of live workers and the counters of exited ones. A worker's counters are saved
+ * whenever they are read, so that sums never decrease once they have been reported.
  */
 export function serveMetrics(workers: WorkerChannels): void {
-  /** Reported counts of each live worker. */
+  /** Last known counters of each live worker. */
   const counts = new Map<Channel, MetricFamily[]>()
-  let ofTheDead: MetricFamily[] = []
-  /** A worker that is too busy or exits meanwhile is included with its last known counts. */
+  let ofExited: MetricFamily[] = []
+  /** Reads a worker; falls back to its last known counters if it is too busy or exits. */
   const readWorker = async (worker: Channel): Promise<MetricFamily[]> => {
     try {
       const families = await worker.request(read)
-      if (counts.has(worker)) counts.set(worker, countsOf(families))
+      if (counts.has(worker)) counts.set(worker, countersOf(families))
       return families
     } catch {
       return counts.get(worker) ?? []
@@ -61,25 +61,25 @@ export function serveMetrics(workers: WorkerChannels): void {
   }
   workers.onStart((worker) => counts.set(worker, []))
   workers.onDrained((worker) => {
-    ofTheDead = addCounts(ofTheDead, counts.get(worker) ?? [])
+    ofExited = addCounters(ofExited, counts.get(worker) ?? [])
     counts.delete(worker)
   })
   workers.on(keep, (families, worker) => void counts.set(worker, families))
   workers.on(collect, async () => {
     const parts = await Promise.all([...counts.keys()].map(readWorker))
-    return [...parts, ofTheDead]
+    return [...parts, ofExited]
   })
 }
 
-/** Counts that must survive the process. Gauges describe a live process, so they are dropped. */
-function countsOf(families: readonly MetricFamily[]): MetricFamily[] {
+/** Returns the metrics that must survive the process: no gauges, which describe a live process. */
+function countersOf(families: readonly MetricFamily[]): MetricFamily[] {
   return families.filter(
     ({ type, aggregator }) => (type === 'counter' || type === 'histogram') && aggregator === 'sum',
   )
 }
 
-/** The sum of both, series by series. */
-function addCounts(one: readonly MetricFamily[], other: readonly MetricFamily[]): MetricFamily[] {
+/** Adds two lists of counters, series by series. */
+function addCounters(one: readonly MetricFamily[], other: readonly MetricFamily[]): MetricFamily[] {
   const sums = new Map(one.map((family) => [family.name, family]))
   for (const family of other) {
     const sum = sums.get(family.name)

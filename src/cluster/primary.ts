@@ -13,18 +13,18 @@ import { type WorkerRequests, workerRequests } from './running-requests.ts'
 import { serveStatus } from './status.ts'
 import { ready, Supervisor, type WorkerEnd } from './supervisor.ts'
 
-/** Maximum number of requests of a dead worker that are named in the log. */
+/** Maximum number of running requests of an exited worker that are logged. */
 const maxNamedRequests = 100
 
 /**
- * Starts and supervises the workers, which share one port: `LLM_ROUTER_SERVER_TYPE=cluster`. Over its channels to them it
- * holds or releases their leases, stores their responses, aggregates their metrics and elects the one that checks the servers.
- * It does nothing else for a request.
+ * Starts and supervises the workers, which share one port (`LLM_ROUTER_SERVER_TYPE=cluster`). Over its channels to them, the
+ * primary keeps their shared state (leases, limits, stored responses), aggregates their metrics and elects the worker that
+ * checks servers. It never handles a request itself.
  */
 export function runPrimary(config: Config, logging: Logging, sources: ConfigSources): void {
   const { logger } = logging
-  // Workers accept connections themselves. A connection handed over by the primary would be lost with a worker that is killed
-  // before accepting it. docs/decisions/0001-cluster-scheduling.md
+  // Workers accept connections themselves: one handed over by the primary would hang if the worker were killed before accepting
+  // it; see docs/decisions/0001-cluster-scheduling.md.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const requests = workerRequests()
   const warn = (line: string): void => logger.warn(line)
@@ -49,7 +49,7 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
       channels.connect(worker)
       return worker
     },
-    onEnd: (end) => logger.error(...lineOf(end, requests)),
+    onEnd: (end) => logger.error(...logLineOf(end, requests)),
     onFinish(code, why) {
       if (why !== undefined) logger.fatal(why)
       void closed(clients)
@@ -74,18 +74,18 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
   workers.start()
 }
 
-/** Writes the remaining usage of all workers. */
+/** Waits until the remaining usage of all workers is written. */
 async function closed(clients: ReturnType<typeof serveClients>): Promise<void> {
   try {
     const host = await clients
     await host?.close()
   } catch {
-    // It was never open, or is away.
+    // The database was never opened, or is unavailable.
   }
 }
 
-/** Log fields of a dead worker. */
-function lineOf(
+/** Log fields and message for an exited worker. */
+function logLineOf(
   { worker, code, signal, restartInMs }: WorkerEnd,
   requests: WorkerRequests,
 ): [fields: object, message: string] {

@@ -4,10 +4,10 @@ import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A request that a process works on. */
+/** A request that a process is handling. */
 export interface RunningRequest {
   id: string
-  /** Undefined until the router knows which one is asked for. */
+  /** Undefined until the requested model is known. */
   model: string | undefined
   /** Size of the body, if known. */
   bytes: number
@@ -15,21 +15,23 @@ export interface RunningRequest {
 }
 
 /**
- * The running requests of a process, in a file that another process can read after a crash: a request that
- * crashes its process immediately is included. No messages are sent, and nothing is left behind: the file is
- * unlinked, and both processes keep it open. It is in memory if the system supports that (`/dev/shm`, shm_overview(7)).
+ * The running requests of a process, in a file that the primary can read after a crash, so that even a request that crashes its
+ * process immediately is included. The file is unlinked and kept open by both processes, so nothing is left behind. It is in
+ * memory if the system supports it (`/dev/shm`, shm_overview(7)).
  *
- * Each request has a slot of `slotBytes`: start, size, id and model, with tabs between them and a line feed behind; a slot
- * whose first byte is `free` is not in use.
+ * Each request has a slot of `slotBytes`: start, size, id and model, separated by tabs and followed by a line feed. A slot
+ * whose first byte is `free` is unused.
  */
 const slotBytes = 512
-/** Longer names of models are cut, so that a record fits in its slot: 3 bytes a UTF-16 unit at most, 64 for an id. */
+/**
+ * Longer model names are truncated so that a record fits in its slot: at most 3 bytes per UTF-16 unit, and 64 bytes for an id.
+ */
 const maxModelLength = 128
 const free = 0x20
 const separator = '\t'
 const end = '\n'
 
-/** Opens a new list; undefined if no directory is writable, so running requests are unknown. */
+/** Creates a file; undefined if no directory is writable, in which case running requests are not recorded. */
 function openRunningRequests(folders: readonly string[] = ['/dev/shm', tmpdir()]): number | undefined {
   for (const folder of folders) {
     const path = join(folder, `llm-router-${randomBytes(12).toString('hex')}`)
@@ -38,13 +40,13 @@ function openRunningRequests(folders: readonly string[] = ['/dev/shm', tmpdir()]
       unlinkSync(path)
       return fd
     } catch {
-      // not there, read-only or full: the next one
+      // Missing, read-only or full: try the next directory.
     }
   }
   return undefined
 }
 
-/** Entries of a list, newest first. */
+/** Reads the entries of a file, newest first. */
 function readRunningRequests(fd: number): RunningRequest[] {
   const bytes = Buffer.alloc(fstatSync(fd).size)
   const length = readSync(fd, bytes, 0, bytes.length, 0)
@@ -63,12 +65,12 @@ function readRunningRequests(fd: number): RunningRequest[] {
   return found.toSorted((a, b) => b.startedAtMs - a.startedAtMs)
 }
 
-/** A worker's side. Each method is one small write to memory; none of them throws. */
+/** The worker's side. Each method makes one small write to memory; none of them throws. */
 export class RunningRequests {
   readonly #fd: number
   readonly #record = Buffer.alloc(slotBytes)
   readonly #free = Buffer.from([free])
-  /** Slots below `#slots` that are not in use; the last one is used next, so the file stays small. */
+  /** Unused slots below `#slots`, which are reused first, so that the file stays small. */
   readonly #unused: number[] = []
   #slots = 0
 
@@ -76,14 +78,14 @@ export class RunningRequests {
     this.#fd = fd
   }
 
-  /** Returns the slot of a request, to be released with `end`. */
+  /** Adds a request. Returns its slot, to be released with `end`. */
   begin(request: RunningRequest): number {
     const slot = this.#unused.pop() ?? this.#slots++
     this.update(slot, request)
     return slot
   }
 
-  /** More is known of the request. */
+  /** Replaces the record of a request when more is known of it. */
   update(slot: number, { id, model = '', bytes, startedAtMs }: RunningRequest): void {
     const name = model.length > maxModelLength ? model.slice(0, maxModelLength) : model
     const record = startedAtMs + separator + bytes + separator + id + separator + name + end
@@ -99,31 +101,31 @@ export class RunningRequests {
     try {
       writeSync(this.#fd, bytes, 0, length, slot * slotBytes)
     } catch {
-      // No room for the list: a request is not named, and nothing else depends on it.
+      // No space left: the request is missing in the log after a crash.
     }
   }
 }
 
-/** Passes the file descriptor for running requests to a worker. */
+/** Environment variable with the file descriptor for a worker's running requests. */
 export const runningRequestsVariable = 'ROUTER_RUNNING_REQUESTS_FD'
-/** Behind the standard streams and the pipe to the primary. */
+/** The first descriptor after the standard streams and the pipe to the primary. */
 const workerFd = 4
 
 export interface WorkerRequests {
-  /** Starts a worker that lets the primary see its running requests. */
+  /** Starts a worker whose running requests the primary can read. */
   fork(): Worker
-  /** Running requests of an exited worker, newest first. Removes the worker. */
+  /** Returns the running requests of an exited worker, newest first, and closes its file. */
   takeRequests(worker: Worker): RunningRequest[]
 }
 
-/** The primary's side: which requests ran in a worker that died. `kill -9` and a crash leave it no time to report them. */
+/** The primary's side: finds out which requests a worker was handling when it was killed or crashed. */
 export function workerRequests(): WorkerRequests {
   const files = new Map<Worker, number>()
   return {
     fork() {
       const fd = openRunningRequests()
       cluster.setupPrimary({
-        // The same as in every start script; duplicate options are harmless.
+        // As in all start scripts; a duplicate option is harmless.
         execArgv: ['--expose-gc', ...process.execArgv],
         stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...(fd === undefined ? [] : [fd])],
       })

@@ -2,22 +2,22 @@ import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Status } from '../sdk/console/status.ts'
 
-/** Status of a worker; outdated if it was too busy to respond. */
+/** Status of a worker. `late`: it was too busy to respond, so this is its previous status. */
 export interface StatusPart {
   part: Status
   late: boolean
 }
 
-/** From a worker: it can be asked from now on. */
+/** From a worker: its first status; it answers `read` from now on. */
 const join = topic<Status>('status.join')
-/** To each worker. */
+/** To each worker: requests its status. */
 const read = topic<void, Status>('status.read', { timeoutMs: 500 })
-/** From a worker that wants the status of all; longer than the primary waits for the slowest of them. */
+/** From a worker: requests the status of all. The timeout is longer than that of `read`. */
 const collect = topic<void, StatusPart[]>('status.collect', { timeoutMs: 2_000 })
 
 /**
- * A worker's side. `readOwn` returns its own status. Returns a function that queries all live workers, including this one; it
- * rejects when the primary does not answer.
+ * The worker's side. `readOwn` returns its own status. Returns a function that queries all live workers, including this one,
+ * and rejects if the primary does not respond.
  */
 export function clusterStatus(primary: Channel, readOwn: () => Status): () => Promise<StatusPart[]> {
   primary.on(read, readOwn)
@@ -25,7 +25,7 @@ export function clusterStatus(primary: Channel, readOwn: () => Status): () => Pr
   return () => primary.request(collect)
 }
 
-/** The primary's side: asks the living workers whenever one of them wants to know. */
+/** The primary's side: queries all live workers on request of one of them. */
 export function serveStatus(workers: WorkerChannels): void {
   /** Last status of each worker. */
   const latest = new Map<Channel, Status>()
@@ -44,7 +44,7 @@ export function serveStatus(workers: WorkerChannels): void {
     const asked = await Promise.all(
       [...latest.keys()].map(async (worker) => ({ worker, late: await isLate(worker) })),
     )
-    // Workers that exited meanwhile are omitted.
+    // Workers that have exited in the meantime are omitted.
     return asked.flatMap(({ worker, late }) => {
       const part = latest.get(worker)
       return part ? [{ part, late }] : []

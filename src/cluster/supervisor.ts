@@ -1,18 +1,18 @@
 import type { Worker } from 'node:cluster'
 import { topic } from '../lib/channel.ts'
 
-/** Pause before a worker that crashed starts again, in milliseconds; doubles with each crash up to the last. */
-const firstPauseMs = 1_000
-const lastPauseMs = 30_000
+/** Delay before a crashed worker is restarted, in milliseconds: doubles with each crash, from the first to the maximum. */
+const firstDelayMs = 1_000
+const maxDelayMs = 30_000
 /** Uptime after which a worker's crash count is reset, in milliseconds. */
 const steadyMs = 60_000
 /** Maximum time without a ready worker before the primary exits, in milliseconds. */
 const noneReadyMs = 60_000
 
-/** The exit code of a start that cannot succeed; starting again would not help. */
+/** Exit code for an invalid configuration, which a restart cannot fix. */
 const invalidConfigCode = 2
 
-/** A worker accepts requests. */
+/** From a worker: it accepts requests. */
 export const ready = topic('worker.ready')
 
 export interface WorkerEnd {
@@ -24,30 +24,29 @@ export interface WorkerEnd {
 }
 
 export interface SupervisorOptions {
-  /** How many are to run. */
+  /** Number of workers. */
   count: number
   fork(): Worker
-  /** Called for each end that was not asked for. */
+  /** Called for each unexpected exit. */
   onEnd(end: WorkerEnd): void
-  /** No worker runs any more, or none is worth waiting for: the primary is to end with `code`. Called once. */
+  /** Called once when no worker runs any more, or the supervisor gives up. The primary must exit with `code`. */
   onFinish(code: number, why?: string): void
 }
 
 interface Slot {
   worker: Worker | undefined
   ready: boolean
-  /** In a row, without a minute of service between them. */
+  /** Consecutive crashes, without `steadyMs` of service between them. */
   crashes: number
   restart: NodeJS.Timeout | undefined
   steady: NodeJS.Timeout | undefined
-  /** Signals for a worker that cannot handle them yet. */
-  missed: Set<NodeJS.Signals>
+  /** Signals that the worker gets once it can handle them. */
+  pendingSignals: Set<NodeJS.Signals>
 }
 
 /**
- * Keeps a number of workers running. One that crashes is restarted after 1, 2, 4 ... 30 s, whatever the others do. It gives up
- * only when each worker has crashed and none has ever become ready, or when none has been ready for a minute: everything else
- * may recover, and until then the other workers serve.
+ * Keeps a number of workers running. A worker that crashes is restarted after 1, 2, 4 ... 30 s, independently of the others.
+ * Gives up only when every worker has crashed and none has ever become ready, or when none has been ready for a minute.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -65,7 +64,7 @@ export class Supervisor {
       crashes: 0,
       restart: undefined,
       steady: undefined,
-      missed: new Set(),
+      pendingSignals: new Set(),
     }))
   }
 
@@ -73,7 +72,7 @@ export class Supervisor {
     for (const slot of this.#slots) this.#fork(slot)
   }
 
-  /** Ends the workers and starts no more; calls `onFinish` with `code` when the last one has ended. */
+  /** Signals all workers and starts no more. Calls `onFinish` with `code` when the last one has exited. */
   stop(signal: 'SIGTERM' | 'SIGKILL', code = 0): void {
     this.#stopping = true
     clearTimeout(this.#noneReady)
@@ -85,15 +84,15 @@ export class Supervisor {
     if (this.#isEmpty()) this.#finish(code)
   }
 
-  /** Passes a signal on to all workers; to one that starts, once it is ready: before, the signal would end it. */
+  /** Sends a signal to all workers; to a starting one only once it is ready, because the signal would kill it before. */
   passOn(signal: NodeJS.Signals): void {
-    for (const { worker, ready, missed } of this.#slots) {
+    for (const { worker, ready, pendingSignals } of this.#slots) {
       if (ready) worker?.process.kill(signal)
-      else if (worker) missed.add(signal)
+      else if (worker) pendingSignals.add(signal)
     }
   }
 
-  /** The worker with this id accepts requests. */
+  /** To be called when the worker with this id accepts requests. */
   ready(id: number): void {
     const slot = this.#slots.find(({ worker }) => worker?.id === id)
     if (!slot) return
@@ -104,8 +103,8 @@ export class Supervisor {
     slot.steady = setTimeout(() => {
       slot.crashes = 0
     }, steadyMs)
-    for (const signal of slot.missed) slot.worker?.process.kill(signal)
-    slot.missed.clear()
+    for (const signal of slot.pendingSignals) slot.worker?.process.kill(signal)
+    slot.pendingSignals.clear()
   }
 
   #fork(slot: Slot): void {
@@ -120,17 +119,17 @@ export class Supervisor {
   #ended(slot: Slot, worker: Worker, code: number | null, signal: string | null): void {
     clearTimeout(slot.steady)
     Object.assign(slot, { worker: undefined, ready: false })
-    slot.missed.clear()
+    slot.pendingSignals.clear()
     if (this.#stopping) {
-      // A worker that ended as asked is not reported.
+      // A worker that exited as requested is not reported.
       if (signal === 'SIGKILL' || (code !== 0 && signal === null))
         this.#options.onEnd({ worker, code, signal, restartInMs: undefined })
       if (this.#isEmpty()) this.#finish(0)
       return
     }
-    const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** slot.crashes++)
+    const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** slot.crashes++)
     const why = this.#everReady ? undefined : this.#startFailure(code)
-    const restartInMs = why === undefined ? pauseMs : undefined
+    const restartInMs = why === undefined ? delayMs : undefined
     this.#options.onEnd({ worker, code, signal, restartInMs })
     if (why !== undefined) {
       this.#giveUp(why.code, why.text)
@@ -143,7 +142,7 @@ export class Supervisor {
     }, noneReadyMs)
   }
 
-  /** Why the start of the whole router has failed; undefined while it may still succeed. */
+  /** Returns why the start of the whole router has failed; undefined while it may still succeed. */
   #startFailure(code: number | null): { code: number; text?: string } | undefined {
     // The worker has logged the configuration error, which is the same for all.
     if (code === invalidConfigCode) return { code }

@@ -1,7 +1,7 @@
 import type { JsonPath, JsonPositions, TextPosition } from '../lib/json/jsonc.ts'
 import { readConfigText, syntaxOf } from './config-text.ts'
 
-/** `google_models["gemma"]`, the notation of paths in models-config.json in error messages. */
+/** Formats the path of a model as in error messages: `google_models["gemma"]`. */
 export function modelPath(group: string, alias: string): string {
   return `${groupName(group)}[${JSON.stringify(alias)}]`
 }
@@ -31,7 +31,7 @@ function isPlain(name: string): boolean {
   return /^[A-Za-z_$][\w$-]*$/.test(name)
 }
 
-/** A message about a position in the file that has no path. */
+/** Formats a message about a position in models-config.json that has no path. */
 export function atTextPosition({ line, column }: TextPosition, message: string): string {
   return `models-config.json (line ${line}, column ${column}): ${message}`
 }
@@ -43,7 +43,7 @@ export function fromTextPosition(text: string): { message: string; position: Tex
   return { message: text.slice(whole.length), position: { line: Number(line), column: Number(column) } }
 }
 
-/** Position of an error in models-config.json; undefined for errors of variables, prompts and extensions. */
+/** Returns the position of an error in models-config.json; undefined for errors in variables, prompts and extensions. */
 export function errorPosition(error: string, positions: JsonPositions | undefined): TextPosition | undefined {
   const path = readPath(error)
   if (!path || !positions || /^(?:LLM_ROUTER_\w+|models-config$)/.test(String(path[0]))) return undefined
@@ -60,22 +60,22 @@ export function errorsAtPositions(errors: readonly string[], text: string, path:
   })
 }
 
-/** Without the surrounding text, which may be a key. */
+/** Formats a syntax error. The surrounding text is omitted, because it may be a key. */
 export function syntaxErrorAt({ line, column }: TextPosition, path: string): string {
   return `${path}:${line}:${column}: not valid ${syntaxOf(path)} from here on`
 }
 
-const first = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/
-const step = /^(?:\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])/
+const firstStep = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/
+const nextStep = /^(?:\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])/
 
-/** The path at the start of an error message, in the notation of config-path.ts; undefined if there is none. */
+/** Parses the path at the start of an error message; undefined if there is none. */
 export function readPath(error: string): JsonPath | undefined {
   const path: (string | number)[] = []
-  const [begin, plain, quoted] = first.exec(error) ?? []
+  const [begin, plain, quoted] = firstStep.exec(error) ?? []
   if (begin === undefined) return undefined
   path.push(plain ?? nameIn(quoted))
   let rest = error.slice(begin.length)
-  for (let match = step.exec(rest); match; match = step.exec(rest)) {
+  for (let match = nextStep.exec(rest); match; match = nextStep.exec(rest)) {
     const [all, name, index, text] = match
     path.push(name ?? (index === undefined ? nameIn(text) : Number(index)))
     rest = rest.slice(all.length)

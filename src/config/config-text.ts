@@ -4,12 +4,12 @@ import { readYaml } from '../lib/yaml.ts'
 /** Syntax of a configuration file. */
 export type Syntax = 'JSON' | 'YAML'
 
-/** By the file's extension: `.yaml` and `.yml` are YAML, everything else is JSON. */
+/** Returns the syntax by file name extension: `.yaml` and `.yml` are YAML, everything else is JSON. */
 export function syntaxOf(path: string): Syntax {
   return /\.ya?ml$/i.test(path) ? 'YAML' : 'JSON'
 }
 
-/** The value of a configuration file with the positions of its parts, or its first syntax error. */
+/** Parses a configuration file: its value with the positions of its parts, or the position of the first syntax error. */
 export function readConfigText(
   text: string,
   syntax: Syntax,

@@ -19,13 +19,13 @@ export function locatedError(error: string, path: string): Located {
   }
 }
 
-/** Warnings about a models-config.json with their positions in its text. */
+/** Adds to warnings about a models-config.json their positions in its text. */
 export function locatedWarnings(warnings: readonly string[], text: string): Located[] {
   if (warnings.length === 0) return []
   const document = readJsonc(text)
   return warnings.map((warning) => {
-    const given = fromTextPosition(warning)
-    if (given) return { message: given.message, ...given.position }
+    const located = fromTextPosition(warning)
+    if (located) return { message: located.message, ...located.position }
     const position = document.syntaxError ? undefined : errorPosition(warning, document)
     return { message: warning, line: position?.line ?? null, column: position?.column ?? null }
   })

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 
-const mark = 'made:'
+const prefix = 'made:'
 
-/** A secret for this start, distinguishable from a configured one. */
-export function madeSecret(): string {
-  return mark + randomBytes(32).toString('hex')
+/** Generates a secret that is valid until the next restart, recognizable as not configured. */
+export function generatedSecret(): string {
+  return prefix + randomBytes(32).toString('hex')
 }
 
-export function isMadeSecret(secret: string): boolean {
-  return secret.startsWith(mark)
+export function isGeneratedSecret(secret: string): boolean {
+  return secret.startsWith(prefix)
 }

@@ -2,13 +2,13 @@ import { BlockList, isIP } from 'node:net'
 import type { ReadText } from './settings/text.ts'
 import { readList } from './settings/text.ts'
 
-/** A comma-separated list of addresses and networks in CIDR form (RFC 4632); undefined if one of them is neither. */
+/** Parses a comma-separated list of addresses and networks in CIDR notation (RFC 4632); undefined if an item is neither. */
 export const readNetworks: ReadText<string[]> = (text) => {
   const networks = readList(text) ?? []
   return networks.every(isNetwork) ? networks : undefined
 }
 
-/** Returns a function that checks whether an address is in one of these, which {@link readNetworks} has parsed. */
+/** Returns a function that checks whether an address is in one of the networks, as parsed by {@link readNetworks}. */
 export function inNetworks(networks: readonly string[]): (address: string) => boolean {
   const list = new BlockList()
   for (const network of networks) {

@@ -1,17 +1,17 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The prompt files under a directory at one moment. */
+/** A snapshot of the prompt files in a directory. */
 export interface PromptTree {
-  /** Text by id: the file's path below the directory, with `/`, without `.prompt`. Trimmed; blank files are left out. */
+  /** Trimmed text by id: the relative path of the file with `/`, without `.prompt`. Blank files are omitted. */
   texts: Map<string, string>
-  /** Errors, each with its path below the directory. */
+  /** Errors, each with its relative path. */
   errors: string[]
 }
 
 const suffix = '.prompt'
 const maxFileBytes = 1024 * 1024
-/** Far more than any prompt library has; a misconfigured directory (`/`) must not delay the start. */
+/** Far more than any prompt library has: a misconfigured directory (`/`) must not delay the start. */
 const maxEntries = 10_000
 
 interface Walk extends PromptTree {
@@ -47,7 +47,7 @@ export async function readPromptTree(
 
 async function readFolder(walk: Walk, prefix: string, above: readonly string[]): Promise<void> {
   const folder = await realpath(join(walk.directory, prefix))
-  if (above.includes(folder)) return // a link that leads back up
+  if (above.includes(folder)) return // a symlink to a parent directory
   walk.onPath(join(walk.directory, prefix))
   for (const name of (await readdir(folder)).sort()) {
     if (name.startsWith('.')) continue
@@ -68,7 +68,7 @@ async function readFolder(walk: Walk, prefix: string, above: readonly string[]):
 interface Entry {
   folder: string
   name: string
-  /** Below the directory of the walk. */
+  /** Relative to the directory of the walk. */
   path: string
   above: readonly string[]
 }
@@ -91,7 +91,7 @@ function textOf(bytes: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim()
   } catch {
-    return undefined // the decoder throws one kind of error only: the bytes are not UTF-8
+    return undefined // not UTF-8, the only error of the decoder
   }
 }
 
@@ -99,10 +99,10 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error)
 }
 
-/** A placeholder of a prompt file. Capitals only, to exclude Markdown headings (`##Role##`). */
+/** A placeholder in a prompt. Only capitals, to exclude Markdown headings (`##Role##`). */
 const placeholder = /##([A-Z][A-Z0-9_]*)##/g
 
-/** Names of a text's placeholders, without `##` and duplicates, in order. */
+/** Returns the names of a text's placeholders, without `##` and duplicates, in order. */
 export function placeholdersIn(text: string): string[] {
   return [...new Set(Array.from(text.matchAll(placeholder), ([, name = '']) => name))]
 }
@@ -114,8 +114,8 @@ export interface RenderedPrompt {
 }
 
 /**
- * Fills the placeholders `##NAME##` of a prompt in one pass over the prompt. Values are not searched
- * for placeholders, so client text cannot fill another one.
+ * Replaces the placeholders `##NAME##` in a prompt in one pass: values are not searched for placeholders, so that text of a
+ * client cannot insert another value.
  */
 export function renderPrompt(text: string, variables: Readonly<Record<string, string>>): RenderedPrompt {
   const missing = new Set<string>()
@@ -128,14 +128,14 @@ export function renderPrompt(text: string, variables: Readonly<Record<string, st
 }
 
 /**
- * The value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (not of the request:
- * the two differ if a prompt is missing). Other languages use the English form.
+ * Returns the value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (which may differ from that
+ * of the request if a prompt is missing). English is used for languages other than Polish.
  */
 export function questionCount(count: number, language: string | undefined): string {
   return language === 'pl' ? `${count} ${polishQuestions(count)}` : `${count} question(s)`
 }
 
-/** Polish plural forms, see Unicode CLDR, language plural rules: 1; 2 to 4 but not 12 to 14; the rest. */
+/** Polish plural forms. Source: Unicode CLDR, language plural rules. */
 function polishQuestions(count: number): string {
   switch (new Intl.PluralRules('pl').select(count)) {
     case 'one':

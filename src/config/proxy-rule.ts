@@ -13,19 +13,19 @@ export interface ProxySettings {
 /** The proxy for the server at an address; undefined for a direct connection. */
 export type ProxyRule = (origin: string) => string | undefined
 
-/** Default for connections without their own setting. */
+/** Returns the rule for servers without their own proxy setting. */
 export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): ProxyRule {
   if (upstreamProxy === '') return () => undefined
   const isExempt = exemption(upstreamNoProxy)
   return (origin) => {
     const { hostname, port, protocol } = new URL(origin)
     const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
-    const isDirect = isOwnNetwork(host) || isExempt(host, port || (protocol === 'https:' ? '443' : '80'))
+    const isDirect = isLocalNetwork(host) || isExempt(host, port || (protocol === 'https:' ? '443' : '80'))
     return isDirect ? undefined : upstreamProxy
   }
 }
 
-/** Errors of the proxy settings, each with its variable. The URL may contain a password and is not shown. */
+/** Returns errors in the proxy settings, each with its variable. The URL is not shown, because it may contain a password. */
 export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
   const errors: string[] = []
   const error = upstreamProxy === '' ? undefined : proxyUrlError(upstreamProxy, allowLinkLocal)
@@ -38,7 +38,7 @@ export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: 
   return errors
 }
 
-/** Why a text is not a valid proxy URL, as a phrase to follow its path that never contains the text; undefined if valid. */
+/** Returns why a text is not a valid proxy URL, as a predicate that does not quote the text; undefined if it is valid. */
 export function proxyUrlError(text: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol)) return 'is not the http:// or https:// address of a proxy'
@@ -52,13 +52,16 @@ export function proxyUrlError(text: string, allowLinkLocal = false): string | un
   return hostError(url.origin, allowLinkLocal)
 }
 
-/** Loopback, private and link-local addresses, and names without meaning outside the local network. */
-function isOwnNetwork(host: string): boolean {
+/** Whether a host is a loopback, private or link-local address, or a name that is only valid in the local network. */
+function isLocalNetwork(host: string): boolean {
   if (isIP(host) !== 0) return privateNetworks.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6')
   return !host.includes('.') || /\.(?:svc|local|localhost)$/.test(host)
 }
 
-/** RFC 1918, RFC 6598 (shared address space), RFC 4193 (unique local), loopback and link-local; mapped IPv4 is Node's work. */
+/**
+ * RFC 1918, RFC 6598 (shared address space), RFC 4193 (unique local), loopback and link-local; BlockList handles IPv4-mapped
+ * IPv6.
+ */
 const privateNetworks = ((): BlockList => {
   const list = new BlockList()
   for (const [address, bits] of [
@@ -83,7 +86,7 @@ const privateNetworks = ((): BlockList => {
 
 type Exemption = (host: string, port: string) => boolean
 
-/** Like `NO_PROXY` in curl: a name matches itself and all its subdomains, with or without a leading dot. */
+/** As `NO_PROXY` in curl: a name matches itself and all its subdomains, with or without a leading dot. */
 function exemption(entries: readonly string[]): Exemption {
   const list = entries.map((entry): Exemption => {
     if (entry === '*') return () => true
@@ -99,7 +102,7 @@ function exemption(entries: readonly string[]): Exemption {
 function isExemption(entry: string): boolean {
   if (entry === '*' || isNetwork(entry)) return true
   const { name } = partsOf(entry)
-  // An invalid network would be treated as a host name that never matches.
+  // The pattern rejects invalid networks, which would otherwise be host names that never match.
   return isIP(name) !== 0 || /^(?:\*?\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/.test(name)
 }
 

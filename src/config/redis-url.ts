@@ -4,7 +4,7 @@ export interface RedisUrl {
   readonly kind: 'server' | 'cluster' | 'sentinel'
   readonly hosts: readonly { readonly host: string; readonly port: number }[]
   readonly tls: boolean
-  /** Password of Redis, not of the Sentinels. */
+  /** Credentials for Redis, not for the Sentinels. */
   readonly username?: string
   readonly password?: string
   readonly db?: number
@@ -14,11 +14,13 @@ export interface RedisUrl {
 
 const form = /^(rediss?)(\+cluster|\+sentinel)?:\/\/(?:([^/?#@]*)@)?([^/?#@]*)(?:\/([^?#]*))?$/
 const hostForm = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?$/
-const standardPort = { server: 6379, cluster: 6379, sentinel: 26379 }
-const mostPort = 65_535
-const mostDb = 65_535
+const defaultPort = { server: 6379, cluster: 6379, sentinel: 26379 }
+const maxPort = 65_535
+const maxDb = 65_535
 
-/** Several hosts after `redis://` or `rediss://` are nodes of a cluster. Errors contain no part of the URL. */
+/**
+ * Parses a Redis URL. Several hosts after `redis://` or `rediss://` are nodes of a cluster. Errors contain no part of the URL.
+ */
 export function parseRedisUrl(url: string): RedisUrl | { readonly error: string } {
   const [, scheme, suffix, credentials, hostList = '', path] = form.exec(url) ?? []
   if (scheme === undefined)
@@ -28,9 +30,9 @@ export function parseRedisUrl(url: string): RedisUrl | { readonly error: string 
     suffix === '+sentinel' ? 'sentinel' : suffix === '+cluster' || names.length > 1 ? 'cluster' : 'server'
   const hosts: { host: string; port: number }[] = []
   for (const [index, name] of names.entries()) {
-    const host = hostOf(name, standardPort[kind])
+    const host = hostOf(name, defaultPort[kind])
     if (!host)
-      return { error: `host ${index + 1} is not a name or an address with a port from 1 to ${mostPort}` }
+      return { error: `host ${index + 1} is not a name or an address with a port from 1 to ${maxPort}` }
     hosts.push(host)
   }
   const secrets = credentialsOf(credentials)
@@ -40,11 +42,11 @@ export function parseRedisUrl(url: string): RedisUrl | { readonly error: string 
   return { kind, hosts, tls: scheme === 'rediss', ...secrets, ...rest }
 }
 
-function hostOf(text: string, standard: number): { host: string; port: number } | undefined {
+function hostOf(text: string, preset: number): { host: string; port: number } | undefined {
   const [, address, name, port] = hostForm.exec(text) ?? []
   const host = address ?? name
-  const number = Number(port ?? standard)
-  return host !== undefined && number >= 1 && number <= mostPort ? { host, port: number } : undefined
+  const number = Number(port ?? preset)
+  return host !== undefined && number >= 1 && number <= maxPort ? { host, port: number } : undefined
 }
 
 function credentialsOf(text = ''): Pick<RedisUrl, 'username' | 'password'> | undefined {
@@ -69,9 +71,9 @@ function pathOf(kind: RedisUrl['kind'], path = ''): Pick<RedisUrl, 'db' | 'maste
   const db = number === undefined || number === '' ? undefined : Number(number)
   if (
     others.some((part) => part !== '') ||
-    (db !== undefined && !(Number.isInteger(db) && db >= 0 && db <= mostDb))
+    (db !== undefined && !(Number.isInteger(db) && db >= 0 && db <= maxDb))
   )
-    return { error: `the database is not a number from 0 to ${mostDb}` }
+    return { error: `the database is not a number from 0 to ${maxDb}` }
   if (kind === 'cluster' && db !== undefined && db > 0) return { error: 'a cluster only has database 0' }
   return { ...(master === undefined ? {} : { master }), ...(db === undefined ? {} : { db }) }
 }

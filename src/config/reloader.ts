@@ -2,50 +2,50 @@ import { createHash } from 'node:crypto'
 import { FileWatch } from '../lib/watch-files.ts'
 
 /**
- * Files that form one part of the configuration. A snapshot is plain JSON, because the processes of a cluster pass it to
- * each other: all apply the same bytes, whatever happens to the files meanwhile.
+ * Files that form one part of the configuration. A snapshot is plain JSON, so that the primary can send it to all workers,
+ * which then apply the same bytes even if the files change in the meantime.
  */
 export interface ConfigSource<Snapshot> {
-  /** The environment variable with their path. */
+  /** The environment variable that names the files. */
   readonly name: string
   /** Reads the current state. Never rejects: the snapshot reports a file that cannot be read. */
   read(): Promise<Snapshot>
-  /** Every file and directory that the snapshot depends on, including missing ones. */
+  /** Returns every file and directory that the snapshot depends on, including missing ones. */
   paths(snapshot: Snapshot): readonly string[]
-  /** The part of the snapshot that changes without its files. */
+  /** The part of the snapshot that can change while the files do not. */
   readonly live?: LivePart<Snapshot>
 }
 
 /** A part of a snapshot that is discovered at runtime, such as the models of a server. */
 export interface LivePart<Snapshot> {
-  /** Adds the part to a snapshot. Waits briefly for what is not known yet. Never rejects. */
+  /** Adds the part to a snapshot. Waits briefly for values that are not known yet. Never rejects. */
   complete(read: Snapshot): Promise<Snapshot>
-  /** The snapshot with the current part. */
+  /** Returns the snapshot with the current part. */
   update(inUse: Snapshot): Snapshot
-  /** The snapshot without the part. */
+  /** Returns the snapshot without the part. */
   strip(snapshot: Snapshot): Snapshot
-  /** Watches only what this snapshot needs from now on. */
+  /** From now on, watches only what this snapshot needs. */
   settle(inUse: Snapshot): void
-  /** Calls the listener after each change; there is one. */
+  /** Sets the listener that is called after each change. */
   listen(onChange: () => void): void
   close(): void
 }
 
-/** The first snapshot of a source, complete. */
+/** Reads the first snapshot of a source, including its live part. */
 export async function firstOf<Snapshot>({ read, live }: ConfigSource<Snapshot>): Promise<Snapshot> {
   const snapshot = await read()
   return live ? live.complete(snapshot) : snapshot
 }
 
-/** Applies snapshots in two phases, so that either all takers apply one or none does. */
+/** Applies snapshots in two phases, so that either all takers apply a snapshot or none does. */
 export interface ConfigTaker<Snapshot> {
-  /** Validates the snapshot and prepares what `commit` applies. Returns the errors; none if it can be applied. */
+  /** Validates the snapshot and prepares `commit`. Returns the errors; none if it can be applied. */
   prepare(snapshot: Snapshot): Promise<readonly string[]>
-  /** Applies what was prepared last, atomically. `notice`: this taker logs and counts it on behalf of all. */
-  commit(notice: boolean): void
-  /** What was prepared last is rejected because of these errors, here or in another taker. */
-  drop(errors: readonly string[], notice: boolean): void
-  /** The applied state for the audit log, without secrets. */
+  /** Applies the last prepared snapshot atomically. `reports`: whether this taker logs and counts it on behalf of all. */
+  commit(reports: boolean): void
+  /** Discards the last prepared snapshot because of these errors, from this or another taker. */
+  drop(errors: readonly string[], reports: boolean): void
+  /** Returns the applied state for the audit log, without secrets. */
   describe?(): object
 }
 
@@ -53,7 +53,7 @@ export interface ConfigTaker<Snapshot> {
 export interface ConfigFeed<Snapshot> {
   /** The initial snapshot. */
   first(): Promise<Snapshot>
-  /** Passes each later one to the taker. Resolves when no change will be missed. */
+  /** Passes each later snapshot to the taker. Resolves when no change will be missed. */
   serve(taker: ConfigTaker<Snapshot>): Promise<void>
   /** Reloads immediately, even without a detected change. Resolves when the result was applied or rejected. */
   reload(): Promise<void>
@@ -64,17 +64,17 @@ export interface ReloaderOptions<Snapshot> {
   source: ConfigSource<Snapshot>
   /** Polling interval for changes without an event, in milliseconds; 0: never. */
   pollMs: number
-  /** Called for each snapshot. */
+  /** Returns the processes or objects that apply a snapshot; called for each snapshot. */
   takers: () => readonly ConfigTaker<Snapshot>[]
-  /** See `FileWatchOptions.onBlind`. */
-  onBlind: (error: unknown) => void
+  /** See `FileWatchOptions.onWatchError`. */
+  onWatchError: (error: unknown) => void
 }
 
-/** Delay between the last event and the read, in milliseconds: files are often written in pieces. */
+/** Delay between the last event and the read, in milliseconds, because files are often written in several steps. */
 const quietMs = 100
 /** Delay before a rejected change of the live part is retried, in milliseconds. */
 const retryMs = 5_000
-/** Maximum reads of files that keep changing; they are read again after the next event. */
+/** Maximum consecutive reads of files that keep changing; they are read again after the next event. */
 const maxReadings = 3
 
 /** Reads a source after each change of its files; either all takers apply it or none does. */
@@ -82,11 +82,11 @@ export class Reloader<Snapshot> {
   readonly #options: ReloaderOptions<Snapshot>
   readonly #watch: FileWatch
   #current: Snapshot
-  /** State of the last snapshot read, applied or not. */
+  /** Digest of the last snapshot read, applied or not. */
   #seen: string
-  #wanted: 'live' | 'changed' | 'asked' | undefined
+  #pending: 'live' | 'changed' | 'requested' | undefined
   #retry: NodeJS.Timeout | undefined
-  #rounds: Promise<void> | undefined
+  #running: Promise<void> | undefined
   #closed = false
 
   /** `first`: the snapshot in use. */
@@ -97,25 +97,25 @@ export class Reloader<Snapshot> {
     this.#watch = new FileWatch({
       quietMs,
       pollMs: options.pollMs,
-      onChange: () => void this.#want('changed'),
-      onBlind: options.onBlind,
+      onChange: () => void this.#request('changed'),
+      onWatchError: options.onWatchError,
     })
   }
 
   /** Reads changes, if any. Resolves when no change since `first` will be missed. */
   start(): Promise<void> {
-    this.#options.source.live?.listen(() => void this.#want('live'))
-    return this.#want('changed')
+    this.#options.source.live?.listen(() => void this.#request('live'))
+    return this.#request('changed')
   }
 
   /** See `ConfigFeed.reload`. */
   reload(): Promise<void> {
-    return this.#want('asked')
+    return this.#request('requested')
   }
 
   /** The snapshot in use, once no change is in progress. */
   async settled(): Promise<Snapshot> {
-    while (this.#rounds !== undefined) await this.#rounds
+    while (this.#running !== undefined) await this.#running
     return this.#current
   }
 
@@ -124,36 +124,36 @@ export class Reloader<Snapshot> {
     this.#closed = true
     clearTimeout(this.#retry)
     await this.#watch.close()
-    await this.#rounds
+    await this.#running
   }
 
-  #want(why: 'live' | 'changed' | 'asked'): Promise<void> {
+  #request(why: 'live' | 'changed' | 'requested'): Promise<void> {
     if (this.#closed) return Promise.resolve()
-    if (this.#wanted === undefined || this.#wanted === 'live' || why === 'asked') this.#wanted = why
-    this.#rounds ??= this.#runRounds()
-    return this.#rounds
+    if (this.#pending === undefined || this.#pending === 'live' || why === 'requested') this.#pending = why
+    this.#running ??= this.#run()
+    return this.#running
   }
 
-  async #runRounds(): Promise<void> {
+  async #run(): Promise<void> {
     try {
-      while (this.#wanted && !this.#closed) {
-        const why = this.#wanted
-        this.#wanted = undefined
-        await this.#liveRound()
+      while (this.#pending && !this.#closed) {
+        const why = this.#pending
+        this.#pending = undefined
+        await this.#reloadLive()
         if (why === 'live') continue
-        await this.#fileRound(why === 'asked')
-        await this.#liveRound()
+        await this.#reloadFiles(why === 'requested')
+        await this.#reloadLive()
       }
     } finally {
-      this.#rounds = undefined
+      this.#running = undefined
     }
   }
 
-  async #fileRound(asked: boolean): Promise<void> {
+  async #reloadFiles(isRequested: boolean): Promise<void> {
     const read = await this.#read()
     const digest = digestOf(read)
-    if (this.#closed || (digest === this.#seen && !asked)) return
-    // Without takers nothing can be validated: the next taker starts with the last applied snapshot and reloads.
+    if (this.#closed || (digest === this.#seen && !isRequested)) return
+    // Without takers nothing can be validated. The next taker starts with the last applied snapshot and reloads.
     if (this.#options.takers().length === 0) return
     this.#seen = digest
     const { live } = this.#options.source
@@ -161,22 +161,22 @@ export class Reloader<Snapshot> {
     live?.settle(this.#current)
   }
 
-  /** A rejected file does not stop watching what the applied one depends on. */
-  async #liveRound(): Promise<void> {
+  /** Offers the current live part with the files in use, which may be older than rejected ones. */
+  async #reloadLive(): Promise<void> {
     const { live } = this.#options.source
     if (!live || this.#closed) return
     const snapshot = live.update(this.#current)
     if (digestOf(snapshot) === digestOf(this.#current) || (await this.#offer(snapshot))) return
     clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => void this.#want('live'), retryMs).unref()
+    this.#retry = setTimeout(() => void this.#request('live'), retryMs).unref()
   }
 
   /** Applies the snapshot in all takers or in none. Returns whether it was applied. */
   async #offer(snapshot: Snapshot): Promise<boolean> {
     const takers = this.#options.takers()
     if (takers.length === 0) return false
-    const verdicts = await Promise.all(takers.map((taker) => verdictOf(taker, snapshot)))
-    const errors = verdicts.find((found) => found.length > 0)
+    const results = await Promise.all(takers.map((taker) => errorsOf(taker, snapshot)))
+    const errors = results.find((found) => found.length > 0)
     if (!errors) this.#current = snapshot
     for (const [index, taker] of takers.entries()) {
       if (errors) taker.drop(errors, index === 0)
@@ -185,7 +185,7 @@ export class Reloader<Snapshot> {
     return !errors
   }
 
-  /** Files are watched before their final read, so no change in between is lost. */
+  /** Reads the source. Files are watched before their final read, so that no change is missed. */
   async #read(): Promise<Snapshot> {
     const { source } = this.#options
     let snapshot = await source.read()
@@ -201,8 +201,8 @@ function digestOf(snapshot: unknown): string {
   return createHash('sha256').update(JSON.stringify(snapshot)).digest('base64url')
 }
 
-/** A bug of the router or an extension must not crash it during a reload. */
-async function verdictOf<Snapshot>(
+/** Prepares a snapshot. A bug in the router or an extension counts as an error, so that it does not crash the process. */
+async function errorsOf<Snapshot>(
   taker: ConfigTaker<Snapshot>,
   snapshot: Snapshot,
 ): Promise<readonly string[]> {
@@ -213,7 +213,7 @@ async function verdictOf<Snapshot>(
   }
 }
 
-/** The feed of a single process. */
+/** Creates the feed of a single process. */
 export function localFeed<Snapshot>(
   options: Omit<ReloaderOptions<Snapshot>, 'takers'>,
 ): ConfigFeed<Snapshot> {

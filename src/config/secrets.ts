@@ -3,15 +3,15 @@ import { memberPath, type ProviderAtPath } from './models/check.ts'
 
 export interface SecretSources {
   env: Readonly<Record<string, string | undefined>>
-  /** Reads a text file; throws like `fs.readFileSync`. */
+  /** Reads a text file; throws the errors of `fs.readFileSync`. */
   readFile: (path: string) => string
   /** Base directory of relative paths. */
   baseDir: string
 }
 
 /**
- * Replaces each `${NAME}` by that environment variable. A `$` without a brace is an ordinary character. Replaced
- * values are not expanded again. `encode`: applied to each value.
+ * Replaces each `${NAME}` by the value of that environment variable. A `$` without a brace is literal, and values are not
+ * expanded again. `encode` is applied to each value.
  */
 export function expanded(
   text: string,
@@ -32,29 +32,31 @@ export function expanded(
   })
 }
 
-/** The provider's key from any source; undefined if it has none. Errors never contain a key. */
+/** Reads the provider's key from any source; undefined if it has none. Errors never contain a key. */
 export function readToken(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   sources: SecretSources,
   errors: string[],
 ): string | undefined {
-  const { provider } = placed
-  const written = provider.api_token?.trim() ?? ''
+  const { provider } = entry
+  const literal = provider.api_token?.trim() ?? ''
   const file = provider.api_token_file?.trim() ?? ''
-  if (written !== '' && file !== '') {
-    errors.push(`${memberPath(placed, 'api_token_file')}: api_token is set too; remove one of the two`)
+  if (literal !== '' && file !== '') {
+    errors.push(`${memberPath(entry, 'api_token_file')}: api_token is set too; remove one of the two`)
     return undefined
   }
-  if (written === '' && file === '') return undefined
-  const tokenPath = memberPath(placed, file === '' ? 'api_token' : 'api_token_file')
+  if (literal === '' && file === '') return undefined
+  const tokenPath = memberPath(entry, file === '' ? 'api_token' : 'api_token_file')
   const token = (
     file === ''
-      ? expanded(written, tokenPath, sources.env, errors)
+      ? expanded(literal, tokenPath, sources.env, errors)
       : readTextFile(file, tokenPath, sources, errors)
   )?.trim()
-  // RFC 9110, section 5.5: a field value is visible ASCII with spaces in between.
+  // A header field value consists of visible ASCII characters and spaces (RFC 9110, section 5.5).
   if (token && !/^[\x20-\x7e]+$/.test(token))
-    errors.push(`${tokenPath}: the key contains a line break or another character that no header can carry`)
+    errors.push(
+      `${tokenPath}: the key contains a line break or another character that is not allowed in a header`,
+    )
   return token
 }
 

@@ -17,7 +17,7 @@ export interface ModelsSnapshot {
   fleet?: FleetSnapshot
 }
 
-/** The result of `readPromptTree`; undefined if the directory does not exist. */
+/** The result of `readPromptTree`; `tree` is absent if the directory does not exist. */
 export interface PromptsSnapshot {
   tree?: { texts: [id: string, text: string][]; errors: string[]; paths: string[] }
 }
@@ -35,7 +35,7 @@ interface Paths {
   authKeysFile: string
 }
 
-/** Configuration that can change at runtime. */
+/** Returns the parts of the configuration that can change at runtime. */
 export function configSources({ modelsConfigPath, promptsDir, authKeysFile }: Paths): ConfigSources {
   return {
     models: modelsSource(modelsConfigPath),
@@ -85,7 +85,7 @@ async function contentOf(path: string): Promise<FileContent> {
 /** The fields of a provider that contain a file name; see models/server-schema.ts. */
 const fileFields = new Set(['api_token_file', 'ca_file', 'client_cert_file', 'client_key_file'])
 
-/** All files named by providers anywhere in the file; empty for invalid JSON, which its loader reports. */
+/** Returns all files named by providers anywhere in the file; none for invalid JSON, which is reported when it is loaded. */
 function filesNamedIn(text: string, syntax: Syntax): string[] {
   const document = readConfigText(text, syntax)
   return document.syntaxError ? [] : filesBelow(document.value)

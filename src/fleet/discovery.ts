@@ -74,7 +74,7 @@ function boxOf(url: string, index: number): string {
 }
 
 /** Identifies each kind of server by its own form of model list. */
-async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
+async function look(url: string, hostLabel: string, search: Search): Promise<FoundServer | undefined> {
   const { proxyOf = () => undefined, signal } = search
   if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
   const paths = ['/api/tags', '/api/v1/models', '/api/v0/models', '/v1/models', '/api/ps', '/info']
@@ -91,17 +91,17 @@ async function look(url: string, box: string, search: Search): Promise<FoundServ
       isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
     )
     const shown = await showAll(url, { names, running: ollamaListing.read(running) }, search)
-    return { type: 'ollama', url, box, models: shown }
+    return { type: 'ollama', url, hostLabel, models: shown }
   }
   const studio = [...entriesOf(own, lmStudioInstanceModel), ...entriesOf(older, lmStudioModel)]
-  if (studio.length > 0) return { type: 'lmstudio', url, box, models: byName(studio) }
+  if (studio.length > 0) return { type: 'lmstudio', url, hostLabel, models: byName(studio) }
   const served = tgiModel(info)
-  if (served) return { type: 'tgi', url, box, models: [served] }
+  if (served) return { type: 'tgi', url, hostLabel, models: [served] }
   if (models.length === 0) return undefined
   return {
     type,
     url,
-    box,
+    hostLabel,
     models: (await embeds(url, type, plain, search)) ? models.map(asEmbedding) : models,
   }
 }

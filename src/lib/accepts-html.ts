@@ -1,4 +1,4 @@
-/** Whether an `Accept` header asks for a page. Programs accept anything, which does not count. */
+/** Whether an `Accept` header asks for HTML explicitly. A wildcard, which most programs send, does not count. */
 export function acceptsHtml(accept: string | undefined): boolean {
   return (accept ?? '').split(',').some((range) => {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())

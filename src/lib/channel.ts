@@ -1,22 +1,22 @@
 import type { Worker } from 'node:cluster'
 
 export interface TopicOptions {
-  /** Longest wait for an answer, in milliseconds. Without one the asker waits until the other process has ended. */
+  /** Timeout for the reply, in milliseconds. Absent: a request waits until the other process exits. */
   timeoutMs?: number
-  /** A message that may be lost: it is dropped while the other process does not read. */
+  /** A message that may be dropped: it is not sent while the other process does not read. */
   isHint?: boolean
   /** The primary handles the message even if its worker has exited. Other messages of dead workers are ignored. */
   afterExit?: boolean
 }
 
-/** A kind of message: its name, payload and reply. Without a reply, it is a cast. */
+/** A kind of message: its name and the types of its payload and reply. A message without a reply is a cast. */
 export interface Topic<Payload, Answer> extends TopicOptions {
   readonly name: string
-  /** Never set: ties the types to the name. */
+  /** Never set: binds the types to the topic. */
   readonly types?: (payload: Payload) => Answer
 }
 
-/** Payloads and answers are plain JSON. Both processes run the same version of the file that defines a topic. */
+/** Defines a topic. Payloads and replies are plain JSON; both processes run the same version of the file that defines it. */
 export function topic<Payload = void, Answer = void>(
   name: string,
   options: TopicOptions = {},
@@ -24,11 +24,11 @@ export function topic<Payload = void, Answer = void>(
   return { name, ...options }
 }
 
-/** One end of a pipe between two processes: messages arrive whole and in order. */
+/** One end of a pipe between two processes. Messages arrive whole and in order. */
 export interface Pipe {
-  /** Calls `sent` once the message has left this process. False or a throw: the other process is gone. */
+  /** Calls `sent` once the message has left this process. Returns false or throws if the other process is gone. */
   send(message: object, sent: () => void): boolean
-  /** Calls back with every message, including those of other users of the pipe. */
+  /** Calls `listener` with every message, including those of other users of the pipe. */
   onMessage(listener: (message: unknown) => void): void
 }
 
@@ -46,7 +46,7 @@ export function workerPipe(worker: Worker): Pipe {
   }
 }
 
-/** The other process has ended, does not read, has not answered in time, or has answered with an error. */
+/** A request failed: the other process has exited, does not read, did not reply in time, or replied with an error. */
 export class ChannelError extends Error {
   readonly reason: 'closed' | 'congested' | 'timeout' | 'failed'
 
@@ -68,11 +68,11 @@ interface Handler {
   handle(payload: unknown, from: Channel): unknown
 }
 
-/** The handlers of a process, one for each topic. The primary has one set for all its workers. */
+/** The handlers of a process, one per topic. The primary shares one set among all workers. */
 export class Handlers {
   readonly #byName = new Map<string, Handler>()
 
-  /** An answer may be a promise; an error that the handler throws is the asker's. */
+  /** Sets the handler of a topic. If it throws or rejects, the request of the other process is rejected with that message. */
   on<Payload, Answer>(
     topic: Topic<Payload, Answer>,
     handle: (payload: Payload, from: Channel) => Answer | Promise<Answer>,
@@ -85,7 +85,7 @@ export class Handlers {
   }
 }
 
-/** Limit of unsent messages; beyond it, the other process is considered hanging. */
+/** Maximum number of unsent messages; beyond it, the other process is considered hung. */
 const maxUnsent = 10_000
 
 interface Waiting {
@@ -93,9 +93,9 @@ interface Waiting {
   reject(error: ChannelError): void
 }
 
-/** Typed messages between the primary of a cluster and one worker: the same class at both ends. */
+/** Typed messages between the primary of a cluster and one worker; both ends use this class. */
 export class Channel {
-  /** The worker at the other end; in a worker the empty string. */
+  /** Id of the worker at the other end; empty in a worker. */
   readonly id: string
   readonly #pipe: Pipe
   readonly #handlers: Handlers
@@ -120,7 +120,7 @@ export class Channel {
     this.#handlers.on(topic, handle)
   }
 
-  /** Sends a message without a reply. False if the other process has exited. */
+  /** Sends a message without a reply. Returns false if the other process has exited. */
   cast(topic: Topic<void, void>): boolean
   cast<Payload>(topic: Topic<Payload, void>, payload: Payload): boolean
   cast<Payload>({ name, isHint = false }: Topic<Payload, void>, payload?: Payload): boolean {
@@ -128,7 +128,7 @@ export class Channel {
     return this.#send({ topic: name, payload })
   }
 
-  /** Rejects with a ChannelError. */
+  /** Sends a message and resolves with the reply; rejects with a ChannelError. */
   request<Answer>(topic: Topic<void, Answer>): Promise<Answer>
   request<Payload, Answer>(topic: Topic<Payload, Answer>, payload: Payload): Promise<Answer>
   async request<Payload, Answer>(topic: Topic<Payload, Answer>, payload?: Payload): Promise<Answer> {
@@ -150,17 +150,17 @@ export class Channel {
     }
   }
 
-  /** Whether the other process has not exited, as far as this one knows. */
+  /** Whether the other process is running, as far as this one knows. */
   get isOpen(): boolean {
     return this.#state === 'open'
   }
 
-  /** The worker has exited; what it sent before may still arrive. */
+  /** Call when the worker has exited; messages that it sent before may still arrive. */
   exited(): void {
     this.#state = 'exited'
   }
 
-  /** Nothing arrives any more: pending requests are rejected. */
+  /** Call when no more messages can arrive. Rejects pending requests. */
   close(): void {
     this.#state = 'closed'
     for (const { reject } of this.#waiting.values())
@@ -201,7 +201,7 @@ export class Channel {
     else waiting?.reject(new ChannelError('failed', error))
   }
 
-  /** An answer that is no promise is sent before the next message is handled. */
+  /** A reply that is not a promise is sent before the next message is handled. */
   async #answer(id: number, payload: unknown, handler: Handler | undefined): Promise<void> {
     try {
       if (!handler) throw new Error('the other process does not handle this message')

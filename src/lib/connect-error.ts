@@ -1,4 +1,4 @@
-/** Why no trusted connection was established, in a message without addresses, for clients and the log. */
+/** A connection or TLS failure. The message contains no address, so it may go to clients and the log. */
 export class ConnectError extends Error {
   readonly code: string
 
@@ -13,7 +13,7 @@ const invalid = ['TLS_CERT_INVALID', 'its TLS certificate is invalid'] as const
 const unknownCa = ['TLS_UNKNOWN_CA', 'its TLS certificate is signed by an unknown CA'] as const
 const wrongName = ['TLS_WRONG_NAME', 'its TLS certificate is for another name (wrong name)'] as const
 
-/** By Node's and OpenSSL's codes; https://nodejs.org/docs/latest-v24.x/api/tls.html#x509-certificate-error-codes. */
+/** Keys: error codes of Node and OpenSSL; https://nodejs.org/docs/latest-v24.x/api/tls.html#x509-certificate-error-codes. */
 const certificateErrors: Readonly<Record<string, readonly [code: string, words: string]>> = {
   CERT_HAS_EXPIRED: ['TLS_CERT_EXPIRED', 'its TLS certificate has expired'],
   CERT_NOT_YET_VALID: ['TLS_CERT_NOT_YET_VALID', 'its TLS certificate is not valid yet'],
@@ -38,8 +38,8 @@ const certificateErrors: Readonly<Record<string, readonly [code: string, words: 
 }
 
 /**
- * A TLS error by its name; undefined for any other error. Servers that verify client certificates reject them after the handshake
- * is complete for the client (RFC 8446, section 4.4.2.4), so the error may occur at the first read.
+ * Converts a TLS error; undefined for any other error. A server that verifies client certificates may reject one after the
+ * handshake is complete for the client (RFC 8446, section 4.4.2.4), so the error may first occur on a read.
  */
 export function tlsError(error: Error): ConnectError | undefined {
   const code = codeOf(error)
@@ -50,11 +50,11 @@ export function tlsError(error: Error): ConnectError | undefined {
     : undefined
 }
 
-/** As {@link tlsError}, for what happened between the connection and the end of the handshake. */
+/** Converts an error during the TLS handshake; an error of another kind is returned unchanged. */
 export function handshakeError(error: Error): Error {
   const known = tlsError(error)
   if (known) return known
-  // Node has no specific code for it: "Client network socket disconnected before secure TLS connection was established".
+  // Node has no code for "Client network socket disconnected before secure TLS connection was established".
   if (!error.message.includes('before secure TLS connection')) return error
   return handshakeFailed('the server closed the connection', error)
 }

@@ -1,6 +1,6 @@
 /**
- * A table as CSV (RFC 4180) with a header. Text that a spreadsheet would run as a formula gets an apostrophe in front
- * (OWASP, "CSV Injection"); numbers stay numbers.
+ * Formats a table as CSV (RFC 4180) with a header. Strings that a spreadsheet would evaluate as a formula are prefixed with an
+ * apostrophe (OWASP, "CSV Injection"); numbers are not.
  */
 export function csvOf(
   columns: readonly string[],

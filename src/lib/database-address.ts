@@ -5,13 +5,13 @@ export type DatabaseAddress =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: string }
 
-/** Allowed forms of a database URL, for errors. */
+/** Allowed forms of a database URL, for error messages. */
 export const allowedDatabaseAddress =
   'a database address: sqlite:PATH, such as sqlite:/var/lib/llm-router/router.db, or postgres://user:password@host:5432/database'
 
 /**
- * Reads `sqlite:PATH`, relative to the working directory, or a connection URI of PostgreSQL (libpq, "Connection URIs").
- * Undefined for any other text.
+ * Parses `sqlite:PATH`, relative to the working directory, or a PostgreSQL connection URI (libpq, "Connection URIs"). Returns
+ * undefined for anything else.
  */
 export function databaseAddress(text: string): DatabaseAddress | undefined {
   if (text.startsWith('sqlite:')) {

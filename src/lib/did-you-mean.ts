@@ -1,13 +1,15 @@
 import { distance } from 'fastest-levenshtein'
 
-/** `; did you mean "ollama"?` to end an error with, or nothing. Short names are near to everything, so they get none. */
+/**
+ * Returns `; did you mean "ollama"?` to append to an error, or ''. Names under 4 characters resemble everything and get none.
+ */
 export function didYouMean(name: string, known: Iterable<string>): string {
   const others = [...known].filter((one) => one !== name)
   const closest = name.length < 4 ? undefined : closestName(name, others)
   return closest === undefined ? '' : `; did you mean ${JSON.stringify(closest)}?`
 }
 
-/** The known name that was most likely meant; undefined if none is similar. */
+/** Returns the known name that was most likely meant; undefined if none is similar. */
 export function closestName(name: string, known: Iterable<string>): string | undefined {
   const maxEdits = Math.max(2, Math.floor(name.length / 5))
   let closest: string | undefined
@@ -21,12 +23,12 @@ export function closestName(name: string, known: Iterable<string>): string | und
   return closest
 }
 
-/** `SERVER_WORKERS` for `SERVER_WORKERS_COUNT`: different by edit distance, but similar by words. */
+/** `SERVER_WORKERS` and `SERVER_WORKERS_COUNT` have a large edit distance, but share their words. */
 function isCutShort(name: string, candidate: string): boolean {
   return candidate.startsWith(`${name}_`) || name.startsWith(`${candidate}_`)
 }
 
-/** Up to `limit` known names that are like this one, the closest first: mistyped, or one a part of the other. */
+/** Returns up to `limit` similar known names, closest first: typing errors, and names that contain one another. */
 export function nearNames(name: string, known: readonly string[], limit: number): string[] {
   const wanted = name.toLowerCase()
   const maxEdits = 1 + Math.floor(name.length / 3)

@@ -1,11 +1,11 @@
-/** The paths of one endpoint: some at fixed places, some under the prefix; each once, whatever the prefix is. */
+/** Returns the distinct paths of an endpoint: the fixed ones and those under the configurable prefix. */
 export function endpointPaths(prefix: string, paths: { fixed: string[]; prefixed: string[] }): string[] {
   return [...new Set([...paths.fixed, ...paths.prefixed.map((path) => prefix + path)])]
 }
 
 /**
- * Relative URL from one path to another, as resolved by a browser: from `/ui` to `/api/status` it is `api/status`. A page
- * that names others so works behind any reverse proxy, whatever path that removes.
+ * Returns the relative URL from one path to another, as a browser resolves it: from `/ui` to `/api/status` it is `api/status`.
+ * Pages with relative URLs work behind reverse proxies that strip any path prefix.
  */
 export function relativePath(from: string, to: string): string {
   const above = from.split('/').slice(1, -1)
@@ -16,12 +16,12 @@ export function relativePath(from: string, to: string): string {
   return steps.join('/')
 }
 
-/** Whether relative URLs of a page at this address begin one step too deep. */
+/** Whether the path ends with a slash, so that relative URLs of its page would resolve one level too deep. */
 export function hasTrailingSlash(url: string): boolean {
   return /^[^?]*\/(?:\?|$)/.test(url)
 }
 
-/** Relative URL from a path to the router's root, without a trailing slash, so that paths can be appended. */
+/** Returns the relative URL from a path to the router's root, without a trailing slash, so that paths can be appended. */
 export function relativeRoot(from: string): string {
   return relativePath(from, '/').slice(0, -1) || '.'
 }

@@ -11,7 +11,7 @@ const frequent: Readonly<Record<string, readonly string[]>> = {
   cs: 'a je se na že to v z co jak jsou pro ale být který napiš prosím by jsem si'.split(' '),
 }
 
-/** Letters that only some languages write, each with the languages that do. */
+/** Letters that only some languages use, with those languages. */
 const letters: readonly (readonly [RegExp, readonly string[]])[] = [
   [/[ąęłńśźż]/gu, ['pl']],
   [/[ěřů]/gu, ['cs']],
@@ -22,7 +22,7 @@ const letters: readonly (readonly [RegExp, readonly string[]])[] = [
   [/[êîûœ]/gu, ['fr']],
 ]
 
-/** Scripts that imply a language. Kana precedes Han, because Japanese has both. */
+/** Scripts that imply a language. Kana precedes Han, because Japanese uses both. */
 const scripts: readonly (readonly [RegExp, string])[] = [
   [/[\p{Script=Hiragana}\p{Script=Katakana}]/gu, 'ja'],
   [/\p{Script=Hangul}/gu, 'ko'],
@@ -39,7 +39,7 @@ const scripts: readonly (readonly [RegExp, string])[] = [
 /** Maximum number of characters examined. */
 const maxLength = 4_000
 
-/** The language of a text as ISO 639-1 code; undefined if it is too short or in an unknown language. */
+/** Guesses the language of a text as an ISO 639-1 code; undefined if the text is too short or the language is unknown. */
 export function languageOf(text: string): string | undefined {
   const sample = text.slice(0, maxLength).toLowerCase()
   const all = countOf(sample, /\p{L}/gu)

@@ -1,4 +1,4 @@
-/** Bytes of a range that are read word by word; after them, words are sampled. */
+/** Bytes at the start of a range of which every word is hashed; beyond them, words are sampled. */
 const denseBytes = 256
 const sparseBytes = 64 * 1024
 const word = 4
@@ -7,9 +7,9 @@ const sparseStride = 64
 const coarseStride = 256
 
 /**
- * A hash of bytes in order, which can be read at any moment. Fast rather than strong: of long stretches it reads the
- * beginning whole and then one word in every 64 bytes (behind 64 KiB: 256), so that hashing a body costs less than finding
- * its strings does. Good for guesses, never for identity.
+ * An incremental hash whose value can be read at any time. Fast rather than strong: of a long range it hashes the beginning
+ * completely and then one word per 64 bytes (after 64 KiB: per 256), so that hashing a body costs less than scanning it. For
+ * heuristics only, never for identity.
  */
 export class RollingHash {
   #a = 0x243f6a88
@@ -20,7 +20,7 @@ export class RollingHash {
     this.#view = new DataView(buffer, byteOffset, length)
   }
 
-  /** Continues with the bytes from `from` to `to`, part of the range that begins at `start`. */
+  /** Adds the bytes from `from` to `to`, which are part of a range that begins at `start`. */
   add(from: number, to: number, start = from): void {
     const view = this.#view
     let a = this.#a
@@ -52,7 +52,7 @@ export class RollingHash {
     this.#b = b ^ (a >>> 15)
   }
 
-  /** Continues with 256 evenly spaced words of a range, for an image or another file. */
+  /** Adds 256 evenly spaced words of a range, for images and other files. */
   addSampled(from: number, to: number): void {
     const stride = Math.max(word, Math.floor((to - from) / 256))
     for (let at = from; at + word <= to; at += stride) this.add(at, at + word)
@@ -60,13 +60,13 @@ export class RollingHash {
     this.#a = Math.imul(this.#a ^ (to - from), 0xc2b2ae3d)
   }
 
-  /** Of all bytes so far: a whole number below 2^53. */
+  /** Returns the hash of all bytes so far: an integer below 2^53. */
   key(): number {
     return mixed(this.#a) * 0x200000 + (mixed(this.#b ^ this.#a) >>> 11)
   }
 }
 
-/** The same for a text. */
+/** Returns the {@link RollingHash} of a string. */
 export function hashOfText(text: string): number {
   const bytes = Buffer.from(text)
   const hash = new RollingHash(bytes)
@@ -74,7 +74,7 @@ export function hashOfText(text: string): number {
   return hash.key()
 }
 
-/** Spreads every bit over the whole word, as MurmurHash3 ends. */
+/** The finalizer of MurmurHash3: every input bit affects all output bits. */
 export function mixed(value: number): number {
   let bits = Math.imul(value ^ (value >>> 16), 0x85ebca6b)
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)

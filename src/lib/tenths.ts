@@ -1,4 +1,4 @@
-/** Rounded to one decimal, as times and rates are shown. */
+/** Rounds to one decimal. */
 export function tenths(value: number): number {
   return Math.round(value * 10) / 10
 }

@@ -1,4 +1,4 @@
-/** A moment is in milliseconds since 1970. Days, weeks and months are those of the zone's clocks and calendars. */
+/** Calendar arithmetic in a time zone. Times are in milliseconds since 1970. */
 export interface TimeZone {
   readonly name: string
   startOfDay(at: number): number
@@ -9,9 +9,9 @@ export interface TimeZone {
   dayAfter(at: number, days: number): number
   /** Start of the month `months` months after that of `at`. */
   monthAfter(at: number, months: number): number
-  /** The first moment of a calendar date. `month`: 1 to 12. */
+  /** Start of a calendar date. `month`: 1 to 12. */
   dateAt(year: number, month: number, day: number): number
-  /** Date and time with the offset at that time, such as `2026-03-29T03:00:00+02:00` (RFC 3339). */
+  /** Formats as RFC 3339 with the offset at that time, such as `2026-03-29T03:00:00+02:00`. */
   text(at: number): string
 }
 
@@ -19,7 +19,7 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
 export function isTimeZone(name: string): boolean {
-  // The default costs nothing: the first use of Intl loads its data.
+  // Shortcut for the default, because the first use of Intl loads its data.
   if (name === 'UTC') return true
   try {
     return name !== '' && new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined
@@ -28,44 +28,26 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** `name`: an IANA name such as `Europe/Warsaw`. Throws RangeError for an unknown one. */
+/** `name`: an IANA name such as `Europe/Warsaw`. Throws RangeError if it is unknown. */
 export function timeZone(name: string): TimeZone {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone: name,
-    calendar: 'gregory',
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  })
+  const local = name === 'UTC' ? wholeSeconds : localTimeIn(name)
+  const offset = (at: number): number => local(at) - wholeSeconds(at)
 
-  /** Local time, as if it were UTC. */
-  function local(at: number): number {
-    const parts: Record<string, number> = {}
-    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
-    return Date.UTC(year, month - 1, day, hour, minute, second)
-  }
-  const offset = (at: number): number => local(at) - Math.floor(at / 1000) * 1000
-
-  /** The first time at which local time is `wanted` or, if it is skipped, later. */
-  function momentOf(wanted: number): number {
-    const offsets = [offset(wanted - dayMs), offset(wanted + dayMs)]
+  /** The first time at which the local time is `localTime` or, if the clocks skip it, later. */
+  function momentOf(localTime: number): number {
+    const offsets = [offset(localTime - dayMs), offset(localTime + dayMs)]
     const found = offsets
-      .map((each) => wanted - each)
-      .filter((at) => local(at) === wanted)
+      .map((each) => localTime - each)
+      .filter((at) => local(at) === localTime)
       .sort((a, b) => a - b)
     const [first] = found
     if (first !== undefined) return first
-    // Skipped by the change to daylight saving time.
-    let before = wanted - dayMs
-    let after = wanted + dayMs
+    // Skipped by the change to daylight saving time: find the change by bisection.
+    let before = localTime - dayMs
+    let after = localTime + dayMs
     while (after - before > 1000) {
       const middle = Math.floor((before + after) / 2000) * 1000
-      if (local(middle) < wanted) before = middle
+      if (local(middle) < localTime) before = middle
       else after = middle
     }
     return after
@@ -98,7 +80,33 @@ export function timeZone(name: string): TimeZone {
   }
 }
 
-/** A moment from its text: RFC 3339, or a date, which is its first moment in the zone. Undefined for any other text. */
+/** The local date and time of a zone, encoded as if it were UTC. */
+function localTimeIn(name: string): (at: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: name,
+    calendar: 'gregory',
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  })
+  return (at) => {
+    const parts: Record<string, number> = {}
+    for (const { type, value } of format.formatToParts(at)) parts[type] = Number(value)
+    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
+    return Date.UTC(year, month - 1, day, hour, minute, second)
+  }
+}
+
+/** The same for UTC, without Intl, which every renewal of a budget slice would use. */
+function wholeSeconds(at: number): number {
+  return Math.floor(at / 1000) * 1000
+}
+
+/** Parses RFC 3339, or a date, which is its start in the zone. Undefined for anything else. */
 export function momentOfText(text: string, zone: TimeZone): number | undefined {
   const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text) ?? []
   if (year !== undefined) {

@@ -4,5 +4,5 @@ const manifest: { version: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 )
 
-/** The version of this router, from package.json. */
+/** Version of the router, from package.json. */
 export const version: string = manifest.version

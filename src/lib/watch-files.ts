@@ -3,32 +3,30 @@ import { lstat, readlink, stat } from 'node:fs/promises'
 import { basename, join, parse, resolve, sep } from 'node:path'
 
 export interface FileWatchOptions {
-  /** Silence to wait for after a change, in milliseconds, so that a file is read when it is written and not before. */
+  /** Quiet time to wait for after a change, in milliseconds, so that a file is only read once it is completely written. */
   quietMs: number
   /** Polling interval for changes without an event, in milliseconds; 0: never. */
   pollMs: number
-  /** Something may have changed. Reads from now on see the change, and no later one is missed. */
+  /** Called when something may have changed. Reads from now on see the change, and no later change is missed. */
   onChange: () => void
-  /** The system refuses to watch, for example because of too many watches; called once. Polling continues. */
-  onBlind: (error: unknown) => void
+  /** Called once if the system cannot watch, for example because of too many watches. Polling continues. */
+  onWatchError: (error: unknown) => void
 }
 
-/** Maximum number of changes that may postpone a call, so that continuous writes are still reported. */
+/** Maximum number of changes that may postpone `onChange`, so that continuous writes are still reported. */
 const maxDelays = 20
 /** Maximum number of retries for a path that changes while its watch is being set. */
 const maxTries = 3
-/** As many links as the system follows; path_resolution(7). */
+/** Maximum number of symlinks that Linux follows in a path; path_resolution(7). */
 const maxLinks = 40
 
 /**
- * Watches files and directories, which need not exist yet, until it is closed. Of a directory its own entries are
- * watched, not those of directories in it.
+ * Watches files and directories (not recursively) until it is closed. They need not exist yet.
  *
- * Watches the parent directories of each path and of each link on the way to it: this detects an edit in place, a
- * file renamed over another, and the symlink that Kubernetes swaps in a volume (`..data`, pkg/volume/util/
- * atomic_writer.go). All watches are recreated after each change, because one on a directory that was
- * deleted and recreated is silently dead. Some file systems emit no events (NFS, some of FUSE), so the paths are
- * also polled.
+ * Watches the parent directory of each path and of each symlink on the way to it. This detects an edit in place, a file renamed
+ * over another, and the symlink that Kubernetes swaps in a volume (`..data`, pkg/volume/util/atomic_writer.go). All watches are
+ * recreated after each change, because a watch on a directory that was deleted and recreated never fires. Some file systems
+ * emit no events (NFS, some FUSE ones), so the paths are also polled.
  */
 export class FileWatch {
   readonly #options: FileWatchOptions
@@ -39,7 +37,7 @@ export class FileWatch {
   #poll: NodeJS.Timeout | undefined
   #delays = 0
   #work: Promise<unknown> = Promise.resolve()
-  #blind = false
+  #hasFailed = false
   #closed = false
 
   constructor(options: FileWatchOptions) {
@@ -47,13 +45,13 @@ export class FileWatch {
   }
 
   /**
-   * Watches these paths instead of the former ones. Resolves when no later change will be missed, with whether
-   * anything has changed since the last check and must be read again.
+   * Watches these paths instead of the previous ones. Resolves when no later change will be missed, with whether anything has
+   * changed since the last check.
    */
   set(paths: readonly string[]): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#afterPrevious(async () => {
       this.#paths = paths.map((path) => resolve(path))
-      return this.#look()
+      return this.#renewWatches()
     })
   }
 
@@ -66,25 +64,25 @@ export class FileWatch {
     await this.#work
   }
 
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  #afterPrevious<Result>(work: () => Promise<Result>): Promise<Result> {
     const done = this.#work.then(work)
-    this.#work = done.catch(() => undefined) // its caller hears of it
+    this.#work = done.catch(() => undefined) // the caller handles the error
     return done
   }
 
-  /** Sets all watches, and returns whether the paths have changed. */
-  async #look(): Promise<boolean> {
-    const former = this.#watchers
+  /** Recreates all watches and returns whether the paths have changed. */
+  async #renewWatches(): Promise<boolean> {
+    const previous = this.#watchers
     this.#watchers = []
-    let places = await placesOf(this.#paths)
+    let directories = await directoriesToWatch(this.#paths)
     for (let tries = 0; tries < maxTries; tries++) {
       closeAll(this.#watchers.splice(0))
-      for (const [directory, names] of places) this.#watch(directory, names)
-      const now = await placesOf(this.#paths)
-      if (isSame(places, now)) break
-      places = now
+      for (const [directory, names] of directories) this.#watch(directory, names)
+      const now = await directoriesToWatch(this.#paths)
+      if (isSame(directories, now)) break
+      directories = now
     }
-    closeAll(former)
+    closeAll(previous)
     const seen = await fingerprint(this.#paths)
     const changed = seen !== this.#seen
     this.#seen = seen
@@ -100,17 +98,17 @@ export class FileWatch {
         const concerns = name === null || names === 'all' || names.has(name) || name === basename(directory)
         if (concerns) this.#changed()
       })
-      watcher.on('error', (error) => this.#tellBlind(error))
+      watcher.on('error', (error) => this.#reportFailure(error))
       this.#watchers.push(watcher)
     } catch (error) {
-      // It has just been deleted, which the next check detects.
-      if (codeOf(error) !== 'ENOENT') this.#tellBlind(error)
+      // The directory has just been deleted, which the next check detects.
+      if (codeOf(error) !== 'ENOENT') this.#reportFailure(error)
     }
   }
 
-  #tellBlind(error: unknown): void {
-    if (!this.#blind && !this.#closed) this.#options.onBlind(error)
-    this.#blind = true
+  #reportFailure(error: unknown): void {
+    if (!this.#hasFailed && !this.#closed) this.#options.onWatchError(error)
+    this.#hasFailed = true
   }
 
   #changed(): void {
@@ -119,7 +117,7 @@ export class FileWatch {
       this.#delays = 0
       this.#quiet = setTimeout(() => {
         this.#quiet = undefined
-        void this.#inTurn(() => this.#look()).then(() => {
+        void this.#afterPrevious(() => this.#renewWatches()).then(() => {
           if (!this.#closed) this.#options.onChange()
         })
       }, this.#options.quietMs)
@@ -140,20 +138,24 @@ export class FileWatch {
 
 /** Names of entries in a directory. */
 type Names = Set<string> | 'all'
-type Places = Map<string, Names>
+type Directories = Map<string, Names>
 
-/** The directories to watch for these paths, by their real paths, each with the names in it that matter. */
-async function placesOf(paths: readonly string[]): Promise<Places> {
-  const places: Places = new Map()
+/** Returns the directories to watch for these paths, by real path, each with the relevant names in it. */
+async function directoriesToWatch(paths: readonly string[]): Promise<Directories> {
+  const directories: Directories = new Map()
   const known = new Map<string, Promise<Entry>>()
-  for (const path of paths) await addPaths(path, places, known)
-  return places
+  for (const path of paths) await addPaths(path, directories, known)
+  return directories
 }
 
-/** Identity of a path: a link's target with its kind. */
+/** What is at a path. */
 type Entry = { kind: 'missing' | 'directory' | 'other' } | { kind: 'link'; to: string }
 
-async function addPaths(path: string, places: Places, known: Map<string, Promise<Entry>>): Promise<void> {
+async function addPaths(
+  path: string,
+  directories: Directories,
+  known: Map<string, Promise<Entry>>,
+): Promise<void> {
   let directory = parse(path).root
   let steps = stepsOf(path)
   for (let links = 0; links < maxLinks; ) {
@@ -163,7 +165,7 @@ async function addPaths(path: string, places: Places, known: Map<string, Promise
     const reading = known.get(here) ?? entryAt(here)
     known.set(here, reading)
     const entry = await reading
-    if (entry.kind !== 'directory' || rest.length === 0) add(places, directory, name)
+    if (entry.kind !== 'directory' || rest.length === 0) add(directories, directory, name)
     if (entry.kind === 'link') {
       const target = resolve(directory, entry.to)
       links++
@@ -172,16 +174,16 @@ async function addPaths(path: string, places: Places, known: Map<string, Promise
       continue
     }
     if (entry.kind !== 'directory') return
-    if (rest.length === 0) places.set(here, 'all')
+    if (rest.length === 0) directories.set(here, 'all')
     steps = rest
     directory = here
   }
 }
 
-function add(places: Places, directory: string, name: string): void {
-  const names = places.get(directory) ?? new Set<string>()
+function add(directories: Directories, directory: string, name: string): void {
+  const names = directories.get(directory) ?? new Set<string>()
   if (names !== 'all') names.add(name)
-  places.set(directory, names)
+  directories.set(directory, names)
 }
 
 function stepsOf(path: string): string[] {
@@ -194,15 +196,15 @@ async function entryAt(path: string): Promise<Entry> {
     if (found.isSymbolicLink()) return { kind: 'link', to: await readlink(path) }
     return { kind: found.isDirectory() ? 'directory' : 'other' }
   } catch {
-    return { kind: 'missing' } // or not to be seen, which is the same for a watch
+    return { kind: 'missing' } // or not accessible, which is treated the same
   }
 }
 
-function isSame(a: Places, b: Places): boolean {
+function isSame(a: Directories, b: Directories): boolean {
   return a.size === b.size && [...a.keys()].every((directory) => b.has(directory))
 }
 
-/** What changes when a file or the entries of a directory do. Links are followed. */
+/** Returns a string that changes when a file or the entries of a directory change. Links are followed. */
 async function fingerprint(paths: readonly string[]): Promise<string> {
   const marks = paths.map(async (path) => {
     try {

@@ -1,10 +1,10 @@
 import type { Worker } from 'node:cluster'
 import { Channel, Handlers, type Pipe, type Topic, workerPipe } from './channel.ts'
 
-/** How long the last messages of a worker are waited for after its exit, in milliseconds. */
+/** Maximum wait for the last messages of a worker after its exit, in milliseconds. */
 const lastMessagesMs = 1_000
 
-/** The primary's channels to all workers that run. A worker is known by its channel, so no message names it. */
+/** The primary's channels to all running workers. Handlers get the channel that identifies the worker. */
 export class WorkerChannels {
   readonly #handlers = new Handlers()
   readonly #channels = new Map<string, Channel>()
@@ -12,7 +12,7 @@ export class WorkerChannels {
   readonly #exited: ((worker: Channel) => void)[] = []
   readonly #drained: ((worker: Channel) => void)[] = []
 
-  /** Handles a topic of every worker, also of those that start later. */
+  /** Handles a topic from every worker, including those that start later. */
   on<Payload, Answer>(
     topic: Topic<Payload, Answer>,
     handle: (payload: Payload, worker: Channel) => Answer | Promise<Answer>,
@@ -20,22 +20,22 @@ export class WorkerChannels {
     this.#handlers.on(topic, handle)
   }
 
-  /** Calls back with each started worker. */
+  /** Calls `listener` with each started worker. */
   onStart(listener: (worker: Channel) => void): void {
     this.#started.push(listener)
   }
 
-  /** Calls back when a worker has exited. */
+  /** Calls `listener` when a worker has exited. */
   onExit(listener: (worker: Channel) => void): void {
     this.#exited.push(listener)
   }
 
-  /** Calls back when a worker has exited and its last messages have been handled. */
+  /** Calls `listener` when a worker has exited and its last messages have been handled. */
   onDrained(listener: (worker: Channel) => void): void {
     this.#drained.push(listener)
   }
 
-  /** Casts to all workers that run. */
+  /** Casts to all running workers. */
   broadcast<Payload>(topic: Topic<Payload, void>, payload: Payload): void {
     for (const channel of this.#channels.values()) channel.cast(topic, payload)
   }

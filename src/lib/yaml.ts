@@ -4,14 +4,14 @@ import type { JsonDocument, JsonPath, TextPosition } from './json/jsonc.ts'
 
 const require = createRequire(import.meta.url)
 
-/** Loaded with the first file that is YAML; without one, a start is quicker. */
+/** Loaded lazily: without a YAML file, startup is faster. */
 function yaml(): typeof import('yaml') {
   return require('yaml')
 }
 
 /**
- * Parses YAML 1.2 with anchors and merge keys, to JSON values. Returns the position of the first syntax error
- * instead; never a parser's message, which would quote the file and with it a key.
+ * Parses YAML 1.2 with anchors and merge keys to JSON values. For invalid YAML it returns the position of the first syntax
+ * error, without the parser's message, which could quote a secret from the file.
  */
 export function readYaml(
   text: string,
@@ -35,7 +35,7 @@ export function readYaml(
   try {
     value = document.toJS()
   } catch {
-    return { syntaxError: { line: 1, column: 1 } } // aliases that would expand without end
+    return { syntaxError: { line: 1, column: 1 } } // excessive alias expansion
   }
   const root = document.contents
   return {

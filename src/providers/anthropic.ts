@@ -2,8 +2,8 @@ import type { ProviderType } from '../sdk/provider.ts'
 import { pathIn } from './openai-family.ts'
 
 /**
- * Anthropic and servers with its Messages API. Format: Anthropic API reference, "Create a Message". The version header
- * is required ("Versions"). Requests are written for that version, regardless of the client's.
+ * Anthropic and servers with its Messages API. Format: Anthropic API reference, "Create a Message". The version header is
+ * required ("Versions"); translated requests are written for that version, whichever the client uses.
  */
 export const anthropic: ProviderType = {
   name: 'anthropic',

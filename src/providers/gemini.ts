@@ -1,4 +1,5 @@
-import type { CallForm, Operation, ProviderType } from '../sdk/provider.ts'
+import type { CallForm, Operation } from '../sdk/operation.ts'
+import type { ProviderType } from '../sdk/provider.ts'
 
 const methods: Readonly<Partial<Record<Operation, Readonly<Partial<Record<CallForm, string>>>>>> = {
   chat: { whole: 'generateContent', stream: 'streamGenerateContent?alt=sse' },
@@ -6,7 +7,7 @@ const methods: Readonly<Partial<Record<Operation, Readonly<Partial<Record<CallFo
   count: { whole: 'countTokens' },
 }
 
-/** Google's Gemini API. The path names model and method. Format: Gemini API reference, "Generating content" and "Models". */
+/** Google's Gemini API. Model and method are in the path. Format: Gemini API reference, "Generating content" and "Models". */
 export const gemini: ProviderType = {
   name: 'gemini',
   dialect: 'gemini',
@@ -24,7 +25,7 @@ export const gemini: ProviderType = {
   maxBatch: 100, // API reference, "batchEmbedContents"
 }
 
-/** Tuned models are in a collection other than `models`. */
+/** Returns the resource name of a model. Tuned models are in a collection of their own. */
 function resourceOf(model: string): string {
   const name = /^(?:models|tunedModels)\//.test(model) ? model : `models/${model}`
   return name.split('/').map(escaped).join('/')

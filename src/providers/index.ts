@@ -11,7 +11,7 @@ import { sglang } from './sglang.ts'
 import { tgi } from './tgi.ts'
 import { vllm } from './vllm.ts'
 
-/** All built-in provider types, in the order of the docs. */
+/** The built-in provider types, in the order of the docs. */
 export const providerTypes: readonly ProviderType[] = [
   openai,
   vllm,
@@ -25,7 +25,7 @@ export const providerTypes: readonly ProviderType[] = [
   mock,
 ]
 
-/** A registry of the built-in provider types. Extensions add to it. */
+/** Creates a registry with the built-in provider types, to which extensions add theirs. */
 export function builtInProviders(): Registry<ProviderType> {
   const providers = new Registry<ProviderType>('provider type')
   for (const type of providerTypes) providers.add(type)

@@ -5,11 +5,10 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 /**
  * llama.cpp's own server, `llama-server`. Source: llama.cpp, tools/server/README.md.
  *
- * - Without streaming it notices a disconnected client only when a second passes without any result, which
- *   never happens while it serves others; a stream ends at once. So non-streaming requests are sent as
- *   streams and their chunks are collected.
- * - In router mode (no model on its command line) it serves many models, loads the one that the body names, and lists
- *   all of them with their state.
+ * - During a non-streaming request it notices a disconnected client only after a second without results from any request, which
+ *   does not happen while it serves others; it ends a stream at once. Therefore non-streaming requests are sent as streams.
+ * - In router mode (no model on the command line) it serves many models, loads the one named in the body, and lists all of them
+ *   with their state.
  * - `/health` is 503 `Loading model` until the model can answer.
  * - `/tokenize` accepts text but no messages; `/v1/messages/count_tokens` counts the rendered chat exactly.
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.

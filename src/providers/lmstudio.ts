@@ -8,9 +8,9 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - `response_format` supports only `json_schema` and `text`; `json_object` returns 400.
  * - Reasoning of earlier turns is sent as `reasoning_content`, its name in responses ("Separate reasoning_content").
  * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
- * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
+ * - Reasoning levels are those of gpt-oss, the only models for which `reasoning_effort` is documented.
  * - Its own chat, `/api/v1/chat`, accepts neither earlier responses nor the client's tools, so it is not used.
- * - `/api/v1/models` is its list since 0.4; older servers have `/api/v0/models`.
+ * - `/api/v1/models` exists since 0.4; older servers have `/api/v0/models`.
  */
 export const lmstudio: ProviderType = {
   name: 'lmstudio',

@@ -3,10 +3,9 @@ import type { ProviderType } from '../sdk/provider.ts'
 import { bearerHeaders, pathIn } from './openai-family.ts'
 
 /**
- * Ollama, always through its native API: its OpenAI endpoint drops `num_ctx`, `keep_alive` and `tool_choice`, and ends
- * a broken stream without an error. Format: Ollama API reference, "Generate a chat completion", "Generate a
- * completion", "Generate embeddings".
- * Ollama itself requires no key; hosted servers and reverse proxies in front of it read the bearer header.
+ * Ollama, always through its native API: its OpenAI endpoint drops `num_ctx`, `keep_alive` and `tool_choice`, and ends a broken
+ * stream without an error. Format: Ollama API reference, "Generate a chat completion", "Generate a completion", "Generate
+ * embeddings". Ollama itself requires no key; the bearer header is for hosted servers and reverse proxies in front of it.
  */
 export const ollama: ProviderType = {
   name: 'ollama',

@@ -1,4 +1,4 @@
-import type { Operation } from '../sdk/provider.ts'
+import type { Operation } from '../sdk/operation.ts'
 
 /** Paths of OpenAI's operations, also used by compatible servers. Source: OpenAI API reference. */
 export const openaiPaths = {
@@ -15,14 +15,14 @@ export const openaiPaths = {
   responses_count: '/v1/responses/input_tokens',
 } as const satisfies Partial<Record<Operation, string>>
 
-/** Creates a provider type's path lookup from a table. */
+/** Returns a `path` function for a provider type with fixed paths. */
 export function pathIn(
   paths: Readonly<Partial<Record<Operation, string>>>,
 ): (operation: Operation) => string | undefined {
   return (operation) => paths[operation]
 }
 
-/** `Authorization` header per RFC 6750, which all servers of this family read; empty without a key. */
+/** Returns the bearer `Authorization` header (RFC 6750); no header without a key. */
 export function bearerHeaders(token: string | undefined): Record<string, string> {
   return token ? { authorization: `Bearer ${token}` } : {}
 }

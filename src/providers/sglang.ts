@@ -7,8 +7,9 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  *
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  * - Its `/tokenize` accepts text but no messages, so a chat is counted by `/v1/messages/count_tokens`.
- * - Its `/v1/messages` and Ollama's paths translate to its chat completions; the router's own translation drops less.
- * - `/health` generates one token when the server is idle, so it also notices a scheduler that hangs.
+ * - Its `/v1/messages` and its Ollama paths are not used: it translates them to chat completions, which drops more fields
+ *   than the router's own translation.
+ * - `/health` generates one token when the server is idle, so it also detects a hung scheduler.
  */
 export const sglang: ProviderType = {
   name: 'sglang',

@@ -5,11 +5,11 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 /**
  * Hugging Face's Text Generation Inference. Source: its documentation, "Messages API" and "HTTP API Reference".
  *
- * - Its own `/generate` takes a prompt and no messages; chats go to the Messages API, which is OpenAI's chat completions.
+ * - Its own `/generate` accepts a prompt, but no messages; chats use the Messages API, which is OpenAI's chat completions.
  * - A server has one model and accepts any name. `/info` returns its name and limits; `/v1/models` only the name.
- * - A schema is the `value` of `response_format`: its type `json_schema` was added late and differs from OpenAI's.
- * - `top_p` is below 1; without it, it is 1. That and the number of stop sequences are in its profile.
- * - No token counts: `/chat_tokenize` answers a list of tokens, and not of a chat with tools.
+ * - A schema is sent as `value` of `response_format`: the type `json_schema` was added late and differs from OpenAI's.
+ * - `top_p` must be below 1; this and the maximum number of stop sequences are in its profile.
+ * - No token counts: `/chat_tokenize` returns a list of tokens, and does not support tools.
  */
 export const tgi: ProviderType = {
   name: 'tgi',

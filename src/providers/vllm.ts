@@ -7,7 +7,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  *
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  * - Reasoning of earlier turns is sent under both names: versions before 0.12 read only `reasoning_content`.
- * - Every version reads `max_tokens`, only later ones read `max_completion_tokens`.
+ * - All versions support `max_tokens`; only later ones support `max_completion_tokens`.
  */
 export const vllm: ProviderType = {
   name: 'vllm',

@@ -1,4 +1,4 @@
-import { countText } from '../lib/count-text.ts'
+import { formatCount } from '../lib/format-count.ts'
 import type { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 
@@ -55,7 +55,7 @@ export class PickReasons {
 function textOf({ reason, after, waitedMs }: Pick): string {
   const parts: string[] = []
   if (after) parts.push(`failover after ${codeOf(after)}`)
-  if (waitedMs >= leastWaitMs) parts.push(`queue ${countText(waitedMs)} ms`)
+  if (waitedMs >= leastWaitMs) parts.push(`queue ${formatCount(waitedMs)} ms`)
   if (reason !== undefined) parts.push(typeof reason === 'string' ? reason : reason())
   return parts.join(', ')
 }

@@ -1,6 +1,6 @@
 import type { Usage } from '../sdk/chat.ts'
 import type { RouterError } from '../sdk/errors.ts'
-import type { Operation } from '../sdk/provider.ts'
+import type { Operation } from '../sdk/operation.ts'
 import type { Target } from '../sdk/target.ts'
 import type { AttemptResult } from './attempt/attempt-result.ts'
 import type { PickReasons } from './pick-reasons.ts'

@@ -2,20 +2,20 @@ import type { Config } from '../config/settings/settings.ts'
 import { version } from '../lib/version.ts'
 import type { Model, Target } from '../sdk/target.ts'
 
-interface Started {
-  /** The port listened on. */
+interface StartInfo {
+  /** The port that the router listens on. */
   port: number
   models: readonly Model[]
-  /** Number of model servers that the search of this machine has found. */
+  /** Number of model servers that were discovered on this machine. */
   foundServers: number
-  /** The operator key that was generated for this start. */
+  /** The operator key generated at this start; undefined if one is configured. */
   operatorKey: string | undefined
 }
 
 const maxModels = 8
 
-/** The startup message: address, models, notes and an example request. */
-export function banner(config: Config, { port, models, foundServers, operatorKey }: Started): string {
+/** Returns the startup message: address, models, notes and an example request. */
+export function banner(config: Config, { port, models, foundServers, operatorKey }: StartInfo): string {
   const base = baseOf(config.serverHost, port)
   const listed = models
     .slice(0, maxModels)
@@ -62,7 +62,7 @@ function reachOf(host: string, port: number): string {
   return `, and on every other address of this machine (${host === '::' ? '[::]' : '0.0.0.0'}:${port})`
 }
 
-/** `gpu1 (vllm), gpu2 (ollama)`: ids, never addresses. */
+/** Lists servers as `gpu1 (vllm), gpu2 (ollama)`: by id, never by address. */
 function serversOf({ targets, sleeping }: Model): string {
   const shown = targets.slice(0, 4).map(({ id, type }) => `${id} (${type.name})`)
   if (targets.length > shown.length) shown.push(`${targets.length - shown.length} more`)
@@ -70,7 +70,7 @@ function serversOf({ targets, sleeping }: Model): string {
   return shown.join(', ') || 'no server'
 }
 
-/** Configurations that let anyone use paid upstreams. */
+/** Warns if anyone can use upstreams that need a key and so may cost money. */
 function warningsOf({ serverHost, authEnabled }: Config, models: readonly Model[]): string[] {
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(serverHost)
   if (authEnabled || isLocal) return []
@@ -86,7 +86,7 @@ function needsKey({ token, origin }: Target): boolean {
   return token !== undefined && origin.startsWith('https:')
 }
 
-/** A request that the first model that can chat answers. */
+/** Returns a curl command for the first chat model, or an embedding model if there is none. */
 function example(base: string, models: readonly Model[], { authEnabled }: Config): string | undefined {
   const usable = models.filter(({ targets }) => targets.length > 0)
   const model = usable.find(({ embedding }) => !embedding) ?? usable[0]

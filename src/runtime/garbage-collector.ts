@@ -1,7 +1,6 @@
 /**
- * Collects the young generation, which takes about a millisecond, or the whole heap; the process is blocked meanwhile. Node
- * allows it with `--expose-gc` only (https://nodejs.org/api/cli.html#--expose-gc), which all ways to start the router pass;
- * without it nothing happens.
+ * Collects the young generation, which takes about a millisecond, or the whole heap; blocks the process meanwhile. Requires
+ * `--expose-gc` (https://nodejs.org/api/cli.html#--expose-gc), which all start scripts pass; otherwise does nothing.
  */
 export function collectGarbage(type: 'minor' | 'major'): void {
   void globalThis.gc?.({ type, execution: 'sync' })
@@ -11,23 +10,23 @@ export function canCollectGarbage(): boolean {
   return globalThis.gc !== undefined
 }
 
-/** Uncollected bytes of answers, at most. */
-const maxLeftBytes = 32 * 1024 * 1024
+/** Response bytes after which the young generation is collected. */
+const maxUncollectedBytes = 32 * 1024 * 1024
 
 /**
- * Called with the size of each response chunk: collects the young generation after a number of bytes. V8 collects it when new
- * objects fill it, and large chunks make few objects: their buffers would be left until the whole heap is collected, which
- * costs fifty times as much and happens only when there are several times as many.
+ * Returns a function to call with the size of each response chunk, which collects the young generation after a number of bytes.
+ * V8 only collects it when new objects fill it, and large chunks create few objects: their buffers would stay until a
+ * collection of the whole heap, which costs fifty times as much and comes much later.
  *
- * Bodies of requests do not count. They are in use until the answer arrives; what survives two young collections is left for
- * the collection of the whole heap, which blocks the event loop for longer the more of it there is.
+ * Request bodies do not count: they are in use until the response arrives, and early collections would promote them to the old
+ * generation, which makes collections of the whole heap longer.
  */
 export function collectAfterBytes(): (bytes: number) => void {
-  let left = 0
+  let uncollected = 0
   return (bytes) => {
-    left += bytes
-    if (left < maxLeftBytes) return
-    left = 0
+    uncollected += bytes
+    if (uncollected < maxUncollectedBytes) return
+    uncollected = 0
     collectGarbage('minor')
   }
 }

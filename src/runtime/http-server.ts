@@ -3,29 +3,28 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { Socket } from 'node:net'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
-import { writeWaiting } from '../lib/turn-end.ts'
+import { flushDeferredWrites } from '../lib/deferred-writes.ts'
 
 /**
- * Not an `import`, which would read every export: one of them makes Node load all of fetch and WebSocket, 30 ms of
- * start-up.
+ * Not an `import`, which evaluates every export: one of them makes Node load fetch and WebSocket, which takes 30 ms at startup.
  */
 const { createServer, STATUS_CODES } = getBuiltinModule('node:http')
 
 /** Limits per connection; times in milliseconds. */
 export interface HttpLimits {
-  /** From the first byte of a request, or from the connection, to the end of its headers. */
+  /** From the connection, or the first byte of a later request, to the end of the headers. */
   headersTimeoutMs: number
-  /** To the end of the request body. */
+  /** To the end of the request body; begins like `headersTimeoutMs`. */
   requestTimeoutMs: number
   /** Interval at which the two limits above are checked. */
   checkIntervalMs: number
   /** Maximum idle time of a connection between two requests. */
   keepAliveTimeoutMs: number
-  /** How long a client may stop reading a response; 0 for no limit. */
+  /** Maximum time for which a client may stop reading a response; 0: no limit. */
   writeStallMs: number
-  /** Maximum requests that a client may send before the first of them has its response. */
+  /** Maximum pipelined requests, the one being processed included. */
   maxPipelined: number
-  /** Undefined for no limit. */
+  /** Undefined: no limit. */
   maxConnections: number | undefined
 }
 
@@ -40,13 +39,13 @@ export const defaultLimits: Omit<HttpLimits, 'writeStallMs' | 'maxConnections'> 
 const maxHeaderBytes = 16 * 1024
 
 /**
- * Node's HTTP/1.1 server with limits against slow, stalled and greedy clients. Input that is not HTTP never becomes a
- * request: the server replies with a small JSON body and closes the connection. `onRefused`: called with the reason.
+ * Creates Node's HTTP/1.1 server with limits against slow, stalled and greedy clients. Input that is not HTTP never becomes a
+ * request: the server replies with a small JSON body and closes the connection. `onRejected` is called with the reason.
  */
 export function createHttpServer(
   handler: RequestListener,
   limits: HttpLimits,
-  onRefused: (code: string) => void,
+  onRejected: (code: string) => void,
 ): Server {
   const server = createServer({
     headersTimeout: limits.headersTimeoutMs,
@@ -58,27 +57,27 @@ export function createHttpServer(
     // Validated with the other request rules, where the client's dialect is known.
     requireHostHeader: false,
   })
-  // Above a limit, Node would silently drop headers. Their size bounds them, and the request rules count them.
+  // Node would silently drop headers above the limit. Their total size is limited, and the request rules count them.
   server.maxHeadersCount = 0
   if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
-  const turns = new Turns(handler)
+  const pipelines = new Pipelines(handler)
   const accept = (request: IncomingMessage, response: ServerResponse): void => {
-    if (turns.add(request, response) <= limits.maxPipelined) return
-    onRefused('PIPELINING')
-    writeWaiting()
+    if (pipelines.add(request, response) <= limits.maxPipelined) return
+    onRejected('PIPELINING')
+    flushDeferredWrites()
     request.socket.destroy()
   }
   server.on('request', accept)
   // Without these listeners, Node would send `100 Continue` or reject the request before any validation.
   server.on('checkContinue', accept)
   server.on('checkExpectation', accept)
-  server.on('drop', () => onRefused('MAX_CONNECTIONS'))
-  refuseUnreadable(server, turns, onRefused)
+  server.on('drop', () => onRejected('MAX_CONNECTIONS'))
+  rejectInvalidInput(server, pipelines, onRejected)
   // Once there is a listener, idle keep-alive connections emit this event too.
   server.on('timeout', (socket) => {
-    if (turns.isIdle(socket) || socket.writableLength > 0) socket.destroy()
+    if (pipelines.isIdle(socket) || socket.writableLength > 0) socket.destroy()
   })
-  if (limits.writeStallMs > 0) watchWrites(server, limits.writeStallMs, (socket) => turns.isIdle(socket))
+  if (limits.writeStallMs > 0) watchWrites(server, limits.writeStallMs, (socket) => pipelines.isIdle(socket))
   return server
 }
 
@@ -93,64 +92,64 @@ export function connectionLimit(): number | undefined {
 }
 
 /** Handles input that Node does not turn into a request. */
-function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string) => void): void {
+function rejectInvalidInput(server: Server, pipelines: Pipelines, onRejected: (code: string) => void): void {
   server.on('connect', (_request, socket) => {
-    onRefused('CONNECT')
-    refuse(socket, 405)
+    onRejected('CONNECT')
+    reject(socket, 405)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? error.name
-    // RFC 9112, section 9.6: anything after a request with `Connection: close` is ignored. Its response closes the
+    // Anything after a request with `Connection: close` is ignored (RFC 9112, section 9.6). Its response closes the
     // connection.
     if (code === 'HPE_CLOSED_CONNECTION') return
-    // The last response has been sent, and the client disconnects or sends garbage in the middle of its body.
+    // The last response has been sent; the client has disconnected or sent garbage instead of the rest of its body.
     if (socket.writableEnded) {
       socket.destroy()
       return
     }
-    if (code !== 'ECONNRESET') onRefused(code)
+    if (code !== 'ECONNRESET') onRejected(code)
     // Earlier responses must still reach the client.
-    writeWaiting()
+    flushDeferredWrites()
     if (code === 'ECONNRESET' || !socket.writable) socket.destroy()
-    else turns.refuseNext(socket, { isSlow: code === slowCode }, () => refuse(socket, statusOf(error)))
+    else pipelines.rejectNext(socket, { isSlow: code === slowCode }, () => reject(socket, statusOf(error)))
   })
 }
 
 const slowCode = 'ERR_HTTP_REQUEST_TIMEOUT'
 
-interface Turn {
+interface PendingRequest {
   request: IncomingMessage
   response: ServerResponse
 }
 
 /**
- * Processes the requests of a connection one after the other. Node emits pipelined requests at once, even after a
- * response that closes the connection, after which none may be processed: RFC 9112, section 9.6.
+ * Processes the requests of a connection one after the other. Node emits pipelined requests immediately, even after a
+ * response that closes the connection, when no more may be processed (RFC 9112, section 9.6).
  */
-class Turns {
+class Pipelines {
   readonly #handler: RequestListener
-  /** The first turn is being processed. */
-  readonly #ofSocket = new WeakMap<Duplex, Turn[]>()
+  /** Requests without a complete response; the first one is being processed. */
+  readonly #ofSocket = new WeakMap<Duplex, PendingRequest[]>()
   /** Rejections to send after the pending responses. */
-  readonly #refusals = new WeakMap<Duplex, () => void>()
+  readonly #rejections = new WeakMap<Duplex, () => void>()
 
   constructor(handler: RequestListener) {
     this.#handler = handler
   }
 
-  /** Returns the number of requests without a complete response, this one included. */
+  /** Adds a request. Returns the number of requests of its connection without a complete response, this one included. */
   add(request: IncomingMessage, response: ServerResponse): number {
     const { socket } = request
-    const turns = this.#ofSocket.get(socket) ?? this.#begin(socket)
-    turns.push({ request, response })
-    if (turns.length === 1) this.#next(turns)
-    return turns.length
+    const pending = this.#ofSocket.get(socket) ?? this.#begin(socket)
+    pending.push({ request, response })
+    if (pending.length === 1) this.#next(pending)
+    return pending.length
   }
 
-  #begin(socket: Duplex): Turn[] {
-    const turns: Turn[] = []
-    this.#ofSocket.set(socket, turns)
-    return turns
+  #begin(socket: Duplex): PendingRequest[] {
+    const pending: PendingRequest[] = []
+    this.#ofSocket.set(socket, pending)
+    return pending
   }
 
   isIdle(socket: Duplex): boolean {
@@ -158,34 +157,34 @@ class Turns {
   }
 
   /**
-   * Rejects the current input of a connection once all earlier requests have their responses. Nothing may follow a
-   * response that has begun; it continues only if the client is merely slow.
+   * Rejects the current input of a connection after the responses to all earlier requests. A response that has begun is cut
+   * off, unless the client is merely slow.
    */
-  refuseNext(socket: Duplex, { isSlow }: { isSlow: boolean }, refuse: () => void): void {
-    if (this.#refusals.has(socket)) return
-    const turns = this.#ofSocket.get(socket) ?? []
-    const [running] = turns
-    // If the last request's body is incomplete, it is the invalid input. No handler has seen it unless it is the first.
-    const isBroken = turns.at(-1)?.request.complete === false
-    if (isBroken && turns.length > 1) turns.pop()
-    const isFirst = !running || (isBroken && turns.length === 1)
+  rejectNext(socket: Duplex, { isSlow }: { isSlow: boolean }, reject: () => void): void {
+    if (this.#rejections.has(socket)) return
+    const pending = this.#ofSocket.get(socket) ?? []
+    const [running] = pending
+    // If the body of the last request is incomplete, it is the invalid input. No handler has seen it unless it is the first.
+    const isBroken = pending.at(-1)?.request.complete === false
+    if (isBroken && pending.length > 1) pending.pop()
+    const isFirst = !running || (isBroken && pending.length === 1)
     if (running?.response.headersSent && (isFirst || !isSlow)) socket.destroy()
-    else if (isFirst) refuse()
-    else this.#refusals.set(socket, refuse)
+    else if (isFirst) reject()
+    else this.#rejections.set(socket, reject)
   }
 
-  #next(turns: Turn[]): void {
-    const [turn] = turns
-    if (!turn) return
-    const { request, response } = turn
+  #next(pending: PendingRequest[]): void {
+    const [next] = pending
+    if (!next) return
+    const { request, response } = next
     const { socket } = request
-    // The previous response was the last one.
+    // The previous response has closed the connection.
     if (socket.writableEnded || socket.destroyed) return
     response.on('close', () => {
       linger(request)
-      turns.shift()
-      if (turns.length > 0) this.#next(turns)
-      else if (socket.writable) this.#refusals.get(socket)?.()
+      pending.shift()
+      if (pending.length > 0) this.#next(pending)
+      else if (socket.writable) this.#rejections.get(socket)?.()
     })
     this.#handler(request, response)
   }
@@ -210,7 +209,7 @@ function statusOf(error: NodeJS.ErrnoException): number {
 }
 
 /** The dialect is unknown here, so the body uses OpenAI's format, which most clients read. */
-function refuse(socket: Duplex, status: number): void {
+function reject(socket: Duplex, status: number): void {
   const message = status === 400 ? 'The request is not valid HTTP/1.1' : (STATUS_CODES[status] ?? '')
   const error = { message, type: 'invalid_request_error', param: null, code: null }
   const body = JSON.stringify({ error })
@@ -223,18 +222,18 @@ function refuse(socket: Duplex, status: number): void {
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 
-/** How long a client may keep sending after its last response, in milliseconds. */
+/** Maximum time for which a client may keep sending after its last response, in milliseconds. */
 const lingerMs = 5_000
 
 /**
- * Lingering close: keeps reading a client that still sends its body after the response has ended the connection. Node
- * would close at once, and the kernel would answer further data with a reset. A client that reads only after sending
- * would then see a broken pipe instead of why its body was rejected. RFC 9112, section 9.6.
+ * Lingering close (RFC 9112, section 9.6): keeps reading from a client that is still sending its body when the response has
+ * ended the connection. Node would close at once, and the kernel would answer further data with a reset, so a client that only
+ * reads after sending would get EPIPE instead of the response.
  */
 function linger(request: IncomingMessage): void {
   const { socket, complete } = request
   if (complete || !socket.writableEnded || socket.destroyed) return
-  // Added by `destroySoon`, with which Node closes after the last response.
+  // Added by `destroySoon`, which Node calls after the last response.
   socket.off('finish', socket.destroy)
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
   socket.once('close', () => clearTimeout(timer))
@@ -246,9 +245,9 @@ function linger(request: IncomingMessage): void {
 const checkShare = 1 / 4
 
 /**
- * Sets a timeout of `limitMs` on sockets whose peer does not read what was written; Node then emits `timeout` on the
- * server. Limited to these sockets, because a timer on each socket would be reset with every write. `isIdle`: whether a
- * socket is between two requests, where the keep-alive timeout applies.
+ * Sets a timeout of `limitMs` on sockets with unsent data; Node then emits `timeout` on the server. Only on these, because a
+ * timer on every socket would be reset by each write. `isIdle`: whether a socket is between two requests, when the keep-alive
+ * timeout applies.
  */
 function watchWrites(server: Server, limitMs: number, isIdle: (socket: Socket) => boolean): void {
   const sockets = new Set<Socket>()

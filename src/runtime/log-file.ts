@@ -3,18 +3,17 @@ import { resolve } from 'node:path'
 import type { DestinationStream } from 'pino'
 import { LogStream } from './log-stream.ts'
 
-/** The default of other daemons, reduced by the umask. */
+/** The usual mode of new files, reduced by the umask. */
 const mode = 0o666
 /** Non-blocking, because a named pipe without a reader must not block the process. */
 const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 
 export interface LogFileOptions {
   path: string
-  /** See `GatheredLines`. */
-  pieceBytes: number
+  /** Maximum bytes per write, see `LineBatches`. */
+  maxWriteBytes: number
   /**
-   * Called with the system's error code when the file can no longer be opened or written, and with undefined when it
-   * can again.
+   * Called with the error when the file can no longer be opened or written, and with undefined when it can again.
    */
   onChange(error: LogFileError | undefined): void
 }
@@ -24,7 +23,7 @@ export interface LogFileError {
    * `open`: lines are discarded. `reopen`: they go to the previously open file. `write`: they are buffered, then
    * dropped.
    */
-  does: 'open' | 'reopen' | 'write'
+  failed: 'open' | 'reopen' | 'write'
   /** ENOENT, EACCES, ENOSPC ... */
   code: string
 }
@@ -64,42 +63,42 @@ export class LogFile implements DestinationStream {
 
   /** Opens the file again after logrotate has moved it. */
   reopen(): void {
-    const former = this.#stream
+    const previous = this.#stream
     this.#change(() => {
-      this.#openError = this.#open(former ? 'reopen' : 'open')
+      this.#openError = this.#open(previous ? 'reopen' : 'open')
       if (!this.#openError) this.#writeError = undefined
     })
-    // Lines logged so far belong to the moved file.
-    if (former && this.#stream !== former) void former.end()
+    // Buffered lines belong to the moved file.
+    if (previous && this.#stream !== previous) void previous.end()
   }
 
-  #open(does: 'open' | 'reopen'): LogFileError | undefined {
-    const { path, pieceBytes } = this.#options
+  #open(failed: 'open' | 'reopen'): LogFileError | undefined {
+    const { path, maxWriteBytes } = this.#options
     try {
-      // Opened immediately, not with the first line, so that an error is reported at the start.
-      const stream: LogStream = new LogStream(openSync(resolve(path), flags, mode), pieceBytes, {
+      // Opened before the first line, so that an error is reported at startup.
+      const stream: LogStream = new LogStream(openSync(resolve(path), flags, mode), maxWriteBytes, {
         onError: (error) => this.#written(stream, error),
         onWrite: () => this.#written(stream),
       })
       this.#stream = stream
       return undefined
     } catch (error) {
-      return { does, code: codeOf(error) }
+      return { failed, code: codeOf(error) }
     }
   }
 
   #written(stream: LogStream, error?: unknown): void {
     if (stream !== this.#stream) return
     this.#change(() => {
-      this.#writeError = error === undefined ? undefined : { does: 'write', code: codeOf(error) }
+      this.#writeError = error === undefined ? undefined : { failed: 'write', code: codeOf(error) }
     })
   }
 
-  #change(make: () => void): void {
+  #change(update: () => void): void {
     const { error: before } = this
-    make()
+    update()
     const { error: after } = this
-    if (before?.does !== after?.does || before?.code !== after?.code) this.#options.onChange(after)
+    if (before?.failed !== after?.failed || before?.code !== after?.code) this.#options.onChange(after)
   }
 }
 

@@ -11,14 +11,16 @@ export interface LogStreamEvents {
   onWrite?(): void
 }
 
-/** Writes log lines to an open file. A full disk or a pipe without a reader loses lines, but never blocks requests. */
+/**
+ * Writes log lines to an open file. With a full disk or a pipe without a reader, lines are dropped, but requests never block.
+ */
 export class LogStream implements DestinationStream {
-  readonly #lines: GatheredLines
+  readonly #lines: LineBatches
   #stuck = false
 
-  /** See `GatheredLines` for `pieceBytes`. */
-  constructor(fd: number, pieceBytes: number, { onError, onWrite }: LogStreamEvents = {}) {
-    const options = { fd, sync: false, minLength: 1, maxLength: maxBufferedBytes, maxWrite: pieceBytes }
+  /** See `LineBatches` for `maxWriteBytes`. */
+  constructor(fd: number, maxWriteBytes: number, { onError, onWrite }: LogStreamEvents = {}) {
+    const options = { fd, sync: false, minLength: 1, maxLength: maxBufferedBytes, maxWrite: maxWriteBytes }
     const stream = pino.destination(options)
     stream.on('error', (error: NodeJS.ErrnoException) => {
       this.#stuck = true
@@ -28,7 +30,7 @@ export class LogStream implements DestinationStream {
       this.#stuck = false
       onWrite?.()
     })
-    this.#lines = new GatheredLines(stream, pieceBytes)
+    this.#lines = new LineBatches(stream, maxWriteBytes)
   }
 
   write(line: string): void {
@@ -45,7 +47,7 @@ export class LogStream implements DestinationStream {
     }
   }
 
-  /** Writes what is buffered, as far as possible within one second. */
+  /** Writes buffered lines, as far as possible within one second. */
   flush(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -61,19 +63,19 @@ export class LogStream implements DestinationStream {
         // Not `flushSync`, which has no time limit.
         this.#lines.stream.flush(done)
       } catch {
-        done() // already closed: nothing to write
+        done() // already closed
       }
     })
   }
 
-  /** Writes what is buffered and closes the file. */
+  /** Writes buffered lines and closes the file. */
   async end(): Promise<void> {
     await this.flush()
     if (this.#stuck) this.#lines.stream.destroy()
     else this.#lines.stream.end()
   }
 
-  /** Call first when the process exits. See `Logging.atExit`. */
+  /** To be called first when the process exits; see `Logging.atExit`. */
   atExit(): void {
     if (this.#stuck) this.#lines.stream.destroy()
     else this.#lines.handOver()
@@ -87,25 +89,25 @@ export type FileStream = ReturnType<typeof pino.destination>
 const batchMs = 100
 
 /**
- * Batches log lines before they reach the stream: one write per line would cost more than the line itself. The stream
- * could batch too, but it recomputes the size of its whole buffer for each line.
+ * Batches log lines before they reach the stream, because one write per line would cost more than formatting it. The stream
+ * could batch too, but recomputes the size of its whole buffer for each line.
  */
-export class GatheredLines implements DestinationStream {
+export class LineBatches implements DestinationStream {
   readonly stream: FileStream
-  readonly #pieceBytes: number
+  readonly #maxWriteBytes: number
   #text = ''
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** Each batch has at most `pieceBytes`, or is a single line. */
-  constructor(stream: FileStream, pieceBytes: number) {
+  /** Each batch has at most `maxWriteBytes`, or is a single line. */
+  constructor(stream: FileStream, maxWriteBytes: number) {
     this.stream = stream
-    this.#pieceBytes = pieceBytes
+    this.#maxWriteBytes = maxWriteBytes
   }
 
   write(line: string): void {
     const bytes = Buffer.byteLength(line)
-    if (this.#bytes + bytes > this.#pieceBytes) this.handOver()
+    if (this.#bytes + bytes > this.#maxWriteBytes) this.handOver()
     this.#text += line
     this.#bytes += bytes
     this.#timer ??= setTimeout(() => {

@@ -4,7 +4,7 @@ import { LogFile, type LogFileError } from './log-file.ts'
 import { LogStream } from './log-stream.ts'
 import { terminalLine } from './terminal-line.ts'
 
-/** A message that no log shows. */
+/** Message of log lines that are not written. */
 export const noText = ''
 
 export interface Logging {
@@ -13,10 +13,10 @@ export interface Logging {
   reopen(): void
   /** Short description of the log file's current problem; undefined if there is none, or no log file. */
   error(): string | undefined
-  /** Writes what is buffered, as far as possible within one second. Call before the process ends. */
+  /** Writes buffered lines, as far as possible within one second. To be called before the process exits. */
   flush(): Promise<void>
   /**
-   * Call first when the process exits. Passes buffered lines to pino's exit handler and discards what cannot be
+   * To be called first when the process exits. Passes buffered lines to pino's exit handler, and discards lines that cannot be
    * written, which pino would retry forever.
    */
   atExit(): void
@@ -24,7 +24,7 @@ export interface Logging {
 
 export interface LoggingOptions {
   isTerminal: boolean
-  /** Whether this process reports that the log file cannot be opened; in a cluster, one process is enough. */
+  /** Whether this process reports that the log file cannot be opened; in a cluster, only one does. */
   reportsFileErrors: boolean
 }
 
@@ -32,7 +32,7 @@ export interface LoggingOptions {
  * Maximum bytes of log lines per write. Cluster workers share their streams, and writes to a pipe are atomic only up to
  * `PIPE_BUF` (pipe(7)).
  */
-function pieceBytes({ serverType }: Config): number {
+function maxWriteBytes({ serverType }: Config): number {
   return serverType === 'cluster' ? 4_096 : 65_536
 }
 
@@ -42,7 +42,7 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
   const stdout = await stdoutFor(config, options.isTerminal)
   if (path === '') {
     return {
-      // The common case of one stream is faster without multistream's dispatch.
+      // A single stream is faster without multistream.
       logger: pino(pinoOptions(level), stdout),
       reopen: () => undefined,
       error: () => undefined,
@@ -50,12 +50,12 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
       atExit: () => logStreamOf(stdout)?.atExit(),
     }
   }
-  // Problems of the file cannot be logged to the file itself.
+  // Errors of the file cannot be logged to the file itself.
   const toStdout = pino(pinoOptions(level), stdout)
-  // Lines are appended whole, so several workers can share the file.
+  // Lines are appended whole, so workers can share the file.
   const file = new LogFile({
     path,
-    pieceBytes: pieceBytes(config),
+    maxWriteBytes: maxWriteBytes(config),
     onChange: (error) => {
       if (error) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
       else toStdout.info(`LLM_ROUTER_LOG_FILENAME: ${path} is written again`)
@@ -78,16 +78,16 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
 
 async function stdoutFor(config: Config, isTerminal: boolean): Promise<DestinationStream> {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
-  if (!readable) return new LogStream(1, pieceBytes(config))
+  if (!readable) return new LogStream(1, maxWriteBytes(config))
   const { prettyFactory } = await import('pino-pretty')
   const pretty = prettyFactory({
     colorize: isTerminal,
     ignore: 'pid,hostname',
     translateTime: 'SYS:HH:MM:ss',
   })
-  // Synchronous: lines keep their order with what else is written to the terminal.
+  // Synchronous, so that lines keep their order relative to other output on the terminal.
   const output = pino.destination({ fd: 1, sync: true })
-  output.on('error', () => undefined) // nobody is left to read it
+  output.on('error', () => undefined) // the terminal was closed
   return {
     write(line: string) {
       const text = terminalLine(line, { isColored: isTerminal }) ?? pretty(line)
@@ -107,7 +107,7 @@ function pinoOptions(level: string) {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: {},
     hooks: {
-      // Lines without a message are not written: Fastify logs each address that it listens on, which cannot be disabled.
+      // Used to suppress Fastify's line for each address that it listens on, which cannot be disabled.
       logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
         if (args[0] !== noText) method.apply(this, args)
       },
@@ -115,8 +115,8 @@ function pinoOptions(level: string) {
   }
 }
 
-function textOf(path: string, { does, code }: LogFileError): string {
-  switch (does) {
+function textOf(path: string, { failed, code }: LogFileError): string {
+  switch (failed) {
     case 'open':
       return `cannot write ${path} (${code}); logging to stdout only`
     case 'reopen':
@@ -126,13 +126,13 @@ function textOf(path: string, { does, code }: LogFileError): string {
   }
 }
 
-function shortTextOf({ does, code }: LogFileError): string {
-  return does === 'write'
+function shortTextOf({ failed, code }: LogFileError): string {
+  return failed === 'write'
     ? `the log file cannot be written (${code})`
     : `the log file cannot be opened (${code})`
 }
 
-/** Timestamps in pino's format. All but the milliseconds is cached for one second. */
+/** Timestamps in pino's format. Everything but the milliseconds is cached for one second. */
 function isoTime(): () => string {
   let second = Number.NaN
   let start = ''

@@ -10,15 +10,15 @@
 export const nodeFloors = ['24.22.3', '26.12.1']
 
 /**
- * Why the router does not run on a version of Node.js, in one sentence; undefined if it does.
+ * Returns why the router does not run on a version of Node.js, in one sentence; undefined if it does.
  *
  * @param {string} version 24.22.3
  * @returns {string | undefined}
  */
 export function nodeError(version) {
-  const has = numbersOf(version)
-  const floor = nodeFloors.map(numbersOf).find((needs) => needs[0] >= has[0])
-  if (floor === undefined || compare(has, floor) >= 0) return undefined
+  const actual = numbersOf(version)
+  const floor = nodeFloors.map(numbersOf).find((candidate) => candidate[0] >= actual[0])
+  if (floor === undefined || compare(actual, floor) >= 0) return undefined
   return `llm-router needs Node.js ${nodeFloors[0]} or newer (${nodeFloors[1]} on the 26 line); this is ${version}`
 }
 

@@ -3,8 +3,8 @@ import { parseObject } from '../lib/json/read.ts'
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * Log lines that read better as a sentence than as a message with fields. Undefined: shown as any other line; empty: not
- * shown, because the start message says the same.
+ * Formats log lines that are more readable as text than as a message with fields. Returns undefined for other lines, and '' for
+ * lines to omit because the startup message has the same information.
  */
 export function terminalLine(json: string, { isColored }: { isColored: boolean }): string | undefined {
   const line = parseObject(json) ?? {}
@@ -25,7 +25,7 @@ function textOf(line: Fields, isColored: boolean): string | undefined {
   }
 }
 
-/** `POST /v1/chat/completions 200 699 ms llama3.1:8b > box1 26+21 tok` */
+/** `POST /v1/chat/completions 200 699 ms llama3.1:8b > gpu1 26+21 tok` */
 function requestText(line: Fields, isColored: boolean): string | undefined {
   const { method, endpoint, status, duration_ms: duration, model, target } = line
   if (typeof method !== 'string' || typeof status !== 'number' || typeof duration !== 'number')

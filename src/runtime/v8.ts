@@ -1,25 +1,24 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 
-/** V8 flags set at start; docs/performance.md lists the effect of each. */
+/** V8 flags set at startup; docs/decisions/0007-v8-settings.md lists the effect of each. */
 const always = [
-  // V8 allocates objects that live as long as requests directly in the old generation once enough of them have survived
-  // a collection under load. There, each one keeps everything it references from being collected.
+  // Under load, V8 learns to allocate objects that live as long as a request directly in the old generation, where each one
+  // keeps everything it references from being collected.
   '--no-allocation-site-pretenuring',
-  // If a major collection runs while no request is in progress, nothing references the hidden classes of a request's
-  // objects. They would be collected too, together with all optimized code that depends on them. This many collections
-  // may pass first.
+  // A major collection while no request is in progress would also collect the hidden classes of requests' objects, together
+  // with all optimized code that depends on them. Keeps them for this many collections.
   '--retain-maps-for-n-gc=1000000',
 ]
 
-/** With little memory, V8's own choices stay. */
+/** With little memory, V8's defaults are kept. */
 const withEnoughMemory = [
-  // Growth of the old generation over the live objects before the next major collection, in percent. V8's own value is
-  // below 100 for a heap of this size: a body of 1 MB would then cost more in collections than in everything else.
+  // Growth of the old generation relative to live objects before the next major collection, in percent. With V8's default,
+  // below 100 for a heap of this size, a body of 1 MB costs more in collections than in everything else.
   '--heap-growing-percent=300',
-  // Counts the bytes of bodies like the rest of the heap. Otherwise every 64 MB of them trigger a major collection.
+  // Counts the bytes of buffers like the rest of the heap. Otherwise every 64 MB of them trigger a major collection.
   '--external-memory-accounted-in-global-limit',
-  // Makes the collection some seconds after the last request a regular one: a collection that favours memory would not
-  // retain the hidden classes.
+  // Makes the collection a few seconds after the last request a regular one: one that favours memory does not keep hidden
+  // classes.
   '--no-memory-reducer-favors-memory',
 ]
 const enoughHeapBytes = 512 * 1024 * 1024

@@ -3,13 +3,13 @@ import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@
 import { badRequest, type RouterError } from './errors.ts'
 
 /**
- * A check of request bodies against a schema: gives the error for the client, with the path and the expected type, or
- * undefined for a body that fits.
+ * Returns a function that validates a body against the schema: undefined if it is valid, otherwise the error for the client,
+ * which names the path and the expected type.
  */
 export function bodyCheck(schema: TSchema): (body: unknown) => RouterError | undefined {
   let compiled: TypeCheck<TSchema> | undefined
   return (body) => {
-    // Compiled on the first use: most routes never get a request, and compiling all of them would delay the start.
+    // Compiled on first use: most routes never get a request, and compiling all schemas would delay startup.
     compiled ??= TypeCompiler.Compile(schema)
     if (compiled.Check(body)) return undefined
     const error = compiled.Errors(body).First()
@@ -29,7 +29,7 @@ function describe(error: ValueError): RouterError {
   return badRequest(`'${path}' must be ${wanted}`, path, 'invalid_value')
 }
 
-/** The same, throwing the error. */
+/** Like {@link bodyCheck}, but the returned function throws the error. */
 export function bodyAssertion(schema: TSchema): (body: unknown) => void {
   const check = bodyCheck(schema)
   return (body) => {

@@ -7,7 +7,7 @@ import type { Sampling } from './sampling.ts'
 
 export type { Sampling }
 
-/** Marks the end of a prefix to cache, in Anthropic's form (`{type: 'ephemeral'}`), which clients of other dialects send too. */
+/** Marks the end of a cacheable prefix, in Anthropic's form (`{type: 'ephemeral'}`); clients of other dialects send it too. */
 export type CacheControl = Readonly<Record<string, unknown>>
 
 export interface TextPart {
@@ -18,7 +18,7 @@ export interface TextPart {
 
 export interface ImagePart {
   type: 'image'
-  /** Standard base64 with its media type (`image/png`), or an address that the upstream may fetch. */
+  /** Standard base64 with its media type (`image/png`), or a URL that the upstream may fetch. */
   source: { kind: 'base64'; mediaType: string; data: string } | { kind: 'url'; url: string }
   detail?: string
   cacheControl?: CacheControl
@@ -94,7 +94,7 @@ export interface AssistantMessage {
 
 export interface ToolMessage {
   role: 'tool'
-  /** The call that this is the result of; determined by the reader if the dialect does not carry it. */
+  /** Id of the call that produced this result; determined by the reader if the dialect does not carry it. */
   callId: string
   /** The called function, if known. */
   name?: string
@@ -128,7 +128,7 @@ export interface ChatRequest {
   /** The name the client asked for. */
   model: string
   stream: boolean
-  /** Whether the client asked for token counts in the stream; dialects that always send them say true. */
+  /** Whether the client asked for token counts in the stream; true in dialects that always send them. */
   includeUsage: boolean
   messages: ChatMessage[]
   tools: ToolDefinition[]
@@ -137,23 +137,23 @@ export interface ChatRequest {
   sampling: Sampling
   responseFormat?: ResponseFormat
   reasoningEffort?: ReasoningEffort
-  /** Maximum reasoning tokens (Anthropic `thinking.budget_tokens`); `reasoningEffort` is the same as a level. */
+  /** Maximum reasoning tokens (Anthropic `thinking.budget_tokens`); `reasoningEffort` expresses the same as a level. */
   reasoningBudget?: number
   /** Ollama's residency and context options, for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
   /**
-   * Set if a chat cannot express the request: the text is to be continued verbatim (`raw`), or up to a text that
-   * follows it (`suffix`). Only a target with the operation `completion` can do that.
+   * Set if a chat cannot express the request: the prompt is to be continued verbatim (`raw`), or completed up to a given
+   * `suffix`. Requires a target with the operation `completion`.
    */
   completion?: { raw: boolean; suffix?: string }
   user?: string
-  /** Which requests share a prefix, for the prompt cache of OpenAI's own servers. */
+  /** Groups requests that share a prefix, for the prompt cache of OpenAI's own servers. */
   promptCacheKey?: string
-  /** Requested length of the answer: `low`, `medium` or `high`. */
+  /** Requested length of the response: `low`, `medium` or `high`. */
   verbosity?: string
   /** Fields that the reader had to change or drop, with the reason. */
   lost?: Readonly<Record<string, string>>
-  /** Fields that the reader dropped without effect on any response; logged once. */
+  /** Fields that the reader dropped although no response depends on them; logged once. */
   notices?: readonly string[]
   /** Unknown members by wire name; passed to targets of the same dialect. */
   extras: Record<string, unknown>
@@ -195,7 +195,7 @@ export interface ChatChoice {
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
-  /** The upstream's finish reason if it is unknown; `finishReason` is then a normal end. */
+  /** The upstream's finish reason if the router does not know it; `finishReason` is then `stop` or `tool_calls`. */
   unknownReason?: string
   /** The matched stop sequence, if the upstream reports it. */
   stopSequence?: string
@@ -216,9 +216,9 @@ export interface ChatResponse {
  * An event of a streamed response. `choice` is 0 unless the client asked for several choices; `call` counts
  * the tool calls of a choice from 0.
  *
- * A reader guarantees: `tool-call-start` once per call with its final id and name, its deltas after it and
- * together what the model wrote as arguments (see {@link ToolCall}), `block-end` once per call; `finish` once per choice; then,
- * as the very last event for any input, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
+ * Guarantees of a reader: `tool-call-start` occurs once per call with its final id and name, followed by deltas that
+ * concatenate to the arguments as the model wrote them (see {@link ToolCall}), and `block-end` once per call. `finish` occurs
+ * once per choice. The last event, for any input, is either `end` (the dialect's own end of stream was seen) or `error`.
  */
 export type ChatEvent =
   | { type: 'start'; id?: string; created?: number; systemFingerprint?: string }

@@ -3,9 +3,6 @@ import type { Priority } from './strategy.ts'
 /** The surfaces of the router that a key may be restricted to. `operator`: the operator endpoints. */
 export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'operator'] as const
 
-/** Priorities of a client's requests, highest first. */
-export const priorities = ['high', 'normal', 'low'] as const
-
 /** Roles of operators: read, change the fleet, change clients and budgets. Each role includes the previous ones. */
 export const roles = ['viewer', 'operator', 'admin'] as const
 
@@ -15,15 +12,15 @@ export type Surface = (typeof surfaces)[number]
 
 /** Limits of one key. Absent: no limit. */
 export interface KeyLimits {
-  /** Requests that have not ended. */
+  /** Maximum concurrent requests. */
   readonly concurrent?: number
-  /** Requests that begin within any 60 seconds. */
+  /** Maximum requests that begin within any 60 seconds. */
   readonly requests?: number
-  /** Prompt and completion tokens: a bucket that holds the tokens of one minute and refills evenly. */
+  /** Prompt and completion tokens per minute: a token bucket with a capacity of one minute that refills evenly. */
   readonly tokens?: number
 }
 
-/** One client, as the keys file describes it, without its key. */
+/** One client and what it may do, without its secret key. */
 export interface ClientKey {
   /** Name in the log and in metrics. */
   readonly id: string
@@ -35,21 +32,21 @@ export interface ClientKey {
   readonly models: readonly string[] | undefined
   /** Whether it may use the model with this alias, as written in models-config.json. */
   mayUse(alias: string): boolean
-  /** Undefined without any limit. The strictest of each kind if groups restrict it too. */
+  /** Effective limits: for each kind the strictest among the client's and its groups'. Undefined if there are none. */
   readonly limits: KeyLimits | undefined
-  /** Its own limits and those of its groups, each counted separately; absent: `limits` are its own. */
+  /** Limits of the client and of each of its groups, each counted separately; absent: only `limits` apply, per client. */
   readonly limitScopes?: readonly { readonly key: string; readonly limits: KeyLimits }[] | undefined
-  /** Its role towards the router itself; absent: `operator` or none, depending on `surfaces`. */
+  /** Role for managing the router; absent: `operator` if `surfaces` contains it, otherwise none. */
   readonly role?: Role | undefined
-  /** Id of the key that was used, of a client of the database. */
+  /** Id of the key that was used; only for clients in the database. */
   readonly keyId?: string | undefined
-  /** The group that it belongs to. */
+  /** Id of the group that the client belongs to. */
   readonly group?: string | undefined
-  /** Whether it may use the endpoint at this path, as sent by the client; absent: all. */
+  /** Whether the client may use the endpoint at this path (as sent by the client); absent: all endpoints. */
   readonly mayCall?: ((path: string) => boolean) | undefined
   /** Maximum tokens that one request may ask for. */
   readonly maxTokens: number | undefined
-  /** Of its requests; absent: `normal`. */
+  /** Priority of the client's requests; absent: `normal`. */
   readonly priority?: Priority | undefined
   /** Its share among clients with waiting requests, above 0; absent: 1. */
   readonly weight?: number | undefined
@@ -59,10 +56,10 @@ export interface ClientKey {
   readonly choosesCanary?: boolean
 }
 
-/** Whether a client has a role or one above it. */
+/** Whether an enabled client has at least the given role. */
 export function hasRole(client: ClientKey, needed: Role): boolean {
-  const own = roleOf(client)
-  return client.enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
+  const role = roleOf(client)
+  return client.enabled && role !== undefined && roles.indexOf(role) >= roles.indexOf(needed)
 }
 
 export function roleOf({ role, surfaces: permitted }: ClientKey): Role | undefined {
@@ -72,22 +69,23 @@ export function roleOf({ role, surfaces: permitted }: ClientKey): Role | undefin
 /** Default surfaces of a key: all client surfaces. */
 const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
 
-/** The surfaces of a client: a role opens the operator surface, and no others unless they are listed. */
+/** Effective surfaces of a client. A role adds `operator`; without a list of surfaces it adds nothing else. */
 export function surfacesOf(
-  written: readonly Surface[] | null | undefined,
+  configured: readonly Surface[] | null | undefined,
   role: Role | null | undefined,
 ): ReadonlySet<Surface> {
-  const own = written ?? (role ? [] : defaultSurfaces)
-  return new Set(role ? [...own, 'operator'] : own)
+  const listed = configured ?? (role ? [] : defaultSurfaces)
+  return new Set(role ? [...listed, 'operator'] : listed)
 }
 
 /**
- * A test for names: `*` matches any characters, including none and `/`; everything else matches literally and case-sensitively.
+ * Returns a predicate for names: `*` matches any characters, including none and `/`; the rest matches literally,
+ * case-sensitively.
  */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))
-  const loose = patterns.filter((pattern) => pattern.includes('*')).map(expressionOf)
-  return (name) => exact.has(name) || loose.some((expression) => expression.test(name))
+  const wildcards = patterns.filter((pattern) => pattern.includes('*')).map(expressionOf)
+  return (name) => exact.has(name) || wildcards.some((expression) => expression.test(name))
 }
 
 function expressionOf(pattern: string): RegExp {

@@ -1,4 +1,4 @@
-/** How a server is reached, if not directly with Node's default TLS trust. Never shown, because it contains secrets. */
+/** Connection settings of a server that differ from Node's defaults. Contains secrets: never logged or returned. */
 export interface Connection {
   /**
    * IP address to connect to instead of resolving the hostname in the URL, which remains the `Host` and the name that TLS

@@ -1,27 +1,30 @@
 /**
- * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table
- * for each of its operations. Content without an entry is not protected, and is rejected if a processor that fails closed
- * applies.
+ * How processors treat a value in a request: which parts they read and change, and which they leave alone. Each dialect has a
+ * table per operation. A value without an entry cannot be processed: the request is rejected if a processor that fails closed
+ * applies to it.
  */
 export type ContentShape =
   /**
-   * Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string in it must not contain values that are
-   * certain to be masked.
+   * Defined by the protocol: models, roles, ids, schemas. Passed on unchanged; a string that contains a value certain to be
+   * masked is rejected.
    */
   | 'keep'
-  /** Bytes that only their server can read: passed on unchanged; text in place of them must not contain values that are certain to be masked. */
+  /**
+   * Bytes that only the upstream can read: passed on unchanged; plain text instead is rejected if it contains a value certain
+   * to be masked.
+   */
   | 'opaque'
-  /** What the router replaces or never sends, such as the model name: not read. */
+  /** Replaced or never sent by the router, such as the model name: not read. */
   | 'own'
   /** Text of a person or a model. */
   | 'text'
-  /** The text of a JSON value, such as the arguments of a call: its strings and numbers are content. */
+  /** A string that contains JSON, such as the arguments of a call: strings and numbers in it are content. */
   | 'json'
-  /** Any JSON value: its strings and numbers are content, its keys are not. */
+  /** Any JSON value: strings and numbers in it are content, keys are not. */
   | 'value'
   /**
-   * A JSON Schema, or a tool: its descriptions, examples and values are content of the developer; everything else is treated as
-   * `keep`.
+   * A JSON Schema or a tool definition: descriptions, examples and values in it are content of the developer; everything else
+   * is treated as `keep`.
    */
   | 'schema'
   /** An image, audio or a file: rejected or passed on, depending on the settings. */
@@ -30,69 +33,69 @@ export type ContentShape =
   | 'refused'
   | ContentForms
 
-/** Shapes of a value, by its JSON type. null, true, false and numbers are passed on unless `numbers` says otherwise. */
+/** Shapes by the JSON type of the value. null, booleans and numbers are passed on unless `numbers` says otherwise. */
 export interface ContentForms {
   /** A string. */
   readonly text?: ContentShape
   /** Each item of a list. */
   readonly items?: ContentShape
-  /** Whether adjacent texts of the list form one text. false, for an object: its texts stand alone in such a list. */
+  /** On a list: whether adjacent texts form one text. false on an object: its texts are not joined with their neighbours. */
   readonly joined?: boolean
   /** Members of an object, by name. */
   readonly members?: Readonly<Record<string, ContentShape>>
-  /** All members that are not named. */
+  /** Shape of all other members. */
   readonly rest?: ContentShape
-  /** The shape of an object depends on a member of it. */
+  /** The shape of an object depends on the value of one of its members. */
   readonly by?: {
     readonly member: string
     readonly cases: Readonly<Record<string, ContentShape>>
     readonly otherwise?: ContentShape
   }
   /**
-   * A member whose words are proved by another one (the first of `values` that is there): after a response was changed for its
-   * client, the proof restores the text.
+   * The member `proof` is a signature of the first of `values` that is present. If a response was changed for the client, the
+   * signature is used to restore the signed text when the client sends it back.
    */
   readonly signed?: { readonly values: readonly string[]; readonly proof: string }
   /** Numbers are content that cannot be read here, such as token ids. */
   readonly numbers?: 'refused'
-  /** The texts within belong to the operator or developer: masked depending on the settings. */
+  /** The texts are from the operator or developer: masked depending on the settings. */
   readonly system?: boolean
 }
 
-/** Shapes of request bodies by operation: `chat` and the other operations of the dialect. */
+/** Shapes of request bodies by operation. */
 export type ContentTable = Readonly<Partial<Record<string, ContentShape>>>
 
-/** Every member of a body of this schema must have a shape: a missing one is a type error. */
+/** A shape for every member of a body; a missing one is a type error. */
 export type MembersOf<Body> = Readonly<Record<keyof Body, ContentShape>>
 
-/** A piece of text in one event of a streamed response, which continues in later events. */
+/** A piece of text in one event of a streamed response; later events may continue it. */
 export interface StreamedText {
-  /** The text that it belongs to: pieces with the same name form one text. */
+  /** Name of the text that it belongs to: pieces with the same name form one text. */
   readonly channel: string
-  /** Channels of one group follow each other: a new one ends the previous ones. Absent: they are concurrent. */
+  /** Channels of one group are sequential: a new one ends the previous ones. Absent: channels are concurrent. */
   readonly group?: string
-  /** Members and list positions that lead to the piece. */
+  /** Path to the piece: member names and array indexes. */
   readonly path: readonly (string | number)[]
-  /** Whether it is a piece of a JSON text. */
+  /** Whether the whole text is JSON. */
   readonly isJson?: boolean
-  /** Whether it is a piece of what a tool is called with. */
+  /** Whether the text is the arguments of a tool call. */
   readonly isCall?: boolean
 }
 
 /**
- * A range of a text, as a citation in a response names it by offsets. They are adjusted when a processor changes the text, and
- * removed if the adjusted ones cannot be computed.
+ * A range of a text, given by offsets in a citation of a response. The offsets are adjusted when a processor changes the text,
+ * and removed if the adjusted ones cannot be computed.
  */
 export interface CitedRange {
-  /** Members and list positions that lead to the object with the offsets. */
+  /** Path to the object with the offsets: member names and array indexes. */
   readonly path: readonly (string | number)[]
-  /** Its members with offsets, in their order. */
+  /** Names of the members with offsets, in ascending order of the offsets. */
   readonly members: readonly string[]
-  /** What the offsets count: bytes of UTF-8, or characters, which are code points to some and UTF-16 units to others. */
+  /** Unit of the offsets: UTF-8 bytes, or characters, which vendors count as code points or as UTF-16 code units. */
   readonly unit: 'utf8' | 'characters'
   /**
-   * The text that they count in: of a channel, at a path of the same event or response, or of a document of the request, by its
-   * index. Undefined: unknown.
+   * The text that the offsets refer to: that of a channel, that at a path of the same event or response, or a document of the
+   * request, by its index. Undefined: unknown.
    */
   readonly text:
     | { readonly channel: string }
@@ -103,65 +106,63 @@ export interface CitedRange {
   readonly quote?: string
 }
 
-/** What one event of a streamed answer means to a processor. */
+/** The content in one event of a streamed response. */
 export interface StreamedContents {
   readonly texts: readonly StreamedText[]
-  /** Channels that end with this event, by the beginnings of their names. */
+  /** Prefixes of the names of channels that end with this event. */
   readonly ends?: readonly string[]
-  /**
-   * The member that proves thoughts which end here: those of a channel, or the value at a path of the same event.
-   */
+  /** Signatures of reasoning that ends with this event: that of a channel, or the value at a path of the same event. */
   readonly signatures?: readonly {
     readonly path: readonly (string | number)[]
     readonly of: { readonly channel: string } | { readonly path: readonly (string | number)[] }
   }[]
-  /** Ranges of texts that the event names. */
+  /** Ranges of texts that the event refers to. */
   readonly citations?: readonly CitedRange[]
-  /** Channels of calls that the event announces without a piece of them. */
+  /** Channels of tool calls that the event announces without content. */
   readonly begins?: readonly string[]
-  /** Values that stand whole in the event, or repeat what channels had. */
+  /** Values that are complete in the event, or repeat the content of channels. */
   readonly whole?: readonly { readonly path: readonly (string | number)[]; readonly shape: ContentShape }[]
 }
 
-/** Follows the events of one streamed answer, so that it can be ended before its own end. */
+/** Follows the events of one streamed response, so that the router can end it early. */
 export interface StreamEnding {
-  /** An event has gone out. */
+  /** Called for each event that was sent. */
   sent(event: Readonly<Record<string, unknown>>): void
   /**
-   * The events that end the answer as ended by a filter, for a client that has all that went out. `why`: for dialects with words
-   * for it. `like`: an event of the answer that says what all of them do.
+   * Returns the events that end the response as filtered, after those sent so far. `why`: the reason, for dialects that carry
+   * one. `like`: an event of the response, for members that all events have, such as the id.
    */
   filtered(why: string, like: Readonly<Record<string, unknown>>): Record<string, unknown>[]
 }
 
-/** How the streamed answers of a dialect are read and continued. */
+/** Where content is located in the streamed responses of a dialect. */
 export interface StreamContents {
-  /** Reads one event, the JSON of an object. */
+  /** Reads one event, parsed from JSON. */
   read(event: Readonly<Record<string, unknown>>): StreamedContents
-  /** An event that adds `text` to a channel, made like the last one that did. */
+  /** Returns the events that add `text` to a channel. `like`: the last event that did. */
   continued(like: Readonly<Record<string, unknown>>, at: StreamedText, text: string): Record<string, unknown>
-  /** The member that numbers the events; absent: they are not numbered. */
+  /** Name of the member with the sequence number of an event; absent: events are not numbered. */
   readonly numberedBy?: string
-  /** Whether server-sent events have the name that their member `type` says. */
+  /** Whether each server-sent event has an `event` field with the value of its member `type`. */
   readonly isNamed?: boolean
   /** What follows the last event in a stream of server-sent events. */
   readonly endMark?: string
   createEnding(): StreamEnding
 }
 
-/** Where the turns of the user stand in the body of a chat. */
+/** Where the user's turns are located in the body of a chat. */
 export interface UserTurnForm {
   /** The member with the list of turns, or with a single text. */
   readonly turns: string
   /** The member of a turn that holds its text, or the list of its parts. */
   readonly content: string
-  /** A text as a part of a turn. */
+  /** Returns a content part with this text. */
   part(text: string): Record<string, unknown>
 }
 
-/** The documents of a request, and the citations of them in its earlier turns. */
+/** The documents of a request, and citations of them in earlier turns of the conversation. */
 export interface RequestDocuments {
-  /** Paths of their texts by index, in the syntax `messages[0].content[1]`. Undefined: the text is not in the request. */
+  /** Path of each document's text, such as `messages[0].content[1]`. Undefined: the text is not in the request. */
   readonly texts: readonly (string | undefined)[]
   readonly citations: readonly CitedRange[]
 }
@@ -171,7 +172,7 @@ export interface DialectContents {
   readonly requests: ContentTable
   readonly stream: StreamContents
   readonly answers: AnswerContents
-  /** Absent: a chat that something is added to goes through the canonical form. */
+  /** Absent: chats with added passages are translated through the canonical form. */
   readonly userTurn?: UserTurnForm
   /** The documents of a request, to which citations in its response refer. Absent: there are none in this dialect. */
   documents?(body: Readonly<Record<string, unknown>>): RequestDocuments
@@ -180,8 +181,8 @@ export interface DialectContents {
 /** Where content is located in whole responses to chats. */
 export interface AnswerContents {
   readonly shape: ContentShape
-  /** The response without what the model wrote, as ended by a filter. `why`: for dialects with words for it. */
+  /** Returns the response as filtered, without the model's output. `why`: the reason, for dialects that carry one. */
   filtered(answer: Readonly<Record<string, unknown>>, why: string): Record<string, unknown>
-  /** Ranges of texts that the response names. */
+  /** Ranges of texts that the response refers to. */
   citations?(answer: Readonly<Record<string, unknown>>): readonly CitedRange[]
 }

@@ -3,118 +3,77 @@ import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
 import type { DialectContents } from './content.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
-import type { Profile } from './profile.ts'
-import type { Operation } from './provider.ts'
+import type { Flavour } from './flavour.ts'
+import type { Operation } from './operation.ts'
+import type { WriteRequestOptions } from './write-options.ts'
 
-/** Features that a chat may use and a server may lack. */
+/** Features that a chat may use and a server may not support. */
 export type ContentFeature = 'image' | 'audio' | 'video' | 'file' | 'tools' | 'schema' | 'adapter'
-
-/** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
-export type Drop = (field: string, why: string) => void
-
-/**
- * How a server differs from the plain form of its dialect. Absent means the plain form.
- * Sources: the vendors' API references; see the provider file that sets each one.
- */
-export interface Flavour {
-  /** Wire name of the multiplicative repetition penalty; absent: the server has none. */
-  repetitionPenalty?: 'repetition_penalty' | 'repeat_penalty'
-  /** Sampling fields beyond OpenAI's own that the server reads, by wire name. */
-  samplingExtensions?: readonly ('top_k' | 'min_p' | 'typical_p')[]
-  /** `max_completion_tokens` for OpenAI itself, whose newer models refuse `max_tokens`. */
-  maxTokensField?: 'max_tokens' | 'max_completion_tokens'
-  /** Whether the server has `prompt_cache_key` and `verbosity`, as OpenAI's own. */
-  promptOptions?: boolean
-  /** Whether the server knows the role `developer`; others get `system`. */
-  developerRole?: boolean
-  /** Whether `response_format: {type: "json_object"}` is known; others get an open JSON schema. */
-  jsonObject?: boolean
-  /** `value`: `response_format` is `{type: "json", value: schema}`, TGI's own form. */
-  schemaIn?: 'value'
-  /** Whether `tool_choice` may name a function; others get `required` with only that tool. */
-  namedToolChoice?: boolean
-  /** False: chat completions have no `custom` tools, which are sent as functions with one text. */
-  customTools?: false
-  /** Whether thoughts of earlier turns may be sent back, and under which names. */
-  reasoningHistory?: readonly ('reasoning_content' | 'reasoning')[]
-  /** Reasoning levels the server knows, lowest first. Levels outside are moved to the nearest. */
-  reasoningEfforts?: readonly string[]
-}
-
-export interface WriteRequestOptions {
-  /** The upstream's name of the model. */
-  model: string
-  flavour: Flavour
-  /** Handling of system turns after the first message; absent: `fold`. */
-  systemTurns?: SystemTurns | undefined
-  drop: Drop
-  /** Limits of the model; absent: unknown. */
-  profile?: Profile | undefined
-}
-
-/** System turns after the first message: sent unchanged, or as user text. */
-export type SystemTurns = 'keep' | 'fold'
 
 /** Properties of the response that a writer writes. */
 export interface AnswerContext {
   /** The name that the client asked for; the only model name in a response. */
   model: string
-  /** Random part of ids, 24 characters or more, the same for a whole answer. */
+  /** Random part of ids, at least 24 characters, the same throughout a response. */
   id: string
-  /** Unix seconds, the same for a whole answer. */
+  /** Unix seconds, the same throughout a response. */
   created: number
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
-  /** Milliseconds since the request arrived (monotonic); durations are taken from it. */
+  /** Milliseconds since the request arrived, from a monotonic clock. */
   elapsedMs(): number
-  /** The wall clock, for times in answers. */
+  /** The wall clock, for timestamps in responses. */
   now(): Date
   /** The client's body, for dialects whose responses depend on it. */
   request?: Record<string, unknown>
 }
 
-/** Turns upstream bytes into events. {@link ChatEvent} describes its guarantees. */
+/** Converts upstream bytes to events, with the guarantees described at {@link ChatEvent}. */
 export interface ChatStreamReader {
-  /** Reads one chunk, cut anywhere. Nothing is emitted after `end` or `error`. */
+  /** Reads one chunk, split at any byte. Nothing is emitted after `end` or `error`. */
   push(chunk: Uint8Array, emit: (event: ChatEvent) => void): void
   /**
-   * The upstream closed cleanly: emits `end` if the answer is complete, else `error`. `isComplete`: HTTP's own framing says
-   * that nothing is missing; a body that ends with its connection may have been cut.
+   * Called when the upstream closed cleanly: emits `end` if the response is complete, otherwise `error`. `isComplete`: HTTP
+   * framing shows that nothing is missing; a body delimited by the end of its connection may be truncated.
    */
   end(emit: (event: ChatEvent) => void, isComplete?: boolean): void
 }
 
-/** Turns events into what the client receives; an empty string where an event has no bytes. */
+/** Converts events to the bytes of a stream to the client. */
 export interface ChatStreamWriter {
-  /** `error` gives the in-band error of the dialect and no end marker; after `end` or `error` nothing follows. */
+  /**
+   * Returns '' if the event has no bytes; for `error`, the in-band error without an end marker. Not called after `end` or
+   * `error`.
+   */
   write(event: ChatEvent): string
 }
 
 /** What a passthrough observed in the forwarded bytes. */
 export interface PassthroughState {
-  /** A content event (or the end) has been seen: the response may be committed. */
+  /** Content or the end was seen: the response may be committed. */
   content: boolean
   /** The dialect's own end of stream was seen; everything after it is dropped. */
   ended: boolean
-  /** The upstream reported an error in its stream, or sent what cannot be read. */
+  /** The upstream reported an error in its stream, or sent invalid data. */
   failure: RouterError | undefined
   usage: Usage | undefined
-  /** In a translation: the upstream's finish reason, if it is unknown. */
+  /** Of a translation: the upstream's finish reason, if the router does not know it. */
   unknownReason?: string | undefined
-  /** Id by which a later request continues this answer. */
+  /** Id by which a later request can continue this response. */
   answerId?: string | undefined
 }
 
 /** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */
 export interface ChatPassthrough {
   readonly state: PassthroughState
-  /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
+  /** Takes one chunk, split at any byte. Returns bytes for the client, if any: whole events, except for very long ones. */
   push(chunk: Buffer): Buffer | undefined
   /**
-   * The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}.
+   * Called when the upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: see
+   * {@link ChatStreamReader}.
    */
   end(isComplete?: boolean): Buffer | undefined
-  /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
+  /** Bytes that end a partially sent event, so that an error can follow; '' if there is none. */
   endTorn?(): string
   /** The in-band error that fits the forwarded bytes; undefined: the dialect's own. */
   writeError?(error: RouterError): string | undefined
@@ -123,45 +82,47 @@ export interface ChatPassthrough {
 export interface PassthroughOptions {
   /** The name the client asked for, which replaces the upstream's. */
   model: string
-  /** Whether the usage chunk was asked for by the router alone and is to be kept from the client. */
+  /** Whether to remove the usage chunk, because only the router asked for it. */
   stripUsage: boolean
-  /** Number of answers (choices) that the client's `n` asks for. */
+  /** Number of choices that the client asked for (`n`). */
   choices: number
   /** The client's body, without long members. */
   request?: Readonly<Record<string, unknown>>
 }
 
-/** What the router takes from a whole answer that goes to a client of the same dialect as it came. */
+/** What the router reads from a whole response before it passes it through. */
 export interface CheckedAnswer {
   usage: Usage | undefined
-  /** Id by which a later request continues this answer. */
+  /** Id by which a later request can continue this response. */
   answerId?: string | undefined
-  /** Members to set in place of the upstream's. */
+  /** Members that replace the upstream's. */
   members?: Record<string, unknown>
 }
 
-/** Puts a stream together into the whole answer that the server would have given to the same request without one. */
+/** Assembles a stream into the whole response that the server would have sent without `stream`. */
 export interface AnswerCollector {
-  /** Something of the answer has come. */
+  /** Content was seen. */
   readonly content: boolean
   /** The dialect's own end of stream was seen. */
   readonly done: boolean
-  /** The upstream reported an error in its stream, or sent what cannot be read. */
+  /** The upstream reported an error in its stream, or sent invalid data. */
   readonly failure: RouterError | undefined
-  /** Takes one chunk, cut anywhere. */
+  /** Takes one chunk, split at any byte. */
   push(chunk: Buffer): void
-  /** The whole answer as JSON, after the end of the stream; undefined, with `failure` set, where it is not complete. */
+  /**
+   * Called at the end of the stream. Returns the whole response as JSON; undefined, with `failure` set, if it is incomplete.
+   */
   end(): Buffer | undefined
 }
 
-/** How a whole answer is asked for as a stream. */
+/** Requests whole responses as streams. */
 export interface WholeAsStream {
-  /** Whether the stream for this upstream body says all that the whole answer would. */
+  /** Whether a stream for this upstream body has all the information of the whole response. */
   fits(body: Readonly<Record<string, unknown>>): boolean
   createCollector(): AnswerCollector
 }
 
-/** What a dialect may change in a forwarded request besides `model`. */
+/** A request that is forwarded to a target of the same dialect. */
 export interface PassthroughRequest {
   bytes: Buffer
   scan: JsonScan
@@ -169,89 +130,90 @@ export interface PassthroughRequest {
   stream: boolean
   /** Whether token counts are wanted for metrics. */
   wantUsage: boolean
-  /** The server is that of the vendor whose dialect it is. */
+  /** The server is that of the vendor who defined the dialect. */
   isVendor?: boolean
 }
 
+/** What a dialect changes in a forwarded request besides `model`. */
 export interface PassthroughEdits {
   edits: Edit[]
+  /** Whether the client must not see the usage chunk that the edits request. */
   stripUsage: boolean
-  /** What the edits change that matters to no answer; logged once. */
+  /** Changes that no response depends on; logged once. */
   notices?: readonly string[]
 }
 
 export interface ContextLimits {
   /** Context length of the model in tokens; 0 when unknown. */
   readonly inputSize: number
-  /** Whether the context length is to be chosen where nothing says it. */
+  /** Whether the router chooses the context length if neither request nor configuration does. */
   readonly autoContext?: boolean
 }
 
 export interface ChatCodec {
   /**
-   * Throws `bad_request` for a body that does not fit the dialect's schema. Called before a request is read, with a body
-   * whose long strings may be cut; never for a passthrough, whose server decides. Absent: the route has checked it.
+   * Throws `bad_request` for a body that does not match the dialect's schema. Called before `readRequest`, with a body whose
+   * long strings may be truncated; not called for a passthrough, which the server validates. Absent: the route validates.
    */
   checkRequest?(body: unknown): void
   /** Reads a checked client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
   /**
-   * Checks that a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never
-   * judged. Throws `upstream_error` for one that reports an error, and for what is no answer.
+   * Checks whether a whole upstream response can be passed through unchanged; the model's output is not judged. Throws
+   * `upstream_error` if it reports an error or is not a response.
    */
   checkAnswer(body: unknown, context: AnswerContext): CheckedAnswer
-  /** Reads a whole upstream answer; throws `upstream_error` for what {@link ChatCodec.checkAnswer} does. */
+  /** Reads a whole upstream response; throws the same errors as {@link ChatCodec.checkAnswer}. */
   readResponse(body: unknown): ChatResponse
   writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
   createReader(): ChatStreamReader
   createWriter(context: AnswerContext): ChatStreamWriter
   createPassthrough(options: PassthroughOptions): ChatPassthrough
-  /** Edits of a forwarded request; `stripUsage`: whether the client must not see the usage chunk that they ask for. */
   passthroughEdits(request: PassthroughRequest): PassthroughEdits
-  /** For servers that do not detect a disconnected client during a whole response; absent: not supported by the dialect. */
+  /** For servers that do not notice a client's disconnect during a whole response; absent: not supported by the dialect. */
   readonly wholeAsStream?: WholeAsStream
   /** Default of `stream` in this dialect. */
   readonly streamsByDefault: boolean
   /**
-   * The operator's defaults for members missing in an upstream's body, as its new or changed members. They may use the
-   * names of any dialect.
+   * Returns the members to add to or replace in an upstream body, from the operator's defaults for members that it lacks.
+   * `defaults` may use the names of any dialect.
    */
   missingDefaults(
     body: Record<string, unknown>,
     defaults: Record<string, unknown>,
     flavour?: Flavour,
   ): Record<string, unknown>
-  /** Members of a translated request that neither its client nor the operator sets. */
+  /** Members added to translated requests if neither the client nor the operator sets them. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
   /**
-   * The members of a client's body that make the prompt, in the order in which chat templates write them; the last one is the
-   * list of messages. Absent: strategies see no prefix keys.
+   * Members of a client's body that form the prompt, in the order in which chat templates write them; the last one is the list
+   * of messages. Absent: strategies get no prefix keys.
    */
   readonly promptMembers?: readonly string[]
   /** Members that only configure `tools`, besides those of OpenAI's and Anthropic's chats. */
   readonly toolMembers?: readonly string[]
-  /** What a body shows of the features that a server may lack, where it is not shaped as those of the other dialects. */
+  /** Features that a body uses; only for dialects whose bodies differ in shape from OpenAI's and Anthropic's. */
   features?(body: Readonly<Record<string, unknown>>): Iterable<ContentFeature>
   /**
-   * For servers that cut a prompt in silence: the members to set in an upstream body so that its prompt fits. Throws
-   * `context_overflow` when it cannot.
+   * For servers that silently truncate prompts: returns the members to set in an upstream body so that its prompt fits. Throws
+   * `context_overflow` if it cannot fit.
    */
   fitContext?(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown>
 }
 
-/** How the servers of a dialect count the tokens of a chat's prompt. */
+/** How servers of a dialect count the tokens of a chat's prompt. */
 export interface CountCodec {
-  /** Members of a client's chat body that belong to the answer, which a count does not have. */
+  /** Members of a chat body that only affect the response; removed from the count request. */
   readonly answerMembers: readonly string[]
-  /** The member of the answer that has the number. */
+  /** Name of the response member with the count. */
   readonly member: string
-  /** The body that asks for the count of a chat body; absent: it is that chat body, without the members of the answer. */
+  /** Returns the body of the count request; absent: the chat body without `answerMembers`. */
   writeRequest?(chat: Record<string, unknown>, model: string): Record<string, unknown>
 }
 
 export interface ErrorOptions {
-  /** On the router's own paths the answer also carries the older `status` and `body` members. */
+  /** The request used one of the router's own paths, whose errors also have the legacy members `status` and `body`. */
   ownPath: boolean
   /** Whether `causeCode` may be shown. */
   debug: boolean
@@ -261,19 +223,19 @@ export interface ErrorOptions {
 /** A wire format, read and written in both directions. */
 export interface Dialect {
   readonly name: string
-  /** Content type of streamed answers. */
+  /** Content type of streamed responses. */
   readonly streamMediaType: string
-  /** Bytes without meaning that may be sent between two events to keep a stream alive; absent: not possible. */
+  /** Bytes that clients ignore, to keep a stream alive between two events; absent: the dialect has none. */
   readonly ping?: string
   readonly chat: ChatCodec
   /**
-   * Set if this is another surface of a dialect: targets of that dialect with the operation get a client's
-   * bytes unchanged, others get a chat.
+   * Set if this is another API of the named dialect: targets of that dialect that support the operation get the client's bytes
+   * unchanged, others get a chat.
    */
   readonly native?: { dialect: string; operation: Operation }
-  /** Name of the dialect in which servers of this one continue a text without a chat around it. */
+  /** Name of the dialect in which servers of this one complete plain prompts. */
   readonly completions?: string
-  /** Absent: none of its servers count. */
+  /** Absent: its servers cannot count tokens. */
   readonly count?: CountCodec
   /** Absent: the dialect has no embeddings. */
   readonly embedding?: EmbeddingCodec
@@ -282,6 +244,6 @@ export interface Dialect {
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
   /** HTTP status of an error in this dialect, if it differs from the error's own. */
   errorStatus(error: RouterError): number
-  /** The in-band error: whole event(s), ready to follow a complete one. */
+  /** Returns the in-band error: one or more whole events, to be sent after a complete event. */
   writeStreamError(error: RouterError, options: ErrorOptions): string
 }

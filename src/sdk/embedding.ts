@@ -1,13 +1,13 @@
 import type { Timings } from './chat.ts'
-import type { WriteRequestOptions } from './dialect.ts'
+import type { WriteRequestOptions } from './write-options.ts'
 
-/** A text, or its tokens as the model's own tokenizer numbers them. */
+/** A text, or token ids of the model's tokenizer. */
 export type EmbeddingInput = string | readonly number[]
 
 /** A request for embeddings, independent of the dialects. */
 export interface EmbeddingRequest {
   inputs: readonly EmbeddingInput[]
-  /** Length of the vectors; absent: the model's own. */
+  /** Length of the vectors; absent: the model's default. */
   dimensions?: number
   /** Whether a text that is too long may be truncated; absent: the server's default. */
   truncate?: boolean
@@ -19,7 +19,7 @@ export interface EmbeddingRequest {
 }
 
 export interface EmbeddingResponse {
-  /** One for each input, in their order. */
+  /** One per input, in the same order. */
   vectors: readonly (readonly number[])[]
   /** Tokens of all inputs; undefined if the upstream did not report them. */
   promptTokens: number | undefined
@@ -36,25 +36,25 @@ export interface EmbeddingContext {
   elapsedMs(): number
 }
 
-/** Embeddings in one dialect, read and written in both directions. */
+/** Embeddings in one dialect, in both directions. */
 export interface EmbeddingCodec {
   /** Reads a client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>): EmbeddingRequest
   /** Throws `bad_request` for inputs that the upstream does not support, such as token ids. */
   writeRequest(request: EmbeddingRequest, options: WriteRequestOptions): Record<string, unknown>
-  /** Reads a whole upstream response; throws `upstream_error` if it does not match the number of inputs. */
+  /** Reads an upstream response; throws `upstream_error` unless it has `inputs` vectors. */
   readResponse(body: unknown, inputs: number): EmbeddingResponse
   writeResponse(response: EmbeddingResponse, context: EmbeddingContext): Record<string, unknown>
   /** Whether a server of this dialect accepts the client's body unchanged. */
   goesThrough(request: Readonly<Record<string, unknown>>): boolean
   /** The operator's defaults for members missing in a body; absent if unsupported. */
   missingDefaults?(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
-  /** Members of a client's body that contain the model name in addition to the path, in the form for the target. */
+  /** For APIs with the model in the path: body members that repeat the model name, rewritten for the target. */
   modelMembers?(body: Readonly<Record<string, unknown>>, model: string): Record<string, unknown>
-  /** Whether a body has several inputs in a form that servers accept at another path. */
+  /** Whether a body is a batch, for which servers have a separate path. */
   isBatch?(body: Readonly<Record<string, unknown>>): boolean
-  /** Members of a request from a client of another dialect that neither the client nor the operator sets. */
+  /** Members added to translated requests if neither the client nor the operator sets them. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
-  /** Whether an upstream's answer has the vectors in the form that the client's request asks for. */
+  /** Whether an upstream response has the vectors in the encoding that the client requested. */
   isInWantedForm(answer: unknown, request: Readonly<Record<string, unknown>>): boolean
 }

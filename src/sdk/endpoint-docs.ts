@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import type { Operation } from './provider.ts'
+import type { Operation } from './operation.ts'
 
 /** The groups of endpoints in the API documentation, in the order of its page. */
 export const docsTags = {
@@ -17,7 +17,7 @@ export const docsTags = {
   'Other paths': 'The same endpoints at alternative paths that clients use.',
 } as const
 
-/** One form of a successful answer. */
+/** One form of a successful response. */
 export interface AnswerDocs {
   /** Its content type. */
   type: string
@@ -27,7 +27,7 @@ export interface AnswerDocs {
 
 /** Documentation of an endpoint, in addition to what its route declares: path, method, body schema and dialect. */
 export interface EndpointDocs {
-  /** The operationId of its first path; those of its other paths are made from it. */
+  /** The operationId of its first path; those of other paths are derived from it. */
   id: string
   tag: Exclude<keyof typeof docsTags, 'Other paths'>
   /** One short sentence without a full stop. */
@@ -35,7 +35,7 @@ export interface EndpointDocs {
   description?: string
   /** Operations of which a server must support one. Absent: the router responds itself. */
   operations?: readonly Operation[]
-  /** Fallback if no server supports any of the operations. */
+  /** What the router does if no server supports any of `operations`. */
   otherwise?: string
   /** Empty: always returns an error. */
   answers: readonly AnswerDocs[]
@@ -50,17 +50,17 @@ export interface EndpointDocs {
   example?: Readonly<Record<string, unknown>>
 }
 
-/** An answer of JSON. */
+/** Documents a JSON response. */
 export function json(description: string, schema: TSchema): AnswerDocs {
   return { type: 'application/json', description, schema }
 }
 
-/** An answer of server-sent events. */
+/** Documents a response of server-sent events. */
 export function events(description: string): AnswerDocs {
   return { type: 'text/event-stream', description }
 }
 
-/** An answer of one JSON object per line. */
+/** Documents a response of one JSON object per line. */
 export function lines(description: string): AnswerDocs {
   return { type: 'application/x-ndjson', description }
 }

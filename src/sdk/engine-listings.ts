@@ -1,8 +1,8 @@
 import { countOf, filledTextOf, isObject, type JsonObject, objectsIn } from '../lib/json/read.ts'
 
-/** A model as its server currently reports it. */
+/** A model as its server reports it. */
 export interface EngineModel {
-  /** All names that the server has for it. */
+  /** All names under which the server accepts it. */
   readonly names: readonly string[]
   /** Context length in use, in tokens; undefined if unknown. */
   readonly context: number | undefined
@@ -11,10 +11,10 @@ export interface EngineModel {
   readonly running?: Readonly<JsonObject>
 }
 
-/** A server's current report about itself. */
+/** The models that a server reports. */
 export interface EngineState {
   readonly isLlamaCpp: boolean
-  /** Its only model answers to every name. Absent: as llama.cpp with one model does. */
+  /** Whether a server with a single model accepts any model name; default: `isLlamaCpp`. */
   readonly anyName?: boolean
   readonly models: readonly EngineModel[]
 }
@@ -23,13 +23,13 @@ export interface EngineState {
 export interface EngineListing {
   /** From the root of the host. */
   readonly path: string
-  /** Undefined for what is no such list. */
+  /** Returns undefined if the response is not such a list. */
   read(answer: unknown): EngineState | undefined
 }
 
 /**
- * OpenAI's list of models. vLLM adds `max_model_len`, llama.cpp `meta.n_ctx` (the context of one slot; `n_ctx_train` is
- * what the model could have), and in its router mode `status`. Sources: llama.cpp, tools/server/README.md; vLLM
+ * OpenAI's model list. vLLM adds `max_model_len`; llama.cpp adds `meta.n_ctx` (the context of one slot; `n_ctx_train` is
+ * the maximum of the model) and, in its router mode, `status`. Sources: llama.cpp, tools/server/README.md; vLLM
  * documentation, "OpenAI-Compatible Server".
  */
 export const openaiListing: EngineListing = {
@@ -39,7 +39,7 @@ export const openaiListing: EngineListing = {
     const entries = objectsIn(answer.data)
     return {
       isLlamaCpp: entries.some((entry) => entry.owned_by === 'llamacpp'),
-      // In router mode llama.cpp only accepts names of the list.
+      // In router mode llama.cpp accepts only listed names.
       ...(entries.some(({ status }) => isObject(status)) ? { anyName: false } : {}),
       models: entries.map(({ id, aliases, max_model_len: length, meta, status }) => ({
         names: [id, ...(Array.isArray(aliases) ? aliases : [])].flatMap((name) => filledTextOf(name) ?? []),
@@ -50,12 +50,12 @@ export const openaiListing: EngineListing = {
   },
 }
 
-/** Ollama's loaded models, https://docs.ollama.com/api/ps; the others are not in the list. */
+/** Ollama's list of loaded models, https://docs.ollama.com/api/ps. */
 export const ollamaListing: EngineListing = {
   path: '/api/ps',
   read(answer) {
     if (!isObject(answer)) return undefined
-    // An empty list may be null.
+    // Ollama may send null for an empty list.
     if (!Array.isArray(answer.models) && answer.models !== null) return undefined
     return {
       isLlamaCpp: false,
@@ -69,7 +69,7 @@ export const ollamaListing: EngineListing = {
   },
 }
 
-/** LM Studio's own list, https://lmstudio.ai/docs/developer/rest. */
+/** Model list of LM Studio's REST API v0, https://lmstudio.ai/docs/developer/rest. */
 export const lmStudioListing: EngineListing = {
   path: '/api/v0/models',
   read(answer) {
@@ -85,7 +85,7 @@ export const lmStudioListing: EngineListing = {
   },
 }
 
-/** The same since LM Studio 0.4, where a model may be loaded several times. */
+/** Model list of LM Studio's REST API v1 (since 0.4), where a model may be loaded several times. */
 export const lmStudioInstanceListing: EngineListing = {
   path: '/api/v1/models',
   read(answer) {
@@ -119,7 +119,7 @@ export const tgiListing: EngineListing = {
   },
 }
 
-/** The entry of a model. A llama.cpp server with one model answers to every name, and so does TGI. */
+/** Finds a model by name. llama.cpp with one model and TGI accept any name, so their only model is returned for any. */
 export function modelIn(
   { isLlamaCpp, anyName = isLlamaCpp, models }: EngineState,
   name: string,
@@ -129,7 +129,7 @@ export function modelIn(
   return named ?? (anyName && models.length === 1 ? models[0] : undefined)
 }
 
-/** As Ollama matches names: in any case, and `m` is `m:latest`. */
+/** Normalizes a name as Ollama matches it: case-insensitively, and `m` is `m:latest`. */
 function looseName(name: string): string {
   return name.toLowerCase().replace(/:latest$/, '')
 }

@@ -1,6 +1,6 @@
 /**
- * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names
- * of one of the others or of TGI.
+ * The kind of engine, which determines how its signals are polled. `metrics`: only `/metrics` is read, with the metric names of
+ * one of the other engines or of TGI.
  */
 export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
 
@@ -18,8 +18,8 @@ export interface EngineLoadedModel {
 export type EngineSleep = 'weights_offloaded' | 'discard_all'
 
 /**
- * What the engine behind a target reported at the last poll. It covers the whole server, not a single model. An
- * absent member is unknown: the engine does not report it, or did not respond. It is never zero instead.
+ * What the engine behind a target reported at the last poll, for the whole server rather than a single model. An absent member
+ * is unknown (never zero): the engine does not report it, or did not respond.
  */
 export interface EngineSignals {
   /** Running requests, from all of its users. */
@@ -37,16 +37,16 @@ export interface EngineSignals {
   readonly cacheQueryTokens?: number
   /** Share of prompt tokens that the prefix cache serves, 0 to 1. */
   readonly cacheHitRate?: number
-  /** Concurrency: slots of llama.cpp. */
+  /** Number of slots (llama.cpp), the maximum concurrency. */
   readonly slots?: number
-  /** Maximum concurrency: SGLang. */
+  /** Maximum concurrency (SGLang). */
   readonly maxRunning?: number
   readonly loaded?: readonly EngineLoadedModel[]
-  /** It has one model, which answers to every name. */
+  /** It has one model, which it serves under any name. */
   readonly holdsOne?: boolean
   readonly state?: 'ready' | 'loading' | 'asleep' | 'down'
-  /** How an engine that is `asleep` sleeps. */
+  /** Sleep mode of an engine that is `asleep`. */
   readonly sleep?: EngineSleep
-  /** Changes after a restart of the engine, if reported: its caches are then empty. */
+  /** Start time, if reported. A change means that the engine restarted with empty caches. */
   readonly startedAt?: number
 }

@@ -53,25 +53,25 @@ export interface RouterErrorDetails {
   code?: string
   /** The request field with the error, such as `messages[2].content`. */
   param?: string
-  /** HTTP status, when it is not the usual one of the kind. */
+  /** HTTP status, if it differs from the default of the kind. */
   status?: number
   /** Seconds after which a retry makes sense; becomes the `Retry-After` header. */
   retryAfterSeconds?: number
-  /** The upstream's retry hint; sent as `x-should-retry`, which the official clients obey. */
+  /** The upstream's retry hint; sent as `x-should-retry`, which the OpenAI and Anthropic clients obey. */
   shouldRetry?: boolean
-  /** The message contains an upstream's text, which may quote a prompt, so it is not logged. */
+  /** The message contains upstream text, which may quote a prompt; it is not logged. */
   quotesUpstream?: boolean
   /** The underlying error: for the log, not for the client. */
   cause?: unknown
   /** Sizes of a context overflow, if reported by the upstream. */
   overflow?: ContextOverflow
-  /** The name of a model that the client asked for and that this router does not have; its message quotes it. */
+  /** The requested model name, if there is no such model; the message quotes it. */
   unknownModel?: string
-  /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
+  /** Short cause code such as `ECONNREFUSED`: always logged, shown to clients in debug mode only. */
   causeCode?: string
 }
 
-/** The one error that may reach a client. Its message is written for the client: no address, path or key. */
+/** The only error class whose message is sent to clients. The message contains no address, file path or key. */
 export class RouterError extends Error {
   readonly kind: ErrorKind
   readonly status: number
@@ -101,7 +101,7 @@ export class RouterError extends Error {
     this.unknownModel = details.unknownModel
   }
 
-  /** The same error with another message. */
+  /** Returns a copy with another message. */
   withMessage(message: string): RouterError {
     return Object.assign(new RouterError(this.kind, message, { cause: this.cause }), this)
   }
@@ -109,14 +109,14 @@ export class RouterError extends Error {
 
 const permanentCodes = new Set(['upstream_auth', 'insufficient_quota'])
 
-/** Whether a retry is useless although the status suggests one, because the configuration must be changed first. */
+/** Whether a retry cannot succeed, although the status suggests one, until the configuration is changed. */
 export function isPermanent({ code, cause }: RouterError): boolean {
   if (code !== undefined && permanentCodes.has(code)) return true
-  const said = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
-  return typeof said === 'string' && permanentCodes.has(said)
+  const causeCode = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
+  return typeof causeCode === 'string' && permanentCodes.has(causeCode)
 }
 
-/** A start that cannot succeed: all errors with their positions. Ends the process with exit code 2. */
+/** An invalid configuration: all errors with their positions. At startup the process exits with code 2. */
 export class ConfigError extends Error {
   readonly errors: readonly string[]
   /** Warnings, which may explain an error. */
@@ -145,7 +145,7 @@ export function modelNotFound(name: string): RouterError {
   })
 }
 
-/** The upstream broke a stream after its first content: reported in-band, with this message, in every dialect. */
+/** Error for a stream that the upstream truncated after its first content; reported in-band. */
 export function streamTruncated(): RouterError {
   return new RouterError('upstream_error', 'Upstream closed the stream before it was complete', {
     code: 'upstream_truncated',
@@ -157,12 +157,12 @@ export function upstreamFailed(message: string, causeCode: string, cause?: unkno
   return new RouterError('upstream_error', message, { code: 'upstream_error', causeCode, cause })
 }
 
-/** A body that is larger than the limit for bodies. */
+/** Error for a request body above the size limit. */
 export function tooLarge(): RouterError {
   return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
 }
 
-/** Converts any thrown value to a RouterError: errors not meant for clients become a plain 500. */
+/** Converts any thrown value to a RouterError; anything else than a RouterError becomes a 500 without details. */
 export function asRouterError(error: unknown): RouterError {
   if (error instanceof RouterError) return error
   return new RouterError('internal', 'Internal error', { code: 'internal_error', cause: error })

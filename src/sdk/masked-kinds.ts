@@ -1,4 +1,4 @@
-/** Kinds of values that are masked without a service or a list, by the name that their pseudonyms begin with. */
+/** Kinds of values that built-in rules detect. A pseudonym begins with the name of its kind. */
 export const builtInKinds = [
   'EMAIL',
   'PHONE',
@@ -17,10 +17,10 @@ export const builtInKinds = [
 
 export type BuiltInKind = (typeof builtInKinds)[number]
 
-/** Kinds whose pseudonyms can keep the form of the value. */
+/** Kinds whose pseudonyms can keep the format of the value. */
 export const shapedKinds = ['EMAIL', 'URL', 'IP', 'PHONE'] as const
 
 export type ShapedKind = (typeof shapedKinds)[number]
 
-/** Kind of text that only looks like a pseudonym. */
+/** Kind for text in a request that looks like a pseudonym but is none. */
 export const literalKind = 'LITERAL'

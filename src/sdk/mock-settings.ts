@@ -49,5 +49,5 @@ export const MockSchema = Type.Object(
   { description: 'Behaviour of the embedded mock (api_type "mock").' },
 )
 
-/** How the embedded mock answers. */
+/** Behaviour of the embedded mock. */
 export type MockSettings = Static<typeof MockSchema>

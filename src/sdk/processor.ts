@@ -1,4 +1,4 @@
-/** The request whose content a processor gets. */
+/** The request whose content is processed. */
 export interface ProcessorContext {
   /** Alias of the model. */
   readonly model: string
@@ -8,34 +8,35 @@ export interface ProcessorContext {
   readonly signal: AbortSignal
 }
 
-/** Verdict of a processor. */
 export type ProcessorVerdict =
   | { readonly type: 'pass' }
-  /** Replacements, one for each text. */
+  /** Replacements, one per text, in the same order. */
   | { readonly type: 'replace'; readonly contents: readonly string[] }
-  /** The request is rejected, or the response ends here as filtered, in its dialect's form. */
+  /** The request is rejected, or the response ends here as filtered, as its dialect expresses it. */
   | { readonly type: 'block' }
-  /** Request or response continue, and the finding is logged and counted. */
+  /** The request or response continues; the finding is logged and counted. */
   | { readonly type: 'flag' }
 
-/** Contents of a response that are about to be sent. */
+/** Context of response contents that are about to be sent. */
 export interface ResponsePassage extends ProcessorContext {
-  /** For each of the contents, what stands before it in the same text and has passed: at most 400 characters. */
+  /** For each content, the end of the same text that has already passed: at most 400 characters. */
   readonly before: readonly string[]
   /** The last content of the request, as far as the processor may see it; empty if there is none. */
   readonly asked: string
 }
 
-/** Processes the contents of requests, responses, or both. Throwing means failure. */
+/** Processes the contents of requests, responses, or both. An exception counts as failure of the processor. */
 export interface ContentProcessor {
-  /** Texts that go to the model, in their order: messages, tool arguments and results, inputs. Never names, roles or schemas. */
+  /**
+   * Gets the texts for the model in their order: messages, tool arguments and results, inputs; never names, roles or schemas.
+   */
   request?(
     contents: readonly string[],
     context: ProcessorContext,
   ): Promise<ProcessorVerdict> | ProcessorVerdict
   /**
-   * Texts that a model wrote. A stream is given in windows, none of which goes out before its verdict: up to the end of a
-   * sentence or line, at most 1,000 characters or what comes in 2 s; arguments of tools and structured output are given whole.
+   * Gets texts that a model wrote. Streamed text comes in windows, each held back until its verdict: up to the end of a
+   * sentence or line, at most 1,000 characters or 2 s. Tool arguments and structured output come whole.
    */
   response?(
     contents: readonly string[],
@@ -43,7 +44,7 @@ export interface ContentProcessor {
   ): Promise<ProcessorVerdict> | ProcessorVerdict
 }
 
-/** A kind of processor that an extension adds; `processors` in models-config.json names it as `type`. */
+/** A kind of processor that an extension adds; entries of `processors` in models-config.json refer to it by `type`. */
 export interface ProcessorType {
   readonly name: string
   /** Validates `options` and creates a processor. Throws an Error with a message for the operator. */

@@ -1,13 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox'
-import type { Flavour } from './dialect.ts'
-import type { ProviderType } from './provider.ts'
+import type { Flavour } from './flavour.ts'
 
 const optional = Type.Optional
 const texts = (description: string) => optional(Type.Array(Type.String(), { description }))
 const yesNo = (description: string) => optional(Type.Boolean({ description }))
 const count = (description: string) => optional(Type.Integer({ minimum: 1, description }))
 
-/** `profile` of a provider in models-config.json. Every member that is absent is without a limit. */
+/** `profile` of a provider in models-config.json. An absent member means no limit. */
 export const ProfileSchema = Type.Object(
   {
     thinking: optional(
@@ -76,8 +75,8 @@ export const ProfileSchema = Type.Object(
 /** Limits that depend on the model rather than the dialect. */
 export type Profile = Static<typeof ProfileSchema>
 
-/** The flavour of a server as one of its models has it. */
-export function flavourOf({ type, profile }: { type: ProviderType; profile?: Profile }): Flavour {
+/** The flavour of a target's server, adjusted to the profile of its model. */
+export function flavourOf({ type, profile }: { type: { flavour: Flavour }; profile?: Profile }): Flavour {
   const { efforts, thoughts_back: thoughts } = profile ?? {}
   if (efforts === undefined && thoughts === undefined) return type.flavour
   return {

@@ -1,50 +1,24 @@
-import type { Flavour } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { EngineKind } from './engine-signals.ts'
-import type { Target } from './target.ts'
+import type { Flavour } from './flavour.ts'
+import type { MockSettings } from './mock-settings.ts'
+import type { CallForm, Operation } from './operation.ts'
 import type { Transport } from './transport.ts'
-
-/**
- * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
- * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's
- * chat requests, `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
- * `infill` is llama.cpp's completion between a prefix and a suffix.
- */
-export const operations = [
-  'chat',
-  'completion',
-  'responses',
-  'embedding',
-  'rerank',
-  'score',
-  'transcription',
-  'speech',
-  'image',
-  'tokenize',
-  'detokenize',
-  'count',
-  'audio_translation',
-  'image_edit',
-  'moderation',
-  'pooling',
-  'classify',
-  'cohere_embedding',
-  'responses_count',
-  'infill',
-] as const
-
-export type Operation = (typeof operations)[number]
-
-/** Form of a call: one whole response, a stream, or results for several inputs. */
-export const callForms = ['whole', 'stream', 'batch'] as const
-
-export type CallForm = (typeof callForms)[number]
 
 /** Properties of a request that a path may depend on, besides the operation. */
 export interface Call {
-  /** The upstream's name of the model. */
+  /** The model's name at the upstream. */
   readonly model: string
   readonly form: CallForm
+}
+
+/** The members of a target that the transport of an embedded type may depend on. */
+export interface TransportTarget {
+  readonly id: string
+  /** The model's name at the upstream. */
+  readonly upstreamModel: string
+  readonly token: string | undefined
+  readonly mock: MockSettings
 }
 
 /** A kind of upstream, the `api_type` of the configuration. */
@@ -54,46 +28,45 @@ export interface ProviderType {
   readonly dialect: string
   readonly flavour: Flavour
   /**
-   * Standard path of an operation, from the root of the host; undefined where it has none. It may have a query. Most types ignore
-   * `call`; without it the path is that of any call.
+   * Standard path of an operation from the root of the host, with an optional query; undefined if unsupported. Most types
+   * ignore `call`; without it, a path that depends on the model has the placeholder `{model}`.
    */
   path(operation: Operation, call?: Call): string | undefined
-  /** Location of the model name. `path`: the body has neither `model` nor `stream`. Absent: in the body. */
+  /** `path`: the model name is in the path, and the body has neither `model` nor `stream`. Absent: it is in the body. */
   readonly modelIn?: 'path'
-  /** Headers that carry the target's own key; none when it has no key. */
+  /** Headers that carry the target's API key; none without a key. */
   authHeaders(token: string | undefined): Readonly<Record<string, string | undefined>>
-  /** Whether `api_host` is needed; an embedded type has no address. */
+  /** Whether `api_host` is required; embedded types have no address. */
   readonly needsHost: boolean
   /** Default address of its servers, if `api_host` is absent. */
   readonly defaultHost?: string
-  /** Headers of a client of the same dialect that are passed on, in lower case. */
+  /** Client headers that are forwarded if the client uses the same dialect, in lower case. */
   readonly forwardedHeaders?: readonly string[]
   /** Path of a cheap health check that does not call a model; absent: not checked unless configured. */
   readonly healthPath?: string
-  /** Path of the engine's sleep state, queried with the health check; absent: its engines never sleep. */
+  /** Path of the engine's sleep state, polled with the health check; absent: its engines never sleep. */
   readonly sleepPath?: string
   /** Model lists of its servers; the first available one is used. Absent: none. */
   readonly listings?: readonly EngineListing[]
-  /** How its servers are asked for their load and their loaded models; absent: they are not. */
+  /** How its servers are polled for their load and loaded models; absent: they are not polled. */
   readonly engine?: EngineKind
-  /** Its servers keep models in memory: models that they do not list are not loaded. Absent: every model is always ready. */
+  /** Its servers list the models in memory, so that an unlisted one is not loaded. Absent: every model is always ready. */
   readonly loadsModels?: boolean
-  /** The dialect of its `count`, if not its own; chats are then only counted this way. */
+  /** Dialect of `count`, if it differs from `dialect`; chats are then only counted this way. */
   readonly countDialect?: string
-  /** The member with the text to tokenize; absent: `prompt`, as in vLLM. */
+  /** Body member with the text to tokenize; absent: `prompt`, as in vLLM. */
   readonly tokenizes?: 'content'
-  /** Its servers list all models that they have in memory, and load others when a request names them. */
+  /** Its servers list all models in memory, and load another one when a request names it. */
   readonly loadsOnDemand?: boolean
   /** Its servers do not notice when the client of a whole response disconnects, so whole responses are requested as streams. */
   readonly collectsWholeAnswers?: boolean
-  /** Most inputs that one embedding request may have; absent: no limit is known. */
+  /** Maximum inputs of one embedding request; absent: no known limit. */
   readonly maxBatch?: number
   /**
-   * What `max_in_flight: "auto"` means for its servers: `one` request at a time, the `slots` that the server tells, or no
-   * further one while requests wait in the server's own `queue`. A number that a server tells counts in any case. Absent:
-   * nothing is known of them.
+   * Meaning of `max_in_flight: "auto"`: `one` request at a time, as many as the server reports `slots`, or no further request
+   * while requests wait in the server's own `queue`. A number that a server reports takes precedence. Absent: unknown.
    */
   readonly autoLimit?: 'one' | 'slots' | 'queue'
-  /** Answers calls itself instead of over HTTP (the mock does). */
-  createTransport?(target: Target): Transport
+  /** For embedded types, which answer in process instead of over HTTP. */
+  createTransport?(target: TransportTarget): Transport
 }

@@ -11,7 +11,7 @@ import type {
   UserPart,
 } from './chat.ts'
 
-/** A message as a person writes it. A message of the canonical chat ({@link ChatMessage}) is accepted too. */
+/** A message in a short form. A message of the canonical chat ({@link ChatMessage}) is accepted too. */
 export type QuestionMessage =
   | { role: 'system'; content: string }
   | { role: 'user'; content: string | readonly UserPart[] }
@@ -27,29 +27,29 @@ export interface Question extends Omit<Sampling, 'n' | 'logprobs' | 'topLogprobs
   tools?: readonly ToolDefinition[]
   toolChoice?: ToolChoice
   parallelToolCalls?: boolean
-  /** `schema` of `{ type: 'schema', schema }` is a JSON Schema; one of TypeBox is such. */
+  /** In `{ type: 'schema', schema }`, `schema` is a JSON Schema; a TypeBox schema is one. */
   responseFormat?: ResponseFormat
   reasoningEffort?: ReasoningEffort
-  /** Ends this question; the client's leaving always does. */
+  /** Aborts the question. A disconnect of the client always does. */
   signal?: AbortSignal
 }
 
-/** A document that passages were added to a request from. */
+/** A document from which passages were added to a request. */
 export interface AnswerSource {
-  /** As the model knows it: [1], [2] ... */
+  /** The number by which the model cites it: [1], [2] ... */
   number: number
-  /** Name of the retrieval that found it. */
+  /** Name of the retrieval processor that found it. */
   retrieval: string
   title?: string
-  /** A path, an address or an id. */
+  /** A path, a URL or an id. */
   source?: string
-  /** Of the search: more is better. */
+  /** Relevance: higher is better. */
   score?: number
 }
 
-/** A whole answer. */
+/** A complete answer. */
 export interface Answer {
-  /** Name of the model that answered: a fallback where that of the question could not. */
+  /** Name of the model that answered; a fallback model if that of the question failed. */
   model: string
   /** Empty if there are only tool calls or a refusal. */
   text: string
@@ -69,6 +69,6 @@ export type AnswerEvent =
   | { type: 'text'; text: string }
   | { type: 'reasoning'; text: string }
   | { type: 'refusal'; text: string }
-  /** A call with all of its arguments. */
+  /** A complete tool call. */
   | ({ type: 'tool-call' } & ToolCall)
   | { type: 'end'; model: string; finishReason: FinishReason; usage: Usage | undefined }

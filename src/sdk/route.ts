@@ -5,23 +5,24 @@ import type { EndpointDocs } from './endpoint-docs.ts'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * The clients that may use the route, unless its dialect implies it; `any`: every valid key. With neither: operators only.
+     * The surface that a client needs for the route; default: that of its dialect. `any`: every valid key. With neither surface
+     * nor dialect: operators only.
      */
     surface?: Surface | 'any'
     /**
-     * What a change by this route takes; default `operator`. Where it is set, reading takes a key with the role `viewer`, on
-     * every port and even without client keys.
+     * Role required for changes through this route; default `operator`. If set, reading requires the role `viewer`, on every
+     * port and even if no client keys are configured.
      */
     role?: Role
-    /** Needs no key on any port: files of the page that asks for one. */
+    /** Requires no key on any port: files of the sign-in page. */
     open?: true
-    /** A page for people other than operators too: a session is accepted, and a browser without one is asked to sign in. */
+    /** A page that is not only for operators: a session is accepted, and a browser without one is sent to the sign-in page. */
     page?: true
-    /** A long-running response: a session cookie is only accepted from a page of this router. */
+    /** A long-lived response: a session cookie is only accepted from a page of this router. */
     live?: true
     /** Error format without a dialect: RFC 9457. */
     errors?: 'problem'
-    /** Name of the dialect that the route speaks; decides the form of its errors. */
+    /** Name of the dialect of the route, which determines the format of its errors. */
     dialect?: string
     /** Schema of the body for the API documentation, if the route itself validates less. */
     documentedBody?: TSchema
@@ -29,7 +30,7 @@ declare module 'fastify' {
     docs?: EndpointDocs | false
   }
   interface FastifyRequest {
-    /** The client of the request's key; undefined if no key is required. */
+    /** The client that the request's key belongs to; undefined if no key is required. */
     client: ClientKey | undefined
   }
 }

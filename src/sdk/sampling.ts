@@ -1,8 +1,8 @@
 import { booleanOf, filledTextOf, isObject, numberOf } from '../lib/json/read.ts'
 
-/** Every field is absent unless the client sent it: an engine's own default beats a copied constant. */
+/** A field is absent unless the client sent it, so that the engine's own default applies. */
 export interface Sampling {
-  /** Tokens of the answer, thoughts included. Absent means no limit. */
+  /** Maximum tokens of the response, reasoning included. Absent: no limit. */
   maxTokens?: number
   temperature?: number
   topP?: number
@@ -18,7 +18,7 @@ export interface Sampling {
   logitBias?: Record<string, number>
   logprobs?: boolean
   topLogprobs?: number
-  /** Number of answers (choices). */
+  /** Number of choices. */
   n?: number
 }
 
@@ -28,11 +28,11 @@ export type SamplingField = keyof SamplingValues
 interface Spelling<Value> {
   /** Wire names in any dialect. The first one is used in reports. */
   readonly names: readonly [string, ...string[]]
-  /** The value in any dialect's spelling; undefined for "no limit", "random" and invalid values. */
+  /** Converts a value from any dialect; undefined for "no limit", "random" and invalid values. */
   readonly read: (value: unknown) => Value | undefined
 }
 
-/** How the dialects write each field, for operators' defaults, which may serve targets of several dialects. */
+/** Wire names of each field in all dialects: operators' defaults may use the names of any of them. */
 export const spellings: { readonly [Field in SamplingField]: Spelling<SamplingValues[Field]> } = {
   maxTokens: {
     names: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'num_predict'],

@@ -1,13 +1,14 @@
 import type { Connection } from './connection.ts'
-import type { SystemTurns } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
+import type { SystemTurns } from './flavour.ts'
 import type { MockSettings } from './mock-settings.ts'
+import type { CallForm, Operation } from './operation.ts'
 import type { Profile } from './profile.ts'
-import type { CallForm, Operation, ProviderType } from './provider.ts'
+import type { ProviderType } from './provider.ts'
 
 export type { MockSettings }
 
-/** One configured upstream of one model. Never changes after loading. */
+/** One model on one server. Immutable; a reload creates new targets. */
 export interface Target {
   readonly id: string
   /** Alias of the model it serves. */
@@ -25,39 +26,39 @@ export interface Target {
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>
-  /** Paths of calls of another form than `whole`, if they differ. */
+  /** Paths for forms other than `whole`, if they differ. */
   readonly formPaths?: Readonly<Partial<Record<CallForm, Target['paths']>>>
   readonly token: string | undefined
-  /** Absent: directly. */
+  /** Absent: a direct connection with Node's defaults. */
   readonly connection?: Connection
   /** 0 to 1. */
   readonly weight: number
-  /** It gets exactly the share of sessions set by its weight. */
+  /** Whether it is a canary, which gets exactly the share of sessions set by its weight. */
   readonly canary?: boolean
-  /** Accelerators of its server, for metrics of its time; absent: 1. */
+  /** Number of accelerators of its server, for GPU-time metrics; absent: 1. */
   readonly gpus?: number
   /** Context length in tokens; 0 when unknown. */
   readonly inputSize: number
-  /** False: tools, tool_choice and parallel_tool_calls never go upstream. */
+  /** false: `tools`, `tool_choice` and `parallel_tool_calls` are never sent upstream. */
   readonly toolCalling: boolean
-  /** Request members that never go upstream, by their wire name there. */
+  /** Request members that are never sent upstream, by their wire name there. */
   readonly dropParams: readonly string[]
   /** Defaults for members that the client does not set, by wire name at the upstream. */
   readonly defaults: Readonly<Record<string, unknown>>
   /** Whether the router may ask for token counts on its own in streams. */
   readonly streamUsage: boolean
-  /** Whether the token limit is lowered if the server reports that it does not fit after the prompt. */
+  /** Whether to lower the token limit and retry if the server reports that prompt and limit exceed the context. */
   readonly fitMaxTokens?: boolean
   /** Translation of system turns after the first message; absent: `fold`. */
   readonly systemTurns?: SystemTurns
   /** Anthropic's own server, rather than a compatible one. */
   readonly isAnthropic?: boolean
   readonly mock: MockSettings
-  /** Most inputs of one embedding request; absent: no limit is known. */
+  /** Maximum inputs of one embedding request; absent: no known limit. */
   readonly maxBatch?: number
   /** Maximum concurrency; `auto`: as reported by its engine. Absent: unlimited, or one with an exclusive strategy. */
   readonly maxInFlight?: number | 'auto'
-  /** Whether requests carry their priority to the engine, in the member `priority`. */
+  /** Whether requests to the engine have a member `priority`. */
   readonly passesPriority?: boolean
   /** Whether the context length is chosen by prompt size, if neither request nor configuration sets it. */
   readonly autoContext?: boolean
@@ -65,11 +66,11 @@ export interface Target {
   readonly listings?: readonly EngineListing[]
   /** Whether the router may wake its engine. */
   readonly wake?: boolean
-  /** Path of its server's root, without a slash at its end: where an engine's own endpoints are. Absent: an embedded type. */
+  /** Path prefix of the engine's own endpoints, without a trailing slash. Absent: an embedded type. */
   readonly rootPath?: string
-  /** Path of the cheap check for a sign of life; absent: it is not checked. */
+  /** Path of the health check; absent: not checked. */
   readonly healthPath?: string
-  /** Path of the question whether the engine sleeps; absent: it is not asked. */
+  /** Path of the engine's sleep state; absent: not polled. */
   readonly sleepPath?: string
 }
 
@@ -77,14 +78,14 @@ export interface Model {
   readonly alias: string
   readonly group: string
   readonly targets: readonly Target[]
-  /** `providers_sleep`: parked, not used by default. */
+  /** Standby targets (`providers_sleep`), not used by default. */
   readonly sleeping: readonly Target[]
   /** Aliases of the models to try when all targets of this one fail, in order. */
   readonly fallbacks: readonly string[]
   /** Strategy of the model, if it overrides the default. */
   readonly strategy: string | undefined
   readonly embedding: boolean
-  /** Longest wait of a request while no target can be used, in milliseconds; absent: the router's own setting. */
+  /** Maximum wait of a request while no target can be used, in milliseconds; absent: the router's setting. */
   readonly holdTimeoutMs?: number
   /** Capabilities in Ollama's terms; absent if not configured. */
   readonly capabilities?: readonly string[]
@@ -93,8 +94,8 @@ export interface Model {
 }
 
 /**
- * State of a server according to health checks. `doubtful`: the last ones failed, but too few to count. Down: `refused` (it
- * refuses connections, or cannot be reached), `silent` (its checks time out) and `failing` (they fail otherwise).
- * `loading` and `asleep`: reported by the server itself.
+ * State of a server according to health checks. `doubtful`: the latest checks failed, but fewer than the threshold. Down:
+ * `refused` (it refuses connections or is unreachable), `silent` (checks time out) and `failing` (checks fail otherwise).
+ * `loading` and `asleep` are reported by the server itself.
  */
 export type CheckedState = 'up' | 'doubtful' | 'refused' | 'silent' | 'failing' | 'loading' | 'asleep'

@@ -6,9 +6,9 @@ export type TextBody<Fields extends TProperties> = Static<TObject<Fields>>
 
 /** Sources of the system message, joined by empty lines. */
 export interface SystemPrompt {
-  /** Id in the prompt library; `*` instead of the language selects the request's language. */
+  /** Id in the prompt library; `*` as its language part selects the request's language. */
   prompt?: string
-  /** Values of the placeholders, without their `##`. `language` is that of the prompt that was found. */
+  /** Values of the placeholders, by name without `##`. `language` is that of the prompt that was found. */
   variables?(language: string | undefined): Record<string, string>
   /** Replaces the prompt's text, with the same placeholders; blank counts as absent. */
   instead?: string | null | undefined
@@ -23,21 +23,21 @@ interface TextEndpointParts<Fields extends TProperties> {
   readonly name: string
   /** Description in one sentence, shown in the list of endpoints. */
   readonly summary: string
-  /** Its own fields, besides the shared ones ({@link sharedFields}). */
+  /** Fields in addition to {@link sharedFields}. */
   readonly fields: Fields
-  /** Required fields that another one may replace: `{ system_prompt: 'prompt' }`. Declare them as optional. */
+  /** Fields that are required unless another one is present: `{ system_prompt: 'prompt' }`. Declare them as optional. */
   readonly requiredUnless?: Readonly<Record<string, string>>
-  /** Sampling defaults after request and configuration; absent: those of the Python llm-router. */
+  /** Sampling defaults, used if neither request nor configuration sets a value; absent: those of the Python llm-router. */
   readonly defaults?: Readonly<Sampling>
-  /** Its own fields in a request that the API documentation shows. */
+  /** Values of `fields` in the example request of the API documentation. */
   readonly example?: TextBody<Fields>
   system(body: TextBody<Fields>): SystemPrompt
 }
 
-/** Asks the model once. A streamed answer is that of a chat. */
+/** A text endpoint that asks the model once. A streamed response is that of a chat. */
 export interface OneTextEndpoint<Fields extends TProperties, Response extends TSchema>
   extends TextEndpointParts<Fields> {
-  /** The form of `response`. */
+  /** Schema of the member `response`. */
   readonly response: Response
   /** The user's message. `language` is that of the prompt that was found. */
   text(body: TextBody<Fields>, language: string | undefined): string
@@ -47,12 +47,12 @@ export interface OneTextEndpoint<Fields extends TProperties, Response extends TS
   answer(text: string, body: TextBody<Fields>): { response: Static<Response>; [member: string]: unknown }
 }
 
-/** Asks the model once for each of several texts, side by side. A streamed answer has an event for each text. */
+/** A text endpoint that asks the model for each of several texts concurrently. A streamed response has an event per text. */
 export interface EachTextEndpoint<Fields extends TProperties, Item extends TSchema>
   extends TextEndpointParts<Fields> {
-  /** The form of one entry of `response`. */
+  /** Schema of one entry of `response`. */
   readonly item: Item
-  /** The user's messages, one per call. */
+  /** The user's messages, one per request to the model. */
   texts(body: TextBody<Fields>): readonly string[]
   /** Reads the model's answer to one text. */
   result(answer: string, asked: string, body: TextBody<Fields>): Static<Item>
@@ -60,7 +60,7 @@ export interface EachTextEndpoint<Fields extends TProperties, Item extends TSche
 
 /**
  * Declaration of a text endpoint: its fields, its prompt, how messages are built and how the response is read.
- * Its functions are pure; for errors beyond the schema they throw `badRequest`.
+ * Its functions are pure and throw `badRequest` for errors that the schema does not cover.
  */
 export type TextEndpoint<Fields extends TProperties = TProperties, Result extends TSchema = TSchema> =
   | OneTextEndpoint<Fields, Result>
@@ -86,12 +86,12 @@ export const sharedFields = {
   stream: optional(Type.Boolean()),
 }
 
-/** Of endpoints with several texts: whether the finished ones are wanted although others failed. */
+/** For endpoints with several texts: whether to return the successful results even if others failed. */
 const partial = { partial: optional(Type.Boolean()) }
 
 export type SharedBody = Static<TObject<typeof sharedFields & typeof partial>>
 
-/** The schema of a whole request body. Open: fields that no one knows are dropped, as they always were. */
+/** Schema of a whole request body. Unknown fields are allowed and dropped, as in the Python llm-router. */
 export function bodySchema(endpoint: TextEndpoint): TObject {
   return Type.Object({ ...sharedFields, ...('texts' in endpoint ? partial : {}), ...endpoint.fields })
 }

@@ -10,28 +10,28 @@ export interface UpstreamRequest {
   headers: Record<string, string>
   /** Chunks of one body, in order. */
   body: Buffer | readonly Buffer[]
-  /** For a body too large for memory, instead of `body`: a new stream of it. Its length is in the headers. */
+  /** Used instead of `body` if it is too large for memory: opens a new stream of it. Its length is in the headers. */
   openBody?: () => Readable
-  /** Not over a kept-alive socket: set for the retry after one turned out stale. */
+  /** Do not reuse a kept-alive socket: set for the retry after one turned out to be stale. */
   freshSocket?: boolean
 }
 
 /**
- * Receives one upstream answer. Calls come in order: `onHeaders` once, `onData` any number of times, then `onEnd`
- * or `onError` once. `onError` may come first, and alone.
+ * Receives one upstream response. Calls come in this order: `onHeaders` once, `onData` any number of times, then `onEnd` or
+ * `onError` once. `onError` may also be the only call.
  */
 export interface UpstreamSink {
   onHeaders(status: number, headers: UpstreamHeaders): void
   onData(chunk: Buffer): void
   onEnd(): void
   /**
-   * `reusedSocket`: the request was sent on a kept-alive socket that had served another one before. The upstream may have
-   * closed it meanwhile, so if no response byte arrived, the request may be resent.
+   * `reusedSocket`: the request was sent on a kept-alive socket, which the upstream may have closed in the meantime. If no
+   * response byte arrived, the request may be resent.
    */
   onError(error: Error, reusedSocket: boolean): void
 }
 
-/** A request that has been sent. All of its methods may be called at any time, also when it is over. */
+/** A request that has been sent. Its methods may be called at any time, even after its end. */
 export interface OpenRequest {
   /** Stops `onData` until `resume`; data sent meanwhile stays in the socket. */
   pause(): void
@@ -40,7 +40,7 @@ export interface OpenRequest {
   abort(): void
 }
 
-/** Sends a request upstream. HTTP is one; an embedded provider type brings its own. */
+/** Sends requests upstream: over HTTP, or in process for embedded provider types. */
 export interface Transport {
   open(request: UpstreamRequest, sink: UpstreamSink): OpenRequest
 }

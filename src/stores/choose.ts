@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isMadeSecret } from '../config/masking-secret.ts'
+import { isGeneratedSecret } from '../config/masking-secret.ts'
 import type { Config } from '../config/settings/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
@@ -38,7 +38,7 @@ import { clusterTurns, serveTurns } from './turns/cluster.ts'
 import type { FairQueueOptions } from './turns/fair-queue.ts'
 import { LocalTurns, type Turns } from './turns/local.ts'
 
-/** Decides where a process keeps its leases, limits and responses. */
+/** Determines where a process keeps its leases, limits and responses. */
 export interface StoreContext {
   config: Config
   /** Undefined without a cluster. */
@@ -46,27 +46,30 @@ export interface StoreContext {
   log: StoreLog
 }
 
-type Place = { in: 'memory' } | { in: 'primary'; primary: Channel } | { in: 'redis'; address: RedisAddress }
+type Backend =
+  | { kind: 'memory' }
+  | { kind: 'primary'; primary: Channel }
+  | { kind: 'redis'; address: RedisAddress }
 
 /** Redis if configured; otherwise the primary of a cluster, or the process itself. */
-function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>): Place {
+function backendOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>): Backend {
   const address = redisAddress(config)
-  if (address) return { in: 'redis', address }
-  return primary ? { in: 'primary', primary } : { in: 'memory' }
+  if (address) return { kind: 'redis', address }
+  return primary ? { kind: 'primary', primary } : { kind: 'memory' }
 }
 
-/** The primary's side: state kept for its workers, or released in Redis when a worker dies. */
+/** The primary's side: keeps state for its workers, or releases it in Redis when a worker dies. */
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
   serveActivity(workers, Date.now)
   if (!keepsAnswersInRedis(config)) serveAnswers(workers, config.cacheMaxBytes, Date.now)
-  const place = placeOf({ config, primary: undefined })
-  serveTurns(workers, turnOptions(place))
+  const backend = backendOf({ config, primary: undefined })
+  serveTurns(workers, queueOptions(backend))
   serveOverrides(workers)
-  if (place.in === 'redis') {
+  if (backend.kind === 'redis') {
     const host = processName()
     workers.on(hostName, () => host)
-    reapDeadWorkers(workers, place.address, warn)
+    reapDeadWorkers(workers, backend.address, warn)
     return
   }
   serveLeases(workers)
@@ -74,41 +77,41 @@ export function serveStores(workers: WorkerChannels, config: Config, warn: (line
   if (config.authEnabled) serveLimits(workers, now)
 }
 
-/** Polling interval for released slots: releases by other processes are published, but messages may be lost. */
+/** Interval of polling for released slots: other processes publish releases, but messages may be dropped. */
 const pollMs = { redis: { min: 50, max: 250 }, local: { min: 500, max: 500 } }
 
-function turnOptions(place: Place): FairQueueOptions {
-  return { pollMs: place.in === 'redis' ? pollMs.redis : pollMs.local, random: Math.random }
+function queueOptions(backend: Backend): FairQueueOptions {
+  return { pollMs: backend.kind === 'redis' ? pollMs.redis : pollMs.local, random: Math.random }
 }
 
-/** The primary of a cluster orders waiting requests across all its workers. */
+/** Opens the order of waiting requests; in a cluster, the primary orders those of all workers. */
 export function openTurns(context: Pick<StoreContext, 'config' | 'primary'>): Turns {
-  return context.primary ? clusterTurns(context.primary) : new LocalTurns(turnOptions(placeOf(context)))
+  return context.primary ? clusterTurns(context.primary) : new LocalTurns(queueOptions(backendOf(context)))
 }
 
-/** The processes of a host wait for slots in Redis under one name. */
+/** Requests the name under which all processes of a host wait for slots in Redis. */
 const hostName = topic<void, string>('lease.host', { timeoutMs: 10_000 })
 
 function processName(): string {
   return randomBytes(6).toString('hex')
 }
 
-/** Resolves when the store is connected, or after a timeout. */
+/** Opens the store of leases. Resolves when it is connected, or after a timeout. */
 export async function openLeases(context: StoreContext): Promise<LeaseStore> {
-  const place = placeOf(context)
-  switch (place.in) {
+  const backend = backendOf(context)
+  switch (backend.kind) {
     case 'memory':
       return memoryLeases()
     case 'primary':
-      return clusterLeases(place.primary)
+      return clusterLeases(backend.primary)
     case 'redis':
-      return openRedisLeases(place.address, context)
+      return openRedisLeases(backend.address, context)
   }
 }
 
-/** For a router whose models need no leases yet: no external store is used before `open`. */
+/** A store of leases that connects only after `open`, because most routers have no models that need leases. */
 export function lazyLeases(context: StoreContext): LeaseStore & { open(): void } {
-  if (placeOf(context).in === 'memory') return { ...memoryLeases(), open: () => undefined }
+  if (backendOf(context).kind === 'memory') return { ...memoryLeases(), open: () => undefined }
   return new LazyLeases(() => openLeases(context))
 }
 
@@ -129,7 +132,7 @@ async function openRedisLeases(
   return store
 }
 
-/** Undefined without Redis: routers do not know each other. */
+/** Connects this router to the others on the same Redis; undefined without Redis. */
 export async function openBoard(context: StoreContext): Promise<FleetBoard | undefined> {
   const address = redisAddress(context.config)
   if (!address) return undefined
@@ -138,7 +141,7 @@ export async function openBoard(context: StoreContext): Promise<FleetBoard | und
   return new RedisBoard({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
 }
 
-/** Operator overrides of targets, shared by all processes of a router, and with Redis by all routers. */
+/** Opens operator overrides of targets, shared by all processes of a router, and with Redis by all routers. */
 export async function openOverrides(
   context: StoreContext,
   onLearned: (override: Override) => void,
@@ -153,39 +156,39 @@ export async function openOverrides(
 }
 
 export function openLimits(context: StoreContext): LimitStore {
-  const place = placeOf(context)
+  const backend = backendOf(context)
   const local = limitsOfScopes(memoryLimits(now))
-  switch (place.in) {
+  switch (backend.kind) {
     case 'memory':
       return local
     case 'primary':
-      return limitsWithFallback(limitsOfScopes(clusterLimits(place.primary)), local)
+      return limitsWithFallback(limitsOfScopes(clusterLimits(backend.primary)), local)
     case 'redis': {
-      const shared = new RedisLimits({ address: place.address, now, log: context.log })
+      const shared = new RedisLimits({ address: backend.address, now, log: context.log })
       return limitsWithFallback(limitsOfScopes(shared, { now }), local)
     }
   }
 }
 
 export function openResponses(context: StoreContext): ResponseStore {
-  const place = placeOf(context)
+  const backend = backendOf(context)
   const bounds = responseBounds(context.config)
   const local = memoryResponses(bounds, now)
-  switch (place.in) {
+  switch (backend.kind) {
     case 'memory':
       return local
     case 'primary':
-      return responsesWithFallback(clusterResponses(place.primary), local)
+      return responsesWithFallback(clusterResponses(backend.primary), local)
     case 'redis': {
-      const { address } = place
+      const { address } = backend
       return responsesWithFallback(new RedisResponses({ ...bounds, address, now, log: context.log }), local)
     }
   }
 }
 
 /**
- * Cached responses: in Redis, if it is configured and there is a secret to encrypt them, otherwise shared by all processes of
- * this host.
+ * Opens the store of cached responses: in Redis, if it is configured and there is a secret to encrypt them, otherwise shared by
+ * all processes of this host.
  */
 export function openAnswers({ config, primary, log }: StoreContext): AnswerStore {
   const address = redisAddress(config)
@@ -196,10 +199,10 @@ export function openAnswers({ config, primary, log }: StoreContext): AnswerStore
 
 function keepsAnswersInRedis(config: Config): boolean {
   const { cacheSecret } = config
-  return cacheSecret !== '' && !isMadeSecret(cacheSecret) && redisAddress(config) !== undefined
+  return cacheSecret !== '' && !isGeneratedSecret(cacheSecret) && redisAddress(config) !== undefined
 }
 
-/** Recent activity of the processes of this host. `report`: activity of this process. */
+/** Opens recent activity of the processes of this host. `report`: activity of this process. */
 export function openActivity(
   { primary }: Pick<StoreContext, 'primary'>,
   report: ActivityReport,
@@ -208,12 +211,12 @@ export function openActivity(
   return primary ? clusterActivity(primary, report, everyMs) : ownActivity(report, everyMs, Date.now)
 }
 
-/** Sessions that were ended on this host. */
+/** Opens the list of sessions that were ended on this host. */
 export function openEndedSessions({ primary }: Pick<StoreContext, 'primary'>): Promise<EndedTable> {
   return EndedTable.open(primary)
 }
 
-/** Undefined without a database. Throws ConfigError if it cannot be opened. */
+/** Opens the database; undefined if none is configured. Throws ConfigError if it cannot be opened. */
 export async function openDirectory({ config, primary, log }: StoreContext): Promise<Directory | undefined> {
   const address = databaseAddress(config.databaseUrl)
   if (!address) return undefined
@@ -223,7 +226,7 @@ export async function openDirectory({ config, primary, log }: StoreContext): Pro
   return ownDirectory(await openHost(address, config, log))
 }
 
-/** The primary's side. Rejects with ConfigError if the database cannot be opened; undefined without one. */
+/** The primary's side of the database; undefined if none is configured. Rejects with ConfigError if it cannot be opened. */
 export async function serveClients(
   workers: WorkerChannels,
   config: Config,
@@ -262,7 +265,7 @@ function spoolFolder({ usageSpool }: Config, address: DatabaseAddress): string {
   return address.kind === 'sqlite' ? `${address.path}-usage` : join(tmpdir(), 'llm-router-usage')
 }
 
-/** Responses of long conversations are large; this size holds a few hundred of them. */
+/** Maximum size of stored responses, enough for a few hundred long conversations. */
 const maxResponsesBytes = 64 * 1024 * 1024
 
 function responseBounds({ responsesTtlMs, responsesMax }: Config): ResponseBounds {

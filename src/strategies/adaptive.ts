@@ -1,15 +1,15 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
-import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
+import { draw, inPlay, loadOf, noCandidates, weightInPlay } from './draw.ts'
 
-/** Response length for predictions, which sets the relative weight of first content and tokens. */
+/** Assumed response length in tokens; determines how much time per token matters relative to time to first content. */
 const typicalTokens = 200
-/** Predictions are not exact: a target within this of the cheapest is as good, and the weights decide. */
-const asGood = 1.25
-/** A target that is always too dear is tried again after both, because its averages are not updated without requests. */
+/** Predictions are inexact: targets up to this factor of the lowest cost are equivalent, and the weights decide. */
+const costTolerance = 1.25
+/** An expensive target is tried again once both have passed, because its averages are not updated without requests. */
 const retryAfterMs = 10_000
 const retryAfterPicks = 50
-/** A target is never considered worse than this part of successes. */
+/** Minimum success rate in predictions. */
 const minHealth = 0.05
 
 interface Moment {
@@ -18,15 +18,15 @@ interface Moment {
 }
 
 /**
- * Picks the target with the lowest predicted cost of another request: the time to its first content and for its tokens,
- * times the requests in flight including this one (and those of other users, if the engine reports them), divided by the success
- * rate.
+ * Picks the target with the lowest predicted cost of another request: time to first content plus time for the tokens,
+ * multiplied by the requests in flight including this one (and those of other users, if the engine reports them), divided by
+ * weight and success rate.
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
   usesWeights: true,
   create: ({ now, random }) => {
-    const known = new Known()
+    const history = new PickHistory()
     let picks = 0
     const choose = (
       targets: readonly TargetSignals[],
@@ -34,13 +34,13 @@ export const adaptive: SharingStrategy = {
       moment: Moment,
     ): TargetSignals => {
       const forgotten = targets.find((signals, index) => isForgotten(signals, lastPicked[index], moment))
-      return forgotten ?? draw(cheapest(targets), random()) ?? none()
+      return forgotten ?? draw(cheapest(targets), random()) ?? noCandidates()
     }
     return {
       reason: () => 'least expected time',
       preview(candidates) {
         const targets = inPlay(candidates)
-        return choose(targets, targets.map(known.lastOf), { at: now(), picks })
+        return choose(targets, targets.map(history.lastOf), { at: now(), picks })
       },
       scores(candidates) {
         const quickest = quickestOf(candidates)
@@ -49,7 +49,7 @@ export const adaptive: SharingStrategy = {
       pick(candidates) {
         const moment = { at: now(), picks }
         const targets = inPlay(candidates)
-        const lastPicked = known.of(targets, moment)
+        const lastPicked = history.of(targets, moment)
         const picked = choose(targets, lastPicked, moment)
         picks++
         Object.assign(lastPicked[targets.indexOf(picked)] ?? {}, { at: moment.at, picks })
@@ -59,10 +59,10 @@ export const adaptive: SharingStrategy = {
   },
 }
 
-/** When each target was last picked; before its first pick, when it was first offered. */
-class Known {
+/** When each target was last picked; before its first pick, when it first was a candidate. */
+class PickHistory {
   readonly #moments = new WeakMap<Target, Moment>()
-  /** The next pick is mostly among the same list. */
+  /** The candidates of the last pick; those of the next one are usually the same list. */
   #targets: readonly TargetSignals[] = []
   #inOrder: readonly Moment[] = []
 
@@ -80,10 +80,6 @@ class Known {
   }
 }
 
-function none(): never {
-  throw new Error('a strategy was called without candidates')
-}
-
 function isForgotten(
   { inFlight, returnedAt }: TargetSignals,
   last: Moment | undefined,
@@ -93,13 +89,13 @@ function isForgotten(
   return returnedAt > last.at || (at - last.at >= retryAfterMs && picks - last.picks >= retryAfterPicks)
 }
 
-/** The target that is predicted to cost least, and those that are about as good. */
+/** Returns the target with the lowest predicted cost and those that are about as good. */
 function cheapest(targets: readonly TargetSignals[]): readonly TargetSignals[] {
   const quickest = quickestOf(targets)
   const costs = targets.map((signals) => costOf(signals, quickest))
-  let least = Number.POSITIVE_INFINITY
-  for (const cost of costs) least = Math.min(least, cost)
-  return targets.filter((_, index) => (costs[index] ?? 0) <= least * asGood)
+  let lowestCost = Number.POSITIVE_INFINITY
+  for (const cost of costs) lowestCost = Math.min(lowestCost, cost)
+  return targets.filter((_, index) => (costs[index] ?? 0) <= lowestCost * costTolerance)
 }
 
 interface Quickest {
@@ -107,7 +103,7 @@ interface Quickest {
   perTokenMs: number
 }
 
-/** A target that has not been seen yet counts as being this quick. */
+/** The best value of each average, assumed for targets without observations so that they get requests. */
 function quickestOf(targets: readonly TargetSignals[]): Quickest {
   let first = Number.POSITIVE_INFINITY
   let token = Number.POSITIVE_INFINITY
@@ -118,13 +114,13 @@ function quickestOf(targets: readonly TargetSignals[]): Quickest {
   return { firstContentMs: finite(first, 1), perTokenMs: finite(token, 0) }
 }
 
-/** In milliseconds of work per weight. */
+/** Predicted cost in milliseconds per weight. */
 function costOf(signals: TargetSignals, quickest: Quickest): number {
   const firstContentMs = signals.firstContentMs ?? quickest.firstContentMs
   const perTokenMs = signals.perTokenMs ?? quickest.perTokenMs
-  const answerMs = firstContentMs + perTokenMs * typicalTokens
+  const responseMs = firstContentMs + perTokenMs * typicalTokens
   const health = Math.max(minHealth, 1 - signals.failureRate)
-  return (answerMs * (loadOf(signals) + 1)) / (weightInPlay(signals) * health)
+  return (responseMs * (loadOf(signals) + 1)) / (weightInPlay(signals) * health)
 }
 
 function finite(value: number, otherwise: number): number {

@@ -2,8 +2,8 @@ import type { SharingStrategy } from '../sdk/strategy.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
 /**
- * Fewest uses first; ties go to the one with fewer calls in flight, then to the order of the configuration. Only the
- * picks for which a target was a candidate count: it does not catch up on picks made while it was down.
+ * Picks the target with the fewest uses; ties go to the one with fewer requests in flight, then to the first in the
+ * configuration. A target does not catch up on picks for which it was not a candidate, such as those made while it was down.
  */
 export const balanced: SharingStrategy = {
   name: 'balanced',

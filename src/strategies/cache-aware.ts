@@ -1,18 +1,18 @@
-import { countText } from '../lib/count-text.ts'
+import { formatCount } from '../lib/format-count.ts'
 import { hashOfText } from '../lib/rolling-hash.ts'
 import type { Outcome, PickReason, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
-import { HashTrust, type Trusted } from './affinity/hash-trust.ts'
+import { type HashedRequest, HashTrust } from './affinity/hash-trust.ts'
 import { Rendezvous } from './affinity/rendezvous.ts'
 import { type SessionState, Sessions, sessionKey } from './affinity/sessions.ts'
 import { TargetCache } from './affinity/target-cache.ts'
-import { inPlay, weightInPlay } from './draw.ts'
+import { inPlay, noCandidates, weightInPlay } from './draw.ts'
 
 /**
- * Sends a request where most of its prompt is cached and little work waits. A target's cost, in tokens: the part of the prompt
- * that it has to compute, plus shares of its current and recently assigned work. Among the cheapest, the session's last target is
- * preferred, then the longest known prefix, then rendezvous hashing of the prompt's beginning, on which independent routers
- * agree. bench/fleet shows the effect of each part.
+ * Picks a target that has most of the prompt cached and little work. The cost of a target, in tokens, is the part of the prompt
+ * that it has to compute plus shares of its current and recently assigned work. Among the cheapest targets, the session's last
+ * one is preferred, then the one with the longest cached prefix, then the one that the prompt's beginning hashes to (rendezvous
+ * hashing, on which independent routers agree). bench/fleet shows the effect of each part.
  */
 export const cacheAware: SharingStrategy = {
   name: 'cache_aware',
@@ -20,7 +20,7 @@ export const cacheAware: SharingStrategy = {
   create({ now }) {
     const state = new Affinity(now)
     return {
-      pick: (candidates, request) => state.ranked(candidates, request)[0] ?? none(),
+      pick: (candidates, request) => state.ranked(candidates, request)[0] ?? noCandidates(),
       rank: (candidates, request) => state.ranked(candidates, request),
       scores: (candidates, request) => state.scores(candidates, request),
       reason: (target, request) => state.reason(target, request),
@@ -31,21 +31,19 @@ export const cacheAware: SharingStrategy = {
   },
 }
 
-function none(): never {
-  throw new Error('a strategy was called without candidates')
-}
-
-/** Share of a target's current work that delays a new request: engines compute several requests concurrently. */
+/** Share of a target's current work that delays a new request: engines process requests concurrently. */
 const runningShare = 0.25
-/** Share of the last half minute's work that a target can expect again: conversations return to their cache. */
+/** Share of recently assigned work that a target can expect again, because conversations return to their cache. */
 const recentShare = 0.2
-/** Costs that differ by less are equal, in tokens: estimates are not better than this. */
+/** Costs that differ by fewer tokens are equal: estimates are not more accurate. */
 const equalTokens = 64
-/** An answer of unknown length, in tokens; and how much longer than the average most are at most. */
+/** Initial average length of a response, in tokens. */
 const assumedAnswer = 200
+/** Length of a long response relative to the average. */
 const longAnswer = 1.5
-/** State shared by all targets of a model. */
+/** Maximum cached prefixes per model, divided among its targets. */
 const maxEntries = 200_000
+/** Weight of a new observation in the moving averages. */
 const newest = 0.05
 
 class Affinity {
@@ -57,8 +55,8 @@ class Affinity {
   #workTokens = 1_000
   #targets = 1
   readonly #trust = new HashTrust()
-  readonly #trusted = new WeakMap<RoutingRequest, Trusted>()
-  /** The last one. */
+  readonly #trusted = new WeakMap<RoutingRequest, HashedRequest>()
+  /** The ranking for the latest request, kept for `reason` and `taken`. */
   #ranking: Ranking | undefined
   readonly #now: () => number
 
@@ -66,7 +64,7 @@ class Affinity {
     this.#now = now
   }
 
-  /** The candidates, the best first. Without effect. */
+  /** Returns the candidates, best first. */
   ranked(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[] {
     this.#targets = Math.max(this.#targets, candidates.length)
     if (candidates.length < 2) return candidates
@@ -79,13 +77,13 @@ class Affinity {
     const known = Math.max(...scored.map(({ cached }) => cached))
     const unknown = request.promptTokens - known
     hashed.cost -= (this.#trust.share * unknown) / weightInPlay(hashed.signals)
-    // The target of the previous turn has cached its response too.
+    // The target of the conversation's previous turn has also cached its own response, which this router has not counted.
     const answer = hashed.cached > 0 ? Math.min(unknown, longAnswer * this.#answerTokens) : 0
     const trusted = { known: known + answer, unknown: unknown - answer }
     this.#ranking = { request, scores: scored, hashed, trusted }
-    const least = Math.min(...scored.map(({ cost }) => cost))
+    const lowestCost = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
-      const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
+      const [first, second] = [a.cost - lowestCost < equalTokens, b.cost - lowestCost < equalTokens]
       if (first !== second) return first ? -1 : 1
       if (!first) return a.cost - b.cost
       return Number(b.isLast) - Number(a.isLast) || b.cached - a.cached || b.rank - a.rank
@@ -93,7 +91,7 @@ class Affinity {
     return scored.map(({ signals }) => signals)
   }
 
-  /** Costs of the candidates, negative: fewer tokens are better. */
+  /** Returns the negated costs of the candidates in tokens, so that higher is better. */
   scores(candidates: readonly TargetSignals[], request: RoutingRequest): readonly number[] {
     this.ranked(candidates, request)
     const { scores } = this.#ranking?.request === request ? this.#ranking : noRanking
@@ -107,7 +105,7 @@ class Affinity {
     const cached = known?.cached ?? this.#caches.get(id)?.longest(prefixKeys).tokens ?? 0
     const isHashed = known !== undefined && known === hashed
     return () => {
-      if (cached > 0) return `cache ${countText(cached)} of ${countText(promptTokens)} tokens`
+      if (cached > 0) return `cache ${formatCount(cached)} of ${formatCount(promptTokens)} tokens`
       return isHashed ? 'least loaded, by hash' : 'least loaded'
     }
   }
@@ -189,7 +187,7 @@ interface Ranking {
   request: RoutingRequest | undefined
   scores: readonly Score[]
   hashed: Score | undefined
-  trusted: Trusted | undefined
+  trusted: HashedRequest | undefined
 }
 
 const noRanking: Ranking = {
@@ -212,8 +210,8 @@ function keyOf({ session, client }: RoutingRequest): number | undefined {
 }
 
 /**
- * The key that places an unknown prompt: the session or group, otherwise the first key, or the second one
- * where that covers more: a short system prompt that all conversations share would send them all to one target.
+ * The key that determines the target of an uncached prompt: the session or group, otherwise the first prefix, or the second one
+ * if it is much longer: hashing a short system prompt shared by all conversations would send them all to one target.
  */
 function seedOf({ session, group, prefixKeys, client }: RoutingRequest): number {
   const [first, second] = prefixKeys

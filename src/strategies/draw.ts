@@ -1,28 +1,29 @@
 import type { TargetSignals } from '../sdk/strategy.ts'
 
-/** The weight that is set for the target, else the configured one. */
+/** The weight set at runtime, otherwise the configured one. */
 export function weightOf({ target, weight = target.weight }: TargetSignals): number {
   return weight
 }
 
-/** The effective weight: if all targets have 0, all are equal. */
+/** The weight of a target in play ({@link inPlay}): a target with 0 is only in play if all have 0, and then all are equal. */
 export function weightInPlay(signals: TargetSignals): number {
   const weight = weightOf(signals)
   return weight > 0 ? weight : 1
 }
 
-/** Requests at the target: those of this process, and those of everybody else at the last poll of its engine. */
+/** Requests at the target: those of this process, plus those of others as of the last poll of its engine. */
 export function loadOf({ inFlight, engine }: TargetSignals): number {
   return inFlight + (engine?.others ?? 0)
 }
 
 /**
- * The eligible candidates: those with a positive weight, or all if none has one. Returns the same list if that is all of them.
+ * Returns the candidates with a positive weight, or all if there are none. Returns the same list if it would contain all of
+ * them.
  */
 export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
   if (candidates.every(hasWeight)) return candidates
-  const weighty = candidates.filter(hasWeight)
-  return weighty.length > 0 ? weighty : candidates
+  const weighted = candidates.filter(hasWeight)
+  return weighted.length > 0 ? weighted : candidates
 }
 
 function hasWeight(signals: TargetSignals): boolean {
@@ -30,8 +31,8 @@ function hasWeight(signals: TargetSignals): boolean {
 }
 
 /**
- * Draws one target that is in play, each with a chance by its weight. `random`: 0 (included) to 1 (excluded). Undefined where
- * `except` is the only one.
+ * Draws one of the targets with probability proportional to weight. `random`: 0 (inclusive) to 1 (exclusive). Undefined if
+ * there is none besides `except`.
  */
 export function draw(
   targets: readonly TargetSignals[],
@@ -49,4 +50,9 @@ export function draw(
     if (left < 0) break
   }
   return last
+}
+
+/** For picks among no candidates, which the balancer never asks for. */
+export function noCandidates(): never {
+  throw new Error('a strategy was called without candidates')
 }

@@ -2,22 +2,22 @@ import type { SharingStrategy, TargetSignals, WeightControl } from '../sdk/strat
 import type { Target } from '../sdk/target.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
-/** Minimum share of its weight that a target keeps: only its responses can show that it has recovered. */
+/** Minimum share of its weight that a target keeps, because only its responses can show that it has recovered. */
 const minFactor = 0.05
-/** A recovered target starts with this share of its weight and reaches the full weight after `slowStartMs`. */
-const startsWith = 0.1
+/** A recovered target starts with this share of its weight, which grows linearly to 1 over `slowStartMs`. */
+const initialShare = 0.1
 const slowStartMs = 30_000
 
 /**
- * Shares by weight times observed performance: a target counts less the slower its first content is compared with the fastest and
- * the more often it fails. A recovered target starts with a tenth and reaches its full share after 30 s.
+ * Distributes requests by weight and observed performance: a target gets fewer the slower its first content is relative to the
+ * fastest target and the more often it fails. A recovered target starts with a tenth and reaches its full share after 30 s.
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
   usesWeights: true,
   create: ({ now, random }) => {
     const settings = new WeightSettings()
-    let observed: Observed = { at: 0, fastestMs: 0, mostStarted: 1 }
+    let observed: Observed = { at: 0, fastestMs: 0, maxStarted: 1 }
     const rotation = new SmoothRotation({
       random,
       weightsChange: true,
@@ -50,7 +50,7 @@ export const dynamicWeighted: SharingStrategy = {
 interface Observed {
   at: number
   fastestMs: number
-  mostStarted: number
+  maxStarted: number
 }
 
 function observe(candidates: readonly TargetSignals[], at: number): Observed {
@@ -60,24 +60,24 @@ function observe(candidates: readonly TargetSignals[], at: number): Observed {
     if (firstContentMs !== undefined && firstContentMs < fastestMs) fastestMs = firstContentMs
     if (returnedAt < earliest) earliest = returnedAt
   }
-  // Relative to the longest-running target: after a start all are equally new, and none is held back.
-  return { at, fastestMs, mostStarted: startedPart(earliest, at) }
+  // Relative to the longest-running target: after startup all are equally new, and none is held back.
+  return { at, fastestMs, maxStarted: startedShare(earliest, at) }
 }
 
-/** Which part of its weight a target is worth now, `minFactor` to 1. */
+/** Share of its weight that a target gets now, `minFactor` to 1. */
 function factorOf({ firstContentMs, failureRate, returnedAt }: TargetSignals, observed: Observed): number {
-  // A target that has not been seen yet counts as fast, and is soon seen.
+  // A target without observations counts as fast, so that it is soon observed.
   const speed = firstContentMs ? observed.fastestMs / firstContentMs : 1
   const health = 1 - failureRate
-  const started = startedPart(returnedAt, observed.at) / observed.mostStarted
-  // Squared: a failure costs time at this target and then at another one.
+  const started = startedShare(returnedAt, observed.at) / observed.maxStarted
+  // Squared, because a failure costs time at this target and again at the next one.
   return Math.max(minFactor, speed * health * health * started)
 }
 
-function startedPart(returnedAt: number, at: number): number {
-  const part = (at - returnedAt) / slowStartMs
-  if (part >= 1) return 1
-  return startsWith + (1 - startsWith) * Math.max(part, 0)
+function startedShare(returnedAt: number, at: number): number {
+  const elapsed = (at - returnedAt) / slowStartMs
+  if (elapsed >= 1) return 1
+  return initialShare + (1 - initialShare) * Math.max(elapsed, 0)
 }
 
 class WeightSettings implements WeightControl {

@@ -1,6 +1,6 @@
 import type { ExclusiveStrategy } from '../sdk/strategy.ts'
 
-/** The first free target in configuration order, exclusively for one request. */
+/** Reserves the first free target in configuration order exclusively for one request. */
 export const firstAvailable: ExclusiveStrategy = {
   name: 'first_available',
   exclusive: true,
@@ -8,8 +8,8 @@ export const firstAvailable: ExclusiveStrategy = {
 }
 
 /**
- * Like `first_available`, but prefers a host that has the model loaded. All processes must agree which host that
- * is, so the lease store decides; ties go to the first host in configuration order.
+ * Like `first_available`, but prefers a host that has the model loaded. All processes must agree on the host, so the lease
+ * store chooses it; ties go to the first host in configuration order.
  */
 export const firstAvailableOptim: ExclusiveStrategy = {
   name: 'first_available_optim',

@@ -7,7 +7,7 @@ import { firstAvailable, firstAvailableOptim } from './first-available.ts'
 import { leastBusy } from './least-busy.ts'
 import { weighted } from './weighted.ts'
 
-/** All strategies of the router. */
+/** The built-in strategies. */
 export const strategies: readonly Strategy[] = [
   balanced,
   weighted,

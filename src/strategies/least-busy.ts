@@ -1,11 +1,11 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
-import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
+import { draw, inPlay, loadOf, noCandidates, weightInPlay } from './draw.ts'
 
 /**
  * Draws two targets by weight and picks the one with fewer requests in flight per weight, including those of other users if the
- * engine reports them; ties go to the first drawn, so idle targets share by weight. Two random choices perform nearly as well as
- * comparing all targets, and keep several routers from picking the same idle target at once (Mitzenmacher, "The Power of Two
- * Choices in Randomized Load Balancing", 2001).
+ * engine reports them. Ties go to the first one drawn, so idle targets share by weight. Two random choices perform nearly as
+ * well as comparing all targets, and keep several routers from picking the same idle target at once (Mitzenmacher, "The Power
+ * of Two Choices in Randomized Load Balancing", 2001).
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',
@@ -22,7 +22,7 @@ function lessBusy(candidates: readonly TargetSignals[], random: () => number): T
   const targets = inPlay(candidates)
   const first = draw(targets, random())
   const second = draw(targets, random(), first)
-  if (!first) throw new Error('a strategy was called without candidates')
+  if (!first) return noCandidates()
   return second && load(second) < load(first) ? second : first
 }
 

@@ -1,47 +1,47 @@
 import type { TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
+import { noCandidates } from './draw.ts'
 
 interface Rules {
-  /** At least 0; a target with 0 is only picked if all candidates have 0, and then all are equal. */
+  /** At least 0; a target with 0 is only picked if all candidates have 0, in which case all are equal. */
   weightOf(signals: TargetSignals): number
-  /** Whether weights may change from pick to pick; else they are asked for once for each list of candidates. */
+  /** Whether weights may change from pick to pick; otherwise `weightOf` is called once per list of candidates. */
   weightsChange?: boolean
-  /** 0 (included) to 1 (excluded): where in its cycle the rotation begins. 0 is its start. */
+  /** Position in the cycle at which the rotation begins, 0 (inclusive, its start) to 1 (exclusive). */
   random(): number
-  /** With equal credit the candidate with the lowest value is picked; then, and where absent, the first in order. */
+  /** Among candidates with equal credit the one with the lowest value is picked; then, or if absent, the first in order. */
   tieOf?(signals: TargetSignals): number
 }
 
 interface Account {
-  /** Credit of the target in fractions of one request, as integers because rounding would break exact cycles. */
+  /** Credit in units of 1 / `onePick` requests: integers, because rounding would break exact cycles. */
   credit: number
 }
 
-/** The candidates of a pick; the next pick is mostly among the same list. */
+/** The candidates of a pick with their accounts. Reused while the list of candidates stays the same. */
 interface Round {
   candidates: readonly TargetSignals[]
   /** In the order of the candidates. */
   accounts: readonly Account[]
-  /** Credit of each per pick, and the sum, which the picked target pays. */
+  /** Credit that each candidate gets per pick, and their sum, which the picked target pays. */
   shares: number[]
   paid: number
 }
 
-/** Parts of one request. */
+/** Credit units of one request. */
 const onePick = 1e12
-/** The start of a rotation is found by playing it: at most this many picks, of all targets together. */
-const maxPicksAhead = 10_000
-const maxBookingsAhead = 1_000_000
+/** The initial position is reached by simulating picks: at most this many, and at most this many account updates. */
+const maxSkippedPicks = 10_000
+const maxSkippedUpdates = 1_000_000
 
 /**
- * Smooth weighted round robin, as nginx does it (ngx_http_upstream_round_robin.c): for each request every candidate is
- * credited its share of one request, and the one with the most credit is picked and pays for the whole of it.
+ * Smooth weighted round robin, as in nginx (ngx_http_upstream_round_robin.c): each pick credits every candidate its share of
+ * one request; the candidate with the most credit is picked and pays for the whole request.
  *
- * The rotation begins at a random position of its cycle, or the first targets of all models, in all processes, would get the
- * first requests of each. Any whole cycle from there on is as exact as the first one.
+ * The rotation begins at a random position of its cycle: otherwise the first target of each model would get the first request
+ * of every process. Any full cycle from there on is exact.
  *
- * Only candidates accumulate credit and pay. So a pick among some of the targets leaves the credit of the others as it was,
- * and a returning or new target has nothing to catch up on.
+ * Only candidates accumulate credit and pay, so a returning or new target has nothing to catch up on.
  */
 export class SmoothRotation {
   readonly #rules: Rules
@@ -59,12 +59,12 @@ export class SmoothRotation {
     return pick(round, this.#rules.tieOf)
   }
 
-  /** What `next` would return, without effect; before the first pick the rotation may still begin elsewhere. */
+  /** Returns what `next` would, without side effects; before the first pick, the rotation may still begin elsewhere. */
   peek(candidates: readonly TargetSignals[]): TargetSignals {
     return pick(this.#copyOf(candidates), this.#rules.tieOf)
   }
 
-  /** Credit of each candidate if it were picked now, in requests. */
+  /** Returns the credit of each candidate at the next pick, in requests. */
   credits(candidates: readonly TargetSignals[]): readonly number[] {
     const { accounts, shares } = this.#copyOf(candidates)
     return accounts.map(({ credit }, index) => (credit + (shares[index] ?? 0)) / onePick)
@@ -91,13 +91,13 @@ export class SmoothRotation {
     return this.#last
   }
 
-  /** Advances to a random position in the cycle, as after that many picks without requests in flight. */
+  /** Advances to a random position in the cycle, as if that many requests had ended. */
   #skipAhead(round: Round): void {
     const count = round.candidates.length
     const weights = round.candidates.map((each) => this.#rules.weightOf(each))
-    const most = Math.min(maxPicksAhead, Math.floor(maxBookingsAhead / count), cycleOf(weights))
-    const ahead = Math.floor(this.#rules.random() * most)
-    for (let picks = 0; picks < ahead; picks++) pick(round)
+    const limit = Math.min(maxSkippedPicks, Math.floor(maxSkippedUpdates / count), cycleOf(weights))
+    const skipped = Math.floor(this.#rules.random() * limit)
+    for (let picks = 0; picks < skipped; picks++) pick(round)
   }
 
   #accountOf(target: Target): Account {
@@ -126,7 +126,7 @@ function pick(
     best = signals
     most = account
   }
-  if (!best) throw new Error('a strategy was called without candidates')
+  if (!best) return noCandidates()
   most.credit -= paid
   return best
 }
@@ -137,7 +137,7 @@ function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'paid'> {
   let paid = 0
   for (const weight of weights) {
     const part = sum > 0 ? weight / sum : 1 / weights.length
-    // Rounded to nothing, a target with a weight would never be picked.
+    // At least 1: a target with a weight whose share is rounded to 0 would never be picked.
     const share = part > 0 ? Math.max(1, Math.round(part * onePick)) : 0
     shares.push(share)
     paid += share
@@ -145,10 +145,10 @@ function sharesOf(weights: readonly number[]): Pick<Round, 'shares' | 'paid'> {
   return { shares, paid }
 }
 
-/** After this many picks all accounts are as they were. */
+/** Length of the cycle: the number of picks after which all accounts have the same credit again. */
 function cycleOf(weights: readonly number[]): number {
   if (sumOf(weights) === 0) return weights.length
-  // In billionths, so that weights written in a file are integers.
+  // In billionths, so that configured weights become integers.
   const parts = weights.map((weight) => (weight === 0 ? 0 : Math.max(1, Math.round(weight * 1e9))))
   return sumOf(parts) / parts.reduce(commonDivisor)
 }

@@ -2,7 +2,7 @@ import type { SharingStrategy } from '../sdk/strategy.ts'
 import { weightOf } from './draw.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
-/** Shares by configured weight, exact in every cycle and evenly spread over it. */
+/** Distributes requests by weight: exactly in every full cycle, and evenly spread over it. */
 export const weighted: SharingStrategy = {
   name: 'weighted',
   usesWeights: true,

@@ -29,11 +29,11 @@ test('auto eval prints which models were chosen in place of which', async () => 
   assert.equal(
     stdout,
     [
-      'EXPECTED \\ CHOSEN  large  small  RIGHT',
-      'large                  1      1    50%',
-      'small                  .      2   100%',
+      'EXPECTED \\ CHOSEN  large  small  CORRECT',
+      'large                  1      1      50%',
+      'small                  .      2     100%',
       '',
-      '4 requests, 75% right',
+      '4 requests, 75% correct',
       '',
     ].join('\n'),
   )
@@ -52,6 +52,9 @@ test('auto eval says that a router has no model auto', async () => {
   folder.write('cases.jsonl', '{"text": "hi", "model": "small"}')
   const args = ['auto', 'eval', `${folder.path}/cases.jsonl`, '--url', rig.router.url]
   const { code, stderr } = await runCli(args, key)
-  assert.deepEqual([code, stderr], [1, 'this router has no model auto, or a configured one of that name\n'])
+  assert.deepEqual(
+    [code, stderr],
+    [1, 'this router has no automatic model choice, or a configured model named auto\n'],
+  )
   folder.remove()
 })

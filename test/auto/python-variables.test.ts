@@ -57,7 +57,7 @@ test('thresholds, further words and the two-model case follow their variables', 
 })
 
 test('a missing or unknown model of the variables ends the start', async () => {
-  await assert.rejects(chosenWith({}, []), /LLM_ROUTER_ROUTING_MODELS: needed/)
+  await assert.rejects(chosenWith({}, []), /LLM_ROUTER_ROUTING_MODELS: required/)
   await assert.rejects(
     chosenWith({ LLM_ROUTER_ROUTING_MODELS: 'smal|large' }, []),
     /LLM_ROUTER_ROUTING_MODELS: no active model "smal"; did you mean "small"/,

@@ -83,8 +83,8 @@ test('weights over 1, variables in the notation of other programs and a model th
   const expected = [
     /:3:14: warning: "llama" occurs more than once; only the last one counts$/,
     /:6:\d+: warning: .*providers\[0\]\.weight: 5 is more than 1 and counts as 1/,
-    /:7:70: warning: .*providers\[1\]\.api_token: reads like the name of an environment variable/,
-    /:8:70: warning: .*providers\[2\]\.api_token: reads like the name of an environment variable/,
+    /:7:70: warning: .*providers\[1\]\.api_token: looks like a reference to an environment variable/,
+    /:8:70: warning: .*providers\[2\]\.api_token: looks like a reference to an environment variable/,
     /:12:29: warning: more_models\["llama"\]: not served/,
     /1 model, 3 servers, no errors, 5 warnings$/,
   ]

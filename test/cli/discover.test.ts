@@ -88,9 +88,9 @@ test('Ollama, LM Studio and vLLM are told apart, with their names, contexts and 
   )
   assert.deepEqual(found.silent, [])
   assert.deepEqual(
-    found.servers.map(({ type, box, models }) => [
+    found.servers.map(({ type, hostLabel, models }) => [
       type,
-      box,
+      hostLabel,
       models.map(({ name, context, embedding, capabilities }) => [name, context, embedding, capabilities]),
     ]),
     [
@@ -133,7 +133,7 @@ test('what is found can be served as it is, and answers', async (t) => {
 
 test('servers of the same model share it, each with an id of its own and without its address', () => {
   const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
-  const server = { type: 'vllm', box: 'gpu1', models: [model] } as const
+  const server = { type: 'vllm', hostLabel: 'gpu1', models: [model] } as const
   const config = configOf([
     { ...server, url: 'http://gpu1:8000' },
     { ...server, url: 'http://gpu1:8001' },
@@ -157,7 +157,7 @@ test('cache_aware is chosen for chat models that several servers with a prefix c
   const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
   const strategyOf = (types: readonly FoundServer['type'][], embedding = false): unknown => {
     const servers = types.map((type, index) => ({
-      ...{ type, box: `gpu${index}`, url: `http://gpu${index}:8000` },
+      ...{ type, hostLabel: `gpu${index}`, url: `http://gpu${index}:8000` },
       models: [{ ...model, embedding }],
     }))
     const { discovered_models: models } = configOf(servers)

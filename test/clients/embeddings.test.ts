@@ -149,7 +149,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.equal(upstream.requests.length, before)
     })
 
-    test('token numbers go where they are understood, and are refused elsewhere', async () => {
+    test('token ids are forwarded to servers that accept them, and rejected for others', async () => {
       const answer = await post(`${router.url}/v1/embeddings`, { model: 'e', input: [1, 2, 3] })
       if (type === 'ollama') {
         assert.equal(answer.status, 400)

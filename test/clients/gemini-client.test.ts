@@ -175,6 +175,18 @@ describe('a Gemini client', () => {
     assert.deepEqual(tool_choice, { type: 'function', function: { name: 'f' } })
   })
 
+  test('is told of a function that it allows and does not declare', async () => {
+    const response = await send('/v1beta/models/small:generateContent', {
+      contents,
+      tools: [{ functionDeclarations: [{ name: 'f' }] }],
+      toolConfig: { functionCallingConfig: { mode: 'ANY', allowedFunctionNames: ['f', 'g'] } },
+    })
+    assert.equal(response.status, 400)
+    const { error } = Object(await response.json())
+    assert.equal(error.status, 'INVALID_ARGUMENT')
+    assert.match(error.message, /allowedFunctionNames.*'g'/)
+  })
+
   test('hears what was dropped', async () => {
     const response = await send('/v1beta/models/small:generateContent', {
       contents,
@@ -229,7 +241,17 @@ describe('a Gemini client', () => {
     })
     const estimated = await send('/v1beta/models/lmstudio:countTokens')
     assert.equal(estimated.headers.get('x-llm-router-estimate'), 'true')
-    assert.ok(Object(await estimated.json()).totalTokens > 1)
+    const { totalTokens } = Object(await estimated.json())
+    assert.ok(totalTokens > 1)
+    const file = { fileData: { fileUri: 'https://example.com/a.png', mimeType: 'image/png' } }
+    const withFile = await send('/v1beta/models/lmstudio:countTokens', {
+      contents: [{ parts: [{ text: 'Hi' }, file] }],
+    })
+    const without = await send('/v1beta/models/lmstudio:countTokens', {
+      contents: [{ parts: [{ text: 'Hi' }] }],
+    })
+    const image = Object(await withFile.json()).totalTokens - Object(await without.json()).totalTokens
+    assert.ok(image >= 258 && image < 270, `${image} tokens of an image`)
   })
 
   test('gets embeddings of any upstream, one or several', async () => {

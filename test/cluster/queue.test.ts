@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { Status } from '../../src/sdk/console/status.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
@@ -88,18 +89,25 @@ class Cluster {
     return { status: promise, leave: () => asked.destroy() }
   }
 
-  /** What the router says once so many requests wait for this model. */
+  /** The status once so many requests wait for this model, and no worker has an abandoned one left. */
   async untilWaiting(model: Model, count: number): Promise<Status> {
     const signal = AbortSignal.timeout(45_000)
-    const headers = { authorization: `Bearer ${keyOf('operator')}` }
-    for (;;) {
+    let seen = ''
+    while (!signal.aborted) {
       // A connection to a worker that dies is lost.
-      const now = await fetch(`${this.#router.url}/api/status`, { headers })
+      const now = await fetch(`${this.#router.url}/api/status`, { headers: operator })
         .then((response) => response.json() as Promise<Status>)
         .catch(() => undefined)
-      if (now && inStatus(now, model).waiting === count) return now
-      signal.throwIfAborted()
+      if (now) {
+        const { waiting, targets } = inStatus(now, model)
+        const running = targets.reduce((sum, { in_flight }) => sum + in_flight, 0)
+        const ofWorkers = now.workers.reduce((sum, worker) => sum + worker.in_flight + worker.waiting, 0)
+        if (waiting === count && ofWorkers === running + waiting) return now
+        seen = `${waiting} requests wait, not ${count}; ${running} run, the workers have ${ofWorkers}`
+      }
+      await setTimeout(20)
     }
+    return assert.fail(seen)
   }
 }
 
@@ -108,6 +116,8 @@ function inStatus({ models }: Status, model: Model): Status['models'][number] {
 }
 
 const keyOf = (id: string) => `sk-llm-router-${id}-0123456789`
+
+const operator = { authorization: `Bearer ${keyOf('operator')}` }
 
 async function until(isSo: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(45_000)

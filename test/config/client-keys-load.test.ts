@@ -141,7 +141,7 @@ test('an error in one of several keys names its place, and no key', () => {
   assert.ok(!faults.includes(long))
   assert.match(
     faultsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
-    /keys\[0\]\.keys\[0\]\.key: contains a blank/,
+    /keys\[0\]\.keys\[0\]\.key: contains a space/,
   )
   assert.match(faultsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
   assert.match(faultsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
@@ -222,7 +222,7 @@ test('files that would let nobody in, or two under one name, are refused', () =>
   assert.match(faultsOf('7'), /not an object with a list "keys"/)
   assert.match(faultsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
   assert.match(faultsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
-  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a blank/)
+  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a space/)
   assert.match(faultsOf({ keys: [{ key: '' }] }), /is empty/)
   assert.match(faultsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
   const twins = [
@@ -246,7 +246,7 @@ test('a short key is a warning', () => {
 test('a key in the words of another program is a warning', () => {
   for (const key of ['os.environ/THE_CLIENTS_OWN_KEY', '$THE_CLIENTS_OWN_KEY_OF_ANNA']) {
     const { warnings } = load({ keys: [{ key }] })
-    assert.match(warnings.join(), /keys\[0\]\.key: reads like the name of an environment variable/)
+    assert.match(warnings.join(), /keys\[0\]\.key: looks like a reference to an environment variable/)
     assert.doesNotMatch(warnings.join(), /THE_CLIENTS/)
   }
 })

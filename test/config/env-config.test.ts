@@ -511,7 +511,7 @@ test('all bad values are told at once', () => {
 test('a variable whose value is the name of another one is a warning', () => {
   const { warnings } = loadConfig({ LLM_ROUTER_REDIS_PASSWORD: 'os.environ/REDIS_PASSWORD' })
   assert.deepEqual(warnings, [
-    'LLM_ROUTER_REDIS_PASSWORD: its value reads like the name of an environment variable, but is used as it is',
+    'LLM_ROUTER_REDIS_PASSWORD: its value looks like a reference to an environment variable, but is used literally',
   ])
 })
 
@@ -557,7 +557,7 @@ test('an audit of contents stops the start, because they are never kept', () => 
     const variable = `LLM_ROUTER_${name}`
     assert.match(
       faultsOf({ [variable]: '1' }).join(),
-      new RegExp(`^${variable}: this router never keeps the content`),
+      new RegExp(`^${variable}: this router never stores the content`),
     )
     assert.deepEqual(faultsOf({ [variable]: '0' }), [])
   }
@@ -569,7 +569,7 @@ test('guardrails need their services', () => {
     const pipeline = `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${what}`
     assert.match(faultsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
     const named = { ...forced, [pipeline]: 'sojka_guard' }
-    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: needed/)
+    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: required/)
     assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
   }
 })
@@ -581,7 +581,7 @@ test('masking needs a secret with several hosts, and an address for its service'
   assert.deepEqual(faultsOf({ ...several, LLM_ROUTER_MASKING_SECRET: secret }), [])
   assert.match(faultsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
   const pipeline = { LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker,pii_masker' }
-  assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker/)
+  assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: required with pii_masker/)
   assert.match(
     faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
     /fast_masker and pii_masker/,

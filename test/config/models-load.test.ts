@@ -227,13 +227,13 @@ test('a variable in the words of another program is a warning that does not show
   for (const api_token of written) {
     const { warnings } = load(modelFile({ api_type: 'openai', api_host: 'http://h', api_token }))
     assert.equal(warnings.length, 1, api_token)
-    assert.match(warnings[0] ?? '', /\.api_token: reads like .*write \$\{NAME\}/)
+    assert.match(warnings[0] ?? '', /\.api_token: looks like .*write \$\{NAME\}/)
     assert.ok(!warnings[0]?.includes('OPENAI_KEY'))
   }
   const of = (provider: object) =>
     load(modelFile({ api_type: 'openai', api_host: 'http://h', ...provider })).warnings
-  assert.match(of({ api_host: 'http://$GPU:8000' }).join(), /\.api_host: reads like/)
-  assert.match(of({ model_path: 'os.environ/MODEL' }).join(), /\.model_path: reads like/)
+  assert.match(of({ api_host: 'http://$GPU:8000' }).join(), /\.api_host: looks like/)
+  assert.match(of({ model_path: 'os.environ/MODEL' }).join(), /\.model_path: looks like/)
   for (const api_token of ['sk-$a', 'pa$$word', '$', '$1a', 'environment', 'os.environ'])
     assert.deepEqual(of({ api_token }), [], api_token)
 })

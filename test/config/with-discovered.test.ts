@@ -16,7 +16,7 @@ function serverWith(...names: string[]): FoundServer {
     capabilities: undefined,
     details: {},
   }))
-  return { type: 'ollama', url: 'http://127.0.0.1:11434', box: 'local', models }
+  return { type: 'ollama', url: 'http://127.0.0.1:11434', hostLabel: 'local', models }
 }
 
 async function servedWith(found: Promise<readonly FoundServer[]>): Promise<string[]> {

@@ -7,7 +7,7 @@ import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openEvents } from './event-reader.ts'
-import { chat, operator, operatorKey, read, sickFleet } from './fleet.ts'
+import { chat, operator, operatorKey, read } from './fleet.ts'
 
 const ids = (list: unknown): string[] => (list as { id: string }[]).map(({ id }) => id)
 
@@ -54,7 +54,11 @@ test('a listener gets everything first, then requests, steps, changes and proble
 })
 
 test('all listeners share one reading, and one who comes later knows the same', async (t) => {
-  const { router } = await sickFleet(t)
+  const router = await startRouter({
+    models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
+    env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
+  })
+  t.after(() => router.close())
   const first = await openEvents(router.url, { headers: operator })
   const second = await openEvents(router.url, { headers: operator })
   t.after(() => {

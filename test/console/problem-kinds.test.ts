@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import type { Problem } from '../../src/sdk/console/problems.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { startPostgres } from '../helpers/programs/postgres.ts'
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
@@ -22,7 +22,7 @@ import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'
 
-// Each kind of problem that problems.test.ts does not provoke.
+// Each kind of problem that problems.test.ts and test/ui/console-cluster.test.ts do not provoke.
 
 const one = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
 const bearerOf = (key: string) => ({ authorization: `Bearer ${key}` })
@@ -160,10 +160,9 @@ test('Redis that is away is a problem until it is back', async (t) => {
 })
 
 test('a database that is away, and what follows from it, are problems until it is back', async (t) => {
-  const postgres = await startPostgres()
-  t.after(() => postgres.remove())
+  const postgres = await sharedPostgres()
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
-  const house = await openTeam(t, postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
+  const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
   const { url } = house.router
   const key = await house.newKey('alice')
   await house.admin('POST', '/budgets', {
@@ -210,29 +209,6 @@ test('usage that a database does not take in time is a problem, though it answer
   assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
   locking.exec('rollback')
   await over(house.router.url, ['usage_waits'], headers)
-})
-
-test('a process of a cluster that hangs is a problem', async (t) => {
-  const cluster = await startRouterProcess({
-    env: {
-      LLM_ROUTER_SERVER_TYPE: 'cluster',
-      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
-    },
-    models: one,
-  })
-  const { worker, workers } = await read<{ worker: number; workers: { worker: number; pid: number }[] }>(
-    cluster.url,
-    '/status',
-  )
-  // The connection of this process stays with the worker that has answered.
-  const other = workers.find((each) => each.worker !== worker) ?? assert.fail('one worker')
-  process.kill(other.pid, 'SIGSTOP')
-  t.after(() => {
-    process.kill(other.pid, 'SIGCONT')
-    return cluster.stop()
-  })
-  const [silent] = await problemsOf(cluster.url, ['worker_silent'], {})
-  assert.equal(silent?.text, `Worker ${other.worker} does not respond: it is busy or hangs`)
 })
 
 test('a log file that cannot be written, an overload and the end of the router are problems', async (t) => {

@@ -7,10 +7,11 @@ import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
 import { expiredPair } from '../helpers/certificates/test-ca.ts'
-import { post } from '../helpers/http.ts'
+import { openRequest, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { chat, operator, read, sickFleet } from './fleet.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
+import { chat, operator, operatorKey, read, sickFleet } from './fleet.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
 
@@ -78,7 +79,7 @@ test('a rejected reload, an unknown model and a drained server are problems unti
     ],
   }
   const router = await startRouter({
-    env: { LLM_ROUTER_ADMIN_KEY: operator.authorization.slice('Bearer '.length) },
+    env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
     models: modelsConfig(models),
   })
   t.after(() => router.close())
@@ -110,16 +111,35 @@ test('a rejected reload, an unknown model and a drained server are problems unti
 })
 
 test('problems are read with an operator key where one is set, and by everybody where nobody can sign in', async (t) => {
-  const open = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
-  t.after(() => open.close())
+  const models = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
+  const [open, closed] = [
+    await startRouter({ models }),
+    await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: operatorKey } }),
+  ]
+  t.after(() => Promise.all([open.close(), closed.close()]))
   assert.deepEqual(await problemsOf(open.url, {} as typeof operator), [])
-  const { router } = await sickFleet(t)
-  assert.equal((await fetch(`${router.url}/api/problems`)).status, 401)
+  assert.deepEqual(await problemsOf(closed.url), [])
+  assert.equal((await fetch(`${closed.url}/api/problems`)).status, 401)
 })
 
 test('a full queue is a problem, and so are the requests that it refuses', async (t) => {
-  const { router, ask } = await sickFleet(t, { LLM_ROUTER_QUEUE_SIZE: '1' })
-  assert.equal(await ask('saturated'), 503)
+  const upstream = await startUpstream({ kind: 'hang' })
+  const router = await startRouter({
+    env: { LLM_ROUTER_ADMIN_KEY: operatorKey, LLM_ROUTER_QUEUE_SIZE: '1' },
+    models: modelsConfig({
+      saturated: [{ id: 'a', api_type: 'vllm', api_host: upstream.url, max_in_flight: 1 }],
+    }),
+  })
+  t.after(() => Promise.all([router.close(), upstream.close()]))
+  const path = '/v1/chat/completions'
+  const sockets = [await openRequest(router.url, path, chat('saturated'))]
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  await upstream.requestReceived(0)
+  sockets.push(await openRequest(router.url, path, chat('saturated')))
+  await problemsWith(router.url, ['model:saturated:queue_full'])
+  assert.equal((await post(`${router.url}${path}`, chat('saturated'))).status, 503)
   const found = await problemsWith(router.url, ['model:saturated:queue_full', 'model:saturated:refusing'])
   assert.equal(
     found.get('model:saturated:queue_full')?.text,

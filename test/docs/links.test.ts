@@ -37,7 +37,9 @@ function anchorsOf(page: string): string[] {
 }
 
 const forContributors = ['CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/decisions/*.md', { cwd: root })]
-const documents = [...pages, 'CHANGELOG.md', 'bench/README.md', ...forContributors]
+/** Pages about a folder, which name its files relative to it. */
+const ofFolders = ['bench/README.md', 'test/README.md']
+const documents = [...pages, 'CHANGELOG.md', ...ofFolders, ...forContributors]
 const links = documents.flatMap(linksOf)
 
 test('every link between the pages leads somewhere, to the heading that it names', () => {
@@ -61,15 +63,38 @@ test('every decision is listed in their index', () => {
   for (const page of documents.filter((name) => /decisions\/\d/.test(name))) assert.ok(listed.has(page), page)
 })
 
-test('every source file and folder that a page names exists', () => {
-  let named = 0
-  for (const page of documents.filter((name) => name !== 'CHANGELOG.md')) {
-    for (const [path] of textOf(page).matchAll(/\b(?:src|test|scripts|bench)\/[\w./-]*\w/g)) {
-      named++
-      assert.ok(existsSync(join(root, path)), `${page}: ${path}`)
+test('every file and folder of the repository that a page names exists', () => {
+  const code = 'src|test|scripts|bench'
+  const templates = globSync('.github/**/*.md', { cwd: root })
+  const contributors = new Set([...forContributors, ...ofFolders, ...templates, 'docs/architecture.md'])
+  let count = 0
+  for (const page of [...documents, ...templates].filter((name) => name !== 'CHANGELOG.md')) {
+    // In a page for users, the other folders may be in an example.
+    const folders = contributors.has(page) ? `${code}|bin|console|deploy|docs|resources` : code
+    const named = new RegExp(`(?<![\\w./-])(?:${folders})/[\\w.*/-]*[\\w*]`, 'g')
+    for (const [path] of textOf(page).matchAll(named)) {
+      count++
+      assert.ok(globSync(path, { cwd: root }).length > 0, `${page}: ${path}`)
     }
   }
-  assert.ok(named > 100)
+  assert.ok(count > 200)
+})
+
+test('every file and folder that a page for contributors names in short exists', () => {
+  const files = globSync('{src,test,bench,console,scripts,docs,deploy}/**', { cwd: root })
+  const isKnown = (page: string, name: string): boolean =>
+    globSync([name, join(dirname(page), name)], { cwd: root }).length > 0 ||
+    files.some((path) => path.endsWith(`/${name.replace(/\/$/, '')}`))
+  let count = 0
+  for (const page of ['CONTRIBUTING.md', 'docs/architecture.md', 'docs/extending.md', ...ofFolders]) {
+    const text = textOf(page).replaceAll(/^\s*```.*?^\s*```/gms, '')
+    for (const [, name = ''] of text.matchAll(/`([\w*-][\w.*/-]*(?:\.ts|\.js|\/))`/g)) {
+      if (/^(?:dist|coverage|release)\//.test(name)) continue // made by commands
+      count++
+      assert.ok(isKnown(page, name), `${page}: ${name}`)
+    }
+  }
+  assert.ok(count > 100)
 })
 
 test('no table of a page is cut by an empty line', () => {
@@ -79,4 +104,23 @@ test('no table of a page is cut by an empty line', () => {
     for (const [, row = ''] of text.matchAll(/\n\n(\|[^\n]*)\n(?!\|[-:| ]+\|\n)/g))
       assert.fail(`${page}: ${row}`)
   }
+})
+
+test('every helper that test/README.md names or imports is exported by that file', () => {
+  const text = textOf('test/README.md')
+  const inTables = text.matchAll(/((?:`\w+(?:\([^`]*\))?`(?:, )?)+)[^`|;]* in `([\w/-]+\.ts)`/g)
+  const imported = text.matchAll(/import \{([^}]+)\} from '\.\.\/([\w/-]+\.ts)'/g)
+  const exportsOf = (file: string): string => {
+    const code = textOf(`test/${file}`)
+    const [, other] = /^export \* from '\.\/(.+)'$/m.exec(code) ?? []
+    return other === undefined ? code : code + textOf(`test/${join(dirname(file), other)}`)
+  }
+  let count = 0
+  for (const [, names = '', file = ''] of [...inTables, ...imported]) {
+    for (const [name] of names.replaceAll(/\([^`]*\)/g, '').matchAll(/\w+/g)) {
+      count++
+      assert.match(exportsOf(file), new RegExp(`^export .*\\b${name}\\b`, 'm'), `${file}: ${name}`)
+    }
+  }
+  assert.ok(count >= 20)
 })

@@ -2,25 +2,38 @@ import assert from 'node:assert/strict'
 import type { FaultUpstream } from '../helpers/fault-upstream.ts'
 import type { TestRouter } from '../helpers/router.ts'
 
+export interface Asked {
+  router: TestRouter
+  /** Names of the models that were asked, where others of the router still run. */
+  models?: Record<string, string>
+}
+
 /**
  * What holds after every fault, once the clients have their answers: no target is taken, no upstream call is open, each
  * request has had one log line, and no bug was met.
  */
 export async function assertNothingLeft(
-  router: TestRouter,
+  { router, models }: Asked,
   upstreams: readonly FaultUpstream[],
   requests: number,
 ): Promise<void> {
   await Promise.all(upstreams.map((upstream) => upstream.idle()))
-  const requestLines = () => router.logs.filter(({ msg }) => msg === 'request')
+  const names = models && new Set(Object.values(models))
+  const isOurs = (name: unknown): boolean => names === undefined || names.has(String(name))
+  const isRequest = (line: Record<string, unknown>): boolean => line.msg === 'request' && isOurs(line.model)
+  const requestLines = () => router.logs.filter(isRequest)
   const inFlight = (): number =>
     router.app.models
       .all()
+      .filter(({ alias }) => isOurs(alias))
       .flatMap((model) => router.app.balancer.signals(model))
       .reduce((sum, signals) => sum + signals.inFlight, 0)
   // The end of a request follows the last byte of its answer.
-  while (requestLines().length < requests || inFlight() > 0)
-    await new Promise((resolve) => setImmediate(resolve))
+  for (let lines = requestLines(); lines.length < requests; lines = requestLines()) {
+    const known = new Set(lines)
+    await router.logged((line) => isRequest(line) && !known.has(line))
+  }
+  while (inFlight() > 0) await new Promise((resolve) => setImmediate(resolve))
   const ids = requestLines().map((line) => line.request_id)
   assert.equal(ids.length, requests)
   assert.equal(new Set(ids).size, requests)

@@ -16,7 +16,7 @@ import {
 } from '../helpers/scripted-upstream.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 
-const clients = repeats(1_000, 10_000)
+const clients = repeats(400, 10_000)
 const seed = 20261123
 const random = seededRandom(seed)
 const aWhile = (ms: number) => new Promise((resolve) => setTimeout(resolve, random() * ms))

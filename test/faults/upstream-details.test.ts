@@ -20,14 +20,16 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
-import { openWith } from './fault-house.ts'
+import { openWith, sharedHouses } from './fault-house.ts'
 import { assertNothingLeft } from './invariants.ts'
 import { faultText, wholeJson } from './upstream-faults.ts'
 
-test('each of 1 to 50 events before a reset reaches the client, and then an error', async (t) => {
+const houses = sharedHouses(20)
+
+test('each of 1 to 50 events before a reset reaches the client, and then an error', async () => {
   let events = 0
   const texts = Array.from({ length: 50 }, (_, index) => `${index} `)
-  const { router, upstream } = await openWith(t, function* (_request, index) {
+  const { router, models, upstream } = houses.open(function* (_request, index) {
     yield streamHead
     for (const text of texts.slice(0, events)) yield chunk(openaiChunk({ content: text }))
     yield arrived[index]?.promise ?? ''
@@ -39,7 +41,7 @@ test('each of 1 to 50 events before a reset reaches the client, and then an erro
     const all = Promise.withResolvers<void>()
     arrived.push(all)
     const got: string[] = []
-    const stream = await client.chat.completions.create({ model: 'one', messages, stream: true })
+    const stream = await client.chat.completions.create({ model: models.one, messages, stream: true })
     await assert.rejects(async () => {
       for await (const { choices } of stream) {
         got.push(choices[0]?.delta.content ?? '')
@@ -48,32 +50,32 @@ test('each of 1 to 50 events before a reset reaches the client, and then an erro
     }, OpenAI.APIError)
     assert.deepEqual(got, texts.slice(0, events))
   }
-  await assertNothingLeft(router, [upstream], texts.length)
+  await assertNothingLeft({ router, models }, [upstream], texts.length)
 })
 
 const garbage = Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n', 'latin1')
-test('bytes that are no UTF-8 reach a client of the same dialect as they are', async (t) => {
+test('bytes that are no UTF-8 reach a client of the same dialect as they are', async () => {
   const events = Buffer.concat([
     Buffer.from(openaiChunk({ content: 'x' })),
     garbage,
     Buffer.from(openaiChunk({}, 'stop') + openaiDone),
   ])
-  const { router, upstream } = await openWith(t, () => [
+  const { router, models, upstream } = houses.open(() => [
     answerBytes(events, ['content-type: text/event-stream']),
   ])
   const response = await fetch(`${router.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'one', stream: true, messages }),
+    body: JSON.stringify({ model: models.one, stream: true, messages }),
   })
-  const expected = events.toString('latin1').replaceAll('"upstream-model"', '"one"')
+  const expected = events.toString('latin1').replaceAll('"upstream-model"', `"${models.one}"`)
   assert.equal(Buffer.from(await response.arrayBuffer()).toString('latin1'), expected)
-  await assertNothingLeft(router, [upstream], 1)
+  await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
-test('after content, an event that is no JSON ends a passed-through stream with an error', async (t) => {
+test('after content, an event that is no JSON ends a passed-through stream with an error', async () => {
   const seen = Promise.withResolvers<void>()
-  const { router, upstream } = await openWith(t, () => [
+  const { router, models, upstream } = houses.open(() => [
     streamHead,
     chunk(openaiChunk({ content: 'x' })),
     seen.promise,
@@ -83,7 +85,7 @@ test('after content, an event that is no JSON ends a passed-through stream with 
   const response = await fetch(`${router.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'one', stream: true, messages }),
+    body: JSON.stringify({ model: models.one, stream: true, messages }),
   })
   let text = ''
   for await (const piece of response.body ?? []) {
@@ -94,12 +96,12 @@ test('after content, an event that is no JSON ends a passed-through stream with 
   assert.equal(JSON.parse(first?.slice('data: '.length) ?? '').choices[0].delta.content, 'x')
   assert.equal(JSON.parse(last?.slice('data: '.length) ?? '').error.type, 'server_error')
   assert.deepEqual(rest, [''])
-  await assertNothingLeft(router, [upstream], 1)
+  await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
-test('translated, such bytes become the replacement character, and such an event ends the stream with an error', async (t) => {
+test('translated, such bytes become the replacement character, and such an event ends the stream with an error', async () => {
   const seen = Promise.withResolvers<void>()
-  const { router, upstream } = await openWith(t, () => [
+  const { router, models, upstream } = houses.open(() => [
     streamHead,
     chunk(garbage),
     seen.promise,
@@ -109,7 +111,7 @@ test('translated, such bytes become the replacement character, and such an event
   const response = await fetch(`${router.url}/api/chat`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'one', messages }),
+    body: JSON.stringify({ model: models.one, messages }),
   })
   let text = ''
   for await (const piece of response.body ?? []) {
@@ -122,7 +124,7 @@ test('translated, such bytes become the replacement character, and such an event
     .map((line) => JSON.parse(line))
   assert.equal(first.message.content, '\ufffd\ufffd')
   assert.equal(typeof last.error, 'string')
-  await assertNothingLeft(router, [upstream], 1)
+  await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
 const restCases: [header: string, seconds: number][] = [
@@ -135,13 +137,13 @@ const restCases: [header: string, seconds: number][] = [
   ['Fri, 01 Jan 2010 00:00:00 GMT', 1],
 ]
 for (const [header, seconds] of restCases) {
-  test(`an upstream that answers 429 with Retry-After ${header} rests for ${seconds} s`, async (t) => {
+  test(`an upstream that answers 429 with Retry-After ${header} rests for ${seconds} s`, async () => {
     const lines = [`retry-after: ${header}`]
-    const { router, upstream } = await openWith(t, () => [
+    const { router, models, upstream } = houses.open(() => [
       head([...lines, 'content-length: 2'], 'HTTP/1.1 429 Too Many Requests'),
       '{}',
     ])
-    const body = { model: 'pair', messages }
+    const body = { model: models.pair, messages }
     assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 429)
     const sent = upstream.requests.length
     const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
@@ -152,34 +154,37 @@ for (const [header, seconds] of restCases) {
   })
 }
 
-const staleCount = repeats(300, 10_000)
+const staleCount = repeats(140, 10_000)
 for (const [name, end] of [
   ['closes', fin],
   ['resets', rst],
 ] as const) {
-  test(`of ${staleCount} requests none fails at an upstream that ${name} its kept-alive sockets as it likes`, async (t) => {
+  test(`of ${staleCount} requests none fails at an upstream that ${name} its kept-alive sockets as it likes`, async () => {
     let answers = 0
-    const { router, upstream } = await openWith(t, function* () {
+    const { router, models, upstream } = houses.open(function* () {
       yield answerBytes(wholeJson)
       // At once, or some turns of the event loop later: the next request meets it in every state.
       for (let turn = 0; turn < answers++ % 7; turn++) yield new Promise((resolve) => setImmediate(resolve))
       yield end
     })
     for (let index = 0; index < staleCount; index++) {
-      const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
+      const { status, text } = await post(`${router.url}/v1/chat/completions`, {
+        model: models.one,
+        messages,
+      })
       assert.equal(status, 200, text)
     }
-    await assertNothingLeft(router, [upstream], staleCount)
+    await assertNothingLeft({ router, models }, [upstream], staleCount)
   })
 }
 
-test('an answer that nobody asked for is given to no one', async (t) => {
+test('an answer that nobody asked for is given to no one', async () => {
   const answerOf = (text: string): Buffer => answerBytes(wholeJson.replace(faultText, text))
-  const { router, upstream } = await openWith(t, (_request, index) => [
+  const { router, models, upstream } = houses.open((_request, index) => [
     Buffer.concat([answerOf(`right ${index}`), answerOf('canary')]),
   ])
-  for (let index = 0; index < repeats(100, 1_000); index++) {
-    const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
+  for (let index = 0; index < repeats(40, 1_000); index++) {
+    const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: models.one, messages })
     assert.equal(status, 200, text)
     assert.match(text, /"right \d+"/)
   }
@@ -192,20 +197,20 @@ test('an upstream that refuses a large body before it has read it is heard', asy
     '{}',
     hang,
   ]
-  const { router } = await openWith(t, script, { early: true })
+  const { router, models } = await openWith(t, script, { early: true })
   const content = 'x'.repeat(16 * 1024 * 1024)
   const { status } = await post(`${router.url}/v1/chat/completions`, {
-    model: 'one',
+    model: models.one,
     messages: [{ role: 'user', content }],
   })
   assert.equal(status, 413)
   // The upstream reads nothing more, so it cannot see that its connection is gone.
-  await assertNothingLeft(router, [], 1)
+  await assertNothingLeft({ router, models }, [], 1)
 })
 
-test('a host that does not resolve, and one that speaks no TLS, are as good as down', async (t) => {
-  const { router } = await openWith(t, () => [answerBytes(wholeJson)])
-  for (const model of ['nowhere', 'plain']) {
+test('a host that does not resolve, and one that speaks no TLS, are as good as down', async () => {
+  const { router, models } = houses.open(() => [answerBytes(wholeJson)])
+  for (const model of [models.nowhere, models.plain]) {
     const { status, text } = await post(`${router.url}/v1/chat/completions`, { model, messages })
     assert.equal(status, 200, text)
   }
@@ -213,33 +218,36 @@ test('a host that does not resolve, and one that speaks no TLS, are as good as d
 
 const largeBytes = 17 * 1024 * 1024
 const large = wholeJson.replace(faultText, 'x'.repeat(largeBytes))
-test('a whole answer over 16 MiB goes through as it comes, with the name of the model', async (t) => {
-  const { router, upstream } = await openWith(t, () => [answerBytes(large)])
-  const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
+test('a whole answer over 16 MiB goes through as it comes, with the name of the model', async () => {
+  const { router, models, upstream } = houses.open(() => [answerBytes(large)])
+  const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: models.one, messages })
   assert.equal(status, 200)
-  assert.ok(text === large.replace('upstream-model', 'one'))
-  await assertNothingLeft(router, [upstream], 1)
+  assert.ok(text === large.replace('upstream-model', models.one))
+  await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
 for (const [name, headers] of [
   ['with a length', ['content-type: application/json', `content-length: ${large.length}`]],
   ['without a length', ['content-type: application/json']],
 ] as const) {
-  test(`a whole answer ${name} that is cut behind 16 MiB never looks complete`, async (t) => {
-    const { router, upstream } = await openWith(t, () => [head(headers), large.slice(0, -9), fin])
-    await assert.rejects(post(`${router.url}/v1/chat/completions`, { model: 'one', messages }))
-    assert.equal((await router.logged(({ msg }) => msg === 'request')).outcome, 'truncated')
-    await assertNothingLeft(router, [upstream], 1)
+  test(`a whole answer ${name} that is cut behind 16 MiB never looks complete`, async () => {
+    const { router, models, upstream } = houses.open(() => [head(headers), large.slice(0, -9), fin])
+    await assert.rejects(post(`${router.url}/v1/chat/completions`, { model: models.one, messages }))
+    assert.equal(
+      (await router.logged(({ msg, model }) => msg === 'request' && model === models.one)).outcome,
+      'truncated',
+    )
+    await assertNothingLeft({ router, models }, [upstream], 1)
   })
 }
 
-test('a whole answer over 32 MiB that would have to be translated is refused', async (t) => {
-  const { router, upstream } = await openWith(t, () => [
+test('a whole answer over 32 MiB that would have to be translated is refused', async () => {
+  const { router, models, upstream } = houses.open(() => [
     answerBytes(large.replace('xxx', 'xxx'.repeat(6_000_000))),
   ])
-  const { status } = await post(`${router.url}/api/chat`, { model: 'one', stream: false, messages })
+  const { status } = await post(`${router.url}/api/chat`, { model: models.one, stream: false, messages })
   assert.equal(status, 502)
-  await assertNothingLeft(router, [upstream], 1)
+  await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
 /** A host whose queue of new connections is full: it does not answer the next one, not even with a refusal. */
@@ -275,7 +283,7 @@ async function fullHost(): Promise<{ url: string; close(): Promise<void> }> {
 test('a host that accepts no more connections costs the connect timeout, and no request', async (t) => {
   const full = await fullHost()
   t.after(() => full.close())
-  const { upstream } = await openWith(t, () => [answerBytes(wholeJson)])
+  const { upstream } = houses.open(() => [answerBytes(wholeJson)])
   const at = (api_host: string, id: string) => ({ id, api_type: 'vllm', api_host })
   const router = await startRouter({
     env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.3' },
@@ -291,5 +299,5 @@ test('a host that accepts no more connections costs the connect timeout, and no 
   }
   const alone = await post(`${router.url}/v1/chat/completions`, { model: 'alone', messages })
   assert.equal(alone.status, 504)
-  await assertNothingLeft(router, [upstream], 3)
+  await assertNothingLeft({ router }, [upstream], 3)
 })

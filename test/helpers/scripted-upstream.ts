@@ -1,51 +1,12 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
+import type { Behaviour, RecordedRequest, Script } from './upstream-script.ts'
 
 export * from './upstream-answers.ts'
-
-export interface RecordedRequest {
-  method: string
-  url: string
-  headers: IncomingHttpHeaders
-  raw: Buffer
-  /** The body as JSON; undefined when it is none. */
-  body: unknown
-  /** Bytes of the answer's body that were handed to the socket so far. */
-  sentBytes: number
-}
-
-/** Bytes to write, or something to wait for before the next bytes; bytes that a promise gives are written too. */
-export type Piece = string | Uint8Array | Promise<unknown>
-
-/** What the server does with one request. Headers default to JSON for replies and to SSE for streams. */
-export type Behaviour =
-  | { kind: 'reply'; status?: number; headers?: Record<string, string | string[]>; body: unknown }
-  | {
-      kind: 'stream'
-      status?: number
-      headers?: Record<string, string>
-      /** Written in order, as fast as the reader takes them. */
-      pieces: Iterable<Piece> | AsyncIterable<Piece>
-      /**
-       * How it ends: properly (default), never, cut off (FIN without the last chunk), or reset (RST). A reset may
-       * overtake bytes that the reader has not taken yet: put a promise before it where they must arrive.
-       */
-      ending?: 'end' | 'hang' | 'cut' | 'reset'
-    }
-  /** The request is read and never answered. */
-  | { kind: 'hang' }
-  | { kind: 'reset' }
-  /** These bytes in place of an HTTP answer, then FIN. */
-  | { kind: 'raw'; bytes: string | Uint8Array }
-
-/** One behaviour for all requests, a list (its last one repeats), or a choice by request. */
-export type Script =
-  | Behaviour
-  | readonly Behaviour[]
-  | ((request: RecordedRequest, index: number) => Behaviour | Promise<Behaviour>)
+export type * from './upstream-script.ts'
 
 export interface ScriptedUpstream {
   /** `http://127.0.0.1:port`, or `https://localhost:port` */

@@ -1,4 +1,4 @@
-import type { Behaviour, Script } from './scripted-upstream.ts'
+import type { Behaviour, Script } from './upstream-script.ts'
 
 /** The model name that the answers below carry; a router has to replace it. */
 export const upstreamModel = 'upstream-model'

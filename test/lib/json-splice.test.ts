@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../src/lib/json/splice.ts'
+import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../src/lib/json/splice.ts'
 
 const none: ReadonlySet<string> = new Set()
 
@@ -83,7 +83,7 @@ test('a member that stands once is found at once, and only where no other can be
   const name = Buffer.from('"model"')
   const placed = (text: string): string | undefined => {
     JSON.parse(text)
-    const place = placeOfOnly(Buffer.from(text), name)
+    const place = rangeOfUniqueMember(Buffer.from(text), name)
     return place && text.slice(place.start, place.end)
   }
   assert.equal(placed('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":"model"}'), undefined)

@@ -29,7 +29,7 @@ async function watching(t: TestContext, paths: readonly string[], pollMs = 0): P
       heard.resolve()
       heard = Promise.withResolvers<void>()
     },
-    onBlind: (error) => blind.push(error),
+    onWatchError: (error) => blind.push(error),
   })
   t.after(() => watch.close())
   await watch.set(paths)

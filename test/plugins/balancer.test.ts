@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { startRouter, type TestRouter } from '../helpers/router.ts'
+import type { TestRouter } from '../helpers/router.ts'
 import {
   openaiText,
   type Script,
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const path = '/v1/chat/completions'
+
+const shared = new SharedRouter({ LLM_ROUTER_BALANCE_STRATEGY: 'first_available' })
+after(() => shared.close())
 
 interface Setting {
   boxes: ScriptedUpstream[]
@@ -39,10 +43,7 @@ async function setUp(
     ...config,
     test_models: { m: { providers: awake, providers_sleep: providers.slice(scripts.length) } },
   }
-  const router = await startRouter({
-    models,
-    env: { LLM_ROUTER_BALANCE_STRATEGY: 'first_available', ...env },
-  })
+  const router = await shared.with(models, env)
   t.after(async () => {
     await Promise.all(boxes.map((box) => box.close()))
     await router.close()
@@ -72,7 +73,7 @@ async function untilWaiting(router: TestRouter, count: number): Promise<void> {
   const signal = AbortSignal.timeout(5_000)
   while (waiting(router) !== count) {
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 

@@ -47,7 +47,7 @@ async function targetOf(router: TestRouter, headers: Record<string, string> = {}
 
 async function sessionsAtCanary(router: TestRouter): Promise<string[]> {
   const found: string[] = []
-  for (let session = 0; session < 80; session++)
+  for (let session = 0; session < 48; session++)
     if ((await targetOf(router, { 'x-llm-router-session': `s-${session}` })) === 'gpu-c')
       found.push(`s-${session}`)
   return found
@@ -57,7 +57,7 @@ for (const strategy of ['weighted', 'cache_aware', 'first_available'])
   test(`${strategy}: a canary gets the sessions of its weight, always the same, and more of them with a larger weight`, async (t) => {
     const { router } = await started(t, strategy)
     const sessions = await sessionsAtCanary(router)
-    assert.ok(sessions.length >= 10 && sessions.length <= 32, String(sessions.length))
+    assert.ok(sessions.length >= 5 && sessions.length <= 20, String(sessions.length))
     assert.deepEqual(await sessionsAtCanary(router), sessions)
     const set = await fetch(`${router.url}/api/models/one/weights`, {
       method: 'PUT',

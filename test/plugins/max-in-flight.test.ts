@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import type { EngineSignals } from '../../src/sdk/engine-signals.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
 import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const path = '/v1/chat/completions'
 const within = (ms: string) => ({ 'content-type': 'application/json', 'x-llm-router-deadline-ms': ms })
+
+const shared = new SharedRouter()
+after(() => shared.close())
 
 interface Setting {
   boxes: CountingUpstream[]
@@ -27,10 +31,8 @@ async function setUp(
     ...{ id: `box${index}`, api_type: type, api_host: url },
     ...(limits[index] === undefined ? {} : { max_in_flight: limits[index] }),
   }))
-  const router = await startRouter({
-    models: { test_models: { m: { providers, strategy } }, active_models: { test_models: ['m'] } },
-    env,
-  })
+  const models = { test_models: { m: { providers, strategy } }, active_models: { test_models: ['m'] } }
+  const router = await shared.with(models, env)
   t.after(async () => {
     for (const box of boxes) box.open()
     await Promise.all(boxes.map(({ upstream }) => upstream.close()))
@@ -44,7 +46,7 @@ async function until(isSo: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(10_000)
   while (!isSo()) {
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 
@@ -74,7 +76,8 @@ for (const strategy of [
   test(`no target has more requests at a time than its max_in_flight with ${strategy}, and all are answered`, async (t) => {
     const { boxes, router, ask } = await setUp(t, [2, 3], { strategy })
     const asked = Array.from({ length: 30 }, ask)
-    await until(() => waiting(router) === 25)
+    const running = () => boxes.reduce((sum, box) => sum + box.running, 0)
+    await until(() => waiting(router) === 25 && running() >= 5)
     assert.deepEqual(
       boxes.map(({ running }) => running),
       [2, 3],
@@ -141,7 +144,7 @@ test('a place that comes free is used at once', async (t) => {
     ask,
   } = await setUp(t, [1])
   const asked = Array.from({ length: 21 }, ask)
-  await until(() => waiting(router) === 20)
+  await until(() => waiting(router) === 20 && box.running === 1)
   const begun = performance.now()
   for (let index = 1; index <= 20; index++) {
     box.answerOne()
@@ -196,7 +199,7 @@ test('auto is the slots of llama.cpp, also when it does not answer once', async 
   } = await setUp(t, ['auto'], { type: 'llamacpp' })
   say(router, { slots: 3 })
   const asked = Array.from({ length: 5 }, ask)
-  await until(() => waiting(router) === 2)
+  await until(() => waiting(router) === 2 && box.running >= 3)
   assert.equal(box.running, 3)
   say(router, {})
   asked.push(ask())
@@ -214,7 +217,7 @@ test('auto is what SGLang says it runs at once', async (t) => {
   } = await setUp(t, ['auto'], { type: 'openai' })
   say(router, { maxRunning: 2 })
   const asked = Array.from({ length: 5 }, ask)
-  await until(() => waiting(router) === 3)
+  await until(() => waiting(router) === 3 && box.running >= 2)
   assert.equal(box.running, 2)
   box.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])

@@ -55,7 +55,7 @@ async function until(isSo: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(45_000)
   while (!isSo()) {
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 

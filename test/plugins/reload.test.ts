@@ -293,7 +293,7 @@ test('who waits for a target gets one that is added, and hears when the model go
   await busy.requestReceived(1)
   const [waits, leaves] = ['m', 'n'].map((model) => post(`${gateway.url}${path}`, { ...body, model }))
   const queued = async (): Promise<number> => (await scrape(gateway.url)).sum('llm_router_queue_length')
-  while ((await queued()) < 2);
+  while ((await queued()) < 2) await new Promise((resolve) => setTimeout(resolve, 20))
   write(gateway.file, modelsConfig({ m: [provider('m1', busy), provider('m2', free)] }))
   assert.equal((await waits)?.status, 200)
   assert.equal((await leaves)?.status, 404)
@@ -328,7 +328,7 @@ test('asked for, a reload that changes nothing keeps every object and counts as 
   assert.equal(gateway.app.models.loading().reloads.success, 1)
 })
 
-const reloads = repeats(200, 1000)
+const reloads = repeats(60, 1000)
 
 test(`after ${reloads} reloads nothing of the former targets is left`, async (t) => {
   const gateway = await router(t, {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { atTurnEnd } from '../../src/lib/turn-end.ts'
+import { deferWrite } from '../../src/lib/deferred-writes.ts'
 import {
   connectionLimit,
   createHttpServer,
@@ -218,7 +218,7 @@ describe('the bounds of a connection', () => {
       t,
       (_request, response) => {
         response.writeHead(200, { 'content-length': '2' })
-        atTurnEnd(() => response.end('ok'))
+        deferWrite(() => response.end('ok'))
       },
       {},
     )

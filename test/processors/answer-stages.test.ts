@@ -2,15 +2,18 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, test } from 'node:test'
+import { after, afterEach, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
 import { post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 import { askIn, clientDialects, endOf } from './dialect-players.ts'
 import { everyCharacter, startEcho } from './echo-upstream.ts'
 
 const address = 'jan.kowalski@firma.pl'
+const shared = new SharedRouter()
+after(() => shared.close())
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
@@ -37,16 +40,14 @@ async function servers(
 async function routerWith(
   echo: ScriptedUpstream,
   processors: unknown[],
-  env: Record<string, string> = {},
+  env?: Record<string, string>,
 ): Promise<TestRouter> {
-  const router = await startRouter({
-    models: {
-      processors,
-      g: { m: { providers: [{ api_type: 'vllm', api_host: echo.url, model_path: 'up' }] } },
-      active_models: { g: ['m'] },
-    },
-    env,
-  })
+  const models = {
+    processors,
+    g: { m: { providers: [{ api_type: 'vllm', api_host: echo.url, model_path: 'up' }] } },
+    active_models: { g: ['m'] },
+  }
+  const router = env === undefined ? await shared.with(models) : await startRouter({ models, env })
   open.push(router)
   return router
 }
@@ -293,7 +294,7 @@ test('errors of guardrails on answers stop the start, each with its path', async
     ],
   ] as const)
     await assert.rejects(
-      routerWith(echo, [{ type: 'guardrail', ...entry }]),
+      routerWith(echo, [{ type: 'guardrail', ...entry }], {}),
       new RegExp(`processors\\[0\\]\\.${expected.source}`),
     )
   const accepted = { on: 'both', service: outside, before: 'masking', unmasked: true }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { afterEach, test } from 'node:test'
+import { after, afterEach, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
@@ -10,8 +10,11 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 import { eventsIn } from './dialect-players.ts'
 
+const shared = new SharedRouter()
+after(() => shared.close())
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
@@ -27,20 +30,18 @@ async function rig(
   pieces: Iterable<Piece> | AsyncIterable<Piece>,
   judge: (request: RecordedRequest) => unknown,
   more: Record<string, unknown> = {},
-  env: Record<string, string> = {},
+  env?: Record<string, string>,
 ): Promise<{ router: TestRouter; upstream: ScriptedUpstream; service: ScriptedUpstream }> {
   const upstream = await startUpstream({ kind: 'stream', pieces })
   const service = await startUpstream(async (request) => ({ kind: 'reply', body: await judge(request) }))
-  const router = await startRouter({
-    models: {
-      processors: [
-        { type: 'guardrail', on: 'response', service: { type: 'http', url: `${service.url}/j` }, ...more },
-      ],
-      g: { m: { providers: [{ api_type: 'vllm', api_host: upstream.url, model_path: 'up' }] } },
-      active_models: { g: ['m'] },
-    },
-    env,
-  })
+  const models = {
+    processors: [
+      { type: 'guardrail', on: 'response', service: { type: 'http', url: `${service.url}/j` }, ...more },
+    ],
+    g: { m: { providers: [{ api_type: 'vllm', api_host: upstream.url, model_path: 'up' }] } },
+    active_models: { g: ['m'] },
+  }
+  const router = env === undefined ? await shared.with(models) : await startRouter({ models, env })
   open.push(upstream, service, router)
   return { router, upstream, service }
 }

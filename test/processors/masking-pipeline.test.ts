@@ -5,6 +5,7 @@ import { isObject, objectsIn } from '../../src/lib/json/read.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { startRouter } from '../helpers/router.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 import { askIn, eventsIn } from './dialect-players.ts'
 import { lastText, startEcho } from './echo-upstream.ts'
 
@@ -12,17 +13,21 @@ const address = 'jan.kowalski@firma.pl'
 const pseudonym = /[A-Z]{2,7}_[2-9b-df-hj-km-np-tv-z]{8}/
 
 let echo: ScriptedUpstream
+const shared = new SharedRouter()
 const open: { close(): Promise<void> }[] = []
 
 before(async () => {
   echo = await startEcho({ say: (text) => ({ text: `You said: ${text}` }) })
 })
-after(() => echo.close())
+after(async () => {
+  await shared.close()
+  await echo.close()
+})
 afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
 })
 
-/** A router whose models `m` and `other` are at the echo. */
+/** A router whose models `m` and `other` are at the echo: the one that the tests share, unless it has an environment. */
 async function routerWith(
   processors: unknown[],
   options: { env?: Record<string, string>; upstream?: string } = {},
@@ -30,10 +35,9 @@ async function routerWith(
   const { env, upstream = echo.url } = options
   const providers = [{ api_type: 'vllm', api_host: upstream, model_path: 'up' }]
   const models = { m: { providers }, other: { providers }, back: { providers, fallbacks: ['m'] } }
-  const router = await startRouter({
-    models: { processors, g: models, active_models: { g: ['m', 'other', 'back'] } },
-    ...(env ? { env } : {}),
-  })
+  const config = { processors, g: models, active_models: { g: ['m', 'other', 'back'] } }
+  if (env === undefined) return shared.with(config)
+  const router = await startRouter({ models: config, env })
   open.push(router)
   return router
 }
@@ -157,7 +161,7 @@ test('errors of the configuration stop the start, each with its path', async () 
     [[{ type: 'masking', styles: { PESEL: 'shaped' } }], /styles\.PESEL: only EMAIL, URL, IP, PHONE/],
     [[{ type: 'masking', failure: 'maybe' }], /processors\[0\]\.failure: .*"closed" or "open"/],
   ] as const)
-    await assert.rejects(routerWith([...processors]), expected)
+    await assert.rejects(routerWith([...processors], { env: {} }), expected)
 })
 
 test('what the tables do not know is refused, or passes where the processor fails open', async () => {

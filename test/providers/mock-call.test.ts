@@ -147,18 +147,8 @@ it('answers on the real clock', async () => {
   const settings = { reply, first_token_ms: 5, tokens_per_second: 1000 }
   const transport = mock.createTransport?.({
     id: 'mock-1',
-    model: 'demo',
-    type: mock,
     upstreamModel: 'm',
-    origin: '',
-    paths: {},
     token: undefined,
-    weight: 1,
-    inputSize: 0,
-    toolCalling: true,
-    dropParams: [],
-    defaults: {},
-    streamUsage: true,
     mock: settings,
   })
   const bytes = Buffer.from(JSON.stringify(body))

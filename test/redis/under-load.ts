@@ -42,14 +42,17 @@ export async function underLoad(
   const asking = Array.from({ length: clients }, async (_, index) => {
     const url = `${routers[index % routers.length]?.url}/v1/chat/completions`
     const messages = [{ role: 'user', content: 'Hi' }]
-    while (!isOver) statuses.push((await post(url, { model: 'm', messages })).status)
+    while (!isOver) {
+      statuses.push((await post(url, { model: 'm', messages })).status)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
   })
   const answered = async (more: number): Promise<void> => {
     const wanted = statuses.length + more
     const signal = AbortSignal.timeout(20_000)
     while (statuses.length < wanted) {
       signal.throwIfAborted()
-      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
   try {

@@ -64,7 +64,7 @@ test('text, Markdown and HTML become an index, which a router searches', async (
     },
   )
   assert.equal(made.code, 0, made.stderr)
-  assert.match(made.stdout, /docs\.index: 4 pieces of 3 files, e, 5 dimensions/)
+  assert.match(made.stdout, /docs\.index: 4 chunks of 3 files, e, 5 dimensions/)
   assert.match(made.stderr, /picture\.png: skipped/)
   const rig = await rigOf([fromIndex], indexes)
   assert.match(
@@ -93,7 +93,7 @@ test('PDF and office files are refused by name, whatever they are called, unless
     ['d.txt', 'a PDF file'],
     ['e.xlsx', 'an Excel file'],
   ])
-    assert.ok(refused.stderr.includes(`${name}: ${kind} is not read`), refused.stderr)
+    assert.ok(refused.stderr.includes(`${name}: ${kind} is not supported`), refused.stderr)
   assert.ok(!existsSync(join(indexes.path, 'docs.index')))
   const forced = await runCli([...args, '--force'], env)
   assert.equal(forced.code, 0, forced.stderr)
@@ -140,7 +140,7 @@ test('a missing index, a damaged one and one of another model end the start, and
   writeIndex(indexes.path, 'docs', ['A poem.'])
   const path = join(indexes.path, 'docs.index')
   indexes.write('docs.index', readFileSync(path).subarray(0, -3))
-  await assert.rejects(rigOf([fromIndex], indexes), /it is not complete/)
+  await assert.rejects(rigOf([fromIndex], indexes), /the file is incomplete/)
   const models = {
     processors: [fromIndex],
     g: { e: { providers: [{ api_type: 'vllm', api_host: 'http://127.0.0.1:9' }] } },
@@ -151,7 +151,10 @@ test('a missing index, a damaged one and one of another model end the start, and
     LLM_ROUTER_INDEX_DIR: indexes.path,
   })
   assert.equal(checked.code, 2)
-  assert.match(checked.stdout, /processors\[0\]\.index: the index "docs" cannot be used: it is not complete/)
+  assert.match(
+    checked.stdout,
+    /processors\[0\]\.index: the index "docs" cannot be used: the file is incomplete/,
+  )
 })
 
 test('the variables of langchain_rag search an index for all clients', async () => {
@@ -166,6 +169,6 @@ test('the variables of langchain_rag search an index for all clients', async () 
   assert.match(await sentFor(rig, 'poem'), /A poem\./)
   await assert.rejects(
     rigOf([], indexes, { LLM_ROUTER_UTILS_PLUGINS_PIPELINE: 'langchain_rag' }),
-    /LLM_ROUTER_LANGCHAIN_RAG_COLLECTION: needed/,
+    /LLM_ROUTER_LANGCHAIN_RAG_COLLECTION: required/,
   )
 })

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { closedPort, post } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
-import { startRouter, type TestRouter } from '../helpers/router.ts'
+import type { TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { SharedRouter } from '../helpers/shared-router.ts'
 
 const key = 'operator-key-of-this-test'
 const operator = { 'content-type': 'application/json', authorization: `Bearer ${key}` }
+const shared = new SharedRouter({ LLM_ROUTER_ADMIN_KEY: key })
+after(() => shared.close())
 const long = 'All work and no play makes Jack a dull boy. '.repeat(400)
 
 interface Route {
@@ -29,13 +32,11 @@ async function started(
   const providers = upstreams.map(({ url }, index) => {
     return { id: `gpu-${'ab'[index]}`, api_type: 'vllm', api_host: url, weight: index === 0 ? 1 : 0.5 }
   })
-  const router = await startRouter({
-    env: { LLM_ROUTER_ADMIN_KEY: key, ...env },
-    models: {
-      g: { one: { strategy, providers: [...providers, ...more] } },
-      active_models: { g: ['one'] },
-    },
-  })
+  const models = {
+    g: { one: { strategy, providers: [...providers, ...more] } },
+    active_models: { g: ['one'] },
+  }
+  const router = await shared.with(models, env)
   t.after(async () => {
     await router.close()
     for (const upstream of upstreams) await upstream.close()

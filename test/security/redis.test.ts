@@ -102,7 +102,8 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
   const board = new RedisBoard({ link: boardLink, router: 'r1', now: () => performance.now(), log: silent })
   while (board.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
   board.publish({ type: 'demand', models: {} })
-  while ((await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] === 0);
+  while ((await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] === 0)
+    await new Promise((resolve) => setTimeout(resolve, 20))
   await board.close()
 
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')

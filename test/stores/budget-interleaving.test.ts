@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
 import { bookOnBudgets } from '../../src/stores/budgets/spent.ts'
-import { openDatabase } from '../../src/stores/database/open.ts'
 import { quarterMs } from '../../src/stores/usage/sums.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { openMemoryDatabase } from './memory-database.ts'
 
 const now = Date.parse('2026-05-01T12:00:00Z')
 const routers = [0, 1, 2]
@@ -20,9 +20,7 @@ const routers = [0, 1, 2]
 async function spend(t: TestContext, limit: number, { most, seed }: { most: number; seed: number }) {
   const random = seededRandom(seed)
   const latency = (): Promise<void> => delay(random() * 3)
-  const path = sqliteUrl(t).slice('sqlite:'.length)
-  const { db, close } = await openDatabase({ kind: 'sqlite', path }, () => undefined)
-  t.after(() => close())
+  const db = await openMemoryDatabase(t)
   const record: BudgetRecord = { client: 'alice', unit: 'requests', limit, window: 'day' }
   const budgets: Snapshot['budgets'] = [{ id: 'one', record }]
   const snapshot: Snapshot = {
@@ -43,7 +41,7 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
             .transaction()
             .execute((writing) => bookOnBudgets(writing, { rows, lastUsed: {} }, snapshot))
           await latency()
-          const context = { budgets, timeZone: 'UTC', now }
+          const context = { budgets, zone: timeZone('UTC'), now }
           const states = await renewSlices(db, { holder: `router-${router}`, budgets: asked }, context)
           await latency()
           return states

@@ -4,8 +4,7 @@ import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord } from '../../src/sdk/teams/directory.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
 import { resetOf, windowOf } from '../../src/stores/budgets/window.ts'
-import { openDatabase } from '../../src/stores/database/open.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { openMemoryDatabase } from './memory-database.ts'
 
 const at = (text: string): number => Date.parse(text)
 const hourMs = 3_600_000
@@ -50,11 +49,7 @@ test('a rolling window moves by quarters of an hour, and has room again when eno
 
 /** A database and what a holder gets of a budget there at a time. */
 async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
-  const { db, close } = await openDatabase(
-    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
-    () => undefined,
-  )
-  t.after(() => close())
+  const db = await openMemoryDatabase(t)
   return {
     spend: (period: string, amount: number) =>
       db
@@ -62,8 +57,8 @@ async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
         .values({ budget: 'one', period: at(period), amount })
         .execute(),
     async renew(now: number, { holder = 'router', wanted = 0, kept = 0 } = {}) {
-      const context = { budgets: [{ id: 'one', record }], timeZone: zone, now }
-      const asked = [{ id: 'one', reserved: 0, least: 1, wanted, kept }]
+      const context = { budgets: [{ id: 'one', record }], zone: timeZone(zone), now }
+      const asked = [{ id: 'one', reserved: 0, min: 1, wanted, kept }]
       const [state] = await renewSlices(db, { holder, budgets: asked }, context)
       assert.ok(state)
       return { ...state, resetsAt: new Date(state.resetsAt).toISOString() }

@@ -3,12 +3,11 @@ import { test } from 'node:test'
 import { sql } from 'kysely'
 import { databaseAddress } from '../../src/lib/database-address.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
-import { startPostgres } from '../helpers/programs/postgres.ts'
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
 
 test('a connection that breaks within a transaction fails that and nothing else', async (t) => {
-  const postgres = await startPostgres()
-  t.after(() => postgres.remove())
-  const address = databaseAddress(postgres.url())
+  const postgres = await sharedPostgres()
+  const address = databaseAddress(await postgres.url())
   assert.ok(address)
   const told = Promise.withResolvers<Error>()
   const { db, close } = await openDatabase(address, told.resolve)

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDatabase } from '../../src/stores/database/open.ts'
 import type { UsageRow } from '../../src/stores/database/tables.ts'
 import { readUsage } from '../../src/stores/usage/read.ts'
 import { applyRetention } from '../../src/stores/usage/retention.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { openMemoryDatabase } from './memory-database.ts'
 
 test('old quarters of an hour become local days, the oldest days go, and totals stay', async (t) => {
-  const path = sqliteUrl(t).slice('sqlite:'.length)
-  const database = await openDatabase({ kind: 'sqlite', path }, () => undefined)
-  t.after(() => database.close())
-  const { db } = database
+  const db = await openMemoryDatabase(t)
   const also = async (): Promise<void> => undefined
   // Both sides of a midnight in Warsaw, which is 23:00 UTC, and of the retention.
   const periods = [
@@ -21,8 +17,8 @@ test('old quarters of an hour become local days, the oldest days go, and totals 
     '2026-03-30T12:00:00Z',
   ]
   const part = { rows: periods.map((period) => row(Date.parse(period))), lastUsed: {} }
-  await writeBatch(db, { id: 'one', part }, { now: 1, former: undefined, also })
-  await writeBatch(db, { id: 'one', part }, { now: 2, former: undefined, also })
+  await writeBatch(db, { id: 'one', part }, { now: 1, previous: undefined, also })
+  await writeBatch(db, { id: 'one', part }, { now: 2, previous: undefined, also })
   const timeZone = 'Europe/Warsaw'
   const read = (from: string) =>
     db.transaction().execute((rows) =>

@@ -33,7 +33,7 @@ test('1,000 usage writes to SQLite do not hold the event loop up, not even while
   const also = async (): Promise<void> => undefined
   const write = (index: number) => {
     const part = { rows: [rowOf(index)], lastUsed: {} }
-    return writeBatch(db, { id: `batch-${index}`, part }, { now: 0, former: undefined, also })
+    return writeBatch(db, { id: `batch-${index}`, part }, { now: 0, previous: undefined, also })
   }
   const idle = await medianDelayMs(() => new Promise((resolve) => setTimeout(resolve, 500)))
   const busy = await medianDelayMs(async () => {

@@ -8,10 +8,10 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { loadConfig } from '../../src/config/settings/settings.ts'
 import { BudgetNotices } from '../../src/stores/budgets/notices.ts'
 import { webhookTo } from '../../src/stores/budgets/webhook.ts'
-import { openDatabase } from '../../src/stores/database/open.ts'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { startRouter } from '../helpers/router.ts'
-import { adminKey, eventually, models, requestsTo, sqliteUrl } from './team-house.ts'
+import { openMemoryDatabase } from '../stores/memory-database.ts'
+import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
 
 const secret = 'a secret of the tests, long enough'
 
@@ -21,6 +21,10 @@ interface Message {
 }
 
 async function receiver(t: TestContext) {
+  // What NODE_EXTRA_CA_CERTS does for a process of its own.
+  const trusted = getCACertificates('default')
+  setDefaultCACertificates([...trusted, testCa])
+  t.after(() => setDefaultCACertificates(trusted))
   const messages: Message[] = []
   const server = createServer(serverPair, (request, response) => {
     let body = ''
@@ -43,16 +47,10 @@ async function receiver(t: TestContext) {
 test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signed', async (t) => {
   const { messages, url } = await receiver(t)
   const env = {
-    LLM_ROUTER_DATABASE_URL: sqliteUrl(t),
-    LLM_ROUTER_AUTH_ENABLED: '1',
-    LLM_ROUTER_ADMIN_KEY: adminKey,
+    ...teamEnv(sqliteUrl(t)),
     LLM_ROUTER_BUDGET_WEBHOOK_URL: url,
     LLM_ROUTER_BUDGET_WEBHOOK_SECRET: secret,
   }
-  // What NODE_EXTRA_CA_CERTS does for a process of its own.
-  const trusted = getCACertificates('default')
-  setDefaultCACertificates([...trusted, testCa])
-  t.after(() => setDefaultCACertificates(trusted))
   const routers = [await startRouter({ models, env }), await startRouter({ models, env })]
   t.after(() => Promise.all(routers.map((router) => router.close())))
   const [one, two] = routers.map(({ url: at }) => requestsTo(at))
@@ -82,11 +80,7 @@ test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signe
 })
 
 test('what was not delivered is sent again, by another router too, until it is', async (t) => {
-  const database = await openDatabase(
-    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
-    () => undefined,
-  )
-  t.after(() => database.close())
+  const db = await openMemoryDatabase(t)
   const log = { info: () => undefined, warn: () => undefined }
   const sent: string[] = []
   let answer: string | undefined = 'ECONNREFUSED'
@@ -96,14 +90,13 @@ test('what was not delivered is sent again, by another router too, until it is',
       return answer
     },
   }
-  const { db } = database
   const notices = [new BudgetNotices({ db, webhook, log }), new BudgetNotices({ db, webhook, log })]
   t.after(() => {
-    for (const each of notices) each.close()
+    for (const each of notices) void each.close()
   })
   await Promise.all(notices.map((each) => each.send()))
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
-  const state = { id: 'ten', granted: 0, spent: 6, start: 0, resetsAt: 86_400_000 }
+  const state = { id: 'ten', spent: 6, start: 0, resetsAt: 86_400_000 }
   for (const each of notices) await each.note([state], [{ id: 'ten', record }], Date.now())
   await notices[0]?.send()
   assert.deepEqual(sent, ['ten.0.50'])
@@ -117,12 +110,60 @@ test('what was not delivered is sent again, by another router too, until it is',
   assert.equal(sent.length, 2)
 })
 
-test('a message is tried for an hour and then given up', async (t) => {
-  const database = await openDatabase(
-    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
-    () => undefined,
+test('a threshold that is reached while a message is on its way is sent right after it', async (t) => {
+  // No interval comes to its help.
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const db = await openMemoryDatabase(t)
+  const [begun, ended, next] = [0, 1, 2].map(() => Promise.withResolvers<void>())
+  assert.ok(begun && ended && next)
+  const sent: string[] = []
+  const webhook = {
+    async send(id: string) {
+      sent.push(id)
+      if (sent.length > 1) return void next.resolve()
+      begun.resolve()
+      await ended.promise
+      return undefined
+    },
+  }
+  const log = { info: () => undefined, warn: () => undefined }
+  const notices = new BudgetNotices({ db, webhook, log })
+  t.after(() => notices.close())
+  await notices.send()
+  const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
+  const state = { id: 'ten', start: 0, resetsAt: 86_400_000 }
+  await notices.note([{ ...state, spent: 6 }], [{ id: 'ten', record }], Date.now())
+  await begun.promise
+  await notices.note([{ ...state, spent: 8 }], [{ id: 'ten', record }], Date.now())
+  ended.resolve()
+  await next.promise
+  assert.deepEqual(sent, ['ten.0.50', 'ten.0.80'])
+})
+
+test('a threshold that a router reached before it stopped is sent by the next one, without a request', async (t) => {
+  const { messages, url } = await receiver(t)
+  const env = teamEnv(sqliteUrl(t))
+  const first = await startRouter({ models, env })
+  const { admin, newKey, chat } = requestsTo(first.url)
+  const key = await newKey('alice')
+  for (const [id, enabled] of Object.entries({ two: true, off: false }))
+    await admin('POST', '/budgets', {
+      ...{ id, client: 'alice', unit: 'requests', limit: 2, window: 'month', hard: false, enabled },
+    })
+  await chat(key)
+  await first.close()
+  const webhook = { LLM_ROUTER_BUDGET_WEBHOOK_URL: url, LLM_ROUTER_BUDGET_WEBHOOK_SECRET: secret }
+  const second = await startRouter({ models, env: { ...env, ...webhook } })
+  t.after(() => second.close())
+  await eventually(async () => messages.length > 0)
+  assert.deepEqual(
+    messages.map(({ body }) => JSON.parse(body).data).map(({ budget, threshold }) => [budget, threshold]),
+    [['two', 50]],
   )
-  t.after(() => database.close())
+})
+
+test('a message is tried for an hour and then given up', async (t) => {
+  const db = await openMemoryDatabase(t)
   const sent: string[] = []
   const webhook = {
     async send(id: string) {
@@ -131,16 +172,16 @@ test('a message is tried for an hour and then given up', async (t) => {
     },
   }
   const log = { info: () => undefined, warn: () => undefined }
-  const notices = new BudgetNotices({ db: database.db, webhook, log })
+  const notices = new BudgetNotices({ db, webhook, log })
   t.after(() => notices.close())
   await notices.send()
   const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
-  const state = { id: 'ten', granted: 0, spent: 6, start: 0, resetsAt: 86_400_000 }
+  const state = { id: 'ten', spent: 6, start: 0, resetsAt: 86_400_000 }
   await notices.note([state], [{ id: 'ten', record }], Date.now())
   await notices.send()
   const againAfter = async (ms: number): Promise<number> => {
     const at = Date.now() - ms
-    await database.db.updateTable('budget_notices').set({ at, claimed_until: 0 }).execute()
+    await db.updateTable('budget_notices').set({ at, claimed_until: 0 }).execute()
     const before = sent.length
     await notices.send()
     return sent.length - before

@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
-import { BudgetStandingSchema } from '../../src/sdk/teams/budget-standing.ts'
+import { describe, test } from 'node:test'
+import { BudgetStatusSchema } from '../../src/sdk/teams/budget-status.ts'
 import { bearer } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
-import { eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
-
-let postgres: Postgres
-
-before(async () => {
-  postgres = await startPostgres()
-})
-after(() => postgres.remove())
-
-const stores = {
-  SQLite: sqliteUrl,
-  PostgreSQL: () => postgres.url(),
-} as const
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
+import { databaseKinds, databases } from './databases.ts'
+import { eventually, openTeam, shareTeam, type TeamHouse } from './team-house.ts'
 
 const perDay = { window: 'day', unit: 'requests' }
 
@@ -30,12 +19,14 @@ async function ownUsage({ router }: TeamHouse, key: string) {
   return body
 }
 
-for (const [store, urlOf] of Object.entries(stores)) {
-  describe(`budgets in ${store}`, () => {
-    const open = (t: TestContext, env?: Record<string, string>) => openTeam(t, urlOf(t), env)
+// A database that is too slow for the machine is away, and then the default allows requests.
+const strictly = { LLM_ROUTER_BUDGET_STORE_DOWN: 'refuse' }
 
-    test('an exhausted budget is a 429 that no client retries, in its dialect, with the true reset', async (t) => {
-      const house = await open(t)
+for (const store of databaseKinds) {
+  describe(`budgets in ${store}`, () => {
+    const house = shareTeam(databases[store], () => strictly)
+
+    test('an exhausted budget is a 429 that no client retries, in its dialect, with the true reset', async () => {
       const key = await house.newKey('alice')
       await budget(house, 'three', { client: 'alice', limit: 3 })
       for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
@@ -66,16 +57,15 @@ for (const [store, urlOf] of Object.entries(stores)) {
       await eventually(async () => (await house.chat(key)).status === 200)
     })
 
-    test('the budget of a group is shared by all below it, and that of a model counts this one alone', async (t) => {
-      const house = await open(t)
+    test('the budget of a group is shared by all below it, and that of a model counts this one alone', async () => {
       await house.admin('POST', '/groups', { id: 'company' })
       await house.admin('POST', '/groups', { id: 'team', parent: 'company' })
       const [alice, bob] = [
-        await house.newKey('alice', { group: 'team' }),
-        await house.newKey('bob', { group: 'company' }),
+        await house.newKey('anna', { group: 'team' }),
+        await house.newKey('ben', { group: 'company' }),
       ]
       await budget(house, 'together', { group: 'company', limit: 3 })
-      await budget(house, 'large', { client: 'alice', model: 'large', limit: 1 })
+      await budget(house, 'large', { client: 'anna', model: 'large', limit: 1 })
       const seen = []
       for (const [key, model] of [
         [alice, 'large'],
@@ -89,19 +79,20 @@ for (const [store, urlOf] of Object.entries(stores)) {
       assert.deepEqual(seen, [200, 429, 200, 200, 429, 429])
     })
 
-    test('an operator reads what was spent of each budget, when it resets and where the present rate leads', async (t) => {
-      const house = await open(t)
-      const key = await house.newKey('alice', {})
-      await budget(house, 'ten', { client: 'alice', limit: 10 })
-      await budget(house, 'fast', { client: 'alice', limit: 4, window: 'month' })
-      await budget(house, 'hour', { client: 'alice', limit: 100, window: 'rolling', hours: 1 })
-      await budget(house, 'idle', { client: 'alice', model: 'large', limit: 10 })
+    test('an operator reads what was spent of each budget, when it resets and where the present rate leads', async () => {
+      const key = await house.newKey('carol')
+      await budget(house, 'ten', { client: 'carol', limit: 10 })
+      await budget(house, 'fast', { client: 'carol', limit: 4, window: 'month' })
+      await budget(house, 'hour', { client: 'carol', limit: 100, window: 'rolling', hours: 1 })
+      await budget(house, 'idle', { client: 'carol', model: 'large', limit: 10 })
       for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
       const read = async (id: string) => (await house.admin('GET', `/budgets/${id}`)).body
       await eventually(async () => (await read('ten')).spent === 3)
       const { body } = await house.admin('GET', '/budgets')
       assert.deepEqual(
-        body.data.map(({ id, spent, left }: Record<string, unknown>) => [id, spent, left]),
+        body.data
+          .filter(({ client }: Record<string, unknown>) => client === 'carol')
+          .map(({ id, spent, left }: Record<string, unknown>) => [id, spent, left]),
         [
           ['fast', 3, 1],
           ['hour', 3, 97],
@@ -123,7 +114,7 @@ for (const [store, urlOf] of Object.entries(stores)) {
       assert.deepEqual([idle.projected, idle.used_up_at], [0, null])
       const hour = await read('hour')
       assert.deepEqual([hour.used_up_at, hour.projected >= 3], [null, true])
-      const members = Object.keys(BudgetStandingSchema.properties)
+      const members = Object.keys(BudgetStatusSchema.properties)
       assert.deepEqual(
         members.filter((name) => !(name in hour)),
         [],
@@ -136,19 +127,19 @@ for (const [store, urlOf] of Object.entries(stores)) {
       assert.equal((await house.admin('PATCH', '/budgets/ten', { spent: 0 })).status, 400)
     })
 
-    test('a new budget counts what was used in its window already', async (t) => {
-      const house = await open(t)
-      const key = await house.newKey('alice')
+    test('a new budget counts what was used in its window already', async () => {
+      const key = await house.newKey('dave')
       for (let count = 0; count < 2; count++) await house.chat(key)
-      await eventually(async () => (await house.admin('GET', '/usage')).body.data[0]?.requests === 2)
-      await budget(house, 'two', { client: 'alice', limit: 2, window: 'rolling', hours: 1 })
+      await eventually(
+        async () => (await house.admin('GET', '/usage?client=dave')).body.data[0]?.requests === 2,
+      )
+      await budget(house, 'two', { client: 'dave', limit: 2, window: 'rolling', hours: 1 })
       assert.equal((await house.chat(key)).status, 429)
     })
 
-    test('a soft budget refuses nothing, and tells in a header and in the log', async (t) => {
-      const house = await open(t)
-      const key = await house.newKey('alice')
-      await budget(house, 'soft', { client: 'alice', limit: 2, hard: false })
+    test('a soft budget refuses nothing, and tells in a header and in the log', async () => {
+      const key = await house.newKey('erin')
+      await budget(house, 'soft', { client: 'erin', limit: 2, hard: false })
       for (let count = 0; count < 2; count++)
         assert.equal((await house.chat(key)).headers.get('x-llm-router-budget-warning'), null)
       const { status, headers } = await house.chat(key)
@@ -158,12 +149,9 @@ for (const [store, urlOf] of Object.entries(stores)) {
     })
 
     test('two routers never spend more than a hard budget together', async (t) => {
-      const url = urlOf(t)
-      // A database that is too slow for the machine is away, and then the default allows requests.
-      const strictly = { LLM_ROUTER_BUDGET_STORE_DOWN: 'refuse' }
-      const [one, two] = [await openTeam(t, url, strictly), await openTeam(t, url, strictly)]
-      const key = await one.newKey('alice')
-      await budget(one, 'twenty', { client: 'alice', limit: 20 })
+      const [one, two] = [house, await openTeam(t, house.url, strictly)]
+      const key = await one.newKey('frank')
+      await budget(one, 'twenty', { client: 'frank', limit: 20 })
       await eventually(async () => (await ownUsage(two, key)).budgets?.length === 1)
       const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => (at % 2 ? one : two).chat(key)))
       const passed = answers.filter(({ status }) => status === 200).length
@@ -171,23 +159,43 @@ for (const [store, urlOf] of Object.entries(stores)) {
       // What a slice has left returns to the other router.
       let total = passed
       await eventually(async () => {
-        for (const house of [one, two]) if ((await house.chat(key)).status === 200) total++
+        for (const each of [one, two]) if ((await each.chat(key)).status === 200) total++
         return total >= 20
       })
-      for (const house of [one, two])
+      for (const each of [one, two])
         await eventually(async () => {
-          const { status } = await house.chat(key)
+          const { status } = await each.chat(key)
           assert.notEqual(status, 200)
           return status === 429
         })
       assert.equal(total, 20)
+    })
+
+    test('records that make no sense are refused', async () => {
+      await house.newKey('grace')
+      for (const record of [
+        { limit: 1 },
+        { client: 'grace', group: 'team', limit: 1 },
+        { group: 'nobody', limit: 1 },
+        { client: 'grace', limit: 0 },
+        { client: 'grace', limit: 1, window: 'rolling' },
+        { client: 'grace', limit: 1, window: 'rolling', hours: 745 },
+        { client: 'grace', limit: 1, hours: 5 },
+        { client: 'grace', limit: 1, unit: 'euros' },
+      ])
+        assert.equal(
+          (await house.admin('POST', '/budgets', { id: 'one', ...perDay, ...record })).status,
+          400,
+          JSON.stringify(record),
+        )
     })
   })
 }
 
 for (const whenDown of ['allow', 'refuse'] as const) {
   test(`a hard budget while the database is away: ${whenDown}`, async (t) => {
-    const house = await openTeam(t, postgres.url(), { LLM_ROUTER_BUDGET_STORE_DOWN: whenDown })
+    const postgres = await sharedPostgres()
+    const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_BUDGET_STORE_DOWN: whenDown })
     const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
     await budget(house, 'eight', { client: 'alice', limit: 8 })
     assert.equal((await house.chat(alice)).status, 200)
@@ -212,23 +220,3 @@ for (const whenDown of ['allow', 'refuse'] as const) {
     if (whenDown === 'allow') await eventually(async () => (await house.chat(alice)).status === 429)
   })
 }
-
-test('records that make no sense are refused', async (t) => {
-  const house = await openTeam(t, sqliteUrl(t))
-  await house.newKey('alice')
-  for (const record of [
-    { limit: 1 },
-    { client: 'alice', group: 'team', limit: 1 },
-    { group: 'nobody', limit: 1 },
-    { client: 'alice', limit: 0 },
-    { client: 'alice', limit: 1, window: 'rolling' },
-    { client: 'alice', limit: 1, window: 'rolling', hours: 745 },
-    { client: 'alice', limit: 1, hours: 5 },
-    { client: 'alice', limit: 1, unit: 'euros' },
-  ])
-    assert.equal(
-      (await house.admin('POST', '/budgets', { id: 'one', ...perDay, ...record })).status,
-      400,
-      JSON.stringify(record),
-    )
-})

@@ -1,30 +1,21 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
-import { adminKey, eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
+import { databaseKinds, databases } from './databases.ts'
+import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
-let postgres: Postgres
-
-before(async () => {
-  postgres = await startPostgres()
-})
-after(() => postgres.remove())
-
-const stores = {
-  SQLite: sqliteUrl,
-  PostgreSQL: () => postgres.url(),
-} as const
-
-for (const [store, urlOf] of Object.entries(stores)) {
+for (const store of databaseKinds) {
   describe(`clients in ${store}`, () => {
-    const open = (t: TestContext, env?: Record<string, string>) => openTeam(t, urlOf(t), env)
+    const file = keysFile([{ id: 'filed', key: 'sk-of-the-file-0123456789' }])
+    after(() => file.remove())
+    const house = shareTeam(databases[store], () => file.env)
+    const { admin, newKey, chat } = house
 
-    test('a key lets its client in, and only the answer that creates it shows it', async (t) => {
-      const { admin, newKey, chat, router } = await open(t)
+    test('a key lets its client in, and only the answer that creates it shows it', async () => {
       const key = await newKey('alice', { description: 'a person' })
       assert.equal((await chat(key)).status, 200)
-      const line = await router.logged(({ client }) => client === 'alice')
+      const line = await house.router.logged(({ client }) => client === 'alice')
       assert.equal(line.model, 'small')
       const list = await admin('GET', '/keys?client=alice')
       assert.deepEqual(
@@ -35,36 +26,33 @@ for (const [store, urlOf] of Object.entries(stores)) {
         ]),
         [['alice', key.slice(0, 14), undefined]],
       )
-      const everything = JSON.stringify([list.body, (await admin('GET', '/audit')).body, router.logs])
+      const everything = JSON.stringify([list.body, (await admin('GET', '/audit')).body, house.router.logs])
       assert.ok(!everything.includes(key.slice(14)))
     })
 
-    test('a client has several keys, with the same limits, metrics and id', async (t) => {
-      const { newKey, chat } = await open(t)
-      const keys = [await newKey('alice', { requests_per_minute: 2 }), await newKey('alice')]
+    test('a client has several keys, with the same limits, metrics and id', async () => {
+      const keys = [await newKey('several', { requests_per_minute: 2 }), await newKey('several')]
       assert.deepEqual(await statuses(chat, [keys[0], keys[1], keys[0], keys[1]]), [200, 200, 429, 429])
     })
 
-    test('a revoked key and one of a disabled or expired client are refused at once', async (t) => {
-      const { admin, newKey, chat } = await open(t)
-      const [first, second] = [await newKey('alice'), await newKey('alice')]
-      const [{ id }] = (await admin('GET', '/keys?client=alice')).body.data.filter(
+    test('a revoked key and one of a disabled or expired client are refused at once', async () => {
+      const [first, second] = [await newKey('rita'), await newKey('rita')]
+      const [{ id }] = (await admin('GET', '/keys?client=rita')).body.data.filter(
         ({ prefix }: { prefix: string }) => prefix === first.slice(0, 14),
       )
       assert.equal((await admin('POST', `/keys/${id}/revoke`)).status, 200)
       assert.deepEqual(await statuses(chat, [first, second]), [401, 200])
-      await admin('PATCH', '/clients/alice', { enabled: false })
+      await admin('PATCH', '/clients/rita', { enabled: false })
       assert.deepEqual(await statuses(chat, [second]), [401])
-      await admin('PATCH', '/clients/alice', { enabled: true, expires_at: '2020-01-01T00:00:00Z' })
+      await admin('PATCH', '/clients/rita', { enabled: true, expires_at: '2020-01-01T00:00:00Z' })
       assert.deepEqual(await statuses(chat, [second]), [401])
-      await admin('PATCH', '/clients/alice', { expires_at: null })
+      await admin('PATCH', '/clients/rita', { expires_at: null })
       assert.deepEqual(await statuses(chat, [second]), [200])
     })
 
-    test('a rotated key stays valid for as long as it was said', async (t) => {
-      const { admin, newKey, chat } = await open(t)
-      const first = await newKey('alice')
-      const [{ id }] = (await admin('GET', '/keys')).body.data
+    test('a rotated key stays valid for as long as it was said', async () => {
+      const first = await newKey('roger')
+      const [{ id }] = (await admin('GET', '/keys?client=roger')).body.data
       const second = (await admin('POST', `/keys/${id}/rotate`, { overlap_seconds: 3_600 })).body
       assert.deepEqual(await statuses(chat, [first, second.key]), [200, 200])
       const third = (await admin('POST', `/keys/${second.id}/rotate`, { overlap_seconds: 0 })).body
@@ -72,11 +60,10 @@ for (const [store, urlOf] of Object.entries(stores)) {
       assert.equal((await admin('POST', `/keys/${second.id}/rotate`, {})).status, 409)
     })
 
-    test('groups bound the models, surfaces, endpoints and tokens of the clients below', async (t) => {
-      const { admin, newKey, chat, router } = await open(t)
+    test('groups bound the models, surfaces, endpoints and tokens of the clients below', async () => {
       await admin('POST', '/groups', { id: 'company', surfaces: ['openai'], max_tokens: 100 })
       await admin('POST', '/groups', { id: 'team', parent: 'company', models: ['small'] })
-      const key = await newKey('alice', { group: 'team', models: ['*'] })
+      const key = await newKey('bound', { group: 'team', models: ['*'] })
       assert.deepEqual(
         [
           (await chat(key)).status,
@@ -87,7 +74,7 @@ for (const [store, urlOf] of Object.entries(stores)) {
       )
       const ask = async (path: string, body: object) =>
         (
-          await fetch(router.url + path, {
+          await fetch(house.router.url + path, {
             method: 'POST',
             headers: { ...bearer(key), 'content-type': 'application/json' },
             body: JSON.stringify(body),
@@ -102,64 +89,59 @@ for (const [store, urlOf] of Object.entries(stores)) {
       assert.equal((await chat(key)).status, 401)
     })
 
-    test('the limit of a group is shared by its clients, and each keeps its own', async (t) => {
-      const { admin, newKey, chat } = await open(t)
-      await admin('POST', '/groups', { id: 'team', requests_per_minute: 3 })
-      const alice = await newKey('alice', { group: 'team', requests_per_minute: 1 })
-      const bob = await newKey('bob', { group: 'team' })
+    test('the limit of a group is shared by its clients, and each keeps its own', async () => {
+      await admin('POST', '/groups', { id: 'sharing', requests_per_minute: 3 })
+      const alice = await newKey('lisa', { group: 'sharing', requests_per_minute: 1 })
+      const bob = await newKey('bob', { group: 'sharing' })
       assert.deepEqual(await statuses(chat, [alice, alice, bob, bob, bob]), [200, 429, 200, 200, 429])
     })
 
-    test('a change with the ETag of an older state is refused', async (t) => {
-      const { admin, newKey } = await open(t)
-      await newKey('alice')
-      const first = await admin('GET', '/clients/alice')
+    test('a change with the ETag of an older state is refused', async () => {
+      await newKey('etta')
+      const first = await admin('GET', '/clients/etta')
       const etag = first.headers.get('etag') ?? ''
       const change = (description: string) =>
-        admin('PATCH', '/clients/alice', { description }, { 'if-match': etag })
+        admin('PATCH', '/clients/etta', { description }, { 'if-match': etag })
       assert.equal((await change('one')).status, 200)
       const refused = await change('two')
       assert.deepEqual([refused.status, refused.body.code], [412, 'version_mismatch'])
-      assert.equal((await admin('GET', '/clients/alice')).body.description, 'one')
+      assert.equal((await admin('GET', '/clients/etta')).body.description, 'one')
     })
 
-    test('a repeated create with the same idempotency key answers 200 with the same id and without the key', async (t) => {
-      const { admin } = await open(t)
+    test('a repeated create with the same idempotency key answers 200 with the same id and without the key', async () => {
       const headers = { 'idempotency-key': 'once' }
       const clients = [
-        await admin('POST', '/clients', { id: 'alice' }, headers),
-        await admin('POST', '/clients', { id: 'alice' }, headers),
+        await admin('POST', '/clients', { id: 'once' }, headers),
+        await admin('POST', '/clients', { id: 'once' }, headers),
       ]
       assert.deepEqual(
         clients.map(({ status, body }) => [status, body.id]),
         [
-          [201, 'alice'],
-          [200, 'alice'],
+          [201, 'once'],
+          [200, 'once'],
         ],
       )
-      const first = await admin('POST', '/clients/alice/keys', {}, headers)
-      const again = await admin('POST', '/clients/alice/keys', {}, headers)
+      const first = await admin('POST', '/clients/once/keys', {}, headers)
+      const again = await admin('POST', '/clients/once/keys', {}, headers)
       assert.deepEqual([first.status, again.status, again.body.id], [201, 200, first.body.id])
       assert.deepEqual([typeof first.body.key, 'key' in again.body], ['string', false])
     })
 
-    test('members that nobody may set, unknown groups and a third level are refused', async (t) => {
-      const { admin } = await open(t)
+    test('members that nobody may set, unknown groups and a third level are refused', async () => {
       for (const member of ['sha256', 'version', 'created_at', 'key', '__proto__x'])
-        assert.equal((await admin('POST', '/clients', { id: 'alice', [member]: 'x' })).status, 400, member)
-      const { status, body } = await admin('POST', '/clients', { id: 'alice', group: 'nobody' })
+        assert.equal((await admin('POST', '/clients', { id: 'nobody', [member]: 'x' })).status, 400, member)
+      const { status, body } = await admin('POST', '/clients', { id: 'nobody', group: 'nogroup' })
       assert.deepEqual([status, body.code, body.param], [400, 'no_such_group', 'group'])
       await admin('POST', '/groups', { id: 'one' })
       await admin('POST', '/groups', { id: 'two', parent: 'one' })
       assert.equal((await admin('POST', '/groups', { id: 'three', parent: 'two' })).body.code, 'too_deep')
       assert.equal((await admin('PATCH', '/groups/one', { parent: 'one' })).body.code, 'too_deep')
       assert.equal((await admin('DELETE', '/groups/one')).body.code, 'group_not_empty')
-      assert.deepEqual((await admin('GET', '/clients')).body, { data: [] })
+      assert.equal((await admin('GET', '/clients/nobody')).status, 404)
     })
 
-    test('lists come in pages', async (t) => {
-      const { admin } = await open(t)
-      for (const id of ['a', 'b', 'c']) await admin('POST', '/clients', { id })
+    test('lists come in pages', async () => {
+      for (const id of ['page-a', 'page-b', 'page-c']) await admin('POST', '/clients', { id })
       const ids: string[] = []
       let cursor = ''
       do {
@@ -167,17 +149,24 @@ for (const [store, urlOf] of Object.entries(stores)) {
         ids.push(...body.data.map(({ id }: { id: string }) => id))
         cursor = body.next_cursor ?? ''
       } while (cursor !== '')
-      assert.deepEqual(ids, ['a', 'b', 'c'])
+      const { body: whole } = await admin('GET', '/clients?limit=100')
+      assert.deepEqual(
+        ids,
+        whole.data.map(({ id }: { id: string }) => id),
+      )
+      assert.deepEqual(
+        ids.filter((id) => id.startsWith('page-')),
+        ['page-a', 'page-b', 'page-c'],
+      )
     })
 
-    test('the audit log says who changed what from where, before and after', async (t) => {
-      const { admin, newKey } = await open(t)
-      await newKey('alice', { models: ['small'] })
-      await admin('PATCH', '/clients/alice', { models: ['large'] })
+    test('the audit log says who changed what from where, before and after', async () => {
+      await newKey('audited', { models: ['small'] })
+      await admin('PATCH', '/clients/audited', { models: ['large'] })
       const [last] = (await admin('GET', '/audit')).body.data
       assert.deepEqual(
         [last.actor, last.source, last.address, last.action, last.entity, last.entity_id],
-        ['admin-key', 'api', '127.0.0.1', 'change', 'client', 'alice'],
+        ['admin-key', 'api', '127.0.0.1', 'change', 'client', 'audited'],
       )
       assert.deepEqual(
         [JSON.parse(last.before).models, JSON.parse(last.after).models],
@@ -185,8 +174,7 @@ for (const [store, urlOf] of Object.entries(stores)) {
       )
     })
 
-    test('roles: a viewer reads, an operator changes no clients, an admin does, a client sees nothing', async (t) => {
-      const { admin, newKey, router } = await open(t)
+    test('roles: a viewer reads, an operator changes no clients, an admin does, a client sees nothing', async () => {
       const keys = {
         client: await newKey('carol'),
         viewer: await newKey('vera', { role: 'viewer' }),
@@ -202,13 +190,10 @@ for (const [store, urlOf] of Object.entries(stores)) {
       assert.deepEqual(await seen(keys.viewer), [200, 403])
       assert.deepEqual(await seen(keys.operator), [200, 403])
       assert.deepEqual(await seen(keys.admin), [200, 201])
-      assert.equal((await fetch(`${router.url}/api/admin/clients`)).status, 401)
+      assert.equal((await fetch(`${house.router.url}/api/admin/clients`)).status, 401)
     })
 
-    test('keys of the file and of the database are valid side by side', async (t) => {
-      const file = keysFile([{ id: 'filed', key: 'sk-of-the-file-0123456789' }])
-      t.after(() => file.remove())
-      const { newKey, chat } = await open(t, file.env)
+    test('keys of the file and of the database are valid side by side', async () => {
       assert.deepEqual(
         await statuses(chat, ['sk-of-the-file-0123456789', await newKey('stored')]),
         [200, 200],
@@ -216,12 +201,11 @@ for (const [store, urlOf] of Object.entries(stores)) {
     })
 
     test('a second router on the same database knows a key, and its revocation, within two seconds', async (t) => {
-      const url = urlOf(t)
-      const [one, two] = [await openTeam(t, url), await openTeam(t, url)]
-      const key = await one.newKey('alice')
+      const two = await openTeam(t, house.url, file.env)
+      const key = await newKey('second')
       assert.ok((await eventually(async () => (await two.chat(key)).status === 200)) < 2_500)
-      const [{ id }] = (await one.admin('GET', '/keys')).body.data
-      await one.admin('POST', `/keys/${id}/revoke`)
+      const [{ id }] = (await admin('GET', '/keys?client=second')).body.data
+      await admin('POST', `/keys/${id}/revoke`)
       assert.ok((await eventually(async () => (await two.chat(key)).status === 401)) < 2_500)
     })
   })
@@ -251,7 +235,8 @@ test('the examples of the API documentation succeed', async (t) => {
 })
 
 test('requests go on while the database is away, and changes are refused until it is back', async (t) => {
-  const house = await openTeam(t, postgres.url())
+  const postgres = await sharedPostgres()
+  const house = await openTeam(t, await postgres.url())
   const key = await house.newKey('alice')
   await postgres.stop()
   try {

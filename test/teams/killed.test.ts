@@ -1,33 +1,27 @@
 import assert from 'node:assert/strict'
-import { after, before, type TestContext, test } from 'node:test'
-import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
+import { type DatabaseKind, databases } from './databases.ts'
+import { eventually, requestsTo, teamEnv } from './team-house.ts'
 
-let postgres: Postgres
-
-before(async () => {
-  postgres = await startPostgres()
-})
-after(() => postgres.remove())
-
-const kinds: [store: string, urlOf: (t: TestContext) => string, type: string][] = [
-  ['SQLite', sqliteUrl, 'single'],
-  ['PostgreSQL', () => postgres.url(), 'cluster'],
+const kinds: [store: DatabaseKind, type: string][] = [
+  ['SQLite', 'single'],
+  ['PostgreSQL', 'cluster'],
 ]
 
 /** What may end while nothing is written, in milliseconds: docs/teams.md. */
 const lostMs = 1_000
 
-for (const [store, urlOf, type] of kinds)
+for (const [store, type] of kinds)
   test(`kill -9 loses at most the usage of the last second, counted by the upstream: ${store}, ${type}`, async (t) => {
     const upstream = await startUpstream(openaiText('Hi'))
     t.after(() => upstream.close())
     /** When each request had ended, on the clock of the tests. */
     const ended: number[] = []
-    const url = urlOf(t)
+    const url = await databases[store](t)
     const providers = [{ id: 'small', api_type: 'vllm', api_host: upstream.url }]
     const workers =
       type === 'cluster' ? { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' } : {}
@@ -36,12 +30,13 @@ for (const [store, urlOf, type] of kinds)
     t.after(() => first.stop())
     const { newKey, chat } = requestsTo(first.url)
     const key = await newKey('alice')
-    // A steady load: each client asks again as soon as it has its answer.
+    // A steady load: each client asks again soon after it has its answer.
     let isOver = false
     const load = Array.from({ length: 4 }, async () => {
       while (!isOver) {
         const answer = await chat(key).catch(() => undefined)
         if (answer?.status === 200) ended.push(performance.now())
+        await delay(20)
       }
     })
     await eventually(async () => ended.length >= 100 && performance.now() - Number(ended[0]) > 2_500)

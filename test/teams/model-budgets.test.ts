@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
-import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { eventually, shareTeam, sqliteUrl } from './team-house.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/asking.ts')
 
-/** Models at a server that answers everything; `main` falls back to `spare`. */
-async function open(t: TestContext) {
-  const upstream = await startUpstream(({ url, body }) => {
+let upstream: ScriptedUpstream
+before(async () => {
+  upstream = await startUpstream(({ url, body }) => {
     if (Object(body).model === 'main-upstream') return { kind: 'reply', status: 500, body: {} }
     return url.includes('transcriptions') ? { kind: 'reply', body: { text: 'Hi' } } : openaiText('Hi')
   })
-  t.after(() => upstream.close())
+})
+after(() => upstream.close())
+
+/** Models at a server that answers everything; `main` falls back to `spare`. */
+function config() {
   const model = (id: string, more: object = {}) => ({
     providers: [{ id, model_path: `${id}-upstream`, api_type: 'vllm', api_host: upstream.url }],
     ...more,
@@ -23,21 +27,23 @@ async function open(t: TestContext) {
     main: model('main', { fallbacks: ['spare'] }),
     spare: model('spare'),
   }
-  const env = { LLM_ROUTER_EXTENSIONS: extension, LLM_ROUTER_HEALTH_INTERVAL: '0' }
-  const house = await openTeam(t, sqliteUrl(t), env, { active_models: { all: Object.keys(all) }, all })
-  return { house, upstream, key: await house.newKey('alice') }
+  return { active_models: { all: Object.keys(all) }, all }
 }
 
-async function budget({ admin }: TeamHouse, model: string, limit: number): Promise<void> {
-  const record = { id: model, client: 'alice', unit: 'requests', window: 'day', model, limit }
-  assert.equal((await admin('POST', '/budgets', record)).status, 201)
+const env = () => ({ LLM_ROUTER_EXTENSIONS: extension, LLM_ROUTER_HEALTH_INTERVAL: '0' })
+const house = shareTeam(sqliteUrl, env, config)
+
+async function budget(client: string, model: string): Promise<void> {
+  const record = { client, unit: 'requests', window: 'day', model, limit: 1 }
+  const id = `${client}-${model}`
+  assert.equal((await house.admin('POST', '/budgets', { ...record, id })).status, 201)
 }
 
-async function upload({ router }: TeamHouse, key: string) {
+async function upload(key: string) {
   const form = new FormData()
   form.set('model', 'whisper')
   form.set('file', new Blob([new Uint8Array(100)]), 'speech.wav')
-  const answer = await fetch(`${router.url}/v1/audio/transcriptions`, {
+  const answer = await fetch(`${house.router.url}/v1/audio/transcriptions`, {
     method: 'POST',
     headers: bearer(key),
     body: form,
@@ -45,21 +51,21 @@ async function upload({ router }: TeamHouse, key: string) {
   return { status: answer.status, text: await answer.text() }
 }
 
-test('an upload is refused before it goes upstream when the budget of its model is used up', async (t) => {
-  const { house, upstream, key } = await open(t)
-  await budget(house, 'whisper', 1)
-  assert.equal((await upload(house, key)).status, 200)
+test('an upload is refused before it goes upstream when the budget of its model is used up', async () => {
+  const key = await house.newKey('alice')
+  await budget('alice', 'whisper')
+  assert.equal((await upload(key)).status, 200)
   const sent = upstream.requests.length
-  const { status, text } = await upload(house, key)
+  const { status, text } = await upload(key)
   assert.equal(status, 429)
-  assert.match(text, /The budget 'whisper' of 1 requests for the model 'whisper' is used up/)
+  assert.match(text, /The budget 'alice-whisper' of 1 requests for the model 'whisper' is used up/)
   assert.equal(upstream.requests.length, sent)
   assert.equal((await house.chat(key, 'spare')).status, 200)
 })
 
-test('a question of an extension is refused when the budget of the model that it asks is used up', async (t) => {
-  const { house, key } = await open(t)
-  await budget(house, 'spare', 1)
+test('a question of an extension is refused when the budget of the model that it asks is used up', async () => {
+  const key = await house.newKey('bob')
+  await budget('bob', 'spare')
   const ask = async () => {
     const answer = await fetch(`${house.router.url}/ask/by-get?model=spare`, { headers: bearer(key) })
     return { status: answer.status, text: await answer.text() }
@@ -70,9 +76,9 @@ test('a question of an extension is refused when the budget of the model that it
   assert.match(refused.text, /insufficient_quota/)
 })
 
-test('a model whose budget is used up is no fallback', async (t) => {
-  const { house, upstream, key } = await open(t)
-  await budget(house, 'spare', 1)
+test('a model whose budget is used up is no fallback', async () => {
+  const key = await house.newKey('carol')
+  await budget('carol', 'spare')
   assert.equal((await house.chat(key, 'main')).status, 200)
   await eventually(async () => (await house.chat(key, 'spare')).status === 429)
   const spares = () => upstream.requests.filter(({ body }) => Object(body).model === 'spare-upstream').length

@@ -12,7 +12,7 @@ import {
 import { bearer } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 let provider: IdentityProvider
 /** Where a proxy in front of the router would be: the provider knows this address. */
@@ -36,8 +36,11 @@ const settings = (): Record<string, string> => ({
   LLM_ROUTER_PUBLIC_URL: publicUrl,
 })
 
-const open = (t: TestContext, env: Record<string, string> = {}): Promise<TeamHouse> =>
-  openTeam(t, sqliteUrl(t), { ...settings(), LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1', ...env })
+const trusting = { LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }
+
+const open = (t: TestContext, env: Record<string, string>): Promise<TeamHouse> =>
+  openTeam(t, sqliteUrl(t), { ...settings(), ...trusting, ...env })
+const withoutClaim = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting }))
 
 /** A browser with its cookies, by host. The public address of the router is where it listens. */
 function browser(routerUrl: string) {
@@ -78,8 +81,8 @@ const me = async (person: ReturnType<typeof browser>, url: string) =>
   Object(await (await person.go(`${url}/api/session`)).json())
 
 describe('signing in by OpenID Connect', () => {
-  test('a person gets the highest role that the map gives to a value of the claim', async (t) => {
-    const { router } = await open(t)
+  test('a person gets the highest role that the map gives to a value of the claim', async () => {
+    const { router } = withoutClaim
     const cases: [unknown, string | number][] = [
       [['llm-admins', 'staff'], 'admin'],
       [['staff', 'llm-operators', 'others'], 'operator'],
@@ -105,8 +108,8 @@ describe('signing in by OpenID Connect', () => {
     }
   })
 
-  test('what a person changes is in the audit log under their name', async (t) => {
-    const { router, admin } = await open(t)
+  test('what a person changes is in the audit log under their name', async () => {
+    const { router, admin } = withoutClaim
     const person = browser(router.url)
     await person.signIn()
     const created = await person.go(`${router.url}/api/admin/groups`, {
@@ -119,8 +122,8 @@ describe('signing in by OpenID Connect', () => {
     assert.deepEqual([last.actor, last.source], ['oidc:ada', 'console'])
   })
 
-  test('the way back is only taken in the browser that began, once, with the state that was given', async (t) => {
-    const { router } = await open(t)
+  test('the way back is only taken in the browser that began, once, with the state that was given', async () => {
+    const { router } = withoutClaim
     const person = browser(router.url)
     const back = await person.leave()
     assert.equal((await browser(router.url).go(back)).status, 403)
@@ -134,8 +137,8 @@ describe('signing in by OpenID Connect', () => {
     assert.equal((await person.go(`${router.url}/api/session/oidc/callback?error=access_denied`)).status, 403)
   })
 
-  test('an ID token for somebody else, of somebody else, of another time or without signature is refused', async (t) => {
-    const { router } = await open(t)
+  test('an ID token for somebody else, of somebody else, of another time or without signature is refused', async () => {
+    const { router } = withoutClaim
     const now = () => Math.floor(Date.now() / 1000)
     const outcome = async (change: Parameters<IdentityProvider['tamper']>[0]) => {
       provider.tamper(change)
@@ -162,8 +165,8 @@ describe('signing in by OpenID Connect', () => {
     assert.equal(await outcome((claims) => sign({ ...claims, iat: now() + 15 })), 200)
   })
 
-  test('a key that the provider has begun to use is taken', async (t) => {
-    const { router } = await open(t)
+  test('a key that the provider has begun to use is taken', async () => {
+    const { router } = withoutClaim
     assert.equal((await browser(router.url).signIn()).status, 200)
     provider.rotate()
     await eventually(async () => (await browser(router.url).signIn()).status === 200)
@@ -189,8 +192,8 @@ describe('signing in by OpenID Connect', () => {
     )
   })
 
-  test('the page to sign in leads to the provider', async (t) => {
-    const { router } = await open(t)
+  test('the page to sign in leads to the provider', async () => {
+    const { router } = withoutClaim
     const page = await (await fetch(`${router.url}/ui`, { headers: { accept: 'text/html' } })).text()
     const [, link = ''] = /href="([^"]+oidc)"/.exec(page) ?? []
     const { status } = await fetch(new URL(link, `${router.url}/ui`), { redirect: 'manual' })
@@ -217,18 +220,20 @@ describe('signing in by OpenID Connect', () => {
 
 describe('JSON Web Tokens of API clients', () => {
   const apiSettings = { LLM_ROUTER_OIDC_CLIENT_CLAIM: 'client_id', LLM_ROUTER_OIDC_AUDIENCE: audience }
+  const house = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting, ...apiSettings }))
   const now = (): number => Math.floor(Date.now() / 1000)
-  const claims = () => ({
+  /** Each test has a client of its own. */
+  const claims = (client: string) => ({
     iss: provider.issuer,
     aud: audience,
     sub: clientId,
-    client_id: clientId,
+    client_id: client,
     iat: now(),
     exp: now() + 60,
   })
 
-  test('a token of the provider stands for the client that it names, with its permissions', async (t) => {
-    const { admin, newKey, chat, router } = await open(t, apiSettings)
+  test('a token of the provider stands for the client that it names, with its permissions', async () => {
+    const { admin, newKey, chat, router } = house
     const token = await provider.clientToken()
     assert.equal((await chat(token)).status, 401)
     await newKey(clientId, { models: ['small'] })
@@ -239,9 +244,9 @@ describe('JSON Web Tokens of API clients', () => {
     assert.ok(!JSON.stringify(router.logs).includes(token.slice(-20)))
   })
 
-  test('only a signature of the issuer counts, for this audience, at this time', async (t) => {
-    const { newKey, router } = await open(t, apiSettings)
-    await newKey(clientId)
+  test('only a signature of the issuer counts, for this audience, at this time', async () => {
+    const { newKey, router } = house
+    await newKey('signed')
     const { sign } = provider
     let address = 0
     // Each from an address of its own, so that none pays for another.
@@ -249,71 +254,75 @@ describe('JSON Web Tokens of API clients', () => {
       const from = { 'x-forwarded-for': `192.0.2.${++address}` }
       return (await fetch(`${router.url}/v1/models`, { headers: { ...bearer(await token), ...from } })).status
     }
-    assert.equal(await status(sign(claims())), 200)
+    assert.equal(await status(sign(claims('signed'))), 200)
     const publicKey = provider.publicKey().export({ type: 'spki', format: 'pem' })
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
     const shared = createSecretKey(Buffer.from(publicKey))
-    const { exp: _exp, ...endless } = claims()
+    const { exp: _exp, ...endless } = claims('signed')
     const refused: Record<string, string | Promise<string>> = {
-      'alg none': `${part({ alg: 'none' })}.${part(claims())}.`,
-      'alg None': `${part({ alg: 'None', kid: 'one' })}.${part(claims())}.`,
-      'HS256 with the public key': sign(claims(), { alg: 'HS256' }, shared),
-      'HS256 with the public key, without kid': sign(claims(), { alg: 'HS256', kid: undefined }, shared),
-      'unknown kid': sign(claims(), { kid: 'unknown' }),
-      'kid as a path': sign(claims(), { kid: '../../dev/null' }),
-      'own key in the header': sign(claims(), { jku: 'https://evil.example/jwks', kid: 'evil' }),
-      audience: sign({ ...claims(), aud: clientId }),
-      'no audience': sign({ ...claims(), aud: '' }),
-      issuer: sign({ ...claims(), iss: `${provider.issuer}/` }),
-      expired: sign({ ...claims(), exp: now() - 60 }),
-      'not yet': sign({ ...claims(), nbf: now() + 60 }),
+      'alg none': `${part({ alg: 'none' })}.${part(claims('signed'))}.`,
+      'alg None': `${part({ alg: 'None', kid: 'one' })}.${part(claims('signed'))}.`,
+      'HS256 with the public key': sign(claims('signed'), { alg: 'HS256' }, shared),
+      'HS256 with the public key, without kid': sign(
+        claims('signed'),
+        { alg: 'HS256', kid: undefined },
+        shared,
+      ),
+      'unknown kid': sign(claims('signed'), { kid: 'unknown' }),
+      'kid as a path': sign(claims('signed'), { kid: '../../dev/null' }),
+      'own key in the header': sign(claims('signed'), { jku: 'https://evil.example/jwks', kid: 'evil' }),
+      audience: sign({ ...claims('signed'), aud: clientId }),
+      'no audience': sign({ ...claims('signed'), aud: '' }),
+      issuer: sign({ ...claims('signed'), iss: `${provider.issuer}/` }),
+      expired: sign({ ...claims('signed'), exp: now() - 60 }),
+      'not yet': sign({ ...claims('signed'), nbf: now() + 60 }),
       endless: sign(endless),
-      'no client': sign({ ...claims(), client_id: '' }),
-      'a list': sign({ ...claims(), client_id: [clientId] }),
-      'the admin key': sign({ ...claims(), client_id: 'admin-key' }),
-      'a changed claim': sign(claims()).then((token) => {
+      'no client': sign({ ...claims('signed'), client_id: '' }),
+      'a list': sign({ ...claims('signed'), client_id: ['signed'] }),
+      'the admin key': sign({ ...claims('signed'), client_id: 'admin-key' }),
+      'a changed claim': sign(claims('signed')).then((token) => {
         const [head, , signature] = token.split('.')
-        return `${head}.${part({ ...claims(), exp: now() + 600 })}.${signature}`
+        return `${head}.${part({ ...claims('signed'), exp: now() + 600 })}.${signature}`
       }),
     }
     for (const [name, token] of Object.entries(refused)) assert.equal(await status(token), 401, name)
   })
 
-  test('clocks may differ by half a minute', async (t) => {
-    const { newKey, chat } = await open(t, apiSettings)
-    await newKey(clientId)
+  test('clocks may differ by half a minute', async () => {
+    const { newKey, chat } = house
+    await newKey('clocked')
     const status = async (change: object) =>
-      (await chat(await provider.sign({ ...claims(), ...change }))).status
+      (await chat(await provider.sign({ ...claims('clocked'), ...change }))).status
     assert.equal(await status({ exp: now() - 15 }), 200)
     assert.equal(await status({ nbf: now() + 15, iat: now() + 15 }), 200)
     assert.equal(await status({ exp: now() - 45 }), 401)
     assert.equal(await status({ nbf: now() + 45 }), 401)
   })
 
-  test('after a rotation tokens of the new key count, and those of the old one no longer', async (t) => {
-    const { newKey, chat } = await open(t, apiSettings)
-    await newKey(clientId)
-    const old = await provider.sign(claims())
+  test('after a rotation tokens of the new key count, and those of the old one no longer', async () => {
+    const { newKey, chat } = house
+    await newKey('rotated')
+    const old = await provider.sign(claims('rotated'))
     assert.equal((await chat(old)).status, 200)
     provider.rotate()
-    await eventually(async () => (await chat(await provider.sign(claims()))).status === 200)
+    await eventually(async () => (await chat(await provider.sign(claims('rotated')))).status === 200)
     assert.equal((await chat(old)).status, 401)
   })
 
-  test('a token is never taken for a key, nor a key or session tried instead', async (t) => {
-    const { newKey, chat, router } = await open(t, apiSettings)
-    const key = await newKey(clientId)
+  test('a token is never taken for a key, nor a key or session tried instead', async () => {
+    const { newKey, chat, router } = house
+    const key = await newKey('both')
     const response = await fetch(`${router.url}/v1/models`, {
-      headers: { ...bearer(await provider.sign({ ...claims(), aud: 'other' })), 'x-api-key': key },
+      headers: { ...bearer(await provider.sign({ ...claims('both'), aud: 'other' })), 'x-api-key': key },
     })
     assert.equal(response.status, 401)
     assert.equal((await chat(key)).status, 200)
   })
 
-  test('without the name of a claim tokens are unknown keys', async (t) => {
-    const { newKey, chat } = await open(t)
-    await newKey(clientId)
-    assert.equal((await chat(await provider.sign({ ...claims(), aud: clientId }))).status, 401)
+  test('without the name of a claim tokens are unknown keys', async () => {
+    const { newKey, chat } = withoutClaim
+    await newKey('unnamed')
+    assert.equal((await chat(await provider.sign({ ...claims('unnamed'), aud: clientId }))).status, 401)
   })
 })
 

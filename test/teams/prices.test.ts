@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pricesOf } from '../../src/plugins/usage/prices.ts'
-import { eventually, openTeam, sqliteUrl } from './team-house.ts'
+import { eventually, shareTeam, sqliteUrl } from './team-house.ts'
 
-test('cost is computed by the price of the target, the model or a pattern, when usage is booked', async (t) => {
-  const { admin, chat, newKey } = await openTeam(t, sqliteUrl(t))
+const { admin, chat, newKey } = shareTeam(sqliteUrl)
+
+test('cost is computed by the price of the target, the model or a pattern, when usage is booked', async () => {
   const made = await admin('POST', '/prices', { id: 'all', model: '*', currency: 'EUR', request: 1 })
   assert.equal(made.status, 201)
   await admin('POST', '/prices', { id: 'large', model: 'large', prompt: 2, completion: 1_000_000 })
@@ -25,8 +26,7 @@ test('cost is computed by the price of the target, the model or a pattern, when 
   await eventually(async () => (await cost('small')) === 6)
 })
 
-test('a price needs a model or a target, and no member that it does not have', async (t) => {
-  const { admin } = await openTeam(t, sqliteUrl(t))
+test('a price needs a model or a target, and no member that it does not have', async () => {
   for (const price of [{ request: 1 }, { model: 'small', request: -1 }, { model: 'small', per_token: 1 }])
     assert.equal((await admin('POST', '/prices', { id: 'one', ...price })).status, 400, JSON.stringify(price))
 })

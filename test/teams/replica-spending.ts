@@ -57,7 +57,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
     pieces: [openaiChunk({ content: 'Hi' }), ...(leaves(body) ? [] : [openaiChunk({}, 'stop'), openaiDone])],
     ending: leaves(body) ? 'hang' : 'end',
   }))
-  const url = postgres.url()
+  const url = await postgres.url()
   const start = async (): Promise<Replica> => {
     const process = await startRouterProcess({
       env: { ...teamEnv(url), LLM_ROUTER_BUDGET_STORE_DOWN: options.whenDown },
@@ -145,7 +145,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
       }
       const replica = replicas[number % replicas.length]
       if (replica) await ask(replica, number % 10 === 9)
-      await new Promise((resolve) => setTimeout(resolve, running > 0 ? 50 : 0))
+      await new Promise((resolve) => setTimeout(resolve, running > 0 ? 200 : 0))
     }
   }
   try {

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
+import { test } from 'node:test'
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { spend } from './replica-spending.ts'
-
-let postgres: Postgres
-
-before(async () => {
-  postgres = await startPostgres()
-})
-after(() => postgres.remove())
 
 // test/soak/spending.ts does the same with ten routers, 10,000 requests and an outage of 60 s.
 test('replicas spend a budget right, with clients that leave, a kill and an outage', {
@@ -16,7 +9,8 @@ test('replicas spend a budget right, with clients that leave, a kill and an outa
 }, async () => {
   const limit = 150
   const outcome = await spend({
-    ...{ postgres, routers: 2, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
+    postgres: await sharedPostgres(),
+    ...{ routers: 2, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
     whenDown: 'refuse',
   })
   const { counted, recorded, mayBeLost, refused, cancelled } = outcome

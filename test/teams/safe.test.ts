@@ -4,16 +4,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
-import { type Postgres, startPostgres } from '../helpers/programs/postgres.ts'
-import { type Answer, adminKey, openTeam, sqliteUrl } from './team-house.ts'
-
-let postgres: Postgres
-before(async () => {
-  postgres = await startPostgres()
-})
-after(() => postgres.remove())
+import { sharedPostgres } from '../helpers/programs/postgres.ts'
+import { databaseKinds, databases } from './databases.ts'
+import { type Answer, adminKey, openTeam, shareTeam } from './team-house.ts'
 
 const injections = [
   "' or '1'='1",
@@ -32,10 +27,12 @@ interface Parameter {
   in: string
 }
 
-for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () => postgres.url() }))
+for (const store of databaseKinds)
   describe(`teams in ${store}`, () => {
-    test('no parameter of administration is taken for SQL', async (t: TestContext) => {
-      const { admin, newKey, router, chat } = await openTeam(t, urlOf(t))
+    const house = shareTeam(databases[store], () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
+    const { admin, newKey, chat } = house
+
+    test('no parameter of administration is taken for SQL', async () => {
       await admin('POST', '/groups', { id: 'team' })
       const key = await newKey('alice', { group: 'team' })
       const state = async () => {
@@ -47,7 +44,7 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
         return lists.map(({ body }) => body)
       }
       const former = await state()
-      const document = JSON.parse(router.app.apiDocs.openapi('.'))
+      const document = JSON.parse(house.router.app.apiDocs.openapi('.'))
       const operations = Object.entries<Record<string, { parameters?: Parameter[] }>>(document.paths).filter(
         ([path]) => path.startsWith('/api/admin/'),
       )
@@ -98,11 +95,10 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
       assert.equal((await chat(key)).status, 200)
     })
 
-    test('nobody can set what the router sets, nor give a key to somebody else', async (t) => {
-      const { admin, newKey } = await openTeam(t, urlOf(t))
-      await newKey('alice')
+    test('nobody can set what the router sets, nor give a key to somebody else', async () => {
+      await newKey('nadia')
       await newKey('bob')
-      const [key] = (await admin('GET', '/keys?client=alice')).body.data
+      const [key] = (await admin('GET', '/keys?client=nadia')).body.data
       const wrong = {
         sha256: 'a'.repeat(64),
         prefix: 'x',
@@ -112,21 +108,20 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
         revoked_at: null,
       }
       for (const [member, value] of Object.entries(wrong)) {
-        assert.equal((await admin('POST', '/clients/alice/keys', { [member]: value })).status, 400, member)
+        assert.equal((await admin('POST', '/clients/nadia/keys', { [member]: value })).status, 400, member)
         assert.equal((await admin('POST', `/keys/${key.id}/rotate`, { [member]: value })).status, 400, member)
       }
       for (const member of ['id', 'version', 'created_at', 'updated_at', 'constructor', 'keys']) {
-        assert.equal((await admin('PATCH', '/clients/alice', { [member]: 'x' })).status, 400, member)
+        assert.equal((await admin('PATCH', '/clients/nadia', { [member]: 'x' })).status, 400, member)
         assert.equal(
           (await admin('POST', '/groups', { id: 'g', [member]: 'x' })).status,
           member === 'id' ? 201 : 400,
         )
       }
-      assert.equal((await admin('GET', '/keys?client=alice')).body.data.length, 1)
+      assert.equal((await admin('GET', '/keys?client=nadia')).body.data.length, 1)
     })
 
-    test('who may not look learns nothing of what there is, and of a key nothing but that it is not valid', async (t) => {
-      const { admin, newKey, chat } = await openTeam(t, urlOf(t), { LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' })
+    test('who may not look learns nothing of what there is, and of a key nothing but that it is not valid', async () => {
       const carol = bearer(await newKey('carol'))
       const [revoked, disabled] = [await newKey('rita'), await newKey('dora')]
       const [{ id }] = (await admin('GET', '/keys?client=rita')).body.data
@@ -146,20 +141,19 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
       for (const each of refusals) assert.deepEqual(plain(each), plain(refusals[0] ?? each))
     })
 
-    test('a client of one group gets nothing of another: models, stored responses, administration', async (t) => {
-      const { admin, newKey, chat, router } = await openTeam(t, urlOf(t))
+    test('a client of one group gets nothing of another: models, stored responses, administration', async () => {
       await admin('POST', '/groups', { id: 'one', models: ['small'] })
       await admin('POST', '/groups', { id: 'two', models: ['large'] })
       const [one, two] = [await newKey('ann', { group: 'one' }), await newKey('bea', { group: 'two' })]
       assert.deepEqual([(await chat(one, 'small')).status, (await chat(one, 'large')).status], [200, 404])
-      const made = await fetch(`${router.url}/v1/responses`, {
+      const made = await fetch(`${house.router.url}/v1/responses`, {
         method: 'POST',
         headers: { ...bearer(one), 'content-type': 'application/json' },
         body: JSON.stringify({ model: 'small', input: 'hi', store: true }),
       })
       const { id } = Object(await made.json())
       const read = async (key: string) =>
-        (await fetch(`${router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
+        (await fetch(`${house.router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
       assert.deepEqual([await read(one), await read(two)], [200, 404])
       for (const [method, path] of [
         ['PATCH', '/clients/ann'],
@@ -169,12 +163,11 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
         assert.equal((await admin(method, path, {}, bearer(one))).status, 403, path)
     })
 
-    test('a create that is repeated at the same time makes one key, which one answer shows', async (t) => {
-      const { admin } = await openTeam(t, urlOf(t))
-      await admin('POST', '/clients', { id: 'alice' })
+    test('a create that is repeated at the same time makes one key, which one answer shows', async () => {
+      await admin('POST', '/clients', { id: 'twice' })
       const headers = { 'idempotency-key': 'the-same' }
       const answers = await Promise.all(
-        Array.from({ length: 8 }, () => admin('POST', '/clients/alice/keys', {}, headers)),
+        Array.from({ length: 8 }, () => admin('POST', '/clients/twice/keys', {}, headers)),
       )
       assert.deepEqual(
         answers.map(({ status }) => status).toSorted(),
@@ -182,27 +175,30 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
       )
       assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
       assert.equal(answers.filter(({ body }) => 'key' in body).length, 1)
-      assert.equal((await admin('GET', '/keys')).body.data.length, 1)
+      assert.equal((await admin('GET', '/keys?client=twice')).body.data.length, 1)
     })
 
-    test('of changes for the same state at the same time one is taken', async (t) => {
-      const { admin, newKey } = await openTeam(t, urlOf(t))
-      await newKey('alice')
-      const etag = (await admin('GET', '/clients/alice')).headers.get('etag') ?? ''
+    test('of changes for the same state at the same time one is taken', async () => {
+      await newKey('etta')
+      const etag = (await admin('GET', '/clients/etta')).headers.get('etag') ?? ''
       const change = (description: string) =>
-        admin('PATCH', '/clients/alice', { description }, { 'if-match': etag })
+        admin('PATCH', '/clients/etta', { description }, { 'if-match': etag })
       const answers = await Promise.all(['a', 'b', 'c', 'd'].map(change))
       assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 412, 412, 412])
     })
 
-    test('a leaked database holds no key, no session and nothing that lets anybody in', async (t) => {
-      const url = urlOf(t)
-      const { newKey, chat, router } = await openTeam(t, url)
-      const key = await newKey('alice', { role: 'admin' })
-      const signedIn = await fetch(`${router.url}/api/session`, { method: 'POST', headers: bearer(key) })
+    test('a leaked database holds no key, no session and nothing that lets anybody in', async () => {
+      const key = await newKey('leaked', { role: 'admin' })
+      const signedIn = await fetch(`${house.router.url}/api/session`, {
+        method: 'POST',
+        headers: bearer(key),
+      })
       const cookie = (signedIn.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
-      await fetch(`${router.url}/api/session`, { method: 'DELETE', headers: { cookie, origin: router.url } })
-      const leaked = contentOf(url)
+      await fetch(`${house.router.url}/api/session`, {
+        method: 'DELETE',
+        headers: { cookie, origin: house.router.url },
+      })
+      const leaked = await contentOf(house.url)
       const digest = createHash('sha256').update(key).digest('hex')
       assert.ok(leaked.includes(digest))
       for (const secret of [
@@ -218,22 +214,21 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
     })
 
     test('a backup that was made while the router runs brings everything back', async (t) => {
-      const url = urlOf(t)
-      const house = await openTeam(t, url)
-      const key = await house.newKey('alice')
-      const copy = backUp(t, url)
-      await house.admin('DELETE', '/clients/alice')
-      assert.equal((await house.chat(key)).status, 401)
+      const key = await newKey('saved')
+      const { body: audit } = await admin('GET', '/audit')
+      const copy = await backUp(t, house.url)
+      await admin('DELETE', '/clients/saved')
+      assert.equal((await chat(key)).status, 401)
       const restored = await openTeam(t, copy)
       assert.equal((await restored.chat(key)).status, 200)
-      assert.equal((await restored.admin('GET', '/audit')).body.data.length, 2)
-      assert.equal((await restored.admin('POST', '/clients', { id: 'bob' })).status, 201)
+      assert.deepEqual((await restored.admin('GET', '/audit')).body, audit)
+      assert.equal((await restored.admin('POST', '/clients', { id: 'new' })).status, 201)
     })
   })
 
 /** All bytes of a database, with what SQLite keeps beside it. */
-function contentOf(url: string): string {
-  if (!url.startsWith('sqlite:')) return postgres.run('pg_dump', [url])
+async function contentOf(url: string): Promise<string> {
+  if (!url.startsWith('sqlite:')) return (await sharedPostgres()).run('pg_dump', [url])
   const folder = dirname(url.slice('sqlite:'.length))
   return readdirSync(folder)
     .map((name) => readFileSync(join(folder, name), 'latin1'))
@@ -241,9 +236,10 @@ function contentOf(url: string): string {
 }
 
 /** The address of a copy, made and restored as docs/teams.md says. */
-function backUp(t: TestContext, url: string): string {
+async function backUp(t: TestContext, url: string): Promise<string> {
   if (!url.startsWith('sqlite:')) {
-    const copy = postgres.url()
+    const postgres = await sharedPostgres()
+    const copy = await postgres.url('nothing')
     postgres.run('psql', ['-q', '-v', 'ON_ERROR_STOP=1', copy], postgres.run('pg_dump', ['--no-owner', url]))
     return copy
   }

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { adminKey, models, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, models, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
-const open = (t: TestContext, env?: Record<string, string>) => openTeam(t, sqliteUrl(t), env)
+const hosts = () => ({ LLM_ROUTER_SESSION_SECRET: 'the-same-secret-on-all-hosts-0123456789' })
+/** Two hosts with one database and one secret. */
+const one = shareTeam(sqliteUrl, hosts)
+const two = shareTeam(() => one.url, hosts)
+/** Another one, behind a proxy that it trusts. */
+const elsewhere = shareTeam(sqliteUrl, () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
 
 /** The cookie that a sign-in sets, as a browser sends it back. */
 async function signIn(url: string, key: string, headers: Record<string, string> = {}): Promise<string> {
@@ -29,8 +34,8 @@ const statusOf = async (address: string, init: RequestInit = {}): Promise<number
   return status
 }
 
-test('a key is exchanged for a cookie that scripts, other sites and client endpoints cannot use', async (t) => {
-  const { router, newKey } = await open(t)
+test('a key is exchanged for a cookie that scripts, other sites and client endpoints cannot use', async () => {
+  const { router, newKey } = one
   const key = await newKey('ada', { role: 'admin', surfaces: ['openai'] })
   const response = await fetch(`${router.url}/api/session`, { method: 'POST', headers: bearer(key) })
   const [set = ''] = response.headers.getSetCookie()
@@ -65,8 +70,8 @@ test('a key is exchanged for a cookie that scripts, other sites and client endpo
     assert.equal(await statusOf(router.url + path, { headers: { cookie } }), 200, path)
 })
 
-test('the cookie is a __Host- cookie where a trusted proxy says https, and only there', async (t) => {
-  const { router } = await open(t, { LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' })
+test('the cookie is a __Host- cookie where a trusted proxy says https, and only there', async () => {
+  const { router } = elsewhere
   const https = { 'x-forwarded-proto': 'https' }
   const response = await fetch(`${router.url}/api/session`, {
     method: 'POST',
@@ -82,10 +87,9 @@ test('the cookie is a __Host- cookie where a trusted proxy says https, and only 
   const post = (origin: string) =>
     statusOf(session, { method: 'DELETE', headers: { cookie, origin, ...https } })
   assert.deepEqual([await post(router.url), await post(own)], [403, 204])
-  const other = await open(t)
   assert.match(
     (
-      await fetch(`${other.router.url}/api/session`, {
+      await fetch(`${one.router.url}/api/session`, {
         method: 'POST',
         headers: { ...bearer(adminKey), ...https },
       })
@@ -94,8 +98,8 @@ test('the cookie is a __Host- cookie where a trusted proxy says https, and only 
   )
 })
 
-test('changes and events are refused unless they come from a page of this router', async (t) => {
-  const { router } = await open(t)
+test('changes and events are refused unless they come from a page of this router', async () => {
+  const { router } = one
   const cookie = await signIn(router.url, adminKey)
   let made = 0
   const create = (headers: Record<string, string>) =>
@@ -127,58 +131,56 @@ test('changes and events are refused unless they come from a page of this router
   assert.deepEqual([last.actor, last.source, last.entity_id], ['admin-key', 'console', `group-${made - 1}`])
 })
 
-const endings: [string, (house: TeamHouse, id: string) => Promise<unknown>][] = [
+const endings: [string, (house: TeamHouse, id: string, client: string) => Promise<unknown>][] = [
   ['its key is revoked', ({ admin }, id) => admin('POST', `/keys/${id}/revoke`)],
   [
     'its key is rotated without overlap',
     ({ admin }, id) => admin('POST', `/keys/${id}/rotate`, { overlap_seconds: 0 }),
   ],
-  ['its client is disabled', ({ admin }) => admin('PATCH', '/clients/ada', { enabled: false })],
+  [
+    'its client is disabled',
+    ({ admin }, _id, client) => admin('PATCH', `/clients/${client}`, { enabled: false }),
+  ],
   [
     'its client expires',
-    ({ admin }) => admin('PATCH', '/clients/ada', { expires_at: '2020-01-01T00:00:00Z' }),
+    ({ admin }, _id, client) => admin('PATCH', `/clients/${client}`, { expires_at: '2020-01-01T00:00:00Z' }),
   ],
-  ['its client is removed', ({ admin }) => admin('DELETE', '/clients/ada')],
+  ['its client is removed', ({ admin }, _id, client) => admin('DELETE', `/clients/${client}`)],
 ]
-for (const [name, end] of endings)
-  test(`a session ends within two seconds, with its live events, on every host, when ${name}`, async (t) => {
-    const url = sqliteUrl(t)
-    const env = { LLM_ROUTER_SESSION_SECRET: 'the-same-secret-on-all-hosts-0123456789' }
-    const [one, two] = [await openTeam(t, url, env), await openTeam(t, url, env)]
-    const key = await one.newKey('ada', { role: 'operator' })
-    const [{ id }] = (await one.admin('GET', '/keys?client=ada')).body.data
+for (const [index, [name, end]] of endings.entries())
+  test(`a session ends within two seconds, with its live events, on every host, when ${name}`, async () => {
+    const client = `ending-${index}`
+    const key = await one.newKey(client, { role: 'operator' })
+    const [{ id }] = (await one.admin('GET', `/keys?client=${client}`)).body.data
     const cookie = await signIn(one.router.url, key)
     await eventually(async () => (await statusOf(`${two.router.url}/ui`, { headers: { cookie } })) === 200)
     const events = await fetch(`${two.router.url}/api/status/events`, {
       headers: { cookie, origin: two.router.url },
     })
     const since = performance.now()
-    await end(one, id)
+    await end(one, id, client)
     assert.equal(await statusOf(`${one.router.url}/ui`, { headers: { cookie } }), 401)
     await events.text()
     await eventually(async () => (await statusOf(`${two.router.url}/ui`, { headers: { cookie } })) === 401)
     assert.ok(performance.now() - since < 10_000)
   })
 
-test('a role that is taken away is taken from the session too', async (t) => {
-  const { admin, newKey, router } = await open(t)
-  const cookie = await signIn(router.url, await newKey('ada', { role: 'admin' }))
+test('a role that is taken away is taken from the session too', async () => {
+  const { admin, newKey, router } = one
+  const cookie = await signIn(router.url, await newKey('roland', { role: 'admin' }))
   const create = () =>
     statusOf(`${router.url}/api/admin/groups`, {
       method: 'POST',
       headers: { cookie, origin: router.url, 'content-type': 'application/json' },
       body: '{"id":"team"}',
     })
-  await admin('PATCH', '/clients/ada', { role: 'viewer' })
+  await admin('PATCH', '/clients/roland', { role: 'viewer' })
   assert.equal(await create(), 403)
-  await admin('PATCH', '/clients/ada', { role: null })
+  await admin('PATCH', '/clients/roland', { role: null })
   assert.equal(await statusOf(`${router.url}/ui`, { headers: { cookie } }), 403)
 })
 
-test('signing out ends the session everywhere, also for who has copied the cookie', async (t) => {
-  const url = sqliteUrl(t)
-  const env = { LLM_ROUTER_SESSION_SECRET: 'the-same-secret-on-all-hosts-0123456789' }
-  const [one, two] = [await openTeam(t, url, env), await openTeam(t, url, env)]
+test('signing out ends the session everywhere, also for who has copied the cookie', async () => {
   const cookie = await signIn(one.router.url, adminKey)
   const session = (house: TeamHouse, init: RequestInit = {}) =>
     fetch(`${house.router.url}/api/session`, { ...init, headers: { cookie, origin: house.router.url } })
@@ -189,14 +191,13 @@ test('signing out ends the session everywhere, also for who has copied the cooki
   await eventually(async () => (await session(two)).status === 401)
 })
 
-test('each sign-in makes another session, and one that was made elsewhere or changed is none', async (t) => {
-  const { router } = await open(t)
+test('each sign-in makes another session, and one that was made elsewhere or changed is none', async () => {
+  const { router } = one
   const cookie = await signIn(router.url, adminKey)
   const again = await signIn(router.url, adminKey, { cookie })
   assert.notEqual(again, cookie)
-  const other = await open(t)
   const ask = (value: string) => statusOf(`${router.url}/api/session`, { headers: { cookie: value } })
-  assert.equal(await ask(await signIn(other.router.url, adminKey)), 401)
+  assert.equal(await ask(await signIn(elsewhere.router.url, adminKey)), 401)
   const [name = '', value = ''] = cookie.split('=')
   for (let at = 0; at < value.length; at += 7) {
     const letter = value[at] === 'A' ? 'B' : 'A'
@@ -211,8 +212,8 @@ test('each sign-in makes another session, and one that was made elsewhere or cha
   assert.equal(await ask(cookie), 200)
 })
 
-test('a session does not prolong itself, and a key without a role gets none', async (t) => {
-  const { router, newKey } = await open(t)
+test('a session does not prolong itself, and a key without a role gets none', async () => {
+  const { router, newKey } = one
   const cookie = await signIn(router.url, adminKey)
   const renew = { method: 'POST', headers: { cookie, origin: router.url } }
   assert.equal(await statusOf(`${router.url}/api/session`, renew), 403)
@@ -222,8 +223,8 @@ test('a session does not prolong itself, and a key without a role gets none', as
   assert.equal(await statusOf(`${router.url}/api/session`, { method: 'POST' }), 401)
 })
 
-test('a browser gets a page to sign in, and a program the error', async (t) => {
-  const { router } = await open(t)
+test('a browser gets a page to sign in, and a program the error', async () => {
+  const { router } = one
   const page = await fetch(`${router.url}/ui`, { headers: html })
   assert.equal(page.status, 401)
   assert.match(page.headers.get('content-type') ?? '', /^text\/html/)

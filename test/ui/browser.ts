@@ -59,6 +59,8 @@ async function launch(executablePath: string): Promise<TestBrowser> {
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      // Frames of animations cost more than all else that a page does; a test that is about them asks for them.
+      '--force-prefers-reduced-motion',
     ],
   })
   return {

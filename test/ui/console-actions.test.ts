@@ -15,6 +15,9 @@ import { adminKey, type ConsoleFleet, startConsoleFleet } from './console-fleet.
 /** What the functions find that run in the browser. */
 declare const document: { querySelector(selector: string): { textContent: string } | null }
 
+/** Milliseconds between looks at texts, whose changes Chromium reports to nobody. */
+const polling = 50
+
 /** Says what it was asked, as the library of OpenAI does not: it need not be installed. */
 const pythonLibrary = `
 import json
@@ -76,7 +79,9 @@ describe('an operator acts in the console', needsChromium, () => {
     const { page, click, text, open } = console
     await open('/fleet?target=dgx1')
     await click('dialog ::-p-text(Drain)')
-    await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '))
+    await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '), {
+      polling,
+    })
     assert.match(await text('#effect'), /no new requests.*other usable/)
     await click('dialog.question button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(dgx1 is drained)')
@@ -116,7 +121,9 @@ describe('an operator acts in the console', needsChromium, () => {
     await click('[aria-label="Unload qwen3-32b"]')
     await page.waitForSelector('#effect:not(:empty)')
     await click('dialog button[type=submit]')
-    await page.waitForFunction(() => document.querySelector('dialog [role=alert]')?.textContent !== '')
+    await page.waitForFunction(() => document.querySelector('dialog [role=alert]')?.textContent !== '', {
+      polling,
+    })
     assert.match(
       await text('dialog [role=alert]'),
       /No server of the model 'qwen3-32b' loads models on demand/,
@@ -126,8 +133,8 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   test('creates a client and a key, which is shown once and works, rotates and revokes it', async () => {
-    const { page, click, open } = console
-    await open('/teams')
+    const { page, click, goTo } = console
+    await goTo('Teams')
     await click('#new-client')
     await page.type('[name=field-id]', 'robot')
     await page.type('[name=field-group]', 'research')
@@ -161,7 +168,7 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   test('changes and removes what is in the directory, and the audit log says so', async () => {
-    const { page, click, open } = console
+    const { page, click, goTo, open } = console
     await open('/teams')
     await click('#tab-budgets')
     await click('[aria-label="Edit research-month"]')
@@ -176,7 +183,7 @@ describe('an operator acts in the console', needsChromium, () => {
     await click('dialog button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(students-week is removed)')
     assert.equal((await fleet.admin('GET', '/budgets/students-week')).status, 404)
-    await open('/models')
+    await goTo('Models')
     await click('#tab-prices')
     await click('#new-price')
     await page.type('[name=field-id]', 'qwen')
@@ -184,15 +191,15 @@ describe('an operator acts in the console', needsChromium, () => {
     await page.type('[name=field-prompt]', '0.2')
     await click('dialog button[type=submit]')
     await page.waitForSelector('tbody ::-p-text(qwen*)')
-    await open('/settings')
+    await goTo('Settings')
     await click('#tab-audit')
     await page.waitForSelector('tbody tr:first-child ::-p-text(create price qwen)')
     assert.match(await console.text('tbody tr:first-child'), /admin-key.*console/)
   })
 
   test('asks two models side by side, sees how fast they are, and where a request would go', async () => {
-    const { page, click, open, text } = console
-    await open('/playground')
+    const { page, click, goTo, text } = console
+    await goTo('Playground')
     await click('#compare')
     await page.select('.field:has(select.model) ~ * select, select.model', 'llama-3.3-70b')
     await page.$$eval('select.target', ([first]) => {
@@ -228,7 +235,7 @@ describe('an operator acts in the console', needsChromium, () => {
       })
       await click(`::-p-text(${language})`)
       await page.waitForSelector('.toasts ::-p-text(Copied)')
-      const copied = await page.waitForFunction(() => Object(globalThis).copied)
+      const copied = await page.waitForFunction(() => Object(globalThis).copied, { polling })
       const program = String(await copied.jsonValue())
       assert.match(program, expected)
       const output = await run(language, program, fleet.key)
@@ -243,8 +250,8 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   test('follows requests as they end, filters them, and sees the attempts of one', async () => {
-    const { page, click, open, text } = console
-    await open('/requests')
+    const { page, click, goTo, text } = console
+    await goTo('Requests')
     await page.waitForSelector('#page .card')
     await page.waitForSelector('#as-of[data-state=live]')
     await fleet.traffic()
@@ -268,18 +275,18 @@ describe('an operator acts in the console', needsChromium, () => {
     })
     assert.equal(body.id, 'guest')
     const made = await fleet.admin('POST', '/clients/guest/keys', {})
-    const guest = await openConsole(chrome, fleet.router.url)
-    await guest.signIn(made.body.key)
-    await guest.open('/teams')
-    await guest.page.waitForSelector('tbody ::-p-text(alice)')
-    assert.equal(await guest.page.$('#new-client'), null)
-    await guest.open('/fleet?target=dgx1')
-    await guest.click('dialog ::-p-text(Drain)')
-    await guest.page.waitForSelector('dialog ::-p-text(guest has the role viewer)')
-    await guest.close()
+    const { page, click, goTo, open, signIn, use } = console
+    await use(fleet.router.url)
+    await signIn(made.body.key)
+    await goTo('Teams')
+    await page.waitForSelector('tbody ::-p-text(alice)')
+    assert.equal(await page.$('#new-client'), null)
+    await open('/fleet?target=dgx1')
+    await click('dialog ::-p-text(Drain)')
+    await page.waitForSelector('dialog ::-p-text(guest has the role viewer)')
   })
 
-  test('without a database the teams say so, and the fleet can be changed', async () => {
+  test('without a database the teams say so, and the fleet can be changed', async (t) => {
     const models = modelsConfig({
       m: [
         { id: 'gpu1', api_type: 'mock' },
@@ -287,17 +294,17 @@ describe('an operator acts in the console', needsChromium, () => {
       ],
     })
     const other = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
-    const own = await openConsole(chrome, other.url)
-    await own.signIn(adminKey)
-    await own.open('/teams')
-    await own.page.waitForSelector('::-p-text(no database)')
-    await own.open('/fleet?target=gpu1')
-    await own.click('dialog ::-p-text(Drain)')
-    await own.click('dialog.question button[type=submit]')
-    await own.page.waitForSelector('.toasts ::-p-text(gpu1 is drained)')
+    t.after(() => other.close())
+    const { page, click, goTo, open, signIn, use } = console
+    await use(other.url)
+    await signIn()
+    await goTo('Teams')
+    await page.waitForSelector('::-p-text(no database)')
+    await open('/fleet?target=gpu1')
+    await click('dialog ::-p-text(Drain)')
+    await click('dialog.question button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(gpu1 is drained)')
     assert.equal(other.app.status.read().models[0]?.targets[0]?.state, 'drained')
-    await own.close()
-    await other.close()
   })
 
   test('nothing in the console complained meanwhile', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { BrowserContext, Page } from 'puppeteer-core'
+import type { Page } from 'puppeteer-core'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 import { adminKey } from './console-fleet.ts'
 
@@ -29,6 +29,8 @@ export interface ConsoleBrowser {
   /** Goes to one of the pages by its link, without loading the console again. */
   goTo(title: string): Promise<void>
   signIn(key?: string): Promise<void>
+  /** Goes on with another router, or the same one, where nobody is signed in. A page of its own would cost a second. */
+  use(url: string): Promise<void>
   /** The text of what a selector finds. */
   text(selector: string): Promise<string>
   /** Waits for a selector, which may be one of puppeteer's own, and clicks. */
@@ -37,8 +39,9 @@ export interface ConsoleBrowser {
 }
 
 /** Sessions are cookies, and those of routers on one host would mix: each has a context of its own. */
-export async function openConsole({ browser }: TestBrowser, url: string): Promise<ConsoleBrowser> {
-  const context: BrowserContext = await browser.createBrowserContext()
+export async function openConsole({ browser }: TestBrowser, first = 'about:blank'): Promise<ConsoleBrowser> {
+  let url = first
+  const context = await browser.createBrowserContext()
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)
   await page.setViewport({ width: 1280, height: 900 })
@@ -62,7 +65,7 @@ export async function openConsole({ browser }: TestBrowser, url: string): Promis
       )
       await page.waitForFunction(
         (name: string) => Object(globalThis).document.querySelector('h1')?.textContent === name,
-        {},
+        { polling: 20 },
         title,
       )
       await page.waitForSelector('#page > *')
@@ -72,6 +75,10 @@ export async function openConsole({ browser }: TestBrowser, url: string): Promis
       await page.type('#key', key)
       await page.keyboard.press('Enter')
       await page.waitForSelector('#sign-out')
+    },
+    async use(next) {
+      await context.deleteCookie(...(await context.cookies()))
+      url = next
     },
     text: (selector) => page.$eval(selector, (element) => element.textContent),
     async click(selector) {

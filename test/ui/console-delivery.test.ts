@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import type { HTTPRequest } from 'puppeteer-core'
 import { freePort } from '../helpers/free-port.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { adminKey } from '../teams/team-house.ts'
 import type { TestBrowser } from './browser.ts'
-import { browserFor, needsChromium, openConsole } from './console-browser.ts'
+import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
 
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const allPages = ['', '/fleet', '/requests', '/playground', '/teams', '/models', '/settings']
@@ -20,7 +21,13 @@ describe('the files of the console', () => {
   after(() => router.close())
 
   /** Every file that a page names, and that those name: import map, style sheet, modules and the pages that they load. */
-  async function filesOf(path: string): Promise<URL[]> {
+  const filesOf = (path: string): Promise<URL[]> => {
+    const found = known.get(path) ?? readFiles(path)
+    known.set(path, found)
+    return found
+  }
+  const known = new Map<string, Promise<URL[]>>()
+  async function readFiles(path: string): Promise<URL[]> {
     const page = await fetch(router.url + path)
     const html = await page.text()
     const map: Record<string, string> = JSON.parse(
@@ -51,6 +58,7 @@ describe('the files of the console', () => {
       assert.equal(url.origin, router.url)
       const response = await fetch(url, { headers: { 'accept-encoding': 'gzip' } })
       assert.equal(response.status, 200, url.pathname)
+      await response.body?.cancel()
       bytes += Number(response.headers.get('content-length'))
     }
     assert.ok(files.length >= 20, `${files.length} files`)
@@ -119,37 +127,46 @@ test('the console is not there when it is switched off; the status is', async (t
 
 describe('in a browser', needsChromium, () => {
   let chrome: TestBrowser
+  let console: ConsoleBrowser
   before(async () => {
     chrome = await browserFor()
+    console = await openConsole(chrome)
   })
-  after(() => chrome?.close())
+  after(async () => {
+    await console?.close()
+    await chrome?.close()
+  })
 
   test('the first page loads at most 12 files, all of them of this router', async (t) => {
     const router = await startRouter({ models })
     t.after(() => router.close())
-    const { page, complaints, open, close } = await openConsole(chrome, router.url)
-    t.after(close)
+    const { page, complaints, open, use } = console
+    await use(router.url)
     const files: string[] = []
-    page.on('request', (request) => {
-      assert.ok(request.url().startsWith(router.url) || request.url().startsWith('data:'), request.url())
+    const strays: string[] = []
+    const note = (request: HTTPRequest): void => {
+      if (!request.url().startsWith(router.url) && !request.url().startsWith('data:'))
+        strays.push(request.url())
       if (
         ['document', 'script', 'stylesheet', 'image', 'font'].includes(request.resourceType()) &&
         !request.url().startsWith('data:')
       )
         files.push(new URL(request.url()).pathname)
-    })
+    }
+    page.on('request', note)
+    t.after(() => page.off('request', note))
     await open('')
     await page.waitForSelector('.u-wrap canvas')
     assert.ok(files.length <= 12, files.join('\n'))
     assert.equal(new Set(files).size, files.length)
-    assert.deepEqual(complaints, [])
+    assert.deepEqual([complaints, strays], [[], []])
   })
 
   test('a link with a key signs in, and the key does not stay in the address', async (t) => {
     const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
     t.after(() => router.close())
-    const { page, close } = await openConsole(chrome, router.url)
-    t.after(close)
+    const { page, use } = console
+    await use(router.url)
     await page.goto(`${router.url}/ui/fleet#key=${adminKey}`)
     await page.waitForSelector('[data-target=demo]')
     assert.equal(page.url(), `${router.url}/ui/fleet`)
@@ -163,8 +180,9 @@ describe('in a browser', needsChromium, () => {
     })
     t.after(() => router.close())
     assert.equal((await fetch(`${router.url}/ui`)).status, 404)
-    const { page, complaints, open, signIn, close } = await openConsole(chrome, `http://127.0.0.1:${port}`)
-    t.after(close)
+    const { page, complaints, open, signIn, use } = console
+    complaints.length = 0
+    await use(`http://127.0.0.1:${port}`)
     await signIn()
     // A page that was left holds no connection: browsers open six to a host.
     assert.ok(allPages.length > 6)

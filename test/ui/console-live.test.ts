@@ -4,7 +4,6 @@ import type { Page } from 'puppeteer-core'
 import { closedPort, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
 
@@ -16,17 +15,21 @@ declare const document: {
   createElement(name: string): { textContent: string }
   querySelector(selector: string): { textContent: string; getAnimations(): unknown[] } | null
 }
-declare function getComputedStyle(element: unknown): { outlineStyle: string; colorScheme: string }
+declare function getComputedStyle(element: unknown): {
+  animationName: string
+  colorScheme: string
+  outlineStyle: string
+}
+declare const localStorage: { clear(): void }
+declare const CanvasRenderingContext2D: { prototype: { clearRect(...of: number[]): void } }
+
+/** Milliseconds between looks at texts, whose changes Chromium reports to nobody. */
+const polling = 50
 
 const evil = '<img src=x onerror="window.hacked=1">&amp;<script>window.hacked=1</script>'
 
 describe('the console', needsChromium, () => {
   let chrome: TestBrowser
-  before(async () => {
-    chrome = await browserFor()
-  })
-  after(() => chrome?.close())
-
   interface Opened extends ConsoleBrowser {
     router: TestRouter
     chat(model: string): Promise<number>
@@ -43,18 +46,21 @@ describe('the console', needsChromium, () => {
       }),
     })
   let common: TestRouter
+  let console: ConsoleBrowser
   before(async () => {
-    common = await start()
+    ;[chrome, common] = await Promise.all([browserFor(), start()])
+    console = await openConsole(chrome, common.url)
   })
-  after(() => common?.close())
+  after(async () => {
+    await console?.close()
+    await common?.close()
+    await chrome?.close()
+  })
 
-  async function opened(
-    t: { after(end: () => unknown): void },
-    path: string,
-    router: TestRouter = common,
-  ): Promise<Opened> {
-    const console = await openConsole(chrome, router.url)
-    t.after(() => console.close())
+  /** One page for all tests, which comes from the test before; what the browser complained of there is forgotten. */
+  async function opened(path: string, router: TestRouter = common): Promise<Opened> {
+    await console.use(router.url)
+    console.complaints.length = 0
     await console.open(path)
     return {
       ...console,
@@ -69,31 +75,34 @@ describe('the console', needsChromium, () => {
     }
   }
 
-  test('shows what servers do as it happens, failures as "1 of 1", and error codes in words', async (t) => {
-    const { page, text, chat, complaints } = await opened(t, '/fleet')
+  test('shows what servers do as it happens, failures as "1 of 1", and error codes in words', async () => {
+    const { page, text, chat, complaints } = await opened('/fleet')
     await page.waitForSelector('[data-target=gpu2] ::-p-text(up)')
     for (let count = 0; count < 5; count++) assert.equal(await chat('llama'), 200)
     await page.waitForSelector('[data-target=gpu2] ::-p-text(ejected)')
-    await page.waitForFunction(() =>
-      / ms/.test(document.querySelector('[data-target=gpu1]')?.textContent ?? ''),
+    await page.waitForFunction(
+      () => / ms/.test(document.querySelector('[data-target=gpu1]')?.textContent ?? ''),
+      { polling },
     )
     assert.match(await text('[data-target=gpu2]'), /again in \d+ s/)
     await page.waitForFunction(
       () => /\d+ of \d+/.test(document.querySelector('[data-target=gpu2]')?.textContent ?? ''),
-      { timeout: 40_000 },
+      { polling, timeout: 40_000 },
     )
     await page.click('[data-target=gpu2] button')
     await page.waitForSelector('dialog ::-p-text(connection refused)')
-    await page.waitForFunction(() =>
-      /gpu2 of llama is (?:ejected|on trial)/.test(
-        document.querySelector('#announcement')?.textContent ?? '',
-      ),
+    await page.waitForFunction(
+      () =>
+        /gpu2 of llama is (?:ejected|on trial)/.test(
+          document.querySelector('#announcement')?.textContent ?? '',
+        ),
+      { polling },
     )
     assert.deepEqual(complaints, [])
   })
 
-  test('shows names as they are, and never as markup', async (t) => {
-    const { page, complaints } = await opened(t, '/fleet')
+  test('shows names as they are, and never as markup', async () => {
+    const { page, complaints } = await opened('/fleet')
     await page.waitForSelector('[data-target=gpu1]')
     const names = await page.$$eval('tbody th', (all) => all.map((each) => each.textContent))
     assert.ok(
@@ -107,8 +116,8 @@ describe('the console', needsChromium, () => {
     assert.deepEqual(complaints, [])
   })
 
-  test('refuses a script that is not its own', async (t) => {
-    const { page } = await opened(t, '')
+  test('refuses a script that is not its own', async () => {
+    const { page } = await opened('')
     const ran = await page.evaluate(() => {
       const script = document.createElement('script')
       try {
@@ -122,8 +131,8 @@ describe('the console', needsChromium, () => {
     assert.equal(ran, false)
   })
 
-  test('can be used by keyboard alone: skip, move between pages, tabs and dialogs', async (t) => {
-    const { page } = await opened(t, '')
+  test('can be used by keyboard alone: skip, move between pages, tabs and dialogs', async () => {
+    const { page } = await opened('')
     const focus = () =>
       page.evaluate(() => {
         const { activeElement: element } = document
@@ -160,8 +169,8 @@ describe('the console', needsChromium, () => {
     assert.equal(await focus(), 'gpu1')
   })
 
-  test('keeps the chosen theme over a reload, and moves nothing for whoever wants less motion', async (t) => {
-    const { page } = await opened(t, '')
+  test('keeps the chosen theme over a reload', async () => {
+    const { page } = await opened('')
     const scheme = () => page.$eval('html', (element) => getComputedStyle(element).colorScheme)
     assert.equal(await scheme(), 'light dark')
     await page.click('#theme')
@@ -170,40 +179,42 @@ describe('the console', needsChromium, () => {
     await page.reload()
     await page.waitForSelector('#tiles')
     assert.equal(await scheme(), 'dark')
-    const moving = () => page.evaluate(() => document.querySelector('#as-of .dot')?.getAnimations().length)
-    await page.waitForSelector('#as-of[data-state=live]')
-    assert.equal(await moving(), 1)
-    await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'reduce' }])
-    assert.equal(await moving(), 0)
+    await page.evaluate(() => localStorage.clear())
   })
 
-  test('turns grey and says so when the router is gone', async (t) => {
-    const { page, router, text } = await opened(t, '', await start())
+  test('moves its dot for a moment with each update, and nothing for whoever wants less motion', async (t) => {
+    const { page } = await opened('')
+    t.after(() => page.emulateMediaFeatures())
+    const moving = (count: number) =>
+      page.waitForFunction(
+        (wanted: number) => document.querySelector('#as-of .dot')?.getAnimations().length === wanted,
+        { polling: 'raf' },
+        count,
+      )
+    const animation = () => page.$eval('#as-of .dot', (element) => getComputedStyle(element).animationName)
+    await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'no-preference' }])
+    await page.waitForSelector('#as-of[data-state=live]')
+    for (const count of [1, 0, 1]) await moving(count)
+    assert.notEqual(await animation(), 'none')
+    await page.emulateMediaFeatures([{ name: 'prefers-reduced-motion', value: 'reduce' }])
+    await moving(0)
+    assert.equal(await animation(), 'none')
+  })
+
+  test('draws its charts for a new history, and not for every change of the status', async () => {
+    const { page } = await opened('')
+    await page.waitForSelector('.u-wrap canvas')
+    assert.deepEqual(await page.evaluate(drawnCharts), { status: 0, history: 6 })
+  })
+
+  test('turns grey and says so when the router is gone', async () => {
+    const { page, router, text } = await opened('', await start())
     await page.waitForSelector('#as-of[data-state=live]')
     await router.close()
     await page.waitForSelector('#as-of[data-state=lost]')
     assert.match(await text('#as-of'), /no connection, as of \d/)
     await page.waitForSelector('#page.stale')
     await page.waitForSelector('.notice ::-p-text(The router does not respond)')
-  })
-
-  test('shows each process of a cluster', async (t) => {
-    const router = await startRouterProcess({
-      env: { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' },
-      models: { g: { m: { providers: [{ api_type: 'mock' }] } }, active_models: { g: ['m'] } },
-    })
-    const { page, open, click, text, close } = await openConsole(chrome, router.url)
-    t.after(async () => {
-      await close()
-      await router.stop()
-    })
-    await open('/settings')
-    await click('#tab-versions')
-    await page.waitForSelector('[aria-label="Processes of this router"] tbody tr:nth-child(2)')
-    assert.match(
-      await text('[aria-label="Processes of this router"] tbody'),
-      /1 pid \d+all well.*2 pid \d+all well/,
-    )
   })
 
   test('an update of 200 servers costs at most ten times one of 10', async (t) => {
@@ -220,15 +231,13 @@ describe('the console', needsChromium, () => {
         ),
       })
       t.after(() => router.close())
-      const { page, open, close } = await openConsole(chrome, router.url)
-      await open('/fleet')
+      const { page } = await opened('/fleet', router)
       await page.waitForSelector('tbody tr')
       // Folded they would cost nothing.
       const fold = await page.$('button[aria-expanded=false]')
       await fold?.click()
       await page.waitForSelector(count > 10 ? 'tbody tr:nth-child(40)' : 'tbody tr:nth-child(10)')
       costs.push(await costOfUpdates(page))
-      await close()
     }
     const [few = 0, many = 0] = costs
     assert.ok(few > 0 && many <= 10 * few, `${many} s for 200 servers, ${few} s for 10`)
@@ -258,5 +267,33 @@ async function update(rounds: number): Promise<void> {
     }))
     live.status.value = live.merged(live.status.value, { models: changes })
     await new Promise((resolve) => Object(globalThis).requestAnimationFrame(() => setTimeout(resolve)))
+  }
+}
+
+/** How many charts are drawn after a change of the status alone, and after one of the history. */
+async function drawnCharts(): Promise<{ status: number; history: number }> {
+  const { href } = Object(globalThis).document.querySelector('link[href$="live.js"]')
+  const live = await import(href)
+  const { prototype } = CanvasRenderingContext2D
+  const { clearRect } = prototype
+  let drawn = 0
+  prototype.clearRect = function (...of) {
+    drawn++
+    return clearRect.apply(this, of)
+  }
+  const drawnBy = async (change: () => void): Promise<number> => {
+    drawn = 0
+    change()
+    for (let frame = 0; frame < 3; frame++)
+      await new Promise((resolve) => Object(globalThis).requestAnimationFrame(() => setTimeout(resolve)))
+    return drawn
+  }
+  return {
+    status: await drawnBy(() => {
+      live.status.value = live.merged(live.status.value, { status: { uptime_seconds: 1_000 } })
+    }),
+    history: await drawnBy(() => {
+      live.history.value = { ...live.history.value }
+    }),
   }
 }

@@ -61,7 +61,7 @@ describe('the pages of the console', needsChromium, () => {
       if (path.includes('?')) await console.open(path)
       else {
         await page.keyboard.press('Escape')
-        await page.waitForFunction(() => Object(globalThis).document.querySelector('dialog') === null)
+        await page.waitForSelector('dialog', { hidden: true })
         if ((await text('h1')) !== title) await console.goTo(title)
       }
       for (const each of clicks) await console.click(each)
@@ -72,16 +72,16 @@ describe('the pages of the console', needsChromium, () => {
       assert.deepEqual(complaints, [])
     })
 
-  test('the page to sign in, and the one for what is not there, have no violation of WCAG either', async () => {
+  test('the page to sign in, and the one for what is not there, have no violation of WCAG either', async (t) => {
     const open = await startRouter({ models: modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] }) })
-    const { page, close } = await openConsole(chrome, fleet.router.url)
+    t.after(() => open.close())
+    const { page, use } = console
+    await use(fleet.router.url)
     for (const path of [`${fleet.router.url}/ui`, `${open.url}/nothing/here`]) {
       await page.goto(path)
       assert.deepEqual(await faultsOf(page), [], path)
     }
     await page.click('a[href]')
     await page.waitForSelector('#tiles')
-    await close()
-    await open.close()
   })
 })

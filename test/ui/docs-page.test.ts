@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
+import { startPathProxy } from '../helpers/proxies/path-proxy.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 import { faultsOf } from './console-browser.ts'
@@ -23,9 +24,11 @@ before(async () => {
 after(() => Promise.all([chrome?.close(), router.close()]))
 
 test(
-  'the page shows the endpoints, asks no other server for anything, and has no violation of WCAG at three widths in both themes',
+  'behind a proxy that removes a path, the page shows the endpoints and its public address, asks no other server for anything, and has no violation of WCAG at three widths in both themes',
   options,
   async (t) => {
+    const proxy = await startPathProxy(router.url, { path: '/llm', removed: true })
+    t.after(() => proxy.close())
     const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
     t.after(() => page.close())
     const complaints: string[] = []
@@ -36,17 +39,19 @@ test(
     page.on('pageerror', (error) => complaints.push(String(error)))
     page.on('request', (request) => {
       const url = request.url()
-      if (!url.startsWith(`${router.url}/`) && !/^(data|blob):/.test(url)) elsewhere.push(url)
+      if (!url.startsWith(`${proxy.url}/`) && !/^(data|blob):/.test(url)) elsewhere.push(url)
     })
-    const answer = await page.goto(`${router.url}/docs`)
+    const answer = await page.goto(`${proxy.url}/docs`)
     assert.match(answer?.headers()['content-security-policy'] ?? '', /default-src 'none'.*connect-src 'self'/)
     const shown = await page.waitForSelector('::-p-text(Create a chat completion (OpenAI))')
     assert.ok(shown)
     const path = await page.waitForSelector('::-p-text(/v1/chat/completions)')
     assert.ok(path)
+    const address = await page.waitForSelector(`::-p-text(${proxy.url})`)
+    assert.ok(address)
     if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'docs.png') })
     assert.deepEqual(await faultsOf(page), [])
-    assert.deepEqual([complaints, elsewhere], [[], []])
+    assert.deepEqual([complaints, elsewhere, proxy.strays], [[], [], []])
   },
 )
 

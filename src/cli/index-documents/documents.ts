@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Chunk } from '../../lib/vector-index/format.ts'
-import { type PieceSizes, piecesOf } from './pieces.ts'
 import { readers } from './sections.ts'
+import { type ChunkSizes, splitText } from './split-text.ts'
 
 /** Names of common file types that are not supported. */
-const refused: Readonly<Record<string, string>> = {
+const unsupported: Readonly<Record<string, string>> = {
   pdf: 'a PDF file',
   ...Object.fromEntries(['doc', 'docx', 'docm', 'dot', 'dotx'].map((ending) => [ending, 'a Word file'])),
   ...Object.fromEntries(['xls', 'xlsx', 'xlsm', 'xlsb'].map((ending) => [ending, 'an Excel file'])),
@@ -15,15 +15,15 @@ const refused: Readonly<Record<string, string>> = {
   ...Object.fromEntries(['odt', 'ods', 'odp', 'rtf'].map((ending) => [ending, 'an office document'])),
 }
 
-/** The beginnings of such files, whatever their names are. */
-const beginnings: readonly (readonly [string, string])[] = [
+/** The first bytes of such files, to recognize them under any name. */
+const signatures: readonly (readonly [string, string])[] = [
   ['%PDF-', 'a PDF file'],
   ['PK\u0003\u0004', 'an archive or an office document'],
   ['\u00d0\u00cf\u0011\u00e0', 'an office document'],
   ['{\\rtf', 'an office document'],
 ]
 
-/** Larger files are no documents, in bytes. */
+/** Larger files are skipped, in bytes. */
 const maxBytes = 64 * 1024 * 1024
 
 export interface Documents {
@@ -35,10 +35,10 @@ export interface Documents {
   readonly skipped: readonly string[]
 }
 
-/** Reads the documents of a directory recursively, and splits them into pieces. Hidden files are skipped. */
-export function readDocuments(directory: string, sizes: PieceSizes): Documents {
+/** Reads the documents in a directory recursively and splits them into chunks. Hidden files are skipped. */
+export function readDocuments(directory: string, sizes: ChunkSizes): Documents {
   const chunks: Chunk[] = []
-  const wrong: string[] = []
+  const refused: string[] = []
   const skipped: string[] = []
   let files = 0
   for (const path of pathsIn(directory)) {
@@ -46,10 +46,10 @@ export function readDocuments(directory: string, sizes: PieceSizes): Documents {
     const ending = /\.([^.]+)$/.exec(source)?.[1]?.toLowerCase() ?? ''
     const bytes = statSync(path).size > maxBytes ? undefined : readFileSync(path)
     const start = bytes?.toString('latin1', 0, 8) ?? ''
-    const kind = refused[ending] ?? beginnings.find(([begin]) => start.startsWith(begin))?.[1]
+    const kind = unsupported[ending] ?? signatures.find(([begin]) => start.startsWith(begin))?.[1]
     const read = readers[ending]
-    if (kind !== undefined && (read || refused[ending] || ending === '')) {
-      wrong.push(`${source}: ${kind} is not read; convert it to text, Markdown or HTML`)
+    if (kind !== undefined && (read || unsupported[ending] || ending === '')) {
+      refused.push(`${source}: ${kind} is not supported; convert it to text, Markdown or HTML`)
     } else if (!read || !bytes) skipped.push(source)
     else {
       const text = textOf(bytes)
@@ -59,11 +59,11 @@ export function readDocuments(directory: string, sizes: PieceSizes): Documents {
       }
       files++
       for (const section of read(text))
-        for (const piece of piecesOf(section.text, sizes))
-          chunks.push({ text: piece, source, title: section.title })
+        for (const part of splitText(section.text, sizes))
+          chunks.push({ text: part, source, title: section.title })
     }
   }
-  return { chunks, files, refused: wrong, skipped }
+  return { chunks, files, refused, skipped }
 }
 
 function pathsIn(directory: string): string[] {

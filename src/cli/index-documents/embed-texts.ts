@@ -2,18 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isObject, parseObject } from '../../lib/json/read.ts'
 
 interface Router {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string
-  /** A client key; empty: none. */
+  /** Client key; empty: none. */
   readonly key: string
   readonly model: string
 }
 
 const timeoutMs = 300_000
-const tries = 5
-const longestPauseMs = 30_000
+const maxAttempts = 5
+const maxDelayMs = 30_000
 
-/** Embeddings of texts, from a running router. Throws an Error with a message for the operator. */
+/** Gets embeddings of texts from a running router, with retries. Throws an Error with a message for the operator. */
 export async function embedTexts(
   { url, key, model }: Router,
   texts: readonly string[],
@@ -34,10 +34,10 @@ export async function embedTexts(
     const answer = parseObject(await response.text())
     if (response.ok) return vectorsOf(answer, texts.length)
     const mayRetry = response.status === 429 || response.status >= 500
-    if (!mayRetry || attempt === tries)
+    if (!mayRetry || attempt === maxAttempts)
       throw new Error(messageOf(answer) ?? `${url} answers ${response.status}`)
     const seconds = Number(response.headers.get('retry-after') ?? attempt)
-    await delay(Math.min(longestPauseMs, Math.max(100, seconds * 1000)))
+    await delay(Math.min(maxDelayMs, Math.max(100, seconds * 1000)))
   }
 }
 

@@ -10,12 +10,12 @@ import { usageOf } from '../help.ts'
 import { readDocuments } from './documents.ts'
 import { embedTexts } from './embed-texts.ts'
 
-/** Texts of one request. */
+/** Texts per embedding request. */
 const batchSize = 32
-/** Interval of progress messages, in pieces. */
-const toldEvery = 1_024
+/** Interval of progress messages, in chunks. */
+const progressInterval = 1_024
 
-/** `index DIR --name N`: makes an index of the documents in a directory, with embeddings of a running router. */
+/** `index DIR --name N`: indexes the documents in a directory, with embeddings from a running router. */
 export const indexDocuments: Command = async ([directory, ...more], context) => {
   const { env, flags, print, printError, program } = context
   const { config } = loadConfig(env)
@@ -52,10 +52,10 @@ export const indexDocuments: Command = async ([directory, ...more], context) => 
       const texts = batch.map(({ title, text }) => (title === '' ? text : `${title}\n${text}`))
       const vectors = await embedTexts(router, texts)
       for (const [index, chunk] of batch.entries()) writer.add(chunk, vectors[index] ?? new Float32Array())
-      if (at > 0 && at % toldEvery === 0) printError(`${at} of ${chunks.length} pieces\n`)
+      if (at > 0 && at % progressInterval === 0) printError(`${at} of ${chunks.length} chunks\n`)
     }
     const { dimension } = writer.finish(new Date())
-    print(`${path}: ${chunks.length} pieces of ${files} files, ${model}, ${dimension} dimensions\n`)
+    print(`${path}: ${chunks.length} chunks of ${files} files, ${model}, ${dimension} dimensions\n`)
     return 0
   } catch (error) {
     writer?.abort()

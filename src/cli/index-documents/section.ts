@@ -4,7 +4,7 @@ export interface Section {
   readonly text: string
 }
 
-/** The title of a part below these headings, the outermost first. */
+/** Joins headings, outermost first, to the title of a section. */
 export function titleOf(path: readonly string[]): string {
   return path.filter((part) => part).join(' > ')
 }

@@ -1,7 +1,7 @@
 import { sectionsOfHtml } from './html-sections.ts'
 import { type Section, titleOf } from './section.ts'
 
-/** Kinds of documents that are read, by the ending of their names. */
+/** Readers of the supported documents, by file name extension. */
 export const readers: Readonly<Record<string, (text: string) => Section[]>> = {
   txt: sectionsOfText,
   text: sectionsOfText,

@@ -4,10 +4,10 @@ import { checkPart, type Findings } from '../models/check.ts'
 import type { PluginSettings } from '../settings/plugins.ts'
 import { type AutoModelEntry, AutoModelSchema } from './schema.ts'
 
-/** Model name in requests. */
+/** The model name in requests for which the router chooses a model. */
 export const autoName = 'auto'
 
-const at = 'auto_model'
+const path = 'auto_model'
 
 /** Reads `auto_model`. Errors are reported in the findings. */
 export function readAutoModel(
@@ -16,7 +16,7 @@ export function readAutoModel(
   findings: Findings,
 ): AutoModelEntry | undefined {
   if (root.auto_model === undefined) return undefined
-  const entry = checkPart(AutoModelSchema, root.auto_model, at, findings)
+  const entry = checkPart(AutoModelSchema, root.auto_model, path, findings)
   return entry && checked(entry, known, findings)
 }
 
@@ -27,20 +27,21 @@ function checked(
 ): AutoModelEntry {
   checkModels(entry, known, findings)
   const { models, rules = [], examples = {}, embedding_model: embedding, by_size: bySize } = entry
-  for (const [index, { model, min_prompt_tokens: least = 0, max_prompt_tokens: most }] of rules.entries()) {
+  for (const [index, { model, min_prompt_tokens: min = 0, max_prompt_tokens: max }] of rules.entries()) {
     if (!models.includes(model))
-      findings.errors.push(`${at}.rules[${index}].model: ${notListed(model, models)}`)
-    if (most !== undefined && most < least)
-      findings.errors.push(`${at}.rules[${index}].max_prompt_tokens: less than min_prompt_tokens`)
+      findings.errors.push(`${path}.rules[${index}].model: ${notListed(model, models)}`)
+    if (max !== undefined && max < min)
+      findings.errors.push(`${path}.rules[${index}].max_prompt_tokens: less than min_prompt_tokens`)
   }
   if (entry.default !== undefined && !models.includes(entry.default))
-    findings.errors.push(`${at}.default: ${notListed(entry.default, models)}`)
+    findings.errors.push(`${path}.default: ${notListed(entry.default, models)}`)
   for (const model of Object.keys(examples))
-    if (!models.includes(model)) findings.errors.push(`${at}.examples.${model}: ${notListed(model, models)}`)
+    if (!models.includes(model))
+      findings.errors.push(`${path}.examples.${model}: ${notListed(model, models)}`)
   if (Object.keys(examples).length > 0 && embedding === undefined)
-    findings.errors.push(`${at}.embedding_model: missing; examples require it`)
+    findings.errors.push(`${path}.embedding_model: missing; examples require it`)
   const [middle = 0, large = 0] = bySize?.thresholds ?? []
-  if (middle > large) findings.errors.push(`${at}.by_size.thresholds: the second is less than the first`)
+  if (middle > large) findings.errors.push(`${path}.by_size.thresholds: the second is less than the first`)
   return entry
 }
 
@@ -49,8 +50,8 @@ function checkModels(
   known: { models: ReadonlySet<string>; mayGrow: boolean },
   { errors, warnings }: Findings,
 ): void {
-  const named = models.map((model, index) => ({ model, path: `${at}.models[${index}]` }))
-  if (embedding !== undefined) named.push({ model: embedding, path: `${at}.embedding_model` })
+  const named = models.map((model, index) => ({ model, path: `${path}.models[${index}]` }))
+  if (embedding !== undefined) named.push({ model: embedding, path: `${path}.embedding_model` })
   const seen = new Set<string>()
   for (const { model, path } of named) {
     if (model === autoName && models.includes(model))
@@ -65,10 +66,10 @@ function checkModels(
 }
 
 function notListed(model: string, models: readonly string[]): string {
-  return `${JSON.stringify(model)} is not in ${at}.models${didYouMean(model, models)}`
+  return `${JSON.stringify(model)} is not in ${path}.models${didYouMean(model, models)}`
 }
 
-/** The entry that the variables of the Python llm-router describe. Throws ConfigError if they name an unknown model. */
+/** Builds the entry from the variables of the Python llm-router. Throws ConfigError if they name an unknown model. */
 export function autoModelOf(
   settings: PluginSettings,
   models: ReadonlySet<string>,
@@ -78,7 +79,7 @@ export function autoModelOf(
   const variable = 'LLM_ROUTER_ROUTING_MODELS'
   if (named.length === 0)
     throw new ConfigError([
-      `${variable}: needed by simple_semantic_routing in LLM_ROUTER_UTILS_PLUGINS_PIPELINE, unless models-config.json contains auto_model`,
+      `${variable}: required by simple_semantic_routing in LLM_ROUTER_UTILS_PLUGINS_PIPELINE, unless models-config.json contains auto_model`,
     ])
   const unknown = named.filter((model) => !models.has(model))
   if (unknown.length > 0)

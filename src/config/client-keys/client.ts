@@ -6,27 +6,27 @@ import { type RingEntry, sha256Of } from './key-ring.ts'
 import type { FileKey, KeyRecord } from './schema.ts'
 
 /** Reports an error at its path in the file. */
-export type TellError = (path: JsonPath, message: string) => void
+export type ReportError = (path: JsonPath, message: string) => void
 
 export interface RecordContext {
   path: JsonPath
   /** Position from 1, used as the id of a record without one. */
   number: number
   env: Readonly<Record<string, string | undefined>>
-  error: TellError
-  warn: TellError
+  error: ReportError
+  warn: ReportError
 }
 
 /** Shorter keys can be found by brute force from their digests in the file. */
-const wantedLength = 20
+const recommendedLength = 20
 
-/** A client of the file and its keys. With several keys, each has its own expiry. */
+/** A client in the file and its keys. With several keys, each may have its own expiry. */
 export interface FileClient {
   client: ClientKey
   entries: RingEntry[]
 }
 
-/** The client of a validated record, and the digests of its keys; undefined if the record is inconsistent. */
+/** Converts a validated record to a client and the digests of its keys; undefined if the record is inconsistent. */
 export function clientOf(record: KeyRecord, context: RecordContext): FileClient | undefined {
   const sha256 = record.keys && !hasOwnKey(record) ? undefined : digestOf(record, context)
   const expiry = expiryOf(record, context)
@@ -39,7 +39,7 @@ export function clientOf(record: KeyRecord, context: RecordContext): FileClient 
       [...context.path, 'policy_name'],
       'has no effect; the record itself says what the key may do',
     )
-  if ((!sha256 && !more?.length) || expiry === 'wrong') return undefined
+  if ((!sha256 && !more?.length) || expiry === 'invalid') return undefined
   const models = record.models ?? policy?.model_whitelist
   const client: ClientKey = {
     id: record.id ?? record.key_id ?? `key-${context.number}`,
@@ -63,13 +63,13 @@ export function clientOf(record: KeyRecord, context: RecordContext): FileClient 
     const { digest, id, enabled, endsAt } = key
     const ends = [client.expiresAt, endsAt].filter((each) => each !== undefined)
     const expiresAt = ends.length > 0 ? Math.min(...ends) : undefined
-    const own = {
+    const keyClient = {
       ...client,
       expiresAt,
       enabled: client.enabled && enabled,
       ...(id === undefined ? {} : { keyId: id }),
     }
-    return [{ client: own, sha256: digest }]
+    return [{ client: keyClient, sha256: digest }]
   })
   return { client, entries: [...(sha256 ? [{ client, sha256 }] : []), ...entries] }
 }
@@ -81,13 +81,13 @@ function hasOwnKey({ key, key_plain: keyPlain, sha256, keys }: KeyRecord): boole
 function keyOf(key: FileKey, context: RecordContext) {
   const digest = digestOf(key, context)
   const endsAt = expiryOf(key, context)
-  if (!digest || endsAt === 'wrong') return undefined
+  if (!digest || endsAt === 'invalid') return undefined
   return { digest, endsAt, id: key.id, enabled: key.enabled !== false }
 }
 
 function limitsOf(record: KeyRecord): KeyLimits | undefined {
   const { max_concurrent: concurrent, tokens_per_minute: tokens } = record
-  // There, 0 means no limit.
+  // In files of the Python llm-router, 0 means no limit.
   const requests = record.requests_per_minute ?? (record.policy_override?.rate_limit || undefined)
   if (concurrent === undefined && requests === undefined && tokens === undefined) return undefined
   return {
@@ -99,13 +99,13 @@ function limitsOf(record: KeyRecord): KeyLimits | undefined {
 
 function digestOf(record: Partial<KeyRecord>, context: RecordContext): Buffer | undefined {
   const { key, key_plain: keyPlain, sha256 } = record
-  const given = [key, keyPlain, sha256].filter((one) => one !== undefined)
-  if (given.length === 0) {
+  const present = [key, keyPlain, sha256].filter((one) => one !== undefined)
+  if (present.length === 0) {
     const hint = record.key_hash === undefined ? '' : '; a bcrypt digest (key_hash) cannot be looked up'
     context.error(context.path, `needs a "key", or the "sha256" of one${hint}`)
     return undefined
   }
-  if (given.length > 1) {
+  if (present.length > 1) {
     context.error(context.path, 'has more than one of key, key_plain and sha256')
     return undefined
   }
@@ -123,27 +123,27 @@ function digestOfText(
   const key = expanded(written, '', env, errors).trim()
   for (const each of errors) error(at, each.replace(/^: /, ''))
   if (errors.length > 0) return undefined
-  // RFC 9110, section 5.5: characters that a header can contain; surrounding whitespace would be lost.
+  // Only characters that a header field can contain (RFC 9110, section 5.5), without white space.
   if (!/^[\x21-\x7e]+$/.test(key)) {
-    error(at, key === '' ? 'is empty' : 'contains a blank or another character that is not allowed in a key')
+    error(at, key === '' ? 'is empty' : 'contains a space or another character that is not allowed in a key')
     return undefined
   }
   if (looksUnexpanded(written)) warn(at, unexpandedHint)
-  else if (key.length < wantedLength)
-    warn(at, `is shorter than ${wantedLength} characters, so it can be guessed`)
+  else if (key.length < recommendedLength)
+    warn(at, `is shorter than ${recommendedLength} characters, so it can be guessed`)
   return sha256Of(key)
 }
 
 const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
 
-/** RFC 3339, or a date, which means its start in UTC; the Python version wrote seconds. */
+/** Parses RFC 3339, a date (its start in UTC), or seconds since 1970 as written by the Python llm-router. */
 function expiryOf(
   { expires_at: given }: Pick<KeyRecord, 'expires_at'>,
   { path, error }: RecordContext,
-): number | undefined | 'wrong' {
+): number | undefined | 'invalid' {
   if (given === undefined) return undefined
   const at = typeof given === 'number' ? given * 1000 : time.test(given) ? Date.parse(given) : Number.NaN
   if (Number.isFinite(at)) return at
   error([...path, 'expires_at'], `${JSON.stringify(given)} is not a time like "2027-01-31T00:00:00Z"`)
-  return 'wrong'
+  return 'invalid'
 }

@@ -9,18 +9,18 @@ export interface RingEntry {
 
 export type Login =
   | { client: ClientKey; error: undefined }
-  /** The client of a disabled or expired key is returned for the log only. */
+  /** The client of a disabled or expired key, only for the log. */
   | { client: ClientKey | undefined; error: 'unknown' | 'disabled' | 'expired' }
 
 /**
- * The keys of all clients, as digests with a secret of the process: neither a memory dump nor
- * the time of a lookup reveals anything about a key.
+ * The keys of all clients, as HMACs with a secret of this process, so that neither a memory dump nor the duration of a lookup
+ * reveals anything about a key.
  */
 export class KeyRing {
   readonly #secret = randomBytes(32)
   readonly #entries = new Map<string, { digest: Buffer; client: ClientKey }>()
   /** Compared with unknown keys, so that they take as long as known ones. */
-  readonly #nobody = randomBytes(32)
+  readonly #dummy = randomBytes(32)
 
   constructor(entries: readonly RingEntry[]) {
     for (const { client, sha256 } of entries) {
@@ -38,7 +38,7 @@ export class KeyRing {
   findDigest(sha256: Buffer, at = Date.now()): Login {
     const digest = this.#digestOf(sha256)
     const entry = this.#entries.get(digest.toString('hex'))
-    const isSame = timingSafeEqual(entry?.digest ?? this.#nobody, digest)
+    const isSame = timingSafeEqual(entry?.digest ?? this.#dummy, digest)
     if (!entry || !isSame) return { client: undefined, error: 'unknown' }
     const { client } = entry
     if (!client.enabled) return { client, error: 'disabled' }
@@ -51,15 +51,15 @@ export class KeyRing {
   }
 }
 
-/** Digest of the whole key, because keys may share a part. */
+/** SHA-256 of a whole key. */
 export function sha256Of(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-/** Headers that contain only a key: Anthropic's and Google's. */
+/** Headers whose value is a key: Anthropic's and Google's. */
 const keyHeaders = ['x-api-key', 'x-goog-api-key']
 
-/** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or one of {@link keyHeaders}. */
+/** Returns the key in a request's headers, from `Authorization: Bearer` (RFC 6750) or one of {@link keyHeaders}. */
 export function presentedKey(
   headers: Readonly<Record<string, string | string[] | undefined>>,
 ): string | undefined {

@@ -2,13 +2,13 @@ import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { allowedBy } from '../../lib/json/allowed.ts'
 import type { JsonDocument, JsonPath } from '../../lib/json/jsonc.ts'
-import { tightened } from '../../lib/json/loose.ts'
+import { coerced } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import { pathBelow, syntaxErrorAt } from '../config-path.ts'
 import { readConfigText, syntaxOf } from '../config-text.ts'
-import { clientOf, type FileClient, type TellError } from './client.ts'
+import { clientOf, type FileClient, type ReportError } from './client.ts'
 import type { RingEntry } from './key-ring.ts'
 import { FileKeySchema, type KeyRecord, KeyRecordSchema, ownMembers } from './schema.ts'
 
@@ -23,8 +23,8 @@ export interface LoadedKeys {
  * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all errors,
  * each as `file:line:column: path: message`; no error contains a key.
  *
- * @param file Its name, for error messages.
- * @param env For `${NAME}` in keys.
+ * @param file Name of the file, for error messages.
+ * @param env Values for `${NAME}` in keys.
  */
 export function loadClientKeys(
   text: string,
@@ -38,8 +38,8 @@ export function loadClientKeys(
   }
   const errors: string[] = []
   const warnings: string[] = []
-  const error: TellError = (path, message) => errors.push(shown(path, message))
-  const warn: TellError = (path, message) => warnings.push(shown(path, message))
+  const error: ReportError = (path, message) => errors.push(shown(path, message))
+  const warn: ReportError = (path, message) => warnings.push(shown(path, message))
   for (const { path } of document.duplicates) error(path, 'occurs more than once')
 
   const { records, at } = recordsOf(document.value, error)
@@ -50,7 +50,7 @@ export function loadClientKeys(
     const client = clientOf(record, { path, number: index + 1, env, error, warn })
     return client ? [client] : []
   })
-  refuseTwins(found, (message) => error(at, message))
+  checkDuplicates(found, (message) => error(at, message))
   if (errors.length > 0) throw new ConfigError(errors, warnings)
   return {
     clients: found.map(({ client }) => client),
@@ -65,7 +65,7 @@ function parse(text: string, file: string): JsonDocument {
   return document
 }
 
-function recordsOf(root: unknown, error: TellError): { records: unknown[]; at: JsonPath } {
+function recordsOf(root: unknown, error: ReportError): { records: unknown[]; at: JsonPath } {
   if (Array.isArray(root)) return { records: nonEmpty(root, [], error), at: [] }
   const keys = isObject(root) ? root.keys : undefined
   if (!Array.isArray(keys)) {
@@ -77,44 +77,44 @@ function recordsOf(root: unknown, error: TellError): { records: unknown[]; at: J
   return { records: nonEmpty(keys, ['keys'], error), at: ['keys'] }
 }
 
-function nonEmpty(records: unknown[], at: JsonPath, error: TellError): unknown[] {
+function nonEmpty(records: unknown[], at: JsonPath, error: ReportError): unknown[] {
   if (records.length === 0) error(at, 'contains no key, so no request could be authenticated')
   return records
 }
 
-/** In the list of a client's keys, a string is a key. */
+/** In a client's list of keys, a string is short for an object with that key. */
 function withKeyObjects(value: unknown): unknown {
   if (!isObject(value) || !Array.isArray(value.keys)) return value
   return { ...value, keys: value.keys.map((key) => (typeof key === 'string' ? { key } : key)) }
 }
 
 /** Unknown members are errors here: a misspelled limit would not be enforced. */
-function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | undefined {
-  let isRight = true
-  const wrong: TellError = (at, message) => {
-    isRight = false
+function checked(value: unknown, path: JsonPath, error: ReportError): KeyRecord | undefined {
+  let isValid = true
+  const reject: ReportError = (at, message) => {
+    isValid = false
     error(at, message)
   }
   if (isObject(value)) {
     for (const name of unknownNames(value, KeyRecordSchema.properties))
-      wrong([...path, name], `no such member${didYouMean(name, ownMembers)}`)
+      reject([...path, name], `no such member${didYouMean(name, ownMembers)}`)
     const policy = value.policy_override
     if (isObject(policy))
       for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))
-        wrong([...path, 'policy_override', name], 'no such member')
+        reject([...path, 'policy_override', name], 'no such member')
     for (const [index, key] of (Array.isArray(value.keys) ? value.keys : []).entries())
       if (isObject(key))
         for (const name of unknownNames(key, FileKeySchema.properties))
-          wrong([...path, 'keys', index, name], 'no such member')
+          reject([...path, 'keys', index, name], 'no such member')
   }
-  const tight = tightened(KeyRecordSchema, value)
-  if (Value.Check(KeyRecordSchema, tight)) return isRight ? tight : undefined
-  const told = new Set<string>()
-  for (const { path: pointer, value: found, schema } of Value.Errors(KeyRecordSchema, tight)) {
-    if (told.has(pointer)) continue
-    told.add(pointer)
+  const record = coerced(KeyRecordSchema, value)
+  if (Value.Check(KeyRecordSchema, record)) return isValid ? record : undefined
+  const reported = new Set<string>()
+  for (const { path: pointer, value: found, schema } of Value.Errors(KeyRecordSchema, record)) {
+    if (reported.has(pointer)) continue
+    reported.add(pointer)
     const steps = pointer.split('/').slice(1)
-    wrong([...path, ...steps.map(stepOf)], `${shownValue(found, schema)} is not ${allowedBy(schema)}`)
+    reject([...path, ...steps.map(stepOf)], `${shownValue(found, schema)} is not ${allowedBy(schema)}`)
   }
   return undefined
 }
@@ -123,7 +123,7 @@ function unknownNames(value: Record<string, unknown>, known: object): string[] {
   return Object.keys(value).filter((name) => !Object.hasOwn(known, name) && !isRemark(name))
 }
 
-/** For `$schema` and comments. */
+/** Whether a member is ignored: `$schema` and comments. */
 function isRemark(name: string): boolean {
   return name.startsWith('$') || name.startsWith('_')
 }
@@ -148,15 +148,15 @@ function nameOf(path: JsonPath): string {
   )
 }
 
-function refuseTwins(clients: readonly FileClient[], error: (message: string) => void): void {
+function checkDuplicates(clients: readonly FileClient[], error: (message: string) => void): void {
   const ids = new Set<string>()
   const digests = new Map<string, string>()
   for (const { client, entries } of clients) {
     for (const { sha256 } of entries) {
       const digest = sha256.toString('hex')
-      const twin = digests.get(digest)
-      if (twin !== undefined)
-        error(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
+      const earlier = digests.get(digest)
+      if (earlier !== undefined)
+        error(`${JSON.stringify(earlier)} and ${JSON.stringify(client.id)} have the same key`)
       digests.set(digest, client.id)
     }
     if (ids.has(client.id)) error(`the id ${JSON.stringify(client.id)} is used twice`)

@@ -9,7 +9,7 @@ const Id = Type.Optional(
     allowed: 'up to 64 letters, digits and . _ @ -, the first a letter or digit',
   }),
 )
-/** `writeOnly`: errors never contain the value. */
+/** `writeOnly`: error messages do not contain the value. */
 const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'a string' }))
 const Digest = Type.Optional(
   Type.String({
@@ -28,12 +28,12 @@ const Names = Type.Optional(
 )
 const Flag = Type.Optional(Type.Boolean())
 const Ignored = Type.Optional(Type.Unknown())
-/** Members of the Python version that are not supported: only null is accepted. */
+/** A member of the Python llm-router that is not supported: only null is accepted. */
 const Unsupported = (why: string) => Type.Optional(Type.Null({ allowed: `supported: ${why}` }))
 
-/** One of several keys of a client. In the file it may also be just the key, as a string. */
+/** One of several keys of a client. */
 export const FileKeySchema = Type.Object({
-  /** Its name in usage. */
+  /** Name in usage reports. */
   id: Id,
   key: Secret,
   sha256: Digest,
@@ -42,7 +42,7 @@ export const FileKeySchema = Type.Object({
 })
 export type FileKey = Static<typeof FileKeySchema>
 
-/** One entry of the keys file. Members in `fromPython` are read for files of the Python llm-router. */
+/** One entry of the keys file. */
 export const KeyRecordSchema = Type.Object({
   id: Id,
   key: Secret,
@@ -61,9 +61,9 @@ export const KeyRecordSchema = Type.Object({
   priority: Type.Optional(Type.Union(priorities.map((priority) => Type.Literal(priority)))),
   weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
   priority_header: Flag,
-  /** Whether its requests may choose canaries or avoid them, with the header `x-llm-router-canary`. */
+  /** Whether its requests may select or avoid canaries with the header `x-llm-router-canary`. */
   canary_header: Flag,
-  // From Python
+  // Members of files of the Python llm-router.
   key_id: Id,
   key_plain: Secret,
   is_active: Flag,
@@ -92,7 +92,7 @@ export const KeyRecordSchema = Type.Object({
 
 export type KeyRecord = Static<typeof KeyRecordSchema>
 
-/** Members of new files, for suggestions in errors. */
+/** Members of this router's files, for suggestions in errors. */
 export const ownMembers: readonly string[] = [
   ...['id', 'key', 'sha256', 'keys', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],

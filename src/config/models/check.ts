@@ -2,10 +2,9 @@ import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { allowedBy } from '../../lib/json/allowed.ts'
-import { tightened } from '../../lib/json/loose.ts'
+import { coerced } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { pathBelow } from '../config-path.ts'
-import type { Servers } from '../servers/servers.ts'
 import { looksUnexpanded, unexpandedHint } from '../settings/text.ts'
 import {
   type ModelShell,
@@ -29,7 +28,16 @@ export interface ProviderAtPath {
   server?: { id: string; path: string; own: ReadonlySet<string> }
 }
 
-/** Path at which a provider's member is set or missing: of the provider or its server. */
+/** Adds the members that providers inherit from the entries of `servers`. */
+export interface ServerMembers {
+  /**
+   * Returns a provider with `server`, including inherited members. Returns [] if there is no such entry, which is reported, or
+   * if that entry is invalid, which `readServers` reports.
+   */
+  complete(provider: Partial<Provider>, path: string, findings: Findings): ProviderAtPath[]
+}
+
+/** Returns the path at which a provider's member is set or missing: that of the provider or that of its server. */
 export function memberPath({ path, server }: ProviderAtPath, member: string): string {
   return `${server === undefined || server.own.has(member) ? path : server.path}.${member}`
 }
@@ -42,25 +50,29 @@ export interface CheckedModel {
 
 /**
  * Validates a model and returns its valid parts, so that one error does not hide another.
- * `parked`: missing members are ignored, present ones must be valid.
+ * `isInactive`: missing members are ignored, but present ones must be valid.
  */
 export function checkModel(
   value: unknown,
   path: string,
-  { findings, servers, parked = false }: { findings: Findings; servers: Servers; parked?: boolean },
+  {
+    findings,
+    servers,
+    isInactive = false,
+  }: { findings: Findings; servers: ServerMembers; isInactive?: boolean },
 ): CheckedModel | undefined {
   const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
-  const shell = checkPart(ModelShellSchema, value, path, findings, parked)
+  const shell = checkPart(ModelShellSchema, value, path, findings, isInactive)
   const checkAll = (list: unknown, name: string): ProviderAtPath[] =>
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
       const itemPath = `${path}.${name}[${index}]`
       if (isObject(item) && 'server' in item) {
-        const own = checkPart(ServedProviderSchema, item, itemPath, findings, parked)
-        if (!own) return []
-        findings.warnings.push(...providerHints(own, itemPath))
-        return servers.complete(own, itemPath, findings)
+        const provider = checkPart(ServedProviderSchema, item, itemPath, findings, isInactive)
+        if (!provider) return []
+        findings.warnings.push(...providerHints(provider, itemPath))
+        return servers.complete(provider, itemPath, findings)
       }
-      const provider = checkPart(ProviderSchema, item, itemPath, findings, parked)
+      const provider = checkPart(ProviderSchema, item, itemPath, findings, isInactive)
       if (!provider) return []
       findings.warnings.push(...providerHints(provider, itemPath))
       return [{ provider, path: itemPath }]
@@ -72,31 +84,31 @@ export function checkModel(
   return shell ? { shell, ...checked } : undefined
 }
 
-/** The value, if valid. Errors and likely mistakes are added to the findings, each with its path. */
+/** Returns the coerced value, if valid. Errors and likely mistakes are added to the findings, each with its path. */
 export function checkPart<Schema extends TSchema>(
   schema: Schema,
   value: unknown,
   path: string,
   findings: Findings,
-  parked = false,
+  isInactive = false,
 ): Static<Schema> | undefined {
-  findings.warnings.push(...misspelt(schema, value, path))
-  const tight = tightened(schema, value)
-  if (Value.Check(schema, tight)) return tight
+  findings.warnings.push(...misspelled(schema, value, path))
+  const candidate = coerced(schema, value)
+  if (Value.Check(schema, candidate)) return candidate
   const reported = new Set<string>()
-  for (const error of Value.Errors(schema, tight)) {
+  for (const error of Value.Errors(schema, candidate)) {
     if (reported.has(error.path)) continue
     reported.add(error.path)
     const at = pathBelow(path, error.path)
     if (error.value !== undefined)
       findings.errors.push(`${at}: ${shown(error.value, error.schema)} is not ${allowedBy(error.schema)}`)
-    else if (!parked) findings.errors.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
+    else if (!isInactive) findings.errors.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
   }
   return undefined
 }
 
-/** Objects are open, so an unknown field is not an error; one similar to a known field is probably a mistake. */
-function misspelt(schema: TSchema, value: unknown, path: string): string[] {
+/** Unknown fields are allowed; a warning is returned for those that resemble a known field. */
+function misspelled(schema: TSchema, value: unknown, path: string): string[] {
   if (!KindGuard.IsObject(schema) || !isObject(value)) return []
   const known = Object.keys(schema.properties)
   const missing = known.filter((name) => !(name in value))
@@ -115,7 +127,7 @@ function shown(value: unknown, schema: TSchema): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
 }
 
-/** Valid values that are probably mistakes, each with its path. Keys are not shown. */
+/** Returns warnings about valid values that are probably mistakes, each with its path. Keys are not shown. */
 export function providerHints(provider: Partial<Provider>, path: string): string[] {
   const unexpanded = Object.entries(provider).filter(
     ([name, value]) =>
@@ -127,7 +139,7 @@ export function providerHints(provider: Partial<Provider>, path: string): string
   ]
 }
 
-/** A key may contain a dollar sign; an address does not. */
+/** Whether an address contains a reference to a variable. Not for keys, which may contain a dollar sign. */
 function namesVariable(host: string): boolean {
   return /\$\(?[A-Za-z_]/.test(host)
 }

@@ -17,16 +17,16 @@ export interface FoundServer {
   type: 'ollama' | 'lmstudio' | 'vllm' | 'sglang' | 'tgi' | 'llamacpp' | 'openai'
   /** `http://gpu1:11434` */
   url: string
-  /** A name for the host that is not an address: ids appear in logs, where addresses must not. */
-  box: string
+  /** A name for the host that is not its address, because target ids are logged. */
+  hostLabel: string
   models: readonly FoundModel[]
 }
 
 const group = 'discovered_models'
 
 /**
- * The models-config.json for the discovered servers. Models keep the names they have at the servers;
- * servers with the same model share it.
+ * Builds a models-config.json for discovered servers. Models keep the names that they have at the servers; servers with the
+ * same model become providers of one model.
  */
 export function configOf(servers: readonly FoundServer[]): Record<string, unknown> {
   const models = new Map<string, { providers: object[]; found: FoundModel }>()
@@ -36,7 +36,7 @@ export function configOf(servers: readonly FoundServer[]): Record<string, unknow
       const entry = models.get(found.name) ?? { providers: [], found }
       models.set(found.name, entry)
       entry.providers.push({
-        id: freeId(`${server.box}/${server.type}/${found.name}`, ids),
+        id: freeId(`${server.hostLabel}/${server.type}/${found.name}`, ids),
         api_type: server.type,
         api_host: server.url,
         model_path: found.name,
@@ -60,31 +60,31 @@ export function configOf(servers: readonly FoundServer[]): Record<string, unknow
 /** Engines with a prefix cache and concurrent requests. */
 const cachingEngines: ReadonlySet<string> = new Set(['vllm', 'sglang', 'llamacpp'])
 
-/** Whether several servers, all with a prefix cache, have a chat model, so that sessions should stay on one server. */
+/** Whether a chat model is on several servers, all with a prefix cache, so that sessions should stay on one of them. */
 function sharesCaches(servers: readonly FoundServer[], name: string): boolean {
-  const having = servers.filter(({ models }) =>
+  const withModel = servers.filter(({ models }) =>
     models.some((found) => found.name === name && !found.embedding),
   )
-  return having.length > 1 && having.every(({ type }) => cachingEngines.has(type))
+  return withModel.length > 1 && withModel.every(({ type }) => cachingEngines.has(type))
 }
 
 /**
- * Ollama's model list with details from `/api/show`, and from `/api/ps` for loaded models;
- * https://docs.ollama.com/api/tags, /api-reference/show-model-details, /api/ps. The context is the one in use, not the
- * model's maximum.
+ * Reads an Ollama model from `/api/show`, and from `/api/ps` if it is loaded
+ * (https://docs.ollama.com/api-reference/show-model-details,
+ * https://docs.ollama.com/api/ps). The context is the one in use, not the model's maximum.
  */
 export function ollamaModel(name: string, shown: unknown, running?: EngineState): FoundModel {
   const { model_info: info, capabilities, details, parameters } = isObject(shown) ? shown : {}
-  // The server uses the value of the Modelfile.
-  const set = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === 'string' ? parameters : '')?.[1]
-  const used = running && modelIn(running, name)?.context
+  // Without a request for another length, the server uses the value of the Modelfile.
+  const modelfileContext = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === 'string' ? parameters : '')?.[1]
+  const contextInUse = running && modelIn(running, name)?.context
   const words = texts(capabilities)
   const embedding = words?.includes('embedding') ?? false
   // Embedding models have short contexts and are loaded with their maximum.
   const length = embedding && isObject(info) ? lengthIn(info) : undefined
   return {
     name,
-    context: used ?? numberOf(set === undefined ? length : Number(set)),
+    context: contextInUse ?? numberOf(modelfileContext === undefined ? length : Number(modelfileContext)),
     embedding,
     capabilities: words,
     details: detailsOf(details),
@@ -95,7 +95,7 @@ function lengthIn(info: Record<string, unknown>): unknown {
   return Object.entries(info).find(([key]) => key.endsWith('.context_length'))?.[1]
 }
 
-/** An entry of LM Studio's own list, https://lmstudio.ai/docs/developer/rest; undefined for an entry of others. */
+/** Reads an entry of LM Studio's REST API v0, https://lmstudio.ai/docs/developer/rest; undefined for other entries. */
 export function lmStudioModel(entry: unknown): FoundModel | undefined {
   if (!isObject(entry) || typeof entry.id !== 'string' || typeof entry.state !== 'string') return undefined
   const embedding = entry.type === 'embeddings'
@@ -115,8 +115,8 @@ export function lmStudioModel(entry: unknown): FoundModel | undefined {
 }
 
 /**
- * An entry of LM Studio's list since 0.4, where a model may be loaded several times; undefined for an entry of others.
- * https://lmstudio.ai/docs/developer/rest/list
+ * Reads an entry of LM Studio's REST API v1 (since 0.4), where a model may be loaded several times,
+ * https://lmstudio.ai/docs/developer/rest/list; undefined for other entries.
  */
 export function lmStudioInstanceModel(entry: unknown): FoundModel | undefined {
   if (!isObject(entry) || typeof entry.key !== 'string' || !Array.isArray(entry.loaded_instances))
@@ -150,7 +150,7 @@ export function lmStudioInstanceModel(entry: unknown): FoundModel | undefined {
   }
 }
 
-/** The model of a TGI server, from `/info`. Source: Text Generation Inference documentation, "HTTP API Reference". */
+/** Reads the model of a TGI server from `/info`. Source: Text Generation Inference documentation, "HTTP API Reference". */
 export function tgiModel(info: unknown): FoundModel | undefined {
   const [model] = tgiListing.read(info)?.models ?? []
   const name = model?.names[0]
@@ -158,29 +158,29 @@ export function tgiModel(info: unknown): FoundModel | undefined {
   return { name, context: model.context ?? 0, embedding: false, capabilities: undefined, details: {} }
 }
 
-/** An entry of OpenAI's list; vLLM adds `max_model_len`, llama.cpp `meta.n_ctx`, the context of one slot. */
+/** Reads an entry of OpenAI's list; vLLM adds `max_model_len`, llama.cpp adds `meta.n_ctx`, the context of one slot. */
 export function openaiModel(entry: unknown): FoundModel | undefined {
   if (!isObject(entry) || typeof entry.id !== 'string') return undefined
   const used = isObject(entry.meta) ? entry.meta.n_ctx : undefined
   return {
     name: entry.id,
     context: numberOf(entry.max_model_len ?? used),
-    embedding: isStartedToEmbed(entry.status),
+    embedding: isEmbeddingModel(entry.status),
     capabilities: undefined,
     details: {},
   }
 }
 
-/** In router mode, llama.cpp lists the arguments of each model: `--embeddings` is used for embedding models only. */
-function isStartedToEmbed(status: unknown): boolean {
+/** In router mode, llama.cpp lists the arguments of each model: `--embeddings` is only used for embedding models. */
+function isEmbeddingModel(status: unknown): boolean {
   const args = isObject(status) ? texts(status.args) : undefined
   return args?.some((arg) => arg === '--embedding' || arg === '--embeddings') ?? false
 }
 
-function freeId(wanted: string, taken: Set<string>): string {
+function freeId(wanted: string, used: Set<string>): string {
   let id = wanted
-  for (let count = 2; taken.has(id); count++) id = `${wanted}#${count}`
-  taken.add(id)
+  for (let count = 2; used.has(id); count++) id = `${wanted}#${count}`
+  used.add(id)
   return id
 }
 

@@ -35,29 +35,29 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
     const checked = checkModel(model.value, path, { findings, servers })
     return checked ? [{ ...model, ...checked, path }] : []
   })
-  checkParked(root, active, { findings, servers })
+  checkInactive(root, active, { findings, servers })
 
   const ids = new TargetIds()
-  for (const placed of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
-    ids.claim(placed, findings.errors)
+  for (const entry of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
+    ids.claim(entry, findings.errors)
   const context = { ids, sources, findings, endpointsOf: endpointsIn(servers, fleet) }
-  const own = found.map((model) => buildModel(model, context))
+  const listed = found.map((model) => buildModel(model, context))
   for (const server of servers.list) readServer(server, sources, findings)
-  const taken = new Set([...active.map(({ alias }) => alias), ...aliasNames(root)])
+  const usedNames = new Set([...active.map(({ alias }) => alias), ...aliasNames(root)])
   const models = [
-    ...own,
-    ...publishedBy(servers, fleet, taken).map((model) => buildPublished(model, context)),
+    ...listed,
+    ...publishedBy(servers, fleet, usedNames).map((model) => buildPublished(model, context)),
   ]
   const mayGrow = servers.list.some(followsModels)
   checkFallbacks(found, new Set(models.map(({ alias }) => alias)), mayGrow, findings)
-  checkTwins(root, found, findings)
+  checkHiddenModels(root, found, findings)
   const configured = new Set(active.map(({ alias }) => alias))
-  const published = new Set(models.slice(own.length).map(({ alias }) => alias))
+  const published = new Set(models.slice(listed.length).map(({ alias }) => alias))
   const aliases = readAliases(root, { configured, published, mayGrow }, findings)
   const known = { models: new Set(models.map(({ alias }) => alias)), mayGrow, env: sources.env }
   const processors = readProcessors(root, known, findings)
   const autoModel = readAutoModel(root, known, findings)
-  // Providers of one server share its errors.
+  // Errors of a server are found once per provider.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
   if (errors.length > 0) throw new ConfigError(errors, allWarnings)
   return { models, aliases, processors, autoModel, warnings: allWarnings }
@@ -65,11 +65,11 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
 
 export interface LoadedModels {
   models: Model[]
-  /** Models by alias. */
+  /** Names of models by alias. */
   aliases: ReadonlyMap<string, string>
   /** Processors of requests and responses, in order. */
   processors: readonly ConfiguredProcessor[]
-  /** What the model `auto` chooses by; undefined: there is none. */
+  /** How the model `auto` chooses; undefined if it is not configured. */
   autoModel: AutoModelEntry | undefined
   warnings: string[]
 }
@@ -84,7 +84,7 @@ function parse(text: string, syntax: Syntax): { root: Record<string, unknown>; w
   return { root: document.value, warnings: duplicateNames(document) }
 }
 
-/** Of duplicate members the last one applies, so a whole model could silently be lost. */
+/** Warns about duplicate members: only the last one applies, so a whole model could be dropped silently. */
 function duplicateNames({ duplicates }: JsonDocument): string[] {
   return duplicates.map(({ path, position }) =>
     atTextPosition(
@@ -94,8 +94,8 @@ function duplicateNames({ duplicates }: JsonDocument): string[] {
   )
 }
 
-/** A model of the same name in a second group is never served. */
-function checkTwins(
+/** Warns about models that are never served because another group has an active model of the same name. */
+function checkHiddenModels(
   root: Record<string, unknown>,
   found: readonly FoundModel[],
   { warnings }: Findings,
@@ -128,8 +128,8 @@ function checkFallbacks(
   }
 }
 
-/** Inactive models are validated too, so that activating them later brings no surprise. */
-function checkParked(
+/** Inactive models are validated too, so that activating one later does not fail. */
+function checkInactive(
   root: Record<string, unknown>,
   active: readonly ActiveModel[],
   context: { findings: Findings; servers: Servers },
@@ -139,7 +139,7 @@ function checkParked(
     for (const [alias, value] of Object.entries(models)) {
       if (active.some((model) => model.group === group && model.alias === alias)) continue
       if (isObject(value) && ('providers' in value || 'providers_sleep' in value))
-        checkModel(value, modelPath(group, alias), { ...context, parked: true })
+        checkModel(value, modelPath(group, alias), { ...context, isInactive: true })
     }
   }
 }
@@ -148,8 +148,8 @@ interface BuildContext {
   ids: TargetIds
   sources: TargetSources
   findings: Findings
-  /** The endpoints of a provider's server; undefined unless its addresses are separate targets. */
-  endpointsOf(placed: ProviderAtPath): readonly ServerEndpoint[] | undefined
+  /** Returns the endpoints of a provider's server; undefined unless its addresses are separate targets. */
+  endpointsOf(entry: ProviderAtPath): readonly ServerEndpoint[] | undefined
 }
 
 function buildModel(model: FoundModel, context: BuildContext): Model {
@@ -164,7 +164,7 @@ function buildModel(model: FoundModel, context: BuildContext): Model {
     findings.errors.push(`${path}.strategy: no strategy ${JSON.stringify(strategy)}; known: ${names}${hint}`)
   }
   const build = (list: CheckedModel['providers']): Target[] =>
-    list.flatMap((placed) => buildTargets(placed, plan, context.endpointsOf(placed)))
+    list.flatMap((entry) => buildTargets(entry, plan, context.endpointsOf(entry)))
   if (shell.providers.length === 0)
     findings.warnings.push(`${path}.providers: empty; "${alias}" cannot answer`)
   return {
@@ -189,9 +189,13 @@ function endpointsIn(servers: Servers, fleet: FleetSnapshot): BuildContext['endp
   }
 }
 
-/** Models published by servers, except those whose names the file uses otherwise. */
-function publishedBy({ list }: Servers, fleet: FleetSnapshot, taken: ReadonlySet<string>): PublishedModel[] {
-  return publishedModels(list, fleet).filter(({ alias }) => !taken.has(alias))
+/** Models published by servers, except those whose names are used in the file. */
+function publishedBy(
+  { list }: Servers,
+  fleet: FleetSnapshot,
+  usedNames: ReadonlySet<string>,
+): PublishedModel[] {
+  return publishedModels(list, fleet).filter(({ alias }) => !usedNames.has(alias))
 }
 
 function buildPublished({ alias, providers, found }: PublishedModel, context: BuildContext): Model {
@@ -199,11 +203,11 @@ function buildPublished({ alias, providers, found }: PublishedModel, context: Bu
   return {
     alias,
     group: 'servers',
-    targets: providers.flatMap(({ placed, endpoints }) => buildTargets(placed, plan, endpoints)),
+    targets: providers.flatMap(({ entry, endpoints }) => buildTargets(entry, plan, endpoints)),
     sleeping: [],
     fallbacks: [],
     strategy: undefined,
-    embedding: providers.some(({ placed }) => placed.provider.is_embedding === true),
+    embedding: providers.some(({ entry }) => entry.provider.is_embedding === true),
     ...(found?.capabilities ? { capabilities: found.capabilities } : {}),
     ...(found && Object.keys(found.details).length > 0 ? { details: found.details } : {}),
   }
@@ -216,7 +220,7 @@ export interface ActiveModel {
   value: unknown
 }
 
-/** The models named by `active_models`, in order, without duplicates. */
+/** Reads the models named by `active_models`, in order, without duplicates. */
 function readActiveModels(
   root: Record<string, unknown>,
   findings: Findings,

@@ -5,11 +5,6 @@ import { ProcessorSchema } from '../processors/schema.ts'
 import { apiType, defaults, engineOptions, keepAlive, numCtx, text, yesNo } from './members.ts'
 import { ServerSchema, serverMembers } from './server-schema.ts'
 
-/**
- * The shape of models-config.json: that of the Python llm-router, and additions. Objects are open: unknown keys
- * are ignored.
- */
-
 const providerMembers = {
   id: Type.Optional(
     Type.Union([Type.String(), Type.Number()], {
@@ -28,7 +23,7 @@ const providerMembers = {
   is_embedding: yesNo('Whether it is an embedding model; shown in model lists.'),
 }
 
-/** A provider without `server`, or with all members inherited from its server. */
+/** A provider without `server`, or after inheritance from its server. */
 export const ProviderSchema = Type.Object(
   { ...providerMembers, api_type: Type.String(apiType) },
   { description: 'One server that serves the model.' },
@@ -40,7 +35,7 @@ export const ServedProviderSchema = Type.Object({
   api_type: Type.Optional(Type.String(apiType)),
 })
 
-const WrittenProviderSchema = Type.Object(ServedProviderSchema.properties, {
+const EitherProviderSchema = Type.Object(ServedProviderSchema.properties, {
   description: 'One server that serves the model.',
   anyOf: [{ required: ['api_type'] }, { required: ['server'] }],
 })
@@ -81,21 +76,24 @@ const modelMembers = {
 /** A model whose providers are validated separately. */
 export const ModelShellSchema = withProviders(Type.Unknown())
 
-export const ModelSchema = withProviders(WrittenProviderSchema)
+export const ModelSchema = withProviders(EitherProviderSchema)
 
 /** Keys with these prefixes are ignored: comments, and `$schema` for editors. */
-const remarks = { '^[$_]': {} }
+const ignoredMembers = { '^[$_]': {} }
 
 const GroupSchema = Type.Object(
   {},
   {
     description: 'A group of models, with a name of your choice.',
-    patternProperties: remarks,
+    patternProperties: ignoredMembers,
     additionalProperties: ModelSchema,
   },
 )
 
-/** The whole file, for its JSON Schema. The router validates it part by part, to report each error with its path. */
+/**
+ * The whole file, for its JSON Schema: that of the Python llm-router, with additions. Unknown members are ignored. The router
+ * validates it part by part, to report each error with its path.
+ */
 export const ModelsConfigSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' })),
@@ -109,7 +107,7 @@ export const ModelsConfigSchema = Type.Object(
     ),
     processors: Type.Optional(
       Type.Array(Type.Union([CacheSchema, ...ProcessorSchema.anyOf]), {
-        description: 'What requests and answers pass through, such as masking; a reserved name.',
+        description: 'Processors of requests and responses, such as masking; the name is reserved.',
       }),
     ),
     auto_model: Type.Optional(AutoModelSchema),
@@ -123,7 +121,7 @@ export const ModelsConfigSchema = Type.Object(
   {
     title: 'models-config.json of llm-router',
     description: 'Models, the servers behind them, and which of them are served.',
-    patternProperties: remarks,
+    patternProperties: ignoredMembers,
     additionalProperties: GroupSchema,
   },
 )

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { MockSchema } from '../../sdk/mock-settings.ts'
+import { operations } from '../../sdk/operation.ts'
 import { ProfileSchema } from '../../sdk/profile.ts'
-import { operations } from '../../sdk/provider.ts'
 import { apiType, defaults, engineOptions, keepAlive, numCtx, text, yesNo } from './members.ts'
 
 const pathOf = (operation: string) =>
@@ -20,7 +20,7 @@ const pathMembers = Type.Object(
   },
 )
 
-/** How a server is reached and used. An entry of `servers` sets them for all of its models, a provider for itself. */
+/** How a server is reached and used: members of an entry of `servers`, for all of its models, and of a provider. */
 export const serverMembers = {
   api_host: text(
     `Address of the server, http or https. May contain \${NAME}, an environment variable. The default for type gemini is Google's.`,

@@ -1,30 +1,29 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Model, Target } from '../../sdk/target.ts'
 
-/** Differences after a reload of the models. Standby targets are included. */
+/** Changes of targets by a reload of the models, standby targets included. */
 export interface ModelsChange {
   readonly added: readonly Target[]
-  /** Get no new requests; running ones continue. */
+  /** They get no new requests; running ones continue. */
   readonly removed: readonly Target[]
   /**
-   * Added targets that replace a removed one, by the added target: a changed description (weight, defaults) of the
-   * same model on the same server with the same connection. Knowledge about the former applies to it.
+   * The removed target that an added one replaces, by added target: the same model on the same server with the same connection,
+   * with other settings (weight, defaults). Its health state applies to the added target.
    */
   readonly replaced: ReadonlyMap<Target, Target>
 }
 
 /**
- * Replaces new objects by equal former ones, so that state kept for a target or model
- * is preserved.
+ * Replaces new models and targets by equal previous ones, so that state kept by object identity is preserved.
  */
 export function reuse(
-  former: readonly Model[],
+  previous: readonly Model[],
   next: readonly Model[],
 ): { models: Model[]; change: ModelsChange } {
-  const old = new Map(targetsOf(former).map((target) => [keyOf(target), target]))
-  const oldModels = new Map(former.map((model) => [model.alias, model]))
+  const oldTargets = new Map(targetsOf(previous).map((target) => [keyOf(target), target]))
+  const oldModels = new Map(previous.map((model) => [model.alias, model]))
   const keep = (target: Target): Target => {
-    const before = old.get(keyOf(target))
+    const before = oldTargets.get(keyOf(target))
     return before && isDeepStrictEqual(before, target) ? before : target
   }
   const models = next.map((model) => {
@@ -32,17 +31,17 @@ export function reuse(
     const before = oldModels.get(model.alias)
     return before && isDeepStrictEqual(before, kept) && hasSameTargets(before, kept) ? before : kept
   })
-  const [before, after] = [new Set(targetsOf(former)), new Set(targetsOf(models))]
+  const [before, after] = [new Set(targetsOf(previous)), new Set(targetsOf(models))]
   const added = [...after].filter((target) => !before.has(target))
   const removed = [...before].filter((target) => !after.has(target))
   const replaced = added.flatMap((target): [Target, Target][] => {
-    const other = old.get(keyOf(target))
+    const other = oldTargets.get(keyOf(target))
     return other && isSameServer(other, target) ? [[target, other]] : []
   })
   return { models, change: { added, removed, replaced: new Map(replaced) } }
 }
 
-/** One id per server address, whatever its models. */
+/** Identifies a target across reloads. Ids are only unique within a model. */
 function keyOf({ model, id }: Target): string {
   return JSON.stringify([model, id])
 }
@@ -56,9 +55,9 @@ function hasSameTargets(a: Model, b: Model): boolean {
   return one.length === other.length && one.every((target, index) => target === other[index])
 }
 
-/** With another key or path a failing target may work, so knowledge about it no longer applies. */
+/** With another key or path a failing target may work, so its health state no longer applies. */
 function isSameServer(a: Target, b: Target): boolean {
-  const reach = ({
+  const accessOf = ({
     model,
     type,
     upstreamModel,
@@ -69,5 +68,5 @@ function isSameServer(a: Target, b: Target): boolean {
     connection,
     healthPath,
   }: Target) => [model, type, upstreamModel, origin, paths, formPaths, token, connection, healthPath] as const
-  return isDeepStrictEqual(reach(a), reach(b))
+  return isDeepStrictEqual(accessOf(a), accessOf(b))
 }

@@ -4,7 +4,7 @@ import { scope, strings, yesNo } from './schema-parts.ts'
 const { failure: _failure, models: _models, timeout: _timeout, ...common } = scope
 
 /** Upper bound of `max_entry_bytes`. */
-const mostEntryBytes = 16 * 1024 * 1024
+const maxEntryBytes = 16 * 1024 * 1024
 
 /** The response cache. */
 export const CacheSchema = Type.Object(
@@ -40,10 +40,10 @@ export const CacheSchema = Type.Object(
     max_entry_bytes: Type.Optional(
       Type.Integer({
         minimum: 1,
-        maximum: mostEntryBytes,
+        maximum: maxEntryBytes,
         description:
           'Maximum size of a stored response, in bytes; larger ones are not stored. Default: 262144.',
-        allowed: `a number of bytes from 1 to ${mostEntryBytes}`,
+        allowed: `a number of bytes from 1 to ${maxEntryBytes}`,
       }),
     ),
     scope: Type.Optional(

@@ -1,24 +1,24 @@
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
-import { isOwnHost } from '../../lib/own-host.ts'
+import { isPrivateHost } from '../../lib/private-host.ts'
 import type { Findings } from '../models/check.ts'
 import { expressionError } from './expression-error.ts'
 import type { GuardrailEntry } from './guardrail-schema.ts'
 import { longestMatch } from './longest-match.ts'
 
-/** Context of a response window, in characters: the beginning of a longer match could be sent before the match is detected. */
+/** Length of the context before a response window, in characters: a longer match could be partly sent before it is detected. */
 const maxMatchLength = 400
 
 export function checkGuardrail(entry: GuardrailEntry, path: string, { errors }: Findings): void {
   const { words = [], expressions = [], service, before, action, sample, replacement, on = 'request' } = entry
   const isLocal = words.length > 0 || expressions.length > 0
   if (!isLocal && !service) errors.push(`${path}: a guardrail needs words, expressions or a service`)
-  const readsAnswers = on !== 'request'
+  const readsResponses = on !== 'request'
   for (const [index, word] of words.entries())
-    if (readsAnswers && word.length > maxMatchLength) errors.push(`${path}.words[${index}]: ${tooLong}`)
+    if (readsResponses && word.length > maxMatchLength) errors.push(`${path}.words[${index}]: ${tooLong}`)
   for (const [index, expression] of expressions.entries()) {
     const error = expressionError(expression)
     if (error !== undefined) errors.push(`${path}.expressions[${index}]: ${error}`)
-    else if (readsAnswers && longestMatch(expression) > maxMatchLength)
+    else if (readsResponses && longestMatch(expression) > maxMatchLength)
       errors.push(`${path}.expressions[${index}]: ${tooLong}; bound its repetitions, as in \\s{1,9}`)
   }
   if (sample !== undefined && action !== 'flag') errors.push(`${path}.sample: only with "action": "flag"`)
@@ -28,7 +28,7 @@ export function checkGuardrail(entry: GuardrailEntry, path: string, { errors }: 
     )
   if (replacement !== undefined && action !== 'replace')
     errors.push(`${path}.replacement: only with "action": "replace"`)
-  if (before === 'unmasking' && !readsAnswers)
+  if (before === 'unmasking' && !readsResponses)
     errors.push(`${path}.before: "unmasking" applies to responses; set "on" to "response" or "both"`)
   if (before === 'masking' && on === 'response')
     errors.push(`${path}.before: "masking" applies to requests; set "on" to "request" or "both"`)
@@ -53,8 +53,8 @@ function checkService(
   } else if (url === undefined)
     errors.push(`${path}.service.url: missing; set it to the address of the service`)
   else checkAddress(url, `${path}.service.url`, errors)
-  const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isOwnHost(hostOf(url)))
-  if (before === 'masking' && isOutside && unmasked !== true)
+  const isExternal = isModel || (url !== undefined && URL.canParse(url) && !isPrivateHost(hostOf(url)))
+  if (before === 'masking' && isExternal && unmasked !== true)
     errors.push(
       `${path}.before: "masking" would send unmasked contents to ${isModel ? 'a model' : 'an address outside the local network'}; remove it, or set "unmasked": true`,
     )

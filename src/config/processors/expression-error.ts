@@ -1,12 +1,12 @@
 import { RE2JS, RE2JSException } from 're2js'
 
-/** Why an expression is invalid, with the position of the error, counted from 1; undefined if it is valid. */
+/** Returns why an expression is invalid, with the position of the error counted from 1; undefined if it is valid. */
 export function expressionError(expression: string): string | undefined {
   const unsupported = /(?<!\\)(?:\\\\)*(\(\?<?[=!]|\\[1-9]|\\k<)/.exec(expression)
   if (unsupported) {
-    const [whole, what = ''] = unsupported
-    const position = unsupported.index + whole.length - what.length + 1
-    const name = what.startsWith('(') ? 'look-around' : 'a back reference'
+    const [whole, construct = ''] = unsupported
+    const position = unsupported.index + whole.length - construct.length + 1
+    const name = construct.startsWith('(') ? 'look-around' : 'a back reference'
     return `${name} at character ${position} is not supported by RE2 syntax, which guarantees linear time`
   }
   try {
@@ -20,7 +20,7 @@ export function expressionError(expression: string): string | undefined {
   }
 }
 
-/** The part of the expression that the message quotes at its end, in backticks. */
+/** Returns the part of the expression that the message quotes in backticks at its end. */
 function quotedIn(message: string): string | undefined {
   const begin = message.indexOf('`')
   return begin !== -1 && begin < message.length - 1 && message.endsWith('`')

@@ -1,5 +1,6 @@
 /**
- * Maximum length of a match of an RE2 expression, in characters; Infinity if it is unbounded. The expression must be valid. Source: https://github.com/google/re2/wiki/Syntax
+ * Returns the maximum length of a match of a valid RE2 expression, in characters; Infinity if it is unbounded. Source:
+ * https://github.com/google/re2/wiki/Syntax
  */
 export function longestMatch(expression: string): number {
   return new Reader(expression).whole()
@@ -30,7 +31,7 @@ class Reader {
     return Math.max(longest, length)
   }
 
-  /** One character, class, group or position. */
+  /** Reads one character, class, group or anchor. */
   #one(): number {
     const character = this.#text[this.#at++]
     switch (character) {
@@ -85,12 +86,12 @@ class Reader {
   }
 
   #repeated(length: number): number {
-    const [head = '', sign, least, comma, most] =
+    const [head = '', sign, min, comma, max] =
       /^(?:([*+?])|\{(\d+)(,?)(\d*)\})\??/.exec(this.#text.slice(this.#at)) ?? []
     if (head === '') return length
     this.#at += head.length
-    const isEndless = sign === '*' || sign === '+' || (comma === ',' && most === '')
-    const times = isEndless ? Number.POSITIVE_INFINITY : Number(sign === '?' ? 1 : most || least)
+    const isUnbounded = sign === '*' || sign === '+' || (comma === ',' && max === '')
+    const times = isUnbounded ? Number.POSITIVE_INFINITY : Number(sign === '?' ? 1 : max || min)
     return this.#repeated(length === 0 ? 0 : length * times)
   }
 }

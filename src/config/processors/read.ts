@@ -49,15 +49,15 @@ export function readProcessors(
   known: KnownToProcessors,
   findings: Findings,
 ): ConfiguredProcessor[] {
-  const { processors: written = [] } = root
-  if (!Array.isArray(written)) {
+  const { processors: list = [] } = root
+  if (!Array.isArray(list)) {
     findings.errors.push(
       'processors: not a list of processors; this name is reserved, so rename the group of models',
     )
     return []
   }
   const pathOf = new Map<string, string>()
-  return written.flatMap((value: unknown, index): ConfiguredProcessor[] => {
+  return list.flatMap((value: unknown, index): ConfiguredProcessor[] => {
     const path = `processors[${index}]`
     const processor = readOne(value, path, findings)
     if (!processor) return []
@@ -130,7 +130,7 @@ function readOther(value: unknown, path: string, findings: Findings): Configured
   return entry && { type: 'other', entry, path, ...scopeOf(entry) }
 }
 
-/** Beyond this, a cache saves no time, in milliseconds. */
+/** A cache that takes longer saves no time, in milliseconds. */
 const defaultCacheTimeoutMs = 500
 
 /** Timeout of the guardrails of the Python llm-router, in milliseconds. */
@@ -140,14 +140,14 @@ function scopeOf(
   entry: MaskingEntry | GuardrailEntry | RetrievalEntry | CacheEntry | OtherProcessorEntry,
 ): ProcessorScope {
   const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
-  const usualMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
+  const presetMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {
     name: entry.name ?? entry.type,
     models: entry.models,
     groups: entry.groups,
     clients: entry.clients,
     failure: entry.failure ?? 'closed',
-    timeoutMs: entry.timeout === undefined ? usualMs : entry.timeout * 1000,
+    timeoutMs: entry.timeout === undefined ? presetMs : entry.timeout * 1000,
   }
 }
 
@@ -161,11 +161,11 @@ function checkMasking(
       errors.push(
         `${path}.kinds.${kind}: no built-in kind ${JSON.stringify(kind)}; known: ${builtInKinds.join(', ')}${didYouMean(kind, builtInKinds)}`,
       )
-  for (const [member, own] of [
+  for (const [member, byKind] of [
     ['words', words],
     ['expressions', expressions],
   ] as const)
-    for (const kind of Object.keys(own))
+    for (const kind of Object.keys(byKind))
       if (kind === literalKind) errors.push(`${path}.${member}.${kind}: this kind is reserved`)
   for (const [kind, list] of Object.entries(expressions))
     for (const [index, expression] of [list].flat().entries()) {

@@ -3,7 +3,7 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import type { Findings } from '../models/check.ts'
 import type { RetrievalEntry } from './schema.ts'
 
-/** Reports fields of a retrieval that contradict each other. */
+/** Reports missing and contradictory fields of a retrieval. */
 export function checkRetrieval(
   { index, embedding_model: model, service, clients = [], groups = [] }: RetrievalEntry,
   path: string,

@@ -3,7 +3,7 @@ import { GuardrailSchema } from './guardrail-schema.ts'
 import { retrievalSchema } from './retrieval-schema.ts'
 import { address, scope, strings, yesNo } from './schema-parts.ts'
 
-/** Names of kinds, whose length bounds the longest spelling of a pseudonym. */
+/** Names of kinds. Their length limits the length of a pseudonym. */
 const kindPattern = '^[A-Z]{2,7}$'
 const byKind = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, description: string) =>
   Type.Optional(

@@ -4,7 +4,7 @@ import { pathBelow } from '../config-path.ts'
 import type { Findings } from '../models/check.ts'
 
 export interface KnownModels {
-  /** Models named in the file itself. */
+  /** Models listed in the file. */
   configured: ReadonlySet<string>
   /** Models currently published by servers. */
   published: ReadonlySet<string>
@@ -18,13 +18,13 @@ export function readAliases(
   { configured, published, mayGrow }: KnownModels,
   { errors, warnings }: Findings,
 ): ReadonlyMap<string, string> {
-  const { aliases: written = {} } = root
-  if (!isObject(written)) {
+  const { aliases = {} } = root
+  if (!isObject(aliases)) {
     errors.push('aliases: not an object; it maps further names to models, as {"name": "model"}')
     return new Map()
   }
   const models = [...configured, ...published]
-  const valid = Object.entries(written).filter(([name, model]) => {
+  const valid = Object.entries(aliases).filter(([name, model]) => {
     const path = pathBelow('aliases', `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
     const before = errors.length
     if (/^[$_]/.test(name) && typeof model !== 'string') return false
@@ -39,7 +39,7 @@ export function readAliases(
     else if (name === '') errors.push(`${path}: a name must not be empty`)
     else if (configured.has(name)) errors.push(`${path}: there is a model of this name`)
     else if (name === model) errors.push(`${path}: an alias cannot refer to itself`)
-    else if (Object.hasOwn(written, model) && !models.includes(model))
+    else if (Object.hasOwn(aliases, model) && !models.includes(model))
       errors.push(`${path}: ${JSON.stringify(model)} is an alias too; name the model itself`)
     else if (!models.includes(model)) {
       const text = `${path}: no active model ${JSON.stringify(model)}${didYouMean(model, models)}`

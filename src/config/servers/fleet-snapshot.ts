@@ -7,9 +7,9 @@ export interface ServerEndpoint {
   /** IP address to connect to, and the port if it differs from api_host. */
   address?: string
   port?: number
-  /** The models that it lists; absent if it has not listed any, or is not asked. */
+  /** The models that it lists; absent if it has not responded yet or is not asked. */
   models?: readonly FoundModel[]
 }
 
-/** State of discovered servers by id. Plain JSON. */
+/** State of discovered servers by id, as plain JSON. */
 export type FleetSnapshot = Readonly<Record<string, readonly ServerEndpoint[]>>

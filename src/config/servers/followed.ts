@@ -22,7 +22,9 @@ export interface FollowedServer extends ServerAccess {
   kubernetes: Server['kubernetes']
 }
 
-/** The servers of a models-config.json to watch. Invalid ones are skipped; the file's loader reports them. */
+/**
+ * Returns the servers in a models-config.json to watch. Invalid ones are skipped; they are reported when the file is loaded.
+ */
 export function followedServers({ main, files }: ModelsSnapshot, sources: FileSources): FollowedServer[] {
   const root =
     'text' in main ? readConfigText(main.text, syntaxOf(sources.config.modelsConfigPath)) : undefined
@@ -46,7 +48,7 @@ export interface FileSources {
   providers: Registry<ProviderType>
 }
 
-/** Sources for building targets, with files as read for the snapshot. */
+/** Returns the sources for building targets, with the files of the snapshot. */
 export function targetSources(
   { config, env, providers }: FileSources,
   files: Readonly<Record<string, FileContent>>,
@@ -62,7 +64,7 @@ export function targetSources(
   }
 }
 
-/** Content as `fs.readFileSync` would have returned it when the snapshot was taken. */
+/** Behaves like `fs.readFileSync` at the time of the snapshot. */
 function contentIn(files: Readonly<Record<string, FileContent>>, path: string): string {
   const content = Object.hasOwn(files, path) ? files[path] : undefined
   if (content && 'text' in content) return content.text

@@ -5,7 +5,7 @@ import { inheriting, type ServerAtPath } from './servers.ts'
 
 /** A provider of a published model, and the endpoints of its server that have the model. */
 export interface PublishedProvider {
-  placed: ProviderAtPath
+  entry: ProviderAtPath
   endpoints: readonly ServerEndpoint[]
 }
 
@@ -16,7 +16,7 @@ export interface PublishedModel {
   found: FoundModel | undefined
 }
 
-/** Currently known endpoints of a server; none while its addresses are unknown. */
+/** Returns the currently known endpoints of a server; none while its addresses are unknown. */
 export function endpointsOf({ id, server }: ServerAtPath, fleet: FleetSnapshot): readonly ServerEndpoint[] {
   const known = fleet[id]
   if (server.addresses !== undefined || server.kubernetes !== undefined) return known ?? []
@@ -28,7 +28,7 @@ export function followsModels({ server }: ServerAtPath): boolean {
   return server.models === '*'
 }
 
-/** The models that servers publish with `models`. Servers that have a model under the same public name share it. */
+/** Returns the models that servers publish with `models`. Servers with a model of the same public name share it. */
 export function publishedModels(servers: readonly ServerAtPath[], fleet: FleetSnapshot): PublishedModel[] {
   const models = new Map<string, PublishedModel>()
   for (const server of servers) {
@@ -37,7 +37,7 @@ export function publishedModels(servers: readonly ServerAtPath[], fleet: FleetSn
       const model = models.get(alias) ?? { alias, providers: [], found: undefined }
       models.set(alias, model)
       model.found ??= found
-      model.providers.push({ placed: provider(server, upstreamName, found), endpoints })
+      model.providers.push({ entry: provider(server, upstreamName, found), endpoints })
     }
   }
   return [...models.values()]
@@ -48,14 +48,14 @@ interface Offer {
   found: FoundModel | undefined
 }
 
-/** Models of a server, by its own names. */
+/** Models of a server by their names there. */
 function offers(server: ServerAtPath, fleet: FleetSnapshot): Map<string, Offer> {
   const { models } = server.server
   const endpoints = endpointsOf(server, fleet)
   const offered = new Map<string, Offer>()
   if (models === undefined) return offered
   if (models !== '*') {
-    for (const name of models.map((written) => upstreamName(server, written))) {
+    for (const name of models.map((listed) => upstreamName(server, listed))) {
       const found = endpoints.flatMap((each) => each.models ?? []).find((model) => model.name === name)
       offered.set(name, { endpoints: [...endpoints], found })
     }
@@ -75,10 +75,10 @@ function publicName({ server: { names = {} } }: ServerAtPath, upstream: string):
   return (Object.hasOwn(names, upstream) ? names[upstream]?.trim() : undefined) || upstream
 }
 
-/** A list may contain a model by its public name. */
-function upstreamName({ server: { names = {} } }: ServerAtPath, written: string): string {
-  if (Object.hasOwn(names, written)) return written
-  return Object.entries(names).find(([, name]) => name === written)?.[0] ?? written
+/** Returns the name at the server of a listed model, which may be listed by its public name. */
+function upstreamName({ server: { names = {} } }: ServerAtPath, name: string): string {
+  if (Object.hasOwn(names, name)) return name
+  return Object.entries(names).find(([, publicName]) => publicName === name)?.[0] ?? name
 }
 
 function provider(server: ServerAtPath, upstream: string, found: FoundModel | undefined): ProviderAtPath {

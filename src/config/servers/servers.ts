@@ -1,6 +1,12 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { checkPart, type Findings, type ProviderAtPath, providerHints } from '../models/check.ts'
+import {
+  checkPart,
+  type Findings,
+  type ProviderAtPath,
+  providerHints,
+  type ServerMembers,
+} from '../models/check.ts'
 import type { Provider } from '../models/schema.ts'
 import { type Server, ServerSchema } from '../models/server-schema.ts'
 
@@ -11,14 +17,9 @@ export interface ServerAtPath {
 }
 
 /** The entries of `servers`. */
-export interface Servers {
+export interface Servers extends ServerMembers {
   readonly list: readonly ServerAtPath[]
   byId(id: string): ServerAtPath | undefined
-  /**
-   * A provider with `server`, including inherited members. Empty with an error if there is no such entry; an
-   * invalid entry is reported separately.
-   */
-  complete(own: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
 }
 
 type ServedProvider = Partial<Provider>
@@ -31,13 +32,13 @@ export function isReserved(name: string): boolean {
 }
 
 /** Mutually exclusive members: if the provider sets one of them, none is inherited. */
-const together = [
+const exclusiveMembers = [
   ['api_token', 'api_token_file'],
   ['client_cert_file', 'client_key_file'],
 ]
 
-/** Members of the entry itself that are never inherited. */
-const ofServer = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
+/** Members of a server that are never inherited. */
+const notInherited = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
 
 /** Reads `servers`. Invalid entries are added to the findings and skipped. */
 export function readServers(root: Record<string, unknown>, findings: Findings): Servers {
@@ -73,10 +74,10 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   return {
     list,
     byId: (id) => byId.get(id),
-    complete(own, path, { errors }) {
-      const id = own.server?.trim() ?? ''
+    complete(provider, path, { errors }) {
+      const id = provider.server?.trim() ?? ''
       const found = byId.get(id)
-      if (found) return [inheriting(found, own, path)]
+      if (found) return [inheriting(found, provider, path)]
       if (!ids.has(id)) {
         const known = ids.size === 0 ? 'there are none' : `known: ${[...ids].join(', ')}`
         errors.push(`${path}.server: no server ${JSON.stringify(id)}; ${known}${didYouMean(id, ids)}`)
@@ -86,34 +87,39 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   }
 }
 
-/** A server in the form of a provider, for reading server settings. */
+/** Converts a server to a provider, for reading its settings. */
 export function asProvider(server: ServerAtPath): ProviderAtPath {
   return inheriting(server, {}, server.path)
 }
 
-/** A provider on a server. */
+/** Returns a provider with the members that it inherits from its server. */
 export function inheriting(
   { id, path: serverPath, server }: ServerAtPath,
   written: ServedProvider,
   path: string,
 ): ProviderAtPath {
-  const replaced = together.filter((group) => group.some((member) => member in written)).flat()
+  const replaced = exclusiveMembers.filter((group) => group.some((member) => member in written)).flat()
   const own = new Set([...Object.keys(written), ...replaced])
-  const taken = Object.entries(server).filter(([member]) => !own.has(member) && !ofServer.has(member))
+  const inherited = Object.entries(server).filter(([member]) => !own.has(member) && !notInherited.has(member))
   return {
-    provider: { ...serviceHost(server), api_type: server.api_type, ...Object.fromEntries(taken), ...written },
+    provider: {
+      ...serviceHost(server),
+      api_type: server.api_type,
+      ...Object.fromEntries(inherited),
+      ...written,
+    },
     path,
     server: { id, path: serverPath, own },
   }
 }
 
-/** Without api_host, a Service is called by its name in the cluster. */
+/** Default `api_host` of a Service: its name in the cluster. */
 function serviceHost({ kubernetes }: Server): { api_host?: string } {
   if (kubernetes === undefined) return {}
   return { api_host: `http://${kubernetes.service}.${kubernetes.namespace}.svc` }
 }
 
-/** Conflicts between members that only entries of `servers` have. */
+/** Reports conflicts between members that only entries of `servers` have. */
 function conflicts({ addresses, kubernetes, models, api_type: type }: Server, path: string): string[] {
   const follows = addresses ?? kubernetes ?? (models === '*' ? models : undefined)
   if (type.trim().toLowerCase() === 'mock' && follows !== undefined) {

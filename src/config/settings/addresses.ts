@@ -2,22 +2,22 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { parseRedisUrl } from '../redis-url.ts'
 import type { Config } from './schema.ts'
 
-/** Minimum length of keys and secrets: shorter ones can be guessed. */
-export const fewestKeyCharacters = 20
+/** Minimum length of keys and secrets, because shorter ones can be guessed. */
+export const minKeyLength = 20
 
 export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
   if (url === '') return []
   if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is not an https:// address']
   if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
     return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is a link-local address']
-  if (secret.length < fewestKeyCharacters)
+  if (secret.length < minKeyLength)
     return [
-      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
+      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: required with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${minKeyLength} characters`,
     ]
   return []
 }
 
-/** An invalid URL may contain a password with a reserved character, so no part of it is shown. */
+/** No part of an invalid URL is shown, because it may contain a password. */
 export function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 'redisDb'>): string[] {
   if (redisUrl === '') return []
   const address = parseRedisUrl(redisUrl)

@@ -5,22 +5,22 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const prefix = 'LLM_ROUTER_'
 
-/** For a reference to another variable: settings are not expanded. */
-const takenAsIs = 'reads like the name of an environment variable, but is used as it is'
+/** Warning for a value that looks like a reference to another variable: settings are not expanded. */
+const usedLiterally = 'looks like a reference to an environment variable, but is used literally'
 
-/** Variables of the Python llm-router with a different meaning, or none. */
+/** Notes on variables of the Python llm-router with a different meaning, or none. */
 const remarks: Readonly<Record<string, string>> = {
-  MINIMUM: 'this router is always a proxy, so it changes nothing',
+  MINIMUM: 'no effect: this router is always a proxy',
   SERVER_THREADS_COUNT: 'no effect: a process serves all its connections from one thread',
   SERVER_WORKER_CLASS: 'no effect: there is one kind of worker',
-  LOG_TO_FILE: 'no effect: an empty LLM_ROUTER_LOG_FILENAME turns the log file off',
-  AUTH_RATE_LIMIT_ENABLED: 'no effect: each key has the limits that its record in the keys file gives it',
-  AUTH_DEFAULT_RATE_LIMIT: 'no effect: each key has the limits that its record in the keys file gives it',
-  LANGCHAIN_RAG_DEVICE: 'no effect: a model server makes the embeddings, not the router',
+  LOG_TO_FILE: 'no effect: an empty LLM_ROUTER_LOG_FILENAME disables the log file',
+  AUTH_RATE_LIMIT_ENABLED: 'no effect: the limits of a key are set in its record in the keys file',
+  AUTH_DEFAULT_RATE_LIMIT: 'no effect: the limits of a key are set in its record in the keys file',
+  LANGCHAIN_RAG_DEVICE: 'no effect: embeddings are computed by a model server',
   LANGCHAIN_RAG_PERSIST_DIR:
-    'no effect: stores of the Python llm-router cannot be read; `llm-router index` makes an index of the documents, in LLM_ROUTER_INDEX_DIR',
-  MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT bounds request bodies',
-  ALLOW_UNPROTECTED: 'no effect: all protections that variables can ask for are there',
+    'no effect: stores of the Python llm-router cannot be read; `llm-router index` creates an index of the documents in LLM_ROUTER_INDEX_DIR',
+  MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT limits request bodies',
+  ALLOW_UNPROTECTED: 'no effect: every protection that a variable enables is available',
 }
 
 const unsupported = new Set([
@@ -31,9 +31,7 @@ const unsupported = new Set([
   ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
 ])
 const unsupportedFamily = /^(?:AUTH_VAULT|AUTH_REDIS)_/
-/**
- * Examples with embeddings are in models-config.json: the Python llm-router documented these variables and had no such plugin.
- */
+/** The Python llm-router documented these variables, but had no such plugin; here, examples are in models-config.json. */
 const biencoder = /^ROUTING_SEMANTIC_BIENCODER_/
 
 /** Variables that request content logging, which this router does not support. */
@@ -43,23 +41,23 @@ const audits = new Set([
   'GUARDRAIL_WITH_AUDIT_RESPONSE',
 ])
 
-interface Surroundings {
+interface NoteContext {
   serverType: 'single' | 'cluster'
 }
 
 /**
- * Kubernetes gives every container `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and more for each service of its
- * namespace; a service named llm-router has this prefix. Source: Kubernetes documentation, "Service", environment
+ * Kubernetes sets `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and others in every container for each service in its
+ * namespace; those of a service named llm-router have this prefix. Source: Kubernetes documentation, "Service", environment
  * variables.
  */
 const serviceLink =
   /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
 
-/** Messages about variables for the start: see the fields of LoadedConfig. `errors` stop it. Values are never shown. */
+/** Returns messages about variables, see LoadedConfig; `errors` prevent the start. Values are never shown. */
 export function envNotes(
   env: Environment,
   supported: readonly string[],
-  { serverType }: Surroundings,
+  { serverType }: NoteContext,
 ): { notes: string[]; warnings: string[]; errors: string[] } {
   const notes: string[] = []
   const warnings: string[] = []
@@ -72,9 +70,9 @@ export function envNotes(
     if (audits.has(name)) {
       if (readBoolean(text) !== false)
         errors.push(
-          `${variable}: this router never keeps the content of requests and answers, so there is nothing to audit; remove the variable`,
+          `${variable}: this router never stores the content of requests and responses, so there is nothing to audit; remove the variable`,
         )
-    } else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
+    } else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${usedLiterally}`)
     else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
     else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
   }

@@ -51,14 +51,14 @@ export const pluginSettings = {
     minimum: 100,
     maximum: 20_000,
     unit: 'characters',
-    description: 'Maximum length of the pieces into which `llm-router index` splits documents.',
+    description: 'Maximum length of the chunks into which `llm-router index` splits documents.',
   }),
   ragChunkOverlap: Type.Integer({
     default: 200,
     minimum: 0,
     maximum: 10_000,
     unit: 'characters',
-    description: 'Overlap of consecutive pieces in `llm-router index`.',
+    description: 'Overlap of consecutive chunks in `llm-router index`.',
   }),
   indexDir: Type.String({
     default: 'resources/indexes',
@@ -78,7 +78,7 @@ export const pluginSettings = {
   }),
 }
 
-/** Their variable names, without the prefix. */
+/** The variables of these settings, by name without the prefix. */
 export const pluginVariables: readonly { key: keyof typeof pluginSettings; name: string; read: ReadText }[] =
   [
     { key: 'utilsPipeline', name: 'UTILS_PLUGINS_PIPELINE', read: readList },
@@ -104,7 +104,7 @@ export const pluginVariables: readonly { key: keyof typeof pluginSettings; name:
 
 export type PluginSettings = Static<TObject<typeof pluginSettings>>
 
-/** Missing or inconsistent settings. */
+/** Returns errors for missing or inconsistent settings. */
 export function pluginErrors(settings: PluginSettings): string[] {
   const { utilsPipeline: names, routingModels: models, routingThresholds, routingDefaultModel } = settings
   const errors: string[] = []
@@ -124,12 +124,12 @@ export function pluginErrors(settings: PluginSettings): string[] {
   ])
     if (value === '')
       errors.push(
-        `LLM_ROUTER_LANGCHAIN_RAG_${name}: needed with langchain_rag in LLM_ROUTER_UTILS_PLUGINS_PIPELINE`,
+        `LLM_ROUTER_LANGCHAIN_RAG_${name}: required with langchain_rag in LLM_ROUTER_UTILS_PLUGINS_PIPELINE`,
       )
   return errors
 }
 
-/** A hoisted function, because the settings above use it. */
+/** Hoisted, because `pluginSettings` uses it. */
 function intentWords(intent: string) {
   return Type.Array(Type.String(), {
     default: [],

@@ -11,8 +11,8 @@ import { textEndpointSettings } from './groups/text-endpoints.ts'
 import { pluginSettings } from './plugins.ts'
 
 /**
- * The settings of a process, each of which is set by one environment variable: see settings.ts. Descriptions are written for
- * operators and use the variable's unit, not the code's; docs/configuration.md is generated from them.
+ * The settings of a process, each set by one environment variable, see settings.ts. Descriptions are for operators and use the
+ * unit of the variable; docs/configuration.md is generated from them.
  */
 export const ConfigSchema = Type.Object({
   ...serverSettings,

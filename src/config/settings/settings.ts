@@ -6,7 +6,7 @@ import { ConfigError } from '../../sdk/errors.ts'
 import { readNetworks } from '../networks.ts'
 import { proxyErrors } from '../proxy-rule.ts'
 import { parseRedisUrl } from '../redis-url.ts'
-import { fewestKeyCharacters, redisErrors, webhookErrors } from './addresses.ts'
+import { minKeyLength, redisErrors, webhookErrors } from './addresses.ts'
 import { words } from './groups/kinds.ts'
 import { envNotes } from './notes.ts'
 import { pluginErrors, pluginVariables } from './plugins.ts'
@@ -27,20 +27,20 @@ import { readTracing } from './tracing.ts'
 
 export { type Config, hasSeveralHosts }
 
-/** One environment variable: its setting, and how its value is parsed. */
+/** An environment variable: its setting, and how its value is parsed. */
 export interface Variable {
   key: keyof Config
   /** Without the prefix `LLM_ROUTER_`. */
   name: string
   read: ReadText
   /** Whether an empty string is a value; otherwise it counts as unset. */
-  emptyCounts?: true
+  allowsEmpty?: true
 }
 
 const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
 const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
 
-/** All variables that are settings. Their meaning, default and range are in groups/. */
+/** The variables of all settings. Their meaning, default and range are in groups/. */
 export const variables: readonly Variable[] = [
   { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
   { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },
@@ -49,10 +49,10 @@ export const variables: readonly Variable[] = [
   { key: 'externalTimeoutMs', name: 'EXTERNAL_TIMEOUT', read: readSeconds },
   { key: 'loadingTimeoutMs', name: 'LOADING_TIMEOUT', read: readSeconds },
   { key: 'holdTimeoutMs', name: 'HOLD_TIMEOUT', read: readSeconds },
-  { key: 'logFilename', name: 'LOG_FILENAME', read: readString, emptyCounts: true },
+  { key: 'logFilename', name: 'LOG_FILENAME', read: readString, allowsEmpty: true },
   { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(words.logLevel, pythonLevels) },
   { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(words.logFormat, {}) },
-  { key: 'endpointPrefix', name: 'EP_PREFIX', read: readPathPrefix, emptyCounts: true },
+  { key: 'endpointPrefix', name: 'EP_PREFIX', read: readPathPrefix, allowsEmpty: true },
   { key: 'basePath', name: 'BASE_PATH', read: readPathPrefix },
   { key: 'inDebug', name: 'IN_DEBUG', read: readBoolean },
   { key: 'balanceStrategy', name: 'BALANCE_STRATEGY', read: readString },
@@ -88,7 +88,7 @@ export const variables: readonly Variable[] = [
   { key: 'upstreamProxy', name: 'UPSTREAM_PROXY', read: readString },
   { key: 'upstreamNoProxy', name: 'UPSTREAM_NO_PROXY', read: readList },
   { key: 'dnsIntervalMs', name: 'DNS_INTERVAL', read: readSeconds },
-  { key: 'kubernetesAccountDir', name: 'KUBERNETES_ACCOUNT_DIR', read: readString, emptyCounts: true },
+  { key: 'kubernetesAccountDir', name: 'KUBERNETES_ACCOUNT_DIR', read: readString, allowsEmpty: true },
   { key: 'allowLinkLocal', name: 'ALLOW_LINK_LOCAL', read: readBoolean },
   { key: 'shedDelayMs', name: 'SHED_DELAY', read: readSeconds },
   { key: 'shedHeapPercent', name: 'SHED_HEAP', read: readInteger },
@@ -98,7 +98,7 @@ export const variables: readonly Variable[] = [
   { key: 'authEnabled', name: 'AUTH_ENABLED', read: readBoolean },
   { key: 'authKeyStore', name: 'AUTH_KEY_STORE', read: readWord(words.authKeyStore, {}) },
   { key: 'authKeysFile', name: 'AUTH_MEMORY_SEED_FILE', read: readString },
-  { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, emptyCounts: true },
+  { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, allowsEmpty: true },
   { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
   { key: 'sessionSecret', name: 'SESSION_SECRET', read: readString },
   { key: 'publicUrl', name: 'PUBLIC_URL', read: readString },
@@ -138,7 +138,7 @@ export const variables: readonly Variable[] = [
 
 export interface LoadedConfig {
   config: Config
-  /** One line per variable that has a different meaning than in the Python llm-router, or none. */
+  /** One line per variable whose meaning differs from that in the Python llm-router, or that has no effect. */
   notes: string[]
   /** One line per variable that is probably a mistake. */
   warnings: string[]
@@ -151,9 +151,9 @@ export interface LoadedConfig {
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): LoadedConfig {
   const errors: string[] = []
   const values: Partial<Record<keyof Config, unknown>> = {}
-  for (const { key, name, read, emptyCounts } of variables) {
+  for (const { key, name, read, allowsEmpty } of variables) {
     const text = env[`LLM_ROUTER_${name}`]?.trim()
-    if (text === undefined || (text === '' && !emptyCounts)) continue
+    if (text === undefined || (text === '' && !allowsEmpty)) continue
     const value = read(text)
     const schema = ConfigSchema.properties[key]
     if (Value.Check(schema, value)) values[key] = value
@@ -189,7 +189,7 @@ function timeZoneErrors({ timeZone }: Config): string[] {
   ]
 }
 
-/** Node's variable that disables certificate verification. */
+/** Rejects Node's variable that disables certificate verification. */
 function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
   return [
@@ -218,7 +218,7 @@ interface AuthSettings {
   adminKey: string
 }
 
-/** A requested but unsupported protection stops the start instead of being silently ignored. */
+/** Returns errors for protections that are requested but not available, which must not be ignored silently. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
   if (databaseUrl !== '' && !databaseAddress(databaseUrl))
     return [`LLM_ROUTER_DATABASE_URL: the value is not ${allowedDatabaseAddress}`]
@@ -239,16 +239,14 @@ function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: Au
   return []
 }
 
-/** A configured keys file implies that keys are required. */
+/** Warns about keys without effect and keys that are too short. */
 function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): string[] {
   const warnings: string[] = []
   if (!authEnabled && authKeysFile !== '')
     warnings.push(
       'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
     )
-  if (adminKey !== '' && adminKey.length < fewestKeyCharacters)
-    warnings.push(
-      `LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`,
-    )
+  if (adminKey !== '' && adminKey.length < minKeyLength)
+    warnings.push(`LLM_ROUTER_ADMIN_KEY: a key of fewer than ${minKeyLength} characters can be guessed`)
   return warnings
 }

@@ -24,8 +24,8 @@ export function hasSeveralHosts({
 }
 
 /**
- * The role required by the console if sign-in is possible, with the operator key or OpenID Connect. Otherwise its pages have
- * the audience of the status: operators with client keys, everyone without.
+ * Returns the role that the console requires if sign-in is possible, with the operator key or OpenID Connect. Otherwise its
+ * pages are as accessible as the status: to operators if client keys are required, else to everyone.
  */
 export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 'oidcIssuer'>): {
   role?: 'viewer'
@@ -33,13 +33,13 @@ export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 
   return adminKey !== '' || oidcIssuer !== '' ? { role: 'viewer' } : {}
 }
 
-/** A sign-in that cannot work is reported at the start, not to the people who try it. */
+/** Returns errors for a sign-in that cannot work, so that they are found at startup rather than by users. */
 export function signInErrors(config: SignInSettings): string[] {
   const { oidcIssuer, sessionSecret, databaseUrl } = config
   const errors: string[] = []
   if (sessionSecret === '' && hasSeveralHosts(config) && (oidcIssuer !== '' || databaseUrl !== ''))
     errors.push(
-      'LLM_ROUTER_SESSION_SECRET must be set with Redis or PostgreSQL: all hosts need the same secret, or sessions end between requests; openssl rand -hex 32 prints a good one',
+      'LLM_ROUTER_SESSION_SECRET must be set with Redis or PostgreSQL: without a common secret, sessions of one host are invalid on the others; generate one with openssl rand -hex 32',
     )
   if (oidcIssuer === '') {
     if (config.oidcClientClaim !== '')

@@ -5,7 +5,7 @@ export type ReadText<T = unknown> = (text: string) => T | undefined
 const trueWords = ['true', '1', 't', 'y', 'yes', 'tak', 'on']
 const falseWords = ['false', '0', 'f', 'n', 'no', 'nie', 'off', '']
 
-/** Booleans accepted by the Python llm-router, and `on` and `off`. */
+/** Parses the booleans of the Python llm-router, and `on` and `off`. */
 export const readBoolean: ReadText<boolean> = (text) => {
   const word = text.trim().toLowerCase()
   if (trueWords.includes(word)) return true
@@ -14,11 +14,11 @@ export const readBoolean: ReadText<boolean> = (text) => {
 
 export const booleanWords = `one of: ${[...trueWords, ...falseWords].filter((word) => word !== '').join(', ')}`
 
-/** The ASCII syntax of Python's `int()`: a sign, digits, single `_` between digits. */
+/** Parses the ASCII syntax of Python's `int()`: a sign, digits, single `_` between digits. */
 export const readInteger: ReadText<number> = (text) =>
   /^[+-]?\d+(?:_\d+)*$/.test(text) ? Number(text.replaceAll('_', '')) : undefined
 
-/** Seconds, with or without a fraction, as milliseconds. */
+/** Converts seconds, with or without a fraction, to milliseconds. */
 export const readSeconds: ReadText<number> = (text) => {
   if (!/^[+-]?(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)$/.test(text)) return undefined
   return Math.round(Number(text.replaceAll('_', '')) * 1000)
@@ -26,14 +26,14 @@ export const readSeconds: ReadText<number> = (text) => {
 
 export const readString: ReadText<string> = (text) => text
 
-/** A comma-separated list; surrounding whitespace and empty items are ignored. */
+/** Parses a comma-separated list; surrounding white space and empty items are ignored. */
 export const readList: ReadText<string[]> = (text) =>
   text
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
 
-/** One of a set of words, case-insensitive; `synonyms` maps further words to them. */
+/** Returns a parser for one of a set of words, case-insensitive; `synonyms` maps further words to them. */
 export function readWord(
   words: readonly string[],
   synonyms: Readonly<Record<string, string>>,
@@ -45,16 +45,16 @@ export function readWord(
   }
 }
 
-/** A path prefix: one leading slash, no trailing slash; `/` means no prefix. */
+/** Normalizes a path prefix to one leading and no trailing slash; `/` means no prefix. */
 export const readPathPrefix: ReadText<string> = (text) => {
   const inner = withoutTrailingSlashes(text.replace(/^\/+/, ''))
   return inner === '' ? '' : `/${inner}`
 }
 
-/** Message for a value that {@link looksUnexpanded}; follows the value's path and does not show it. */
+/** Warning for a value that {@link looksUnexpanded}; follows the value's path and does not show it. */
 export const unexpandedHint =
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what users are to write.
-  'reads like the name of an environment variable, but is used as it is; write ${NAME} to have it replaced'
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: users must write exactly this.
+  'looks like a reference to an environment variable, but is used literally; write ${NAME} to have it replaced'
 
 /**
  * Whether a value looks like a reference to an environment variable in another program's syntax: `os.environ/NAME` (LiteLLM),

@@ -12,7 +12,7 @@ export const samplers = [
 
 export type SamplerName = (typeof samplers)[number]
 
-/** How spans are recorded and sent. The exporter itself reads headers, timeout and certificates. */
+/** How spans are recorded and sent. The exporter itself reads the variables for headers, timeout and certificates. */
 export interface TracingSettings {
   /** URL of the collector: OTLP over HTTP, protobuf. */
   url: string
@@ -39,9 +39,9 @@ const protocolNames = ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP
 export function readTracing(env: Environment): { settings?: TracingSettings; warnings: string[] } {
   const warnings: string[] = []
   const name = endpointNames.find((each) => textOf(env, each) !== '')
-  if (name === undefined || isSwitchedOff(env)) return { warnings }
-  const obstacle = obstacleIn(env)
-  if (obstacle !== undefined) return { warnings: [`${obstacle}; nothing is traced`] }
+  if (name === undefined || isDisabled(env)) return { warnings }
+  const unsupported = unsupportedSetting(env)
+  if (unsupported !== undefined) return { warnings: [`${unsupported}; nothing is traced`] }
   const url = urlIn(textOf(env, name), name)
   if (url === undefined) {
     return { warnings: [`${name} is not an address like http://collector:4318; nothing is traced`] }
@@ -50,14 +50,14 @@ export function readTracing(env: Environment): { settings?: TracingSettings; war
   return { settings, warnings }
 }
 
-function isSwitchedOff(env: Environment): boolean {
+function isDisabled(env: Environment): boolean {
   return (
     textOf(env, 'OTEL_SDK_DISABLED').toLowerCase() === 'true' ||
     textOf(env, 'OTEL_TRACES_EXPORTER') === 'none'
   )
 }
 
-function obstacleIn(env: Environment): string | undefined {
+function unsupportedSetting(env: Environment): string | undefined {
   const exporter = textOf(env, 'OTEL_TRACES_EXPORTER')
   if (exporter !== '' && exporter !== 'otlp') return 'OTEL_TRACES_EXPORTER: the only exporter is otlp'
   const name = protocolNames.find((each) => textOf(env, each) !== '')

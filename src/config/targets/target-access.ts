@@ -26,41 +26,41 @@ export interface ServerAccess {
   connection: Connection | undefined
 }
 
-export function readAccess(placed: ProviderAtPath, sources: TargetSources, findings: Findings): ServerAccess {
-  const type = findType(placed, sources.providers, findings)
-  const host = readHost(placed, type, sources, findings.errors)
-  const token = readToken(placed, sources, findings.errors)
+export function readAccess(entry: ProviderAtPath, sources: TargetSources, findings: Findings): ServerAccess {
+  const type = findType(entry, sources.providers, findings)
+  const host = readHost(entry, type, sources, findings.errors)
+  const token = readToken(entry, sources, findings.errors)
   const connection =
-    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
+    host === undefined ? undefined : readConnection(entry, new URL(host).origin, sources, findings)
   return { type, host, token, connection }
 }
 
-/** Reads how a server is reached, and reports its errors, even if no provider refers to it. */
+/** Reads how a server is reached; reports its errors even if no provider refers to it. */
 export function readServer(server: ServerAtPath, sources: TargetSources, findings: Findings): ServerAccess {
   return readAccess(asProvider(server), sources, findings)
 }
 
 function findType(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   known: Registry<ProviderType>,
   findings: Findings,
 ): ProviderType | undefined {
-  const name = placed.provider.api_type.trim()
-  const type = known.find(name) ?? known.find(usualTypeName(name))
+  const name = entry.provider.api_type.trim()
+  const type = known.find(name) ?? known.find(normalizedTypeName(name))
   if (!type)
     findings.errors.push(
-      `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
+      `${memberPath(entry, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
 }
 
-/** Common spellings of the types, such as `llama.cpp` and `LM Studio`. */
-function usualTypeName(name: string): string {
+/** Normalizes common spellings of the types, such as `llama.cpp` and `LM Studio`. */
+function normalizedTypeName(name: string): string {
   const plain = name.toLowerCase().replaceAll(/[-_. ]/g, '')
-  return otherTypeNames[plain] ?? plain
+  return typeSynonyms[plain] ?? plain
 }
 
-const otherTypeNames: Readonly<Record<string, string>> = {
+const typeSynonyms: Readonly<Record<string, string>> = {
   llamaserver: 'llamacpp',
   openaicompatible: 'openai',
   openailike: 'openai',
@@ -70,22 +70,22 @@ const otherTypeNames: Readonly<Record<string, string>> = {
 }
 
 function readHost(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   type: ProviderType | undefined,
   { env, allowLinkLocal }: TargetSources,
   errors: string[],
 ): string | undefined {
-  const { provider } = placed
-  const hostPath = memberPath(placed, 'api_host')
-  const written = provider.api_host?.trim() ?? ''
-  if (written === '') {
+  const { provider } = entry
+  const hostPath = memberPath(entry, 'api_host')
+  const configured = provider.api_host?.trim() ?? ''
+  if (configured === '') {
     if (type?.defaultHost !== undefined) return type.defaultHost
     if (type?.needsHost)
       errors.push(`${hostPath}: missing; ${provider.api_type} needs the address of its server`)
     return undefined
   }
   const errorsBefore = errors.length
-  const host = expanded(written, hostPath, env, errors).trim()
+  const host = expanded(configured, hostPath, env, errors).trim()
   if (errors.length > errorsBefore) return undefined
   const error = hostError(host, allowLinkLocal)
   if (error !== undefined) errors.push(`${hostPath}: ${error}`)

@@ -1,8 +1,9 @@
 import { numberOf } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { Connection } from '../../sdk/connection.ts'
-import type { SystemTurns } from '../../sdk/dialect.ts'
-import type { CallForm, ProviderType } from '../../sdk/provider.ts'
+import type { SystemTurns } from '../../sdk/flavour.ts'
+import type { CallForm } from '../../sdk/operation.ts'
+import type { ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Findings, ProviderAtPath } from '../models/check.ts'
 import { profileFor } from '../models/profiles/index.ts'
@@ -10,7 +11,7 @@ import type { ModelShell } from '../models/schema.ts'
 import type { ServerEndpoint } from '../servers/fleet-snapshot.ts'
 import { readAccess, type ServerAccess, type TargetSources } from './target-access.ts'
 import type { TargetIds } from './target-ids.ts'
-import { formPathsOf, healthOf, listingsOf, pathsOf, wantedPaths } from './target-paths.ts'
+import { formPathsOf, healthOf, listingsOf, pathsOf, withoutUnconfirmedResponses } from './target-paths.ts'
 import { healthUrl } from './target-url.ts'
 
 interface TargetPlan {
@@ -27,36 +28,36 @@ interface ProviderAccess extends ServerAccess {
 }
 
 /**
- * Builds the target of a provider, or one per entry of `endpoints`. Errors are added to the findings, and the target must
- * then not be used. Empty if its type is unknown.
+ * Builds one target of a provider per entry of `endpoints`. Errors are added to the findings; the targets must then not be
+ * used. Returns [] if the type is unknown.
  */
 export function buildTargets(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   plan: TargetPlan,
   endpoints: readonly ServerEndpoint[] = [{}],
 ): Target[] {
-  const { type, host, ...access } = readAccess(placed, plan.sources, plan.findings)
+  const { type, host, ...access } = readAccess(entry, plan.sources, plan.findings)
   if (!type) return []
   const url = host === undefined ? undefined : new URL(host)
-  return endpoints.map((endpoint) => buildTarget(placed, plan, { ...access, type, host, url }, endpoint))
+  return endpoints.map((endpoint) => buildTarget(entry, plan, { ...access, type, host, url }, endpoint))
 }
 
 function buildTarget(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   { alias, shell, ids, findings }: TargetPlan,
   { type, host, url, token, connection }: ProviderAccess & { type: ProviderType },
   endpoint: ServerEndpoint,
 ): Target {
-  const { provider, path, server } = placed
+  const { provider, path, server } = entry
   const upstreamModel = provider.model_path?.trim() || alias
   const pathsFor = (form: CallForm): Target['paths'] =>
     pathsOf(type, host, provider.paths, { model: upstreamModel, form })
-  const reached = connectionTo(endpoint, connection)
+  const endpointConnection = connectionTo(endpoint, connection)
   return {
     id:
       endpoint.name === undefined
-        ? ids.idFor(placed, alias, url?.host ?? type.name)
-        : ids.endpointId(placed, alias, endpoint.name),
+        ? ids.idFor(entry, alias, url?.host ?? type.name)
+        : ids.endpointId(entry, alias, endpoint.name),
     model: alias,
     ...(endpoint.name === undefined || server === undefined ? {} : { server: server.id }),
     ...(server === undefined ? {} : { serverName: server.id }),
@@ -64,10 +65,10 @@ function buildTarget(
     upstreamModel,
     profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
     origin: url?.origin ?? '',
-    paths: wantedPaths(pathsFor('whole'), placed, type, findings.warnings),
+    paths: withoutUnconfirmedResponses(pathsFor('whole'), entry, type, findings.warnings),
     ...formPathsOf(pathsFor),
     token,
-    ...(reached === undefined ? {} : { connection: reached }),
+    ...(endpointConnection === undefined ? {} : { connection: endpointConnection }),
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
     inputSize: readInputSize(provider.input_size, path, findings.warnings),
     toolCalling: provider.tool_calling ?? true,
@@ -80,7 +81,7 @@ function buildTarget(
     ...(provider.gpus === undefined ? {} : { gpus: provider.gpus }),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
-    ...limitsOf(type, shell, placed, findings.warnings),
+    ...limitsOf(type, shell, entry, findings.warnings),
     ...listingsOf(type, host),
     ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
@@ -95,14 +96,12 @@ function connectionTo(
   return { ...connection, address, ...(port === undefined ? {} : { port }) }
 }
 
-/**
- * Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints".
- */
+/** Servers of OpenAI's own models, which accept system messages anywhere. Source: Azure OpenAI documentation, "Endpoints". */
 const openaiHosts =
   /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
 const anthropicHosts = /(?:^|\.)anthropic\.com$/
 
-/** What the hostname alone reveals about a server. */
+/** Settings that depend on the vendor, which the hostname reveals. */
 function vendorOf(
   url: URL | undefined,
   configured: SystemTurns | undefined,
@@ -115,7 +114,7 @@ function vendorOf(
   }
 }
 
-/** `num_ctx` as a number is an option like others, see {@link defaultsOf}. */
+/** Reads limits. A number as `num_ctx` is a default like others, see {@link defaultsOf}. */
 function limitsOf(
   type: ProviderType,
   shell: ModelShell,
@@ -149,9 +148,10 @@ type Level = Pick<ModelShell, 'defaults' | 'options' | 'keep_alive' | 'num_ctx'>
 /** The provider's defaults override the model's; at each level, separate members override those in `defaults`. */
 function mergedDefaults(model: Level, provider: Level): Record<string, unknown> {
   const { num_ctx: _context, ...rest } = model
-  const [weaker, stronger] = [defaultsOf(provider.num_ctx === undefined ? model : rest), defaultsOf(provider)]
-  const options = { ...weaker.options, ...stronger.options }
-  const merged = { ...weaker.members, ...stronger.members }
+  const modelDefaults = defaultsOf(provider.num_ctx === undefined ? model : rest)
+  const providerDefaults = defaultsOf(provider)
+  const options = { ...modelDefaults.options, ...providerDefaults.options }
+  const merged = { ...modelDefaults.members, ...providerDefaults.members }
   return Object.keys(options).length > 0 ? { ...merged, options } : merged
 }
 

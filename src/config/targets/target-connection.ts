@@ -12,45 +12,45 @@ export interface ConnectionSources extends SecretSources {
 }
 
 /**
- * How the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added to the
- * findings, which never contain a secret.
+ * Reads how the server at `origin` is reached; undefined for a direct connection with Node's CA certificates. Errors are added
+ * to the findings, which never contain a secret.
  */
 export function readConnection(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   origin: string,
   sources: ConnectionSources,
   findings: Findings,
 ): Connection | undefined {
-  const tls = readTls(placed, sources, findings)
-  const proxy = readProxy(placed, origin, sources, findings.errors)
+  const tls = readTls(entry, sources, findings)
+  const proxy = readProxy(entry, origin, sources, findings.errors)
   if (tls === undefined && proxy === undefined) return undefined
   if (tls !== undefined && !origin.startsWith('https:'))
     findings.warnings.push(
-      `${placed.server?.path ?? placed.path}: ca_file and client_cert_file have no effect because api_host is not an https:// address`,
+      `${entry.server?.path ?? entry.path}: ca_file and client_cert_file have no effect because api_host is not an https:// address`,
     )
   return { ...tls, ...(proxy === undefined ? {} : { proxy }) }
 }
 
 function readProxy(
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   origin: string,
   { proxyOf, env, allowLinkLocal }: ConnectionSources,
   errors: string[],
 ): string | undefined {
-  const written = placed.provider.proxy?.trim()
-  if (written === undefined) return proxyOf?.(origin)
-  if (written === '') return undefined
-  const at = memberPath(placed, 'proxy')
-  const before = errors.length
-  const url = withCredentials(written, at, env, errors)
-  if (errors.length > before) return undefined
+  const configured = entry.provider.proxy?.trim()
+  if (configured === undefined) return proxyOf?.(origin)
+  if (configured === '') return undefined
+  const at = memberPath(entry, 'proxy')
+  const errorsBefore = errors.length
+  const url = withCredentials(configured, at, env, errors)
+  if (errors.length > errorsBefore) return undefined
   const error = proxyUrlError(url, allowLinkLocal)
   if (error === undefined) return url
   errors.push(`${at}: ${error}`)
   return undefined
 }
 
-/** Secrets are literal: reserved characters are percent-encoded in user name and password. */
+/** Expands variables in a proxy URL. Values in user name and password are percent-encoded. */
 function withCredentials(text: string, at: string, env: SecretSources['env'], errors: string[]): string {
   const [, scheme, credentials, rest] = /^([a-z]+:\/\/)(.*)@([^@]*)$/i.exec(text) ?? []
   if (scheme === undefined || credentials === undefined || rest === undefined)
@@ -61,9 +61,9 @@ function withCredentials(text: string, at: string, env: SecretSources['env'], er
 
 type TlsFiles = Omit<Connection, 'proxy'>
 
-function readTls(placed: ProviderAtPath, sources: SecretSources, findings: Findings): TlsFiles | undefined {
-  const { provider } = placed
-  const at = (field: string): string => memberPath(placed, field)
+function readTls(entry: ProviderAtPath, sources: SecretSources, findings: Findings): TlsFiles | undefined {
+  const { provider } = entry
+  const at = (field: string): string => memberPath(entry, field)
   const read = (field: 'ca_file' | 'client_cert_file' | 'client_key_file'): string | undefined => {
     const file = provider[field]?.trim() ?? ''
     return file === '' ? undefined : readTextFile(file, at(field), sources, findings.errors)
@@ -93,7 +93,7 @@ function readTls(placed: ProviderAtPath, sources: SecretSources, findings: Findi
   }
 }
 
-/** OpenSSL ignores invalid certificates and would then trust none. */
+/** Reports invalid certificates, which OpenSSL would silently ignore. */
 function checkCertificates(pem: string, at: string, { errors, warnings }: Findings): void {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   const begun = pem.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g) ?? []

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { ProviderAtPath } from '../models/check.ts'
 
-/** Assigns every target its id: the configured one, or one derived from model and host. */
+/** Assigns ids to targets: the configured ones, or ones derived from model and host. */
 export class TargetIds {
   readonly #pathOf = new Map<string, string>()
 
-  /** Call for all providers before the first `idFor`, so that no generated id equals a configured one. */
+  /** To be called for all providers before the first `idFor`, so that no generated id equals a configured one. */
   claim({ provider, path }: ProviderAtPath, errors: string[]): void {
     const id = configuredId(provider.id)
     if (id === undefined) return
@@ -14,34 +14,34 @@ export class TargetIds {
     else errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
   }
 
-  /** `gpu-a/3f1c09aa`, or `gpu-a/` and the name of a pod. Only unique within a model. */
+  /** Returns an id such as `gpu-a/3f1c09aa`, or `gpu-a/` and the name of a pod. Only unique within a model. */
   endpointId({ provider, path, server }: ProviderAtPath, alias: string, endpoint: string): string {
     const name = `${configuredId(provider.id) ?? server?.id}/${endpoint}`
     for (let count = 0; ; count++) {
-      const made = count === 0 ? name : `${name}#${count}`
-      const key = JSON.stringify([alias, made])
+      const id = count === 0 ? name : `${name}#${count}`
+      const key = JSON.stringify([alias, id])
       if (this.#pathOf.has(key)) continue
       this.#pathOf.set(key, path)
-      return made
+      return id
     }
   }
 
   /**
-   * `gemma@3f1c09aa#0`, numbering the model's providers on one host: stable across restarts, whatever other
-   * models come and go. Contains only a digest of the host: ids appear in logs, addresses do not. With an entry in
-   * `servers`: `gpu-a/gemma`.
+   * Returns an id such as `gemma@3f1c09aa#0`, which numbers the providers of a model on one host, or `gpu-a/gemma` for a server
+   * in `servers`. Stable across restarts and changes of other models. Contains only a digest of the host, because ids are
+   * logged.
    */
-  idFor(placed: ProviderAtPath, alias: string, host: string): string {
-    const { provider, path, server } = placed
-    const id = configuredId(provider.id)
-    if (id !== undefined) return id
+  idFor(entry: ProviderAtPath, alias: string, host: string): string {
+    const { provider, path, server } = entry
+    const configured = configuredId(provider.id)
+    if (configured !== undefined) return configured
     const digest = createHash('sha256').update(host).digest('hex').slice(0, 8)
     for (let count = 0; ; count++) {
       const onServer = `${server?.id}/${alias}${count === 0 ? '' : `#${count}`}`
-      const made = server ? onServer : `${alias}@${digest}#${count}`
-      if (this.#pathOf.has(made)) continue
-      this.#pathOf.set(made, path)
-      return made
+      const id = server ? onServer : `${alias}@${digest}#${count}`
+      if (this.#pathOf.has(id)) continue
+      this.#pathOf.set(id, path)
+      return id
     }
   }
 }

@@ -1,11 +1,5 @@
-import {
-  type Call,
-  type CallForm,
-  callForms,
-  type Operation,
-  operations,
-  type ProviderType,
-} from '../../sdk/provider.ts'
+import { type CallForm, callForms, type Operation, operations } from '../../sdk/operation.ts'
+import type { Call, ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { memberPath, type ProviderAtPath } from '../models/check.ts'
 import type { Provider } from '../models/schema.ts'
@@ -29,28 +23,32 @@ export function pathsOf(
   return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
 }
 
-/** Paths that differ from those of whole responses. */
+/** Returns the paths that differ from those of whole responses. */
 export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
   const whole = pathsFor('whole')
   const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
-    const others = operations.map((operation) => [operation, pathsFor(form)[operation]] as const)
+    const paths = pathsFor(form)
+    const others = operations.map((operation) => [operation, paths[operation]] as const)
     const different = others.filter(([operation, path]) => path !== whole[operation])
     return different.length === 0 ? [] : [[form, Object.fromEntries(different)]]
   })
   return forms.length === 0 ? {} : { formPaths: Object.fromEntries(forms) }
 }
 
-/** Many OpenAI-compatible servers have no or a partial Responses API, so it is used only if configured. */
-export function wantedPaths(
+/**
+ * Removes the path of the Responses API unless it is configured, because many OpenAI-compatible servers have none or only a
+ * part.
+ */
+export function withoutUnconfirmedResponses(
   paths: Target['paths'],
-  placed: ProviderAtPath,
+  entry: ProviderAtPath,
   type: ProviderType,
   warnings: string[],
 ): Target['paths'] {
-  const { provider } = placed
-  const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
-  if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
-  if (wanted) warnings.push(`${memberPath(placed, 'responses')}: not used with ${type.name} servers`)
+  const { provider } = entry
+  const isConfigured = provider.responses ?? typeof provider.paths?.responses === 'string'
+  if (isConfigured && type.dialect === 'openai' && paths.responses !== undefined) return paths
+  if (isConfigured) warnings.push(`${memberPath(entry, 'responses')}: not used with ${type.name} servers`)
   const { responses: _unwanted, ...rest } = paths
   return rest
 }

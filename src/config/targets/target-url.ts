@@ -2,8 +2,8 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 
 /**
- * Why a text is not a valid server URL, as a phrase to follow its path; undefined if valid. The phrase never
- * contains the text, which may contain a key.
+ * Returns why a text is not a valid server URL, as a predicate that does not quote the text, which may contain a key; undefined
+ * if it is valid.
  */
 export function hostError(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
@@ -20,11 +20,10 @@ export function hostError(apiHost: string, allowLinkLocal = false): string | und
 }
 
 /**
- * Joins a server's URL and an operation's path, accepting all common forms of base URLs: the root of the
- * host, the root of its API (`/v1`, `/v1beta/openai`, Ollama's `/api`), or the whole address of the operation. The
- * prefix of a reverse proxy and a query string stay. Ollama is called through its own API even where the base names
- * its OpenAI one. `overridePath` is relative to the root of the host and may have its own query.
- * Throws TypeError if `apiHost` is not a URL, see {@link hostError}.
+ * Joins a server's URL and an operation's path. Accepts all common forms of base URLs: the root of the host, the root of its
+ * API (`/v1`, `/v1beta/openai`, Ollama's `/api`), or the full URL of the operation. The prefix of a reverse proxy and a query
+ * string are kept. Ollama is called through its native API even if the base names its OpenAI one. `overridePath` is relative to
+ * the root of the host and may have its own query. Throws TypeError if `apiHost` is not a URL, see {@link hostError}.
  */
 export function joinUrl(
   apiHost: string,
@@ -42,8 +41,8 @@ export function joinUrl(
 }
 
 /**
- * URL of a server's health check: the root of `api_host`, without its API part (`/v1`, `/api`, a whole
- * operation path), and the path of the check.
+ * Returns the URL path of a server's own endpoint: `path` below the root of `api_host`, without its API part (`/v1`, `/api`, or
+ * a full operation path).
  */
 export function healthUrl(apiHost: string, path: string): string {
   const base = withoutTrailingSlashes(new URL(apiHost).pathname)
@@ -53,26 +52,26 @@ export function healthUrl(apiHost: string, path: string): string {
   return root + path
 }
 
-function joinPaths(given: string, standardPath: string): string {
+function joinPaths(basePath: string, standardPath: string): string {
   const base =
-    isWhole(given) && !isWhole(standardPath)
-      ? given.replace(/\/(?:chat\/completions|chat|messages)$/, '')
-      : given
+    isOperationPath(basePath) && !isOperationPath(standardPath)
+      ? basePath.replace(/\/(?:chat\/completions|chat|messages)$/, '')
+      : basePath
   if (standardPath.startsWith('/api/'))
     return joinNative(base.replace(/\/v1(?:\/chat\/completions)?$/, ''), standardPath)
-  if (isWhole(base)) return base
-  // Such an operation is next to the versioned ones, not below them (vLLM's `/tokenize`).
+  if (isOperationPath(base)) return base
+  // Unversioned operations (vLLM's `/tokenize`) are next to the versioned ones, not below them.
   if (!/^\/v\d+\//.test(standardPath)) return base.replace(/\/v\d+[a-z0-9]*$/i, '') + standardPath
   const isApiRoot = /\/(?:v\d+[a-z0-9]*|openai)$/i.test(base)
   return base + (isApiRoot ? standardPath.replace(/^\/v\d+(?=\/)/, '') : standardPath)
 }
 
 function joinNative(base: string, standardPath: string): string {
-  if (isWhole(base)) return base
+  if (isOperationPath(base)) return base
   return base + (base.endsWith('/api') ? standardPath.slice('/api'.length) : standardPath)
 }
 
-function isWhole(base: string): boolean {
+function isOperationPath(base: string): boolean {
   return base.endsWith('/chat/completions') || base.endsWith('/api/chat') || base.endsWith('/v1/messages')
 }
 

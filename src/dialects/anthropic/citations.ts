@@ -1,9 +1,9 @@
-import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type { CitedRange, RequestDocuments } from '../../sdk/content.ts'
 
 /**
- * The range of a document that a citation names. Citations of other types count pages, blocks and search results, which no
- * processor changes. Source: Anthropic API reference, "Create a message", `CitationCharLocation`.
+ * The character range of a document that a citation refers to. Citations of other types refer to pages, blocks and search
+ * results, which no processor changes. Source: Anthropic API reference, "Create a message", `CitationCharLocation`.
  */
 export function citedRange(citation: unknown, path: readonly (string | number)[]): CitedRange[] {
   if (!isObject(citation) || citation.type !== 'char_location') return []
@@ -31,7 +31,7 @@ export function rangesOfBlocks(blocks: unknown, path: readonly (string | number)
 }
 
 /** Documents are numbered across all messages, including those in tool results. Only plain text is cited by characters. */
-export function citedDocuments({ messages }: Readonly<Record<string, unknown>>): RequestDocuments {
+export function citedDocuments({ messages }: Readonly<JsonObject>): RequestDocuments {
   const turns = objectsIn(messages)
   return {
     texts: turns.flatMap(({ content }, position) => documentsIn(content, `messages[${position}].content`)),

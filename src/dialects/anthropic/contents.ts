@@ -13,7 +13,7 @@ import type { AnthropicMessagesBody } from './request/schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
 
-/** What a citation quotes and names is content; where it points is the protocol's. */
+/** The quote and title of a citation are content, its offsets and indexes are not. */
 const citation = {
   members: {
     ...{ type: 'keep', encrypted_index: 'opaque', file_id: 'keep', document_index: 'keep' },
@@ -28,7 +28,7 @@ const citation = {
   rest: 'value',
 } as const satisfies ContentForms
 
-/** Blocks without nested blocks; unknown kinds have no shape and are refused. */
+/** Blocks without nested blocks. Unknown types have no shape and are refused. */
 const plainBlocks = {
   text: { members: { ...marks, text: 'text', citations: { items: citation } } },
   image: { members: { ...marks, source: 'media' } },
@@ -151,7 +151,7 @@ const chat = {
   stream: 'keep',
 } as const satisfies MembersOf<Static<typeof AnthropicMessagesBody>>
 
-const more = {
+const otherMembers = {
   ...{
     service_tier: 'keep',
     context_management: 'keep',
@@ -163,7 +163,7 @@ const more = {
 } as const satisfies Record<string, ContentShape>
 
 /** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */
-const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
+const textMembers: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
   text_delta: { member: 'text' },
   thinking_delta: { member: 'thinking' },
   input_json_delta: { member: 'partial_json', isJson: true },
@@ -199,7 +199,7 @@ const stream: StreamContents = {
             signatures: [{ path: ['delta', 'signature'], of: { channel } }],
           }
         }
-        const piece = Object.hasOwn(pieces, kind) ? pieces[kind] : undefined
+        const piece = Object.hasOwn(textMembers, kind) ? textMembers[kind] : undefined
         if (!piece || typeof delta[piece.member] !== 'string')
           return {
             texts: [],
@@ -227,7 +227,7 @@ const stream: StreamContents = {
 }
 
 export const anthropicContents: DialectContents = {
-  requests: { chat: { members: { ...more, ...chat } } },
+  requests: { chat: { members: { ...otherMembers, ...chat } } },
   stream,
   answers: {
     shape: { members: { content: { items: anyBlock } }, rest: 'opaque' },

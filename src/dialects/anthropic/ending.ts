@@ -4,21 +4,21 @@ import type { StreamEnding } from '../../sdk/content.ts'
 /** Ends the open block and the message. Source: Anthropic docs, "Handle streaming refusals". */
 export function createEnding(): StreamEnding {
   const open = new Set<number>()
-  let written = 0
+  let outputTokens = 0
   return {
     sent({ type, index, message }) {
       const block = numberOf(index) ?? 0
       if (type === 'content_block_start') open.add(block)
       if (type === 'content_block_stop') open.delete(block)
       if (type === 'message_start' && isObject(message) && isObject(message.usage))
-        written = numberOf(message.usage.output_tokens) ?? 0
+        outputTokens = numberOf(message.usage.output_tokens) ?? 0
     },
     filtered: () => [
       ...[...open].map((index) => ({ type: 'content_block_stop', index })),
       {
         type: 'message_delta',
         delta: { stop_reason: 'refusal', stop_sequence: null },
-        usage: { output_tokens: written },
+        usage: { output_tokens: outputTokens },
       },
       { type: 'message_stop' },
     ],

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import { type ErrorKind, RouterError, upstreamFailed } from '../../sdk/errors.ts'
-import { anthropicOverflow } from '../shared/overflow-words.ts'
+import { messageForAnthropic } from '../shared/error-messages.ts'
 
 /** Source: Anthropic API reference, "Errors". */
 const typeOfKind: Readonly<Record<ErrorKind, string>> = {
@@ -30,7 +30,7 @@ export function writeError(error: RouterError, options: ErrorOptions): JsonObjec
     type: 'error',
     error: {
       type: typeOfKind[error.kind],
-      message: anthropicOverflow(error),
+      message: messageForAnthropic(error),
       ...(options.debug && error.causeCode !== undefined ? { debug: { cause: error.causeCode } } : {}),
     },
     ...(options.requestId === '' ? {} : { request_id: options.requestId }),
@@ -42,17 +42,17 @@ export function writeStreamError(error: RouterError, options: ErrorOptions): str
   return `event: error\ndata: ${JSON.stringify(writeError(error, options))}\n\n`
 }
 
-/** Overload has a separate status in this dialect. */
+/** Anthropic has its own status for overload. */
 export function errorStatus(error: RouterError): number {
   return error.kind === 'overloaded' ? 529 : error.status
 }
 
-/** The upstream's text stays in the cause, for the log: it may contain hosts, paths and other models. */
+/** The upstream's text is only in the cause, for the log: it may contain hosts, paths and other models. */
 export function reportedError(value: unknown): RouterError {
-  const said = isObject(value) && value.error ? value.error : value
-  const cause = isObject(said) ? { message: said.message, type: said.type } : { message: said }
+  const error = isObject(value) && value.error ? value.error : value
+  const cause = isObject(error) ? { message: error.message, type: error.type } : { message: error }
   const details = { causeCode: 'UPSTREAM_ERROR', cause }
-  switch (isObject(said) ? textOf(said.type) : undefined) {
+  switch (isObject(error) ? textOf(error.type) : undefined) {
     case 'overloaded_error':
       return new RouterError('overloaded', 'The upstream is overloaded', details)
     case 'rate_limit_error':

@@ -6,7 +6,7 @@ import { createPassthrough } from './passthrough.ts'
 import { billingEdits, billingNotice } from './request/billing-header.ts'
 import { readRequest } from './request/read.ts'
 import { missingDefaults } from './request/sampling.ts'
-import { unsignedNotice, unsignedThoughtEdits } from './request/unsigned-thoughts.ts'
+import { unsignedNotice, unsignedThinkingEdits } from './request/unsigned-thinking.ts'
 import { writeRequest } from './request/write.ts'
 import { readUsage } from './response/fields-read.ts'
 import { checkAnswer, readResponse } from './response/read.ts'
@@ -29,20 +29,20 @@ const chat: ChatCodec = {
   createPassthrough,
   passthroughEdits(request) {
     const billing = request.isVendor ? [] : billingEdits(request)
-    // Every stream carries token counts, so none have to be requested.
-    const unsigned = unsignedThoughtEdits(request)
+    const unsigned = unsignedThinkingEdits(request)
     const edits = [...billing, ...unsigned, ...streamEdits(request, false)]
     const notices = [
       ...(billing.length > 0 ? [billingNotice] : []),
       ...(unsigned.length > 0 ? [unsignedNotice] : []),
     ]
+    // Every stream has token counts, so they need not be requested.
     return { edits, stripUsage: false, ...(notices.length > 0 ? { notices } : {}) }
   },
   missingDefaults,
   promptMembers: ['tools', 'system', 'messages'],
 }
 
-/** Anthropic's Messages. Source of the formats: Anthropic API reference, "Create a Message" and "Streaming Messages". */
+/** Anthropic's Messages API. Source of the formats: Anthropic API reference, "Create a Message" and "Streaming Messages". */
 export const anthropic: Dialect = {
   name: 'anthropic',
   contents: anthropicContents,

@@ -8,7 +8,7 @@ import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/strea
 import { reportedError } from './errors.ts'
 import { readCounts } from './response/fields-read.ts'
 
-/** Only the beginning and the end of the message name a model, count tokens or end the stream. */
+/** Only `message_` events have the model's name, token counts or the end of the stream. */
 const marks = sseMarks('message_')
 
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
@@ -16,7 +16,7 @@ export function createPassthrough({ model }: PassthroughOptions): ChatPassthroug
   return createStreamFilter(policy, model)
 }
 
-/** `[DONE]` is no end here, whatever proxies add. */
+/** `[DONE]`, which proxies add, does not end a stream of this dialect. */
 export function parseEvent(sent: SseEvent): StreamEvent {
   const event = parseAny(sent, reportedError)
   return event.type === 'done' ? { type: 'nothing' } : event
@@ -34,7 +34,7 @@ function note({ name, data }: { name: string; data: JsonObject }, state: Passthr
   return true
 }
 
-/** Whether an event is worth committing to: a piece of a block, a block that has no pieces, or a reason to stop. */
+/** Whether an event is content that commits the response: a delta, a block without deltas, or a stop reason. */
 function hasContent(data: JsonObject): boolean {
   switch (data.type) {
     case 'content_block_delta':

@@ -1,21 +1,20 @@
 import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 
-/** Anthropic's vision guide: an image of the largest size that is not shrunk costs about this many tokens. */
+/** Approximate tokens of an image of the largest size that is not scaled down. Source: Anthropic documentation, "Vision". */
 const imageTokens = 1_600
-/** Assumed bytes per PDF page in base64; a page costs about as much as an image. */
+/** Assumed length of a PDF page in base64; a page costs about as much as an image. */
 const pageCharacters = 40_000
-/** Roles and separators of a turn. */
+/** For the role and separators of a turn. */
 const turnTokens = 4
 
 /**
- * Tokens of the prompt in a body of `POST /v1/messages`, estimated: a third of its characters, rounded up, and a fixed
- * price for images and for pages of PDFs. High rather than low: agents shorten a conversation by this count, and one that
- * is too low makes them do so too late.
+ * Estimates the prompt tokens of a body of `POST /v1/messages`: a third of its characters, rounded up, and a fixed number for
+ * each image and PDF page. It is high rather than low, because agents decide by this count when to shorten a conversation.
  */
 export function estimateTokens(body: JsonObject): number {
   const messages = objectsIn(body.messages)
   const contents = [body.system, ...messages.map(({ content }) => content)]
-  const counted = contents.map(sizeOf).reduce(sum, { characters: 0, tokens: messages.length * turnTokens })
+  const counted = contents.map(sizeOf).reduce(added, { characters: 0, tokens: messages.length * turnTokens })
   const tools = objectsIn(body.tools).reduce((total, tool) => total + JSON.stringify(tool).length, 0)
   return Math.ceil((counted.characters + tools) / 3) + counted.tokens
 }
@@ -25,20 +24,20 @@ interface Size {
   tokens: number
 }
 
-function sum(one: Size, other: Size): Size {
+function added(one: Size, other: Size): Size {
   return { characters: one.characters + other.characters, tokens: one.tokens + other.tokens }
 }
 
 /** A text, a block, or a list of blocks. */
 function sizeOf(content: unknown): Size {
   if (typeof content === 'string') return { characters: content.length, tokens: 0 }
-  if (Array.isArray(content)) return content.map(sizeOf).reduce(sum, { characters: 0, tokens: 0 })
+  if (Array.isArray(content)) return content.map(sizeOf).reduce(added, { characters: 0, tokens: 0 })
   if (!isObject(content)) return { characters: 0, tokens: 0 }
   switch (content.type) {
     case 'image':
       return { characters: 0, tokens: imageTokens }
     case 'document':
-      return [content.title, content.context].map(sizeOf).reduce(sum, documentSize(content.source))
+      return [content.title, content.context].map(sizeOf).reduce(added, documentSize(content.source))
     case 'tool_use':
       return {
         characters: textSize(content.name) + JSON.stringify(content.input ?? {}).length,

@@ -6,8 +6,9 @@ type Path = readonly (string | number)[]
 type TextOfPart = (part: number | undefined, isQuoted: boolean) => CitedRange['text']
 
 /**
- * Ranges that a candidate names, which count bytes. `textOf`: the text of the part with this index, whether or not the range is
- * quoted; undefined: of the whole candidate. Source: Gemini API reference, "GroundingSupport" and "CitationMetadata".
+ * The ranges that a candidate cites, in bytes of UTF-8. `textOf` locates the cited text by the index of its part (undefined:
+ * the whole candidate) and by whether the citation quotes it. Source: Gemini API reference, "GroundingSupport" and
+ * "CitationMetadata".
  */
 export function citedInCandidate(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
   return [...supports(candidate, path, textOf), ...sources(candidate, path, textOf)]
@@ -26,7 +27,7 @@ function supports(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedR
   })
 }
 
-/** The Gemini API calls them sources, Vertex AI citations. */
+/** `citationSources` in the Gemini API, `citations` in Vertex AI. */
 function sources(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
   const metadata = objectIn(candidate, 'citationMetadata')
   if (!metadata) return []
@@ -43,7 +44,7 @@ function sources(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRa
   })
 }
 
-/** An offset of 0 is left out, as in all of Google's JSON. */
+/** Google's JSON omits an offset of 0. */
 function offsetsOf(range: JsonObject): Pick<CitedRange, 'members' | 'unit'> {
   return { members: [nameIn(range, 'startIndex'), nameIn(range, 'endIndex')], unit: 'utf8' }
 }
@@ -57,7 +58,7 @@ export function citedInAnswer({ candidates }: Readonly<JsonObject>): CitedRange[
     )
     const [only] = texts.length === 1 ? texts : []
     return citedInCandidate(candidate, path, (part) => {
-      // Thoughts are not always counted.
+      // Not every server counts thoughts as parts.
       const cited = part !== undefined && texts.includes(part) ? part : only
       return cited === undefined ? undefined : { path: [...path, 'content', 'parts', cited, 'text'] }
     })

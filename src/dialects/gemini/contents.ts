@@ -12,21 +12,22 @@ import type {
 } from '../../sdk/content.ts'
 import { citedInAnswer, citedInCandidate } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
+import { snakeCase } from './members.ts'
 import type { GeminiBody } from './request/schema.ts'
 
-/** Members in camel case and in snake case: Google's servers take both. */
-function both(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {
+/** Members in camel case and in snake case, because Google's servers accept both. */
+function bothSpellings(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {
   return Object.fromEntries(
     Object.entries(shapes).flatMap(([name, shape]) => [
       [name, shape],
-      [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), shape],
+      [snakeCase(name), shape],
     ]),
   )
 }
 
-const media = both({ mimeType: 'keep', data: 'media', fileUri: 'media', displayName: 'text' })
+const media = bothSpellings({ mimeType: 'keep', data: 'media', fileUri: 'media', displayName: 'text' })
 
-const partMembers = both({
+const partMembers = bothSpellings({
   text: 'text',
   thought: 'keep',
   thoughtSignature: 'opaque',
@@ -36,7 +37,7 @@ const partMembers = both({
   mediaResolution: 'keep',
   functionCall: { members: { id: 'keep', name: 'keep', args: 'value' } },
   functionResponse: {
-    members: both({
+    members: bothSpellings({
       id: 'keep',
       name: 'keep',
       response: 'value',
@@ -49,7 +50,7 @@ const partMembers = both({
   codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' }, joined: false },
 })
 
-/** The proof of a part is of its call or of its text. */
+/** The signature of a part covers its call or its text. */
 const part = {
   members: partMembers,
   signed: { values: ['functionCall', 'text'], proof: 'thoughtSignature' },
@@ -62,7 +63,7 @@ const contents = { ...content, items: content } as const satisfies ContentForms
 const system = { ...content, system: true } as const satisfies ContentForms
 
 const config = {
-  members: both({ stopSequences: { items: 'text' }, speechConfig: 'keep' }),
+  members: bothSpellings({ stopSequences: { items: 'text' }, speechConfig: 'keep' }),
   rest: 'schema',
 } as const satisfies ContentForms
 
@@ -78,7 +79,7 @@ const chat = {
 } as const
 
 const embedded = {
-  ...both({ taskType: 'keep', title: 'text', outputDimensionality: 'keep', autoTruncate: 'keep' }),
+  ...bothSpellings({ taskType: 'keep', title: 'text', outputDimensionality: 'keep', autoTruncate: 'keep' }),
   model: 'keep',
   content,
 } as const
@@ -88,14 +89,18 @@ const body = {
   content,
   requests: { items: { members: embedded } },
   generateContentRequest: {
-    members: { ...chat, model: 'keep', ...both({ safetySettings: 'keep', cachedContent: 'refused' }) },
+    members: {
+      ...chat,
+      model: 'keep',
+      ...bothSpellings({ safetySettings: 'keep', cachedContent: 'refused' }),
+    },
   },
 } as const satisfies MembersOf<Static<typeof GeminiBody>>
 
-const everything = {
+const anyBody = {
   members: {
     ...embedded,
-    ...both({
+    ...bothSpellings({
       safetySettings: 'keep',
       cachedContent: 'refused',
       labels: 'value',
@@ -106,7 +111,7 @@ const everything = {
   },
 } as const satisfies ContentForms
 
-/** Contents of a response besides text: calls, code and its results. */
+/** Content of a response besides text: calls, code and its results. */
 const otherPart = {
   members: { ...partMembers, text: 'opaque' },
   rest: 'value',
@@ -135,7 +140,7 @@ const stream: StreamContents = {
         ends.push(channel)
       }
       if (candidate.finishReason !== undefined) ends.push(`${index}.`)
-      // Offsets of a stream count from its beginning. What later parts count from is known only by a quote.
+      // Offsets count from the beginning of the stream. In later parts, only a quote tells which text is meant.
       const text = { channel: `${index}.text` }
       citations.push(
         ...citedInCandidate(candidate, ['candidates', position], (part = 0, isQuoted) =>
@@ -164,7 +169,7 @@ const stream: StreamContents = {
 }
 
 export const geminiContents: DialectContents = {
-  requests: { chat: everything, embedding: everything },
+  requests: { chat: anyBody, embedding: anyBody },
   stream,
   answers: {
     shape: {

@@ -1,5 +1,4 @@
 import { isObject, type JsonObject, numberOf, objectsIn, present, textOf } from '../../lib/json/read.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
@@ -7,15 +6,17 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { reportedError } from './errors.ts'
 import { listIn, memberOf, objectIn, othersIn } from './members.ts'
+import { modelResource } from './models.ts'
 import { readUsage } from './response/fields-read.ts'
 
 /**
- * `embedContent` takes one text, `batchEmbedContents` a list of such requests, each of which names the model once more. Source:
- * Gemini API reference, "Embeddings".
+ * `embedContent` accepts one text, `batchEmbedContents` a list of such requests, each of which repeats the model's name.
+ * Source: Gemini API reference, "Embeddings".
  */
 export const embedding: EmbeddingCodec = {
   readRequest,
@@ -26,7 +27,7 @@ export const embedding: EmbeddingCodec = {
   isInWantedForm: () => true,
   isBatch,
   modelMembers: (body, model) => {
-    const name = `models/${model.replace(/^models\//, '')}`
+    const name = modelResource(model)
     if (isBatch(body)) return { requests: objectsIn(body.requests).map((each) => ({ ...each, model: name })) }
     return body.model === undefined ? {} : { model: name }
   },
@@ -61,19 +62,19 @@ function readContent(content: unknown, path: string): string {
     .map((part) => {
       const text = textOf(part.text)
       if (text === undefined)
-        throw badRequest(`'${path}.parts' must be texts for this model`, `${path}.parts`)
+        throw badRequest(`'${path}.parts' must contain only text for this model`, `${path}.parts`)
       return text
     })
     .join('\n')
 }
 
-/** Gemini's own members; the rest of other dialects is reported. */
+/** Gemini's own members; any others are reported. */
 const ownMembers = new Set(['taskType', 'title', 'autoTruncate'])
 
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, ollama, extras } = request
   reportOllamaMembers(ollama, drop)
-  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether to truncate')
+  if (truncate !== undefined) drop('truncate', 'the upstream decides whether to truncate')
   const own = Object.entries(extras).filter(([name]) => ownMembers.has(name))
   for (const name of Object.keys(extras))
     if (!ownMembers.has(name)) drop(name, 'Gemini embeddings have no such field')
@@ -81,7 +82,7 @@ function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOp
     if (typeof input !== 'string')
       throw badRequest('The upstream of this model accepts text, not token ids', 'input')
     return {
-      model: `models/${model.replace(/^models\//, '')}`,
+      model: modelResource(model),
       content: { parts: [{ text: input }] },
       ...Object.fromEntries(own),
       ...present({ outputDimensionality: dimensions }),

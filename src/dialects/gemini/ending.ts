@@ -1,7 +1,7 @@
 import { type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type { StreamEnding } from '../../sdk/content.ts'
 
-/** Ends the candidates that have not ended. Source: Gemini API reference, "FinishReason". */
+/** Ends the candidates that are still open. Source: Gemini API reference, "FinishReason". */
 export function createEnding(): StreamEnding {
   const open = new Set<number>()
   const ended = new Set<number>()

@@ -36,7 +36,7 @@ export function writeError(error: RouterError, options: ErrorOptions): JsonObjec
   }
 }
 
-/** Source: google.rpc.error_details; Gemini CLI waits as `RetryInfo` says. */
+/** Gemini CLI waits for the delay in `RetryInfo`. Source: google.rpc.error_details. */
 function detailsOf(
   { code, param, retryAfterSeconds, causeCode }: RouterError,
   { debug }: ErrorOptions,
@@ -54,10 +54,10 @@ function detailsOf(
   ]
 }
 
-/** Clients detect by this text that the conversation must be shortened. */
+/** Clients recognize a context overflow by this text, and then shorten the conversation. */
 function messageOf({ kind, message }: RouterError): string {
-  const tells = kind !== 'context_overflow' || /input token count/i.test(message)
-  return tells ? message : `The input token count exceeds the maximum number of tokens allowed: ${message}`
+  if (kind !== 'context_overflow' || /input token count/i.test(message)) return message
+  return `The input token count exceeds the maximum number of tokens allowed: ${message}`
 }
 
 /** The official client treats an event with error data as an error. */
@@ -65,12 +65,12 @@ export function writeStreamError(error: RouterError, options: ErrorOptions): str
   return `data: ${JSON.stringify(writeError(error, options))}\n\n`
 }
 
-/** The upstream's text stays in the cause, for the log: it may contain hosts, paths and other models. */
+/** The upstream's text is only in the cause, for the log: it may contain hosts, paths and other models. */
 export function reportedError(value: unknown): RouterError {
   const first: unknown = Array.isArray(value) ? value[0] : value
-  const said = isObject(first) && first.error ? first.error : first
-  const cause = isObject(said)
-    ? { message: said.message, type: textOf(said.status), code: said.code }
-    : { message: said, type: undefined, code: undefined }
+  const error = isObject(first) && first.error ? first.error : first
+  const cause = isObject(error)
+    ? { message: error.message, type: textOf(error.status), code: error.code }
+    : { message: error, type: undefined, code: undefined }
   return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
 }

@@ -28,7 +28,7 @@ const chat: ChatCodec = {
   createReader,
   createWriter: (context) => createWriter(context),
   createPassthrough,
-  // The path determines whether to stream, and every stream contains token counts.
+  // The path determines whether to stream, and every stream has token counts.
   passthroughEdits: () => ({ edits: [], stripUsage: false }),
   missingDefaults,
   promptMembers: ['tools', 'systemInstruction', 'system_instruction', 'contents'],
@@ -36,7 +36,7 @@ const chat: ChatCodec = {
   features,
 }
 
-/** Google's Gemini API, `generateContent` and its kin. Source of the formats: Gemini API reference. */
+/** Google's Gemini API: `generateContent` and related methods. Source of the formats: Gemini API reference. */
 export const gemini: Dialect = {
   name: 'gemini',
   streamMediaType: 'text/event-stream',

@@ -2,18 +2,18 @@ import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/rea
 import type { ContentFeature } from '../../sdk/dialect.ts'
 
 /**
- * Google's servers take the members of a message in camel case and in snake case, and its own examples use both. Source: Protocol
- * Buffers documentation, "ProtoJSON Format".
+ * A member in camel case or snake case: Google's servers accept both, and Google's examples use both. Source: Protocol Buffers
+ * documentation, "ProtoJSON Format".
  */
 export function memberOf(object: JsonObject, name: string): unknown {
   return object[nameIn(object, name)]
 }
 
-/** The spelling under which an object has a member; the first one if it has none. */
+/** The spelling in which an object has a member; camel case if it is absent. */
 export function nameIn(object: Readonly<JsonObject>, name: string): string {
-  if (isSaid(object[name])) return name
+  if (isPresent(object[name])) return name
   const snake = snakeCase(name)
-  return isSaid(object[snake]) ? snake : name
+  return isPresent(object[snake]) ? snake : name
 }
 
 export function objectIn(object: JsonObject, name: string): JsonObject | undefined {
@@ -25,27 +25,27 @@ export function listIn(object: JsonObject, name: string): JsonObject[] {
   return objectsIn(memberOf(object, name))
 }
 
-/** Members by their first names that are neither named here nor null. */
+/** The members that are neither known nor absent, with their names in camel case. */
 export function othersIn(object: JsonObject, known: ReadonlySet<string>): JsonObject {
   const others = Object.entries(object)
     .map(([name, value]): [string, unknown] => [camelCase(name), value])
-    .filter(([name, value]) => !known.has(name) && isSaid(value))
+    .filter(([name, value]) => !known.has(name) && isPresent(value))
   return Object.fromEntries(others)
 }
 
-function isSaid(value: unknown): boolean {
+function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-function snakeCase(name: string): string {
+export function snakeCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
-function camelCase(name: string): string {
+export function camelCase(name: string): string {
   return name.replaceAll(/(?<=[a-z0-9])_([a-z])/g, (_whole, letter: string) => letter.toUpperCase())
 }
 
-/** Features in a body that a server may lack. */
+/** The features that a body uses and a server may lack. */
 export function* features(body: Readonly<JsonObject>): Generator<ContentFeature> {
   if (objectsIn(body.tools).length > 0) yield 'tools'
   const config = objectIn(body, 'generationConfig') ?? {}

@@ -1,4 +1,10 @@
+import type { JsonObject } from '../../lib/json/read.ts'
 import { badRequest } from '../../sdk/errors.ts'
+
+/** The resource name of a model, such as `models/gemini-2.5-flash`. */
+export function modelResource(model: string): string {
+  return `models/${model.replace(/^models\//, '')}`
+}
 
 /** A model as `GET /v1beta/models` lists it. Source: Gemini API reference, "Models". */
 export function modelCard({
@@ -10,7 +16,7 @@ export function modelCard({
   /** In tokens; 0 when it is unknown. */
   context: number
   embedding: boolean
-}): Record<string, unknown> {
+}): JsonObject {
   return {
     name: `models/${alias}`,
     version: '1',
@@ -22,11 +28,11 @@ export function modelCard({
   }
 }
 
-/** A page of the list by Gemini's parameters; all of it without them. Throws `bad_request`. */
+/** A page of the list of models, or all of it without parameters. Throws `bad_request` for invalid parameters. */
 export function modelList(
-  cards: readonly Record<string, unknown>[],
-  { pageSize, pageToken }: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
+  cards: readonly JsonObject[],
+  { pageSize, pageToken }: Readonly<JsonObject>,
+): JsonObject {
   const start = pageToken === undefined || pageToken === '' ? 0 : Number(pageToken)
   if (!Number.isInteger(start) || start < 0 || start > cards.length)
     throw badRequest("'pageToken' must be the nextPageToken of an earlier page", 'pageToken')
@@ -38,16 +44,16 @@ export function modelList(
 }
 
 /**
- * The model and the method in the last part of a path, `gemini-2.5-flash:generateContent`, which the last colon separates: names
- * of models may have colons and slashes. Undefined where there is no method.
+ * The model and method in the rest of a path, such as `gemini-2.5-flash:generateContent`. The last colon separates them,
+ * because model names may contain colons and slashes. Undefined if there is no method.
  */
 export function readCallPath(path: string): { model: string; method: string } | undefined {
   const colon = path.lastIndexOf(':')
   return colon <= 0 ? undefined : { model: path.slice(0, colon), method: path.slice(colon + 1) }
 }
 
-/** URLs are logged by proxies. Throws `bad_request` for a query with a key, which Google accepts. */
+/** Throws `bad_request` for an API key in the query: Google accepts it there, but proxies log URLs. */
 export function refuseQueryKey(query: unknown): void {
   if (typeof query === 'object' && query !== null && 'key' in query)
-    throw badRequest("A key in the address is not accepted: send it as the header 'x-goog-api-key'", 'key')
+    throw badRequest("An API key in the URL is not accepted: send it in the header 'x-goog-api-key'", 'key')
 }

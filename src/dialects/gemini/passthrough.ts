@@ -18,7 +18,7 @@ const nothing = Buffer.alloc(0)
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
   const finished = new Set<number>()
   const begun = new Set<number>()
-  let isRefused = false
+  let isPromptBlocked = false
   const policy: StreamPolicy = {
     framing: sseFraming,
     marks,
@@ -26,7 +26,7 @@ export function createPassthrough({ model }: PassthroughOptions): ChatPassthroug
     readCounts: readUsage,
     note({ data }, state) {
       noteEvent(data, state)
-      isRefused ||= isBlocked(data)
+      isPromptBlocked ||= isBlocked(data)
       for (const [position, candidate] of objectsIn(data.candidates).entries()) {
         const index = typeof candidate.index === 'number' ? candidate.index : position
         begun.add(index)
@@ -34,13 +34,14 @@ export function createPassthrough({ model }: PassthroughOptions): ChatPassthroug
       }
       return true
     },
-    // Nothing marks the end but the end of the body, behind the reason of every candidate.
-    complete: () => (isRefused || (finished.size > 0 && finished.size >= begun.size) ? nothing : undefined),
+    // There is no end marker: a stream is complete if every candidate has a finish reason.
+    complete: () =>
+      isPromptBlocked || (finished.size > 0 && finished.size >= begun.size) ? nothing : undefined,
   }
   return createStreamFilter(policy, model)
 }
 
-/** Any event of a stream. `[DONE]` is an end that proxies add. */
+/** Reads an event of a stream. Proxies may add `[DONE]`. */
 export function parseEvent(sent: SseEvent): StreamEvent {
   return parseAny(sent, reportedError)
 }
@@ -50,7 +51,7 @@ function noteEvent(data: JsonObject, state: PassthroughState): void {
   state.content ||= isBlocked(data) || objectsIn(data.candidates).some(hasContent)
 }
 
-/** Whether a candidate has content to commit to: a non-empty part or a finish reason. */
+/** Whether a candidate has content that commits the response: a non-empty part or a finish reason. */
 function hasContent(candidate: JsonObject): boolean {
   if (filledTextOf(memberOf(candidate, 'finishReason')) !== undefined) return true
   return partsIn(candidate).some((part) =>

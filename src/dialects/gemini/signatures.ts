@@ -1,14 +1,16 @@
 import { isObject, parseObject, textOf } from '../../lib/json/read.ts'
+import { openBrace } from '../../lib/json/splice.ts'
 import type { AssistantMessage } from '../../sdk/chat.ts'
 
-/** Prefix for thoughts signed by another vendor. */
 type Thoughts = Pick<AssistantMessage, 'reasoning' | 'reasoningSignature'>
 
+/** The member that marks thoughts signed by another vendor. */
 const carrier = 'llm-router'
 
 /**
- * The thoughts of another vendor as a `thoughtSignature`, which clients send back as it is. It is base64: clients in Go, Java and
- * Python keep it as bytes. The thoughts go with it, as not every client repeats them, and the signature is worth nothing without.
+ * Another vendor's signed thoughts as a `thoughtSignature`, which clients send back unchanged. It is base64, because clients
+ * in Go, Java and Python decode it to bytes. It includes the thoughts, because not every client sends them back and the
+ * signature is invalid without them.
  */
 export function carriedThoughts(signature: string, reasoning: string): string {
   return Buffer.from(JSON.stringify({ [carrier]: { signature, reasoning } })).toString('base64')
@@ -17,7 +19,7 @@ export function carriedThoughts(signature: string, reasoning: string): string {
 /** Decodes {@link carriedThoughts}; undefined for a signature of Gemini itself. */
 export function readCarried(thoughtSignature: string): Thoughts | undefined {
   const bytes = Buffer.from(thoughtSignature, 'base64')
-  if (bytes[0] !== 0x7b) return undefined
+  if (bytes[0] !== openBrace) return undefined
   const carried = parseObject(bytes.toString())?.[carrier]
   if (!isObject(carried)) return undefined
   const signature = textOf(carried.signature)
@@ -26,17 +28,17 @@ export function readCarried(thoughtSignature: string): Thoughts | undefined {
 }
 
 /**
- * What takes the place of a signature that Gemini 3 requires, where the call was another model's. Source: Gemini API
- * documentation, "Thought signatures", on histories of other models.
+ * Replaces the signature that Gemini 3 requires, for a call of another model. Source: Gemini API documentation, "Thought
+ * signatures", on histories of other models.
  */
-const skipped = 'skip_thought_signature_validator'
+const skipValidation = 'skip_thought_signature_validator'
 
-/** For the first call of a turn that has no signature. */
+/** The signature for the first call of a turn that has none; undefined if the model does not require one. */
 export function standInSignature(model: string): string | undefined {
-  return generationOf(model) >= 3 ? skipped : undefined
+  return generationOf(model) >= 3 ? skipValidation : undefined
 }
 
-/** Of a Gemini model; 0 for any other name. */
+/** The generation of a Gemini model, such as 3; 0 for any other model. */
 export function generationOf(model: string): number {
   return Number(/(?:^|\/)gemini-(\d+)/.exec(model)?.[1] ?? 0)
 }

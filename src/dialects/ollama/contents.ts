@@ -70,7 +70,7 @@ const generate = {
   ...{ model: 'own', prompt: 'text', suffix: 'text', raw: 'keep' },
   system: { text: 'text', system: true },
   template: { text: 'text', system: true },
-  // Numbers of the tokens of an earlier answer.
+  // Token ids of an earlier response.
   context: { items: { numbers: 'refused' } },
   images: { items: 'media' },
 } as const satisfies MembersOf<Static<typeof OllamaGenerateBody>>
@@ -91,7 +91,7 @@ const stream: StreamContents = {
         texts.push({ channel: name, group: 'message', path: ['message', name] })
     for (const name of ['thinking', 'response'])
       if (typeof line[name] === 'string') texts.push({ channel: name, group: 'message', path: [name] })
-    // Calls come whole, beside the members whose pieces are read.
+    // Calls are complete in one line.
     const whole: StreamedContents['whole'] = isObject(message)
       ? [{ path: ['message', 'tool_calls'], shape: messageMembers.tool_calls }]
       : []
@@ -112,7 +112,7 @@ const answers: AnswerContents = {
     members: { message: { members: messageMembers, rest: 'value' }, response: 'text', thinking: 'text' },
     rest: 'opaque',
   },
-  // Its protocol has no reason for an end like this one.
+  // Ollama has no finish reason for filtered content.
   filtered: (_answer, why) => ({ error: why }),
 }
 
@@ -126,7 +126,7 @@ export const ollamaContents: DialectContents = {
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
-/** Text completion is a separate surface, whose chats are prompts. */
+/** Text completion is a separate surface, with a prompt instead of messages. */
 export const generateContents: DialectContents = {
   userTurn: { turns: 'prompt', content: 'content', part: (text) => ({ text }) },
   requests: { chat: { members: { ...named, ...generate } } },

@@ -1,45 +1,49 @@
-import { isObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ContextLimits } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
 
-const firstStep = 4096
+/** The smallest context that is chosen, in tokens. */
+const smallestContext = 4096
 /** Tokens reserved for an answer without a limit. */
-const usualAnswer = 1024
-/** Approximate tokens of an image in current models. */
+const defaultAnswerTokens = 1024
+/** Approximate number for current models. */
 const tokensPerImage = 512
 const tokensPerMessage = 4
 
 /**
- * Ollama silently cuts a prompt that does not fit into `num_ctx` from its front. So a prompt that is longer than
- * the context is refused, and where the context is to be chosen (`num_ctx: "auto"`) the smallest step that holds the
- * prompt and the answer is set: steps, because each change of `num_ctx` makes Ollama load the model again. Gives the
- * members to set. Throws `context_overflow`.
+ * Ollama silently removes the beginning of a prompt that exceeds `num_ctx`. So a prompt that is longer than the context is
+ * rejected, and if the context is to be chosen (`num_ctx: "auto"`), the smallest power of two that holds prompt and answer is
+ * set: not the exact size, because each change of `num_ctx` makes Ollama reload the model. Returns the members to set. Throws
+ * `context_overflow`.
  */
-export function fitContext(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown> {
+export function fitContext(body: JsonObject, limits: ContextLimits): JsonObject {
   const options = isObject(body.options) ? body.options : {}
-  const set = positive(options.num_ctx)
-  const largest = Math.min(limits.inputSize || Number.POSITIVE_INFINITY, set ?? Number.POSITIVE_INFINITY)
+  const requested = positive(options.num_ctx)
+  const largest = Math.min(
+    limits.inputSize || Number.POSITIVE_INFINITY,
+    requested ?? Number.POSITIVE_INFINITY,
+  )
   if (largest === Number.POSITIVE_INFINITY && !limits.autoContext) return {}
-  const prompt = estimatedTokens(body)
-  if (prompt > largest) throw overflow(prompt, largest)
-  if (!limits.autoContext || set !== undefined) return {}
-  // The estimate is low, so that no fitting prompt is rejected; here a third is added.
-  const needed = Math.ceil((prompt * 4) / 3) + (positive(options.num_predict) ?? usualAnswer)
-  let step = firstStep
-  while (step < needed) step *= 2
-  return { options: { ...options, num_ctx: Math.min(step, largest) } }
+  const promptTokens = estimatedTokens(body)
+  if (promptTokens > largest) throw overflow(promptTokens, largest)
+  if (!limits.autoContext || requested !== undefined) return {}
+  // The estimate is low, so that no prompt that fits is rejected; here a third is added.
+  const needed = Math.ceil((promptTokens * 4) / 3) + (positive(options.num_predict) ?? defaultAnswerTokens)
+  let context = smallestContext
+  while (context < needed) context *= 2
+  return { options: { ...options, num_ctx: Math.min(context, largest) } }
 }
 
-function overflow(prompt: number, largest: number): RouterError {
+function overflow(promptTokens: number, contextTokens: number): RouterError {
   return new RouterError(
     'context_overflow',
-    `The prompt has about ${prompt} tokens, and the context of this model holds ${largest}`,
+    `The prompt has about ${promptTokens} tokens, and the context of this model holds ${contextTokens}`,
     { code: 'context_length_exceeded', param: 'messages' },
   )
 }
 
 /** Four bytes of UTF-8 per token, a low estimate for current tokenizers. */
-function estimatedTokens(body: Record<string, unknown>): number {
+function estimatedTokens(body: JsonObject): number {
   const messages = Array.isArray(body.messages) ? body.messages.filter(isObject) : []
   const parts = [body, ...messages]
   const images = parts.reduce((sum, { images: list }) => sum + (Array.isArray(list) ? list.length : 0), 0)
@@ -50,7 +54,7 @@ function estimatedTokens(body: Record<string, unknown>): number {
 const textMembers = ['content', 'thinking', 'prompt', 'suffix', 'system'] as const
 const jsonMembers = ['tool_calls', 'tools'] as const
 
-function bytesIn(part: Record<string, unknown>): number {
+function bytesIn(part: JsonObject): number {
   let bytes = 0
   for (const name of textMembers) {
     const text = part[name]

@@ -1,7 +1,6 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-import { countOf, isObject } from '../../lib/json/read.ts'
+import { Type } from '@sinclair/typebox'
+import { countOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
@@ -9,12 +8,13 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
+import { optional } from '../shared/schema.ts'
+import { unknownMembers } from '../shared/unknown-members.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { unitVector } from '../shared/vector-bytes.ts'
 import { missingDefaults } from './request/sampling.ts'
 import { readTimings } from './response/fields-read.ts'
-
-const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 
 const shared = {
   model: optional(Type.String()),
@@ -42,20 +42,11 @@ export const OllamaEmbedEnvelope = Type.Object({ model: shared.model, model_name
 const checkNewer = bodyAssertion(OllamaEmbedBody)
 const checkOlder = bodyAssertion(OllamaEmbeddingsBody)
 
-const knownMembers: ReadonlySet<string> = new Set([
-  'model',
-  'model_name',
-  'input',
-  'prompt',
-  'truncate',
-  'dimensions',
-  'keep_alive',
-  'options',
-])
+const knownMembers = { ...OllamaEmbedBody.properties, ...OllamaEmbeddingsBody.properties }
 
 /**
- * Both of Ollama's forms: `prompt` gives one vector as the model made it, `input` a list of vectors of length 1.
- * Upstream the newer one is used.
+ * Both forms of Ollama: `prompt` returns one vector as the model generated it, `input` a list of vectors of length 1. Upstream
+ * requests use the newer form, `input`.
  */
 export const embedding: EmbeddingCodec = {
   readRequest,
@@ -69,11 +60,11 @@ export const embedding: EmbeddingCodec = {
   missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),
 }
 
-function isOlderForm(request: Readonly<Record<string, unknown>>): boolean {
+function isOlderForm(request: Readonly<JsonObject>): boolean {
   return typeof request.prompt === 'string' && (request.input ?? undefined) === undefined
 }
 
-function readRequest(body: Record<string, unknown>): EmbeddingRequest {
+function readRequest(body: JsonObject): EmbeddingRequest {
   if (isOlderForm(body)) checkOlder(body)
   else checkNewer(body)
   const input: unknown = isOlderForm(body) ? body.prompt : body.input
@@ -82,21 +73,16 @@ function readRequest(body: Record<string, unknown>): EmbeddingRequest {
   const kept = typeof keepAlive === 'number' || typeof keepAlive === 'string' ? { keepAlive } : {}
   const chosen = isObject(options) && Object.keys(options).length > 0 ? { options } : {}
   return {
-    // Ollama answers an empty text with no vector at all.
+    // Ollama returns no vector for an empty text.
     inputs: list.filter((text) => typeof text === 'string').filter((text) => list.length > 1 || text !== ''),
     ...(typeof dimensions === 'number' ? { dimensions } : {}),
     ...(typeof truncate === 'boolean' ? { truncate } : {}),
     ...(Object.keys({ ...kept, ...chosen }).length > 0 ? { ollama: { ...kept, ...chosen } } : {}),
-    extras: Object.fromEntries(
-      Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
-    ),
+    extras: unknownMembers(body, knownMembers),
   }
 }
 
-function writeRequest(
-  request: EmbeddingRequest,
-  { model, drop }: WriteRequestOptions,
-): Record<string, unknown> {
+function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, ollama, extras } = request
   const texts = inputs.filter((input) => typeof input === 'string')
   if (texts.length < inputs.length) {
@@ -135,7 +121,7 @@ function readVector(vector: unknown): number[] {
 function writeResponse(
   response: EmbeddingResponse,
   { model, request, elapsedMs }: EmbeddingContext,
-): Record<string, unknown> {
+): JsonObject {
   if (isOlderForm(request)) return { embedding: response.vectors[0] ?? [] }
   const { totalNs = elapsedMs() * 1e6, loadNs } = response.timings ?? {}
   return {

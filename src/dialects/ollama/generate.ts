@@ -1,5 +1,5 @@
 import { lineJson } from '../../lib/bytes/lines.ts'
-import { isObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type {
   ChatEvent,
   ChatMessage,
@@ -11,27 +11,23 @@ import type {
   Usage,
   UserMessage,
 } from '../../sdk/chat.ts'
-import type {
-  AnswerContext,
-  ChatStreamWriter,
-  Dialect,
-  Drop,
-  WriteRequestOptions,
-} from '../../sdk/dialect.ts'
+import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Drop, WriteRequestOptions } from '../../sdk/write-options.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { messageForOllama } from '../shared/error-messages.ts'
 import { generateContents } from './contents.ts'
 import { ollama } from './index.ts'
 import { readImage, writeImage } from './request/messages-read.ts'
 import { readRequest as readChat } from './request/read.ts'
 import { writeRequest as writeChat } from './request/write.ts'
-import { writeEnd, writeLogprobs } from './response/fields-write.ts'
+import { measuredTimings, writeEnd, writeLogprobs } from './response/fields-write.ts'
 import { readResponse as readChatAnswer } from './response/read.ts'
 import { writeResponse as writeChatAnswer } from './response/write.ts'
 
 /**
- * Ollama's generate, as a second surface of its dialect: an Ollama server gets it as it is, others get a chat, or where
- * they must continue a text verbatim, a completion. Source: Ollama API reference, "Generate a completion".
+ * Ollama's generate, a second surface of its dialect. Ollama servers receive the request unchanged, others receive a chat, or
+ * a completion if a text must be continued verbatim. Source: Ollama API reference, "Generate a completion".
  */
 export const ollamaGenerate: Dialect = {
   ...ollama,
@@ -50,24 +46,24 @@ export const ollamaGenerate: Dialect = {
 }
 
 /**
- * Reads a body of `POST /api/generate` as a chat of one user turn. A chat cannot express `raw` and `suffix`. Throws
- * `bad_request` for a `context`: it is made of the tokens of another server's model.
+ * Reads a body of `POST /api/generate` as a chat with one user turn. `raw` and `suffix` need a server with text completion.
+ * Throws `bad_request` for a `context`: its token ids are valid only for the server that created it.
  */
-function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
+function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const { prompt, system, images, suffix, raw, context, ...rest } = body
   if (Array.isArray(context) && context.length > 0) {
     throw badRequest(
-      "'context' is only understood by the Ollama server that gave it; send the conversation to /api/chat",
+      "'context' is valid only for the Ollama server that created it; send the conversation to /api/chat",
       'context',
     )
   }
-  const ahead = typeof suffix === 'string' && suffix !== '' ? { suffix } : {}
+  const suffixMember = typeof suffix === 'string' && suffix !== '' ? { suffix } : {}
   const isRaw = raw === true
   return {
-    // The rest are members that chats have too, and `template`, which is reported as dropped with other unknown members.
+    // The rest are members of chats, and `template`, which is reported as dropped like other unknown members.
     ...readChat({ ...rest, ...(rest.template === '' ? { template: null } : {}) }, stream),
     messages: [...systemOf(system), userOf(prompt, images)],
-    ...(isRaw || 'suffix' in ahead ? { completion: { raw: isRaw, ...ahead } } : {}),
+    ...(isRaw || 'suffix' in suffixMember ? { completion: { raw: isRaw, ...suffixMember } } : {}),
   }
 }
 
@@ -77,18 +73,18 @@ function systemOf(system: unknown): SystemMessage[] {
 }
 
 function userOf(prompt: unknown, images: unknown): UserMessage {
-  const pictures = Array.isArray(images) ? images.filter((image) => typeof image === 'string') : []
+  const sentImages = Array.isArray(images) ? images.filter((image) => typeof image === 'string') : []
   return {
     role: 'user',
     parts: [
       { type: 'text', text: typeof prompt === 'string' ? prompt : '' },
-      ...pictures.map((image, index) => readImage(image, `images[${index}]`)),
+      ...sentImages.map((image, index) => readImage(image, `images[${index}]`)),
     ],
   }
 }
 
-/** The body for a text to be continued, with or without the model's template around it. */
-function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
+/** The body for a prompt that is to be continued, with or without the model's template. */
+function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const {
     messages: _none,
     tools: _tools,
@@ -126,15 +122,15 @@ function imagesOf(messages: readonly ChatMessage[], drop: Drop): string[] {
   )
 }
 
-/** Reads a whole answer of `POST /api/generate`. Throws `upstream_error` when it is none. */
+/** Reads a whole answer of `POST /api/generate`. Throws `upstream_error` if it is not one. */
 function readResponse(body: unknown): ChatResponse {
   if (!isObject(body) || typeof body.response !== 'string') return readChatAnswer(body, randomCallId)
   const { response: content, thinking, ...rest } = body
   return readChatAnswer({ ...rest, message: { content, thinking } }, randomCallId)
 }
 
-/** Writes a whole answer. No `context`: it would be the tokens of one server's model. */
-function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
+/** Writes a whole answer, without `context`, which would be valid only for one server. */
+function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choices = response.choices.map((choice) => ({ ...choice, toolCalls: [] }))
   const { model, created_at, message, ...rest } = writeChatAnswer({ ...response, choices }, context)
   const { content = '', thinking } = isObject(message) ? message : {}
@@ -159,7 +155,7 @@ class GenerateWriter implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    // Ollama has one answer per request.
+    // Ollama has one choice per request.
     if (this.#over || ('choice' in event && event.choice !== 0)) return ''
     switch (event.type) {
       case 'text-delta':
@@ -170,7 +166,7 @@ class GenerateWriter implements ChatStreamWriter {
         return this.#line({ response: '', thinking: event.text })
       case 'usage':
         this.#usage = event.usage
-        this.#timings = event.timings
+        this.#timings = event.timings ?? this.#timings
         return ''
       case 'finish':
         this.#ending = event
@@ -179,7 +175,7 @@ class GenerateWriter implements ChatStreamWriter {
         return this.#end()
       case 'error':
         this.#over = true
-        return `${lineJson({ error: event.error.message })}\n`
+        return `${lineJson({ error: messageForOllama(event.error) })}\n`
       case 'start':
       case 'tool-call-start':
       case 'tool-call-delta':
@@ -188,53 +184,46 @@ class GenerateWriter implements ChatStreamWriter {
     }
   }
 
-  #line(said: Record<string, string>, logprobs: readonly TokenLogprob[] = []): string {
+  #line(content: Record<string, string>, logprobs: readonly TokenLogprob[] = []): string {
     this.#firstContentMs ??= this.#context.elapsedMs()
     const tail = logprobs.length === 0 ? {} : { logprobs: writeLogprobs(logprobs) }
-    return `${lineJson({ ...this.#head(), ...said, done: false, ...tail })}\n`
+    return `${lineJson({ ...this.#head(), ...content, done: false, ...tail })}\n`
   }
 
   #head(): Record<string, string> {
     return { model: this.#context.model, created_at: this.#context.now().toISOString() }
   }
 
-  /** Durations as in chats: the upstream's own, else the wait for the first content counts as reading the prompt. */
   #end(): string {
     this.#over = true
-    const totalMs = this.#context.elapsedMs()
-    const firstMs = this.#firstContentMs ?? totalMs
-    const measured = {
-      totalNs: totalMs * 1e6,
-      promptNs: firstMs * 1e6,
-      completionNs: (totalMs - firstMs) * 1e6,
-    }
-    const end = writeEnd(this.#ending, this.#usage, { ...measured, ...this.#timings })
+    const timings = { ...measuredTimings(this.#context.elapsedMs(), this.#firstContentMs), ...this.#timings }
+    const end = writeEnd(this.#ending, this.#usage, timings)
     return `${lineJson({ ...this.#head(), response: '', ...end })}\n`
   }
 }
 
-const emptySaid = { chat: { message: { role: 'assistant', content: '' } }, generate: { response: '' } }
+const emptyContent = { chat: { message: { role: 'assistant', content: '' } }, generate: { response: '' } }
 
 /**
- * The answer to a chat without messages or a generate without prompt, by which Ollama's clients load a model, or unload it
- * with a `keep_alive` of 0. Source: Ollama API reference, "Load a model" and "Unload a model".
+ * The answer to a chat without messages or a generate without a prompt, with which Ollama's clients load a model, or unload it
+ * if `keep_alive` is 0. Source: Ollama API reference, "Load a model" and "Unload a model".
  */
 export function loadAnswer(
   model: string,
   createdAt: Date,
   reason: 'load' | 'unload',
   form: 'chat' | 'generate' = 'chat',
-): Record<string, unknown> {
+): JsonObject {
   return {
     model,
     created_at: createdAt.toISOString(),
-    ...emptySaid[form],
+    ...emptyContent[form],
     done: true,
     done_reason: reason,
   }
 }
 
-/** A time to live of nothing, in any unit: unload the model. */
+/** Whether `keep_alive` is zero, in any unit, which unloads the model. */
 export function isZeroTime(keepAlive: unknown): boolean {
   return keepAlive === 0 || (typeof keepAlive === 'string' && /^0(ns|us|ms|s|m|h)?$/.test(keepAlive))
 }

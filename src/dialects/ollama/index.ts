@@ -16,9 +16,9 @@ import { createReader } from './stream/read.ts'
 import { createWriter } from './stream/write.ts'
 
 /**
- * Ollama cuts a prompt that exceeds the context from its front, and an answer that fills the context pushes the prompt
- * out, both silently. Clients of other dialects expect an error, and `length`. Ollama's own clients decide for
- * themselves. Source: Ollama API reference, "Generate a chat completion", `truncate` and `shift`.
+ * By default, Ollama silently removes the beginning of a prompt that exceeds the context, and shifts the prompt out of a
+ * context that the answer fills. Clients of other dialects expect an error and `length`; Ollama's own clients set these
+ * members themselves. Source: Ollama API reference, "Generate a chat completion", `truncate` and `shift`.
  */
 const translatedMembers = { truncate: false, shift: false }
 

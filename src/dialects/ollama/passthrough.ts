@@ -3,11 +3,11 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, lineMarks, type StreamPolicy } from '../shared/stream-filter.ts'
-import { emptyAnswer, readUsage, saysAnything } from './response/fields-read.ts'
+import { emptyAnswer, hasContent, readUsage } from './response/fields-read.ts'
 import { Repetition } from './stream/repetition.ts'
 
 const marks = lineMarks('done"[ \\t]*:[ \\t]*t')
-/** Enough of the last lines to see that they repeat themselves. */
+/** Enough of the last lines to detect repetition. */
 const recentBytes = 8 * 1024
 const nothing = Buffer.alloc(0)
 
@@ -19,12 +19,12 @@ class OllamaStream implements StreamPolicy {
   readonly framing = ndjsonFraming
   readonly marks = marks
   readonly parse = parseEvent
-  /** The most recent output. */
+  /** The last forwarded bytes. */
   readonly #recent: Buffer[] = []
   #recentBytes = 0
 
   note({ data }: { data: JsonObject }, state: PassthroughState): boolean {
-    state.content ||= saysAnything(data)
+    state.content ||= hasContent(data)
     if (data.done !== true) return true
     if (data.done_reason === '' && !state.content) state.failure = emptyAnswer(data)
     state.usage = readUsage(data)
@@ -33,7 +33,7 @@ class OllamaStream implements StreamPolicy {
     return true
   }
 
-  passed(bytes: Buffer): void {
+  onForwarded(bytes: Buffer): void {
     this.#recent.push(bytes)
     this.#recentBytes += bytes.length
     for (let first = this.#recent[0]; first && this.#recentBytes - first.length >= recentBytes; ) {
@@ -43,10 +43,10 @@ class OllamaStream implements StreamPolicy {
     }
   }
 
-  /** Ollama ends an answer that repeats itself without `done`. Most lines go by unread, so the last ones are read here. */
+  /** Ollama ends a repetitive answer without `done`. Most lines are forwarded unparsed, so the last ones are parsed here. */
   complete({ content }: PassthroughState, isClean: boolean): Buffer | undefined {
     const repetition = new Repetition()
     if (content && isClean) repetition.addLines(Buffer.concat(this.#recent))
-    return repetition.isSeen ? nothing : undefined
+    return repetition.isDetected ? nothing : undefined
   }
 }

@@ -17,7 +17,7 @@ import { completionStream } from './stream-contents.ts'
 
 const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
 
-/** Members of servers of this dialect that OpenAI does not have. */
+/** Members of other servers of this dialect that OpenAI does not have. */
 const engineMembers = {
   ...{ chat_template: 'keep', chat_template_kwargs: 'keep', add_generation_prompt: 'keep' },
   ...{ continue_final_message: 'keep', add_special_tokens: 'keep', echo: 'keep', best_of: 'keep' },
@@ -37,7 +37,7 @@ const engineMembers = {
   ...{ extra_body: 'refused', documents: 'value', prompt_embeds: 'media' },
 } as const satisfies Record<string, ContentShape>
 
-/** OpenAI's own members that the router has no use for. */
+/** OpenAI's own members that the router does not read. */
 const vendorMembers = {
   ...{ metadata: 'value', safety_identifier: 'text', prompt_cache_retention: 'keep', service_tier: 'keep' },
   ...{ store: 'refused', modalities: 'keep', web_search_options: 'value' },
@@ -113,7 +113,7 @@ const embedding = {
   user: 'text',
 } as const satisfies MembersOf<Static<typeof OpenaiEmbeddingBody>>
 
-/** What a document is to a reranker, a classifier or an embedding: a text, or an object with one. */
+/** A document for a reranker, classifier or embedding model: a string, or an object with text. */
 const document = {
   text: 'text',
   members: { text: 'text', content, image: 'media', image_url: 'media', id: 'keep' },
@@ -139,7 +139,7 @@ const options = {
   },
 } as const satisfies Record<string, ContentShape>
 
-/** Shapes of this dialect's operations; the names are those of the router. One without an entry is refused. */
+/** Shapes of request bodies, by operation. An operation without an entry is refused. */
 const openaiRequests = {
   chat: { members: { ...engineMembers, ...vendorMembers, ...chat } },
   completion: { members: { ...engineMembers, ...vendorMembers, ...completion } },
@@ -258,7 +258,7 @@ export const openaiContents: DialectContents = {
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }
 
-/** Legacy completions are a separate surface, whose chats are prompts. */
+/** Legacy completions are a separate surface, with a prompt instead of messages. */
 export const completionContents: DialectContents = {
   requests: { chat: openaiRequests.completion },
   stream: completionStream,

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import {
   booleanOf,
   countOf,
@@ -10,7 +10,6 @@ import {
   present,
 } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
@@ -19,13 +18,13 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { optional } from '../shared/schema.ts'
+import { unknownMembers } from '../shared/unknown-members.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { vectorFromBase64, vectorToBase64 } from '../shared/vector-bytes.ts'
 
-const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
-
-const inputWords = 'a string, a list of strings, a list of token numbers, or a list of such lists'
 const Tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
 
 /** Body of `POST /v1/embeddings`. Source: OpenAI API reference, "Create embeddings". */
@@ -34,7 +33,7 @@ export const OpenaiEmbeddingBody = Type.Object({
   model_name: optional(Type.String()),
   input: Type.Union(
     [Type.String(), Type.Array(Type.String(), { minItems: 1 }), Tokens, Type.Array(Tokens, { minItems: 1 })],
-    { errorMessage: inputWords },
+    { errorMessage: 'a string, a list of strings, a list of token ids, or a list of such lists' },
   ),
   encoding_format: optional(
     Type.Union([Type.Literal('float'), Type.Literal('base64')], { errorMessage: '"float" or "base64"' }),
@@ -68,13 +67,9 @@ export const embedding: EmbeddingCodec = {
 
 function readRequest(body: JsonObject): EmbeddingRequest {
   checkRequest(body)
-  const extras = Object.entries(body).filter(
-    ([name, value]) =>
-      !Object.hasOwn(OpenaiEmbeddingBody.properties, name) && value !== null && value !== undefined,
-  )
   return {
     inputs: readInputs(body.input),
-    extras: Object.fromEntries(extras),
+    extras: unknownMembers(body, OpenaiEmbeddingBody.properties),
     ...present({
       dimensions: numberOf(body.dimensions),
       truncate: booleanOf(body.truncate),
@@ -89,7 +84,7 @@ function readInputs(input: unknown): EmbeddingInput[] {
   return list.map((item: unknown, index): EmbeddingInput => {
     if (typeof item === 'string') return item
     if (isTokens(item)) return item
-    throw badRequest(`'input[${index}]' must be a string or a list of token numbers`, 'input')
+    throw badRequest(`'input[${index}]' must be a string or a list of token ids`, 'input')
   })
 }
 
@@ -97,12 +92,12 @@ function isTokens(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number')
 }
 
-/** `float` is requested explicitly: some servers default to base64, others know nothing else. */
+/** `float` is requested explicitly: some servers default to base64, others support only float. */
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, user, ollama, extras } = request
   reportOllamaMembers(ollama, drop)
   for (const name of Object.keys(extras)) drop(name, 'OpenAI embeddings have no such field')
-  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether to truncate')
+  if (truncate !== undefined) drop('truncate', 'the upstream decides whether to truncate')
   const [only] = inputs
   return {
     model,

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type { StreamEnding } from '../../sdk/content.ts'
 
-/** Ends the choices that have not ended. Source: OpenAI API reference, "The chat completion chunk object". */
+/** Ends the choices that are still open. Source: OpenAI API reference, "The chat completion chunk object". */
 export function createEnding(): StreamEnding {
   const open = new Set<number>()
   const ended = new Set<number>()

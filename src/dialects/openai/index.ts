@@ -16,7 +16,7 @@ import { wholeAsStream } from './stream/collect.ts'
 import { createReader } from './stream/read.ts'
 import { createWriter, writeStreamError } from './stream/write.ts'
 
-/** OpenAI chat completions, as OpenAI, vLLM, LM Studio and many others speak it. */
+/** OpenAI's chat completions, the dialect of OpenAI, vLLM, LM Studio and many other servers. */
 export const openai: Dialect = {
   name: 'openai',
   streamMediaType: 'text/event-stream',

@@ -9,25 +9,25 @@ import {
 } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 
-/** What LM Studio's own endpoints report about a model in addition to its response. */
+/** Facts about a model that LM Studio's endpoints add to its responses. */
 export interface LmStudioModelInfo {
   arch?: string
   quant?: string
   format?: string
   /** In tokens; 0 when unknown. */
   contextLength: number
-  /** The router's own version, reported as that of the runtime. */
+  /** The router's version, reported as that of the runtime. */
   version: string
 }
 
 /**
- * A surface of the dialect with `stats`, `model_info` and `runtime` in its answers: whole ones, and the finish chunks of
- * streams that the router writes itself. Unknown values are left out. Times are the engine's own where it reports them
- * (Ollama), else measured from the arrival of the request. Source: LM Studio documentation, "REST API v0".
+ * The dialect with `stats`, `model_info` and `runtime` added to whole responses and to the finish chunks of translated
+ * streams. Unknown values are omitted. Times are the engine's own if it reports them (Ollama), otherwise measured from the
+ * arrival of the request. Source: LM Studio documentation, "REST API v0".
  */
 export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): Dialect {
   const { chat } = dialect
-  const members = (response: ChatResponse, context: AnswerContext): JsonObject => ({
+  const extras = (response: ChatResponse, context: AnswerContext): JsonObject => ({
     stats: wholeStats(response, context.elapsedMs() / 1000),
     ...aboutModel(info),
   })
@@ -37,11 +37,11 @@ export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): D
       ...chat,
       writeResponse: (response, context) => ({
         ...chat.writeResponse(response, context),
-        ...members(response, context),
+        ...extras(response, context),
       }),
       checkAnswer: (body, context) => ({
         ...chat.checkAnswer(body, context),
-        members: members(chat.readResponse(body), context),
+        members: extras(chat.readResponse(body), context),
       }),
       createWriter: (context) => new ExtrasWriter(chat.createWriter(context), context, info),
     },
@@ -56,14 +56,14 @@ function aboutModel({ arch, quant, format, contextLength, version }: LmStudioMod
   }
 }
 
-/** For a whole answer without times only its end is known. */
-function wholeStats({ usage, timings, choices }: ChatResponse, elapsed: number): JsonObject {
+/** Without the engine's timings, only the total time of a whole response is known. */
+function wholeStats({ usage, timings, choices }: ChatResponse, elapsedSeconds: number): JsonObject {
   const [first] = choices
   return statsOf({
     usage,
     timings,
-    firstToken: undefined,
-    generation: elapsed,
+    firstTokenSeconds: undefined,
+    generationSeconds: elapsedSeconds,
     reason: first?.finishReason,
     stopped: first?.stopSequence !== undefined,
   })
@@ -72,21 +72,21 @@ function wholeStats({ usage, timings, choices }: ChatResponse, elapsed: number):
 interface Measured {
   usage: Usage | undefined
   timings: Timings | undefined
-  /** Seconds, as are all times here. */
-  firstToken: number | undefined
-  generation: number
+  firstTokenSeconds: number | undefined
+  generationSeconds: number
   reason: FinishReason | undefined
-  /** Whether a stop sequence was met. */
+  /** Whether a stop sequence ended the response. */
   stopped: boolean
 }
 
-function statsOf({ usage, timings, firstToken, generation, reason, stopped }: Measured): JsonObject {
+function statsOf(measured: Measured): JsonObject {
+  const { usage, timings, firstTokenSeconds, generationSeconds, reason, stopped } = measured
   const { loadNs = 0, promptNs, completionNs } = timings ?? {}
-  const seconds = completionNs === undefined ? generation : completionNs / 1e9
+  const seconds = completionNs === undefined ? generationSeconds : completionNs / 1e9
   const tokens = usage?.completionTokens
   return present({
     tokens_per_second: tokens === undefined || seconds <= 0 ? undefined : tokens / seconds,
-    time_to_first_token: promptNs === undefined ? firstToken : (loadNs + promptNs) / 1e9,
+    time_to_first_token: promptNs === undefined ? firstTokenSeconds : (loadNs + promptNs) / 1e9,
     generation_time: seconds,
     stop_reason: reason && stopReason(reason, stopped),
   })
@@ -111,8 +111,8 @@ class ExtrasWriter implements ChatStreamWriter {
   readonly #inner: ChatStreamWriter
   readonly #context: AnswerContext
   readonly #info: LmStudioModelInfo
-  /** Seconds since the arrival of the request. */
-  #firstContent: number | undefined
+  /** Since the arrival of the request. */
+  #firstContentSeconds: number | undefined
   #usage: Usage | undefined
   #timings: Timings | undefined
 
@@ -123,7 +123,7 @@ class ExtrasWriter implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    if (isContent(event)) this.#firstContent ??= this.#context.elapsedMs() / 1000
+    if (isContent(event)) this.#firstContentSeconds ??= this.#context.elapsedMs() / 1000
     if (event.type === 'usage') {
       this.#usage = event.usage
       this.#timings = event.timings
@@ -135,12 +135,12 @@ class ExtrasWriter implements ChatStreamWriter {
   }
 
   #stats({ reason, stopSequence }: Extract<ChatEvent, { type: 'finish' }>): JsonObject {
-    const now = this.#context.elapsedMs() / 1000
+    const elapsedSeconds = this.#context.elapsedMs() / 1000
     return statsOf({
       usage: this.#usage,
       timings: this.#timings,
-      firstToken: this.#firstContent,
-      generation: now - (this.#firstContent ?? now),
+      firstTokenSeconds: this.#firstContentSeconds,
+      generationSeconds: elapsedSeconds - (this.#firstContentSeconds ?? elapsedSeconds),
       reason,
       stopped: stopSequence !== undefined,
     })

@@ -67,7 +67,7 @@ const toolCall = {
     cache_control: 'keep',
     function: called,
     custom: { members: { name: 'keep', input: 'text' } },
-    // Gemini's proof of thoughts, as its OpenAI endpoint and proxies send it.
+    // Gemini's signature of its reasoning, from its OpenAI endpoint or a proxy.
     extra_content: 'opaque',
     provider_specific_fields: 'opaque',
   },

@@ -9,7 +9,7 @@ import type {
 import { annotatedRanges } from '../shared/annotations.ts'
 import { createEnding } from './ending.ts'
 
-/** Pieces of text in the chunks of chats and of completions. Source: OpenAI API reference, "The chat completion chunk object". */
+/** The text in chunks of chats and legacy completions. Source: OpenAI API reference, "The chat completion chunk object". */
 export const completionStream: StreamContents = {
   read(chunk) {
     const choices = Array.isArray(chunk.choices) ? chunk.choices : []
@@ -24,7 +24,7 @@ export const completionStream: StreamContents = {
       texts.push(...textsOf(choice, index, ['choices', position]))
       if (isObject(choice.delta)) {
         begins.push(...callsOf(choice.delta).map((call) => `${index}.call.${call}`))
-        whole.push(...othersOf(choice.delta, ['choices', position, 'delta']))
+        whole.push(...unknownIn(choice.delta, ['choices', position, 'delta']))
         const at = ['choices', position, 'delta', 'annotations']
         citations.push(...annotatedRanges(choice.delta.annotations, at, { channel: `${index}.content` }))
       }
@@ -55,28 +55,28 @@ export const completionStream: StreamContents = {
 
 type Whole = NonNullable<StreamedContents['whole']>[number]
 
-/** Members of a delta whose pieces are read, or that hold no words. */
+/** Members of a delta that are read as pieces of text, or contain none. */
 const known: ReadonlySet<string> = new Set([
   ...['role', 'content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls', 'function_call'],
   ...['audio', 'reasoning_details', 'extra_content', 'provider_specific_fields', 'images'],
 ])
 
-/** Members that the table does not know, whatever they hold. */
-function othersOf(delta: JsonObject, at: (string | number)[]): Whole[] {
+/** Members of a delta that are not known, as whole values. */
+function unknownIn(delta: JsonObject, at: (string | number)[]): Whole[] {
   const shape: ContentShape = 'value'
   return Object.entries(delta)
     .filter(([name, value]) => !known.has(name) && value !== null && value !== '')
     .map(([name]) => ({ path: [...at, name], shape }))
 }
 
-/** Numbers of the calls that a delta speaks of. */
-function callsOf({ tool_calls: calls, function_call: older }: JsonObject): (number | string)[] {
-  const numbers = objectsIn(calls).map((call, position) => numberOf(call.index) ?? position)
-  return isObject(older) ? [...numbers, functionCall] : numbers
+/** The indexes of the calls in a delta. */
+function callsOf({ tool_calls: calls, function_call: legacyCall }: JsonObject): (number | string)[] {
+  const indexes = objectsIn(calls).map((call, position) => numberOf(call.index) ?? position)
+  return isObject(legacyCall) ? [...indexes, legacyIndex] : indexes
 }
 
-/** The one call that an older chat could have. */
-const functionCall = 'function'
+/** Stands for the index of the deprecated `function_call`, which has none. */
+const legacyIndex = 'function'
 
 function textsOf(choice: JsonObject, index: number, at: (string | number)[]): StreamedText[] {
   const texts: StreamedText[] = []
@@ -84,7 +84,7 @@ function textsOf(choice: JsonObject, index: number, at: (string | number)[]): St
     texts.push({ channel: `${index}.${channel}`, path: [...at, ...path], ...more })
   }
   const group = { group: String(index) }
-  // Mistral's models stream lists of parts, with their thoughts in them.
+  // Mistral's models stream lists of parts, some of them with reasoning.
   const addPart = (part: JsonObject, position: number): void => {
     const path = ['delta', 'content', position]
     if (typeof part.text === 'string') add('content', [...path, 'text'], group)
@@ -102,7 +102,7 @@ function textsOf(choice: JsonObject, index: number, at: (string | number)[]): St
       if (typeof detail[name] === 'string')
         add(`details.${name}`, ['delta', 'reasoning_details', position, name])
   if (isObject(delta.function_call) && typeof delta.function_call.arguments === 'string')
-    add(`call.${functionCall}`, ['delta', 'function_call', 'arguments'], { isJson: true })
+    add(`call.${legacyIndex}`, ['delta', 'function_call', 'arguments'], { isJson: true })
   if (isObject(delta.audio) && typeof delta.audio.transcript === 'string')
     add('transcript', ['delta', 'audio', 'transcript'])
   if (!Array.isArray(delta.tool_calls)) return texts
@@ -118,7 +118,7 @@ function textsOf(choice: JsonObject, index: number, at: (string | number)[]): St
   return texts
 }
 
-/** A delta with this one piece and what says where it belongs. */
+/** A delta with only this piece of text, and with the indexes and types that locate it. */
 function deltaWith(
   delta: JsonObject | undefined,
   path: readonly (string | number)[],
@@ -134,6 +134,6 @@ function deltaWith(
   if (name === 'audio' || name === 'function_call') return { [name]: { [String(rest[0])]: text } }
   const [position, member = ''] = rest
   const before = objectsIn(delta?.[name])[Number(position)]
-  const said = member === 'thinking' ? [{ type: 'text', text }] : text
-  return { [name]: [{ ...before, [String(member)]: said }] }
+  const value = member === 'thinking' ? [{ type: 'text', text }] : text
+  return { [name]: [{ ...before, [String(member)]: value }] }
 }

@@ -4,7 +4,7 @@ import { type NativeTool, nativeToolOf } from './native-tools.ts'
 
 /** A tool that the client runs. */
 export interface ClientTool {
-  /** Its name for the model; unique within a request. */
+  /** The name that the model sees; unique within a request. */
   wireName: string
   name: string
   namespace: string | undefined
@@ -20,16 +20,16 @@ interface Group {
 }
 
 /**
- * All tools that the client runs: those of the request, those that an item of the input adds, and those of each namespace, which
- * no other dialect has. The names depend on the request alone, so that its answer finds them again without any memory.
+ * All tools that the client runs: those of the request, those added by items of the input, and those of namespaces, which no
+ * other dialect has. Their names depend only on the request, so that its answer can be mapped back without state.
  */
 export class ClientTools {
   readonly all: readonly ClientTool[]
-  /** Tools that OpenAI runs, by the name to report them under. */
+  /** Tools that OpenAI runs, by the field that is reported. */
   readonly dropped: JsonObject = {}
   readonly #byWireName: ReadonlyMap<string, ClientTool>
 
-  /** `items`: the input, that of earlier turns first. */
+  /** `items`: of the input, with those of earlier turns first. */
   constructor(tools: unknown, items: readonly { item: JsonObject; path: string }[] = []) {
     const added = items.filter(({ item }) => addsTools.has(item.type))
     const groups = [{ tools, path: 'tools' }, ...added.map(({ item, path }) => groupOf(item, path))]
@@ -50,15 +50,15 @@ export class ClientTools {
     this.#byWireName = named
   }
 
-  /** The tool that a model calls. Some leave the namespace out. */
+  /** The tool that a model calls. Some models omit the namespace. */
   called(wireName: string): ClientTool | undefined {
     const exact = this.#byWireName.get(wireName)
     if (exact) return exact
-    const alike = this.all.filter(({ name }) => name === wireName)
-    return alike.length === 1 ? alike[0] : undefined
+    const matches = this.all.filter(({ name }) => name === wireName)
+    return matches.length === 1 ? matches[0] : undefined
   }
 
-  /** A tool's name for the model, even if it is no longer offered. */
+  /** The name that the model sees, even of a tool that is no longer offered. */
   wireNameOf(name: string, namespace: string | undefined): string {
     const tool = this.all.find((each) => each.name === name && each.namespace === namespace)
     if (tool) return tool.wireName
@@ -100,21 +100,20 @@ function groupOf(item: JsonObject, path: string): Group {
 }
 
 function keyOf({ namespace, name, path }: ClientTool): string {
-  // A tool without a name is reported separately.
+  // Tools without a name are rejected one by one.
   return name === '' ? path : JSON.stringify([namespace ?? null, name])
 }
 
-/**
- * Most servers accept no longer name of a function, and no other characters. Source: OpenAI API reference, `tools.function.name`.
- */
-const longestName = 64
+/** Most servers accept no longer name, and only these characters. Source: OpenAI API reference, `tools.function.name`. */
+const maxNameLength = 64
+const illegalCharacter = /[^a-zA-Z0-9_-]/g
 
 function flatName(namespace: string, name: string, taken: ReadonlyMap<string, unknown>): string {
   const whole = namespace.endsWith('__') ? namespace + name : `${namespace}__${name}`
-  const legal = whole.replace(/[^a-zA-Z0-9_-]/g, '_')
-  if (legal === whole && whole.length <= longestName && !taken.has(whole)) return whole
+  const legal = whole.replace(illegalCharacter, '_')
+  if (legal === whole && whole.length <= maxNameLength && !taken.has(whole)) return whole
   const digest = createHash('sha256')
     .update(JSON.stringify([namespace, name]))
     .digest('hex')
-  return `${legal.slice(0, longestName - 9)}_${digest.slice(0, 8)}`
+  return `${legal.slice(0, maxNameLength - 9)}_${digest.slice(0, 8)}`
 }

@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type {
   CitedRange,
   ContentForms,
@@ -61,7 +61,7 @@ const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_
 const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const
 const message = { ...item, role: 'keep', content, name: 'text' } as const
 
-/** Items by type; unknown kinds have no shape and are refused. Source: OpenAI API reference, "Create a model response". */
+/** Items by type. Unknown types have no shape and are refused. Source: OpenAI API reference, "Create a model response". */
 const items = {
   message: {
     by: {
@@ -123,7 +123,7 @@ const body = {
   include: 'keep',
   store: 'keep',
   previous_response_id: 'keep',
-  // Data stored at an upstream cannot be protected by the router.
+  // The router cannot protect data that is stored at an upstream.
   conversation: 'refused',
   background: 'refused',
   prompt: 'refused',
@@ -133,7 +133,7 @@ const body = {
   prompt_cache_key: 'text',
 } as const satisfies MembersOf<Static<typeof ResponsesBody>>
 
-const more = {
+const otherMembers = {
   ...{
     safety_identifier: 'text',
     service_tier: 'keep',
@@ -148,7 +148,7 @@ const jsonDeltas: ReadonlySet<string> = new Set([
   'response.mcp_call_arguments',
 ])
 
-/** Events with deltas of tool arguments, by item type. */
+/** The deltas of a call's arguments, by the type of its item. */
 const callDeltas: Readonly<Record<string, string>> = {
   function_call: 'response.function_call_arguments',
   mcp_call: 'response.mcp_call_arguments',
@@ -165,7 +165,7 @@ const answerShape = {
   rest: 'opaque',
 } as const satisfies ContentForms
 
-/** Members of events that contain whole or repeated content. */
+/** Members of events with whole values, which may repeat deltas. */
 const wholeMembers = {
   text: 'text',
   refusal: 'text',
@@ -178,7 +178,7 @@ const wholeMembers = {
   annotation: 'value',
 } as const satisfies Record<string, ContentShape>
 
-/** Events that carry an answer to its end. */
+/** Events that end all channels. */
 const endings: ReadonlySet<unknown> = new Set([
   ...['response.completed', 'response.incomplete', 'response.failed', 'response.output_item.done'],
 ])
@@ -197,21 +197,21 @@ const stream: StreamContents = {
   },
 }
 
-/** A call begins with its item. */
-function begunBy(event: Readonly<Record<string, unknown>>): string[] {
+/** The channels of calls that an event begins. */
+function begunBy(event: Readonly<JsonObject>): string[] {
   if (event.type !== 'response.output_item.added' || !isObject(event.item)) return []
   const type = textOf(event.item.type) ?? ''
   const base = Object.hasOwn(callDeltas, type) ? callDeltas[type] : undefined
   return base === undefined ? [] : [channelOf(event, base)]
 }
 
-function wholeOf(event: Readonly<Record<string, unknown>>): NonNullable<StreamedContents['whole']> {
+function wholeOf(event: Readonly<JsonObject>): NonNullable<StreamedContents['whole']> {
   return Object.entries(wholeMembers).flatMap(([name, shape]) =>
     event[name] === undefined ? [] : [{ path: [name], shape }],
   )
 }
 
-function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
+function textsOf(event: Readonly<JsonObject>): StreamedContents {
   const type = textOf(event.type) ?? ''
   const base = type.replace(/\.(?:delta|done)$/, '')
   const channel = channelOf(event, base)
@@ -224,14 +224,14 @@ function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
   return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }
 }
 
-/** An annotation that is added while its text goes on. */
-function citedInText(event: Readonly<Record<string, unknown>>): CitedRange[] {
+/** An annotation that is added while its text is streamed. */
+function citedInText(event: Readonly<JsonObject>): CitedRange[] {
   const text = { channel: channelOf(event, 'response.output_text') }
   return annotatedRange(event.annotation, ['annotation'], text)
 }
 
-/** Annotations beside the text that an event repeats. */
-function citedInEvent({ part, item, response }: Readonly<Record<string, unknown>>): CitedRange[] {
+/** Annotations of the text that an event repeats. */
+function citedInEvent({ part, item, response }: Readonly<JsonObject>): CitedRange[] {
   return [
     ...citedInPart(part, ['part']),
     ...citedInItem(item, ['item']),
@@ -240,7 +240,7 @@ function citedInEvent({ part, item, response }: Readonly<Record<string, unknown>
 }
 
 function citedInAnswer(
-  { output }: Readonly<Record<string, unknown>>,
+  { output }: Readonly<JsonObject>,
   path: readonly (string | number)[] = [],
 ): CitedRange[] {
   return objectsIn(output).flatMap((item, position) => citedInItem(item, [...path, 'output', position]))
@@ -258,20 +258,20 @@ function citedInPart(part: unknown, path: readonly (string | number)[]): CitedRa
   return annotatedRanges(part.annotations, [...path, 'annotations'], { path: [...path, 'text'] })
 }
 
-function itemOf({ output_index: index, item_id: id, item }: Readonly<Record<string, unknown>>): string {
+function itemOf({ output_index: index, item_id: id, item }: Readonly<JsonObject>): string {
   const own = isObject(item) ? item.id : undefined
   return `${String(index ?? id ?? own)}.`
 }
 
-function channelOf(event: Readonly<Record<string, unknown>>, base: string): string {
+function channelOf(event: Readonly<JsonObject>, base: string): string {
   const { content_index: content, summary_index: summary } = event
   return `${itemOf(event)}${base}.${String(content ?? summary ?? '')}.`
 }
 
 export const responsesContents: DialectContents = {
   requests: {
-    chat: { members: { ...more, ...body } },
-    responses_count: { members: { ...more, ...body } },
+    chat: { members: { ...otherMembers, ...body } },
+    responses_count: { members: { ...otherMembers, ...body } },
   },
   stream,
   answers: {

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, numberOf, objectsIn, textOf } from '../../lib/json/read.ts'
 import type { StreamEnding } from '../../sdk/content.ts'
 
-/** A partially sent part of an item. */
+/** A content part that has begun and not ended. */
 interface OpenPart {
   readonly event: JsonObject
   text: string
@@ -15,7 +15,7 @@ interface OpenItem {
 }
 
 /**
- * Ends the open part, its item and the response, so that the client has each event that its end of a stream expects. Source:
+ * Ends the open part, its item and the response, with all the events that clients expect at the end of a stream. Source:
  * OpenAI API reference, "Streaming events" of responses.
  */
 export function createEnding(): StreamEnding {
@@ -94,7 +94,7 @@ function ended({ item, parts }: OpenItem): JsonObject {
   return { ...item, status: 'incomplete', ...(item.type === 'message' ? { content: parts } : {}) }
 }
 
-/** The response with the items of `output` that its client may see. */
+/** The response as incomplete, with the items of `output`, which the client may see. */
 export function filteredAnswer({ output, ...answer }: Readonly<JsonObject>): JsonObject {
   return {
     ...answer,

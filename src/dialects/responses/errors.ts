@@ -1,13 +1,13 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import { openaiOverflow } from '../shared/overflow-words.ts'
+import { messageForOpenai } from '../shared/error-messages.ts'
 import { answerObject } from './response/object.ts'
 
-/** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
+/** The `error` of a response object. Agents act on its code: they wait, shorten the conversation, or retry. */
 export function answerError(error: RouterError): JsonObject {
   const { kind, code } = error
-  const message = openaiOverflow(error)
+  const message = messageForOpenai(error)
   if (kind === 'rate_limit') return { code: code ?? 'rate_limit_exceeded', message }
   if (kind === 'context_overflow') return { code: 'context_length_exceeded', message }
   if (kind === 'bad_request' || kind === 'unprocessable') return { code: 'invalid_prompt', message }
@@ -15,21 +15,21 @@ export function answerError(error: RouterError): JsonObject {
 }
 
 /**
- * The failure of a stream of which nothing else is known. The writer of a stream knows its id, its count of events and
- * its items, so its own `error` event is the better one wherever there is a writer.
+ * The error event of a stream of which nothing is known. A stream's writer knows its id, sequence number and items, so its own
+ * error event is preferred.
  */
 export function writeStreamError(error: RouterError, { requestId }: ErrorOptions): string {
   const now = new Date()
   const created = Math.floor(now.getTime() / 1000)
-  const unknown = { model: '', includeUsage: true, elapsedMs: () => 0, now: () => now }
+  const context = { model: '', includeUsage: true, elapsedMs: () => 0, now: () => now }
   const response = answerObject(
-    { ...unknown, id: requestId, created },
+    { ...context, id: requestId, created },
     { status: 'failed', output: [], error: answerError(error) },
   )
   return serverEvent('response.failed', { sequence_number: 0, response })
 }
 
-/** One server-sent event; clients use either `type` in the data or the event's name, so both are set. */
+/** A server-sent event. Clients read either `type` in the data or the event's name, so both are set. */
 export function serverEvent(type: string, members: JsonObject): string {
   return `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`
 }

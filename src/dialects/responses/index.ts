@@ -36,7 +36,7 @@ export const responses: Dialect = {
     createReader: () => createReader(),
     createWriter: (context) => createWriter(context),
     createPassthrough,
-    // Every stream carries token counts, so none have to be requested.
+    // Every stream has token counts, so they need not be requested.
     passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
     streamsByDefault: false,
     promptMembers: ['tools', 'instructions', 'input'],

@@ -1,29 +1,29 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 
 /**
- * A tool that the client runs, with its own item type for calls. In other dialects it is a function, and its calls are converted
- * back. Source: OpenAI API reference, "Create a model response", `tools` and `input`.
+ * A tool that the client runs and whose calls have their own item type. In other dialects it is a function, and its calls are
+ * converted back. Source: OpenAI API reference, "Create a model response", `tools` and `input`.
  */
 export interface NativeTool {
-  /** Its name as a function. */
+  /** The name of the function. */
   name: string
   description: string
   parameters: JsonObject
   callType: string
   outputType: string
-  /** Members of the item that calls it, from the arguments of the function. */
+  /** Converts the arguments of the function to members of the call's item. */
   write(args: JsonObject): JsonObject
-  /** The arguments, from the item. */
+  /** Converts a call's item to the arguments of the function. */
   read(item: JsonObject): JsonObject
-  /** Content of a tool's result, from the item. */
+  /** The content of a result, from its item. */
   output(item: JsonObject): unknown
 }
 
 const text = { type: 'string' }
 const texts = { type: 'array', items: text }
-const whole = { type: 'integer' }
+const integer = { type: 'integer' }
 
-function form(properties: JsonObject, required: string[]): JsonObject {
+function objectSchema(properties: JsonObject, required: string[]): JsonObject {
   return { type: 'object', properties, required }
 }
 
@@ -37,7 +37,7 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     {
       name: 'tool_search',
       description: 'Searches for tools that can be called afterwards.',
-      parameters: form({ query: text, limit: whole }, ['query']),
+      parameters: objectSchema({ query: text, limit: integer }, ['query']),
       callType: 'tool_search_call',
       outputType: 'tool_search_output',
       write: (args) => ({ execution: 'client', arguments: args }),
@@ -49,8 +49,8 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     'local_shell',
     {
       name: 'local_shell',
-      description: 'Runs a command on the computer of the user.',
-      parameters: form({ command: texts, working_directory: text, timeout_ms: whole }, ['command']),
+      description: "Runs a command on the user's computer.",
+      parameters: objectSchema({ command: texts, working_directory: text, timeout_ms: integer }, ['command']),
       callType: 'local_shell_call',
       outputType: 'local_shell_call_output',
       write: ({ command, env, ...args }) => ({
@@ -67,8 +67,10 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     'shell',
     {
       name: 'shell',
-      description: 'Runs commands in a shell on the computer of the user, all at the same time.',
-      parameters: form({ commands: texts, timeout_ms: whole, max_output_length: whole }, ['commands']),
+      description: "Runs commands in parallel in a shell on the user's computer.",
+      parameters: objectSchema({ commands: texts, timeout_ms: integer, max_output_length: integer }, [
+        'commands',
+      ]),
       callType: 'shell_call',
       outputType: 'shell_call_output',
       write: ({ commands, ...args }) => ({
@@ -83,8 +85,8 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     {
       name: 'apply_patch',
       description:
-        'Creates, changes or deletes a file. The diff is in the V4A format: lines that begin with "+", "-" or a space, behind "@@".',
-      parameters: form(
+        'Creates, changes or deletes a file. The diff is in the V4A format: lines that begin with "+", "-" or a space, after "@@".',
+      parameters: objectSchema(
         {
           type: { type: 'string', enum: ['create_file', 'update_file', 'delete_file'] },
           path: text,
@@ -103,8 +105,8 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
     type,
     {
       name: 'computer',
-      description: 'Uses the screen, the mouse and the keyboard of a computer; the result is a screenshot.',
-      parameters: form(
+      description: 'Controls the screen, mouse and keyboard of a computer; returns a screenshot.',
+      parameters: objectSchema(
         {
           type: {
             type: 'string',
@@ -120,14 +122,14 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
               'wait',
             ],
           },
-          x: whole,
-          y: whole,
+          x: integer,
+          y: integer,
           button: { type: 'string', enum: ['left', 'right', 'wheel', 'back', 'forward'] },
-          scroll_x: whole,
-          scroll_y: whole,
+          scroll_x: integer,
+          scroll_y: integer,
           keys: texts,
           text,
-          path: { type: 'array', items: form({ x: whole, y: whole }, ['x', 'y']) },
+          path: { type: 'array', items: objectSchema({ x: integer, y: integer }, ['x', 'y']) },
         },
         ['type'],
       ),
@@ -144,8 +146,9 @@ const nativeTools: ReadonlyMap<string, NativeTool> = new Map([
 export function nativeToolOf(definition: JsonObject): NativeTool | undefined {
   if (definition.type === 'tool_search' && definition.execution !== 'client') return undefined
   const { environment } = definition
-  const place = isObject(environment) ? environment.type : undefined
-  if (definition.type === 'shell' && place !== undefined && place !== 'local') return undefined
+  const environmentType = isObject(environment) ? environment.type : undefined
+  const isHosted = environmentType !== undefined && environmentType !== 'local'
+  if (definition.type === 'shell' && isHosted) return undefined
   return nativeTools.get(textOf(definition.type) ?? '')
 }
 

@@ -9,7 +9,7 @@ import { reportedError } from '../shared/upstream-error.ts'
 import { answerError, serverEvent } from './errors.ts'
 import { readUsage } from './response/read.ts'
 
-/** Only the events about the answer as a whole name a model, or end the stream. */
+/** Only events with a `response` object have the model's name, or end the stream. */
 const marks = sseMarks('response"')
 const numberKey = '"sequence_number"'
 
@@ -17,7 +17,7 @@ export function createPassthrough({ model }: PassthroughOptions): ChatPassthroug
   return createStreamFilter(new ResponsesStream(model), model)
 }
 
-/** The terminal event ends the stream here, not `[DONE]`. */
+/** Reads an event. A terminal event ends the stream, not `[DONE]`, which proxies add. */
 export function parseEvent(sent: SseEvent): StreamEvent {
   const event = parseAny(sent)
   if (event.type === 'done') return { type: 'nothing' }
@@ -26,7 +26,7 @@ export function parseEvent(sent: SseEvent): StreamEvent {
   return isFailed ? { type: 'error', error: reportedError(event.data.response) } : event
 }
 
-/** The events after which there is nothing more. */
+/** Whether the event is the last one of a stream. */
 export function isTerminal(name: string): boolean {
   return name === 'response.completed' || name === 'response.incomplete'
 }
@@ -37,8 +37,9 @@ class ResponsesStream implements StreamPolicy {
   readonly modelIn = 'response'
   readonly parse = parseEvent
   readonly #model: string
-  /** The last bytes that hold a numbered event, and the last event about the answer as a whole. */
+  /** The last forwarded bytes with a sequence number. */
   #last: Buffer | undefined
+  /** The last `response` object. */
   #answer: JsonObject | undefined
 
   constructor(model: string) {
@@ -56,11 +57,11 @@ class ResponsesStream implements StreamPolicy {
     return true
   }
 
-  passed(bytes: Buffer): void {
+  onForwarded(bytes: Buffer): void {
     if (bytes.includes(numberKey)) this.#last = bytes
   }
 
-  /** `response.failed` with the stream's next sequence number and earlier response data, without its items. */
+  /** `response.failed` with the next sequence number and the last `response` object. */
   writeError(error: RouterError): string | undefined {
     if (!this.#answer) return undefined
     const text = this.#last?.toString('latin1') ?? ''

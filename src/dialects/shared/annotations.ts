@@ -4,7 +4,8 @@ import type { CitedRange } from '../../sdk/content.ts'
 const offsetMembers = ['start_index', 'end_index', 'index'] as const
 
 /**
- * Ranges that the annotations of a text name. Source: OpenAI API reference, "Create chat completion" and "The response object".
+ * The ranges of a text that its annotations refer to. Source: OpenAI API reference, "Create chat completion" and "The response
+ * object".
  */
 export function annotatedRanges(
   annotations: unknown,
@@ -16,7 +17,7 @@ export function annotatedRanges(
   )
 }
 
-/** Chats have the offsets in a member that is named like the type, responses in the annotation itself. */
+/** Chat completions nest the offsets in a member named after the annotation's type; responses have them in the annotation. */
 export function annotatedRange(
   annotation: unknown,
   path: readonly (string | number)[],
@@ -24,10 +25,10 @@ export function annotatedRange(
 ): CitedRange[] {
   if (!isObject(annotation)) return []
   const { type } = annotation
-  const inner = typeof type === 'string' ? annotation[type] : undefined
-  const range = (object: object, within: readonly (string | number)[]): CitedRange[] => {
+  const nested = typeof type === 'string' ? annotation[type] : undefined
+  const range = (object: object, at: readonly (string | number)[]): CitedRange[] => {
     const members = offsetMembers.filter((name) => name in object)
-    return members.length === 0 ? [] : [{ path: within, members, unit: 'characters', text }]
+    return members.length === 0 ? [] : [{ path: at, members, unit: 'characters', text }]
   }
-  return [...range(annotation, path), ...(isObject(inner) ? range(inner, [...path, String(type)]) : [])]
+  return [...range(annotation, path), ...(isObject(nested) ? range(nested, [...path, String(type)]) : [])]
 }

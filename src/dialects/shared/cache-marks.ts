@@ -1,12 +1,12 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { CacheControl, ChatRequest } from '../../sdk/chat.ts'
-import type { Drop } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 interface Marked {
   cacheControl?: CacheControl
 }
 
-/** The client's mark on a part, call or tool, if any. */
+/** The `cache_control` of a part, tool call or tool, if any. */
 export function cacheMark({ cache_control: mark }: JsonObject): Marked {
   return isObject(mark) ? { cacheControl: mark } : {}
 }
@@ -16,14 +16,14 @@ export function markLast<Part extends Marked>(parts: readonly Part[], mark: Mark
   return parts.map((part, index) => (index === parts.length - 1 ? { ...part, ...mark } : part))
 }
 
-/** For servers without such marks. */
+/** Reports `cache_control` as dropped, for servers that have no such member. */
 export function reportCacheMarks({ messages, tools }: ChatRequest, drop: Drop): void {
   const isMarked = ({ cacheControl }: Marked): boolean => cacheControl !== undefined
-  const any =
+  const hasMarks =
     tools.some(isMarked) ||
     messages.some(
       (message) =>
         message.parts.some(isMarked) || (message.role === 'assistant' && message.toolCalls.some(isMarked)),
     )
-  if (any) drop('cache_control', 'the upstream has no markers for its prompt cache')
+  if (hasMarks) drop('cache_control', 'the upstream has no markers for its prompt cache')
 }

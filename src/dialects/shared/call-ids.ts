@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readSignedId } from './signed-ids.ts'
+import { readSignedId } from './signatures.ts'
 
 /** An id for a tool call without one: a prefix and 24 random characters, in the vendors' form. */
 export function randomCallId(prefix: 'call_' | 'toolu_' = 'call_'): string {
@@ -31,13 +31,13 @@ interface KnownCall {
   answered: boolean
 }
 
-/** The tool calls of a conversation. Clients that count from zero in each turn reuse their ids; here none is used twice. */
+/** The tool calls of a conversation, with unique ids: some clients count from zero in each turn and so reuse theirs. */
 export class ConversationCalls {
   readonly #prefix: string
   readonly #calls: KnownCall[] = []
   readonly #used = new Set<string>()
 
-  /** `prefix`: prefix of generated ids. */
+  /** `prefix`: of generated ids. */
   constructor(prefix: 'call_' | 'toolu_') {
     this.#prefix = prefix
   }
@@ -53,18 +53,18 @@ export class ConversationCalls {
     return id
   }
 
-  /** The call that a result with this id belongs to: the oldest open one, else the last. */
+  /** The call that a result with this id belongs to: the oldest without a result, else the last. */
   answerById(sentId: string): { id: string; name: string } | undefined {
     return this.#answer((call) => call.sentId === sentId)
   }
 
-  /** The same for a result that names the function only. */
+  /** The same for a result that names only the function. */
   answerByName(name: string): { id: string; name: string } | undefined {
     return this.#answer((call) => call.name === name)
   }
 
-  #answer(fits: (call: KnownCall) => boolean): KnownCall | undefined {
-    const call = this.#calls.find((each) => !each.answered && fits(each)) ?? this.#calls.findLast(fits)
+  #answer(matches: (call: KnownCall) => boolean): KnownCall | undefined {
+    const call = this.#calls.find((each) => !each.answered && matches(each)) ?? this.#calls.findLast(matches)
     if (call) call.answered = true
     return call
   }

@@ -7,19 +7,19 @@ import { argumentObject } from './tool-arguments.ts'
  * converted back in the response.
  */
 
-/** `grammar`: an object with `syntax` and `definition`. Nothing enforces it, so it is at least described to the model. */
+/** `grammar`: an object with `syntax` and `definition`. No server enforces it, so it is added to the description. */
 export function customToolAsFunction(
   name: string,
   description: string | undefined,
   grammar: unknown,
 ): ToolDefinition {
-  const rule = isObject(grammar) ? textOf(grammar.definition) : undefined
+  const definition = isObject(grammar) ? textOf(grammar.definition) : undefined
   const syntax = isObject(grammar) ? (textOf(grammar.syntax) ?? '') : ''
-  const told = rule && `The input must follow this ${syntax} grammar:\n${rule}`
-  const described = [description, told].filter(Boolean).join('\n\n')
+  const instruction = definition && `The input must follow this ${syntax} grammar:\n${definition}`
+  const fullDescription = [description, instruction].filter(Boolean).join('\n\n')
   return {
     name,
-    ...(described === '' ? {} : { description: described }),
+    ...(fullDescription === '' ? {} : { description: fullDescription }),
     parameters: {
       type: 'object',
       properties: { input: { type: 'string' } },
@@ -29,13 +29,13 @@ export function customToolAsFunction(
   }
 }
 
-/** Names of the custom tools in a body of chat completions. */
+/** Names of the custom tools in a chat completions body. */
 export function customNames(tools: unknown): ReadonlySet<string> {
   const custom = objectsIn(tools).filter((tool) => tool.type === 'custom')
   return new Set(custom.map((tool) => (isObject(tool.custom) ? (textOf(tool.custom.name) ?? '') : '')))
 }
 
-/** The free text in the arguments of such a call, as far as it has arrived. */
+/** The free text in the arguments of a custom tool's call, which may be truncated. */
 export function customText(json: string): string {
   return textOf(argumentObject(json).input) ?? json
 }

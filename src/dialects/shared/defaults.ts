@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Sampling } from '../../sdk/chat.ts'
-import type { Flavour } from '../../sdk/dialect.ts'
+import type { Flavour } from '../../sdk/flavour.ts'
 import { type SamplingField, type SamplingValues, spellings } from '../../sdk/sampling.ts'
 import {
   fieldNamed,
@@ -20,9 +20,9 @@ export interface SamplingDefaults {
 }
 
 /**
- * Translates an operator's defaults for a body. Names of the dialect itself stay, with their values brought into its
- * range; names of other dialects and members of Ollama's `options` are translated, and passed over where the server
- * has no such field. Where several name one field, the first one counts, and `options` last.
+ * Translates the operator's defaults for an upstream body. Names of the dialect itself are kept, with values clamped to its
+ * range; names of other dialects and members of Ollama's `options` are translated, or skipped if the server has no such field.
+ * If several names mean one field, the first one applies; `options` come last.
  */
 export function translateDefaults(
   table: SamplingTable,
@@ -32,35 +32,35 @@ export function translateDefaults(
 ): SamplingDefaults {
   const sampling: JsonObject = {}
   const others: JsonObject = {}
-  const set = new Set<SamplingField>()
+  const assigned = new Set<SamplingField>()
   const { options, ...named } = defaults
   const translate = (
     field: SamplingField,
-    given: Pick<GivenDefault, 'name' | 'value' | 'isOwnForm'>,
+    configured: Pick<ConfiguredDefault, 'name' | 'value' | 'isTopLevel'>,
   ): void => {
-    if (set.has(field) || isAbsent(given.value)) return
-    const member = defaultMember(table, field, { ...given, body, flavour, veto })
+    if (assigned.has(field) || isAbsent(configured.value)) return
+    const member = defaultMember(table, field, { ...configured, body, flavour, veto })
     if (!member) return
-    set.add(field)
+    assigned.add(field)
     Object.assign(sampling, member)
   }
   for (const [name, value] of Object.entries(named)) {
     const field = fieldNamed(name, table)
     if (field === undefined) others[name] = value
-    else translate(field, { name, value, isOwnForm: true })
+    else translate(field, { name, value, isTopLevel: true })
   }
   for (const [name, value] of Object.entries(isObject(options) ? options : {})) {
     const field = fieldNamed(name, table)
-    if (field !== undefined) translate(field, { name, value, isOwnForm: false })
+    if (field !== undefined) translate(field, { name, value, isTopLevel: false })
   }
   return { sampling, others }
 }
 
-interface GivenDefault {
+interface ConfiguredDefault {
   name: string
   value: unknown
-  /** Whether the name is one of an upstream's body, not of Ollama's `options`. */
-  isOwnForm: boolean
+  /** False for a member of Ollama's `options`. */
+  isTopLevel: boolean
   body: JsonObject
   flavour: Flavour
   veto: SamplingVeto | undefined
@@ -69,40 +69,40 @@ interface GivenDefault {
 function defaultMember<Field extends SamplingField>(
   table: SamplingTable,
   field: Field,
-  { name, value, body, flavour, veto, isOwnForm }: GivenDefault,
+  { name, value, body, flavour, veto, isTopLevel }: ConfiguredDefault,
 ): JsonObject | undefined {
   const row: SamplingRow<SamplingValues[Field]> = table[field]
   if (!('names' in row)) return undefined
-  const isOwn = isOwnForm && row.names.includes(name)
-  const written = isOwn ? name : nameOn(row, flavour)
-  if (written === undefined || row.names.some((other) => other !== written && !isAbsent(body[other])))
+  const isWireName = isTopLevel && row.names.includes(name)
+  const wireName = isWireName ? name : nameOn(row, flavour)
+  if (wireName === undefined || row.names.some((other) => other !== wireName && !isAbsent(body[other])))
     return undefined
-  const meant = spellings[field].read(value)
-  if (meant === undefined) return isOwn ? { [name]: value } : undefined
-  if (vetoOf(veto, field, meant) !== undefined) return undefined
-  const fitting = row.range ? row.range.fit(meant) : meant
-  if (fitting === undefined) return undefined
-  if (isOwn && fitting === meant) return { [name]: value }
+  const parsed = spellings[field].read(value)
+  if (parsed === undefined) return isWireName ? { [name]: value } : undefined
+  if (vetoOf(veto, field, parsed) !== undefined) return undefined
+  const clamped = row.range ? row.range.fit(parsed) : parsed
+  if (clamped === undefined) return undefined
+  if (isWireName && clamped === parsed) return { [name]: value }
   const sampling: Sampling = {}
-  sampling[field] = fitting
-  const form = row.write ? row.write(fitting, sampling) : fitting
-  return form === undefined ? undefined : { [written]: form }
+  sampling[field] = clamped
+  const wireValue = row.write ? row.write(clamped, sampling) : clamped
+  return wireValue === undefined ? undefined : { [wireName]: wireValue }
 }
 
-/** Defaults for members missing in a body. Objects are merged member by member. */
+/** The defaults for members that a body lacks. Objects are merged member by member. */
 export function fillMissing(body: JsonObject, defaults: JsonObject): JsonObject {
   const members: JsonObject = {}
   for (const [name, value] of Object.entries(defaults)) {
     const sent = body[name]
     if (isAbsent(value)) continue
     if (isAbsent(sent)) members[name] = value
-    else if (isObject(sent) && isObject(value)) Object.assign(members, completed(name, sent, value))
+    else if (isObject(sent) && isObject(value)) Object.assign(members, merged(name, sent, value))
   }
   return members
 }
 
-/** Objects that name their own kind (`response_format`, `tool_choice`) are one value and are not mixed. */
-function completed(name: string, sent: JsonObject, defaults: JsonObject): JsonObject {
+/** Objects with a `type` (`response_format`, `tool_choice`) are a single value and are never merged. */
+function merged(name: string, sent: JsonObject, defaults: JsonObject): JsonObject {
   if ('type' in sent) return {}
   const missing = Object.entries(defaults).filter(([member]) => isAbsent(sent[member]))
   return missing.length === 0 ? {} : { [name]: { ...sent, ...Object.fromEntries(missing) } }

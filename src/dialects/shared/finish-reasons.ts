@@ -5,14 +5,14 @@ import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
 type Meaning = FinishReason | 'failed'
 
 /**
- * What servers say at the end of an answer, in lower case and with underscores. Sources: the API references of OpenAI,
- * Anthropic (`stop_reason`), Mistral (`model_length`), DeepSeek (`insufficient_system_resource`), Gemini (`FinishReason`),
- * Amazon Bedrock (`stopReason` of Converse), Cohere, Zhipu (`sensitive`, `network_error`), Ollama (`done_reason`), vLLM and
- * SGLang (`abort`, `repetition`) and llama.cpp (`limit`, `eos`, `word`). One table for all of them: proxies hand on the words
- * of the server behind them.
+ * Finish reasons of all servers, in lower case with underscores. Sources: the API references of OpenAI, Anthropic
+ * (`stop_reason`), Mistral (`model_length`), DeepSeek (`insufficient_system_resource`), Gemini (`FinishReason`), Amazon
+ * Bedrock (`stopReason` of Converse), Cohere, Zhipu (`sensitive`, `network_error`), Ollama (`done_reason`), vLLM and SGLang
+ * (`abort`, `repetition`) and llama.cpp (`limit`, `eos`, `word`). They share one table because proxies forward the reasons of
+ * the server behind them.
  */
 const meanings: ReadonlyMap<string, Meaning> = new Map([
-  ...each('stop', [
+  ...allMean('stop', [
     'stop',
     'stopped',
     'stop_sequence',
@@ -28,8 +28,8 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'complete',
     'completed',
   ]),
-  ...each('tool_calls', ['tool_calls', 'tool_call', 'tool_use', 'function_call', 'function_calls']),
-  ...each('length', [
+  ...allMean('tool_calls', ['tool_calls', 'tool_call', 'tool_use', 'function_call', 'function_calls']),
+  ...allMean('length', [
     'length',
     'limit',
     'max_tokens',
@@ -45,12 +45,12 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'context_window_exceeded',
     'model_context_window_exceeded',
     'error_limit',
-    // The engine stopped a repetitive response, which is as incomplete as one stopped by a limit.
+    // A repetitive response that the engine stopped is as incomplete as one that reached a limit.
     'repetition',
     'repetition_detected',
     'repetitive',
   ]),
-  ...each('content_filter', [
+  ...allMean('content_filter', [
     'content_filter',
     'content_filtered',
     'content_policy_violation',
@@ -71,7 +71,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
     'sensitive',
     'error_toxic',
   ]),
-  ...each('failed', [
+  ...allMean('failed', [
     'abort',
     'aborted',
     'cancelled',
@@ -97,7 +97,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
   ]),
 ])
 
-function each(meaning: Meaning, reasons: readonly string[]): [string, Meaning][] {
+function allMean(meaning: Meaning, reasons: readonly string[]): [string, Meaning][] {
   return reasons.map((reason) => [reason, meaning])
 }
 
@@ -108,33 +108,36 @@ export interface ReadReason {
 }
 
 /**
- * Why an answer ended. A tool stop without a call is a plain end: agents wait for the call that it promises. So is an unknown
- * reason, because clients with a closed list fail on it; it is handed on where the dialect has room, and logged. One that
- * failed is none of these, see {@link failedBy}.
+ * Why an answer ended. `tool_calls` without a call becomes `stop`, because agents would wait for the call. So does an unknown
+ * reason, because clients with a closed list fail on it; `unknownReason` is for the log and for dialects with free text.
+ * {@link failedBy} handles the reasons of aborted answers.
  */
 export function readFinishReason(reason: unknown, calledTools: boolean): ReadReason {
   const meaning = meaningOf(reason)
   if (meaning === 'length' || meaning === 'content_filter') return { reason: meaning }
-  const word = filledTextOf(reason)
-  const unknown = meaning === undefined && word !== undefined && isWord.test(word)
-  return { reason: calledTools ? 'tool_calls' : 'stop', ...(unknown ? { unknownReason: word } : {}) }
+  const text = filledTextOf(reason)
+  const isUnknown = meaning === undefined && text !== undefined && loggableReason.test(text)
+  return { reason: calledTools ? 'tool_calls' : 'stop', ...(isUnknown ? { unknownReason: text } : {}) }
 }
 
-/** An engine that gave the answer up says so in place of a reason: it is no answer, though it ended. */
+/** The error for a finish reason of an engine that aborted: such an answer is a failure, although it ended properly. */
 export function failedBy(reason: unknown): RouterError | undefined {
   if (meaningOf(reason) !== 'failed') return undefined
   return upstreamFailed('The upstream aborted the response', 'UPSTREAM_ABORTED', { finish_reason: reason })
 }
 
-/** Finish reasons that may be logged and forwarded: anything else could be generated text. */
-const isWord = /^[\w:.-]{1,64}$/
+/** Unknown finish reasons that may be logged and forwarded: anything else could be generated text. */
+const loggableReason = /^[\w:.-]{1,64}$/
 
 function meaningOf(reason: unknown): Meaning | undefined {
   if (typeof reason !== 'string' || reason.length > 128) return undefined
   return meanings.get(reason) ?? meaningOfVariant(reason)
 }
 
-/** Gemini shouts, some proxies write hyphens, and Gemini's OpenAI endpoint adds its own word (`content_filter: RECITATION`). */
+/**
+ * Gemini uses capitals, some proxies hyphens, and Gemini's OpenAI endpoint appends its own reason (`content_filter:
+ * RECITATION`).
+ */
 function meaningOfVariant(reason: string): Meaning | undefined {
   const [first = '', second = ''] = reason.split(':', 2).map((word) =>
     word

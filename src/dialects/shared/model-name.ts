@@ -4,32 +4,33 @@ import { type JsonScan, type Member, scanObject } from '../../lib/json/splice.ts
 const modelKey = '"model"'
 /** Maximum length of a common beginning; a longer one contains part of the response. */
 const maxKnownBytes = 1024
-/** A server that begins each event differently is not worth learning from. */
+/** After so many different beginnings, no further one is learned. */
 const maxMisses = 16
 
 interface Known {
-  /** Bytes up to the end of the model's name, one character each. */
+  /** Text that ends with the upstream's model name, in latin1: one character per byte. */
   sent: string
-  /** The same with the client's name; undefined where both are the same. */
+  /** The same bytes with the client's name; undefined if both names are equal. */
   renamed: Buffer | undefined
 }
 
 /**
- * Replaces the upstream's model name by the client's. Most events of a stream begin with the same bytes up to
- * that name and beyond, so after the first of them a comparison is enough; all others are scanned.
+ * Replaces the upstream's model name with the client's. Most events of a stream begin with the same bytes, up to and including
+ * that name: once they are learned, a comparison is enough. All other events are scanned.
  */
 export class ModelName {
   readonly #json: Buffer
   readonly #outer: string | undefined
   readonly #marks: RegExp
-  /** How events begin, and how they write the member. */
+  /** The common beginning of events. */
   #beginning: Known | undefined
+  /** The member `model` as events write it. */
   #member: Known | undefined
   #misses = 0
 
   /**
-   * `outer`: the member whose object names the model; undefined where the event itself does. `marks`: what no known beginning may
-   * have.
+   * `outer`: the member whose object contains `model`; undefined if the event itself contains it. `marks`: a beginning that
+   * matches is not learned.
    */
   constructor(name: string, outer: string | undefined, marks: RegExp) {
     this.#json = Buffer.from(lineJson(name))
@@ -43,10 +44,7 @@ export class ModelName {
     return sent !== undefined && text.startsWith(sent) ? sent.length : 0
   }
 
-  /**
-   * The bytes with the client's name where no scan is needed, as in most events; else undefined. `known`: from {@link
-   * knownLength}.
-   */
+  /** The bytes with the client's name; undefined if they must be scanned. `known`: the result of {@link knownLength}. */
   replaceKnown(bytes: Buffer, text: string, known: number): Buffer | undefined {
     const at = text.indexOf(modelKey, known)
     if (known > 0 && this.#beginning) {
@@ -54,14 +52,14 @@ export class ModelName {
       return at === -1 ? spliced(bytes, 0, this.#beginning) : this.#replaceEach(bytes, text, at)
     }
     if (at === -1) return bytes
-    // Where the key is there once, written as it was in the event itself, it is none of an inner object.
+    // A single occurrence, written like the member that was learned, is that member, not one of a nested object.
     const member = this.#member
     if (!member || !text.startsWith(member.sent, at) || text.indexOf(modelKey, at + 1) !== -1)
       return undefined
     return spliced(bytes, at, member)
   }
 
-  /** Several events, if all of them have the known beginning and name no model behind it. */
+  /** The same for several events, if each has the known beginning and no other model name. */
   #replaceEach(bytes: Buffer, text: string, second: number): Buffer | undefined {
     const { sent, renamed } = this.#beginning ?? {}
     if (sent === undefined) return undefined
@@ -78,7 +76,7 @@ export class ModelName {
         )
   }
 
-  /** The same for any one event, whose JSON begins at `dataStart`. An empty name (Azure's first chunk) stays. */
+  /** Scans a single event, whose JSON begins at `dataStart`. An empty name (Azure's first chunk) is kept. */
   replace(event: Buffer, text: string, dataStart: number): Buffer {
     const members = this.#modelsIn(scanData(event, text, dataStart), event, text)
     const [first] = members
@@ -113,7 +111,7 @@ export class ModelName {
   }
 }
 
-/** Members called `model` that contain a name. */
+/** The members `model` whose value is a non-empty string. */
 function namedIn(scan: JsonScan | undefined, text: string): Member[] {
   const members = scan?.members ?? []
   return members.filter(
@@ -121,7 +119,7 @@ function namedIn(scan: JsonScan | undefined, text: string): Member[] {
   )
 }
 
-/** JSON on several lines is scanned as if what stands between them (line ends, field names, other fields) were white space. */
+/** For JSON in several `data` lines, everything between them (line ends, field names, other fields) is replaced by spaces. */
 function scanData(event: Buffer, text: string, start: number): JsonScan | undefined {
   const scan = scanObject(event, start)
   if (scan || !/[\r\n]data:/.test(text.slice(start))) return scan

@@ -1,12 +1,12 @@
 import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
-import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 import { isAbsent } from './sampling.ts'
 
 type OllamaMembers = NonNullable<ChatRequest['ollama']>
 
-/** Ollama's residency and context members, which its users send through clients of other dialects too. */
+/** Ollama's `keep_alive` and `options`, which its users also send in requests of other dialects. */
 export function readOllamaMembers(keepAlive: unknown, options: JsonObject): OllamaMembers | undefined {
   const members = present({
     keepAlive: typeof keepAlive === 'string' || typeof keepAlive === 'number' ? keepAlive : undefined,
@@ -26,7 +26,7 @@ export function readOllamaFormat(format: unknown): ResponseFormat | undefined {
 /** Reports Ollama's members as dropped, for servers of all other types. */
 export function reportOllamaMembers(ollama: OllamaMembers | undefined, drop: Drop): void {
   if (ollama?.keepAlive !== undefined)
-    drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
+    drop('keep_alive', 'the upstream decides how long a model stays loaded')
   for (const name of Object.keys(ollama?.options ?? {})) {
     drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
   }

@@ -1,16 +1,17 @@
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { ErrorKind, RouterError } from '../../sdk/errors.ts'
-import { openaiOverflow } from './overflow-words.ts'
+import { messageForOpenai } from './error-messages.ts'
 
-interface Vocabulary {
+interface TypeAndCode {
   type: string
   code: string | null
 }
 
 const refused = 'invalid_request_error'
 
-/** Source: OpenAI API guides, "Error codes"; the codes of 5xx are our own, OpenAI gives none there. */
-const vocabulary: Readonly<Record<ErrorKind, Vocabulary>> = {
+/** Source: OpenAI API guides, "Error codes". The codes of 5xx errors are the router's own: OpenAI defines none. */
+const typeAndCode: Readonly<Record<ErrorKind, TypeAndCode>> = {
   bad_request: { type: refused, code: null },
   context_overflow: { type: refused, code: 'context_length_exceeded' },
   auth: { type: refused, code: 'invalid_api_key' },
@@ -31,17 +32,17 @@ const vocabulary: Readonly<Record<ErrorKind, Vocabulary>> = {
   internal: { type: 'server_error', code: 'internal_error' },
 }
 
-/** OpenAI's error body; on the router's own paths with the `status` and `body` that older clients look at. */
-export function writeOpenaiError(error: RouterError, options: ErrorOptions): Record<string, unknown> {
+/** OpenAI's error body; on the router's own paths also the members `status` and `body`, for older clients. */
+export function writeOpenaiError(error: RouterError, options: ErrorOptions): JsonObject {
   const body = { error: describeForOpenai(error, options.debug) }
-  return options.ownPath ? { status: false, body: openaiOverflow(error), ...body } : body
+  return options.ownPath ? { status: false, body: messageForOpenai(error), ...body } : body
 }
 
-/** The `error` member, which streams carry too. */
-export function describeForOpenai(error: RouterError, debug: boolean): Record<string, unknown> {
-  const { type, code } = vocabulary[error.kind]
+/** The `error` member, also of an error event in a stream. */
+export function describeForOpenai(error: RouterError, debug: boolean): JsonObject {
+  const { type, code } = typeAndCode[error.kind]
   return {
-    message: openaiOverflow(error),
+    message: messageForOpenai(error),
     type: error.code === 'insufficient_quota' ? error.code : type,
     param: error.param ?? null,
     code: error.code ?? code,

@@ -1,26 +1,39 @@
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type { Drop, Flavour } from '../../sdk/dialect.ts'
+import type { Flavour } from '../../sdk/flavour.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
-/**
- * What clients tell of themselves (`client_metadata` of Codex) or to a cache: no answer depends on it, so it is left out
- * without a report.
- */
-export const unreported: ReadonlySet<string> = new Set([
+/** Members that never affect a response (`client_metadata` of Codex, cache hints). They are dropped without a report. */
+export const unreportedMembers: ReadonlySet<string> = new Set([
   'client_metadata',
   'prompt_cache_key',
   'prompt_cache_retention',
 ])
 
-/** The same towards other vendors than OpenAI, whose books these members are for. */
-export const bookkeeping: ReadonlySet<string> = new Set([
-  ...unreported,
+/** The same for vendors other than OpenAI, to which OpenAI's storage and billing members do not apply. */
+export const bookkeepingMembers: ReadonlySet<string> = new Set([
+  ...unreportedMembers,
   'metadata',
   'store',
   'service_tier',
   'safety_identifier',
 ])
 
-/** What of a request's options about prompt and length the server has; engines cache prefixes without a key. */
+/** The extras that a dialect has itself. Others are reported with `why`, unless they are bookkeeping. */
+export function writeOwnExtras(
+  extras: JsonObject,
+  { ownMembers, drop, why }: { ownMembers: ReadonlySet<string>; drop: Drop; why: string },
+): JsonObject {
+  const sent: JsonObject = {}
+  for (const [name, value] of Object.entries(extras)) {
+    if (value === null || value === undefined || bookkeepingMembers.has(name)) continue
+    if (ownMembers.has(name)) sent[name] = value
+    else drop(name, why)
+  }
+  return sent
+}
+
+/** The prompt options that a server supports. `prompt_cache_key` is not reported: engines cache prefixes without a key. */
 export function promptOptionsOn(
   { promptOptions }: Flavour,
   { promptCacheKey, verbosity }: ChatRequest,

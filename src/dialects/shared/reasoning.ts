@@ -1,6 +1,6 @@
 import type { ReasoningEffort } from '../../sdk/chat.ts'
-import type { Flavour } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Flavour } from '../../sdk/flavour.ts'
 import { isAbsent } from './sampling.ts'
 
 /** Lowest first. */
@@ -14,7 +14,7 @@ const levels = [
   'max',
 ] as const satisfies ReasoningEffort[]
 
-/** A level of OpenAI's APIs; `param` is its name in the body. Throws `bad_request`. */
+/** Reads a reasoning level of OpenAI's APIs. `param`: its path in the body. Throws `bad_request` for an unknown level. */
 export function readEffort(effort: unknown, param: string): ReasoningEffort | undefined {
   if (isAbsent(effort)) return undefined
   const known = levels.find((level) => level === effort)
@@ -22,7 +22,7 @@ export function readEffort(effort: unknown, param: string): ReasoningEffort | un
   return known
 }
 
-/** Ollama's `think`: a switch for most models, a level for some. Throws `bad_request`. */
+/** Reads Ollama's `think`: a switch for most models, a level for some. Throws `bad_request` for anything else. */
 export function readThink(think: unknown): ReasoningEffort | undefined {
   if (isAbsent(think) || think === '') return undefined
   if (think === true) return 'on'
@@ -33,8 +33,8 @@ export function readThink(think: unknown): ReasoningEffort | undefined {
 }
 
 /**
- * The level to send to a server of OpenAI's APIs: the one asked for, else the nearest that the server knows; of two equally
- * near, the higher. `why` is set where that is not what was meant.
+ * The reasoning level to send: the requested one, or the nearest that the server supports, the higher of two equally near.
+ * `why` is set if that level means something else than the request.
  */
 export function effortOn(
   { reasoningEfforts: known }: Flavour,
@@ -42,16 +42,15 @@ export function effortOn(
 ): { level: string | undefined; why?: string } {
   const wanted = effort === 'on' ? 'medium' : effort
   if (wanted === undefined || !known || known.includes(wanted)) return { level: wanted }
-  const distance = (level: (typeof levels)[number]): number => {
-    return Math.abs(levels.indexOf(level) - levels.indexOf(wanted))
-  }
+  const distance = (level: (typeof levels)[number]): number =>
+    Math.abs(levels.indexOf(level) - levels.indexOf(wanted))
   // "none" disables reasoning, so it cannot replace another level.
   const [level] = levels
     .filter((each) => each !== 'none' && known.includes(each))
     .toReversed()
     .toSorted((one, other) => distance(one) - distance(other))
   if (level === undefined && wanted === 'none') return { level }
-  if (level === undefined) return { level, why: 'the upstream has no levels of reasoning' }
+  if (level === undefined) return { level, why: 'the upstream has no reasoning levels' }
   if (wanted !== 'none') return { level }
   return { level, why: 'the upstream cannot disable reasoning; its lowest level was requested' }
 }

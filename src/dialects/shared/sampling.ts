@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
-import type { Drop, Flavour } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import type { Flavour } from '../../sdk/flavour.ts'
 import {
   type Sampling,
   type SamplingField,
@@ -8,6 +8,7 @@ import {
   samplingFields,
   spellings,
 } from '../../sdk/sampling.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 /** The same as {@link Sampling} as a mapped type, which lets the compiler relate a field to its row. */
 type Given = { readonly [Field in keyof SamplingValues]?: SamplingValues[Field] }
@@ -19,7 +20,7 @@ export interface Carried<Value> {
   /** The wire name on servers of a flavour; undefined if they lack the field, which is reported with `absent`. */
   readonly nameFor?: (flavour: Flavour) => string | undefined
   readonly absent?: string
-  /** The value in a client's body; undefined for "as the server likes". Absent: the reader that all dialects share. */
+  /** Reads the value in a client's body; undefined: the server's default. Absent: the reader that all dialects share. */
   readonly read?: (value: unknown, body: JsonObject) => Value | undefined
   /** Clamps a value to the dialect's range; undefined if it must be dropped. A change is reported with `why`. */
   readonly range?: { readonly fit: (value: Value) => Value | undefined; readonly why?: string }
@@ -80,7 +81,7 @@ function readField<Field extends SamplingField>(
   }
 }
 
-const unknownField = 'not supported by the upstream'
+const unsupported = 'not supported by the upstream'
 
 export interface WriteSamplingOptions {
   flavour: Flavour
@@ -119,40 +120,45 @@ function writeField<Field extends SamplingField>(
     throw badRequest(row.refused, spellings[field].names[0])
   }
   const name = nameOn(row, flavour)
-  if (name === undefined) return report(row.absent ?? unknownField)
-  const obstacle = vetoOf(veto, field, value)
-  if (obstacle !== undefined) return report(obstacle)
-  const fitting = row.range ? row.range.fit(value) : value
-  if (row.range?.why !== undefined && fitting !== value) report(row.range.why)
-  const written = fitting === undefined || !row.write ? fitting : row.write(fitting, sampling)
+  if (name === undefined) return report(row.absent ?? unsupported)
+  const vetoReason = vetoOf(veto, field, value)
+  if (vetoReason !== undefined) return report(vetoReason)
+  const clamped = row.range ? row.range.fit(value) : value
+  if (row.range?.why !== undefined && clamped !== value) report(row.range.why)
+  const written = clamped === undefined || !row.write ? clamped : row.write(clamped, sampling)
   return written === undefined ? {} : { [name]: written }
 }
 
-export function nameOn<Value>({ names, nameFor }: Carried<Value>, flavour: Flavour): string | undefined {
+/** The wire name of a field on servers of a flavour; undefined if they lack it. */
+export function nameOn(
+  { names, nameFor }: Pick<Carried<unknown>, 'names' | 'nameFor'>,
+  flavour: Flavour,
+): string | undefined {
   return nameFor ? nameFor(flavour) : names[0]
 }
 
+/** Why a value may not be sent; undefined if it may. */
 export function vetoOf<Field extends SamplingField>(
   veto: SamplingVeto | undefined,
   field: Field,
   value: SamplingValues[Field],
 ): string | undefined {
-  const obstacle: ((value: SamplingValues[Field]) => string | undefined) | undefined = veto?.[field]
-  return obstacle?.(value)
+  const reasonFor: ((value: SamplingValues[Field]) => string | undefined) | undefined = veto?.[field]
+  return reasonFor?.(value)
 }
 
-/** Mapping of a field on servers of a flavour: its wire name, or why it is dropped. */
-export function samplingFate(
+/** How a field reaches servers of a flavour: its wire name, or why it is dropped or refused. */
+export function samplingMapping(
   table: SamplingTable,
   field: SamplingField,
   flavour: Flavour,
 ): { name: string } | { dropped: string } | { refused: string } {
   const row = table[field]
-  if ('partOf' in row) return samplingFate(table, row.partOf, flavour)
+  if ('partOf' in row) return samplingMapping(table, row.partOf, flavour)
   if ('dropped' in row) return { dropped: row.dropped }
   if ('refused' in row) return { refused: row.refused }
-  const name = row.nameFor ? row.nameFor(flavour) : row.names[0]
-  return name === undefined ? { dropped: row.absent ?? unknownField } : { name }
+  const name = nameOn(row, flavour)
+  return name === undefined ? { dropped: row.absent ?? unsupported } : { name }
 }
 
 /** The field with this name: in the table's own dialect first, then in any other. */

@@ -10,50 +10,50 @@ import { ModelName } from './model-name.ts'
 import type { StreamEvent } from './stream-event.ts'
 import { unreadable } from './upstream-error.ts'
 
-/** Maximum size of an incomplete event, in bytes; the same as for a whole response. */
+/** Maximum size of an incomplete event; the same as for a whole response. */
 export const maxEventBytes = 16 * 1024 * 1024
-/** An event that must be read shows it within its first bytes. */
+/** The part of a larger event in which marks are searched for. */
 const beginningBytes = 64 * 1024
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 const byteOrderMark = '\u00ef\u00bb\u00bf'
 
-/** What a dialect's streams look like. It lives as long as one stream. */
+/** The rules of a dialect for one stream, with its state. */
 export interface StreamPolicy {
   readonly framing: Framing
   readonly marks: Marks
-  /** Reads token counts. Of the events that only carry counts the last is read, at the end. */
+  /** Reads token counts. Of the events that are marked only for their counts, just the last one is parsed, at the end. */
   readCounts?(data: JsonObject): Usage | undefined
-  /** The member whose object names the model; absent where each event names it itself. */
+  /** The member whose object contains `model`; absent if the event itself contains it. */
   readonly modelIn?: string
   parse(event: SseEvent): StreamEvent
   /**
-   * Notes what an event says: content, counts, the end, a failure. False for an event that the client is not to get, and
-   * bytes for what it gets in its place.
+   * Updates the state from an event: content, token counts, end, failure. Returns whether the client receives the event, or
+   * the bytes to send instead.
    */
   note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
   /**
-   * The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined.
-   * `isClean`: HTTP's framing is complete and no event was cut.
+   * Called if the upstream closed without an end marker. Returns the bytes that end the answer if it is complete nevertheless,
+   * else undefined. `isClean`: HTTP's framing is complete and no event was truncated.
    */
   complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
-  /** Called with all bytes that go out, in order. */
-  passed?(bytes: Buffer): void
+  /** Called with all forwarded bytes, in order. */
+  onForwarded?(bytes: Buffer): void
   /** The in-band error that fits the forwarded bytes; undefined: the dialect's own. */
   writeError?(error: RouterError): string | undefined
 }
 
-/** What is searched for in the bytes of events. */
+/** Patterns that are searched for in the bytes of events, to find the few that must be parsed. */
 export interface Marks {
-  /** Anything that an ordinary event does not have. */
+  /** Matches anything that an ordinary content event does not contain. */
   readonly any: RegExp
-  /** What must be read at once; the rest of `any` are token counts. */
+  /** Matches what must be parsed at once; other matches of `any` are token counts. */
   readonly read: RegExp
 }
 
 /**
- * The marks of server-sent events: errors, data that does not begin or end as an object does, and the keys of a dialect.
- * `own` and `counts` are sources of expressions behind an opening quote: inside of a JSON string it would be escaped.
+ * The marks of server-sent events: errors, data that does not begin or end like an object, and the keys of a dialect. `own`
+ * and `counts` are sources of expressions that follow an opening quote, which generated text could only contain escaped.
  */
 export function sseMarks(own: string, counts?: string): Marks {
   const field = 'event: *error|data: *[^\\s{]'
@@ -73,11 +73,11 @@ function marksOf(framing: string, own: string, counts?: string): Marks {
 }
 
 /**
- * The stream of a passthrough: whole events go out as they came, with the client's name of the model. Every event is read
- * until content was seen, because until then another target may take over. Afterwards one search over the bytes singles out
- * the few that must be: errors, counts, ends, and what is no JSON object.
+ * Filters the stream of a passthrough: whole events are forwarded, unchanged except for the model's name. Until the first
+ * content every event is parsed, because another target may still take over. Afterwards, a search of the bytes finds the few
+ * events that must be parsed: errors, token counts, ends, and anything that is not a JSON object.
  *
- * An event that exceeds {@link maxEventBytes} fails the stream where it must be read, else it goes out in pieces, unread.
+ * An event larger than {@link maxEventBytes} fails the stream if it must be parsed; otherwise it is forwarded in pieces.
  */
 export function createStreamFilter(policy: StreamPolicy, model: string): ChatPassthrough {
   return new StreamFilter(policy, model)
@@ -89,9 +89,9 @@ class StreamFilter implements ChatPassthrough {
   readonly #model: ModelName
   readonly #held = new GrowingBuffer()
   #first = true
-  /** Whether the beginning of the current event has gone out. */
-  #torn = false
-  /** The last event with token counts that has not been read. */
+  /** Whether the beginning of the current event has been forwarded. */
+  #isPartlySent = false
+  /** The last event with token counts that has not been parsed. */
   #counted: Buffer | undefined
 
   constructor(policy: StreamPolicy, model: string) {
@@ -101,31 +101,31 @@ class StreamFilter implements ChatPassthrough {
 
   push(chunk: Buffer): Buffer | undefined {
     if (this.#isOver()) return undefined
-    return this.#passed(this.#plain(chunk) ?? this.#cut(chunk))
+    return this.#forwarded(this.#unparsed(chunk) ?? this.#wholeEvents(chunk))
   }
 
   end(isComplete = false): Buffer | undefined {
     if (this.#isOver()) return undefined
     const tail = this.#withoutMark(this.#held.take())
-    const type = this.#torn ? undefined : this.#parse(tail)?.type
-    // Some servers leave out the last line end; an event that was cut in two was never sent.
+    const type = this.#isPartlySent ? undefined : this.#parse(tail)?.type
+    // Some servers omit the last line end. A truncated event counts as not sent.
     const isWhole = type !== undefined && type !== 'broken' && type !== 'nothing'
     const text = tail.toString('latin1')
     const close = this.#policy.framing.close(text)
     const out = isWhole ? [this.#event(Buffer.concat([tail, Buffer.from(close)]), text + close)] : []
     if (!this.#isOver()) {
-      const isClean = isComplete && !this.#torn && (isWhole || tail.length === 0)
+      const isClean = isComplete && !this.#isPartlySent && (isWhole || tail.length === 0)
       const last = this.#policy.complete?.(this.state, isClean)
       if (last) this.#finish()
       else this.state.failure = streamTruncated()
       out.push(last)
     }
-    return this.#passed(joined(out))
+    return this.#forwarded(joined(out))
   }
 
-  /** The client's parser would take an error for a part of the event that was torn. */
+  /** Otherwise the client's parser would read a following error as part of the incomplete event. */
   endTorn(): string {
-    return this.#torn ? this.#policy.framing.close('') : ''
+    return this.#isPartlySent ? this.#policy.framing.close('') : ''
   }
 
   writeError(error: RouterError): string | undefined {
@@ -136,14 +136,14 @@ class StreamFilter implements ChatPassthrough {
     return this.state.ended || this.state.failure !== undefined
   }
 
-  #passed(out: Buffer | undefined): Buffer | undefined {
-    if (out) this.#policy.passed?.(out)
+  #forwarded(out: Buffer | undefined): Buffer | undefined {
+    if (out) this.#policy.onForwarded?.(out)
     return out
   }
 
-  /** The short way of most chunks: whole events with nothing to read, of which at most one names a model. */
-  #plain(chunk: Buffer): Buffer | undefined {
-    if (!this.state.content || this.#held.length > 0 || this.#torn) return undefined
+  /** The fast path of most chunks: whole events that need neither parsing nor a scan for the model. Undefined for others. */
+  #unparsed(chunk: Buffer): Buffer | undefined {
+    if (!this.state.content || this.#held.length > 0 || this.#isPartlySent) return undefined
     const text = chunk.toString('latin1')
     if (!this.#policy.framing.isWhole(text)) return undefined
     const known = this.#model.knownLength(text)
@@ -151,10 +151,10 @@ class StreamFilter implements ChatPassthrough {
     return this.#model.replaceKnown(chunk, text, known)
   }
 
-  /** Gives the events that the chunk completes, and holds what is left. */
-  #cut(chunk: Buffer): Buffer | undefined {
+  /** Returns the events that the chunk completes, and holds the rest. */
+  #wholeEvents(chunk: Buffer): Buffer | undefined {
     const isHeld = this.#held.length > 0
-    // An empty line may have begun in what is held.
+    // The end of an event may have begun in the held bytes.
     const searched = Math.max(0, this.#held.length - 2)
     if (isHeld) this.#held.add(chunk)
     const bytes = isHeld ? this.#held.bytes : chunk
@@ -165,8 +165,8 @@ class StreamFilter implements ChatPassthrough {
     for (const found of this.#policy.framing.ends(text)) {
       const end = searched + found
       const event = bytes.subarray(at, end)
-      const isFound = at >= searched
-      const kept = this.#event(event, isFound ? text.slice(at - searched, found) : event.toString('latin1'))
+      const isInText = at >= searched
+      const kept = this.#event(event, isInText ? text.slice(at - searched, found) : event.toString('latin1'))
       if (kept !== event) {
         out.push(bytes.subarray(sent, at), kept)
         sent = end
@@ -178,35 +178,35 @@ class StreamFilter implements ChatPassthrough {
     if (!this.#isOver()) {
       if (isHeld && at > 0) this.#held.take()
       if (!isHeld || at > 0) this.#held.add(bytes.subarray(at))
-      if (this.#torn || this.#held.length > maxEventBytes) out.push(this.#letThrough())
+      if (this.#isPartlySent || this.#held.length > maxEventBytes) out.push(this.#piece())
     }
     return joined(out)
   }
 
-  /** The piece of a too long event that has come; line ends wait, because an empty line may have begun. */
-  #letThrough(): Buffer | undefined {
+  /** The received piece of an event that is too large to hold, without trailing line ends, which may belong to its end. */
+  #piece(): Buffer | undefined {
     const bytes = this.#withoutMark(this.#held.take())
     let end = bytes.length
     while (end > 0 && (bytes[end - 1] === lineFeed || bytes[end - 1] === carriageReturn)) end--
     this.#held.add(bytes.subarray(end))
     const piece = bytes.subarray(0, end)
-    if (this.#torn) return piece
+    if (this.#isPartlySent) return piece
     const beginning = piece.toString('latin1', 0, beginningBytes)
     if (this.#policy.marks.read.test(beginning)) {
       this.state.failure = unreadable('event too long')
       return undefined
     }
-    this.#torn = true
+    this.#isPartlySent = true
     this.state.content = true
     const known = this.#model.knownLength(beginning)
     const named = this.#model.replaceKnown(piece.subarray(0, beginningBytes), beginning, known)
     return named ? Buffer.concat([named, piece.subarray(beginningBytes)]) : piece
   }
 
-  /** One event as the client gets it; undefined for one that it does not get. */
+  /** An event as the client receives it; undefined if it is not forwarded. */
   #event(sent: Buffer, sentText: string): Buffer | undefined {
-    if (this.#torn) {
-      this.#torn = false
+    if (this.#isPartlySent) {
+      this.#isPartlySent = false
       return sent
     }
     const event = this.#withoutMark(sent)
@@ -218,14 +218,17 @@ class StreamFilter implements ChatPassthrough {
       if (typeof kept !== 'boolean') return kept
       if (!kept) return undefined
     } else if (marks === 'counts') {
-      // Copied: a view would keep the whole network chunk.
+      // Copied, because a view would keep the whole network chunk in memory.
       this.#counted = Buffer.from(event)
     }
     const replaced = this.#model.replaceKnown(event, text, known)
     return replaced ?? this.#model.replace(event, text, this.#policy.framing.dataStart(text))
   }
 
-  /** What an event must be read for: at once, or at the end for its token counts. A known beginning has no marks. */
+  /**
+   * Whether an event must be parsed: at once, or at the end of the stream for its token counts. A known beginning has no
+   * marks.
+   */
   #marksIn(text: string, known: number): 'read' | 'counts' | 'none' {
     const { any, read } = this.#policy.marks
     const rest = known === 0 ? text : text.slice(known)
@@ -233,7 +236,7 @@ class StreamFilter implements ChatPassthrough {
     return any === read || read.test(rest) ? 'read' : 'counts'
   }
 
-  /** Whether the client gets the event, or what it gets in its place. */
+  /** Parses an event. Returns whether the client receives it, or the bytes to send instead. */
   #read(event: Buffer): boolean | Buffer {
     const { state } = this
     const parsed = this.#parse(event)
@@ -254,7 +257,7 @@ class StreamFilter implements ChatPassthrough {
         break
     }
     if (!state.ended) return state.failure === undefined
-    // An end before any content is none that a client could use, and another target may answer.
+    // An end before any content is useless to a client, and another target may still answer.
     if (state.content) this.#finish()
     else state.failure = streamTruncated()
     state.ended = state.failure === undefined
@@ -286,9 +289,7 @@ function joined(pieces: readonly (Buffer | undefined)[]): Buffer | undefined {
   return filled.length > 1 ? Buffer.concat(filled) : filled[0]
 }
 
-const none: ReadonlySet<string> = new Set()
-
-/** `stream` is written, as a boolean, only where the server would otherwise understand something else. */
+/** Sets `stream` as a boolean, if the server would otherwise understand it differently. */
 export function streamEdits({ body, scan, stream }: PassthroughRequest, streamsByDefault: boolean): Edit[] {
-  return (body.stream ?? streamsByDefault) === stream ? [] : setMembers(scan, { stream }, none)
+  return (body.stream ?? streamsByDefault) === stream ? [] : setMembers(scan, { stream })
 }

@@ -1,11 +1,11 @@
 import type { ChatMessage, SystemMessage, TextPart, UserMessage } from '../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { WriteRequestOptions } from '../../sdk/write-options.ts'
 
 /**
- * Many chat templates (Qwen, Gemma, Mistral) accept one system turn, at the very beginning, and raise an error for any other.
- * Claude Code and Codex send more in every request. Unless the target keeps them, the leading ones are joined, and a later one
- * becomes text of the user turn beside it, else a user turn of its own. It stays where it is in the conversation: moving it to
- * the front would change the prefix that the engine has cached. It never separates a tool call from its results.
+ * Many chat templates (Qwen, Gemma, Mistral) accept a single system turn, at the very beginning, and raise an error for any
+ * other. Claude Code and Codex send more in every request. Unless the target keeps them, leading ones are joined, and a later
+ * one becomes text of the adjacent user turn, or a user turn of its own. It keeps its position, because moving it to the front
+ * would change the prefix that the engine has cached, but it never separates a tool call from its results.
  */
 export function foldSystemTurns(
   messages: readonly ChatMessage[],
@@ -36,7 +36,7 @@ export function foldSystemTurns(
         }
         break
       case 'user':
-        folded.push(before(message, waiting))
+        folded.push(withLeadingTexts(message, waiting))
         waiting = []
         break
       case 'assistant':
@@ -44,7 +44,7 @@ export function foldSystemTurns(
         folded.push(message)
         break
       case 'tool':
-        // Waits until all results of the turn have come.
+        // No flush: a waiting text must follow all results of the turn.
         folded.push(message)
     }
   }
@@ -52,7 +52,7 @@ export function foldSystemTurns(
   return folded
 }
 
-/** How a system turn is marked where it is sent as the user's text. */
+/** A system turn as text for a user turn. */
 export function asUserText({ parts }: Pick<SystemMessage, 'parts'>): string {
   return `<system>\n${parts.map(({ text }) => text).join('\n\n')}\n</system>`
 }
@@ -61,7 +61,7 @@ function needsFolding(messages: readonly ChatMessage[]): boolean {
   return messages.some(({ role }, index) => index > 0 && role === 'system')
 }
 
-function before(message: UserMessage, texts: TextPart[]): UserMessage {
+function withLeadingTexts(message: UserMessage, texts: TextPart[]): UserMessage {
   return texts.length === 0 ? message : { ...message, parts: [...texts, ...message.parts] }
 }
 

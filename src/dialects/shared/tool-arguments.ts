@@ -1,59 +1,57 @@
 import { isNoArguments, type JsonObject, parseArguments, parseObject } from '../../lib/json/read.ts'
 
 /*
- * The arguments of a tool call are what a model wrote: usually the JSON of an object, but a token limit cuts them anywhere and
- * small models get them wrong. Neither makes an answer unreadable.
+ * The arguments of a tool call are generated text: usually a JSON object, but a token limit may truncate them anywhere, and
+ * small models get them wrong. Neither makes a response invalid.
  */
 
-/**
- * Arguments as text: servers send an object where the format wants its JSON, and say "none" by an empty string, by `null` or
- * by leaving them out.
- */
+/** Arguments as JSON text. Some servers send the object itself, and an empty string, `null` or nothing for no arguments. */
 export function argumentText(value: unknown): string {
   if (value === undefined || value === null) return ''
   if (typeof value === 'string') return value
   try {
     return JSON.stringify(value)
   } catch {
-    return '[' // nested too deep to be written: no object for any reader
+    return '[' // nested too deeply to serialize; invalid arguments to any reader
   }
 }
 
-/** The same for a complete call: no arguments become an empty object. */
+/** The same for a complete call, where no arguments become `{}`. */
 export function wholeArgumentText(value: unknown): string {
   const text = argumentText(value)
   return isNoArguments(text) ? '{}' : text
 }
 
-/** The free text of a custom tool as the arguments of a function, which it is wherever custom tools are unknown. */
+/** The input of a custom tool as arguments of the function that stands for it in other dialects. */
 export function customArguments(input: string): string {
   return JSON.stringify({ input })
 }
 
-/** Whether a model wrote the arguments to their end, as the JSON of an object. */
-export function isCompleteCall(text: string): boolean {
+/** Whether the text is a complete JSON object, or an accepted form of no arguments. */
+export function areCompleteArguments(text: string): boolean {
   return parseArguments(text) !== undefined
 }
 
 /**
- * Arguments of a call in a conversation's history, as JSON of an object whatever a model once wrote: refused, they would refuse
- * every later turn. `isMended` where they were none.
+ * Arguments of an earlier call, as JSON text of an object. Invalid ones are converted, because rejecting them would reject
+ * every later turn of the conversation.
  */
-export function historyArguments(value: unknown): { json: string; isMended: boolean } {
+export function historyArguments(value: unknown): { json: string; isConverted: boolean } {
   const text = wholeArgumentText(value)
-  if (parseArguments(text)) return { json: text, isMended: false }
-  return { json: JSON.stringify(argumentObject(text)), isMended: true }
+  if (parseArguments(text)) return { json: text, isConverted: false }
+  return { json: JSON.stringify(argumentObject(text)), isConverted: true }
 }
 
-/** Why such arguments are reported. */
-export const mendedArguments = 'arguments that are not a JSON object were converted'
+/** The reason reported for converted arguments. */
+export const convertedArguments = 'arguments that are not a JSON object were converted'
 
 /** Deeper than this, JSON.stringify may run out of stack. */
 const maxDepth = 1000
 
 /**
- * Arguments for a dialect that has room for an object only. Cut ones give the members that came, a string as far as it came.
- * Anything else becomes the value of one member, `invalid_arguments`: an empty object would call the tool with its defaults.
+ * Arguments for a dialect that accepts only objects. Truncated ones keep the members that were received, the last string
+ * possibly in part. Anything else becomes the value of `invalid_arguments`: an empty object would call the tool with its
+ * defaults.
  */
 export function argumentObject(text: string): JsonObject {
   const isDeep = text.length > maxDepth && depthOf(text) > maxDepth
@@ -61,11 +59,11 @@ export function argumentObject(text: string): JsonObject {
   return read ?? { invalid_arguments: text }
 }
 
-/** The object that a cut JSON text begins; undefined for what is none. */
+/** The part of an object that truncated JSON text contains; undefined if the text does not begin an object. */
 export function objectSoFar(text: string): JsonObject | undefined {
   const closers: string[] = []
   let isKey = false
-  /** Behind the last complete value, or behind an opening bracket; the brackets open there are those open at the end. */
+  /** Offset behind the last complete value or opening bracket. The same brackets are open there as at the end of the text. */
   let complete = 0
   const closedAt = (end: number, tail = ''): JsonObject | undefined =>
     parseObject(text.slice(0, end) + tail + closers.toReversed().join(''))
@@ -98,12 +96,12 @@ export function objectSoFar(text: string): JsonObject | undefined {
         break
     }
   }
-  // A number may have been cut; a whole word was not.
+  // A number at the end may be truncated, a complete word is not.
   const isWord = /(?:true|false|null)\s*$/.test(text.slice(-16))
   return (isWord ? closedAt(text.length) : undefined) ?? closedAt(complete)
 }
 
-/** Offset of the closing quote of the string that opens at `open`; -1 where it is cut. */
+/** Offset of the closing quote of the string that opens at `open`; -1 if it is truncated. */
 function stringEnd(text: string, open: number): number {
   for (let at = open + 1; at < text.length; at++) {
     if (text[at] === '\\') at++
@@ -112,7 +110,7 @@ function stringEnd(text: string, open: number): number {
   return -1
 }
 
-/** The end of a text that was cut inside a string, without half an escape or half a character. */
+/** The length of a text that was truncated inside a string, without an incomplete escape or surrogate pair at its end. */
 function uncutEnd(text: string): number {
   const escaped = /\\(?:u(?:[\da-f]{0,3}|d[89ab][\da-f]{2}))?$/i.exec(text.slice(-6))
   if (escaped) {

@@ -8,7 +8,7 @@ export function vectorToBase64(vector: readonly number[]): string {
   return bytes.toString('base64')
 }
 
-/** Undefined for a text that is no list of float32 values. */
+/** Undefined if the text is not base64 of float32 values. */
 export function vectorFromBase64(text: string): number[] | undefined {
   if (text.length % 4 !== 0 || /[^A-Za-z0-9+/=]/.test(text)) return undefined
   const bytes = Buffer.from(text, 'base64')
@@ -16,7 +16,7 @@ export function vectorFromBase64(text: string): number[] | undefined {
   return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4))
 }
 
-/** The vector with length 1; one without direction stays as it is. */
+/** The vector scaled to length 1. A zero vector is returned unchanged. */
 export function unitVector(vector: readonly number[]): readonly number[] {
   const length = norm(vector)
   if (length === 0 || Math.abs(length - 1) < 1e-6) return vector

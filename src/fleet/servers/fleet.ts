@@ -3,7 +3,8 @@ import type { FleetSnapshot, ServerEndpoint } from '../../config/servers/fleet-s
 import { type FileSources, type FollowedServer, followedServers } from '../../config/servers/followed.ts'
 import { type ConfigSources, configSources, type ModelsSnapshot } from '../../config/sources.ts'
 import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
-import { type FleetLog, KubernetesServices } from './kubernetes/services.ts'
+import { KubernetesServices } from './kubernetes/services.ts'
+import type { FleetLog } from './kubernetes/slice-watch.ts'
 import { ServerFollower } from './server-follower.ts'
 
 export interface FleetOptions extends FileSources {

@@ -1,20 +1,20 @@
 import { type SseEvent, SseReader } from './sse.ts'
 
-/** How a stream is split into events. Strings have one character per byte (`latin1`), so their offsets are byte offsets. */
+/** How a stream is split into events. Strings are decoded as `latin1`, so that their offsets are byte offsets. */
 export interface Framing {
-  /** Offsets behind each event that ends in the text, in order. */
+  /** Offsets after each event that ends in the text, in ascending order. */
   ends(text: string): number[]
-  /** Whether the text ends with an event. False negatives only cost time. */
+  /** Whether the text ends with a complete event. May be false for an unusual end; this only costs time. */
   isWhole(text: string): boolean
-  /** The event in these bytes; undefined for a comment or blank line. */
+  /** The event in these bytes; undefined for a comment or a blank line. */
   read(event: Buffer): SseEvent | undefined
   /** Offset at which the JSON of an event begins. */
   dataStart(text: string): number
-  /** Ends the event that was cut off behind this text. */
+  /** The bytes that end the event that breaks off after this text. */
   close(text: string): string
 }
 
-/** An empty line. A carriage return behind a line feed waits for the next byte, which may complete its line end. */
+/** An empty line. A CR after an LF only counts once the next byte is known, because it may be the start of CRLF. */
 const emptyLine = /\n(?:\n|\r(?:\n|(?=[^\n])))|\r\r\n?/g
 const dataField = /(?:^|[\r\n])data: ?/
 
@@ -42,7 +42,7 @@ export const sseFraming: Framing = {
   close: (text) => (/\n\r?$/.test(text) ? '\n' : '\n\n'),
 }
 
-/** One JSON value per line, which LF or CRLF ends. */
+/** One JSON value per line; lines end with LF or CRLF. */
 export const ndjsonFraming: Framing = {
   ends: (text) => endsAt(text, '\n'),
   isWhole: (text) => text.endsWith('\n'),

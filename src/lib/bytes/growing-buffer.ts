@@ -1,8 +1,8 @@
 const empty = Buffer.alloc(0)
 
 /**
- * Bytes that wait for those that complete them, in one buffer whose capacity doubles: however small the pieces are, they
- * use at most twice their length in memory.
+ * Collects chunks in one buffer whose capacity doubles: it uses at most twice the collected length in memory, however small the
+ * chunks are.
  */
 export class GrowingBuffer {
   length = 0

@@ -5,8 +5,8 @@ const carriageReturn = 0x0d
 export const maxLineBytes = 8 * 1024 * 1024
 
 /**
- * Cuts a byte stream into lines, whatever the cuts of its chunks. Bytes are turned into text only in whole lines,
- * so a character that two reads share is never torn. Memory is bounded by `maxBytes` per line.
+ * Splits a byte stream into lines, wherever its chunks are split. Only whole lines are decoded, so a multi-byte character that
+ * spans two chunks is read correctly. Memory is bounded by `maxBytes` per line.
  */
 export class LineSplitter {
   #pending: Uint8Array[] = []
@@ -16,13 +16,13 @@ export class LineSplitter {
   readonly #loneCr: boolean
   readonly #maxBytes: number
 
-  /** `loneCr`: whether a single carriage return ends a line (it does in SSE, but not in NDJSON). */
+  /** `loneCr`: whether a single carriage return ends a line (as in SSE, but not in NDJSON). */
   constructor(options: { loneCr: boolean; maxBytes?: number }) {
     this.#loneCr = options.loneCr
     this.#maxBytes = options.maxBytes ?? maxLineBytes
   }
 
-  /** Calls `onLine` for each line that `chunk` completes, without its ending. Throws RangeError on a line too long. */
+  /** Calls `onLine` with each line that `chunk` completes, without its line ending. Throws RangeError if a line is too long. */
   push(chunk: Uint8Array, onLine: (line: string) => void): void {
     let bytes = chunk
     if (this.#skipLineFeed && bytes.length > 0) {
@@ -41,7 +41,7 @@ export class LineSplitter {
     this.#split(text, onLine)
   }
 
-  /** The unterminated last line of the stream, if any. */
+  /** Returns the unterminated last line of the stream, if any. */
   rest(): string | undefined {
     if (this.#pendingBytes === 0) return undefined
     return this.#take(new Uint8Array(0))
@@ -92,14 +92,14 @@ export class LineSplitter {
 }
 
 /**
- * JSON for one NDJSON line. U+0085, U+2028 and U+2029 are legal inside JSON strings, but line readers that follow
- * Python's `str.splitlines` cut there, the official Python client's among them; so they are written as escapes.
+ * Serializes a value as one NDJSON line. U+0085, U+2028 and U+2029 are valid in JSON strings, but readers based on Python's
+ * `str.splitlines`, such as the official Python client, split lines there; so they are escaped.
  */
 export function lineJson(value: unknown): string {
   return escapeLineBreaks(JSON.stringify(value))
 }
 
-/** The same for JSON text that exists already; its own line breaks can only be white space between values. */
+/** Makes JSON text fit on one NDJSON line, see {@link lineJson}. Raw line breaks in valid JSON are only white space. */
 export function escapeLineBreaks(json: string): string {
   if (!/[\n\r\u0085\u2028\u2029]/.test(json)) return json
   return json.replace(/[\n\r\u0085\u2028\u2029]/g, (character) =>

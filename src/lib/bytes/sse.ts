@@ -1,18 +1,18 @@
 import { LineSplitter, maxLineBytes } from './lines.ts'
 
-/** Comments may precede events; clients skip them. */
+/** An SSE comment, which clients ignore. */
 export const keepAliveComment = ': keep-alive\n\n'
 
 export interface SseEvent {
-  /** The `event:` field; empty when there was none. */
+  /** The `event:` field; empty if there is none. */
   event: string
   /** The `data:` lines, joined by line feeds. */
   data: string
 }
 
 /**
- * Reads server-sent events from bytes cut anywhere. Format: WHATWG HTML, section "Server-sent events". Comments,
- * `id` and `retry` are skipped; events without data are not reported. Throws RangeError on an event too long.
+ * Reads server-sent events from chunks split at any byte. Format: WHATWG HTML, section "Server-sent events". Comments, `id` and
+ * `retry` are skipped; events without data are not reported. Throws RangeError if an event is too long.
  */
 export class SseReader {
   readonly #maxBytes: number
@@ -31,7 +31,7 @@ export class SseReader {
     if (this.#data !== undefined && this.#data.length > this.#maxBytes) throw new RangeError('event too long')
   }
 
-  /** An event without its terminating empty line is still read: some servers omit the last line break. */
+  /** Reports an event without its terminating empty line too: some servers omit the last line break. */
   end(onEvent: (event: SseEvent) => void): void {
     const rest = this.#lines.rest()
     if (rest !== undefined) this.#line(rest, onEvent)

@@ -1,8 +1,8 @@
 import { KindGuard, type TSchema } from '@sinclair/typebox'
 
 /**
- * Describes what a schema allows, to follow "is not": `an integer from 0 to 65535`. A schema may provide its own
- * text in the option `allowed`.
+ * Describes the values that a schema allows, to follow "is not": `an integer from 0 to 65535`. The schema option `allowed`
+ * overrides the description.
  */
 export function allowedBy(schema: TSchema): string {
   if (typeof schema.allowed === 'string') return schema.allowed

@@ -1,7 +1,7 @@
 import jsonc, { type Node, type ParseError } from 'jsonc-parser'
 
 export interface TextPosition {
-  /** Both from 1; a column is a UTF-16 unit, as editors count. */
+  /** Line and column count from 1; columns are UTF-16 code units, as in editors. */
   line: number
   column: number
 }
@@ -9,7 +9,7 @@ export interface TextPosition {
 export type JsonPath = readonly (string | number)[]
 
 export interface JsonPositions {
-  /** Where a value begins; for a path that does not exist, where its innermost existing part begins. */
+  /** Returns the start of a value; for a path that does not exist, the start of its innermost existing part. */
   find(path: JsonPath): TextPosition
   /** Duplicate member names; the last value applies. Positions are those of the earlier values. */
   readonly duplicates: readonly { path: JsonPath; position: TextPosition }[]
@@ -20,8 +20,8 @@ export interface JsonDocument extends JsonPositions {
 }
 
 /**
- * Parses hand-written JSON: comments, trailing commas and a byte order mark are allowed. Returns the position of the first
- * syntax error instead; never a parser's message, which would quote the file and with it a key.
+ * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first
+ * syntax error, without the parser's message, which could quote a secret from the file.
  */
 export function readJsonc(
   text: string,
@@ -41,7 +41,7 @@ export function readJsonc(
   }
 }
 
-/** Unlike the library's own function, for a member `__proto__` too, and with ordinary objects. */
+/** Unlike jsonc.getNodeValue, handles a member `__proto__` and returns ordinary objects. */
 function readValue(node: Node): unknown {
   if (node.type === 'array') return node.children?.map(readValue) ?? []
   if (node.type !== 'object') return node.value

@@ -2,21 +2,21 @@ import { KindGuard, type TSchema } from '@sinclair/typebox'
 import { isObject } from './read.ts'
 
 /**
- * Turns the loose forms that config files of the Python llm-router use into those of a schema: `null` is absent,
- * numbers may be text ("0.5"), booleans may be "true", "false", 1 and 0. Everything else stays as it is, for the
- * schema to judge; so do members that the schema does not name.
+ * Converts loosely typed values, as in config files of the Python llm-router, to the types of the schema: `null` members are
+ * removed, numbers may be strings ("0.5"), booleans may be "true", "false", 1 or 0. Other values and members unknown to the
+ * schema are unchanged, for the schema to reject.
  */
-export function tightened(schema: TSchema, value: unknown): unknown {
-  if (KindGuard.IsObject(schema)) return tightenedMembers(value, (key) => schema.properties[key])
+export function coerced(schema: TSchema, value: unknown): unknown {
+  if (KindGuard.IsObject(schema)) return coercedMembers(value, (key) => schema.properties[key])
   if (KindGuard.IsRecord(schema)) {
     const inner = Object.values(schema.patternProperties)[0]
-    return tightenedMembers(value, () => inner)
+    return coercedMembers(value, () => inner)
   }
   if (KindGuard.IsArray(schema))
-    return Array.isArray(value) ? value.map((item) => tightened(schema.items, item)) : value
+    return Array.isArray(value) ? value.map((item) => coerced(schema.items, item)) : value
   if (KindGuard.IsUnion(schema)) {
     const object = schema.anyOf.find(KindGuard.IsObject)
-    return object ? tightened(object, value) : value
+    return object ? coerced(object, value) : value
   }
   if (KindGuard.IsNumber(schema) || KindGuard.IsInteger(schema)) return numberOf(value)
   if (KindGuard.IsBoolean(schema)) return booleanOf(value)
@@ -28,7 +28,7 @@ export function numberOf(value: unknown): unknown {
   return typeof value === 'string' && new RegExp(numberPattern).test(value) ? Number(value) : value
 }
 
-/** The JSON Schema (draft 7) that accepts what {@link tightened} converts, for editors. */
+/** Returns the JSON Schema (draft 7) that accepts everything {@link coerced} converts, for editors. */
 export function looseJsonSchema(schema: TSchema): Record<string, unknown> {
   const plain: unknown = JSON.parse(JSON.stringify(schema))
   const loose = loosened(plain)
@@ -37,12 +37,12 @@ export function looseJsonSchema(schema: TSchema): Record<string, unknown> {
 
 const numberPattern = '^\\s*[+-]?(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:[eE][+-]?\\d+)?\\s*$'
 
-function tightenedMembers(value: unknown, schemaOf: (key: string) => TSchema | undefined): unknown {
+function coercedMembers(value: unknown, schemaOf: (key: string) => TSchema | undefined): unknown {
   if (!isObject(value)) return value
   const members = Object.entries(value).flatMap(([key, member]): [string, unknown][] => {
     const schema = schemaOf(key)
     if (!schema) return [[key, member]]
-    return member === null ? [] : [[key, tightened(schema, member)]]
+    return member === null ? [] : [[key, coerced(schema, member)]]
   })
   return Object.fromEntries(members)
 }
@@ -54,10 +54,10 @@ function booleanOf(value: unknown): unknown {
   return word === 'true' || word === 'false' ? word === 'true' : value
 }
 
-/** As in {@link tightened}, only objects within a union are converted. */
+/** As in {@link coerced}, only objects within a union are converted. */
 function loosened(node: unknown): unknown {
   if (!isObject(node)) return node
-  const { allowed: _words, ...schema } = node
+  const { allowed: _description, ...schema } = node
   for (const key of ['items', 'additionalProperties']) {
     if (key in schema) schema[key] = loosened(schema[key])
   }

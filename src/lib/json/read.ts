@@ -13,17 +13,17 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The same, treating an empty string as missing. */
+/** Like {@link textOf}, but undefined for an empty string. */
 export function filledTextOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-/** JSON may contain 1e999, which parses to Infinity. */
+/** Finite numbers only: JSON may contain 1e999, which parses to Infinity. */
 export function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined
 }
 
-/** A count, such as of tokens: some servers send negative ones, and JSON may contain 1e999. */
+/** Finite non-negative numbers only: some servers send negative token counts. */
 export function countOf(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 && Number.isFinite(value) ? value : undefined
 }
@@ -32,12 +32,12 @@ export function booleanOf(value: unknown): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined
 }
 
-/** The objects in a list; empty if it is not a list. */
+/** Returns the objects in a list; [] if the value is not a list. */
 export function objectsIn(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : []
 }
 
-/** The object without undefined members. */
+/** Returns a copy without undefined members. */
 export function present<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {}
   for (const name in members) {
@@ -47,16 +47,16 @@ export function present<T extends object>(members: T): { [K in keyof T]?: Exclud
   return kept
 }
 
-/** Parses JSON; undefined if invalid. */
+/** Parses JSON; returns undefined if it is invalid. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // the caller knows what that means
+    return undefined
   }
 }
 
-/** The object that a text is the JSON of; undefined for anything else. */
+/** Parses a JSON object; returns undefined for invalid JSON and other types. */
 export function parseObject(text: string): JsonObject | undefined {
   const value = parseJson(text)
   return isObject(value) ? value : undefined
@@ -68,7 +68,7 @@ export function isNoArguments(text: string): boolean {
   return trimmed === '' || trimmed === 'null'
 }
 
-/** The arguments of a whole call, including all forms of "none"; undefined if they are not an object. */
+/** Parses the arguments of a complete tool call; {} if there are none, undefined if they are not an object. */
 export function parseArguments(text: string): JsonObject | undefined {
   const trimmed = text.trim()
   return trimmed === '' || trimmed === 'null' ? {} : parseObject(trimmed)

@@ -1,10 +1,10 @@
 /**
- * Byte-exact changes to a JSON object. Parsing and writing again would turn 12345678901234567890 into
- * 12345678901234567000 and -0 into 0, drop duplicate members and reorder nothing but white space; cutting at byte
- * offsets preserves everything that is not changed.
+ * Byte-exact changes to a JSON object. Parsing and serializing again would change 12345678901234567890 to 12345678901234567000
+ * and
+ * -0 to 0, drop duplicate members and change white space; replacing byte ranges preserves everything else.
  */
 
-/** One member of the outermost object, as byte offsets. */
+/** One member of the outermost object. Numbers are byte offsets. */
 export interface Member {
   key: string
   /** The opening quote of the key. */
@@ -13,8 +13,8 @@ export interface Member {
   valueEnd: number
 }
 
-/** Byte offsets, of a string with its quotes. */
-export interface Place {
+/** Byte offsets; of a string including its quotes. */
+export interface ByteRange {
   start: number
   end: number
 }
@@ -23,11 +23,11 @@ export interface JsonScan {
   /** Offset of the opening brace. */
   start: number
   members: Member[]
-  /** Deepest nesting, the outermost object counting 1. */
+  /** Maximum nesting depth; the outermost object counts as 1. */
   depth: number
-  /** Strings of at least {@link longBytes} that are values inside of members, in their order. */
-  long: Place[]
-  /** Where each object or array ends that is directly in a member's value: for a list of messages, each message. */
+  /** String values of at least {@link longBytes} nested in a member's value, in order of position. */
+  long: ByteRange[]
+  /** End offsets of the objects and arrays directly in a member's value: for a list of messages, of each message. */
   ends: number[]
 }
 
@@ -41,7 +41,7 @@ export interface Edit {
 const longBytes = 1024
 
 /**
- * Finds the members of the outermost object. Undefined if it is not an object or is truncated;
+ * Finds the members of the outermost object. Returns undefined if it is not an object or is truncated;
  * it does not otherwise check the JSON, so parse first.
  */
 export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
@@ -68,7 +68,7 @@ export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
   return undefined
 }
 
-/** The bytes with each edit made. Edits may come in any order and must not overlap. */
+/** Returns the bytes with all edits applied. Edits may be in any order and must not overlap. */
 export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
   if (edits.length === 0) return bytes
   const sorted = inOrder(edits)
@@ -92,7 +92,7 @@ function inOrder(edits: readonly Edit[]): readonly Edit[] {
   return edits.length === 1 ? edits : edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
 }
 
-/** The same, as pieces: those that are not changed are views of the bytes, which saves a copy of large ones. */
+/** Like {@link applyEdits}, but returns pieces: unchanged ones are views of `bytes`, which avoids copying large bodies. */
 export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
   const pieces: Buffer[] = []
   let at = 0
@@ -107,37 +107,37 @@ export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
 const unicodeEscape = Buffer.from('\\u')
 
 /**
- * Range of the value of a member of the outermost object, which must exist and have a name of letters. Undefined
- * if only a scan can tell: in most responses the name occurs once, so its position is unambiguous.
+ * Finds the string value of a member of the outermost object without a scan, which is possible if the quoted name (letters
+ * only) occurs once in the bytes, as in most responses. Returns undefined otherwise. The member must exist.
  */
-export function placeOfOnly(bytes: Buffer, quotedName: Buffer): Place | undefined {
+export function rangeOfUniqueMember(bytes: Buffer, quotedName: Buffer): ByteRange | undefined {
   const found = bytes.indexOf(quotedName)
   if (found === -1) return undefined
-  const behind = found + quotedName.length
-  if (bytes.indexOf(quotedName, behind) !== -1 || bytes.indexOf(unicodeEscape) !== -1) return undefined
-  const at = skipSpace(bytes, behind)
+  const afterName = found + quotedName.length
+  if (bytes.indexOf(quotedName, afterName) !== -1 || bytes.indexOf(unicodeEscape) !== -1) return undefined
+  const at = skipSpace(bytes, afterName)
   if (bytes[at] !== colon) return undefined
   const start = skipSpace(bytes, at + 1)
   return bytes[start] === quote ? { start, end: stringEnd(bytes, start) } : undefined
 }
 
-/** Edits that set members of the outermost object: existing values are replaced, others are prepended. */
+/** Returns edits that set members of the outermost object: existing values are replaced, others are prepended. */
 export function setMembers(
   scan: JsonScan,
   values: Record<string, unknown>,
-  removed: ReadonlySet<string>,
+  removed: ReadonlySet<string> = new Set(),
 ): Edit[] {
   const edits: Edit[] = []
   const added: string[] = []
   for (const key of Object.keys(values)) {
     const text = JSON.stringify(values[key])
-    let stands = false
+    let exists = false
     for (const member of scan.members) {
       if (member.key !== key) continue
-      stands = true
+      exists = true
       edits.push({ start: member.valueStart, end: member.valueEnd, text })
     }
-    if (!stands) added.push(`${JSON.stringify(key)}:${text}`)
+    if (!exists) added.push(`${JSON.stringify(key)}:${text}`)
   }
   if (removed.size > 0) edits.push(...removeMembers(scan, removed))
   if (added.length > 0) {
@@ -164,10 +164,10 @@ function removeMembers(scan: JsonScan, removed: ReadonlySet<string>): Edit[] {
   return edits
 }
 
-/** Offset behind the closing quote of the string that opens at `open`. */
+/** Returns the offset after the closing quote of the string that opens at `open`. */
 function stringEnd(bytes: Buffer, open: number): number {
   let at = open + 1
-  // Most strings are short: look byte by byte first, let the native search do the long ones.
+  // Most strings are short: search byte by byte first, then use the native search for long ones.
   const near = Math.min(bytes.length, at + 64)
   while (at < near) {
     const byte = bytes[at]
@@ -228,7 +228,7 @@ function keyText(bytes: Buffer, start: number, end: number): string {
   try {
     return JSON.parse(`"${raw}"`)
   } catch {
-    return raw // not JSON after all; the parser says so to the client
+    return raw // invalid JSON, which the parser reports to the client
   }
 }
 
@@ -238,7 +238,7 @@ function skipSpace(bytes: Buffer, from: number): number {
   return at
 }
 
-function isSpace(byte: number | undefined): boolean {
+export function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 

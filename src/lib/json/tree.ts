@@ -1,6 +1,16 @@
-import { backslash, closeBrace, closeBracket, colon, comma, openBrace, openBracket, quote } from './splice.ts'
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  isSpace,
+  openBrace,
+  openBracket,
+  quote,
+} from './splice.ts'
 
-/** A value of a JSON text with its byte range, so that it can be replaced in place. */
+/** A value in JSON text with its byte range, so that it can be replaced in place. */
 export type JsonNode =
   | { type: 'object'; start: number; end: number; members: JsonMember[] }
   | { type: 'array'; start: number; end: number; items: JsonNode[] }
@@ -8,25 +18,25 @@ export type JsonNode =
 
 export interface JsonMember {
   key: string
-  /** Of the key with its quotes. */
+  /** Byte range of the key, including its quotes. */
   keyStart: number
   keyEnd: number
   value: JsonNode
 }
 
-/** Maximum depth; bodies accepted by the router are less deep. */
+/** Maximum nesting depth; the router does not accept bodies this deep. */
 const maxDepth = 256
 
 /**
- * Reads a JSON text that is known to be valid. Undefined for one that is cut, has something behind its value, or is nested too
- * deep.
+ * Parses JSON text that is known to be valid. Returns undefined if it is truncated, followed by other text, or nested too
+ * deeply.
  */
 export function readTree(bytes: Buffer): JsonNode | undefined {
   const reader = new TreeReader(bytes)
   return reader.whole()
 }
 
-/** The decoded string at a node. */
+/** Decodes the string at a node. */
 export function stringAt(bytes: Buffer, { start, end }: Pick<JsonNode, 'start' | 'end'>): string {
   const text = bytes.toString('utf8', start + 1, end - 1)
   if (!text.includes('\\')) return text
@@ -34,7 +44,7 @@ export function stringAt(bytes: Buffer, { start, end }: Pick<JsonNode, 'start' |
   return String(value)
 }
 
-/** The last member of that name, which is the one that counts. */
+/** Returns the value of the last member with the name; earlier duplicates have no effect in JSON.parse. */
 export function memberOf(node: JsonNode, key: string): JsonNode | undefined {
   if (node.type !== 'object') return undefined
   return node.members.findLast((member) => member.key === key)?.value
@@ -153,11 +163,7 @@ class TreeReader {
   }
 }
 
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
-}
-
-/** Of numbers and of true, false and null. */
+/** Whether a byte occurs in numbers, true, false or null. */
 function isPlain(byte: number | undefined): boolean {
   if (byte === undefined) return false
   return (

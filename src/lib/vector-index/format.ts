@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { isObject, parseObject } from '../json/read.ts'
 
 /**
- * An index of pieces of text, in one file. Behind a head of fixed length follow the vectors (Float32, each of length 1), then the
- * ends of the pieces in the part behind it (Float64), then the pieces, each as JSON. All numbers are little-endian.
+ * An index of chunks of text, in one file: a header of fixed length, the vectors (Float32, normalized), the end offset of each
+ * chunk relative to the first one (Float64), and the chunks, each as JSON. All numbers are little-endian. This is the header.
  */
 export interface IndexHead {
   readonly name: string
-  /** Of the model that made the vectors, as the router calls it. */
+  /** Name of the embedding model in the router. */
   readonly model: string
   readonly dimension: number
   readonly chunks: number
@@ -15,12 +15,12 @@ export interface IndexHead {
   readonly createdAt: string
 }
 
-/** A piece of a document. */
+/** A chunk of a document. */
 export interface Chunk {
   readonly text: string
   /** Path of the document in its directory. */
   readonly source: string
-  /** The headings above the piece; empty: it has none. */
+  /** The headings above the chunk; empty if there are none. */
   readonly title: string
 }
 
@@ -32,7 +32,7 @@ export class IndexError extends Error {
 /** The file's first bytes. */
 const magic = 'LLMRIDX\n'
 const formatVersion = 1
-/** Of the head with all that fills it, in bytes: a multiple of the page size. */
+/** Length of the header including padding, in bytes: a multiple of the page size. */
 export const headBytes = 4096
 
 const maxDimension = 16_384
@@ -43,16 +43,16 @@ export function writeHead(head: IndexHead): Buffer {
   const bytes = Buffer.alloc(headBytes, ' ')
   bytes.write(magic, 'latin1')
   if (bytes.write(json, magic.length, 'utf8') < Buffer.byteLength(json))
-    throw new IndexError('the head is too long')
+    throw new IndexError('the header is too long')
   return bytes
 }
 
-/** The head of an open file. Throws IndexError if it is not a complete index. */
+/** Reads the header of an open file. Throws IndexError if the file is not a complete index. */
 export function readHead(file: number): IndexHead {
   const bytes = Buffer.alloc(headBytes)
   const read = readSync(file, bytes, 0, headBytes, 0)
   if (bytes.toString('latin1', 0, magic.length) !== magic) throw new IndexError('not an index of llm-router')
-  if (read < headBytes) throw new IndexError('it is not complete')
+  if (read < headBytes) throw new IndexError('the file is incomplete')
   const { version, name, model, dimension, chunks, createdAt } =
     parseObject(bytes.toString('utf8', magic.length).trimEnd()) ?? {}
   if (version !== formatVersion)
@@ -60,20 +60,20 @@ export function readHead(file: number): IndexHead {
       `its format is version ${String(version)}; this router reads version ${formatVersion}`,
     )
   if (typeof name !== 'string' || typeof model !== 'string' || typeof createdAt !== 'string')
-    throw new IndexError('its head is damaged')
+    throw new IndexError('its header is damaged')
   if (!isCount(dimension, maxDimension) || !isCount(chunks, maxChunks))
-    throw new IndexError('its head is damaged')
+    throw new IndexError('its header is damaged')
   const head = { name, model, dimension, chunks, createdAt }
   const { size } = fstatSync(file)
   const ends = endsAt(head)
   const last = Buffer.alloc(8)
   if (size < ends + chunks * 8 || readSync(file, last, 0, 8, ends + (chunks - 1) * 8) < 8)
-    throw new IndexError('it is not complete')
-  if (size !== textsAt(head) + last.readDoubleLE()) throw new IndexError('it is not complete')
+    throw new IndexError('the file is incomplete')
+  if (size !== textsAt(head) + last.readDoubleLE()) throw new IndexError('the file is incomplete')
   return head
 }
 
-/** The head of a file. Throws IndexError, also for one that cannot be read. */
+/** Reads the header of a file. Throws IndexError if the file is not a complete index or cannot be read. */
 export function headOfFile(path: string): IndexHead {
   let file: number
   try {
@@ -89,17 +89,17 @@ export function headOfFile(path: string): IndexHead {
   }
 }
 
-/** Offset of the pieces' end offsets. */
+/** File offset of the chunks' end offsets. */
 export function endsAt({ dimension, chunks }: Pick<IndexHead, 'dimension' | 'chunks'>): number {
   return headBytes + chunks * dimension * 4
 }
 
-/** Offset of the pieces. */
+/** File offset of the chunks. */
 export function textsAt(head: Pick<IndexHead, 'dimension' | 'chunks'>): number {
   return endsAt(head) + head.chunks * 8
 }
 
-/** The piece at a position. */
+/** Reads the chunk at an index. */
 export function readChunk(file: number, head: IndexHead, position: number): Chunk {
   const ends = Buffer.alloc(16)
   if (position > 0) readSync(file, ends, 0, 16, endsAt(head) + (position - 1) * 8)
@@ -108,11 +108,11 @@ export function readChunk(file: number, head: IndexHead, position: number): Chun
   const bytes = Buffer.alloc(Math.max(0, ends.readDoubleLE(8) - from))
   readSync(file, bytes, 0, bytes.length, textsAt(head) + from)
   const chunk: unknown = JSON.parse(bytes.toString())
-  if (!isObject(chunk)) throw new IndexError('a piece of it is damaged')
+  if (!isObject(chunk)) throw new IndexError('one of its chunks is damaged')
   const { text, source, title } = chunk
   return { text: String(text ?? ''), source: String(source ?? ''), title: String(title ?? '') }
 }
 
-function isCount(value: unknown, most: number): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most
+function isCount(value: unknown, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= max
 }

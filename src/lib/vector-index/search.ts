@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { type Chunk, headBytes, IndexError, type IndexHead, readChunk, readHead } from './format.ts'
 import { normal } from './write.ts'
 
-export interface Found extends Chunk {
-  /** Cosine of the angle between question and piece. */
+export interface FoundChunk extends Chunk {
+  /** Cosine similarity of question and chunk, -1 to 1. */
   readonly score: number
 }
 
-/** Vectors are read in blocks of about this size, in bytes: processes share them in the system's page cache. */
+/** Vectors are read from the file in blocks of about this size, in bytes, so that processes share them in the page cache. */
 const blockBytes = 4 * 1024 * 1024
 
 /** A searchable index file, reopened when the file is replaced. */
@@ -15,25 +15,25 @@ export class SearchedIndex {
   readonly #path: string
   readonly #model: string
   #open: { file: number; head: IndexHead; stamp: string } | undefined
-  #refused: string | undefined
+  #rejected: string | undefined
   #block = Buffer.alloc(0)
 
-  /** `model`: that of the questions' vectors. */
+  /** `model`: name of the model that embeds the questions. */
   constructor(path: string, model: string) {
     this.#path = path
     this.#model = model
   }
 
   /**
-   * Opens the file, or its replacement. Returns once why a new file is not used. Throws IndexError if
-   * no file is usable.
+   * Opens the file, or reopens it if it was replaced. Returns why a replacement is rejected, once per replacement; the previous
+   * file then stays in use. Throws IndexError if there is none.
    */
   refresh(): string | undefined {
     let stamp = ''
     try {
       const { ino, size, mtimeMs } = statSync(this.#path)
       stamp = `${ino} ${size} ${mtimeMs}`
-      if (stamp === this.#open?.stamp || (this.#open && stamp === this.#refused)) return undefined
+      if (stamp === this.#open?.stamp || (this.#open && stamp === this.#rejected)) return undefined
       const file = openSync(this.#path, 'r')
       try {
         const head = readHead(file)
@@ -48,20 +48,20 @@ export class SearchedIndex {
         closeSync(file)
         throw error
       }
-      this.#refused = undefined
+      this.#rejected = undefined
       return undefined
     } catch (error) {
       const why =
         error instanceof IndexError ? error.message : `cannot be read (${String(Object(error).code)})`
       if (!this.#open) throw new IndexError(why)
-      if (this.#refused === stamp) return undefined
-      this.#refused = stamp
+      if (this.#rejected === stamp) return undefined
+      this.#rejected = stamp
       return why
     }
   }
 
-  /** The pieces that are most like the question, the nearest first: compared with all of them. */
-  search(question: Float32Array, limit: number): Found[] {
+  /** Returns the chunks most similar to the question, best first, by comparison with all chunks. */
+  search(question: Float32Array, limit: number): FoundChunk[] {
     if (!this.#open) throw new IndexError('the file does not exist')
     const { file, head } = this.#open
     const { dimension, chunks } = head
@@ -69,7 +69,7 @@ export class SearchedIndex {
       throw new IndexError(
         `its vectors have ${dimension} numbers, that of the question has ${question.length}`,
       )
-    const wanted = normal(question)
+    const query = normal(question)
     const best = new Best(limit)
     const rows = Math.max(1, Math.floor(blockBytes / (dimension * 4)))
     if (this.#block.length < rows * dimension * 4) this.#block = Buffer.alloc(rows * dimension * 4)
@@ -78,8 +78,8 @@ export class SearchedIndex {
       const count = Math.min(rows, chunks - from)
       const bytes = count * dimension * 4
       if (readSync(file, this.#block, 0, bytes, headBytes + from * dimension * 4) < bytes)
-        throw new IndexError('it is not complete')
-      for (let row = 0; row < count; row++) best.offer(product(values, row * dimension, wanted), from + row)
+        throw new IndexError('the file is incomplete')
+      for (let row = 0; row < count; row++) best.offer(product(values, row * dimension, query), from + row)
     }
     return best.all().map(({ score, position }) => ({ ...readChunk(file, head, position), score }))
   }
@@ -90,7 +90,7 @@ export class SearchedIndex {
   }
 }
 
-/** Four independent sums, which the processor computes in parallel. The indexes are within both arrays. */
+/** Dot product, in four independent sums, which the CPU computes in parallel. The indexes are within both arrays. */
 function product(values: Float32Array, from: number, question: Float32Array): number {
   const { length } = question
   const whole = length - (length % 4)
@@ -109,7 +109,7 @@ function product(values: Float32Array, from: number, question: Float32Array): nu
   return a + b + c + d
 }
 
-/** The few best of many. */
+/** Keeps the `limit` best of the offered entries, best first. */
 class Best {
   readonly #limit: number
   readonly #kept: { score: number; position: number }[] = []

@@ -19,10 +19,10 @@ export class IndexWriter {
   #dimension = 0
   #vectors = 0
 
-  /** `chunks`: how many follow. */
+  /** `chunks`: the number of chunks that will be added. */
   constructor(path: string, head: Pick<IndexHead, 'name' | 'model'> & { chunks: number }) {
     if (head.chunks === 0) throw new IndexError('there is nothing to index')
-    if (head.chunks > maxChunks) throw new IndexError(`more than ${maxChunks} pieces`)
+    if (head.chunks > maxChunks) throw new IndexError(`more than ${maxChunks} chunks`)
     this.#path = path
     this.#head = head
     this.#file = openSync(this.#draft, 'w', 0o640)
@@ -35,16 +35,17 @@ export class IndexWriter {
   add(chunk: Chunk, vector: Float32Array): void {
     if (this.#dimension === 0) this.#dimension = vector.length
     if (vector.length !== this.#dimension)
-      throw new IndexError(`a vector has ${vector.length} numbers and not ${this.#dimension}`)
+      throw new IndexError(`a vector has ${vector.length} numbers, not ${this.#dimension}`)
     const bytes = bytesOf(normal(vector))
     writeSync(this.#file, bytes, 0, bytes.length, headBytes + this.#vectors * bytes.length)
     this.#vectors++
     this.#texts.push(Buffer.from(JSON.stringify(chunk)))
   }
 
+  /** Writes the rest of the file and moves it to its final path. */
   finish(createdAt: Date): IndexHead {
     const { name, model, chunks } = this.#head
-    if (this.#vectors !== chunks) throw new IndexError(`${this.#vectors} pieces and not ${chunks}`)
+    if (this.#vectors !== chunks) throw new IndexError(`${this.#vectors} chunks were added, not ${chunks}`)
     const head = { name, model, dimension: this.#dimension, chunks, createdAt: createdAt.toISOString() }
     const ends = Buffer.alloc(chunks * 8)
     let end = 0
@@ -69,7 +70,7 @@ export class IndexWriter {
   }
 }
 
-/** Of length 1, so that the product of two vectors is the cosine of their angle. */
+/** Normalizes a vector to length 1, so that the dot product of two vectors is their cosine similarity. */
 export function normal(vector: Float32Array): Float32Array {
   let sum = 0
   for (const value of vector) sum += value * value

@@ -1,8 +1,8 @@
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { AttemptRecord } from '../../relay/steps.ts'
 import type { Target } from '../../sdk/target.ts'
-import { TimeHistogram } from '../../stores/activity/first-contents.ts'
 import type { ActivityPart, Counts, TargetCounts } from '../../stores/activity/store.ts'
+import { TimeHistogram } from '../../stores/activity/time-histogram.ts'
 
 /** Requests ended in this process since the last report. */
 export class Tally {

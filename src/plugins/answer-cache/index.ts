@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
+import { generatedSecret, isGeneratedSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { present } from '../../lib/json/read.ts'
 import { AnswerDigests } from '../../processors/cache/answer-key.ts'
@@ -49,7 +49,7 @@ interface CachePreview {
 export default fp(
   (app, _options, done) => {
     const { cacheSecret } = app.config
-    const digests = new AnswerDigests(cacheSecret === '' ? madeSecret() : cacheSecret)
+    const digests = new AnswerDigests(cacheSecret === '' ? generatedSecret() : cacheSecret)
     const flights = new Map<string, Flight>()
     const revisions = new Revisions()
     const revisionOf = (model: Model): string => revisions.of(model)
@@ -116,7 +116,7 @@ export default fp(
 /** With Redis configured, one might expect the entries to be stored there. */
 function tellOfMemory({ config, log }: FastifyInstance): void {
   const { redisUrl, redisHost, cacheSecret } = config
-  if (redisUrl + redisHost === '' || (cacheSecret !== '' && !isMadeSecret(cacheSecret))) return
+  if (redisUrl + redisHost === '' || (cacheSecret !== '' && !isGeneratedSecret(cacheSecret))) return
   log.info(
     'cached responses are stored in memory on each host; set LLM_ROUTER_CACHE_SECRET to store them in Redis',
   )

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { docsTags, type EndpointDocs } from '../../sdk/endpoint-docs.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import { camelCase, type DocumentedRoute, endpointKey, firstPaths, operationIds } from './documented-route.ts'
 import { errorForm } from './error-form.ts'
 

@@ -5,7 +5,7 @@ import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
 import { FailedLogins } from './failed-logins.ts'
 import type { Keys } from './keys-file.ts'
-import { isForPeople, isSafe } from './operator-proof.ts'
+import { isForPeople, isSafe } from './route-audience.ts'
 import { isFromOwnPage } from './sessions/origin.ts'
 import type { Sessions } from './sessions/sessions.ts'
 

@@ -13,18 +13,11 @@ import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
 import { openIdConnect } from './oidc/index.ts'
 import type { OidcSignIn } from './oidc/sign-in.ts'
-import {
-  administrator,
-  isForOperators,
-  neededRole,
-  needsOperatorKey,
-  operatorTest,
-  requireProof,
-  withAdminKey,
-} from './operator-proof.ts'
+import { administrator, operatorTest, requireProof, withAdminKey } from './operator-proof.ts'
 import { publicPaths } from './public-paths.ts'
 import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
+import { isForOperators, neededRole, needsOperatorKey } from './route-audience.ts'
 import { openSessions } from './sessions/index.ts'
 import type { Session, Sessions } from './sessions/sessions.ts'
 import { signInPage } from './sessions/sign-in-page.ts'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import { estimatePromptTokens, textTokens, uploadTokens } from './prompt-estimate.ts'
 import { askedTokens } from './token-cap.ts'
 

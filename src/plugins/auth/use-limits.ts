@@ -58,7 +58,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
     async left({ id, limits, limitScopes }) {
       const scopes = limitScopes ?? (limits ? [{ key: id, limits }] : [])
       const states = await Promise.all(
-        scopes.map(async (scope) => ({ ...scope, state: await store.look(scope) })),
+        scopes.map(async (scope) => ({ ...scope, state: await store.read(scope) })),
       )
       return states.flatMap(({ key, limits: most, state }) =>
         limitNames.flatMap(([kind, limit]): LimitLeft[] => {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { having } from '../../relay/request/operation-targets.ts'
-import { type Operation, operations } from '../../sdk/provider.ts'
+import { type Operation, operations } from '../../sdk/operation.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { AutoFacts } from './facts.ts'
 

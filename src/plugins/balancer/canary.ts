@@ -1,7 +1,6 @@
 import { hashOfText, mixed } from '../../lib/rolling-hash.ts'
 import type { RoutingRequest } from '../../sdk/strategy.ts'
-import type { Group } from './candidates.ts'
-import type { LiveSignals } from './live-signals.ts'
+import type { Group, LiveSignals } from './live-signals.ts'
 
 /**
  * Gives each canary exactly the share of sessions set by its weight. Every router decides the same for a session,

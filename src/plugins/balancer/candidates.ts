@@ -1,14 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { TargetWish } from '../../relay/run/lease.ts'
 import type { Standing } from '../health/target-health.ts'
-import type { LiveSignals } from './live-signals.ts'
+import type { Group, LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
-
-/** Targets of equal health that a strategy can choose from. */
-export interface Group {
-  readonly signals: readonly LiveSignals[]
-  readonly isStandby: boolean
-}
 
 type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
 

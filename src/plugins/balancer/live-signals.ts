@@ -91,3 +91,9 @@ export class LiveSignals implements TargetSignals {
 function averaged(before: number | undefined, value: number): number {
   return before === undefined ? value : before + newest * (value - before)
 }
+
+/** Targets of equal health that a strategy can choose from. */
+export interface Group {
+  readonly signals: readonly LiveSignals[]
+  readonly isStandby: boolean
+}

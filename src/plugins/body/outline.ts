@@ -1,4 +1,4 @@
-import { backslash, type JsonScan, type Place } from '../../lib/json/splice.ts'
+import { type ByteRange, backslash, type JsonScan } from '../../lib/json/splice.ts'
 
 /** Bytes kept of a long string: enough to recognize it, such as by `data:image/png;base64,`. */
 const keptBytes = 48
@@ -29,7 +29,7 @@ function isPlain(byte: number | undefined): boolean {
 }
 
 /** Whether long strings make up more than half of the body, so that truncating them pays off. */
-export function isMostlyLong(bytes: Buffer, { long }: { long: readonly Place[] }): boolean {
+export function isMostlyLong(bytes: Buffer, { long }: { long: readonly ByteRange[] }): boolean {
   let sum = 0
   for (const { start, end } of long) sum += end - start
   return sum > bytes.length / 2

@@ -126,13 +126,13 @@ export default fp(
       if (admission.refusedBy !== undefined) {
         counts.refusals++
         request.limitUse?.refuse()
-        const { refusedBy: id, state, isAway } = admission
+        const { refusedBy: id, state, isDown } = admission
         const record = budgets.find((each) => each.id === id)?.record
-        if (isAway || !state || !record) throw storeDown(id)
+        if (isDown || !state || !record) throw storeDown(id)
         reply?.headers(resetHeaders(app.errorDialectOf(request), state.resetsAt))
         throw refusal(id, record, state)
       }
-      if (ledger.isAway && budgets.some(({ record }) => record.hard !== false)) counts.unchecked++
+      if (ledger.isDown && budgets.some(({ record }) => record.hard !== false)) counts.unchecked++
       // The client may have disconnected meanwhile.
       if (exchange.signal.aborted) admission.end()
       else exchange.onClose(() => admission.end())
@@ -141,10 +141,10 @@ export default fp(
     }
 
     function noteStore(): void {
-      if (counts.isStoreDown === ledger.isAway) return
-      counts.isStoreDown = ledger.isAway
+      if (counts.isStoreDown === ledger.isDown) return
+      counts.isStoreDown = ledger.isDown
       const whenDown = config.budgetStoreDown
-      if (ledger.isAway)
+      if (ledger.isDown)
         app.log.warn({ when_down: whenDown }, 'budgets cannot be checked: database unavailable')
       else app.log.info('budgets are checked again')
     }
@@ -165,7 +165,7 @@ export default fp(
     app.decorate('budgets', {
       async left(client) {
         const own = index.of(client, undefined)
-        await ledger.look(own.map(({ id }) => id))
+        await ledger.load(own.map(({ id }) => id))
         return own.map(({ id, record }) => leftOf(id, record, ledger))
       },
       async admitModel(request, model) {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { version } from '../../lib/version.ts'
+import { joinedModule } from './joined-module.ts'
 
 const folder = join(import.meta.dirname, '../../../console')
 
@@ -47,10 +48,14 @@ export interface ConsoleFiles {
 
 /** Reads the console: its own files and the npm modules. */
 export function readConsoleFiles(): ConsoleFiles {
+  const kit = joinedModule('kit.js', (name) => readFileSync(join(folder, name), 'utf8'))
   const own = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => /\.(?:js|css|svg)$/.test(name))
-    .map((name): [string, Buffer] => [name, readFileSync(join(folder, name))])
+    .filter((name) => /\.(?:js|css|svg)$/.test(name) && (!kit.files.has(name) || name === 'kit.js'))
+    .map((name): [string, Buffer] => [
+      name,
+      name === 'kit.js' ? Buffer.from(kit.content) : readFileSync(join(folder, name)),
+    ])
   const foreign = Object.entries(modules).map(([name, url]): [string, Buffer] => [
     pathOf(name),
     withoutSourceMap(readFileSync(fileURLToPath(url))),

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { atTurnEnd } from '../../lib/turn-end.ts'
+import { deferWrite } from '../../lib/deferred-writes.ts'
 import { ClientAnswerContext } from '../../relay/answer/answer-context.ts'
 import { answerHeaders, lateComment } from '../../relay/answer/answer-headers.ts'
 import { type ChatClient, type ClientStream, createClientStream } from '../../relay/answer/client-stream.ts'
@@ -55,7 +55,7 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(length)
   reply.raw.writeHead(200, headers)
-  atTurnEnd(() => reply.raw.end(body))
+  deferWrite(() => reply.raw.end(body))
 }
 
 interface StreamState {

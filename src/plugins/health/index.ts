@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { healthPeers } from '../../cluster/health.ts'
-import type { AttemptWatch } from '../../relay/attempt/attempt-bounds.ts'
+import type { AttemptWatch } from '../../relay/attempt/attempt-watch.ts'
 import type { Loading } from '../../relay/attempt/loading-wait.ts'
 import type { CheckedState, Model, Target } from '../../sdk/target.ts'
 import { HungTargets } from './hung-targets.ts'

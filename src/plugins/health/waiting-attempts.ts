@@ -1,5 +1,5 @@
-import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-bounds.ts'
 import { type AttemptFailure, movesOn } from '../../relay/attempt/attempt-result.ts'
+import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-watch.ts'
 import { timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CheckedState, Target } from '../../sdk/target.ts'

@@ -8,7 +8,7 @@ import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import { answerEmbedding } from '../../relay/run/embedding.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import { asRouterError, modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Model } from '../../sdk/target.ts'
 import { internalClient, internalRecord } from './internal-record.ts'
 

@@ -1,6 +1,6 @@
 import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import { asRouterError, type RouterError } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 
 /** Client label of internal calls in metrics. */
 export const internalClient = 'internal'

@@ -5,7 +5,7 @@ import {
   type MetricFamily,
   type MetricSample,
 } from '../../cluster/metrics.ts'
-import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 
 /** Interval at which counts are saved, in milliseconds: the most that a killed process can lose. */
 const keepEveryMs = 1_000

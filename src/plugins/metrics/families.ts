@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { merged } from './labels.ts'
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>

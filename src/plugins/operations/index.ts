@@ -16,7 +16,7 @@ import {
 } from '../../relay/run/forward.ts'
 import type { AnswerContents, StreamContents } from '../../sdk/content.ts'
 import { asRouterError, badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { UpstreamCost } from '../auth/request-cost.ts'
 import { headersOf } from '../gateway/reply-client.ts'

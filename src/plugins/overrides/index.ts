@@ -68,7 +68,7 @@ export default fp(
         }),
       drain: (target, value, by) => store.set({ kind: 'drain', target, value, by }),
       reset: (target, by) => store.set({ kind: 'reset', target, value: null, by }),
-      isRedisAway: () => store.isAway,
+      isRedisAway: () => store.isDown,
       setWeight: (model, target, value, by) => store.set({ kind: 'weight', model, target, value, by }),
     })
     app.addHook('onClose', async () => store.close())

@@ -41,7 +41,7 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
   }
   const backlog = app.directory?.usageBacklog()
   const waiting = `${Math.ceil((backlog?.spoolBytes ?? 0) / 1024)} KB of usage are spooled to disk`
-  if (app.directory?.isAway())
+  if (app.directory?.isDown())
     add(
       'error',
       'database_away',
@@ -57,7 +57,7 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'Usage cannot be spooled to disk while the database is unavailable',
       'Check the disk and the permissions of LLM_ROUTER_USAGE_SPOOL',
     )
-  else if (backlog && backlog.spoolBytes > 0 && !app.directory?.isAway())
+  else if (backlog && backlog.spoolBytes > 0 && !app.directory?.isDown())
     add(
       'warning',
       'usage_waits',

@@ -4,18 +4,28 @@ import { movedBetween } from '../../processors/answers/citations.ts'
 import type { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import { chatChoices } from '../../processors/contents/chat-shape.ts'
+import type { KeptText } from '../../processors/contents/kept-texts.ts'
+import type { MaskingKey } from '../../processors/masking/key.ts'
 import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
 import { Dictionary } from '../../processors/masking/restorer.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContents } from '../../sdk/content.ts'
 import { asRouterError } from '../../sdk/errors.ts'
 import { AnswerGuard } from './answer-guard.ts'
-import type { MaskingProcessor, OwnProcessor } from './compiled.ts'
+import type { CompiledProcessor, MaskingProcessor, OwnProcessor } from './compiled.ts'
 import type { GuardedOptions } from './guarded-client.ts'
 import { judgedAnswer } from './judged-answer.ts'
-import type { Surroundings } from './processing.ts'
 import type { RequestWishes } from './request-wishes.ts'
-import { nameOf, type ProcessorRuns } from './runs.ts'
+import { nameOf, type ProcessorRuns, type RunSurroundings } from './runs.ts'
+
+export interface Surroundings extends RunSurroundings {
+  readonly processors: readonly CompiledProcessor[]
+  readonly key: MaskingKey
+  readonly model: string
+  readonly client: string | undefined
+  /** Headers of the client that its upstream gets. */
+  readonly headers: readonly KeptText[]
+}
 
 /** Before or after values are restored in a response. */
 export type AnswerStage = 'early' | 'late'

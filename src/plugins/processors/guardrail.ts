@@ -1,5 +1,5 @@
 import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
-import { isOwnHost } from '../../lib/own-host.ts'
+import { isPrivateHost } from '../../lib/private-host.ts'
 import type { Judge, Judged } from '../../processors/guardrails/judge.ts'
 import { localJudge } from '../../processors/guardrails/local-judge.ts'
 import { type JudgedTurn, modelJudge } from '../../processors/guardrails/model-judge.ts'
@@ -51,7 +51,7 @@ export function onlyJudges({ action, service }: GuardrailEntry): boolean {
 export function answerStageOf({ before, service, unmasked }: GuardrailEntry): 'early' | 'late' {
   if (before === 'unmasking') return 'early'
   const isOutside =
-    service?.type === 'model' || (service?.url !== undefined && !isOwnHost(new URL(service.url).hostname))
+    service?.type === 'model' || (service?.url !== undefined && !isPrivateHost(new URL(service.url).hostname))
   return isOutside && unmasked !== true ? 'early' : 'late'
 }
 

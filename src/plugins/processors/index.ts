@@ -1,12 +1,12 @@
 import cluster from 'node:cluster'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
+import { generatedSecret, isGeneratedSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { maskingSecretMissing } from '../../config/settings/processors.ts'
 import { hasSeveralHosts } from '../../config/settings/settings.ts'
+import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import type { KeptText } from '../../processors/contents/kept-texts.ts'
 import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
@@ -54,7 +54,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     const types = new Registry<ProcessorType>('processor type')
-    const secret = app.config.maskingSecret === '' ? madeSecret() : app.config.maskingSecret
+    const secret = app.config.maskingSecret === '' ? generatedSecret() : app.config.maskingSecret
     const keys = new Map<string, MaskingKey>()
     let current = compiled([], app.config, types)
     let isTold = false
@@ -88,7 +88,8 @@ export default fp(
         current = processors
         // Logged once per cluster.
         if ((cluster.worker?.id ?? 1) !== 1) return
-        if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isMadeSecret(secret)) return
+        if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isGeneratedSecret(secret))
+          return
         isTold = true
         app.log.info(
           'pseudonyms change with each start; set LLM_ROUTER_MASKING_SECRET to keep them, and with them the prefix caches',

@@ -5,8 +5,6 @@ import { CitedDocuments } from '../../processors/answers/cited-documents.ts'
 import { BodyContents } from '../../processors/contents/body-contents.ts'
 import { chatShape } from '../../processors/contents/chat-shape.ts'
 import type { ContentText } from '../../processors/contents/content-text.ts'
-import type { KeptText } from '../../processors/contents/kept-texts.ts'
-import type { MaskingKey } from '../../processors/masking/key.ts'
 import { masked } from '../../processors/masking/masking.ts'
 import { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
 import { askedFormats } from '../../processors/structured.ts'
@@ -16,20 +14,11 @@ import type { ChatRequest } from '../../sdk/chat.ts'
 import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
-import { Answering } from './answering.ts'
+import { Answering, type Surroundings } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
 import { blocked, checkProtection, notProtected } from './protection.ts'
 import { wishesOf, withoutSwitch } from './request-wishes.ts'
-import { BlockedError, inGroups, ProcessorRuns, type RunSurroundings, sideBySide } from './runs.ts'
-
-export interface Surroundings extends RunSurroundings {
-  readonly processors: readonly CompiledProcessor[]
-  readonly key: MaskingKey
-  readonly model: string
-  readonly client: string | undefined
-  /** Headers of the client that its upstream gets. */
-  readonly headers: readonly KeptText[]
-}
+import { BlockedError, inGroups, ProcessorRuns, sideBySide } from './runs.ts'
 
 /** Contents of a request during processing. */
 interface Passing {

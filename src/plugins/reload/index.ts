@@ -96,7 +96,7 @@ function feedOf<Snapshot>(
   return localFeed({
     source,
     pollMs,
-    onBlind: (error) => log.warn({ err: error }, `${source.name}: ${watchFailureText(pollMs)}`),
+    onWatchError: (error) => log.warn({ err: error }, `${source.name}: ${watchFailureText(pollMs)}`),
   })
 }
 

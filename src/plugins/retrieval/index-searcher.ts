@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { IndexError } from '../../lib/vector-index/format.ts'
-import type { Found } from '../../lib/vector-index/search.ts'
+import type { FoundChunk } from '../../lib/vector-index/search.ts'
 import type { SearchAnswer, SearchQuestion } from './search-thread.ts'
 
 interface Waiting {
@@ -22,7 +22,7 @@ export class IndexSearcher {
   }
 
   /** The most similar chunks of the index at a path. Rejects with IndexError for an unusable index. */
-  async search(question: Omit<SearchQuestion, 'id'>): Promise<readonly Found[]> {
+  async search(question: Omit<SearchQuestion, 'id'>): Promise<readonly FoundChunk[]> {
     const thread = this.#started()
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<SearchAnswer>()

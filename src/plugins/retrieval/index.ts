@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { scanObject } from '../../lib/json/splice.ts'
-import { isOwnHost } from '../../lib/own-host.ts'
+import { isPrivateHost } from '../../lib/private-host.ts'
 import { type UserTurn, userTurnOfBody, userTurnOfChat } from '../../processors/contents/user-turn.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
@@ -153,7 +153,7 @@ function shownOutside(
   model: Model,
 ): (text: string, service?: string) => Promise<string> {
   return async (text, service) => {
-    const isOwn = service !== undefined && isOwnHost(new URL(service).hostname)
+    const isOwn = service !== undefined && isPrivateHost(new URL(service).hostname)
     return isOwn ? text : app.processors.shownOutside(request, [model], text)
   }
 }

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads'
-import { type Found, SearchedIndex } from '../../lib/vector-index/search.ts'
+import { type FoundChunk, SearchedIndex } from '../../lib/vector-index/search.ts'
 
 /**
  * Worker thread that searches the indexes of a process, because comparing all vectors would block the event loop. A replaced index
@@ -15,7 +15,7 @@ export interface SearchQuestion {
 }
 
 export type SearchAnswer = { readonly id: number } & (
-  | { readonly found: readonly Found[]; readonly refused: string | undefined }
+  | { readonly found: readonly FoundChunk[]; readonly refused: string | undefined }
   | { readonly error: string }
 )
 

@@ -48,9 +48,9 @@ export default fp(
             ...{ router: version, node: versions.node, config },
             config_loaded_at: at.toISOString(),
           },
-          settings: variables.map(({ key, name, emptyCounts }) => {
+          settings: variables.map(({ key, name, allowsEmpty }) => {
             const text = env[`LLM_ROUTER_${name}`]?.trim()
-            const isFromEnv = text !== undefined && (text !== '' || emptyCounts === true)
+            const isFromEnv = text !== undefined && (text !== '' || allowsEmpty === true)
             return settingOf(key, app.config, {
               name: `LLM_ROUTER_${name}`,
               source: isFromEnv ? 'env' : 'default',

@@ -2,7 +2,7 @@ import { type Span, SpanStatusCode } from '@opentelemetry/api'
 import { type AttemptResult, outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { AttemptTrace, TraceHeaders } from '../../relay/trace.ts'
 import type { Usage } from '../../sdk/chat.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Target } from '../../sdk/target.ts'
 import { reasonOf } from '../metrics/labels.ts'
 

@@ -1,4 +1,4 @@
-import type { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import type { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
 import { findPrivateKeys } from './find-secrets.ts'
 import { builtInFinders, certainKinds, mayHoldBuiltIn, mayHoldCertain } from './kinds.ts'

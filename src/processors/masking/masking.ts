@@ -1,4 +1,4 @@
-import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import type { ContentText } from '../contents/content-text.ts'
 import { JoinedText } from './joined-text.ts'
 import type { MaskingRules } from './masking-rules.ts'

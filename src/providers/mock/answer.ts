@@ -7,11 +7,11 @@ import { exampleOf } from './schema.ts'
 export interface MockToolCall {
   id: string
   name: string
-  /** JSON text, cut into tokens. */
+  /** JSON text, split into tokens. */
   arguments: string[]
 }
 
-/** One answer; its texts are lists of tokens, which joined are the text. */
+/** One choice of a response. Texts are lists of tokens. */
 export interface MockChoice {
   reasoning: string[]
   content: string[]
@@ -43,8 +43,8 @@ export function mockAnswer(
 }
 
 /**
- * Cuts text into pieces of the size of a model's tokens: up to six letters or digits with a blank before them, or
- * any other single character.
+ * Splits text into pieces of about the size of tokens: up to six letters or digits with an optional preceding space, or any
+ * other single character.
  */
 function tokensOf(text: string): string[] {
   return text.match(/ ?[\p{L}\p{N}\p{M}_]{1,6}|./gsu) ?? []
@@ -63,7 +63,7 @@ function textChoice(request: MockRequest, text: string): MockChoice {
   }
 }
 
-/** A call that the limit would truncate within its arguments is omitted: truncated JSON is useless. */
+/** Omits the call if the token limit would truncate its arguments. */
 function callingChoice(request: MockRequest, toolCall: MockToolCall): MockChoice {
   const reasoning = reasoningOf(request)
   const fits = reasoning.length + toolCall.arguments.length <= request.maxTokens
@@ -76,8 +76,8 @@ function callingChoice(request: MockRequest, toolCall: MockToolCall): MockChoice
 }
 
 /**
- * Calls a tool if the settings or the request's `tool_choice` ask for it and the request has tools. A
- * conversation that ends with a tool result gets text, otherwise a program that loops over calls would never end.
+ * Calls a tool if the request has tools and the settings or its `tool_choice` ask for a call. A conversation that ends with a
+ * tool result gets text instead: otherwise a program that loops over tool calls would never end.
  */
 function plannedCall(
   request: MockRequest,
@@ -92,9 +92,9 @@ function plannedCall(
 
   const configured = typeof setting === 'object' ? setting : undefined
   const name = named ?? configured?.name ?? first.name
-  const own = configured?.name === name ? configured.arguments : undefined
+  const configuredArguments = configured?.name === name ? configured.arguments : undefined
   const example = exampleOf(tools.find((tool) => tool.name === name)?.parameters)
-  const value = own ?? (isObject(example) ? example : {})
+  const value = configuredArguments ?? (isObject(example) ? example : {})
   return { id: `call_${hexadecimal(random, 24)}`, name, arguments: tokensOf(JSON.stringify(value)) }
 }
 
@@ -107,17 +107,17 @@ function untilStop(text: string, stop: string[]): string {
   return found.length > 0 ? text.slice(0, Math.min(...found)) : text
 }
 
-/** Prompt tokens by a rule of thumb: four characters each, four for every message, 256 for an image. */
+/** Estimates prompt tokens: one per four characters, four per message, 256 per image. */
 function usageOf(request: MockRequest, choices: MockChoice[]): MockAnswer['usage'] {
   const reasoningTokens = choices.reduce((sum, choice) => sum + choice.reasoning.length, 0)
-  const saidTokens = choices.reduce(
+  const outputTokens = choices.reduce(
     (sum, choice) => sum + choice.content.length + (choice.toolCall?.arguments.length ?? 0),
     0,
   )
   return {
     promptTokens:
       Math.ceil(request.promptCharacters / 4) + 4 * request.messageCount + 256 * request.imageCount,
-    completionTokens: reasoningTokens + saidTokens,
+    completionTokens: reasoningTokens + outputTokens,
     reasoningTokens,
   }
 }

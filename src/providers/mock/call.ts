@@ -5,13 +5,13 @@ export interface MockClock {
   now(): number
   /** Unix milliseconds. */
   wallMs(): number
-  /** Runs `task` once, in a later turn even for 0; returns a function that cancels it. */
+  /** Runs `task` once, in a later event loop iteration even for 0; returns a function that cancels it. */
   schedule(task: () => void, delayMs: number): () => void
 }
 
 export interface MockChunk {
   text: string
-  /** How many tokens a real engine would have made before it could send this. */
+  /** Number of tokens that an engine would have generated before it could send this chunk. */
   tokensBefore: number
 }
 
@@ -24,7 +24,7 @@ export interface MockPlan {
   tempo: { firstTokenMs: number; msPerToken: number }
 }
 
-/** Plays a plan into a sink, beginning in a later turn. Each chunk is read from the plan when it is due. */
+/** Sends a plan to a sink, beginning in a later event loop iteration. Each chunk is read from the plan when it is due. */
 export function startCall(plan: MockPlan, sink: UpstreamSink, clock: MockClock): OpenRequest {
   return new MockCall(plan, sink, clock)
 }
@@ -51,7 +51,7 @@ class MockCall implements OpenRequest {
   #next: IteratorResult<MockChunk> | undefined
   #headersSent = false
   #paused = false
-  #over = false
+  #hasEnded = false
   #cancel: (() => void) | undefined
 
   constructor(plan: MockPlan, sink: UpstreamSink, clock: MockClock) {
@@ -70,16 +70,16 @@ class MockCall implements OpenRequest {
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    if (!this.#over) this.#continueIn(0)
+    if (!this.#hasEnded) this.#continueIn(0)
   }
 
   abort(): void {
-    this.#over = true
+    this.#hasEnded = true
     this.#cancel?.()
     this.#cancel = undefined
   }
 
-  /** Does nothing when a step is due already, as after a pause and a resume within one call of the sink. */
+  /** Does nothing if a step is already scheduled, for example after `pause` and `resume` within one call of the sink. */
   #continueIn(delayMs: number): void {
     if (this.#cancel) return
     this.#cancel = this.#clock.schedule(() => {
@@ -88,13 +88,13 @@ class MockCall implements OpenRequest {
     }, delayMs)
   }
 
-  /** One step, one chunk: the sink may pause or abort from within each of its calls. */
+  /** Sends at most one chunk, because the sink may pause or abort within each of its calls. */
   #step(): void {
     if (this.#plan.headersFirst) this.#sendHeaders()
-    if (this.#over || (this.#paused && this.#headersSent)) return
+    if (this.#hasEnded || (this.#paused && this.#headersSent)) return
     this.#next ??= this.#chunks.next()
     if (this.#next.done) {
-      this.#over = true
+      this.#hasEnded = true
       this.#sink.onEnd()
       return
     }
@@ -106,10 +106,10 @@ class MockCall implements OpenRequest {
       return
     }
     this.#sendHeaders()
-    if (this.#over || this.#paused) return
+    if (this.#hasEnded || this.#paused) return
     this.#next = undefined
     this.#sink.onData(Buffer.from(chunk.text))
-    if (!this.#over && !this.#paused) this.#continueIn(0)
+    if (!this.#hasEnded && !this.#paused) this.#continueIn(0)
   }
 
   #sendHeaders(): void {

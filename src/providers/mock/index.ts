@@ -8,9 +8,9 @@ import { type MockClock, type MockPlan, startCall, systemClock } from './call.ts
 import { readMockRequest } from './request.ts'
 
 /**
- * The embedded model: responds within the router, for testing programs without a GPU, a network
- * or a key. It speaks OpenAI chat completions, so clients of every dialect reach it as they would reach a
- * real server. The flavour declares everything, because nothing that a client sends can do harm here.
+ * The embedded model, which responds within the router: for testing programs without a GPU, a network or a key. It supports
+ * OpenAI chat completions, so clients of every dialect use it like a real server. The flavour declares everything, because the
+ * mock accepts all fields.
  */
 export const mock: ProviderType = {
   name: 'mock',
@@ -37,8 +37,8 @@ export interface MockSources {
 }
 
 /**
- * A transport that responds itself. With a `seed`, everything variable (ids, and whether a call fails) is a
- * function of the seed and the request's bytes. `error_status` without `error_rate` fails every call.
+ * Creates a transport that responds in process. With a `seed`, ids and whether a request fails depend only on the seed and the
+ * request's bytes. `error_status` without `error_rate` makes every request fail.
  */
 export function mockTransport(
   target: Pick<Target, 'upstreamModel' | 'mock'>,
@@ -54,13 +54,12 @@ function planFor(
   { upstreamModel, mock }: Pick<Target, 'upstreamModel' | 'mock'>,
   { clock, random }: MockSources,
 ): MockPlan {
-  if (request.method !== 'POST') return refusal(405, 'The mock takes POST only')
+  if (request.method !== 'POST') return errorPlan(405, 'The mock only accepts POST')
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.concat(request.body)
   const read = readMockRequest(body)
-  if (!read) return refusal(400, 'The mock needs a JSON object with a list of messages')
+  if (!read) return errorPlan(400, 'The mock needs a JSON object with a list of messages')
   const draw = mock.seed === undefined ? random : seededRandom(mock.seed, body)
-  if (draw() < errorRate(mock))
-    return refusal(mock.error_status ?? 500, 'The mock failed, as its settings ask')
+  if (draw() < errorRate(mock)) return errorPlan(mock.error_status ?? 500, 'The mock failed, as configured')
 
   const answer = mockAnswer(read, mock, upstreamModel, draw)
   const head = { id: answer.id, created: Math.floor(clock.wallMs() / 1000), model: upstreamModel }
@@ -81,7 +80,7 @@ function planFor(
 
 const jsonHeaders = { 'content-type': 'application/json' }
 
-function refusal(status: number, message: string): MockPlan {
+function errorPlan(status: number, message: string): MockPlan {
   return {
     status,
     headers: status === 429 ? { ...jsonHeaders, 'retry-after': '1' } : jsonHeaders,
@@ -95,7 +94,7 @@ function errorRate(settings: MockSettings): number {
   return settings.error_rate ?? (settings.error_status === undefined ? 0 : 1)
 }
 
-/** A stream of numbers in [0, 1): SHA-256 over seed, request and a counter, 32 bits at a time. */
+/** Returns a generator of numbers in [0, 1): 32 bits each of SHA-256 over seed, request and a counter. */
 function seededRandom(seed: number, body: Buffer): () => number {
   const key = createHash('sha256').update(`${seed}\n`).update(body).digest()
   let count = 0

@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import type { MockRequest } from './request.ts'
 import { exampleOf } from './schema.ts'
 
-/** The mock's text: the configured reply, or a summary of the request; JSON if requested. */
+/** Returns the text of a response: the configured reply, or a summary of the request; JSON if the request asks for it. */
 export function replyText(
   request: MockRequest,
   reply: string | undefined,
@@ -22,14 +22,14 @@ export function replyText(
   }
 }
 
-/** Summarizes the request, so that its shape can be verified at a glance. */
+/** Summarizes the request, so that users see what reached the model. */
 function describe(request: MockRequest, model: string, choice: number): string {
   const read = `Mock answer from "${model}": I read ${counted(request.messageCount, 'message')}`
   const names = request.tools.map((tool) => tool.name).join(', ')
   const seen = [
     request.imageCount > 0 ? counted(request.imageCount, 'image') : '',
     names === '' ? '' : `${counted(request.tools.length, 'tool')} (${shortened(names)})`,
-    request.format.type === 'text' ? '' : 'the wish for JSON',
+    request.format.type === 'text' ? '' : 'a request for JSON',
     request.choices > 1 ? `that this is answer ${choice + 1} of ${request.choices}` : '',
   ].filter((part) => part !== '')
   return `${read}; ${lastWords(request)}.${seen.length > 0 ? ` I also see ${listed(seen)}.` : ''}`
@@ -45,7 +45,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // not JSON: the caller wraps it
+    return undefined
   }
 }
 

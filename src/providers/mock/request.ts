@@ -20,14 +20,14 @@ export interface MockRequest {
   toolChoice: 'none' | 'auto' | 'required' | { name: string }
   format: { type: 'text' } | { type: 'json' } | { type: 'schema'; schema: unknown }
   reasoning: boolean
-  /** Infinity when the request sets no limit. */
+  /** Infinity if the request sets no limit. */
   maxTokens: number
-  /** Number of answers, 1 to 128. */
+  /** Number of choices, 1 to 128. */
   choices: number
   stop: string[]
 }
 
-/** Reads a body already validated by the router's schema; undefined without messages. */
+/** Reads a body that the router's schema has validated; undefined if it has no messages. */
 export function readMockRequest(bytes: Buffer): MockRequest | undefined {
   const body = parse(bytes)
   if (!isObject(body) || !Array.isArray(body.messages) || body.messages.length === 0) return undefined
@@ -57,7 +57,7 @@ function parse(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch {
-    return undefined // told to the caller as a body without messages
+    return undefined // reported like a body without messages
   }
 }
 

@@ -1,6 +1,6 @@
 import { isObject } from '../../lib/json/read.ts'
 
-/** Enough for real schemas, and the end of those that contain themselves. */
+/** Limits for recursive schemas, beyond what others need. */
 const maxDepth = 24
 const maxValues = 2000
 
@@ -10,8 +10,8 @@ interface Walk {
 }
 
 /**
- * The smallest value valid under a JSON Schema (draft 2020-12), considering simple keywords only: objects have
- * their required members only. Patterns, conditions and `not` are ignored.
+ * Returns a small value that is valid under a JSON Schema (draft 2020-12), with only the required members of objects. Patterns,
+ * conditions and `not` are ignored.
  */
 export function exampleOf(schema: unknown): unknown {
   return example(schema, { root: schema, valuesLeft: maxValues }, 0)
@@ -69,8 +69,8 @@ function exampleObject(
 
 function exampleArray(schema: Record<string, unknown>, inner: (schema: unknown) => unknown): unknown[] {
   const first = Array.isArray(schema.prefixItems) ? schema.prefixItems.map(inner) : []
-  const wanted = Math.min(numberOr(schema.minItems, 0), 16)
-  const rest = Array.from({ length: Math.max(wanted - first.length, 0) }, () => inner(schema.items))
+  const minItems = Math.min(numberOr(schema.minItems, 0), 16)
+  const rest = Array.from({ length: Math.max(minItems - first.length, 0) }, () => inner(schema.items))
   return [...first, ...rest]
 }
 
@@ -94,15 +94,15 @@ function exampleString(schema: Record<string, unknown>): string {
 }
 
 function exampleNumber(schema: Record<string, unknown>): number {
-  const least = Math.max(
+  const min = Math.max(
     numberOr(schema.minimum, Number.NEGATIVE_INFINITY),
     numberOr(schema.exclusiveMinimum, Number.NEGATIVE_INFINITY) + 1,
   )
-  const most = Math.min(
+  const max = Math.min(
     numberOr(schema.maximum, Number.POSITIVE_INFINITY),
     numberOr(schema.exclusiveMaximum, Number.POSITIVE_INFINITY) - 1,
   )
-  const nearZero = Math.min(Math.max(0, least), most)
+  const nearZero = Math.min(Math.max(0, min), max)
   return typeOf(schema) === 'integer' ? Math.ceil(nearZero) : nearZero
 }
 
@@ -112,8 +112,8 @@ function numberOr(value: unknown, otherwise: number): number {
 
 /** Merges `allOf` and its sibling keywords into one schema. */
 function merged(schema: Record<string, unknown>, root: unknown): Record<string, unknown> {
-  const { allOf, ...beside } = schema
-  const parts = [...(Array.isArray(allOf) ? allOf : []), beside]
+  const { allOf, ...siblings } = schema
+  const parts = [...(Array.isArray(allOf) ? allOf : []), siblings]
     .map((part) => (isObject(part) && typeof part.$ref === 'string' ? resolve(part.$ref, root) : part))
     .filter(isObject)
   return {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import { atTurnEnd } from '../../lib/turn-end.ts'
+import { deferWrite } from '../../lib/deferred-writes.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 
@@ -116,7 +116,7 @@ class ResponseStream implements ClientStream {
   #holdToTurnEnd(socket: Socket): void {
     if (socket.writableCorked > 0) return
     socket.cork()
-    atTurnEnd(() => socket.uncork())
+    deferWrite(() => socket.uncork())
   }
 
   /**

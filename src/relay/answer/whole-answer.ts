@@ -1,5 +1,5 @@
 import { isObject } from '../../lib/json/read.ts'
-import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../lib/json/splice.ts'
+import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
@@ -44,7 +44,7 @@ export function renameModel(
 ): Buffer {
   if (members === undefined && isObject(parsed)) {
     if (!Object.hasOwn(parsed, 'model')) return bytes
-    const place = placeOfOnly(bytes, modelKey)
+    const place = rangeOfUniqueMember(bytes, modelKey)
     if (place) return applyEdits(bytes, [{ ...place, text: JSON.stringify(model) }])
   }
   const scan = scanObject(bytes)

@@ -1,6 +1,6 @@
 import type { RouterError } from '../../sdk/errors.ts'
-import type { Target } from '../../sdk/target.ts'
 import { type AttemptFailure, final } from './attempt-result.ts'
+import type { AttemptWait, WatchedAttempt } from './attempt-watch.ts'
 import type { AttemptContext } from './prepared-attempt.ts'
 import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
@@ -12,30 +12,6 @@ export const maxWholeBytes = 32 * 1024 * 1024
 export const maxErrorBytes = 64 * 1024
 /** Bytes held back before the first content; beyond this they are sent. */
 export const maxHeldBytes = 64 * 1024
-/** A dispatched attempt, for detecting targets that keep attempts waiting. */
-export interface WatchedAttempt {
-  target: Target
-  /** Id of the client's key, or the client's address. */
-  client: string
-  promptBytes: number
-  /** Whether its first content is visible on arrival; that of a whole response is not. */
-  isVisible: boolean
-  /** Ends it with this failure, unless its first content has arrived. */
-  giveUp(failure: AttemptFailure): void
-}
-
-export interface AttemptWait {
-  /** Its first content has arrived. */
-  content(): void
-  /**
-   * It has ended. `givenUp`: without a response, because its client disconnected or it took too long. Later calls have no effect.
-   */
-  end(givenUp: boolean): void
-}
-
-export interface AttemptWatch {
-  begin(attempt: WatchedAttempt): AttemptWait
-}
 
 /** The limited attempt. */
 export interface BoundedAttempt extends Readonly<Pick<WatchedAttempt, 'promptBytes' | 'isVisible'>> {

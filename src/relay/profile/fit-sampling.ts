@@ -1,7 +1,7 @@
 import { isObject } from '../../lib/json/read.ts'
-import type { Drop } from '../../sdk/dialect.ts'
 import type { Profile } from '../../sdk/profile.ts'
 import { type Sampling, type SamplingField, samplingFields, spellings } from '../../sdk/sampling.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 /** The sampling that a model accepts; changes are reported, unless the value is the model's default anyway. */
 export function fitSampling(sampling: Readonly<Sampling>, profile: Profile, drop: Drop): Sampling {

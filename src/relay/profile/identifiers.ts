@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ChatMessage } from '../../sdk/chat.ts'
-import type { Drop } from '../../sdk/dialect.ts'
 import type { Profile } from '../../sdk/profile.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 /**
  * The end-user id in a form that the model's server accepts. A digest still distinguishes users, which is its only purpose.

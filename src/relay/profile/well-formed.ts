@@ -1,4 +1,4 @@
-import type { Drop } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 
 /**
  * JSON without lone surrogates, which strict parsers (serde_json) reject: U+FFFD replaces each. JSON.stringify

@@ -2,7 +2,7 @@ import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest, Sampling } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { badRequest, modelNotFound } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 
 /** Default sampling of a text endpoint, used where neither the client nor the configuration sets a value. */

@@ -1,6 +1,6 @@
 import { isObject } from '../../lib/json/read.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { type AttemptFailure, movesOn } from '../attempt/attempt-result.ts'
 

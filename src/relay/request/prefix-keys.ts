@@ -1,4 +1,4 @@
-import type { JsonScan, Member, Place } from '../../lib/json/splice.ts'
+import type { ByteRange, JsonScan, Member } from '../../lib/json/splice.ts'
 import { closeBrace, closeBracket } from '../../lib/json/splice.ts'
 import { RollingHash } from '../../lib/rolling-hash.ts'
 import type { PrefixKey } from '../../sdk/strategy.ts'
@@ -41,7 +41,7 @@ class KeyWriter {
   readonly keys: PrefixKey[] = []
   readonly #bytes: Buffer
   readonly #scan: JsonScan
-  readonly #media: readonly Place[]
+  readonly #media: readonly ByteRange[]
   readonly #hash: RollingHash
   #tokens = 0
 
@@ -113,7 +113,7 @@ class KeyWriter {
 
 const mediaSample = 64
 
-function isMedia(bytes: Buffer, { start, end }: Place): boolean {
+function isMedia(bytes: Buffer, { start, end }: ByteRange): boolean {
   if (end - start < mediaBytes) return false
   const from = (start + end) >> 1
   for (let at = from; at < from + mediaSample; at++) {
@@ -130,7 +130,7 @@ const noticeWithin = 256
  * Range of Claude Code's billing line for Anthropic in a system prompt, if present: it contains a nonce, which would give every
  * request a new prefix.
  */
-function billingNotice(bytes: Buffer, start: number, end: number): Place | undefined {
+function billingNotice(bytes: Buffer, start: number, end: number): ByteRange | undefined {
   const head = bytes.toString('latin1', start, Math.min(end, start + noticeWithin))
   const at = head.indexOf('x-anthropic-billing-header:')
   if (at === -1) return undefined

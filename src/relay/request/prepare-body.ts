@@ -6,9 +6,10 @@ import {
   scanObject,
   setMembers,
 } from '../../lib/json/splice.ts'
-import type { Drop, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { Flavour } from '../../sdk/flavour.ts'
 import { flavourOf } from '../../sdk/profile.ts'
 import type { Target } from '../../sdk/target.ts'
+import type { Drop, WriteRequestOptions } from '../../sdk/write-options.ts'
 import { fitDefaults } from '../profile/fit-sampling.ts'
 import { wellFormed } from '../profile/well-formed.ts'
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { ContentFeature, Dialect } from '../../sdk/dialect.ts'
-import { type Operation, operations } from '../../sdk/provider.ts'
+import { type Operation, operations } from '../../sdk/operation.ts'
 
 /** Traits are needed only after a failure, so they are computed on first use. */
 class LazyTraits implements RequestTraits {

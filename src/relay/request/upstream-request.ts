@@ -1,4 +1,4 @@
-import type { CallForm, Operation } from '../../sdk/provider.ts'
+import type { CallForm, Operation } from '../../sdk/operation.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { RelayServices } from '../services.ts'

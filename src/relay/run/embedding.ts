@@ -8,7 +8,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
-import type { CallForm } from '../../sdk/provider.ts'
+import type { CallForm } from '../../sdk/operation.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'

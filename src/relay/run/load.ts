@@ -1,5 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Target } from '../../sdk/target.ts'
 import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult } from '../attempt/attempt-result.ts'
@@ -38,7 +38,7 @@ export async function loadModel(
       code: 'upstream_error',
     })
   if (wish === 'unload')
-    services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
+    services.exchange.drop('keep_alive', 'the upstream decides how long a model stays loaded')
 }
 
 function askingOf(

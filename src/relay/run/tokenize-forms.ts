@@ -1,7 +1,7 @@
 import { parseJson } from '../../lib/json/read.ts'
 import type { JsonScan } from '../../lib/json/splice.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 import type { Target } from '../../sdk/target.ts'
 
 /** Changes to a tokenize or detokenize request, and to its response, for one target. */

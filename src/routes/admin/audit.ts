@@ -10,7 +10,7 @@ const EntrySchema = Type.Object({
   at: Type.String(),
   actor: Type.String({ description: 'Id of the client whose key was used.' }),
   source: Type.String({ description: '`api`, `cli`, `console` (a session) or `reload` (changed files).' }),
-  address: Type.String({ description: 'Address from which the change was made.' }),
+  address: Type.String({ description: 'IP address from which the change was made.' }),
   action: Type.String(),
   entity: Type.String(),
   entity_id: Type.String(),
@@ -18,7 +18,7 @@ const EntrySchema = Type.Object({
   after: Type.String(),
 })
 
-/** Entries read per page of an export. */
+/** Entries read from the database at a time for an export. */
 const exportPage = 500
 
 /** The audit log: append-only, latest first. */

@@ -18,7 +18,7 @@ const KeySchema = Type.Object({
 })
 const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.Optional(Type.String()) })
 
-/** Keys of clients: several each, shown once. */
+/** Keys of clients. A client may have several; a key is only shown when it is created. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
@@ -106,7 +106,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       config: config({
         id: 'revokeKey',
         tag: 'Administration',
-        summary: 'End a key at once',
+        summary: 'Revoke a key immediately',
         path: ofKey,
         answers: [json('The key.', KeySchema)],
       }),

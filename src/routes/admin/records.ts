@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { BudgetStandingSchema } from '../../sdk/teams/budget-standing.ts'
+import { BudgetStatusSchema } from '../../sdk/teams/budget-status.ts'
 import {
   type EntityName,
   entityNames,
@@ -13,7 +13,7 @@ import {
 
 export const ListQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the previous page.' })),
-  limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Maximum entries per page.' }),
 })
 
 const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
@@ -23,7 +23,7 @@ const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
   budgets: { id: 'alice-day', client: 'alice', unit: 'tokens', limit: 100_000, window: 'day' },
 }
 
-/** Clients, groups, prices and budgets: list, create, read, change, remove. */
+/** Lists, creates, reads, changes and removes clients, groups, prices and budgets. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
@@ -52,17 +52,15 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       created_at: Type.String(),
       updated_at: Type.String(),
     })
-    // Reading a budget includes its current state.
+    // Reading a budget also returns its current usage.
     const shown =
-      entity === 'budgets'
-        ? Type.Object({ ...record.properties, ...BudgetStandingSchema.properties })
-        : record
-    const standings = async (
+      entity === 'budgets' ? Type.Object({ ...record.properties, ...BudgetStatusSchema.properties }) : record
+    const budgetStatuses = async (
       request: FastifyRequest,
       ids: readonly string[],
     ): Promise<Record<string, object>> =>
       entity === 'budgets'
-        ? await administration.run(request, 'standings', { ids, zone: app.config.timeZone })
+        ? await administration.run(request, 'budgetStatuses', { ids, zone: app.config.timeZone })
         : {}
     const path = { id: { name: 'id', description: `Id of the ${noun}.` } }
     const docs = (id: string, summary: string, more: Partial<EndpointDocs> = {}): EndpointDocs => ({
@@ -92,13 +90,13 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         const { cursor, limit, ...more } = request.query
         const of = 'group' in more && typeof more.group === 'string' ? more.group : undefined
         const page = await administration.run(request, 'list', { entity, cursor, limit, of })
-        const standing = await standings(
+        const statusById = await budgetStatuses(
           request,
           page.data.map(({ id }) => id),
         )
         return {
           ...page,
-          data: page.data.map((each) => ({ ...administration.shown(each), ...standing[each.id] })),
+          data: page.data.map((each) => ({ ...administration.shown(each), ...statusById[each.id] })),
         }
       },
     )
@@ -126,8 +124,8 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       async (request, reply) => {
         const { id } = request.params
         const stored = await administration.run(request, 'get', { entity, id })
-        const standing = await standings(request, [id])
-        return { ...administration.shown(stored, reply), ...standing[id] }
+        const statusById = await budgetStatuses(request, [id])
+        return { ...administration.shown(stored, reply), ...statusById[id] }
       },
     )
     app.patch(

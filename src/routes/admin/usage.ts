@@ -52,7 +52,7 @@ const OwnSchema = Type.Object({
   ),
 })
 
-/** Usage of all clients, for operators, and each client's own. */
+/** Usage of all clients for operators, and of a client for itself. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
@@ -91,7 +91,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
   // Clients query their own usage on the main port.
   if (admin) return
   const { from, to, bucket, format } = UsageQuerySchema.properties
-  const own = Type.Object({
+  const OwnQuerySchema = Type.Object({
     from,
     to,
     bucket,
@@ -108,22 +108,22 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
           id: 'ownUsage',
           tag: 'Administration',
           summary: "The client's own usage, and the remainder of its budgets and limits",
-          query: own.properties,
+          query: OwnQuerySchema.properties,
           answers: [
             json('Sums in chronological order, and the remainder of budgets and limits.', OwnSchema),
             csv,
           ],
         },
       },
-      schema: { querystring: own },
+      schema: { querystring: OwnQuerySchema },
     },
     async (request, reply) => {
       const { client, query } = request
-      const asked = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
-      // Servers and the usage of others are visible to operators only.
-      if (asked.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
+      const parsed = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
+      // Only operators may see servers and the usage of other clients.
+      if (parsed.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
         throw badRequest("'by' is not model, key", 'by', 'invalid_value')
-      const question = { ...asked, client: client?.id ?? '' }
+      const question = { ...parsed, client: client?.id ?? '' }
       const lines = await administration.run(request, 'usage', question)
       const format = formatOf(request, query)
       if (format === 'csv') return answer(question, lines, format, reply)

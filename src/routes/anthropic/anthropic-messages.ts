@@ -24,7 +24,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       async (request, reply) => {
         const client = app.gateway.clientRequest('anthropic', request)
         const counted = await app.operations.countPrompt(client, request)
-        // Agents ask often and need an answer. The header marks the result as an estimate if no engine could count.
+        // Agents rely on this count, so an estimate is better than an error. The header marks it.
         if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
         return { input_tokens: counted ?? estimateTokens(client.readBody()) }
       },

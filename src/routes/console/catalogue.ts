@@ -9,7 +9,7 @@ import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { PriceRecord } from '../../sdk/teams/directory.ts'
 
-/** The models as clients see them, with details from the configuration. */
+/** All models with details from the configuration. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/catalogue'] }))

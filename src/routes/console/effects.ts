@@ -16,7 +16,7 @@ const QuerySchema = Type.Object({
   model: Type.Optional(Type.String({ description: 'Name of a model.' })),
 })
 
-/** Predicts the effect of an action, for its confirmation. Read-only. */
+/** Predicts the effect of an action, to show before it is confirmed. Read-only. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/effects'] }))
@@ -54,7 +54,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'What draining, resuming, resetting, loading or unloading would do',
   description:
-    'Changes nothing. For confirmations: requests in flight, and models without another usable target.',
-  answers: [json('What will happen.', EffectSchema)],
+    'Read-only, to show before an action is confirmed: requests in flight, and models without another usable target.',
+  answers: [json('The predicted effect.', EffectSchema)],
   query: QuerySchema.properties,
 }

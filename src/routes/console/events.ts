@@ -7,7 +7,7 @@ import { type EndpointDocs, events } from '../../sdk/endpoint-docs.ts'
 
 const QuerySchema = Type.Object({ range: RangeSchema })
 
-/** Changes in the router, as a stream of events. */
+/** Streams changes of the router's state as server-sent events. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, live: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   // A HEAD request would stay open forever.
@@ -27,9 +27,9 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'consoleEvents',
   tag: 'Operation',
-  summary: 'What changes in the router, as a stream of events',
+  summary: 'Changes of the router state as a stream of events',
   description:
-    'Server-sent events with names: `status` (all of it, at first), `delta` (changed members of models and targets, at most 64 targets at a time), `problems`, `requests` (those that have ended), `history` (all steps), `step` (the last two), `heartbeat` (every five seconds) and `end`. See docs/console-api.md.',
+    'Named server-sent events: `status` (complete, sent first), `delta` (changed members of models and targets, at most 64 targets per event), `problems`, `requests` (requests that have ended), `history` (all steps), `step` (the last two steps), `heartbeat` (every five seconds) and `end`. See docs/console-api.md.',
   answers: [events('About once a second, when something has changed.')],
   query: QuerySchema.properties,
 }

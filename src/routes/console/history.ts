@@ -29,7 +29,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Requests, tokens, times to first token and queue over time',
   description:
-    'Sums over the processes of this router, kept in memory. The oldest step comes first; the last one is still running. `targets` has the series of each target of each model.',
+    'Totals over the processes of this router, kept in memory. The oldest step comes first; the last one is still running. `targets` has a series for each target of each model.',
   answers: [json('The steps of the range.', HistorySchema)],
   query: QuerySchema.properties,
 }

@@ -11,11 +11,13 @@ import { badRequest, RouterError } from '../../sdk/errors.ts'
 
 const TargetMember = {
   target: Type.Optional(
-    Type.String({ description: 'Id of the one target that is asked; absent: as for any client.' }),
+    Type.String({
+      description: 'Id of the only target to try; absent: targets are picked as for any client.',
+    }),
   ),
 }
 
-/** A chat from the console: any model, processed like clients' requests, logged as the client `console`. */
+/** Chat requests from the console: with access to all models, processed like other requests, logged as the client `console`. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/playground/chat'] }))
     app.post(
@@ -26,14 +28,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           ...{ admin: true, dialect: 'openai', docs },
           documentedBody: Type.Object({ ...OpenaiChatBody.properties, ...TargetMember }),
         },
-        // Before budgets and limits are looked up.
+        // In preValidation, so that the client is replaced before limits and budgets are checked.
         preValidation: (request, _reply, next) => {
-          const by = request.client?.id
+          const operator = request.client?.id
           request.client = consoleClient
           request.exchange.client = consoleClient.id
           request.exchange.key = undefined
           request.exchange.tellsRoute = true
-          request.log.info({ ...request.exchange.logIds, by }, 'playground request')
+          request.log.info({ ...request.exchange.logIds, by: operator }, 'playground request')
           next()
         },
       },
@@ -60,10 +62,10 @@ const consoleClient: ClientKey = {
   maxTokens: undefined,
 }
 
-/** Removes the member from the body: strict servers would reject it. */
+/** Removes and returns the member `target` of the body, which strict servers would reject. */
 function takeTarget(request: FastifyRequest): string | undefined {
   const { rawBody } = request
-  const { target, ...body } = request.body as Record<string, unknown> // as its schema says
+  const { target, ...body } = request.body as Record<string, unknown> // validated by its schema
   if (target === undefined || target === null || !rawBody) return undefined
   if (typeof target !== 'string')
     throw badRequest("'target' must be the id of a target", 'target', 'invalid_value')
@@ -91,7 +93,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Ask a model from the console',
   description:
-    'A chat request of OpenAI, answered like those of clients, with their limits of servers and queues; logged and counted as the client `console`. With `target`, no other target and no fallback model is asked.',
+    'An OpenAI chat request, subject to the same server limits and queues as those of clients; logged and counted as the client `console`. With `target`, no other target and no fallback model is tried.',
   operations: ['chat'],
   answers: [
     json('The completion.', ChatCompletionSchema),

@@ -4,7 +4,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { ProblemsSchema } from '../../sdk/console/problems.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
-/** Current problems in words, worst first. */
+/** Current problems with descriptions, worst first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/problems'] }))

@@ -14,9 +14,9 @@ const LibrarySchema = Type.Object({
     Type.Object({
       id: Type.String(),
       name: Type.String({ description: 'The id without its language: the same for all translations.' }),
-      language: nullable('null: the prompt has none.'),
+      language: nullable('null: the prompt has no language.'),
       placeholders: Type.Array(Type.String()),
-      shipped: Type.Boolean({ description: 'It comes with the router.' }),
+      shipped: Type.Boolean({ description: 'Whether the prompt is part of the router.' }),
       text: Type.String(),
     }),
   ),
@@ -27,20 +27,20 @@ const RenderQuery = Type.Object({
   variables: Type.Optional(
     Type.String({
       maxLength: 16_384,
-      description: 'Values by placeholder, as the JSON of an object of strings.',
+      description: 'Values by placeholder: a JSON object of strings.',
     }),
   ),
 })
 
 const RenderedSchema = Type.Object({
   id: Type.String(),
-  language: nullable('null: the prompt has none.'),
+  language: nullable('null: the prompt has no language.'),
   text: Type.String(),
   missing: Type.Array(Type.String(), { description: 'Placeholders without a value; they stay as they are.' }),
   unused: Type.Array(Type.String(), { description: 'Values without a placeholder.' }),
 })
 
-/** The prompt library, whole and rendered. */
+/** The complete prompt library, and rendered prompts. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', ...consoleRole(app.config) } as const
   const { endpointPrefix: prefix, defaultLanguage } = app.config
@@ -72,7 +72,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
       async (request, reply) => {
         reply.header('cache-control', 'no-store')
-        const { id, variables: given } = request.query
+        const { id, variables: encoded } = request.query
         const prompt = app.prompts.list().some((each) => each.id === id) ? app.prompts.find(id) : undefined
         if (!prompt)
           throw new RouterError(
@@ -82,7 +82,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
               code: 'prompt_not_found',
             },
           )
-        const variables = variablesIn(given)
+        const variables = variablesIn(encoded)
         const { text, missing } = app.prompts.render(prompt.text, variables)
         const unused = Object.keys(variables).filter((name) => !prompt.placeholders.includes(name))
         return { id, language: prompt.language ?? null, text, missing, unused }
@@ -92,7 +92,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-// `builtin/system/*/translate` of `builtin/system/pl/translate`.
+// Returns `builtin/system/*/translate` for `builtin/system/pl/translate`.
 function nameOf(id: string, language: string | undefined): string {
   return language === undefined ? id : id.replace(`/${language}/`, '/*/')
 }
@@ -101,8 +101,8 @@ function variablesIn(text: string | undefined): Record<string, string> {
   if (text === undefined || text === '') return {}
   const value = parseJson(text)
   if (!isObject(value) || !Object.values(value).every((each) => typeof each === 'string'))
-    throw badRequest("'variables' must be the JSON of an object of strings", 'variables', 'invalid_value')
-  return value as Record<string, string> // just checked
+    throw badRequest("'variables' must be a JSON object of strings", 'variables', 'invalid_value')
+  return value as Record<string, string> // checked above
 }
 
 const libraryDocs: EndpointDocs = {
@@ -116,6 +116,6 @@ const renderDocs: EndpointDocs = {
   id: 'renderPrompt',
   tag: 'Operation',
   summary: 'Render a prompt with variables',
-  answers: [json('The text as a model would get it.', RenderedSchema)],
+  answers: [json('The text as sent to a model.', RenderedSchema)],
   query: RenderQuery.properties,
 }

@@ -12,7 +12,7 @@ import { RouterError } from '../../sdk/errors.ts'
 
 const IdSchema = Type.Object({ id: Type.String() })
 
-/** The last requests of all processes, without prompts and answers. */
+/** The latest requests of all processes, without prompts and responses. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { admin: true, errors: 'problem', ...consoleRole(app.config) } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/requests'] })) {
@@ -51,7 +51,7 @@ export default plugin
 const listDocs: EndpointDocs = {
   id: 'recentRequests',
   tag: 'Operation',
-  summary: 'The last 1,000 requests, without prompts and answers',
+  summary: 'The last 1,000 requests, without prompts and responses',
   description:
     'Requests of all processes of this router, newest first. `since` with `newest` of the previous response returns new ones; `cursor` pages back.',
   answers: [json('A page of requests, and the unknown models that were asked for.', RecentRequestsSchema)],
@@ -63,5 +63,5 @@ const oneDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'One of the last 1,000 requests',
   answers: [json('The request with its attempts.', RecentRequestSchema)],
-  path: { id: { name: 'id', description: 'Its `x-request-id`.' } },
+  path: { id: { name: 'id', description: 'The `x-request-id` of the request.' } },
 }

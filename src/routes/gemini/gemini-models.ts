@@ -16,8 +16,8 @@ import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /**
- * The methods of Gemini's models, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and the
- * models themselves. `/v1` has the same methods; its list is that of all dialects.
+ * Gemini's methods, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and its model list.
+ * `/v1` has the same methods; its model list is shared by all dialects (models/listings.ts).
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
@@ -33,8 +33,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           const stream = method === 'streamGenerateContent'
           const client = app.gateway.clientRequest(dialect, request, { model, stream })
           const isArray = stream && request.query.alt !== 'sse'
-          const spoken = isArray ? withArrayStream(client.dialect) : client.dialect
-          return app.gateway.chat({ ...client, dialect: spoken }, request, reply)
+          const clientDialect = isArray ? withArrayStream(client.dialect) : client.dialect
+          return app.gateway.chat({ ...client, dialect: clientDialect }, request, reply)
         }
         case 'countTokens': {
           const client = app.gateway.clientRequest(dialect, request, { model, stream: false })
@@ -111,7 +111,7 @@ function callOf(request: FastifyRequest): { model: string; method: string } {
   return call
 }
 
-/** Counts and vectors have no answers of a model. */
+/** Token counts and embeddings have no completion tokens. */
 function upstreamCost(request: FastifyRequest) {
   const { method } = readCallPath(restOf(request)) ?? {}
   if (method === 'generateContent' || method === 'streamGenerateContent') return undefined
@@ -127,10 +127,10 @@ const callDocs: EndpointDocs = {
   operations: ['chat', 'embedding', 'count'],
   answers: [
     json(
-      'The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.',
+      'The response; for `streamGenerateContent` without `alt=sse`, a list of its chunks.',
       GeminiAnswerSchema,
     ),
-    events('For `streamGenerateContent?alt=sse`: the chunks of the answer, or an `error`.'),
+    events('For `streamGenerateContent?alt=sse`: the chunks of the response, or an `error`.'),
   ],
   path: {
     '*': {
@@ -149,8 +149,8 @@ const listDocs: EndpointDocs = {
   summary: 'List models (Gemini)',
   answers: [json('The list.', GeminiModelListSchema)],
   query: {
-    pageSize: Type.Integer({ description: 'Models on a page; all without it.' }),
-    pageToken: Type.String({ description: 'The `nextPageToken` of the page before.' }),
+    pageSize: Type.Integer({ description: 'Maximum models per page; absent: all.' }),
+    pageToken: Type.String({ description: 'The `nextPageToken` of the previous page.' }),
   },
 }
 

@@ -74,7 +74,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
             }
       },
     )
-    // Model names may contain slashes; the official client escapes them, others do not.
+    // Model names may contain slashes, which only some clients escape.
     const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest }
     app.get(`${path}/*`, one, async (request) => {
       const model = await knownOne(request)
@@ -101,7 +101,7 @@ export default plugin
 
 const name = { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } }
 
-/** In the form of the client's dialect. */
+/** The format depends on the client's dialect. */
 const ModelSchema = Type.Union(
   [OpenaiModelSchema, Type.Object({ id: Type.String(), type: Type.Literal('model') }), GeminiModelSchema],
   { title: 'Model' },
@@ -162,8 +162,8 @@ const lmStudioModelDocs: EndpointDocs = {
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
 /**
- * A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). A key in the address is
- * how some clients of Gemini send theirs.
+ * Sets `Vary`, so that caches do not serve one client the format or the models of another one (RFC 9110, section 12.5.5), and
+ * rejects keys in the query, where some Gemini clients send them.
  */
 async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('vary', ['authorization', ...anthropicHeaders, ...geminiHeaders].join(', '))
@@ -177,7 +177,7 @@ async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<
 
 const geminiHeaders = ['x-goog-api-key', 'x-goog-api-client']
 
-/** Several dialects list their models at the same path; clients are recognized by their headers. */
+/** Several dialects list their models at the same path; the client's headers tell which one it uses. */
 function dialectOf(headers: IncomingHttpHeaders): string | undefined {
   if (geminiHeaders.some((name) => headers[name] !== undefined)) return 'gemini'
   return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
@@ -197,7 +197,7 @@ function anthropicList(
   }
 }
 
-/** A page of a list, by Anthropic's parameters: https://docs.anthropic.com/en/api/models-list. */
+/** A page of a list, as in Anthropic's API: https://docs.anthropic.com/en/api/models-list. */
 export interface ModelPage<T> {
   items: readonly T[]
   /** Whether there are more items in the direction of the request. */
@@ -205,9 +205,8 @@ export interface ModelPage<T> {
 }
 
 /**
- * Returns the items after or before the named one, at most `limit`. Without a limit, returns all: the list is short,
- * and other dialects return it whole too. Throws `bad_request` for an unknown item, because starting over would make a
- * client loop forever.
+ * Returns at most `limit` items after or before the named one; all without a limit, because the list is short. Throws
+ * `bad_request` for an unknown item: starting over would make a client loop forever.
  */
 export function modelPage<T extends { readonly alias: string }>(
   all: readonly T[],
@@ -216,11 +215,11 @@ export function modelPage<T extends { readonly alias: string }>(
   const { after_id: after, before_id: before } = query
   const limit = limitOf(query.limit) ?? all.length
   if (after !== undefined) {
-    const rest = all.slice(pathOf(all, after, 'after_id') + 1)
+    const rest = all.slice(indexOfId(all, after, 'after_id') + 1)
     return { items: rest.slice(0, limit), hasMore: rest.length > limit }
   }
   if (before !== undefined) {
-    const rest = all.slice(0, pathOf(all, before, 'before_id'))
+    const rest = all.slice(0, indexOfId(all, before, 'before_id'))
     return { items: rest.slice(Math.max(0, rest.length - limit)), hasMore: rest.length > limit }
   }
   return { items: all.slice(0, limit), hasMore: all.length > limit }
@@ -233,7 +232,7 @@ function limitOf(value: unknown): number | undefined {
   return limit
 }
 
-function pathOf(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
+function indexOfId(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
   const index = all.findIndex(({ alias }) => alias === id)
   if (index === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
   return index

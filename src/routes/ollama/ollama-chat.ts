@@ -19,12 +19,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const client = app.gateway.clientRequest('ollama', request)
       if (body.messages && body.messages.length > 0) return app.gateway.chat(client, request, reply)
       // A request without messages loads the model, or unloads it with `keep_alive: 0`.
-      const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
+      const action = isZeroTime(body.keep_alive) ? 'unload' : 'load'
       const processing = app.processors.begin(request, client.model)
       const loading = processing ? await processing.client(client) : client
-      await loadModel(loading, wish, app.gateway.services(request))
+      await loadModel(loading, action, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
-      const answer = loadAnswer(client.alias, new Date(), wish)
+      const answer = loadAnswer(client.alias, new Date(), action)
       if (!client.stream) return reply.send(answer)
       return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
     })

@@ -20,12 +20,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const client = app.gateway.clientRequest('ollama-generate', request)
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(client, request, reply)
       // A request without a prompt loads the model, like a chat without messages.
-      const wish = isZeroTime(keepAlive) ? 'unload' : 'load'
+      const action = isZeroTime(keepAlive) ? 'unload' : 'load'
       const processing = app.processors.begin(request, client.model)
       const loading = processing ? await processing.client(client) : client
-      await loadModel(loading, wish, app.gateway.services(request))
+      await loadModel(loading, action, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
-      const answer = loadAnswer(client.alias, new Date(), wish, 'generate')
+      const answer = loadAnswer(client.alias, new Date(), action, 'generate')
       if (!client.stream) return reply.send(answer)
       return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
     })

@@ -10,9 +10,7 @@ const name = Type.Optional(Type.Union([Type.String(), Type.Null()]))
 /** `name` is the legacy field. */
 const ShowBody = Type.Object({ model: name, name })
 
-/**
- * Ollama's model endpoints: queries are answered, changes are rejected, because the router has no models of its own.
- */
+/** Ollama's model endpoints. Changes are rejected, because the router has no models of its own. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const since = new Date()
   const pathsOf = (path: string): string[] =>
@@ -21,13 +19,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of pathsOf('/show')) {
     app.post(path, { schema: { body: ShowBody }, config: { dialect, docs: showDocs } }, async (request) => {
       const { body } = request
-      const asked = body.model || body.name
-      if (!asked) throw badRequest("'model' is required: the name of a model", 'model')
+      const requested = body.model || body.name
+      if (!requested) throw badRequest("'model' is required: the name of a model", 'model')
       const models = app.rights.models(request)
-      const model = models.findLoosely(asked)
-      if (!model) throw modelNotFound(asked.slice(0, 256))
+      const model = models.findLoosely(requested)
+      if (!model) throw modelNotFound(requested.slice(0, 256))
       await app.engines.contextsKnown([model])
-      const shown = models.listed().find(({ alias }) => alias === asked) ?? model
+      const shown = models.listed().find(({ alias }) => alias === requested) ?? model
       return ollamaShow(shown, since, app.engines.contextOf(model))
     })
   }
@@ -35,8 +33,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.get(path, { config: { dialect, docs: runningDocs } }, async (request) => {
       const loaded = await app.engines.loaded(app.rights.models(request).listed())
       return {
-        models: [...loaded].flatMap(([model, where]) =>
-          where.length === 0 ? [] : [ollamaRunning(model, where, since)],
+        models: [...loaded].flatMap(([model, targets]) =>
+          targets.length === 0 ? [] : [ollamaRunning(model, targets, since)],
         ),
       }
     })
@@ -81,7 +79,7 @@ function refusalDocs(id: string, path: string): EndpointDocs {
     summary: `Rejected: \`${path.split('/')[1]}\` changes a server`,
     description: 'The router has no models of its own, so send this to the server itself.',
     answers: [],
-    path: { digest: { name: 'digest', description: 'Of a blob.' } },
+    path: { digest: { name: 'digest', description: 'Digest of a blob.' } },
   }
 }
 
@@ -99,7 +97,7 @@ function refusal(path: string): RouterError {
   const what = path.split('/')[1]
   return new RouterError(
     'forbidden',
-    `This is a router in front of model servers: it has no models of its own, so '${what}' must go to the server itself`,
+    `This is a router without models of its own: send '${what}' to the model server itself`,
     { code: 'not_offered' },
   )
 }

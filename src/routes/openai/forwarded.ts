@@ -17,9 +17,9 @@ import {
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { type AnswerDocs, type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import type { Operation } from '../../sdk/provider.ts'
+import type { Operation } from '../../sdk/operation.ts'
 
-/** The operation validates the model, because `model_name` is accepted too. */
+/** No `model` member: the operation validates it, because `model_name` is accepted too. */
 const Body = Type.Object({})
 
 /**
@@ -40,10 +40,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   app.addContentTypeParser('multipart/form-data', (_request, payload: Readable, done) => done(null, payload))
-  for (const { operation, path: name, takesJson, docs } of uploads) {
+  for (const { operation, path: name, acceptsJson, docs } of uploads) {
     for (const path of pathsOf([name])) {
       app.post(path, { config: { dialect: 'openai', docs } }, (request, reply) =>
-        takesJson && isObject(request.body) && !(request.body instanceof Readable)
+        acceptsJson && isObject(request.body) && !(request.body instanceof Readable)
           ? app.operations.pipe(operation, request, reply)
           : app.operations.upload(operation, request, reply),
       )
@@ -131,8 +131,8 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'infill',
     summary: 'Complete a text between a prefix and a suffix (llama.cpp)',
-    description: 'For models with fill-in-the-middle tokens. With `stream: true`, events.',
-    answers: [json('The completion, `content`.', InfillSchema), events('With `stream: true`: its pieces.')],
+    description: 'For models with fill-in-the-middle tokens.',
+    answers: [json('The completion, `content`.', InfillSchema), events('With `stream: true`: its chunks.')],
     example: { model: 'my-coder', input_prefix: 'def add(a, b):\n', input_suffix: '\n' },
   },
   {
@@ -141,7 +141,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'pooling',
     summary: 'Get the pooled output of a model (vLLM)',
-    answers: [json('The output; bytes where `encoding_format` asks for them.', PoolingSchema)],
+    answers: [json('The output; binary data if `encoding_format` asks for it.', PoolingSchema)],
     example: { model: 'my-embedding-model', input: 'Hello' },
   },
   {
@@ -169,7 +169,7 @@ const operations: readonly ForwardedOperation[] = [
   },
 ]
 
-/** A form with a file, as its documentation shows it. */
+/** Documents a form with a file. */
 function formWith(file: string, more: Record<string, TSchema> = {}): NonNullable<EndpointDocs['form']> {
   const binary = Type.Unsafe<string>({ type: 'string', format: 'binary' })
   return {
@@ -178,47 +178,48 @@ function formWith(file: string, more: Record<string, TSchema> = {}): NonNullable
   }
 }
 
-/** `takesJson`: a body of JSON is forwarded too. */
-const uploads: readonly { operation: Operation; path: string; takesJson?: boolean; docs: EndpointDocs }[] = [
-  {
-    operation: 'transcription',
-    path: '/audio/transcriptions',
-    docs: {
-      id: 'createTranscription',
-      tag: 'Forwarded',
-      summary: 'Create a transcription',
-      operations: ['transcription'],
-      answers: [json('The text, in the format of `response_format`.', TranscriptionSchema)],
-      form: formWith('file'),
+/** `acceptsJson`: a JSON body is accepted besides a form. */
+const uploads: readonly { operation: Operation; path: string; acceptsJson?: boolean; docs: EndpointDocs }[] =
+  [
+    {
+      operation: 'transcription',
+      path: '/audio/transcriptions',
+      docs: {
+        id: 'createTranscription',
+        tag: 'Forwarded',
+        summary: 'Create a transcription',
+        operations: ['transcription'],
+        answers: [json('The text, in the format of `response_format`.', TranscriptionSchema)],
+        form: formWith('file'),
+      },
     },
-  },
-  {
-    operation: 'audio_translation',
-    path: '/audio/translations',
-    docs: {
-      id: 'createTranslation',
-      tag: 'Forwarded',
-      summary: 'Translate speech into English text',
-      operations: ['audio_translation'],
-      answers: [json('The text, in the format of `response_format`.', TranscriptionSchema)],
-      form: formWith('file'),
+    {
+      operation: 'audio_translation',
+      path: '/audio/translations',
+      docs: {
+        id: 'createTranslation',
+        tag: 'Forwarded',
+        summary: 'Translate speech into English text',
+        operations: ['audio_translation'],
+        answers: [json('The text, in the format of `response_format`.', TranscriptionSchema)],
+        form: formWith('file'),
+      },
     },
-  },
-  {
-    operation: 'image_edit',
-    path: '/images/edits',
-    takesJson: true,
-    docs: {
-      id: 'createImageEdit',
-      tag: 'Forwarded',
-      summary: 'Edit images',
-      description: 'A body of JSON, with images by address or file id, is forwarded too.',
-      operations: ['image_edit'],
-      answers: [json('The images.', ImagesSchema)],
-      form: formWith('image', { prompt: Type.String() }),
+    {
+      operation: 'image_edit',
+      path: '/images/edits',
+      acceptsJson: true,
+      docs: {
+        id: 'createImageEdit',
+        tag: 'Forwarded',
+        summary: 'Edit images',
+        description: 'A JSON body, with images by URL or file id, is forwarded too.',
+        operations: ['image_edit'],
+        answers: [json('The images.', ImagesSchema)],
+        form: formWith('image', { prompt: Type.String() }),
+      },
     },
-  },
-]
+  ]
 
 interface ForwardedOperation {
   operation: Operation

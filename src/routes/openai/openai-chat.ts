@@ -60,5 +60,5 @@ const lmStudioDocs: EndpointDocs = {
   id: 'createLmStudioChatCompletion',
   tag: 'LM Studio',
   summary: 'Create a chat completion (LM Studio)',
-  description: 'Answers also have `stats`, `model_info` and `runtime`.',
+  description: 'Responses also have `stats`, `model_info` and `runtime`.',
 }

@@ -57,7 +57,7 @@ const docs: EndpointDocs = {
   id: 'createCompletion',
   tag: 'OpenAI',
   summary: 'Create a completion (OpenAI, legacy)',
-  description: 'Servers that have only chats get the prompt as a chat.',
+  description: 'Servers that only support chats get the prompt as a chat.',
   operations: ['completion', 'chat'],
   answers: [
     json('The completion.', CompletionSchema),
@@ -71,5 +71,5 @@ const lmStudioDocs: EndpointDocs = {
   id: 'createLmStudioCompletion',
   tag: 'LM Studio',
   summary: 'Create a completion (LM Studio)',
-  description: 'Answers also have `stats`, `model_info` and `runtime`.',
+  description: 'Responses also have `stats`, `model_info` and `runtime`.',
 }

@@ -31,10 +31,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const recalls = new WeakMap<FastifyRequest, Promise<Remembered>>()
   const recalled = (request: FastifyRequest): Promise<Remembered> =>
     recalls.get(request) ?? recall(request.body, app.rights.responses(request))
-  /** The previous response is looked up concurrently with the limits, because both query the same Redis. */
+  /** Starts looking up the previous response while limits are checked, because both may wait for Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
     const recalling = recalled(request)
-    recalling.catch(() => undefined) // whoever awaits it hears of it
+    recalling.catch(() => undefined) // handled where it is awaited
     recalls.set(request, recalling)
     done()
   }
@@ -54,11 +54,11 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         JSON.stringify([remembered.history, ...remembered.referenced.values()]),
       )
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
-      // A response that is not stored here may exist at an upstream with its own Responses API.
+      // A response that this router has not stored may exist at an upstream with its own Responses API.
       const native = targetsWith(client.model, 'responses').length
       if (unknown && native === 0) throw previousNotFound(body)
       const remembers = remembered.history !== undefined || remembered.referenced.size > 0
-      // Only translated responses are stored here.
+      // The router only stores responses that it translates.
       const isStored = body.store !== false && (remembers || native < client.model.targets.length)
       if (isStored) void store.announce?.(responseId(answerId))
       let answered: JsonObject | undefined
@@ -70,14 +70,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           if (body.store !== false) answered = response
         },
       })
-      // Once its first bytes are sent, the result of processing the response is known.
+      // Called before every write to the client. Stores nothing while processors may still block the response.
       const keep = (): Promise<void> | undefined => {
         const { processing } = request
         if (kept || processing?.isJudging) return kept
         // A blocked stream has no response to store.
         const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
         if (!written) return undefined
-        // The client's version is stored: pseudonyms are only valid within one request.
+        // Store what the client gets: pseudonyms are only valid within one request.
         const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
         kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
@@ -102,12 +102,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body } = request
       const client = app.gateway.clientRequest('responses', request)
       const remembered = await recalled(request)
-      const isKeptHere = remembered.history !== undefined || remembered.referenced.size > 0
-      if (!isKeptHere && targetsWith(client.model, 'responses_count').length > 0) {
+      const isStoredHere = remembered.history !== undefined || remembered.referenced.size > 0
+      if (!isStoredHere && targetsWith(client.model, 'responses_count').length > 0) {
         try {
           return await app.operations.forward('responses_count', request, reply)
         } catch (error) {
-          // Older versions of vLLM count in other ways only.
+          // Older versions of vLLM lack this endpoint, but can count in other ways.
           if (!isNotOffered(asRouterError(error))) throw error
         }
       }
@@ -115,7 +115,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const counted = {
         ...client,
         dialect: forOneRequest(client.dialect, { remembered, onAnswer() {} }),
-        remembers: isKeptHere,
+        remembers: isStoredHere,
       }
       const tokens = await app.operations.countPrompt(counted, request)
       if (tokens === undefined) reply.header('x-llm-router-estimate', 'true')
@@ -192,7 +192,7 @@ const removeDocs: EndpointDocs = {
   path: id,
 }
 
-/** The prompt in the form used to estimate tokens. Throws `bad_request` if the request is invalid. */
+/** Translates the prompt to the form used to estimate tokens. Throws `bad_request` if the request is invalid. */
 function asMessages({ dialect: { chat }, alias, readBody }: ClientRequest, written: Dialect): JsonObject {
   const body = readBody()
   chat.checkRequest?.(body)
@@ -220,20 +220,19 @@ export interface OneRequest {
 }
 
 /**
- * Dialect for a single request that needs state beyond one message: the history that the request continues, and the
- * stream that an error interrupts. `response.failed` carries the response's id, its items so far and the next sequence
- * number, which only the stream's writer knows.
+ * Returns a dialect with the state of a single request: the history that it continues, and the writer of its stream. An error
+ * in the stream, `response.failed`, carries the id, the items so far and the next sequence number, which only the writer knows.
  */
 export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneRequest): Dialect {
   let writer: ChatStreamWriter | undefined
-  const { native, ...own } = dialect
-  // Upstreams do not have responses stored here, so such a request is translated for every target.
-  const keptHere = remembered.history !== undefined || remembered.referenced.size > 0
+  const { native, ...rest } = dialect
+  // Upstreams do not have responses stored by the router, so such a request is translated for every target.
+  const isStoredHere = remembered.history !== undefined || remembered.referenced.size > 0
   const offeredBy = ({ request }: AnswerContext): ClientTools =>
     new ClientTools(request?.tools, inputItems(request?.input, remembered))
   return {
-    ...own,
-    ...(native && !keptHere ? { native } : {}),
+    ...rest,
+    ...(native && !isStoredHere ? { native } : {}),
     chat: {
       ...dialect.chat,
       readRequest: (body, stream) => readRequest(body, stream, remembered),
@@ -242,7 +241,7 @@ export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneReq
         onAnswer(answer)
         return answer
       },
-      // Each attempt has its own writer; only events of the last one can have reached the client.
+      // Each attempt creates a writer; only events of the last one can have reached the client.
       createWriter(context) {
         writer = createWriter(context, onAnswer, offeredBy(context))
         return writer

@@ -10,10 +10,7 @@ import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
 const folder = join(import.meta.dirname, '../../../resources/docs-page')
 
-/**
- * As strict as the script permits, which injects its own styles: the page neither loads from nor sends to other
- * servers.
- */
+/** The page cannot contact other servers. `unsafe-inline` is needed because the script injects styles. */
 const headers = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
@@ -25,12 +22,12 @@ const headers = {
 
 const javascript = 'text/javascript; charset=utf-8'
 
-/** The API documentation as an OpenAPI document and as a page. */
+/** The API documentation, as an OpenAPI document and as a page. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   if (!app.config.docs) return
-  const placed = (path: string): string[] =>
+  const pathsFor = (path: string): string[] =>
     endpointPaths(app.config.endpointPrefix, { fixed: [path], prefixed: [path] })
-  for (const path of placed('/openapi.json')) {
+  for (const path of pathsFor('/openapi.json')) {
     app.get(path, { config: { surface: 'any', page: true, docs: documentDocs } }, (_request, reply) =>
       reply
         .header('cache-control', 'no-cache')
@@ -40,7 +37,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
   const html = readFileSync(join(folder, 'index.html'), 'utf8')
   const start = readFileSync(join(folder, 'start.js'), 'utf8')
-  for (const path of placed('/docs')) {
+  for (const path of pathsFor('/docs')) {
     const page = html.replace('{{root}}', relativeRoot(path))
     app.get(path, { config: { surface: 'any', page: true, docs: pageDocs } }, (request, reply) => {
       if (hasTrailingSlash(request.url)) return reply.redirect('../docs')

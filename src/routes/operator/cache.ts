@@ -5,10 +5,10 @@ import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 
 const RemovedSchema = Type.Object({
-  removed: Type.Integer({ minimum: 0, description: 'Answers that were removed.' }),
+  removed: Type.Integer({ minimum: 0, description: 'Number of removed responses.' }),
 })
 
-/** Empties the cache of answers. */
+/** Removes responses from the response cache. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/cache'] }))
     app.delete<{ Querystring: Record<string, unknown> }>(
@@ -16,13 +16,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { admin: true, docs }, schema: { response: { 200: RemovedSchema } } },
       async (request) => {
         const unknown = Object.keys(request.query).find((name) => name !== 'model' && name !== 'client')
-        // A name that was mistyped must not empty all of it.
+        // A mistyped parameter must not empty the whole cache.
         if (unknown !== undefined) throw unknownMember(unknown)
         const name = textIn(request.query, 'model')
         const client = textIn(request.query, 'client')
         const model = name === undefined ? undefined : (app.models.find(name)?.alias ?? name)
         const removed = await app.answerCache.remove({ model, client }).catch((cause: unknown) => {
-          throw new RouterError('overloaded', 'The cache cannot be reached now', {
+          throw new RouterError('overloaded', 'The cache is temporarily unavailable', {
             retryAfterSeconds: 5,
             cause,
           })
@@ -36,28 +36,31 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** Undefined: absent or empty. */
+/** Returns undefined if the parameter is absent or empty. */
 function textIn(query: Record<string, unknown>, name: string): string | undefined {
   const value = query[name]
   if (value === undefined || value === '') return undefined
   if (typeof value === 'string') return value
-  throw new RouterError('bad_request', `'${name}' must be given once`, { param: name, code: 'invalid_value' })
+  throw new RouterError('bad_request', `'${name}' must not be repeated`, {
+    param: name,
+    code: 'invalid_value',
+  })
 }
 
 function unknownMember(name: string): RouterError {
-  const message = `Unknown parameter '${name.slice(0, 64)}'; known are 'model' and 'client'`
+  const message = `Unknown parameter '${name.slice(0, 64)}'; supported are 'model' and 'client'`
   return new RouterError('bad_request', message, { code: 'unknown_parameter' })
 }
 
 const docs: EndpointDocs = {
   id: 'emptyCache',
   tag: 'Operation',
-  summary: 'Remove answers from the cache',
+  summary: 'Remove responses from the cache',
   description:
-    'Those of a model, of a client, of both, or all. Answers that clients share are removed with those of each client.',
-  answers: [json('The number of removed answers.', RemovedSchema)],
+    'Removes all responses, or those of a model, a client, or both. Responses shared by clients are removed with those of each client.',
+  answers: [json('The number of removed responses.', RemovedSchema)],
   query: {
-    model: Type.Optional(Type.String({ description: 'Name of a model; all without it.' })),
-    client: Type.Optional(Type.String({ description: 'Id of a client; all without it.' })),
+    model: Type.Optional(Type.String({ description: 'Name of a model; absent: all models.' })),
+    client: Type.Optional(Type.String({ description: 'Id of a client; absent: all clients.' })),
   },
 }

@@ -4,10 +4,10 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
-/** Liveness and version: the first requests of Ollama's clients and of clients of the Python llm-router. */
+/** Liveness and version, which clients of Ollama and of the Python llm-router request first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
-  // Tools recognize an Ollama server by exactly this text.
+  // Tools detect an Ollama server by exactly this text.
   app.get('/', { config: { surface: 'any', docs: rootDocs } }, (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send('Ollama is running'),
   )
@@ -36,7 +36,7 @@ const VersionSchema = Type.Object({ version: Type.String() })
 const rootDocs: EndpointDocs = {
   id: 'root',
   tag: 'Operation',
-  summary: 'Text by which tools recognize an Ollama server',
+  summary: 'Text by which tools detect an Ollama server',
   answers: [{ type: 'text/plain', description: '`Ollama is running`' }],
 }
 

@@ -17,7 +17,7 @@ const ResultSchema = Type.Object({
       result: Type.Unsafe<(typeof results)[number]>(
         Type.Union(
           results.map((result) => Type.Literal(result)),
-          { description: 'unsupported: the server decides itself what it keeps in memory.' },
+          { description: 'unsupported: the server decides which models it keeps in memory.' },
         ),
       ),
       status: Type.Optional(Type.Integer({ description: 'HTTP status of the server, if it failed.' })),
@@ -25,15 +25,15 @@ const ResultSchema = Type.Object({
   ),
 })
 
-/** Has the servers of a model load it into memory, or unload it. */
+/** Tells the servers of a model to load it into memory, or to unload it. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  const asking = { timeoutMs: app.config.externalTimeoutMs, userAgent: `llm-router/${version}` }
+  const requestOptions = { timeoutMs: app.config.externalTimeoutMs, userAgent: `llm-router/${version}` }
   const command = async (model: Model, action: EngineAction) => {
     const all = action === 'load' ? model.targets : [...model.targets, ...model.sleeping]
     return Promise.all(
       all.map(async (target) => {
         const transport = app.upstream.transportOf(target)
-        const result = await commandEngine(target, action, { ...asking, transport })
+        const result = await commandEngine(target, action, { ...requestOptions, transport })
         const { id } = target
         if (result.type !== 'failed')
           return { id, result: result.type === 'done' ? (`${action}ed` as const) : result.type }
@@ -48,7 +48,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       path,
       { config: { admin: true, docs }, schema: { response: { 200: ResultSchema } } },
       async (request) => {
-        const { name, action } = wishOf(request.params['*'])
+        const { name, action } = actionOf(request.params['*'])
         const model = app.models.find(name)
         if (!model) throw modelNotFound(name.slice(0, 256))
         const targets = await command(model, action)
@@ -63,10 +63,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-function wishOf(path: string): { name: string; action: EngineAction } {
+function actionOf(path: string): { name: string; action: EngineAction } {
   const [, name, action] = /^(.+)\/(load|unload)$/.exec(path) ?? []
   if (name === undefined || (action !== 'load' && action !== 'unload'))
-    throw new RouterError('not_found', 'Ask for P/models/{name}/load or P/models/{name}/unload', {
+    throw new RouterError('not_found', 'Use P/models/{name}/load or P/models/{name}/unload', {
       code: 'unknown_url',
     })
   return { name, action }

@@ -5,40 +5,40 @@ import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** Kubernetes probes for liveness and readiness, and a health summary. */
+/** Liveness and readiness probes for Kubernetes, and a health summary. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/livez', { config: { admin: true, docs: liveDocs } }, () => ({ status: 'ok' }))
 
   app.get('/readyz', { config: { admin: true, docs: readyDocs } }, (_request, reply) => {
-    const reasons = reasonsAgainst(app)
-    const without = modelsWithout(app)
+    const reasons = reasonsNotReady(app)
+    const without = modelsWithoutTarget(app)
     const models = without.length === 0 ? {} : { models_without_usable_target: without }
     if (reasons.length === 0) return { status: 'ready', ...models }
     return reply.code(503).send({ status: 'not_ready', reasons, ...models })
   })
 
   app.get('/healthz', { config: { admin: true, docs: healthDocs } }, () => {
-    const out = targetsOut(app)
+    const unusable = unusableTargets(app)
     const panicking = app.models.all().filter((model) => app.health.isPanicking(model))
     const reasons = [
-      ...reasonsAgainst(app),
+      ...reasonsNotReady(app),
       ...failedReloads(app),
       ...failedLogFile(app),
       ...usageBacklog(app),
-      ...out.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
+      ...unusable.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
       ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used anyway`),
     ]
     const total = app.models.all().reduce((sum, { targets }) => sum + targets.length, 0)
     return {
       status: reasons.length === 0 ? 'ok' : 'degraded',
       reasons,
-      down: out,
-      models_without_usable_target: modelsWithout(app),
+      down: unusable,
+      models_without_usable_target: modelsWithoutTarget(app),
       version,
       uptime_seconds: Math.round(performance.now() / 1000),
       models: app.models.all().length,
       targets: total,
-      usable_targets: total - out.length,
+      usable_targets: total - unusable.length,
     }
   })
 }
@@ -91,10 +91,10 @@ const healthDocs: EndpointDocs = {
   ],
 }
 
-function reasonsAgainst(app: FastifyInstance): string[] {
+function reasonsNotReady(app: FastifyInstance): string[] {
   const reasons: string[] = []
   if (app.drain.active) reasons.push('draining')
-  if (modelsWithout(app).length === app.models.all().length) reasons.push('no usable target')
+  if (modelsWithoutTarget(app).length === app.models.all().length) reasons.push('no usable target')
   return reasons
 }
 
@@ -103,13 +103,13 @@ function failedReloads(app: FastifyInstance): string[] {
   return [...app.reload.failures().keys()].map((setting) => `the last reload of ${setting} failed`)
 }
 
-/** Log lines still go to stdout. */
+/** Does not affect readiness either: log lines go to stdout instead. */
 function failedLogFile(app: FastifyInstance): string[] {
   const error = app.logError()
   return error === undefined ? [] : [error]
 }
 
-/** Usage is not lost: it is written when the database is available again. */
+/** Spooled usage is written to the database when it is available again. */
 function usageBacklog({ directory }: FastifyInstance): string[] {
   const { spoolBytes = 0, spoolError } = directory?.usageBacklog() ?? {}
   return [
@@ -120,30 +120,30 @@ function usageBacklog({ directory }: FastifyInstance): string[] {
   ]
 }
 
-/** Requests to these models fail or go to their fallback models. */
-function modelsWithout(app: FastifyInstance): string[] {
+/** Names of models whose requests fail or go to fallback models. */
+function modelsWithoutTarget(app: FastifyInstance): string[] {
   return app.models
     .all()
     .filter((model) => !app.health.canServe(model))
     .map(({ alias }) => alias)
 }
 
-interface TargetOut {
+interface UnusableTarget {
   model: string
   target: string
   state: string
 }
 
-function targetsOut(app: FastifyInstance): TargetOut[] {
+function unusableTargets(app: FastifyInstance): UnusableTarget[] {
   return app.models.all().flatMap((model) =>
     app.balancer
       .signals(model)
       .filter(({ target }) => !app.health.isUsable(target))
-      .map(({ target }) => ({ model: model.alias, target: target.id, state: stateWords(app, target) })),
+      .map(({ target }) => ({ model: model.alias, target: target.id, state: describeState(app, target) })),
   )
 }
 
-function stateWords(app: FastifyInstance, target: Target): string {
+function describeState(app: FastifyInstance, target: Target): string {
   const state = app.health.stateOf(target)
   switch (state) {
     case 'refused':

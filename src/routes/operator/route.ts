@@ -17,7 +17,7 @@ const RouteBody = Type.Object(
     dialect: Type.Optional(
       Type.Union(
         dialects.map((name) => Type.Literal(name)),
-        { description: 'Dialect of the rest of the body; `openai` unless given.' },
+        { description: 'Dialect of the rest of the body; default `openai`.' },
       ),
     ),
     client: Type.Optional(
@@ -35,13 +35,13 @@ const CandidateSchema = Type.Object({
     minimum: 0,
     description: 'Targets of a later group are used only if no target of an earlier group is usable.',
   }),
-  standby: Type.Boolean({ description: 'It is one of providers_sleep.' }),
+  standby: Type.Boolean({ description: 'Whether it is one of providers_sleep.' }),
   score: Type.Optional(
     Type.Number({
-      description: "Score in the strategy's own measure; higher is better. Absent: the strategy has none.",
+      description: 'Score in units of the strategy; higher is better. Absent: the strategy has none.',
     }),
   ),
-  full: Type.Boolean({ description: 'It has no free slot, as far as this process knows.' }),
+  full: Type.Boolean({ description: 'Whether it has no free slot, as far as this process knows.' }),
   signals: Type.Omit(TargetStatusSchema, ['id']),
 })
 
@@ -66,11 +66,13 @@ const RouteSchema = Type.Object({
   auto: Type.Optional(
     Type.Object(
       {
-        by: Type.String({ description: 'What decided: conversation, rule, example, size or order.' }),
-        detail: Type.Optional(Type.String({ description: 'Which rule or example.' })),
+        by: Type.String({
+          description: 'What determined the model: conversation, rule, example, size or order.',
+        }),
+        detail: Type.Optional(Type.String({ description: 'The rule or example.' })),
         candidates: Type.Array(
           Type.Object({ model: Type.String(), excluded: Type.Optional(Type.String()) }),
-          { description: 'Models that the client may use, and why one cannot answer.' },
+          { description: 'Models that the client may use; `excluded`: why one cannot answer.' },
         ),
       },
       { description: 'How `model` was chosen, for the model `auto`.' },
@@ -83,12 +85,12 @@ const RouteSchema = Type.Object({
     Type.Object(
       {
         name: Type.String(),
-        scope: Type.String({ description: 'Who gets the answer again: client, group, all.' }),
+        scope: Type.String({ description: 'Who shares a cached response: client, group or all.' }),
         bypass: Type.Optional(
-          Type.String({ description: 'The member of the body for which the cache is passed by.' }),
+          Type.String({ description: 'The member of the body because of which the cache is bypassed.' }),
         ),
       },
-      { description: 'The cache of answers that applies. Absent: none.' },
+      { description: 'The response cache that applies; absent: none.' },
     ),
   ),
   choice: Type.Optional(
@@ -99,13 +101,18 @@ const RouteSchema = Type.Object({
       },
     ),
   ),
-  waits: Type.Boolean({ description: 'The request would wait for a slot.' }),
+  waits: Type.Boolean({ description: 'Whether the request would wait for a slot.' }),
   error: Type.Optional(
-    Type.Object({ code: Type.String(), message: Type.String() }, { description: 'The request would fail.' }),
+    Type.Object(
+      { code: Type.String(), message: Type.String() },
+      { description: 'The error with which the request would fail.' },
+    ),
   ),
 })
 
-/** Which target a chat request would get, and why, without asking a model. Changes nothing. */
+/**
+ * Previews which target a chat request would get, and why. Read-only; no model is asked, except the embedding model of `auto`.
+ */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/route'] }))
     app.post(
@@ -190,7 +197,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 export default plugin
 
 function unknown(): never {
-  throw new Error('a candidate that the status does not know')
+  throw new Error('a candidate is missing in the status')
 }
 
 const docs: EndpointDocs = {
@@ -198,7 +205,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Which target a chat request would get, and why',
   description:
-    'The body is that of a chat request in the dialect that `dialect` names. Changes nothing, and calls no model but the embedding model of `auto`. Uses the state of the process that answers.',
+    'The body is that of a chat request in the dialect named by `dialect`. Read-only; no model is asked, except the embedding model of `auto`. Based on the state of the process that answers.',
   answers: [json('The candidates with their signals, and the choice.', RouteSchema)],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
 }

@@ -15,7 +15,7 @@ const ScaleSchema = Type.Object({
   ready: count('Usable servers.'),
 })
 
-/** How many requests want a model, for autoscalers. */
+/** Demand for a model, for autoscalers. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Model names may contain slashes.
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/scaling/*'] })) {

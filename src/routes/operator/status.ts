@@ -56,15 +56,15 @@ const eventsDocs: EndpointDocs = {
 }
 
 /**
- * Response in the format of the HTML standard, section 9.2, "Server-sent events". The headers are sent with the first
- * event, so the request can be rejected until then.
+ * Writes server-sent events (WHATWG HTML, section 9.2). Headers are only sent with the first event, so that the request can be
+ * rejected until then.
  */
 function eventStream(reply: FastifyReply): { send(data: string): void; end(): void } {
   const { raw, request } = reply
   const begin = (): void => {
     reply.hijack()
     raw.writeHead(200, {
-      ...(reply.getHeaders() as Record<string, string>), // the router sets no other type
+      ...(reply.getHeaders() as Record<string, string>), // the router sets only string headers
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
       // Otherwise nginx would buffer the events.

@@ -21,16 +21,16 @@ const WeightsBody = Type.Record(
 
 const WeightsSchema = Type.Object({
   model: Type.String(),
-  weights: Type.Record(Type.String(), Type.Number(), { description: 'Of all its targets, as they are now.' }),
+  weights: Type.Record(Type.String(), Type.Number(), { description: 'Current weights of all its targets.' }),
 })
 
-const done: Readonly<Record<Action, string>> = {
+const logMessages: Readonly<Record<Action, string>> = {
   drain: 'target drained',
   resume: 'target resumed',
   reset: 'target reset',
 }
 
-/** Drains and resumes targets, forgets their failures, and sets their weights. */
+/** Drains and resumes targets, resets their failure state, and sets their weights. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
   // Ids and names may contain slashes, so the action is read from the end of the path.
@@ -39,7 +39,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       path,
       { config: { admin: true, docs: targetDocs }, schema: { response: { 200: TargetSchema } } },
       async (request) => {
-        const { name: target, action } = wishOf(request.params['*'])
+        const { name: target, action } = actionOf(request.params['*'])
         const models = app.overrides.modelsWith(target).map(({ alias }) => alias)
         if (models.length === 0) throw targetNotFound(target)
         const by = request.client?.id ?? ''
@@ -49,7 +49,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         }
         if (action === 'reset') await app.overrides.reset(target, by)
         else await app.overrides.drain(target, action === 'drain', by)
-        request.log.info({ target, models, client: by }, done[action])
+        request.log.info({ target, models, client: by }, logMessages[action])
         return { target, action, models }
       },
     )
@@ -86,7 +86,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-function wishOf(path: string): { name: string; action: Action } {
+function actionOf(path: string): { name: string; action: Action } {
   const [, name, word] = /^(.+)\/([a-z]+)$/.exec(path) ?? []
   const action = actions.find((each) => each === word)
   if (name === undefined || !action) throw unknownPath('P/targets/{id}/drain, resume or reset')
@@ -94,7 +94,7 @@ function wishOf(path: string): { name: string; action: Action } {
 }
 
 function unknownPath(known: string): RouterError {
-  return new RouterError('not_found', `Ask for ${known}`, { code: 'unknown_url' })
+  return new RouterError('not_found', `Use ${known}`, { code: 'unknown_url' })
 }
 
 function targetNotFound(id: string): RouterError {
@@ -121,7 +121,7 @@ const targetDocs: EndpointDocs = {
   summary: 'Drain, resume or reset a target',
   description:
     'The path is the id of the target followed by `/drain`, `/resume` or `/reset`. A drained target finishes its requests and receives no new ones; a reset clears its failure state. Draining the last usable target of a model requires `?force=true`.',
-  answers: [json('What was done.', TargetSchema)],
+  answers: [json('The action and the models concerned.', TargetSchema)],
   path: {
     '*': { name: 'target', description: 'Id of the target followed by `/drain`, `/resume` or `/reset`.' },
   },

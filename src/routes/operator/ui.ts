@@ -24,13 +24,13 @@ const pageDocs: EndpointDocs = {
 const Params = Type.Object({ page: Type.String() })
 const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 
-/** The web console. Its pages use relative URLs for its files, and show data of the operator API. */
+/** The web console. Its pages load their files by relative URLs and their data from the operator API. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { console } = app
   if (!console) return
-  // If sign-in is possible, people are asked to sign in. Programs get the page, which contains no secrets; with client keys they
-  // need one.
-  const asksPeople = !app.config.authEnabled && consoleRole(app.config).role !== undefined
+  // Without client keys the page itself is public, as it contains no secrets. If sign-in is possible, browsers are asked to
+  // sign in anyway; other programs are not.
+  const asksBrowsers = !app.config.authEnabled && consoleRole(app.config).role !== undefined
   const isKnown = (request: FastifyRequest, reply: FastifyReply): boolean =>
     app.sessions.find(request) !== undefined || app.rights.isOperator(request, reply)
   const send = (request: FastifyRequest, reply: FastifyReply, root: string, page = ''): FastifyReply => {
@@ -40,7 +40,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       return reply.redirect(`..${path.slice(path.lastIndexOf('/'))}${query}`)
     }
     const { html, headers } = console.page('index.html', path, root)
-    if (asksPeople && acceptsHtml(request.headers.accept) && !isKnown(request, reply)) throw notSignedIn()
+    if (asksBrowsers && acceptsHtml(request.headers.accept) && !isKnown(request, reply)) throw notSignedIn()
     const session = app.sessions.find(request) ? 'yes' : ''
     return reply
       .headers(headers)
@@ -81,7 +81,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** Browsers accept Brotli only by HTTPS and from this machine. */
+/** Falls back to gzip, because browsers accept Brotli only over HTTPS or from localhost. */
 function codingOf(accepted = ''): 'br' | 'gzip' | 'identity' {
   const codings = new Set(
     accepted

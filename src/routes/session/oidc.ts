@@ -2,14 +2,15 @@ import type { FastifyPluginAsync } from 'fastify'
 import { pageHeaders } from '../../lib/page-headers.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 
-/** Sign-in with OpenID Connect: redirect to the provider, and callback. */
+/** Sign-in with OpenID Connect: the redirect to the provider, and the callback. */
 const plugin: FastifyPluginAsync = async (app) => {
   const { config, sessions, oidc } = app
   if (!oidc) return
   const path = `${config.endpointPrefix}/session/oidc`
-  const own = `${config.publicUrl}${config.ui ? '/ui' : `${config.endpointPrefix}/session`}`
-  // SameSite=Strict: the cookie is sent with requests of this page, but not with the redirect from the provider.
-  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${own}"><title>Signed in</title><p><a href="${own}">Signed in</a></p></html>`
+  const startPage = `${config.publicUrl}${config.ui ? '/ui' : `${config.endpointPrefix}/session`}`
+  // A page instead of a redirect: the cookie is SameSite=Strict, so browsers would not send it after a redirect from the
+  // provider.
+  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${startPage}"><title>Signed in</title><p><a href="${startPage}">Signed in</a></p></html>`
   for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
     const options = { admin, surface: 'operator', open: true, errors: 'problem' } as const
     app.get(path, { config: { ...options, docs } }, async (request, reply) => {

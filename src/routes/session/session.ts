@@ -10,11 +10,11 @@ const SessionSchema = Type.Object({
   client: Type.String({ description: 'A client, or a user of OpenID Connect.' }),
   role: Type.String({ description: '`viewer`, `operator` or `admin`.' }),
   expires_at: Type.Union([Type.String(), Type.Null()], {
-    description: 'When the session, or the key of the request, ends; null: never.',
+    description: 'When the session or key expires; null: never.',
   }),
 })
 
-/** Sign-in with a key, which is exchanged for a session cookie; current user; sign-out. */
+/** Sign-in by exchanging a key for a session cookie, the current identity, and sign-out. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { config, sessions } = app
   const path = `${config.endpointPrefix}/session`
@@ -23,13 +23,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     role: (client && roleOf(client)) ?? '',
     expires_at: endsAt === undefined ? null : new Date(endsAt).toISOString(),
   })
-  // Operator pages may be on the admin port, and the routes they use on the main port.
+  // Operator pages may be on the admin port while the routes that they use are on the main port.
   for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
     const options = (docs: EndpointDocs) =>
       ({ config: { admin, surface: 'operator', role: 'viewer', errors: 'problem', docs } }) as const
     app.post(path, options(signInDocs), (request, reply) => {
       const key = presentedKey(request.headers)
-      if (key === undefined || app.keys.find(key).error !== undefined) throw notByKey()
+      if (key === undefined || app.keys.find(key).error !== undefined) throw keyRequired()
       if (sessions.secret === '') throw noSecret()
       const session = sessions.begin(request, reply, { sha256: sha256Of(key).toString('hex') })
       return shown(request, session.endsAt)
@@ -50,13 +50,13 @@ const signInDocs: EndpointDocs = {
   summary: 'Exchange a key for a session cookie',
   description:
     "The session lasts at most eight hours and ends with the key. Its cookie is valid only for operator endpoints and only from the router's own pages.",
-  answers: [json('Who has signed in.', SessionSchema)],
+  answers: [json('The identity that has signed in.', SessionSchema)],
 }
 const readDocs: EndpointDocs = {
   id: 'session',
   tag: 'Operation',
   summary: 'The identity behind the key or session of the request',
-  answers: [json('Who it is.', SessionSchema)],
+  answers: [json('The identity.', SessionSchema)],
 }
 const signOutDocs: EndpointDocs = {
   id: 'signOut',
@@ -66,7 +66,7 @@ const signOutDocs: EndpointDocs = {
   answers: [],
 }
 
-function notByKey(): RouterError {
+function keyRequired(): RouterError {
   return new RouterError('forbidden', 'Signing in requires a key: send it as "Authorization: Bearer ..."', {
     code: 'key_needed',
   })

@@ -7,7 +7,7 @@ import { optional } from '../../sdk/text-endpoint.ts'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'conversation_with_model',
-    summary: "Continue a conversation, with the router's system prompt or one of the library.",
+    summary: "Continue a conversation, with the router's system prompt or one from the library.",
     fields: conversationFields,
     example: { user_last_statement: 'Why do cats sleep so much?' },
     response: Type.String(),
@@ -19,7 +19,7 @@ const plugin: FastifyPluginAsync = async (app) => {
 
   app.textEndpoints.add({
     name: 'extended_conversation_with_model',
-    summary: "Continue a conversation, with the request's system prompt or one of the library.",
+    summary: "Continue a conversation, with the request's system prompt or one from the library.",
     fields: { ...conversationFields, system_prompt: optional(Type.String()) },
     example: { user_last_statement: 'Why do cats sleep so much?', system_prompt: 'Answer in one sentence.' },
     requiredUnless: { system_prompt: 'prompt' },
@@ -36,9 +36,9 @@ const plugin: FastifyPluginAsync = async (app) => {
 export default plugin
 
 /**
- * Earlier turns of a conversation: `{"user": "...", "assistant": "..."}` with either or both, the user first, or
- * `{"role": "user" | "assistant", "content": "..."}`. Throws `bad_request` with the path of any other item, including
- * system messages, because the endpoint has its own.
+ * Reads earlier turns of a conversation: `{"user": "...", "assistant": "..."}` with one or both members, or
+ * `{"role": "user" | "assistant", "content": "..."}`. Throws `bad_request` with the path of any other item, including system
+ * messages, because the endpoint has its own.
  */
 export function readHistory(items: readonly object[], field: string): ChatMessage[] {
   return items.flatMap((item, index) => readItem(new Map(Object.entries(item)), `${field}[${index}]`))

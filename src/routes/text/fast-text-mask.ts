@@ -7,13 +7,13 @@ const Body = Type.Object({ text: Type.String({ description: 'The text to mask.' 
 
 const Answer = Type.Object({
   text: Type.String({
-    description: 'The text, with a mask such as `{EMAIL_1767225600000000_1}` for each value.',
+    description: 'The text, with a pseudonym such as `{EMAIL_1767225600000000_1}` for each value.',
   }),
-  mappings: Type.Record(Type.String(), Type.String(), { description: 'The value of each mask.' }),
+  mappings: Type.Record(Type.String(), Type.String(), { description: 'The value of each pseudonym.' }),
   stream: Type.Boolean(),
 })
 
-/** The Python llm-router's endpoint: masks a text with the built-in kinds, and keeps nothing. */
+/** An endpoint of the Python llm-router: masks values of the built-in kinds in a text. Stores nothing. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const config = { dialect: 'openai', surface: 'text', docs } as const
   for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/fast_text_mask'] }))
@@ -29,7 +29,7 @@ const docs: EndpointDocs = {
   id: 'fastTextMask',
   tag: 'Text endpoints',
   summary: 'Mask a text',
-  description: 'Replaces the built-in kinds of personal data and secrets. Asks no model and keeps nothing.',
-  answers: [json('The masked text, and the value of each mask.', Answer)],
+  description: 'Replaces the built-in kinds of personal data and secrets. Asks no model and stores nothing.',
+  answers: [json('The masked text, and the value of each pseudonym.', Answer)],
   example: { text: 'Write to jan@example.com' },
 }

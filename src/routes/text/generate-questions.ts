@@ -27,12 +27,12 @@ const plugin: FastifyPluginAsync = async (app) => {
 
 export default plugin
 
-/** What may precede a question: bullets, emphasis, and a number that is not a year, a decimal or a time. */
+/** What may precede a question: bullets, emphasis, and a list number (but not a year, a decimal or a time). */
 const lead = /^(?:[>+–—-]\s+|[•·▪◦*]+\s*)*(?:\(?(?:Q(?:uestion)?\s*|Pytanie\s+)?\d{1,3}[.):](?!\d))?[\s*_]*/iu
 const emphasis = /(?<![*_])[*_]+$/
 const endOfQuestion = /[?？؟]["'”»’)\]]*$/u
 
-/** Extracts the questions from all lines of a model's answer, at most `limit`. */
+/** Returns the lines of a model's answer that are questions, at most `limit`. */
 export function readQuestions(answer: string, limit: number): string[] {
   return answer
     .split(/\r\n|[\n\r\u2028]/)

@@ -38,9 +38,7 @@ const plugin: FastifyPluginAsync = async (app) => {
 
 export default plugin
 
-/**
- * The prompt asks for the source document of an answer, so each passage is labelled with it, in the prompt's language.
- */
+/** Labels a passage with its document, in the language of the prompt, which asks the model to name the source. */
 function labelled(name: string, text: string, language: string | undefined): string {
   const [document, content] =
     language === 'pl' ? ['Nazwa dokumentu', 'Treść dokumentu'] : ['Document name', 'Document text']

@@ -3,7 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
-/** Lists the prompts of the library, and the text endpoints with their schemas. */
+/** Lists the prompts in the library, and the text endpoints with their schemas. */
 const plugin: FastifyPluginAsync = async (app) => {
   const prefix = app.config.endpointPrefix
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/prompts'] })) {
@@ -46,5 +46,7 @@ const endpointsDocs: EndpointDocs = {
   id: 'listTextEndpoints',
   tag: 'Text endpoints',
   summary: 'List text endpoints',
-  answers: [json('Each with its paths and the schemas of its requests and answers.', EndpointsSchema)],
+  answers: [
+    json('The endpoints with their paths and the schemas of requests and responses.', EndpointsSchema),
+  ],
 }

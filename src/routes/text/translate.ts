@@ -29,7 +29,7 @@ const plugin: FastifyPluginAsync = async (app) => {
 
 export default plugin
 
-/** Matches the language code (BCP 47, with or without region) or the name in English or Polish. */
+/** Whether this is the language code of Polish (BCP 47, with or without region), or its name in English or Polish. */
 function isPolish(language: string): boolean {
   return /^(?:pl|pol)(?:[-_].*)?$|^polish$|^(?:język )?polski$|^po polsku$/i.test(language)
 }

@@ -14,11 +14,15 @@ const CatalogueModelSchema = Type.Object({
     description: 'Smallest context of its targets, in tokens; 0: unknown.',
   }),
   embedding: Type.Boolean(),
-  capabilities: Type.Array(Type.String(), { description: "In Ollama's words, as its clients see them." }),
-  operations: Type.Array(Type.String(), { description: 'What any of its targets can be asked for.' }),
+  capabilities: Type.Array(Type.String(), {
+    description: "In Ollama's terms, as reported to Ollama clients.",
+  }),
+  operations: Type.Array(Type.String(), {
+    description: 'Operations that at least one of its targets supports.',
+  }),
   strategy: Type.String(),
   fallbacks: Type.Array(Type.String(), {
-    description: 'Models that are tried when all of its targets fail.',
+    description: 'Models to try, in order, when all of its targets fail.',
   }),
   targets: Type.Array(
     Type.Object({
@@ -30,7 +34,7 @@ const CatalogueModelSchema = Type.Object({
       standby: Type.Boolean({ description: 'It is one of providers_sleep.' }),
       canary: Type.Boolean(),
       profile: Type.Union([Type.Object(ProfileSchema.properties), Type.Null()], {
-        description: 'What the model takes; null: nothing is known of it.',
+        description: 'Limits of the model; null: unknown.',
       }),
     }),
   ),
@@ -41,13 +45,13 @@ const CatalogueModelSchema = Type.Object({
       currency: orNull(Type.String()),
       ...{ prompt: amount, cached_prompt: amount, completion: amount, gpu_second: amount, request: amount },
     }),
-    { description: 'Of the database; those that apply, the most specific first.' },
+    { description: 'Prices from the database that apply to the model, the most specific first.' },
   ),
 })
 
 export const CatalogueSchema = Type.Object({
   models: Type.Array(CatalogueModelSchema, {
-    description: 'As clients with a right to all models see them.',
+    description: 'As seen by clients that may use all models.',
   }),
 })
 

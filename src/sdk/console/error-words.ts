@@ -69,7 +69,7 @@ const words: Readonly<Record<string, string>> = {
   internal_error: 'Internal error of the router; see its log',
 }
 
-/** What an error code says, in words; a word that begins in lower case continues the name of a target. */
+/** Describes an error code. A description that begins in lower case is a predicate whose subject is the target. */
 export function errorWords(code: string): string {
   const status = /^HTTP_(\d{3})$/.exec(code)?.[1]
   if (status !== undefined) return `answered ${status} (${STATUS_CODES[status] ?? 'unknown status'})`

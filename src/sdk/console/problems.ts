@@ -5,11 +5,11 @@ export const severities = ['critical', 'error', 'warning', 'info'] as const
 const subjects = ['target', 'model', 'router'] as const
 
 const ProblemSchema = Type.Object({
-  id: Type.String({ description: 'The same while the problem lasts.' }),
+  id: Type.String({ description: 'Stays the same while the problem lasts.' }),
   severity: Type.Unsafe<(typeof severities)[number]>(
     Type.Union(
       severities.map((severity) => Type.Literal(severity)),
-      { description: 'critical: requests of a model fail; info: somebody wanted it, or it passes.' },
+      { description: 'critical: requests for a model fail; info: intended, or expected to pass by itself.' },
     ),
   ),
   code: Type.String({ description: 'Such as `misconfigured`, `no_usable_target` or `reload_failed`.' }),
@@ -21,7 +21,7 @@ const ProblemSchema = Type.Object({
   text: Type.String({ description: 'What is wrong.' }),
   action: Type.String({ description: 'What to do.' }),
   since: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
-    description: 'Since when, as far as it is known.',
+    description: 'When the problem began; null: unknown.',
   }),
 })
 

@@ -22,11 +22,13 @@ export const RoutersSchema = Type.Object({
   others: Type.Array(
     Type.Object({
       ...members,
-      seen_at: Type.String({ format: 'date-time', description: 'When it last said so.' }),
+      seen_at: Type.String({ format: 'date-time', description: 'When it last reported.' }),
     }),
-    { description: 'Those that share its Redis and were heard of in the last ten seconds.' },
+    { description: 'Routers on the same Redis that reported in the last ten seconds.' },
   ),
-  shared: Type.Boolean({ description: 'Whether there is a Redis by which routers know each other.' }),
+  shared: Type.Boolean({
+    description: 'Whether Redis is configured, through which routers know each other.',
+  }),
 })
 
 export type Router = Static<typeof RouterSchema>

@@ -14,9 +14,9 @@ const SettingSchema = Type.Object({
   default: ValueSchema,
   unit: Type.Union([Type.String(), Type.Null()], { description: '`seconds` or `bytes`, for numbers.' }),
   source: Type.Union([Type.Literal('env'), Type.Literal('default')]),
-  secret: Type.Optional(Type.Boolean({ description: 'Its value is never shown.' })),
+  secret: Type.Optional(Type.Boolean({ description: 'true: the value is never shown.' })),
   is_set: Type.Optional(Type.Boolean({ description: 'Whether a secret has a value.' })),
-  hidden: Type.Optional(Type.Boolean({ description: 'Paths and addresses are for operators only.' })),
+  hidden: Type.Optional(Type.Boolean({ description: 'true: a path or address, which only operators see.' })),
   description: Type.String(),
 })
 
@@ -30,7 +30,7 @@ const FileSchema = Type.Object({
   setting: Type.String({ description: 'The environment variable that names it.' }),
   path: Type.Union([Type.String(), Type.Null()], { description: 'For operators only.' }),
   state: Type.Union([Type.Literal('loaded'), Type.Literal('rejected')], {
-    description: 'rejected: its last change has errors; the content before it is in use.',
+    description: 'rejected: the last change has errors; the previous content stays in use.',
   }),
   at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
     description: 'When it was loaded or rejected; null: unknown.',
@@ -47,7 +47,7 @@ export const SettingsSchema = Type.Object({
     config_loaded_at: Type.String({ format: 'date-time' }),
   }),
   settings: Type.Array(SettingSchema),
-  files: Type.Array(FileSchema, { description: 'Files that are read again when they change.' }),
+  files: Type.Array(FileSchema, { description: 'Files that are reloaded when they change.' }),
 })
 
 export type Settings = Static<typeof SettingsSchema>

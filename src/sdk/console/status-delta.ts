@@ -1,6 +1,6 @@
 import type { ModelStatus, Status, TargetStatus } from './status.ts'
 
-/** What has changed of an object: members by name, and those that are gone. */
+/** Changes of an object: new values by member, and the names of removed members in `unset`. */
 export type Changes<Whole> = Partial<Whole> & { unset?: string[] }
 
 export type TargetDelta = Changes<TargetStatus> & { id: string }
@@ -11,11 +11,11 @@ export type ModelDelta = Changes<Omit<ModelStatus, 'targets'>> & {
   removed?: string[]
 }
 
-/** A status as the difference to the one before. What did not change is absent; a new model or target is whole. */
+/** The difference between a status and the previous one. Unchanged members are absent; a new model or target is complete. */
 export interface StatusDelta {
   at: string
   status: Changes<Omit<Status, 'models'>>
   models: ModelDelta[]
-  /** Names of models that are gone. */
+  /** Names of removed models. */
   removed?: string[]
 }

@@ -1,8 +1,8 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
- * The response of `GET P/status` for all processes of a router: models, targets and failures. Nothing in it comes from a request
- * or an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601,
+ * The response of `GET P/status` for all processes of a router: models, targets and failures. It contains no content of
+ * requests or responses, no paths and no keys. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601,
  * shares 0 to 1.
  */
 
@@ -20,7 +20,7 @@ const words = <const Words extends readonly string[]>(list: Words, description: 
     ),
   )
 
-/** In the order of how well a target can be used. */
+/** Best first. */
 export const targetStates = [
   'up',
   'trial',
@@ -75,7 +75,7 @@ export const TargetStatusSchema = Type.Object({
   type: Type.String({ description: 'Kind of server, its api_type.' }),
   server: Type.String({
     description:
-      'Its server: targets with the same one share it. The id of an entry of `servers`; otherwise a name that the router gives each host, or the id of the target.',
+      'Name of its server, the same for all targets on it: the id of an entry in `servers`, otherwise a name that the router assigns to the host, or the id of the target.',
   }),
   host: Type.Optional(
     Type.String({
@@ -117,13 +117,13 @@ export const TargetStatusSchema = Type.Object({
   ),
   uses: count('Requests for which it was picked since the start.'),
   requests_per_minute: count('Requests that ended in the last minute.'),
-  failed_per_minute: count('Of these, failed ones.'),
+  failed_per_minute: count('Of these, those that failed.'),
   failure_rate: share('Moving average of failures.'),
   first_content_ms: Type.Optional(
     Type.Number({ description: 'Moving average of the time to the first content; absent before the first.' }),
   ),
   tokens_per_second: Type.Optional(
-    Type.Number({ description: 'Moving average of the duration of a response after its first content.' }),
+    Type.Number({ description: 'Tokens per second after the first content, from a moving average.' }),
   ),
   weight: share('Current weight for the weighted strategies.'),
   configured_weight: Type.Optional(share('Configured weight, if an operator has set another one.')),
@@ -150,7 +150,7 @@ const FailureSchema = Type.Object({
   model: Type.String(),
   target: Type.Optional(Type.String({ description: 'The last one that was tried.' })),
   status: Type.Integer({ description: 'HTTP status that the client got.' }),
-  outcome: Type.String({ description: 'error, or truncated: the response broke off.' }),
+  outcome: Type.String({ description: 'error, or truncated: the response was cut off.' }),
   code: Type.String(),
   text: Type.String({ description: 'What the code says, in words.' }),
 })
@@ -169,7 +169,7 @@ const WorkerStatusSchema = Type.Object({
   in_flight: count('Attempts in flight.'),
   waiting: count('Requests that wait for a free target.'),
   finished: count('Model requests that have ended.'),
-  failed: count('Of these, ended with a server error or a truncated response.'),
+  failed: count('Of these, those that ended with a server error or a truncated response.'),
   memory_bytes: count('Resident memory.'),
   config: Type.String({ description: 'The version of its configuration.' }),
 })
@@ -192,14 +192,14 @@ export const StatusSchema = Type.Object({
   }),
   state: words(
     routerStates,
-    'ready; degraded: a target cannot be used; unusable: none can; draining: the process ends.',
+    'ready; degraded: some targets cannot be used; unusable: none can; draining: the process is shutting down.',
   ),
-  strategy: Type.String({ description: 'For models without one of their own.' }),
+  strategy: Type.String({ description: 'For models that do not set one.' }),
   requests: Type.Object(
     {
       finished: count('Model requests that have ended.'),
-      failed: count('Of these, ended with a server error or a truncated response.'),
-      client_gone: count('Of these, cancelled by the client.'),
+      failed: count('Of these, those that ended with a server error or a truncated response.'),
+      client_gone: count('Of these, those that the client cancelled.'),
       per_minute: count('Ended in the last minute.'),
       failed_per_minute: count('Failed in the last minute.'),
     },
@@ -210,7 +210,7 @@ export const StatusSchema = Type.Object({
   workers: described(Type.Array(WorkerStatusSchema), 'One entry per process.'),
 })
 
-/** What everybody else may see. */
+/** The status for requests without an operator key. */
 export function withoutAddresses(status: Status): Status {
   const hidden = ({ address: _address, host: _host, ...target }: TargetStatus): TargetStatus => target
   return {

@@ -1,7 +1,8 @@
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
-import { priorities, roles, surfaces } from '../client-key.ts'
+import { roles, surfaces } from '../client-key.ts'
+import { priorities } from '../strategy.ts'
 
-/** Records of `P/admin`. Members that are absent or null do not restrict anything. */
+/** Records of `P/admin`. A member that is absent or null does not restrict anything. */
 
 const Count = (description: string) =>
   Type.Optional(
@@ -25,7 +26,7 @@ const orNull = <Item extends TSchema>(item: Item, description: string, allowed: 
 const Flag = (description: string) =>
   Type.Optional(Type.Boolean({ description: `${description} Default false.`, allowed: 'true or false' }))
 const text = Type.Optional(
-  Type.String({ maxLength: 500, description: 'For people.', allowed: 'a string of at most 500 characters' }),
+  Type.String({ maxLength: 500, description: 'Free text.', allowed: 'a string of at most 500 characters' }),
 )
 
 /** Permissions and limits of both clients and groups. */
@@ -49,22 +50,26 @@ const bounds = {
     'Paths that may be used, such as `/v1/embeddings` or `/v1/*`; absent: all.',
     'a list of paths, or null',
   ),
-  max_concurrent: Count('Requests that have not ended.'),
-  requests_per_minute: Count('Requests that begin within any 60 seconds.'),
-  tokens_per_minute: Count('Tokens of prompts and answers.'),
-  max_tokens: Count('Tokens that one request may ask for.'),
+  max_concurrent: Count('Maximum concurrent requests.'),
+  requests_per_minute: Count('Maximum requests that begin within any 60 seconds.'),
+  tokens_per_minute: Count('Maximum prompt and completion tokens per minute.'),
+  max_tokens: Count('Maximum tokens that one request may ask for.'),
 } as const
 
 export const ClientRecordSchema = Type.Object(
   {
-    group: orNull(IdSchema, 'The group that bounds it.', 'the id of a group, or null'),
+    group: orNull(
+      IdSchema,
+      'The group whose permissions and limits also apply.',
+      'the id of a group, or null',
+    ),
     ...bounds,
     role: orNull(
       Type.Union(roles.map((role) => Type.Literal(role))),
-      'What it may do to the router itself: look, change the fleet, or change clients; absent: nothing.',
+      'Role for managing the router: viewer reads, operator also changes the fleet, admin also changes clients; absent: none.',
       `${roles.join(', ')} or null`,
     ),
-    expires_at: orNull(Time, 'When all its keys end.', 'a time like "2027-01-31T00:00:00Z", or null'),
+    expires_at: orNull(Time, 'When all its keys expire.', 'a time like "2027-01-31T00:00:00Z", or null'),
     priority: Type.Optional(
       Type.Union(
         priorities.map((priority) => Type.Literal(priority)),
@@ -91,7 +96,11 @@ export type ClientRecord = Static<typeof ClientRecordSchema>
 
 export const GroupRecordSchema = Type.Object(
   {
-    parent: orNull(IdSchema, 'A group without a parent of its own.', 'the id of a group, or null'),
+    parent: orNull(
+      IdSchema,
+      'Parent group, which must not have a parent itself.',
+      'the id of a group, or null',
+    ),
     ...bounds,
   },
   { additionalProperties: false },
@@ -101,7 +110,7 @@ export type GroupRecord = Static<typeof GroupRecordSchema>
 export const NewKeySchema = Type.Object(
   {
     description: text,
-    expires_at: orNull(Time, 'When it ends.', 'a time like "2027-01-31T00:00:00Z", or null'),
+    expires_at: orNull(Time, 'When the key expires.', 'a time like "2027-01-31T00:00:00Z", or null'),
   },
   { additionalProperties: false },
 )
@@ -113,7 +122,7 @@ export const RotationSchema = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: 31_536_000,
-        description: 'How long the former key stays valid. Default 86400.',
+        description: 'How long the previous key stays valid. Default 86400.',
         allowed: 'a number of seconds from 0 to 31536000',
       }),
     ),
@@ -133,13 +142,13 @@ export interface Actor {
 export interface Stored<Record> {
   id: string
   record: Record
-  /** Grows with each change. */
+  /** Incremented by each change. */
   version: number
   created_at: string
   updated_at: string
 }
 
-/** A stored key; `key` only in the response that creates it. */
+/** A stored key. `key`, the secret itself, is only in the response that creates it. */
 export interface StoredKey {
   id: string
   client: string
@@ -152,14 +161,14 @@ export interface StoredKey {
   key?: string
 }
 
-/** Data for authenticating clients. Plain JSON, which workers of a cluster get from their primary. */
+/** Everything needed to authenticate clients, as plain JSON that the primary sends to workers of a cluster. */
 export interface Snapshot {
   revision: number
   clients: readonly { id: string; record: ClientRecord }[]
   groups: readonly { id: string; record: GroupRecord }[]
-  /** Valid ones and those that ended. Times in milliseconds since 1970. */
+  /** Valid and expired keys. Times in milliseconds since 1970. */
   keys: readonly { id: string; client: string; sha256: string; endsAt: number | null }[]
-  /** Ids of sessions that were ended before their time. */
+  /** Ids of sessions that were ended before they expired. */
   endedSessions: readonly string[]
   prices: readonly { id: string; record: PriceRecord }[]
   budgets: readonly { id: string; record: BudgetRecord }[]
@@ -223,7 +232,7 @@ export const BudgetRecordSchema = Type.Object(
     limit: Type.Number({
       exclusiveMinimum: 0,
       maximum: 1e15,
-      description: 'How much may be spent in a window.',
+      description: 'Maximum amount per window.',
       allowed: 'a number above 0',
     }),
     window: Type.Union(
@@ -266,7 +275,7 @@ export const recordSchemas: Readonly<Record<EntityName, TObject>> = {
   budgets: BudgetRecordSchema,
 }
 
-/** The word for one of them. */
+/** Singular nouns for messages. */
 export const recordNouns: Readonly<Record<EntityName, string>> = {
   clients: 'client',
   groups: 'group',

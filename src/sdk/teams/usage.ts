@@ -13,12 +13,12 @@ export type UsageBucket = (typeof usageBuckets)[number]
 /** Parsed query. Times in milliseconds since 1970. */
 export interface UsageQuestion {
   from: number
-  /** The first moment that does not count. */
+  /** Exclusive. */
   to: number
   by: readonly UsageDimension[]
-  /** Undefined: the whole time in one. */
+  /** Undefined: one bucket for the whole period. */
   bucket?: UsageBucket | undefined
-  /** IANA name: where days begin. */
+  /** IANA name of the time zone whose days and weeks are used. */
   timeZone: string
   client?: string | undefined
   group?: string | undefined
@@ -27,21 +27,23 @@ export interface UsageQuestion {
 
 const count = (description: string) => Type.Integer({ description })
 
-/** One line of an answer: only the dimensions that were asked for. */
+/** One line of a report; has only the requested dimensions. */
 export const UsageLineSchema = Type.Object({
   period: Type.Optional(Type.String({ description: 'Start of the period, with `bucket`.' })),
   client: Type.Optional(Type.String()),
   group: Type.Optional(Type.String({ description: 'Current group of the client; empty: none.' })),
   key: Type.Optional(
-    Type.String({ description: 'Id of the key; empty for clients of the keys file, which have one.' }),
+    Type.String({
+      description: 'Id of the key; empty for clients of the keys file, which have only one key.',
+    }),
   ),
   model: Type.Optional(Type.String({ description: 'The model that answered.' })),
   target: Type.Optional(Type.String({ description: 'Empty if no target was tried.' })),
   requests: count('Requests that have ended.'),
   errors: count('Requests that ended with an error, cancellations by the client excluded.'),
-  prompt_tokens: count('Includes cached tokens.'),
+  prompt_tokens: count('Including cached tokens.'),
   cached_tokens: count('Prompt tokens that the engine had in its cache.'),
-  completion_tokens: count('Includes reasoning tokens.'),
+  completion_tokens: count('Including reasoning tokens.'),
   reasoning_tokens: count('Part of the completion tokens.'),
   busy_seconds: Type.Number({
     description: 'Busy seconds of the servers, divided among concurrent requests at the same server.',
@@ -60,16 +62,16 @@ export const UsageQuerySchema = Type.Object({
   to: text('End of the period, exclusive. Default: now.'),
   by: text(`What to group by: ${usageDimensions.join(', ')}, comma-separated.`),
   bucket: text(`Length of the periods: ${usageBuckets.join(', ')}; absent: one period.`),
-  client: text('Only of this client.'),
-  group: text('Only of clients that are in this group.'),
-  model: text('Only of this model.'),
+  client: text('Only this client.'),
+  group: text('Only clients that are in this group.'),
+  model: text('Only this model.'),
   format: text('`json` or `csv`. Default: according to `Accept`, otherwise JSON.'),
 })
 export type UsageQuery = Static<typeof UsageQuerySchema>
 
 const defaultDays = 30
 
-/** Throws RouterError with the member that is wrong. `now`: milliseconds since 1970. */
+/** Parses a query; throws a RouterError that names the invalid parameter. `now`: milliseconds since 1970. */
 export function usageQuestion(
   query: Omit<UsageQuery, 'format'>,
   { zone: name, now }: { zone: string; now: number },
@@ -104,7 +106,7 @@ function word<Word extends string>(member: string, given: string, known: readonl
   throw badRequest(`'${member}' is not ${known.join(', ')}`, member, 'invalid_value')
 }
 
-/** With the columns of the dimensions that were asked for. */
+/** Formats a report as CSV with the columns of the requested dimensions. */
 export function usageCsv({ by, bucket }: UsageQuestion, lines: readonly UsageLine[]): string {
   const counts = Object.keys(UsageLineSchema.properties).filter(
     (name) => name !== 'period' && !usageDimensions.some((dimension) => dimension === name),

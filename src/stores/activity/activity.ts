@@ -30,7 +30,7 @@ export class Activity {
     this.#startedAt = now()
   }
 
-  /** `from`: the reporting process. */
+  /** Adds a report. `from`: id of the reporting process. */
   add(part: ActivityPart, from: string): void {
     const at = this.#now()
     this.#loads.set(from, { waiting: part.waiting, running: part.running })
@@ -48,8 +48,8 @@ export class Activity {
     for (const asked of part.unknown) this.#unknown.add(asked, new Date(at).toISOString())
   }
 
-  /** The process has ended. */
-  gone(from: string): void {
+  /** To be called when a process has exited. */
+  exited(from: string): void {
     this.#loads.delete(from)
   }
 

@@ -8,7 +8,7 @@ export class RequestList {
   readonly #slots: RecentRequest[] = []
   #newest = 0
 
-  /** `seq` of the newest one; 0 without any. */
+  /** `seq` of the newest request; 0 if there is none. */
   get newest(): number {
     return this.#newest
   }
@@ -18,7 +18,7 @@ export class RequestList {
     this.#slots[seq % maxRequests] = { seq, ...request }
   }
 
-  /** Number of ended requests that are not in the list. */
+  /** Skips numbers for ended requests that are not in the list. */
   skip(count: number): void {
     this.#newest += count
   }
@@ -59,7 +59,7 @@ function matches(request: RecentRequest, query: RecentQuery): boolean {
   return status === undefined || matchesStatus(request.status, status)
 }
 
-/** `wanted`: `429`, or a class such as `4xx`. */
-function matchesStatus(status: number, wanted: string): boolean {
-  return wanted.endsWith('xx') ? String(status).startsWith(wanted.charAt(0)) : String(status) === wanted
+/** `pattern`: a status such as `429`, or a class such as `4xx`. */
+function matchesStatus(status: number, pattern: string): boolean {
+  return pattern.endsWith('xx') ? String(status).startsWith(pattern.charAt(0)) : String(status) === pattern
 }

@@ -1,5 +1,5 @@
-import { TimeHistogram } from './first-contents.ts'
 import type { ActivityPart, Counts } from './store.ts'
+import { TimeHistogram } from './time-histogram.ts'
 
 const countNames = [
   'requests',
@@ -48,7 +48,7 @@ export class StepSums {
   }
 }
 
-/** Sums of the last steps, in constant memory. Steps are numbered by the clock. */
+/** Sums of the last steps, in constant memory. Steps are aligned to the clock. */
 export class StepRing {
   readonly #stepMs: number
   readonly #slots: { step: number; sums: StepSums }[]
@@ -58,7 +58,7 @@ export class StepRing {
     this.#slots = Array.from({ length: steps }, () => ({ step: -1, sums: new StepSums() }))
   }
 
-  /** The mutable sums of the step that contains `at`, in milliseconds since 1970. */
+  /** Returns the mutable sums of the step that contains `at` (milliseconds since 1970). */
   now(at: number): StepSums | undefined {
     const step = this.#stepOf(at)
     const slot = this.#slots[step % this.#slots.length]
@@ -70,7 +70,7 @@ export class StepRing {
     return slot.sums
   }
 
-  /** The last `count` steps up to now, oldest first; undefined for empty steps. */
+  /** Returns the `count` steps up to `at`, oldest first; undefined for empty steps. */
   last(count: number, at: number): { fromMs: number; steps: (StepSums | undefined)[] } {
     const first = this.#stepOf(at) - count + 1
     const steps = Array.from({ length: count }, (_none, index) => {

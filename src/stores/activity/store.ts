@@ -6,13 +6,13 @@ import type {
   UnknownModel,
 } from '../../sdk/console/recent-requests.ts'
 
-/** Requests ended in one process since its last report. Plain JSON. */
+/** Report of one process: requests that have ended since its previous report. Plain JSON. */
 export interface ActivityPart {
   /** Waiting and running requests of the process. */
   readonly waiting: number
   readonly running: number
   readonly counts: Counts
-  /** Times to the first token: number of streams by bucket of the histogram. */
+  /** Times to the first token: number of streams per bucket of the histogram. */
   readonly firstContents: readonly (readonly [bucket: number, count: number])[]
   readonly targets: readonly TargetCounts[]
   readonly requests: readonly Omit<RecentRequest, 'seq'>[]
@@ -36,7 +36,7 @@ export interface TargetCounts {
   requests: number
   errors: number
   tokens: number
-  /** Sum over all started streams, in milliseconds. */
+  /** Sum of the times to first content of all streams, in milliseconds. */
   firstContentMs: number
   streams: number
 }

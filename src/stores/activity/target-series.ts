@@ -4,7 +4,7 @@ import type { TargetCounts } from './store.ts'
 
 const members = ['requests', 'errors', 'tokens', 'firstContentMs', 'streams'] as const
 
-/** Counts of one target over one range: one row of numbers per step. */
+/** Counts of one target over one range, with one row of numbers per step. */
 class Series {
   readonly #stepMs: number
   readonly #steps: number
@@ -48,7 +48,7 @@ class Series {
     }
   }
 
-  /** Removes steps outside the range. */
+  /** Clears steps outside the range. */
   #advance(at: number): void {
     const step = Math.floor(at / this.#stepMs)
     if (step === this.#lastStep) return
@@ -61,7 +61,7 @@ class Series {
   }
 }
 
-/** Maximum number of targets, four kilobytes each. */
+/** Maximum number of targets, about 4 KB each. */
 const maxTargets = 1_000
 
 /** Counts per target and range, for the most recently used targets. */

@@ -4,7 +4,7 @@ import type { UnknownAsked } from './store.ts'
 const maxNames = 100
 const maxClients = 5
 
-/** The last hundred unknown model names that clients requested. */
+/** The latest unknown model names that clients requested. */
 export class UnknownModels {
   readonly #byName = new Map<string, UnknownModel>()
 

@@ -3,7 +3,7 @@ import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { AnswerTable } from './memory.ts'
 import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
 
-/** Timeout of the primary, in milliseconds; after it, the request is sent to a model. */
+/** Timeout of the primary, in milliseconds, after which a request counts as a miss. */
 const timeoutMs = 1_000
 
 const find = topic<AnswerKey, string | undefined>('answer.find', { timeoutMs })
@@ -12,7 +12,10 @@ const keep = topic<{ key: AnswerKey; answer: string; options: KeepOptions }, Ans
 })
 const remove = topic<AnswerFilter, { removed: number; sizes: AnswerSizes }>('answer.remove')
 
-/** Cached responses for a worker, kept by the primary for all workers of the host. They outlive a worker, not the primary. */
+/**
+ * The worker's side: the primary keeps cached responses for all workers of the host. They outlive a worker, but not the
+ * primary.
+ */
 export function clusterAnswers(primary: Channel): AnswerStore {
   let sizes: AnswerSizes | undefined
   return {
@@ -21,9 +24,9 @@ export function clusterAnswers(primary: Channel): AnswerStore {
       sizes = await primary.request(keep, { key, answer, options })
     },
     async remove(filter) {
-      const done = await primary.request(remove, filter)
-      sizes = done.sizes
-      return done.removed
+      const result = await primary.request(remove, filter)
+      sizes = result.sizes
+      return result.removed
     },
     sizes: () => sizes,
     close: async () => undefined,

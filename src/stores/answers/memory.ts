@@ -7,8 +7,8 @@ interface Entry {
   readonly expiresAt: number
 }
 
-/** Memory per response in addition to its bytes: key and table entry. */
-const bytesBeside = 300
+/** Memory per response in addition to its strings: key and table entry. */
+const overheadBytes = 300
 
 /** Cached responses in one process: the store of a single process, or the primary's store for its workers. */
 export class AnswerTable {
@@ -70,7 +70,7 @@ export class AnswerTable {
     this.#sizes.bytes += sizeOf(entry)
   }
 
-  /** Expired responses that are never requested again are evicted as least recently used. */
+  /** Evicts the least recently used responses, which expired ones become in time. */
   #makeRoom(): void {
     for (const digest of this.#entries.keys()) {
       if (this.#sizes.bytes <= this.#maxBytes) return
@@ -81,7 +81,7 @@ export class AnswerTable {
 }
 
 function sizeOf({ answer, model, client }: Entry): number {
-  return answer.length + model.length + client.length + bytesBeside
+  return answer.length + model.length + client.length + overheadBytes
 }
 
 /** `now`: milliseconds since 1970. */
@@ -89,7 +89,7 @@ export function memoryAnswers(maxBytes: number, now: () => number): AnswerStore 
   const table = new AnswerTable(maxBytes, now)
   return {
     find: async (key) => table.find(key),
-    // Synchronously, so a repeated request finds the response as soon as it has been sent.
+    // Synchronous, so that a repeated request finds the response as soon as it has been sent.
     keep(key, answer, options) {
       table.keep(key, answer, options)
       return Promise.resolve()

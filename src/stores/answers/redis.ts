@@ -4,7 +4,7 @@ import type { ScriptLink } from '../redis/client.ts'
 import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
-import { AnswerSeal } from './sealed.ts'
+import { AnswerSeal } from './answer-seal.ts'
 import type { AnswerFilter, AnswerKey, AnswerStore, KeepOptions } from './store.ts'
 
 export interface RedisAnswersOptions {
@@ -15,18 +15,18 @@ export interface RedisAnswersOptions {
   log: StoreLog
 }
 
-/** Responses may have megabytes; the caller limits the wait, in milliseconds. */
+/** Timeout for commands in milliseconds, long enough for responses of megabytes; callers may wait for less. */
 const commandTimeoutMs = 1_000
 /** How long the first use waits for a connection, in milliseconds. */
 const connectWaitMs = 500
 const removedAtOnce = 500
 const namesAtOnce = 5_000
-/** Maximum age of an entry in milliseconds, the longest `ttl` of a cache: older ones have expired in Redis. */
-const longestTtlMs = 30 * 24 * 3_600_000
+/** Maximum `ttl` of a cache, in milliseconds: older entries have expired in Redis. */
+const maxTtlMs = 30 * 24 * 3_600_000
 
 /**
- * Encrypted responses shared by all routers with one Redis; names of models and clients are not readable there either. Redis
- * limits them by their time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
+ * Encrypted responses shared by all routers on one Redis. Names of models and clients are hashed. Redis limits them by their
+ * time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
  */
 export class RedisAnswers implements AnswerStore {
   readonly #options: RedisAnswersOptions
@@ -39,11 +39,7 @@ export class RedisAnswers implements AnswerStore {
   constructor(options: RedisAnswersOptions) {
     this.#options = options
     this.#seal = new AnswerSeal(options.secret)
-    this.#health = new RedisHealth(
-      options.now,
-      options.log,
-      'answers are asked for, not taken from the cache',
-    )
+    this.#health = new RedisHealth(options.now, options.log, 'the response cache is not used')
   }
 
   async find(key: AnswerKey): Promise<string | undefined> {
@@ -64,7 +60,7 @@ export class RedisAnswers implements AnswerStore {
         commands.set(name, sealed, 'PX', Math.ceil(ttlMs)),
         commands.zadd(redisKeys.answers, now + ttlMs, name),
         commands.zremrangebyscore(redisKeys.answers, '-inf', now),
-        commands.pexpire(redisKeys.answers, longestTtlMs),
+        commands.pexpire(redisKeys.answers, maxTtlMs),
       ]),
     )
   }
@@ -72,17 +68,17 @@ export class RedisAnswers implements AnswerStore {
   async remove({ model, client }: AnswerFilter): Promise<number> {
     this.#emptiedAt = Date.now()
     const { commands } = await this.#open()
-    const models = model === undefined ? undefined : this.#hidden(model)
-    const clients = client === undefined ? undefined : this.#hidden(client)
-    const isMeant = (name: string): boolean => {
-      const [of, by] = name.split(':').slice(-3)
-      return (models ?? of) === of && (clients ?? by) === by
+    const modelHash = model === undefined ? undefined : this.#hashed(model)
+    const clientHash = client === undefined ? undefined : this.#hashed(client)
+    const isSelected = (name: string): boolean => {
+      const [ofModel, ofClient] = name.split(':').slice(-3)
+      return (modelHash ?? ofModel) === ofModel && (clientHash ?? ofClient) === ofClient
     }
-    const meant = (await this.#names()).filter(isMeant)
+    const selected = (await this.#names()).filter(isSelected)
     let removed = 0
-    for (let at = 0; at < meant.length; at += removedAtOnce) {
-      const some = meant.slice(at, at + removedAtOnce)
-      // One at a time: in a cluster they may be in different slots.
+    for (let at = 0; at < selected.length; at += removedAtOnce) {
+      const some = selected.slice(at, at + removedAtOnce)
+      // One command per key, because in a cluster keys may be in different slots.
       const counts = await this.#health.run(() => Promise.all(some.map((name) => commands.del(name))))
       await this.#health.run(() => commands.zrem(redisKeys.answers, ...some))
       for (const count of counts) removed += Number(count)
@@ -114,10 +110,10 @@ export class RedisAnswers implements AnswerStore {
   }
 
   #nameOf({ model, client, digest }: AnswerKey): string {
-    return redisKeys.answer(this.#hidden(model), this.#hidden(client), digest)
+    return redisKeys.answer(this.#hashed(model), this.#hashed(client), digest)
   }
 
-  #hidden(name: string): string {
+  #hashed(name: string): string {
     return createHmac('sha256', this.#options.secret).update(name).digest('base64url').slice(0, 22)
   }
 

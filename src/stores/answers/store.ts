@@ -1,12 +1,12 @@
-/** Identifies a response: by what it can be removed, and the digest of its request. */
+/** Identifies a response: the digest of its request, and the names by which it can be removed. */
 export interface AnswerKey {
   readonly model: string
-  /** Empty: shared between clients, or no keys are required. */
+  /** Empty if the response is shared by clients, or no client keys are required. */
   readonly client: string
   readonly digest: string
 }
 
-/** Selects what to remove; without members, everything. */
+/** Selects responses to remove; without members, all. */
 export interface AnswerFilter {
   readonly model?: string | undefined
   readonly client?: string | undefined
@@ -14,25 +14,25 @@ export interface AnswerFilter {
 
 export interface KeepOptions {
   ttlMs: number
-  /** Time of the request, in milliseconds since 1970: a response to a request before a removal is not stored after it. */
+  /** Time of the request, in milliseconds since 1970. A response whose request is older than the last removal is not stored. */
   askedAt: number
 }
 
-/** Size of the store as known to this process. */
+/** Sizes of the store, as known to this process. */
 export interface AnswerSizes {
   answers: number
   bytes: number
-  /** Evicted responses. */
+  /** Number of responses evicted since startup. */
   evicted: number
 }
 
-/** Bounded store of responses by request. Rejects only if the store cannot be reached. */
+/** A bounded store of responses by request. Rejects only if the store is unreachable. */
 export interface AnswerStore {
   find(key: AnswerKey): Promise<string | undefined>
   keep(key: AnswerKey, answer: string, options: KeepOptions): Promise<void>
   /** Resolves to the number of removed responses. */
   remove(filter: AnswerFilter): Promise<number>
-  /** Undefined if unknown because another process or Redis stores them. */
+  /** Undefined if unknown, because another process or Redis stores them. */
   sizes(): AnswerSizes | undefined
   close(): Promise<void>
 }

@@ -1,7 +1,7 @@
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
 import type { StoreLog } from '../redis/health.ts'
-import type { BudgetState } from './slices.ts'
+import type { BudgetSpending } from './slices.ts'
 import type { Webhook } from './webhook.ts'
 
 /** Percent of a budget's limit. */
@@ -9,7 +9,11 @@ const thresholds = [50, 80, 100]
 /** Retry interval and maximum duration, in milliseconds. */
 const retryMs = 30_000
 const giveUpMs = 3_600_000
-/** How long a router holds a notice that it sends, before another one may try, in milliseconds. */
+/** How long a shutdown waits for a message that is on its way, in milliseconds. */
+const closeMs = 2_000
+/** Delay after which a router whose database failed tries again, in milliseconds. */
+const databaseRetryMs = 1_000
+/** Time for which a router claims a notice while it sends it, in milliseconds. */
 const claimMs = 25_000
 
 export interface NoticesOptions {
@@ -19,9 +23,9 @@ export interface NoticesOptions {
 }
 
 /**
- * Notifies a webhook when budgets reach 50, 80 and 100 %: each threshold once per window, by one of all routers, with retries
- * for an hour while the webhook does not respond. Pending notices are in the database, so if a router is
- * killed, another one sends them.
+ * Notifies a webhook when budgets reach 50, 80 and 100 %: once per threshold and window, by one of the routers, with retries
+ * for an hour while the webhook does not respond. Pending notices are in the database, so that another router sends them if one
+ * is killed.
  */
 export class BudgetNotices {
   readonly #options: NoticesOptions
@@ -29,6 +33,9 @@ export class BudgetNotices {
   readonly #known = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #sending: Promise<void> | undefined
+  /** Whether a notice may have been recorded after the current pass read the due ones. */
+  #isWanted = false
+  #isClosed = false
 
   constructor(options: NoticesOptions) {
     this.#options = options
@@ -38,44 +45,58 @@ export class BudgetNotices {
 
   /** Records reached thresholds. `now`: milliseconds since 1970. */
   async note(
-    states: readonly BudgetState[],
+    states: readonly BudgetSpending[],
     budgets: readonly { id: string; record: BudgetRecord }[],
     now: number,
   ): Promise<void> {
     const records = new Map(budgets.map(({ id, record }) => [id, record]))
-    let isNew = false
     for (const state of states) {
       const record = records.get(state.id)
       if (!record) continue
       const percent = (state.spent / record.limit) * 100
-      // A rolling window has a new beginning every 15 minutes: its thresholds apply again once usage has fallen below them.
+      // A rolling window starts anew every 15 minutes: its thresholds apply again once usage has fallen below them.
       const key = `${state.id}/${record.window === 'rolling' ? '' : state.start}/${record.limit}`
       const before = this.#known.get(key) ?? 0
       const reached = thresholds.filter((threshold) => percent >= threshold)
       for (const threshold of reached.filter((each) => each > before)) {
-        if (await this.#add(state, record, threshold, now)) isNew = true
+        // Sent at once, even if the database fails before the next one is recorded.
+        if (await this.#add(state, record, threshold, now)) void this.send()
       }
       this.#known.set(key, reached.at(-1) ?? 0)
     }
-    if (isNew) void this.send()
   }
 
-  /** Sends due notices. */
+  /** Sends due notices, including those recorded while others are being sent. */
   send(): Promise<void> {
-    this.#sending ??= this.#sendAll()
-      .catch(() => undefined)
-      .finally(() => {
-        this.#sending = undefined
-      })
+    this.#isWanted = true
+    this.#sending ??= this.#sendWanted()
     return this.#sending
   }
 
-  close(): void {
+  /** Waits a little for a message that is on its way: another router would send it again. */
+  async close(): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#timer)
+    await Promise.race([this.#sending, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
+  }
+
+  async #sendWanted(): Promise<void> {
+    try {
+      while (this.#isWanted && !this.#isClosed) {
+        this.#isWanted = false
+        await this.#sendAll()
+      }
+    } catch {
+      // Another process may have held SQLite's lock for too long: waiting for the interval would delay the notice by half a
+      // minute.
+      if (!this.#isClosed) setTimeout(() => void this.send(), databaseRetryMs).unref()
+    } finally {
+      this.#sending = undefined
+    }
   }
 
   async #add(
-    { id, spent, start, resetsAt }: BudgetState,
+    { id, spent, start, resetsAt }: BudgetSpending,
     record: BudgetRecord,
     threshold: number,
     now: number,
@@ -119,16 +140,17 @@ export class BudgetNotices {
       .limit(100)
       .execute()
     for (const { budget, period, threshold, body } of due) {
-      const own = { budget, period, threshold }
-      const claim = await this.#update(own, { claimed_until: Date.now() + claimMs }, Date.now())
+      if (this.#isClosed) return
+      const notice = { budget, period, threshold }
+      const claim = await this.#update(notice, { claimed_until: Date.now() + claimMs }, Date.now())
       if (!claim) continue
       const error = await webhook.send(`${budget}.${period}.${threshold}`, body)
-      if (error === undefined) await this.#update(own, { sent_at: Date.now() })
+      if (error === undefined) await this.#update(notice, { sent_at: Date.now() })
       else log.warn({ budget, threshold, error }, 'the budget webhook could not be reached')
     }
   }
 
-  /** Whether it was changed; `unclaimedAt`: only if no other router has claimed it. */
+  /** Updates a notice. `unclaimedAt`: only if no router has claimed it at this time. Returns whether it was updated. */
   async #update(
     { budget, period, threshold }: { budget: string; period: number; threshold: number },
     change: { claimed_until?: number; sent_at?: number },
@@ -147,7 +169,7 @@ export class BudgetNotices {
   }
 }
 
-/** For a rolling window, "once per window" means once per its length. */
+/** The period in which a threshold is reported once: the window, or for a rolling one a fixed interval of its length. */
 function periodOf({ window, hours }: BudgetRecord, start: number): number {
   if (window !== 'rolling') return start
   const lengthMs = (hours ?? 1) * 3_600_000

@@ -3,12 +3,12 @@ import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/teams/directo
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, type UsagePart } from '../usage/sums.ts'
 
-/** Maximum length of a window in milliseconds: 31 days, an hour for daylight saving time and a quarter. */
-const longestMs = 745 * 3_600_000 + quarterMs
+/** Maximum length of a window in milliseconds: 31 days, an hour for daylight saving time, and 15 minutes. */
+const maxWindowMs = 745 * 3_600_000 + quarterMs
 
 export type Spending = Pick<UsageRow, 'prompt_tokens' | 'completion_tokens' | 'cost' | 'busy_ms' | 'requests'>
 
-/** Charge of usage to a budget. */
+/** Returns the amount of usage in the unit of a budget. */
 export function amountOf(unit: BudgetUnit, usage: Spending): number {
   switch (unit) {
     case 'tokens':
@@ -22,7 +22,7 @@ export function amountOf(unit: BudgetUnit, usage: Spending): number {
   }
 }
 
-/** The budgets charged with a client's usage: its own and those of its groups. */
+/** Finds the budgets that a client's usage is charged to: its own and those of its groups. */
 export class BudgetIndex {
   readonly #byOwner: Map<string, { id: string; record: BudgetRecord }[]>
   readonly #groupOf: Map<string, string | undefined>
@@ -37,14 +37,14 @@ export class BudgetIndex {
     this.#parentOf = new Map(groups.map(({ id, record }) => [id, record.parent ?? undefined]))
   }
 
-  /** The client's group, and the group above it. */
+  /** Returns the client's group and the parent of that group. */
   groupsOf(client: string): string[] {
     const group = this.#groupOf.get(client)
     const parent = group === undefined ? undefined : this.#parentOf.get(group)
     return [group, parent].filter((id) => id !== undefined)
   }
 
-  /** `model` undefined: of any model. */
+  /** Returns the budgets for a client and a model. `model` undefined: all budgets of the client. */
   of(client: string, model: string | undefined): { id: string; record: BudgetRecord }[] {
     if (this.#byOwner.size === 0) return []
     const owners = [`client/${client}`, ...this.groupsOf(client).map((group) => `group/${group}`)]
@@ -54,7 +54,7 @@ export class BudgetIndex {
   }
 }
 
-/** Adds usage to the budgets that are charged with it. */
+/** Adds usage to the budgets that it is charged to. */
 export async function bookOnBudgets(
   rows: Transaction<Tables>,
   { rows: usage }: UsagePart,
@@ -88,20 +88,20 @@ async function addSpent(
     .execute()
 }
 
-/** A new or changed budget includes earlier usage, by the current groups of the clients. */
-export async function addUpBudget(
+/** Calculates the spending of a new or changed budget from earlier usage, by the current groups of the clients. */
+export async function recalculateBudget(
   rows: Transaction<Tables>,
   id: string,
   { client, group, model, unit }: BudgetRecord,
   now: number,
 ): Promise<void> {
   await rows.deleteFrom('budget_spent').where('budget', '=', id).execute()
-  const clients = client ? [client] : await clientsBelow(rows, group ?? '')
+  const clients = client ? [client] : await clientsInGroup(rows, group ?? '')
   if (clients.length === 0) return
   let query = rows
     .selectFrom('usage_quarters')
     .selectAll()
-    .where('period', '>', now - longestMs)
+    .where('period', '>', now - maxWindowMs)
     .where('client', 'in', clients)
   if (model) query = query.where('model', '=', model)
   const sums = new Map<number, number>()
@@ -110,7 +110,7 @@ export async function addUpBudget(
   for (const [period, amount] of sums) await addSpent(rows, { budget: id, period, amount })
 }
 
-async function clientsBelow(rows: Transaction<Tables>, group: string): Promise<string[]> {
+async function clientsInGroup(rows: Transaction<Tables>, group: string): Promise<string[]> {
   const below = await rows.selectFrom('client_groups').select('id').where('parent', '=', group).execute()
   const found = await rows
     .selectFrom('clients')
@@ -120,19 +120,19 @@ async function clientsBelow(rows: Transaction<Tables>, group: string): Promise<s
   return found.map(({ id }) => id)
 }
 
-export async function forgetBudget(rows: Transaction<Tables>, id: string): Promise<void> {
+export async function deleteBudgetState(rows: Transaction<Tables>, id: string): Promise<void> {
   for (const table of ['budget_spent', 'budget_slices', 'budget_notices'] as const)
     await rows.deleteFrom(table).where('budget', '=', id).execute()
 }
 
-/** Entries older than any window. */
-export async function forgetOldSpending(rows: Database, now: number): Promise<void> {
+/** Deletes entries older than any window. */
+export async function deleteOldSpending(rows: Database, now: number): Promise<void> {
   await rows
     .deleteFrom('budget_spent')
-    .where('period', '<', now - longestMs)
+    .where('period', '<', now - maxWindowMs)
     .execute()
   await rows
     .deleteFrom('budget_notices')
-    .where('period', '<', now - 2 * longestMs)
+    .where('period', '<', now - 2 * maxWindowMs)
     .execute()
 }

@@ -12,10 +12,10 @@ export interface Webhook {
 const timeoutMs = 10_000
 
 /**
- * Sends signed messages in the form of Standard Webhooks (https://www.standardwebhooks.com): the signature is an
- * HMAC-SHA-256 over id, time and body. Follows no redirect and connects to no link-local or metadata address.
+ * Creates a sender of signed messages as specified by Standard Webhooks (https://www.standardwebhooks.com): the signature is an
+ * HMAC-SHA-256 of id, time and body. Follows no redirects and does not connect to link-local or metadata addresses.
  *
- * @param secret `whsec_` and base64, or any text.
+ * @param secret `whsec_` followed by base64, or any string.
  */
 export function webhookTo(url: string, secret: string): Webhook {
   const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : secret
@@ -51,7 +51,7 @@ export function webhookTo(url: string, secret: string): Webhook {
   }
 }
 
-/** For each connection, because a name may resolve to another address later. */
+/** Checks addresses on each connection, because a name may resolve to another address later. */
 const checkedLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, [])

@@ -6,11 +6,11 @@ import { quarterMs } from '../usage/sums.ts'
 export interface BudgetWindow {
   /** Start of the window. */
   start: number
-  /** Start of the next window; for a rolling one, when its oldest quarter of an hour leaves it. */
+  /** Start of the next window; for a rolling one, when its oldest 15 minutes leave it. */
   end: number
 }
 
-/** The current window of a budget. Days are those of the time zone, including daylight saving time. */
+/** Returns the current window of a budget. Days are those of the time zone, including daylight saving time. */
 export function windowOf(
   { window, hours }: Pick<BudgetRecord, 'window' | 'hours'>,
   now: number,
@@ -33,7 +33,7 @@ export function windowOf(
 }
 
 /**
- * When an exhausted budget becomes available again. `quarters`: spending per quarter of an hour, in order of time.
+ * Returns when an exhausted budget becomes available again. `quarters`: spending per 15 minutes, in chronological order.
  */
 export function resetOf(
   record: Pick<BudgetRecord, 'window' | 'hours' | 'limit'>,
@@ -44,7 +44,7 @@ export function resetOf(
   let left = quarters.reduce((sum, { amount }) => sum + amount, 0)
   for (const { period, amount } of quarters) {
     left -= amount
-    // The window that begins after this quarter of an hour; the last one of it has just begun.
+    // The end of the first window that does not include this quarter: quarters are recorded by their start.
     if (left < record.limit) return Math.max(end, period + (end - start))
   }
   return end

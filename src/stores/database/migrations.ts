@@ -1,11 +1,11 @@
 import { type ColumnDefinitionBuilder, type Kysely, SqliteAdapter, sql } from 'kysely'
-import { type Migration, Migrator } from 'kysely/migration'
+import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Database } from './tables.ts'
 
 /**
- * All migrations, in order. A released one is never edited: a later one changes its result.
- * Only `up`: an older router rejects a newer database; restore a backup to go back.
+ * All migrations, in order. A released migration is never edited; add another one instead. There is no `down`: an older router
+ * rejects a newer database, and a backup must be restored to go back.
  */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-clients': {
@@ -101,7 +101,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   },
   '0003-audit-append-only': {
     async up(db: Kysely<unknown>) {
-      // Protects against mistakes and against anyone who can run statements; an owner of the database can drop it.
+      // Protects against mistakes and against users who can run statements. The owner of the database can drop the triggers.
       for (const statement of db.getExecutor().adapter instanceof SqliteAdapter
         ? sqliteAppendOnly
         : postgresAppendOnly)
@@ -111,22 +111,22 @@ const migrations: Readonly<Record<string, Migration>> = {
 }
 
 async function usageTable(db: Kysely<unknown>, name: string): Promise<void> {
-  const given = (column: ColumnDefinitionBuilder) => column.notNull()
+  const notNull = (column: ColumnDefinitionBuilder) => column.notNull()
   await db.schema
     .createTable(name)
-    .addColumn('period', 'bigint', given)
-    .addColumn('client', 'text', given)
-    .addColumn('client_key', 'text', given)
-    .addColumn('model', 'text', given)
-    .addColumn('target', 'text', given)
-    .addColumn('requests', 'bigint', given)
-    .addColumn('errors', 'bigint', given)
-    .addColumn('prompt_tokens', 'bigint', given)
-    .addColumn('cached_tokens', 'bigint', given)
-    .addColumn('completion_tokens', 'bigint', given)
-    .addColumn('reasoning_tokens', 'bigint', given)
-    .addColumn('busy_ms', 'double precision', given)
-    .addColumn('cost', 'double precision', given)
+    .addColumn('period', 'bigint', notNull)
+    .addColumn('client', 'text', notNull)
+    .addColumn('client_key', 'text', notNull)
+    .addColumn('model', 'text', notNull)
+    .addColumn('target', 'text', notNull)
+    .addColumn('requests', 'bigint', notNull)
+    .addColumn('errors', 'bigint', notNull)
+    .addColumn('prompt_tokens', 'bigint', notNull)
+    .addColumn('cached_tokens', 'bigint', notNull)
+    .addColumn('completion_tokens', 'bigint', notNull)
+    .addColumn('reasoning_tokens', 'bigint', notNull)
+    .addColumn('busy_ms', 'double precision', notNull)
+    .addColumn('cost', 'double precision', notNull)
     .addPrimaryKeyConstraint(`${name}_key`, ['period', 'client', 'client_key', 'model', 'target'])
     .execute()
 }
@@ -153,19 +153,31 @@ function entityTable(db: Kysely<unknown>, name: string) {
 }
 
 /**
- * Migrates the database. Routers that start concurrently wait for each other. Throws ConfigError for a database that a
- * newer router has changed.
+ * Migrates the database. Routers that start concurrently wait for each other. Throws ConfigError if a newer router has migrated
+ * the database.
  */
 export async function migrate(db: Database): Promise<void> {
+  if (await isMigrated(db)) return
   const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...migrations }) } })
-  const done = await migrator.getMigrations().catch(() => [])
   const { error } = await migrator.migrateToLatest()
   if (error === undefined) return
   const text = error instanceof Error ? error.message : String(error)
   const unknown = /previously executed migration (\S+) is missing/.exec(text)?.[1]
   if (unknown === undefined) throw error
-  const own = done.at(-1)?.name ?? Object.keys(migrations).at(-1)
+  const newest = Object.keys(migrations).at(-1)
   throw new ConfigError([
-    `LLM_ROUTER_DATABASE_URL: the database is newer than this router (it has ${unknown}, this router knows ${own}): start the newer version, or restore a backup`,
+    `LLM_ROUTER_DATABASE_URL: the database is newer than this router (it has ${unknown}, this router knows ${newest}): start the newer version, or restore a backup`,
   ])
+}
+
+/** Whether the database has these migrations and no others. The migrator looks at all tables of the database to find out. */
+async function isMigrated(db: Database): Promise<boolean> {
+  const names = sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)} order by name`
+  try {
+    const { rows } = await names.execute(db)
+    return rows.map(({ name }) => name).join() === Object.keys(migrations).join()
+  } catch {
+    // A new database has no such table; the migrator reports any other error.
+    return false
+  }
 }

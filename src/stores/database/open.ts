@@ -11,9 +11,9 @@ export interface OpenDatabase {
   close(): Promise<void>
 }
 
-/** A SQLite database belongs to the host that registered within this time, in milliseconds. */
+/** Time for which a SQLite file belongs to the host that registered in it, in milliseconds. */
 const hostAgeMs = 60_000
-const namingMs = 20_000
+const registerMs = 20_000
 
 /**
  * Connects to the database and migrates it. Throws ConfigError if it cannot be reached, is newer than this
@@ -40,23 +40,23 @@ export async function openDatabase(
   } catch (error) {
     await db.destroy().catch(() => undefined)
     if (error instanceof ConfigError) throw error
-    throw new ConfigError([`LLM_ROUTER_DATABASE_URL: the database cannot be opened: ${whyNot(error)}`])
+    throw new ConfigError([`LLM_ROUTER_DATABASE_URL: the database cannot be opened: ${describe(error)}`])
   }
 }
 
 async function dialectOf(address: DatabaseAddress, onError: (error: Error) => void) {
-  // Loaded on demand.
+  // Loaded on demand, because most routers use no database.
   if (address.kind === 'sqlite') return (await import('./sqlite.ts')).sqliteDialect(address.path)
   return (await import('./postgres.ts')).postgresDialect(address.url, onError)
 }
 
 /**
- * SQLite's locks and shared memory work within one host: on a network file system a second host would corrupt the
- * file. Each host registers itself in it.
+ * Registers this host in a SQLite file, and rejects a file that another host uses: SQLite's locks only work within one host, so
+ * on a network file system a second host would corrupt the file.
  */
 async function claimFile(db: Database, onError: (error: Error) => void): Promise<() => Promise<void>> {
   const host = hostname()
-  const name = () => write(db, 'host', JSON.stringify({ host, at: Date.now() }))
+  const register = () => write(db, 'host', JSON.stringify({ host, at: Date.now() }))
   await db.transaction().execute(async (transaction) => {
     const row = await transaction
       .selectFrom('meta')
@@ -70,7 +70,7 @@ async function claimFile(db: Database, onError: (error: Error) => void): Promise
       ])
     await write(transaction, 'host', JSON.stringify({ host, at: Date.now() }))
   })
-  const timer = setInterval(() => void name().catch(onError), namingMs).unref()
+  const timer = setInterval(() => void register().catch(onError), registerMs).unref()
   return async () => {
     clearInterval(timer)
     await write(db, 'host', JSON.stringify({ host, at: 0 }))
@@ -85,8 +85,8 @@ async function write(db: Database, key: string, value: string): Promise<void> {
     .execute()
 }
 
-/** Without the address, which holds a password. */
-function whyNot(error: unknown): string {
+/** Describes an error without the URL, which may contain a password. */
+function describe(error: unknown): string {
   const { code, message } = Object(error)
   const text = String(message ?? error)
   return typeof code === 'string' && !text.includes(code) ? `${text} (${code})` : text

@@ -1,15 +1,15 @@
 import { type Dialect, PostgresDialect } from 'kysely'
 import pg from 'pg'
 
-/** Timeout of connections and statements, in milliseconds, after which the router continues without the database. */
+/** Timeouts of connections and statements, in milliseconds, after which the router continues without the database. */
 const connectMs = 5_000
 const statementMs = 10_000
 
-/** Type ids of PostgreSQL (pg_type.dat). Counts and sums are far below 2^53. */
+/** Type ids of PostgreSQL (pg_type.dat). Values are converted to numbers, because counts and sums are far below 2^53. */
 const int8 = 20
 const numeric = 1700
 
-/** Kysely over a small pool of connections. `onError`: a connection broke; the pool opens another one. */
+/** Kysely over a small pool of connections. `onError` is called when a connection breaks; the pool opens another one. */
 export function postgresDialect(url: string, onError: (error: Error) => void): Dialect {
   const pool = new pg.Pool({
     connectionString: url,
@@ -23,7 +23,7 @@ export function postgresDialect(url: string, onError: (error: Error) => void): D
         id === int8 || id === numeric ? Number : pg.types.getTypeParser(id, format as 'text'),
     },
   })
-  // The pool handles errors of idle connections only: one in a transaction would otherwise crash the process.
+  // The pool only handles errors of idle connections: without this listener, one in a transaction would crash the process.
   pool.on('connect', (client) => client.on('error', onError))
   pool.on('error', () => undefined)
   return new PostgresDialect({ pool })

@@ -13,14 +13,14 @@ import {
 } from 'kysely'
 
 /** To the thread: a statement and its values. */
-export interface SqliteQuestion {
+export interface SqliteRequest {
   id: number
   sql: string
   parameters: readonly unknown[]
 }
 
-/** From the thread: what the statement returned or changed, or why it failed. `code`: SQLite's extended result code. */
-export type SqliteAnswer =
+/** From the thread: the rows or changes of a statement, or its error. `code`: SQLite's extended result code. */
+export type SqliteReply =
   | { id: number; rows: object[]; changes?: number; error?: undefined }
   | { id: number; error: { message: string; code: number | undefined } }
 
@@ -56,10 +56,10 @@ class SqliteDriver implements Driver {
   }
 
   async init(): Promise<void> {
-    // The same file as JavaScript in dist/.
+    // In dist/, the file has the extension .js.
     const url = new URL(`./sqlite-thread${extname(import.meta.filename)}`, import.meta.url)
     const thread = new Worker(url, { workerData: this.#path })
-    // Resolves when the database is open; its error is thrown here.
+    // Waits until the database is open; an error in opening it is thrown here.
     await once(thread, 'online')
     this.#connection = new SqliteConnection(thread)
     await this.#connection.executeQuery(CompiledQuery.raw('select 1'))
@@ -100,7 +100,7 @@ class SqliteDriver implements Driver {
 }
 
 interface Waiting {
-  resolve(answer: Exclude<SqliteAnswer, { error: object }>): void
+  resolve(answer: Exclude<SqliteReply, { error: object }>): void
   reject(error: Error): void
 }
 
@@ -112,7 +112,7 @@ class SqliteConnection implements DatabaseConnection {
 
   constructor(thread: Worker) {
     this.#thread = thread
-    thread.on('message', (answer: SqliteAnswer) => this.#receive(answer))
+    thread.on('message', (answer: SqliteReply) => this.#receive(answer))
     thread.on('error', (error) => this.#end(error))
     thread.on('exit', () => this.#end(new Error('the database is closed')))
   }
@@ -122,14 +122,14 @@ class SqliteConnection implements DatabaseConnection {
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<Parameters<Waiting['resolve']>[0]>()
     this.#waiting.set(id, { resolve, reject })
-    this.#thread.postMessage({ id, sql, parameters } satisfies SqliteQuestion)
+    this.#thread.postMessage({ id, sql, parameters } satisfies SqliteRequest)
     // Keeps the process alive while a statement runs.
     this.#thread.ref()
     const { rows, changes } = await promise
     return { rows: rows as Row[], ...(changes === undefined ? {} : { numAffectedRows: BigInt(changes) }) }
   }
 
-  // biome-ignore lint/correctness/useYield: Kysely's interface asks for it; the router streams no rows.
+  // biome-ignore lint/correctness/useYield: required by Kysely's interface; the router streams no rows.
   async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
     throw new Error('rows are not streamed')
   }
@@ -142,7 +142,7 @@ class SqliteConnection implements DatabaseConnection {
     await exit
   }
 
-  #receive(answer: SqliteAnswer): void {
+  #receive(answer: SqliteReply): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if (this.#waiting.size === 0) this.#thread.unref()

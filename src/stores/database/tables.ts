@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 
 /**
- * The tables of the database. Both SQLite and PostgreSQL hold them in the same form: times in milliseconds since 1970,
- * yes or no as 1 or 0, objects and lists as JSON text.
+ * The tables of the database, the same in SQLite and PostgreSQL: times in milliseconds since 1970, booleans as 1 or 0, objects
+ * and lists as JSON.
  */
 export interface Tables {
   meta: { key: string; value: string }
@@ -13,13 +13,13 @@ export interface Tables {
   budgets: EntityRow
   usage_quarters: UsageRow
   usage_days: UsageRow
-  /** Written usage batches, so that none is written twice. */
+  /** Ids of written usage batches, so that none is written twice. */
   usage_batches: { id: string; at: number }
   /** Spending of a budget per quarter of an hour. */
   budget_spent: { budget: string; period: number; amount: number }
-  /** What a router process may still spend of a budget without asking. */
+  /** What a router process may spend of a budget without a query. */
   budget_slices: { budget: string; holder: string; amount: number; ends_at: number }
-  /** Reached thresholds, and the webhook message for each. `period`: of the budget's window. */
+  /** Reached thresholds with their webhook messages. `period`: start of the budget's window. */
   budget_notices: {
     budget: string
     period: number
@@ -27,7 +27,7 @@ export interface Tables {
     at: number
     /** Body of the webhook message. */
     body: string
-    /** Until then one router tries to send it. */
+    /** Until then, the router that claimed it tries to send it. */
     claimed_until: number
     sent_at: number | null
   }
@@ -37,12 +37,12 @@ export interface Tables {
 
 export type Database = Kysely<Tables>
 
-/** What clients, groups, prices and budgets have in common. */
+/** Common columns of clients, groups, prices and budgets. */
 export interface EntityRow {
   id: string
-  /** Its members as JSON, see stores/directory/records.ts. */
+  /** The record as JSON, see stores/directory/records.ts. */
   record: string
-  /** Grows with each change: its ETag. */
+  /** Incremented by each change; the ETag. */
   version: number
   created_at: number
   updated_at: number
@@ -51,9 +51,9 @@ export interface EntityRow {
 export interface KeyRow {
   id: string
   client_id: string
-  /** SHA-256 of the whole key in hexadecimal. The key itself is stored nowhere. */
+  /** SHA-256 of the whole key in hexadecimal. The key itself is not stored. */
   sha256: string
-  /** The first characters of the key, by which people recognise it. */
+  /** The first characters of the key, by which people recognize it. */
   prefix: string
   description: string
   created_at: number
@@ -62,9 +62,9 @@ export interface KeyRow {
   last_used_at: number | null
 }
 
-/** What one client did with one key on one model and target in one period. */
+/** Usage of one client with one key, model and target in one period. */
 export interface UsageRow {
-  /** Its beginning. */
+  /** Start of the period. */
   period: number
   client: string
   client_key: string
@@ -90,7 +90,7 @@ export interface AuditRow {
   action: string
   entity: string
   entity_id: string
-  /** JSON without secrets; empty where there was nothing. */
+  /** JSON without secrets; empty if there was no record. */
   before: string
   after: string
 }

@@ -7,14 +7,14 @@ import type { CommandName, Commands } from './commands.ts'
 /** The transaction of a command. */
 export type Rows = Transaction<Tables>
 
-/** Who runs a command, and when. */
+/** The author and time of a command. */
 export interface Context {
   actor: Actor
   /** Milliseconds since 1970. */
   now: number
 }
 
-/** How each command is run. */
+/** The implementation of each command. */
 export type CommandHandlers = {
   [Name in CommandName]: (
     rows: Rows,
@@ -23,7 +23,7 @@ export type CommandHandlers = {
   ) => Promise<Commands[Name]['out']>
 }
 
-/** How long a repeated create with the same idempotency key finds what it made, in milliseconds. */
+/** Lifetime of an idempotency key, in milliseconds. */
 const idempotencyMs = 24 * 3_600_000
 
 interface Change {
@@ -34,7 +34,7 @@ interface Change {
   after?: object
 }
 
-/** One line in the audit log, and a new revision, which tells all routers to read again. */
+/** Adds an entry to the audit log, and increments the revision, so that all routers read the records again. */
 export async function changed(
   rows: Rows,
   { actor, now }: Context,
@@ -58,7 +58,7 @@ export async function changed(
   await nextRevision(rows)
 }
 
-/** Sorts by time. */
+/** Returns a unique id; ids sort by time. */
 function auditId(now: number): string {
   return `${now.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`
 }
@@ -71,7 +71,7 @@ export async function nextRevision(rows: Rows): Promise<void> {
     .execute()
 }
 
-/** Id of what an earlier create with the same key made. */
+/** Returns the id of the record that an earlier request with the same idempotency key created. */
 export async function createdBefore(
   rows: Rows,
   entity: EntityName | 'keys',
@@ -92,8 +92,8 @@ export async function createdBefore(
   return row?.id
 }
 
-/** Has a repeated create with the same key find what this one made. */
-export async function remember(
+/** Stores the id of a created record for repeated requests with the same idempotency key. */
+export async function rememberCreated(
   rows: Rows,
   entity: EntityName | 'keys',
   id: string,

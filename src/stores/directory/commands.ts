@@ -1,5 +1,5 @@
 import type { ErrorKind } from '../../sdk/errors.ts'
-import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import type {
   Actor,
   Entities,
@@ -14,7 +14,7 @@ import type { AuditRow, KeyRow } from '../database/tables.ts'
 
 export interface Page<Item> {
   data: Item[]
-  /** Where the next page begins; absent: this is the last one. */
+  /** Cursor of the next page; absent on the last page. */
   next_cursor?: string
 }
 
@@ -23,7 +23,7 @@ export interface ImportedKey {
   client: string
   sha256: string
   description?: string | undefined
-  /** Milliseconds since 1970; absent: it does not end. */
+  /** Milliseconds since 1970; absent: it does not expire. */
   endsAt?: number | undefined
 }
 
@@ -32,7 +32,7 @@ export interface ListInput {
   limit: number
 }
 
-/** Everything that is read or changed in the database by an operator, with what goes in and out. Plain JSON. */
+/** The commands by which operators read and change the database, with their inputs and outputs as plain JSON. */
 export interface Commands {
   list: {
     in: ListInput & { entity: EntityName; of?: string | undefined }
@@ -43,7 +43,7 @@ export interface Commands {
     in: { entity: EntityName; id: string; record: Entities[EntityName]; idempotencyKey?: string | undefined }
     out: { stored: Stored<Entities[EntityName]>; isNew: boolean }
   }
-  /** `changes`: members to set. `version`: what it must have; absent: any. */
+  /** `changes`: members to set. `version`: the version that the record must have; absent: any. */
   change: {
     in: { entity: EntityName; id: string; changes: object; version?: number | undefined }
     out: Stored<Entities[EntityName]>
@@ -55,16 +55,16 @@ export interface Commands {
     out: { stored: StoredKey; isNew: boolean }
   }
   exists: { in: { entity: EntityName; id: string }; out: boolean }
-  /** A key of which only the SHA-256 is known; one that is there already stays as it is. */
+  /** Imports a key by its SHA-256; an existing one is not changed. */
   importKey: { in: ImportedKey; out: { stored: StoredKey; isNew: boolean } }
   rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }
   revokeKey: { in: { id: string }; out: StoredKey }
-  /** A session of a browser, by its id; `endsAt`: when it would have ended, in milliseconds since 1970. */
+  /** Ends a browser session; `endsAt`: when it would have expired, in milliseconds since 1970. */
   endSession: { in: { id: string; endsAt: number }; out: null }
-  /** Files that have been taken, for the audit log. */
+  /** Records a reload of files in the audit log. */
   recordReload: { in: { setting: string; before: object; after: object }; out: null }
-  /** Where budgets stand, by their ids; `zone`: the time zone of windows. One that is gone meanwhile is left out. */
-  standings: { in: { ids: readonly string[]; zone: string }; out: Record<string, BudgetStanding> }
+  /** Returns the state of budgets by id; unknown ids are omitted. `zone`: time zone of the windows. */
+  budgetStatuses: { in: { ids: readonly string[]; zone: string }; out: Record<string, BudgetStatus> }
   usage: { in: UsageQuestion; out: UsageLine[] }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }
@@ -77,7 +77,7 @@ export interface Command<Name extends CommandName = CommandName> {
   actor: Actor
 }
 
-/** Plain JSON: an error goes from the primary to a worker like a result. */
+/** The output or error of a command, as plain JSON, because the primary sends it to workers. */
 export type CommandResult<Name extends CommandName = CommandName> =
   | { ok: Commands[Name]['out']; error?: undefined }
   | {

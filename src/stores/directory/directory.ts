@@ -8,28 +8,28 @@ import type { UsageBacklog } from '../usage/writer.ts'
 import type { Command, CommandName, CommandResult, Commands } from './commands.ts'
 import type { DirectoryHost } from './host.ts'
 
-/** What a process that serves clients sees of the database. */
+/** The database, as seen by a process that serves clients. */
 export interface Directory {
-  /** The present clients, groups and keys. */
+  /** Returns the current clients, groups, keys, prices and budgets. */
   snapshot(): Snapshot
   onChange(listener: (snapshot: Snapshot) => void): void
-  /** Runs a command. Throws RouterError for the operator, also if the database is not available. */
+  /** Runs a command. Throws RouterError for an error of the operator, or if the database is unavailable. */
   run<Name extends CommandName>(
     name: Name,
     input: Commands[Name]['in'],
     actor: Actor,
   ): Promise<Commands[Name]['out']>
-  /** Adds usage, which is written soon. */
+  /** Adds usage, which is written in the background. */
   addUsage(part: UsagePart): void
-  /** Whether the database did not answer the last time. */
-  isAway(): boolean
-  /** Usage that is not in the database yet. */
+  /** Whether the last query of the database failed. */
+  isDown(): boolean
+  /** Returns the amount of usage that is not in the database yet. */
   usageBacklog(): UsageBacklog
-  /** Books the usage that was added before, then gives this process its slices. Rejects while the database is away. */
+  /** Records usage that was added before, then renews the slices of this process. Rejects while the database is unavailable. */
   renewBudgets(request: SliceRequest): Promise<BudgetState[]>
-  /** This process stops: what it has not spent returns. */
+  /** Releases the slices of a stopping process. */
   returnBudgets(holder: string): Promise<void>
-  /** Resolves when all usage is safe. */
+  /** Resolves when all usage is in the database or on disk. */
   close(): Promise<void>
 }
 
@@ -37,22 +37,22 @@ const join = topic<void, Snapshot>('directory.join')
 const changed = topic<Snapshot>('directory.changed')
 const run = topic<Command, CommandResult>('directory.run', { timeoutMs: 30_000 })
 const usage = topic<UsagePart>('usage.add', { afterExit: true })
-/** Answered when the usage that was sent before has arrived. */
+/** From a worker: acknowledged when all usage sent before has arrived. */
 const usageSent = topic<void, null>('usage.sent', { timeoutMs: 5_000 })
-/** Longer than a database takes to be found away. */
+/** The timeout is longer than those of the database. */
 const renewBudgets = topic<SliceRequest, BudgetState[]>('budgets.renew', { timeoutMs: 15_000 })
 const returnBudgets = topic<string, null>('budgets.return', { timeoutMs: 2_000 })
-const awayChanged = topic<boolean>('directory.away')
+const downChanged = topic<boolean>('directory.down')
 const backlogChanged = topic<UsageBacklog>('usage.backlog')
 
-/** Of a router that is one process. */
+/** The directory of a single-process router. */
 export function ownDirectory(host: DirectoryHost): Directory {
   return {
     snapshot: () => host.snapshot,
     onChange: (listener) => host.onChange(listener),
     run: (name, input, actor) => outcome<typeof name>(() => host.run({ name, input, actor })),
     addUsage: (part) => host.usage.add(part),
-    isAway: () => !host.isReachable,
+    isDown: () => !host.isReachable,
     usageBacklog: () => host.usage.backlog,
     renewBudgets: (request) => host.renewBudgets(request),
     returnBudgets: (holder) => host.returnBudgets(holder),
@@ -60,7 +60,7 @@ export function ownDirectory(host: DirectoryHost): Directory {
   }
 }
 
-/** Of a worker, whose primary owns the connection. */
+/** The directory of a worker, whose primary owns the connection. */
 export async function clusterDirectory(primary: Channel): Promise<Directory> {
   const listeners: ((snapshot: Snapshot) => void)[] = []
   let snapshot: Snapshot | undefined
@@ -72,9 +72,9 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
   primary.on(backlogChanged, (next) => {
     backlog = next
   })
-  let isAway = false
-  primary.on(awayChanged, (next) => {
-    isAway = next
+  let isDown = false
+  primary.on(downChanged, (next) => {
+    isDown = next
   })
   const first = await primary.request(join)
   return {
@@ -87,7 +87,7 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
         async () => (await primary.request(run, { name, input, actor })) as CommandResult<typeof name>,
       ),
     addUsage: (part) => void primary.cast(usage, part),
-    isAway: () => isAway,
+    isDown: () => isDown,
     usageBacklog: () => backlog,
     renewBudgets: (request) => primary.request(renewBudgets, request),
     returnBudgets: async (holder) => void (await primary.request(returnBudgets, holder)),
@@ -95,11 +95,11 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
   }
 }
 
-/** The primary's side. Workers that start wait until the database is open. */
+/** The primary's side. Starting workers wait until the database is open. */
 export function serveDirectory(workers: WorkerChannels, opened: Promise<DirectoryHost>): void {
   workers.on(join, async (_nothing, worker) => {
     const host = await opened
-    worker.cast(awayChanged, !host.isReachable)
+    worker.cast(downChanged, !host.isReachable)
     return host.snapshot
   })
   workers.on(run, async (command) => (await opened).run(command))
@@ -112,7 +112,7 @@ export function serveDirectory(workers: WorkerChannels, opened: Promise<Director
   })
   void opened.then((host) => {
     host.onChange((snapshot) => workers.broadcast(changed, snapshot))
-    host.onReachable((isReachable) => workers.broadcast(awayChanged, !isReachable))
+    host.onReachable((isReachable) => workers.broadcast(downChanged, !isReachable))
     host.onBacklog((backlog) => workers.broadcast(backlogChanged, backlog))
   })
 }
@@ -122,7 +122,7 @@ async function outcome<Name extends CommandName>(
 ): Promise<Commands[Name]['out']> {
   const result = await ask().catch((cause: unknown) => {
     const causeCode = cause instanceof ChannelError ? cause.reason : Object(cause).code
-    throw new RouterError('overloaded', 'The database is not available', {
+    throw new RouterError('overloaded', 'The database is unavailable', {
       code: 'database_unavailable',
       retryAfterSeconds: 5,
       cause,

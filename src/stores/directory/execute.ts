@@ -1,5 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
-import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import {
   type BudgetRecord,
   type Entities,
@@ -7,11 +7,11 @@ import {
   recordNouns,
   type Stored,
 } from '../../sdk/teams/directory.ts'
-import { addUpBudget, forgetBudget } from '../budgets/spent.ts'
-import { standingOf } from '../budgets/standing.ts'
+import { deleteBudgetState, recalculateBudget } from '../budgets/spent.ts'
+import { budgetStatus } from '../budgets/status.ts'
 import type { Database, EntityRow } from '../database/tables.ts'
 import { readUsage } from '../usage/read.ts'
-import { type CommandHandlers, changed, createdBefore, nextRevision, remember } from './changes.ts'
+import { type CommandHandlers, changed, createdBefore, nextRevision, rememberCreated } from './changes.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { pageFrom, pageOf } from './pages.ts'
@@ -27,12 +27,12 @@ import {
   tables,
 } from './records.ts'
 
-/** Keys in the table meta: sessions that were ended before their time. */
+/** Prefix of the keys in the table meta for sessions that were ended before they expired. */
 export const endedPrefix = 'session:'
 
 /**
- * Runs a command in one transaction, together with its line in the audit log and the new revision. Never rejects for what the
- * operator did wrong.
+ * Runs a command in one transaction, together with its entry in the audit log and the new revision. Errors of the operator are
+ * returned, not thrown.
  */
 export async function execute<Name extends CommandName>(
   db: Database,
@@ -42,7 +42,7 @@ export async function execute<Name extends CommandName>(
   try {
     const handler: CommandHandlers[Name] = handlers[name]
     return {
-      ok: await withoutRaces(() => db.transaction().execute((rows) => handler(rows, input, { actor, now }))),
+      ok: await withRetries(() => db.transaction().execute((rows) => handler(rows, input, { actor, now }))),
     }
   } catch (thrown) {
     if (!(thrown instanceof RouterError)) throw thrown
@@ -51,21 +51,21 @@ export async function execute<Name extends CommandName>(
   }
 }
 
-/** Somebody else has changed the same row since it was read. */
-class Raced extends Error {}
+/** The row was changed by another transaction since it was read. */
+class ConcurrentChange extends Error {}
 
-/** PostgreSQL's code for a row that somebody else has created meanwhile: unique_violation. */
+/** PostgreSQL's unique_violation: another transaction has created the row in the meantime. */
 const uniqueViolation = '23505'
-const mostTries = 5
+const maxAttempts = 5
 
-/** Runs a transaction again that another one was faster than: then it finds what that one has done. */
-async function withoutRaces<Result>(run: () => Promise<Result>): Promise<Result> {
-  for (let tries = 1; ; tries++) {
+/** Retries a transaction that conflicts with another one, whose changes it then sees. */
+async function withRetries<Result>(run: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await run()
     } catch (error) {
-      const isRace = error instanceof Raced || Object(error).code === uniqueViolation
-      if (!isRace || tries === mostTries) throw error
+      const isConflict = error instanceof ConcurrentChange || Object(error).code === uniqueViolation
+      if (!isConflict || attempt === maxAttempts) throw error
     }
   }
 }
@@ -92,9 +92,9 @@ const handlers: CommandHandlers = {
     if (before !== undefined) return { stored: stored(await find(rows, entity, before)), isNew: false }
     check(entity, record)
     await checkReferences(rows, entity, id, record)
-    if (entity === 'budgets') await addUpBudget(rows, id, record as BudgetRecord, context.now)
+    if (entity === 'budgets') await recalculateBudget(rows, id, record as BudgetRecord, context.now)
     const known = await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()
-    if (known) throw conflict(`There is a ${recordNouns[entity]} '${id}' already`, 'already_exists')
+    if (known) throw conflict(`The ${recordNouns[entity]} '${id}' already exists`, 'already_exists')
     const row = {
       id,
       record: JSON.stringify(record),
@@ -106,7 +106,7 @@ const handlers: CommandHandlers = {
       .insertInto(tables[entity])
       .values({ ...row, ...referencesOf(entity, record) })
       .execute()
-    await remember(rows, entity, id, idempotencyKey, context)
+    await rememberCreated(rows, entity, id, idempotencyKey, context)
     await changed(rows, context, { action: 'create', entity: recordNouns[entity], id, after: record })
     return { stored: stored(row), isNew: true }
   },
@@ -118,7 +118,7 @@ const handlers: CommandHandlers = {
     const record: Entities[EntityName] = { ...before, ...changes }
     check(entity, record)
     await checkReferences(rows, entity, id, record)
-    if (entity === 'budgets') await addUpBudget(rows, id, record as BudgetRecord, context.now)
+    if (entity === 'budgets') await recalculateBudget(rows, id, record as BudgetRecord, context.now)
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
     const { numUpdatedRows } = await rows
       .updateTable(tables[entity])
@@ -131,7 +131,7 @@ const handlers: CommandHandlers = {
       .where('id', '=', id)
       .where('version', '=', row.version)
       .executeTakeFirst()
-    if (numUpdatedRows === 0n) throw new Raced()
+    if (numUpdatedRows === 0n) throw new ConcurrentChange()
     await changed(rows, context, { action: 'change', entity: recordNouns[entity], id, before, after: record })
     return stored(next)
   },
@@ -140,13 +140,13 @@ const handlers: CommandHandlers = {
     const row = await find(rows, entity, id)
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
-    if (entity === 'budgets') await forgetBudget(rows, id)
+    if (entity === 'budgets') await deleteBudgetState(rows, id)
     const { numDeletedRows } = await rows
       .deleteFrom(tables[entity])
       .where('id', '=', id)
       .where('version', '=', row.version)
       .executeTakeFirst()
-    if (numDeletedRows === 0n) throw new Raced()
+    if (numDeletedRows === 0n) throw new ConcurrentChange()
     await changed(rows, context, {
       action: 'remove',
       entity: recordNouns[entity],
@@ -181,13 +181,13 @@ const handlers: CommandHandlers = {
     return null
   },
 
-  async standings(rows, { ids, zone }, { now }) {
+  async budgetStatuses(rows, { ids, zone }, { now }) {
     if (ids.length === 0) return {}
     const found = await rows.selectFrom('budgets').select(['id', 'record']).where('id', 'in', ids).execute()
-    const standings: Record<string, BudgetStanding> = {}
+    const budgetStatuses: Record<string, BudgetStatus> = {}
     for (const { id, record } of found)
-      standings[id] = await standingOf(rows, { id, record: JSON.parse(record), zone }, now)
-    return standings
+      budgetStatuses[id] = await budgetStatus(rows, { id, record: JSON.parse(record), zone }, now)
+    return budgetStatuses
   },
 
   usage: (rows, question) => readUsage(rows, question),

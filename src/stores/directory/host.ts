@@ -1,3 +1,4 @@
+import { type TimeZone, timeZone } from '../../lib/time-zone.ts'
 import type {
   BudgetRecord,
   ClientRecord,
@@ -6,7 +7,13 @@ import type {
   Snapshot,
 } from '../../sdk/teams/directory.ts'
 import { BudgetNotices } from '../budgets/notices.ts'
-import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
+import {
+  type BudgetState,
+  readSpending,
+  renewSlices,
+  returnSlices,
+  type SliceRequest,
+} from '../budgets/slices.ts'
 import { bookOnBudgets } from '../budgets/spent.ts'
 import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
@@ -18,9 +25,9 @@ import type { Command, CommandName, CommandResult } from './commands.ts'
 import { endedPrefix, execute } from './execute.ts'
 import type { ChangeHints } from './hints.ts'
 
-/** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
+/** Interval of polling the revision, in milliseconds: a revoked key is rejected everywhere within two intervals. */
 const pollMs = 1_000
-/** How often to take over usage of processes that have ended, and to remove old usage, in milliseconds. */
+/** Intervals of taking over usage of exited processes, and of removing old usage, in milliseconds. */
 const recoverMs = 60_000
 const retentionMs = 3_600_000
 
@@ -29,13 +36,13 @@ export interface HostOptions {
   hints: ChangeHints
   spool: UsageSpool
   retention: UsageRetention
-  /** Told of budgets that are nearly used up. */
+  /** Notified of budgets that reach a threshold. */
   webhook?: Webhook | undefined
 }
 
 /**
- * The clients, groups and keys of the database, held in memory by the process that owns the connection. Asks for one
- * number each second and reads everything again when it has changed, so that no request waits for the database.
+ * The records of the database, held in memory by the process that owns the connection. Polls a revision number every second and
+ * reads all records again when it has changed, so that no client request waits for the database.
  */
 export class DirectoryHost {
   readonly #database: OpenDatabase
@@ -46,9 +53,9 @@ export class DirectoryHost {
   #timer: NodeJS.Timeout | undefined
   #isReachable = true
   #isClosed = false
-  /** What is written of the usage of all processes. */
+  /** Writes the usage of all processes. */
   readonly usage: UsageWriter
-  readonly #timeZone: string
+  readonly #zone: TimeZone
   readonly #notices: BudgetNotices | undefined
   readonly #upkeep: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
@@ -64,7 +71,7 @@ export class DirectoryHost {
     hints.onHint(() => void this.#refresh())
     this.#snapshot = snapshot
     this.#log = log
-    this.#timeZone = retention.timeZone
+    this.#zone = timeZone(retention.timeZone)
     const { db } = database
     this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
@@ -75,8 +82,11 @@ export class DirectoryHost {
       },
     })
     this.#upkeep = [
-      regularly(recoverMs, () => this.usage.recover()),
-      regularly(retentionMs, () => applyRetention(db, retention, Date.now())),
+      atInterval(recoverMs, async () => {
+        await this.usage.recover()
+        await this.#noteBudgets()
+      }),
+      atInterval(retentionMs, () => applyRetention(db, retention, Date.now())),
     ]
     this.#schedule()
   }
@@ -85,28 +95,29 @@ export class DirectoryHost {
     const host = new DirectoryHost(database, await readSnapshot(database), options)
     await host.usage.recover()
     await applyRetention(database.db, options.retention, Date.now())
+    void host.#noteBudgets().catch(() => undefined)
     return host
   }
 
-  /** Books the usage that has been added, then gives a process its slices. Rejects while the database is away. */
+  /** Records usage that was added before, then renews the slices of a process. Rejects while the database is unavailable. */
   async renewBudgets(request: SliceRequest): Promise<BudgetState[]> {
-    if (!(await this.usage.flush())) throw new Error('the database is away')
+    if (!(await this.usage.flush())) throw new Error('the database is unavailable')
     const { budgets } = this.#snapshot
     const now = Date.now()
-    const context = { budgets, timeZone: this.#timeZone, now }
+    const context = { budgets, zone: this.#zone, now }
     const states = await renewSlices(this.#database.db, request, context)
-    // Nobody waits for the webhook, nor for what is noted for it.
+    // In the background: requests do not wait for the webhook.
     void this.#notices?.note(states, budgets, now).catch(() => undefined)
     return states
   }
 
-  /** The process has stopped. */
+  /** Releases the slices of a stopping process. */
   async returnBudgets(holder: string): Promise<void> {
     await this.usage.flush()
     await returnSlices(this.#database.db, holder)
   }
 
-  /** Calls back when the database is away, and when it answers again. */
+  /** Calls `listener` when the database becomes unavailable, and when it is available again. */
   onReachable(listener: (isReachable: boolean) => void): void {
     this.#reachableListeners.push(listener)
   }
@@ -119,7 +130,7 @@ export class DirectoryHost {
     return this.#snapshot
   }
 
-  /** Whether the database answered the last time. */
+  /** Whether the last query of the database succeeded. */
   get isReachable(): boolean {
     return this.#isReachable
   }
@@ -128,12 +139,12 @@ export class DirectoryHost {
     this.#listeners.push(listener)
   }
 
-  /** Rejects only if the database fails. After a change, this process and its workers have it when this resolves. */
+  /** Runs a command. Rejects only if the database fails. When it resolves, this process and its workers use the change. */
   async run<Name extends CommandName>(command: Command<Name>): Promise<CommandResult<Name>> {
     const result = await execute(this.#database.db, command, Date.now())
     const { revision } = this.#snapshot
     await this.#refresh()
-    if (this.#snapshot.revision !== revision) this.#hints.tell()
+    if (this.#snapshot.revision !== revision) this.#hints.announce()
     return result
   }
 
@@ -142,9 +153,22 @@ export class DirectoryHost {
     clearTimeout(this.#timer)
     this.#hints.close()
     for (const timer of this.#upkeep) clearInterval(timer)
-    this.#notices?.close()
+    await this.#notices?.close()
     await this.usage.close()
     await this.#database.close()
+  }
+
+  /** For usage after which nothing was renewed, because its router has stopped and nobody has used the budget since. */
+  async #noteBudgets(): Promise<void> {
+    const notices = this.#notices
+    if (!notices) return
+    for (const budget of this.#snapshot.budgets) {
+      if (this.#isClosed) return
+      if (budget.record.enabled === false) continue
+      const now = Date.now()
+      const spending = await readSpending(this.#database.db, budget, { zone: this.#zone, now })
+      await notices.note([spending], [budget], now)
+    }
   }
 
   #schedule(): void {
@@ -162,26 +186,26 @@ export class DirectoryHost {
         for (const listener of this.#listeners) listener(this.#snapshot)
       }
       if (!this.#isReachable) this.#log.info('the database is available again')
-      this.#reach(true)
+      this.#setReachable(true)
     } catch (error) {
       if (this.#isClosed) return
       if (this.#isReachable) {
         const { code } = Object(error)
-        this.#log.warn({ code }, 'the database is not available: the last known clients and keys stay in use')
+        this.#log.warn({ code }, 'the database is unavailable: the last known clients and keys stay in use')
       }
-      this.#reach(false)
+      this.#setReachable(false)
     }
   }
 
-  #reach(isReachable: boolean): void {
+  #setReachable(isReachable: boolean): void {
     if (this.#isReachable === isReachable) return
     this.#isReachable = isReachable
     for (const listener of this.#reachableListeners) listener(isReachable)
   }
 }
 
-/** The database may be away: the next time will do. */
-function regularly(everyMs: number, work: () => Promise<void>): NodeJS.Timeout {
+/** Runs work at an interval. Errors are ignored: the next run retries. */
+function atInterval(everyMs: number, work: () => Promise<void>): NodeJS.Timeout {
   return setInterval(() => void work().catch(() => undefined), everyMs).unref()
 }
 
@@ -190,7 +214,7 @@ async function readRevision({ db }: OpenDatabase): Promise<number> {
   return Number(row?.value ?? 0)
 }
 
-/** The revision is read first: a change in between is read twice, and none is missed. */
+/** Reads all records. The revision is read first, so that no change is missed; one in between is read twice. */
 async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
   const { db } = database
   const revision = await readRevision(database)

@@ -1,6 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { RouterError } from '../../sdk/errors.ts'
-import { type CommandHandlers, type Context, changed, createdBefore, type Rows, remember } from './changes.ts'
+import {
+  type CommandHandlers,
+  type Context,
+  changed,
+  createdBefore,
+  type Rows,
+  rememberCreated,
+} from './changes.ts'
 import { storedKey } from './commands.ts'
 import { pageOf } from './pages.ts'
 import { conflict, find } from './records.ts'
@@ -9,7 +16,7 @@ const defaultOverlapSeconds = 86_400
 
 type KeyCommand = 'keys' | 'createKey' | 'importKey' | 'rotateKey' | 'revokeKey'
 
-/** What is done with keys of clients. */
+/** Commands for keys of clients. */
 export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
   async keys(rows, { client, ...page }) {
     let query = rows.selectFrom('client_keys').selectAll()
@@ -21,9 +28,9 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
     const before = await createdBefore(rows, 'keys', idempotencyKey, context)
     if (before !== undefined) return { stored: storedKey(await findKey(rows, before)), isNew: false }
     await find(rows, 'clients', client)
-    const made = await addKey(rows, client, key, context)
-    await remember(rows, 'keys', made.id, idempotencyKey, context)
-    return { stored: made, isNew: true }
+    const created = await addKey(rows, client, key, context)
+    await rememberCreated(rows, 'keys', created.id, idempotencyKey, context)
+    return { stored: created, isNew: true }
   },
 
   async importKey(rows, { client, sha256, description = 'imported', endsAt }, context) {
@@ -47,8 +54,9 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
   async rotateKey(rows, { id, rotation }, context) {
     const old = await findKey(rows, id)
     const endsAt = context.now + (rotation.overlap_seconds ?? defaultOverlapSeconds) * 1000
-    if (ended(old, context.now)) throw conflict(`The key '${id}' has already ended`, 'key_ended')
-    const made = await addKey(
+    if (hasEnded(old, context.now))
+      throw conflict(`The key '${id}' has already expired or been revoked`, 'key_ended')
+    const created = await addKey(
       rows,
       old.client_id,
       { description: old.description, expires_at: null },
@@ -56,8 +64,8 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
     )
     const until = old.expires_at === null ? endsAt : Math.min(endsAt, old.expires_at)
     await rows.updateTable('client_keys').set({ expires_at: until }).where('id', '=', id).execute()
-    await changed(rows, context, { action: 'rotate', entity: 'key', id, after: { new_key: made.id } })
-    return made
+    await changed(rows, context, { action: 'rotate', entity: 'key', id, after: { new_key: created.id } })
+    return created
   },
 
   async revokeKey(rows, { id }, context) {
@@ -71,11 +79,11 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
 
 async function findKey(rows: Rows, id: string) {
   const row = await rows.selectFrom('client_keys').selectAll().where('id', '=', id).executeTakeFirst()
-  if (!row) throw new RouterError('not_found', `There is no key '${id}'`, { code: 'not_found' })
+  if (!row) throw new RouterError('not_found', `Unknown key '${id}'`, { code: 'not_found' })
   return row
 }
 
-function ended(
+function hasEnded(
   { expires_at, revoked_at }: { expires_at: number | null; revoked_at: number | null },
   now: number,
 ) {

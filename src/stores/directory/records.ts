@@ -12,7 +12,7 @@ import {
 import type { EntityRow } from '../database/tables.ts'
 import type { Rows } from './changes.ts'
 
-/** The tables of records. */
+/** Names of the tables of records. */
 export const tables = {
   clients: 'clients',
   groups: 'client_groups',
@@ -20,7 +20,7 @@ export const tables = {
   budgets: 'budgets',
 } as const
 
-/** A record as read. */
+/** Converts a row to a record. */
 export function stored({
   id,
   record,
@@ -38,21 +38,21 @@ export function stored({
   }
 }
 
-/** Throws 404 for an unknown id. */
+/** Reads a row. Throws a RouterError (404) for an unknown id. */
 export async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
   const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
   const row = await rows.selectFrom(tables[entity]).select(columns).where('id', '=', id).executeTakeFirst()
   if (!row)
-    throw new RouterError('not_found', `There is no ${recordNouns[entity]} '${id}'`, { code: 'not_found' })
+    throw new RouterError('not_found', `Unknown ${recordNouns[entity]} '${id}'`, { code: 'not_found' })
   return row
 }
 
-/** Throws 400 for an invalid record. */
+/** Throws a RouterError (400) for an invalid record. */
 export function check(entity: EntityName, record: object): void {
   const [first] = Value.Errors(recordSchemas[entity], record)
   if (!first) {
-    const wrong = recordError(entity, record)
-    if (wrong) throw badRequest(wrong.message, wrong.param, 'invalid_value')
+    const error = recordError(entity, record)
+    if (error) throw badRequest(error.message, error.param, 'invalid_value')
     return
   }
   const member = first.path.slice(1).replaceAll('/', '.')
@@ -66,14 +66,14 @@ export function check(entity: EntityName, record: object): void {
   )
 }
 
-/** The columns of a record's references. */
+/** Returns the columns for a record's references. */
 export function referencesOf(entity: EntityName, record: Entities[EntityName]): object {
   if (entity === 'prices' || entity === 'budgets') return {}
   if (entity === 'clients') return { group_id: ('group' in record && record.group) || null }
   return { parent: ('parent' in record && record.parent) || null }
 }
 
-/** Groups have two levels: a group with a parent cannot be a parent. */
+/** Throws a RouterError (400) for a reference to an unknown group, or to a group that cannot be a parent. */
 export async function checkReferences(
   rows: Rows,
   entity: EntityName,
@@ -91,7 +91,7 @@ export async function checkReferences(
     .select(['id', 'parent'])
     .where('id', '=', name)
     .executeTakeFirst()
-  if (!group) throw badRequest(`There is no group '${name}'`, member, 'no_such_group')
+  if (!group) throw badRequest(`Unknown group '${name}'`, member, 'no_such_group')
   if (isClient) return
   const below = await rows
     .selectFrom('client_groups')
@@ -106,7 +106,7 @@ export async function checkReferences(
     )
 }
 
-/** Throws 409 for a group that is not empty. */
+/** Throws a RouterError (409) for a group that is not empty. */
 export async function checkEmpty(rows: Rows, id: string): Promise<void> {
   const client = await rows.selectFrom('clients').select('id').where('group_id', '=', id).executeTakeFirst()
   const group = await rows
@@ -119,7 +119,7 @@ export async function checkEmpty(rows: Rows, id: string): Promise<void> {
     throw conflict(`The group '${id}' is not empty: it has ${member}`, 'group_not_empty')
 }
 
-/** Throws 412 for a record that has changed since the operator read it. */
+/** Throws a RouterError (412) for a record that has changed since the operator read it. */
 export function checkVersion({ id, version }: EntityRow, wanted: number | undefined): void {
   if (wanted === undefined || wanted === version) return
   throw new RouterError('conflict', `'${id}' has been changed in the meantime: read it again`, {

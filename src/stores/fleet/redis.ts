@@ -16,10 +16,11 @@ export interface RedisBoardOptions {
   log: StoreLog
 }
 
-/** The leader's lease, and the interval at which it is renewed or requested, in milliseconds. */
+/** Length of the leader's lease, and interval of renewing or requesting it, in milliseconds. */
 const leaseMs = 10_000
-const askMs = 2_000
+const renewMs = 2_000
 
+/** Messages between routers by publish and subscribe in Redis, and election of a leader by a lease. */
 export class RedisBoard implements FleetBoard {
   readonly #options: RedisBoardOptions
   readonly #health: RedisHealth
@@ -35,14 +36,14 @@ export class RedisBoard implements FleetBoard {
     link.commands.on('error', (error) => this.#health.failed(error))
     link.commands.on('ready', () => {
       this.#health.connected()
-      void this.#ask()
+      void this.#requestLease()
     })
     link.subscriber.on('error', () => undefined)
     link.subscriber.on('ready', () => {
       link.subscriber.subscribe(fleetChannel).catch(() => undefined)
     })
     link.subscriber.on('message', (_channel, text) => this.#receive(text))
-    this.#timer = setInterval(() => void this.#ask(), askMs).unref()
+    this.#timer = setInterval(() => void this.#requestLease(), renewMs).unref()
   }
 
   get role(): FleetBoard['role'] {
@@ -52,7 +53,7 @@ export class RedisBoard implements FleetBoard {
   publish(message: FleetMessage): void {
     if (this.#role === 'alone') return
     const text = JSON.stringify({ router: this.#options.router, message })
-    // A lost message is followed by the next one.
+    // A dropped message is followed by another one.
     this.#health.run(() => this.#options.link.commands.publish(fleetChannel, text)).catch(() => undefined)
   }
 
@@ -70,7 +71,7 @@ export class RedisBoard implements FleetBoard {
     link.close()
   }
 
-  async #ask(): Promise<void> {
+  async #requestLease(): Promise<void> {
     const { link, router } = this.#options
     const role = await this.#health
       .run(() => link.run('lead', [redisKeys.leader], [router, leaseMs]))
@@ -80,14 +81,14 @@ export class RedisBoard implements FleetBoard {
   }
 
   #receive(text: string): void {
-    const { router, message: said } = parseObject(text) ?? {}
-    const message = messageOf(said)
+    const { router, message: value } = parseObject(text) ?? {}
+    const message = messageOf(value)
     if (typeof router !== 'string' || router === this.#options.router || !message) return
     for (const listener of this.#listeners) listener(message, router)
   }
 }
 
-/** Undefined for a kind of message unknown to this version. */
+/** Returns undefined for a kind of message that this version does not know. */
 function messageOf(value: unknown): FleetMessage | undefined {
   if (!isObject(value)) return undefined
   const { type, server, signals, models, about } = value

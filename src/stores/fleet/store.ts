@@ -24,7 +24,7 @@ export interface FleetBoard {
   /** `alone`: the other routers are unreachable. */
   readonly role: 'leader' | 'follower' | 'alone'
   publish(message: FleetMessage): void
-  /** Calls back with each message of another router and its name. */
+  /** Calls `listener` with each message of another router and the id of that router. */
   onMessage(listener: (message: FleetMessage, router: string) => void): void
   /** Releases leadership. */
   close(): Promise<void>

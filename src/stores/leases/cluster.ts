@@ -15,7 +15,7 @@ const acquire = topic<LeaseRequest, StoredLease | undefined>('lease.acquire')
 const release = topic<LeaseName>('lease.release')
 const freed = topic<string>('lease.freed', { isHint: true })
 
-/** Leases of a worker, held by the primary for all workers of the host. */
+/** The worker's side: the primary holds leases for all workers of the host. */
 export function clusterLeases(primary: Channel): LeaseStore {
   const listeners: ((model: string) => void)[] = []
   const held = new Map<string, StoredLease>()
@@ -52,10 +52,10 @@ export function clusterLeases(primary: Channel): LeaseStore {
 /** The primary's side: one table for all workers. Leases of a worker are released when it exits. */
 export function serveLeases(workers: WorkerChannels): void {
   const table = new LeaseTable()
-  const tellAll = (model: string): void => workers.broadcast(freed, model)
+  const announceFreed = (model: string): void => workers.broadcast(freed, model)
   workers.on(acquire, (request, { id }) => table.acquire(id, request))
   workers.on(release, ({ model, key }, { id }) => {
-    if (table.release(id, model, key)) tellAll(model)
+    if (table.release(id, model, key)) announceFreed(model)
   })
-  workers.onExit(({ id }) => table.releaseAll(id).forEach(tellAll))
+  workers.onExit(({ id }) => table.releaseAll(id).forEach(announceFreed))
 }

@@ -16,7 +16,7 @@ export class LazyLeases implements LeaseStore {
     this.#create = create
   }
 
-  /** Idempotent. Errors are thrown to callers that request a lease. */
+  /** Opens the store; idempotent. Errors are thrown to callers that request a lease. */
   open(): void {
     this.#opening ??= this.#open()
     this.#opening.catch(() => undefined)

@@ -23,8 +23,8 @@ export class LeaseTable {
   acquire(holder: string, request: LeaseRequest): StoredLease | undefined {
     const { key, model } = request
     const table = this.#table(model)
-    const already = table.held.get(nameOf(holder, key))
-    if (already) return already
+    const existing = table.held.get(nameOf(holder, key))
+    if (existing) return existing
     const target = this.#best(table, request)
     if (!target) {
       this.#forgetIdle(model, table)
@@ -37,7 +37,7 @@ export class LeaseTable {
     return lease
   }
 
-  /** Whether the process held a lease with this key, which is now released. */
+  /** Releases a lease. Returns whether the process held it. */
   release(holder: string, model: string, key: string): boolean {
     const table = this.#table(model)
     const lease = table.held.get(nameOf(holder, key))
@@ -53,7 +53,7 @@ export class LeaseTable {
     return lease !== undefined
   }
 
-  /** Releases everything that a process holds. Returns the models that have a free slot now. */
+  /** Releases all leases of a process. Returns the models that have a free slot now. */
   releaseAll(holder: string): string[] {
     const changed = new Set<string>()
     for (const [model, { held }] of this.#models) {
@@ -77,16 +77,16 @@ export class LeaseTable {
     if (held.size === 0) this.#models.delete(model)
   }
 
-  /** The first target of lowest rank that has a free slot. */
+  /** Returns the first target of the lowest rank that has a free slot. */
   #best({ used }: ModelTable, { model, affinity, targets }: LeaseRequest): LeaseCandidate | undefined {
     let best: LeaseCandidate | undefined
-    let least = Number.POSITIVE_INFINITY
+    let bestRank = Number.POSITIVE_INFINITY
     for (const target of targets) {
       if ((used.get(target.id) ?? 0) >= target.places) continue
       const rank = (target.reserve ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
-      if (rank >= least) continue
+      if (rank >= bestRank) continue
       best = target
-      least = rank
+      bestRank = rank
       if (rank === 0) break
     }
     return best
@@ -97,12 +97,15 @@ function nameOf(holder: string, key: string): string {
   return `${holder} ${key}`
 }
 
-/** Limit on remembered hosts and models: far more than a router uses at a time, but configurations change over the years. */
-const mostKept = 10_000
+/**
+ * Maximum number of remembered hosts and models, far more than a configuration has: those of earlier configurations are
+ * evicted.
+ */
+const maxKept = 10_000
 
-/** Models that each host runs now and ran before: the state of `first_available_optim`. */
+/** The models that each host is running and has run before: the state of `first_available_optim`. */
 class HostUse {
-  /** Host to model to leases. */
+  /** Number of leases by host and model. */
   readonly #running = new Map<string, Map<string, number>>()
   readonly #used = new Set<string>()
   readonly #known = new Map<string, Set<string>>()
@@ -115,8 +118,8 @@ class HostUse {
     this.#used.add(host)
     this.#known.set(model, (this.#known.get(model) ?? new Set()).add(host))
     this.#last.set(model, host)
-    if (this.#used.size > mostKept) this.#forgetHost()
-    if (this.#known.size > mostKept) this.#forgetModel()
+    if (this.#used.size > maxKept) this.#forgetHost()
+    if (this.#known.size > maxKept) this.#forgetModel()
   }
 
   leave(host: string, model: string): void {
@@ -127,7 +130,10 @@ class HostUse {
     if (models?.size === 0) this.#running.delete(host)
   }
 
-  /** Lower is better: the last host of the model, one that ran it before, one that ran nothing, idle, the rest. */
+  /**
+   * Lower is better. 0: the last host of the model; 1: it ran the model before; 2: it ran nothing; 3: idle; 4: it runs another
+   * model.
+   */
   rank(host: string, model: string): number {
     const models = [...(this.#running.get(host)?.keys() ?? [])]
     if (models.some((other) => other !== model)) return 4
@@ -136,7 +142,7 @@ class HostUse {
     return this.#used.has(host) ? 3 : 2
   }
 
-  /** The oldest entry. An evicted entry that is still in use is learned again. */
+  /** Evicts the oldest entry. If it is still in use, it is added again with the next lease. */
   #forgetHost(): void {
     const [host = ''] = this.#used
     this.#used.delete(host)
@@ -156,11 +162,11 @@ const self = 'self'
 export function memoryLeases(): LeaseStore {
   const table = new LeaseTable()
   const listeners: ((model: string) => void)[] = []
-  const tell = (model: string): void => {
+  const announceFreed = (model: string): void => {
     for (const listener of listeners) listener(model)
   }
   const release = async ({ model, key }: Pick<StoredLease, 'model' | 'key'>): Promise<void> => {
-    if (table.release(self, model, key)) tell(model)
+    if (table.release(self, model, key)) announceFreed(model)
   }
   return {
     counts: noLeaseCounts(),
@@ -171,7 +177,7 @@ export function memoryLeases(): LeaseStore {
       listeners.push(listener)
     },
     async close() {
-      for (const model of table.releaseAll(self)) tell(model)
+      for (const model of table.releaseAll(self)) announceFreed(model)
     },
   }
 }

@@ -9,14 +9,14 @@ import { releaseStep } from './redis-scripts.ts'
 /** From a worker: the name under which it holds leases in Redis. */
 export const leaseHolder = topic<string>('lease.holder')
 
-/** How long delayed calls of a dead process are rejected, in milliseconds. */
+/** Time for which delayed calls of a dead process are rejected, in milliseconds. */
 const goneMs = 60_000
-const attempts = 20
+const maxAttempts = 20
 const retryMs = 250
 
 /**
- * Releases what a dead process held in Redis. Retries for a few seconds if Redis does not respond; after that the leases end
- * by their own expiry. Rejects with the last error then.
+ * Releases the leases of a dead process in Redis. Retries for a few seconds if Redis does not respond, then rejects with the
+ * last error; the leases then end when they expire.
  */
 export async function reapLeases(link: RedisLink, worker: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -24,15 +24,15 @@ export async function reapLeases(link: RedisLink, worker: string): Promise<void>
       await reap(link, worker)
       return
     } catch (error) {
-      if (attempt === attempts) throw error
+      if (attempt === maxAttempts) throw error
       await new Promise((resolve) => setTimeout(resolve, retryMs))
     }
   }
 }
 
 /**
- * The primary releases in Redis what its dead workers held. Only workers with leases register, so a router without
- * exclusive strategies opens no connection here.
+ * The primary's side: releases the leases of dead workers in Redis. Only workers with leases register, so a router without
+ * exclusive strategies opens no connection.
  */
 export function reapDeadWorkers(
   workers: WorkerChannels,
@@ -51,7 +51,7 @@ export function reapDeadWorkers(
   })
 }
 
-/** Workers rarely die, so a connection per death costs less than a permanent one. */
+/** Opens a connection per dead worker, which costs less than a permanent one, because workers rarely die. */
 async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<void> {
   const { connectRedis } = await import('../redis/client.ts')
   const link = connectRedis(address)
@@ -64,7 +64,7 @@ async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<v
 }
 
 async function reap(link: RedisLink, worker: string): Promise<void> {
-  // First the mark, then the list: a call of the dead that is still on its way finds the one or is in the other.
+  // Set the mark before reading the list: a delayed call of the dead process either finds the mark or is in the list.
   await link.commands.set(redisKeys.gone(worker), '1', 'PX', goneMs)
   const owned = await link.commands.hgetall(redisKeys.owned(worker))
   const process = { link, worker, host: worker, ttlMs: goneMs }

@@ -10,14 +10,14 @@ export interface TakenTarget {
 
 interface Process {
   link: RedisLink
-  /** Identifies the process in tokens and in what it holds. */
+  /** Identifies the process: part of its tokens, and name of the list of its leases. */
   worker: string
   /** Identifies the host, whose processes wait for slots as one. */
   host: string
   ttlMs: number
 }
 
-/** The acquired target and its fence; undefined if none was acquired. */
+/** Returns the acquired target and its fence; undefined if none was acquired. */
 export async function acquireStep(
   { link, worker, host: waiter, ttlMs }: Process,
   token: string,
@@ -48,7 +48,7 @@ export async function acquireStep(
   return target && fence !== undefined ? { target, fence } : undefined
 }
 
-/** The fence of each lease, or 0 if others hold all slots of the target. */
+/** Returns the fence of each lease, or 0 if others hold all slots of the target. */
 export async function renewStep(
   { link, worker, ttlMs }: Process,
   leases: readonly TakenTarget[],
@@ -77,11 +77,11 @@ export interface Leaving {
   token: string
   model: string
   targets: readonly Pick<LeaseCandidate, 'id' | 'host'>[]
-  /** A delayed acquire or renew of this token has no effect. */
+  /** Whether a delayed acquire or renew of this token must have no effect. */
   abandon: boolean
 }
 
-/** Releases what the token holds at the targets. */
+/** Releases the leases of a token at the targets. */
 export async function releaseStep(
   { link, worker, host: waiter, ttlMs }: Process,
   { token, model, targets, abandon }: Leaving,
@@ -100,7 +100,7 @@ export async function releaseStep(
   ])
 }
 
-/** Empty in a cluster, where the hash of the Python version may be on another node than the leases. */
+/** Returns '' in a cluster, where the hash of the Python llm-router may be on another node than the leases. */
 function fieldOf({ commands }: RedisLink, id: string, host: string): string {
   return commands.isCluster ? '' : pythonField(id, host)
 }

@@ -15,17 +15,17 @@ import {
 
 export interface RedisLeasesOptions {
   link: RedisLink
-  /** Identifies this process: part of each token, so that its primary can release what it held when it dies. */
+  /** Identifies this process: part of each token, so that its primary can release its leases if it dies. */
   worker: string
-  /** Identifies its host: processes of one host wait for slots as one. Absent: this process alone. */
+  /** Identifies its host, whose processes wait for slots as one. Absent: this process alone. */
   host?: string
-  /** A lease of a dead process ends after this, in milliseconds. */
+  /** Time after which a lease of a dead process expires, in milliseconds. */
   ttlMs?: number
-  /** All leases of the process are renewed this often, in milliseconds, in one call. */
+  /** Interval at which all leases of the process are renewed in one call, in milliseconds. */
   beatMs?: number
-  /** How long Redis may be unavailable before `whenDown` applies, in milliseconds. */
+  /** Time for which Redis may be unavailable before `whenDown` applies, in milliseconds. */
   holdMs?: number
-  /** Exclusive within this process, or an error for the client. */
+  /** While Redis is down: `local` limits within this process, `reject` returns an error to the client. */
   whenDown: 'local' | 'reject'
   /** Monotonic milliseconds. */
   now: () => number
@@ -34,8 +34,8 @@ export interface RedisLeasesOptions {
 
 interface Held extends TakenTarget {
   lease: StoredLease
-  /** Redis has not confirmed it since the last failure: a delayed call may still arrive. */
-  unsure: boolean
+  /** Whether Redis has not confirmed it since the last failure; a delayed call may still arrive. */
+  unconfirmed: boolean
   revoked: boolean
 }
 
@@ -75,7 +75,7 @@ export class RedisLeases implements LeaseStore {
     return this.#link.commands.status === 'ready' && this.#health.downForMs === 0
   }
 
-  /** Fulfilled when connected, or after a timeout: a router starts without Redis too. */
+  /** Resolves when connected, or after a timeout, because a router starts without Redis too. */
   async started(): Promise<void> {
     if (this.#link.commands.status === 'ready') return
     try {
@@ -90,7 +90,7 @@ export class RedisLeases implements LeaseStore {
     const held = this.#held.get(token)
     if (held) return held.lease
     // Leases granted while Redis was unavailable are not stored there yet, and must not be granted twice.
-    const targets = this.#left(request, ({ unsure }) => unsure)
+    const targets = this.#freeTargets(request, ({ unconfirmed }) => unconfirmed)
     if (targets.length === 0) return undefined
     let granted: { target: LeaseCandidate; fence: number } | undefined
     try {
@@ -105,9 +105,9 @@ export class RedisLeases implements LeaseStore {
   async release({ key }: StoredLease): Promise<void> {
     const held = this.#held.get(this.#token(key))
     if (!held) return
-    const { token, model, target, unsure } = held
+    const { token, model, target, unconfirmed } = held
     this.#held.delete(token)
-    await this.#leave({ token, model, targets: [target], abandon: unsure })
+    await this.#leave({ token, model, targets: [target], abandon: unconfirmed })
   }
 
   async abandon(request: LeaseRequest): Promise<void> {
@@ -127,7 +127,7 @@ export class RedisLeases implements LeaseStore {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    // Oldest first: a release that failed before gets its last retry here.
+    // Oldest first: a release that failed before is retried a last time.
     const pending = [...this.#leaving.values()].map((leaving) => this.#send(leaving))
     const held = [...this.#held.values()].map(({ lease }) => this.release(lease))
     await Promise.all([...pending, ...held])
@@ -147,44 +147,44 @@ export class RedisLeases implements LeaseStore {
       this.#health.connected()
       void this.#beat()
     })
-    // A failure of the other connection only loses hints; waiting requests poll without them.
+    // Without the other connection only hints are missing; waiting requests poll.
     subscriber.on('error', () => undefined)
     subscriber.on('ready', () => {
       subscriber.subscribe(freedChannel).catch(() => undefined)
     })
-    subscriber.on('message', (_channel, model) => this.#tell(model))
+    subscriber.on('message', (_channel, model) => this.#announceFreed(model))
   }
 
-  #tell(model: string): void {
+  #announceFreed(model: string): void {
     for (const listener of this.#listeners) listener(model)
   }
 
-  #hold(lease: StoredLease, unsure: boolean): StoredLease {
+  #hold(lease: StoredLease, unconfirmed: boolean): StoredLease {
     const { key, model, target } = lease
     const token = this.#token(key)
-    this.#held.set(token, { token, model, target, lease, unsure, revoked: false })
-    this.#arm(this.#options.beatMs)
+    this.#held.set(token, { token, model, target, lease, unconfirmed, revoked: false })
+    this.#schedule(this.#options.beatMs)
     return lease
   }
 
-  /** Redis did not respond: wait, reject, or use the state of this process only. */
+  /** Handles a request while Redis does not respond: wait, reject, or use the state of this process only. */
   #withoutRedis(request: LeaseRequest, error: unknown): StoredLease | undefined {
     const { holdMs, whenDown } = this.#options
-    // The next response may come from a replica that has not seen the last leases.
-    if (this.#held.size > 0) this.#arm(retryMs)
+    // Renew soon: the next response may come from a replica that has not received the last leases.
+    if (this.#held.size > 0) this.#schedule(retryMs)
     if (this.#health.downForMs < holdMs) throw error
     if (whenDown === 'reject') throw storeDown(error)
-    const free = this.#left(request, () => true)
+    const free = this.#freeTargets(request, () => true)
     const target = free.find(({ reserve }) => !reserve) ?? free[0]
     if (!target) return undefined
     this.counts.local++
-    // The unanswered call may still be executed, for another target, so its token is not reused.
+    // The unanswered call may still be executed for another target, so its token is not reused.
     void this.abandon(request)
     return this.#hold({ key: `${request.key}.local`, model: request.model, target, fence: 0 }, true)
   }
 
-  /** The targets with the slots that unconfirmed leases of this process leave free. */
-  #left({ model, targets }: LeaseRequest, counts: (held: Held) => boolean): LeaseCandidate[] {
+  /** Returns the targets with the slots that the counted leases of this process leave free. */
+  #freeTargets({ model, targets }: LeaseRequest, counts: (held: Held) => boolean): LeaseCandidate[] {
     const used = new Map<string, number>()
     for (const held of this.#held.values())
       if (held.model === model && counts(held)) used.set(held.target.id, (used.get(held.target.id) ?? 0) + 1)
@@ -198,26 +198,26 @@ export class RedisLeases implements LeaseStore {
     const entry = { ...leaving, until: this.#options.now() + this.#options.ttlMs }
     this.#leaving.set(leaving.token, entry)
     if (!(await this.#send(entry))) {
-      // Nobody will publish it, and requests of this process may use the target while Redis is unavailable.
-      this.#tell(leaving.model)
-      this.#arm(retryMs)
+      // Redis cannot publish the release, but requests of this process may use the target while Redis is unavailable.
+      this.#announceFreed(leaving.model)
+      this.#schedule(retryMs)
     }
   }
 
-  /** Whether Redis responded. */
+  /** Sends a release. Returns whether Redis responded. */
   async #send(leaving: Leaving): Promise<boolean> {
     try {
       await this.#health.run(() => releaseStep(this.#process, leaving))
       this.#leaving.delete(leaving.token)
       return true
     } catch {
-      // Recorded as health; the next heartbeat retries.
+      // Recorded by RedisHealth; the next heartbeat retries.
       return false
     }
   }
 
-  /** One timer for all leases; an earlier heartbeat replaces a later one. */
-  #arm(inMs: number): void {
+  /** Schedules the heartbeat. There is one timer for all leases; an earlier heartbeat replaces a later one. */
+  #schedule(inMs: number): void {
     const at = this.#options.now() + inMs
     if (this.#closed || this.#beating || (this.#timer && at >= this.#beatsAt)) return
     clearTimeout(this.#timer)
@@ -238,10 +238,10 @@ export class RedisLeases implements LeaseStore {
     const renewed = await this.#renew([...this.#held.values()])
     this.#beating = false
     if (this.#held.size === 0 && this.#leaving.size === 0) return
-    this.#arm(renewed && this.#leaving.size === 0 ? this.#options.beatMs : retryMs)
+    this.#schedule(renewed && this.#leaving.size === 0 ? this.#options.beatMs : retryMs)
   }
 
-  /** False if Redis did not respond. */
+  /** Renews leases. Returns false if Redis did not respond. */
   async #renew(held: readonly Held[]): Promise<boolean> {
     if (held.length === 0) return true
     let fences: number[]
@@ -249,7 +249,7 @@ export class RedisLeases implements LeaseStore {
       fences = await this.#health.run(() => renewStep(this.#process, held))
     } catch (error) {
       if (!(error instanceof StoreDownError)) throw error
-      for (const entry of held) entry.unsure = true
+      for (const entry of held) entry.unconfirmed = true
       return false
     }
     for (const [index, entry] of held.entries()) this.#renewed(entry, fences[index] ?? 0)
@@ -257,14 +257,14 @@ export class RedisLeases implements LeaseStore {
   }
 
   #renewed(entry: Held, fence: number): void {
-    entry.unsure = false
+    entry.unconfirmed = false
     const revoked = fence === 0
     if (revoked && !entry.revoked && this.#held.has(entry.token)) {
       this.counts.revoked++
       const { model, target, lease } = entry
       this.#options.log.warn(
         { model, target: target.id },
-        'lease revoked: another request has the target too',
+        'lease revoked: another request uses the target too',
       )
       // Leases granted without Redis were known not to be exclusive.
       if (lease.fence > 0) for (const listener of this.#revokedListeners) listener(lease)

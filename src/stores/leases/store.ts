@@ -3,24 +3,24 @@ export interface LeaseCandidate {
   readonly id: string
   /** Its host; several targets may share one. */
   readonly host: string
-  /** A standby or degraded target, used only if all others are taken. */
+  /** A standby or degraded target, used only if all others are in use. */
   readonly reserve: boolean
   /** Maximum number of concurrent leases per model and id; 1: exclusive. */
   readonly places: number
 }
 
-/** What a request asks for, repeatedly, until it gets a lease or stops waiting. */
+/** A request for a lease, repeated until it is granted or the client request stops waiting. */
 export interface LeaseRequest {
-  /** 96 random bits in hex, the same for every call of a request: after a lost response, the next call finds its lease. */
+  /** 96 random bits in hex, the same for all calls of a request, so that a call after a timed-out one finds its lease. */
   readonly key: string
   readonly model: string
   /** In order of preference; empty while all are down. */
   readonly targets: readonly LeaseCandidate[]
-  /** Hosts that have the model loaded come before the order of preference. */
+  /** Whether hosts that have the model loaded take precedence over the order of `targets`. */
   readonly affinity: boolean
   /**
-   * No target is excluded because the request failed there before. Only such a request makes requests of other hosts
-   * wait for their turn at the same targets.
+   * Whether no target is excluded because the request failed there before. Only such requests are queued in Redis, where
+   * requests of other hosts at the same targets wait behind them.
    */
   readonly complete: boolean
 }
@@ -36,42 +36,45 @@ export interface StoredLease {
 /**
  * Records which request holds a slot at which target, for all processes that share the store.
  *
- * Choosing a target and taking its slot is atomic. A lease ends by `release`, by `close`, and within the
- * store's own bound when its process dies; never by the start of another process.
+ * Choosing a target and taking its slot is atomic. A lease ends by `release`, by `close`, or, if its process dies, within a
+ * time limit of the store; never because another process starts.
  */
 export interface LeaseStore {
   /**
-   * Takes a free slot at a target. Undefined: there is none, or it is another host's turn. Rejects with
-   * StoreDownError when the store cannot decide (ask again later with the same key), or with a RouterError for the client.
+   * Takes a free slot at a target. Resolves to undefined if there is none, or if another host is next. Rejects with
+   * StoreDownError if the store is unreachable (retry with the same key), or with a RouterError for the client.
    */
   acquire(request: LeaseRequest): Promise<StoredLease | undefined>
-  /** Releases a lease. A second call, or one after the target was taken over, has no effect. Never rejects. */
+  /** Releases a lease. A second call, or one for a revoked lease, has no effect. Never rejects. */
   release(lease: StoredLease): Promise<void>
-  /** The request will not ask again: releases whatever a lost response may have granted. Never rejects. */
+  /** To be called if a request stops waiting: releases a lease that a timed-out call may have granted. Never rejects. */
   abandon(request: LeaseRequest): Promise<void>
-  /** Calls back with a model's alias when a slot of one of its targets becomes free, in any process. Messages may be lost. */
+  /**
+   * Calls `listener` with a model's alias when a slot of one of its targets becomes free in any process. Messages may be
+   * dropped.
+   */
   onFreed(listener: (model: string) => void): void
   /**
-   * Calls back once for each lease that this process has not released and that another process has taken over. Only for
-   * leases granted by the shared store. Absent if that cannot happen.
+   * Calls `listener` once for each revoked lease: this process has not released it, but another one has taken over its slot.
+   * Only for leases granted by the shared store. Absent if that cannot happen.
    */
   onRevoked?(listener: (lease: StoredLease) => void): void
   readonly counts: LeaseCounts
-  /** Whether the external store responded the last time; absent if there is none. */
+  /** Whether the last call of the external store succeeded; absent if there is none. */
   readonly reachable?: boolean
-  /** Releases everything that this process still holds. */
+  /** Releases all leases of this process. */
   close(): Promise<void>
 }
 
-/** Counted since the start, for metrics. */
+/** Counters since startup, for metrics. */
 export interface LeaseCounts {
-  /** Granted while the shared store was down: limited within this process only. */
+  /** Leases granted while the shared store was down, limited within this process only. */
   local: number
-  /** Taken over by another process while still in use here: the target ran two requests at once. */
+  /** Leases taken over by another process while still in use here, so that a slot was used twice. */
   revoked: number
 }
 
-/** The store cannot be reached now. */
+/** The store is unreachable. */
 export class StoreDownError extends Error {
   constructor(cause?: unknown) {
     super('the lease store cannot be reached', { cause })

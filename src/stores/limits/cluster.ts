@@ -15,9 +15,9 @@ import type {
 const admit = topic<LimitedRequest, LimitDecision>('limit.admit')
 const reserve = topic<LimitDemand, LimitReservation>('limit.reserve')
 const settle = topic<LimitSettlement>('limit.settle')
-const look = topic<LimitScope, LimitState>('limit.look')
+const read = topic<LimitScope, LimitState>('limit.read')
 
-/** Usage of client keys, counted by the primary for all workers. Rejects if the primary cannot be reached. */
+/** The worker's side: the primary counts the usage of client keys for all workers. Rejects if the primary is unreachable. */
 export function clusterLimits(primary: Channel): LimitStore {
   return {
     admit: (request) => primary.request(admit, request),
@@ -25,17 +25,19 @@ export function clusterLimits(primary: Channel): LimitStore {
     settle: async (settlement) => {
       primary.cast(settle, settlement)
     },
-    look: (scope) => primary.request(look, scope),
+    read: (scope) => primary.request(read, scope),
     close: async () => undefined,
   }
 }
 
-/** The primary's side: one table for all workers. The requests of a worker end when it exits. `now`: monotonic milliseconds. */
+/**
+ * The primary's side: one table for all workers. When a worker exits, its requests are settled. `now`: monotonic milliseconds.
+ */
 export function serveLimits(workers: WorkerChannels, now: () => number): void {
   const table = new LimitTable(now)
   workers.on(admit, (request, { id }) => table.admit(id, request))
   workers.on(reserve, (demand, { id }) => table.reserve(id, demand))
   workers.on(settle, (settlement) => table.settle(settlement))
-  workers.on(look, (scope) => table.look(scope))
+  workers.on(read, (scope) => table.read(scope))
   workers.onExit(({ id }) => table.settleAll(id))
 }

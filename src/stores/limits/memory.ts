@@ -14,30 +14,30 @@ import {
 interface Open {
   holder: string
   slots: number
-  /** Reserved for it. */
+  /** Reserved tokens. */
   tokens: number
 }
 
-interface Use {
+interface Usage {
   open: Map<string, Open>
   /** Sums over `open`. */
   slots: number
   reserved: number
   /** Requests of the last minute, oldest first: start time and count. */
   recent: Map<string, { at: number; count: number }>
-  /** The sum of these counts. */
+  /** Sum of the counts in `recent`. */
   requests: number
   newest: number
-  /** Excluding reservations; negative: overdrawn. */
+  /** Balance of the token bucket without reservations, as of `at`; negative if overdrawn. */
   tokens: { left: number; at: number } | undefined
 }
 
 type Refusal = Pick<LimitDecision, 'refusedBy' | 'waitMs'> | undefined
 
-/** Usage of all keys in one process. Bounded by the keys in the configuration. */
+/** Usage of all keys in one process. Memory is bounded by the number of keys. */
 export class LimitTable {
   readonly #now: () => number
-  readonly #uses = new Map<string, Use>()
+  readonly #uses = new Map<string, Usage>()
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number) {
@@ -59,7 +59,7 @@ export class LimitTable {
     const isAdmitted = use.open.has(ticket)
     const already = isAdmitted ? 1 : 0
     const closed = isAdmitted ? undefined : this.#closed(use, limits)
-    // The wait for this request's own tokens is more precise.
+    // Prefer the wait for the tokens of this request, which is more precise.
     const refusal =
       (closed?.refusedBy === 'tokens' ? undefined : closed) ??
       this.#tooMany(use, limits.requests, requests - already) ??
@@ -68,7 +68,7 @@ export class LimitTable {
     const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots - 1 + already
     const granted = refusal ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
     if (!refusal) {
-      giveBack(use, ticket)
+      releaseHeld(use, ticket)
       hold(use, ticket, { holder, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
       if (limits.requests !== undefined && requests > already) this.#begin(use, ticket, requests)
     }
@@ -77,9 +77,9 @@ export class LimitTable {
 
   settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): void {
     const use = this.#useOf(key)
-    giveBack(use, ticket)
+    releaseHeld(use, ticket)
     const begun = use.recent.get(ticket)
-    if (begun && undone) forget(use, ticket)
+    if (begun && undone) removeRecent(use, ticket)
     else if (begun && requests !== undefined && requests < begun.count) {
       use.requests -= begun.count - Math.max(1, requests)
       begun.count = Math.max(1, requests)
@@ -88,7 +88,7 @@ export class LimitTable {
     use.tokens = { left: this.#balance(use, limits.tokens) - tokens, at: this.#now() }
   }
 
-  look({ key, limits }: LimitScope): LimitState {
+  read({ key, limits }: LimitScope): LimitState {
     const use = this.#useOf(key)
     const { concurrent } = limits
     return {
@@ -97,14 +97,14 @@ export class LimitTable {
     }
   }
 
-  /** Releases what an ended process held. */
+  /** Releases the slots and reservations of an exited process. */
   settleAll(holder: string): void {
     for (const use of this.#uses.values())
-      for (const [ticket, open] of use.open) if (open.holder === holder) giveBack(use, ticket)
+      for (const [ticket, open] of use.open) if (open.holder === holder) releaseHeld(use, ticket)
   }
 
-  /** Whether no further request may begin. */
-  #closed(use: Use, { concurrent, requests, tokens }: LimitedRequest['limits']): Refusal {
+  /** Returns why no further request may begin; undefined if one may. */
+  #closed(use: Usage, { concurrent, requests, tokens }: LimitedRequest['limits']): Refusal {
     if (concurrent !== undefined && use.slots >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
     const tooMany = this.#tooMany(use, requests, 1)
     if (tooMany || tokens === undefined) return tooMany
@@ -112,9 +112,9 @@ export class LimitTable {
     return free >= 1 ? undefined : { refusedBy: 'tokens', waitMs: ((1 - free) * limitWindowMs) / tokens }
   }
 
-  #tooMany(use: Use, limit: number | undefined, wanted: number): Refusal {
+  #tooMany(use: Usage, limit: number | undefined, wanted: number): Refusal {
     if (limit === undefined || wanted === 0 || use.requests + wanted <= limit) return undefined
-    // If the limit was lowered, more than one request must leave the window.
+    // If the limit was lowered, several requests must leave the window.
     let ageing = use.requests + wanted - limit
     let freeing = this.#now()
     for (const { at, count } of use.recent.values()) {
@@ -125,7 +125,7 @@ export class LimitTable {
     return { refusedBy: 'requests', waitMs: freeing + limitWindowMs - this.#now() }
   }
 
-  #tooDear(use: Use, limit: number | undefined, wanted: number): Refusal {
+  #tooDear(use: Usage, limit: number | undefined, wanted: number): Refusal {
     if (limit === undefined || wanted === 0) return undefined
     const balance = this.#balance(use, limit)
     const free = balance - use.reserved
@@ -136,7 +136,7 @@ export class LimitTable {
   }
 
   #left(
-    use: Use,
+    use: Usage,
     { requests, tokens }: LimitedRequest['limits'],
   ): Pick<LimitDecision, 'requests' | 'tokens'> {
     const free = tokens === undefined ? 0 : this.#balance(use, tokens) - use.reserved
@@ -160,12 +160,12 @@ export class LimitTable {
     }
   }
 
-  #balance({ tokens }: Use, limit: number): number {
+  #balance({ tokens }: Usage, limit: number): number {
     if (!tokens) return limit
     return Math.min(limit, tokens.left + ((this.#now() - tokens.at) * limit) / limitWindowMs)
   }
 
-  #begin(use: Use, ticket: string, count: number): void {
+  #begin(use: Usage, ticket: string, count: number): void {
     use.newest = this.#now()
     const begun = use.recent.get(ticket)
     use.requests += count - (begun?.count ?? 0)
@@ -173,17 +173,17 @@ export class LimitTable {
     else use.recent.set(ticket, { at: use.newest, count })
   }
 
-  #useOf(key: string): Use {
+  #useOf(key: string): Usage {
     const known = this.#uses.get(key)
     if (known) {
       const until = this.#now() - limitWindowMs
       for (const [ticket, { at }] of known.recent) {
         if (at > until) break
-        forget(known, ticket)
+        removeRecent(known, ticket)
       }
       return known
     }
-    const use: Use = {
+    const use: Usage = {
       open: new Map(),
       slots: 0,
       reserved: 0,
@@ -197,13 +197,13 @@ export class LimitTable {
   }
 }
 
-function hold(use: Use, ticket: string, open: Open): void {
+function hold(use: Usage, ticket: string, open: Open): void {
   use.open.set(ticket, open)
   use.slots += open.slots
   use.reserved += open.tokens
 }
 
-function giveBack(use: Use, ticket: string): void {
+function releaseHeld(use: Usage, ticket: string): void {
   const open = use.open.get(ticket)
   if (!open) return
   use.open.delete(ticket)
@@ -211,7 +211,7 @@ function giveBack(use: Use, ticket: string): void {
   use.reserved -= open.tokens
 }
 
-function forget(use: Use, ticket: string): void {
+function removeRecent(use: Usage, ticket: string): void {
   use.requests -= use.recent.get(ticket)?.count ?? 0
   use.recent.delete(ticket)
 }
@@ -223,7 +223,7 @@ export function memoryLimits(now: () => number): LimitStore {
     admit: async (request) => table.admit('', request),
     reserve: async (demand) => table.reserve('', demand),
     settle: async (settlement) => table.settle(settlement),
-    look: async (scope) => table.look(scope),
+    read: async (scope) => table.read(scope),
     close: async () => undefined,
   }
 }

@@ -20,7 +20,7 @@ export interface RedisLimitsOptions {
   /** Monotonic milliseconds. */
   now: () => number
   log: StoreLog
-  /** How long a slot is held without a heartbeat from its process, in milliseconds. */
+  /** Time for which a slot is held without a heartbeat of its process, in milliseconds. */
   ttlMs?: number
 }
 
@@ -29,22 +29,22 @@ type Step = 'admit-key' | 'keep-key' | 'leave-key'
 const steps: readonly Step[] = ['admit-key', 'keep-key', 'leave-key']
 const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
 
-/** State in Redis for a request of this process. */
+/** What a request of this process holds in Redis. */
 interface Held {
   slots: number
   requests: number
 }
 
 /**
- * Usage of client keys in all routers with one Redis, by its clock. Rejects with StoreDownError while Redis does not
- * respond. Slots of a dead process are released after the time to live.
+ * Usage of client keys in all routers on one Redis, by the clock of Redis. Rejects with StoreDownError while Redis does not
+ * respond. Slots of a dead process are released after `ttlMs`.
  */
 export class RedisLimits implements LimitStore {
   readonly #ttlMs: number
   readonly #scripts: LazyScripts<Step>
   readonly #held = new Map<string, Map<string, Held>>()
-  /** Begins with the first slot. */
-  #keeping: NodeJS.Timeout | undefined
+  /** Heartbeat; starts with the first slot. */
+  #heartbeat: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(options: RedisLimitsOptions) {
@@ -64,7 +64,7 @@ export class RedisLimits implements LimitStore {
 
   async settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): Promise<void> {
     const known = this.#held.get(key)?.get(ticket)
-    // It was rejected, or has not got this far.
+    // The request was rejected by this or an earlier store.
     if (!known && undone) return
     const held = known ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
@@ -74,9 +74,9 @@ export class RedisLimits implements LimitStore {
     ])
   }
 
-  async look({ key, limits }: LimitScope): Promise<LimitState> {
+  async read({ key, limits }: LimitScope): Promise<LimitState> {
     const { concurrent = 0, requests = 0, tokens = 0 } = limits
-    // No slots requested: the script changes nothing.
+    // Without requested slots, the script changes nothing.
     const args = ['', concurrent, requests, tokens, this.#ttlMs, limitWindowMs, 0, 0, 0, 1]
     const reply = await this.#run('admit-key', key, args)
     const openLeft = Number(Object(reply)[7] ?? 0)
@@ -88,7 +88,7 @@ export class RedisLimits implements LimitStore {
 
   async close(): Promise<void> {
     this.#closed = true
-    clearInterval(this.#keeping)
+    clearInterval(this.#heartbeat)
     await this.#scripts.close()
   }
 
@@ -109,7 +109,7 @@ export class RedisLimits implements LimitStore {
     const tickets = this.#held.get(key) ?? new Map<string, Held>()
     tickets.set(ticket, { slots, requests })
     this.#held.set(key, tickets)
-    if (!this.#closed) this.#keeping ??= setInterval(() => void this.#keep(), this.#ttlMs / 3)
+    if (!this.#closed) this.#heartbeat ??= setInterval(() => void this.#keep(), this.#ttlMs / 3)
   }
 
   async #keep(): Promise<void> {
@@ -118,7 +118,7 @@ export class RedisLimits implements LimitStore {
       try {
         await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(slotsOf)])
       } catch {
-        return // logged by the health; the next interval tries again
+        return // logged by RedisHealth; the next interval retries
       }
     }
   }

@@ -10,26 +10,26 @@ export interface LimitedRequest {
   readonly ticket: string
   readonly limits: KeyLimits
   /**
-   * Set if groups limit it too: the client's own limits and those of its groups, each counted separately. `limits` is then the
-   * tightest of each kind. Absent: only `key` and `limits` apply.
+   * Set if groups limit the request too: the limits of the client and of each group, counted separately. `limits` is then the
+   * strictest of each kind. Absent: only `key` and `limits` apply.
    */
   readonly scopes?: readonly LimitScope[] | undefined
 }
 
-/** Who shares a limit: a client, or all clients of a group. */
+/** The limits of a client, or those shared by all clients of a group. */
 export interface LimitScope {
   readonly key: string
   readonly limits: KeyLimits
 }
 
 export interface LimitDecision {
-  /** Undefined: the request is admitted, and holds its slot until `settle`. */
+  /** The limit that rejects the request; undefined: the request is admitted and holds its slot until `settle`. */
   readonly refusedBy: Limited | undefined
   /** Milliseconds until a rejected request may be retried; 0 for `concurrent`, where that is unknown. */
   readonly waitMs: number
   /**
-   * Remainder of the configured limits after this request and without others' reservations, and the milliseconds until
-   * all of it is available again.
+   * Remainder of each configured limit, after this request and the reservations of others, and the milliseconds until the full
+   * limit is available again.
    */
   readonly requests?: { readonly left: number; readonly fullInMs: number }
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
@@ -50,7 +50,7 @@ export interface LimitReservation extends LimitDecision {
   readonly slots: number
 }
 
-/** Current remainder of one scope's limits, and the milliseconds until all of it is available again. */
+/** Current remainder of one scope's limits, and the milliseconds until the full limit is available again. */
 export interface LimitState {
   readonly concurrent?: { readonly left: number }
   readonly requests?: { readonly left: number; readonly fullInMs: number }
@@ -62,68 +62,68 @@ export interface LimitSettlement extends LimitedRequest {
   readonly tokens: number
   /** Number of upstream requests, if fewer than reserved. */
   readonly requests?: number
-  /** It was rejected later and is not counted at all. */
+  /** Whether the request was rejected later, and must not be counted at all. */
   readonly undone?: boolean
 }
 
 /**
- * Counts usage per client key, for all processes that share the store. Atomic: comparing a request with all limits of its
- * key and taking a slot or a reservation. When a process dies, its slots and reservations are released within the store's own
- * bound; the usage of its requests is unknown and not counted.
+ * Counts usage per client key, for all processes that share the store. Comparing a request with all limits of its key and
+ * taking a slot or a reservation is atomic. When a process dies, its slots and reservations are released within a time limit of
+ * the store; the usage of its requests is unknown and not counted.
  */
 export interface LimitStore {
-  /** Takes a slot for a request, or returns the limit that rejects it; a rejected request is not counted. */
+  /** Takes a slot for a request, or resolves to the limit that rejects it. A rejected request is not counted. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots until the request is settled, or returns the limit that rejects it; an admitted request
-   * must then be settled as undone. Admits the request in the same step if necessary. More tokens than the limit allows are
-   * reserved if nothing else is reserved and nothing is overdrawn.
+   * Reserves tokens, requests and slots until the request is settled, or resolves to the limit that rejects it; an admitted
+   * request must then be settled as undone. Admits the request atomically if it is not admitted yet. A request for more tokens
+   * than the limit is accepted if nothing else is reserved and nothing is overdrawn.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Releases the slots and the reservation, and counts the tokens. A second call only adds tokens. */
   settle(settlement: LimitSettlement): Promise<void>
-  /** Remainder of a shared limit. Read-only. */
-  look(scope: LimitScope): Promise<LimitState>
+  /** Resolves to the remainder of a scope's limits. Read-only. */
+  read(scope: LimitScope): Promise<LimitState>
   close(): Promise<void>
 }
 
 /**
- * Counts a request for its client and each group above it, narrowest scope first. If one rejects it, the others are
- * released. `together`, a clock in milliseconds: all scopes are checked at once, in one round trip. A scope that
- * rejected a request within the last second is then checked first, so a client over its own limit does not use up, even for a
- * moment, its group's share.
+ * Counts a request for its client and each of its groups, narrowest scope first. If one rejects it, the others are released.
+ * `concurrently` (a clock in milliseconds): all scopes are checked at the same time, in one round trip. Scopes that rejected a
+ * request within the last second are then checked first, so that a client over its own limit does not briefly use up its
+ * group's limit.
  */
-export function limitsOfScopes(store: LimitStore, together?: { now(): number }): LimitStore {
-  const refusing = together && new RecentRefusals(together.now)
-  function stagesOf<Request extends LimitedRequest>(asked: readonly Request[]): Request[][] {
-    if (!refusing) return asked.map((each) => [each])
-    const first = asked.filter(({ key }) => refusing.has(key))
-    return [first, asked.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
+export function limitsOfScopes(store: LimitStore, concurrently?: { now(): number }): LimitStore {
+  const rejecting = concurrently && new RecentRejections(concurrently.now)
+  function stagesOf<Request extends LimitedRequest>(requests: readonly Request[]): Request[][] {
+    if (!rejecting) return requests.map((each) => [each])
+    const first = requests.filter(({ key }) => rejecting.has(key))
+    return [first, requests.filter((each) => !first.includes(each))].filter((stage) => stage.length > 0)
   }
   async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
     request: Request,
     ask: (request: Request) => Promise<Decision>,
   ): Promise<Decision> {
-    const { scopes, ...own } = request
-    let tightest: Decision | undefined
-    const taken: Request[] = []
-    for (const stage of stagesOf((scopes ?? []).map((scope) => ({ ...own, ...scope }) as Request))) {
+    const { scopes, ...rest } = request
+    let strictest: Decision | undefined
+    const admitted: Request[] = []
+    for (const stage of stagesOf((scopes ?? []).map((scope) => ({ ...rest, ...scope }) as Request))) {
       let refused: Decision | undefined
       for (const [index, decision] of (await allOf(stage.map(ask))).entries()) {
         const each = stage[index] ?? request
         if (decision.refusedBy === undefined) {
-          taken.push(each)
-          tightest = tightest ? tighter(tightest, decision) : decision
+          admitted.push(each)
+          strictest = strictest ? stricter(strictest, decision) : decision
         } else {
-          refusing?.add(each.key)
+          rejecting?.add(each.key)
           refused ??= decision
         }
       }
       if (!refused) continue
-      await Promise.all(taken.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
+      await Promise.all(admitted.map((each) => store.settle({ ...each, tokens: 0, undone: true })))
       return refused
     }
-    return tightest ?? ask(request)
+    return strictest ?? ask(request)
   }
   return {
     admit: (request) => inAll(request, (each) => store.admit(each)),
@@ -132,13 +132,13 @@ export function limitsOfScopes(store: LimitStore, together?: { now(): number }):
       const counted = scopes ?? [settlement]
       await allOf(counted.map(({ key, limits }) => store.settle({ ...settlement, key, limits })))
     },
-    look: (scope) => store.look(scope),
+    read: (scope) => store.read(scope),
     close: () => store.close(),
   }
 }
 
 /** Scopes that rejected a request within the last second. */
-class RecentRefusals {
+class RecentRejections {
   readonly #now: () => number
   /** By key, most recent last. */
   readonly #at = new Map<string, number>()
@@ -160,18 +160,18 @@ class RecentRefusals {
   }
 }
 
-/** Settles when all are settled, so none continues unobserved after a failure. */
-async function allOf<Value>(asked: readonly Promise<Value>[]): Promise<Value[]> {
-  await Promise.allSettled(asked)
-  return Promise.all(asked)
+/** Like Promise.all, but settles only when all promises have settled, so that none is still running after a failure. */
+async function allOf<Value>(promises: readonly Promise<Value>[]): Promise<Value[]> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
 }
 
-function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
-  const least = (kind: 'requests' | 'tokens') => {
+function stricter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
+  const smaller = (kind: 'requests' | 'tokens') => {
     const [one, other] = [a[kind], b[kind]]
     return one && other ? (one.left <= other.left ? one : other) : (one ?? other)
   }
-  const [requests, tokens] = [least('requests'), least('tokens')]
+  const [requests, tokens] = [smaller('requests'), smaller('tokens')]
   const slots = 'slots' in a && 'slots' in b ? { slots: Math.min(Number(a.slots), Number(b.slots)) } : {}
   return { ...a, ...(requests ? { requests } : {}), ...(tokens ? { tokens } : {}), ...slots }
 }
@@ -180,10 +180,10 @@ function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Deci
 export const limitWindowMs = 60_000
 
 /**
- * Combines the limits shared by several processes with those of this process, which apply alone while the shared store is
- * unavailable. This process is checked first: what exceeds its limits exceeds those of all, without a request to the store. The
- * shared store is called once, by `reserve`, which every admitted request must call. `settle` does not wait for it: it executes
- * calls in order. Never rejects.
+ * Combines the shared store with the limits of this process, which apply alone while the shared store is unavailable. The
+ * limits of this process are checked first: a request that exceeds them exceeds the shared ones too. The shared store is only
+ * called by `reserve`, which every admitted request must call, and by `settle`, which does not wait for it, because the store
+ * executes calls in order. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   const settling = new Set<Promise<void>>()
@@ -201,14 +201,14 @@ export function limitsWithFallback(shared: LimitStore, local: LimitStore): Limit
     },
     async settle(settlement) {
       await local.settle(settlement)
-      // If it fails, its state there expires, and these tokens are counted here only.
+      // If this fails, the reservation expires in the shared store, and the tokens are only counted here.
       const settled = shared
         .settle(settlement)
         .catch(() => undefined)
         .finally(() => settling.delete(settled))
       settling.add(settled)
     },
-    look: (scope) => shared.look(scope).catch(() => local.look(scope)),
+    read: (scope) => shared.read(scope).catch(() => local.read(scope)),
     async close() {
       await Promise.all(settling)
       await shared.close()

@@ -3,11 +3,11 @@ import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { type Override, type OverrideStore, Overrides } from './store.ts'
 
 export interface LocalOverrides extends OverrideStore {
-  /** Applies another host's override. Returns whether it is new to this host and in effect. */
+  /** Applies an override of another host. Resolves to whether it is new to this host and takes effect. */
   add(override: Override): Promise<boolean>
 }
 
-/** The overrides of a single process, or of one of a cluster: the primary passes them on and keeps them for later workers. */
+/** The overrides of one process. In a cluster, the primary forwards them to other workers and keeps them for later ones. */
 export function localOverrides(primary: Channel | undefined): LocalOverrides {
   const overrides = new Overrides()
   const listeners: ((override: Override) => void)[] = []
@@ -18,17 +18,17 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
   }
   primary?.on(apply, (override) => void take(override))
   return {
-    async set(given) {
-      const override = overrides.dated(given, Date.now())
+    async set(newOverride) {
+      const override = overrides.dated(newOverride, Date.now())
       take(override)
-      // If the primary hangs, the message stays in its pipe, and this process continues.
+      // If the primary hangs, it gets the message later, and this process continues.
       await primary?.request(pass, override).catch(() => undefined)
     },
     add: async (override) => {
       if (!take(override)) return false
       return (await primary?.request(learned, override).catch(() => true)) ?? true
     },
-    isAway: false,
+    isDown: false,
     all: () => overrides.all(),
     onChange: (listener) => {
       listeners.push(listener)
@@ -41,13 +41,13 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
   }
 }
 
-/** From a worker: applies an override in all others; acknowledged when they have applied it or timed out. */
+/** From a worker: apply an override in all other workers. Acknowledged when they have applied it or timed out. */
 const pass = topic<Override>('overrides.pass', { timeoutMs: 2_000 })
-/** From a worker that received another host's override; the response says whether it is the first to report it. */
+/** From a worker that received an override of another host; the reply is whether it is the first to report it. */
 const learned = topic<Override, boolean>('overrides.learned', { timeoutMs: 1_000 })
-/** To each worker. */
+/** To each worker: apply an override. */
 const apply = topic<Override>('overrides.apply', { timeoutMs: 1_000 })
-/** From a starting worker. */
+/** From a starting worker: requests all overrides. */
 const read = topic<void, readonly Override[]>('overrides.read', { timeoutMs: 1_000 })
 
 /** The primary's side. */

@@ -2,24 +2,24 @@ import type { RedisLink, ScriptLink } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { overridesChannel, redisKeys } from '../redis/keys.ts'
 import type { LocalOverrides } from './local.ts'
-import { isSpent, keyOf, type Override, type OverrideStore, overrideIn, textOf } from './store.ts'
+import { isExpired, keyOf, type Override, type OverrideStore, overrideIn, textOf } from './store.ts'
 
 export interface RedisOverridesOptions {
   link: ScriptLink<'override'> & Pick<RedisLink, 'subscriber'>
   /** Overrides of this host. */
   local: LocalOverrides
   log: StoreLog
-  /** An override of another router takes effect here; called in one process of this host. */
+  /** Called in one process of this host when an override of another router takes effect. */
   onLearned(override: Override): void
 }
 
-/** Interval of synchronization with Redis, because messages may be lost. */
+/** Interval of synchronization with Redis, because messages may be dropped. */
 const syncMs = 5_000
 const startMs = 1_000
 
 /**
- * Shares the overrides of this host with other hosts, and keeps them across restarts. While Redis is unavailable they apply on
- * this host; once it is available again, the latest of each wins.
+ * Shares the overrides of this host with other hosts, and keeps them across restarts. While Redis is unavailable, they apply to
+ * this host only; once it is available again, the latest override of each property wins.
  */
 export class RedisOverrides implements OverrideStore {
   readonly #options: RedisOverridesOptions
@@ -45,14 +45,14 @@ export class RedisOverrides implements OverrideStore {
     this.#timer = setInterval(() => void this.#sync(), syncMs).unref()
   }
 
-  async set(given: Parameters<OverrideStore['set']>[0]): Promise<void> {
+  async set(newOverride: Parameters<OverrideStore['set']>[0]): Promise<void> {
     const { local } = this.#options
-    await local.set(given)
-    const override = local.all().find((each) => keyOf(each) === keyOf(given))
+    await local.set(newOverride)
+    const override = local.all().find((each) => keyOf(each) === keyOf(newOverride))
     if (override) await this.#push(override)
   }
 
-  get isAway(): boolean {
+  get isDown(): boolean {
     return this.#health.isDown
   }
 
@@ -81,21 +81,21 @@ export class RedisOverrides implements OverrideStore {
     const key = redisKeys.overrides
     const kept = await this.#health.run(() => link.commands.hgetall(key)).catch(() => undefined)
     if (!kept) return
-    const spent: string[] = []
+    const expired: string[] = []
     for (const [field, text] of Object.entries(kept)) {
       const override = overrideIn(text)
-      if (override && isSpent(override, Date.now())) spent.push(field)
+      if (override && isExpired(override, Date.now())) expired.push(field)
       else this.#learn(text)
     }
-    if (spent.length > 0) await this.#health.run(() => link.commands.hdel(key, ...spent)).catch(() => 0)
-    const own = local.all().filter((each) => !isSpent(each, Date.now()))
+    if (expired.length > 0) await this.#health.run(() => link.commands.hdel(key, ...expired)).catch(() => 0)
+    const current = local.all().filter((each) => !isExpired(each, Date.now()))
     await Promise.all(
-      own.filter((each) => kept[keyOf(each)] !== textOf(each)).map((each) => this.#push(each)),
+      current.filter((each) => kept[keyOf(each)] !== textOf(each)).map((each) => this.#push(each)),
     )
     this.#synced.resolve()
   }
 
-  /** Stores it in Redis, or reads the later one there. Fails silently: the next synchronization corrects it. */
+  /** Stores an override in Redis, or learns a later one from there. Fails silently; the next synchronization retries. */
   async #push(override: Override): Promise<void> {
     const { link } = this.#options
     const args = [keyOf(override), textOf(override), overridesChannel]

@@ -19,7 +19,7 @@ interface OverrideOf<Kind extends string> {
   readonly by: string
 }
 
-/** Without its time, which the store sets. */
+/** An override without its time, which the store sets. */
 export type NewOverride = Override extends infer Each
   ? Each extends Override
     ? Omit<Each, 'at'>
@@ -28,28 +28,28 @@ export type NewOverride = Override extends infer Each
 
 /** Stores overrides, and shares them with the other processes of the router and, with Redis, with other routers. */
 export interface OverrideStore {
-  /** Resolves when all processes of this host have applied it. */
+  /** Applies an override. Resolves when all processes of this host have applied it. */
   set(override: NewOverride): Promise<void>
   /** Whether Redis is configured but unavailable. */
-  readonly isAway: boolean
-  /** Overrides in effect, the latest of each property. */
+  readonly isDown: boolean
+  /** Returns the overrides in effect, the latest of each property. */
   all(): readonly Override[]
-  /** Calls back with each override that takes effect, whatever its origin. Once per process. */
+  /** Calls `listener` with each override that takes effect, from any process or router. */
   onChange(listener: (override: Override) => void): void
-  /** Resolves when the overrides of others are known or unavailable. */
+  /** Resolves when the overrides of other processes and routers are known, or cannot be read. */
   started(): Promise<void>
   close(): void
 }
 
-/** A reset concerns only running processes; removed overrides are kept for routers that were disconnected. */
-const resetLastsMs = 60_000
-const takenBackLastsMs = 86_400_000
+/** A reset only concerns running processes; cancelled overrides are kept for routers that were disconnected. */
+const resetTtlMs = 60_000
+const cancelledTtlMs = 86_400_000
 
-/** The latest of each override. */
+/** The latest override of each property. */
 export class Overrides {
   readonly #latest = new Map<string, Override>()
 
-  /** Whether it takes effect, because it is later than the previous one. */
+  /** Adds an override. Returns whether it takes effect, because it is later than the previous one. */
   take(override: Override): boolean {
     const key = keyOf(override)
     const known = this.#latest.get(key)
@@ -58,7 +58,10 @@ export class Overrides {
     return true
   }
 
-  /** Gives a new one a time later than all known ones, whatever the clocks of other hosts. `now`: milliseconds since 1970. */
+  /**
+   * Sets a time later than that of the previous override, even if another host's clock is ahead. `now`: milliseconds since
+   * 1970.
+   */
   dated(override: NewOverride, now: number): Override {
     const before = this.#latest.get(keyOf(override))?.at ?? 0
     return { ...override, at: Math.max(now, before + 1) }
@@ -69,14 +72,14 @@ export class Overrides {
   }
 
   prune(now: number): void {
-    for (const [key, override] of this.#latest) if (isSpent(override, now)) this.#latest.delete(key)
+    for (const [key, override] of this.#latest) if (isExpired(override, now)) this.#latest.delete(key)
   }
 }
 
-/** No longer needed. */
-export function isSpent({ kind, value, at }: Override, now: number): boolean {
-  if (kind === 'reset') return now - at > resetLastsMs
-  return (value === null || value === false) && now - at > takenBackLastsMs
+/** Whether an override is no longer needed. */
+export function isExpired({ kind, value, at }: Override, now: number): boolean {
+  if (kind === 'reset') return now - at > resetTtlMs
+  return (value === null || value === false) && now - at > cancelledTtlMs
 }
 
 export function keyOf(override: NewOverride): string {
@@ -84,17 +87,17 @@ export function keyOf(override: NewOverride): string {
   return JSON.stringify(override.kind === 'weight' ? [kind, target, override.model] : [kind, target])
 }
 
-/** A total order, equal in every process even for equal times. */
+/** A total order that is the same in every process, even for equal times. */
 function isLater(a: Override, b: Override): boolean {
   return a.at > b.at || (a.at === b.at && textOf(a) > textOf(b))
 }
 
-/** Canonical text of an override, equal in every process. */
+/** Serializes an override canonically, equal in every process. */
 export function textOf(override: Override): string {
   return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
 }
 
-/** Undefined if unknown to this version. */
+/** Parses an override; undefined for a kind that this version does not know. */
 export function overrideIn(text: unknown): Override | undefined {
   let read: unknown
   try {

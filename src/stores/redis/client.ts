@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Cluster, Redis } from 'ioredis'
 import { openConnection, type RedisAddress, type RedisConnection } from './connection.ts'
 
-/** A lease step as a Lua file; see its head for keys and arguments. */
+/** A Lua script of the leases; the head of its file describes keys and arguments. */
 export type LeaseStep = 'acquire' | 'renew' | 'release'
 
 /** A connection for commands with a short timeout, with the Lua scripts that it can run. */
@@ -12,7 +12,7 @@ export interface ScriptLink<Step extends string> {
   close(): void
 }
 
-/** The connection of the leases, and one for subscriptions; both are closed together. */
+/** The connection of the leases with one for subscriptions, which are closed together. */
 export interface RedisLink extends ScriptLink<LeaseStep> {
   readonly subscriber: RedisConnection
 }
@@ -21,15 +21,15 @@ export interface ScriptLinkOptions {
   /** Command timeout, in milliseconds. */
   commandTimeoutMs?: number | undefined
   /**
-   * In a cluster, all keys of this link are in the hash slot selected by this name. Absent: each script's keys have a common hash
-   * tag.
+   * In a cluster, all keys of this link are in the hash slot selected by this name. Absent: the keys of each script have a
+   * common hash tag.
    */
   slot?: 'leases' | 'responses' | undefined
 }
 
 const commandTimeoutMs = 250
 
-/** Source of the keys and arguments of a step: the head of its Lua file. */
+/** Opens a connection with Lua scripts. The head of each Lua file describes the keys and arguments of its step. */
 export function connectScripts<Step extends string>(
   address: RedisAddress,
   steps: readonly Step[],
@@ -44,7 +44,7 @@ export function connectScripts<Step extends string>(
   }
 }
 
-/** The same with a connection for subscriptions; both are closed together. */
+/** Like {@link connectScripts}, with a connection for subscriptions, which is closed together with the other one. */
 export function connectListening<Step extends string>(
   address: RedisAddress,
   steps: readonly Step[],
@@ -73,7 +73,7 @@ function luaOf(step: string): string {
   return readFileSync(new URL(`lua/${step}.lua`, import.meta.url), 'utf8')
 }
 
-/** ioredis adds a defined command to the connection as a method, which is missing in its types. */
+/** Runs a script. ioredis adds defined commands to the connection as methods, which its types lack. */
 async function runScript(
   redis: Redis | Cluster,
   step: string,
@@ -84,7 +84,7 @@ async function runScript(
   try {
     return await Reflect.apply(command, redis, args)
   } catch (error) {
-    // A replica may have replaced a hanging node, which does not report that.
+    // A replica may have replaced a hung node, which cannot report that.
     if ('refreshSlotsCache' in redis) redis.refreshSlotsCache()
     throw error
   }

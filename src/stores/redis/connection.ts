@@ -2,7 +2,7 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { parseRedisUrl, type RedisUrl } from '../../config/redis-url.ts'
 
 export interface RedisAddress {
-  /** See parseRedisUrl. Overrides host and port, and the other members that it contains. */
+  /** See parseRedisUrl. Overrides host and port, and other members if it contains them. */
   url: string | undefined
   host: string
   port: number
@@ -18,13 +18,13 @@ interface ConnectionOptions {
   slot?: string | undefined
 }
 
-/** Replies keep the shapes of ioredis 5, which is the default. */
+/** Without `replyMapping`: replies keep the shapes of ioredis 5, the default. */
 type Options = Omit<RedisOptions, 'replyMapping'>
 type NodeOptions = Omit<Exclude<ClusterOptions['redisOptions'], undefined>, 'replyMapping'>
 
-/** A server, the master named by Sentinels, or a cluster. */
+/** Connects to a server, to the master that Sentinels name, or to a cluster. */
 export function openConnection(address: RedisAddress, options: ConnectionOptions): RedisConnection {
-  const { hosts, kind, tls, username, password, db, master } = placeOf(address)
+  const { hosts, kind, tls, username, password, db, master } = urlOf(address)
   const common: Options = {
     ...optionsOf(options.commandTimeoutMs),
     ...(username === undefined ? {} : { username }),
@@ -47,7 +47,7 @@ export function openConnection(address: RedisAddress, options: ConnectionOptions
   }
 }
 
-function placeOf({ url, host, port, db, password }: RedisAddress): RedisUrl {
+function urlOf({ url, host, port, db, password }: RedisAddress): RedisUrl {
   const rest = { db, ...(password === undefined ? {} : { password }) }
   if (url === undefined) return { kind: 'server', hosts: [{ host, port }], tls: false, ...rest }
   const named = parseRedisUrl(url)
@@ -73,12 +73,12 @@ function optionsOf(commandTimeoutMs: number | undefined): Options {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
-    // It would need permission for CLIENT SETINFO, which older servers cannot grant without CLIENT KILL.
+    // Client info requires permission for CLIENT SETINFO, which older servers cannot grant without CLIENT KILL.
     disableClientInfo: true,
   }
 }
 
-/** Sentinels announce a failover: a hanging master does not close connections. */
+/** Listens for failovers, because a hung master does not close connections. */
 function sentinelOptions({ sentinelPassword }: RedisAddress, tls: boolean): Options {
   return {
     retryStrategy,
@@ -91,7 +91,7 @@ function sentinelOptions({ sentinelPassword }: RedisAddress, tls: boolean): Opti
   }
 }
 
-/** A command is resent to the node that owns its slot now, within the same timeout. */
+/** Commands are redirected to the node that currently owns their slot, within the same timeout. */
 function clusterOptions(
   { enableOfflineQueue: _queue, ...redisOptions }: Options,
   slot: string | undefined,

@@ -5,13 +5,15 @@ export interface StoreLog {
   warn(details: object, message: string): void
 }
 
-/** After this many consecutive failures, further calls fail immediately. */
+/** Number of consecutive failures after which further calls fail immediately. */
 const failuresToSkip = 3
 const skipMs = 1_000
 /** Minimum interval between log lines of an intermittent outage, in milliseconds. */
 const logPauseMs = 10_000
 
-/** Tracks whether Redis responds, from the result of each call. While it does not, calls fail immediately instead of waiting. */
+/**
+ * Tracks whether Redis responds, from the result of each call. While it does not, calls fail immediately instead of waiting.
+ */
 export class RedisHealth {
   readonly #now: () => number
   readonly #log: StoreLog
@@ -33,12 +35,12 @@ export class RedisHealth {
     return this.#downSince !== undefined
   }
 
-  /** How long Redis has not responded, in milliseconds; 0 if it responded to the last call. */
+  /** Time since Redis stopped responding, in milliseconds; 0 if it responded to the last call. */
   get downForMs(): number {
     return this.#downSince === undefined ? 0 : this.#now() - this.#downSince
   }
 
-  /** Makes a call, unless the last ones have failed. Every failure is a StoreDownError. */
+  /** Makes a call, or fails immediately if the last calls have failed. Every failure is a StoreDownError. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#now() < this.#skipUntil) throw new StoreDownError()
     try {
@@ -52,7 +54,7 @@ export class RedisHealth {
     }
   }
 
-  /** A new connection was established: the next call is made. */
+  /** To be called when a connection was established, so that the next call is made. */
   connected(): void {
     this.#skipUntil = Number.NEGATIVE_INFINITY
   }
@@ -74,7 +76,7 @@ export class RedisHealth {
   }
 }
 
-/** Error of a cluster node to a client that treats it as a single server. */
+/** Adds a hint to the error of a cluster node that is configured as a single server. */
 function clusterHint(text: string): string {
   return /^(?:MOVED|CROSSSLOT)\b/.test(text)
     ? `${text}; it is a node of a cluster, which LLM_ROUTER_REDIS_URL names as redis+cluster://host`

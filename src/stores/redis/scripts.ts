@@ -13,7 +13,7 @@ export interface LazyScriptsOptions<Step extends string> extends ScriptLinkOptio
 /** How long the first use waits for a connection, in milliseconds. */
 const connectWaitMs = 1_000
 
-/** Scripts over a connection that is opened on first use: a router that needs none does not load the Redis client. */
+/** Scripts over a connection that is opened on first use, so that a router that needs none does not load the Redis client. */
 export class LazyScripts<Step extends string> {
   readonly #options: LazyScriptsOptions<Step>
   #link: Promise<ScriptLink<Step>> | undefined

@@ -4,11 +4,11 @@ import { type ResponseBounds, ResponseTable } from './memory.ts'
 import type { ResponseStore } from './store.ts'
 
 const find = topic<string, string | undefined>('response.find')
-/** Acknowledged, because a response must be stored before its client may continue it. */
+/** A request rather than a cast, because a response must be stored before its client can continue it. */
 const keep = topic<{ id: string; json: string }>('response.keep', { afterExit: true })
 const remove = topic<string, boolean>('response.remove', { afterExit: true })
 
-/** Responses of a worker, kept by the primary for all workers of the host. They outlive a worker, not the primary. */
+/** The worker's side: the primary keeps responses for all workers of the host. They outlive a worker, but not the primary. */
 export function clusterResponses(primary: Channel): ResponseStore {
   return {
     async find(id) {

@@ -64,7 +64,7 @@ export class ResponseTable {
     for (const [id, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#take(id)
   }
 
-  /** A single response over the limit is evicted too. */
+  /** Evicts the least recently used responses; a single one over the limit too. */
   #dropOverflow(): void {
     const { maxCount, maxBytes } = this.#bounds
     for (const id of this.#entries.keys()) {
@@ -75,7 +75,7 @@ export class ResponseTable {
 }
 
 /**
- * Stores responses in this process: they are lost with it and invisible to other workers. The least recently used is
+ * Stores responses in this process only. The least recently used response is
  * evicted first. `now`: monotonic milliseconds.
  */
 export function memoryResponses(bounds: ResponseBounds, now: () => number): ResponseStore {

@@ -22,15 +22,15 @@ const keys = [
   redisKeys.responsesByExpiry,
   redisKeys.responsesBytes,
 ]
-/** Timeout for an announced response, and delay of the first retry, in milliseconds. */
+/** Maximum wait for an announced response, and delay of the first retry, in milliseconds. */
 const pendingWaitMs = 1_500
 const firstPollMs = 5
 /** Result of the scripts for a response that is announced but not stored yet. */
 const pending = -1
-/** How long a client waits for its response to be stored, which may have megabytes, in milliseconds. */
+/** Timeout for commands in milliseconds, long enough for responses of megabytes. */
 const commandTimeoutMs = 1_000
 
-/** Responses shared by all routers with one Redis. Rejects with StoreDownError while Redis does not respond. */
+/** Responses shared by all routers on one Redis. Rejects with StoreDownError while Redis does not respond. */
 export class RedisResponses implements ResponseStore {
   readonly #options: RedisResponsesOptions
   readonly #scripts: LazyScripts<Step>
@@ -48,7 +48,7 @@ export class RedisResponses implements ResponseStore {
   }
 
   async find(id: string): Promise<StoredResponse | undefined> {
-    const json = await this.#whenKept('find-response', id)
+    const json = await this.#runWhenStored('find-response', id)
     return typeof json === 'string' ? JSON.parse(json) : undefined
   }
 
@@ -62,15 +62,18 @@ export class RedisResponses implements ResponseStore {
   }
 
   async remove(id: string): Promise<boolean> {
-    return (await this.#whenKept('remove-response', id)) === 1
+    return (await this.#runWhenStored('remove-response', id)) === 1
   }
 
   close(): Promise<void> {
     return this.#scripts.close()
   }
 
-  /** The client's next request may arrive before the response is in Redis. */
-  async #whenKept(step: Step, id: string): Promise<unknown> {
+  /**
+   * Retries while the response is announced but not stored: the client's next request may arrive before the response is in
+   * Redis.
+   */
+  async #runWhenStored(step: Step, id: string): Promise<unknown> {
     const { now } = this.#options
     const until = now() + pendingWaitMs
     for (let waitMs = firstPollMs; ; waitMs *= 2) {

@@ -2,7 +2,7 @@
 export interface StoredResponse {
   /** The whole `response` object, as `GET /v1/responses/{id}` returns it. */
   response: Record<string, unknown>
-  /** Its input items, including those of earlier turns, oldest first. */
+  /** Input items of the request, including those of earlier turns, oldest first. */
   input: Record<string, unknown>[]
 }
 
@@ -11,15 +11,15 @@ export const announcedMs = 60_000
 
 /**
  * Stores responses for `previous_response_id`. Bounded: a response may be evicted at any time, and expires after the store's
- * time to live. `find` returns a copy. Each operation is atomic for its id, and once the promise of `keep`
+ * time to live. `find` returns a copy. Each operation is atomic per id, and once the promise of `keep`
  * is fulfilled, the response can be found. Rejects only if the store itself cannot be reached.
  */
 export interface ResponseStore {
-  /** Undefined if there is none. A find counts as a use but does not extend the time to live. */
+  /** Resolves to undefined if there is none. Counts as a use, but does not extend the time to live. */
   find(id: string): Promise<StoredResponse | undefined>
   /**
-   * Announces that a response with this id will be stored within a minute: `find` and `remove` then wait for it in any process,
-   * and no client has to wait for `keep`. Absent if storing takes no time.
+   * Announces that a response with this id will be stored within a minute, so that `find` and `remove` wait for it in any
+   * process, and its client does not have to wait for `keep`. Absent if storing takes no time.
    */
   announce?(id: string): Promise<void>
   /** Replaces a response with the same id. */
@@ -29,19 +29,19 @@ export interface ResponseStore {
   close(): Promise<void>
 }
 
-/** An older announcement may expire before the response is stored, in milliseconds. */
+/** Age up to which an announcement is relied on, in milliseconds; an older one may expire before the response is stored. */
 const trustedMs = announcedMs * 0.75
 
 /**
- * A store shared by several processes, and one of this process that is used while the shared one is unavailable. Responses
- * stored here meanwhile can still be found here later. Never rejects because of the shared store.
+ * Combines a shared store with one of this process, which is used while the shared one is unavailable. Responses stored in this
+ * process in the meantime can be found by it later. Never rejects because of the shared store.
  */
 export function responsesWithFallback(
   shared: ResponseStore,
   local: ResponseStore,
   now = (): number => performance.now(),
 ): ResponseStore {
-  /** The oldest first. */
+  /** Oldest first. */
   const announced = new Map<string, { at: number; isKnown: Promise<boolean> }>()
   const keeping = new Set<Promise<void>>()
   const keep = async (id: string, stored: StoredResponse): Promise<void> => {
@@ -53,7 +53,7 @@ export function responsesWithFallback(
   }
   const announce = async (id: string): Promise<void> => {
     const at = now()
-    // Announced responses are often never completed.
+    // Removes old announcements, because announced responses are often never completed.
     for (const [other, { at: since }] of announced) {
       if (at - since < trustedMs) break
       announced.delete(other)

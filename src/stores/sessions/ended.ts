@@ -1,7 +1,10 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 
-/** A session ended before its expiry. `endsAt`: time after which the entry is no longer needed, in milliseconds since 1970. */
+/**
+ * A session that was ended before it expired. `endsAt`: its expiry in milliseconds since 1970, when the entry is no longer
+ * needed.
+ */
 export interface EndedSession {
   id: string
   endsAt: number
@@ -30,7 +33,7 @@ export class EndedTable {
     return this.#endsAt.has(id)
   }
 
-  /** Resolves when the primary of a cluster has notified all its workers. */
+  /** Adds a session. Resolves when the primary of a cluster has notified all workers. */
   async add(session: EndedSession): Promise<void> {
     this.#keep(session)
     await this.#primary?.request(ended, session)
@@ -41,7 +44,7 @@ export class EndedTable {
   }
 }
 
-/** The primary's side. */
+/** The primary's side: keeps ended sessions and notifies all workers. */
 export function serveEndedSessions(workers: WorkerChannels): void {
   const endsAt = new Map<string, number>()
   workers.on(ended, (session) => {

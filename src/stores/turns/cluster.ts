@@ -15,12 +15,12 @@ interface Entry {
 const enter = topic<Entry>('queue.enter')
 const leave = topic<Pick<Entry, 'model' | 'id'>>('queue.leave')
 const wake = topic<string>('queue.wake', { isHint: true })
-/** A hanging worker must not delay the requests of the others. */
+/** The timeout is short, because a hung worker must not delay requests of the others. */
 const offer = topic<number, Offered>('queue.offer', { timeoutMs: 500 })
 const waiting = topic<{ model: string; isWaiting: boolean }>('queue.waiting')
 const waitingNow = topic<void, string[]>('queue.waiting-now')
 
-/** Turns of a worker: the primary orders the requests of all its workers. */
+/** The worker's side: the primary orders the waiting requests of all workers. */
 export function clusterTurns(primary: Channel): Turns {
   const ids = new Map<Ticket, number>()
   const tickets = new Map<number, Ticket>()
@@ -31,7 +31,7 @@ export function clusterTurns(primary: Channel): Turns {
     if (isWaiting) busy.add(model)
     else busy.delete(model)
   })
-  // State that a worker started later has not received.
+  // Loads the state that was broadcast before this worker started.
   primary.request(waitingNow).then(
     (models) => models.forEach((model) => void busy.add(model)),
     () => undefined,
@@ -56,11 +56,11 @@ export function clusterTurns(primary: Channel): Turns {
   }
 }
 
-/** The primary's side. Requests of an exited worker are removed. */
+/** The primary's side: orders the waiting requests of all workers, and removes those of exited ones. */
 export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): void {
   const turns = new LocalTurns(options)
   const waitingIn = new Map<string, Map<number, { model: string; ticket: Ticket }>>()
-  const tell = (model: string, before: boolean): void => {
+  const broadcastChange = (model: string, before: boolean): void => {
     const isWaiting = turns.isWaiting(model)
     if (isWaiting !== before) workers.broadcast(waiting, { model, isWaiting })
   }
@@ -71,7 +71,7 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
     waitingIn.get(worker)?.delete(id)
     const before = turns.isWaiting(model)
     turns.leave(model, ticket)
-    tell(model, before)
+    broadcastChange(model, before)
   }
   workers.on(enter, ({ model, id, client, weight, offers }, worker) => {
     let hungUntil = 0
@@ -92,7 +92,7 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
     waitingIn.set(worker.id, entries.set(id, { model, ticket }))
     const before = turns.isWaiting(model)
     turns.enter(model, ticket, offers)
-    tell(model, before)
+    broadcastChange(model, before)
   })
   workers.on(leave, ({ id }, worker) => end(worker.id, id))
   workers.on(wake, (model) => turns.wake(model))
@@ -103,5 +103,5 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
   })
 }
 
-/** How long requests of a worker that did not respond to an offer are skipped, in milliseconds. */
+/** Time for which requests of a worker that did not respond to an offer are skipped, in milliseconds. */
 const passedMs = 2_000

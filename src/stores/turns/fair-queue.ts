@@ -1,13 +1,14 @@
 /**
- * Result of an offer. `served`: the request has a slot. `gone`: it no longer waits. `passed`: nothing is free for this
- * one, but others may accept more targets. `taken`: nothing is free for any request. `away`: undecidable now.
+ * Result of an offer. `served`: the request has a slot. `gone`: it no longer waits. `passed`: no slot is free for this request,
+ * but others may accept more targets. `taken`: no slot is free for any request. `away`: unknown, because the store is
+ * unreachable.
  */
 export type Offered = 'served' | 'gone' | 'passed' | 'taken' | 'away'
 
 /** A waiting request. */
 export interface Ticket {
   readonly client: string
-  /** Weight of its client, over 0. */
+  /** Weight of its client, above 0. */
   readonly weight: number
   /** Takes a slot if one is free for this request. Never rejects. */
   offer(): Promise<Offered>
@@ -24,21 +25,20 @@ export interface FairQueueOptions {
 interface Flow {
   readonly weight: number
   readonly tickets: Set<Ticket>
-  /** When its last served request would have ended if all flows were served at once, on the queue's virtual clock. */
+  /** Virtual finish time of its last served request, if all flows were served in parallel. */
   finish: number
 }
 
 /**
- * Waiting requests of one model. Clients get slots in proportion to their weights, however many requests each has:
- * weighted fair queueing, which is deficit round robin with the turns of a client spread evenly, so that a client with a
- * single request waits for at most one request of another client with the same weight. The requests of a client are in order
- * of arrival. Nothing starves: each weight gets its share.
+ * Waiting requests of one model, by weighted fair queueing: clients get slots in proportion to their weights, however many
+ * requests each has, and evenly spread, so that a client with a single request waits for at most one request of each client
+ * with the same weight. The requests of a client are served in order of arrival. No client starves.
  */
 export class FairQueue {
   readonly #options: FairQueueOptions
   readonly #flows = new Map<string, Flow>()
   #length = 0
-  /** Advances by the share of one request with each served request. */
+  /** Virtual time: each served request advances it by 1 / the sum of the active weights. */
   #clock = 0
   #isOffering = false
   #offerAgain = false
@@ -52,7 +52,7 @@ export class FairQueue {
     return this.#length
   }
 
-  /** `offers`: called when a slot may be free for it. */
+  /** Adds a request. `offers`: whether a slot may be free for it now. */
   enter(ticket: Ticket, offers: boolean): void {
     const flow = this.#flowOf(ticket)
     if (flow.tickets.size === 0) flow.finish = Math.max(flow.finish, this.#clock)
@@ -62,7 +62,7 @@ export class FairQueue {
     else this.#schedulePoll()
   }
 
-  /** Idempotent. */
+  /** Removes a request; idempotent. */
   leave(ticket: Ticket): void {
     if (!this.#flows.get(nameOf(ticket))?.tickets.delete(ticket)) return
     this.#length--
@@ -73,12 +73,12 @@ export class FairQueue {
     this.#poll = undefined
   }
 
-  /** Call when a place may be free. */
+  /** To be called when a slot may be free. */
   wake(): void {
     if (this.#length > 0) void this.#offer()
   }
 
-  /** The waiting requests in serving order. */
+  /** Yields the waiting requests in the order in which they would be served. */
   *inOrder(): Generator<Ticket, void, undefined> {
     const cursors = Array.from(this.#flows.values(), (flow) => new Cursor(flow))
     for (;;) {
@@ -103,7 +103,7 @@ export class FairQueue {
     this.#schedulePoll()
   }
 
-  /** Whether the next one may be served too. */
+  /** Offers a slot to the requests in order. Returns whether another one may be served too. */
   async #serveOne(): Promise<boolean> {
     for (const ticket of this.inOrder()) {
       const offered = await ticket.offer()
@@ -136,7 +136,7 @@ export class FairQueue {
     return flow
   }
 
-  /** Adds jitter, so that processes sharing a store do not poll it in lockstep. */
+  /** Schedules a poll, with jitter so that processes that share a store do not poll it in lockstep. */
   #schedulePoll(): void {
     if (this.#length === 0 || this.#isOffering || this.#poll) return
     const { min, max } = this.#options.pollMs
@@ -153,7 +153,7 @@ export class FairQueue {
 /** Tolerance for rounding errors of the virtual clock. */
 const rounding = 1e-9
 
-/** Iterates over a flow as if each passed request were served. */
+/** Iterates over a flow as if each visited request were served. */
 class Cursor {
   next: Ticket | undefined
   readonly #flow: Flow
@@ -173,7 +173,7 @@ class Cursor {
     this.#finish += 1 / this.#flow.weight
   }
 
-  /** Tie-break: the flow with fewer requests, because earlier usage is not known. */
+  /** Ties go to the flow with fewer requests. */
   isBefore(other: Cursor): boolean {
     const later = this.#finish - other.#finish
     if (Math.abs(later) > rounding) return later < 0
@@ -181,7 +181,7 @@ class Cursor {
   }
 }
 
-/** Requests of a client with another weight, due to their priority, form a separate flow. */
+/** Requests of a client whose weight differs because of their priority form a separate flow. */
 function nameOf({ client, weight }: Ticket): string {
   return `${weight} ${client}`
 }

@@ -2,11 +2,11 @@ import { FairQueue, type FairQueueOptions, type Ticket } from './fair-queue.ts'
 
 /** Orders the waiting requests of a host, by model. */
 export interface Turns {
-  /** `offers`: called when a slot may be free for the request. */
+  /** Adds a request. `offers`: whether a slot may be free for it now. */
   enter(model: string, ticket: Ticket, offers: boolean): void
-  /** Idempotent. */
+  /** Removes a request; idempotent. */
   leave(model: string, ticket: Ticket): void
-  /** Call when a place may be free. */
+  /** To be called when a slot may be free. */
   wake(model: string): void
   /** Whether requests wait for the model in any process of this host. */
   isWaiting(model: string): boolean

@@ -20,35 +20,38 @@ const columnOf = {
 } as const satisfies Record<UsageDimension, keyof UsageRow>
 
 /**
- * Aggregated usage of a period. Daily usage belongs to the day on which it began. Throws RouterError if the result is too large.
+ * Returns aggregated usage. Daily usage belongs to the period that contains the start of the day. Throws RouterError if the
+ * result is too large.
  */
 export async function readUsage(rows: Transaction<Tables>, question: UsageQuestion): Promise<UsageLine[]> {
   const { by, bucket, group } = question
   const groupOf = by.includes('group') || group !== undefined ? await clientGroups(rows) : new Map()
   const clients =
-    group === undefined ? undefined : [...groupOf].flatMap(([id, own]) => (own === group ? [id] : []))
+    group === undefined
+      ? undefined
+      : [...groupOf].flatMap(([id, ofClient]) => (ofClient === group ? [id] : []))
   const columns = [...new Set(by.map((dimension) => columnOf[dimension]))]
-  const wanted = bucket === undefined ? columns : (['period', ...columns] as const)
+  const selected = bucket === undefined ? columns : (['period', ...columns] as const)
   const startOf = bucket === undefined ? () => 0 : periodOf(bucket, timeZone(question.timeZone))
   const lines = new Map<string, Row & { group: string; start: number }>()
   for (const table of ['usage_days', 'usage_quarters'] as const) {
-    for (const row of await select(rows, table, wanted, question, clients)) {
+    for (const row of await select(rows, table, selected, question, clients)) {
       const start = startOf(row.period ?? 0)
-      const own = groupOf.get(row.client ?? '') ?? ''
-      const shown = by.map((dimension) => (dimension === 'group' ? own : row[columnOf[dimension]]))
+      const rowGroup = groupOf.get(row.client ?? '') ?? ''
+      const shown = by.map((dimension) => (dimension === 'group' ? rowGroup : row[columnOf[dimension]]))
       const key = JSON.stringify([start, ...shown])
       const line = lines.get(key)
-      if (!line) lines.set(key, { ...row, group: own, start })
+      if (!line) lines.set(key, { ...row, group: rowGroup, start })
       else for (const count of usageCounts) line[count] += row[count]
     }
   }
   const zone = timeZone(question.timeZone)
   return [...lines]
     .toSorted(([a, { start: first }], [b, { start: second }]) => first - second || (a < b ? -1 : 1))
-    .map(([, { start, group: own, busy_ms, ...row }]) => ({
+    .map(([, { start, group: lineGroup, busy_ms, ...row }]) => ({
       ...(bucket === undefined ? {} : { period: zone.text(start) }),
       ...Object.fromEntries(
-        by.map((dimension) => [dimension, dimension === 'group' ? own : row[columnOf[dimension]]]),
+        by.map((dimension) => [dimension, dimension === 'group' ? lineGroup : row[columnOf[dimension]]]),
       ),
       ...countsOf(row),
       busy_seconds: rounded(busy_ms / 1000),
@@ -61,7 +64,7 @@ function countsOf(row: Omit<Counts, 'busy_ms'>) {
   return { requests, errors, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens }
 }
 
-/** Rounded, to remove floating-point noise. */
+/** Removes floating-point noise. */
 function rounded(value: number): number {
   return Number(value.toPrecision(12))
 }
@@ -97,7 +100,7 @@ async function clientGroups(rows: Transaction<Tables>): Promise<Map<string, stri
   return new Map(found.map(({ id, group_id }) => [id, group_id ?? '']))
 }
 
-/** Start of the bucket of a quarter of an hour. */
+/** Returns a function that maps a quarter of an hour to the start of its bucket. */
 function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
   const known = new Map<number, number>()
   const start = {
@@ -114,7 +117,7 @@ function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
   }
 }
 
-/** Local hours of the time zone, which may differ from UTC by a fraction. */
+/** Start of the local hour, in time zones whose offset is not a whole hour too. */
 function hourOf(at: number, zone: TimeZone): number {
   const minute = Number(/T\d\d:(\d\d)/.exec(zone.text(at))?.[1] ?? 0)
   return Math.floor(at / quarterMs) * quarterMs - Math.floor(minute / 15) * quarterMs

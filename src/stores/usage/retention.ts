@@ -1,13 +1,13 @@
 import { timeZone } from '../../lib/time-zone.ts'
-import { forgetOldSpending } from '../budgets/spent.ts'
+import { deleteOldSpending } from '../budgets/spent.ts'
 import type { Database } from '../database/tables.ts'
 import { UsageSums } from './sums.ts'
-import { addRows, forgetOldBatches } from './write.ts'
+import { addRows, deleteOldBatches } from './write.ts'
 
 export interface UsageRetention {
   /** IANA time zone that defines days. */
   timeZone: string
-  /** Days for which usage is kept per quarter of an hour. */
+  /** Days for which usage is kept per 15 minutes. */
   quarterDays: number
   /** Days for which daily usage is kept. */
   days: number
@@ -16,7 +16,7 @@ export interface UsageRetention {
 /** Days aggregated per transaction. */
 const daysAtOnce = 7
 
-/** Aggregates old quarters of an hour to days, and deletes the oldest days. Several routers may do so concurrently. */
+/** Aggregates old usage per 15 minutes to days, and deletes the oldest days. Several routers may call it concurrently. */
 export async function applyRetention(db: Database, retention: UsageRetention, now: number): Promise<void> {
   const zone = timeZone(retention.timeZone)
   const cutOff = zone.dayAfter(now, -retention.quarterDays)
@@ -29,14 +29,18 @@ export async function applyRetention(db: Database, retention: UsageRetention, no
       .limit(1)
       .executeTakeFirst()
     if (!oldest) break
-    await addUp(db, Math.min(cutOff, zone.dayAfter(oldest.period, daysAtOnce)), zone.startOfDay)
+    await aggregateDays(db, Math.min(cutOff, zone.dayAfter(oldest.period, daysAtOnce)), zone.startOfDay)
   }
   await db.deleteFrom('usage_days').where('period', '<', zone.dayAfter(now, -retention.days)).execute()
-  await forgetOldBatches(db, now)
-  await forgetOldSpending(db, now)
+  await deleteOldBatches(db, now)
+  await deleteOldSpending(db, now)
 }
 
-async function addUp(db: Database, before: number, startOfDay: (at: number) => number): Promise<void> {
+async function aggregateDays(
+  db: Database,
+  before: number,
+  startOfDay: (at: number) => number,
+): Promise<void> {
   await db.transaction().execute(async (rows) => {
     // Blocks other routers, which would otherwise aggregate the same rows again.
     await rows

@@ -13,12 +13,12 @@ export interface SpooledPart {
 
 /** Size in bytes above which the file is compacted. */
 const maxBytes = 32 * 1024 * 1024
-/** A file not modified for this time belongs to no running process, in milliseconds. */
+/** Age after which an unmodified file does not belong to a running process, in milliseconds. */
 const abandonedMs = 60_000
 
 /**
- * Usage on disk while the database is unavailable: one file per process with one line per part. After a crash, the next
- * process with the same database and directory takes the file over.
+ * Usage on disk while the database is unavailable: one file per process with one line per part. After a crash, another
+ * process with the same database and directory takes over the file.
  */
 export class UsageSpool {
   readonly #folder: string
@@ -27,7 +27,7 @@ export class UsageSpool {
   #bytes = 0
   #exists = false
 
-  /** `database`: its URL; files of other databases are ignored. */
+  /** `database`: its URL. Files for other databases are ignored. */
   constructor(folder: string, database: string) {
     const digest = createHash('sha256').update(database).digest('hex').slice(0, 12)
     this.#folder = folder
@@ -40,7 +40,7 @@ export class UsageSpool {
     return this.#bytes
   }
 
-  /** Whether it is time to compact the file. */
+  /** Whether the file should be compacted. */
   get isFull(): boolean {
     return this.#bytes > maxBytes
   }
@@ -61,7 +61,7 @@ export class UsageSpool {
     this.#bytes = Buffer.byteLength(text)
   }
 
-  /** Marks the process as running. */
+  /** Updates the modification time, to mark the process as running. */
   async touch(now: Date): Promise<void> {
     if (this.#exists) await utimes(this.#file, now, now)
   }
@@ -73,7 +73,7 @@ export class UsageSpool {
     this.#bytes = 0
   }
 
-  /** Parts left behind by ended processes. Call `done` when they are in the database. */
+  /** Reads the parts of exited processes. Call `done` when they are in the database. */
   async abandoned(): Promise<{ parts: SpooledPart[]; done(): Promise<void> }> {
     const parts: SpooledPart[] = []
     const files: string[] = []
@@ -96,7 +96,7 @@ export class UsageSpool {
   }
 }
 
-/** On this host the process id is checked; for another host sharing the directory, the file's age. */
+/** Whether the process of a file has exited: by process id for this host, by the file's age for another host. */
 async function hasEnded(name: string, file: string): Promise<boolean> {
   const [, host, pid] = /^usage-[0-9a-f]+-([^-]*)-(\d+)-[0-9a-f]+\.jsonl$/.exec(name) ?? []
   if (host === hostname().replaceAll(/[^A-Za-z0-9.]/g, '_')) {
@@ -119,7 +119,7 @@ function linesOf(parts: readonly SpooledPart[]): string {
   return parts.map((part) => `${JSON.stringify(part)}\n`).join('')
 }
 
-/** Undefined for a line truncated by a crash. */
+/** Parses a line; undefined if it was truncated by a crash. */
 function partOf(line: string): SpooledPart | undefined {
   try {
     const { batch, part }: Partial<SpooledPart> = JSON.parse(line)

@@ -1,12 +1,12 @@
 import type { UsageRow } from '../database/tables.ts'
 
-/** Recent usage: sums, and the last use of each key, in milliseconds since 1970. Plain JSON. */
+/** Usage: sums, and the last use of each key in milliseconds since 1970. Plain JSON. */
 export interface UsagePart {
   rows: readonly UsageRow[]
   lastUsed: Readonly<Record<string, number>>
 }
 
-/** Usage is kept by periods of this length, in milliseconds. All present time zones are whole quarters of an hour from UTC. */
+/** Length of the periods of usage, in milliseconds. The offsets of all current time zones are multiples of it. */
 export const quarterMs = 900_000
 
 export const usageCounts = [
@@ -20,7 +20,7 @@ export const usageCounts = [
   'cost',
 ] as const satisfies readonly (keyof UsageRow)[]
 
-/** Further rows are summed as key `other` and model `other` of the client, to bound memory. */
+/** Further rows are summed per client as model and target `other`, to limit memory. */
 const maxRows = 50_000
 const other = 'other'
 
@@ -30,8 +30,8 @@ export class UsageSums {
   #lastUsed: Record<string, number> = {}
   readonly #maxRows: number
 
-  constructor(most = maxRows) {
-    this.#maxRows = most
+  constructor(limit = maxRows) {
+    this.#maxRows = limit
   }
 
   get isEmpty(): boolean {
@@ -66,7 +66,7 @@ export class UsageSums {
     return { rows: [...this.#rows.values()], lastUsed: this.#lastUsed }
   }
 
-  /** Usage added since the last call. */
+  /** Returns the usage added since the last call. */
   take(): UsagePart {
     const part = this.part()
     this.#rows = new Map()

@@ -4,7 +4,7 @@ import { type UsagePart, usageCounts } from './sums.ts'
 
 /** Rows per statement. */
 const rowsAtOnce = 50
-/** Time after which a batch is never written any more, in milliseconds. */
+/** Time after which a batch is no longer retried, so that its id can be deleted, in milliseconds. */
 const batchesKeptMs = 30 * 24 * 3_600_000
 
 export interface UsageBatch {
@@ -15,11 +15,11 @@ export interface UsageBatch {
 /** Additional writes in the same transaction. */
 export type AlsoWrite = (rows: Transaction<Tables>, part: UsagePart) => Promise<void>
 
-/** Idempotent per batch: a connection can fail after the commit and before its acknowledgement. */
+/** Writes a batch. Idempotent, because a connection can fail after the commit but before its acknowledgement. */
 export async function writeBatch(
   db: Database,
   { id, part }: UsageBatch,
-  { now, former, also }: { now: number; former: string | undefined; also: AlsoWrite },
+  { now, previous, also }: { now: number; previous: string | undefined; also: AlsoWrite },
 ): Promise<void> {
   await db.transaction().execute(async (rows) => {
     const known = await rows
@@ -28,20 +28,20 @@ export async function writeBatch(
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst()
     if (known.numInsertedOrUpdatedRows === 0n) return
-    if (former !== undefined) await rows.deleteFrom('usage_batches').where('id', '=', former).execute()
+    if (previous !== undefined) await rows.deleteFrom('usage_batches').where('id', '=', previous).execute()
     await addRows(rows, 'usage_quarters', part.rows)
     await writeLastUse(rows, Object.entries(part.lastUsed))
     await also(rows, part)
   })
 }
 
-/** Adds to existing rows. */
+/** Adds usage to existing rows, or inserts them. */
 export async function addRows(
   rows: Transaction<Tables>,
   table: 'usage_quarters' | 'usage_days',
   added: readonly UsageRow[],
 ): Promise<void> {
-  // In the same order everywhere, so that two routers do not deadlock.
+  // Sorted, so that two routers do not deadlock.
   const sorted = added.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
   for (let from = 0; from < sorted.length; from += rowsAtOnce) {
     await rows
@@ -80,7 +80,7 @@ async function writeLastUse(
       .execute()
 }
 
-export async function forgetOldBatches(db: Database, now: number): Promise<void> {
+export async function deleteOldBatches(db: Database, now: number): Promise<void> {
   await db
     .deleteFrom('usage_batches')
     .where('at', '<', now - batchesKeptMs)

@@ -5,7 +5,7 @@ import type { UsageSpool } from './spool.ts'
 import { type UsagePart, UsageSums } from './sums.ts'
 import { type AlsoWrite, writeBatch } from './write.ts'
 
-/** Usage not in the database yet. */
+/** Amount of usage that is not in the database yet. */
 export interface UsageBacklog {
   /** Rows waiting for the database. */
   rows: number
@@ -35,32 +35,32 @@ export interface UsageWriterOptions {
 }
 
 /**
- * Writes usage to the database, each part once. While the database is unavailable, usage is kept in memory and on disk, and is
- * written later. At most two batches: one that may have been written, and the usage after it.
+ * Writes usage to the database, each part exactly once. While the database is unavailable, usage is kept in memory and on disk.
+ * There are at most two batches: one that may have been written, and one with later usage.
  */
 export class UsageWriter {
   readonly #options: UsageWriterOptions
   #now: Batch = newBatch()
-  /** Whether it was written is unknown until the database responds. */
+  /** A batch that may or may not have been written; known when the database responds. */
   #inDoubt: Batch | undefined
-  #former: string | undefined
+  #previous: string | undefined
   #writing: Promise<boolean> | undefined
   #spooling: Promise<void> = Promise.resolve()
   #spoolError: string | undefined
-  #isAway = false
+  #isDown = false
   readonly #timer: NodeJS.Timeout
-  #told = false
+  #wasBehind = false
 
   constructor(options: UsageWriterOptions) {
     this.#options = options
     this.#timer = setInterval(() => this.#tick(), tickMs).unref()
   }
 
-  /** Adds usage, and writes it as soon as no other write is running. */
+  /** Adds usage, which is written as soon as no other write is running. */
   add(part: UsagePart): void {
     this.#now.sums.addAll(part)
     this.#now.unspooled.push(part)
-    if (!this.#isAway) void this.flush()
+    if (!this.#isDown) void this.flush()
   }
 
   get backlog(): UsageBacklog {
@@ -73,27 +73,27 @@ export class UsageWriter {
 
   /** Resolves to true when all usage added before is in the database, or to false if the database is unavailable. */
   async flush(): Promise<boolean> {
-    // One that began earlier may not have what was added since.
+    // A write that began earlier may not include usage added since.
     await this.#writing
     if (this.#writing === undefined && !this.#isDone) this.#writing = this.#write()
     return (await this.#writing) ?? true
   }
 
-  /** Takes over usage left behind by ended processes. Throws if the database is unavailable. */
+  /** Writes the usage of exited processes that is on disk. Throws if the database is unavailable. */
   async recover(): Promise<void> {
     const { spool, db, also = nothing, log } = this.#options
     const { parts, done } = await spool.abandoned()
     if (parts.length === 0) return
-    for (const [id, own] of Map.groupBy(parts, ({ batch }) => batch)) {
+    for (const [id, ofBatch] of Map.groupBy(parts, ({ batch }) => batch)) {
       const sums = new UsageSums(Number.POSITIVE_INFINITY)
-      for (const { part } of own) sums.addAll(part)
-      await writeBatch(db, { id, part: sums.part() }, { now: Date.now(), former: undefined, also })
+      for (const { part } of ofBatch) sums.addAll(part)
+      await writeBatch(db, { id, part: sums.part() }, { now: Date.now(), previous: undefined, also })
     }
     await done()
     log.info('usage spooled by an earlier process written to the database')
   }
 
-  /** Writes the remaining usage, to disk if the database is unavailable. */
+  /** Writes the remaining usage to the database, or to disk if it is unavailable. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     const isDone = await Promise.race([this.flush(), after(tickMs * 4, false)])
@@ -111,7 +111,7 @@ export class UsageWriter {
 
   #tick(): void {
     if (this.#isDone) return
-    // Includes a write in progress, which must survive this process.
+    // Includes the batch being written, which must not be dropped if this process is killed.
     void this.#spool()
     if (this.#writing === undefined) void this.flush()
   }
@@ -126,27 +126,31 @@ export class UsageWriter {
           this.#now = newBatch()
         }
         const now = Date.now()
-        await writeBatch(db, { id: batch.id, part: batch.sums.part() }, { now, former: this.#former, also })
-        this.#former = batch.id
+        await writeBatch(
+          db,
+          { id: batch.id, part: batch.sums.part() },
+          { now, previous: this.#previous, also },
+        )
+        this.#previous = batch.id
         this.#inDoubt = undefined
       }
-      if (this.#isAway) log.info('usage is written to the database again')
-      this.#isAway = false
-      // After a part that is being appended to it.
+      if (this.#isDown) log.info('usage is written to the database again')
+      this.#isDown = false
+      // After a pending append.
       this.#spooling = this.#spooling.then(() => this.#removeSpool())
       await this.#spooling
       return true
     } catch (error) {
-      if (!this.#isAway)
+      if (!this.#isDown)
         log.warn(
           { code: Object(error).code },
           'usage cannot be written to the database and is spooled to disk',
         )
-      this.#isAway = true
+      this.#isDown = true
       return false
     } finally {
       this.#writing = undefined
-      this.#tell()
+      this.#reportBacklog()
     }
   }
 
@@ -174,7 +178,7 @@ export class UsageWriter {
         log.warn({ code, error: message }, 'usage cannot be spooled to disk and is only in memory')
       this.#spoolError = String(code ?? 'error')
     }
-    this.#tell()
+    this.#reportBacklog()
   }
 
   async #removeSpool(): Promise<void> {
@@ -183,10 +187,10 @@ export class UsageWriter {
     await this.#options.spool.remove().catch(() => undefined)
   }
 
-  #tell(): void {
+  #reportBacklog(): void {
     const isBehind = this.#options.spool.bytes > 0 || this.#spoolError !== undefined
-    if (!isBehind && !this.#told) return
-    this.#told = isBehind
+    if (!isBehind && !this.#wasBehind) return
+    this.#wasBehind = isBehind
     this.#options.onBacklog?.(this.backlog)
   }
 }

@@ -1,33 +1,33 @@
 import type { PrefixKey } from '../../sdk/strategy.ts'
 
 interface Entry {
-  /** Size for this key only, without the keys before it. */
+  /** Tokens between the previous key of the prompt and this one. */
   tokens: number
-  /** Number of the request that used it last. */
+  /** Number of the last request that used it. */
   usedBy: number
 }
 
 export interface KnownPrefix {
   tokens: number
-  /** Number of the request that used its end last; 0 if unknown. */
+  /** Number of the last request that used its end; 0 if unknown. */
   usedBy: number
 }
 
-const nothing: KnownPrefix = { tokens: 0, usedBy: 0 }
+const noPrefix: KnownPrefix = { tokens: 0, usedBy: 0 }
 
 /**
- * The probable content of one engine's prefix cache: the prefixes sent to it, the least recently used ones
- * forgotten as the engine does it, ends before beginnings.
+ * Model of one engine's prefix cache: the prefixes sent to it, evicted as engines do it: least recently used first, ends before
+ * beginnings.
  */
 export class CachedPrefixes {
-  /** In the order of use, the oldest first. */
+  /** In order of last use, oldest first. */
   readonly #entries = new Map<number, Entry>()
   #tokens = 0
   #requests = 0
 
-  /** The longest of these prefixes that is known. */
+  /** Returns the longest of these prefixes (shortest first) that is cached. */
   longest(keys: readonly PrefixKey[]): KnownPrefix {
-    // The beginning of a known prefix is known as well: it is never older than its end.
+    // Binary search: a beginning is never older than its end, so all beginnings of a cached prefix are cached too.
     let low = 0
     let high = keys.length
     while (low < high) {
@@ -37,7 +37,7 @@ export class CachedPrefixes {
     }
     const key = keys[low - 1]
     const entry = key && this.#entries.get(key.key)
-    return key && entry ? { tokens: key.tokens, usedBy: entry.usedBy } : nothing
+    return key && entry ? { tokens: key.tokens, usedBy: entry.usedBy } : noPrefix
   }
 
   /** Records a prompt with these prefixes and session. Returns the number of the request. */
@@ -51,7 +51,7 @@ export class CachedPrefixes {
     return this.#requests
   }
 
-  /** A session is remembered as long as its prefixes. */
+  /** Adds a session, which is evicted together with its prefixes. */
   addSession(session: number): void {
     this.#use(session, 0)
   }
@@ -60,7 +60,7 @@ export class CachedPrefixes {
     return this.#entries.has(session)
   }
 
-  /** Keeps no more than the engine can. */
+  /** Evicts entries down to the capacity of the engine's cache. */
   limit(maxTokens: number, maxEntries: number): void {
     for (const [key, entry] of this.#entries) {
       if (this.#tokens <= maxTokens && this.#entries.size <= maxEntries) return
@@ -68,7 +68,7 @@ export class CachedPrefixes {
     }
   }
 
-  /** The engine has evicted the prefixes last used by the request with this number, and so all older ones. */
+  /** Evicts everything last used by this request or an earlier one. */
   forgetUpTo(request: number): void {
     for (const [key, entry] of this.#entries) {
       if (entry.usedBy > request) return

@@ -1,36 +1,38 @@
-/** A request sent to the target of its prompt's hash. */
-export interface Trusted {
-  /** Tokens of its prompt that a target is known to have, and those that are known nowhere. */
+/** A request sent to the target that its prompt hashes to. */
+export interface HashedRequest {
+  /** Tokens of its prompt that a target is known to have cached, and those that no target is known to have. */
   readonly known: number
   readonly unknown: number
 }
 
-/** Before anything was learned: the part, and how many tokens this is worth. */
+/** Initial share, and the number of observed tokens that it counts as. */
 const initialShare = 0.2
 const initialTokens = 20_000
-/** Weight of earlier requests relative to each new one. */
-const older = 0.995
+/** Factor by which each new request reduces the weight of earlier ones. */
+const decay = 0.995
 /**
- * Above the measured value: prefixes that this router sends to the hash target are found there by others, which then send more.
+ * The share is set above the measured value, because it reinforces itself: other routers find the prefixes that this router
+ * sent to the hash target, and send more of them there.
  */
 const gain = 3
-const mostShare = 0.7
+const maxShare = 0.7
 
 /**
- * Part of the tokens known nowhere that the target of their hash is expected to have: other routers send prompts there as well.
- * It is learned from reports of engines, so that a single router balances by load.
+ * Estimates which share of the tokens not known to be cached anywhere the target of the prompt's hash has cached, because other
+ * routers send the same prompts there. Learned from the cached tokens that engines report: with a single router it approaches
+ * 0, so that load decides.
  */
 export class HashTrust {
   #found = (initialShare / gain) * initialTokens
   #unknown = initialTokens
 
   get share(): number {
-    return Math.min(mostShare, (gain * this.#found) / this.#unknown)
+    return Math.min(maxShare, (gain * this.#found) / this.#unknown)
   }
 
-  /** `cachedTokens`: as the engine reported. */
-  learn({ known, unknown }: Trusted, cachedTokens: number): void {
-    this.#found = older * this.#found + Math.min(unknown, Math.max(0, cachedTokens - known))
-    this.#unknown = older * this.#unknown + unknown
+  /** `cachedTokens`: prompt tokens from the cache, as reported by the engine. */
+  learn({ known, unknown }: HashedRequest, cachedTokens: number): void {
+    this.#found = decay * this.#found + Math.min(unknown, Math.max(0, cachedTokens - known))
+    this.#unknown = decay * this.#unknown + unknown
   }
 }

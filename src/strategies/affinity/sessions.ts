@@ -1,23 +1,23 @@
 import { hashOfText } from '../../lib/rolling-hash.ts'
 
 export interface SessionState {
-  /** Id of the target that the session used last. */
+  /** Id of the last target of the session. */
   target: string
   /** Tokens of its last prompt. */
   tokens: number
-  /** Its requests contain only new content: the rest is in the response that they continue. */
+  /** Whether its requests only contain new content, because they continue a stored response. */
   isContinued: boolean
 }
 
-/** The session of one client; ids of several clients may be the same. */
+/** Hash of client and session id: different clients may use the same session id. */
 export function sessionKey(client: string, session: string): number {
   return hashOfText(`${client}\0${session}`)
 }
 
-/** More sessions than one model's targets hold in their caches. */
+/** More sessions than the caches of one model's targets can hold. */
 const maxSessions = 20_000
 
-/** Last target of each session of one model; the least recently used ones are evicted. */
+/** Last target of each session of one model; the least recently used sessions are evicted. */
 export class Sessions {
   readonly #states = new Map<number, SessionState>()
 

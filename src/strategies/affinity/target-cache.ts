@@ -2,57 +2,58 @@ import type { Usage } from '../../sdk/chat.ts'
 import type { PrefixKey, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import { CachedPrefixes, type KnownPrefix } from './cached-prefixes.ts'
 
-/** How long assigned work counts, in milliseconds. */
+/** Time constant of the decay of recently assigned work, in milliseconds. */
 const recentMs = 30_000
-/** Assumed prefix cache in tokens, if the engine does not report it. */
+/** Assumed size of the prefix cache in tokens, if the engine does not report it. */
 const assumedTokens = 256 * 1024
-/** Margin for evicted entries: forgetting too early costs more than too late. */
+/** Factor by which the cache is assumed to be larger: forgetting too early costs more than too late. */
 const patience = 1.25
 /** Smaller differences between expected and reported cached tokens are ignored: engines cache whole blocks only. */
 const smallTokens = 512
-/** A new observation's weight in the moving averages. */
+/** Weight of a new observation in the moving average. */
 const newest = 0.2
 
-/** A running request, as of when its target was picked. */
-export interface Given {
-  /** Tokens that the engine has to work for it, prompt and answer. */
+/** A running request, with estimates from when its target was picked. */
+export interface RunningRequest {
+  /** Uncached prompt tokens and expected completion tokens. */
   readonly work: number
   readonly expected: KnownPrefix
-  /** Its number at the target. */
+  /** Its number in the target's {@link CachedPrefixes}. */
   readonly request: number
 }
 
-/** Known prefix cache and work of one target. */
+/** Estimated prefix cache and work of one target. */
 export class TargetCache {
   readonly #prefixes = new CachedPrefixes()
-  readonly #given = new Map<RoutingRequest, Given>()
-  /** Real tokens per estimated one. */
+  readonly #running = new Map<RoutingRequest, RunningRequest>()
+  /** Actual prompt tokens per estimated token. */
   #scale = 1
   #hasReported = false
   #returnedAt: number | undefined
   #startedAt: number | undefined
   #kvTokens: number | undefined
-  /** Tokens of work of all running requests. */
+  /** Work of all running requests, in tokens. */
   work = 0
   #recent = 0
   #recentAt = 0
 
-  /** Recently assigned tokens of work, decaying over about half a minute. `now`: monotonic milliseconds. */
+  /** Recently assigned work in tokens, decaying exponentially. `now`: monotonic milliseconds. */
   recent(now: number): number {
     this.#recent *= Math.exp((this.#recentAt - now) / recentMs)
     this.#recentAt = now
     return this.#recent
   }
 
-  /** Forgets everything when the engine must have been restarted. */
+  /** Clears the cache if the engine must have restarted. */
   refresh({ returnedAt, engine }: TargetSignals): void {
     const { startedAt, kvTokens } = engine ?? {}
-    const isBack = this.#returnedAt !== undefined && returnedAt > this.#returnedAt
-    const isNew = startedAt !== undefined && this.#startedAt !== undefined && startedAt !== this.#startedAt
+    const hasReturned = this.#returnedAt !== undefined && returnedAt > this.#returnedAt
+    const hasRestarted =
+      startedAt !== undefined && this.#startedAt !== undefined && startedAt !== this.#startedAt
     this.#returnedAt = returnedAt
     this.#startedAt = startedAt ?? this.#startedAt
     this.#kvTokens = kvTokens ?? this.#kvTokens
-    if (isBack || isNew) this.#prefixes.clear()
+    if (hasReturned || hasRestarted) this.#prefixes.clear()
   }
 
   longest(keys: readonly PrefixKey[]): KnownPrefix {
@@ -67,38 +68,39 @@ export class TargetCache {
     this.#prefixes.addSession(session)
   }
 
+  /** Records that the target was picked for a request. */
   take(
     request: RoutingRequest,
-    given: { now: number; work: number; maxEntries: number; session: number | undefined },
+    options: { now: number; work: number; maxEntries: number; session: number | undefined },
   ): void {
     const { prefixKeys } = request
     const expected = this.#prefixes.longest(prefixKeys)
-    const { work, now } = given
+    const { work, now } = options
     this.#recent = this.recent(now) + work
-    this.#given.set(request, { work, expected, request: this.#prefixes.add(prefixKeys, given.session) })
+    this.#running.set(request, { work, expected, request: this.#prefixes.add(prefixKeys, options.session) })
     this.work += work
-    this.#prefixes.limit((patience * this.#maxTokens) / this.#scale, given.maxEntries)
+    this.#prefixes.limit((patience * this.#maxTokens) / this.#scale, options.maxEntries)
   }
 
-  /** Learns from the engine's report on the request. */
+  /** Records the end of a request and learns from the usage that the engine reported. */
   settle(request: RoutingRequest, usage: Usage | undefined): void {
-    const given = this.#given.get(request)
-    if (!given) return
-    this.#given.delete(request)
-    this.work = this.#given.size === 0 ? 0 : this.work - given.work
+    const running = this.#running.get(request)
+    if (!running) return
+    this.#running.delete(request)
+    this.work = this.#running.size === 0 ? 0 : this.work - running.work
     if (!usage) return
     const { promptTokens, cachedTokens } = usage
     if (promptTokens > 0 && request.promptTokens > 0)
       this.#scale += newest * (clamped(promptTokens / request.promptTokens) - this.#scale)
-    if (cachedTokens !== undefined) this.#compare(given, cachedTokens)
+    if (cachedTokens !== undefined) this.#compare(running, cachedTokens)
   }
 
   get #maxTokens(): number {
     return this.#kvTokens ?? assumedTokens
   }
 
-  /** Engines that never report a hit may not report any. */
-  #compare({ expected }: Given, cachedTokens: number): void {
+  /** Evicts prefixes that the engine turned out not to have. An engine that never reported a hit may not report hits at all. */
+  #compare({ expected }: RunningRequest, cachedTokens: number): void {
     this.#hasReported ||= cachedTokens > 0
     if (!this.#hasReported) return
     const tokens = expected.tokens * this.#scale
@@ -106,14 +108,14 @@ export class TargetCache {
     this.#prefixes.forgetUpTo(expected.usedBy)
   }
 
-  /** Whether that request may not have been computed yet. */
+  /** Whether the request with this number, or an earlier one, may still be in progress. */
   #isRunning(request: number): boolean {
-    for (const given of this.#given.values()) if (given.request <= request) return true
+    for (const running of this.#running.values()) if (running.request <= request) return true
     return false
   }
 }
 
-/** A continued response has a longer prompt than its request shows, and an engine may count wrongly. */
+/** Limits outliers: the prompt of a continued response is longer than its request, and engines may miscount. */
 function clamped(scale: number): number {
   return Math.min(4, Math.max(0.25, scale))
 }

@@ -248,15 +248,15 @@ test('format is JSON, a schema, or nothing', () => {
   assert.throws(() => read({ format: 'yaml' }), isBadRequest('format'))
 })
 
-test('tools keep name, description and schema', () => {
+test('tools keep name, description, schema and strictness', () => {
   const parameters = { type: 'object', properties: { city: { type: 'string' } } }
   const { tools } = read({
     tools: [
-      { type: 'function', function: { name: 'f', description: 'd', parameters } },
+      { type: 'function', function: { name: 'f', description: 'd', parameters, strict: true } },
       { function: { name: 'g', description: null } },
     ],
   })
-  assert.deepEqual(tools, [{ name: 'f', description: 'd', parameters }, { name: 'g' }])
+  assert.deepEqual(tools, [{ name: 'f', description: 'd', parameters, strict: true }, { name: 'g' }])
 })
 
 test('alternatives are only counted where probabilities are wanted', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createWriter } from '../../../src/dialects/ollama/stream/write.ts'
 import type { ChatEvent } from '../../../src/sdk/chat.ts'
-import { badRequest } from '../../../src/sdk/errors.ts'
+import { badRequest, RouterError } from '../../../src/sdk/errors.ts'
 import { contextAt, fixture, readChunks } from './support.ts'
 
 const finish: ChatEvent[] = [{ type: 'finish', choice: 0, reason: 'stop' }, { type: 'end' }]
@@ -130,6 +130,14 @@ for (const [json, told] of [
     assert.equal(linesOf(lines).at(-1)?.done_reason, 'length')
   })
 }
+
+test('an overflow of the context has the words that Ollama uses', () => {
+  const error = new RouterError('context_overflow', 'too many tokens')
+  assert.equal(
+    writeAll([{ type: 'error', error }]),
+    '{"error":"the input length exceeds the context length: too many tokens"}\n',
+  )
+})
 
 test('an error is one line, and nothing follows it', () => {
   const events: ChatEvent[] = [{ type: 'error', error: badRequest('No "such" thing') }, ...finish]

@@ -1,25 +1,42 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import pg from 'pg'
+import { openDatabase } from '../../../src/stores/database/open.ts'
 import { freePort } from '../free-port.ts'
 import { missing } from './program.ts'
 
 export interface Postgres {
-  /** Of a new, empty database. */
-  url(): string
+  /** Of a new database with the router's tables, or without any. */
+  url(content?: 'tables' | 'nothing'): Promise<string>
   /** Runs one of its programs, such as `pg_dump`; gives what it has written to stdout. */
   run(program: string, args: readonly string[], input?: string): string
   /** Ends it at once; `start` brings it back with what was committed. */
   stop(): Promise<void>
   start(): Promise<void>
-  /** Ends it and removes its files. */
-  remove(): Promise<void>
 }
 
-/** A real PostgreSQL on a free port. It refuses to run as root, so root runs it as the user of Debian's package. */
-export async function startPostgres(): Promise<Postgres> {
+let shared: Promise<Postgres> | undefined
+
+/**
+ * A real PostgreSQL on a free port, one for all tests of this process, with which it ends: to set one up takes as long as the tests
+ * of a file. Who stops it starts it again. It refuses to run as root, so root runs it as the user of Debian's package.
+ */
+export function sharedPostgres(): Promise<Postgres> {
+  shared ??= startPostgres()
+  return shared
+}
+
+/** Tests may be killed with their process, not their computer: nothing needs to be on the disk. */
+const settings = ['fsync=off', 'full_page_writes=off', 'shared_buffers=16MB', 'max_wal_senders=0']
+  .concat('wal_level=minimal', 'autovacuum=off')
+  .flatMap((setting) => ['-c', setting])
+const template = 'router_template'
+
+async function startPostgres(): Promise<Postgres> {
   const programs = { ...process.env, PATH: [process.env.PATH, ...debianFolders()].join(delimiter) }
   const user = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : undefined
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-postgres-'))
@@ -28,13 +45,15 @@ export async function startPostgres(): Promise<Postgres> {
   const data = join(folder, 'data')
   const options = { env: programs, cwd: folder, ...user }
   const init = ['-D', data, '-U', 'router', '-A', 'trust', '--no-sync', '--no-instructions', '-E', 'UTF8']
-  execFileSync('initdb', init, { ...options, stdio: 'ignore' })
+  execFileSync('initdb', [...init, '--no-locale'], { ...options, stdio: 'ignore' })
   const port = await freePort()
-  let databases = 0
+  const urlOf = (database: string): string => `postgres://router@127.0.0.1:${port}/${database}`
   let stopping: (() => Promise<void>) | undefined
+  let kill = (): unknown => undefined
   const start = async (): Promise<void> => {
-    const args = ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1', '-F']
+    const args = ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1', ...settings]
     const child = spawn('postgres', args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] })
+    kill = () => child.kill('SIGQUIT')
     const exit = once(child, 'exit')
     let output = ''
     while (!output.includes('ready to accept connections')) {
@@ -43,21 +62,36 @@ export async function startPostgres(): Promise<Postgres> {
       output += chunk
     }
     child.stderr.resume()
+    // It does not keep the process of the tests alive.
+    child.unref()
+    if (child.stderr instanceof Socket) child.stderr.unref()
     stopping = async () => {
-      child.kill('SIGQUIT')
+      child.ref()
+      kill()
       await exit
     }
   }
-  const stop = async (): Promise<void> => {
-    await stopping?.()
-    stopping = undefined
-  }
+  process.once('exit', () => {
+    kill()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
+  })
   await start()
+  const execute = async (statement: string): Promise<void> => {
+    const client = new pg.Client(urlOf('postgres'))
+    await client.connect()
+    await client.query(statement).finally(() => client.end())
+  }
+  await execute(`create database ${template}`)
+  const first = await openDatabase({ kind: 'postgres', url: urlOf(template) }, (error) => {
+    throw error
+  })
+  await first.close()
+  let databases = 0
   return {
-    url() {
+    async url(content = 'tables') {
       const name = `router_${++databases}`
-      execFileSync('createdb', ['-h', '127.0.0.1', '-p', String(port), '-U', 'router', name], options)
-      return `postgres://router@127.0.0.1:${port}/${name}`
+      await execute(`create database ${name} template ${content === 'tables' ? template : 'template0'}`)
+      return urlOf(name)
     },
     run: (program, args, input = '') =>
       execFileSync(program, args, {
@@ -68,10 +102,9 @@ export async function startPostgres(): Promise<Postgres> {
         stdio: 'pipe',
       }),
     start,
-    stop,
-    async remove() {
-      await stop()
-      rmSync(folder, { recursive: true, force: true })
+    async stop() {
+      await stopping?.()
+      stopping = undefined
     },
   }
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { createInterface } from 'node:readline'
 import { LeaseQueue } from '../../../src/plugins/balancer/lease-queue.ts'
 import { RedisLeases } from '../../../src/stores/leases/redis.ts'
 import { connectRedis } from '../../../src/stores/redis/client.ts'
 import { LocalTurns } from '../../../src/stores/turns/local.ts'
 import { storedRequest } from '../stored-request.ts'
 
-/** A process of its own that takes leases and says so: see startLeaseProcess. */
+/** A process of its own that takes leases as each line of its input says, and tells of it: see startLeaseProcess. */
 export interface LeaseProcessTask {
   port: number
   model: string
@@ -18,52 +19,62 @@ export interface LeaseProcessTask {
   beatMs: number
 }
 
-const task: LeaseProcessTask = JSON.parse(process.argv[2] ?? '')
-const { port, model, targets, tasks, rounds, ttlMs, beatMs } = task
-const worker = randomBytes(6).toString('hex')
-const now = () => performance.now()
-const store = new RedisLeases({
-  link: connectRedis({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }),
-  worker,
-  ttlMs,
-  beatMs,
-  holdMs: 60_000,
-  whenDown: 'reject',
-  now,
-  log: { info: () => undefined, warn: () => undefined },
-})
-const queue = new LeaseQueue({
-  model,
-  turns: new LocalTurns({ pollMs: { min: 50, max: 250 }, random: Math.random }),
-  timeoutMs: 60_000,
-  size: 10_000,
-  now,
-})
-store.onFreed(() => queue.wake())
-await store.started()
-say({ worker })
-let tries = 0
-
-async function request(): Promise<void> {
-  const asked = process.hrtime.bigint()
-  const wished = targets.map((id) => ({ id, host: id, reserve: false, places: 1 }))
-  const wish = storedRequest({ model, store, targets: () => wished })
-  const lease = await queue.acquire({
-    ...wish,
-    take: () =>
-      // After as many as there are requests none of them still has its first one on the way: they all wait.
-      wish.take().finally(() => {
-        if (++tries === tasks) say({ waiting: true })
-      }),
+async function play({ port, model, targets, tasks, rounds, ttlMs, beatMs }: LeaseProcessTask): Promise<void> {
+  const worker = randomBytes(6).toString('hex')
+  const now = () => performance.now()
+  const store = new RedisLeases({
+    link: connectRedis({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }),
+    worker,
+    ttlMs,
+    beatMs,
+    holdMs: 60_000,
+    whenDown: 'reject',
+    now,
+    log: { info: () => undefined, warn: () => undefined },
   })
-  const target = lease.target.id
-  const from = process.hrtime.bigint()
-  say({ begin: target, at: String(from), key: lease.key, asked: String(asked) })
-  if (rounds === 0) return
-  await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4))
-  // Over before it is given back: what comes between belongs to nobody.
-  say({ end: target, at: String(process.hrtime.bigint()), key: lease.key })
-  await store.release(lease)
+  const queue = new LeaseQueue({
+    model,
+    turns: new LocalTurns({ pollMs: { min: 50, max: 250 }, random: Math.random }),
+    timeoutMs: 60_000,
+    size: 10_000,
+    now,
+  })
+  store.onFreed(() => queue.wake())
+  await store.started()
+  say({ worker })
+  let tries = 0
+
+  async function request(): Promise<void> {
+    const asked = process.hrtime.bigint()
+    const wished = targets.map((id) => ({ id, host: id, reserve: false, places: 1 }))
+    const wish = storedRequest({ model, store, targets: () => wished })
+    const lease = await queue.acquire({
+      ...wish,
+      take: () =>
+        // After as many as there are requests none of them still has its first one on the way: they all wait.
+        wish.take().finally(() => {
+          if (++tries === tasks) say({ waiting: true })
+        }),
+    })
+    const target = lease.target.id
+    const from = process.hrtime.bigint()
+    say({ begin: target, at: String(from), key: lease.key, asked: String(asked) })
+    if (rounds === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4))
+    // Over before it is given back: what comes between belongs to nobody.
+    say({ end: target, at: String(process.hrtime.bigint()), key: lease.key })
+    await store.release(lease)
+  }
+
+  await Promise.all(
+    Array.from({ length: tasks }, async () => {
+      for (let round = 0; round < Math.max(rounds, 1); round++) await request()
+    }),
+  )
+  if (rounds > 0) {
+    await store.close()
+    say({ done: true })
+  }
 }
 
 /** Written at once, so that a killed process has said all that it did. */
@@ -71,12 +82,4 @@ function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
-await Promise.all(
-  Array.from({ length: tasks }, async () => {
-    for (let round = 0; round < Math.max(rounds, 1); round++) await request()
-  }),
-)
-if (rounds > 0) {
-  await store.close()
-  say({ done: true })
-}
+for await (const line of createInterface({ input: process.stdin })) await play(JSON.parse(line))

@@ -54,7 +54,7 @@ async function until<T>(ask: () => Promise<T | undefined> | T | undefined): Prom
     const answer = await ask()
     if (answer !== undefined) return answer
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 

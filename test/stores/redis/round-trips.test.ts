@@ -60,7 +60,7 @@ async function heard(last: string, count: number): Promise<void> {
   await server.redis.echo('over')
   while (sent.filter((name) => name === last).length < (last === 'echo' ? 1 : count)) {
     signal.throwIfAborted()
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 

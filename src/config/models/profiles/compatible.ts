@@ -35,7 +35,7 @@ export const compatibleRules: readonly ProfileRule[] = [
     model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
     profile: { exact_call_id: 9 },
   })),
-  // GroqCloud API reference, "Create chat completion": `reasoning_content` is an unknown property there.
+  // GroqCloud API reference, "Create chat completion": `reasoning_content` is not a known member.
   { type: 'openai', host: /(^|\.)groq\.com$/, profile: { thoughts_back: ['reasoning'] } },
   // OpenRouter, "Reasoning tokens".
   { type: 'openai', host: /(^|\.)openrouter\.ai$/, profile: { thoughts_back: ['reasoning'] } },

@@ -1,6 +1,6 @@
-import { least, type ProfileRule, penalties } from './rule.ts'
+import { minPositive, type ProfileRule, penalties } from './rule.ts'
 
-/** Limits of inference engines and of the Gemini API, whatever the model. */
+/** Limits of inference engines and of the Gemini API that apply to all models. */
 export const engineRules: readonly ProfileRule[] = [
   // vLLM, environment variables: VLLM_MAX_STOP_STRINGS.
   // vLLM, "Sampling Parameters": `top_p` and the repetition penalty are above 0, `top_k` is -1 or at least 1.
@@ -10,9 +10,9 @@ export const engineRules: readonly ProfileRule[] = [
       max_stops: 4,
       ranges: {
         temperature: [0, 2],
-        top_p: [least, 1],
+        top_p: [minPositive, 1],
         min_p: [0, 1],
-        repetition_penalty: [least, 2],
+        repetition_penalty: [minPositive, 2],
         ...penalties,
       },
     },
@@ -23,7 +23,7 @@ export const engineRules: readonly ProfileRule[] = [
     profile: {
       ranges: {
         temperature: [0, 2],
-        top_p: [least, 1],
+        top_p: [minPositive, 1],
         min_p: [0, 1],
         repetition_penalty: [0, 2],
         ...penalties,
@@ -38,7 +38,7 @@ export const engineRules: readonly ProfileRule[] = [
       max_stops: 4,
       ranges: {
         temperature: [0, 100],
-        top_p: [least, 0.99],
+        top_p: [minPositive, 0.99],
         frequency_penalty: [-2, 2],
         top_logprobs: [0, 5],
       },

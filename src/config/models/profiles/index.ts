@@ -6,8 +6,8 @@ import { openaiRules } from './openai.ts'
 import type { ProfileRule } from './rule.ts'
 
 /**
- * What is known about models, as of November 2026. All matching rules are merged in this order, then the `profile` of the
- * provider. A model that no rule names gets the rules of its provider type only.
+ * Known limits of models, as of November 2026. All matching rules are merged in this order, then the `profile` of the provider.
+ * A model that no rule names gets only the rules of its provider type.
  */
 const profileRules: readonly ProfileRule[] = [
   ...openaiRules,
@@ -23,7 +23,7 @@ interface ProfiledModel {
   hostname: string
 }
 
-/** The profile of a model at a server: the matching rules, overridden by the operator's configuration. */
+/** Returns the profile of a model on a server: the matching rules, overridden by the operator's configuration. */
 export function profileFor(model: ProfiledModel, configured: Profile | undefined): Profile {
   const matching = profileRules.filter((rule) => matches(rule, model))
   return Object.assign({}, ...matching.map(({ profile }) => profile), configured)

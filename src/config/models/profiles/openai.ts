@@ -3,7 +3,7 @@ import { type ProfileRule, penalties } from './rule.ts'
 const openaiHost = /(^|\.)openai\.(com|azure\.com)$|\.(cognitiveservices|services\.ai)\.azure\.com$/
 const openaiModel = /^(ft:)?(gpt-(?!oss)|o\d|chatgpt-|codex-)/
 
-/** OpenAI, "Reasoning models" and the page of each model: what these models reject with 400. */
+/** Members that reasoning models reject with 400. Source: OpenAI, "Reasoning models" and the page of each model. */
 const noSampling = [
   'temperature',
   'top_p',
@@ -15,7 +15,7 @@ const noSampling = [
 ]
 const noSamplingNorStop = [...noSampling, 'stop']
 
-/** OpenAI, "Structured Outputs", "Supported schemas": what strict mode rejects. */
+/** Keywords that strict mode rejects. Source: OpenAI, "Structured Outputs", "Supported schemas". */
 const openaiStrictKeywords = [
   'minLength',
   'maxLength',
@@ -44,7 +44,7 @@ const openaiStrictKeywords = [
  */
 const openaiRootKeywords = ['oneOf', 'anyOf', 'allOf', 'enum', 'not']
 
-/** OpenAI's own models, and the limits that OpenAI-compatible servers have in common with them. */
+/** OpenAI's own models, and limits that OpenAI-compatible servers share with them. */
 export const openaiRules: readonly ProfileRule[] = [
   // OpenAI API reference, "Create chat completion": `tools.function.name` (64 characters, a-z, A-Z, 0-9, _ and -), `stop`
   // (up to 4), ids of tool calls (40), `user` (64), the ranges of sampling. Servers that follow it keep the same limits.

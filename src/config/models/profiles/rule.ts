@@ -1,6 +1,6 @@
 import type { Profile } from '../../../sdk/profile.ts'
 
-/** Which models a profile applies to. Every given pattern must match; a rule without patterns applies to the provider type. */
+/** A profile and the models that it applies to: those of the provider type that match all patterns. */
 export interface ProfileRule {
   readonly type: string
   /** Matched against the model's name at the server, in lower case and after its last slash. */
@@ -13,4 +13,4 @@ export interface ProfileRule {
 /** Additive penalties: OpenAI API reference, "Create chat completion"; vLLM and SGLang, sampling parameters. */
 export const penalties = { presence_penalty: [-2, 2], frequency_penalty: [-2, 2] }
 /** Lowest `top_p` and repetition penalty of servers that reject 0. */
-export const least = 0.01
+export const minPositive = 0.01

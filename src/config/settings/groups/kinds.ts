@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import { booleanWords } from '../text.ts'
 
-/** Node's timers hold 31 bits of milliseconds; a longer one would fire immediately. */
+/** Maximum delay of Node's timers: longer ones would fire immediately. */
 export const maxTimerMs = 2 ** 31 - 1
 
-/** The words that settings with a fixed choice accept; settings.ts maps other spellings to them. */
+/** Values of settings with a fixed choice; settings.ts maps further spellings to them. */
 export const words = {
   logLevel: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
   logFormat: ['auto', 'json', 'pretty'],
@@ -24,11 +24,11 @@ export function flag(preset: boolean, description: string) {
   return Type.Boolean({ default: preset, allowed: booleanWords, description })
 }
 
-/** The code uses milliseconds; the variable is in seconds. */
+/** A duration: seconds in the variable, milliseconds in the code. */
 export function seconds(options: { default: number; minimum: 0 | 1; maximum?: number; description: string }) {
   const { minimum, maximum = maxTimerMs } = options
-  const most = Math.floor(maximum / 1000)
-  const range = minimum === 0 ? `from 0 to ${most}` : `over 0, up to ${most}`
+  const maxSeconds = Math.floor(maximum / 1000)
+  const range = minimum === 0 ? `from 0 to ${maxSeconds}` : `over 0, up to ${maxSeconds}`
   return Type.Integer({ ...options, maximum, unit: 'seconds', allowed: `a number of seconds ${range}` })
 }
 

@@ -3,8 +3,8 @@ import type { Edit } from '../../../lib/json/splice.ts'
 import type { PassthroughRequest } from '../../../sdk/dialect.ts'
 
 /*
- * Claude Code begins its system prompt with a line for Anthropic's billing. It has a nonce, so that no two requests have a
- * prefix in common: every engine would compute the whole prompt again in each turn. Other servers do not get it.
+ * Claude Code begins its system prompt with a line for Anthropic's billing. The line contains a nonce, so no two requests have
+ * a common prefix, and an engine would process the whole prompt again in each turn. Only Anthropic receives it.
  */
 const name = 'x-anthropic-billing-header'
 const line = new RegExp(`^\\s*${name}:[^\\n]*(?:\\n+|$)`)

@@ -9,21 +9,19 @@ import {
 import type { ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
-
-/** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
-export type Drop = (field: string) => void
+import type { ReportField } from '../../shared/unknown-members.ts'
 
 /** Content of a user turn or tool result: a string or blocks. Throws `bad_request` for blocks that only Anthropic supports. */
-export function readContent(content: unknown, path: string, drop: Drop): UserPart[] {
+export function readContent(content: unknown, path: string, drop: ReportField): UserPart[] {
   if (typeof content === 'string') return textParts(content)
   return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${path}[${index}]`, drop))
 }
 
-export function readUserBlock(block: JsonObject, path: string, drop: Drop): UserPart[] {
+export function readUserBlock(block: JsonObject, path: string, drop: ReportField): UserPart[] {
   return markLast(readParts(block, path, drop), cacheMark(block))
 }
 
-function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
+function readParts(block: JsonObject, path: string, drop: ReportField): UserPart[] {
   switch (block.type) {
     case 'text':
       return textParts(requiredText(block.text, `${path}.text`))
@@ -35,7 +33,7 @@ function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
     case 'search_result':
       return readSearchResult(block)
     case 'container_upload':
-      // The file is stored at Anthropic, and the response would differ without it.
+      // The file is stored at Anthropic, and without it the response would differ.
       throw badRequest(
         `'${path}.type' is a kind of content that this model's upstream does not support`,
         `${path}.type`,
@@ -47,15 +45,15 @@ function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
   }
 }
 
-/** Length from which an unknown block counts as data rather than text, in UTF-16 units. */
-const longestUnknown = 4_096
+/** A longer unknown block is considered data, not text. In UTF-16 code units. */
+const maxUnknownLength = 4_096
 
-/** New kinds of blocks appear every few months; refusing one would end the conversation for good. */
+/** New types of blocks appear every few months, and rejecting one would end the conversation for good. */
 function unknownText(block: JsonObject): string {
   if (typeof block.text === 'string') return block.text
   if (typeof block.content === 'string') return block.content
   const json = JSON.stringify(block)
-  return json.length > longestUnknown ? `[${textOf(block.type) ?? 'content'}]` : json
+  return json.length > maxUnknownLength ? `[${textOf(block.type) ?? 'content'}]` : json
 }
 
 /** Anthropic rejects empty text; other dialects do not need it. */
@@ -79,10 +77,10 @@ function readImage(source: unknown, path: string): ImagePart {
   if (isObject(source) && kind === 'url') {
     return { type: 'image', source: { kind, url: requiredText(source.url, `${path}.url`) } }
   }
-  throw notHere(path)
+  throw unsupportedSource(path)
 }
 
-function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
+function readDocument(block: JsonObject, path: string, drop: ReportField): UserPart[] {
   const { source } = block
   const at = `${path}.source`
   if (!isObject(source)) throw badRequest(`'${at}' must be an object`, at)
@@ -106,11 +104,11 @@ function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
       return [...textParts(filledTextOf(block.context) ?? ''), { ...file, ...present({ name }) }]
     }
     default:
-      throw notHere(at)
+      throw unsupportedSource(at)
   }
 }
 
-/** Title and context of a document. */
+/** The text of a document after its title and context. */
 function titled(block: JsonObject, text: string): string {
   return [filledTextOf(block.title), filledTextOf(block.context), text].filter(Boolean).join('\n\n')
 }
@@ -122,7 +120,7 @@ function readSearchResult(block: JsonObject): TextPart[] {
   return textParts(lines.join('\n'))
 }
 
-function notHere(path: string): RouterError {
+function unsupportedSource(path: string): RouterError {
   return badRequest(
     `'${path}.type' must be one that this model's upstream can read: send the data itself`,
     `${path}.type`,

@@ -2,30 +2,30 @@ import { filledTextOf, type JsonObject, numberOf } from '../../../lib/json/read.
 import type { ToolDefinition } from '../../../sdk/chat.ts'
 
 /*
- * Tools that Anthropic defines and the client runs: the model answers with a plain `tool_use`, and their input has a fixed form,
- * so any model can call them as functions. Source: Anthropic documentation, "Bash tool", "Text editor tool", "Memory tool" and
- * "Computer use tool".
+ * Tools that Anthropic defines and the client runs. The model calls them with a plain `tool_use` whose input has a fixed
+ * schema, so any model can call them as functions. Source: Anthropic documentation, "Bash tool", "Text editor tool", "Memory
+ * tool" and "Computer use tool".
  */
 
 const text = { type: 'string' }
-const whole = { type: 'integer' }
-const point = { type: 'array', items: whole, minItems: 2, maxItems: 2 }
+const integer = { type: 'integer' }
+const pair = { type: 'array', items: integer, minItems: 2, maxItems: 2 }
 
 function oneOf(...values: string[]): JsonObject {
   return { type: 'string', enum: values }
 }
 
-function form(properties: JsonObject, required: string[] = []): JsonObject {
+function objectSchema(properties: JsonObject, required: string[] = []): JsonObject {
   return { type: 'object', properties, required }
 }
 
-const edits = {
+const editMembers = {
   path: text,
   file_text: text,
-  view_range: point,
+  view_range: pair,
   old_str: text,
   new_str: text,
-  insert_line: whole,
+  insert_line: integer,
   insert_text: text,
 }
 
@@ -42,7 +42,7 @@ const kinds: readonly Kind[] = [
     name: 'bash',
     describe: () =>
       'Runs a command in a bash session that keeps its state. restart: true begins a new session.',
-    parameters: () => form({ command: text, restart: { type: 'boolean' } }),
+    parameters: () => objectSchema({ command: text, restart: { type: 'boolean' } }),
   },
   {
     prefix: 'text_editor_',
@@ -50,11 +50,11 @@ const kinds: readonly Kind[] = [
     describe: () =>
       'Views, creates and edits files. view: path, view_range. create: path, file_text. str_replace: path, old_str, new_str. insert: path, insert_line and the text.',
     parameters: (type) =>
-      form(
+      objectSchema(
         {
-          // The oldest versions could undo, and had the text of an insertion in new_str.
+          // The oldest versions have undo_edit, and take the text to insert from new_str.
           command: oneOf('view', 'create', 'str_replace', 'insert', ...(isEarly(type) ? ['undo_edit'] : [])),
-          ...edits,
+          ...editMembers,
         },
         ['command', 'path'],
       ),
@@ -65,10 +65,10 @@ const kinds: readonly Kind[] = [
     describe: () =>
       'Keeps notes in files below /memories between conversations. view: path, view_range. create: path, file_text. str_replace: path, old_str, new_str. insert: path, insert_line, insert_text. delete: path. rename: old_path, new_path.',
     parameters: () =>
-      form(
+      objectSchema(
         {
           command: oneOf('view', 'create', 'str_replace', 'insert', 'delete', 'rename'),
-          ...edits,
+          ...editMembers,
           old_path: text,
           new_path: text,
         },
@@ -81,10 +81,10 @@ const kinds: readonly Kind[] = [
     describe: ({ display_width_px: width, display_height_px: height }) => {
       const size =
         numberOf(width) === undefined ? '' : ` The screen is ${String(width)} x ${String(height)} pixels.`
-      return `Uses the screen, the mouse and the keyboard of a computer; the result is a screenshot.${size}`
+      return `Controls the screen, mouse and keyboard of a computer; returns a screenshot.${size}`
     },
     parameters: () =>
-      form(
+      objectSchema(
         {
           action: oneOf(
             ...['key', 'type', 'mouse_move', 'left_click', 'left_click_drag', 'right_click', 'middle_click'],
@@ -92,19 +92,19 @@ const kinds: readonly Kind[] = [
             ...['cursor_position', 'hold_key', 'wait', 'zoom'],
           ),
           text,
-          coordinate: point,
-          start_coordinate: point,
+          coordinate: pair,
+          start_coordinate: pair,
           scroll_direction: oneOf('up', 'down', 'left', 'right'),
-          scroll_amount: whole,
+          scroll_amount: integer,
           duration: { type: 'number' },
-          region: { type: 'array', items: whole, minItems: 4, maxItems: 4 },
+          region: { type: 'array', items: integer, minItems: 4, maxItems: 4 },
         },
         ['action'],
       ),
   },
 ]
 
-/** The function that represents a client tool without its own schema; undefined for other tools. */
+/** The function that stands for a tool defined by Anthropic and run by the client; undefined for other tools. */
 export function clientToolOf(tool: JsonObject): ToolDefinition | undefined {
   const type = filledTextOf(tool.type) ?? ''
   const kind = kinds.find(({ prefix }) => new RegExp(`^${prefix}\\d+$`).test(type))

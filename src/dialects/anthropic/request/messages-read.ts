@@ -9,10 +9,11 @@ import type {
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
 import { ConversationCalls } from '../../shared/call-ids.ts'
-import { readSignedId } from '../../shared/signed-ids.ts'
+import { readSignedId } from '../../shared/signatures.ts'
 import { historyArguments } from '../../shared/tool-arguments.ts'
+import type { ReportField } from '../../shared/unknown-members.ts'
 import { withoutBillingHeader } from './billing-header.ts'
-import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
+import { readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 
 /** The top-level `system`; empty if it has no content. */
 export function readSystem(system: unknown): SystemMessage[] {
@@ -26,10 +27,10 @@ export function readSystem(system: unknown): SystemMessage[] {
 }
 
 /**
- * Reads the turns of a conversation. Tool results in a user turn become separate messages before the rest of
- * the turn, because other dialects expect them right after the calls. Throws `bad_request` with the path of the error.
+ * Reads the turns of a conversation. Tool results in a user turn become separate messages before the rest of the turn, because
+ * other dialects expect them right after the calls. Throws `bad_request` with the path of the error.
  */
-export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
+export function readMessages(messages: unknown, drop: ReportField): ChatMessage[] {
   const calls = new ConversationCalls('toolu_')
   return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
     const path = `messages[${index}].content`
@@ -49,7 +50,12 @@ export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   })
 }
 
-function readUser(content: unknown, path: string, calls: ConversationCalls, drop: Drop): ChatMessage[] {
+function readUser(
+  content: unknown,
+  path: string,
+  calls: ConversationCalls,
+  drop: ReportField,
+): ChatMessage[] {
   if (typeof content === 'string') return [{ role: 'user', parts: textParts(content) }]
   const results: ToolMessage[] = []
   const parts = objectsIn(content).flatMap((block, index) => {
@@ -62,7 +68,12 @@ function readUser(content: unknown, path: string, calls: ConversationCalls, drop
   return [...results, { role: 'user', parts }]
 }
 
-function readResult(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolMessage {
+function readResult(
+  block: JsonObject,
+  path: string,
+  calls: ConversationCalls,
+  drop: ReportField,
+): ToolMessage {
   const sentId = requiredText(block.tool_use_id, `${path}.tool_use_id`)
   const call = calls.answerById(sentId)
   return {
@@ -78,11 +89,11 @@ function readAssistant(
   content: unknown,
   path: string,
   calls: ConversationCalls,
-  drop: Drop,
+  drop: ReportField,
 ): AssistantMessage {
   const message: AssistantMessage = { role: 'assistant', parts: [], reasoning: '', toolCalls: [] }
   if (typeof content === 'string') return { ...message, parts: textParts(content) }
-  const thoughts: JsonObject[] = []
+  const thinking: JsonObject[] = []
   for (const [index, block] of objectsIn(content).entries()) {
     const at = `${path}[${index}]`
     switch (block.type) {
@@ -90,21 +101,21 @@ function readAssistant(
         message.parts.push(...markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
         break
       case 'thinking':
-        thoughts.push(block)
+        thinking.push(block)
         break
       case 'tool_use':
         message.toolCalls.push(readCall(block, at, calls, drop))
         break
       default:
-        // Encrypted thoughts and the work of Anthropic's own tools mean nothing to any other upstream.
+        // Redacted thinking and the blocks of Anthropic's own tools are meaningless to any other upstream.
         drop(`messages.${filledTextOf(block.type) ?? 'content'}`)
     }
   }
-  return { ...message, ...readThoughts(thoughts) }
+  return { ...message, ...readThinking(thinking) }
 }
 
-/** A signature proves one block; it is worth nothing for several that were joined. */
-function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSignature?: string } {
+/** A signature is valid for one block only, so there is none for several joined blocks. */
+function readThinking(blocks: JsonObject[]): { reasoning: string; reasoningSignature?: string } {
   const reasoning = blocks
     .map((block) => textOf(block.thinking))
     .filter(Boolean)
@@ -113,12 +124,12 @@ function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSigna
   return { reasoning, ...(signature === undefined ? {} : { reasoningSignature: signature }) }
 }
 
-/** The input is an object in this dialect, and a text from some proxies. */
-function readCall(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolCall {
+/** The input is an object in this dialect; some proxies send it as JSON text. */
+function readCall(block: JsonObject, path: string, calls: ConversationCalls, drop: ReportField): ToolCall {
   const name = filledTextOf(block.name)
   if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
-  const { json, isMended } = historyArguments(block.input)
-  if (isMended) drop('messages.tool_use.input')
+  const { json, isConverted } = historyArguments(block.input)
+  if (isConverted) drop('messages.tool_use.input')
   const sentId = textOf(block.id) ?? ''
   const { signature } = readSignedId(sentId)
   return {

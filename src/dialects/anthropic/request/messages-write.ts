@@ -7,8 +7,9 @@ import type {
   ToolMessage,
   UserPart,
 } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
+import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'
 import { legalCallId, toWireName } from '../tool-identifiers.ts'
@@ -29,15 +30,16 @@ interface UserTurn {
   /** Results by the id of their call. */
   results: Map<string, JsonObject>
   rest: JsonObject[]
-  /** The calls of the turn before, all of which must be answered here. */
+  /** Ids of the calls in the previous turn, each of which must have a result here. */
   calls: readonly string[]
 }
 
 type Turn = AssistantTurn | UserTurn
 
 /**
- * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant alternate,
- * the user begins, all results of a turn's calls are at the beginning of the next one, no text is blank.
+ * Writes a conversation by Anthropic's rules: user and assistant alternate, the user begins, all results of a turn's calls are
+ * at the beginning of the next turn, and no text is blank. Source: Anthropic API reference, "Create a Message", and "Tool
+ * use".
  */
 export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
@@ -92,7 +94,7 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
     turn.rest.push(...content)
     return
   }
-  // The mark of a result is one of the block itself.
+  // `cache_control` of a result belongs to the block itself.
   const mark = content.findLast((block) => block.cache_control !== undefined)?.cache_control
   const plain = content.map(({ cache_control: _mark, ...block }) => block)
   turn.results.set(id, {
@@ -113,7 +115,7 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   const calls = toolCalls.map((call, index) => {
     const param = `${path}.tool_calls[${index}].function`
     const input = parseArguments(call.arguments)
-    if (!input) throw badRequest(`'${param}.arguments' must be the JSON text of an object`, param)
+    if (!input) throw badRequest(`'${param}.arguments' must be a JSON object, as a string`, param)
     return {
       type: 'tool_use',
       id: legalCallId(call.id),
@@ -149,20 +151,20 @@ function finished(turns: Turn[]): JsonObject[] {
   return [{ role: 'user', content: [{ type: 'text', text: '(continue)' }] }, ...messages]
 }
 
-/** An assistant turn at the end is to be continued; blanks behind it are an error. */
+/** The model continues an assistant turn at the end; Anthropic rejects one that ends in white space. */
 function trimPrefill(last: Turn | undefined): void {
   const block = last?.role === 'assistant' ? last.content.at(-1) : undefined
   if (typeof block?.text === 'string') block.text = block.text.trimEnd()
 }
 
-/** A call without a result is an error for the whole conversation. */
+/** Anthropic rejects a conversation with a call that has no result. */
 function missingResult(id: string): JsonObject {
   const content = [{ type: 'text', text: 'No result' }]
   return { type: 'tool_result', tool_use_id: id, content, is_error: true }
 }
 
 /**
- * The blocks of a user turn or a tool result. Throws `bad_request` with `place` for parts that Anthropic cannot read.
+ * The blocks of a user turn or a tool result. Throws `bad_request` with `path` for parts that Anthropic does not accept.
  * Format: Anthropic API reference, "Create a Message", content blocks.
  */
 function writeParts(parts: readonly UserPart[], path: string, drop: Drop): JsonObject[] {
@@ -178,11 +180,11 @@ function writePart(part: UserPart, path: string, drop: Drop): JsonObject[] {
     case 'file':
       return [{ ...writeFile(part, path), ...present({ cache_control: part.cacheControl }) }]
     case 'audio':
-      throw refused(path, 'takes no audio')
+      throw refused(path, 'does not accept audio')
   }
 }
 
-/** Blank text is an error there, and would be one again in every later turn. */
+/** Blank text is omitted: Anthropic rejects it, in every later turn too. */
 function writeTexts(parts: readonly { text: string; cacheControl?: CacheControl }[]): JsonObject[] {
   return parts
     .filter(({ text }) => text.trim() !== '')
@@ -195,42 +197,33 @@ function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): Js
   }
   if (source.kind === 'url') {
     if (source.url.startsWith('https://')) return { type: 'image', source: { type: 'url', url: source.url } }
-    throw refused(path, 'fetches images from https addresses only; send the image as a base64 data URL')
+    throw refused(path, 'fetches images from https URLs only; send the image as a base64 data URL')
   }
-  const mediaType = mediaTypeOf(source.data)
+  // Media types from clients are often wrong, and Anthropic rejects a wrong one.
+  const mediaType = imageTypeOf(source.data)
   if (mediaType === undefined) throw refused(path, 'accepts JPEG, PNG, GIF and WebP images only')
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
 
-/** Detected from the first bytes: media types from clients are often wrong, and Anthropic rejects a wrong one. */
-function mediaTypeOf(base64: string): string | undefined {
-  const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
-  if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'
-  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
-  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
-  return head.startsWith('RIFF') && head.slice(8) === 'WEBP' ? 'image/webp' : undefined
-}
-
-const dataUrl = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i
-/** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
+/** The first bytes of every PDF, `%PDF`, in base64. */
 const pdfStart = 'JVBERi'
 
 function writeFile(part: { data?: string; url?: string; name?: string }, path: string): JsonObject {
   if (part.url !== undefined && part.data === undefined) {
     return { type: 'document', source: { type: 'url', url: part.url }, ...present({ title: part.name }) }
   }
-  if (part.data === undefined) throw refused(path, 'knows no file ids; send the data of the file')
-  const head = dataUrl.exec(part.data.slice(0, 256))
-  const data = head ? part.data.slice(head[0].length) : part.data
+  if (part.data === undefined) throw refused(path, 'does not support file ids; send the data of the file')
+  const inline = readDataUrl(part.data)
+  const data = inline?.data ?? part.data
   const title = present({ title: part.name })
   if (data.startsWith(pdfStart)) {
     return { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data }, ...title }
   }
-  if (head?.[1]?.toLowerCase().startsWith('text/')) {
+  if (inline?.mediaType.startsWith('text/')) {
     const text = Buffer.from(data, 'base64').toString('utf8')
     return { type: 'document', source: { type: 'text', media_type: 'text/plain', data: text }, ...title }
   }
-  throw refused(path, 'reads PDF and plain text files only')
+  throw refused(path, 'accepts PDF and plain text files only')
 }
 
 function refused(path: string, why: string): RouterError {

@@ -1,5 +1,5 @@
 import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
-import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { type KnownMembers, type ReportField, reportNested } from '../../shared/unknown-members.ts'
 
 const block: KnownMembers = {
   ...{ type: true, text: true, cache_control: true, source: true, title: true, context: true },
@@ -11,8 +11,8 @@ const tool: KnownMembers = {
   ...{ type: true, name: true, description: true, input_schema: true, strict: true, cache_control: true },
 }
 
-/** Blocks of other kinds, and tools that run at Anthropic, are reported as a whole. */
-const kinds: ReadonlySet<unknown> = new Set([
+/** Blocks of other types, and tools that run at Anthropic, are reported as a whole. */
+const translatedTypes: ReadonlySet<unknown> = new Set([
   'text',
   'image',
   'document',
@@ -21,14 +21,14 @@ const kinds: ReadonlySet<unknown> = new Set([
   'thinking',
 ])
 
-/** Members within messages, blocks and tools that have no equivalent in other dialects. */
-export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
+/** Reports members of messages, blocks and tools that have no equivalent in other dialects. */
+export function reportNestedMembers(body: JsonObject, report: ReportField): void {
   reportNested(body.messages, 'messages', { role: true, content: true }, report)
   for (const { content } of objectsIn(body.messages)) {
-    const blocks = objectsIn(content).filter(({ type }) => kinds.has(type))
+    const blocks = objectsIn(content).filter(({ type }) => translatedTypes.has(type))
     reportNested(blocks, 'messages.content', block, report)
   }
   reportNested(body.system, 'system', { type: true, text: true, cache_control: true }, report)
-  const own = objectsIn(body.tools).filter(({ type }) => (type ?? 'custom') === 'custom')
-  reportNested(own, 'tools', tool, report)
+  const clientTools = objectsIn(body.tools).filter(({ type }) => (type ?? 'custom') === 'custom')
+  reportNested(clientTools, 'tools', tool, report)
 }

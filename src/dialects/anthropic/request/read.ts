@@ -2,17 +2,18 @@ import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } fr
 import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { readSampling } from '../../shared/sampling.ts'
+import { unknownMembers } from '../../shared/unknown-members.ts'
 import { billingNotice, hasBillingHeader } from './billing-header.ts'
 import { readMessages, readSystem } from './messages-read.ts'
 import { reportNestedMembers } from './nested-members.ts'
+import { effortOfBudget } from './reasoning-write.ts'
 import { sampling } from './sampling.ts'
 import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/messages` that fits its schema. Throws `bad_request`. What the canonical form cannot
- * express, such as a tool that runs at Anthropic, becomes a member of `extras` by its name, so that the target's codec
- * reports it.
+ * Reads a body of `POST /v1/messages` that was checked against its schema. Throws `bad_request`. What the canonical form
+ * cannot express, such as a tool that runs at Anthropic, is added to `extras`, so that the target's codec reports it.
  */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const dropped: JsonObject = {}
@@ -33,12 +34,12 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       responseFormat: readFormat(body),
       user: isObject(body.metadata) ? filledTextOf(body.metadata.user_id) : undefined,
     }),
-    extras: { ...unknownMembers(body), ...dropped },
+    extras: { ...unknownMembers(body, AnthropicMessagesBody.properties), ...dropped },
     ...(hasBillingHeader(body.system) ? { notices: [billingNotice] } : {}),
   }
 }
 
-/** 0 only fills Anthropic's cache. Ollama would treat it as no limit, and vLLM rejects it. */
+/** With 0, Anthropic only fills its prompt cache. Ollama would treat it as no limit, and vLLM rejects it. */
 function checkLimit(value: unknown): void {
   const limit = numberOf(value)
   if (limit === undefined) {
@@ -66,7 +67,10 @@ function readReasoning(body: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 
       return { reasoningEffort: effort ?? 'on' }
     case 'enabled': {
       const budget = numberOf(thinking.budget_tokens)
-      return { reasoningEffort: effort ?? effortOf(budget), ...present({ reasoningBudget: budget }) }
+      return {
+        reasoningEffort: effort ?? (budget === undefined ? 'on' : effortOfBudget(budget)),
+        ...present({ reasoningBudget: budget }),
+      }
     }
     default:
       throw badRequest("'thinking.type' must be enabled, disabled or adaptive", 'thinking.type')
@@ -82,13 +86,6 @@ function readEffort(config: unknown): ReasoningEffort | undefined {
   return known
 }
 
-/** Maps a budget to a level of the other dialects; `reasoning-write` picks budgets that map back to the same level. */
-function effortOf(budget: number | undefined): ReasoningEffort {
-  if (budget === undefined) return 'on'
-  if (budget < 2_048) return 'low'
-  return budget < 8_192 ? 'medium' : 'high'
-}
-
 function readFormat(body: JsonObject): ResponseFormat | undefined {
   const inConfig = isObject(body.output_config) ? body.output_config.format : undefined
   const format = inConfig ?? body.output_format
@@ -98,13 +95,4 @@ function readFormat(body: JsonObject): ResponseFormat | undefined {
     throw badRequest(`'${path}' must be of type json_schema and have a schema`, path)
   }
   return { type: 'schema', schema: format.schema }
-}
-
-/** Members that the schema does not name, and that nothing here reads. */
-function unknownMembers(body: JsonObject): JsonObject {
-  const unknown = Object.entries(body).filter(
-    ([name, value]) =>
-      !Object.hasOwn(AnthropicMessagesBody.properties, name) && value !== null && value !== undefined,
-  )
-  return Object.fromEntries(unknown)
 }

@@ -1,8 +1,8 @@
 import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
-import type { Flavour } from '../../../sdk/dialect.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { isAbsent, type SamplingTable, type SamplingVeto } from '../../shared/sampling.ts'
-import { roomFor } from './reasoning-write.ts'
+import { maxTokensWithBudget } from './reasoning-write.ts'
 
 const absent = 'not supported by Anthropic'
 
@@ -53,19 +53,19 @@ export const thinkingVeto: SamplingVeto = {
 }
 
 /** Anthropic requires a limit; this one is used if neither the client nor the operator sets one. */
-const standardLimit = 4_096
-/** Behind thoughts an agent writes whole files. */
-const thinkingLimit = 16_384
+const defaultMaxTokens = 4_096
+/** The same with thinking, after which agents often write whole files. */
+const thinkingMaxTokens = 16_384
 
 /** A limit that every version of a model accepts. Source: Anthropic documentation, "Models overview", max output. */
-function claudeLimit(model: unknown): number | undefined {
+function claudeMaxTokens(model: unknown): number | undefined {
   if (typeof model !== 'string' || !/claude/i.test(model)) return undefined
   if (/claude-(?:instant|2|3-(?:opus|sonnet|haiku))/i.test(model)) return 4_096
   return /claude-3-5/i.test(model) ? 8_192 : 32_000
 }
 
-/** Members for servers of other dialects that Anthropic rejects. */
-const unknownHere: ReadonlySet<string> = new Set([
+/** Defaults for servers of other dialects, which Anthropic rejects. */
+const foreignMembers: ReadonlySet<string> = new Set([
   'user',
   'stream_options',
   'response_format',
@@ -80,7 +80,7 @@ const unknownHere: ReadonlySet<string> = new Set([
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const veto = thinks(body) ? { veto: thinkingVeto } : {}
   const translated = translateDefaults(sampling, body, defaults, { flavour, ...veto })
-  const others = Object.entries(translated.others).filter(([name]) => !unknownHere.has(name))
+  const others = Object.entries(translated.others).filter(([name]) => !foreignMembers.has(name))
   const members = fillMissing(body, { ...translated.sampling, ...Object.fromEntries(others) })
   return { ...members, ...limitFor(body, members.max_tokens) }
 }
@@ -89,13 +89,13 @@ function thinks({ thinking }: JsonObject): boolean {
   return isObject(thinking) && thinking.type !== 'disabled'
 }
 
-/** An operator's limit covers the whole response, so thinking is deducted from it if possible. */
+/** The operator's limit includes thinking, unless the budget alone exceeds it. */
 function limitFor(body: JsonObject, configured: unknown): JsonObject {
   if (!isAbsent(body.max_tokens)) return {}
   const budget = isObject(body.thinking) ? (numberOf(body.thinking.budget_tokens) ?? 0) : 0
   const limit = numberOf(configured) ?? 0
-  if (limit >= 1) return { max_tokens: roomFor(budget, limit) }
-  const known = claudeLimit(body.model)
-  if (known !== undefined) return { max_tokens: Math.max(known, budget + standardLimit) }
-  return { max_tokens: budget + (thinks(body) ? thinkingLimit : standardLimit) }
+  if (limit >= 1) return { max_tokens: maxTokensWithBudget(budget, limit) }
+  const known = claudeMaxTokens(body.model)
+  if (known !== undefined) return { max_tokens: Math.max(known, budget + defaultMaxTokens) }
+  return { max_tokens: budget + (thinks(body) ? thinkingMaxTokens : defaultMaxTokens) }
 }

@@ -1,33 +1,19 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-
-/** The official clients of 2026 send `null` for options that are not set. */
-function optional<T extends TSchema>(schema: T) {
-  return Type.Optional(Type.Union([schema, Type.Null()]))
-}
+import { Type } from '@sinclair/typebox'
+import { optional, rolesOf, streamFlag } from '../../shared/schema.ts'
 
 const text = optional(Type.String())
 const number = optional(Type.Number())
 
-/** Blocks are open by design: new kinds appear every few months, and are passed through to Anthropic servers. */
+/** Unknown blocks are accepted: new types appear every few months, and Anthropic servers receive them unchanged. */
 const Block = Type.Object({ type: Type.String() }, { errorMessage: "an object with a 'type'" })
 
 const Content = Type.Union([Type.String(), Type.Array(Block)], {
   errorMessage: 'a string or a list of content blocks',
 })
 
-/** Some clients write roles as a title or in capitals. */
-function spellingsOf(role: string) {
-  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
-}
+const Message = Type.Object({ role: rolesOf(['user', 'assistant', 'system']), content: Content })
 
-const Message = Type.Object({
-  role: Type.Union(['user', 'assistant', 'system'].flatMap(spellingsOf), {
-    errorMessage: 'one of user, assistant, system',
-  }),
-  content: Content,
-})
-
-/** Tools without a `type`, or of type `custom`, are the client's own; all others run at Anthropic. */
+/** Tools without a `type`, or of type `custom`, are defined by the client, all others by Anthropic. */
 const Tool = Type.Object({
   type: text,
   name: text,
@@ -62,19 +48,15 @@ const members = {
   output_config: optional(Type.Object({ effort: text, format: optional(OutputFormat) })),
   output_format: optional(OutputFormat),
   metadata: optional(Type.Object({ user_id: text })),
-  stream: Type.Optional(
-    Type.Union([Type.Boolean(), Type.Null(), Type.Literal('true'), Type.Literal('false')], {
-      errorMessage: 'true or false',
-    }),
-  ),
+  stream: streamFlag,
 }
 
 /**
- * Body of `POST /v1/messages` as far as the router uses it; whatever else a client sends is let through. Source:
- * Anthropic API reference, "Create a Message"; `output_format` is the beta's older name of `output_config.format`.
- * `model` is checked by the route, because `model_name` is accepted too.
+ * Body of `POST /v1/messages`: the members that the router uses; any others are accepted. Source: Anthropic API reference,
+ * "Create a Message"; `output_format` is the name of `output_config.format` in the beta. `model` is checked by the route,
+ * because `model_name` is accepted too.
  */
 export const AnthropicMessagesBody = Type.Object({ ...members, max_tokens: Type.Integer({ minimum: 0 }) })
 
-/** Body of `POST /v1/messages/count_tokens`: the same without a limit of the answer. */
+/** Body of `POST /v1/messages/count_tokens`: the same without `max_tokens`. */
 export const AnthropicCountBody = Type.Object(members)

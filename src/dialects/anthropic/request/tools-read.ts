@@ -9,7 +9,7 @@ import {
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
-import type { Drop } from './blocks-read.ts'
+import type { ReportField } from '../../shared/unknown-members.ts'
 import { clientToolOf } from './client-tools.ts'
 
 export interface OfferedTools {
@@ -19,16 +19,16 @@ export interface OfferedTools {
 }
 
 /**
- * Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become
- * functions.
+ * Tools and the choice among them. Tools that run at Anthropic are dropped, or rejected if there are no others; those that the
+ * client runs become functions.
  */
-export function readTools(body: JsonObject, drop: Drop): OfferedTools {
+export function readTools(body: JsonObject, drop: ReportField): OfferedTools {
   const sent = objectsIn(body.tools)
   const tools: ToolDefinition[] = []
   for (const [index, tool] of sent.entries()) {
     const type = filledTextOf(tool.type) ?? 'custom'
-    const own = clientToolOf(tool)
-    if (own) tools.push(own)
+    const clientTool = clientToolOf(tool)
+    if (clientTool) tools.push(clientTool)
     else if (type === 'custom' || isObject(tool.input_schema)) tools.push(readTool(tool, `tools[${index}]`))
     else drop(`tools.${type}`)
   }
@@ -41,7 +41,7 @@ export function readTools(body: JsonObject, drop: Drop): OfferedTools {
   return { tools, ...readChoice(body.tool_choice, tools) }
 }
 
-/** The response would differ without it. Unknown kinds may be optional. */
+/** Without such a tool the response would differ. Unknown types may be optional. */
 function runsAtAnthropic({ type }: JsonObject): boolean {
   return typeof type === 'string' && /^(?:web_search|web_fetch|code_execution|tool_search|mcp)/.test(type)
 }

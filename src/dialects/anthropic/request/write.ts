@@ -1,33 +1,33 @@
 import { isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
-import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { promptOptionsOn, writeOwnExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
-import { reportSignatures } from '../../shared/signed-ids.ts'
+import { reportSignatures } from '../../shared/signatures.ts'
 import { writeMessages } from './messages-write.ts'
-import { roomFor, writeReasoning } from './reasoning-write.ts'
+import { maxTokensWithBudget, writeReasoning } from './reasoning-write.ts'
 import { sampling, thinkingVeto } from './sampling.ts'
 import { writeTools } from './tools-write.ts'
 
 /**
- * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written
- * if the client set a limit; otherwise `missingDefaults`, which is applied to every such body, adds it, so that an
- * operator's default takes precedence over the router's. Throws `bad_request` for unsupported features without
- * which the response would differ.
+ * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written only if
+ * the client set a limit; otherwise `missingDefaults`, which is applied to every such body, adds it, so that the operator's
+ * default takes precedence over the router's. Throws `bad_request` for unsupported features without which the response would
+ * differ.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportSignatures(request, drop)
   promptOptionsOn({}, request, drop)
   const { system, messages } = writeMessages(request.messages, drop)
-  const { thinking, effort, budget, on } = writeReasoning(request, options)
+  const { thinking, effort, budget, isThinking } = writeReasoning(request, options)
   const { format, instruction } = writeFormat(request.responseFormat, drop)
   if (instruction !== undefined) system.push({ type: 'text', text: instruction })
   const config = present({ effort, format })
   const written = writeSampling(sampling, request.sampling, {
     ...options,
-    ...(on ? { veto: thinkingVeto } : {}),
+    ...(isThinking ? { veto: thinkingVeto } : {}),
   })
   reportOllamaMembers(request.ollama, drop)
   return {
@@ -36,14 +36,16 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     messages,
     stream: request.stream,
     ...written,
-    ...(typeof written.max_tokens === 'number' ? { max_tokens: roomFor(budget, written.max_tokens) } : {}),
+    ...(typeof written.max_tokens === 'number'
+      ? { max_tokens: maxTokensWithBudget(budget, written.max_tokens) }
+      : {}),
     ...writeTools(request),
     ...present({
       thinking,
       output_config: Object.keys(config).length > 0 ? config : undefined,
       metadata: request.user === undefined ? undefined : { user_id: request.user },
     }),
-    ...writeExtras(request.extras, drop),
+    ...writeOwnExtras(request.extras, { ownMembers, drop, why: 'Anthropic has no such field' }),
   }
 }
 
@@ -57,16 +59,6 @@ const ownMembers: ReadonlySet<string> = new Set([
   'speed',
 ])
 
-function writeExtras(extras: JsonObject, drop: Drop): JsonObject {
-  const sent: JsonObject = {}
-  for (const [name, value] of Object.entries(extras)) {
-    if (value === null || value === undefined || bookkeeping.has(name)) continue
-    if (ownMembers.has(name)) sent[name] = value
-    else drop(name, 'Anthropic has no such field')
-  }
-  return sent
-}
-
 export interface WrittenFormat {
   /** `output_config.format`. */
   format: JsonObject | undefined
@@ -74,7 +66,7 @@ export interface WrittenFormat {
   instruction: string | undefined
 }
 
-/** Format: Anthropic API reference, "Structured outputs". It has schemas, and no mode for JSON of any form. */
+/** Format: Anthropic API reference, "Structured outputs", which have no mode for JSON without a schema. */
 function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFormat {
   switch (format?.type) {
     case undefined:
@@ -107,6 +99,7 @@ function mapped(schemas: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, closed(value)]))
 }
 
-/** Keywords of JSON Schema whose value is a schema or a list of them; below, those whose members are. */
+/** Keywords of JSON Schema whose value is a schema or a list of schemas. */
 const holdsSchemas: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'allOf', 'not'])
+/** Keywords whose value is an object of schemas by name. */
 const namesSchemas: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions'])

@@ -6,7 +6,7 @@ export interface Finish extends ReadReason {
   stopSequence?: string
 }
 
-/** How an answer, or the `delta` of `message_delta`, ended. Source: Anthropic API reference, `stop_reason`. */
+/** How a message, or the `delta` of `message_delta`, ended. Source: Anthropic API reference, `stop_reason`. */
 export function readFinish(message: JsonObject, calledTools: boolean): Finish {
   const stopSequence = filledTextOf(message.stop_sequence)
   const read = readFinishReason(message.stop_reason, calledTools)
@@ -26,8 +26,8 @@ export function readUsage(answer: unknown): Usage | undefined {
 }
 
 /**
- * Merges a `usage` object with earlier counts. Anthropic counts the input in three disjoint parts; here
- * they are summed. In a stream, output counts are cumulative, and input counts may be repeated or omitted.
+ * Merges a `usage` object with earlier counts. Anthropic counts the input in three disjoint parts, which are added up. In a
+ * stream, output counts are cumulative, and input counts may be repeated or omitted.
  */
 export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   if (!isObject(usage)) return before
@@ -37,15 +37,15 @@ export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   const details = usage.output_tokens_details
   const cached = higher(countOf(usage.cache_read_input_tokens), before?.cachedTokens)
   const written = higher(countOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
-  const reasoning = isObject(details) ? countOf(details.thinking_tokens) : undefined
-  const thought = reasoning ?? before?.reasoningTokens
+  const thinking = isObject(details) ? countOf(details.thinking_tokens) : undefined
+  const reasoningTokens = thinking ?? before?.reasoningTokens
   const prompt = input === undefined ? 0 : input + (cached ?? 0) + (written ?? 0)
   return {
     promptTokens: Math.max(prompt, before?.promptTokens ?? 0),
     completionTokens: output ?? before?.completionTokens ?? 0,
     ...(cached === undefined ? {} : { cachedTokens: cached }),
     ...(written === undefined ? {} : { cacheWriteTokens: written }),
-    ...(thought === undefined ? {} : { reasoningTokens: thought }),
+    ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
   }
 }
 

@@ -2,8 +2,8 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import type { FinishReason, Usage } from '../../../sdk/chat.ts'
 
 /**
- * The counts that every `usage` has, even if they are unknown: the official clients fail without them. The parts
- * of the input exclude each other here.
+ * The counts that every `usage` has, even if they are unknown: the official clients fail without them. Those of the input are
+ * disjoint in this dialect.
  */
 export function writeCounts(usage: Usage): JsonObject {
   const { promptTokens, completionTokens, cachedTokens = 0, cacheWriteTokens = 0, reasoningTokens } = usage
@@ -17,7 +17,7 @@ export function writeCounts(usage: Usage): JsonObject {
   }
 }
 
-/** The `usage` of a message; those of `message_delta` have only the counts. */
+/** The `usage` of a message; that of `message_delta` has only the counts. */
 export function writeUsage(usage: Usage): JsonObject {
   return { ...writeCounts(usage), cache_creation: null, service_tier: 'standard' }
 }
@@ -47,7 +47,7 @@ function stopReasonOf({ reason, stopSequence, calledTools, refused }: WrittenEnd
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence'
 }
 
-/** A message without its content and end; it has no `created`. */
+/** The first members of a message, which has no creation time. */
 export function messageHead(id: string, model: string): JsonObject {
   return { id, type: 'message', role: 'assistant', model }
 }

@@ -24,12 +24,12 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (failed) throw failed
 }
 
-/** Reads a whole `message`. Throws `upstream_error` for what {@link checkAnswer} does. */
+/** Reads a whole `message`. Throws `upstream_error` as {@link checkAnswer} does. */
 export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
   checkAnswer(body)
   const blocks = objectsIn(body.content)
   const ids = new AnswerCallIds(newCallId)
-  const thoughts = blocks.filter(({ type }) => type === 'thinking')
+  const thinkingBlocks = blocks.filter(({ type }) => type === 'thinking')
   const toolCalls = blocks.filter(({ type }) => type === 'tool_use').flatMap((block) => readCall(block, ids))
   const { reason, unknownReason, stopSequence } = readFinish(body, toolCalls.length > 0)
   const choice: ChatChoice = {
@@ -39,7 +39,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
       '',
     ),
     reasoning: joined(
-      thoughts.map(({ thinking }) => thinking),
+      thinkingBlocks.map(({ thinking }) => thinking),
       '\n\n',
     ),
     toolCalls,
@@ -48,7 +48,8 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
       unknownReason,
       stopSequence,
       refusal: readRefusal(body),
-      reasoningSignature: thoughts.length === 1 ? filledTextOf(thoughts[0]?.signature) : undefined,
+      reasoningSignature:
+        thinkingBlocks.length === 1 ? filledTextOf(thinkingBlocks[0]?.signature) : undefined,
     }),
   }
   return { choices: [choice], ...present({ id: filledTextOf(body.id), usage: readUsage(body) }) }

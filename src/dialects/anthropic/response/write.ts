@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { legalCallId } from '../tool-identifiers.ts'
@@ -26,13 +26,13 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
   }
 }
 
-/** Blank text would be sent back in the next turn, where it is an error. */
+/** Blank text is omitted, because clients would send it back in the next turn, where it is an error. */
 function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls }: ChatChoice): JsonObject[] {
-  const said = [text, refusal ?? ''].filter((each) => each.trim() !== '')
-  const thought = reasoning !== '' || reasoningSignature !== undefined
+  const texts = [text, refusal ?? ''].filter((each) => each.trim() !== '')
+  const hasThinking = reasoning !== '' || reasoningSignature !== undefined
   return [
-    ...(thought ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
-    ...said.map((each) => ({ type: 'text', text: each })),
+    ...(hasThinking ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
+    ...texts.map((each) => ({ type: 'text', text: each })),
     ...toolCalls.map(writeCall),
   ]
 }

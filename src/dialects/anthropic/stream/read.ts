@@ -15,8 +15,8 @@ type Emit = (event: ChatEvent) => void
 
 interface OpenCall {
   call: number
-  /** The input that stood in the start already, as some proxies send it. */
-  given: string | undefined
+  /** The input in `content_block_start`, where some proxies send all of it. */
+  initialInput: string | undefined
   json: string
 }
 
@@ -28,11 +28,11 @@ export function createReader(newCallId: () => string = randomCallId): ChatStream
 class StreamReader implements ChatStreamReader {
   readonly #events = new SseReader()
   readonly #ids: AnswerCallIds
-  /** The blocks that have begun, by their index; those that are no calls have nothing to be remembered. */
+  /** Open blocks by index. Only those of calls have state. */
   readonly #blocks = new Map<number, OpenCall | 'other'>()
   #calls = 0
   #started = false
-  #said = false
+  #hasContent = false
   #over = false
   #usage: Usage | undefined
   /** The `delta` of `message_delta`, once it names a reason. */
@@ -58,7 +58,7 @@ class StreamReader implements ChatStreamReader {
     this.#fail(streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
+  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
@@ -104,8 +104,8 @@ class StreamReader implements ChatStreamReader {
   #blockStart(index: number, block: JsonObject, emit: Emit): void {
     if (block.type !== 'tool_use') {
       this.#blocks.set(index, 'other')
-      this.#say(textOf(block.text), emit)
-      this.#think(textOf(block.thinking), filledTextOf(block.signature), emit)
+      this.#emitText(textOf(block.text), emit)
+      this.#emitReasoning(textOf(block.thinking), filledTextOf(block.signature), emit)
       return
     }
     const name = filledTextOf(block.name)
@@ -114,11 +114,11 @@ class StreamReader implements ChatStreamReader {
       this.#blocks.set(index, 'other')
       return
     }
-    const given =
+    const initialInput =
       isObject(block.input) && Object.keys(block.input).length > 0 ? argumentText(block.input) : undefined
     const call = this.#calls++
-    this.#said = true
-    this.#blocks.set(index, { call, given, json: '' })
+    this.#hasContent = true
+    this.#blocks.set(index, { call, initialInput, json: '' })
     const id = this.#ids.claim(textOf(block.id))
     emit({ type: 'tool-call-start', choice: 0, call, id, name: fromWireName(name) })
   }
@@ -126,13 +126,13 @@ class StreamReader implements ChatStreamReader {
   #blockDelta(index: number, delta: JsonObject, emit: Emit): RouterError | undefined {
     switch (delta.type) {
       case 'text_delta':
-        this.#say(textOf(delta.text), emit)
+        this.#emitText(textOf(delta.text), emit)
         return undefined
       case 'thinking_delta':
-        this.#think(textOf(delta.thinking), undefined, emit)
+        this.#emitReasoning(textOf(delta.thinking), undefined, emit)
         return undefined
       case 'signature_delta':
-        this.#think('', filledTextOf(delta.signature), emit)
+        this.#emitReasoning('', filledTextOf(delta.signature), emit)
         return undefined
       case 'input_json_delta':
         return this.#input(index, textOf(delta.partial_json) ?? '', emit)
@@ -141,15 +141,15 @@ class StreamReader implements ChatStreamReader {
     }
   }
 
-  #say(text: string | undefined, emit: Emit): void {
+  #emitText(text: string | undefined, emit: Emit): void {
     if (!text) return
-    this.#said = true
+    this.#hasContent = true
     emit({ type: 'text-delta', choice: 0, text })
   }
 
-  #think(text = '', signature: string | undefined, emit: Emit): void {
+  #emitReasoning(text = '', signature: string | undefined, emit: Emit): void {
     if (text === '' && signature === undefined) return
-    this.#said = true
+    this.#hasContent = true
     emit({ type: 'reasoning-delta', choice: 0, text, ...(signature === undefined ? {} : { signature }) })
   }
 
@@ -166,8 +166,8 @@ class StreamReader implements ChatStreamReader {
     const block = this.#blocks.get(index)
     this.#blocks.delete(index)
     if (block === undefined || block === 'other') return
-    const { call, given = '{}', json } = block
-    if (json.trim() === '') emit({ type: 'tool-call-delta', choice: 0, call, arguments: given })
+    const { call, initialInput = '{}', json } = block
+    if (json.trim() === '') emit({ type: 'tool-call-delta', choice: 0, call, arguments: initialInput })
     emit({ type: 'block-end', choice: 0, call })
   }
 
@@ -180,7 +180,7 @@ class StreamReader implements ChatStreamReader {
   }
 
   #finish(emit: Emit): RouterError | undefined {
-    if (!this.#stop && !this.#said) return streamTruncated()
+    if (!this.#stop && !this.#hasContent) return streamTruncated()
     for (const index of [...this.#blocks.keys()]) this.#blockStop(index, emit)
     this.#over = true
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })

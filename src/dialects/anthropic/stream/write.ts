@@ -1,15 +1,15 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { writeStreamError } from '../errors.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from '../response/fields-write.ts'
 import { estimateTokens } from '../token-estimate.ts'
 import { legalCallId } from '../tool-identifiers.ts'
 
 /**
- * Writes the events of a streamed message. Blocks may not overlap: the first incomplete one is streamed, and events of
- * the others wait. Format: Anthropic API reference, "Streaming Messages".
+ * Writes the events of a streamed message. Blocks may not overlap: the first incomplete one is streamed, and the events of the
+ * others wait. Format: Anthropic API reference, "Streaming Messages".
  */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
   return new StreamWriter(context)
@@ -21,14 +21,14 @@ interface Block {
   call: number | undefined
   /** `content_block` of its start. */
   head: JsonObject
-  /** Deltas that wait for the blocks before. */
+  /** Deltas held until the preceding blocks are complete. */
   waiting: JsonObject[]
   complete: boolean
 }
 
 class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
-  /** The blocks not yet closed, in their order; the first one is open on the wire. */
+  /** The blocks that are not yet closed, in order; only the first one has been started on the wire. */
   readonly #blocks: Block[] = []
   #index = 0
   #started = false
@@ -48,7 +48,7 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    // The dialect has one answer per request.
+    // The dialect has one choice per request.
     if (this.#over || ('choice' in event && event.choice !== 0)) return ''
     switch (event.type) {
       case 'start':
@@ -60,7 +60,7 @@ class StreamWriter implements ChatStreamWriter {
         this.#refused = true
         return this.#text(event.text)
       case 'reasoning-delta':
-        return this.#thought(event.text, event.signature)
+        return this.#thinking(event.text, event.signature)
       case 'tool-call-start':
         return this.#callStart(event.call, signedId(event), event.name)
       case 'tool-call-delta':
@@ -83,9 +83,9 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #text(text: string): string {
-    const goesOn = this.#blocks.at(-1)?.kind === 'text'
+    const isContinuation = this.#blocks.at(-1)?.kind === 'text'
     const all = this.#blank + text
-    if (!goesOn && all.trim() === '') {
+    if (!isContinuation && all.trim() === '') {
       this.#blank = all
       return ''
     }
@@ -93,12 +93,12 @@ class StreamWriter implements ChatStreamWriter {
     return this.#begin('text', { type: 'text', text: '' }) + this.#add({ type: 'text_delta', text: all })
   }
 
-  #thought(thinking: string, signature: string | undefined): string {
+  #thinking(thinking: string, signature: string | undefined): string {
     if (thinking === '' && signature === undefined) return ''
     const begun = this.#begin('thinking', { type: 'thinking', thinking: '', signature: '' })
-    const said = thinking === '' ? '' : this.#add({ type: 'thinking_delta', thinking })
+    const text = thinking === '' ? '' : this.#add({ type: 'thinking_delta', thinking })
     const signed = signature === undefined ? '' : this.#add({ type: 'signature_delta', signature })
-    return begun + said + signed
+    return begun + text + signed
   }
 
   #callStart(call: number, id: string, name: string): string {
@@ -137,7 +137,7 @@ class StreamWriter implements ChatStreamWriter {
     return ''
   }
 
-  /** Closes the blocks in front that are complete, and opens the one behind them. */
+  /** Closes the complete blocks at the front, and opens the next one. */
   #advance(): string {
     let out = ''
     while (this.#blocks[0]?.complete) {
@@ -161,7 +161,7 @@ class StreamWriter implements ChatStreamWriter {
     return eventText({ type: 'content_block_delta', index: this.#index, delta })
   }
 
-  /** Contains the input's token counts if the upstream has reported them, otherwise an estimate: agents sum them. */
+  /** Has the input's token counts if the upstream has reported them, otherwise an estimate, because agents add them up. */
   #start(): string {
     if (this.#started) return ''
     this.#started = true

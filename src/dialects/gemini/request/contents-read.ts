@@ -17,11 +17,12 @@ import { badRequest } from '../../../sdk/errors.ts'
 import { ConversationCalls } from '../../shared/call-ids.ts'
 import { signedBy } from '../../shared/signatures.ts'
 import { argumentText, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import type { ReportField } from '../../shared/unknown-members.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { readCarried } from '../signatures.ts'
-import { type Drop, readUserPart, textParts } from './parts-read.ts'
+import { readUserPart, textParts } from './parts-read.ts'
 
-/** `systemInstruction`: a content, whose role says nothing; some clients send its text alone. */
+/** Reads `systemInstruction`: a content, whose role is ignored, or a string, which some clients send. */
 export function readSystem(instruction: unknown): SystemMessage[] {
   const texts =
     typeof instruction === 'string'
@@ -40,7 +41,7 @@ function partsOf(content: unknown): unknown[] {
  * Reads the turns of a conversation. Results of calls become separate messages before the rest of their turn. Throws
  * `bad_request` with the path of the error.
  */
-export function readContents(contents: unknown, drop: Drop): ChatMessage[] {
+export function readContents(contents: unknown, drop: ReportField): ChatMessage[] {
   const reader = new ContentsReader(drop)
   const list: unknown[] = Array.isArray(contents) ? contents : [contents]
   return list.flatMap((content, index) => {
@@ -51,10 +52,10 @@ export function readContents(contents: unknown, drop: Drop): ChatMessage[] {
 }
 
 class ContentsReader {
-  readonly #drop: Drop
+  readonly #drop: ReportField
   readonly #calls = new ConversationCalls('call_')
 
-  constructor(drop: Drop) {
+  constructor(drop: ReportField) {
     this.#drop = drop
   }
 
@@ -115,9 +116,9 @@ class ContentsReader {
     let carried: ReturnType<typeof readCarried>
     for (const [index, part] of parts.entries()) {
       const sent = filledTextOf(memberOf(part, 'thoughtSignature'))
-      const foreign = sent === undefined ? undefined : readCarried(sent)
-      carried ??= foreign
-      const signature = foreign ? undefined : sent
+      const fromOtherVendor = sent === undefined ? undefined : readCarried(sent)
+      carried ??= fromOtherVendor
+      const signature = fromOtherVendor ? undefined : sent
       const call = objectIn(part, 'functionCall')
       const text = textOf(part.text)
       if (call) this.#call(message, call, { signature, path: `${path}.parts[${index}]` })
@@ -147,6 +148,6 @@ function readResult(response: unknown): { text: string; isError: boolean } {
   if (!isObject(response)) return { text: argumentText(response), isError: false }
   const [only, ...others] = Object.keys(response)
   const isNamed = others.length === 0 && (only === 'output' || only === 'error' || only === 'result')
-  const said = isNamed ? response[only] : response
-  return { text: argumentText(said), isError: isNamed && only === 'error' }
+  const result = isNamed ? response[only] : response
+  return { text: argumentText(result), isError: isNamed && only === 'error' }
 }

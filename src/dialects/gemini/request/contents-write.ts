@@ -7,8 +7,9 @@ import type {
   ToolMessage,
   UserPart,
 } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
+import { readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 import { standInSignature } from '../signatures.ts'
@@ -20,7 +21,7 @@ export interface WrittenContents {
 
 interface Turn {
   role: 'user' | 'model'
-  /** Results of calls, which precede other parts. */
+  /** Results of calls, which come before the other parts. */
   results: JsonObject[]
   parts: JsonObject[]
 }
@@ -28,8 +29,8 @@ interface Turn {
 type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
 
 /**
- * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate, the results of a turn's
- * calls follow it together. Source: Gemini API reference, "Content" and "Function calling".
+ * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate, and all results of a
+ * turn's calls are in the next turn. Source: Gemini API reference, "Content" and "Function calling".
  */
 export function writeContents(messages: readonly ChatMessage[], options: Options): WrittenContents {
   const turns: Turn[] = []
@@ -89,21 +90,21 @@ function addResult(turn: Turn, message: ToolMessage, names: ReadonlyMap<string, 
   turn.parts.push(...media.flatMap((part) => writePart(part, path)))
 }
 
-/** An object is sent as it is; other results use the documented members `output` and `error`. */
+/** An object is sent unchanged; other results use the documented members `output` and `error`. */
 function resultOf(text: string, isError: boolean): JsonObject {
   if (isError) return { error: text }
   return (text.trimStart().startsWith('{') ? parseObject(text) : undefined) ?? { output: text }
 }
 
-/** Thoughts are sent back as by Google's own client; their signature is on the following part. */
+/** Thoughts are sent back as Google's own client does; their signature is on the following part. */
 function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
   const own = signatureOf('gemini', message.reasoningSignature)
   const calls = message.toolCalls.map((call, index): JsonObject => {
     const { id, signature } = call
-    const instead = index === 0 ? (own ?? standInSignature(model)) : undefined
+    const fallback = index === 0 ? (own ?? standInSignature(model)) : undefined
     return {
       functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
-      ...present({ thoughtSignature: signature ?? instead }),
+      ...present({ thoughtSignature: signature ?? fallback }),
     }
   })
   const thoughts = message.reasoning === '' ? [] : [{ text: message.reasoning, thought: true }]
@@ -139,8 +140,6 @@ function writeImage({ source }: ImagePart): JsonObject {
   return source.kind === 'url' ? { fileData: { fileUri: source.url } } : inline(source.mediaType, source.data)
 }
 
-const dataUrl = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i
-
 function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
   if (data === undefined) {
     if (fileId !== undefined && /^https:\/\//.test(fileId)) return { fileData: { fileUri: fileId } }
@@ -149,6 +148,6 @@ function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
       path,
     )
   }
-  const head = dataUrl.exec(data.slice(0, 256))
-  return inline(head?.[1] || 'application/pdf', head ? data.slice(head[0].length) : data)
+  const parsed = readDataUrl(data)
+  return inline(parsed?.mediaType || 'application/pdf', parsed?.data ?? data)
 }

@@ -1,12 +1,12 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
-import { memberOf } from '../members.ts'
+import { camelCase, memberOf, snakeCase } from '../members.ts'
 
-/** Deeper schemas than any body has that the router reads. */
+/** Deeper than any schema in a body that the router accepts. */
 const maxDepth = 128
 
 /**
- * Gemini's own `Schema`, a part of OpenAPI 3.0, as JSON Schema: types in lower case, `nullable` as a type, numbers that are
- * written as texts as numbers. Source: Gemini API reference, "Schema".
+ * Gemini's own `Schema`, a subset of OpenAPI 3.0, as JSON Schema: types in lower case, `nullable` as a type, numeric strings
+ * as numbers. Source: Gemini API reference, "Schema".
  */
 function toJsonSchema(schema: JsonObject, depth = maxDepth): JsonObject {
   const written: JsonObject = {}
@@ -47,27 +47,20 @@ function convertMember(name: string, value: unknown, depth: number): [string, un
     case 'any_of':
       return ['anyOf', Array.isArray(value) ? value.map(inner) : value]
     case 'format':
-      // `enum` is Gemini's own word; the others are those of OpenAPI.
+      // `enum` is Gemini's own format; the others are those of OpenAPI.
       return value === 'enum' ? undefined : [name, value]
     default:
-      return counts.has(name) && typeof value === 'string'
-        ? [camel(name), Number(value)]
-        : [camel(name), value]
+      return [camelCase(name), counts.has(name) && typeof value === 'string' ? Number(value) : value]
   }
 }
 
+/** Members that Google's JSON writes as numeric strings (int64). */
 const counts = new Set(
   ['minItems', 'maxItems', 'minLength', 'maxLength', 'minProperties', 'maxProperties'].flatMap((name) => [
     name,
-    name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`),
+    snakeCase(name),
   ]),
 )
-
-function camel(name: string): string {
-  return name.startsWith('$')
-    ? name
-    : name.replaceAll(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase())
-}
 
 /** A schema under one of two names: Gemini's own format, or plain JSON Schema. */
 export function schemaIn(object: JsonObject, own: string, plain: string): JsonObject | undefined {

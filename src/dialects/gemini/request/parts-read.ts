@@ -1,9 +1,8 @@
 import { filledTextOf, type JsonObject, textOf } from '../../../lib/json/read.ts'
 import type { TextPart, UserPart } from '../../../sdk/chat.ts'
+import { standardBase64 } from '../../shared/images.ts'
+import type { ReportField } from '../../shared/unknown-members.ts'
 import { memberOf, objectIn } from '../members.ts'
-
-/** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
-export type Drop = (field: string) => void
 
 /** Gemini rejects empty text; other dialects do not need it. */
 export function textParts(text: string): TextPart[] {
@@ -11,7 +10,7 @@ export function textParts(text: string): TextPart[] {
 }
 
 /** A part of a user turn that is neither call nor result. Parts without an equivalent are dropped. */
-export function readUserPart(part: JsonObject, drop: Drop): UserPart[] {
+export function readUserPart(part: JsonObject, drop: ReportField): UserPart[] {
   const text = textOf(part.text)
   if (text !== undefined) return textParts(text)
   const data = objectIn(part, 'inlineData')
@@ -23,18 +22,14 @@ export function readUserPart(part: JsonObject, drop: Drop): UserPart[] {
 }
 
 function readMedia(mediaType: string, base64: string, { displayName }: JsonObject): UserPart {
-  const data = standard(base64)
+  // ProtoJSON accepts both base64 alphabets, other servers only the standard one.
+  const data = standardBase64(base64) ?? base64
   if (mediaType.startsWith('image/')) return { type: 'image', source: { kind: 'base64', mediaType, data } }
   const format = audioFormat(mediaType)
   if (format !== undefined) return { type: 'audio', data, format }
   const name = filledTextOf(displayName)
   const type = mediaType === '' ? 'application/octet-stream' : mediaType
   return { type: 'file', data: `data:${type};base64,${data}`, ...(name === undefined ? {} : { name }) }
-}
-
-/** ProtoJSON accepts both alphabets, other servers only the first one. */
-function standard(base64: string): string {
-  return /[-_]/.test(base64) ? base64.replaceAll('-', '+').replaceAll('_', '/') : base64
 }
 
 function audioFormat(mediaType: string): string | undefined {

@@ -9,7 +9,7 @@ import { readReasoning } from './reasoning.ts'
 import { sampling } from './sampling.ts'
 import { readTools } from './tools-read.ts'
 
-const readMembers = new Set([
+const knownMembers = new Set([
   'contents',
   'systemInstruction',
   'tools',
@@ -18,14 +18,14 @@ const readMembers = new Set([
   'model',
   'max_tokens',
 ])
-const readConfig = new Set([
+const knownConfig = new Set([
   ...Object.values(sampling).flatMap((row) => ('names' in row ? row.names : [])),
   ...['responseMimeType', 'responseSchema', 'responseJsonSchema', 'thinkingConfig'],
 ])
 
 /**
- * Reads a body of `generateContent`. The path contains the model and whether to stream. Throws `bad_request`. What the canonical
- * form cannot express becomes a member of `extras`, so that the target's codec reports it.
+ * Reads a body of `generateContent`; the model and whether to stream are in the path. Throws `bad_request`. What the canonical
+ * form cannot express is added to `extras`, so that the target's codec reports it.
  */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const dropped: JsonObject = {}
@@ -39,7 +39,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       'contents',
       'missing_required_parameter',
     )
-  for (const name of Object.keys(othersIn(config, readConfig))) dropped[`generationConfig.${name}`] = true
+  for (const name of Object.keys(othersIn(config, knownConfig))) dropped[`generationConfig.${name}`] = true
   return {
     model: '',
     stream,
@@ -49,7 +49,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     ...readTools(body, drop),
     ...readReasoning(config),
     ...present({ responseFormat: readFormat(config) }),
-    extras: { ...othersIn(body, readMembers), ...dropped },
+    extras: { ...othersIn(body, knownMembers), ...dropped },
   }
 }
 

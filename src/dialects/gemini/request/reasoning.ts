@@ -1,12 +1,12 @@
 import { booleanOf, type JsonObject, numberOf, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { memberOf, objectIn } from '../members.ts'
 import { generationOf } from '../signatures.ts'
 
 const levels: readonly ReasoningEffort[] = ['minimal', 'low', 'medium', 'high', 'xhigh']
 
-/** `thinkingConfig`: a level, or a budget, where 0 disables thinking and -1 lets the model decide. */
+/** Reads `thinkingConfig`: a level, or a token budget, where 0 disables thinking and -1 lets the model decide. */
 export function readReasoning(config: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 'reasoningBudget'> {
   const thinking = objectIn(config, 'thinkingConfig')
   if (!thinking) return {}
@@ -20,27 +20,27 @@ export function readReasoning(config: JsonObject): Pick<ChatRequest, 'reasoningE
   return budget !== undefined || asksForThoughts(config) ? { reasoningEffort: 'on' } : {}
 }
 
-/** Whether a client requests thoughts, which are omitted by default. */
+/** Whether a client asks for thoughts, which are omitted by default. */
 export function asksForThoughts(config: JsonObject): boolean {
   const thinking = objectIn(config, 'thinkingConfig')
   return thinking !== undefined && booleanOf(memberOf(thinking, 'includeThoughts')) === true
 }
 
-/** As {@link budgets} writes it. */
+/** The lowest level of {@link budgets} that covers this budget. */
 function effortOf(budget: number): ReasoningEffort {
   if (budget <= budgets.minimal) return 'minimal'
   if (budget <= budgets.low) return 'low'
   return budget <= budgets.medium ? 'medium' : 'high'
 }
 
-/** Source: Gemini API documentation, "OpenAI compatibility", on reasoning. */
+/** In tokens. Source: Gemini API documentation, "OpenAI compatibility", on reasoning. */
 const budgets = { minimal: 512, low: 1_024, medium: 8_192, high: 24_576 }
-/** Models of the Pro series cannot stop thinking. Source: Gemini API documentation, "Thinking". */
-const leastOfPro = 128
+/** Models of the Pro series cannot disable thinking. Source: Gemini API documentation, "Thinking". */
+const minProBudgetTokens = 128
 
 /**
- * Writes how much to think: Gemini 3 has levels, the generations before it budgets. Thoughts are asked for, as clients of other
- * dialects expect to see them.
+ * Writes `thinkingConfig`: a level for Gemini 3, a budget for earlier generations. Thoughts are requested, because clients of
+ * other dialects expect them.
  */
 export function writeReasoning(
   { reasoningEffort: effort, reasoningBudget: budget }: ChatRequest,
@@ -49,14 +49,15 @@ export function writeReasoning(
 ): JsonObject | undefined {
   if (effort === undefined && budget === undefined) return undefined
   const generation = generationOf(model)
-  const counts = generation === 1 || generation === 2
+  const hasBudgets = generation === 1 || generation === 2
   if (effort === 'none') {
-    if (counts && !/pro/.test(model)) return { thinkingBudget: 0 }
+    if (hasBudgets && !/pro/.test(model)) return { thinkingBudget: 0 }
     drop('reasoning_effort', 'this model cannot disable reasoning; its lowest level was requested')
-    return counts ? { thinkingBudget: leastOfPro } : { thinkingLevel: /pro/.test(model) ? 'low' : 'minimal' }
+    if (hasBudgets) return { thinkingBudget: minProBudgetTokens }
+    return { thinkingLevel: /pro/.test(model) ? 'low' : 'minimal' }
   }
   const level = levelOf(effort)
-  const amount = counts
+  const amount = hasBudgets
     ? present({ thinkingBudget: budget ?? (level && budgets[level]) })
     : present({ thinkingLevel: level })
   return { includeThoughts: true, ...amount }

@@ -1,12 +1,12 @@
-import { isObject, type JsonObject } from '../../../lib/json/read.ts'
-import type { Flavour } from '../../../sdk/dialect.ts'
+import type { JsonObject } from '../../../lib/json/read.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import type { SamplingTable } from '../../shared/sampling.ts'
 import { nameIn, objectIn } from '../members.ts'
 
 const absent = 'not supported by Gemini'
-/** Gemini API reference, `GenerationConfig.stopSequences`. */
-const mostStops = 5
+/** Source: Gemini API reference, `GenerationConfig.stopSequences`. */
+const maxStopSequences = 5
 
 /** Sampling of `generationConfig`. Source: Gemini API reference, "GenerationConfig". */
 export const sampling = {
@@ -25,7 +25,7 @@ export const sampling = {
   seed: { names: ['seed'] },
   stop: {
     names: ['stopSequences', 'stop_sequences'],
-    range: { fit: firstStops, why: `Gemini accepts up to ${mostStops} non-empty stop sequences` },
+    range: { fit: firstStops, why: `Gemini accepts up to ${maxStopSequences} non-empty stop sequences` },
     write: (texts) => (texts.length > 0 ? texts : undefined),
   },
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
@@ -35,11 +35,11 @@ export const sampling = {
 } as const satisfies SamplingTable
 
 function firstStops(texts: string[]): string[] {
-  const kept = texts.filter((text) => text !== '').slice(0, mostStops)
+  const kept = texts.filter((text) => text !== '').slice(0, maxStopSequences)
   return kept.length < texts.length ? kept : texts
 }
 
-/** Members outside the generation config that an operator may set; those of other dialects are ignored here. */
+/** Defaults outside `generationConfig`; those of other dialects are skipped. */
 const ownMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
 
 /** The operator's defaults for members missing in the body. Sampling is in `generationConfig`. */
@@ -56,6 +56,6 @@ export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour:
   const changed = Object.keys(members).length > 0
   return {
     ...fillMissing(body, Object.fromEntries(wanted)),
-    ...(changed ? { [configName]: { ...(isObject(config) ? config : {}), ...members } } : {}),
+    ...(changed ? { [configName]: { ...config, ...members } } : {}),
   }
 }

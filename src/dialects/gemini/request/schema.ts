@@ -1,8 +1,5 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-
-function optional<T extends TSchema>(schema: T) {
-  return Type.Optional(Type.Union([schema, Type.Null()]))
-}
+import { Type } from '@sinclair/typebox'
+import { optional } from '../../shared/schema.ts'
 
 const Content = Type.Object({}, { errorMessage: 'an object with parts' })
 const Instruction = optional(Type.Union([Content, Type.String()], { errorMessage: 'an object with parts' }))
@@ -15,7 +12,7 @@ const Contents = optional(
   }),
 )
 
-/** Body of `generateContent` as far as the router uses it; whatever else a client sends is let through. */
+/** Body of `generateContent`: the members that the router uses; any others are accepted. */
 export const GeminiChatBody = Type.Object({
   contents: Contents,
   systemInstruction: Instruction,
@@ -32,8 +29,8 @@ const ChatMembers = {
 }
 
 /**
- * Body of every method of a model. Which members a method needs, its reader says. Source: Gemini API reference, "Generating
- * content", "Counting tokens" and "Embeddings".
+ * Body of any method of a model; the reader of a method checks which members it needs. Source: Gemini API reference,
+ * "Generating content", "Counting tokens" and "Embeddings".
  */
 export const GeminiBody = Type.Object({
   ...ChatMembers,

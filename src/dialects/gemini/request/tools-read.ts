@@ -1,12 +1,12 @@
 import { booleanOf, filledTextOf, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { ReportField } from '../../shared/unknown-members.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { schemaIn } from './json-schema.ts'
-import type { Drop } from './parts-read.ts'
 
 /** The client's functions and the choice among them. Tools that run at Google are dropped. */
-export function readTools(body: JsonObject, drop: Drop): Pick<ChatRequest, 'tools' | 'toolChoice'> {
+export function readTools(body: JsonObject, drop: ReportField): Pick<ChatRequest, 'tools' | 'toolChoice'> {
   const tools: ToolDefinition[] = []
   for (const [index, tool] of listIn(body, 'tools').entries()) {
     for (const [position, declaration] of listIn(tool, 'functionDeclarations').entries())
@@ -30,12 +30,17 @@ function readDeclaration(declaration: JsonObject, path: string): ToolDefinition 
   }
 }
 
-/** `VALIDATED` lets the model choose. Several allowed names leave the others out. */
+/** `VALIDATED` lets the model choose. If several names are allowed, only those tools are offered. */
 function chosen(tools: ToolDefinition[], body: JsonObject): Pick<ChatRequest, 'tools' | 'toolChoice'> {
   const config = objectIn(objectIn(body, 'toolConfig') ?? {}, 'functionCallingConfig')
   if (!config) return { tools }
   const sent = memberOf(config, 'allowedFunctionNames')
   const allowed = Array.isArray(sent) ? sent.filter((name) => typeof name === 'string') : []
+  const unknown = allowed.find((name) => !tools.some((tool) => tool.name === name))
+  if (unknown !== undefined) {
+    const path = 'toolConfig.functionCallingConfig.allowedFunctionNames'
+    throw badRequest(`'${path}' must name declared functions, and '${unknown}' is none`, path)
+  }
   const offered = allowed.length === 0 ? tools : tools.filter(({ name }) => allowed.includes(name))
   const mode = textOf(config.mode)?.toUpperCase()
   const [only] = offered

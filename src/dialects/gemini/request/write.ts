@@ -1,20 +1,20 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { promptOptionsOn, writeOwnExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { writeContents } from './contents-write.ts'
 import { writeReasoning } from './reasoning.ts'
 import { sampling } from './sampling.ts'
 
-/** Gemini's own members, none of which means something else to another dialect. */
+/** Gemini's own members, none of which has a different meaning in another dialect. */
 const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedContent', 'labels'])
 
 /**
- * The body of `generateContent` for a client of another dialect. Throws `bad_request` for what Gemini cannot do and without which
+ * The body of `generateContent` for a client of another dialect. Throws `bad_request` for unsupported features without which
  * the response would differ. Source: Gemini API reference, "Generating content".
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
@@ -29,7 +29,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   promptOptionsOn({}, request, drop)
   reportCacheMarks(request, drop)
   if (request.parallelToolCalls === false)
-    drop('parallel_tool_calls', 'Gemini decides itself how many calls a turn has')
+    drop('parallel_tool_calls', 'Gemini decides how many calls a turn has')
   if (request.tools.some(({ strict }) => strict))
     drop('tools.strict', 'Gemini has no setting to enforce tool schemas')
   return {
@@ -37,7 +37,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     contents,
     ...writeTools(request.tools, request.toolChoice),
     ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
-    ...writeExtras(request.extras, drop),
+    ...writeOwnExtras(request.extras, { ownMembers, drop, why: 'Gemini has no such field' }),
   }
 }
 
@@ -73,14 +73,4 @@ function writeChoice(choice: ToolChoice | undefined): JsonObject | undefined {
     default:
       return { mode: 'ANY', allowedFunctionNames: [choice.name] }
   }
-}
-
-function writeExtras(extras: JsonObject, drop: WriteRequestOptions['drop']): JsonObject {
-  const sent: JsonObject = {}
-  for (const [name, value] of Object.entries(extras)) {
-    if (value === null || value === undefined || bookkeeping.has(name)) continue
-    if (ownMembers.has(name)) sent[name] = value
-    else drop(name, 'Gemini has no such field')
-  }
-  return sent
 }

@@ -17,11 +17,14 @@ type Emit = (event: ChatEvent) => void
 
 interface Candidate {
   calls: number
-  said: boolean
+  hasText: boolean
   finish: FinishReason | undefined
 }
 
-/** Turns the chunks of one answer into events, up to its end, which the format does not mark. A whole answer is one chunk. */
+/**
+ * Converts the chunks of an answer to events; a whole answer is a single chunk. The format does not mark the end, so the
+ * caller determines it.
+ */
 export class CandidateReader {
   readonly #ids = new AnswerCallIds(() => randomCallId())
   readonly #candidates = new Map<number, Candidate>()
@@ -41,7 +44,7 @@ export class CandidateReader {
       this.#candidate(numberOf(candidate.index) ?? position, candidate, emit)
   }
 
-  /** Counts and finish reasons come last. A whole response may lack a finish reason. */
+  /** Emits token counts and finish reasons. A whole answer may lack a finish reason. */
   end(emit: Emit): void {
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     for (const [choice, { finish, calls }] of this.#candidates)
@@ -49,31 +52,30 @@ export class CandidateReader {
   }
 
   #candidateAt(index: number): Candidate {
-    const known = this.#candidates.get(index) ?? { calls: 0, said: false, finish: undefined }
+    const known = this.#candidates.get(index) ?? { calls: 0, hasText: false, finish: undefined }
     this.#candidates.set(index, known)
     return known
   }
 
   #candidate(choice: number, candidate: JsonObject, emit: Emit): void {
     const state = this.#candidateAt(choice)
-    const logprobs = readLogprobs(candidate)
-    let told = logprobs === undefined
+    let unsentLogprobs = readLogprobs(candidate)
     for (const part of partsIn(candidate)) {
       const text = textOf(part.text) ?? ''
       const signature = filledTextOf(memberOf(part, 'thoughtSignature'))
       const call = objectIn(part, 'functionCall')
       if (call) this.#call(choice, state, { call, signature, emit })
-      else if (part.thought === true || (signature !== undefined && !state.said))
-        this.#think(choice, { text: part.thought === true ? text : '', signature, emit })
+      else if (part.thought === true || (signature !== undefined && !state.hasText))
+        this.#emitReasoning(choice, { text: part.thought === true ? text : '', signature, emit })
       if (call || part.thought === true || text === '') continue
-      state.said = true
-      emit({ type: 'text-delta', choice, text, ...(told ? {} : { logprobs: logprobs ?? [] }) })
-      told = true
+      state.hasText = true
+      emit({ type: 'text-delta', choice, text, ...present({ logprobs: unsentLogprobs }) })
+      unsentLogprobs = undefined
     }
     state.finish = readFinish(candidate, state.calls > 0) ?? state.finish
   }
 
-  #think(
+  #emitReasoning(
     choice: number,
     { text, signature, emit }: { text: string; signature: string | undefined; emit: Emit },
   ): void {

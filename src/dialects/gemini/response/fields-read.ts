@@ -10,7 +10,7 @@ import type { FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import { type RouterError, upstreamFailed } from '../../../sdk/errors.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 
-/** Reasons of a filter. Source: Gemini API reference, "FinishReason" and "BlockReason". */
+/** Finish reasons of content filters. Source: Gemini API reference, "FinishReason" and "BlockReason". */
 const filters: ReadonlySet<string> = new Set([
   ...['SAFETY', 'RECITATION', 'LANGUAGE', 'BLOCKLIST', 'PROHIBITED_CONTENT', 'SPII', 'OTHER', 'JAILBREAK'],
   ...['IMAGE_SAFETY', 'IMAGE_PROHIBITED_CONTENT', 'IMAGE_RECITATION', 'IMAGE_OTHER', 'MODEL_ARMOR'],
@@ -31,7 +31,7 @@ export function readFinish(candidate: JsonObject, calledTools: boolean): FinishR
   return calledTools ? 'tool_calls' : 'stop'
 }
 
-/** The error with which a candidate ended. */
+/** The error of a candidate that the model failed to complete. */
 function failureOf(candidate: JsonObject): RouterError | undefined {
   const reason = textOf(memberOf(candidate, 'finishReason')) ?? ''
   if (!failures.has(reason)) return undefined
@@ -44,7 +44,7 @@ export function isBlocked(answer: JsonObject): boolean {
   return feedback !== undefined && filledTextOf(memberOf(feedback, 'blockReason')) !== undefined
 }
 
-/** The error of an answer whose model failed, in any of its candidates. */
+/** The error of the first candidate that the model failed to complete. */
 export function failureIn(answer: JsonObject): RouterError | undefined {
   return objectsIn(answer.candidates)
     .map(failureOf)
@@ -55,7 +55,9 @@ export function partsIn(candidate: JsonObject): JsonObject[] {
   return isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
 }
 
-/** Token counts of an answer or a chunk; those of a chunk count all before it. Thoughts stand beside the answer's tokens. */
+/**
+ * Token counts of an answer, or of a chunk, where they are cumulative. Thoughts are counted separately from the candidates.
+ */
 export function readUsage(answer: unknown): Usage | undefined {
   const counts = isObject(answer) ? objectIn(answer, 'usageMetadata') : undefined
   if (!counts) return undefined
@@ -73,7 +75,7 @@ export function readUsage(answer: unknown): Usage | undefined {
   }
 }
 
-/** `logprobsResult`: the chosen tokens, and beside them the likeliest at the same position. */
+/** Reads `logprobsResult`: the chosen tokens, and the most likely tokens at each position. */
 export function readLogprobs(candidate: JsonObject): TokenLogprob[] | undefined {
   const result = objectIn(candidate, 'logprobsResult')
   if (!result) return undefined

@@ -7,7 +7,7 @@ import { objectIn } from '../members.ts'
 import { asksForThoughts } from '../request/reasoning.ts'
 import { carriedThoughts } from '../signatures.ts'
 
-/** Gemini has no finish reason for calls. */
+/** Gemini has no finish reason for tool calls. */
 export function writeFinish(reason: FinishReason): string {
   switch (reason) {
     case 'length':
@@ -29,28 +29,26 @@ export function writeUsage(usage: Usage): JsonObject {
   }
 }
 
-/** Members that every answer and every chunk has. */
+/** The members that every answer and every chunk has. */
 export function answerTail(context: AnswerContext, responseId: string): JsonObject {
   return { modelVersion: context.model, responseId }
 }
 
-/** Whether the client of this answer sees its thoughts. */
+/** Whether the client asked for thoughts. */
 export function showsThoughts({ request }: AnswerContext): boolean {
   return asksForThoughts(objectIn(request ?? {}, 'generationConfig') ?? {})
 }
 
-/** A call with the signature that belongs to it; for the first one that may be the one of the thoughts before it. */
+/** A call with its signature. The first call of an answer may carry that of the preceding `thoughts` instead. */
 export function writeCall(call: ToolCall, thoughts?: { reasoning: string; signature: string }): JsonObject {
   const { id, signature } = call
-  const before = thoughts && (signatureOf('gemini', thoughts.signature) ?? carriedBy(thoughts))
+  const ofThoughts =
+    thoughts &&
+    (signatureOf('gemini', thoughts.signature) ?? carriedThoughts(thoughts.signature, thoughts.reasoning))
   return {
     functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
-    ...present({ thoughtSignature: signature ?? before }),
+    ...present({ thoughtSignature: signature ?? ofThoughts }),
   }
-}
-
-function carriedBy({ signature, reasoning }: { reasoning: string; signature: string }): string {
-  return carriedThoughts(signature, reasoning)
 }
 
 export function writeLogprobs(logprobs: readonly TokenLogprob[]): JsonObject {

@@ -5,10 +5,7 @@ import { reportedError } from '../errors.ts'
 import { CandidateReader } from './candidate-read.ts'
 import { failureIn } from './fields-read.ts'
 
-/**
- * Whether this is an answer, whatever the model wrote. Throws `upstream_error` for one that reports an error, and for what is no
- * answer.
- */
+/** Checks that a body is an answer, whatever its content. Throws `upstream_error` if it is not, or reports an error. */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
@@ -17,8 +14,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
 }
 
 /**
- * Reads a whole answer, or the list of chunks that a server sends which does not know `alt=sse`. Throws as {@link checkAnswer},
- * and where the model failed.
+ * Reads a whole answer, or the list of chunks that a server without `alt=sse` sends. Throws `upstream_error` as {@link
+ * checkAnswer} does, and if the model failed to complete the answer.
  */
 export function readResponse(body: unknown): ChatResponse {
   const chunks: unknown[] = Array.isArray(body) ? body : [body]

@@ -31,11 +31,11 @@ function writeCandidate(choice: ChatChoice, shows: boolean): JsonObject {
     finishReason,
     logprobs,
   } = choice
-  const said = [text, refusal ?? ''].filter((each) => each !== '')
+  const texts = [text, refusal ?? ''].filter((each) => each !== '')
   const thoughts = signature === undefined ? undefined : { reasoning, signature }
   const parts = [
     ...(shows && reasoning !== '' ? [{ text: reasoning, thought: true }] : []),
-    ...said.map((each) => ({ text: each })),
+    ...texts.map((each) => ({ text: each })),
     ...toolCalls.map((call, position) => writeCall(call, position === 0 ? thoughts : undefined)),
   ]
   return {

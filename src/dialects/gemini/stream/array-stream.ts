@@ -5,8 +5,8 @@ import { writeError } from '../errors.ts'
 import { type ChunkFraming, createWriter } from './write.ts'
 
 /**
- * The dialect for one request without `alt=sse`: its stream is one JSON array, to which each chunk adds an element. Source:
- * Gemini API reference, "streamGenerateContent"; the client of Google's older SDKs reads it so.
+ * The dialect for a single request without `alt=sse`, as Google's older SDKs send it: the stream is one JSON array, with a
+ * chunk as each element. Source: Gemini API reference, "streamGenerateContent".
  */
 export function withArrayStream(dialect: Dialect): Dialect {
   const { ping: _comment, ...rest } = dialect
@@ -42,7 +42,7 @@ class ArrayChunks implements ChunkFraming {
   }
 }
 
-/** The events of the upstream's stream as array elements with unchanged content. */
+/** The events of the upstream's stream as elements of the array, otherwise unchanged. */
 function arrayPassthrough(
   dialect: Dialect,
   options: PassthroughOptions,

@@ -11,8 +11,8 @@ import { failureIn } from '../response/fields-read.ts'
 type Emit = (event: ChatEvent) => void
 
 /**
- * Reads a stream of server-sent events, each of which has the form of a whole answer. Nothing marks the end but the end of the
- * body, behind the reason of every candidate. Format: Gemini API reference, "streamGenerateContent".
+ * Reads a stream of server-sent events, each in the form of a whole answer. There is no end marker: a stream is complete if
+ * every candidate has a finish reason. Format: Gemini API reference, "streamGenerateContent".
  */
 export function createReader(): ChatStreamReader {
   return new StreamReader()
@@ -41,7 +41,7 @@ class StreamReader implements ChatStreamReader {
     else this.#fail(streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
+  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)

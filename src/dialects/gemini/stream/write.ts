@@ -18,10 +18,10 @@ export interface ChunkFraming {
   end(): string
 }
 
-/** Server-sent events, as `alt=sse` asks for them. */
+/** Server-sent events, as requested by `alt=sse`. */
 const sseChunks: ChunkFraming = { chunk: (json) => `data: ${json}\n\n`, end: () => '' }
 
-/** Writes a stream of chunks, each of the form of a whole answer. Format: Gemini API reference, "streamGenerateContent". */
+/** Writes a stream of chunks, each in the form of a whole answer. Format: Gemini API reference, "streamGenerateContent". */
 export function createWriter(context: AnswerContext, framing: ChunkFraming = sseChunks): ChatStreamWriter {
   return new StreamWriter(context, framing)
 }
@@ -30,9 +30,9 @@ class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   readonly #framing: ChunkFraming
   readonly #shows: boolean
-  /** Calls are written once they are complete: the format has no pieces of them. */
+  /** Incomplete calls: the format has no fragments of calls. */
   readonly #calls = new Map<string, ToolCall>()
-  /** Of a choice, until its first call takes it. */
+  /** The thoughts of each choice, until its first call carries their signature. */
   readonly #thoughts = new Map<number, { reasoning: string; signature: string | undefined }>()
   readonly #finished: { choice: number; reason: FinishReason }[] = []
   readonly #refused = new Set<number>()
@@ -123,7 +123,7 @@ class StreamWriter implements ChatStreamWriter {
     return this.#framing.chunk(JSON.stringify({ ...members, ...answerTail(this.#context, this.#id ?? id) }))
   }
 
-  /** Finish reasons and counts are in the last chunk, even if a server sends the counts after the reasons. */
+  /** The last chunk has the finish reasons and the token counts, which some servers send after the reasons. */
   #end(): string {
     this.#over = true
     const open = [...this.#calls.keys()].map((key) => this.#call(Number(key.split('/')[0]), key)).join('')

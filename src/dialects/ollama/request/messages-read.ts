@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isObject } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -9,15 +9,14 @@ import type {
   UserPart,
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { readSignedId } from '../../shared/signed-ids.ts'
-import { historyArguments, mendedArguments } from '../../shared/tool-arguments.ts'
-
-/** Called for fields that cannot be translated unchanged. */
-type Lose = (field: string, why: string) => void
+import type { Drop } from '../../../sdk/write-options.ts'
+import { imageTypeOf, standardBase64 } from '../../shared/images.ts'
+import { readSignedId } from '../../shared/signatures.ts'
+import { convertedArguments, historyArguments } from '../../shared/tool-arguments.ts'
 
 /** Reads the turns of a conversation; assigns an id to every tool call and a call to every result. Throws `bad_request`. */
-export function readMessages(messages: readonly unknown[], lose: Lose): ChatMessage[] {
-  const calls = new ConversationCalls()
+export function readMessages(messages: readonly unknown[], drop: Drop): ChatMessage[] {
+  const calls = new OpenCalls()
   return messages.map((message, index) => {
     const path = `messages[${index}]`
     if (!isObject(message)) throw badRequest(`${path} must be an object`, path)
@@ -33,7 +32,7 @@ export function readMessages(messages: readonly unknown[], lose: Lose): ChatMess
         return { role: 'user', parts: userParts(message, path) }
       case 'assistant':
         refuseImages(message, path)
-        return readAssistant(message, index, calls, lose)
+        return readAssistant(message, index, calls, drop)
       case 'tool':
         return readToolResult(message, path, calls)
       default:
@@ -42,33 +41,28 @@ export function readMessages(messages: readonly unknown[], lose: Lose): ChatMess
   })
 }
 
-function contentOf(message: Record<string, unknown>, path: string): string {
+function contentOf(message: JsonObject, path: string): string {
   const content = message.content ?? ''
   if (typeof content === 'string') return content
   throw badRequest(`${path}.content must be a string`, `${path}.content`)
 }
 
-function userParts(message: Record<string, unknown>, path: string): UserPart[] {
+function userParts(message: JsonObject, path: string): UserPart[] {
   const text = contentOf(message, path)
   const images = imagesOf(message).map((image, index) => readImage(image, `${path}.images[${index}]`))
   return text === '' && images.length > 0 ? images : [{ type: 'text', text }, ...images]
 }
 
-function imagesOf(message: Record<string, unknown>): string[] {
+function imagesOf(message: JsonObject): string[] {
   return Array.isArray(message.images) ? message.images.filter((image) => typeof image === 'string') : []
 }
 
-function refuseImages(message: Record<string, unknown>, path: string): void {
+function refuseImages(message: JsonObject, path: string): void {
   if (imagesOf(message).length === 0) return
   throw badRequest(`${path}.images: only user and tool messages can hold images`, `${path}.images`)
 }
 
-function readAssistant(
-  message: Record<string, unknown>,
-  index: number,
-  calls: ConversationCalls,
-  lose: Lose,
-): AssistantMessage {
+function readAssistant(message: JsonObject, index: number, calls: OpenCalls, drop: Drop): AssistantMessage {
   const path = `messages[${index}]`
   const text = contentOf(message, path)
   const toolCalls = Array.isArray(message.tool_calls) ? message.tool_calls : []
@@ -82,8 +76,8 @@ function readAssistant(
       if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
-      const { json, isMended } = historyArguments(called.arguments)
-      if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
+      const { json, isConverted } = historyArguments(called.arguments)
+      if (isConverted) drop('messages.tool_calls.function.arguments', convertedArguments)
       const id = calls.add(index, at, call.id, called.name)
       const { signature } = readSignedId(typeof call.id === 'string' ? call.id : '')
       return { id, name: called.name, arguments: json, ...(signature === undefined ? {} : { signature }) }
@@ -91,62 +85,62 @@ function readAssistant(
   }
 }
 
-function readToolResult(
-  message: Record<string, unknown>,
-  path: string,
-  calls: ConversationCalls,
-): ToolMessage {
+function readToolResult(message: JsonObject, path: string, calls: OpenCalls): ToolMessage {
   // Clients used `name` before Ollama introduced `tool_name`.
-  const given = message.tool_name ?? message.name
-  const name = typeof given === 'string' && given !== '' ? given : undefined
+  const sentName = message.tool_name ?? message.name
+  const name = typeof sentName === 'string' && sentName !== '' ? sentName : undefined
   const call = calls.answer(message.tool_call_id, name)
   if (!call) throw badRequest(`${path} matches no tool call: every earlier call already has its result`, path)
   return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, path) }
 }
 
 /**
- * The tool calls of a conversation and which of them were answered. Ollama's clients may leave out the ids on either
- * side: JavaScript's types have no `tool_call_id`, and others send not even `tool_name`.
+ * The tool calls of a conversation that have no result yet. Ollama's clients may omit ids in calls and results: ollama-js has
+ * no `tool_call_id`, and other clients do not even send `tool_name`.
  */
-class ConversationCalls {
+class OpenCalls {
   readonly #used = new Set<string>()
-  readonly #waiting: { id: string; given: unknown; name: string }[] = []
+  readonly #open: { id: string; sentId: unknown; name: string }[] = []
 
-  /** The id of a call by its position: a conversation gets the same ids in every turn, so prompt caches stay valid. */
-  add(message: number, call: number, given: unknown, name: string): string {
-    let id = typeof given === 'string' && given !== '' ? readSignedId(given).id : placedId(message, call, 0)
-    for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)
+  /**
+   * The call's id, unique in the conversation. A generated one depends only on the position, so that a conversation gets the
+   * same ids in every turn, and prompt caches stay valid.
+   */
+  add(message: number, call: number, sentId: unknown, name: string): string {
+    let id =
+      typeof sentId === 'string' && sentId !== '' ? readSignedId(sentId).id : positionalId(message, call, 0)
+    for (let salt = 1; this.#used.has(id); salt++) id = positionalId(message, call, salt)
     this.#used.add(id)
-    this.#waiting.push({ id, given, name })
+    this.#open.push({ id, sentId, name })
     return id
   }
 
-  /** Removes the call that a result belongs to: by id, otherwise the oldest open one of that name, otherwise the oldest. */
-  answer(given: unknown, name: string | undefined): { id: string; name: string } | undefined {
+  /** Removes and returns the call that a result belongs to: by id, else the oldest of that name, else the oldest. */
+  answer(sentId: unknown, name: string | undefined): { id: string; name: string } | undefined {
     let index = -1
-    if (typeof given === 'string' && given !== '')
-      index = this.#waiting.findIndex((call) => call.given === given)
-    if (index === -1 && name) index = this.#waiting.findIndex((call) => call.name === name)
-    return this.#waiting.splice(Math.max(index, 0), 1)[0]
+    if (typeof sentId === 'string' && sentId !== '')
+      index = this.#open.findIndex((call) => call.sentId === sentId)
+    if (index === -1 && name) index = this.#open.findIndex((call) => call.name === name)
+    return this.#open.splice(Math.max(index, 0), 1)[0]
   }
 }
 
-function placedId(message: number, call: number, salt: number): string {
+function positionalId(message: number, call: number, salt: number): string {
   const hash = createHash('sha256').update(`${message}.${call}.${salt}`).digest('hex')
   return `call_${hash.slice(0, 24)}`
 }
 
-/** Ollama's images are bare base64 without a media type, so the first bytes must tell. Throws `bad_request`. */
+/** Reads an image: base64 without a media type, which is detected from the first bytes. Throws `bad_request`. */
 export function readImage(text: string, param: string): ImagePart {
   const data = standardBase64(text.startsWith('data:') ? text.slice(text.indexOf(',') + 1) : text)
-  const mediaType = data === undefined ? undefined : mediaTypeOf(data)
+  const mediaType = data === undefined ? undefined : imageTypeOf(data)
   if (data === undefined || mediaType === undefined) {
     throw badRequest(`${param} must be a JPEG, PNG, GIF or WebP image in base64`, param)
   }
   return { type: 'image', source: { kind: 'base64', mediaType, data } }
 }
 
-/** The bare base64 that Ollama expects. Throws `bad_request` for a URL, because Ollama does not fetch images. */
+/** The plain base64 that Ollama expects. Throws `bad_request` for a URL, because Ollama does not fetch images. */
 export function writeImage(part: ImagePart, param: string): string {
   const { source } = part
   if (source.kind === 'base64') return source.data
@@ -154,23 +148,7 @@ export function writeImage(part: ImagePart, param: string): string {
   const data = inline ? standardBase64(source.url.slice(inline[0].length)) : undefined
   if (data !== undefined) return data
   throw badRequest(
-    `${param}: the upstream of this model cannot fetch images from an address; send the image as a base64 data URL`,
+    `${param}: the upstream of this model cannot fetch images from a URL; send the image as a base64 data URL`,
     param,
   )
-}
-
-/** Base64url and line breaks are made standard; undefined where there are other characters, or none. */
-function standardBase64(text: string): string | undefined {
-  const data = text.replaceAll(/\s+/g, '').replaceAll('-', '+').replaceAll('_', '/')
-  // Searching for an invalid character needs no backtracking, however large the image.
-  return data === '' || /[^A-Za-z0-9+/=]/.test(data) ? undefined : data
-}
-
-function mediaTypeOf(base64: string): string | undefined {
-  const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
-  if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'
-  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
-  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
-  if (head.startsWith('RIFF') && head.slice(8) === 'WEBP') return 'image/webp'
-  return undefined
 }

@@ -1,16 +1,16 @@
-import { parseArguments } from '../../../lib/json/read.ts'
+import { type JsonObject, parseArguments } from '../../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../../sdk/chat.ts'
-import type { Drop } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { writeImage } from './messages-read.ts'
 
 /**
- * Writes the turns of a conversation, one message for one: Ollama's content is a single text with images beside it.
- * Throws `bad_request` for parts that Ollama cannot read.
+ * Writes the turns of a conversation as messages, whose content is a single text with images beside it. Throws `bad_request`
+ * for parts that Ollama does not accept.
  */
-export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Record<string, unknown>[] {
+export function writeMessages(messages: readonly ChatMessage[], drop: Drop): JsonObject[] {
   const names = new Map<string, string>()
-  const written: Record<string, unknown>[] = []
+  const written: JsonObject[] = []
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'tool' && message.name !== undefined) {
       drop('messages.name', 'Ollama has no field for speaker names')
@@ -26,7 +26,7 @@ function writeMessage(
   path: string,
   names: ReadonlyMap<string, string>,
   drop: Drop,
-): Record<string, unknown> {
+): JsonObject {
   switch (message.role) {
     case 'system':
       return { role: 'system', content: textOf(message.parts) }
@@ -89,9 +89,9 @@ function writeUserParts(
   return { content: texts.join('\n'), ...(images.length === 0 ? {} : { images }) }
 }
 
-function writeCall(call: ToolCall, index: number, path: string): Record<string, unknown> {
+function writeCall(call: ToolCall, index: number, path: string): JsonObject {
   const parsed = parseArguments(call.arguments)
   const param = `${path}.tool_calls[${index}].function.arguments`
-  if (!parsed) throw badRequest(`${param} must be the JSON text of an object`, param)
+  if (!parsed) throw badRequest(`${param} must be a JSON object, as a string`, param)
   return { id: call.id, function: { index, name: call.name, arguments: parsed } }
 }

@@ -1,27 +1,16 @@
-import { isObject } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { Losses, notTranslated } from '../../shared/losses.ts'
-import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
 import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
 import { readThink } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
+import { type KnownMembers, reportNested, unknownMembers } from '../../shared/unknown-members.ts'
 import { readMessages } from './messages-read.ts'
 import { otherOptions, sampling } from './sampling.ts'
+import { OllamaChatBody } from './schema.ts'
 
-const knownMembers: ReadonlySet<string> = new Set([
-  'model',
-  'model_name',
-  'messages',
-  'stream',
-  'format',
-  'think',
-  'keep_alive',
-  'options',
-  'tools',
-  'logprobs',
-  'top_logprobs',
-])
+const knownMembers = { model: true, model_name: true, ...OllamaChatBody.properties }
 
 const knownOfMessage: KnownMembers = {
   ...{
@@ -42,18 +31,18 @@ const knownOfTool: KnownMembers = {
 }
 
 /** Reads the body of `POST /api/chat`. Throws `bad_request`. */
-export function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
+export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const options = isObject(body.options) ? body.options : {}
   const responseFormat = readOllamaFormat(body.format)
   const reasoningEffort = readThink(body.think)
-  const losses = new Losses()
-  const messages = readMessages(Array.isArray(body.messages) ? body.messages : [], losses.add)
-  const report = (field: string): void => losses.add(field, notTranslated)
+  const dropped = new DroppedFields()
+  const messages = readMessages(Array.isArray(body.messages) ? body.messages : [], dropped.add)
+  const report = (field: string): void => dropped.add(field, notTranslated)
   reportNested(body.messages, 'messages', knownOfMessage, report)
   reportNested(body.tools, 'tools', knownOfTool, report)
   const ollama = readOllamaMembers(body.keep_alive, otherOptions(options))
   return {
-    model: nameOf(body),
+    model: modelOf(body),
     stream,
     includeUsage: true,
     messages,
@@ -66,14 +55,12 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
     ...(responseFormat === undefined ? {} : { responseFormat }),
     ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
     ...(ollama === undefined ? {} : { ollama }),
-    ...(losses.found === undefined ? {} : { lost: losses.found }),
-    extras: Object.fromEntries(
-      Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
-    ),
+    ...(dropped.reasons === undefined ? {} : { lost: dropped.reasons }),
+    extras: unknownMembers(body, knownMembers),
   }
 }
 
-function nameOf(body: Record<string, unknown>): string {
+function modelOf(body: JsonObject): string {
   const name = body.model ?? body.model_name
   return typeof name === 'string' ? name : ''
 }
@@ -84,10 +71,11 @@ function readTool(tool: unknown, index: number): ToolDefinition {
   if (!isObject(definition) || typeof definition.name !== 'string') {
     throw badRequest(`${param} must be an object with a name`, param)
   }
-  const { name, description, parameters } = definition
+  const { name, description, parameters, strict } = definition
   return {
     name,
     ...(typeof description === 'string' ? { description } : {}),
     ...(isObject(parameters) ? { parameters } : {}),
+    ...(typeof strict === 'boolean' ? { strict } : {}),
   }
 }

@@ -1,12 +1,12 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
-import type { Flavour } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
 
 /**
- * Sampling of `POST /api/chat`; all but the two of the probabilities are members of `options`. Source: Ollama's Modelfile
- * reference, "Valid parameters and values", and API reference, "Generate a chat completion".
+ * Sampling of `POST /api/chat`; all fields except `logprobs` and `top_logprobs` are members of `options`. Source: Ollama's
+ * Modelfile reference, "Valid parameters and values", and API reference, "Generate a chat completion".
  */
 export const sampling = {
   maxTokens: { names: ['num_predict'], read: readLimit },
@@ -19,12 +19,12 @@ export const sampling = {
   presencePenalty: { names: ['presence_penalty'], read: numberIn('presence_penalty') },
   frequencyPenalty: { names: ['frequency_penalty'], read: numberIn('frequency_penalty') },
   seed: { names: ['seed'], read: readSeed },
-  stop: { names: ['stop'], read: readStop, range: { fit: filled } },
+  stop: { names: ['stop'], read: readStop, range: { fit: withoutEmpty } },
   logitBias: {
     dropped: 'Ollama does not support token biases',
     unless: (biases) => Object.keys(biases).length === 0,
   },
-  // `false` is the default, and a number of alternatives without them is an error at OpenAI's servers.
+  // `false` is the default, and OpenAI's servers reject `top_logprobs` without `logprobs`.
   logprobs: { names: ['logprobs'], read: (value) => (value === true ? true : undefined) },
   topLogprobs: {
     names: ['top_logprobs'],
@@ -70,24 +70,24 @@ function readStop(value: unknown): string[] | undefined {
   if (!texts.every((text) => typeof text === 'string')) {
     throw badRequest('options.stop must be an array of strings', 'options.stop')
   }
-  return filled(texts)
+  return withoutEmpty(texts)
 }
 
-function filled(texts: string[]): string[] | undefined {
+function withoutEmpty(texts: string[]): string[] | undefined {
   const kept = texts.filter((text) => text !== '')
   return kept.length > 0 ? kept : undefined
 }
 
 /**
- * The operator's defaults for what the body leaves out, as the members to set. Sampling goes into `options` by Ollama's
- * names; what the operator wrote in `options` itself counts more.
+ * The operator's defaults for members missing in the body. Sampling goes into `options` under Ollama's names; the operator's
+ * own `options` take precedence.
  */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
-  const { options: given, ...named } = defaults
+  const { options: configured, ...named } = defaults
   const translated = translateDefaults(sampling, {}, named, { flavour })
   const { logprobs, top_logprobs, ...shared } = translated.sampling
   const { num_ctx, ...others } = translated.others
-  const options = { ...shared, num_ctx, ...(isObject(given) ? given : {}) }
+  const options = { ...shared, num_ctx, ...(isObject(configured) ? configured : {}) }
   return {
     ...fillMissing(body, { logprobs, top_logprobs }),
     ...Object.fromEntries(

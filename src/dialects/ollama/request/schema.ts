@@ -1,18 +1,11 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-
-/** The JSON decoder of Ollama's server treats `null` as absent. */
-const Maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+import { Type } from '@sinclair/typebox'
+import { optional, rolesOf } from '../../shared/schema.ts'
 
 const open = { additionalProperties: true }
 
-/** Some clients write roles as a title or in capitals. */
-function spellingsOf(role: string) {
-  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
-}
-
 const ToolCall = Type.Object(
   {
-    id: Maybe(Type.String()),
+    id: optional(Type.String()),
     function: Type.Object({ name: Type.String(), arguments: Type.Optional(Type.Unknown()) }, open),
   },
   open,
@@ -20,13 +13,13 @@ const ToolCall = Type.Object(
 
 const Message = Type.Object(
   {
-    role: Type.Union(['system', 'user', 'assistant', 'tool'].flatMap(spellingsOf)),
-    content: Maybe(Type.String()),
-    thinking: Maybe(Type.String()),
-    images: Maybe(Type.Array(Type.String())),
-    tool_calls: Maybe(Type.Array(ToolCall)),
-    tool_name: Maybe(Type.String()),
-    tool_call_id: Maybe(Type.String()),
+    role: rolesOf(['system', 'user', 'assistant', 'tool']),
+    content: optional(Type.String()),
+    thinking: optional(Type.String()),
+    images: optional(Type.Array(Type.String())),
+    tool_calls: optional(Type.Array(ToolCall)),
+    tool_name: optional(Type.String()),
+    tool_call_id: optional(Type.String()),
   },
   open,
 )
@@ -34,7 +27,11 @@ const Message = Type.Object(
 const Tool = Type.Object(
   {
     function: Type.Object(
-      { name: Type.String(), description: Maybe(Type.String()), parameters: Maybe(Type.Object({}, open)) },
+      {
+        name: Type.String(),
+        description: optional(Type.String()),
+        parameters: optional(Type.Object({}, open)),
+      },
       open,
     ),
   },
@@ -44,56 +41,54 @@ const Tool = Type.Object(
 /** Numbers instead of integers: the server truncates fractions silently. */
 const Options = Type.Object(
   {
-    num_predict: Maybe(Type.Number()),
-    num_ctx: Maybe(Type.Number()),
-    num_keep: Maybe(Type.Number()),
-    num_batch: Maybe(Type.Number()),
-    num_gpu: Maybe(Type.Number()),
-    main_gpu: Maybe(Type.Number()),
-    num_thread: Maybe(Type.Number()),
-    use_mmap: Maybe(Type.Boolean()),
-    temperature: Maybe(Type.Number()),
-    top_k: Maybe(Type.Number()),
-    top_p: Maybe(Type.Number()),
-    min_p: Maybe(Type.Number()),
-    typical_p: Maybe(Type.Number()),
-    repeat_last_n: Maybe(Type.Number()),
-    repeat_penalty: Maybe(Type.Number()),
-    presence_penalty: Maybe(Type.Number()),
-    frequency_penalty: Maybe(Type.Number()),
-    seed: Maybe(Type.Number()),
-    stop: Maybe(Type.Array(Type.String())),
+    num_predict: optional(Type.Number()),
+    num_ctx: optional(Type.Number()),
+    num_keep: optional(Type.Number()),
+    num_batch: optional(Type.Number()),
+    num_gpu: optional(Type.Number()),
+    main_gpu: optional(Type.Number()),
+    num_thread: optional(Type.Number()),
+    use_mmap: optional(Type.Boolean()),
+    temperature: optional(Type.Number()),
+    top_k: optional(Type.Number()),
+    top_p: optional(Type.Number()),
+    min_p: optional(Type.Number()),
+    typical_p: optional(Type.Number()),
+    repeat_last_n: optional(Type.Number()),
+    repeat_penalty: optional(Type.Number()),
+    presence_penalty: optional(Type.Number()),
+    frequency_penalty: optional(Type.Number()),
+    seed: optional(Type.Number()),
+    stop: optional(Type.Array(Type.String())),
   },
   open,
 )
 
 /**
- * Body of `POST /api/chat`, as far as the router uses it; unknown members are welcome. No messages is a request to
- * load or unload the model. `model` is checked by the route, which knows its other name.
- * Format: Ollama API reference, "Generate a chat completion".
+ * Body of `POST /api/chat`: the members that the router uses; any others are accepted. Without messages, it loads or unloads
+ * the model. `model` is checked by the route, because `model_name` is accepted too. Format: Ollama API reference, "Generate a
+ * chat completion".
  */
 export const OllamaChatBody = Type.Object(
   {
-    messages: Maybe(Type.Array(Message)),
-    stream: Maybe(Type.Union([Type.Boolean(), Type.Literal('true'), Type.Literal('false')])),
-    format: Maybe(Type.Union([Type.String(), Type.Object({}, open)])),
-    think: Maybe(Type.Union([Type.Boolean(), Type.String()])),
-    keep_alive: Maybe(Type.Union([Type.Number(), Type.String()])),
-    options: Maybe(Options),
-    tools: Maybe(Type.Array(Tool)),
-    logprobs: Maybe(Type.Boolean()),
-    top_logprobs: Maybe(Type.Number()),
+    messages: optional(Type.Array(Message)),
+    stream: optional(Type.Union([Type.Boolean(), Type.Literal('true'), Type.Literal('false')])),
+    format: optional(Type.Union([Type.String(), Type.Object({}, open)])),
+    think: optional(Type.Union([Type.Boolean(), Type.String()])),
+    keep_alive: optional(Type.Union([Type.Number(), Type.String()])),
+    options: optional(Options),
+    tools: optional(Type.Array(Tool)),
+    logprobs: optional(Type.Boolean()),
+    top_logprobs: optional(Type.Number()),
   },
   open,
 )
-
-const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 
 const { stream, format, think, keep_alive, options, logprobs, top_logprobs } = OllamaChatBody.properties
 
 /**
- * Body of `POST /api/generate`, as far as the router uses it; unknown members are welcome. An empty prompt is a request
- * to load or unload the model. Format: Ollama API reference, "Generate a completion".
+ * Body of `POST /api/generate`: the members that the router uses; any others are accepted. Without a prompt, it loads or
+ * unloads the model. Format: Ollama API reference, "Generate a completion".
  */
 export const OllamaGenerateBody = Type.Object({
   model: optional(Type.String()),

@@ -1,27 +1,27 @@
-import { present } from '../../../lib/json/read.ts'
+import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
-import type { Drop, WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
-import { bookkeeping, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { bookkeepingMembers, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
-import { reportSignatures } from '../../shared/signed-ids.ts'
+import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
-/** Ollama's own members that clients of another dialect may send as they are. */
+/** Ollama's own members, which clients of other dialects may send too. */
 const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 
 /** The body of `POST /api/chat`. Throws `bad_request` for unsupported features without which the response would differ. */
-export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportSignatures(request, drop)
   promptOptionsOn({}, request, drop)
   reportCacheMarks(request, drop)
   const { ollama } = request
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
-  const extras = readExtras(request.extras, drop)
+  const extras = writeExtras(request.extras, drop)
   const tools = offeredTools(request, drop)
   const format = formatOf(request.responseFormat)
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
@@ -42,17 +42,14 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function readExtras(
-  extras: Record<string, unknown>,
-  drop: Drop,
-): { members: Record<string, unknown>; options: Record<string, unknown> } {
-  const members: Record<string, unknown> = {}
-  const options: Record<string, unknown> = {}
+function writeExtras(extras: JsonObject, drop: Drop): { members: JsonObject; options: JsonObject } {
+  const members: JsonObject = {}
+  const options: JsonObject = {}
   for (const [name, value] of Object.entries(extras)) {
     if (
       value === null ||
       value === undefined ||
-      bookkeeping.has(name) ||
+      bookkeepingMembers.has(name) ||
       name === 'user' ||
       name === 'stream_options'
     )
@@ -73,12 +70,12 @@ function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be forced to call a tool')
   if (typeof toolChoice !== 'object') return tools
   const named = tools.filter((tool) => tool.name === toolChoice.name)
-  if (named.length === 0) throw badRequest(`tool_choice names no tool of the request`, 'tool_choice')
+  if (named.length === 0) throw badRequest('tool_choice must name one of the tools', 'tool_choice')
   drop('tool_choice', 'Ollama cannot be forced to call a tool; only the named one was offered')
   return named
 }
 
-function writeTool(tool: ToolDefinition): Record<string, unknown> {
+function writeTool(tool: ToolDefinition): JsonObject {
   return {
     type: 'function',
     function: {
@@ -102,7 +99,7 @@ function formatOf(format: ResponseFormat | undefined): unknown {
   }
 }
 
-/** Levels by the table of Ollama's own OpenAI endpoint, which knows none below `low` and none between `high` and `max`. */
+/** Maps levels as Ollama's own OpenAI endpoint does: there are none below `low`, and none between `high` and `max`. */
 function thinkOf(effort: ReasoningEffort): boolean | string {
   switch (effort) {
     case 'none':

@@ -1,21 +1,22 @@
-import { countOf, filledTextOf, isObject, numberOf } from '../../../lib/json/read.ts'
+import { countOf, filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../../sdk/errors.ts'
 import type { AnswerCallIds } from '../../shared/call-ids.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
+import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { wholeArgumentText } from '../../shared/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 
-/** Content of a line of a stream or a whole response. */
+/** Content of a whole response, or of one line of a stream. */
 export interface AnswerMessage {
   text: string
   reasoning: string
   toolCalls: ToolCall[]
 }
 
-/** Throws `upstream_error` for a message that is not of Ollama's form: skipping it would lose tokens in silence. */
-export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds): AnswerMessage {
-  const message = answer.message ?? generated(answer)
+/** Throws `upstream_error` for a message that does not have Ollama's form: skipping it would silently drop content. */
+export function readMessage(answer: JsonObject, ids: AnswerCallIds): AnswerMessage {
+  const message = answer.message ?? generateAsMessage(answer)
   if (!isObject(message)) throw unreadable('message')
   const calls = message.tool_calls ?? []
   if (!Array.isArray(calls)) throw unreadable('tool_calls')
@@ -26,29 +27,29 @@ export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds)
   }
 }
 
-/** The equivalent of a message in `POST /api/generate`. */
-export function generated({ response, thinking }: Record<string, unknown>): Record<string, unknown> {
+/** A response of `POST /api/generate` as a message. */
+export function generateAsMessage({ response, thinking }: JsonObject): JsonObject {
   return { content: response, thinking }
 }
 
 /** Whether a response, or one line of it, contains generated content. */
-export function saysAnything(answer: Record<string, unknown>): boolean {
-  const message = answer.message ?? generated(answer)
+export function hasContent(answer: JsonObject): boolean {
+  const message = answer.message ?? generateAsMessage(answer)
   if (!isObject(message)) return false
   const { content, thinking, tool_calls: calls } = message
   return Boolean(content) || Boolean(thinking) || (Array.isArray(calls) && calls.length > 0)
 }
 
-/** Whether the engine ended the answer without a reason, as it does with one that repeats itself. */
-export function isStopped(answer: Record<string, unknown>): boolean {
+/** Whether the engine stopped a repetitive answer, in which case it reports neither `done` nor a reason. */
+export function isStopped(answer: JsonObject): boolean {
   return answer.done === false && !answer.done_reason
 }
 
 /**
- * Why an end without any output is no answer; undefined where it is one. `load` comes for a prompt that was empty to
- * the model's template, an empty reason from runners that stopped before they began.
+ * The error of an answer that ended without any output; undefined if that is valid. `load` means that the template made an
+ * empty prompt, an empty reason that the runner stopped before it began.
  */
-export function emptyAnswer(answer: Record<string, unknown>): RouterError | undefined {
+export function emptyAnswer(answer: JsonObject): RouterError | undefined {
   switch (answer.done_reason) {
     case 'load':
     case 'unload':
@@ -61,7 +62,7 @@ export function emptyAnswer(answer: Record<string, unknown>): RouterError | unde
 }
 
 /** Ollama has no finish reason for tool calls. */
-export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): ReadReason {
+export function finishReasonOf(answer: JsonObject, calledTools: boolean): ReadReason {
   return isStopped(answer) ? { reason: 'length' } : readFinishReason(answer.done_reason, calledTools)
 }
 
@@ -74,8 +75,8 @@ export function readUsage(answer: unknown): Usage | undefined {
   return { promptTokens: prompt ?? 0, completionTokens: completion ?? 0 }
 }
 
-/** The engine's own durations, which are nanoseconds already. */
-export function readTimings(answer: Record<string, unknown>): Timings | undefined {
+/** The engine's own durations, which Ollama reports in nanoseconds. */
+export function readTimings(answer: JsonObject): Timings | undefined {
   const totalNs = countOf(answer.total_duration)
   const loadNs = countOf(answer.load_duration)
   const promptNs = countOf(answer.prompt_eval_duration)
@@ -89,16 +90,12 @@ export function readTimings(answer: Record<string, unknown>): Timings | undefine
   return Object.keys(timings).length > 0 ? timings : undefined
 }
 
-export function readLogprobs(answer: Record<string, unknown>): TokenLogprob[] {
-  if (!Array.isArray(answer.logprobs)) return []
-  return answer.logprobs.filter(isObject).map((entry) => ({
-    ...readToken(entry),
-    topLogprobs: Array.isArray(entry.top_logprobs) ? entry.top_logprobs.filter(isObject).map(readToken) : [],
-  }))
+export function readLogprobs(answer: JsonObject): TokenLogprob[] {
+  return readTokenLogprobs(answer.logprobs) ?? []
 }
 
 /** Unix seconds of `created_at` (RFC 3339, up to nanoseconds). */
-export function readCreated(answer: Record<string, unknown>): number | undefined {
+export function readCreated(answer: JsonObject): number | undefined {
   const ms = typeof answer.created_at === 'string' ? Date.parse(answer.created_at) : Number.NaN
   return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
 }
@@ -116,17 +113,4 @@ function readCall(call: unknown, ids: AnswerCallIds): ToolCall[] {
   // A call without a name is dropped: it would be an error in the next turn.
   if (!isObject(call) || !isObject(called) || name === undefined) return []
   return [{ id: ids.claim(filledTextOf(call.id)), name, arguments: wholeArgumentText(called.arguments) }]
-}
-
-function readToken(entry: Record<string, unknown>): {
-  token: string
-  logprob: number
-  bytes: number[] | null
-} {
-  const bytes = Array.isArray(entry.bytes) ? entry.bytes.filter((byte) => typeof byte === 'number') : null
-  return {
-    token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: numberOf(entry.logprob) ?? 0,
-    bytes,
-  }
 }

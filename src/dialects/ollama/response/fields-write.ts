@@ -1,13 +1,14 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 
-/** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
+/** The last members of an answer: finish reason, token counts, durations in nanoseconds. Zeros are omitted. */
 export function writeEnd(
   end: { reason: FinishReason; unknownReason?: string | undefined },
   usage: Usage | undefined,
   timings: Timings,
-): Record<string, unknown> {
+): JsonObject {
   const promptTokens = usage?.promptTokens ?? 0
   const completionTokens = usage?.completionTokens ?? 0
   return {
@@ -22,7 +23,15 @@ export function writeEnd(
   }
 }
 
-/** Free text in this dialect, so unknown reasons are passed on. Tool calls are `stop`. */
+/**
+ * Durations of a stream, for an upstream that reports none. The wait for the first content counts as processing the prompt.
+ */
+export function measuredTimings(totalMs: number, firstContentMs: number | undefined): Timings {
+  const promptMs = firstContentMs ?? totalMs
+  return { totalNs: totalMs * 1e6, promptNs: promptMs * 1e6, completionNs: (totalMs - promptMs) * 1e6 }
+}
+
+/** Ollama's reason is free text, so an unknown one is forwarded. Tool calls end with `stop`. */
 function doneReason({
   reason,
   unknownReason,
@@ -33,25 +42,21 @@ function doneReason({
   return reason === 'length' || reason === 'content_filter' ? reason : (unknownReason ?? 'stop')
 }
 
-export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
+export function writeToolCall(call: ToolCall, index: number): JsonObject {
   return {
     id: signedId(call),
     function: { index, name: call.name, arguments: argumentObject(call.arguments) },
   }
 }
 
-export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {
+export function writeLogprobs(logprobs: readonly TokenLogprob[]): JsonObject[] {
   return logprobs.map(({ topLogprobs, ...token }) => ({
     ...writeToken(token),
     ...(topLogprobs.length === 0 ? {} : { top_logprobs: topLogprobs.map(writeToken) }),
   }))
 }
 
-function writeToken(token: {
-  token: string
-  logprob: number
-  bytes: number[] | null
-}): Record<string, unknown> {
+function writeToken(token: { token: string; logprob: number; bytes: number[] | null }): JsonObject {
   return {
     token: token.token,
     logprob: token.logprob,
@@ -59,7 +64,7 @@ function writeToken(token: {
   }
 }
 
-/** Integer nanoseconds; never 0 with a count, because clients divide by it. */
+/** Integer nanoseconds, at least 1 if there are tokens, because clients divide by it. */
 function duration(ns: number | undefined, tokens = 0): number {
   return Math.max(Math.round(ns ?? 0), tokens > 0 ? 1 : 0)
 }

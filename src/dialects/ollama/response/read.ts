@@ -7,18 +7,18 @@ import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-
 import {
   emptyAnswer,
   finishReasonOf,
+  hasContent,
   isStopped,
   readCreated,
   readLogprobs,
   readMessage,
   readTimings,
   readUsage,
-  saysAnything,
 } from './fields-read.ts'
 
 /**
- * Whether this is an answer of `POST /api/chat` or `/api/generate`, whatever the model wrote. Throws `upstream_error` when it
- * is none, or reports an error.
+ * Checks that a body is an answer of `POST /api/chat` or `/api/generate`, whatever its content. Throws `upstream_error` if it
+ * is not, or reports an error.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw unreadable('answer')
@@ -26,11 +26,11 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body.message) && typeof body.response !== 'string') throw unreadable('message')
   const failed = failedBy(body.done_reason)
   if (failed) throw failed
-  const isNothing = body.done_reason === '' || isStopped(body)
-  if (isNothing && !saysAnything(body)) throw streamTruncated()
+  const hasNoReason = body.done_reason === '' || isStopped(body)
+  if (hasNoReason && !hasContent(body)) throw streamTruncated()
 }
 
-/** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` for what {@link checkAnswer} does, and for no answer. */
+/** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` as {@link checkAnswer} does, and for an empty answer. */
 export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
   checkAnswer(body)
   if (!isObject(body.message)) throw unreadable('message')

@@ -1,10 +1,11 @@
+import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatResponse, Timings, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { writeEnd, writeLogprobs, writeToolCall } from './fields-write.ts'
 
-/** Writes a whole answer. */
-export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
+/** A whole answer of `POST /api/chat`. */
+export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
   if (!choice) throw unreadable('choices')
   const { text, reasoning, refusal = '', toolCalls, logprobs = [] } = choice
@@ -20,7 +21,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): R
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),
     },
     ...writeEnd({ reason: choice.finishReason, unknownReason: choice.unknownReason }, usage, {
-      ...estimate(context.elapsedMs() * 1e6, usage),
+      ...estimatedTimings(context.elapsedMs() * 1e6, usage),
       ...response.timings,
     }),
     ...(logprobs.length === 0 ? {} : { logprobs: writeLogprobs(logprobs) }),
@@ -31,7 +32,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): R
  * A whole response does not show when its first token was generated. Prompts are processed in large batches, so a prompt token
  * counts as a twentieth of a generated one; clients only display rates derived from these.
  */
-function estimate(totalNs: number, usage: Usage | undefined): Timings {
+function estimatedTimings(totalNs: number, usage: Usage | undefined): Timings {
   const prompt = usage?.promptTokens ?? 0
   const completion = usage?.completionTokens ?? 0
   const share = prompt === 0 ? 0 : prompt / (prompt + 20 * completion)

@@ -1,5 +1,5 @@
 import { LineSplitter } from '../../../lib/bytes/lines.ts'
-import { parseObject } from '../../../lib/json/read.ts'
+import { type JsonObject, parseObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, TokenLogprob } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
@@ -20,8 +20,8 @@ import { Repetition } from './repetition.ts'
 type Emit = (event: ChatEvent) => void
 
 /**
- * Reads the NDJSON of a streamed chat. Tool calls come whole, so each one is opened and closed at once.
- * Format: Ollama API reference, "Generate a chat completion" with streaming.
+ * Reads the NDJSON of a streamed chat. Tool calls are complete, so each one is opened and closed at once. Format: Ollama API
+ * reference, "Generate a chat completion" with streaming.
  */
 export function createReader(newCallId: () => string): ChatStreamReader {
   return new Reader(newCallId)
@@ -37,8 +37,8 @@ class Reader implements ChatStreamReader {
   /** Probabilities of tokens without text yet: the engine holds back partial characters. */
   #logprobs: TokenLogprob[] = []
   readonly #repetition = new Repetition()
-  /** The latest line that gave a reason without `done`, as some runners end their streams. */
-  #reasoned: Record<string, unknown> | undefined
+  /** The last line with a reason but without `done`, with which some runners end their streams. */
+  #withReason: JsonObject | undefined
 
   constructor(newCallId: () => string) {
     this.#ids = new AnswerCallIds(newCallId)
@@ -63,8 +63,8 @@ class Reader implements ChatStreamReader {
       else this.#fail(streamTruncated(), emit)
     }
     if (this.#over) return
-    if (this.#reasoned) this.#finish(this.#reasoned, emit)
-    else if (isComplete && this.#wroteAny && this.#repetition.isSeen) this.#finish({ done: false }, emit)
+    if (this.#withReason) this.#finish(this.#withReason, emit)
+    else if (isComplete && this.#wroteAny && this.#repetition.isDetected) this.#finish({ done: false }, emit)
     else this.#fail(streamTruncated(), emit)
   }
 
@@ -75,7 +75,7 @@ class Reader implements ChatStreamReader {
     else this.#fail(unreadable('line'), emit)
   }
 
-  #answer(answer: Record<string, unknown>, emit: Emit): void {
+  #answer(answer: JsonObject, emit: Emit): void {
     if (isErrorShaped(answer)) {
       this.#fail(reportedError(answer), emit)
       return
@@ -88,10 +88,10 @@ class Reader implements ChatStreamReader {
       return
     }
     if (answer.done === true) this.#finish(answer, emit)
-    else if (typeof answer.done_reason === 'string' && answer.done_reason !== '') this.#reasoned = answer
+    else if (typeof answer.done_reason === 'string' && answer.done_reason !== '') this.#withReason = answer
   }
 
-  #content(answer: Record<string, unknown>, emit: Emit): void {
+  #content(answer: JsonObject, emit: Emit): void {
     const { text, reasoning, toolCalls } = readMessage(answer, this.#ids)
     this.#repetition.add(answer)
     if (!this.#started) {
@@ -100,7 +100,7 @@ class Reader implements ChatStreamReader {
       emit({ type: 'start', ...(created === undefined ? {} : { created }) })
     }
     const logprobs = readLogprobs(answer)
-    // Other dialects have no probabilities for thoughts.
+    // Other dialects have no probabilities for reasoning.
     if (logprobs.length > 0 && reasoning === '') this.#logprobs.push(...logprobs)
     if (reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
     if (text !== '') {
@@ -121,7 +121,7 @@ class Reader implements ChatStreamReader {
     if (text !== '' || reasoning !== '' || toolCalls.length > 0) this.#wroteAny = true
   }
 
-  #finish(answer: Record<string, unknown>, emit: Emit): void {
+  #finish(answer: JsonObject, emit: Emit): void {
     const failure = failedBy(answer.done_reason) ?? (this.#wroteAny ? undefined : emptyAnswer(answer))
     if (failure) {
       this.#fail(failure, emit)

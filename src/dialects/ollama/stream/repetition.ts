@@ -1,22 +1,22 @@
-import { isObject, parseObject, textOf } from '../../../lib/json/read.ts'
-import { generated } from '../response/fields-read.ts'
+import { isObject, type JsonObject, parseObject, textOf } from '../../../lib/json/read.ts'
+import { generateAsMessage } from '../response/fields-read.ts'
 
-/** The end of a text is compared up to this many characters. */
+/** Length of the end of the text that is searched for repetition. */
 const maxTail = 256
-/** The engine stops at 31 equal tokens; its parsers make fewer pieces of them. */
+/** The engine stops after 31 equal tokens, which its parsers may combine into fewer pieces. */
 const minRepeats = 3
 
 /**
- * Whether the last pieces of an answer say the same again and again: then Ollama ends it cleanly, without `done` (its limit on
- * repeated tokens). An answer that ends so in other words was cut on its way.
+ * Detects whether the last pieces of an answer repeat each other: Ollama ends such an answer cleanly, but without `done` (its
+ * limit on repeated tokens). Any other answer without `done` was truncated.
  */
 export class Repetition {
   #last: string | undefined
   #repeats = 0
   #tail = ''
 
-  add(answer: Record<string, unknown>): void {
-    const message = answer.message ?? generated(answer)
+  add(answer: JsonObject): void {
+    const message = answer.message ?? generateAsMessage(answer)
     if (!isObject(message)) return
     const piece = (textOf(message.thinking) ?? '') + (textOf(message.content) ?? '')
     const words = piece.trim()
@@ -25,7 +25,7 @@ export class Repetition {
     this.#tail = (this.#tail + piece).slice(-maxTail)
   }
 
-  /** The same for the lines of a stream, the first of which may have been cut. */
+  /** The same for the lines of a stream, the first of which may be truncated. */
   addLines(bytes: Buffer): void {
     for (const line of bytes.toString().split('\n')) {
       const answer = parseObject(line)
@@ -33,7 +33,7 @@ export class Repetition {
     }
   }
 
-  get isSeen(): boolean {
+  get isDetected(): boolean {
     return this.#repeats >= minRepeats || endsInRepeats(this.#tail)
   }
 }

@@ -2,12 +2,13 @@ import { escapeLineBreaks, lineJson } from '../../../lib/bytes/lines.ts'
 import { parseObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { messageForOllama } from '../../shared/error-messages.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
-import { writeEnd, writeLogprobs } from '../response/fields-write.ts'
+import { measuredTimings, writeEnd, writeLogprobs } from '../response/fields-write.ts'
 
 /**
- * Writes the NDJSON of a streamed chat. Tool calls go out whole, because Ollama's clients take each one as complete.
+ * Writes the NDJSON of a streamed chat. Tool calls are written whole, because Ollama's clients treat each one as complete.
  * Format: Ollama API reference, "Generate a chat completion" with streaming.
  */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
@@ -36,7 +37,7 @@ class Writer implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    // One answer is all that Ollama has.
+    // Ollama has one choice per request.
     if (this.#over || ('choice' in event && event.choice !== 0)) return ''
     switch (event.type) {
       case 'text-delta':
@@ -69,7 +70,7 @@ class Writer implements ChatStreamWriter {
         return this.#end()
       case 'error':
         this.#over = true
-        return `${lineJson({ error: event.error.message })}\n`
+        return `${lineJson({ error: messageForOllama(event.error) })}\n`
     }
   }
 
@@ -87,7 +88,7 @@ class Writer implements ChatStreamWriter {
     const call = this.#calls.get(index)
     if (!call) return ''
     this.#calls.delete(index)
-    // The model's own text where it is an object, so that integers beyond 2^53 stay what they are.
+    // The model's own text if it is an object, so that integers beyond 2^53 keep their value.
     const json = parseObject(call.json)
       ? escapeLineBreaks(call.json.trim())
       : lineJson(argumentObject(call.json))
@@ -97,19 +98,8 @@ class Writer implements ChatStreamWriter {
 
   #end(): string {
     this.#over = true
-    const rest = lineJson(writeEnd(this.#ending, this.#usage, this.#durations())).slice(1)
+    const timings = { ...measuredTimings(this.#context.elapsedMs(), this.#firstContentMs), ...this.#timings }
+    const rest = lineJson(writeEnd(this.#ending, this.#usage, timings)).slice(1)
     return `${this.#head()}"content":""},${rest}\n`
-  }
-
-  /** The upstream's own durations where it gave any; else the wait for the first content counts as reading the prompt. */
-  #durations(): Timings {
-    const totalMs = this.#context.elapsedMs()
-    const firstMs = this.#firstContentMs ?? totalMs
-    return {
-      totalNs: totalMs * 1e6,
-      promptNs: firstMs * 1e6,
-      completionNs: (totalMs - firstMs) * 1e6,
-      ...this.#timings,
-    }
   }
 }

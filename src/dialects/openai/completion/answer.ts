@@ -15,29 +15,29 @@ export function readResponse(body: unknown): ChatResponse {
   return readChat({ ...body, choices })
 }
 
-/** A `text_completion`. Source: OpenAI API reference, "The completion object". It has no member for thoughts. */
+/** A `text_completion`, which has no member for reasoning. Source: OpenAI API reference, "The completion object". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
-  const before = echoed(context)
+  const prompt = echoed(context)
   return {
     ...headOf(context, response),
     choices: response.choices.map(({ index, text, refusal, logprobs, finishReason }) => ({
-      text: before + (text === '' ? (refusal ?? '') : text),
+      text: prompt + (text === '' ? (refusal ?? '') : text),
       index,
-      logprobs: writeListedLogprobs(logprobs, before.length),
+      logprobs: writeListedLogprobs(logprobs, prompt.length),
       finish_reason: finishOf(finishReason),
     })),
     ...(response.usage ? { usage: writeUsage(response.usage) } : {}),
   }
 }
 
-/** Writes the chunks of a streamed completion, which have the form of the whole. */
+/** Writes the chunks of a streamed completion, which have the form of a whole one. */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
   return new CompletionWriter(context)
 }
 
 class CompletionWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
-  /** Characters that each choice has so far. */
+  /** Length of each choice so far, in characters. */
   readonly #lengths = new Map<number, number>()
   #head: JsonObject
   #usage: Usage | undefined
@@ -78,21 +78,21 @@ class CompletionWriter implements ChatStreamWriter {
   }
 
   #text(choice: number, text: string, logprobs?: readonly TokenLogprob[]): string {
-    const known = this.#lengths.get(choice)
-    const before = known === undefined ? echoed(this.#context) : ''
-    const offset = (known ?? 0) + before.length
+    const length = this.#lengths.get(choice)
+    const prompt = length === undefined ? echoed(this.#context) : ''
+    const offset = (length ?? 0) + prompt.length
     this.#lengths.set(choice, offset + text.length)
-    return this.#chunk(choice, before + text, writeListedLogprobs(logprobs, offset), null)
+    return this.#chunk(choice, prompt + text, writeListedLogprobs(logprobs, offset), null)
   }
 
   #finish(choice: number, reason: FinishReason): string {
-    const before = this.#lengths.has(choice) ? '' : echoed(this.#context)
-    return this.#chunk(choice, before, null, finishOf(reason))
+    const prompt = this.#lengths.has(choice) ? '' : echoed(this.#context)
+    return this.#chunk(choice, prompt, null, finishOf(reason))
   }
 
   #chunk(index: number, text: string, logprobs: JsonObject | null, finish: string | null): string {
     const choices = [{ text, index, logprobs, finish_reason: finish }]
-    // A client that asked for token counts gets the member in every chunk.
+    // A client that asked for usage gets the member in every chunk.
     const usage = this.#context.includeUsage ? { usage: null } : {}
     return `data: ${JSON.stringify({ ...this.#head, choices, ...usage })}\n\n`
   }
@@ -119,14 +119,14 @@ function headOf(context: AnswerContext, { id, created, systemFingerprint }: Answ
   }
 }
 
-/** The prompt to repeat before the response with `echo`. */
+/** The prompt that `echo` repeats before the response; empty without it. */
 function echoed({ request }: AnswerContext): string {
   if (request?.echo !== true) return ''
   const [prompt]: unknown[] = Array.isArray(request.prompt) ? request.prompt : [request.prompt]
   return typeof prompt === 'string' ? prompt : ''
 }
 
-/** Completions have no tools, so a tool call is a plain end. */
+/** Completions have no tools, so `tool_calls` becomes `stop`. */
 function finishOf(reason: FinishReason): string {
   return reason === 'tool_calls' ? 'stop' : reason
 }

@@ -1,10 +1,13 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../../lib/json/read.ts'
 import { bodyAssertion } from '../../../sdk/body-check.ts'
 import type { ChatMessage, ChatRequest } from '../../../sdk/chat.ts'
-import type { Dialect, Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { Dialect } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../../shared/sampling.ts'
+import { unknownMembers } from '../../shared/unknown-members.ts'
 import { completionContents } from '../contents.ts'
 import { openai } from '../index.ts'
 import { completionSampling, defaultsFor } from '../request/sampling.ts'
@@ -12,8 +15,8 @@ import { OpenaiCompletionBody } from '../request/schema.ts'
 import { createWriter, readResponse, writeResponse } from './answer.ts'
 
 /**
- * OpenAI's older completions, as a second surface of its dialect: what a server that has them gets as it is, and what
- * others get as a chat. Source: OpenAI API reference, "Completions (legacy)".
+ * OpenAI's legacy completions, a second surface of its dialect. Servers that support them receive the request unchanged,
+ * others receive a chat. Source: OpenAI API reference, "Completions (legacy)".
  */
 export const openaiCompletion: Dialect = {
   ...openai,
@@ -41,8 +44,8 @@ function promptsIn(prompt: unknown): number {
 }
 
 /**
- * Reads a body of `POST /v1/completions` as a chat of one user turn. A chat cannot express a `suffix`: it needs a server that
- * continues texts. Throws `bad_request` for several prompts and for token numbers, which only such servers take.
+ * Reads a body of `POST /v1/completions` as a chat with one user turn. A `suffix` needs a server with text completion. Throws
+ * `bad_request` for several prompts and for token ids, which only such servers accept.
  */
 function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const suffix = filledTextOf(body.suffix)
@@ -69,17 +72,16 @@ function onePrompt(prompt: unknown): string {
   )
 }
 
-/** `best_of` above `n` asks for a search that no other server offers. */
+/** `best_of` greater than `n` is reported, because other dialects have no equivalent. */
 function readExtras(body: JsonObject): JsonObject {
   const best = numberOf(body.best_of) ?? 1
-  const unknown = Object.entries(body).filter(
-    ([name, value]) =>
-      !Object.hasOwn(OpenaiCompletionBody.properties, name) && value !== null && value !== undefined,
-  )
-  return { ...Object.fromEntries(unknown), ...(best > (numberOf(body.n) ?? 1) ? { best_of: best } : {}) }
+  return {
+    ...unknownMembers(body, OpenaiCompletionBody.properties),
+    ...(best > (numberOf(body.n) ?? 1) ? { best_of: best } : {}),
+  }
 }
 
-/** The body for a text to be continued verbatim. Throws `bad_request` for images. */
+/** The body for a prompt that is to be continued verbatim. Throws `bad_request` for images. */
 function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportOllamaMembers(request.ollama, drop)
@@ -88,7 +90,7 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonO
   if (request.reasoningEffort) drop('think', 'OpenAI completions have no reasoning')
   return {
     model: options.model,
-    prompt: request.messages.map(textOf).join('\n\n'),
+    prompt: request.messages.map(promptText).join('\n\n'),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
     ...writeSampling(completionSampling, request.sampling, options),
@@ -96,16 +98,19 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonO
   }
 }
 
-function textOf({ parts }: ChatMessage): string {
+function promptText({ parts }: ChatMessage): string {
   return parts
     .map((part) => {
       if (part.type === 'text' || part.type === 'refusal') return part.text
-      throw badRequest('The upstream of this model accepts no images with a raw prompt or a suffix', 'images')
+      throw badRequest(
+        'The upstream of this model does not accept images with a raw prompt or a suffix',
+        'images',
+      )
     })
     .join('')
 }
 
-/** Members that operators set for chats, and that completions lack. */
+/** Defaults for chats that completions do not support. */
 const chatOnly: readonly string[] = [
   'tools',
   'tool_choice',

@@ -2,8 +2,8 @@ import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
 import type { TokenLogprob } from '../../../sdk/chat.ts'
 
 /**
- * The token probabilities of a completion: lists side by side, one entry per token. Source: OpenAI API reference, "The
- * completion object". Undefined where there are none.
+ * The token probabilities of a completion: parallel lists, with one entry per token. Undefined if there are none. Source:
+ * OpenAI API reference, "The completion object".
  */
 export function readListedLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
   if (!isObject(logprobs) || !Array.isArray(logprobs.tokens) || logprobs.tokens.length === 0) return undefined

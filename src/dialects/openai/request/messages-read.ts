@@ -1,40 +1,31 @@
-import {
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  parseObject,
-  present,
-  textOf,
-} from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Drop } from '../../../sdk/write-options.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
 import { ConversationCalls } from '../../shared/call-ids.ts'
-import { readSignedId, signatureIn } from '../../shared/signed-ids.ts'
-import { customArguments, historyArguments, mendedArguments } from '../../shared/tool-arguments.ts'
+import { readSignedId, signatureIn } from '../../shared/signatures.ts'
+import { convertedArguments, customArguments, historyArguments } from '../../shared/tool-arguments.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
-
-/** Called for fields that cannot be translated unchanged. */
-type Lose = (field: string, why: string) => void
 
 interface Reading {
   calls: ConversationCalls
-  lose: Lose
+  drop: Drop
 }
 
 /** Reads the turns of a conversation. Throws `bad_request` with the path of an invalid one. */
-export function readMessages(messages: unknown, lose: Lose): ChatMessage[] {
+export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   const calls = new ConversationCalls('call_')
   const turns: unknown[] = Array.isArray(messages) ? messages : []
   return turns.map((message, index) => {
     const path = `messages[${index}]`
     if (!isObject(message)) throw badRequest(`'${path}' must be an object`, path)
-    return marked(readMessage(message, path, { calls, lose }), message)
+    return withCacheMark(readMessage(message, path, { calls, drop }), message)
   })
 }
 
-/** A mark of the message is one of its end: of its last call, else of its last part. */
-function marked(message: ChatMessage, sent: JsonObject): ChatMessage {
+/** `cache_control` of a message applies to its end: the last call, or the last part. */
+function withCacheMark(message: ChatMessage, sent: JsonObject): ChatMessage {
   const mark = cacheMark(sent)
   if (!mark.cacheControl) return message
   switch (message.role) {
@@ -57,11 +48,11 @@ function readMessage(message: JsonObject, path: string, reading: Reading): ChatM
   switch (role) {
     case 'system':
     case 'developer': {
-      const parts = readTextParts(filled(message, path), `${path}.content`)
+      const parts = readTextParts(requiredContent(message, path), `${path}.content`)
       return { role: 'system', developer: role === 'developer', parts, ...name }
     }
     case 'user':
-      return { role, parts: readUserParts(filled(message, path), `${path}.content`), ...name }
+      return { role, parts: readUserParts(requiredContent(message, path), `${path}.content`), ...name }
     case 'assistant':
       return { ...readAssistant(message, path, reading), ...name }
     case 'tool':
@@ -73,7 +64,7 @@ function readMessage(message: JsonObject, path: string, reading: Reading): ChatM
   }
 }
 
-function filled(message: JsonObject, path: string): unknown {
+function requiredContent(message: JsonObject, path: string): unknown {
   const { content } = message
   if (content === undefined || content === null) {
     throw badRequest(`'${path}.content' is required`, `${path}.content`, 'missing_required_parameter')
@@ -93,7 +84,7 @@ function readAssistant(message: JsonObject, path: string, reading: Reading): Ass
   }
 }
 
-/** `function_call` is the deprecated form of one tool call, and carries no id. */
+/** `function_call` is the deprecated form of a single call, without an id. */
 function readToolCalls(message: JsonObject, path: string, reading: Reading): ToolCall[] {
   const sent: unknown[] = Array.isArray(message.tool_calls) ? message.tool_calls : []
   const read = sent.map((call, index) => {
@@ -106,8 +97,8 @@ function readToolCalls(message: JsonObject, path: string, reading: Reading): Too
   return [...read, readCall({}, message.function_call, `${path}.function_call`, reading)]
 }
 
-/** `called`: the member of the call that names the function, or the custom tool with its free text. */
-function readCall(call: JsonObject, called: unknown, path: string, { calls, lose }: Reading): ToolCall {
+/** `called`: the call's member `function`, or `custom` for a custom tool. */
+function readCall(call: JsonObject, called: unknown, path: string, { calls, drop }: Reading): ToolCall {
   const name = isObject(called) ? filledTextOf(called.name) : undefined
   if (!isObject(called) || name === undefined) {
     throw badRequest(`'${path}' must be an object with a name`, path)
@@ -120,8 +111,8 @@ function readCall(call: JsonObject, called: unknown, path: string, { calls, lose
   })
   if (call.custom === called)
     return { id, name, arguments: customArguments(textOf(called.input) ?? ''), ...marks }
-  const { json, isMended } = historyArguments(called.arguments)
-  if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
+  const { json, isConverted } = historyArguments(called.arguments)
+  if (isConverted) drop('messages.tool_calls.function.arguments', convertedArguments)
   return { id, name, arguments: json, ...marks }
 }
 
@@ -130,7 +121,7 @@ function readToolResult(message: JsonObject, path: string, calls: ConversationCa
   if (sentId === undefined) {
     const param = `${path}.tool_call_id`
     throw badRequest(
-      `'${param}' is required: the id of the call that this is the result of`,
+      `'${param}' is required: the id of the tool call that this message answers`,
       param,
       'missing_required_parameter',
     )
@@ -154,9 +145,4 @@ function readFunctionResult(message: JsonObject, path: string, calls: Conversati
     name,
     parts: readUserParts(message.content, `${path}.content`),
   }
-}
-
-/** Whether a text is the JSON of an object, as the arguments of a tool call must be. */
-export function isObjectText(text: string): boolean {
-  return parseObject(text) !== undefined
 }

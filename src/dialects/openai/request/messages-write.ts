@@ -1,32 +1,33 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../../sdk/chat.ts'
-import type { Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 
-/** Writes the turns of a conversation, one message for one. */
+/** Writes the turns of a conversation as messages. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
   const { flavour, drop } = options
-  const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
-  if (thoughtful && !flavour.reasoningHistory?.length) {
+  const hasReasoning = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
+  if (hasReasoning && !flavour.reasoningHistory?.length) {
     drop('messages.reasoning', 'the upstream does not accept earlier reasoning')
   }
   const written: JsonObject[] = []
-  let seen: UserPart[] = []
+  let resultMedia: UserPart[] = []
   for (const message of messages) {
     if (message.role === 'tool') {
       written.push(writeResult(message))
-      seen.push(...message.parts.filter((part) => part.type !== 'text'))
+      resultMedia.push(...message.parts.filter((part) => part.type !== 'text'))
       continue
     }
-    if (seen.length > 0) written.push({ role: 'user', content: writeParts(seen) })
-    seen = []
+    if (resultMedia.length > 0) written.push({ role: 'user', content: writeParts(resultMedia) })
+    resultMedia = []
     written.push(writeMessage(message, flavour))
   }
-  if (seen.length > 0) written.push({ role: 'user', content: writeParts(seen) })
+  if (resultMedia.length > 0) written.push({ role: 'user', content: writeParts(resultMedia) })
   return written
 }
 
-/** Tool results are text only here; their images follow the results of the turn as a user message. */
+/** Tool results are text only in this dialect; their images follow the results of the turn in a user message. */
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
   const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
@@ -47,17 +48,17 @@ function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavo
   }
 }
 
-function writeAssistant(message: AssistantMessage, thoughtNames: readonly string[]): JsonObject {
+function writeAssistant(message: AssistantMessage, reasoningNames: readonly string[]): JsonObject {
   const { parts, reasoning, toolCalls, name } = message
   const text = joined(parts.filter((part) => part.type === 'text'))
   const refusal = joined(parts.filter((part) => part.type === 'refusal'))
-  const silent = text === '' && (toolCalls.length > 0 || refusal !== '')
-  const thoughts = reasoning === '' ? [] : thoughtNames.map((thought) => [thought, reasoning])
+  const hasNoText = text === '' && (toolCalls.length > 0 || refusal !== '')
+  const reasoningMembers = reasoning === '' ? [] : reasoningNames.map((member) => [member, reasoning])
   return {
     role: 'assistant',
-    content: silent ? null : text,
+    content: hasNoText ? null : text,
     ...(refusal === '' ? {} : { refusal }),
-    ...Object.fromEntries(thoughts),
+    ...Object.fromEntries(reasoningMembers),
     ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeCall) }),
     ...present({ name }),
   }
@@ -87,7 +88,7 @@ function writePart(part: UserPart): JsonObject {
     case 'audio':
       return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
     case 'file':
-      // Chat completions take a file's data or id (OpenAI API reference, "File inputs").
+      // Chat completions accept a file's data or id (OpenAI API reference, "File inputs").
       if (part.url !== undefined) {
         throw badRequest(
           'The upstream of this model cannot fetch files from a URL; send the data of the file',

@@ -1,12 +1,12 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
-import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { type KnownMembers, type ReportField, reportNested } from '../../shared/unknown-members.ts'
 
-const called: KnownMembers = { name: true, arguments: true }
+const functionCall: KnownMembers = { name: true, arguments: true }
 
-/** Known members of a message. Annotations are OpenAI's additions to a response, which clients send back. */
+/** Annotations belong to OpenAI's responses, which clients send back. */
 const message: KnownMembers = {
   ...{ role: true, name: true, tool_call_id: true, refusal: true, cache_control: true, annotations: true },
-  ...{ reasoning: true, reasoning_content: true, function_call: called },
+  ...{ reasoning: true, reasoning_content: true, function_call: functionCall },
   content: {
     ...{ type: true, text: true, refusal: true, cache_control: true, annotations: true },
     image_url: { url: true, detail: true },
@@ -16,7 +16,7 @@ const message: KnownMembers = {
   tool_calls: {
     ...{ id: true, index: true, type: true, cache_control: true, extra_content: true },
     provider_specific_fields: { thought_signature: true },
-    function: called,
+    function: functionCall,
     custom: { name: true, input: true },
   },
 }
@@ -31,8 +31,8 @@ const tool: KnownMembers = {
   custom: { name: true, description: true, format: true },
 }
 
-/** Members within messages, tools and functions that have no equivalent in other dialects. */
-export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
+/** Reports members of messages, tools and functions that have no equivalent in other dialects. */
+export function reportNestedMembers(body: JsonObject, report: ReportField): void {
   reportNested(body.messages, 'messages', message, report)
   reportNested(body.tools, 'tools', tool, report)
   reportNested(body.functions, 'functions', definition, report)

@@ -8,28 +8,29 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { Losses, notTranslated } from '../../shared/losses.ts'
+import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
 import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
 import { readEffort, readThink } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
+import { unknownMembers } from '../../shared/unknown-members.ts'
 import { readMessages } from './messages-read.ts'
 import { reportNestedMembers } from './nested-members.ts'
 import { sampling } from './sampling.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
-/** Reads a body of `POST /v1/chat/completions` that fits its schema. Throws `bad_request`. */
+/** Reads a body of `POST /v1/chat/completions` that was checked against its schema. Throws `bad_request`. */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
-  const losses = new Losses()
-  const messages = readMessages(body.messages, losses.add)
-  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
+  const dropped = new DroppedFields()
+  const messages = readMessages(body.messages, dropped.add)
+  reportNestedMembers(body, (field) => dropped.add(field, notTranslated))
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     messages,
     sampling: readSampling(sampling, body),
-    extras: readExtras(body),
+    extras: unknownMembers(body, OpenaiChatBody.properties),
     ...readTools(body),
     ...present({
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
@@ -39,7 +40,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       user: filledTextOf(body.user),
       promptCacheKey: filledTextOf(body.prompt_cache_key),
       verbosity: filledTextOf(body.verbosity),
-      lost: losses.found,
+      lost: dropped.reasons,
     }),
   }
 }
@@ -61,7 +62,7 @@ function readResponseFormat(format: unknown): ResponseFormat | undefined {
   }
 }
 
-/** Without a schema it asks for JSON of any form, as OpenAI takes it. */
+/** Without a schema, any JSON is requested, as at OpenAI. */
 function readJsonSchema(format: unknown): ResponseFormat {
   if (!isObject(format)) {
     throw badRequest("'response_format.json_schema' must be an object", 'response_format.json_schema')
@@ -76,13 +77,4 @@ function readJsonSchema(format: unknown): ResponseFormat {
       strict: booleanOf(format.strict),
     }),
   }
-}
-
-/** Members that the schema does not name, and that nothing here reads. */
-function readExtras(body: JsonObject): JsonObject {
-  const unknown = Object.entries(body).filter(
-    ([name, value]) =>
-      !Object.hasOwn(OpenaiChatBody.properties, name) && value !== null && value !== undefined,
-  )
-  return Object.fromEntries(unknown)
 }

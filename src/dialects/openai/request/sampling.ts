@@ -1,5 +1,5 @@
 import { type JsonObject, numberOf } from '../../../lib/json/read.ts'
-import type { Flavour } from '../../../sdk/dialect.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
 
@@ -35,7 +35,7 @@ export const sampling = {
   },
   presencePenalty: { names: ['presence_penalty'] },
   frequencyPenalty: { names: ['frequency_penalty'] },
-  // Any integer, -1 included, is a seed at OpenAI.
+  // OpenAI accepts any integer, including -1, which elsewhere means random.
   seed: { names: ['seed'], read: numberOf },
   stop: { names: ['stop'], write: (texts) => (texts.length > 0 ? texts : undefined) },
   logitBias: { names: ['logit_bias'] },
@@ -50,14 +50,14 @@ function extension(name: Extension): (flavour: Flavour) => Extension | undefined
   return ({ samplingExtensions = [] }) => (samplingExtensions.includes(name) ? name : undefined)
 }
 
-/** LM Studio's clients write "no limit" as -1. */
+/** Clients of LM Studio send -1 for no limit. */
 function readLimit(value: unknown): number | undefined {
   const limit = numberOf(value)
   return limit === undefined || limit < 0 ? undefined : limit
 }
 
 /**
- * Sampling of the older completions: the limit has one name, and `logprobs` is the number of alternatives. Source: OpenAI
+ * Sampling of legacy completions, where the limit has one name and `logprobs` is the number of alternatives. Source: OpenAI
  * API reference, "Create completion (legacy)".
  */
 export const completionSampling = {
@@ -80,7 +80,7 @@ export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour:
   return defaultsFor(sampling, body, defaults, flavour)
 }
 
-/** The same for another surface of the dialect. Ollama-only members are ignored. */
+/** The same for another surface of the dialect. Members that only Ollama has are skipped. */
 export function defaultsFor(
   table: SamplingTable,
   body: JsonObject,
@@ -93,7 +93,7 @@ export function defaultsFor(
   return fillMissing(body, {
     ...translated.sampling,
     ...others,
-    // vLLM answers 400 to options of a stream in a request for a whole answer.
+    // vLLM rejects `stream_options` without `stream`.
     ...(isAbsent(body.stream_options) && body.stream !== true ? {} : { stream_options: streamOptions }),
   })
 }

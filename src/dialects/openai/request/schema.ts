@@ -1,26 +1,12 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-
-/** `null` means the field is not set: the official clients send it for unset options. */
-function optional<T extends TSchema>(schema: T) {
-  return Type.Optional(Type.Union([schema, Type.Null()]))
-}
+import { Type } from '@sinclair/typebox'
+import { optional, rolesOf, streamFlag } from '../../shared/schema.ts'
 
 const number = optional(Type.Number())
 const integer = optional(Type.Integer())
 const boolean = optional(Type.Boolean())
 const text = optional(Type.String())
 
-/** Some clients write roles as a title or in capitals. */
-function spellingsOf(role: string) {
-  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
-}
-
-const Role = Type.Union(
-  ['system', 'developer', 'user', 'assistant', 'tool', 'function'].flatMap(spellingsOf),
-  { errorMessage: 'one of system, developer, user, assistant, tool, function' },
-)
-
-/** Parts are open by design: vLLM reads kinds that OpenAI does not have (`video_url`, plain strings). */
+/** Unknown parts are accepted: vLLM supports some that OpenAI does not have (`video_url`, plain strings). */
 const Part = Type.Union([Type.String(), Type.Object({ type: Type.String() })], {
   errorMessage: "an object with a 'type'",
 })
@@ -32,7 +18,7 @@ const Content = Type.Union([Type.String(), Type.Array(Part), Type.Null()], {
 const ToolCall = Type.Object({ id: text, function: optional(Type.Object({ name: Type.String() })) })
 
 const Message = Type.Object({
-  role: Role,
+  role: rolesOf(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   content: Type.Optional(Content),
   name: text,
   tool_calls: optional(Type.Array(ToolCall)),
@@ -51,19 +37,15 @@ const FunctionDefinition = Type.Object({
 const Tool = Type.Object({ type: text, function: optional(FunctionDefinition) })
 
 /**
- * Body of `POST /v1/chat/completions` as far as the router uses it; whatever else a client sends is let through.
- * Source: OpenAI API reference, "Create chat completion", and the sampling fields that vLLM ("Extra parameters") and
- * LM Studio add. `model` is checked by the route, because `model_name` is accepted too.
+ * Body of `POST /v1/chat/completions`: the members that the router uses; any others are accepted. Source: OpenAI API
+ * reference, "Create chat completion", and the sampling fields that vLLM ("Extra parameters") and LM Studio add. `model` is
+ * checked by the route, because `model_name` is accepted too.
  */
 export const OpenaiChatBody = Type.Object({
   model: text,
   model_name: text,
   messages: Type.Array(Message, { minItems: 1, errorMessage: 'a non-empty list of messages' }),
-  stream: Type.Optional(
-    Type.Union([Type.Boolean(), Type.Null(), Type.Literal('true'), Type.Literal('false')], {
-      errorMessage: 'true or false',
-    }),
-  ),
+  stream: streamFlag,
   stream_options: optional(Type.Object({ include_usage: boolean })),
   temperature: number,
   top_p: number,
@@ -99,14 +81,14 @@ export const OpenaiChatBody = Type.Object({
 })
 
 /**
- * What the router itself reads of a chat. A server of this dialect gets the body as it is, and judges the
- * rest: servers read forms that OpenAI does not have (`prompt_embeds`, roles and tools of their own).
+ * The members of a chat that the router reads even if it forwards the body unchanged. The server validates the rest: some
+ * accept what OpenAI does not have (`prompt_embeds`, roles and tools of their own).
  */
 export const OpenaiChatEnvelope = Type.Object({
   model: text,
   model_name: text,
   messages: Type.Unknown({ errorMessage: 'a non-empty list of messages' }),
-  stream: OpenaiChatBody.properties.stream,
+  stream: streamFlag,
 })
 
 const chat = OpenaiChatBody.properties
@@ -114,15 +96,15 @@ const chat = OpenaiChatBody.properties
 const Tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
 
 /**
- * Body of `POST /v1/completions` as far as the router uses it; whatever else a client sends is let through.
- * Source: OpenAI API reference, "Create completion (legacy)", and the sampling fields of vLLM and LM Studio.
+ * Body of `POST /v1/completions`: the members that the router uses; any others are accepted. Source: OpenAI API reference,
+ * "Create completion (legacy)", and the sampling fields of vLLM and LM Studio.
  */
 export const OpenaiCompletionBody = Type.Object({
   model: chat.model,
   model_name: chat.model_name,
   prompt: Type.Union(
     [Type.String(), Type.Array(Type.String(), { minItems: 1 }), Tokens, Type.Array(Tokens, { minItems: 1 })],
-    { errorMessage: 'a string, a list of strings, or lists of token numbers' },
+    { errorMessage: 'a string, a list of strings, or lists of token ids' },
   ),
   suffix: chat.user,
   echo: chat.stream_options.anyOf[0].properties.include_usage,
@@ -147,11 +129,11 @@ export const OpenaiCompletionBody = Type.Object({
   user: chat.user,
 })
 
-/** What the router itself reads of a completion; some servers take `prompt_embeds` in place of a prompt. */
+/** The same for a completion; some servers accept `prompt_embeds` instead of a prompt. */
 export const OpenaiCompletionEnvelope = Type.Object({
   model: text,
   model_name: text,
   prompt: Type.Optional(Type.Unknown()),
   prompt_embeds: Type.Optional(Type.Unknown()),
-  stream: OpenaiChatBody.properties.stream,
+  stream: streamFlag,
 })

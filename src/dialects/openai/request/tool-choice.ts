@@ -1,11 +1,11 @@
 import { filledTextOf, isObject } from '../../../lib/json/read.ts'
 
 /**
- * The choice among tools in OpenAI's own form, where a client means it and writes it as another API does: a word as an object
- * (Cursor: `{"type": "auto"}`), Anthropic's and Mistral's `any`, a name beside the type as in the Responses API or Anthropic's
- * `tool`. Anything else stays as it is.
+ * A `tool_choice` in OpenAI's own form, if a client sends that of another API: a string as an object (Cursor:
+ * `{"type": "auto"}`), `any` of Anthropic and Mistral, or a name beside the type, as in the Responses API and in Anthropic's
+ * `tool`. Anything else is returned unchanged.
  */
-export function plainChoice(choice: unknown): unknown {
+export function normalizedChoice(choice: unknown): unknown {
   if (choice === 'any') return 'required'
   if (!isObject(choice)) return choice
   const name = filledTextOf(choice.name)

@@ -11,14 +11,14 @@ import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
 import { customToolAsFunction } from '../../shared/custom-tools.ts'
-import { plainChoice } from './tool-choice.ts'
+import { normalizedChoice } from './tool-choice.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
 }
 
-/** Tools and the choice among them, from the present fields or the deprecated `functions` and `function_call`. */
+/** Tools and the choice among them, from `tools` and `tool_choice` or the deprecated `functions` and `function_call`. */
 export function readTools(body: JsonObject): OfferedTools {
   const sent: unknown[] = Array.isArray(body.tools) ? body.tools : []
   const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
@@ -43,7 +43,7 @@ function readTool(tool: unknown, path: string): ToolDefinition {
   )
 }
 
-/** A custom tool answers in free text. The grammar is a member deeper here than in the Responses API. */
+/** The grammar of a custom tool is nested one level deeper than in the Responses API. */
 function readCustom(custom: unknown, path: string): ToolDefinition {
   const name = isObject(custom) ? filledTextOf(custom.name) : undefined
   if (!isObject(custom) || name === undefined) {
@@ -73,19 +73,19 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
 function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { toolChoice?: ToolChoice } {
   if (call === undefined || call === null) return {}
   if (call === 'none' || call === 'auto') return { toolChoice: call }
-  return { toolChoice: named(call, tools, 'function_call') }
+  return { toolChoice: namedChoice(call, tools, 'function_call') }
 }
 
 function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
-  const choice = plainChoice(sent)
+  const choice = normalizedChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto' || choice === 'required') return { tools, toolChoice: choice }
   if (isObject(choice)) {
     if (choice.type === 'allowed_tools') return readAllowed(choice.allowed_tools, tools)
     if (choice.type === 'function')
-      return { tools, toolChoice: named(choice.function, tools, 'tool_choice.function') }
+      return { tools, toolChoice: namedChoice(choice.function, tools, 'tool_choice.function') }
     if (choice.type === 'custom')
-      return { tools, toolChoice: named(choice.custom, tools, 'tool_choice.custom') }
+      return { tools, toolChoice: namedChoice(choice.custom, tools, 'tool_choice.custom') }
   }
   throw badRequest(
     "'tool_choice' must be none, auto, required, or an object of type function or custom",
@@ -93,7 +93,7 @@ function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
   )
 }
 
-/** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
+/** OpenAI keeps the whole list of tools for its prompt cache; other servers get only the allowed ones. */
 function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): OfferedTools {
   const path = 'tool_choice.allowed_tools'
   const mode = isObject(allowed) ? allowed.mode : undefined
@@ -109,7 +109,7 @@ function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): Offere
   return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
 }
 
-function named(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
+function namedChoice(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
   const name = isObject(choice) ? textOf(choice.name) : undefined
   if (name === undefined || !tools.some((tool) => tool.name === name)) {
     throw badRequest(`'${path}.name' must name one of the tools`, `${path}.name`)

@@ -1,9 +1,10 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
-import type { Flavour, WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, unreported } from '../../shared/prompt-options.ts'
+import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
@@ -19,7 +20,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   reportOllamaMembers(request.ollama, drop)
   reportCacheMarks(request, drop)
   for (const name of Object.keys(request.extras)) {
-    if (!unreported.has(name)) drop(name, 'OpenAI chat completions have no such field')
+    if (!unreportedMembers.has(name)) drop(name, 'OpenAI chat completions have no such field')
   }
   const { promptCacheKey, verbosity } = promptOptionsOn(flavour, request, drop)
   const effort = effortOn(flavour, request.reasoningEffort)

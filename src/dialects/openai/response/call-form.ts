@@ -2,13 +2,13 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { customNames, customText } from '../../shared/custom-tools.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 
-/** The form in which a client reads calls: that of its request. Clients of `functions` do not look at `tool_calls`. */
+/** The form in which a client expects tool calls, by its request: clients that send `functions` do not read `tool_calls`. */
 export interface CallForm {
-  /** Whether it knows `function_call`, the one call of the deprecated form. */
+  /** Whether the client expects the deprecated `function_call`. */
   readonly isLegacy: boolean
-  /** Names of its custom tools. */
+  /** Names of the client's custom tools. */
   readonly custom: ReadonlySet<string>
 }
 
@@ -17,7 +17,7 @@ export function callFormOf({ request = {} }: AnswerContext): CallForm {
   return { isLegacy: !hasTools && Array.isArray(request.functions), custom: customNames(request.tools) }
 }
 
-/** One of `tool_calls`. Source: OpenAI API reference, "The chat completion object". */
+/** An entry of `tool_calls`. Source: OpenAI API reference, "The chat completion object". */
 export function writeToolCall(call: ToolCall, { custom }: CallForm): JsonObject {
   const { name, arguments: json } = call
   const id = signedId(call)

@@ -8,25 +8,26 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
 
-/** Content of a message or delta. */
-export interface Said {
+/** The text of a message or delta. */
+export interface MessageText {
   text: string
   reasoning: string
   refusal: string
 }
 
 /**
- * Reads `message` or `delta`. Thoughts are called `reasoning_content` (DeepSeek, older vLLM, llama.cpp) or `reasoning`
- * (newer vLLM, LM Studio, OpenRouter); servers that send both mean the same text.
+ * Reads `message` or `delta`. Reasoning is called `reasoning_content` (DeepSeek, older vLLM, llama.cpp) or `reasoning` (newer
+ * vLLM, LM Studio, OpenRouter); servers that send both repeat the same text. Mistral's models have it in parts of the content.
  */
-export function readSaid(message: JsonObject): Said {
+export function readMessageText(message: JsonObject): MessageText {
   const parts = objectsIn(message.content)
-  const thoughts = thoughtOf(message.reasoning_content) || thoughtOf(message.reasoning)
+  const reasoning = reasoningText(message.reasoning_content) || reasoningText(message.reasoning)
   return {
     text: typeof message.content === 'string' ? message.content : parts.map(partText).join(''),
-    reasoning: thoughts || parts.map((part) => thoughtOf(part.thinking)).join(''),
+    reasoning: reasoning || parts.map((part) => reasoningText(part.thinking)).join(''),
     refusal: textOf(message.refusal) ?? '',
   }
 }
@@ -35,14 +36,13 @@ function partText(part: JsonObject): string {
   return textOf(part.text) ?? ''
 }
 
-/** Mistral's reasoning models return thoughts as parts of the content. */
-function thoughtOf(value: unknown): string {
+function reasoningText(value: unknown): string {
   if (typeof value === 'string') return value
   if (Array.isArray(value)) return objectsIn(value).map(partText).join('')
   return isObject(value) ? (textOf(value.text) ?? textOf(value.content) ?? '') : ''
 }
 
-/** Token counts of a response or chunk; Moonshot reports them in the choice, Groq in a separate member. */
+/** Token counts of a response or chunk. Moonshot reports them in the choice, Groq in `x_groq`. */
 export function readUsage(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   if (isObject(answer.usage)) return readCounts(answer.usage)
@@ -50,7 +50,7 @@ export function readUsage(answer: unknown): Usage | undefined {
   return readCounts(objectsIn(answer.choices).find((choice) => isObject(choice.usage))?.usage)
 }
 
-/** A `usage` object itself. Source: OpenAI API reference, "The chat completion object". */
+/** Source: OpenAI API reference, "The chat completion object", `usage`. */
 function readCounts(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
   const prompt = countOf(usage.prompt_tokens)
@@ -71,9 +71,9 @@ function readCounts(usage: unknown): Usage | undefined {
   return read
 }
 
-/** Beside the counts: DeepSeek, Moonshot, and proxies in front of Anthropic. */
+/** Members of `usage` itself, of DeepSeek, Moonshot, and proxies in front of Anthropic. */
 const cachedNames = ['prompt_cache_hit_tokens', 'cached_tokens', 'cache_read_input_tokens']
-/** OpenAI, vLLM, and proxies in front of Anthropic. */
+/** Of OpenAI, vLLM, and proxies in front of Anthropic. */
 const writtenNames = [
   'cache_write_tokens',
   'created_cache_tokens',
@@ -108,23 +108,10 @@ function detailOf(details: unknown, name: string): number | undefined {
 /** Token probabilities of a choice or chunk; undefined if there are none. */
 export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
   if (!isObject(logprobs) || !Array.isArray(logprobs.content)) return readListedLogprobs(logprobs)
-  const tokens = objectsIn(logprobs.content)
-  if (tokens.length === 0) return undefined
-  return tokens.map((token) => ({
-    ...readToken(token),
-    topLogprobs: objectsIn(token.top_logprobs).map(readToken),
-  }))
+  return readTokenLogprobs(logprobs.content)
 }
 
-function readToken(token: JsonObject): { token: string; logprob: number; bytes: number[] | null } {
-  return {
-    token: textOf(token.token) ?? '',
-    logprob: numberOf(token.logprob) ?? 0,
-    bytes: Array.isArray(token.bytes) ? token.bytes.filter((byte) => typeof byte === 'number') : null,
-  }
-}
-
-/** Id, time and fingerprint of a response; empty strings and zeros (Azure's first chunk) are ignored. */
+/** Id, creation time and fingerprint of a response; empty strings and zeros (Azure's first chunk) are ignored. */
 export function readHead(answer: JsonObject): { id?: string; created?: number; systemFingerprint?: string } {
   const id = filledTextOf(answer.id)
   const created = numberOf(answer.created)

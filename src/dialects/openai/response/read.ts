@@ -9,15 +9,15 @@ import {
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
 import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
-import { signatureIn } from '../../shared/signed-ids.ts'
+import { signatureIn } from '../../shared/signatures.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import { calledIn } from '../stream/calls.ts'
-import { readHead, readLogprobs, readSaid, readTimings, readUsage } from './fields-read.ts'
+import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
 
 /**
- * Whether this is an answer of the format, whatever the model wrote. Throws `upstream_error` for an error that came with a
- * success status, for an engine that aborted, and for anything that is not a response.
+ * Checks that a body is a chat completion, whatever its content. Throws `upstream_error` for an error with a success status,
+ * an aborted response, and anything else.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
@@ -30,8 +30,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
 }
 
 /**
- * Reads a whole answer of OpenAI, vLLM, LM Studio or another server of the format. Throws `upstream_error` for what
- * {@link checkAnswer} does. Servers that filter an answer leave out its message, or the choice.
+ * Reads a whole chat completion. Throws `upstream_error` as {@link checkAnswer} does. The message or all choices may be
+ * missing: servers that filter a response omit them.
  */
 export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
   checkAnswer(body)
@@ -46,7 +46,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
 
 function readChoice(choice: JsonObject, position: number, newCallId: () => string): ChatChoice {
   const message = isObject(choice.message) ? choice.message : {}
-  const { text, reasoning, refusal } = readSaid(message)
+  const { text, reasoning, refusal } = readMessageText(message)
   const toolCalls = readCalls(message, newCallId)
   const { reason, unknownReason } = readFinishReason(choice.finish_reason, toolCalls.length > 0)
   return {
@@ -64,7 +64,7 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
   }
 }
 
-/** `function_call` is the deprecated form of one call. */
+/** `function_call` is the deprecated form of a single call. */
 function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   const calls = objectsIn(message.tool_calls)
   if (calls.length === 0 && isObject(message.function_call)) calls.push({ function: message.function_call })

@@ -1,14 +1,14 @@
 import { type TProperties, Type } from '@sinclair/typebox'
 
 /**
- * Schemas of OpenAI's responses for the API documentation. Members that only some servers return are not among the required
- * ones. Sources: OpenAI API reference; vLLM documentation, "OpenAI-Compatible Server"; llama.cpp, tools/server/README.md.
+ * Schemas of OpenAI's responses for the API documentation. Members that only some servers return are optional. Sources: OpenAI
+ * API reference; vLLM documentation, "OpenAI-Compatible Server"; llama.cpp, tools/server/README.md.
  */
 
 const optional = Type.Optional
 const count = Type.Integer({ minimum: 0 })
 const text = Type.String()
-/** Forwarded as its server answers it: nothing is required. */
+/** A response that is forwarded unchanged: no member is required. */
 const forwarded = (title: string, properties: TProperties) => Type.Partial(Type.Object(properties), { title })
 
 const UsageSchema = Type.Object({

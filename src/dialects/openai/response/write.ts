@@ -19,33 +19,33 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
 /** `tool_calls` is omitted if empty: some agents treat an empty list as a call. */
 function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
   const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
-  const silent = text === '' && (toolCalls.length > 0 || refusal !== undefined)
-  const ends = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
+  const hasNoText = text === '' && (toolCalls.length > 0 || refusal !== undefined)
+  const reason = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
   const form = toolCalls.length > 0 ? callFormOf(context) : undefined
   return {
     index,
     message: {
       role: 'assistant',
-      content: silent ? null : text,
+      content: hasNoText ? null : text,
       refusal: refusal ?? null,
       annotations: [],
-      // Clients read either of the two names.
+      // Some clients read one name, some the other.
       ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
       ...(form ? writeCalls(toolCalls, form) : {}),
     },
     logprobs: writeLogprobs(logprobs),
-    finish_reason: form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends,
+    finish_reason: form?.isLegacy && reason === 'tool_calls' ? 'function_call' : reason,
   }
 }
 
-/** The deprecated form has room for one call. */
+/** The deprecated form holds a single call. */
 function writeCalls(calls: readonly ToolCall[], form: CallForm): JsonObject {
   if (!form.isLegacy) return { tool_calls: calls.map((call) => writeToolCall(call, form)) }
   const [call] = calls
   return { function_call: { name: call?.name, arguments: call?.arguments } }
 }
 
-/** Unknown details are omitted, because a zero would be a statement. */
+/** Unknown details are omitted, because 0 would be a claim. */
 export function writeUsage(usage: Usage): JsonObject {
   const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = usage
   const prompt = present({ cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens })

@@ -5,14 +5,14 @@ import {
   type JsonObject,
   numberOf,
   objectsIn,
+  parseObject,
   present,
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
 import { AnswerCallIds } from '../../shared/call-ids.ts'
-import { signatureIn } from '../../shared/signed-ids.ts'
+import { signatureIn } from '../../shared/signatures.ts'
 import { argumentText, customArguments } from '../../shared/tool-arguments.ts'
-import { isObjectText } from '../request/messages-read.ts'
 
 interface StreamedCall {
   /** The server's index, if any. */
@@ -38,7 +38,7 @@ export class StreamedCalls {
   readonly #choice: number
   readonly #ids: AnswerCallIds
   readonly #calls: StreamedCall[] = []
-  #told = 0
+  #started = 0
 
   constructor(choice: number, newId: () => string) {
     this.#choice = choice
@@ -47,26 +47,26 @@ export class StreamedCalls {
 
   /** Whether any call has been emitted. */
   get any(): boolean {
-    return this.#told > 0
+    return this.#started > 0
   }
 
   /** Adds the `tool_calls` of one delta. */
   read(fragments: unknown, emit: Emit): void {
-    let before: StreamedCall | undefined
-    for (const fragment of objectsIn(fragments)) before = this.#fragment(fragment, before, emit)
+    let previous: StreamedCall | undefined
+    for (const fragment of objectsIn(fragments)) previous = this.#fragment(fragment, previous, emit)
   }
 
-  /** Ends the calls still open, in their order. */
+  /** Ends the open calls in their order. */
   close(emit: Emit): void {
     for (const call of this.#calls) this.#end(call, emit)
   }
 
-  /** `before`: the call of the fragment in front within the same delta. */
-  #fragment(fragment: JsonObject, before: StreamedCall | undefined, emit: Emit): StreamedCall {
+  /** `previous`: the call of the preceding fragment in the same delta. */
+  #fragment(fragment: JsonObject, previous: StreamedCall | undefined, emit: Emit): StreamedCall {
     const called = calledIn(fragment)
     const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...called }
     let call = this.#find(sent)
-    if (call && startsAnother(call, sent, call === before)) {
+    if (call && startsAnother(call, sent, call === previous)) {
       this.#end(call, emit)
       call = undefined
     }
@@ -93,27 +93,27 @@ export class StreamedCalls {
     if (input !== undefined) call.input = (call.input ?? '') + input
     call.arguments += json
     if (call.number !== undefined) {
-      this.#tellArguments(call.number, call, json, emit)
+      this.#emitArguments(call.number, call, json, emit)
       return
     }
     // Nothing is emitted before the name is known, and nothing changes it afterwards.
     if (name === '') return
     call.name = name
-    call.number = this.#told++
+    call.number = this.#started++
     const started = { choice: this.#choice, call: call.number, id: this.#ids.claim(call.sentId), name }
     emit({ type: 'tool-call-start', ...started, ...present({ signature: call.signature }) })
-    this.#tellArguments(call.number, call, call.arguments, emit)
+    this.#emitArguments(call.number, call, call.arguments, emit)
   }
 
-  /** `null` for "no arguments" is held back: the end of the call emits `{}` instead. */
-  #tellArguments(number: number, call: StreamedCall, json: string, emit: Emit): void {
+  /** `null` for no arguments is held back: the end of the call emits `{}` instead. */
+  #emitArguments(number: number, call: StreamedCall, json: string, emit: Emit): void {
     if (json === '' || isNoArguments(call.arguments)) return
     emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
   }
 
   /**
-   * The open call that a fragment belongs to. Its index decides, else its id. One without a name cannot begin a call, so
-   * with neither it continues the last one.
+   * The open call that a fragment belongs to, by its index or else by its id. With neither, a fragment without a name
+   * continues the last call, because it cannot begin one.
    */
   #find({ index, id, name }: SentFragment): StreamedCall | undefined {
     const open = this.#calls.filter((call) => !call.ended)
@@ -130,7 +130,7 @@ export class StreamedCalls {
     return known ?? (name === '' ? last : undefined)
   }
 
-  /** A call that never got a name is dropped: it was truncated, or its type has no equivalent. */
+  /** A call that never received a name is dropped: it was truncated, or its type has no equivalent. */
   #end(call: StreamedCall, emit: Emit): void {
     const { number, input } = call
     if (call.ended) return
@@ -145,21 +145,21 @@ export class StreamedCalls {
 }
 
 interface SentFragment extends Called {
-  /** Empty where there is none. */
+  /** Empty if missing. */
   id: string
   index: number | undefined
 }
 
 /**
- * Whether a fragment begins a call although an open one has its index. Only one with a name can: ids may change from chunk to
- * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the name is the same and the
- * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by
- * another name, by a second entry in one delta, or by a name with arguments after a call that was complete.
+ * Whether a fragment begins a new call, although an open one has its index. Only a fragment with a name can, because ids may
+ * change from chunk to chunk. A new id with a name is a new call, because some servers send index 0 for all calls, unless the
+ * name is the same and the arguments are still incomplete: then the server repeats the name. Without ids and indexes, a new
+ * call is recognized by another name, a second entry in one delta, or a name with arguments after a complete call.
  */
 function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
   const { id, index, name, json } = sent
   if (name === '' || (call.name === '' && call.arguments === '')) return false
-  const isComplete = call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)
+  const isComplete = call.arguments.trimEnd().endsWith('}') && parseObject(call.arguments) !== undefined
   if (id !== '' && call.sentId !== '') {
     return id !== call.sentId && (isComplete || sameDelta || name !== call.name)
   }
@@ -170,7 +170,7 @@ function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolea
 
 /** Content of a tool call or fragment. */
 export interface Called {
-  /** Empty where it has not been told. */
+  /** Empty if missing. */
   name: string
   /** Of a function: its arguments, or the next piece of them. */
   json: string
@@ -178,7 +178,7 @@ export interface Called {
   input: string | undefined
 }
 
-/** Source: OpenAI API reference, "The chat completion object", `tool_calls`. Other types of calls have no name here. */
+/** Calls of unknown types have an empty name. Source: OpenAI API reference, "The chat completion object", `tool_calls`. */
 export function calledIn(call: JsonObject): Called {
   const custom = isObject(call.custom) ? call.custom : undefined
   const called = custom ?? (isObject(call.function) ? call.function : {})

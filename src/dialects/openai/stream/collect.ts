@@ -10,9 +10,9 @@ import { hasContent } from '../passthrough.ts'
 const maxBytes = 64 * 1024 * 1024
 
 /**
- * Whole answers asked for as streams. Not where token probabilities are wanted: llama.cpp's streams leave out those of
- * tokens that give no text of their own (half a character, the mark of a thought, a piece of a stop sequence), and refuse
- * them beside tools. Nor for its `verbose` answers, whose streams tell less.
+ * Requests whole responses as streams, except with token probabilities or `verbose`: llama.cpp's streams omit the
+ * probabilities of tokens without text of their own (part of a character, a reasoning marker, part of a stop sequence), reject
+ * them together with tools, and contain less with `verbose`.
  */
 export const wholeAsStream: WholeAsStream = {
   fits: ({ logprobs, n_probs: probabilities, verbose }) => !logprobs && !probabilities && verbose !== true,
@@ -20,10 +20,9 @@ export const wholeAsStream: WholeAsStream = {
 }
 
 /**
- * Assembles the chunks of a stream into the response that the server would have sent to the same request without
- * `stream`: every member is kept, known or not. Pieces of text are joined, lists of token probabilities continued, and of
- * any other member the last value counts. Source: OpenAI API reference, "The chat completion object", "The chat
- * completion chunk object" and "The completion object".
+ * Assembles the chunks of a stream into the response that the server would have sent without `stream`. Every member is kept,
+ * known or not: text is concatenated, lists of token probabilities are appended, and any other member keeps its last value.
+ * Source: OpenAI API reference, "The chat completion object", "The chat completion chunk object" and "The completion object".
  */
 function createCollector(): AnswerCollector {
   return new Collector()
@@ -32,12 +31,12 @@ function createCollector(): AnswerCollector {
 interface CollectedChoice {
   index: number
   members: JsonObject
-  /** Undefined for the older completions, which have a bare `text`. */
+  /** Undefined for legacy completions, which have `text` instead. */
   message: JsonObject | undefined
   calls: JsonObject[]
   /** The JSON of each token's probabilities: strings take a fraction of the memory of objects. */
   logprobs: string[]
-  /** Lists side by side, as the older completions of some servers have them. */
+  /** Parallel lists, as in legacy completions. */
   listed: JsonObject | undefined
   finished: boolean
 }
@@ -49,7 +48,7 @@ class Collector implements AnswerCollector {
   readonly #events = new SseReader()
   readonly #choices = new Map<number, CollectedChoice>()
   readonly #head: JsonObject = {}
-  /** Of the last chunk with a choice. */
+  /** Index of the most recent choice. */
   #choiceIndex = 0
   #bytes = 0
 
@@ -86,10 +85,10 @@ class Collector implements AnswerCollector {
 
   #chunk({ choices, ...head }: JsonObject): void {
     for (const [position, choice] of objectsIn(choices).entries()) this.#choice(choice, position)
-    // Only streams report progress of the prompt.
+    // Only streams report the progress of prompt processing.
     const { prompt_progress: _progress, ...members } = head
     for (const [name, value] of Object.entries(members)) {
-      // Each of several choices comes with its own counts and timings; a whole response has those of the first.
+      // Each of several choices has its own token counts and timings; a whole response has those of the first.
       if (value !== null && (this.#choiceIndex === 0 || this.#head[name] === undefined))
         this.#head[name] = value
     }
@@ -152,8 +151,8 @@ function addDelta(choice: CollectedChoice, delta: JsonObject): void {
 /** Fragments of one call carry its index; the first has its id and name. */
 function addCalls(calls: JsonObject[], fragments: unknown): void {
   for (const { index, function: called, ...members } of objectsIn(fragments)) {
-    const goesOn = isObject(called) && filledTextOf(called.name) === undefined
-    const at = numberOf(index) ?? Math.max(calls.length - (goesOn ? 1 : 0), 0)
+    const isContinuation = isObject(called) && filledTextOf(called.name) === undefined
+    const at = numberOf(index) ?? Math.max(calls.length - (isContinuation ? 1 : 0), 0)
     const call = calls[at] ?? { function: {} }
     calls[at] = call
     for (const [name, value] of Object.entries(members))
@@ -182,12 +181,12 @@ function addLogprobs(choice: CollectedChoice, logprobs: unknown): void {
 
 function choiceJson({ index, members, message, calls, logprobs, listed }: CollectedChoice): string {
   const { finish_reason: reason = null, ...rest } = members
-  const said = message && {
+  const content = message && {
     message: { ...message, ...(calls.length === 0 ? {} : { tool_calls: calls.filter(isObject) }) },
   }
-  const json = JSON.stringify({ finish_reason: reason, index, ...said, ...rest })
+  const json = JSON.stringify({ finish_reason: reason, index, ...content, ...rest })
   if (logprobs.length === 0 && !listed) return message ? json : `${json.slice(0, -1)},"logprobs":null}`
-  const content = logprobs.length === 0 ? [] : [`"content":[${logprobs.join(',')}]`]
+  const tokens = logprobs.length === 0 ? [] : [`"content":[${logprobs.join(',')}]`]
   const lists = listed ? [JSON.stringify(listed).slice(1, -1)] : []
-  return `${json.slice(0, -1)},"logprobs":{${[...content, ...lists].join(',')}}}`
+  return `${json.slice(0, -1)},"logprobs":{${[...tokens, ...lists].join(',')}}}`
 }

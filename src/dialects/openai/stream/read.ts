@@ -7,7 +7,7 @@ import { randomCallId } from '../../shared/call-ids.ts'
 import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
 import { parseEvent } from '../../shared/stream-event.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
-import { readHead, readLogprobs, readSaid, readTimings, readUsage } from '../response/fields-read.ts'
+import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from '../response/fields-read.ts'
 import { StreamedCalls } from './calls.ts'
 
 type Emit = (event: ChatEvent) => void
@@ -21,7 +21,7 @@ interface StreamedChoice {
   stopSequence: string | undefined
 }
 
-/** Reads the chunks of OpenAI, vLLM, LM Studio and others of the format. `newCallId` names calls that have no id. */
+/** Reads a streamed chat completion. `newCallId` returns an id for a call that has none. */
 export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
   return new StreamReader(newCallId)
 }
@@ -58,7 +58,7 @@ class StreamReader implements ChatStreamReader {
     this.#settle(finished ? undefined : streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
+  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
@@ -96,11 +96,11 @@ class StreamReader implements ChatStreamReader {
     }
   }
 
-  /** The chunk that finishes a choice may still carry a part of it. */
+  /** The chunk that finishes a choice may still have content. */
   #choice(index: number, choice: JsonObject, emit: Emit): RouterError | undefined {
     const state = this.#stateOf(index)
     const delta = deltaOf(choice, state)
-    const { text, reasoning, refusal } = readSaid(delta)
+    const { text, reasoning, refusal } = readMessageText(delta)
     const logprobs = readLogprobs(choice.logprobs)
     if (reasoning !== '') emit({ type: 'reasoning-delta', choice: index, text: reasoning })
     if (text !== '' || logprobs) {
@@ -127,7 +127,7 @@ class StreamReader implements ChatStreamReader {
     return state
   }
 
-  /** Some servers never send a finish reason; their end marker after an answer is as good. */
+  /** Some servers never send a finish reason: after content, their end marker suffices. */
   #done(emit: Emit): void {
     const answered = [...this.#choices.values()].some((choice) => choice.content || choice.finishReason)
     this.#settle(answered ? undefined : streamTruncated(), emit)
@@ -140,7 +140,7 @@ class StreamReader implements ChatStreamReader {
     emit(failure ? { type: 'error', error: failure } : { type: 'end' })
   }
 
-  /** Events held back until the end: token counts come after the finish on the wire, and are emitted before it. */
+  /** Emits the last events. Token counts are sent after the finish reason, but emitted before it. */
   #finish(emit: Emit): void {
     const choices = [...this.#choices].toSorted(([one], [other]) => one - other)
     for (const [, { calls }] of choices) calls.close(emit)
@@ -155,8 +155,8 @@ class StreamReader implements ChatStreamReader {
 }
 
 /**
- * Some servers send one whole `message` where a delta belongs; after deltas it would only repeat them. The older
- * completions have a bare `text`.
+ * Some servers send a whole `message` instead of a delta; after content it is ignored, because it would repeat that. Legacy
+ * completions have `text`.
  */
 function deltaOf(choice: JsonObject, state: StreamedChoice): JsonObject {
   if (isObject(choice.delta)) return choice.delta

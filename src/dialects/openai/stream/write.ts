@@ -3,7 +3,7 @@ import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
 import { customText } from '../../shared/custom-tools.ts'
 import { describeForOpenai } from '../../shared/openai-error.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import { type CallForm, callFormOf } from '../response/call-form.ts'
 import { answerId, writeLogprobs, writeUsage } from '../response/write.ts'
 
@@ -14,21 +14,21 @@ export function createWriter(context: AnswerContext): ChatStreamWriter {
 
 interface WrittenChoice {
   calledTools: boolean
-  /** Calls whose arguments have begun. */
+  /** Calls with a fragment of arguments. */
   withArguments: Set<number>
-  /** The arguments of custom tools, whose text is sent when it is whole. */
+  /** Arguments of calls of custom tools so far; their text is sent when it is complete. */
   custom: Map<number, string>
 }
 
 class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   readonly #choices = new Map<number, WrittenChoice>()
-  /** All that is the same in every chunk of the answer, written once. */
+  /** The beginning that all chunks of the answer share. */
   #head: string
-  /** Member of every chunk without token counts, for a client that asked for them. */
+  /** A client that asked for usage gets the member in every chunk. */
   readonly #noUsage: ',"usage":null' | ''
   #usage: Usage | undefined
-  /** Known from the first call on. */
+  /** Set by the first call. */
   #form: CallForm | undefined
   #over = false
 
@@ -78,7 +78,7 @@ class StreamWriter implements ChatStreamWriter {
     return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]${this.#noUsage}}\n\n`
   }
 
-  /** The first chunk of a choice carries the role; an answer that starts with a tool call has no content. */
+  /** The first chunk of a choice has the role; `content` is null if the answer starts with a tool call. */
   #role(choice: number, content: '""' | 'null'): string {
     this.#choices.set(choice, { calledTools: false, withArguments: new Set(), custom: new Map() })
     return this.#delta(choice, `{"role":"assistant","content":${content}}`)
@@ -118,7 +118,7 @@ class StreamWriter implements ChatStreamWriter {
       state?.custom.delete(call)
       return this.#callPiece(choice, call, `"custom":{"input":${JSON.stringify(customText(json))}}`)
     }
-    // Clients parse the arguments of every call, and an empty text is not JSON.
+    // Clients parse the arguments of every call, and an empty string is not JSON.
     return state?.withArguments.has(call) ? '' : this.#callDelta(choice, call, '{}')
   }
 
@@ -131,9 +131,9 @@ class StreamWriter implements ChatStreamWriter {
   #finish(choice: number, reason: FinishReason): string {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
     const called = this.#choices.get(choice)?.calledTools
-    const ends = reason === 'stop' && called ? 'tool_calls' : reason
-    const told = this.#form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends
-    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]${this.#noUsage}}\n\n`
+    const ending = reason === 'stop' && called ? 'tool_calls' : reason
+    const finishReason = this.#form?.isLegacy && ending === 'tool_calls' ? 'function_call' : ending
+    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${finishReason}"}]${this.#noUsage}}\n\n`
   }
 
   /** Only if requested: clients that read `choices[0]` of every chunk fail on it. */

@@ -1,6 +1,6 @@
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { readSignedId } from '../../shared/signed-ids.ts'
+import { readSignedId } from '../../shared/signatures.ts'
 
 interface Call {
   sentId: string
@@ -21,40 +21,40 @@ interface Turn {
 }
 
 /**
- * Assembles turns from items. A response is one turn here but several items there: thoughts, text and calls. The
- * outputs of its calls may be anywhere; chat templates want them right behind it, in the order of the calls.
+ * Assembles the turns of a conversation from items. A response is a single turn, but several items: reasoning, text and calls.
+ * The outputs of its calls may be anywhere, but chat templates expect them right after it, in the order of the calls.
  */
 export class Conversation {
   readonly #turns: Turn[] = []
   readonly #calls: Call[] = []
   /** Outputs that precede their call. */
   readonly #waiting: Result[] = []
-  /** The answer that the next items may belong to. */
+  /** The response that the next items may belong to. */
   #open: { message: AssistantMessage; calls: Call[] } | undefined
-  #thoughts: { text: string; signature: string | undefined }[] = []
+  #reasoning: { text: string; signature: string | undefined }[] = []
 
-  /** A turn of the user or the system; thoughts without a following response are dropped. */
+  /** Adds a turn of the user or system. Preceding reasoning without a response is dropped. */
   add(message: ChatMessage): void {
     this.#open = undefined
-    this.#thoughts = []
+    this.#reasoning = []
     this.#turns.push({ message, calls: [] })
   }
 
-  addThoughts(text: string, signature?: string): void {
-    if (text !== '' || signature !== undefined) this.#thoughts.push({ text, signature })
+  addReasoning(text: string, signature?: string): void {
+    if (text !== '' || signature !== undefined) this.#reasoning.push({ text, signature })
   }
 
-  /** Text beside calls that still wait for their outputs is the same answer; else it is one of its own. */
+  /** Text after calls that have no output yet belongs to the same response; other text begins a new one. */
   addAnswer(parts: AssistantMessage['parts']): void {
     if (!this.#open?.calls.length) this.#open = this.#begin()
     this.#open.message.parts.push(...parts)
-    this.#takeThoughts(this.#open.message)
+    this.#attachReasoning(this.#open.message)
   }
 
-  /** Calls in a row, and the text before them, are one answer with parallel calls. */
+  /** Consecutive calls, and the text before them, are one response with parallel calls. */
   addCall(sentId: string, name: string, json: string): void {
-    const { id: own, signature } = readSignedId(sentId)
-    const id = this.#freeId(own)
+    const { id: unsignedId, signature } = readSignedId(sentId)
+    const id = this.#uniqueId(unsignedId)
     const call = { sentId, id, name, result: undefined }
     this.#open ??= this.#begin()
     this.#open.message.toolCalls.push({
@@ -63,7 +63,7 @@ export class Conversation {
     })
     this.#open.calls.push(call)
     this.#calls.push(call)
-    this.#takeThoughts(this.#open.message)
+    this.#attachReasoning(this.#open.message)
   }
 
   addResult(result: Result): void {
@@ -71,7 +71,7 @@ export class Conversation {
     else this.#waiting.push(result)
   }
 
-  /** Throws `bad_request` for an output that belongs to no call, or to one that has its output. */
+  /** Throws `bad_request` for an output without a call, or for a second output of a call. */
   messages(): ChatMessage[] {
     for (const result of this.#waiting) {
       if (!this.#settle(result)) {
@@ -85,7 +85,7 @@ export class Conversation {
     ])
   }
 
-  /** Of calls with one id, the oldest that waits is meant: some engines count from zero in every turn. */
+  /** Among calls with equal ids, the oldest without output is meant: some engines count from zero in every turn. */
   #settle({ sentId, parts }: Result): boolean {
     const call = this.#calls.find((each) => each.sentId === sentId && !each.result)
     if (!call) return false
@@ -94,7 +94,7 @@ export class Conversation {
   }
 
   /** Depends only on the position, so the same history gets the same ids in every turn. */
-  #freeId(sentId: string): string {
+  #uniqueId(sentId: string): string {
     let id = sentId
     for (let number = this.#calls.length; this.#calls.some((call) => call.id === id); number++) {
       id = `call_${number}`
@@ -111,15 +111,15 @@ export class Conversation {
     return turn
   }
 
-  #takeThoughts(message: AssistantMessage): void {
-    const [first] = this.#thoughts
+  #attachReasoning(message: AssistantMessage): void {
+    const [first] = this.#reasoning
     if (!first) return
-    // A signature proves one thought; it is worth nothing for several that were joined.
-    const isOnly = this.#thoughts.length === 1 && message.reasoning === '' && !message.reasoningSignature
-    const texts = [message.reasoning, ...this.#thoughts.map(({ text }) => text)]
+    // A signature is valid for one reasoning item only, so there is none for several joined items.
+    const isOnly = this.#reasoning.length === 1 && message.reasoning === '' && !message.reasoningSignature
+    const texts = [message.reasoning, ...this.#reasoning.map(({ text }) => text)]
     message.reasoning = texts.filter((text) => text !== '').join('\n\n')
     delete message.reasoningSignature
     if (isOnly && first.signature !== undefined) message.reasoningSignature = first.signature
-    this.#thoughts = []
+    this.#reasoning = []
   }
 }

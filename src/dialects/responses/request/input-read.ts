@@ -1,20 +1,20 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../../lib/json/read.ts'
 import type { ChatMessage } from '../../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
-import { historyArguments } from '../../shared/tool-arguments.ts'
+import { customArguments, historyArguments } from '../../shared/tool-arguments.ts'
 import type { ClientTools } from '../client-tools.ts'
 import { toolOfCall, toolOfOutput } from '../native-tools.ts'
-import { unseal } from '../sealed-thoughts.ts'
+import { unseal } from '../sealed-reasoning.ts'
 import { Conversation } from './conversation.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 export interface ReadInput {
   messages: ChatMessage[]
-  /** Items that no other dialect can carry, by the name to report them under. */
+  /** Items that no other dialect can carry, by the field that is reported. */
   dropped: JsonObject
 }
 
-/** Calls of OpenAI's own tools in earlier turns; the history contains the resulting response. */
+/** Calls of tools that OpenAI ran in earlier turns, whose responses are in the history too. */
 const hostedCalls: ReadonlySet<unknown> = new Set([
   'web_search_call',
   'file_search_call',
@@ -25,7 +25,7 @@ const hostedCalls: ReadonlySet<unknown> = new Set([
 ])
 
 /** Reads input items into turns. Throws `bad_request` with the path of an invalid item. */
-export function readInput(items: readonly PlacedItem[], offered: ClientTools): ReadInput {
+export function readInput(items: readonly InputItem[], offered: ClientTools): ReadInput {
   const conversation = new Conversation()
   const dropped: JsonObject = {}
   for (const { item, path } of items) readItem(item, path, { conversation, dropped, offered })
@@ -60,12 +60,12 @@ function readItem(item: JsonObject, path: string, { conversation, dropped, offer
     case 'item_reference':
       throw unknownReference(item, path)
     default:
-      if (!readNative(item, path, conversation) && !readSpoken(item, conversation))
+      if (!readNative(item, path, conversation) && !readUnknown(item, conversation))
         dropped[`input.${String(item.type)}`] = item
   }
 }
 
-/** A call of a tool that the client runs, or its output. */
+/** Reads a call of a tool with its own item type, or the output of such a call. Returns whether the item is one of them. */
 function readNative(item: JsonObject, path: string, conversation: Conversation): boolean {
   const callId = filledTextOf(item.call_id) ?? filledTextOf(item.id)
   if (callId === undefined) return false
@@ -82,8 +82,8 @@ function readNative(item: JsonObject, path: string, conversation: Conversation):
   return answered !== undefined
 }
 
-/** New kinds of items appear every few months: their text is kept. */
-function readSpoken(item: JsonObject, conversation: Conversation): boolean {
+/** Reads the text of an item of unknown type, as new ones appear every few months. Returns whether it has any. */
+function readUnknown(item: JsonObject, conversation: Conversation): boolean {
   if (hostedCalls.has(item.type)) return false
   const text = typeof item.content === 'string' ? item.content : textsIn(item.content, '\n')
   if (text === '') return false
@@ -125,24 +125,23 @@ function readCall(item: JsonObject, path: string, { conversation, dropped, offer
   const callId = required(item.call_id, `${path}.call_id`)
   const name = offered.wireNameOf(required(item.name, `${path}.name`), filledTextOf(item.namespace))
   if (item.type === 'custom_tool_call') {
-    conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
+    conversation.addCall(callId, name, customArguments(textOf(item.input) ?? ''))
     return
   }
-  const { json, isMended } = historyArguments(item.arguments)
-  if (isMended) dropped['input.function_call.arguments'] = true
+  const { json, isConverted } = historyArguments(item.arguments)
+  if (isConverted) dropped['input.function_call.arguments'] = true
   conversation.addCall(callId, name, json)
 }
 
-/** The thoughts themselves if sent, otherwise their summary. Content encrypted by OpenAI is dropped. */
+/** Reads the reasoning text if sent, otherwise its summary. Content encrypted by OpenAI is dropped. */
 function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
   const sealed = unseal(item.encrypted_content)
   if (sealed) {
-    conversation.addThoughts(sealed.text, sealed.signature)
+    conversation.addReasoning(sealed.text, sealed.signature)
     return
   }
-  const raw = textsIn(item.content, '')
-  const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
-  conversation.addThoughts(text)
+  const text = textsIn(item.content, '') || textsIn(item.summary, '\n\n')
+  conversation.addReasoning(text)
   if (text === '' && filledTextOf(item.encrypted_content) !== undefined) {
     dropped['input.reasoning.encrypted_content'] = true
   }
@@ -170,7 +169,7 @@ function required(value: unknown, path: string): string {
   return text
 }
 
-/** Earlier responses stored by the router, for one request. */
+/** What a request refers to in responses that the router has stored. */
 export interface Remembered {
   /** Input and output items of the previous turns, oldest first; undefined if none are referenced. */
   history: readonly JsonObject[] | undefined
@@ -178,14 +177,14 @@ export interface Remembered {
   referenced: ReadonlyMap<string, JsonObject>
 }
 
-export interface PlacedItem {
+export interface InputItem {
   item: JsonObject
-  /** Where the client's body has it. */
+  /** Its path in the client's body, for errors. */
   path: string
 }
 
-/** All items of a request, those of earlier turns first. A string is one message of the user. */
-export function inputItems(input: unknown, remembered?: Remembered): PlacedItem[] {
+/** All items of a request, with those of earlier turns first. A string becomes a user message. */
+export function inputItems(input: unknown, remembered?: Remembered): InputItem[] {
   const earlier = remembered?.history?.map((item) => ({ item, path: 'previous_response_id' })) ?? []
   return [...earlier, ...ownItems(input, remembered?.referenced)]
 }
@@ -196,7 +195,7 @@ export function referenceOf(item: JsonObject): string | undefined {
   return item.type === 'item_reference' || bare ? textOf(item.id) : undefined
 }
 
-function ownItems(input: unknown, referenced: Remembered['referenced'] | undefined): PlacedItem[] {
+function ownItems(input: unknown, referenced: Remembered['referenced'] | undefined): InputItem[] {
   if (typeof input === 'string') {
     const content = [{ type: 'input_text', text: input }]
     return [{ item: { type: 'message', role: 'user', content }, path: 'input' }]

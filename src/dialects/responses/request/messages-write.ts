@@ -1,24 +1,25 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 
-/** Writes turns as input items. Item ids are omitted: only the upstream that created them knows them. */
+/** Writes turns as input items. Their ids are omitted, because only the upstream that created them knows them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
   const { flavour, drop } = options
-  const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
-  const takesThoughts = (flavour.reasoningHistory?.length ?? 0) > 0
-  if (thoughtful && !takesThoughts) drop('messages.reasoning', 'the upstream accepts only its own reasoning')
+  const hasReasoning = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
+  const acceptsReasoning = (flavour.reasoningHistory?.length ?? 0) > 0
+  if (hasReasoning && !acceptsReasoning)
+    drop('messages.reasoning', 'the upstream accepts only its own reasoning')
   if (messages.some((message) => message.role !== 'tool' && message.name !== undefined)) {
     drop('messages.name', 'input items have no field for speaker names')
   }
-  return messages.flatMap((message) => writeTurn(message, options, takesThoughts))
+  return messages.flatMap((message) => writeTurn(message, options, acceptsReasoning))
 }
 
 function writeTurn(
   message: ChatMessage,
   { flavour }: WriteRequestOptions,
-  takesThoughts: boolean,
+  acceptsReasoning: boolean,
 ): JsonObject[] {
   switch (message.role) {
     case 'system': {
@@ -28,21 +29,21 @@ function writeTurn(
     case 'user':
       return [{ role: 'user', content: writeContent(message.parts) }]
     case 'assistant':
-      return writeAssistant(message, takesThoughts)
+      return writeAssistant(message, acceptsReasoning)
     case 'tool':
       return [writeResult(message)]
   }
 }
 
-function writeAssistant(message: AssistantMessage, takesThoughts: boolean): JsonObject[] {
+function writeAssistant(message: AssistantMessage, acceptsReasoning: boolean): JsonObject[] {
   const { parts, reasoning, toolCalls } = message
   const items: JsonObject[] = []
-  if (takesThoughts && reasoning !== '') {
+  if (acceptsReasoning && reasoning !== '') {
     items.push({ type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: reasoning }] })
   }
-  const said = parts.filter((part) => part.text !== '')
-  if (said.length > 0) {
-    const content = said.map((part) =>
+  const texts = parts.filter((part) => part.text !== '')
+  if (texts.length > 0) {
+    const content = texts.map((part) =>
       part.type === 'refusal'
         ? { type: 'refusal', refusal: part.text }
         : { type: 'output_text', text: part.text, annotations: [] },

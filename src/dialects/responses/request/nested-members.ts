@@ -1,9 +1,9 @@
 import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
-import { type KnownMembers, reportNested } from '../../shared/nested-members.ts'
+import { type KnownMembers, type ReportField, reportNested } from '../../shared/unknown-members.ts'
 
 const item: KnownMembers = { type: true, id: true, status: true, phase: true }
 
-/** What is read of the items whose kinds other dialects have, by type. */
+/** Known members by item type, for the types that other dialects can carry. */
 const items: Readonly<Record<string, KnownMembers>> = {
   message: {
     ...item,
@@ -28,8 +28,8 @@ const items: Readonly<Record<string, KnownMembers>> = {
 
 const tool: KnownMembers = { type: true, name: true, description: true, parameters: true, strict: true }
 
-/** Members within items and tools that have no equivalent in other dialects. */
-export function reportNestedMembers(body: JsonObject, report: (field: string) => void): void {
+/** Reports members of items and tools that have no equivalent in other dialects. */
+export function reportNestedMembers(body: JsonObject, report: ReportField): void {
   for (const each of objectsIn(body.input)) {
     const known = items[typeof each.type === 'string' ? each.type : 'message']
     if (known) reportNested(each, 'input', known, report)

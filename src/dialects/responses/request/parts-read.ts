@@ -1,6 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import { readImageSource } from '../../shared/images.ts'
 
 /** Content of `system` and `developer`: text only. */
 export function readTextParts(content: unknown, path: string): TextPart[] {
@@ -46,23 +47,23 @@ function readParts<T>(
   })
 }
 
-/** Length from which an unknown part counts as data rather than text, in UTF-16 units. */
-const longestUnknown = 4_096
+/** A longer unknown part is considered data, not text. In UTF-16 code units. */
+const maxUnknownLength = 4_096
 
 /**
- * Clients copy answers into the next input, and confuse the names that the two directions have for text. An unknown part is
- * carried as its text or its JSON: rejecting it would end the conversation for good.
+ * Reads `input_text` and `output_text` alike, because clients copy responses into the next input. An unknown part is kept as
+ * its text or JSON: rejecting it would end the conversation for good.
  */
 function readText(part: JsonObject, path: string): TextPart {
   const { type } = part
   if (type !== 'input_text' && type !== 'output_text' && type !== 'text' && typeof part.text !== 'string') {
     const json = JSON.stringify(part)
-    return { type: 'text', text: json.length > longestUnknown ? `[${textOf(type) ?? 'content'}]` : json }
+    return { type: 'text', text: json.length > maxUnknownLength ? `[${textOf(type) ?? 'content'}]` : json }
   }
   return { type: 'text', text: required(part.text, `${path}.text`) }
 }
 
-/** The address is a bare string here, where chat completions have an object around it; some clients send that too. */
+/** The URL is a string in this dialect; some clients send the object of chat completions. */
 function readImage(part: JsonObject, path: string): ImagePart {
   const at = `${path}.image_url`
   if (part.file_id !== undefined && part.file_id !== null && !part.image_url) {
@@ -73,33 +74,17 @@ function readImage(part: JsonObject, path: string): ImagePart {
     )
   }
   const url = required(isObject(part.image_url) ? part.image_url.url : part.image_url, at)
-  return { type: 'image', source: readSource(url, at), ...present({ detail: filledTextOf(part.detail) }) }
-}
-
-function readSource(url: string, path: string): ImagePart['source'] {
-  if (/^https?:\/\//i.test(url)) return { kind: 'url', url }
-  const head = /^data:([^,;]*)(?:;[^,;]*)*;base64,/i.exec(url.slice(0, 256))
-  if (!head) throw badRequest(`'${path}' must be an http(s) address or a base64 data URL`, path)
-  const data = standardBase64(url.slice(head[0].length))
-  if (data === undefined) throw badRequest(`'${path}' is not valid base64`, path)
-  return { kind: 'base64', mediaType: head[1]?.toLowerCase() || 'image/png', data }
-}
-
-/** RFC 4648: normalizes the URL-safe alphabet and missing padding, which Go and Python servers reject. */
-function standardBase64(text: string): string | undefined {
-  const digits = text
-    .replace(/\s/g, '')
-    .replaceAll('-', '+')
-    .replaceAll('_', '/')
-    .replace(/={1,2}$/, '')
-  if (digits === '' || digits.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(digits)) return undefined
-  return digits.padEnd(Math.ceil(digits.length / 4) * 4, '=')
+  return {
+    type: 'image',
+    source: readImageSource(url, at),
+    ...present({ detail: filledTextOf(part.detail) }),
+  }
 }
 
 function readFile(part: JsonObject, path: string): FilePart {
   const url = filledTextOf(part.file_url)
   if (url !== undefined && !/^(?:https?:\/\/|data:)/i.test(url)) {
-    throw badRequest(`'${path}.file_url' must be an http(s) address or a data URL`, `${path}.file_url`)
+    throw badRequest(`'${path}.file_url' must be an http(s) URL or a data URL`, `${path}.file_url`)
   }
   const isData = url !== undefined && /^data:/i.test(url)
   const source = present({

@@ -8,9 +8,10 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { Losses, notTranslated } from '../../shared/losses.ts'
+import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
 import { readEffort } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
+import { unknownMembers } from '../../shared/unknown-members.ts'
 import { ClientTools } from '../client-tools.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { reportNestedMembers } from './nested-members.ts'
@@ -19,30 +20,30 @@ import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/responses` that fits its schema. `remembered` holds what its `previous_response_id` and item
- * references refer to; without it both are refused, as history must not be dropped silently. Throws `bad_request`.
+ * Reads a body of `POST /v1/responses` that was checked against its schema. `remembered`: what `previous_response_id` and item
+ * references refer to; without it both are rejected, because history must not be dropped silently. Throws `bad_request`.
  */
 export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
   refuseUnsupported(body, remembered)
   const items = inputItems(body.input, remembered)
   const offered = new ClientTools(body.tools, items)
-  const { messages, dropped } = readInput(items, offered)
+  const { messages, dropped: droppedItems } = readInput(items, offered)
   const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
   const instructions = readInstructions(body.instructions)
-  const losses = new Losses()
-  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
+  const droppedFields = new DroppedFields()
+  reportNestedMembers(body, (field) => droppedFields.add(field, notTranslated))
   if (instructions.length + messages.length === 0) {
     throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
   }
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
-    // The last event always carries token counts.
+    // The last event always has token counts.
     includeUsage: true,
     messages: [...instructions, ...messages],
     tools,
     sampling: readSampling(sampling, body),
-    extras: { ...readExtras(body), ...droppedTools, ...dropped },
+    extras: { ...readExtras(body), ...droppedTools, ...droppedItems },
     ...present({
       toolChoice,
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
@@ -54,20 +55,20 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
       user: filledTextOf(body.user),
       promptCacheKey: filledTextOf(body.prompt_cache_key),
       verbosity: isObject(body.text) ? filledTextOf(body.text.verbosity) : undefined,
-      lost: losses.found,
+      lost: droppedFields.reasons,
     }),
   }
 }
 
 function refuseUnsupported(body: JsonObject, remembered: Remembered | undefined): void {
-  const forbidden = {
+  const unsupported = {
     conversation: isSet(body.conversation),
     prompt: isSet(body.prompt),
     background: body.background === true,
     previous_response_id: isSet(body.previous_response_id) && remembered?.history === undefined,
   }
-  for (const [name, stands] of Object.entries(forbidden)) {
-    if (stands) throw badRequest(`'${name}' is not supported`, name, 'unsupported_parameter')
+  for (const [name, isUsed] of Object.entries(unsupported)) {
+    if (isUsed) throw badRequest(`'${name}' is not supported`, name, 'unsupported_parameter')
   }
 }
 
@@ -81,7 +82,7 @@ function readInstructions(instructions: unknown): ChatMessage[] {
   return [{ role: 'system', developer: false, parts: [{ type: 'text', text }] }]
 }
 
-/** The schema's members are direct members of `format`; chat completions nest them. */
+/** The members of `json_schema` are direct members of `format`; chat completions nest them. */
 function readFormat(text: unknown): ResponseFormat | undefined {
   const format = isObject(text) ? text.format : undefined
   if (!isObject(format)) return undefined
@@ -110,24 +111,21 @@ function readFormat(text: unknown): ResponseFormat | undefined {
   }
 }
 
-/** The schema names all that is read, kept or repeated in the answer; the rest cannot be carried. */
+/** Members that are neither read nor repeated in the answer. */
 function readExtras(body: JsonObject): JsonObject {
-  const unknown = Object.entries(body).filter(
-    ([name, value]) => isSet(value) && !Object.hasOwn(ResponsesBody.properties, name),
-  )
   return {
-    ...Object.fromEntries(unknown),
+    ...unknownMembers(body, ResponsesBody.properties),
     ...nested('text', body.text, ['format', 'verbosity']),
-    // Thoughts are always sent as a summary, and no encrypted content is needed for the next turn.
+    // A summary of the reasoning is always sent.
     ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
     ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),
     ...readIncluded(body.include),
   }
 }
 
-function nested(name: string, value: unknown, read: readonly string[]): JsonObject {
+function nested(name: string, value: unknown, known: readonly string[]): JsonObject {
   if (!isObject(value)) return {}
-  const rest = Object.entries(value).filter(([member, each]) => isSet(each) && !read.includes(member))
+  const rest = Object.entries(value).filter(([member, each]) => isSet(each) && !known.includes(member))
   return Object.fromEntries(rest.map(([member, each]) => [`${name}.${member}`, each]))
 }
 

@@ -1,18 +1,18 @@
-import { isObject, objectsIn } from '../../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import { responseIdOfItem } from '../response/object.ts'
 import { type Remembered, referenceOf } from './input-read.ts'
 
 /** An earlier response with its input items. */
 interface Recalled {
-  response: Record<string, unknown>
-  input: Record<string, unknown>[]
+  response: JsonObject
+  input: JsonObject[]
 }
 
 interface RecallStore {
   find(id: string): Promise<Recalled | undefined>
 }
 
-/** Loads the response that a request continues, if it is stored here. `body`: not validated. */
+/** Loads the stored responses that a request continues or refers to. `body` need not be validated. */
 export async function recall(body: unknown, store: RecallStore): Promise<Remembered> {
   if (!isObject(body)) return { history: undefined, referenced: new Map() }
   const { previous_response_id: previous, input } = body
@@ -23,7 +23,7 @@ export async function recall(body: unknown, store: RecallStore): Promise<Remembe
   return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
 }
 
-/** Some clients send items of earlier responses by id only; an item's id contains that of its response. */
+/** Some clients send items of earlier responses by id only. The id of an item contains that of its response. */
 async function recallItems(input: unknown, store: RecallStore): Promise<Remembered['referenced']> {
   const wanted = objectsIn(input).map(referenceOf)
   const ids = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))
@@ -32,6 +32,6 @@ async function recallItems(input: unknown, store: RecallStore): Promise<Remember
   return new Map(items.flatMap((item) => (typeof item.id === 'string' ? [[item.id, item]] : [])))
 }
 
-function outputOf({ response }: Recalled): Record<string, unknown>[] {
+function outputOf({ response }: Recalled): JsonObject[] {
   return Array.isArray(response.output) ? response.output.filter(isObject) : []
 }

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
-import type { Flavour } from '../../../sdk/dialect.ts'
+import type { Flavour } from '../../../sdk/flavour.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
 
@@ -7,15 +7,15 @@ export const logprobsName = 'message.output_text.logprobs'
 
 const absent = 'the Responses API has no such field'
 
-/** Minimum `max_output_tokens` of OpenAI. */
-const leastOutputTokens = 16
+/** OpenAI's minimum of `max_output_tokens`. */
+const minOutputTokens = 16
 
 /** Sampling of the Responses API. Source: OpenAI API reference, "Create a model response". */
 export const sampling = {
   maxTokens: {
     names: ['max_output_tokens'],
     read: numberOf,
-    range: { fit: (limit) => Math.max(limit, leastOutputTokens) },
+    range: { fit: (limit) => Math.max(limit, minOutputTokens) },
   },
   temperature: { names: ['temperature'] },
   topP: { names: ['top_p'] },
@@ -29,7 +29,7 @@ export const sampling = {
   stop: { dropped: absent, unless: (texts) => texts.length === 0 },
   logitBias: { dropped: absent },
   logprobs: {
-    // A number of alternatives asks for them too.
+    // A number of alternatives requests them as well.
     names: ['include', 'top_logprobs'],
     read: (value) => (includesLogprobs(value) || (numberOf(value) ?? 0) > 0 ? true : undefined),
     write: (asked) => (asked ? [logprobsName] : undefined),
@@ -49,14 +49,14 @@ function includesLogprobs(include: unknown): boolean {
   return Array.isArray(include) && include.includes(logprobsName)
 }
 
-/** Members that operators set for servers of the other dialects, and that this API lacks. */
-const unknownHere: ReadonlySet<string> = new Set(['keep_alive', 'stream_options', 'response_format'])
+/** Defaults for servers of other dialects, which this API does not have. */
+const foreignMembers: ReadonlySet<string> = new Set(['keep_alive', 'stream_options', 'response_format'])
 
 /** The operator's defaults for members missing in the body. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const translated = translateDefaults(sampling, body, defaults, { flavour })
   const { reasoning_effort: effort, ...others } = translated.others
-  const kept = Object.entries(others).filter(([name]) => !unknownHere.has(name))
+  const kept = Object.entries(others).filter(([name]) => !foreignMembers.has(name))
   return fillMissing(body, {
     ...translated.sampling,
     ...Object.fromEntries(kept),

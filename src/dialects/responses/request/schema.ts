@@ -1,9 +1,5 @@
-import { type TSchema, Type } from '@sinclair/typebox'
-
-/** `null` means the field is not set: the official clients send it for unset options. */
-function optional<T extends TSchema>(schema: T) {
-  return Type.Optional(Type.Union([schema, Type.Null()]))
-}
+import { Type } from '@sinclair/typebox'
+import { optional, streamFlag } from '../../shared/schema.ts'
 
 const number = optional(Type.Number())
 const boolean = optional(Type.Boolean())
@@ -14,9 +10,9 @@ const Item = Type.Object({ type: text, role: text }, { errorMessage: 'an input i
 const Tool = Type.Object({ type: Type.String(), name: text })
 
 /**
- * Body of `POST /v1/responses` as far as the router uses it; whatever else a client sends is let through. Items and
- * tools are checked where they are read, as their kinds are many. Source: OpenAI API reference, "Create a model
- * response". `model` is checked by the route, because `model_name` is accepted too.
+ * Body of `POST /v1/responses`: the members that the router uses; any others are accepted. Items and tools are checked by
+ * their readers. Source: OpenAI API reference, "Create a model response". `model` is checked by the route, because
+ * `model_name` is accepted too.
  */
 export const ResponsesBody = Type.Object({
   model: text,
@@ -27,11 +23,7 @@ export const ResponsesBody = Type.Object({
     }),
   ),
   instructions: text,
-  stream: Type.Optional(
-    Type.Union([Type.Boolean(), Type.Null(), Type.Literal('true'), Type.Literal('false')], {
-      errorMessage: 'true or false',
-    }),
-  ),
+  stream: streamFlag,
   stream_options: optional(Type.Object({ include_obfuscation: boolean })),
   max_output_tokens: optional(Type.Integer({ minimum: 1 })),
   temperature: number,
@@ -54,11 +46,11 @@ export const ResponsesBody = Type.Object({
   prompt_cache_key: text,
 })
 
-/** Members that the router itself reads; a server with the Responses API validates the rest. */
+/** The members that the router reads even if it forwards the body unchanged; the server validates the rest. */
 export const ResponsesEnvelope = Type.Object({
   model: text,
   model_name: text,
-  stream: ResponsesBody.properties.stream,
+  stream: streamFlag,
   input: Type.Optional(Type.Unknown()),
   store: boolean,
   previous_response_id: text,

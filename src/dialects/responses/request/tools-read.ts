@@ -9,16 +9,17 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import { customToolAsFunction } from '../../shared/custom-tools.ts'
 import type { ClientTool, ClientTools } from '../client-tools.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
-  /** Tools without an equivalent, by their reported name. */
+  /** Tools without an equivalent, by the field that is reported. */
   dropped: JsonObject
 }
 
-/** The tools that the client runs, and the choice among them. Those that OpenAI itself would run are reported as dropped. */
+/** The tools that the client runs, and the choice among them. Tools that OpenAI runs are dropped. */
 export function readTools(body: JsonObject, offered: ClientTools): OfferedTools {
   const dropped: JsonObject = { ...offered.dropped }
   const tools = offered.all.map((tool) => readTool(tool, dropped))
@@ -35,45 +36,30 @@ function readTool(tool: ClientTool, dropped: JsonObject): ToolDefinition {
       parameters: isObject(parameters) ? parameters : native.parameters,
     }
   }
-  nameOf(definition, path)
-  const read = definition.type === 'custom' ? readCustom(definition, dropped) : readFunction(definition)
-  return { name: wireName, ...read }
-}
-
-function readFunction(tool: JsonObject): Omit<ToolDefinition, 'name'> {
-  const { parameters } = tool
-  return present({
-    description: textOf(tool.description),
-    parameters: isObject(parameters) ? parameters : undefined,
-    strict: booleanOf(tool.strict),
-  })
-}
-
-/** A function with the single argument `input`; its calls are converted back in the response. */
-function readCustom(tool: JsonObject, dropped: JsonObject): Omit<ToolDefinition, 'name'> {
-  const format = isObject(tool.format) && tool.format.type === 'grammar' ? tool.format : undefined
-  if (format) dropped[`tools.${textOf(tool.name) ?? ''}.format`] = format
-  const grammar = textOf(format?.definition)
-  // Nothing enforces the grammar, so it is at least described to the model.
-  const told = grammar && `The input must follow this ${textOf(format?.syntax) ?? ''} grammar:\n${grammar}`
-  const description = [textOf(tool.description), told].filter(Boolean).join('\n\n')
-  return {
-    ...(description === '' ? {} : { description }),
-    parameters: {
-      type: 'object',
-      properties: { input: { type: 'string' } },
-      required: ['input'],
-      additionalProperties: false,
-    },
-  }
-}
-
-function nameOf(tool: JsonObject, path: string): string {
-  const name = filledTextOf(tool.name)
-  if (name === undefined) {
+  if (filledTextOf(definition.name) === undefined) {
     throw badRequest(`'${path}.name' is required`, `${path}.name`, 'missing_required_parameter')
   }
-  return name
+  return definition.type === 'custom'
+    ? readCustom(definition, wireName, dropped)
+    : readFunction(definition, wireName)
+}
+
+function readFunction(tool: JsonObject, name: string): ToolDefinition {
+  const { parameters } = tool
+  return {
+    name,
+    ...present({
+      description: textOf(tool.description),
+      parameters: isObject(parameters) ? parameters : undefined,
+      strict: booleanOf(tool.strict),
+    }),
+  }
+}
+
+function readCustom(tool: JsonObject, name: string, dropped: JsonObject): ToolDefinition {
+  const format = isObject(tool.format) && tool.format.type === 'grammar' ? tool.format : undefined
+  if (format) dropped[`tools.${textOf(tool.name) ?? ''}.format`] = format
+  return customToolAsFunction(name, textOf(tool.description), format)
 }
 
 function readChoice(
@@ -81,7 +67,7 @@ function readChoice(
   tools: ToolDefinition[],
   offered: ClientTools,
 ): Omit<OfferedTools, 'dropped'> {
-  const choice = plainChoice(sent)
+  const choice = normalizedChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
   if (choice === 'required') return { tools: someOf(tools, 'tool_choice'), toolChoice: choice }
@@ -98,7 +84,7 @@ function readChoice(
   throw badRequest("'tool_choice' must be none, auto, required, or an object with a type", 'tool_choice')
 }
 
-/** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
+/** OpenAI keeps the whole list of tools for its prompt cache; other servers get only the allowed ones. */
 function readAllowed(
   allowed: JsonObject,
   tools: readonly ToolDefinition[],
@@ -113,7 +99,7 @@ function readAllowed(
   return { tools: mode === 'required' ? someOf(kept, 'tool_choice.tools') : kept, toolChoice: mode }
 }
 
-/** What the model knows the tools by that a choice names; undefined for a kind of tool that OpenAI runs. */
+/** The wire names of the tools that a choice refers to; undefined for a type of tool that OpenAI runs. */
 function namedBy(choice: JsonObject, offered: ClientTools): string[] | undefined {
   const name = textOf(choice.name) ?? ''
   const namespace = filledTextOf(choice.namespace)
@@ -131,7 +117,7 @@ function namedBy(choice: JsonObject, offered: ClientTools): string[] | undefined
   }
 }
 
-/** One tool is named; of several, as in a namespace, any may be called. */
+/** A single tool is named; of several, as in a namespace, any one must be called. */
 function chosen(
   names: readonly string[],
   tools: readonly ToolDefinition[],
@@ -150,8 +136,10 @@ function someOf(tools: ToolDefinition[], path: string): ToolDefinition[] {
   throw badRequest('A tool call is required, but none of the tools can be called', path)
 }
 
-/** A tool choice in another API's unambiguous form: a string as an object, `any`, a nested name. */
-function plainChoice(choice: unknown): unknown {
+/**
+ * A `tool_choice` in this dialect's form, if a client sends that of another API: a string as an object, `any`, a nested name.
+ */
+function normalizedChoice(choice: unknown): unknown {
   if (choice === 'any') return 'required'
   if (!isObject(choice)) return choice
   const { type, function: called } = choice

@@ -1,18 +1,18 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
-import type { WriteRequestOptions } from '../../../sdk/dialect.ts'
+import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, unreported } from '../../shared/prompt-options.ts'
+import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
-import { reportSignatures } from '../../shared/signed-ids.ts'
+import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
 /**
- * The body of `POST /v1/responses` for a client of another dialect. Nothing is stored at the upstream (`store`), as no
+ * The body of `POST /v1/responses` for a client of another dialect. Nothing is stored at the upstream (`store`), because no
  * other dialect can refer to it.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
@@ -20,7 +20,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   reportSignatures(request, drop)
   reportCacheMarks(request, drop)
   for (const name of Object.keys(request.extras)) {
-    if (!unreported.has(name)) drop(name, 'the Responses API has no such field')
+    if (!unreportedMembers.has(name)) drop(name, 'the Responses API has no such field')
   }
   const { promptCacheKey, verbosity } = promptOptionsOn(options.flavour, request, drop)
   reportOllamaMembers(request.ollama, drop)
@@ -53,7 +53,7 @@ function writeTools(request: ChatRequest, { flavour }: WriteRequestOptions): Jso
       name,
       ...present({ description }),
       parameters: parameters ?? { type: 'object', properties: {} },
-      // The default is true here, and false in every other dialect.
+      // The default is true in this API, and false in every other dialect.
       strict: strict ?? false,
     })),
     ...present({ tool_choice: choice, parallel_tool_calls: parallelToolCalls }),

@@ -2,20 +2,20 @@ import { isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import type { FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 
-/** State of a response. */
+/** The state of a response, besides its request. */
 export interface AnswerState {
   status: 'in_progress' | 'completed' | 'incomplete' | 'failed'
   output: readonly JsonObject[]
   usage?: Usage | undefined
   error?: JsonObject
-  /** Why an answer is incomplete. */
+  /** Why the response is incomplete. */
   reason?: string
 }
 
 /**
- * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client
- * left to the engine is null, as the router does not know the engine's choice. Source: OpenAI API reference, "The response
- * object".
+ * A response object with every member that OpenAI's specification requires, including the request's parameters. Parameters
+ * that the client did not set are null, because the router does not know the engine's defaults. Source: OpenAI API reference,
+ * "The response object".
  */
 export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
   const { request = {} } = context
@@ -57,7 +57,7 @@ export function answerObject(context: AnswerContext, state: AnswerState): JsonOb
   }
 }
 
-/** Status of a finished answer; tool calls are not a reason here. */
+/** The status of a finished response. Tool calls complete it like any other end. */
 export function endingOf(reason: FinishReason): Pick<AnswerState, 'status' | 'reason'> {
   switch (reason) {
     case 'length':
@@ -89,8 +89,8 @@ function writeUsage(usage: Usage): JsonObject {
 }
 
 /**
- * A tool as an answer repeats it. A request may omit `strict` and `parameters` of a function (`FunctionToolParam`); an
- * answer has both (`FunctionTool`), and null says that the client left it out.
+ * A tool as a response repeats it. A request may omit `strict` and `parameters` of a function (`FunctionToolParam`); a
+ * response has both (`FunctionTool`), as null if the client omitted them.
  */
 function offeredTool(tool: JsonObject): JsonObject {
   if (tool.type === 'function')
@@ -99,7 +99,7 @@ function offeredTool(tool: JsonObject): JsonObject {
   return { ...tool, description: tool.description ?? '', tools: objectsIn(tool.tools).map(offeredTool) }
 }
 
-/** The choice of a tool; chat clients nest the name of a function, which an answer has directly. */
+/** The `tool_choice` as a response repeats it. Some clients nest the name of a function, as in chat completions. */
 function chosenTool(choice: unknown): unknown {
   if (!isObject(choice) || choice.name !== undefined) return choice ?? 'auto'
   const { function: named, ...rest } = choice
@@ -119,20 +119,20 @@ function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : {}
 }
 
-/** `ntc`: a call of a tool with its own item type. */
+/** Prefix of an item's id. `ntc`: a call of a tool with its own item type. */
 export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
 
-/** Id of an answer whose random part is `id`. */
+/** The id of a response, from its random part. */
 export function responseId(id: string): string {
   return `resp_${id}`
 }
 
-/** Id of the item at `index` of that answer: the same in every event, and it tells the answer it belongs to. */
+/** The id of the item at `index` of a response: the same in every event, and it contains the response's id. */
 export function itemId(prefix: ItemPrefix, id: string, index: number): string {
   return `${prefix}_${id}_${index}`
 }
 
-/** The answer that an item of ours belongs to; undefined for an id that this router did not make. */
+/** The id of an item's response; undefined if the router did not create the item's id. */
 export function responseIdOfItem(item: string): string | undefined {
   const id = /^(?:msg|rs|fc|ctc|ntc)_(\w+)_\d+$/.exec(item)?.[1]
   return id === undefined ? undefined : responseId(id)

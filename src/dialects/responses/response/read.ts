@@ -8,15 +8,16 @@ import {
   present,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { ChatResponse, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
-import { randomCallId } from '../../shared/call-ids.ts'
+import type { ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
+import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
+import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 
 /**
- * Whether this is a `response` object, whatever the model wrote; one of a background request is not finished. Throws
- * `upstream_error` if it failed or was cancelled, or is not a response.
+ * Checks that a body is a `response` object, whatever its content; that of a background request is unfinished. Throws
+ * `upstream_error` if it is not, or if it failed or was cancelled.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
@@ -26,8 +27,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
 }
 
 /**
- * Reads a whole `response` object. Throws `upstream_error` for what {@link checkAnswer} does, and for one that is not
- * finished. `newCallId` names calls that have no id of their own.
+ * Reads a whole `response` object. Throws `upstream_error` as {@link checkAnswer} does, and for an unfinished one. `newCallId`
+ * returns an id for a call that has none.
  */
 export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
   checkAnswer(body)
@@ -36,7 +37,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const items = objectsIn(body.output)
   const parts = items.flatMap((item) => (item.type === 'message' ? objectsIn(item.content) : []))
   const refusal = parts.map((part) => (part.type === 'refusal' ? (textOf(part.refusal) ?? '') : '')).join('')
-  const logprobs = parts.flatMap((part) => readLogprobs(part.logprobs) ?? [])
+  const logprobs = parts.flatMap((part) => readTokenLogprobs(part.logprobs) ?? [])
   const toolCalls = readCalls(items, newCallId)
   const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
   return {
@@ -45,7 +46,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
       {
         index: 0,
         text: parts.map((part) => (part.type === 'refusal' ? '' : (textOf(part.text) ?? ''))).join(''),
-        reasoning: items.map(thoughtsOf).filter(Boolean).join('\n\n'),
+        reasoning: items.map(reasoningOf).filter(Boolean).join('\n\n'),
         toolCalls,
         finishReason: reason,
         ...present({ unknownReason }),
@@ -58,15 +59,12 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
 }
 
 function readCalls(items: readonly JsonObject[], newCallId: () => string): ToolCall[] {
-  const used = new Set<string>()
+  const ids = new AnswerCallIds(newCallId)
   return items.filter(isCall).flatMap((item) => {
     const name = filledTextOf(item.name)
     // A call without a name is dropped: it would be an error in the next turn.
     if (name === undefined) return []
-    let id = filledTextOf(item.call_id) ?? ''
-    while (id === '' || used.has(id)) id = newCallId()
-    used.add(id)
-    return [{ id, name, arguments: callArguments(item) }]
+    return [{ id: ids.claim(filledTextOf(item.call_id)), name, arguments: callArguments(item) }]
   })
 }
 
@@ -74,23 +72,20 @@ export function isCall(item: JsonObject): boolean {
   return item.type === 'function_call' || item.type === 'custom_tool_call'
 }
 
-/** The generated arguments. The free text of a custom tool becomes its single argument. */
+/** The arguments as JSON text. The free text of a custom tool becomes its single argument. */
 export function callArguments(item: JsonObject): string {
   if (item.type === 'custom_tool_call') return customArguments(textOf(item.input) ?? '')
   return wholeArgumentText(item.arguments)
 }
 
-/** The thoughts themselves if sent, otherwise their summary. */
-function thoughtsOf(item: JsonObject): string {
+/** The reasoning text if sent, otherwise its summary. */
+function reasoningOf(item: JsonObject): string {
   if (item.type !== 'reasoning') return ''
   const texts = (parts: unknown): string[] => objectsIn(parts).map((part) => textOf(part.text) ?? '')
   return texts(item.content).join('') || texts(item.summary).join('\n\n')
 }
 
-/**
- * There is no reason for calls on the wire: such an answer is as completed as any. An incomplete one says why, and was cut
- * where it does not.
- */
+/** Only an incomplete response has a reason on the wire; one without a reason counts as truncated by a limit. */
 export function finishReasonOf(response: JsonObject, called: boolean): ReadReason {
   const details = response.incomplete_details
   const reason = isObject(details) ? filledTextOf(details.reason) : undefined
@@ -106,7 +101,7 @@ export function readHead(response: JsonObject): { id?: string; created?: number 
   })
 }
 
-/** Token counts of a response object, or of the event around it. */
+/** Token counts of a response object, or of an event that contains one. */
 export function readUsage(body: unknown): Usage | undefined {
   if (!isObject(body)) return undefined
   if (isObject(body.response)) return readUsage(body.response)
@@ -125,23 +120,5 @@ export function readUsage(body: unknown): Usage | undefined {
       cacheWriteTokens: countOf(details.cache_write_tokens) ?? countOf(details.created_cache_tokens),
       reasoningTokens: countOf(outputDetails.reasoning_tokens),
     }),
-  }
-}
-
-/** Undefined where there are none, as in an empty list. */
-export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
-  const tokens = objectsIn(logprobs)
-  if (tokens.length === 0) return undefined
-  return tokens.map((token) => ({
-    ...readToken(token),
-    topLogprobs: objectsIn(token.top_logprobs).map(readToken),
-  }))
-}
-
-function readToken(token: JsonObject): Omit<TokenLogprob, 'topLogprobs'> {
-  return {
-    token: textOf(token.token) ?? '',
-    logprob: numberOf(token.logprob) ?? 0,
-    bytes: Array.isArray(token.bytes) ? token.bytes.filter((byte) => typeof byte === 'number') : null,
   }
 }

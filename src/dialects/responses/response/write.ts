@@ -1,14 +1,15 @@
-import { type JsonObject, present, textOf } from '../../../lib/json/read.ts'
+import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { signedId } from '../../shared/signed-ids.ts'
-import { argumentObject, isCompleteCall } from '../../shared/tool-arguments.ts'
+import { customText } from '../../shared/custom-tools.ts'
+import { signedId } from '../../shared/signatures.ts'
+import { areCompleteArguments, argumentObject } from '../../shared/tool-arguments.ts'
 import { type ClientTool, ClientTools } from '../client-tools.ts'
 import { inputItems } from '../request/input-read.ts'
-import { seal } from '../sealed-thoughts.ts'
+import { seal } from '../sealed-reasoning.ts'
 import { answerObject, endingOf, type ItemPrefix, itemId } from './object.ts'
 
-/** A whole answer: thoughts, then the message, then the calls. The API has one choice. */
+/** A whole response: reasoning, then the message, then the calls. The API has one choice. */
 export function writeResponse(
   response: ChatResponse,
   context: AnswerContext,
@@ -22,33 +23,33 @@ export function writeResponse(
 function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools): JsonObject[] {
   const { reasoning, reasoningSignature, toolCalls, finishReason } = choice
   const { status } = endingOf(finishReason)
-  const cut = status === 'incomplete' && toolCalls.length === 0
+  const isTruncated = status === 'incomplete' && toolCalls.length === 0
   const items: JsonObject[] = []
   if (reasoning !== '' || reasoningSignature !== undefined)
     items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
   const parts = partsOf(choice)
   if (parts.length > 0) {
-    items.push(messageItem(itemId('msg', id, items.length), parts, cut ? 'incomplete' : 'completed'))
+    items.push(messageItem(itemId('msg', id, items.length), parts, isTruncated ? 'incomplete' : 'completed'))
   }
   for (const call of toolCalls) {
-    // Only the last call can have been cut by a limit.
-    const ended = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
+    // A limit can have truncated only the last call.
+    const callStatus = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
     const tool = offered.called(call.name)
-    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, ended))
+    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, callStatus))
   }
   return items
 }
 
-/** Line breaks that a template emits before a call are not a message. */
+/** White space that a template emits before a call is not a message. */
 function partsOf({ text, refusal, toolCalls, logprobs = [] }: ChatChoice): MessagePart[] {
   const parts: MessagePart[] = []
-  const says = toolCalls.length > 0 ? text.trim() !== '' : text !== ''
-  if (says) parts.push({ type: 'text', text, logprobs })
+  const hasText = toolCalls.length > 0 ? text.trim() !== '' : text !== ''
+  if (hasText) parts.push({ type: 'text', text, logprobs })
   if (refusal) parts.push({ type: 'refusal', text: refusal })
   return parts
 }
 
-/** Form of the items: OpenAI API reference, "The response object", member `output`. */
+/** Format of the items: OpenAI API reference, "The response object", member `output`. */
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
 
 export type MessagePart =
@@ -64,7 +65,7 @@ export function contentPart(part: MessagePart): JsonObject {
   return { type: 'output_text', text: part.text, annotations: [], logprobs: part.logprobs.map(writeLogprob) }
 }
 
-/** Thoughts of local models are sent as the summary, the only part that all clients show. */
+/** Reasoning is sent as the summary, the only part that all clients show. */
 export function reasoningItem(id: string, text: string, signature?: string): JsonObject {
   const sealed = signature === undefined ? undefined : seal({ text, signature })
   const summary = text === '' ? [] : [summaryPart(text)]
@@ -75,7 +76,7 @@ export function summaryPart(text: string): JsonObject {
   return { type: 'summary_text', text }
 }
 
-/** A call and the client's tool. */
+/** A call and the tool of the client that it calls. */
 export interface AnsweredCall {
   call: ToolCall
   /** Undefined if the model calls a tool that was not offered. */
@@ -97,18 +98,13 @@ export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemSta
   const { name = call.name, namespace } = tool ?? {}
   const head = { status, call_id: signedId(call), name, ...present({ namespace }) }
   return tool?.definition.type === 'custom'
-    ? { id, type: 'custom_tool_call', ...head, input: customInput(call) }
+    ? { id, type: 'custom_tool_call', ...head, input: customText(call.arguments) }
     : { id, type: 'function_call', ...head, arguments: call.arguments }
 }
 
-/** A call that a token limit cut is incomplete, whatever follows it. */
+/** A call with truncated arguments is incomplete, whatever follows it. */
 function statusOf(call: ToolCall, status: ItemStatus): ItemStatus {
-  return status === 'completed' && !isCompleteCall(call.arguments) ? 'incomplete' : status
-}
-
-/** A custom tool was offered as a function with one argument, `input`; this extracts its text, as far as it has arrived. */
-export function customInput(call: ToolCall): string {
-  return textOf(argumentObject(call.arguments).input) ?? call.arguments
+  return status === 'completed' && !areCompleteArguments(call.arguments) ? 'incomplete' : status
 }
 
 export function writeLogprob({ token, logprob, bytes, topLogprobs }: TokenLogprob): JsonObject {

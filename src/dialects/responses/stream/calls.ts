@@ -1,6 +1,7 @@
 import { filledTextOf, type JsonObject, numberOf, textOf } from '../../../lib/json/read.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
+import { AnswerCallIds } from '../../shared/call-ids.ts'
 import { customArguments } from '../../shared/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { callArguments } from '../response/read.ts'
@@ -10,21 +11,20 @@ type Emit = (event: ChatEvent) => void
 interface StreamedCall {
   number: number
   arguments: string
-  /** The text of a custom tool so far; its arguments are emitted when it is complete. */
+  /** The text of a custom tool so far, which is emitted as arguments when it is complete. */
   input: string
   ended: boolean
 }
 
 /** The calls of a streamed response, by their index in its output. */
 export class StreamedCalls {
-  readonly #newId: () => string
-  readonly #used = new Set<string>()
+  readonly #ids: AnswerCallIds
   readonly #calls = new Map<number, StreamedCall>()
-  /** Where calls of nothing stand, which are none: in the next turn they would be an error. */
+  /** Indexes of calls without a name, which are dropped: they would be an error in the next turn. */
   readonly #nameless = new Set<number>()
 
   constructor(newId: () => string) {
-    this.#newId = newId
+    this.#ids = new AnswerCallIds(newId)
   }
 
   get any(): boolean {
@@ -33,26 +33,24 @@ export class StreamedCalls {
 
   /** `response.output_item.added`. */
   begin(event: JsonObject, item: JsonObject, emit: Emit): void {
-    const path = numberOf(event.output_index) ?? this.#calls.size
-    if (this.#calls.has(path)) return
+    const index = numberOf(event.output_index) ?? this.#calls.size
+    if (this.#calls.has(index)) return
     const name = filledTextOf(item.name)
     if (name === undefined) {
-      this.#nameless.add(path)
+      this.#nameless.add(index)
       return
     }
-    let id = filledTextOf(item.call_id) ?? ''
-    while (id === '' || this.#used.has(id)) id = this.#newId()
-    this.#used.add(id)
+    const id = this.#ids.claim(filledTextOf(item.call_id))
     const call = { number: this.#calls.size, arguments: '', input: '', ended: false }
-    this.#calls.set(path, call)
+    this.#calls.set(index, call)
     emit({ type: 'tool-call-start', choice: 0, call: call.number, id, name })
   }
 
-  /** `response.function_call_arguments.delta`. Gives the error of one that belongs to no call. */
+  /** `response.function_call_arguments.delta`. Returns an error if it belongs to no call. */
   add(event: JsonObject, emit: Emit): RouterError | undefined {
     const call = this.#callOf(event)
     if (!call) return this.#isNameless(event) ? undefined : unreadable('arguments of an unknown call')
-    this.#tell(call, textOf(event.delta) ?? '', emit)
+    this.#emitArguments(call, textOf(event.delta) ?? '', emit)
     return undefined
   }
 
@@ -62,12 +60,12 @@ export class StreamedCalls {
     if (call) call.input += textOf(event.delta) ?? ''
   }
 
-  /** `response.output_item.done`: it repeats the whole call, for servers that send no deltas. */
+  /** `response.output_item.done`, which repeats the whole call; some servers send no deltas. */
   end(event: JsonObject, item: JsonObject, emit: Emit): void {
     this.begin(event, item, emit)
     const call = this.#callOf(event)
     if (!call) return
-    if (call.arguments === '') this.#tell(call, callArguments(item), emit)
+    if (call.arguments === '') this.#emitArguments(call, callArguments(item), emit)
     this.#finish(call, emit)
   }
 
@@ -81,11 +79,11 @@ export class StreamedCalls {
   }
 
   #isNameless(event: JsonObject): boolean {
-    const path = numberOf(event.output_index)
-    return path === undefined ? this.#nameless.size > 0 : this.#nameless.has(path)
+    const index = numberOf(event.output_index)
+    return index === undefined ? this.#nameless.size > 0 : this.#nameless.has(index)
   }
 
-  #tell(call: StreamedCall, json: string, emit: Emit): void {
+  #emitArguments(call: StreamedCall, json: string, emit: Emit): void {
     if (json === '' || call.ended) return
     call.arguments += json
     emit({ type: 'tool-call-delta', choice: 0, call: call.number, arguments: json })
@@ -93,7 +91,8 @@ export class StreamedCalls {
 
   #finish(call: StreamedCall, emit: Emit): void {
     if (call.ended) return
-    if (call.arguments === '') this.#tell(call, call.input === '' ? '{}' : customArguments(call.input), emit)
+    if (call.arguments === '')
+      this.#emitArguments(call, call.input === '' ? '{}' : customArguments(call.input), emit)
     call.ended = true
     emit({ type: 'block-end', choice: 0, call: call.number })
   }

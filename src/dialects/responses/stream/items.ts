@@ -1,12 +1,12 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, ToolCall } from '../../../sdk/chat.ts'
+import { customText } from '../../shared/custom-tools.ts'
 import type { ClientTool } from '../client-tools.ts'
 import { itemId } from '../response/object.ts'
 import {
   type AnsweredCall,
   callItem,
   contentPart,
-  customInput,
   type ItemStatus,
   type MessagePart,
   messageItem,
@@ -16,12 +16,12 @@ import {
   writeLogprob,
 } from '../response/write.ts'
 
-/** Position of an item, and how its events are written. */
-export interface ItemPath {
-  /** Random part of the answer's ids. */
+/** The position of an item in its response, and how its events are written. */
+export interface ItemSlot {
+  /** The random part of the response's ids. */
   id: string
   outputIndex: number
-  /** One event; `output_index` is added. */
+  /** Returns an event, with `output_index` added. */
   send(type: string, members: JsonObject): string
 }
 
@@ -34,19 +34,19 @@ export interface StreamedItem {
   item(status: ItemStatus): JsonObject
 }
 
-/** Text and refusals, each kind a content part of its own. */
-export function createMessageItem(path: ItemPath): StreamedItem {
-  return new MessageItem(path)
+/** Text and refusals, as separate content parts. */
+export function createMessageItem(slot: ItemSlot): StreamedItem {
+  return new MessageItem(slot)
 }
 
 class MessageItem implements StreamedItem {
-  readonly #path: ItemPath
+  readonly #slot: ItemSlot
   readonly #id: string
   readonly #parts: MessagePart[] = []
 
-  constructor(path: ItemPath) {
-    this.#path = path
-    this.#id = itemId('msg', path.id, path.outputIndex)
+  constructor(slot: ItemSlot) {
+    this.#slot = slot
+    this.#id = itemId('msg', slot.id, slot.outputIndex)
   }
 
   item(status: ItemStatus): JsonObject {
@@ -54,7 +54,7 @@ class MessageItem implements StreamedItem {
   }
 
   open(): string {
-    return this.#path.send('response.output_item.added', { item: this.item('in_progress') })
+    return this.#slot.send('response.output_item.added', { item: this.item('in_progress') })
   }
 
   take(event: ChatEvent): string {
@@ -73,10 +73,10 @@ class MessageItem implements StreamedItem {
   }
 
   close(status: ItemStatus): string {
-    return this.#closePart() + this.#path.send('response.output_item.done', { item: this.item(status) })
+    return this.#closePart() + this.#slot.send('response.output_item.done', { item: this.item(status) })
   }
 
-  /** The part that is open, if it is of this kind, else this one. */
+  /** The open part if it is of the wanted type; otherwise the wanted part is opened. */
   #partOf(wanted: MessagePart): { part: MessagePart; opened: string } {
     const part = this.#parts.at(-1)
     if (part?.type === wanted.type) return { part, opened: '' }
@@ -98,7 +98,7 @@ class MessageItem implements StreamedItem {
   }
 
   #send(type: string, members: JsonObject): string {
-    return this.#path.send(type, {
+    return this.#slot.send(type, {
       item_id: this.#id,
       content_index: this.#parts.length - 1,
       ...members,
@@ -106,17 +106,17 @@ class MessageItem implements StreamedItem {
   }
 }
 
-/** Thoughts, as one summary part. */
-export function createReasoningItem(path: ItemPath): StreamedItem {
-  const id = itemId('rs', path.id, path.outputIndex)
+/** Reasoning, as one part of its summary. */
+export function createReasoningItem(slot: ItemSlot): StreamedItem {
+  const id = itemId('rs', slot.id, slot.outputIndex)
   let text = ''
   let signature: string | undefined
   const send = (type: string, members: JsonObject): string =>
-    path.send(type, { item_id: id, summary_index: 0, ...members })
+    slot.send(type, { item_id: id, summary_index: 0, ...members })
   return {
     item: () => reasoningItem(id, text, signature),
     open: () =>
-      path.send('response.output_item.added', { item: reasoningItem(id, '') }) +
+      slot.send('response.output_item.added', { item: reasoningItem(id, '') }) +
       send('response.reasoning_summary_part.added', { part: summaryPart('') }),
     take(event) {
       if (event.type !== 'reasoning-delta') return ''
@@ -128,22 +128,22 @@ export function createReasoningItem(path: ItemPath): StreamedItem {
     close: () =>
       send('response.reasoning_summary_text.done', { text }) +
       send('response.reasoning_summary_part.done', { part: summaryPart(text) }) +
-      path.send('response.output_item.done', { item: reasoningItem(id, text, signature) }),
+      slot.send('response.output_item.done', { item: reasoningItem(id, text, signature) }),
   }
 }
 
-/** A call of a tool of the client, in the form of that tool. */
-export function createCallItem(path: ItemPath, call: ToolCall, tool: ClientTool | undefined): StreamedItem {
+/** A call, in the form of the client's tool. */
+export function createCallItem(slot: ItemSlot, call: ToolCall, tool: ClientTool | undefined): StreamedItem {
   const prefix = prefixOf(tool)
-  if (prefix === 'fc') return createFunctionItem(path, { call, tool })
-  return createHeldItem(path, { call, tool })
+  if (prefix === 'fc') return createFunctionItem(slot, { call, tool })
+  return createHeldItem(slot, { call, tool })
 }
 
 /** A function call; its arguments are streamed. */
-function createFunctionItem(path: ItemPath, { call, tool }: AnsweredCall): StreamedItem {
-  const id = itemId('fc', path.id, path.outputIndex)
+function createFunctionItem(slot: ItemSlot, { call, tool }: AnsweredCall): StreamedItem {
+  const id = itemId('fc', slot.id, slot.outputIndex)
   const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)
-  const send = (type: string, members: JsonObject): string => path.send(type, { item_id: id, ...members })
+  const send = (type: string, members: JsonObject): string => slot.send(type, { item_id: id, ...members })
   const add = (json: string): string => {
     if (json === '') return ''
     call.arguments += json
@@ -151,7 +151,7 @@ function createFunctionItem(path: ItemPath, { call, tool }: AnsweredCall): Strea
   }
   return {
     item,
-    open: () => path.send('response.output_item.added', { item: item('in_progress') }),
+    open: () => slot.send('response.output_item.added', { item: item('in_progress') }),
     take: (event) => (event.type === 'tool-call-delta' ? add(event.arguments) : ''),
     close: (status) => {
       const empty = call.arguments === '' ? add('{}') : ''
@@ -159,20 +159,20 @@ function createFunctionItem(path: ItemPath, { call, tool }: AnsweredCall): Strea
       return (
         empty +
         send('response.function_call_arguments.done', done) +
-        path.send('response.output_item.done', { item: item(status) })
+        slot.send('response.output_item.done', { item: item(status) })
       )
     },
   }
 }
 
-/** A call whose form is known only when the JSON around it is complete. */
-function createHeldItem(path: ItemPath, { call, tool }: AnsweredCall): StreamedItem {
+/** A call whose item can be written only when its arguments are complete. */
+function createHeldItem(slot: ItemSlot, { call, tool }: AnsweredCall): StreamedItem {
   const prefix = prefixOf(tool)
-  const id = itemId(prefix, path.id, path.outputIndex)
+  const id = itemId(prefix, slot.id, slot.outputIndex)
   const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)
-  const send = (type: string, members: JsonObject): string => path.send(type, { item_id: id, ...members })
+  const send = (type: string, members: JsonObject): string => slot.send(type, { item_id: id, ...members })
   const inputEvents = (): string => {
-    const input = customInput(call)
+    const input = customText(call.arguments)
     return (
       (input === '' ? '' : send('response.custom_tool_call_input.delta', { delta: input })) +
       send('response.custom_tool_call_input.done', { input })
@@ -184,13 +184,13 @@ function createHeldItem(path: ItemPath, { call, tool }: AnsweredCall): StreamedI
   }
   return {
     item,
-    open: () => path.send('response.output_item.added', { item: begun() }),
+    open: () => slot.send('response.output_item.added', { item: begun() }),
     take(event) {
       if (event.type === 'tool-call-delta') call.arguments += event.arguments
       return ''
     },
     close: (status) =>
       (prefix === 'ctc' ? inputEvents() : '') +
-      path.send('response.output_item.done', { item: item(status) }),
+      slot.send('response.output_item.done', { item: item(status) }),
   }
 }

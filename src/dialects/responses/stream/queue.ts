@@ -1,13 +1,13 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
-import { signedId } from '../../shared/signed-ids.ts'
+import { signedId } from '../../shared/signatures.ts'
 import type { ClientTools } from '../client-tools.ts'
 import type { ItemStatus } from '../response/write.ts'
 import {
   createCallItem,
   createMessageItem,
   createReasoningItem,
-  type ItemPath,
+  type ItemSlot,
   type StreamedItem,
 } from './items.ts'
 
@@ -21,25 +21,24 @@ interface Segment {
   kind: 'message' | 'reasoning' | 'call'
   /** Number of the call, where it is one. */
   call: number | undefined
-  create: (path: ItemPath) => StreamedItem
-  /** Events that arrived before its turn. */
+  create: (slot: ItemSlot) => StreamedItem
+  /** Events that are not yet written. */
   events: ItemEvent[]
   /** Whether it contains more than white space. */
-  speaks: boolean
+  hasContent: boolean
   ended: boolean
   open: StreamedItem | undefined
 }
 
 export interface QueueOutput {
-  /** The index of the next item. */
-  path(): ItemPath
+  /** The position of the next item. */
+  nextSlot(): ItemSlot
   onClosed(item: JsonObject): void
 }
 
 /**
- * Brings the parts of an answer into the order of items: one at a time, the next when the one before is done. The first
- * is streamed immediately; events of others (parallel calls) wait for their turn. The protocol would allow
- * items to overlap, but agents expect them in order.
+ * Orders the events of an answer by item. The first incomplete item is streamed; events of the others (parallel calls) wait
+ * until it is done. The protocol allows items to overlap, but agents expect them in order.
  */
 export class StreamQueue {
   readonly #offered: ClientTools
@@ -52,7 +51,7 @@ export class StreamQueue {
     this.#output = output
   }
 
-  /** The item that has been announced and is not done. */
+  /** The item that has been started and is not done. */
   get open(): QueuedItem | undefined {
     return this.#segments[0]?.open
   }
@@ -61,19 +60,19 @@ export class StreamQueue {
     switch (event.type) {
       case 'text-delta':
       case 'refusal-delta':
-        this.#say('message', createMessageItem, event, /\S/.test(event.text))
+        this.#addContent('message', createMessageItem, event, /\S/.test(event.text))
         break
       case 'reasoning-delta':
-        // A signature without a thought belongs to a hidden thought, and must still be sent back.
+        // A signature without text belongs to hidden reasoning, and must be sent back too.
         if (event.text !== '' || event.signature !== undefined)
-          this.#say('reasoning', createReasoningItem, event, true)
+          this.#addContent('reasoning', createReasoningItem, event, true)
         break
       case 'tool-call-start': {
         const { name } = event
         const tool = this.#offered.called(name)
         const call = { id: signedId(event), name, arguments: '' }
         this.#called = true
-        this.#begin('call', (path) => createCallItem(path, call, tool), event.call).speaks = true
+        this.#begin('call', (slot) => createCallItem(slot, call, tool), event.call).hasContent = true
         break
       }
       case 'tool-call-delta':
@@ -87,23 +86,36 @@ export class StreamQueue {
     return this.#advance('completed')
   }
 
-  /** The answer is over; `last` is the status of its last item. */
+  /** Ends all items; `last`: the status of the last one. */
   finish(last: ItemStatus): string {
     for (const segment of this.#segments) segment.ended = true
     return this.#advance(last)
   }
 
-  #say(kind: 'message' | 'reasoning', create: Segment['create'], event: ItemEvent, speaks: boolean): void {
+  #addContent(
+    kind: 'message' | 'reasoning',
+    create: Segment['create'],
+    event: ItemEvent,
+    hasContent: boolean,
+  ): void {
     const last = this.#segments.at(-1)
     const segment = last?.kind === kind ? last : this.#begin(kind, create, undefined)
     segment.events.push(event)
-    segment.speaks ||= speaks
+    segment.hasContent ||= hasContent
   }
 
   #begin(kind: Segment['kind'], create: Segment['create'], call: number | undefined): Segment {
     const last = this.#segments.at(-1)
     if (last && last.kind !== 'call') last.ended = true
-    const segment: Segment = { kind, call, create, events: [], speaks: false, ended: false, open: undefined }
+    const segment: Segment = {
+      kind,
+      call,
+      create,
+      events: [],
+      hasContent: false,
+      ended: false,
+      open: undefined,
+    }
     this.#segments.push(segment)
     return segment
   }
@@ -115,7 +127,7 @@ export class StreamQueue {
   #advance(last: ItemStatus): string {
     let out = ''
     for (let first = this.#segments[0]; first; first = this.#segments[0]) {
-      if (!first.open && !first.speaks) {
+      if (!first.open && !first.hasContent) {
         if (!first.ended) return out
         if (this.#isNothing(first)) {
           this.#segments.shift()
@@ -130,7 +142,7 @@ export class StreamQueue {
     return out
   }
 
-  /** Line breaks that a template emits around calls are not a message; without calls they are the response. */
+  /** White space that a template emits around calls is not a message; without calls it is the response. */
   #isNothing({ events }: Segment): boolean {
     return this.#called || events.every((event) => 'text' in event && event.text === '')
   }
@@ -138,7 +150,7 @@ export class StreamQueue {
   #stream(segment: Segment): string {
     let out = ''
     if (!segment.open) {
-      segment.open = segment.create(this.#output.path())
+      segment.open = segment.create(this.#output.nextSlot())
       out += segment.open.open()
     }
     for (const event of segment.events) out += segment.open.take(event)

@@ -4,14 +4,15 @@ import type { ChatChoice, ChatEvent } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
 import { randomCallId } from '../../shared/call-ids.ts'
+import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { isTerminal, parseEvent } from '../passthrough.ts'
-import { finishReasonOf, isCall, readHead, readLogprobs, readResponse, readUsage } from '../response/read.ts'
+import { finishReasonOf, isCall, readHead, readResponse, readUsage } from '../response/read.ts'
 import { StreamedCalls } from './calls.ts'
 
 type Emit = (event: ChatEvent) => void
 
-/** Reads the events of a Responses upstream. `newCallId` names calls that have no id. */
+/** Reads a streamed response. `newCallId` returns an id for a call that has none. */
 export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
   return new StreamReader(newCallId)
 }
@@ -21,11 +22,11 @@ class StreamReader implements ChatStreamReader {
   readonly #events = new SseReader()
   readonly #calls: StreamedCalls
   #started = false
-  #said = false
+  #hasText = false
   #over = false
-  /** Which of its two forms the thoughts come in; the other would only repeat them. */
-  #thoughts: 'summary' | 'raw' | undefined
-  /** Whether the next thoughts begin a new part. */
+  /** The form in which reasoning was received first; the other form would only repeat it. */
+  #reasoningForm: 'summary' | 'raw' | undefined
+  /** Whether the next reasoning begins a new part. */
   #newPart = false
 
   constructor(newCallId: () => string) {
@@ -49,16 +50,16 @@ class StreamReader implements ChatStreamReader {
     this.#fail(streamTruncated(), emit)
   }
 
-  /** `cutOff`: the event is an unterminated remainder of the stream; truncated events were never sent completely. */
+  /** `cutOff`: the event is the unterminated rest of the stream, where broken JSON means that it was truncated. */
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
     if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
-    const error = event.type === 'data' ? this.#take(event.name, event.data, emit) : event.error
+    const error = event.type === 'data' ? this.#data(event.name, event.data, emit) : event.error
     if (error) this.#fail(error, emit)
   }
 
-  #take(name: string, data: JsonObject, emit: Emit): RouterError | undefined {
+  #data(name: string, data: JsonObject, emit: Emit): RouterError | undefined {
     if (isObject(data.response) && !this.#started) {
       this.#started = true
       emit({ type: 'start', ...readHead(data.response) })
@@ -68,17 +69,17 @@ class StreamReader implements ChatStreamReader {
     switch (name) {
       case 'response.output_text.delta':
       case 'response.refusal.delta':
-        this.#say(name, data, emit)
+        this.#emitText(name, data, emit)
         return undefined
       case 'response.reasoning_summary_part.added':
       case 'response.content_part.added':
         this.#newPart = true
         return undefined
       case 'response.reasoning_summary_text.delta':
-        this.#think('summary', filledTextOf(data.delta), emit)
+        this.#emitReasoning('summary', filledTextOf(data.delta), emit)
         return undefined
       case 'response.reasoning_text.delta':
-        this.#think('raw', filledTextOf(data.delta), emit)
+        this.#emitReasoning('raw', filledTextOf(data.delta), emit)
         return undefined
       case 'response.function_call_arguments.delta':
         return this.#calls.add(data, emit)
@@ -95,20 +96,20 @@ class StreamReader implements ChatStreamReader {
     return undefined
   }
 
-  #say(name: string, data: JsonObject, emit: Emit): void {
+  #emitText(name: string, data: JsonObject, emit: Emit): void {
     const text = filledTextOf(data.delta)
-    const logprobs = readLogprobs(data.logprobs)
+    const logprobs = readTokenLogprobs(data.logprobs)
     if (text === undefined && !logprobs) return
-    this.#said = true
+    this.#hasText = true
     if (name === 'response.refusal.delta') emit({ type: 'refusal-delta', choice: 0, text: text ?? '' })
     else emit({ type: 'text-delta', choice: 0, text: text ?? '', ...(logprobs ? { logprobs } : {}) })
   }
 
-  #think(form: 'summary' | 'raw', text: string | undefined, emit: Emit): void {
+  #emitReasoning(form: 'summary' | 'raw', text: string | undefined, emit: Emit): void {
     if (text === undefined) return
-    const first = this.#thoughts === undefined
-    this.#thoughts ??= form
-    if (this.#thoughts !== form) return
+    const first = this.#reasoningForm === undefined
+    this.#reasoningForm ??= form
+    if (this.#reasoningForm !== form) return
     const gap = this.#newPart && !first ? '\n\n' : ''
     this.#newPart = false
     emit({ type: 'reasoning-delta', choice: 0, text: gap + text })
@@ -116,7 +117,7 @@ class StreamReader implements ChatStreamReader {
 
   #finish(response: JsonObject, emit: Emit): RouterError | undefined {
     this.#calls.close(emit)
-    const error = this.#tellUnsaid(response, emit)
+    const error = this.#emitUnstreamed(response, emit)
     if (error) return error
     const usage = readUsage(response)
     if (usage) emit({ type: 'usage', usage })
@@ -126,17 +127,18 @@ class StreamReader implements ChatStreamReader {
     return undefined
   }
 
-  /** The last event repeats the whole answer, and some servers send nothing else. */
-  #tellUnsaid(response: JsonObject, emit: Emit): RouterError | undefined {
-    if (this.#said || this.#calls.any || !Array.isArray(response.output)) return undefined
-    const choice = readUnsaid(response, this.#newCallId)
+  /** Emits the content of the last event, which repeats the whole response, if nothing was streamed before. */
+  #emitUnstreamed(response: JsonObject, emit: Emit): RouterError | undefined {
+    if (this.#hasText || this.#calls.any || !Array.isArray(response.output)) return undefined
+    const choice = readChoice(response, this.#newCallId)
     if (choice instanceof RouterError) return choice
     const { text, reasoning, refusal, logprobs } = choice
-    if (!this.#thoughts && reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
+    if (!this.#reasoningForm && reasoning !== '')
+      emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
     if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
     if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })
-    for (const [path, item] of objectsIn(response.output).filter(isCall).entries()) {
-      this.#calls.end({ output_index: path }, item, emit)
+    for (const [index, item] of objectsIn(response.output).filter(isCall).entries()) {
+      this.#calls.end({ output_index: index }, item, emit)
     }
     return undefined
   }
@@ -148,7 +150,7 @@ class StreamReader implements ChatStreamReader {
   }
 }
 
-function readUnsaid(response: JsonObject, newCallId: () => string): ChatChoice | RouterError {
+function readChoice(response: JsonObject, newCallId: () => string): ChatChoice | RouterError {
   try {
     return readResponse(response, newCallId).choices[0] ?? unreadable('no answer')
   } catch (error) {

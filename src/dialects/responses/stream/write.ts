@@ -10,8 +10,8 @@ import type { ItemStatus } from '../response/write.ts'
 import { type QueuedItem, StreamQueue } from './queue.ts'
 
 /**
- * Writes the events of a streamed answer. Source: OpenAI API reference, "Streaming events" of the Responses API.
- * `onAnswer` gets the final object of an answer that was completed, before its last event is given out.
+ * Writes the events of a streamed response. Source: OpenAI API reference, "Streaming events" of the Responses API. `onAnswer`
+ * is called with the final object of a response that did not fail, before its last event is returned.
  */
 export function createWriter(
   context: AnswerContext,
@@ -39,7 +39,7 @@ class StreamWriter implements ChatStreamWriter {
     this.#context = context
     this.#onAnswer = onAnswer
     this.#queue = new StreamQueue(offered, {
-      path: () => {
+      nextSlot: () => {
         const outputIndex = this.#output.length
         const send = (type: string, members: JsonObject): string =>
           this.#send(type, { output_index: outputIndex, ...members })
@@ -65,7 +65,7 @@ class StreamWriter implements ChatStreamWriter {
       case 'tool-call-start':
       case 'tool-call-delta':
       case 'block-end':
-        // Nothing asks for more than one choice.
+        // The API has one choice per request.
         return event.choice === 0 ? this.#queue.add(event) : ''
       case 'usage':
         this.#usage = event.usage
@@ -80,7 +80,7 @@ class StreamWriter implements ChatStreamWriter {
     }
   }
 
-  /** Clients build on an answer that is announced, and throw on anything that comes before. */
+  /** Clients add events to the announced response, and throw on an event before these two. */
   #open(): string {
     return (
       this.#lifecycle('response.created', 'in_progress') +
@@ -98,11 +98,11 @@ class StreamWriter implements ChatStreamWriter {
     return items + this.#send(`response.${ending.status}`, { response: answer })
   }
 
-  /** The object includes unfinished items as far as they have arrived, without marking them complete. */
+  /** The failed response contains unfinished items as far as they were received, as incomplete. */
   #fail(error: RouterError): string {
     this.#over = true
-    const begun: QueuedItem | undefined = this.#queue.open
-    const output = begun ? [...this.#output, begun.item('incomplete')] : this.#output
+    const open: QueuedItem | undefined = this.#queue.open
+    const output = open ? [...this.#output, open.item('incomplete')] : this.#output
     const answer = this.#answer({ status: 'failed', output, usage: this.#usage, error: answerError(error) })
     return this.#send('response.failed', { response: answer })
   }

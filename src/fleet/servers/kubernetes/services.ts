@@ -1,12 +1,7 @@
 import type { ServerEndpoint } from '../../../config/servers/fleet-snapshot.ts'
 import { KubernetesApi, type KubernetesApiOptions } from './api.ts'
 import { endpointsOfSlices } from './endpoint-slices.ts'
-import { SliceWatch } from './slice-watch.ts'
-
-export interface FleetLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
+import { type FleetLog, SliceWatch } from './slice-watch.ts'
 
 export interface KubernetesService {
   namespace: string

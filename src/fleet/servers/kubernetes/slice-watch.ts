@@ -2,7 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isObject, objectsIn, parseJson } from '../../../lib/json/read.ts'
 import { type KubernetesApi, KubernetesError } from './api.ts'
 import { type EndpointSlice, readSlice } from './endpoint-slices.ts'
-import type { FleetLog } from './services.ts'
+
+export interface FleetLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
 
 export interface SliceWatchOptions {
   api: Pick<KubernetesApi, 'get' | 'lines'>

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { acceptsHtml } from '../../../lib/accepts-html.ts'
 import { withoutBasePath } from '../../base-path.ts'
 import type { ConsolePage } from '../../console/index.ts'
-import { isForPeople } from '../operator-proof.ts'
+import { isForPeople } from '../route-audience.ts'
 
 /**
  * The page that asks a browser for a key, instead of the error that a program gets; undefined for requests that do not

@@ -1,23 +1,23 @@
--- Takes a place at the best target of a wish that has one free, in one step.
+-- Acquires a free slot at the best target of a request, atomically.
 --
 -- KEYS  1 fence        counter of the model's leases
 --       2 python       hash `model:<alias>` that the Python llm-router reads and writes: `<target>:is_chosen`; not used
---                      where fields are empty
---       3 waiting      hash: host -> as JSON since when requests wait there without having got a place, and when
---                      that was seen last, in Redis milliseconds, and the ids of the targets that they want
---       4 owned        hash: token -> what this process took, with its fence; read when the process has died
---       5 gone token   exists: the request gave up, this is a late copy of its call
---       6 gone process exists: the process has died, likewise
+--                      if the fields are empty
+--       3 waiting      hash: host -> JSON: `since`: when requests of the host began to wait without getting a slot,
+--                      `seen`: their last call (both in Redis milliseconds), `ids`: the targets that they can use
+--       4 owned        hash: token -> lease of this process, with its fence; read when the process has died
+--       5 gone token   exists if the request was abandoned: this is a delayed call
+--       6 gone process exists if the process has died: likewise
 --       7 last host    host that ran the model last
---       8 known hosts  set of the hosts that ran the model
---       9 used hosts   set of the hosts that ran any model
---       then n leases: sorted set of the tokens that hold a place of the target, by the time of expiry
---       then n hosts:  sorted set of "token|model" by the time of expiry: what runs there now
+--       8 known hosts  set of the hosts that have run the model
+--       9 used hosts   set of the hosts that have run any model
+--       then n leases: sorted set of the tokens that hold a slot of the target, by time of expiry
+--       then n hosts:  sorted set of "token|model" by time of expiry: what the host is running
 -- ARGV  1 token  2 ttl ms  3 waiting host  4 model  5 affinity  6 complete
---       then for each target: id, field in the Python hash, host, reserve, places
--- Flags are "1" or "0". Returns {index from 1, fence}, or nil: all taken, or another router's turn. Routers with
--- waiting requests take turns: each place goes to the one that has got none for the longest time.
--- Idempotent: the same token gets the same lease, with a fresh expiry.
+--       then for each target: id, field in the Python hash, host, reserve, places (number of slots)
+-- Flags are "1" or "0". Returns {index from 1, fence}, or nil if no slot is free or another host is next: each slot goes
+-- to the waiting host that has not got one for the longest time.
+-- Idempotent: the same token gets the same lease, with a new expiry.
 
 local HEADER, PER_TARGET, FIXED = 6, 5, 9
 local SILENT_AFTER = 500
@@ -47,9 +47,9 @@ for i = 1, n do
   end
 end
 
--- A field that the Python version set has no lease of ours beside it, nor the mark of one that ran out. Such a process
--- has one request there.
-local function takenByPython(field)
+-- Whether the Python llm-router uses the target: it has set the field, and there is no lease of ours beside it. It sends one
+-- request at a time.
+local function usedByPython(field)
   if field == '' then return false end
   local chosen = redis.call('HMGET', KEYS[2], field .. ':is_chosen', field .. ':lease')
   return chosen[1] and chosen[1] ~= 'false' and not chosen[2]
@@ -69,7 +69,7 @@ end
 local free, freeIds, best, bestRank, bestUsed = 0, {}, nil, nil, nil
 for i = 1, n do
   local id, field, host, reserve, places = target(i)
-  local used = redis.call('ZCARD', KEYS[FIXED + i]) + (takenByPython(field) and 1 or 0)
+  local used = redis.call('ZCARD', KEYS[FIXED + i]) + (usedByPython(field) and 1 or 0)
   if used < places then
     free = free + places - used
     freeIds[id] = true
@@ -78,7 +78,7 @@ for i = 1, n do
   end
 end
 
-local function wantsWhatIsFree(request)
+local function canUseFreeTarget(request)
   for _, id in ipairs(request.ids) do
     if freeIds[id] then return true end
   end
@@ -95,14 +95,14 @@ for i = 1, #waiting, 2 do
   local request = cjson.decode(waiting[i + 1])
   if request.seen < now - SILENT_AFTER then
     redis.call('HDEL', KEYS[3], waiting[i])
-  elseif waiting[i] ~= waiter and request.since < since and wantsWhatIsFree(request) then
+  elseif waiting[i] ~= waiter and request.since < since and canUseFreeTarget(request) then
     older = older + 1
   end
 end
 
 if older >= free then
   if complete then
-    -- A request asks for one target after the other: together they are what it wants.
+    -- A host calls for several requests, whose targets are combined.
     local ids, seen = {}, {}
     for i = 1, n do
       ids[i] = target(i)
@@ -117,7 +117,7 @@ if older >= free then
   return false
 end
 
--- After a loss of all data fences go on from the clock, so that they do not come back.
+-- If Redis has lost its data, fences continue from the clock, so that none is used twice.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2])))
 end
@@ -129,7 +129,7 @@ if field ~= '' and bestUsed + 1 >= places then
   redis.call('HSET', KEYS[2], field .. ':is_chosen', 'true', field .. ':lease', token)
 end
 redis.call('HDEL', KEYS[3], waiter)
--- As text: JSON numbers have 14 digits here.
+-- As a string, because cjson writes numbers with 14 digits.
 local owned = { model = model, id = id, host = host, fence = string.format('%.0f', fence) }
 redis.call('HSET', KEYS[4], token, cjson.encode(owned))
 redis.call('PEXPIRE', KEYS[4], ttl * 2)

@@ -1,8 +1,8 @@
--- Reads an answer; that counts as a use, and prolongs nothing.
+-- Reads a response. This counts as a use, but does not extend its lifetime.
 --
--- KEYS  1 answers  2 by use  3 by expiry  5 pending; see keep-response.lua
+-- KEYS  1 responses  2 by use  3 by expiry  5 pending; see keep-response.lua
 -- ARGV  1 id
--- Returns its JSON, -1 when it will be kept soon, or nil when there is none or its time is over.
+-- Returns its JSON, -1 if it will be stored soon, or nil if it does not exist or has expired.
 
 local id = ARGV[1]
 if redis.call('EXISTS', KEYS[5]) == 1 then return -1 end

@@ -1,8 +1,7 @@
--- Holds the places of requests that still run, and what is set aside for them. Places that Redis has lost meanwhile are there
--- again.
+-- Renews the slots and reservations of running requests. Slots that are missing in Redis are added again.
 --
--- KEYS  1 open      sorted set: ticket -> when its place ends by itself, in Redis milliseconds (2 and 3 are not used)
---       4 reserved  hash: ticket -> tokens set aside for it; total
+-- KEYS  1 open      sorted set: ticket -> when its slot expires, in Redis milliseconds (2 and 3 are not used)
+--       4 reserved  hash: ticket -> reserved tokens; total
 -- ARGV  1 ttl in ms  2... tickets
 -- Returns nothing.
 

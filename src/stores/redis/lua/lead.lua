@@ -1,8 +1,8 @@
--- Takes or renews the lease of the router that polls the engines for all.
+-- Acquires or renews the lease of the router that polls the engines for all routers.
 --
 -- KEYS  1 lease: name of the router that holds it
 -- ARGV  1 name of this router, 2 ttl ms
--- Returns 1 if this router holds the lease now, else 0.
+-- Returns 1 if this router holds the lease, otherwise 0.
 -- Idempotent.
 
 local holder = redis.call('GET', KEYS[1])

@@ -1,4 +1,4 @@
--- Gives the lease of the router that polls the engines back.
+-- Releases the lease of the router that polls the engines.
 --
 -- KEYS  1 lease: name of the router that holds it
 -- ARGV  1 name of this router

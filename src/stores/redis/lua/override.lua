@@ -1,8 +1,8 @@
--- Keeps an override unless a later one of the same thing is known, and tells all routers.
+-- Stores an override unless a later one of the same property is known, and publishes it to all routers.
 --
--- KEYS  1 overrides: by what they concern, their JSON
+-- KEYS  1 overrides: JSON by property
 -- ARGV  1 field, 2 JSON, 3 channel
--- Returns the JSON that counts now.
+-- Returns the JSON of the override that applies.
 -- Idempotent.
 
 local known = redis.call('HGET', KEYS[1], ARGV[1])

@@ -1,22 +1,22 @@
--- Gives back what a token holds among some targets; nothing of anybody else's.
+-- Releases the leases of a token at some targets, and no others.
 --
 -- KEYS  1 Python hash  2 waiting  3 owned  4 gone token (see acquire.lua)
---       then n leases, then n hosts in use
+--       then n leases, then n hosts
 -- ARGV  1 token  2 ttl ms  3 waiting host  4 model  5 channel
---       6 abandon: "1": the request has given up, so no late copy of its acquire may take anything
+--       6 abandon: "1": the request was abandoned, so a delayed acquire must have no effect
 --       then for each target its field in the Python hash
--- Returns how many leases were given back. Tells the channel the model. Idempotent.
+-- Returns the number of released leases. Publishes the model on the channel. Idempotent.
 
 local token = ARGV[1]
 local n = #ARGV - 6
 local freed = 0
 
 for i = 1, n do
-  local given = redis.call('ZREM', KEYS[4 + i], token)
-  freed = freed + given
+  local removed = redis.call('ZREM', KEYS[4 + i], token)
+  freed = freed + removed
   local field = ARGV[6 + i]
   local marked = field ~= '' and redis.call('HGET', KEYS[1], field .. ':lease')
-  if marked and (given > 0 or marked == token) then
+  if marked and (removed > 0 or marked == token) then
     redis.call('HDEL', KEYS[1], field .. ':is_chosen', field .. ':lease')
   end
   redis.call('ZREM', KEYS[4 + n + i], token .. '|' .. ARGV[4])

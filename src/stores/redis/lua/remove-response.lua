@@ -1,8 +1,8 @@
--- Removes an answer, in one step.
+-- Removes a response, atomically.
 --
--- KEYS  1 answers  2 by use  3 by expiry  4 bytes  5 pending; see keep-response.lua
+-- KEYS  1 responses  2 by use  3 by expiry  4 bytes  5 pending; see keep-response.lua
 -- ARGV  1 id
--- Returns 1 when there was one whose time was not over, -1 when it will be kept soon, else 0.
+-- Returns 1 if it existed and had not expired, -1 if it will be stored soon, otherwise 0.
 
 local id = ARGV[1]
 if redis.call('EXISTS', KEYS[5]) == 1 then return -1 end

@@ -1,18 +1,18 @@
--- Keeps all leases of a process for another while, in one call, and takes back those that were lost.
+-- Renews all leases of a process in one call, and acquires those again that are missing in Redis.
 --
--- KEYS  1 owned: hash: token -> what this process took
---       then for each lease 5: lease, fence, Python hash, hosts in use, gone token (see acquire.lua)
+-- KEYS  1 owned: hash: token -> lease of this process
+--       then for each lease 5: lease, fence, Python hash, host, gone token (see acquire.lua)
 -- ARGV  1 ttl ms
---       then for each lease 6: token, model, target id, field in the Python hash, host, places
--- Returns for each lease its fence, or 0: others have all places of the target now.
--- A lease that is not there at all (Redis lost its data, or the lease ran out) is taken again with a new fence.
+--       then for each lease 6: token, model, target id, field in the Python hash, host, places (number of slots)
+-- Returns the fence of each lease, or 0 if others hold all slots of the target.
+-- A missing lease (Redis has lost its data, or the lease has expired) is acquired again with a new fence.
 -- Idempotent.
 
 local ttl = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local function taken(key, field)
+local function usedByPython(key, field)
   if field == '' then return false end
   local chosen = redis.call('HMGET', key, field .. ':is_chosen', field .. ':lease')
   return chosen[1] and chosen[1] ~= 'false' and not chosen[2]
@@ -37,7 +37,7 @@ for i = 1, (#KEYS - 1) / 5 do
   if redis.call('ZSCORE', lease, token) then
     local mine = redis.call('HGET', KEYS[1], token)
     fence = mine and tonumber(cjson.decode(mine).fence) or nextFence(fenceKey)
-  elseif redis.call('EXISTS', gone) == 0 and used + (taken(python, field) and 1 or 0) < places then
+  elseif redis.call('EXISTS', gone) == 0 and used + (usedByPython(python, field) and 1 or 0) < places then
     fence = nextFence(fenceKey)
     used = used + 1
   end

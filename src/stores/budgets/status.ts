@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import { timeZone } from '../../lib/time-zone.ts'
-import type { BudgetStanding } from '../../sdk/teams/budget-standing.ts'
+import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Tables } from '../database/tables.ts'
 import { quarterMs } from '../usage/sums.ts'
@@ -12,14 +12,14 @@ interface Quarter {
 }
 
 /** Maximum number of steps of a window, plus one for a change of daylight saving time. */
-const mostSteps = 62
+const maxSteps = 62
 
-/** State of a budget according to recorded usage. `now`: milliseconds since 1970. */
-export async function standingOf(
+/** Returns the state of a budget from recorded usage. `now`: milliseconds since 1970. */
+export async function budgetStatus(
   rows: Transaction<Tables>,
   { id, record, zone }: { id: string; record: BudgetRecord; zone: string },
   now: number,
-): Promise<BudgetStanding> {
+): Promise<BudgetStatus> {
   const window = windowOf(record, now, timeZone(zone))
   const quarters = await rows
     .selectFrom('budget_spent')
@@ -34,7 +34,7 @@ export async function standingOf(
   const perMs = rateOf(quarters, window, now)
   const isRolling = record.window === 'rolling'
   const usedUpAt = now + left / perMs
-  const comes = left > 0 && perMs > 0 && (isRolling || usedUpAt < window.end)
+  const willBeUsedUp = left > 0 && perMs > 0 && (isRolling || usedUpAt < window.end)
   const iso = (at: number): string => new Date(at).toISOString()
   return {
     spent: rounded(spent),
@@ -43,12 +43,13 @@ export async function standingOf(
     window_end: iso(window.end),
     resets_at: iso(resetOf(record, window, quarters)),
     projected: rounded(isRolling ? perMs * lengthOf(window) : spent + perMs * (window.end - now)),
-    used_up_at: comes && (!isRolling || perMs * lengthOf(window) > record.limit) ? iso(usedUpAt) : null,
+    used_up_at:
+      willBeUsedUp && (!isRolling || perMs * lengthOf(window) > record.limit) ? iso(usedUpAt) : null,
     ...stepsOf(quarters, window, now),
   }
 }
 
-/** Recent spending per millisecond. */
+/** Returns the recent spending per millisecond. */
 function rateOf(quarters: readonly Quarter[], window: BudgetWindow, now: number): number {
   const since = Math.max(window.start, quarterOf(now - lengthOf(window) / 4))
   const recent = quarters.filter(({ period }) => period >= since)
@@ -59,8 +60,8 @@ function stepsOf(
   quarters: readonly Quarter[],
   window: BudgetWindow,
   now: number,
-): Pick<BudgetStanding, 'step_seconds' | 'steps'> {
-  const stepMs = quarterMs * Math.ceil(lengthOf(window) / quarterMs / mostSteps)
+): Pick<BudgetStatus, 'step_seconds' | 'steps'> {
+  const stepMs = quarterMs * Math.ceil(lengthOf(window) / quarterMs / maxSteps)
   const indexOf = (at: number): number => Math.floor((at - window.start) / stepMs)
   const steps = new Array<number>(indexOf(now) + 1).fill(0)
   for (const { period, amount } of quarters) {
@@ -82,7 +83,7 @@ function sumOf(quarters: readonly Quarter[]): number {
   return quarters.reduce((sum, { amount }) => sum + amount, 0)
 }
 
-/** Rounded, to remove floating-point noise. */
+/** Removes floating-point noise. */
 function rounded(value: number): number {
   return Number(value.toPrecision(12))
 }

@@ -5,20 +5,20 @@ import type { PassthroughRequest } from '../../../sdk/dialect.ts'
 export const unsignedNotice = 'reasoning without a signature was removed because Anthropic rejects it'
 
 /**
- * Removes thoughts with an empty signature from a forwarded request. They come from a server of another dialect, which signs
- * nothing, and Anthropic rejects the whole conversation for one of them.
+ * Edits that remove thinking with an empty signature from a forwarded request. It comes from a server of another dialect,
+ * which signs nothing, and Anthropic rejects the whole conversation because of it.
  */
-export function unsignedThoughtEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' | 'scan'>): Edit[] {
+export function unsignedThinkingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' | 'scan'>): Edit[] {
   return scan.members.flatMap(({ key, valueStart: start, valueEnd: end }) => {
-    if (key !== 'messages' || !mayHold(bytes.subarray(start, end))) return []
+    if (key !== 'messages' || !mayHaveUnsigned(bytes.subarray(start, end))) return []
     const sent: unknown = JSON.parse(bytes.toString('utf8', start, end))
-    if (!Array.isArray(sent) || !sent.some(holdsUnsigned)) return []
+    if (!Array.isArray(sent) || !sent.some(hasUnsigned)) return []
     return [{ start, end, text: JSON.stringify(sent.flatMap(cleaned)) }]
   })
 }
 
-/** Cheap: most requests have none. */
-function mayHold(messages: Buffer): boolean {
+/** Avoids parsing the messages of most requests. */
+function mayHaveUnsigned(messages: Buffer): boolean {
   for (const written of ['"signature":""', '"signature": ""'])
     if (messages.indexOf(written) !== -1) return true
   return false
@@ -32,14 +32,14 @@ function isUnsigned(block: unknown): boolean {
   return isObject(block) && block.type === 'thinking' && block.signature === ''
 }
 
-function holdsUnsigned(message: unknown): boolean {
+function hasUnsigned(message: unknown): boolean {
   return contentOf(message).some(isUnsigned)
 }
 
 /** A turn without remaining content is removed, because empty turns are errors too. */
 function cleaned(message: unknown): JsonObject[] {
   if (!isObject(message)) return []
-  if (!holdsUnsigned(message)) return [message]
+  if (!hasUnsigned(message)) return [message]
   const content = contentOf(message).filter((block) => !isUnsigned(block))
   return content.length === 0 ? [] : [{ ...message, content }]
 }

@@ -7,9 +7,9 @@ const ivBytes = 12
 const headBytes = 1 + saltBytes + tagBytes
 
 /**
- * Encrypts responses with AES-256-GCM for an external store. Each response has its own key, derived from the secret and a
- * random salt, so the number of responses per secret is unlimited (NIST SP 800-38D, section 8.3, limits it for one key
- * with random initialization vectors). The name of the entry is authenticated too, so responses cannot be swapped.
+ * Encrypts responses with AES-256-GCM for an external store. Each response has a key of its own, derived from the secret and a
+ * random salt, so that the number of responses per secret is not limited (for one key with random initialization vectors it is,
+ * by NIST SP 800-38D, section 8.3). The name of the entry is authenticated, so that responses cannot be swapped.
  */
 export class AnswerSeal {
   readonly #key: Buffer
@@ -25,7 +25,7 @@ export class AnswerSeal {
     return Buffer.concat([Buffer.of(version), salt, cipher.getAuthTag(), encrypted])
   }
 
-  /** Undefined if it was not encrypted with this secret under this name. */
+  /** Decrypts a response; undefined if it was not encrypted with this secret under this name. */
   open(sealed: Buffer, name: string): string | undefined {
     if (sealed.length < headBytes || sealed[0] !== version) return undefined
     const salt = sealed.subarray(1, 1 + saltBytes)
@@ -36,7 +36,7 @@ export class AnswerSeal {
     try {
       return cipher.update(sealed.subarray(headBytes), undefined, 'utf8') + cipher.final('utf8')
     } catch {
-      return undefined // forged, or of another secret
+      return undefined // forged, or encrypted with another secret
     }
   }
 

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Whether a host is on this machine or in a private network: an address of one, or a name without a public domain. */
-export function isOwnHost(host: string): boolean {
+/** Whether a host is this machine or in a private network: by its address, or by a name without a public domain. */
+export function isPrivateHost(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
   if (isIP(bare) === 0)
     return !bare.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(bare)

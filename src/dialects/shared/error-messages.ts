@@ -1,12 +1,12 @@
 import type { RouterError } from '../../sdk/errors.ts'
 
 /*
- * Clients detect a context overflow by the error text of the vendor whose API they use: then they shorten the conversation, or
- * request a shorter response. Upstreams of other vendors use different texts.
+ * Clients detect a context overflow by the error message of the vendor whose API they use, and then shorten the conversation
+ * or request a shorter response. Upstreams of other vendors word it differently. Messages of other errors are not changed.
  */
 
-/** Source: OpenAI's API, answers with the code `context_length_exceeded`. */
-export function openaiOverflow(error: RouterError): string {
+/** Source of the wording: OpenAI API, errors with the code `context_length_exceeded`. */
+export function messageForOpenai(error: RouterError): string {
   const { kind, message, overflow } = error
   if (kind !== 'context_overflow' || /maximum context length|context window/i.test(message)) return message
   if (!overflow) return `This model's maximum context length was exceeded: ${message}`
@@ -19,8 +19,10 @@ export function openaiOverflow(error: RouterError): string {
   return `${limit} However, you requested ${inputTokens + maxTokens} tokens (${parts}). Please reduce the length of the messages or completion.`
 }
 
-/** Source: Anthropic's API; Claude Code parses both forms, and lowers `max_tokens` or compacts. */
-export function anthropicOverflow(error: RouterError): string {
+/**
+ * Source of the wording: Anthropic API. Claude Code parses both forms, and lowers `max_tokens` or compacts the conversation.
+ */
+export function messageForAnthropic(error: RouterError): string {
   const { kind, message, overflow } = error
   if (kind !== 'context_overflow' || /prompt is too long|exceed context limit/i.test(message)) return message
   if (!overflow) return `prompt is too long: ${message}`
@@ -31,8 +33,8 @@ export function anthropicOverflow(error: RouterError): string {
   return `input length and \`max_tokens\` exceed context limit: ${inputTokens} + ${maxTokens} > ${contextTokens}, decrease input length or \`max_tokens\` and try again`
 }
 
-/** Source: Ollama, `server/routes.go`. */
-export function ollamaOverflow({ kind, message }: RouterError): string {
+/** Source of the wording: Ollama, `server/routes.go`. */
+export function messageForOllama({ kind, message }: RouterError): string {
   if (kind !== 'context_overflow' || /context length/i.test(message)) return message
   return `the input length exceeds the context length: ${message}`
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { piecesOf } from '../../src/cli/index-documents/pieces.ts'
 import { readers } from '../../src/cli/index-documents/sections.ts'
+import { splitText } from '../../src/cli/index-documents/split-text.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 
-test('pieces keep their size, lose no word and overlap', () => {
+test('chunks keep their size, lose no word and overlap', () => {
   const random = seededRandom(7)
   const between = [' ', ' ', ' ', '. ', '\n', '\n\n']
   for (let run = 0; run < 50; run++) {
@@ -15,9 +15,9 @@ test('pieces keep their size, lose no word and overlap', () => {
     const text = words.map((word) => word + between[Math.floor(random() * between.length)]).join('')
     const size = 100 + Math.floor(random() * 300)
     const overlap = Math.floor(random() * 50)
-    const pieces = piecesOf(text, { size, overlap })
-    assert.ok(pieces.every((piece) => piece.length <= size && piece !== ''))
-    const found = new Set(pieces.flatMap((piece) => piece.match(/w\d+x*/g) ?? []))
+    const chunks = splitText(text, { size, overlap })
+    assert.ok(chunks.every((chunk) => chunk.length <= size && chunk !== ''))
+    const found = new Set(chunks.flatMap((chunk) => chunk.match(/w\d+x*/g) ?? []))
     assert.deepEqual(
       words.filter((word) => !found.has(word)),
       [],
@@ -26,9 +26,9 @@ test('pieces keep their size, lose no word and overlap', () => {
 })
 
 test('a text without a place to cut is cut at its size, and no character in two', () => {
-  const pieces = piecesOf('😀'.repeat(500), { size: 101, overlap: 0 })
-  assert.equal(pieces.join(''), '😀'.repeat(500))
-  assert.ok(pieces.every((piece) => piece.length <= 101 && !/[\uD800-\uDBFF]$/.test(piece)))
+  const chunks = splitText('😀'.repeat(500), { size: 101, overlap: 0 })
+  assert.equal(chunks.join(''), '😀'.repeat(500))
+  assert.ok(chunks.every((chunk) => chunk.length <= 101 && !/[\uD800-\uDBFF]$/.test(chunk)))
 })
 
 test('headings of Markdown and HTML are the titles of what stands below them', () => {

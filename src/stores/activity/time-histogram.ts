@@ -1,4 +1,4 @@
-/** Each bucket bound is 1.25 times the previous one, so a quantile is off by at most an eighth. */
+/** Each bucket bound is 1.25 times the previous one, so that the error of a quantile is at most an eighth. */
 const growth = 1.25
 const buckets = 61
 
@@ -19,7 +19,7 @@ export class TimeHistogram {
     for (const [bucket, count] of other.#counts.entries()) this.add(bucket, count)
   }
 
-  /** Buckets with a count. */
+  /** Returns the buckets with a count. */
   filled(): [bucket: number, count: number][] {
     return [...this.#counts.entries()].filter(([, count]) => count > 0)
   }
@@ -28,15 +28,15 @@ export class TimeHistogram {
     this.#counts.fill(0)
   }
 
-  /** The quantile for this share, in milliseconds; null without values. */
+  /** Returns a quantile in milliseconds; null without values. `share`: 0 to 1. */
   quantile(share: number): number | null {
     const total = this.#counts.reduce((sum, count) => sum + count, 0)
     if (total === 0) return null
-    const wanted = share * total
+    const rank = share * total
     let before = 0
     for (const [bucket, count] of this.#counts.entries()) {
-      if (count > 0 && before + count >= wanted) {
-        const within = (wanted - before) / count
+      if (count > 0 && before + count >= rank) {
+        const within = (rank - before) / count
         return Math.round(growth ** (bucket - 1 + within) * 10) / 10
       }
       before += count
