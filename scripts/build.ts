@@ -1,6 +1,6 @@
 /** Builds dist/, which the package consists of: Node does not strip types below node_modules. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const root = dirname(import.meta.dirname)
@@ -10,6 +10,7 @@ rmSync(out, { recursive: true, force: true })
 // Comments are for readers of the declarations; in the code they would be a tenth of the package.
 compile('--removeComments', '--declaration', 'false')
 compile('--emitDeclarationOnly')
+for (const name of globSync('**/*.js', { cwd: out })) indentByTabs(join(out, name))
 // What the compiler leaves out: Lua scripts, hand-written declarations.
 cpSync(join(root, 'src'), out, { recursive: true, filter: isAsset })
 const published = declarationsOf(['index.d.ts', 'sdk.d.ts'].map((name) => join(out, name)))
@@ -25,6 +26,17 @@ function compile(...options: string[]): void {
   const { status, error } = spawnSync(compiler, args, { stdio: 'inherit' })
   if (error) throw error
   if (status !== 0) process.exit(status ?? 1)
+}
+
+/**
+ * The compiler indents by four spaces, which would be a tenth of the package. A file in which a template literal spans several
+ * lines stays as it is, because spaces at the beginning of a line may be part of it.
+ */
+function indentByTabs(path: string): void {
+  const lines = readFileSync(path, 'utf8').split('\n')
+  if (lines.some((line) => line.split('`').length % 2 === 0)) return
+  const indented = lines.map((line) => line.replace(/^(?: {4})+/, (spaces) => '\t'.repeat(spaces.length / 4)))
+  writeFileSync(path, indented.join('\n'))
 }
 
 function isAsset(path: string): boolean {
