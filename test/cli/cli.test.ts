@@ -347,7 +347,7 @@ test('docs/cli.md has every command and option, and no other', async () => {
   assert.deepEqual(inPage, inHelp)
 })
 
-test('it serves with its options, from whatever directory it is started, with an operator key that it prints once, outside of the log', async () => {
+test('it serves with its options, from whatever directory it is started, with an operator key that it prints once, outside of the log', async (t) => {
   const logFile = join(folder, 'router.log')
   const child = spawn(
     process.execPath,
@@ -361,6 +361,8 @@ test('it serves with its options, from whatever directory it is started, with an
       }),
     },
   )
+  // Where an assertion fails before its end.
+  t.after(() => child.kill('SIGKILL'))
   const ended = once(child, 'close')
   const text = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { missingDefaults } from '../../../src/dialects/responses/request/sampling.ts'
 import { writeRequest } from '../../../src/dialects/responses/request/write.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
-import type { Flavour } from '../../../src/sdk/flavour.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
+import type { Flavour } from '../../../src/sdk/flavour.ts'
 import { type Json, readMembers } from './support.ts'
 
 const messages: ChatMessage[] = [

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -49,11 +49,9 @@ async function startPostgres(): Promise<Postgres> {
   const port = await freePort()
   const urlOf = (database: string): string => `postgres://router@127.0.0.1:${port}/${database}`
   let stopping: (() => Promise<void>) | undefined
-  let kill = (): unknown => undefined
   const start = async (): Promise<void> => {
     const args = ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1', ...settings]
     const child = spawn('postgres', args, { ...options, stdio: ['ignore', 'ignore', 'pipe'] })
-    kill = () => child.kill('SIGQUIT')
     const exit = once(child, 'exit')
     let output = ''
     while (!output.includes('ready to accept connections')) {
@@ -67,12 +65,13 @@ async function startPostgres(): Promise<Postgres> {
     if (child.stderr instanceof Socket) child.stderr.unref()
     stopping = async () => {
       child.ref()
-      kill()
+      child.kill('SIGQUIT')
       await exit
     }
   }
   process.once('exit', () => {
-    kill()
+    // Waits for its end, unlike a signal: it writes to its folder until then.
+    spawnSync('pg_ctl', ['stop', '-m', 'immediate', '-D', data], { ...options, stdio: 'ignore' })
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   })
   await start()
