@@ -70,6 +70,45 @@ test('all listeners share one reading, and one who comes later knows the same', 
   assert.deepEqual(one.data, two.data)
 })
 
+test('a listener who comes while the last one leaves misses no request', async (t) => {
+  const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
+  t.after(() => router.close())
+  const first = await openEvents(router.url)
+  await first.next('status')
+  const { status, rights } = router.app
+  const { readAll } = status
+  const [reading, reads, comes] = [
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ]
+  t.mock.method(status, 'readAll', async () => {
+    reading.resolve()
+    await reads.promise
+    return readAll()
+  })
+  await reading.promise
+  const left = router.requestLogged()
+  first.close()
+  await left
+  const { watcher } = rights
+  t.mock.method(rights, 'watcher', (...of: Parameters<typeof watcher>) => {
+    comes.resolve()
+    return watcher(...of)
+  })
+  const opening = openEvents(router.url)
+  await comes.promise
+  reads.resolve()
+  const second = await opening
+  t.after(() => second.close())
+  await second.next('status')
+  assert.equal((await post(`${router.url}/v1/chat/completions`, chat('one'))).status, 200)
+  assert.equal(
+    ((await second.next('requests', ({ data }) => ids(data).length > 0)).data.data as []).length,
+    1,
+  )
+})
+
 test('events need a key where one is set, and end when the router drains', async () => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),

@@ -17,7 +17,7 @@ export interface TestBrowser {
 }
 
 /** How long a Chromium without users waits for the next file of the group, in milliseconds. */
-const lingerMs = 2_000
+const lingerMs = 5_000
 
 /** The one of this process, its users and its end. */
 const shared: { running?: Promise<TestBrowser> | undefined; users: number; ending?: NodeJS.Timeout } = {

@@ -9,17 +9,20 @@ import { openEvents } from '../console/event-reader.ts'
 import { chat, read, sum } from '../console/fleet.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
-import { browserFor, needsChromium, openConsole } from './console-browser.ts'
+import type { TestBrowser } from './browser.ts'
+import { browserFor, chromium, needsChromium, openConsole } from './console-browser.ts'
 
 /** One for all tests, as three processes take seconds to start. */
 let router: RouterProcess
+let chrome: TestBrowser | undefined
 before(async () => {
+  if (chromium !== undefined) chrome = await browserFor()
   router = await startRouterProcess({
     env: { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' },
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
   })
 })
-after(() => router?.stop())
+after(() => Promise.all([chrome?.close(), router?.stop()]))
 
 /** Over a new connection each, so over any of the workers. */
 function ask(url: string, body: object): Promise<number> {
@@ -38,12 +41,11 @@ function ask(url: string, body: object): Promise<number> {
 }
 
 test('the console shows each process of a cluster', needsChromium, async (t) => {
-  const chrome = await browserFor()
-  const { open, click, page, text, close } = await openConsole(chrome, router.url)
-  t.after(async () => {
-    await close()
-    await chrome.close()
-  })
+  const { open, click, page, text, close } = await openConsole(
+    chrome ?? assert.fail('no Chromium'),
+    router.url,
+  )
+  t.after(close)
   await open('/settings')
   await click('#tab-versions')
   await page.waitForSelector('[aria-label="Processes of this router"] tbody tr:nth-child(2)')

@@ -8,10 +8,16 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { adminKey } from '../teams/team-house.ts'
 import type { TestBrowser } from './browser.ts'
-import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
+import { browserFor, type ConsoleBrowser, chromium, needsChromium, openConsole } from './console-browser.ts'
 
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const allPages = ['', '/fleet', '/requests', '/playground', '/teams', '/models', '/settings']
+
+let chrome: TestBrowser | undefined
+before(async () => {
+  if (chromium !== undefined) chrome = await browserFor()
+})
+after(() => chrome?.close())
 
 describe('the files of the console', () => {
   let router: TestRouter
@@ -126,16 +132,11 @@ test('the console is not there when it is switched off; the status is', async (t
 })
 
 describe('in a browser', needsChromium, () => {
-  let chrome: TestBrowser
   let console: ConsoleBrowser
   before(async () => {
-    chrome = await browserFor()
-    console = await openConsole(chrome)
+    console = await openConsole(chrome ?? assert.fail('no Chromium'))
   })
-  after(async () => {
-    await console?.close()
-    await chrome?.close()
-  })
+  after(() => console?.close())
 
   test('the first page loads at most 12 files, all of them of this router', async (t) => {
     const router = await startRouter({ models })

@@ -64,6 +64,8 @@ export default fp(
     const update = async (): Promise<void> => {
       const current = snapshots
       const events = await current.news([...new Set([...listeners].map(({ range }) => range))])
+      // All listeners left meanwhile. Whoever came since is told what changes in newer snapshots, and starts from these.
+      if (current !== snapshots) return update()
       if (performance.now() - beatAt >= heartbeatMs) {
         beatAt = performance.now()
         const beat = JSON.stringify({ at: new Date().toISOString() })

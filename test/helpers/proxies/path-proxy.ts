@@ -36,6 +36,8 @@ export async function startPathProxy(
     outgoing.on('close', () => forwarded.destroy())
     incoming.pipe(forwarded)
   })
+  // The keep-alive header that clients get is the router's: closing earlier would reset their next request.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
