@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { LeaseCandidate, LeaseRequest, LeaseStore } from '../../src/stores/leases/store.ts'
 
-/** A wish for the targets with these names, each on a host of its own unless it is written `name on host`. */
-export function wishFor(
+/** A request for the targets with these names, each on a separate host unless written as `name on host`. */
+export function leaseRequest(
   model: string,
   names: readonly string[],
   changes: Partial<LeaseRequest> = {},
@@ -22,21 +22,21 @@ function targetNamed(name: string): LeaseCandidate {
   return { id, host, reserve: id.startsWith('sleeping'), places: 1 }
 }
 
-/** The same with so many places at each target. */
-export function withPlaces(wish: LeaseRequest, places: number): LeaseRequest {
-  return { ...wish, targets: wish.targets.map((target) => ({ ...target, places })) }
+/** The same with this many slots at each target. */
+export function withPlaces(request: LeaseRequest, places: number): LeaseRequest {
+  return { ...request, targets: request.targets.map((target) => ({ ...target, places })) }
 }
 
-/** The id of the target that the wish gets; undefined when it gets none. */
-export async function taken(store: LeaseStore, wish: LeaseRequest): Promise<string | undefined> {
-  return (await store.acquire(wish))?.target.id
+/** The id of the target that the request gets; undefined if it gets none. */
+export async function taken(store: LeaseStore, request: LeaseRequest): Promise<string | undefined> {
+  return (await store.acquire(request))?.target.id
 }
 
-/** The next model that a store tells to have something free. */
+/** The next model that a store reports to have a free target. */
 export function freed(store: LeaseStore, model: string): Promise<string> {
   return new Promise((resolve) => {
-    store.onFreed((told) => {
-      if (told === model) resolve(told)
+    store.onFreed((freedModel) => {
+      if (freedModel === model) resolve(freedModel)
     })
   })
 }

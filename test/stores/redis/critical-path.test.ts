@@ -21,7 +21,7 @@ let server: RedisServer
 let proxy: RoundTripProxy
 let upstream: ScriptedUpstream
 let house: TeamHouse
-/** Another router, whose requests take places of the same targets. */
+/** Another router, whose requests take slots of the same targets. */
 let other: TeamHouse
 let key: string
 
@@ -56,7 +56,7 @@ before(async () => {
   })
   assert.equal(budget.status, 201, JSON.stringify(budget.body))
   key = await house.newKey('alice', { group: 'team', ...limits })
-  // Connections are opened, and scripts loaded, by the first requests.
+  // The first requests open connections and load scripts.
   const { id } = await ask('/v1/responses', { model: 'alone', input: 'Hi' })
   await ask('/v1/responses', { model: 'alone', input: 'Hi', previous_response_id: id })
   await ask('/v1/chat/completions', { model: 'places', messages })
@@ -93,20 +93,20 @@ async function tripsOf(path: string, body: object, headers = {}): Promise<number
 
 const chat = '/v1/chat/completions'
 
-test('limits of a client and its groups, and a place: a request waits for two round trips', async () => {
+test('a request with limits of a client and its groups, and a leased slot, waits for two round trips', async () => {
   assert.equal(await tripsOf(chat, { model: 'alone', messages }), 2)
   assert.equal(await tripsOf(chat, { model: 'alone', messages, stream: true }), 2)
   assert.equal(await tripsOf(chat, { model: 'alone', messages }, { 'x-llm-router-session': 'one' }), 2)
 })
 
-test('a response that continues another one and is kept waits for two round trips too', async () => {
+test('a response that continues another one and is stored waits for two round trips too', async () => {
   const first = await ask('/v1/responses', { model: 'alone', input: 'Hi' })
   const body = { model: 'alone', input: 'And?', previous_response_id: first.id }
   assert.equal(await tripsOf('/v1/responses', body), 2)
   assert.equal(await tripsOf('/v1/responses', { ...body, stream: true }), 2)
 })
 
-test('a request finds the one target that has a place, whatever others took, within the same round trips', async () => {
+test('a request finds the one target with a free slot within the same round trips, whatever others took', async () => {
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve
