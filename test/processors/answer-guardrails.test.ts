@@ -13,7 +13,7 @@ let router: TestRouter
 let plain: TestRouter
 let cut: Cut = wholeText
 let says: Echo = {}
-/** What the service got: contents with what stood before them. */
+/** What the service received: contents with the text before them. */
 let judged: { text: string; before: string }[] = []
 
 before(async () => {
@@ -70,7 +70,7 @@ for (const kind of upstreamKinds)
     for (const { name, stream, chosen } of forms) {
       const options = { stream, model: `m-${kind}`, more: dialect === 'gemini' ? thinking : {} }
 
-      test(`judged and passed: ${dialect} client, ${kind} server, ${name}`, async () => {
+      test(`an allowed response is passed on: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         judged = []
         says = {
@@ -90,19 +90,19 @@ for (const kind of upstreamKinds)
         assert.equal(ofText.map(({ text }) => text).join(''), says.text)
       })
 
-      test(`judged and blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
+      test(`an unsafe response is blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         judged = []
         says = { text: 'All is well here. But this is BAD. And more of it', call: '{"to":"x"}' }
         const heard = await askIn(dialect, router.url, 'hello', options)
-        // How much of it came at once decides whether the first sentence was judged by itself.
+        // The first sentence is judged separately only if it arrived before the rest.
         assert.ok(['', 'All is well here.'].includes(heard.text), heard.text)
         assert.equal(heard.call, '')
         assert.doesNotMatch(heard.raw.text, /BAD|more of it/)
         endOf(dialect, heard.raw.text, stream)
       })
 
-      test(`a call that is unsafe: ${dialect} client, ${kind} server, ${name}`, async () => {
+      test(`an unsafe tool call is blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         says = { text: 'Good.', call: '{"to":"it is BAD"}' }
         const heard = await askIn(dialect, router.url, 'hello', options)

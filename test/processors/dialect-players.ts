@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { isObject, objectsIn, parseObject, textOf } from '../../src/lib/json/read.ts'
 import { post, type RawAnswer } from '../helpers/http.ts'
 
-/** What a client reads of an answer, whatever its dialect. */
+/** What a client reads from a response, whatever its dialect. */
 export interface Heard {
   text: string
   reasoning: string
@@ -20,7 +20,7 @@ interface AskOptions {
   headers?: Record<string, string>
 }
 
-/** Asks with one message in a dialect. */
+/** Sends a request with one message in a dialect. */
 export async function askIn(
   dialect: ClientDialect,
   url: string,
@@ -62,7 +62,7 @@ export function requestIn(
   }
 }
 
-/** Asserts that an answer ends as one that a filter has ended. */
+/** Asserts that a response ends as one that a filter has stopped. */
 export function endOf(dialect: ClientDialect, answer: string, stream: boolean): void {
   const events = stream ? eventsIn(answer) : [JSON.parse(answer)]
   const last = events.at(-1)

@@ -136,11 +136,11 @@ export const completions: OfficialClient = {
       const [choice] = choices
       text += choice?.text ?? ''
       if (choice?.text) heard?.(choice.text)
-      // By the protocol it is null until the end.
+      // The protocol defines it as null until the end.
       finish = choice?.finish_reason || finish
       if (counts) usage = [counts.prompt_tokens, counts.completion_tokens]
     }
-    // The client ends such a stream in silence when it is aborted.
+    // The client ends an aborted stream without an error.
     question.signal?.throwIfAborted()
     return { text, calls: [], finish, usage }
   },

@@ -180,7 +180,7 @@ const ollamaGenerate: OfficialClient = {
   },
 }
 
-/** Ollama's client has no signals: what it streams is aborted. */
+/** Ollama's client accepts no signals; its streams have `abort` instead. */
 function abortable<Lines extends { abort(): void }>(lines: Lines, { signal }: OfficialQuestion): Lines {
   signal?.addEventListener('abort', () => lines.abort(), { once: true })
   return lines
