@@ -9,7 +9,7 @@ async function outcome(house: TeamHouse, key: string, model = 'small'): Promise<
   return status === 200 ? String(headers.get('x-llm-router-cache')) : String(status)
 }
 
-test('"scope": "group" shares answers within a group, and with nobody outside of it', async (t) => {
+test('"scope": "group" shares responses within a group and not outside it', async (t) => {
   const house = await openTeam(t, sqliteUrl(t), {}, cached({ scope: 'group' }))
   for (const group of ['red', 'blue']) await house.admin('POST', '/groups', { id: group })
   const [alice, bob, eve, lone, other] = [
@@ -27,7 +27,7 @@ test('"scope": "group" shares answers within a group, and with nobody outside of
   assert.equal(await outcome(house, other), 'miss')
 })
 
-test('a cache is for the groups that it names', async (t) => {
+test('a cache applies only to the groups that it names', async (t) => {
   const house = await openTeam(t, sqliteUrl(t), {}, cached({ groups: ['red'] }))
   await house.admin('POST', '/groups', { id: 'red' })
   const alice = await house.newKey('alice', { group: 'red' })
@@ -37,7 +37,7 @@ test('a cache is for the groups that it names', async (t) => {
   assert.equal(await outcome(house, lone), 'null')
 })
 
-test('a client that is disabled in the database loses its answers, and a budget counts hits as requests', async (t) => {
+test('disabling a client in the database removes its responses, and budgets count hits as requests', async (t) => {
   const house = await openTeam(t, sqliteUrl(t), {}, cached({}))
   const { answerCache } = house.router.app
   const alice = await house.newKey('alice')
@@ -56,7 +56,7 @@ test('a client that is disabled in the database loses its answers, and a budget 
   assert.equal(await outcome(house, alice), '401')
 })
 
-test('usage has a hit as a request without tokens', async (t) => {
+test('usage records a hit as a request without tokens', async (t) => {
   const house = await openTeam(t, sqliteUrl(t), {}, cached({}))
   const alice = await house.newKey('alice')
   const used = async () => {
