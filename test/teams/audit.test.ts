@@ -32,7 +32,7 @@ interface Entry {
 
 const entries = async ({ admin }: TeamHouse): Promise<Entry[]> => (await admin('GET', '/audit')).body.data
 
-/** The first entry, past or to come, of which this is true. */
+/** The first entry, existing or future, for which this is true. */
 async function entry(house: TeamHouse, isWanted: (each: Entry) => boolean): Promise<Entry> {
   for (;;) {
     const found = (await entries(house)).find(isWanted)
@@ -48,7 +48,7 @@ for (const store of databaseKinds)
     after(() => file.remove())
     const house = shareTeam(databases[store], () => file.env)
 
-    test('it says which files were taken, with what was in them before and after, and no key', async () => {
+    test('it records applied configuration files with their content before and after, without keys', async () => {
       file.write([
         { id: 'one', key, enabled: false },
         { id: 'two', key: `${key}-two`, role: 'viewer' },
@@ -95,7 +95,7 @@ for (const store of databaseKinds)
       assert.ok(!JSON.stringify(all).includes(key))
     })
 
-    test('it says what the command line has changed', async () => {
+    test('it records changes made on the command line', async () => {
       const printed: string[] = []
       const context = {
         program: 'llm-router',
@@ -112,7 +112,7 @@ for (const store of databaseKinds)
       assert.match(printed.at(-1) ?? '', /"source": "cli"/)
     })
 
-    test('it is exported whole, one JSON object per line, the latest first', async () => {
+    test('it is exported completely, one JSON object per line, newest first', async () => {
       for (const id of ['a', 'b', 'c']) await house.admin('POST', '/groups', { id })
       const response = await fetch(`${house.router.url}/api/admin/audit?limit=1`, {
         headers: { ...bearer(adminKey), accept: 'application/x-ndjson' },
@@ -139,7 +139,7 @@ for (const store of databaseKinds)
     })
   })
 
-test('a change is told over Redis', async (t) => {
+test('changes are announced over Redis', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const url = `redis://127.0.0.1:${redis.port}`
@@ -155,8 +155,8 @@ test('a change is told over Redis', async (t) => {
   assert.equal(channel, 'llm-router:directory')
 })
 
-test('a host that is told of a change reads it at once', async (t) => {
-  // It never asks by itself.
+test('a host that receives the announcement reads the change immediately', async (t) => {
+  // It never polls.
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const database = await openDatabase(
     { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },

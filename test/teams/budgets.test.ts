@@ -19,14 +19,14 @@ async function ownUsage({ router }: TeamHouse, key: string) {
   return body
 }
 
-// A database that is too slow for the machine is away, and then the default allows requests.
+// If the database is too slow for the machine it counts as unavailable, and then the default allows requests.
 const strictly = { LLM_ROUTER_BUDGET_STORE_DOWN: 'refuse' }
 
 for (const store of databaseKinds) {
   describe(`budgets in ${store}`, () => {
     const house = shareTeam(databases[store], () => strictly)
 
-    test('an exhausted budget is a 429 that no client retries, in its dialect, with the true reset', async () => {
+    test("an exhausted budget is a 429 in the client's dialect that clients do not retry, with the exact reset time", async () => {
       const key = await house.newKey('alice')
       await budget(house, 'three', { client: 'alice', limit: 3 })
       for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
@@ -52,12 +52,12 @@ for (const store of databaseKinds) {
       await eventually(async () => (await ownUsage(house, key)).budgets[0]?.spent === 3)
       const [own] = (await ownUsage(house, key)).budgets
       assert.deepEqual([own?.id, own?.left, own?.limit], ['three', 0, 3])
-      // Raised, it has room again.
+      // A raised budget has room again.
       await house.admin('PATCH', '/budgets/three', { limit: 4 })
       await eventually(async () => (await house.chat(key)).status === 200)
     })
 
-    test('the budget of a group is shared by all below it, and that of a model counts this one alone', async () => {
+    test("a group's budget is shared by all its clients, and a model's budget counts only that model", async () => {
       await house.admin('POST', '/groups', { id: 'company' })
       await house.admin('POST', '/groups', { id: 'team', parent: 'company' })
       const [alice, bob] = [
@@ -79,7 +79,7 @@ for (const store of databaseKinds) {
       assert.deepEqual(seen, [200, 429, 200, 200, 429, 429])
     })
 
-    test('an operator reads what was spent of each budget, when it resets and where the present rate leads', async () => {
+    test("an operator reads each budget's spending, reset time and projection", async () => {
       const key = await house.newKey('carol')
       await budget(house, 'ten', { client: 'carol', limit: 10 })
       await budget(house, 'fast', { client: 'carol', limit: 4, window: 'month' })
@@ -119,15 +119,15 @@ for (const store of databaseKinds) {
         members.filter((name) => !(name in hour)),
         [],
       )
-      // Used up, there is nothing to project: it resets.
+      // An exhausted budget has no projection: it resets.
       assert.equal((await house.chat(key)).status, 200)
       await eventually(async () => (await read('fast')).left === 0)
       assert.equal((await read('fast')).used_up_at, null)
-      // What is read is not written back.
+      // Reading it does not write it back.
       assert.equal((await house.admin('PATCH', '/budgets/ten', { spent: 0 })).status, 400)
     })
 
-    test('a new budget counts what was used in its window already', async () => {
+    test('a new budget includes what was already used in its window', async () => {
       const key = await house.newKey('dave')
       for (let count = 0; count < 2; count++) await house.chat(key)
       await eventually(
@@ -137,7 +137,7 @@ for (const store of databaseKinds) {
       assert.equal((await house.chat(key)).status, 429)
     })
 
-    test('a soft budget refuses nothing, and tells in a header and in the log', async () => {
+    test('a soft budget rejects nothing, and warns in a header and in the log', async () => {
       const key = await house.newKey('erin')
       await budget(house, 'soft', { client: 'erin', limit: 2, hard: false })
       for (let count = 0; count < 2; count++)
@@ -148,7 +148,7 @@ for (const store of databaseKinds) {
       await house.router.logged(({ msg, budget: id }) => id === 'soft' && /soft budget/.test(String(msg)))
     })
 
-    test('two routers never spend more than a hard budget together', async (t) => {
+    test('two routers together never exceed a hard budget', async (t) => {
       const [one, two] = [house, await openTeam(t, house.url, strictly)]
       const key = await one.newKey('frank')
       await budget(one, 'twenty', { client: 'frank', limit: 20 })
@@ -156,7 +156,7 @@ for (const store of databaseKinds) {
       const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => (at % 2 ? one : two).chat(key)))
       const passed = answers.filter(({ status }) => status === 200).length
       assert.ok(passed <= 20, `${passed}`)
-      // What a slice has left returns to the other router.
+      // The unused part of a slice returns to the other router.
       let total = passed
       await eventually(async () => {
         for (const each of [one, two]) if ((await each.chat(key)).status === 200) total++
@@ -171,7 +171,7 @@ for (const store of databaseKinds) {
       assert.equal(total, 20)
     })
 
-    test('records that make no sense are refused', async () => {
+    test('contradictory budget records are rejected', async () => {
       await house.newKey('grace')
       for (const record of [
         { limit: 1 },
@@ -193,7 +193,7 @@ for (const store of databaseKinds) {
 }
 
 for (const whenDown of ['allow', 'refuse'] as const) {
-  test(`a hard budget while the database is away: ${whenDown}`, async (t) => {
+  test(`a hard budget while the database is unavailable: ${whenDown}`, async (t) => {
     const postgres = await sharedPostgres()
     const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_BUDGET_STORE_DOWN: whenDown })
     const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
@@ -207,7 +207,7 @@ for (const whenDown of ['allow', 'refuse'] as const) {
     } finally {
       await postgres.start()
     }
-    // The slice that it has is spent in any case.
+    // The slice that it holds can be spent in any case.
     assert.equal(seen[0], 200)
     assert.equal(seen.at(-1), whenDown === 'allow' ? 200 : 503)
     await eventually(async () => {

@@ -7,7 +7,7 @@ import { eventually, openTeam, sqliteUrl } from './team-house.ts'
 
 const messages = [{ role: 'user', content: 'x'.repeat(4_000) }]
 
-test('a whole answer that its client did not wait for counts its prompt and what was probably written', async (t) => {
+test('a non-streaming response that its client abandoned counts its prompt and the estimated completion', async (t) => {
   const upstream = await startUpstream({ kind: 'hang' })
   t.after(() => upstream.close())
   const provider = { id: 'slow', api_type: 'vllm', api_host: upstream.url }
@@ -22,7 +22,7 @@ test('a whole answer that its client did not wait for counts its prompt and what
     const headers = [`authorization: Bearer ${key}`]
     const socket = await openRequest(house.router.url, '/v1/chat/completions', body, `left-${index}`, headers)
     await upstream.requestReceived(index)
-    // What was probably written is estimated from the time that has passed.
+    // The completion is estimated from the elapsed time.
     await new Promise((resolve) => setTimeout(resolve, 100))
     socket.destroy()
     await once(socket, 'close')
@@ -36,7 +36,7 @@ test('a whole answer that its client did not wait for counts its prompt and what
     line = body.data[0] ?? {}
     return line.requests === 2
   })
-  // Both prompts are paid for; of the whole answer at most what it might have had, of the stream nothing was seen.
+  // Both prompts count; of the non-streaming response at most its limit, and of the stream nothing was sent.
   assert.ok(Number(line.prompt_tokens) > 2_000 && Number(line.prompt_tokens) < 2_200, `${line.prompt_tokens}`)
   assert.equal(line.completion_tokens, 3)
   assert.equal(line.errors, 0)

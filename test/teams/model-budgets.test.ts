@@ -16,7 +16,7 @@ before(async () => {
 })
 after(() => upstream.close())
 
-/** Models at a server that answers everything; `main` falls back to `spare`. */
+/** Models at a server that answers every request; `main` falls back to `spare`. */
 function config() {
   const model = (id: string, more: object = {}) => ({
     providers: [{ id, model_path: `${id}-upstream`, api_type: 'vllm', api_host: upstream.url }],
@@ -51,7 +51,7 @@ async function upload(key: string) {
   return { status: answer.status, text: await answer.text() }
 }
 
-test('an upload is refused before it goes upstream when the budget of its model is used up', async () => {
+test("an upload is rejected before it is sent upstream if its model's budget is exhausted", async () => {
   const key = await house.newKey('alice')
   await budget('alice', 'whisper')
   assert.equal((await upload(key)).status, 200)
@@ -63,7 +63,7 @@ test('an upload is refused before it goes upstream when the budget of its model 
   assert.equal((await house.chat(key, 'spare')).status, 200)
 })
 
-test('a question of an extension is refused when the budget of the model that it asks is used up', async () => {
+test('a request of an extension is rejected if the budget of its model is exhausted', async () => {
   const key = await house.newKey('bob')
   await budget('bob', 'spare')
   const ask = async () => {
@@ -76,7 +76,7 @@ test('a question of an extension is refused when the budget of the model that it
   assert.match(refused.text, /insufficient_quota/)
 })
 
-test('a model whose budget is used up is no fallback', async () => {
+test('a model whose budget is exhausted is not used as a fallback', async () => {
   const key = await house.newKey('carol')
   await budget('carol', 'spare')
   assert.equal((await house.chat(key, 'main')).status, 200)

@@ -21,8 +21,8 @@ const stores = {
 } as const
 
 for (const [store, envOf] of Object.entries(stores))
-  describe(`what is left, ${store}`, () => {
-    test('a client sees what is left of its own limits and of those of its group', async (t) => {
+  describe(`remaining limits, ${store}`, () => {
+    test("a client sees what remains of its own limits and of its group's", async (t) => {
       const house = await openTeam(t, sqliteUrl(t), envOf())
       await house.admin('POST', '/groups', { id: 'team', requests_per_minute: 10 })
       const alice = await house.newKey('alice', { group: 'team', requests_per_minute: 5, max_concurrent: 2 })
@@ -49,7 +49,7 @@ for (const [store, envOf] of Object.entries(stores))
         ],
       )
       assert.ok(Number(requests?.full_in_seconds) > 0 && Number(requests?.full_in_seconds) <= 60)
-      // To look takes nothing away, and what it says is what the header has said.
+      // Reading consumes nothing, and returns the same values as the headers.
       const [tokens] = (await own(bob)).filter(({ limit }) => limit === 'tokens_per_minute')
       assert.equal(tokens?.most, 1_000)
       assert.ok(Number(tokens?.left) >= Number(answer.headers.get('x-ratelimit-remaining-tokens')))

@@ -32,7 +32,7 @@ for (const store of databaseKinds)
     const house = shareTeam(databases[store], () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
     const { admin, newKey, chat } = house
 
-    test('no parameter of administration is taken for SQL', async () => {
+    test('no parameter of the administration API is interpreted as SQL', async () => {
       await admin('POST', '/groups', { id: 'team' })
       const key = await newKey('alice', { group: 'team' })
       const state = async () => {
@@ -57,7 +57,7 @@ for (const store of databaseKinds)
               const filled = path.replaceAll(/\{(\w+)\}/g, (_part, each) => (each === name ? value : 'alice'))
               const query = where === 'query' ? `?${name}=${value}` : ''
               const body = ['get', 'delete'].includes(method) ? undefined : {}
-              // Only the parameter is wrong: a reading of all that is there would show.
+              // Only the parameter is invalid: a result with all records would reveal an injection.
               if (where === 'query' || filled.includes(value)) {
                 const answer = await admin(
                   method.toUpperCase(),
@@ -95,7 +95,7 @@ for (const store of databaseKinds)
       assert.equal((await chat(key)).status, 200)
     })
 
-    test('nobody can set what the router sets, nor give a key to somebody else', async () => {
+    test('members that the router sets are read-only, and a key cannot be moved to another client', async () => {
       await newKey('nadia')
       await newKey('bob')
       const [key] = (await admin('GET', '/keys?client=nadia')).body.data
@@ -121,7 +121,7 @@ for (const store of databaseKinds)
       assert.equal((await admin('GET', '/keys?client=nadia')).body.data.length, 1)
     })
 
-    test('who may not look learns nothing of what there is, and of a key nothing but that it is not valid', async () => {
+    test('an unauthorized caller learns nothing about existing records, nor about keys except that they are invalid', async () => {
       const carol = bearer(await newKey('carol'))
       const [revoked, disabled] = [await newKey('rita'), await newKey('dora')]
       const [{ id }] = (await admin('GET', '/keys?client=rita')).body.data
@@ -141,7 +141,7 @@ for (const store of databaseKinds)
       for (const each of refusals) assert.deepEqual(plain(each), plain(refusals[0] ?? each))
     })
 
-    test('a client of one group gets nothing of another: models, stored responses, administration', async () => {
+    test("a client of one group has no access to another's models, stored responses or administration", async () => {
       await admin('POST', '/groups', { id: 'one', models: ['small'] })
       await admin('POST', '/groups', { id: 'two', models: ['large'] })
       const [one, two] = [await newKey('ann', { group: 'one' }), await newKey('bea', { group: 'two' })]
@@ -163,7 +163,7 @@ for (const store of databaseKinds)
         assert.equal((await admin(method, path, {}, bearer(one))).status, 403, path)
     })
 
-    test('a create that is repeated at the same time makes one key, which one answer shows', async () => {
+    test('concurrent repeats of a create make one key, which only one response contains', async () => {
       await admin('POST', '/clients', { id: 'twice' })
       const headers = { 'idempotency-key': 'the-same' }
       const answers = await Promise.all(
@@ -178,7 +178,7 @@ for (const store of databaseKinds)
       assert.equal((await admin('GET', '/keys?client=twice')).body.data.length, 1)
     })
 
-    test('of changes for the same state at the same time one is taken', async () => {
+    test('of concurrent changes with the same ETag exactly one is accepted', async () => {
       await newKey('etta')
       const etag = (await admin('GET', '/clients/etta')).headers.get('etag') ?? ''
       const change = (description: string) =>
@@ -187,7 +187,7 @@ for (const store of databaseKinds)
       assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 412, 412, 412])
     })
 
-    test('a leaked database holds no key, no session and nothing that lets anybody in', async () => {
+    test('a leaked database contains no key, no session and no usable credential', async () => {
       const key = await newKey('leaked', { role: 'admin' })
       const signedIn = await fetch(`${house.router.url}/api/session`, {
         method: 'POST',
@@ -213,7 +213,7 @@ for (const store of databaseKinds)
         assert.equal((await chat(wrong)).status, 401)
     })
 
-    test('a backup that was made while the router runs brings everything back', async (t) => {
+    test('a backup made while the router runs restores everything', async (t) => {
       const key = await newKey('saved')
       const { body: audit } = await admin('GET', '/audit')
       const copy = await backUp(t, house.url)
@@ -226,7 +226,7 @@ for (const store of databaseKinds)
     })
   })
 
-/** All bytes of a database, with what SQLite keeps beside it. */
+/** All bytes of a database, including the files that SQLite keeps beside it. */
 async function contentOf(url: string): Promise<string> {
   if (!url.startsWith('sqlite:')) return (await sharedPostgres()).run('pg_dump', [url])
   const folder = dirname(url.slice('sqlite:'.length))
@@ -235,7 +235,7 @@ async function contentOf(url: string): Promise<string> {
     .join('\n')
 }
 
-/** The address of a copy, made and restored as docs/teams.md says. */
+/** The URL of a copy, made and restored as docs/teams.md says. */
 async function backUp(t: TestContext, url: string): Promise<string> {
   if (!url.startsWith('sqlite:')) {
     const postgres = await sharedPostgres()

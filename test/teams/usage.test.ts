@@ -23,7 +23,7 @@ import {
 
 type Line = Record<string, number | string>
 
-/** The lines of these clients once so many requests of theirs are in the database. */
+/** The lines of these clients, as soon as the database contains this many of their requests. */
 async function usageOf(
   { admin }: Pick<TeamHouse, 'admin'>,
   clients: readonly string[],
@@ -49,7 +49,7 @@ for (const store of databaseKinds) {
   describe(`usage in ${store}`, () => {
     const house = shareTeam(databases[store], () => ({ LLM_ROUTER_TIME_ZONE: 'Asia/Kathmandu' }))
 
-    test('requests, tokens, busy seconds and errors are told by client, key, model and target', async () => {
+    test('requests, tokens, busy seconds and errors are reported by client, key, model and target', async () => {
       const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
       const answers = [
         await house.chat(alice),
@@ -81,7 +81,7 @@ for (const store of databaseKinds) {
       for (const { last_used_at: at } of keys) assert.ok(Date.now() - Date.parse(at) < 60_000)
     })
 
-    test('a client sees its own usage alone, with any of its keys', async () => {
+    test('a client sees only its own usage, with any of its keys', async () => {
       const [carol, dan] = [
         await house.newKey('carol', { surfaces: ['anthropic', 'openai'] }),
         await house.newKey('dan'),
@@ -106,7 +106,7 @@ for (const store of databaseKinds) {
       assert.equal((await house.admin('GET', '/usage', undefined, bearer(carol))).status, 403)
     })
 
-    test('periods begin in LLM_ROUTER_TIME_ZONE, and a table guards what a spreadsheet would run', async () => {
+    test('periods start in LLM_ROUTER_TIME_ZONE, CSV is supported, and invalid queries are rejected', async () => {
       const key = await house.newKey('erin')
       await house.chat(key)
       await usageOf(house, ['erin'], 1)
@@ -132,7 +132,7 @@ for (const store of databaseKinds) {
   })
 }
 
-test('an outage of the database loses no usage, is told, and is over when the database is back', async (t) => {
+test('a database outage loses no usage, is reported, and ends when the database is back', async (t) => {
   const postgres = await sharedPostgres()
   const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USE_PROMETHEUS: '1' })
   const key = await house.newKey('alice')
@@ -153,7 +153,7 @@ test('an outage of the database loses no usage, is told, and is over when the da
   await eventually(async () => !/usage waits/.test(await operator('/healthz')))
 })
 
-test('usage on disk survives kill -9 while the database is away, and is written once', async (t) => {
+test('usage on disk survives kill -9 while the database is unavailable, and is written once', async (t) => {
   const postgres = await sharedPostgres()
   const database = await postgres.url()
   const folder = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
@@ -169,7 +169,7 @@ test('usage on disk survives kill -9 while the database is away, and is written 
       const text = await (await fetch(`${first.url}/healthz`, { headers: bearer(adminKey) })).text()
       return /usage is spooled to disk/.test(text)
     })
-    // All of it: what ended in the last half of a second may be in memory alone.
+    // All of it: what ended in the last half second may exist only in memory.
     const spooled = () =>
       readdirSync(folder)
         .flatMap((name) => [...readFileSync(`${folder}/${name}`, 'utf8').matchAll(/"requests":(\d+)/g)])
@@ -188,7 +188,7 @@ test('usage on disk survives kill -9 while the database is away, and is written 
 })
 
 for (const workers of [1, 2]) {
-  test(`SIGTERM loses no usage, of running requests either, with ${workers} worker(s)`, async (t) => {
+  test(`SIGTERM loses no usage, including that of running requests, with ${workers} worker(s)`, async (t) => {
     const database = sqliteUrl(t)
     const cluster = {
       LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -232,7 +232,7 @@ for (const workers of [1, 2]) {
   })
 }
 
-test('requests do not wait for a database that another process holds locked', async (t) => {
+test('requests do not wait for a database that another process has locked', async (t) => {
   const url = sqliteUrl(t)
   const house = await openTeam(t, url)
   const key = await house.newKey('alice')
@@ -252,7 +252,7 @@ test('requests do not wait for a database that another process holds locked', as
     other.exec('ROLLBACK')
     other.close()
   }
-  // A synchronous write would wait for the lock, for up to 5 s.
+  // A synchronous write would wait up to 5 s for the lock.
   assert.ok(longest.ms < 4_000, `${longest.ms} ms`)
 })
 
