@@ -19,7 +19,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { adminKey, requestsTo } from '../teams/team-house.ts'
+import { adminKey, requestsTo } from '../teams/team-router.ts'
 
 interface Panel {
   id: number

@@ -11,7 +11,7 @@ import { webhookTo } from '../../src/stores/budgets/webhook.ts'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openMemoryDatabase } from '../stores/memory-database.ts'
-import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
+import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-router.ts'
 
 const secret = 'a secret of the tests, long enough'
 

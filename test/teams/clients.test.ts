@@ -3,19 +3,19 @@ import { after, describe, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 for (const store of databaseKinds) {
   describe(`clients in ${store}`, () => {
     const file = keysFile([{ id: 'filed', key: 'sk-of-the-file-0123456789' }])
     after(() => file.remove())
-    const house = shareTeam(databases[store], () => file.env)
-    const { admin, newKey, chat } = house
+    const team = shareTeam(databases[store], () => file.env)
+    const { admin, newKey, chat } = team
 
     test('a key authenticates its client, and only the response that creates it contains it', async () => {
       const key = await newKey('alice', { description: 'a person' })
       assert.equal((await chat(key)).status, 200)
-      const line = await house.router.logged(({ client }) => client === 'alice')
+      const line = await team.router.logged(({ client }) => client === 'alice')
       assert.equal(line.model, 'small')
       const list = await admin('GET', '/keys?client=alice')
       assert.deepEqual(
@@ -26,7 +26,7 @@ for (const store of databaseKinds) {
         ]),
         [['alice', key.slice(0, 14), undefined]],
       )
-      const everything = JSON.stringify([list.body, (await admin('GET', '/audit')).body, house.router.logs])
+      const everything = JSON.stringify([list.body, (await admin('GET', '/audit')).body, team.router.logs])
       assert.ok(!everything.includes(key.slice(14)))
     })
 
@@ -74,7 +74,7 @@ for (const store of databaseKinds) {
       )
       const ask = async (path: string, body: object) =>
         (
-          await fetch(house.router.url + path, {
+          await fetch(team.router.url + path, {
             method: 'POST',
             headers: { ...bearer(key), 'content-type': 'application/json' },
             body: JSON.stringify(body),
@@ -190,7 +190,7 @@ for (const store of databaseKinds) {
       assert.deepEqual(await seen(keys.viewer), [200, 403])
       assert.deepEqual(await seen(keys.operator), [200, 403])
       assert.deepEqual(await seen(keys.admin), [200, 201])
-      assert.equal((await fetch(`${house.router.url}/api/admin/clients`)).status, 401)
+      assert.equal((await fetch(`${team.router.url}/api/admin/clients`)).status, 401)
     })
 
     test('keys of the file and of the database are valid at the same time', async () => {
@@ -201,7 +201,7 @@ for (const store of databaseKinds) {
     })
 
     test('a second router on the same database accepts a new key, and its revocation, within two seconds', async (t) => {
-      const two = await openTeam(t, house.url, file.env)
+      const two = await openTeam(t, team.url, file.env)
       const key = await newKey('second')
       assert.ok((await eventually(async () => (await two.chat(key)).status === 200)) < 2_500)
       const [{ id }] = (await admin('GET', '/keys?client=second')).body.data
@@ -236,21 +236,21 @@ test('the examples of the API documentation succeed', async (t) => {
 
 test('requests continue while the database is unavailable, and changes are rejected until it is back', async (t) => {
   const postgres = await sharedPostgres()
-  const house = await openTeam(t, await postgres.url())
-  const key = await house.newKey('alice')
+  const team = await openTeam(t, await postgres.url())
+  const key = await team.newKey('alice')
   await postgres.stop()
   try {
-    assert.equal((await house.chat(key)).status, 200)
-    const refused = await house.admin('POST', '/clients', { id: 'bob' })
+    assert.equal((await team.chat(key)).status, 200)
+    const refused = await team.admin('POST', '/clients', { id: 'bob' })
     assert.deepEqual([refused.status, refused.body.code], [503, 'database_unavailable'])
-    assert.equal((await house.chat(key)).status, 200)
+    assert.equal((await team.chat(key)).status, 200)
   } finally {
     await postgres.start()
   }
-  await eventually(async () => (await house.admin('POST', '/clients', { id: 'bob' })).status === 201)
+  await eventually(async () => (await team.admin('POST', '/clients', { id: 'bob' })).status === 201)
 })
 
-async function statuses(chat: TeamHouse['chat'], keys: readonly (string | undefined)[]): Promise<number[]> {
+async function statuses(chat: TeamRouter['chat'], keys: readonly (string | undefined)[]): Promise<number[]> {
   const all: number[] = []
   for (const key of keys) all.push((await chat(key ?? '')).status)
   return all

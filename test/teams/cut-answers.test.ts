@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, openTeam, sqliteUrl } from './team-house.ts'
+import { eventually, openTeam, sqliteUrl } from './team-router.ts'
 
 const messages = [{ role: 'user', content: 'x'.repeat(4_000) }]
 
@@ -11,16 +11,16 @@ test('a non-streaming response that its client abandoned counts its prompt and t
   const upstream = await startUpstream({ kind: 'hang' })
   t.after(() => upstream.close())
   const provider = { id: 'slow', api_type: 'vllm', api_host: upstream.url }
-  const house = await openTeam(
+  const team = await openTeam(
     t,
     sqliteUrl(t),
     {},
     { active_models: { all: ['slow'] }, all: { slow: { providers: [provider] } } },
   )
-  const key = await house.newKey('alice')
+  const key = await team.newKey('alice')
   const leave = async (body: object, index: number): Promise<void> => {
     const headers = [`authorization: Bearer ${key}`]
-    const socket = await openRequest(house.router.url, '/v1/chat/completions', body, `left-${index}`, headers)
+    const socket = await openRequest(team.router.url, '/v1/chat/completions', body, `left-${index}`, headers)
     await upstream.requestReceived(index)
     // The completion is estimated from the elapsed time.
     await new Promise((resolve) => setTimeout(resolve, 100))
@@ -32,7 +32,7 @@ test('a non-streaming response that its client abandoned counts its prompt and t
   await leave({ model: 'slow', messages, max_tokens: 3, stream: true }, 1)
   let line: Record<string, number> = {}
   await eventually(async () => {
-    const { body } = await house.admin('GET', '/usage?by=client')
+    const { body } = await team.admin('GET', '/usage?by=client')
     line = body.data[0] ?? {}
     return line.requests === 2
   })

@@ -1,5 +1,5 @@
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
-import { type Cleanup, sqliteUrl } from './team-house.ts'
+import { type Cleanup, sqliteUrl } from './team-router.ts'
 
 export type DatabaseKind = 'SQLite' | 'PostgreSQL'
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { importCommand } from '../../src/cli/import.ts'
-import { openTeam, sqliteUrl } from './team-house.ts'
+import { openTeam, sqliteUrl } from './team-router.ts'
 
 /** The output of the command. */
 async function imported(t: TestContext, url: string, kind: string, ...contents: unknown[]) {

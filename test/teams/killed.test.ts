@@ -5,7 +5,7 @@ import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { type DatabaseKind, databases } from './databases.ts'
-import { eventually, requestsTo, teamEnv } from './team-house.ts'
+import { eventually, requestsTo, teamEnv } from './team-router.ts'
 
 const kinds: [store: DatabaseKind, type: string][] = [
   ['SQLite', 'single'],

@@ -12,7 +12,7 @@ import {
 import { bearer } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 let provider: IdentityProvider
 /** The address of a proxy in front of the router, as registered with the provider. */
@@ -38,7 +38,7 @@ const settings = (): Record<string, string> => ({
 
 const trusting = { LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }
 
-const open = (t: TestContext, env: Record<string, string>): Promise<TeamHouse> =>
+const open = (t: TestContext, env: Record<string, string>): Promise<TeamRouter> =>
   openTeam(t, sqliteUrl(t), { ...settings(), ...trusting, ...env })
 const withoutClaim = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting }))
 
@@ -220,7 +220,7 @@ describe('signing in by OpenID Connect', () => {
 
 describe('JSON Web Tokens of API clients', () => {
   const apiSettings = { LLM_ROUTER_OIDC_CLIENT_CLAIM: 'client_id', LLM_ROUTER_OIDC_AUDIENCE: audience }
-  const house = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting, ...apiSettings }))
+  const team = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting, ...apiSettings }))
   const now = (): number => Math.floor(Date.now() / 1000)
   /** Each test has its own client. */
   const claims = (client: string) => ({
@@ -233,7 +233,7 @@ describe('JSON Web Tokens of API clients', () => {
   })
 
   test("a provider's token authenticates the client that it names, with that client's permissions", async () => {
-    const { admin, newKey, chat, router } = house
+    const { admin, newKey, chat, router } = team
     const token = await provider.clientToken()
     assert.equal((await chat(token)).status, 401)
     await newKey(clientId, { models: ['small'] })
@@ -245,7 +245,7 @@ describe('JSON Web Tokens of API clients', () => {
   })
 
   test("only the issuer's signature is accepted, for this audience and within the validity period", async () => {
-    const { newKey, router } = house
+    const { newKey, router } = team
     await newKey('signed')
     const { sign } = provider
     let address = 0
@@ -289,7 +289,7 @@ describe('JSON Web Tokens of API clients', () => {
   })
 
   test('a clock skew of 30 seconds is tolerated', async () => {
-    const { newKey, chat } = house
+    const { newKey, chat } = team
     await newKey('clocked')
     const status = async (change: object) =>
       (await chat(await provider.sign({ ...claims('clocked'), ...change }))).status
@@ -300,7 +300,7 @@ describe('JSON Web Tokens of API clients', () => {
   })
 
   test('after a key rotation tokens of the new key are accepted, and those of the old one are not', async () => {
-    const { newKey, chat } = house
+    const { newKey, chat } = team
     await newKey('rotated')
     const old = await provider.sign(claims('rotated'))
     assert.equal((await chat(old)).status, 200)
@@ -310,7 +310,7 @@ describe('JSON Web Tokens of API clients', () => {
   })
 
   test('a token is never tried as a key, and a key or session is never tried in its place', async () => {
-    const { newKey, chat, router } = house
+    const { newKey, chat, router } = team
     const key = await newKey('both')
     const response = await fetch(`${router.url}/v1/models`, {
       headers: { ...bearer(await provider.sign({ ...claims('both'), aud: 'other' })), 'x-api-key': key },

@@ -3,7 +3,7 @@ import { bearer } from '../helpers/keys-file.ts'
 import type { Postgres } from '../helpers/programs/postgres.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, requestsTo, teamEnv } from './team-house.ts'
+import { eventually, requestsTo, teamEnv } from './team-router.ts'
 
 export interface SpendingOptions {
   postgres: Postgres

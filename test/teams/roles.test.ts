@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { request } from 'undici'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { adminKey, openTeam, shareTeam, sqliteUrl } from './team-house.ts'
+import { adminKey, openTeam, shareTeam, sqliteUrl } from './team-router.ts'
 
 const filed = (name: string): string => `sk-of-the-file-${name}-0123456789`
 const records = [
@@ -21,8 +21,8 @@ interface Operation {
 
 const file = keysFile(records)
 after(() => file.remove())
-const house = shareTeam(sqliteUrl, () => ({ ...file.env, LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
-const { admin, newKey, chat } = house
+const team = shareTeam(sqliteUrl, () => ({ ...file.env, LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
+const { admin, newKey, chat } = team
 
 /** Every operation of the document, at an existing path. */
 async function operations(url: string, key: string): Promise<Operation[]> {
@@ -60,7 +60,7 @@ async function ask(url: string, { method, path }: Operation, key: string | undef
 const order = ['viewer', 'operator', 'admin']
 
 test('each role may do exactly what the API document says, with keys of the file and of the database', async () => {
-  const { router } = house
+  const { router } = team
   const holders: [string, string | undefined, string][] = [
     ['filed viewer', 'viewer', filed('viewer')],
     ['filed operator', 'operator', filed('operator')],

@@ -8,7 +8,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { type Answer, adminKey, openTeam, shareTeam } from './team-house.ts'
+import { type Answer, adminKey, openTeam, shareTeam } from './team-router.ts'
 
 const injections = [
   "' or '1'='1",
@@ -29,8 +29,8 @@ interface Parameter {
 
 for (const store of databaseKinds)
   describe(`teams in ${store}`, () => {
-    const house = shareTeam(databases[store], () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
-    const { admin, newKey, chat } = house
+    const team = shareTeam(databases[store], () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
+    const { admin, newKey, chat } = team
 
     test('no parameter of the administration API is interpreted as SQL', async () => {
       await admin('POST', '/groups', { id: 'team' })
@@ -44,7 +44,7 @@ for (const store of databaseKinds)
         return lists.map(({ body }) => body)
       }
       const former = await state()
-      const document = JSON.parse(house.router.app.apiDocs.openapi('.'))
+      const document = JSON.parse(team.router.app.apiDocs.openapi('.'))
       const operations = Object.entries<Record<string, { parameters?: Parameter[] }>>(document.paths).filter(
         ([path]) => path.startsWith('/api/admin/'),
       )
@@ -146,14 +146,14 @@ for (const store of databaseKinds)
       await admin('POST', '/groups', { id: 'two', models: ['large'] })
       const [one, two] = [await newKey('ann', { group: 'one' }), await newKey('bea', { group: 'two' })]
       assert.deepEqual([(await chat(one, 'small')).status, (await chat(one, 'large')).status], [200, 404])
-      const made = await fetch(`${house.router.url}/v1/responses`, {
+      const made = await fetch(`${team.router.url}/v1/responses`, {
         method: 'POST',
         headers: { ...bearer(one), 'content-type': 'application/json' },
         body: JSON.stringify({ model: 'small', input: 'hi', store: true }),
       })
       const { id } = Object(await made.json())
       const read = async (key: string) =>
-        (await fetch(`${house.router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
+        (await fetch(`${team.router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
       assert.deepEqual([await read(one), await read(two)], [200, 404])
       for (const [method, path] of [
         ['PATCH', '/clients/ann'],
@@ -189,16 +189,16 @@ for (const store of databaseKinds)
 
     test('a leaked database contains no key, no session and no usable credential', async () => {
       const key = await newKey('leaked', { role: 'admin' })
-      const signedIn = await fetch(`${house.router.url}/api/session`, {
+      const signedIn = await fetch(`${team.router.url}/api/session`, {
         method: 'POST',
         headers: bearer(key),
       })
       const cookie = (signedIn.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
-      await fetch(`${house.router.url}/api/session`, {
+      await fetch(`${team.router.url}/api/session`, {
         method: 'DELETE',
-        headers: { cookie, origin: house.router.url },
+        headers: { cookie, origin: team.router.url },
       })
-      const leaked = await contentOf(house.url)
+      const leaked = await contentOf(team.url)
       const digest = createHash('sha256').update(key).digest('hex')
       assert.ok(leaked.includes(digest))
       for (const secret of [
@@ -216,7 +216,7 @@ for (const store of databaseKinds)
     test('a backup made while the router runs restores everything', async (t) => {
       const key = await newKey('saved')
       const { body: audit } = await admin('GET', '/audit')
-      const copy = await backUp(t, house.url)
+      const copy = await backUp(t, team.url)
       await admin('DELETE', '/clients/saved')
       assert.equal((await chat(key)).status, 401)
       const restored = await openTeam(t, copy)

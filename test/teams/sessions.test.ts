@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { adminKey, models, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, models, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
@@ -131,7 +131,7 @@ test('changes and events are rejected unless they come from a page of this route
   assert.deepEqual([last.actor, last.source, last.entity_id], ['admin-key', 'console', `group-${made - 1}`])
 })
 
-const endings: [string, (house: TeamHouse, id: string, client: string) => Promise<unknown>][] = [
+const endings: [string, (team: TeamRouter, id: string, client: string) => Promise<unknown>][] = [
   ['its key is revoked', ({ admin }, id) => admin('POST', `/keys/${id}/revoke`)],
   [
     'its key is rotated without overlap',
@@ -182,8 +182,8 @@ test('a revoked role is also removed from the session', async () => {
 
 test('signing out ends the session on every host, including copies of the cookie', async () => {
   const cookie = await signIn(one.router.url, adminKey)
-  const session = (house: TeamHouse, init: RequestInit = {}) =>
-    fetch(`${house.router.url}/api/session`, { ...init, headers: { cookie, origin: house.router.url } })
+  const session = (team: TeamRouter, init: RequestInit = {}) =>
+    fetch(`${team.router.url}/api/session`, { ...init, headers: { cookie, origin: team.router.url } })
   const out = await session(one, { method: 'DELETE' })
   assert.equal(out.status, 204)
   assert.match(out.headers.getSetCookie()[0] ?? '', /^llm-router-session=; Path=\/; Max-Age=0;/)

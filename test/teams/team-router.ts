@@ -17,7 +17,7 @@ export interface Answer {
 }
 
 /** A router with a database, and the requests of its administrators and clients. */
-export interface TeamHouse {
+export interface TeamRouter {
   readonly router: TestRouter
   /** A request to `P/admin` with the administrator's key, or with another one. */
   admin(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<Answer>
@@ -32,7 +32,7 @@ export interface Cleanup {
   after(cleanup: () => unknown): void
 }
 
-export interface SharedTeam extends TeamHouse {
+export interface SharedTeam extends TeamRouter {
   /** The URL of its database. */
   readonly url: string
 }
@@ -63,7 +63,7 @@ export async function openTeam(
   databaseUrl: string,
   env: Record<string, string> = {},
   config: object = models,
-): Promise<TeamHouse> {
+): Promise<TeamRouter> {
   const router = await startRouter({
     models: config,
     env: { ...teamEnv(databaseUrl), ...env },
@@ -78,17 +78,17 @@ export function shareTeam(
   envOf: () => Record<string, string> = () => ({}),
   configOf: () => object = () => models,
 ): SharedTeam {
-  let [url, house]: [string?, TeamHouse?] = []
+  let [url, team]: [string?, TeamRouter?] = []
   const cleanups: (() => unknown)[] = []
   before(async () => {
     url = await urlOf({ after: (cleanup) => cleanups.push(cleanup) })
-    house = await openTeam(undefined, url, envOf(), configOf())
+    team = await openTeam(undefined, url, envOf(), configOf())
   })
   after(async () => {
-    await house?.router.close()
+    await team?.router.close()
     for (const cleanup of cleanups) await cleanup()
   })
-  const opened = (): TeamHouse => house ?? assert.fail('the router is not running')
+  const opened = (): TeamRouter => team ?? assert.fail('the router is not running')
   return {
     get url() {
       return url ?? assert.fail('the router is not running')
@@ -102,7 +102,7 @@ export function shareTeam(
   }
 }
 
-export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
+export function requestsTo(url: string): Omit<TeamRouter, 'router'> {
   const ask = async (
     method: string,
     path: string,
@@ -121,7 +121,7 @@ export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
     const isJson = /json/.test(headers.get('content-type') ?? '')
     return { status: response.statusCode, headers, body: isJson ? JSON.parse(text) : text }
   }
-  const admin: TeamHouse['admin'] = (method, path, body, headers = {}) =>
+  const admin: TeamRouter['admin'] = (method, path, body, headers = {}) =>
     ask(method, `/api/admin${path}`, { body, headers: { ...bearer(adminKey), ...headers } })
   return {
     admin,
