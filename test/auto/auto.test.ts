@@ -34,8 +34,8 @@ test('auto selects the model of the nearest example in each dialect, and the res
         ['Fix this code please', 'large'],
         ['A poem about a holiday', 'middle'],
       ] as const) {
-        const { raw, text: heard } = await askIn(dialect, rig.router.url, text, { stream, model: 'auto' })
-        assert.equal(heard, 'Fine.')
+        const { raw, text: received } = await askIn(dialect, rig.router.url, text, { stream, model: 'auto' })
+        assert.equal(received, 'Fine.')
         assert.equal(rig.asked.at(-1), expected, dialect)
         assert.equal(raw.headers.get('x-llm-router-model'), expected)
       }
@@ -114,12 +114,12 @@ test('a conversation keeps its model, identified by its first turns or its sessi
   const rig = await rigOf({ models, rules: [{ model: 'large', words: ['large'] }] })
   const path = `${rig.router.url}/v1/chat/completions`
   const begin = { role: 'user', content: 'large' }
-  const goingOn = (content: string) => ({
+  const continued = (content: string) => ({
     model: 'auto',
     messages: [begin, { role: 'assistant', content: 'Fine.' }, { role: 'user', content }],
   })
   await post(path, said('large'))
-  await post(path, goingOn('and now something small'))
+  await post(path, continued('and now something small'))
   const session = { 'content-type': 'application/json', 'x-llm-router-session': 's1' }
   await post(path, said('large'), session)
   await post(path, said('again'), session)

@@ -45,7 +45,7 @@ after(async () => {
 })
 
 /** Releases the second sentence once the client has received the first. */
-function heard(text: string): string {
+function releaseNext(text: string): string {
   if (text === 'All good.\n') more.resolve(bad)
   assert.doesNotMatch(text, /bad/)
   return text
@@ -69,7 +69,7 @@ test('the OpenAI client gets the finish reason content_filter, whole and streame
     messages: [...messages],
     stream: true,
   })) {
-    text = heard(text + (choices[0]?.delta.content ?? ''))
+    text = releaseNext(text + (choices[0]?.delta.content ?? ''))
     reason = choices[0]?.finish_reason ?? reason
   }
   assert.deepEqual([text, reason], ['All good.\n', 'content_filter'])
@@ -86,7 +86,7 @@ test('the OpenAI client gets an incomplete response, whole and streamed', async 
   const stream = client.responses.stream({ model: 'm', input: 'hi' })
   let text = ''
   stream.on('response.output_text.delta', ({ delta }) => {
-    text = heard(text + delta)
+    text = releaseNext(text + delta)
   })
   let last: unknown
   for await (const event of stream) if (event.type === 'response.incomplete') last = event.response
@@ -106,7 +106,7 @@ test('the Anthropic client gets a refusal, whole and streamed', async () => {
   const stream = client.messages.stream(request)
   let text = ''
   stream.on('text', (delta) => {
-    text = heard(text + delta)
+    text = releaseNext(text + delta)
   })
   const final = await stream.finalMessage()
   assert.deepEqual([final.stop_reason, text], ['refusal', 'All good.\n'])
@@ -123,7 +123,7 @@ test('the Gemini client gets the finish reason SAFETY, whole and streamed', asyn
     model: 'm',
     contents: 'hi',
   })) {
-    text = heard(text + (piece ?? ''))
+    text = releaseNext(text + (piece ?? ''))
     reason = candidates?.[0]?.finishReason ?? reason
   }
   assert.deepEqual([text, reason], ['All good.\n', 'SAFETY'])
@@ -135,7 +135,7 @@ test('the Ollama client throws the error in the stream', async () => {
   let text = ''
   await assert.rejects(async () => {
     for await (const { message } of await client.chat({ model: 'm', messages: [...messages], stream: true }))
-      text = heard(text + message.content)
+      text = releaseNext(text + message.content)
   }, /blocked by 'guardrail'/)
   assert.equal(text, 'All good.\n')
 })

@@ -179,8 +179,8 @@ describe('what a model accepts', () => {
     const within = { temperature: 0, top_p: 1, presence_penalty: -2 }
     const kept = await ask('/api/chat', { model: 'vllm', messages, stream: false, options: within })
     assert.deepEqual([kept.body.temperature, kept.body.top_p, kept.lost], [0, 1, ''])
-    const told = await claudeCode('narrow', { temperature: 1, top_p: 0 })
-    assert.deepEqual([told.body.temperature, told.body.top_p, told.lost], [0.8, 0, 'temperature'])
+    const narrow = await claudeCode('narrow', { temperature: 1, top_p: 0 })
+    assert.deepEqual([narrow.body.temperature, narrow.body.top_p, narrow.lost], [0.8, 0, 'temperature'])
     const openai = await claudeCode('compatible', { temperature: 1, top_k: 4 })
     assert.deepEqual([openai.body.temperature, openai.lost], [1, 'top_k'])
     overAnthropic()

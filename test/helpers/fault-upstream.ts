@@ -74,8 +74,8 @@ export async function startFaultUpstream(
       if (!read) return
       setBusy(socket, true)
       const request = { ...read, connection, turn }
-      const goesOn = await play(socket, script(request, requests.push(request) - 1))
-      if (!goesOn) return
+      const staysOpen = await play(socket, script(request, requests.push(request) - 1))
+      if (!staysOpen) return
       setBusy(socket, false)
     }
   }

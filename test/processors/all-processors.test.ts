@@ -92,7 +92,7 @@ for (const kind of kinds)
           const asked = client.ask({
             ...{ url: router.url, model: kind, stream: true, signal: abort.signal },
             words: conversation(`${client.name} aborted`),
-            heard: () => abort.abort(),
+            onText: () => abort.abort(),
           })
           return assert.rejects(asked, { name: /Abort|^Error$/ }, client.name)
         })

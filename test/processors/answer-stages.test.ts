@@ -66,8 +66,8 @@ test('a guardrail receives responses with values, or with pseudonyms if it runs 
       ])
       for (const dialect of clientDialects) {
         seen.length = 0
-        const heard = await askIn(dialect, router.url, address, { stream })
-        assert.equal(heard.text, `Write to ${address}.`)
+        const received = await askIn(dialect, router.url, address, { stream })
+        assert.equal(received.text, `Write to ${address}.`)
         assert.equal(seen.join('').includes(address), !isMasked, seen.join('\n'))
         assert.equal(/EMAIL_/.test(seen.join('')), isMasked)
       }
@@ -92,9 +92,9 @@ test('responses blocked before or after unmasking are never sent, with guardrail
           },
         ])
         for (const dialect of clientDialects) {
-          const heard = await askIn(dialect, router.url, address, { stream })
-          assert.equal(heard.text.includes(address), !isFound, heard.raw.text)
-          if (isFound) endOf(dialect, heard.raw.text, stream)
+          const received = await askIn(dialect, router.url, address, { stream })
+          assert.equal(received.text.includes(address), !isFound, received.raw.text)
+          if (isFound) endOf(dialect, received.raw.text, stream)
         }
       }
 })
@@ -118,9 +118,9 @@ test('replacements before and after unmasking form one text', async () => {
   ])
   for (const dialect of clientDialects)
     for (const stream of [false, true]) {
-      const heard = await askIn(dialect, router.url, address, { stream })
-      assert.equal(heard.text, `ONE ${address} TWO.\n`)
-      assert.doesNotMatch(heard.raw.text, /\bone\b|\btwo\b/)
+      const received = await askIn(dialect, router.url, address, { stream })
+      assert.equal(received.text, `ONE ${address} TWO.\n`)
+      assert.doesNotMatch(received.raw.text, /\bone\b|\btwo\b/)
     }
 })
 

@@ -210,9 +210,9 @@ test('the tokens of a blocked stream count for its client, up to what was genera
   const pieces = [...Array.from({ length: 3_000 }, () => say('word ')), say('bad.\n'), never.promise]
   const { router } = await rig(pieces, safe, { service: undefined, words: ['bad'] }, keys.env)
   const headers = { 'content-type': 'application/json', ...bearer(key) }
-  const { text, headers: told } = await post(router.url + path, chat(), headers)
+  const { text, headers: received } = await post(router.url + path, chat(), headers)
   assert.match(text, /content_filter/)
-  await router.requestLogged(told.get('x-request-id') ?? '')
+  await router.requestLogged(received.get('x-request-id') ?? '')
   never.resolve('')
   const next = await post(`${router.url}/v1/chat/completions`, chat({ max_tokens: 1 }), headers)
   const left = Number(next.headers.get('x-ratelimit-remaining-tokens'))

@@ -105,8 +105,8 @@ test('a request cannot turn masking off', async () => {
 
 test('LLM_ROUTER_FORCE_MASKING masks every request', async () => {
   const router = await routerWith([], { env: { LLM_ROUTER_FORCE_MASKING: '1' } })
-  const heard = await askIn('anthropic', router.url, address, { stream: true })
-  assert.equal(heard.text, `You said: ${address}`)
+  const received = await askIn('anthropic', router.url, address, { stream: true })
+  assert.equal(received.text, `You said: ${address}`)
   assert.equal(sent().raw.includes(address), false)
 })
 
@@ -374,10 +374,10 @@ test('a client cannot obtain a value by writing its pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address))
   const [own = ''] = pseudonym.exec(sent().raw.toString()) ?? []
-  const heard = await askIn('openai', router.url, `${own} and ${own.toLowerCase()} of ${address}`, {
+  const received = await askIn('openai', router.url, `${own} and ${own.toLowerCase()} of ${address}`, {
     stream: true,
   })
-  assert.equal(heard.text, `You said: ${own} and ${own.toLowerCase()} of ${address}`)
+  assert.equal(received.text, `You said: ${own} and ${own.toLowerCase()} of ${address}`)
   assert.equal(lastText(sent().body).includes(`LITERAL_`), true)
 })
 
@@ -395,8 +395,8 @@ test('the same value has the same pseudonym in every turn', async () => {
 
 test('"unmask": false leaves pseudonyms in responses', async () => {
   const router = await routerWith([{ type: 'masking', unmask: false }])
-  const heard = await askIn('openai', router.url, address, { stream: false })
-  assert.match(heard.text, /^You said: EMAIL_/)
+  const received = await askIn('openai', router.url, address, { stream: false })
+  assert.match(received.text, /^You said: EMAIL_/)
 })
 
 test('"system": false leaves system prompts unchanged', async () => {
@@ -447,11 +447,11 @@ test('structured output remains valid JSON with any value', async () => {
     upstream: upstream.url,
   })
   for (const stream of [false, true]) {
-    const heard = await askIn('openai', router.url, 'x <a"b\\c> y', {
+    const received = await askIn('openai', router.url, 'x <a"b\\c> y', {
       stream,
       more: { response_format: { type: 'json_object' } },
     })
-    assert.deepEqual(JSON.parse(heard.text), { name: '<a"b\\c>' })
+    assert.deepEqual(JSON.parse(received.text), { name: '<a"b\\c>' })
   }
 })
 
@@ -702,8 +702,8 @@ test('services find further values after the built-in kinds: Presidio, by code p
   const router = await routerWith([
     { type: 'masking', services: [{ type: 'presidio', url: presidio.url, language: 'pl' }] },
   ])
-  const heard = await askIn('openai', router.url, `🙂 Zofia Nowak, ${address}`, { stream: true })
-  assert.equal(heard.text, `You said: 🙂 Zofia Nowak, ${address}`)
+  const received = await askIn('openai', router.url, `🙂 Zofia Nowak, ${address}`, { stream: true })
+  assert.equal(received.text, `You said: 🙂 Zofia Nowak, ${address}`)
   assert.match(lastText(sent().body), /^🙂 PERSON_\w{8}, EMAIL_\w{8}$/)
   assert.equal(presidio.requests[0]?.raw.includes(address), false)
 })
@@ -726,8 +726,8 @@ test("services find further values: the Python router's masker", async () => {
     LLM_ROUTER_MASKER_PII_HOST: masker.url,
   }
   const router = await routerWith([], { env })
-  const heard = await askIn('openai', router.url, `Zofia Nowak, ${address}`, { stream: false })
-  assert.equal(heard.text, `You said: Zofia Nowak, ${address}`)
+  const received = await askIn('openai', router.url, `Zofia Nowak, ${address}`, { stream: false })
+  assert.equal(received.text, `You said: Zofia Nowak, ${address}`)
   assert.match(lastText(sent().body), /^NAME_\w{8}, EMAIL_\w{8}$/)
   assert.equal(masker.requests[0]?.url, '/api/maskers/pii')
 })

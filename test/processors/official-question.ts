@@ -16,7 +16,7 @@ export interface OfficialQuestion {
   readonly words: Conversation
   readonly signal?: AbortSignal
   /** Called for each piece of a stream. */
-  readonly heard?: (text: string) => void
+  readonly onText?: (text: string) => void
 }
 
 /** A conversation in no particular dialect: it ends with a question after the result of a call. */

@@ -147,11 +147,11 @@ test('changes are announced over Redis', async (t) => {
   const listener = new Redis(url)
   t.after(() => listener.disconnect())
   await listener.subscribe('llm-router:directory')
-  const told = once(listener, 'message')
+  const notified = once(listener, 'message')
   // Until the router is connected, a change is noticed without Redis.
   let count = 0
   const timer = setInterval(() => void team.admin('POST', '/groups', { id: `g${count++}` }), 100)
-  const [channel] = await told.finally(() => clearInterval(timer))
+  const [channel] = await notified.finally(() => clearInterval(timer))
   assert.equal(channel, 'llm-router:directory')
 })
 

@@ -62,12 +62,12 @@ test('one of two routers sends the webhook once at 50, 80 and 100 %, signed', as
   await eventually(async () => (await two.chat(key)).status === 200)
   for (let count = 0; count < 11; count++) await (count % 2 ? one : two).chat(key)
   await eventually(async () => messages.length >= 3)
-  const told = messages.map(({ body }) => JSON.parse(body))
+  const payloads = messages.map(({ body }) => JSON.parse(body))
   assert.deepEqual(
-    told.map(({ data }) => data.threshold).toSorted((a, b) => a - b),
+    payloads.map(({ data }) => data.threshold).toSorted((a, b) => a - b),
     [50, 80, 100],
   )
-  assert.deepEqual([told[0].type, told[0].data.budget, told[0].data.limit], ['budget.threshold', 'ten', 10])
+  assert.deepEqual([payloads[0].type, payloads[0].data.budget, payloads[0].data.limit], ['budget.threshold', 'ten', 10])
   for (const { headers, body } of messages) {
     const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
     const wanted = createHmac('sha256', secret).update(signed).digest('base64')

@@ -37,8 +37,8 @@ export interface Spending {
 /** The maximum period of usage that a kill can lose, in milliseconds: docs/teams.md. */
 const lostMs = 1_000
 
-const leaver = 'leaves'
-const leaves = (body: unknown): boolean => Object(body).user === leaver
+const disconnecting = 'leaves'
+const disconnects = (body: unknown): boolean => Object(body).user === disconnecting
 
 interface Replica {
   process: RouterProcess
@@ -54,8 +54,8 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
   const { postgres, requests, clients } = options
   const upstream = await startUpstream(({ body }) => ({
     kind: 'stream',
-    pieces: [openaiChunk({ content: 'Hi' }), ...(leaves(body) ? [] : [openaiChunk({}, 'stop'), openaiDone])],
-    ending: leaves(body) ? 'hang' : 'end',
+    pieces: [openaiChunk({ content: 'Hi' }), ...(disconnects(body) ? [] : [openaiChunk({}, 'stop'), openaiDone])],
+    ending: disconnects(body) ? 'hang' : 'end',
   }))
   const url = await postgres.url()
   const start = async (): Promise<Replica> => {
@@ -89,7 +89,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
         signal: leaving.signal,
         body: JSON.stringify({
           ...{ model: 'small', messages: [{ role: 'user', content: 'hi' }], stream: true },
-          ...(leavesEarly ? { user: leaver } : {}),
+          ...(leavesEarly ? { user: disconnecting } : {}),
         }),
       })
       if (response.status === 429 || response.status === 503) total.refused++
