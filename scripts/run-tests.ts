@@ -1,7 +1,7 @@
 /**
- * Runs all tests, or the files that match the given patterns. Files share a process, which loads the router's sources once; files that
- * measure memory or simulate failures have their own. Prints a line for each process as it ends, with its failed tests. Writes the
- * reports to coverage/tests.txt.
+ * Runs all tests, or the files that match the given patterns. Files share a process, which loads the router's sources once;
+ * files that measure memory or simulate failures have their own. Prints a line for each process as it ends, with its failed
+ * tests. Writes the reports to coverage/tests.txt.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -110,8 +110,8 @@ function folderOf(file: string): string {
 }
 
 /**
- * Starts and stops a router, so that Node writes its compile cache: every later start then takes half the time. Most tests kill their
- * routers, and a killed process does not write the cache. Node has a separate cache for each set of V8 options.
+ * Starts and stops a router, so that Node writes its compile cache: every later start then takes half the time. Most tests kill
+ * their routers, and a killed process does not write the cache. Node has a separate cache for each set of V8 options.
  */
 async function compileSources(...options: string[]): Promise<void> {
   const child = spawn(process.execPath, [...options, 'src/server.ts'], {

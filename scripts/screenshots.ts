@@ -1,7 +1,7 @@
 /**
  * Creates the pictures of the console in docs/img: a router with servers in each state and some minutes of traffic, rendered by
- * Chromium. With a folder as argument: pictures of every page in both themes and at three widths, for manual review, or only some,
- * such as `1280-dark,390-light`.
+ * Chromium. With a folder as argument: pictures of every page in both themes and at three widths, for manual review, or only
+ * some, such as `1280-dark,390-light`.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -2,8 +2,8 @@ import type OpenAI from 'openai'
 import type { FaultServer } from './fault-server.ts'
 
 /**
- * How long the request to the server continued after its client disconnected, in milliseconds, for each attempt. A client disconnects
- * at the first content or, if the server never responds, as soon as the server has its request.
+ * How long the request to the server continued after its client disconnected, in milliseconds, for each attempt. A client
+ * disconnects at the first content or, if the server never responds, as soon as the server has its request.
  */
 export async function leave(
   client: OpenAI,

@@ -2,8 +2,8 @@ import type { Backend } from './backend.ts'
 
 /**
  * The best nginx configuration for this purpose: a POST may also go to the next server, on every condition that nginx supports
- * (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream), responses are not buffered, and connections are
- * kept open. One process, so that it can be ended by its id.
+ * (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream), responses are not buffered, and connections
+ * are kept open. One process, so that it can be ended by its id.
  */
 export function nginxConfig(port: number, backends: readonly Backend[], timeoutSeconds: number): string {
   return `

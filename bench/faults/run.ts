@@ -10,8 +10,9 @@ import { proxies, versions } from './proxies.ts'
 import { entry, leavingTable, outcomeTable, promptMs, type Results, worseCells } from './tables.ts'
 
 /**
- * `npm run bench:faults` simulates failures of model servers behind this router, nginx and HAProxy, and prints what the official
- * OpenAI client received; `-- --write` also writes the tables to docs/reliability.md. Exit code 1: the router was worse somewhere.
+ * `npm run bench:faults` simulates failures of model servers behind this router, nginx and HAProxy, and prints what the
+ * official OpenAI client received; `-- --write` also writes the tables to docs/reliability.md. Exit code 1: the router was
+ * worse somewhere.
  */
 const tries = 20
 const maxRunMs = 240_000

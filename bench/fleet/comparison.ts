@@ -12,7 +12,10 @@ export interface Report {
   served: readonly Served[]
 }
 
-/** Runs a workload through a strategy; the same arguments give the same report. `seed` seeds its random numbers and the strategy's. */
+/**
+ * Runs a workload through a strategy; the same arguments give the same report. `seed` seeds its random numbers and the
+ * strategy's.
+ */
 export function simulate(workload: Workload, policy: Strategy | 'pinned', seed = 0): Report {
   const fleet = new Fleet(policy, workload, seed)
   workload.run(fleet, seed)

@@ -32,8 +32,8 @@ export interface Answered {
 const blockTokens = 16
 
 /**
- * A simulated vLLM on a virtual clock: a prefix cache of blocks with LRU eviction, a queue before a fixed number of slots, prompts
- * computed one after the other, and generation that slows down with the number of running requests.
+ * A simulated vLLM on a virtual clock: a prefix cache of blocks with LRU eviction, a queue before a fixed number of slots,
+ * prompts computed one after the other, and generation that slows down with the number of running requests.
  */
 export class Engine {
   readonly #shape: EngineShape

@@ -4,8 +4,8 @@ import { scanObject } from '../../src/lib/json/splice.ts'
 import { prefixKeys } from '../../src/relay/request/prefix-keys.ts'
 
 /**
- * `node bench/fleet/key-cost.ts` prints the cost of a request's prefix keys beside the cost of scanning its body, which every request
- * has. With `--check` it fails if the keys cost more than half of the scan.
+ * `node bench/fleet/key-cost.ts` prints the cost of a request's prefix keys beside the cost of scanning its body, which every
+ * request has. With `--check` it fails if the keys cost more than half of the scan.
  */
 const source = readFileSync(new URL('../../src/plugins/body/index.ts', import.meta.url), 'utf8')
 const prose = readFileSync(new URL('../../docs/strategies.md', import.meta.url), 'utf8')

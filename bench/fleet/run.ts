@@ -14,9 +14,9 @@ const print = (line: string): void => {
 }
 
 /**
- * `node bench/fleet/run.ts` prints the tables of docs/strategies.md: workloads on simulated engines, through each strategy, as means
- * over the seeds (`--seeds=5`, `--from=0`; one by default). `--write` writes them there; `--check` fails if `cache_aware` exceeds its
- * bounds with any seed, and omits strategies that have no bound.
+ * `node bench/fleet/run.ts` prints the tables of docs/strategies.md: workloads on simulated engines, through each strategy, as
+ * means over the seeds (`--seeds=5`, `--from=0`; one by default). `--write` writes them there; `--check` fails if `cache_aware`
+ * exceeds its bounds with any seed, and omits strategies that have no bound.
  */
 const isCheck = process.argv.includes('--check')
 const policies = isCheck

@@ -3,8 +3,8 @@ import { measure, median } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
 /**
- * `node bench/http/after-idle.ts` prints what a small JSON request costs at full load, and in the first seconds after an idle period in
- * which V8 collects all garbage: after the last request it may discard the compiled code of the request path.
+ * `node bench/http/after-idle.ts` prints what a small JSON request costs at full load, and in the first seconds after an idle
+ * period in which V8 collects all garbage: after the last request it may discard the compiled code of the request path.
  */
 const warmMs = 8_000
 const loadMs = 1_500

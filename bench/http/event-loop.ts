@@ -6,10 +6,10 @@ import { median, quantile } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
 /**
- * `node bench/http/event-loop.ts` prints the longest time that the event loops of the bare pipe and of the router are blocked, in
- * milliseconds, while they forward large bodies, at half of the router's capacity and at full load. The result is the median over the
- * rounds of the longest time in each round; the longest time overall is printed beside it. Exit code 1 if the router misses the bound
- * at half load.
+ * `node bench/http/event-loop.ts` prints the longest time that the event loops of the bare pipe and of the router are blocked,
+ * in milliseconds, while they forward large bodies, at half of the router's capacity and at full load. The result is the median
+ * over the rounds of the longest time in each round; the longest time overall is printed beside it. Exit code 1 if the router
+ * misses the bound at half load.
  */
 const names = ['JSON, 1 MB in', 'JSON, 10 MB in']
 const maxBlockedMs = 50

@@ -5,8 +5,8 @@ import { CounterFamily, type Distribution, HistogramFamily } from '../../src/plu
 import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 
 /*
- * How long one operation blocks the event loop: a response with too large headers compared with an ordinary one, and a scrape of a
- * thousand models compared with one of ten. As ratios, which hardly depend on the machine.
+ * How long one operation blocks the event loop: a response with too large headers compared with an ordinary one, and a scrape
+ * of a thousand models compared with one of ten. As ratios, which hardly depend on the machine.
  *   node bench/http/held-loop.ts
  */
 

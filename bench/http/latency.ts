@@ -6,10 +6,10 @@ import type { Heard } from './tokens/reader.ts'
 import { startTokenReader, type TokenReader } from './tokens/start-reader.ts'
 
 /**
- * `node bench/http/latency.ts` prints the latency that a proxy adds to the server's own: to the first byte of a JSON response, to the
- * first token of a stream, and to each later token, relative to the send time that the server writes into it. For JSON the load is half
- * of the router's maximum; for streams it is the number with which the router uses half a processor. Exit code 1 if the router misses
- * a bound.
+ * `node bench/http/latency.ts` prints the latency that a proxy adds to the server's own: to the first byte of a JSON response,
+ * to the first token of a stream, and to each later token, relative to the send time that the server writes into it. For JSON
+ * the load is half of the router's maximum; for streams it is the number with which the router uses half a processor. Exit code
+ * 1 if the router misses a bound.
  *
  * `node bench/http/latency.ts unpinned` leaves all programs on all processors.
  */

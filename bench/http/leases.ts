@@ -9,9 +9,9 @@ import { quantile } from './measure.ts'
 import { type MeasuredProxy, otherCpu, startOn, startStage } from './stage.ts'
 
 /**
- * `node bench/http/leases.ts` (needs redis-server) compares the time of a whole JSON response with `first_available`, whose leases are
- * in a Redis on this machine, and with `balanced`, at a rate at which the target is always free. Also prints the Redis operations of a
- * request. Exit code 1 if the bound is missed.
+ * `node bench/http/leases.ts` (needs redis-server) compares the time of a whole JSON response with `first_available`, whose
+ * leases are in a Redis on this machine, and with `balanced`, at a rate at which the target is always free. Also prints the
+ * Redis operations of a request. Exit code 1 if the bound is missed.
  */
 const maxMoreP50Ms = 1
 const perSecond = 50

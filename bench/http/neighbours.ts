@@ -14,11 +14,11 @@ import { smg, vllmRouter } from './neighbours/worker-routers.ts'
 import { type MeasuredProxy, proxyCpu, type Stage, startOn, startStage } from './stage.ts'
 
 /**
- * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx, HAProxy,
- * Envoy and, if `PORTKEY` names the start-server.js of Portkey, Portkey. All get the same number of requests per second, half of the
- * slowest one's maximum, and then their own maximum. LiteLLM (`LITELLM`), Bifrost (`BIFROST`), SMG (`SMG`) and vllm-router
- * (`VLLM_ROUTER`) are each compared separately with the pipe and the router, so that the pace of one does not limit the others. With
- * `-- --check`, each one only returns one response of each kind, which must equal the pipe's.
+ * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx,
+ * HAProxy, Envoy and, if `PORTKEY` names the start-server.js of Portkey, Portkey. All get the same number of requests per
+ * second, half of the slowest one's maximum, and then their own maximum. LiteLLM (`LITELLM`), Bifrost (`BIFROST`), SMG (`SMG`)
+ * and vllm-router (`VLLM_ROUTER`) are each compared separately with the pipe and the router, so that the pace of one does not
+ * limit the others. With `-- --check`, each one only returns one response of each kind, which must equal the pipe's.
  */
 const rounds = 5
 const limitRounds = 3

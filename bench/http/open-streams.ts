@@ -6,9 +6,9 @@ import type { Heard } from './tokens/reader.ts'
 import { startTokenReader } from './tokens/start-reader.ts'
 
 /**
- * `node bench/http/open-streams.ts [streams]` keeps 5,000 streams open, or the given number, over one model server that sends one
- * token per second to each: directly, through the bare pipe, and through the router. Prints the memory of an open stream, the delay of
- * tokens and the processor time of a token. Exit code 1 if the router misses a bound.
+ * `node bench/http/open-streams.ts [streams]` keeps 5,000 streams open, or the given number, over one model server that sends
+ * one token per second to each: directly, through the bare pipe, and through the router. Prints the memory of an open stream,
+ * the delay of tokens and the processor time of a token. Exit code 1 if the router misses a bound.
  */
 const maxKbOverPipe = 40
 const maxP99Ms = 50

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 /**
- * Signals each start at its time, accurate to about fifty microseconds. Node's timers have millisecond resolution: at five thousand
- * requests per second, five would start together, and all but the first would wait.
+ * Signals each start at its time, accurate to about fifty microseconds. Node's timers have millisecond resolution: at five
+ * thousand requests per second, five would start together, and all but the first would wait.
  */
 export interface Pace {
   perSecond: number

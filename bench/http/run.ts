@@ -4,8 +4,9 @@ import { type Measured, measureCase, median, type Round } from './measure.ts'
 import { startStage } from './stage.ts'
 
 /**
- * `npm run bench` measures every case beside a bare pipe and prints a table; arguments select cases by name. `npm run bench:check`
- * (`--check`) is short, and its exit code is 1 if a bound is exceeded by more than the noise of a busy machine. Needs Linux.
+ * `npm run bench` measures every case beside a bare pipe and prints a table; arguments select cases by name. `npm run
+ * bench:check` (`--check`) is short, and its exit code is 1 if a bound is exceeded by more than the noise of a busy machine.
+ * Needs Linux.
  */
 const check = process.argv.includes('--check')
 const options = check

@@ -9,9 +9,9 @@ import { type Child, freePort, listening, startChild } from '../support/child.ts
 import { quantile } from './measure.ts'
 
 /**
- * `node bench/http/shared-redis.ts` (needs redis-server): ten routers, each a process, share one Redis. Prints what each kind of shared
- * state adds to the time of a whole response, its Redis operations, and how many sequential round trips a response waits for: that is
- * its delay when Redis responds late. Takes about two minutes.
+ * `node bench/http/shared-redis.ts` (needs redis-server): ten routers, each a process, share one Redis. Prints what each kind
+ * of shared state adds to the time of a whole response, its Redis operations, and how many sequential round trips a response
+ * waits for: that is its delay when Redis responds late. Takes about two minutes.
  */
 const routerCount = 10
 const perSecond = 40

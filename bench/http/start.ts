@@ -8,9 +8,9 @@ import { routerArgs } from '../support/router-command.ts'
 import { median } from './measure.ts'
 
 /**
- * `node bench/http/start.ts` prints the time from the router's start to its first chat response, alternating with the time of an empty
- * Node process (`node -e 0`): started as by `run-rest-api.sh` and the image, with Node's compile cache of an earlier start and
- * without. Exit code 1 if the first takes too long.
+ * `node bench/http/start.ts` prints the time from the router's start to its first chat response, alternating with the time of
+ * an empty Node process (`node -e 0`): started as by `run-rest-api.sh` and the image, with Node's compile cache of an earlier
+ * start and without. Exit code 1 if the first takes too long.
  */
 const maxMoreMs = 400
 const rounds = 11

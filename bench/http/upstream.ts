@@ -4,8 +4,8 @@ import { onRequest } from '../support/on-request.ts'
 import { type Answer, anthropicStream, ollamaStream, openaiStream, openaiWhole } from './answers.ts'
 
 /**
- * Model servers that cost almost nothing: raw sockets and precomputed bytes, one port for each kind of response. Prints the ports. A
- * stream gets one event at each tick, so that each is a separate packet.
+ * Model servers that cost almost nothing: raw sockets and precomputed bytes, one port for each kind of response. Prints the
+ * ports. A stream gets one event at each tick, so that each is a separate packet.
  */
 const tickMs = 4
 const answers = { openaiWhole, openaiStream, ollamaStream, anthropicStream }

@@ -1,6 +1,6 @@
 /**
- * Time of an exact search in an index, by the number of its chunks and the length of its vectors: processor time, which other load on
- * the machine does not change, and elapsed time.
+ * Time of an exact search in an index, by the number of its chunks and the length of its vectors: processor time, which other
+ * load on the machine does not change, and elapsed time.
  *
  *     node bench/retrieval/run.ts [pieces...]
  */

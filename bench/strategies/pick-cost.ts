@@ -10,9 +10,9 @@ import { RouterError } from '../../src/sdk/errors.ts'
 import { plainRequest } from './box.ts'
 
 /**
- * `node bench/strategies/pick-cost.ts` prints the cost of picking one of many targets and settling it, in microseconds of processor time,
- * for each strategy that does not wait; while some of them are down; and for a model among many. For comparison, a request takes a few
- * hundred microseconds.
+ * `node bench/strategies/pick-cost.ts` prints the cost of picking one of many targets and settling it, in microseconds of
+ * processor time, for each strategy that does not wait; while some of them are down; and for a model among many. For
+ * comparison, a request takes a few hundred microseconds.
  */
 const counts = [1, 10, 100, 1_000]
 const strategies = ['balanced', 'weighted', 'dynamic_weighted', 'least_busy', 'adaptive']

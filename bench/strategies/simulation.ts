@@ -25,8 +25,8 @@ export interface Report {
   p50Ms: number
   p99Ms: number
   /**
-   * Percentage points between a target's share of all attempts and its share of the total speed of working targets: for the target
-   * with the largest difference.
+   * Percentage points between a target's share of all attempts and its share of the total speed of working targets: for the
+   * target with the largest difference.
    */
   worstShare: number
   /** Requests that no target answered. */

@@ -12,8 +12,8 @@ export interface Child {
 }
 
 /**
- * Starts a program and waits until `ready` returns a result; it is called whenever the program writes and every 20 ms. Rejects with the
- * program's output if it ends first, or if it cannot be started.
+ * Starts a program and waits until `ready` returns a result; it is called whenever the program writes and every 20 ms. Rejects
+ * with the program's output if it ends first, or if it cannot be started.
  */
 export async function startChild<T>(
   command: string,

@@ -2,8 +2,8 @@ import { appendFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /**
- * Loaded into a program with `--import`: writes the longest time that its event loop was blocked, in milliseconds, for each tenth of a
- * second, to a file named after its process id in the folder given by the import's query parameter `folder`.
+ * Loaded into a program with `--import`: writes the longest time that its event loop was blocked, in milliseconds, for each
+ * tenth of a second, to a file named after its process id in the folder given by the import's query parameter `folder`.
  */
 const folder = new URL(import.meta.url).searchParams.get('folder')
 const everyMs = 100

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 /**
  * Processor time, user and system, that a process and its children have used so far, in microseconds. From
- * `/proc/<pid>/task/<tid>/schedstat`, whose first number is nanoseconds on a processor; `stat` has a resolution of 10 ms. Excludes
- * threads that have ended. Linux only.
+ * `/proc/<pid>/task/<tid>/schedstat`, whose first number is nanoseconds on a processor; `stat` has a resolution of 10 ms.
+ * Excludes threads that have ended. Linux only.
  */
 export function processorTimeUs(pid: number): number {
   return treeOf(pid).reduce((sum, each) => sum + threadsOf(each), 0) / 1000

@@ -23,7 +23,10 @@ function inputsOf(request: RecordedRequest): unknown[] {
   return Array.isArray(input) && typeof input[0] !== 'number' ? input : [input]
 }
 
-/** An OpenAI-like server. `alwaysFloat`: like LM Studio, it does not support base64. Returns embeddings in reverse order, with indices. */
+/**
+ * An OpenAI-like server. `alwaysFloat`: like LM Studio, it does not support base64. Returns embeddings in reverse order, with
+ * indices.
+ */
 function openaiVectors(request: RecordedRequest, alwaysFloat = false): Behaviour {
   const { encoding_format: format } = request.body as { encoding_format?: string }
   const data = inputsOf(request).map((text, index) => {

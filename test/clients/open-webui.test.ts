@@ -7,8 +7,8 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiStream, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 /*
- * The requests that Open WebUI 0.12 sends over a connection of each kind (routers/openai.py and routers/ollama.py of its package).
- * Open WebUI itself is not run.
+ * The requests that Open WebUI 0.12 sends over a connection of each kind (routers/openai.py and routers/ollama.py of its
+ * package). Open WebUI itself is not run.
  */
 describe('Open WebUI', () => {
   const key = 'sk-0123456789abcdefghij'

@@ -28,8 +28,8 @@ const patch = ['*** Begin Patch', '*** Update File: notes.txt', '@@', '-colour =
 // Without a terminal their pseudo-terminals lose what a command prints.
 const plainShell = JSON.stringify({ tools: { shell: { enableInteractiveShell: false } } })
 /**
- * They stop reading shortly after a command has exited, even if its pipe still holds output. On a busy machine the whole output of
- * a short command can be missing.
+ * They stop reading shortly after a command has exited, even if its pipe still holds output. On a busy machine the whole output
+ * of a short command can be missing.
  */
 const unhurried = (command: string): string => `${command}; sleep 1`
 

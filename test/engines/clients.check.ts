@@ -10,8 +10,8 @@ import { type Conversation, scriptedModel, type Turn } from './scripted-model.ts
 
 /*
  * Third-party client programs in their current npm versions, over the router with the blocks of docs/clients.md. The model is
- * scripted; what the program does with its calls is real. LLM_ROUTER_TEST_CLIENTS lists some of the packages, separated by commas;
- * empty runs all.
+ * scripted; what the program does with its calls is real. LLM_ROUTER_TEST_CLIENTS lists some of the packages, separated by
+ * commas; empty runs all.
  */
 const wanted = (process.env.LLM_ROUTER_TEST_CLIENTS ?? '').split(',').filter(Boolean)
 const key = 'sk-0123456789abcdefghij'

@@ -16,7 +16,9 @@ interface Ended {
   output: string
 }
 
-/** The Python blocks of docs/clients.md, with packages from PyPI that are kept for later runs. The first download takes minutes. */
+/**
+ * The Python blocks of docs/clients.md, with packages from PyPI that are kept for later runs. The first download takes minutes.
+ */
 const skip = process.env.LLM_ROUTER_TEST_PYTHON ? false : 'LLM_ROUTER_TEST_PYTHON is not set'
 
 describe('Python clients', { skip }, () => {

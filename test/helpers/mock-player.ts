@@ -5,7 +5,9 @@ import { mockTransport } from '../../src/providers/mock/index.ts'
 import type { MockSettings } from '../../src/sdk/target.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../src/sdk/transport.ts'
 
-/** A clock that advances only when `advance` is called; tasks run in order of time, those of the same time in order of creation. */
+/**
+ * A clock that advances only when `advance` is called; tasks run in order of time, those of the same time in order of creation.
+ */
 export class ManualClock implements MockClock {
   #nowMs = 1000
   #tasks: { dueMs: number; task: () => void }[] = []

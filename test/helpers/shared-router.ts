@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { startRouter, type TestRouter } from './router.ts'
 
 /**
- * One router for many tests that run one after the other: each test sets its models-config.json, which replaces the previous one as
- * it would in production. A reload takes a tenth of a start. Tests with the same environment share the router.
+ * One router for many tests that run one after the other: each test sets its models-config.json, which replaces the previous
+ * one as it would in production. A reload takes a tenth of a start. Tests with the same environment share the router.
  */
 export class SharedRouter {
   readonly #env: Record<string, string>

@@ -28,8 +28,8 @@ export const image: Image = {
 }
 
 /**
- * Creates in a folder what the last stage copies. Files that the first stage builds are taken from elsewhere: dist/ from the package,
- * packages from the ones installed here, as the lock file lists them. The real steps would need a network and minutes.
+ * Creates in a folder what the last stage copies. Files that the first stage builds are taken from elsewhere: dist/ from the
+ * package, packages from the ones installed here, as the lock file lists them. The real steps would need a network and minutes.
  */
 export function layOut(app: string): void {
   const made = `${app}-package`

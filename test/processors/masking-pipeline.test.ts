@@ -27,7 +27,10 @@ afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
 })
 
-/** A router whose models `m` and `other` use the echo server: the router that the tests share, unless it has its own environment. */
+/**
+ * A router whose models `m` and `other` use the echo server: the router that the tests share, unless it has its own
+ * environment.
+ */
 async function routerWith(
   processors: unknown[],
   options: { env?: Record<string, string>; upstream?: string } = {},

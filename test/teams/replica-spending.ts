@@ -47,8 +47,8 @@ interface Replica {
 }
 
 /**
- * Routers in separate processes spend one budget in PostgreSQL, with clients that disconnect, processes that are killed, a database
- * that is unavailable for a while, and an upstream that counts independently.
+ * Routers in separate processes spend one budget in PostgreSQL, with clients that disconnect, processes that are killed, a
+ * database that is unavailable for a while, and an upstream that counts independently.
  */
 export async function spend(options: SpendingOptions): Promise<Spending> {
   const { postgres, requests, clients } = options

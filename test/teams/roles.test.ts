@@ -38,7 +38,10 @@ async function operations(url: string, key: string): Promise<Operation[]> {
 }
 
 let addresses = 0
-/** The status, and whether the rejection is about the role. Each from its own address, so that failed attempts do not throttle others. */
+/**
+ * The status, and whether the rejection is about the role. Each from its own address, so that failed attempts do not throttle
+ * others.
+ */
 async function ask(url: string, { method, path }: Operation, key: string | undefined): Promise<string> {
   const address = `192.0.${++addresses >> 8}.${addresses & 255}`
   const hasBody = !['DELETE', 'GET', 'HEAD'].includes(method)

@@ -4,8 +4,8 @@ import type { Upstream } from '../cases.ts'
 import type { Gateway } from './gateway.ts'
 
 /**
- * As documented for a vLLM server: a custom provider based on the OpenAI one, for each upstream because a provider has one address.
- * https://docs.getbifrost.ai/quickstart/gateway/provider-configuration
+ * As documented for a vLLM server: a custom provider based on the OpenAI one, for each upstream because a provider has one
+ * address. https://docs.getbifrost.ai/quickstart/gateway/provider-configuration
  */
 export const bifrost: Gateway = {
   name: 'Bifrost',
@@ -41,8 +41,8 @@ function configOf(upstreamPorts: Record<Upstream, number>, prices: string): obje
   ])
   return {
     providers: Object.fromEntries(providers),
-    // Its log stays enabled; a database of all requests and responses is more than the others keep. The database of its settings also
-    // stays: without it some versions do not start (https://github.com/maximhq/bifrost/issues/3298).
+    // Its log stays enabled; a database of all requests and responses is more than the others keep. The database of its
+    // settings also stays: without it some versions do not start (https://github.com/maximhq/bifrost/issues/3298).
     logs_store: { enabled: false },
     // Otherwise it downloads them at startup. https://docs.getbifrost.ai/deployment-guides/how-to/airgapped
     framework: { pricing: { pricing_url: `file://${prices}`, model_parameters_url: `file://${prices}` } },

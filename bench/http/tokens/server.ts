@@ -6,9 +6,9 @@ import { providerTypes } from '../cases.ts'
 import { tokenText } from './stamp.ts'
 
 /**
- * A model server whose tokens contain their send times. Arguments: milliseconds between two tokens of a stream, and tokens per stream,
- * where 0 means endless. The first token is sent immediately with the head, the others at the stream's own offset within the interval,
- * so that all streams together are an even flow. Prints its port, once for each kind of upstream.
+ * A model server whose tokens contain their send times. Arguments: milliseconds between two tokens of a stream, and tokens per
+ * stream, where 0 means endless. The first token is sent immediately with the head, the others at the stream's own offset
+ * within the interval, so that all streams together are an even flow. Prints its port, once for each kind of upstream.
  */
 const [intervalMs = 1000, tokens = 0] = process.argv.slice(2).map(Number)
 /** Coprime to every interval in use, so that consecutive streams have offsets far apart. */

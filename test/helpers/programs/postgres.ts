@@ -22,8 +22,9 @@ export interface Postgres {
 let shared: Promise<Postgres> | undefined
 
 /**
- * A real PostgreSQL on a free port, shared by all tests of this process and stopped with it: setting one up takes as long as the
- * tests of a file. A test that stops it must start it again. It refuses to run as root, so root runs it as the user of Debian's package.
+ * A real PostgreSQL on a free port, shared by all tests of this process and stopped with it: setting one up takes as long as
+ * the tests of a file. A test that stops it must start it again. It refuses to run as root, so root runs it as the user of
+ * Debian's package.
  */
 export function sharedPostgres(): Promise<Postgres> {
   shared ??= startPostgres()

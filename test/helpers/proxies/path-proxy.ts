@@ -10,8 +10,8 @@ export interface PathProxy {
 }
 
 /**
- * A reverse proxy that publishes the router below a path, as an Ingress does: with `removed` it sends `/llm/ui` as `/ui`, otherwise
- * unchanged.
+ * A reverse proxy that publishes the router below a path, as an Ingress does: with `removed` it sends `/llm/ui` as `/ui`,
+ * otherwise unchanged.
  */
 export async function startPathProxy(
   upstream: string,

@@ -34,7 +34,10 @@ export interface TraceCollector {
   close(): Promise<void>
 }
 
-/** An OpenTelemetry collector: receives spans by OTLP over HTTP, as protobuf. `status`: its response status; `hangs`: no response. */
+/**
+ * An OpenTelemetry collector: receives spans by OTLP over HTTP, as protobuf. `status`: its response status; `hangs`: no
+ * response.
+ */
 export async function startCollector({
   status = 200,
   hangs = false,

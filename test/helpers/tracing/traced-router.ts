@@ -16,7 +16,9 @@ export interface TracedRouter {
   upstreams: ScriptedUpstream[]
 }
 
-/** A router that sends its spans to this collector, and whose model `one` has one upstream for each script, the first one first. */
+/**
+ * A router that sends its spans to this collector, and whose model `one` has one upstream for each script, the first one first.
+ */
 export async function tracedRouter(
   t: TestContext,
   collector: TraceCollector,
