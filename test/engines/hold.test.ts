@@ -87,7 +87,7 @@ test('a client that disconnects is no longer held', async (t) => {
   await statusWhen(router.url, ({ models }) => models[0]?.waiting === 0)
 })
 
-/** A vLLM server that sleeps until it is woken, and answers no chats before. */
+/** A vLLM server that sleeps until it is woken, and does not answer chats before. */
 async function startSleeper(
   t: TestContext,
   sleep: 'weights_offloaded' | 'discard_all',

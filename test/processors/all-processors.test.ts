@@ -62,7 +62,7 @@ for (const kind of kinds)
   describe(`all processors with a server of the type ${kind}`, () => {
     for (const client of officialClients)
       for (const stream of [false, true])
-        test(`${client.name}, ${stream ? 'streamed' : 'whole'}`, async () => {
+        test(`work with ${client.name}, ${stream ? 'streamed' : 'whole'}`, async () => {
           const { router, model, services } = all
           const { url } = router
           const words = conversation(`${client.name} ${stream}`)

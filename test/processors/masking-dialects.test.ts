@@ -52,7 +52,7 @@ for (const kind of upstreamKinds)
             ['by characters', everyCharacter],
           ] as const)
         : ([['', wholeText]] as const))
-        test(`masked: ${dialect} client, ${kind} server, ${stream ? `streamed ${cutName}` : 'whole'}`, async () => {
+        test(`values are masked and restored: ${dialect} client, ${kind} server, ${stream ? `streamed ${cutName}` : 'whole'}`, async () => {
           cut = chosen
           const seen = echo.requests.length
           const received = await askIn(dialect, router.url, `My address is ${value}.`, {
