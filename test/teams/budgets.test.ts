@@ -199,6 +199,10 @@ for (const whenDown of ['allow', 'refuse'] as const) {
     const [alice, bob] = [await team.newKey('alice'), await team.newKey('bob')]
     await budget(team, 'eight', { client: 'alice', limit: 8 })
     assert.equal((await team.chat(alice)).status, 200)
+    // A renewal that began before the first usage is known would return half of the slice.
+    await eventually(
+      async () => (await team.admin('GET', '/usage?client=alice')).body.data?.[0]?.requests === 1,
+    )
     await postgres.stop()
     const seen: number[] = []
     try {
