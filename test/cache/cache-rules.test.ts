@@ -77,7 +77,11 @@ test('Responses that are continued, stored on request or run in the background b
     assert.equal(answer.headers.get('x-llm-router-cache'), 'bypass')
   }
   assert.equal(upstream.requests.length, before + 2)
-  assert.match(upstream.requests.at(-2)?.raw.toString() ?? '', /Answer 0/, 'the response of a hit can be continued')
+  assert.match(
+    upstream.requests.at(-2)?.raw.toString() ?? '',
+    /Answer 0/,
+    'the response of a hit can be continued',
+  )
   assert.equal((await ask({ background: true })).headers.get('x-llm-router-cache'), 'bypass')
 })
 

@@ -71,7 +71,11 @@ describe("a server of the client's dialect receives forms that the router does n
       assert.equal(refused.status, 400, 'a server of another dialect does not receive it')
       assert.equal(JSON.parse(refused.text).error.type, 'invalid_request_error')
       assert.equal(upstream.requests.length, asked)
-      assert.equal((await post(router.url + path, { model: 'both', ...body })).status, 200, 'one of two servers can receive it')
+      assert.equal(
+        (await post(router.url + path, { model: 'both', ...body })).status,
+        200,
+        'one of two servers can receive it',
+      )
     })
   }
 

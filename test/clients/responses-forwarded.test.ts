@@ -60,7 +60,8 @@ describe('an upstream with the Responses API', () => {
     first.rescript(whole)
     second.rescript(whole)
   })
-  const last = (upstream = first) => upstream.requests.at(-1) ?? assert.fail('no request reached the upstream')
+  const last = (upstream = first) =>
+    upstream.requests.at(-1) ?? assert.fail('no request reached the upstream')
 
   test('receives the request bytes unchanged, including fields that no chat can express', async () => {
     const body =

@@ -11,7 +11,11 @@ const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
 
 test('the linter finds no error in the Dockerfile', () => {
   assert.deepEqual(validate(text), [])
-  assert.notDeepEqual(validate(text.replace('CMD [', 'CMDS [')), [], 'the linter finds an error that is there')
+  assert.notDeepEqual(
+    validate(text.replace('CMD [', 'CMDS [')),
+    [],
+    'the linter finds an error that is there',
+  )
 })
 
 test('the image and the script give Node the same options as npm start', () => {

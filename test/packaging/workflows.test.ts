@@ -46,7 +46,8 @@ async function faults(name: string, content: string): Promise<string[]> {
 }
 
 describe('the workflows', () => {
-  test('are exactly those for tests and releases', () => assert.deepEqual(names, ['release.yaml', 'tests.yaml']))
+  test('are exactly those for tests and releases', () =>
+    assert.deepEqual(names, ['release.yaml', 'tests.yaml']))
 
   for (const name of names)
     test(`${name} is valid according to the GitHub Actions schema`, async () => {

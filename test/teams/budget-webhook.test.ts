@@ -67,7 +67,10 @@ test('one of two routers sends the webhook once at 50, 80 and 100 %, signed', as
     payloads.map(({ data }) => data.threshold).toSorted((a, b) => a - b),
     [50, 80, 100],
   )
-  assert.deepEqual([payloads[0].type, payloads[0].data.budget, payloads[0].data.limit], ['budget.threshold', 'ten', 10])
+  assert.deepEqual(
+    [payloads[0].type, payloads[0].data.budget, payloads[0].data.limit],
+    ['budget.threshold', 'ten', 10],
+  )
   for (const { headers, body } of messages) {
     const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
     const wanted = createHmac('sha256', secret).update(signed).digest('base64')

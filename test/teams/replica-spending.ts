@@ -54,7 +54,10 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
   const { postgres, requests, clients } = options
   const upstream = await startUpstream(({ body }) => ({
     kind: 'stream',
-    pieces: [openaiChunk({ content: 'Hi' }), ...(disconnects(body) ? [] : [openaiChunk({}, 'stop'), openaiDone])],
+    pieces: [
+      openaiChunk({ content: 'Hi' }),
+      ...(disconnects(body) ? [] : [openaiChunk({}, 'stop'), openaiDone]),
+    ],
     ending: disconnects(body) ? 'hang' : 'end',
   }))
   const url = await postgres.url()
