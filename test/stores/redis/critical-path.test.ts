@@ -9,7 +9,7 @@ import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
-import { openTeam, type TeamHouse } from '../../teams/team-house.ts'
+import { openTeam, type TeamRouter } from '../../teams/team-router.ts'
 import { type RoundTripProxy, startRoundTripProxy } from './round-trip-proxy.ts'
 import { periodicCommands, redisScripts } from './scripts.ts'
 
@@ -20,9 +20,9 @@ const folder = mkdtempSync(join(tmpdir(), 'llm-router-critical-path-'))
 let server: RedisServer
 let proxy: RoundTripProxy
 let upstream: ScriptedUpstream
-let house: TeamHouse
+let house: TeamRouter
 /** Another router, whose requests take places of the same targets. */
-let other: TeamHouse
+let other: TeamRouter
 let key: string
 
 before(async () => {
