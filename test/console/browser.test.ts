@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { freePort } from '../helpers/free-port.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { sqliteUrl } from '../teams/team-router.ts'
 import { openEvents } from './event-reader.ts'
 import { operator, operatorKey } from './fleet.ts'
 

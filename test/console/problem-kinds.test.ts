@@ -18,7 +18,7 @@ import {
   type Script,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
+import { adminKey, openTeam, sqliteUrl } from '../teams/team-router.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'
 

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { databaseAddress } from '../../src/lib/database-address.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
-import { type Cleanup, sqliteUrl } from '../teams/team-house.ts'
+import { type Cleanup, sqliteUrl } from '../teams/team-router.ts'
 
 const newDatabases = {
   SQLite: sqliteUrl,

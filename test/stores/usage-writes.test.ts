@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import type { UsageRow } from '../../src/stores/database/tables.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { sqliteUrl } from '../teams/team-router.ts'
 
 const writes = 1_000
 

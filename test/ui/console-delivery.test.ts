@@ -6,7 +6,7 @@ import type { HTTPRequest } from 'puppeteer-core'
 import { freePort } from '../helpers/free-port.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { adminKey } from '../teams/team-house.ts'
+import { adminKey } from '../teams/team-router.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, chromium, needsChromium, openConsole } from './console-browser.ts'
 

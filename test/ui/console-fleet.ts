@@ -12,7 +12,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { adminKey, requestsTo, type TeamHouse, teamEnv } from '../teams/team-house.ts'
+import { adminKey, requestsTo, type TeamRouter, teamEnv } from '../teams/team-router.ts'
 
 export { adminKey }
 
@@ -36,7 +36,7 @@ function vllm(
   }
 }
 
-export interface ConsoleFleet extends Pick<TeamHouse, 'admin' | 'chat'> {
+export interface ConsoleFleet extends Pick<TeamRouter, 'admin' | 'chat'> {
   readonly router: TestRouter
   /** The key of the client `alice`. */
   readonly key: string
