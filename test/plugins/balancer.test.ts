@@ -51,7 +51,7 @@ async function setUp(
   return { boxes, router, ask: () => post(`${router.url}${path}`, body) }
 }
 
-/** A model server that answers when told to. */
+/** A model server that responds when its gate is opened. */
 function gate(): { script: Script; open(): void } {
   const { promise, resolve } = Promise.withResolvers<void>()
   return {
@@ -68,7 +68,7 @@ function waiting(router: TestRouter): number {
   return router.app.balancer.waiting(model)
 }
 
-/** Requests arrive over sockets: there is no event for "it is in the queue now". */
+/** Requests arrive over sockets: no event says that one is in the queue. */
 async function untilWaiting(router: TestRouter, count: number): Promise<void> {
   const signal = AbortSignal.timeout(5_000)
   while (waiting(router) !== count) {
@@ -79,7 +79,7 @@ async function untilWaiting(router: TestRouter, count: number): Promise<void> {
 
 const statusOf = ({ status }: RawAnswer): number => status
 
-test('the first free target of the file is taken, exclusively until its request ends', async (t) => {
+test('the first free target in the configuration is chosen, and is exclusive until its request ends', async (t) => {
   const [one, two] = [gate(), gate()]
   const { boxes, ask, router } = await setUp(t, { scripts: [one.script, two.script] })
   const first = ask()
@@ -97,7 +97,7 @@ test('the first free target of the file is taken, exclusively until its request 
   assert.equal(boxes[1]?.requests.length, 1)
 })
 
-test('a target is never asked twice at once, and every request is answered', async (t) => {
+test('a target never has two requests at the same time, and every request is answered', async (t) => {
   const open = [0, 0]
   let most = 0
   const script = (box: number) => async () => {
@@ -113,7 +113,7 @@ test('a target is never asked twice at once, and every request is answered', asy
   assert.equal(most, 1)
 })
 
-test('a full queue is a 503 that says so and when to come again', async (t) => {
+test('a full queue rejects a request with 503, the code queue_full and Retry-After', async (t) => {
   const box = gate()
   const { ask, boxes, router } = await setUp(t, {
     scripts: [box.script],
@@ -131,7 +131,7 @@ test('a full queue is a 503 that says so and when to come again', async (t) => {
   assert.deepEqual((await Promise.all([held, queued])).map(statusOf), [200, 200])
 })
 
-test('who waits longer than allowed gets a 503 that says so', async (t) => {
+test('a request that waits too long is rejected with 503, the code queue_timeout and Retry-After', async (t) => {
   const box = gate()
   const { ask, boxes } = await setUp(t, { scripts: [box.script], env: { LLM_ROUTER_QUEUE_TIMEOUT: '0.1' } })
   const held = ask()
@@ -144,7 +144,7 @@ test('who waits longer than allowed gets a 503 that says so', async (t) => {
   assert.equal((await held).status, 200)
 })
 
-test('a client that leaves the queue leaves its place, and nothing is asked for it', async (t) => {
+test('a client that disconnects while it waits is removed from the queue, and nothing is sent for it', async (t) => {
   const box = gate()
   const { ask, boxes, router } = await setUp(t, { scripts: [box.script] })
   const held = ask()
@@ -160,7 +160,7 @@ test('a client that leaves the queue leaves its place, and nothing is asked for 
   assert.equal(boxes[0]?.requests.length, 2)
 })
 
-test('a client that leaves during its answer frees the target for the next one', async (t) => {
+test('a client that disconnects during its response frees the target for the next request', async (t) => {
   const { ask, boxes, router } = await setUp(t, { scripts: [[{ kind: 'hang' }, openaiText('Hi')]] })
   const leaver = await openRequest(router.url, path, body)
   await boxes[0]?.requestReceived(0)
@@ -171,7 +171,7 @@ test('a client that leaves during its answer frees the target for the next one',
   assert.equal((await next).status, 200)
 })
 
-test('a target that fails is free again, and the request goes to another', async (t) => {
+test('a target that fails is free again, and the request is sent to another one', async (t) => {
   const broken: Script = { kind: 'reset' }
   const { ask, boxes } = await setUp(t, { scripts: [broken, openaiText('Hi')] })
   assert.equal((await ask()).status, 200)
@@ -180,14 +180,14 @@ test('a target that fails is free again, and the request goes to another', async
   assert.equal(boxes[0]?.requests.length, 2)
 })
 
-test('sleeping targets are left alone unless they may stand in', async (t) => {
+test('standby targets get no requests unless they are enabled as a fallback', async (t) => {
   const broken: Script = { kind: 'reset' }
   const { ask, boxes } = await setUp(t, { scripts: [broken], sleeping: [openaiText('Hi')] })
   assert.equal((await ask()).status, 502)
   assert.equal(boxes[1]?.requests.length, 0)
 })
 
-test('sleeping targets stand in when all others have failed, under any strategy', async (t) => {
+test('standby targets are used when all others have failed, under any strategy', async (t) => {
   const broken: Script = { kind: 'reset' }
   for (const strategy of ['balanced', 'first_available']) {
     const env = { LLM_ROUTER_USE_SLEEPING: 'fallback', LLM_ROUTER_BALANCE_STRATEGY: strategy }
@@ -201,7 +201,7 @@ test('sleeping targets stand in when all others have failed, under any strategy'
   }
 })
 
-test('a sleeping target stands in for one that is taken', async (t) => {
+test('a standby target is used while the other target is busy', async (t) => {
   const box = gate()
   const { ask, boxes } = await setUp(t, {
     scripts: [box.script],
@@ -216,7 +216,7 @@ test('a sleeping target stands in for one that is taken', async (t) => {
   await held
 })
 
-test('the signals of a target tell its uses, calls in flight, times and failures', async (t) => {
+test('the signals of a target include its uses, requests in flight, latency and failures', async (t) => {
   const box = gate()
   const { ask, boxes, router } = await setUp(t, {
     scripts: [box.script],

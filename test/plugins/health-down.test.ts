@@ -21,9 +21,9 @@ class Box {
   url = ''
   /** Requests for chats that have arrived. */
   chats = 0
-  /** What it answers to health checks; frozen: nothing. */
+  /** The status of its health checks; frozen: no response. */
   health: number | 'frozen' = 200
-  /** Whether its chats are answered. */
+  /** Whether it responds to chats. */
   answers = true
   #server: Server | undefined
   #port = 0
@@ -37,7 +37,7 @@ class Box {
 
   async listen(): Promise<void> {
     const server = createServer((request, response) => {
-      this.#handle(request, response).catch(() => response.destroy()) // its client has left
+      this.#handle(request, response).catch(() => response.destroy()) // its client has disconnected
     })
     this.#server = server
     server.listen(this.#port, '127.0.0.1')
@@ -46,7 +46,7 @@ class Box {
     this.url = `http://127.0.0.1:${this.#port}`
   }
 
-  /** No connection is accepted any more; those that are open stay. */
+  /** Stops accepting connections; open ones stay. */
   refuse(): void {
     this.#server?.close()
   }
@@ -103,7 +103,7 @@ async function json(
   return { status: answer.status, body: Object(await answer.json()) }
 }
 
-test('a model whose only server refuses connections answers 503 with Retry-After at once, and says so everywhere', async (t) => {
+test('a model whose only server refuses connections gets 503 with Retry-After immediately, and every status shows it', async (t) => {
   const box = await Box.start(t)
   const router = await open(t, [box])
   await box.die()
@@ -135,14 +135,14 @@ test('a model whose only server refuses connections answers 503 with Retry-After
   assert.equal((await json(router, '/healthz')).body.status, 'ok')
 })
 
-test('a dead idle server stays unusable for as long as its checks fail', async (t) => {
+test('an idle server that is down stays unusable as long as its checks fail', async (t) => {
   const [dead, well] = [await Box.start(t), await Box.start(t)]
   const router = await open(t, [dead, well])
   await dead.die()
   await becomes(router, 'refused')
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const breaker = router.app.health.of(target).breaker
-  assert.equal(breaker.state, 'closed', 'the breaker is for requests')
+  assert.equal(breaker.state, 'closed', 'the breaker depends on requests only')
   for (let count = 0; count < 20; count++) assert.equal((await post(router.url + chats, body)).status, 200)
   assert.equal(well.chats, 20)
   assert.equal(router.app.health.isUsable(target), false)
@@ -163,7 +163,7 @@ test('passed checks do not close a breaker that requests have opened', async (t)
   assert.equal(router.app.health.isUsable(target), false)
 })
 
-test('servers whose checks only time out are used where all are down, shown as panic mode', async (t) => {
+test('servers whose checks only time out are used when all servers are down, shown as panic mode', async (t) => {
   const [silent, dead] = [await Box.start(t), await Box.start(t)]
   const router = await open(t, [silent, dead])
   silent.health = 'frozen'
@@ -194,7 +194,7 @@ test('a router without any usable server is not ready', async (t) => {
   assert.deepEqual(said.models_without_usable_target, ['m'])
 })
 
-test('attempts at a server that begins to refuse connections move on to another one', async (t) => {
+test('attempts at a server that starts to refuse connections move on to another server', async (t) => {
   const [dying, well] = [await Box.start(t), await Box.start(t)]
   const router = await open(t, [dying, well])
   dying.answers = false
@@ -210,7 +210,7 @@ test('attempts at a server that begins to refuse connections move on to another 
   assert.equal(well.chats, 4)
 })
 
-test('attempts that wait at a server whose checks time out stay, and new ones go elsewhere', async (t) => {
+test('attempts that wait at a server whose checks time out stay, and new requests are sent to other servers', async (t) => {
   const [slow, well] = [await Box.start(t), await Box.start(t)]
   const router = await open(t, [slow, well])
   slow.answers = false
@@ -220,13 +220,13 @@ test('attempts that wait at a server whose checks time out stay, and new ones go
   await becomes(router, 'silent')
   for (let count = 0; count < 10; count++) assert.equal((await post(router.url + chats, body)).status, 200)
   assert.deepEqual([slow.chats, well.chats], [1, 11])
-  // It has not moved on: it ends with its server.
+  // It was not retried: it ends with its server.
   await slow.die()
   for (const { status } of await Promise.all(held)) assert.equal(status, 200)
   assert.equal(well.chats, 12)
 })
 
-test('an engine that hangs behind healthy checks is passed over once two streams have waited too long', async (t) => {
+test('an engine that hangs although its checks pass is avoided once two streams have waited too long', async (t) => {
   const [hung, well] = [await Box.start(t), await Box.start(t)]
   const router = await open(t, [hung, well])
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
@@ -252,7 +252,7 @@ test('an engine that hangs behind healthy checks is passed over once two streams
   await Promise.all(waiting)
 })
 
-test('a probe of a frozen server costs its client no more than a few times what others need', async (t) => {
+test('a probe of a frozen server delays its client by no more than a few times the usual response time', async (t) => {
   const [frozen, well] = [await Box.start(t), await Box.start(t)]
   const router = await open(t, [frozen, well])
   await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))

@@ -20,7 +20,7 @@ interface Setting {
   ask(): Promise<RawAnswer>
 }
 
-/** One server for each limit; `undefined`: it has none. */
+/** One server for each limit; `undefined`: no limit. */
 async function setUp(
   t: { after(fn: () => Promise<void>): void },
   limits: readonly (number | 'auto' | undefined)[],
@@ -41,7 +41,7 @@ async function setUp(
   return { boxes, router, ask: () => post(`${router.url}${path}`, body) }
 }
 
-/** Requests arrive over sockets: there is no event for "it is in the queue now". */
+/** Requests arrive over sockets: no event says that one is in the queue. */
 async function until(isSo: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(10_000)
   while (!isSo()) {
@@ -54,7 +54,7 @@ function waiting({ app }: TestRouter): number {
   return app.balancer.waiting(app.models.find('m') ?? assert.fail('no model'))
 }
 
-/** As if the engines had said so at the last poll. */
+/** Sets what the engines reported at the last poll. */
 function say({ app }: TestRouter, engine: EngineSignals): void {
   const model = app.models.find('m') ?? assert.fail('no model')
   for (const signals of app.balancer.signals(model)) Object.assign(signals, { engine })
@@ -73,7 +73,7 @@ for (const strategy of [
   'cache_aware',
   'first_available',
 ])
-  test(`no target has more requests at a time than its max_in_flight with ${strategy}, and all are answered`, async (t) => {
+  test(`no target exceeds its max_in_flight with ${strategy}, and all requests are answered`, async (t) => {
     const { boxes, router, ask } = await setUp(t, [2, 3], { strategy })
     const asked = Array.from({ length: 30 }, ask)
     const running = () => boxes.reduce((sum, box) => sum + box.running, 0)
@@ -92,7 +92,7 @@ for (const strategy of [
     assert.deepEqual([signals.reduce((sum, { uses }) => sum + uses, 0), waiting(router)], [30, 0])
   })
 
-test('among targets with a free place the strategy chooses', async (t) => {
+test('the strategy chooses among targets with a free slot', async (t) => {
   const { boxes, ask } = await setUp(t, [10, 10, 10], { strategy: 'balanced' })
   for (const box of boxes) box.open()
   for (let index = 0; index < 12; index++) await ask()
@@ -102,7 +102,7 @@ test('among targets with a free place the strategy chooses', async (t) => {
   )
 })
 
-test('what does not fit goes to a target without a limit, and nothing waits', async (t) => {
+test('requests beyond the limits are sent to a target without a limit, and none waits', async (t) => {
   const { boxes, router, ask } = await setUp(t, [1, undefined], { strategy: 'least_busy' })
   const asked = Array.from({ length: 9 }, ask)
   await until(() => boxes.reduce((sum, { running }) => sum + running, 0) === 9)
@@ -115,7 +115,7 @@ test('what does not fit goes to a target without a limit, and nothing waits', as
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('a client that leaves frees its place, in the queue and at the target', async (t) => {
+test('a client that disconnects frees its slot, in the queue and at the target', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -137,7 +137,7 @@ test('a client that leaves frees its place, in the queue and at the target', asy
   assert.equal(box.upstream.requests.length, 2)
 })
 
-test('a place that comes free is used at once', async (t) => {
+test('a freed slot is used immediately', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -156,7 +156,7 @@ test('a place that comes free is used at once', async (t) => {
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('a full queue is a 503, with a Retry-After that grows with what waits', async (t) => {
+test('a full queue rejects with 503 and a Retry-After that grows with the number of waiting requests', async (t) => {
   const env = { LLM_ROUTER_QUEUE_SIZE: '2' }
   const {
     boxes: [box = assert.fail('no server')],
@@ -167,7 +167,7 @@ test('a full queue is a 503, with a Retry-After that grows with what waits', asy
   await until(() => box.running === 1)
   asked.push(ask(), ask())
   await until(() => waiting(router) === 2)
-  // The queue does not move: with each second that passes, a request behind two others has two seconds more to wait.
+  // The queue does not move: each second that passes adds two seconds to the estimate for a request behind two others.
   await new Promise((resolve) => setTimeout(resolve, 1_100))
   const refused = await ask()
   assert.equal(refused.status, 503)
@@ -178,7 +178,7 @@ test('a full queue is a 503, with a Retry-After that grows with what waits', asy
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('auto is one request for LM Studio, as for Ollama', async (t) => {
+test('auto is one request for LM Studio and for Ollama', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -191,7 +191,7 @@ test('auto is one request for LM Studio, as for Ollama', async (t) => {
   assert.equal(box.most, 1)
 })
 
-test('auto is the slots of llama.cpp, also when it does not answer once', async (t) => {
+test('auto is the number of slots for llama.cpp, even if it fails to respond once', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -209,7 +209,7 @@ test('auto is the slots of llama.cpp, also when it does not answer once', async 
   assert.equal(box.most, 3)
 })
 
-test('auto is what SGLang says it runs at once', async (t) => {
+test('auto is the number of concurrent requests that SGLang reports', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -223,7 +223,7 @@ test('auto is what SGLang says it runs at once', async (t) => {
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('with auto requests for vLLM wait in the router while others wait in its own queue', async (t) => {
+test('with auto, requests for vLLM wait in the router while vLLM reports a queue of its own', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -241,7 +241,7 @@ test('with auto requests for vLLM wait in the router while others wait in its ow
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('a request whose deadline passes while it waits is told so in time, and is never sent', async (t) => {
+test('a request whose deadline passes while it waits gets 504 in time, and is never sent', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -262,7 +262,7 @@ test('a request whose deadline passes while it waits is told so in time, and is 
   assert.equal(box.upstream.requests.length, 2)
 })
 
-test('a request with time enough is served, and an invalid deadline is a 400', async (t) => {
+test('a request within its deadline is served, and an invalid deadline is a 400', async (t) => {
   const {
     boxes: [box = assert.fail('no server')],
     router,
@@ -277,7 +277,7 @@ test('a request with time enough is served, and an invalid deadline is a 400', a
   }
 })
 
-test('no further attempt begins after the deadline', async (t) => {
+test('no attempt begins after the deadline', async (t) => {
   const failing = await startUpstream(async () => {
     await new Promise((resolve) => setTimeout(resolve, 150)) // longer than the client waits
     return { kind: 'reset' }

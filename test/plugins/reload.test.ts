@@ -58,7 +58,7 @@ async function targetOf({ url }: TestRouter, id: string): Promise<TargetStatus> 
   return found ?? assert.fail(`no target ${id}`)
 }
 
-test('a target that is written into the file serves the next request', async (t) => {
+test('a target that is added to the file serves the next request', async (t) => {
   const [first, second] = [await upstream(t), await upstream(t)]
   const gateway = await router(t, { models: modelsConfig({ m: [provider('first', first)] }) })
   write(gateway.file, modelsConfig({ m: [provider('second', second)] }))
@@ -67,7 +67,7 @@ test('a target that is written into the file serves the next request', async (t)
   assert.deepEqual([first.requests.length, second.requests.length], [0, 1])
 })
 
-test('a changed file with comments and trailing commas is in use, with the key file that it names', async (t) => {
+test('a changed file with comments and trailing commas is loaded, with the key file that it names', async (t) => {
   const server = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('first', server)] }) })
   const key = join(dirname(gateway.file), 'key')
@@ -83,7 +83,7 @@ test('a changed file with comments and trailing commas is in use, with the key f
   assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer secret-of-the-server')
 })
 
-test('models come and go in the lists', async (t) => {
+test('added and removed models appear in and disappear from the lists', async (t) => {
   const box = await upstream(t)
   const gateway = await router(t, {
     models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
@@ -98,7 +98,7 @@ test('models come and go in the lists', async (t) => {
   assert.equal((await post(`${gateway.url}${path}`, { ...body, model: 'n' })).status, 404)
 })
 
-test('a volume of Kubernetes that is swapped is taken, each time', async (t) => {
+test('every swap of a Kubernetes volume is loaded', async (t) => {
   const box = await upstream(t)
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-volume-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -121,7 +121,7 @@ test('a volume of Kubernetes that is swapped is taken, each time', async (t) => 
   assert.equal(gateway.app.models.all()[0]?.targets[0]?.id, 'three')
 })
 
-test('a broken file changes nothing; its place is logged, counted and shown until it is mended', async (t) => {
+test('an invalid file changes nothing; its position is logged, counted and shown until it is fixed', async (t) => {
   const box = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
   const reasons = async (): Promise<unknown> =>
@@ -146,7 +146,7 @@ test('a broken file changes nothing; its place is logged, counted and shown unti
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'success' }), 1)
 })
 
-test('a fault of the content is logged with its place in the file', async (t) => {
+test('an invalid value is logged with its position in the file', async (t) => {
   const box = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
   writeFileSync(
@@ -161,7 +161,7 @@ test('a fault of the content is logged with its place in the file', async (t) =>
   assert.equal(Array.isArray(errors) && errors.length, 1)
 })
 
-test('a file that is deleted leaves the models as they were, and counts again when it is back', async (t) => {
+test('a deleted file leaves the models as they were, and is loaded again when it is back', async (t) => {
   const box = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
   rmSync(gateway.file)
@@ -172,7 +172,7 @@ test('a file that is deleted leaves the models as they were, and counts again wh
   await takenOn(gateway, 'b')
 })
 
-test('a stream from a target that is removed goes on to its end', async (t) => {
+test('a stream from a removed target continues to its end', async (t) => {
   const removed = Promise.withResolvers<void>()
   const old = await upstream(t, {
     kind: 'stream',
@@ -201,7 +201,7 @@ test('a stream from a target that is removed goes on to its end', async (t) => {
   assert.equal(line.outcome, 'success')
 })
 
-test('what is known of a target stays with it, whatever comes and goes around it', async (t) => {
+test('a target keeps its state, whatever changes around it', async (t) => {
   const held = Promise.withResolvers<void>()
   const busy = await upstream(t, async () => {
     await held.promise
@@ -229,7 +229,7 @@ test('what is known of a target stays with it, whatever comes and goes around it
   assert.deepEqual([inFlight, uses], [0, 1])
 })
 
-test('a target with another key starts anew, one with another weight does not', async (t) => {
+test('a target with another key starts with a new state, one with another weight does not', async (t) => {
   const box = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
   const gateway = await router(t, {
     models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
@@ -244,7 +244,7 @@ test('a target with another key starts anew, one with another weight does not', 
   assert.deepEqual([a.state, a.uses, b.state, b.uses, b.weight], ['up', 0, 'misconfigured', 1, 0.5])
 })
 
-test('a call that runs over a new weight is given back to the target with that weight', async (t) => {
+test('a request that runs during a change of weight is released from the target with the new weight', async (t) => {
   const held = Promise.withResolvers<void>()
   const box = await upstream(t, async () => {
     await held.promise
@@ -261,7 +261,7 @@ test('a call that runs over a new weight is given back to the target with that w
   assert.equal((await targetOf(gateway, 'a')).in_flight, 0)
 })
 
-test('a key in a file of its own is read again when that file changes', async (t) => {
+test('a key in a separate file is read again when that file changes', async (t) => {
   const box = await upstream(t)
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -278,7 +278,7 @@ test('a key in a file of its own is read again when that file changes', async (t
   assert.ok(!JSON.stringify(gateway.logs).includes('second'))
 })
 
-test('who waits for a target gets one that is added, and hears when the model goes', async (t) => {
+test('a waiting request gets an added target, or 404 when its model is removed', async (t) => {
   const held = Promise.withResolvers<void>()
   const busy = await upstream(t, async () => {
     await held.promise
@@ -305,7 +305,7 @@ test('who waits for a target gets one that is added, and hears when the model go
   )
 })
 
-test('another strategy takes over from the next request on', async (t) => {
+test('a changed strategy applies from the next request on', async (t) => {
   const [one, two] = [await upstream(t), await upstream(t)]
   const providers = [provider('one', one), provider('two', two)]
   const config = (strategy: string): object => ({
@@ -319,7 +319,7 @@ test('another strategy takes over from the next request on', async (t) => {
   assert.deepEqual([one.requests.length, two.requests.length], [3, 0])
 })
 
-test('asked for, a reload that changes nothing keeps every object and counts as a success', async (t) => {
+test('a requested reload that changes nothing keeps every object and counts as a success', async (t) => {
   const box = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
   const [model] = gateway.app.models.all()
@@ -330,7 +330,7 @@ test('asked for, a reload that changes nothing keeps every object and counts as 
 
 const reloads = repeats(60, 1000)
 
-test(`after ${reloads} reloads nothing of the former targets is left`, async (t) => {
+test(`after ${reloads} reloads no former target is left in memory`, async (t) => {
   const gateway = await router(t, {
     models: modelsConfig({ m: [{ id: 'mock-0', api_type: 'mock' }] }),
     env: { LLM_ROUTER_BALANCE_STRATEGY: 'dynamic_weighted', LLM_ROUTER_LOG_LEVEL: 'error' },
@@ -359,7 +359,7 @@ async function collectGarbage(): Promise<void> {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
   assert.ok(typeof collect === 'function')
-  // What a WeakRef was read from in this turn of the event loop lives to its end.
+  // The target of a WeakRef that was read in this event loop iteration stays alive to its end.
   await new Promise((resolve) => setImmediate(resolve))
   collect()
 }

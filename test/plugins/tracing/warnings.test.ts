@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rareWarning } from '../../../src/plugins/tracing/index.ts'
 
-test('each text is told once a minute, with how often it was not told', () => {
+test('a warning is logged once a minute, with the number of times it was suppressed', () => {
   let now = 0
   const told: [Record<string, unknown>, string][] = []
   const warn = rareWarning(
