@@ -5,7 +5,7 @@ import { loadClientKeys } from '../../src/config/client-keys/load.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
 
 const long = 'sk-0123456789abcdefghij'
-/** As people write it in the file. */
+/** In the notation of the file. */
 const fromEnv = ['$', '{K}'].join('')
 const hex = createHash('sha256').update(long).digest('hex')
 
@@ -30,7 +30,7 @@ function faultsOf(root: unknown, env?: Record<string, string>): string {
   return ''
 }
 
-test('a record with nothing but a key may do all that clients do, without limits', () => {
+test('a record with only a key has all client surfaces and no limits', () => {
   const { client, sha256 } = clientOf({ id: 'a', key: long })
   assert.equal(sha256.toString('hex'), hex)
   assert.deepEqual(
@@ -41,7 +41,7 @@ test('a record with nothing but a key may do all that clients do, without limits
   assert.equal(client.mayUse('anything'), true)
 })
 
-test('a key may come from a variable or as its SHA-256, in either case of letters', () => {
+test('a key may come from a variable or be given as its SHA-256, in upper or lower case', () => {
   for (const record of [
     { key: fromEnv },
     { sha256: hex },
@@ -55,7 +55,7 @@ test('a key may come from a variable or as its SHA-256, in either case of letter
   )
 })
 
-test('limits are read one by one', () => {
+test('each limit is read', () => {
   const { client } = clientOf({
     key: long,
     max_concurrent: 4,
@@ -67,11 +67,11 @@ test('limits are read one by one', () => {
   assert.equal(client.maxTokens, 100)
 })
 
-test('a star in the name of a model stands for anything, and nothing else does', () => {
+test('a star in a model pattern matches any characters, and every other character matches itself', () => {
   const { mayUse } = clientOf({ key: long, models: ['gpt-*', 'a.c', '*/llama-*-8b', 'ż'] }).client
   for (const name of ['gpt-', 'gpt-4.1', 'a.c', 'meta/llama-3-8b', '/llama--8b', 'ż'])
     assert.ok(mayUse(name), name)
-  // The last two look like names of the list: another composition of ż, and a Cyrillic a.
+  // The last two look like names in the list: another composition of ż, and a Cyrillic a.
   for (const name of [
     'GPT-4',
     'xgpt-4',
@@ -85,11 +85,11 @@ test('a star in the name of a model stands for anything, and nothing else does',
     assert.ok(!mayUse(name), name)
 })
 
-test('an empty list of models is a right to none', () => {
+test('an empty list of models permits none', () => {
   assert.equal(clientOf({ key: long, models: [] }).client.mayUse('m'), false)
 })
 
-test('the end of a key is a time, a day or a number of seconds', () => {
+test('expires_at is a time, a day or a number of seconds', () => {
   const end = (expires_at: unknown) => clientOf({ key: long, expires_at }).client.expiresAt
   assert.equal(end('2027-01-31T00:00:00Z'), Date.UTC(2027, 0, 31))
   assert.equal(end('2027-01-31T02:00:00+02:00'), Date.UTC(2027, 0, 31))
@@ -100,7 +100,7 @@ test('the end of a key is a time, a day or a number of seconds', () => {
     assert.match(faultsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
 })
 
-test('a client has several keys: as texts, as objects, and beside its own', () => {
+test('a client may have several keys: strings, objects, and one of its own', () => {
   const { clients, entries } = load(
     {
       keys: [
@@ -133,7 +133,7 @@ test('a client has several keys: as texts, as objects, and beside its own', () =
   )
 })
 
-test('an error in one of several keys names its place, and no key', () => {
+test('an error in one of several keys names its path, and no key', () => {
   const keys = [long, { key: 'a b' }, { kye: long }, 7, { key: long }]
   const faults = faultsOf({ keys: [{ id: 'a', keys }] })
   assert.match(faults, /keys\[0\]\.keys\[2\]\.kye: no such member/)
@@ -148,7 +148,7 @@ test('an error in one of several keys names its place, and no key', () => {
   assert.match(faultsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
 })
 
-test('a file of the Python llm-router is read, with what its records said of the key', () => {
+test('a keys file of the Python llm-router is read, with the policies of its records', () => {
   const { entries, warnings } = load([
     {
       key_plain: `${long}1`,
@@ -175,7 +175,7 @@ test('a file of the Python llm-router is read, with what its records said of the
   assert.match(warnings.join(), /keys\[0\]\.policy_name: has no effect/)
 })
 
-test('a protection of a Python record that this router does not have stops the start', () => {
+test('an unsupported protection in a record of the Python llm-router stops the start', () => {
   const text = faultsOf([
     { key_plain: long, policy_override: { ip_whitelist: ['10.0.0.1'], budget_monthly_tokens: 5 } },
   ])
@@ -184,7 +184,7 @@ test('a protection of a Python record that this router does not have stops the s
   assert.match(faultsOf([{ key_hash: '$2b$12$x' }]), /bcrypt/)
 })
 
-test('a fault names file, line, column and place, and never a key', () => {
+test('an error names file, line, column and path, and never a key', () => {
   const text = `{
   "keys": [
     { "id": "a", "key": "${long}" },
@@ -202,7 +202,7 @@ test('a fault names file, line, column and place, and never a key', () => {
   assert.ok(!faults.includes(long))
 })
 
-test('a keys file may have comments and trailing commas, and a name that it repeats is an error with its position', () => {
+test('a keys file may have comments and trailing commas, and a repeated member is an error with its position', () => {
   const { entries } = loadClientKeys(`// team\n{"keys": [{"id": "a", "key": "${long}",},],}`, 'keys.json', {})
   assert.equal(entries[0]?.client.id, 'a')
   assert.equal(
@@ -211,11 +211,11 @@ test('a keys file may have comments and trailing commas, and a name that it repe
   )
 })
 
-test('what is no JSON is told with its place and without its text', () => {
+test('invalid JSON is reported with its position and without its text', () => {
   assert.equal(faultsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
 })
 
-test('files that would let nobody in, or two under one name, are refused', () => {
+test('keys files without keys, or with duplicate ids or keys, are rejected', () => {
   assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
   assert.match(faultsOf([]), /contains no key/)
   assert.match(faultsOf({ key: [] }), /not an object with a list "keys"/)
@@ -243,7 +243,7 @@ test('a short key is a warning', () => {
   assert.doesNotMatch(warnings.join(), /secret/)
 })
 
-test('a key in the words of another program is a warning', () => {
+test('a key in the notation of a variable of another program is a warning', () => {
   for (const key of ['os.environ/THE_CLIENTS_OWN_KEY', '$THE_CLIENTS_OWN_KEY_OF_ANNA']) {
     const { warnings } = load({ keys: [{ key }] })
     assert.match(warnings.join(), /keys\[0\]\.key: looks like a reference to an environment variable/)
@@ -251,6 +251,6 @@ test('a key in the words of another program is a warning', () => {
   }
 })
 
-test('people may write remarks', () => {
+test('comments and $schema are accepted', () => {
   assert.equal(faultsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { loadConfig } from '../../src/config/settings/settings.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
 
-/** The setting that a single variable gives. */
+/** The setting that results from a single variable. */
 function set(name: string, value: string) {
   return loadConfig({ [`LLM_ROUTER_${name}`]: value }).config
 }
@@ -18,7 +18,7 @@ function faultsOf(env: Record<string, string>): readonly string[] {
   return []
 }
 
-test('with no variables the defaults of the Python llm-router hold', () => {
+test('without variables the settings have the defaults of the Python llm-router', () => {
   const { config, notes, warnings } = loadConfig({ PATH: '/bin' })
   assert.deepEqual(config, {
     promptsDir: 'resources/prompts',
@@ -131,7 +131,7 @@ test('with no variables the defaults of the Python llm-router hold', () => {
   assert.deepEqual([notes, warnings], [[], []])
 })
 
-test('every setting has its variable', () => {
+test('every setting has a variable', () => {
   const { config } = loadConfig({
     LLM_ROUTER_PROMPTS_DIR: '/p',
     LLM_ROUTER_MODELS_CONFIG: '/m.json',
@@ -349,7 +349,7 @@ test('every setting has its variable', () => {
   })
 })
 
-test('booleans are words for yes and no in any case, with blanks around', () => {
+test('booleans accept words for yes and no in any case, with surrounding white space', () => {
   for (const yes of ['true', '1', 't', 'y', 'yes', 'tak', 'on', ' TRUE ', 'Tak'])
     assert.equal(set('USE_PROMETHEUS', yes).usePrometheus, true, yes)
   for (const no of ['false', '0', 'f', 'n', 'no', 'nie', 'off', '', ' OFF '])
@@ -360,7 +360,7 @@ test('booleans are words for yes and no in any case, with blanks around', () => 
   )
 })
 
-test('integers are written as for Python', () => {
+test('integers accept the notation of Python', () => {
   assert.equal(set('SERVER_PORT', ' 8_080 ').serverPort, 8080)
   assert.equal(set('SERVER_PORT', '+0080').serverPort, 80)
   for (const bad of ['80a', '1__0', '_1', '8080.0', '-1', '65536', '0x50', '1e3']) {
@@ -370,17 +370,17 @@ test('integers are written as for Python', () => {
   }
 })
 
-test('an empty variable is as good as none', () => {
+test('an empty variable counts as unset', () => {
   assert.equal(set('SERVER_PORT', '').serverPort, 8080)
   assert.equal(set('LOG_LEVEL', ' ').logLevel, 'info')
   assert.equal(set('MODELS_CONFIG', '').modelsConfigPath, 'resources/configs/models-config.json')
 })
 
-test('an empty log file name turns the file off', () => {
+test('an empty log file name disables the file', () => {
   assert.equal(set('LOG_FILENAME', '').logFilename, '')
 })
 
-test('timeouts are seconds, also parts of one', () => {
+test('timeouts are in seconds, with decimals', () => {
   assert.equal(set('EXTERNAL_TIMEOUT', '.25').externalTimeoutMs, 250)
   assert.equal(set('TIMEOUT', '0').timeoutMs, 0)
   for (const bad of ['0', '-1', '0.0001', 'x', '5s', '.', '1e3', '9999999'])
@@ -388,7 +388,7 @@ test('timeouts are seconds, also parts of one', () => {
   assert.equal(faultsOf({ LLM_ROUTER_TIMEOUT: '-0.5' }).length, 1)
 })
 
-test('log levels come in any case and by their Python names', () => {
+test('log levels are accepted in any case and by their Python names', () => {
   const expected = {
     INFO: 'info',
     Warning: 'warn',
@@ -404,7 +404,7 @@ test('log levels come in any case and by their Python names', () => {
   ])
 })
 
-test('Redis is a server, a cluster or what Sentinels name; a wrong address is refused, says why, and is never shown', () => {
+test('a Redis address names a server, a cluster or Sentinels; an invalid one is rejected without being shown', () => {
   const right = [
     ...[
       'redis://h',
@@ -456,7 +456,7 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
   ])
 })
 
-test('a start with a Redis Cluster says that the Python router does not see its leases', () => {
+test('a start with a Redis Cluster warns that the Python router does not see its leases', () => {
   const notes = (url: string) => loadConfig({ LLM_ROUTER_REDIS_URL: url }).notes.join()
   assert.match(
     notes('redis+cluster://h'),
@@ -465,14 +465,14 @@ test('a start with a Redis Cluster says that the Python router does not see its 
   assert.equal(notes('redis://h'), '')
 })
 
-test('debug mode logs at debug at least', () => {
+test('debug mode sets the log level to debug or lower', () => {
   const level = (name: string) =>
     loadConfig({ LLM_ROUTER_IN_DEBUG: '1', LLM_ROUTER_LOG_LEVEL: name }).config.logLevel
   assert.equal(level('error'), 'debug')
   assert.equal(level('trace'), 'trace')
 })
 
-test('the endpoint prefix gets one leading slash and none at the end; it may be empty', () => {
+test('the endpoint prefix gets one leading slash and no trailing one, and may be empty', () => {
   const expected = { api: '/api', '/api/': '/api', '//a/b//': '/a/b', '/': '', '': '', ' ': '' }
   for (const [written, prefix] of Object.entries(expected))
     assert.equal(set('EP_PREFIX', written).endpointPrefix, prefix, written)
@@ -480,7 +480,7 @@ test('the endpoint prefix gets one leading slash and none at the end; it may be 
     assert.equal(faultsOf({ LLM_ROUTER_EP_PREFIX: bad }).length, 1, bad)
 })
 
-test('the Python server names say which of the two types they are here', () => {
+test('the Python server names are mapped to a server type, with a note', () => {
   const expected = { flask: 'single', Waitress: 'single', GUNICORN: 'cluster' }
   for (const [written, type] of Object.entries(expected)) {
     const { config, notes } = loadConfig({ LLM_ROUTER_SERVER_TYPE: written })
@@ -493,7 +493,7 @@ test('the Python server names say which of the two types they are here', () => {
   ])
 })
 
-test('all bad values are told at once', () => {
+test('all invalid values are reported together', () => {
   const faults = faultsOf({
     LLM_ROUTER_SERVER_PORT: 'x',
     LLM_ROUTER_REDIS_PORT: '0',
@@ -508,14 +508,14 @@ test('all bad values are told at once', () => {
   ])
 })
 
-test('a variable whose value is the name of another one is a warning', () => {
+test('a value that looks like a reference to another variable is a warning', () => {
   const { warnings } = loadConfig({ LLM_ROUTER_REDIS_PASSWORD: 'os.environ/REDIS_PASSWORD' })
   assert.deepEqual(warnings, [
     'LLM_ROUTER_REDIS_PASSWORD: its value looks like a reference to an environment variable, but is used literally',
   ])
 })
 
-test('variables of the Python llm-router without a meaning here are accepted with one line each', () => {
+test('variables of the Python llm-router without an effect here are accepted with one line each', () => {
   const { notes, warnings } = loadConfig({
     LLM_ROUTER_MINIMUM: 'false',
     LLM_ROUTER_SERVER_THREADS_COUNT: '8',
@@ -548,7 +548,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
   assert.doesNotMatch(notes.join(), /hunter2/)
 })
 
-test('an audit of contents stops the start, because they are never kept', () => {
+test('an audit of contents stops the start, because contents are never stored', () => {
   for (const name of [
     'MASKING_WITH_AUDIT',
     'GUARDRAIL_WITH_AUDIT_REQUEST',
@@ -563,7 +563,7 @@ test('an audit of contents stops the start, because they are never kept', () => 
   }
 })
 
-test('guardrails need their services', () => {
+test('guardrails require their services', () => {
   for (const what of ['REQUEST', 'RESPONSE']) {
     const forced = { [`LLM_ROUTER_FORCE_GUARDRAIL_${what}`]: '1' }
     const pipeline = `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${what}`
@@ -574,7 +574,7 @@ test('guardrails need their services', () => {
   }
 })
 
-test('masking needs a secret with several hosts, and an address for its service', () => {
+test('masking requires a secret if several hosts share it, and the address of its service', () => {
   const secret = 'a-secret-of-32-characters-or-so'
   const several = { LLM_ROUTER_FORCE_MASKING: '1', LLM_ROUTER_REDIS_HOST: 'redis' }
   assert.match(faultsOf(several).join(), /^LLM_ROUTER_MASKING_SECRET must be set/)
@@ -588,7 +588,7 @@ test('masking needs a secret with several hosts, and an address for its service'
   )
 })
 
-test('an operator key is never shown, and a short one is told', () => {
+test('an operator key is never shown, and a short one is a warning', () => {
   const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
   assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
   const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
@@ -597,7 +597,7 @@ test('an operator key is never shown, and a short one is told', () => {
   assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
 
-test('client keys that were asked for and cannot be had stop the start', () => {
+test('client keys that are enabled but not available stop the start', () => {
   const auth = { LLM_ROUTER_AUTH_ENABLED: '1' }
   const file = { LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' }
   assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
@@ -617,12 +617,12 @@ test('client keys that were asked for and cannot be had stop the start', () => {
   assert.deepEqual(faultsOf({ ...auth, ...file }), [])
 })
 
-test('who names a keys file without asking for keys is warned', () => {
+test('a keys file without LLM_ROUTER_AUTH_ENABLED is a warning', () => {
   const { warnings } = loadConfig({ LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' })
   assert.match(warnings.join(), /NOT authenticated/)
 })
 
-test('an unknown variable is a warning that names the likely one and not the value', () => {
+test('an unknown variable is a warning that suggests a similar name and does not show the value', () => {
   const warningOf = (name: string) => loadConfig({ [name]: 'hunter2' }).warnings.join()
   assert.match(warningOf('LLM_ROUTER_SERVER_PROT'), /did you mean LLM_ROUTER_SERVER_PORT\?/)
   assert.match(warningOf('LLM_ROUTER_SERVER_WORKERS'), /did you mean LLM_ROUTER_SERVER_WORKERS_COUNT\?/)
@@ -632,7 +632,7 @@ test('an unknown variable is a warning that names the likely one and not the val
   assert.doesNotMatch(far, /did you mean|hunter2/)
 })
 
-test('what Kubernetes sets for a service named llm-router is no mistake', () => {
+test('variables that Kubernetes sets for a service named llm-router cause no warning', () => {
   const { notes, warnings } = loadConfig({
     LLM_ROUTER_SERVICE_HOST: '10.0.0.1',
     LLM_ROUTER_SERVICE_PORT_HTTP: '8080',
