@@ -11,7 +11,7 @@ import { chat, operator, operatorKey, read } from './fleet.ts'
 
 const ids = (list: unknown): string[] => (list as { id: string }[]).map(({ id }) => id)
 
-test('a listener gets everything first, then requests, steps, changes and problems as they come', async (t) => {
+test('a listener first gets everything, then requests, steps, changes and problems as they occur', async (t) => {
   const router = await startRouter({
     models: modelsConfig({
       one: [
@@ -53,7 +53,7 @@ test('a listener gets everything first, then requests, steps, changes and proble
   await events.next('heartbeat')
 })
 
-test('all listeners share one reading, and one who comes later knows the same', async (t) => {
+test('all listeners share one reading, and a later one gets the same data', async (t) => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
     env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
@@ -70,7 +70,7 @@ test('all listeners share one reading, and one who comes later knows the same', 
   assert.deepEqual(one.data, two.data)
 })
 
-test('a listener who comes while the last one leaves misses no request', async (t) => {
+test('a listener that connects while the last one disconnects misses no request', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   const first = await openEvents(router.url)
@@ -109,7 +109,7 @@ test('a listener who comes while the last one leaves misses no request', async (
   )
 })
 
-test('events need a key where one is set, and end when the router drains', async () => {
+test('events require a key if one is configured, and end when the router drains', async () => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
     env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
@@ -123,7 +123,7 @@ test('events need a key where one is set, and end when the router drains', async
   await closing
 })
 
-test('where nobody can sign in, events have no addresses', async (t) => {
+test('without keys, events contain no addresses', async (t) => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
   })
@@ -134,7 +134,7 @@ test('where nobody can sign in, events have no addresses', async (t) => {
   assert.ok(!JSON.stringify(data).includes('"address"'))
 })
 
-/** A status whose targets have all changed since the one before. */
+/** A status in which every target has changed since the previous second. */
 function busyStatus(targets: number, second: number): Status {
   return {
     ...{ version: '1', node: '24', uptime_seconds: second, worker: 0, strategy: 'balanced', state: 'ready' },
@@ -164,7 +164,7 @@ function busyStatus(targets: number, second: number): Status {
   }
 }
 
-test('an update of 200 busy servers is at most ten times as large as one of 10, and nothing is forgotten', () => {
+test('an update of 200 busy servers is at most ten times as large as one of 10, and no change is omitted', () => {
   const sizeOf = (targets: number): number => {
     const deltas = new StatusDeltas()
     deltas.next(busyStatus(targets, 0))
@@ -186,7 +186,7 @@ test('an update of 200 busy servers is at most ten times as large as one of 10, 
   assert.ok(sizeOf(200) <= 10 * sizeOf(10))
 })
 
-test('of many changes, those of states are told first', () => {
+test('among many changes, those of states are sent first', () => {
   const deltas = new StatusDeltas()
   deltas.next(busyStatus(200, 0))
   const next = busyStatus(200, 1)
@@ -194,7 +194,7 @@ test('of many changes, those of states are told first', () => {
   if (last) last.state = 'down'
   const told = ids(deltas.next(next)?.models[0]?.targets ?? [])
   assert.equal(told[0], 'gpu-199')
-  // The rest is told as well, each target once before any of them again.
+  // The rest is sent too, each target once before any of them again.
   const further = ids(deltas.next(next)?.models[0]?.targets ?? [])
   assert.ok(further.length > 0 && further.every((id) => !told.includes(id)))
 })

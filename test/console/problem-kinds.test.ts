@@ -22,18 +22,18 @@ import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'
 
-// Each kind of problem that problems.test.ts and test/ui/console-cluster.test.ts do not provoke.
+// Every kind of problem that problems.test.ts and test/ui/console-cluster.test.ts do not cause.
 
 const one = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
 const bearerOf = (key: string) => ({ authorization: `Bearer ${key}` })
 
-/** Waits for a problem of each of these codes; fails by the test's own time limit. */
+/** Waits for a problem of each of these codes; the time limit of the test applies. */
 async function problemsOf(
   url: string,
   codes: readonly string[],
   headers: Record<string, string> = operator,
 ): Promise<Problem[]> {
-  // Some pass before others begin.
+  // Some end before others begin.
   const seen = new Map<string, Problem>()
   await problemsUntil(url, headers, (problems) => {
     for (const problem of problems) seen.set(problem.code, problem)
@@ -42,12 +42,12 @@ async function problemsOf(
   return codes.flatMap((code) => seen.get(code) ?? [])
 }
 
-/** Waits until none of these is there. */
+/** Waits until there is no problem of these codes. */
 async function over(url: string, codes: readonly string[], headers: Record<string, string> = operator) {
   await problemsUntil(url, headers, (problems) => !problems.some(({ code }) => codes.includes(code)))
 }
 
-/** Follows the problems as the console does, until they are as wanted. */
+/** Reads problems as the console does, until they satisfy the condition. */
 async function problemsUntil(
   url: string,
   headers: Record<string, string>,
@@ -137,7 +137,7 @@ test('targets that are rate limited, hung, asleep, silent or fail one feature ar
   assert.equal(feature?.text, 'no-tools fails requests with tools')
 })
 
-test('Redis that is away is a problem until it is back', async (t) => {
+test('an unreachable Redis is a problem until it is back', async (t) => {
   const redis = await startRedis()
   const router = await startRouter({
     env: {
@@ -159,7 +159,7 @@ test('Redis that is away is a problem until it is back', async (t) => {
   await over(router.url, ['redis_away'])
 })
 
-test('a database that is away, and what follows from it, are problems until it is back', async (t) => {
+test('an unreachable database and its consequences are problems until it is back', async (t) => {
   const postgres = await sharedPostgres()
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
   const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
@@ -182,7 +182,7 @@ test('a database that is away, and what follows from it, are problems until it i
     budgets?.text ?? '',
     /^Budgets cannot be checked because the database is unavailable; requests continue unchecked/,
   )
-  // Where its folder was is a file now: nothing can be written into it.
+  // Its folder is replaced by a file, so that nothing can be written to it.
   rmSync(spool, { recursive: true, force: true })
   writeFileSync(spool, '')
   await house.chat(key)
@@ -195,7 +195,7 @@ test('a database that is away, and what follows from it, are problems until it i
   await over(url, ['budget_store_away'], headers)
 })
 
-test('usage that a database does not take in time is a problem, though it answers', async (t) => {
+test('usage that a slow database does not accept in time is a problem', async (t) => {
   const database = sqliteUrl(t)
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
   const house = await openTeam(t, database, { LLM_ROUTER_USAGE_SPOOL: spool })
@@ -211,7 +211,7 @@ test('usage that a database does not take in time is a problem, though it answer
   await over(house.router.url, ['usage_waits'], headers)
 })
 
-test('a log file that cannot be written, an overload and the end of the router are problems', async (t) => {
+test('an unwritable log file, an overload and the shutdown of the router are problems', async (t) => {
   const single = await startRouterProcess({
     env: {
       LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
