@@ -22,7 +22,7 @@ const loading: Behaviour = {
   body: { error: { message: 'Loading model', type: 'unavailable_error', code: 503 } },
 }
 
-/** A vLLM that answers, with the load that its metrics say. */
+/** A responding vLLM, with the load that its metrics report. */
 function vllm(
   text: string,
   load: Parameters<typeof vllmMetrics>[0],
@@ -40,7 +40,7 @@ export interface ConsoleFleet extends Pick<TeamHouse, 'admin' | 'chat'> {
   readonly router: TestRouter
   /** The key of the client `alice`. */
   readonly key: string
-  /** One request of each kind that an operator may want to see: answered, retried, failed, rejected, unknown. */
+  /** Sends one request of each kind that an operator may want to see: successful, retried, failed, rejected, unknown. */
   traffic(): Promise<void>
   close(): Promise<void>
 }

@@ -6,7 +6,7 @@ import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, faultsOf, needsChromium, openConsole } from './console-browser.ts'
 import { type ConsoleFleet, startConsoleFleet } from './console-fleet.ts'
 
-/** Consecutive views of one page are reached from each other. */
+/** Consecutive views of one page are opened from each other. */
 const views: readonly { path: string; title: string; clicks?: readonly string[]; shows: string }[] = [
   { path: '', title: 'Overview', shows: '#tiles dd' },
   { path: '/fleet', title: 'Fleet', shows: '[data-target=dgx3]' },
@@ -72,7 +72,7 @@ describe('the pages of the console', needsChromium, () => {
       assert.deepEqual(complaints, [])
     })
 
-  test('the page to sign in, and the one for what is not there, have no violation of WCAG either', async (t) => {
+  test('the sign-in page and the page for an unknown address have no violation of WCAG', async (t) => {
     const open = await startRouter({ models: modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] }) })
     t.after(() => open.close())
     const { page, use } = console

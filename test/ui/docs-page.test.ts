@@ -24,7 +24,7 @@ before(async () => {
 after(() => Promise.all([chrome?.close(), router.close()]))
 
 test(
-  'behind a proxy that removes a path, the page shows the endpoints and its public address, asks no other server for anything, and has no violation of WCAG at three widths in both themes',
+  'behind a proxy that removes a path prefix, the page works, requests nothing elsewhere, and meets WCAG',
   options,
   async (t) => {
     const proxy = await startPathProxy(router.url, { path: '/llm', removed: true })
@@ -55,7 +55,7 @@ test(
   },
 )
 
-test('who takes no gzip gets the script of the page too', async () => {
+test('the script of the page is also served uncompressed', async () => {
   const url = `${router.url}/docs/scalar.js`
   const [packed, plain] = await Promise.all([
     fetch(url, { headers: { 'accept-encoding': 'gzip' } }),
@@ -68,7 +68,7 @@ test('who takes no gzip gets the script of the page too', async () => {
   assert.equal(await packed.text(), text)
 })
 
-test('the examples name models that the router has, and change with them', async (t) => {
+test('the examples use models that the router has, and change with them', async (t) => {
   const router = await startRouter({
     models: modelsConfig({
       'bge-m3': [{ api_type: 'vllm', api_host: await closedPort(), is_embedding: true }],
@@ -89,7 +89,7 @@ test('the examples name models that the router has, and change with them', async
   assert.deepEqual(await modelsOf(), ['qwen', 'qwen', 'my-embedding-model', 'qwen', 'qwen'])
 })
 
-test('every answer of JSON has a schema that says something', async (t) => {
+test('every JSON response has a schema with content', async (t) => {
   const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: 'sk-admin-0123456789' } })
   t.after(() => router.close())
   const { paths, components } = Object(await (await fetch(`${router.url}/openapi.json`)).json())
