@@ -28,12 +28,12 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** A model server that notes how many requests it has at once. */
+/** A model server that counts concurrent requests. */
 interface Box {
   url: string
   most: number
   total: number
-  /** Requests are answered after a moment, or, once held, never. */
+  /** Requests get a response after a moment, or none while held. */
   held: boolean
   /** Fulfilled when the next request has arrived. */
   next(): Promise<unknown>
@@ -45,7 +45,7 @@ async function startBox(t: TestContext): Promise<Box> {
     box.total++
     box.most = Math.max(box.most, upstream.openRequests)
     if (box.held) return { kind: 'hang' }
-    // The time of a short answer: long enough for a second holder to be seen.
+    // The duration of a short response: long enough to reveal a second holder.
     await setTimeout(5)
     return openaiText('Hi')
   })
@@ -55,7 +55,7 @@ async function startBox(t: TestContext): Promise<Box> {
   return box
 }
 
-/** The cluster that the tests are about. */
+/** The cluster under test. */
 async function startCluster(
   t: TestContext,
   box: Box,
@@ -70,7 +70,7 @@ async function startCluster(
   return router
 }
 
-/** Another host, in this process. */
+/** A router on another host, in this process. */
 async function startOther(t: TestContext, box: Box, env: Record<string, string>): Promise<TestRouter> {
   const router = await startRouterHere({ models: onlyModel(box), env: { ...exclusive(), ...env } })
   t.after(() => router.close())
@@ -94,7 +94,7 @@ interface Client {
   chat(): Promise<number>
 }
 
-/** All requests of one client go over one connection, so to one worker. */
+/** All requests of one client use one connection, so they reach one worker. */
 function connectTo({ url }: { readonly url: string }): Client {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -161,11 +161,11 @@ async function assertExclusive(
 const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
 const withRedis = () => ({ LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` })
 
-/** Kills the worker that has the only box, and asks another one, which must get the box long before its lease expires. */
+/** Kills the worker that holds the only target; another worker must get the target long before the lease expires. */
 async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void> {
   const [[holderPid, holder], [, other]] = [...(await clientsOfWorkers(router, 2))] as [
     [number, Client],
-    [number, Client], // as many as were asked for
+    [number, Client], // as many as requested
   ]
   box.held = true
   const arrived = box.next()
@@ -176,10 +176,10 @@ async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void
   process.kill(holderPid, 'SIGKILL')
   const killedAt = performance.now()
   assert.equal(await waiting, 200)
-  // Without word of the death the target would be free when the lease expires, after 15 s.
+  // If the death went unnoticed, the target would be free when the lease expires, after 15 s.
   assert.ok(performance.now() - killedAt < 5_000)
   await broken
-  // A new worker has taken the place of the dead one.
+  // A new worker has replaced the dead one.
   await router.listening(3)
   assert.ok(!(await clientsOfWorkers(router, 2)).has(holderPid))
 }
@@ -190,21 +190,21 @@ async function manyClients(router: { readonly url: string }, workers: number): P
 }
 
 describe('a cluster', { concurrency: 2 }, () => {
-  describe('with leases', { concurrency: 1 }, () => {
-    test('over two hosts shares targets through Redis, also when a worker is killed', async (t) => {
+  describe('leases', { concurrency: 1 }, () => {
+    test('targets are shared between two hosts through Redis, even when a worker is killed', async (t) => {
       const box = await startBox(t)
       const [first, second] = await Promise.all([
         startCluster(t, box, withRedis()),
         startOther(t, box, withRedis()),
       ])
-      await t.test('a target never has two requests at once', async () => {
+      await t.test('a target shared through Redis never has two requests at the same time', async () => {
         const clients = [...(await manyClients(first, 2)), ...(await manyClients(second, 1))]
         await assertExclusive([box], clients, 8)
       })
-      await t.test('the target of a killed worker is free long before its lease expires', () =>
+      await t.test('with Redis, the target of a killed worker is free long before its lease expires', () =>
         assertFreedByDeath(first, box),
       )
-      await t.test('a router that stops in order gives everything back', async () => {
+      await t.test('a router that shuts down gracefully releases all leases', async () => {
         assert.equal(await connectTo(second).chat(), 200)
         first.child.kill('SIGTERM')
         assert.equal(await first.exit, 0)
@@ -214,21 +214,21 @@ describe('a cluster', { concurrency: 2 }, () => {
       })
     })
 
-    test('on one machine shares targets through its primary, also when a worker is killed', async (t) => {
+    test('targets are shared between workers through the primary, even when a worker is killed', async (t) => {
       const box = await startBox(t)
       const router = await startCluster(t, box)
-      await t.test('a target never has two requests at once', async () => {
+      await t.test('a target shared through the primary never has two requests at the same time', async () => {
         await assertExclusive([box], await manyClients(router, 2), 12)
       })
-      await t.test('the target of a killed worker is free long before its lease expires', () =>
+      await t.test('with the primary, the target of a killed worker is free long before its lease expires', () =>
         assertFreedByDeath(router, box),
       )
     })
   })
 
-  // These wait more than they work.
-  describe('in trouble', { concurrency: 1 }, () => {
-    test('without Redis at its address a router starts and serves, and says what is wrong', async (t) => {
+  // These tests mostly wait.
+  describe('failures', { concurrency: 1 }, () => {
+    test('a router with an unreachable Redis starts, serves and reports the error', async (t) => {
       const box = await startBox(t)
       const router = await startOther(t, box, { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })
       assert.equal(await connectTo(router).chat(), 200)
@@ -237,7 +237,7 @@ describe('a cluster', { concurrency: 2 }, () => {
       assert.doesNotMatch(logged, /hunter2/)
     })
 
-    test('workers that crash again and again end the primary with exit code 1', async () => {
+    test('a worker that keeps crashing ends the primary with exit code 1', async () => {
       const models = modelsConfig({ m: [{ api_type: 'mock' }] })
       const env = {
         ...cluster,

@@ -11,7 +11,7 @@ import { type RouterProcess, startRouterProcess } from '../helpers/router-proces
 const workersCount = 2
 const places = 3
 
-/** A server with places for one model, and the clients of the requests that have come to it, in order. */
+/** A server with slots for one model, and the clients of its requests in order of arrival. */
 interface Box {
   readonly counting: CountingUpstream
   readonly arrived: string[]
@@ -27,7 +27,7 @@ async function openBox(): Promise<Box> {
 
 type Model = 'several' | 'one'
 
-/** A cluster over a server with several places and one with a single place, each with a model of its own. */
+/** A cluster with a server that has several slots and one that has a single slot, each with its own model. */
 class Cluster {
   readonly boxes: Record<Model, Box>
   readonly #router: RouterProcess
@@ -69,7 +69,7 @@ class Cluster {
     for (const { counting } of boxes) await counting.upstream.close()
   }
 
-  /** Over a connection of its own, so that the workers get about the same number. */
+  /** Over a new connection, so that the workers get about the same number. */
   ask(model: Model, client = 'flood'): { status: Promise<number>; leave(): void } {
     const agent = new Agent()
     this.#agents.push(agent)
@@ -85,16 +85,16 @@ class Cluster {
       response.on('end', () => resolve(response.statusCode ?? 0))
     })
     asked.end(JSON.stringify({ model, messages: [{ role: 'user', content: client }] }))
-    promise.catch(() => undefined) // of one that leaves
+    promise.catch(() => undefined) // if it disconnects
     return { status: promise, leave: () => asked.destroy() }
   }
 
-  /** The status once so many requests wait for this model, and no worker has an abandoned one left. */
+  /** The status once this many requests wait for the model, and no worker has an abandoned one left. */
   async untilWaiting(model: Model, count: number): Promise<Status> {
     const signal = AbortSignal.timeout(45_000)
     let seen = ''
     while (!signal.aborted) {
-      // A connection to a worker that dies is lost.
+      // A connection to a worker that dies fails.
       const now = await fetch(`${this.#router.url}/api/status`, { headers: operator })
         .then((response) => response.json() as Promise<Status>)
         .catch(() => undefined)
@@ -128,7 +128,7 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 for (const kept of ['by the primary', 'in Redis'])
-  describe(`places of a cluster, kept ${kept}`, () => {
+  describe(`the slots of a cluster, kept ${kept}`, () => {
     let redis: RedisServer | undefined
     let keys: KeysFile
     let cluster: Cluster
@@ -147,7 +147,7 @@ for (const kept of ['by the primary', 'in Redis'])
       keys.remove()
     })
 
-    test('the workers share them, also when one of them dies', async () => {
+    test('are shared by the workers, even when one of them dies', async () => {
       const box = cluster.boxes.several.counting
       const untilWaiting = (count: number) => cluster.untilWaiting('several', count)
       const asked = Array.from({ length: 20 }, () => cluster.ask('several'))
@@ -156,7 +156,7 @@ for (const kept of ['by the primary', 'in Redis'])
       const leaver = cluster.ask('several')
       await untilWaiting(21 - places)
       leaver.leave()
-      // Only now have all of them arrived, so that what each worker has stays as it is.
+      // All requests have arrived by now, so that the number per worker stays constant.
       const { workers } = await untilWaiting(20 - places)
 
       const dead = workers.find(({ in_flight }) => in_flight > 0) ?? assert.fail('nobody works')
@@ -171,16 +171,16 @@ for (const kept of ['by the primary', 'in Redis'])
       assert.equal(inStatus(await untilWaiting(0), 'several').targets[0]?.in_flight, 0)
     })
 
-    test('all of them are used again after that', async () => {
+    test('are all used again after the death of a worker', async () => {
       const asked = Array.from({ length: 10 }, () => cluster.ask('several'))
       assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
       assert.equal(cluster.boxes.several.counting.most, places)
     })
 
-    // Of routers with one Redis, test/stores/redis/queue.test.ts asks it.
+    // test/stores/redis/queue.test.ts covers routers with one Redis.
     if (kept === 'in Redis') return
 
-    test('the order is fair over the workers: a client with many requests delays a single one by one at most', async () => {
+    test('are assigned fairly across workers: many requests of a client delay a single one by one at most', async () => {
       const { counting: box, arrived } = cluster.boxes.one
       const untilWaiting = (count: number) => cluster.untilWaiting('one', count)
       const asked = Array.from({ length: 16 }, () => cluster.ask('one', 'flood'))
