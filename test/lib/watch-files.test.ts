@@ -44,7 +44,7 @@ function writeVolume(folder: string, version: string, text: string): void {
   renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
 }
 
-test('a file that is written in place is told of, each time', async (t) => {
+test('every overwrite of a file is reported', async (t) => {
   const file = join(emptyFolder(t), 'a.json')
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
@@ -55,7 +55,7 @@ test('a file that is written in place is told of, each time', async (t) => {
   }
 })
 
-test('a file that is renamed over another is told of, each time', async (t) => {
+test('every rename over a file is reported', async (t) => {
   const folder = emptyFolder(t)
   const file = join(folder, 'a.json')
   writeFileSync(file, '1')
@@ -68,7 +68,7 @@ test('a file that is renamed over another is told of, each time', async (t) => {
   }
 })
 
-test('a volume of Kubernetes that is swapped is told of, each time', async (t) => {
+test('every swap of a Kubernetes volume is reported', async (t) => {
   const folder = emptyFolder(t)
   writeVolume(folder, '..1', 'one')
   symlinkSync('..data/config.json', join(folder, 'config.json'))
@@ -84,7 +84,7 @@ test('a volume of Kubernetes that is swapped is told of, each time', async (t) =
   }
 })
 
-test('a file that goes, and its return, are told of', async (t) => {
+test('the deletion of a file and its return are reported', async (t) => {
   const file = join(emptyFolder(t), 'a.json')
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
@@ -96,7 +96,7 @@ test('a file that goes, and its return, are told of', async (t) => {
   await back
 })
 
-test('a file is told of whose directories came to be after the watch', async (t) => {
+test('a file is watched even if its directories are created later', async (t) => {
   const folder = emptyFolder(t)
   const { next } = await watching(t, [join(folder, 'not/yet/a.json')])
   const told = next()
@@ -107,7 +107,7 @@ test('a file is told of whose directories came to be after the watch', async (t)
   await written
 })
 
-test('a link that is turned anywhere on the way to a file is told of', async (t) => {
+test('a changed symlink anywhere in the path of a file is reported', async (t) => {
   const folder = emptyFolder(t)
   for (const name of ['one', 'two']) {
     mkdirSync(join(folder, name, 'deep'), { recursive: true })
@@ -121,7 +121,7 @@ test('a link that is turned anywhere on the way to a file is told of', async (t)
   await told
 })
 
-test('a neighbour of the file is no concern', async (t) => {
+test('a change of another file in the same folder is not reported', async (t) => {
   const folder = emptyFolder(t)
   writeFileSync(join(folder, 'a.json'), '1')
   const { next } = await watching(t, [join(folder, 'a.json')])
@@ -136,7 +136,7 @@ test('a neighbour of the file is no concern', async (t) => {
   assert.equal(told, false)
 })
 
-test('setting the paths says whether something there has changed since the last look', async (t) => {
+test('setting the paths returns whether anything has changed since the last check', async (t) => {
   const folder = emptyFolder(t)
   const file = join(folder, 'a.json')
   writeFileSync(file, '1')
@@ -147,7 +147,7 @@ test('setting the paths says whether something there has changed since the last 
   assert.equal(await watch.set([file, join(folder, 'b.json')]), true)
 })
 
-test('where the system refuses to watch, that is told once and changes are found by looking', async (t) => {
+test('if the system refuses to watch, one error is reported and changes are found by polling', async (t) => {
   const folder = emptyFolder(t)
   const file = join(folder, 'a.json')
   writeFileSync(file, '1')
