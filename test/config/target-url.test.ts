@@ -34,10 +34,10 @@ const joins: [what: string, host: string, standard: string, path: string][] = [
     '/v1/embeddings',
     '/x/v1/embeddings',
   ],
-  ['what stands beside the versions', 'http://h/v1', '/tokenize', '/tokenize'],
-  ['what stands beside the versions, behind a prefix', 'http://h/gpu/v1/', '/tokenize', '/gpu/tokenize'],
+  ['an unversioned operation', 'http://h/v1', '/tokenize', '/tokenize'],
+  ['an unversioned operation behind a prefix', 'http://h/gpu/v1/', '/tokenize', '/gpu/tokenize'],
   [
-    'what stands beside the versions, by a whole one',
+    'an unversioned operation, from a full URL',
     'http://h/v1/chat/completions',
     '/tokenize',
     '/tokenize',
