@@ -54,7 +54,10 @@ test('while a server loads its model another one answers, and loading does not c
   assert.equal(router.app.health.of(target).breaker.state, 'closed')
   const asked = boxes[0]?.requests.length
   for (let count = 0; count < 4; count++) assert.equal((await ask()).status, 200)
-  assert.equal(boxes[0]?.requests.length, asked, 'it is asked no more for a while'it gets no requests for a while'without another server a request waits until the model is loaded', async (t) => {
+  assert.equal(boxes[0]?.requests.length, asked, 'it gets no requests for a while')
+})
+
+test('without another server a request waits until the model is loaded', async (t) => {
   const { boxes, ask } = await setUp(t, [[loading, openaiText('Hi')]])
   const answer = await ask()
   assert.deepEqual([answer.status, boxes[0]?.requests.length], [200, 2])
