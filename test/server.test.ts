@@ -114,7 +114,7 @@ test('an invalid models file, an unknown strategy or an unloadable extension sto
       active_models: { google_models: ['g', 'x'] },
     }),
   )
-  const faults: [name: string, env: Record<string, string>, messages: RegExp[]][] = [
+  const cases: [name: string, env: Record<string, string>, messages: RegExp[]][] = [
     [
       'every error of the models file is reported with its path',
       { LLM_ROUTER_MODELS_CONFIG: file },
@@ -134,7 +134,7 @@ test('an invalid models file, an unknown strategy or an unloadable extension sto
       [/^LLM_ROUTER_EXTENSIONS: ".\/does-not-exist.ts"/],
     ],
   ]
-  for (const [name, env, messages] of faults)
+  for (const [name, env, messages] of cases)
     await t.test(name, () =>
       assert.rejects(startRouter({ env, models: modelsConfig({ m: [{ api_type: 'mock' }] }) }), (error) => {
         // The process ends with exit code 2 and these lines, as the test above shows.

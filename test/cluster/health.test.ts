@@ -11,7 +11,7 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 
 /** A model server that records its health checks. */
-interface Box {
+interface ModelServer {
   url: string
   server: Server
   healthy: boolean
@@ -19,20 +19,20 @@ interface Box {
   checks: number[]
 }
 
-async function startBox(): Promise<Box> {
+async function startServer(): Promise<ModelServer> {
   const server = createServer((request, response) => {
     if (request.url === '/health') {
-      box.checks.push(performance.now())
+      modelServer.checks.push(performance.now())
       server.emit('checked')
     }
     const asksSleep = request.url === '/is_sleeping'
-    response.writeHead(asksSleep ? 404 : box.healthy ? 200 : 503).end()
+    response.writeHead(asksSleep ? 404 : modelServer.healthy ? 200 : 503).end()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // it listens on TCP
-  const box: Box = { url: `http://127.0.0.1:${port}`, server, healthy: true, checks: [] }
-  return box
+  const modelServer: ModelServer = { url: `http://127.0.0.1:${port}`, server, healthy: true, checks: [] }
+  return modelServer
 }
 
 const intervalMs = 200
@@ -40,7 +40,7 @@ const intervalMs = 200
 const shortestMs = intervalMs * 0.8 - 5
 
 let folder: string
-let boxes: Box[]
+let servers: ModelServer[]
 let router: RouterProcess
 
 before(async () => {
@@ -56,8 +56,8 @@ before(async () => {
       app.get('/told', () => ({ pid: process.pid, told }))
     }\n`,
   )
-  boxes = [await startBox(), await startBox()]
-  const [one, two] = boxes.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
+  servers = [await startServer(), await startServer()]
+  const [one, two] = servers.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
   router = await startRouterProcess({
     env: {
       LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -76,7 +76,7 @@ before(async () => {
 })
 after(async () => {
   await router.stop()
-  for (const { server } of boxes) {
+  for (const { server } of servers) {
     server.closeAllConnections()
     server.close()
   }
@@ -123,7 +123,7 @@ async function checked(target: string, state: string): Promise<unknown> {
 }
 
 /** The shortest time between two of the next checks of a server. */
-async function shortestPause({ server, checks }: Box, count: number): Promise<number> {
+async function shortestPause({ server, checks }: ModelServer, count: number): Promise<number> {
   const from = checks.length
   while (checks.length < from + count) await once(server, 'checked')
   const times = checks.slice(from)
@@ -131,7 +131,7 @@ async function shortestPause({ server, checks }: Box, count: number): Promise<nu
 }
 
 test('one process of a cluster checks the servers, and all processes get the results', async (t) => {
-  const [first, second] = boxes
+  const [first, second] = servers
   assert.ok(first && second)
   await bothWorkers(() => true)
 

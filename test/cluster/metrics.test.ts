@@ -98,9 +98,9 @@ test('any worker returns the metrics of all workers, including those that have e
   })
 
   await t.test('a worker that shuts down gracefully hands over what was not scraped yet', async () => {
-    const [, leaver = 0] = await router.listening(3)
+    const [, ending = 0] = await router.listening(3)
     const more = await chat(20)
-    process.kill(leaver, 'SIGTERM')
+    process.kill(ending, 'SIGTERM')
     await router.listening(4)
     assert.equal(chats(await counted(sent + more)), sent + more)
   })

@@ -9,15 +9,15 @@ import { type RedisServer, startRedis } from '../helpers/programs/redis-server.t
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 
 const workersCount = 2
-const places = 3
+const slots = 3
 
 /** A server with slots for one model, and the clients of its requests in order of arrival. */
-interface Box {
+interface ModelServer {
   readonly counting: CountingUpstream
   readonly arrived: string[]
 }
 
-async function openBox(): Promise<Box> {
+async function openServer(): Promise<ModelServer> {
   const arrived: string[] = []
   const counting = await startCounting(({ body }) => {
     arrived.push(JSON.stringify(body).includes('flood') ? 'flood' : 'single')
@@ -29,27 +29,27 @@ type Model = 'several' | 'one'
 
 /** A cluster with a server that has several slots and one that has a single slot, each with its own model. */
 class Cluster {
-  readonly boxes: Record<Model, Box>
+  readonly servers: Record<Model, ModelServer>
   readonly #router: RouterProcess
   readonly #agents: Agent[] = []
 
-  private constructor(router: RouterProcess, boxes: Record<Model, Box>) {
+  private constructor(router: RouterProcess, servers: Record<Model, ModelServer>) {
     this.#router = router
-    this.boxes = boxes
+    this.servers = servers
   }
 
   static async open(env: Record<string, string>): Promise<Cluster> {
-    const boxes = { several: await openBox(), one: await openBox() }
+    const servers = { several: await openServer(), one: await openServer() }
     const over = (model: Model, most: number) => ({
       providers: [
-        { id: model, api_type: 'vllm', api_host: boxes[model].counting.upstream.url, max_in_flight: most },
+        { id: model, api_type: 'vllm', api_host: servers[model].counting.upstream.url, max_in_flight: most },
       ],
       strategy: 'least_busy',
     })
     const router = await startRouterProcess({
       models: {
-        test_models: { several: over('several', places), one: over('one', 1) },
-        active_models: { test_models: Object.keys(boxes) },
+        test_models: { several: over('several', slots), one: over('one', 1) },
+        active_models: { test_models: Object.keys(servers) },
       },
       env: {
         LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -58,15 +58,15 @@ class Cluster {
       },
     })
     await router.listening(workersCount)
-    return new Cluster(router, boxes)
+    return new Cluster(router, servers)
   }
 
   async close(): Promise<void> {
-    const boxes = Object.values(this.boxes)
-    for (const { counting } of boxes) counting.open()
+    const servers = Object.values(this.servers)
+    for (const { counting } of servers) counting.open()
     await this.#router.stop()
     for (const agent of this.#agents) agent.destroy()
-    for (const { counting } of boxes) await counting.upstream.close()
+    for (const { counting } of servers) await counting.upstream.close()
   }
 
   /** Over a new connection, so that the workers get about the same number. */
@@ -148,56 +148,56 @@ for (const kept of ['by the primary', 'in Redis'])
     })
 
     test('are shared by the workers, even when one of them dies', async () => {
-      const box = cluster.boxes.several.counting
+      const server = cluster.servers.several.counting
       const untilWaiting = (count: number) => cluster.untilWaiting('several', count)
       const asked = Array.from({ length: 20 }, () => cluster.ask('several'))
-      await untilWaiting(20 - places)
-      await until(() => box.running === places)
-      const leaver = cluster.ask('several')
-      await untilWaiting(21 - places)
-      leaver.leave()
+      await untilWaiting(20 - slots)
+      await until(() => server.running === slots)
+      const abandoned = cluster.ask('several')
+      await untilWaiting(21 - slots)
+      abandoned.leave()
       // All requests have arrived by now, so that the number per worker stays constant.
-      const { workers } = await untilWaiting(20 - places)
+      const { workers } = await untilWaiting(20 - slots)
 
       const dead = workers.find(({ in_flight }) => in_flight > 0) ?? assert.fail('nobody works')
       process.kill(dead.pid, 'SIGKILL')
       const gone = dead.in_flight + dead.waiting
-      await untilWaiting(Math.max(0, 20 - gone - places))
-      box.open()
+      await untilWaiting(Math.max(0, 20 - gone - slots))
+      server.open()
       const results = await Promise.allSettled(asked.map((each) => each.status))
       const answered = results.filter((result) => result.status === 'fulfilled' && result.value === 200)
       assert.equal(answered.length, 20 - gone)
-      assert.ok(box.most <= places, `${box.most}`)
+      assert.ok(server.most <= slots, `${server.most}`)
       assert.equal(inStatus(await untilWaiting(0), 'several').targets[0]?.in_flight, 0)
     })
 
     test('are all used again after the death of a worker', async () => {
       const asked = Array.from({ length: 10 }, () => cluster.ask('several'))
       assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
-      assert.equal(cluster.boxes.several.counting.most, places)
+      assert.equal(cluster.servers.several.counting.most, slots)
     })
 
     // test/stores/redis/queue.test.ts covers routers with one Redis.
     if (kept === 'in Redis') return
 
     test('are assigned fairly across workers: many requests of a client delay a single one by one at most', async () => {
-      const { counting: box, arrived } = cluster.boxes.one
+      const { counting: server, arrived } = cluster.servers.one
       const untilWaiting = (count: number) => cluster.untilWaiting('one', count)
       const asked = Array.from({ length: 16 }, () => cluster.ask('one', 'flood'))
       await untilWaiting(15)
       for (let index = 1; index <= 3; index++) {
-        box.answerOne()
-        await box.upstream.requestReceived(index)
+        server.answerOne()
+        await server.upstream.requestReceived(index)
       }
       asked.push(cluster.ask('one', 'single'))
       await untilWaiting(13)
       for (let index = 4; index <= 5; index++) {
-        box.answerOne()
-        await box.upstream.requestReceived(index)
+        server.answerOne()
+        await server.upstream.requestReceived(index)
       }
       assert.ok(arrived.slice(4, 6).includes('single'), arrived.join(' '))
-      box.open()
+      server.open()
       assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
-      assert.equal(box.most, 1)
+      assert.equal(server.most, 1)
     })
   })

@@ -20,7 +20,7 @@ function clientOf(record: object, env?: Record<string, string>) {
   return entry
 }
 
-function faultsOf(root: unknown, env?: Record<string, string>): string {
+function errorsOf(root: unknown, env?: Record<string, string>): string {
   try {
     load(root, env)
   } catch (error) {
@@ -50,7 +50,7 @@ test('a key may come from a variable or be given as its SHA-256, in upper or low
   ])
     assert.equal(clientOf(record, { K: `${long}\n` }).sha256.toString('hex'), hex)
   assert.match(
-    faultsOf({ keys: [{ key: fromEnv }] }),
+    errorsOf({ keys: [{ key: fromEnv }] }),
     /keys\[0\]\.key: the environment variable K is not set/,
   )
 })
@@ -97,7 +97,7 @@ test('expires_at is a time, a day or a number of seconds', () => {
   assert.equal(end(1_700_000_000), 1_700_000_000_000)
   assert.equal(end(null), undefined)
   for (const expires_at of ['tomorrow', '2027-13-01', '31.01.2027', true])
-    assert.match(faultsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
+    assert.match(errorsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
 })
 
 test('a client may have several keys: strings, objects, and one of its own', () => {
@@ -135,17 +135,17 @@ test('a client may have several keys: strings, objects, and one of its own', () 
 
 test('an error in one of several keys names its path, and no key', () => {
   const keys = [long, { key: 'a b' }, { kye: long }, 7, { key: long }]
-  const faults = faultsOf({ keys: [{ id: 'a', keys }] })
-  assert.match(faults, /keys\[0\]\.keys\[2\]\.kye: no such member/)
-  assert.match(faults, /keys\[0\]\.keys\[3\]: 7 is not/)
-  assert.ok(!faults.includes(long))
+  const errors = errorsOf({ keys: [{ id: 'a', keys }] })
+  assert.match(errors, /keys\[0\]\.keys\[2\]\.kye: no such member/)
+  assert.match(errors, /keys\[0\]\.keys\[3\]: 7 is not/)
+  assert.ok(!errors.includes(long))
   assert.match(
-    faultsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
+    errorsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
     /keys\[0\]\.keys\[0\]\.key: contains a space/,
   )
-  assert.match(faultsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
-  assert.match(faultsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
-  assert.match(faultsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
+  assert.match(errorsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
+  assert.match(errorsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
+  assert.match(errorsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
 })
 
 test('a keys file of the Python llm-router is read, with the policies of its records', () => {
@@ -176,12 +176,12 @@ test('a keys file of the Python llm-router is read, with the policies of its rec
 })
 
 test('an unsupported protection in a record of the Python llm-router stops the start', () => {
-  const text = faultsOf([
+  const text = errorsOf([
     { key_plain: long, policy_override: { ip_whitelist: ['10.0.0.1'], budget_monthly_tokens: 5 } },
   ])
   assert.match(text, /keys\[0\]\.policy_override\.ip_whitelist: .*not supported/)
   assert.match(text, /keys\[0\]\.policy_override\.budget_monthly_tokens: 5 is not supported/)
-  assert.match(faultsOf([{ key_hash: '$2b$12$x' }]), /bcrypt/)
+  assert.match(errorsOf([{ key_hash: '$2b$12$x' }]), /bcrypt/)
 })
 
 test('an error names file, line, column and path, and never a key', () => {
@@ -194,45 +194,45 @@ test('an error names file, line, column and path, and never a key', () => {
       "max_tokens": 0 }
   ]
 }`
-  const faults = faultsOf(text)
-  assert.match(faults, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
-  assert.match(faults, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
-  assert.match(faults, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
-  assert.match(faults, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
-  assert.ok(!faults.includes(long))
+  const errors = errorsOf(text)
+  assert.match(errors, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
+  assert.match(errors, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
+  assert.match(errors, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
+  assert.match(errors, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
+  assert.ok(!errors.includes(long))
 })
 
 test('a keys file may have comments and trailing commas, and a repeated member is an error with its position', () => {
   const { entries } = loadClientKeys(`// team\n{"keys": [{"id": "a", "key": "${long}",},],}`, 'keys.json', {})
   assert.equal(entries[0]?.client.id, 'a')
   assert.equal(
-    faultsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
+    errorsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
     'keys.json:3:41: keys[0].id: occurs more than once',
   )
 })
 
 test('invalid JSON is reported with its position and without its text', () => {
-  assert.equal(faultsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
+  assert.equal(errorsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
 })
 
 test('keys files without keys, or with duplicate ids or keys, are rejected', () => {
-  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
-  assert.match(faultsOf([]), /contains no key/)
-  assert.match(faultsOf({ key: [] }), /not an object with a list "keys"/)
-  assert.match(faultsOf('7'), /not an object with a list "keys"/)
-  assert.match(faultsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
-  assert.match(faultsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
-  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a space/)
-  assert.match(faultsOf({ keys: [{ key: '' }] }), /is empty/)
-  assert.match(faultsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
+  assert.match(errorsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
+  assert.match(errorsOf([]), /contains no key/)
+  assert.match(errorsOf({ key: [] }), /not an object with a list "keys"/)
+  assert.match(errorsOf('7'), /not an object with a list "keys"/)
+  assert.match(errorsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
+  assert.match(errorsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
+  assert.match(errorsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a space/)
+  assert.match(errorsOf({ keys: [{ key: '' }] }), /is empty/)
+  assert.match(errorsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
   const twins = [
     { id: 'a', key: long },
     { id: 'b', sha256: hex },
     { id: 'a', key: `${long}2` },
   ]
-  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" is used twice/)
+  assert.match(errorsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" is used twice/)
   assert.match(
-    faultsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
+    errorsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
     /max_tokens: occurs more than once/,
   )
 })
@@ -252,5 +252,5 @@ test('a key in the notation of a variable of another program is a warning', () =
 })
 
 test('comments and $schema are accepted', () => {
-  assert.equal(faultsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
+  assert.equal(errorsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
 })

@@ -8,7 +8,7 @@ function set(name: string, value: string) {
   return loadConfig({ [`LLM_ROUTER_${name}`]: value }).config
 }
 
-function faultsOf(env: Record<string, string>): readonly string[] {
+function errorsOf(env: Record<string, string>): readonly string[] {
   try {
     loadConfig(env)
   } catch (error) {
@@ -355,7 +355,7 @@ test('booleans accept words for yes and no in any case, with surrounding white s
   for (const no of ['false', '0', 'f', 'n', 'no', 'nie', 'off', '', ' OFF '])
     assert.equal(set('USE_PROMETHEUS', no).usePrometheus, false, no)
   assert.match(
-    faultsOf({ LLM_ROUTER_IN_DEBUG: 'maybe' })[0] ?? '',
+    errorsOf({ LLM_ROUTER_IN_DEBUG: 'maybe' })[0] ?? '',
     /^LLM_ROUTER_IN_DEBUG: "maybe" is not one of: true, 1/,
   )
 })
@@ -364,7 +364,7 @@ test('integers accept the notation of Python', () => {
   assert.equal(set('SERVER_PORT', ' 8_080 ').serverPort, 8080)
   assert.equal(set('SERVER_PORT', '+0080').serverPort, 80)
   for (const bad of ['80a', '1__0', '_1', '8080.0', '-1', '65536', '0x50', '1e3']) {
-    assert.deepEqual(faultsOf({ LLM_ROUTER_SERVER_PORT: bad }), [
+    assert.deepEqual(errorsOf({ LLM_ROUTER_SERVER_PORT: bad }), [
       `LLM_ROUTER_SERVER_PORT: ${JSON.stringify(bad)} is not an integer from 0 to 65535`,
     ])
   }
@@ -384,8 +384,8 @@ test('timeouts are in seconds, with decimals', () => {
   assert.equal(set('EXTERNAL_TIMEOUT', '.25').externalTimeoutMs, 250)
   assert.equal(set('TIMEOUT', '0').timeoutMs, 0)
   for (const bad of ['0', '-1', '0.0001', 'x', '5s', '.', '1e3', '9999999'])
-    assert.equal(faultsOf({ LLM_ROUTER_EXTERNAL_TIMEOUT: bad }).length, 1, bad)
-  assert.equal(faultsOf({ LLM_ROUTER_TIMEOUT: '-0.5' }).length, 1)
+    assert.equal(errorsOf({ LLM_ROUTER_EXTERNAL_TIMEOUT: bad }).length, 1, bad)
+  assert.equal(errorsOf({ LLM_ROUTER_TIMEOUT: '-0.5' }).length, 1)
 })
 
 test('log levels are accepted in any case and by their Python names', () => {
@@ -399,7 +399,7 @@ test('log levels are accepted in any case and by their Python names', () => {
   }
   for (const [written, level] of Object.entries(expected))
     assert.equal(set('LOG_LEVEL', written).logLevel, level)
-  assert.deepEqual(faultsOf({ LLM_ROUTER_LOG_LEVEL: 'loud' }), [
+  assert.deepEqual(errorsOf({ LLM_ROUTER_LOG_LEVEL: 'loud' }), [
     'LLM_ROUTER_LOG_LEVEL: "loud" is not one of: trace, debug, info, warn, error, fatal',
   ])
 })
@@ -445,13 +445,13 @@ test('a Redis address names a server, a cluster or Sentinels; an invalid one is 
     'redis+sentinel://secret:26379/m?db=1': /percent-encode/,
   }
   for (const [url, why] of Object.entries(wrong)) {
-    const faults = faultsOf({ LLM_ROUTER_REDIS_URL: url })
-    assert.equal(faults.length, 1, url)
-    assert.match(faults[0] ?? '', /^LLM_ROUTER_REDIS_URL: /)
-    assert.match(faults[0] ?? '', why, url)
-    assert.doesNotMatch(faults[0] ?? '', /sec/, url)
+    const errors = errorsOf({ LLM_ROUTER_REDIS_URL: url })
+    assert.equal(errors.length, 1, url)
+    assert.match(errors[0] ?? '', /^LLM_ROUTER_REDIS_URL: /)
+    assert.match(errors[0] ?? '', why, url)
+    assert.doesNotMatch(errors[0] ?? '', /sec/, url)
   }
-  assert.deepEqual(faultsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
+  assert.deepEqual(errorsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
     'LLM_ROUTER_REDIS_DB: a cluster only has database 0',
   ])
 })
@@ -477,7 +477,7 @@ test('the endpoint prefix gets one leading slash and no trailing one, and may be
   for (const [written, prefix] of Object.entries(expected))
     assert.equal(set('EP_PREFIX', written).endpointPrefix, prefix, written)
   for (const bad of ['/a b', '/:id', '/a?b', '/a//b', '/*'])
-    assert.equal(faultsOf({ LLM_ROUTER_EP_PREFIX: bad }).length, 1, bad)
+    assert.equal(errorsOf({ LLM_ROUTER_EP_PREFIX: bad }).length, 1, bad)
 })
 
 test('the Python server names are mapped to a server type, with a note', () => {
@@ -488,19 +488,19 @@ test('the Python server names are mapped to a server type, with a note', () => {
     assert.deepEqual(notes, [`LLM_ROUTER_SERVER_TYPE: means "${type}" here`])
   }
   assert.deepEqual(loadConfig({ LLM_ROUTER_SERVER_TYPE: 'cluster' }).notes, [])
-  assert.deepEqual(faultsOf({ LLM_ROUTER_SERVER_TYPE: 'uwsgi' }), [
+  assert.deepEqual(errorsOf({ LLM_ROUTER_SERVER_TYPE: 'uwsgi' }), [
     'LLM_ROUTER_SERVER_TYPE: "uwsgi" is not one of: single (also flask, waitress), cluster (also gunicorn)',
   ])
 })
 
 test('all invalid values are reported together', () => {
-  const faults = faultsOf({
+  const errors = errorsOf({
     LLM_ROUTER_SERVER_PORT: 'x',
     LLM_ROUTER_REDIS_PORT: '0',
     LLM_ROUTER_STREAM_DEFAULT: 'sometimes',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '0',
   })
-  assert.deepEqual(faults.map((fault) => fault.slice(0, fault.indexOf(':'))).toSorted(), [
+  assert.deepEqual(errors.map((error) => error.slice(0, error.indexOf(':'))).toSorted(), [
     'LLM_ROUTER_REDIS_PORT',
     'LLM_ROUTER_SERVER_PORT',
     'LLM_ROUTER_SERVER_WORKERS_COUNT',
@@ -556,10 +556,10 @@ test('an audit of contents stops the start, because contents are never stored', 
   ]) {
     const variable = `LLM_ROUTER_${name}`
     assert.match(
-      faultsOf({ [variable]: '1' }).join(),
+      errorsOf({ [variable]: '1' }).join(),
       new RegExp(`^${variable}: this router never stores the content`),
     )
-    assert.deepEqual(faultsOf({ [variable]: '0' }), [])
+    assert.deepEqual(errorsOf({ [variable]: '0' }), [])
   }
 })
 
@@ -567,54 +567,54 @@ test('guardrails require their services', () => {
   for (const what of ['REQUEST', 'RESPONSE']) {
     const forced = { [`LLM_ROUTER_FORCE_GUARDRAIL_${what}`]: '1' }
     const pipeline = `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${what}`
-    assert.match(faultsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
+    assert.match(errorsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
     const named = { ...forced, [pipeline]: 'sojka_guard' }
-    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: required/)
-    assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
+    assert.match(errorsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: required/)
+    assert.deepEqual(errorsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
   }
 })
 
 test('masking requires a secret if several hosts share it, and the address of its service', () => {
   const secret = 'a-secret-of-32-characters-or-so'
   const several = { LLM_ROUTER_FORCE_MASKING: '1', LLM_ROUTER_REDIS_HOST: 'redis' }
-  assert.match(faultsOf(several).join(), /^LLM_ROUTER_MASKING_SECRET must be set/)
-  assert.deepEqual(faultsOf({ ...several, LLM_ROUTER_MASKING_SECRET: secret }), [])
-  assert.match(faultsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
+  assert.match(errorsOf(several).join(), /^LLM_ROUTER_MASKING_SECRET must be set/)
+  assert.deepEqual(errorsOf({ ...several, LLM_ROUTER_MASKING_SECRET: secret }), [])
+  assert.match(errorsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
   const pipeline = { LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker,pii_masker' }
-  assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: required with pii_masker/)
+  assert.match(errorsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: required with pii_masker/)
   assert.match(
-    faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
+    errorsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
     /fast_masker and pii_masker/,
   )
 })
 
 test('an operator key is never shown, and a short one is a warning', () => {
-  const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
-  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
+  const errors = errorsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
+  assert.match(errors.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
   const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
   assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: a key of fewer than 20 characters/)
-  assert.doesNotMatch(`${faults}${warnings}`, /hunter2/)
+  assert.doesNotMatch(`${errors}${warnings}`, /hunter2/)
   assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
 
 test('client keys that are enabled but not available stop the start', () => {
   const auth = { LLM_ROUTER_AUTH_ENABLED: '1' }
   const file = { LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' }
-  assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
+  assert.match(errorsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
   for (const store of ['redis', 'vault']) {
-    const faults = faultsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
+    const errors = errorsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
     assert.match(
-      faults.join(),
+      errors.join(),
       new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${store}"`),
     )
   }
-  assert.match(faultsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
+  assert.match(errorsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
   assert.match(
-    faultsOf({ LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, any' }).join(),
+    errorsOf({ LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, any' }).join(),
     /is not a list of addresses/,
   )
-  assert.match(faultsOf({ LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: 'ping' }).join(), /is not a list of paths/)
-  assert.deepEqual(faultsOf({ ...auth, ...file }), [])
+  assert.match(errorsOf({ LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: 'ping' }).join(), /is not a list of paths/)
+  assert.deepEqual(errorsOf({ ...auth, ...file }), [])
 })
 
 test('a keys file without LLM_ROUTER_AUTH_ENABLED is a warning', () => {

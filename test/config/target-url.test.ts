@@ -89,7 +89,7 @@ test('an address is http or https', () => {
 })
 
 test('a user name or password in an address is rejected, and not shown', () => {
-  const fault = hostError('http://me:hunter2@h/v1') ?? ''
-  assert.match(fault, /user name or password/)
-  assert.doesNotMatch(fault, /hunter2|me:/)
+  const error = hostError('http://me:hunter2@h/v1') ?? ''
+  assert.match(error, /user name or password/)
+  assert.doesNotMatch(error, /hunter2|me:/)
 })

@@ -43,13 +43,13 @@ test('a listener first gets everything, then requests, steps, changes and proble
     (data.problems as { code: string }[]).map(({ code }) => code),
     ['drained'],
   )
-  const told = events.seen
+  const received = events.seen
     .slice(seen)
     .filter(({ name }) => name === 'delta')
     .reduce((whole, event) => applied(whole, event.data as unknown as StatusDelta), status)
   const now = await read<Status>(router.url, '/status', operator).catch(() => undefined)
-  assert.equal(told.models[0]?.targets.find(({ id }) => id === 'b')?.state, 'drained')
-  assert.equal(told.models[0]?.targets.find(({ id }) => id === 'a')?.uses, now?.models[0]?.targets[0]?.uses)
+  assert.equal(received.models[0]?.targets.find(({ id }) => id === 'b')?.state, 'drained')
+  assert.equal(received.models[0]?.targets.find(({ id }) => id === 'a')?.uses, now?.models[0]?.targets[0]?.uses)
   await events.next('heartbeat')
 })
 
@@ -168,19 +168,19 @@ test('an update of 200 busy servers is at most ten times as large as one of 10, 
   const sizeOf = (targets: number): number => {
     const deltas = new StatusDeltas()
     deltas.next(busyStatus(targets, 0))
-    let told = busyStatus(targets, 0)
+    let received = busyStatus(targets, 0)
     let most = 0
     for (let second = 1; second <= 20; second++) {
       const delta = deltas.next(busyStatus(targets, second))
       if (!delta) continue
       most = Math.max(most, JSON.stringify(delta).length)
-      told = applied(told, delta)
+      received = applied(received, delta)
     }
     for (let more = 0; more < 5; more++) {
       const delta = deltas.next(busyStatus(targets, 20))
-      if (delta) told = applied(told, delta)
+      if (delta) received = applied(received, delta)
     }
-    assert.deepEqual(told.models, busyStatus(targets, 20).models)
+    assert.deepEqual(received.models, busyStatus(targets, 20).models)
     return most
   }
   assert.ok(sizeOf(200) <= 10 * sizeOf(10))
@@ -192,9 +192,9 @@ test('among many changes, those of states are sent first', () => {
   const next = busyStatus(200, 1)
   const last = next.models[0]?.targets.at(-1)
   if (last) last.state = 'down'
-  const told = ids(deltas.next(next)?.models[0]?.targets ?? [])
-  assert.equal(told[0], 'gpu-199')
+  const received = ids(deltas.next(next)?.models[0]?.targets ?? [])
+  assert.equal(received[0], 'gpu-199')
   // The rest is sent too, each target once before any of them again.
   const further = ids(deltas.next(next)?.models[0]?.targets ?? [])
-  assert.ok(further.length > 0 && further.every((id) => !told.includes(id)))
+  assert.ok(further.length > 0 && further.every((id) => !received.includes(id)))
 })

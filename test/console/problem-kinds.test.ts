@@ -162,20 +162,20 @@ test('an unreachable Redis is a problem until it is back', async (t) => {
 test('an unreachable database and its consequences are problems until it is back', async (t) => {
   const postgres = await sharedPostgres()
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
-  const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
-  const { url } = house.router
-  const key = await house.newKey('alice')
-  await house.admin('POST', '/budgets', {
+  const team = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
+  const { url } = team.router
+  const key = await team.newKey('alice')
+  await team.admin('POST', '/budgets', {
     id: 'b',
     client: 'alice',
     unit: 'requests',
     limit: 8,
     window: 'day',
   })
-  assert.equal((await house.chat(key)).status, 200)
+  assert.equal((await team.chat(key)).status, 200)
   await postgres.stop()
   const headers = bearerOf(adminKey)
-  for (let count = 0; count < 12; count++) await house.chat(key)
+  for (let count = 0; count < 12; count++) await team.chat(key)
   const [away, budgets] = await problemsOf(url, ['database_away', 'budget_store_away'], headers)
   assert.match(away?.text ?? '', /^The database is unavailable: clients, keys and budgets stay as they were/)
   assert.match(
@@ -185,30 +185,30 @@ test('an unreachable database and its consequences are problems until it is back
   // Its folder is replaced by a file, so that nothing can be written to it.
   rmSync(spool, { recursive: true, force: true })
   writeFileSync(spool, '')
-  await house.chat(key)
+  await team.chat(key)
   const [failed] = await problemsOf(url, ['usage_spool_failed'], headers)
   assert.equal(failed?.text, 'Usage cannot be spooled to disk while the database is unavailable')
   rmSync(spool)
   await postgres.start()
   await over(url, ['database_away', 'usage_spool_failed'], headers)
-  await house.chat(key)
+  await team.chat(key)
   await over(url, ['budget_store_away'], headers)
 })
 
 test('usage that a slow database does not accept in time is a problem', async (t) => {
   const database = sqliteUrl(t)
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
-  const house = await openTeam(t, database, { LLM_ROUTER_USAGE_SPOOL: spool })
-  const key = await house.newKey('alice')
+  const team = await openTeam(t, database, { LLM_ROUTER_USAGE_SPOOL: spool })
+  const key = await team.newKey('alice')
   const locking = new DatabaseSync(database.slice('sqlite:'.length))
   t.after(() => locking.close())
   locking.exec('begin immediate')
-  assert.equal((await house.chat(key)).status, 200)
+  assert.equal((await team.chat(key)).status, 200)
   const headers = bearerOf(adminKey)
-  const [waits] = await problemsOf(house.router.url, ['usage_waits'], headers)
+  const [waits] = await problemsOf(team.router.url, ['usage_waits'], headers)
   assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
   locking.exec('rollback')
-  await over(house.router.url, ['usage_waits'], headers)
+  await over(team.router.url, ['usage_waits'], headers)
 })
 
 test('an unwritable log file, an overload and the shutdown of the router are problems', async (t) => {

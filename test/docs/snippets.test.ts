@@ -60,12 +60,12 @@ function filesOf(page: string): Record<string, string> {
 }
 
 let router: TestRouter
-let box: ScriptedUpstream
-let house: Shell
+let upstream: ScriptedUpstream
+let extensionShell: Shell
 
 before(async () => {
   // With the text endpoint of docs/extending.md, which has its own test.
-  house = openShell({
+  extensionShell = openShell({
     url: '',
     files: {
       'rate-texts.ts': textOf('docs/extending.md', 'ts', 'rateTexts'),
@@ -74,12 +74,12 @@ before(async () => {
   })
   router = await startRouter({
     env: {
-      LLM_ROUTER_EXTENSIONS: join(house.folder, 'rate-texts.ts'),
-      LLM_ROUTER_PROMPTS_DIR: join(house.folder, 'prompts'),
+      LLM_ROUTER_EXTENSIONS: join(extensionShell.folder, 'rate-texts.ts'),
+      LLM_ROUTER_PROMPTS_DIR: join(extensionShell.folder, 'prompts'),
     },
     models: modelsConfig({ demo: [{ api_type: 'mock' }] }),
   })
-  box = await startUpstream(({ url }) =>
+  upstream = await startUpstream(({ url }) =>
     url === '/v1/models'
       ? {
           kind: 'reply',
@@ -90,23 +90,23 @@ before(async () => {
 })
 after(async () => {
   await router.close()
-  await box.close()
-  await house.close()
+  await upstream.close()
+  await extensionShell.close()
 })
 
 /** Replaces the machine names of the pages. */
 function here(command: string): string {
-  return command.replaceAll(/\bgpu[12](?::\d+)?\b/g, new URL(box.url).host)
+  return command.replaceAll(/\bgpu[12](?::\d+)?\b/g, new URL(upstream.url).host)
 }
 
 describe('the shell commands of the pages', () => {
   for (const block of blocks) {
     const commands = commandsOf(block)
     const typed = commands.filter((command) => !Object.hasOwn(notRun, programOf(command)))
-    const place = `${block.page}:${block.line}`
+    const location = `${block.page}:${block.line}`
 
     if (typed.length < commands.length)
-      test(`have valid syntax and call existing programs: ${place}`, () => {
+      test(`have valid syntax and call existing programs: ${location}`, () => {
         const read = spawnSync('bash', ['-n'], { input: block.text, encoding: 'utf8' })
         assert.deepEqual([read.status, read.stderr], [0, ''])
         for (const program of commands.map(programOf))
@@ -114,7 +114,7 @@ describe('the shell commands of the pages', () => {
       })
 
     if (typed.length > 0)
-      test(`succeed: ${place}`, async (t) => {
+      test(`succeed: ${location}`, async (t) => {
         const shell: Shell = openShell({
           url: router.url,
           files: filesOf(block.page),
@@ -125,7 +125,7 @@ describe('the shell commands of the pages', () => {
         t.after(() => shell.close())
         for (const command of typed) {
           const known = /^(?:curl|export|\.\/run-rest-api\.sh)$/.test(programOf(command))
-          assert.ok(known, `${place}: no rule for this command: ${command}`)
+          assert.ok(known, `${location}: no rule for this command: ${command}`)
           const said = await shell.type(here(command))
           if (programOf(command) === 'curl') assert.notEqual(said, '', command)
         }

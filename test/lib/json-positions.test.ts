@@ -61,8 +61,8 @@ test('the path at the beginning of an error is parsed, whatever the names', () =
     ['my group', 'a/b: "c"'],
     ['$x-y', ''],
   ] as const) {
-    const fault = `${pathBelow(modelPath(group, alias), '/providers/0/odd ~1name')}: wrong: "x"`
-    assert.deepEqual(readPath(fault), [group, alias, 'providers', 0, 'odd /name'])
+    const error = `${pathBelow(modelPath(group, alias), '/providers/0/odd ~1name')}: wrong: "x"`
+    assert.deepEqual(readPath(error), [group, alias, 'providers', 0, 'odd /name'])
     assert.deepEqual(readPath(`${activePath(group, 3)}: no`), ['active_models', group, 3])
   }
 })

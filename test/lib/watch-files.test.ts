@@ -20,20 +20,20 @@ interface Watched {
 }
 
 async function watching(t: TestContext, paths: readonly string[], pollMs = 0): Promise<Watched> {
-  let heard = Promise.withResolvers<void>()
+  let change = Promise.withResolvers<void>()
   const blind: unknown[] = []
   const watch = new FileWatch({
     quietMs: 10,
     pollMs,
     onChange: () => {
-      heard.resolve()
-      heard = Promise.withResolvers<void>()
+      change.resolve()
+      change = Promise.withResolvers<void>()
     },
     onWatchError: (error) => blind.push(error),
   })
   t.after(() => watch.close())
   await watch.set(paths)
-  return { watch, next: () => heard.promise, blind }
+  return { watch, next: () => change.promise, blind }
 }
 
 /** A volume as the kubelet lays it out: `config.json -> ..data/config.json`, `..data -> ..<version>`. */
@@ -49,9 +49,9 @@ test('every overwrite of a file is reported', async (t) => {
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
   for (const text of ['2', '3']) {
-    const told = next()
+    const changed = next()
     writeFileSync(file, text)
-    await told
+    await changed
   }
 })
 
@@ -61,10 +61,10 @@ test('every rename over a file is reported', async (t) => {
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
   for (const text of ['2', '3']) {
-    const told = next()
+    const changed = next()
     writeFileSync(join(folder, 'new'), text)
     renameSync(join(folder, 'new'), file)
-    await told
+    await changed
   }
 })
 
@@ -77,10 +77,10 @@ test('every swap of a Kubernetes volume is reported', async (t) => {
     ['..2', '..1'],
     ['..3', '..2'],
   ] as const) {
-    const told = next()
+    const changed = next()
     writeVolume(folder, version, version)
     rmSync(join(folder, former), { recursive: true })
-    await told
+    await changed
   }
 })
 
@@ -99,9 +99,9 @@ test('the deletion of a file and its return are reported', async (t) => {
 test('a file is watched even if its directories are created later', async (t) => {
   const folder = emptyFolder(t)
   const { next } = await watching(t, [join(folder, 'not/yet/a.json')])
-  const told = next()
+  const changed = next()
   mkdirSync(join(folder, 'not/yet'), { recursive: true })
-  await told
+  await changed
   const written = next()
   writeFileSync(join(folder, 'not/yet/a.json'), '1')
   await written
@@ -115,10 +115,10 @@ test('a changed symlink anywhere in the path of a file is reported', async (t) =
   }
   symlinkSync('one', join(folder, 'current'))
   const { next } = await watching(t, [join(folder, 'current/deep/a.json')])
-  const told = next()
+  const changed = next()
   symlinkSync('two', join(folder, 'new'))
   renameSync(join(folder, 'new'), join(folder, 'current'))
-  await told
+  await changed
 })
 
 test('a change of another file in the same folder is not reported', async (t) => {
@@ -126,14 +126,14 @@ test('a change of another file in the same folder is not reported', async (t) =>
   writeFileSync(join(folder, 'a.json'), '1')
   const { next } = await watching(t, [join(folder, 'a.json')])
   const neighbour = await watching(t, [join(folder, 'b.json')])
-  let told = false
+  let changed = false
   void next().then(() => {
-    told = true
+    changed = true
   })
   const fence = neighbour.next()
   writeFileSync(join(folder, 'b.json'), '2')
   await fence
-  assert.equal(told, false)
+  assert.equal(changed, false)
 })
 
 test('setting the paths returns whether anything has changed since the last check', async (t) => {
@@ -161,7 +161,7 @@ test('if the system refuses to watch, one error is reported and changes are foun
   })
   const { next, blind } = await watching(t, [file, join(folder, 'b/c')], 5)
   assert.equal(blind.length, 1)
-  const told = next()
+  const changed = next()
   writeFileSync(file, 'another length')
-  await told
+  await changed
 })

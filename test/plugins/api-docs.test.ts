@@ -103,10 +103,10 @@ describe('the OpenAPI document', () => {
       ({ method, url, docs }) => docs !== false && !(method === 'HEAD' && gets.has(url)),
     )
     const names = wanted.map(({ method, url }) => `${method} ${url.replaceAll(/:\w+|\*/g, '{}')}`)
-    const told = operationsOf(document).map(
+    const documented = operationsOf(document).map(
       ({ method, path }) => `${method} ${path.replaceAll(/\{\w+\}/g, '{}')}`,
     )
-    assert.deepEqual(told.toSorted(), names.toSorted())
+    assert.deepEqual(documented.toSorted(), names.toSorted())
   })
 
   it('leaves out files of pages only', () => {

@@ -17,7 +17,7 @@ const whole = {
 }
 
 /** A model server that can die, freeze and come back on the same port. */
-class Box {
+class ModelServer {
   url = ''
   /** Requests for chats that have arrived. */
   chats = 0
@@ -28,11 +28,11 @@ class Box {
   #server: Server | undefined
   #port = 0
 
-  static async start(t: TestContext): Promise<Box> {
-    const box = new Box()
-    await box.listen()
-    t.after(() => box.die())
-    return box
+  static async start(t: TestContext): Promise<ModelServer> {
+    const modelServer = new ModelServer()
+    await modelServer.listen()
+    t.after(() => modelServer.die())
+    return modelServer
   }
 
   async listen(): Promise<void> {
@@ -79,8 +79,8 @@ class Box {
   }
 }
 
-async function open(t: TestContext, boxes: Box[], env: Record<string, string> = {}): Promise<TestRouter> {
-  const providers = boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
+async function open(t: TestContext, servers: ModelServer[], env: Record<string, string> = {}): Promise<TestRouter> {
+  const providers = servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05', LLM_ROUTER_USE_PROMETHEUS: '1', ...env },
     models: modelsConfig({ m: providers, other: [{ id: 'demo', api_type: 'mock' }] }),
@@ -104,9 +104,9 @@ async function json(
 }
 
 test('a model whose only server refuses connections gets 503 with Retry-After immediately, and every status shows it', async (t) => {
-  const box = await Box.start(t)
-  const router = await open(t, [box])
-  await box.die()
+  const modelServer = await ModelServer.start(t)
+  const router = await open(t, [modelServer])
+  await modelServer.die()
   await becomes(router, 'refused')
 
   const refused = await post(router.url + chats, body)
@@ -129,14 +129,14 @@ test('a model whose only server refuses connections gets 503 with Retry-After im
     [['down', 'refused', 'closed']],
   )
 
-  await box.listen()
+  await modelServer.listen()
   await becomes(router, 'up')
   assert.equal((await post(router.url + chats, body)).status, 200)
   assert.equal((await json(router, '/healthz')).body.status, 'ok')
 })
 
 test('an idle server that is down stays unusable as long as its checks fail', async (t) => {
-  const [dead, well] = [await Box.start(t), await Box.start(t)]
+  const [dead, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [dead, well])
   await dead.die()
   await becomes(router, 'refused')
@@ -150,21 +150,21 @@ test('an idle server that is down stays unusable as long as its checks fail', as
 })
 
 test('passed checks do not close a breaker that requests have opened', async (t) => {
-  const box = await Box.start(t)
-  const router = await open(t, [box])
+  const modelServer = await ModelServer.start(t)
+  const router = await open(t, [modelServer])
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const breaker = router.app.health.of(target).breaker
   for (let count = 0; count < 5; count++) breaker.fail(breaker.begin(), 'failure')
-  box.health = 503
+  modelServer.health = 503
   await becomes(router, 'failing')
-  box.health = 200
+  modelServer.health = 200
   await becomes(router, 'up')
   assert.equal(breaker.state, 'open')
   assert.equal(router.app.health.isUsable(target), false)
 })
 
 test('servers whose checks only time out are used when all servers are down, shown as panic mode', async (t) => {
-  const [silent, dead] = [await Box.start(t), await Box.start(t)]
+  const [silent, dead] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [silent, dead])
   silent.health = 'frozen'
   await Promise.all([becomes(router, 'silent'), dead.die().then(() => becomes(router, 'refused', 'box1'))])
@@ -180,14 +180,14 @@ test('servers whose checks only time out are used when all servers are down, sho
 })
 
 test('a router without any usable server is not ready', async (t) => {
-  const box = await Box.start(t)
+  const modelServer = await ModelServer.start(t)
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
-    models: modelsConfig({ m: [{ id: 'box0', api_type: 'vllm', api_host: box.url }] }),
+    models: modelsConfig({ m: [{ id: 'box0', api_type: 'vllm', api_host: modelServer.url }] }),
   })
   t.after(() => router.close())
   assert.equal((await json(router, '/readyz')).status, 200)
-  await box.die()
+  await modelServer.die()
   await becomes(router, 'refused')
   const { status, body: said } = await json(router, '/readyz')
   assert.equal(status, 503)
@@ -195,7 +195,7 @@ test('a router without any usable server is not ready', async (t) => {
 })
 
 test('attempts at a server that starts to refuse connections move on to another server', async (t) => {
-  const [dying, well] = [await Box.start(t), await Box.start(t)]
+  const [dying, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [dying, well])
   dying.answers = false
   const answers = Array.from({ length: 4 }, (_each, index) =>
@@ -211,7 +211,7 @@ test('attempts at a server that starts to refuse connections move on to another 
 })
 
 test('attempts that wait at a server whose checks time out stay, and new requests are sent to other servers', async (t) => {
-  const [slow, well] = [await Box.start(t), await Box.start(t)]
+  const [slow, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [slow, well])
   slow.answers = false
   const held = Array.from({ length: 2 }, () => post(router.url + chats, body))
@@ -227,7 +227,7 @@ test('attempts that wait at a server whose checks time out stay, and new request
 })
 
 test('an engine that hangs although its checks pass is avoided once two streams have waited too long', async (t) => {
-  const [hung, well] = [await Box.start(t), await Box.start(t)]
+  const [hung, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [hung, well])
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const ask = () => post(router.url + chats, { ...body, stream: true })
@@ -253,7 +253,7 @@ test('an engine that hangs although its checks pass is avoided once two streams 
 })
 
 test('a probe of a frozen server delays its client by no more than a few times the usual response time', async (t) => {
-  const [frozen, well] = [await Box.start(t), await Box.start(t)]
+  const [frozen, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [frozen, well])
   await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))
   frozen.answers = false

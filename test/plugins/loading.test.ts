@@ -20,7 +20,7 @@ const loading: Behaviour = {
 }
 
 interface Setting {
-  boxes: ScriptedUpstream[]
+  servers: ScriptedUpstream[]
   router: TestRouter
   ask(): Promise<RawAnswer>
 }
@@ -30,37 +30,37 @@ async function setUp(
   scripts: Script[],
   { env = {}, provider = {} }: { env?: Record<string, string>; provider?: object } = {},
 ): Promise<Setting> {
-  const boxes: ScriptedUpstream[] = []
-  for (const script of scripts) boxes.push(await startUpstream(script))
-  const providers = boxes.map(({ url }, index) => {
+  const servers: ScriptedUpstream[] = []
+  for (const script of scripts) servers.push(await startUpstream(script))
+  const providers = servers.map(({ url }, index) => {
     return { id: `box${index}`, api_type: 'vllm', api_host: url, ...provider }
   })
   const router = await startRouter({ env, models: modelsConfig({ m: providers }) })
   t.after(async () => {
     await router.close()
-    await Promise.all(boxes.map((box) => box.close()))
+    await Promise.all(servers.map((server) => server.close()))
   })
-  return { boxes, router, ask: () => post(`${router.url}/v1/chat/completions`, body) }
+  return { servers, router, ask: () => post(`${router.url}/v1/chat/completions`, body) }
 }
 
 const isChat = ({ method }: { method: string }): boolean => method === 'POST'
 
 test('while a server loads its model another one answers, and loading does not count as a failure', async (t) => {
-  const { boxes, router, ask } = await setUp(t, [loading, openaiText('Hi')])
+  const { servers, router, ask } = await setUp(t, [loading, openaiText('Hi')])
   const answers = await Promise.all(Array.from({ length: 6 }, ask))
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   assert.equal(router.app.health.stateOf(target), 'loading')
   assert.equal(router.app.health.of(target).breaker.state, 'closed')
-  const asked = boxes[0]?.requests.length
+  const asked = servers[0]?.requests.length
   for (let count = 0; count < 4; count++) assert.equal((await ask()).status, 200)
-  assert.equal(boxes[0]?.requests.length, asked, 'it gets no requests for a while')
+  assert.equal(servers[0]?.requests.length, asked, 'it gets no requests for a while')
 })
 
 test('without another server a request waits until the model is loaded', async (t) => {
-  const { boxes, ask } = await setUp(t, [[loading, openaiText('Hi')]])
+  const { servers, ask } = await setUp(t, [[loading, openaiText('Hi')]])
   const answer = await ask()
-  assert.deepEqual([answer.status, boxes[0]?.requests.length], [200, 2])
+  assert.deepEqual([answer.status, servers[0]?.requests.length], [200, 2])
 })
 
 test('a request waits at most LLM_ROUTER_LOADING_TIMEOUT for a loading model, then gets Retry-After', async (t) => {
@@ -80,7 +80,7 @@ test('a health check detects loading, by the message of llama.cpp or by a failin
     [unready, { health_check: '/health/ready' }],
   ] as const) {
     let script: Behaviour = check
-    const { boxes, router, ask } = await setUp(
+    const { servers, router, ask } = await setUp(
       t,
       [(request) => (isChat(request) ? openaiText('Hi') : script)],
       {
@@ -90,8 +90,8 @@ test('a health check detects loading, by the message of llama.cpp or by a failin
     )
     await router.logged(({ msg, state }) => msg === 'health check' && state === 'loading')
     const asked = ask()
-    await boxes[0]?.requestReceived((boxes[0]?.requests.length ?? 0) + 2)
-    assert.ok(!boxes[0]?.requests.some(isChat), 'the request waits')
+    await servers[0]?.requestReceived((servers[0]?.requests.length ?? 0) + 2)
+    assert.ok(!servers[0]?.requests.some(isChat), 'the request waits')
     script = { kind: 'reply', status: 200, body: '' }
     assert.equal((await asked).status, 200)
   }
@@ -125,16 +125,16 @@ test('a sleeping engine is not chosen, and one without sleep mode is not polled 
     if (isChat(request)) return openaiText('Hi')
     return request.url === '/is_sleeping' ? sleeping : well
   }
-  const { boxes, router, ask } = await setUp(t, [script], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
+  const { servers, router, ask } = await setUp(t, [script], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
   await router.logged(({ msg, state }) => msg === 'health check' && state === 'asleep')
   assert.equal((await ask()).status, 503)
-  assert.ok(!boxes[0]?.requests.some(isChat))
+  assert.ok(!servers[0]?.requests.some(isChat))
   sleeping = { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
   await router.logged(({ msg, state }) => msg === 'health check' && state === 'up')
   assert.equal((await ask()).status, 200)
-  const questions = () => boxes[0]?.requests.filter(({ url }) => url === '/is_sleeping').length
+  const questions = () => servers[0]?.requests.filter(({ url }) => url === '/is_sleeping').length
   const asked = questions()
-  await boxes[0]?.requestReceived((boxes[0]?.requests.length ?? 0) + 4)
+  await servers[0]?.requestReceived((servers[0]?.requests.length ?? 0) + 4)
   assert.equal(questions(), asked)
 })
 
@@ -176,7 +176,7 @@ test('a request that another server fails waits for the one that is loading', as
     { kind: 'reply', status: 429, headers: { 'retry-after': '60' }, body: '' },
   ] as const) {
     let state: Behaviour = loading
-    const { boxes, router, ask } = await setUp(
+    const { servers, router, ask } = await setUp(
       t,
       [
         (request) => (isChat(request) ? openaiText('Hi') : state),
@@ -186,15 +186,15 @@ test('a request that another server fails waits for the one that is loading', as
     )
     await router.logged(({ msg, state }) => msg === 'health check' && state === 'loading')
     const asked = ask()
-    await boxes[1]?.requestReceived(boxes[1].requests.findLastIndex(isChat) + 1)
+    await servers[1]?.requestReceived(servers[1].requests.findLastIndex(isChat) + 1)
     state = { kind: 'reply', status: 200, body: '' }
     assert.equal((await asked).status, 200)
   }
 })
 
 test('a request does not wait for a server if a fallback model can answer', async (t) => {
-  const boxes = [await startUpstream(loading), await startUpstream(openaiText('Hi'))]
-  const [providers, spares] = boxes.map(({ url }) => [{ api_type: 'vllm', api_host: url }])
+  const servers = [await startUpstream(loading), await startUpstream(openaiText('Hi'))]
+  const [providers, spares] = servers.map(({ url }) => [{ api_type: 'vllm', api_host: url }])
   const models = modelsConfig({ m: providers ?? [], spare: spares ?? [] }) as {
     test_models: Record<string, object>
   }
@@ -202,7 +202,7 @@ test('a request does not wait for a server if a fallback model can answer', asyn
   const router = await startRouter({ env: {}, models })
   t.after(async () => {
     await router.close()
-    await Promise.all(boxes.map((box) => box.close()))
+    await Promise.all(servers.map((server) => server.close()))
   })
   const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
   assert.deepEqual([status, headers.get('x-llm-router-model')], [200, 'spare'])

@@ -23,22 +23,22 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
-  const box = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
+  const providerOf = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
   const gone = await closedPort()
   router = await startRouter({
     env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_QUEUE_TIMEOUT: '0.5' },
     models: {
       g: {
-        plain: { providers: [box('plain')] },
+        plain: { providers: [providerOf('plain')] },
         native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
         // Smooth rotation begins with the heavier one.
         spare: {
           strategy: 'weighted',
-          providers: [box('gone', { api_host: gone, weight: 1 }), box('there', { weight: 0.5 })],
+          providers: [providerOf('gone', { api_host: gone, weight: 1 }), providerOf('there', { weight: 0.5 })],
         },
-        lost: { providers: [box('lost', { api_host: gone })] },
-        helped: { fallbacks: ['plain'], providers: [box('helped', { api_host: gone })] },
-        alone: { strategy: 'first_available', providers: [box('alone')] },
+        lost: { providers: [providerOf('lost', { api_host: gone })] },
+        helped: { fallbacks: ['plain'], providers: [providerOf('helped', { api_host: gone })] },
+        alone: { strategy: 'first_available', providers: [providerOf('alone')] },
       },
       active_models: { g: ['plain', 'native', 'spare', 'lost', 'helped', 'alone'] },
     },

@@ -20,26 +20,26 @@ const records = [
 
 let file: KeysFile
 let router: TestRouter
-let box: CountingUpstream
+let server: CountingUpstream
 /** The text of each request that the server received, in order. */
 const arrived: string[] = []
 
 before(async () => {
   file = keysFile(records)
-  box = await startCounting(({ body }) => {
+  server = await startCounting(({ body }) => {
     const messages = isObject(body) && Array.isArray(body.messages) ? body.messages : []
     arrived.push(String(messages[0]?.content))
   })
-  const provider = { api_type: 'vllm', api_host: box.upstream.url, max_in_flight: 1 }
+  const provider = { api_type: 'vllm', api_host: server.upstream.url, max_in_flight: 1 }
   router = await startRouter({
     models: { test_models: { m: { providers: [provider] } }, active_models: { test_models: ['m'] } },
     env: { ...file.env, LLM_ROUTER_QUEUE_SIZE: '2000' },
   })
 })
 after(async () => {
-  box.open()
+  server.open()
   await router.close()
-  await box.upstream.close()
+  await server.upstream.close()
   file.remove()
 })
 
@@ -73,7 +73,7 @@ async function served(
   }
   for (let index = 0; index < asked.length; index++) {
     await until(() => arrived.length === index + 1)
-    box.answerOne()
+    server.answerOne()
   }
   const answers = await Promise.all(asked)
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))

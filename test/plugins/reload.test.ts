@@ -25,9 +25,9 @@ const path = '/v1/chat/completions'
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 
 async function upstream(t: TestContext, script: Script = openaiText('Hi')): Promise<ScriptedUpstream> {
-  const box = await startUpstream(script)
-  t.after(() => box.close())
-  return box
+  const server = await startUpstream(script)
+  t.after(() => server.close())
+  return server
 }
 
 async function router(t: TestContext, options: TestRouterOptions): Promise<TestRouter> {
@@ -84,11 +84,11 @@ test('a changed file with comments and trailing commas is loaded, with the key f
 })
 
 test('added and removed models appear in and disappear from the lists', async (t) => {
-  const box = await upstream(t)
+  const server = await upstream(t)
   const gateway = await router(t, {
-    models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
+    models: modelsConfig({ m: [provider('a', server)], n: [provider('b', server)] }),
   })
-  write(gateway.file, modelsConfig({ o: [provider('c', box)], m: [provider('a', box)] }))
+  write(gateway.file, modelsConfig({ o: [provider('c', server)], m: [provider('a', server)] }))
   await takenOn(gateway, 'c')
   const listed = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string }[] } // our own route
   assert.deepEqual(
@@ -99,12 +99,12 @@ test('added and removed models appear in and disappear from the lists', async (t
 })
 
 test('every swap of a Kubernetes volume is loaded', async (t) => {
-  const box = await upstream(t)
+  const server = await upstream(t)
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-volume-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const swap = (id: string): void => {
     mkdirSync(join(folder, `..${id}`))
-    write(join(folder, `..${id}`, 'models.json'), modelsConfig({ m: [provider(id, box)] }))
+    write(join(folder, `..${id}`, 'models.json'), modelsConfig({ m: [provider(id, server)] }))
     symlinkSync(`..${id}`, join(folder, '..data_tmp'))
     renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
   }
@@ -122,8 +122,8 @@ test('every swap of a Kubernetes volume is loaded', async (t) => {
 })
 
 test('an invalid file changes nothing; its position is logged, counted and shown until it is fixed', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   const reasons = async (): Promise<unknown> =>
     Reflect.get(Object(await (await fetch(`${gateway.url}/healthz`)).json()), 'reasons')
   writeFileSync(gateway.file, '{\n  "g": {,}\n}')
@@ -140,15 +140,15 @@ test('an invalid file changes nothing; its position is logged, counted and shown
   const reloads = 'llm_router_config_reloads_total'
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'failure' }), 1)
 
-  write(gateway.file, modelsConfig({ m: [provider('a', box), provider('b', box)] }))
+  write(gateway.file, modelsConfig({ m: [provider('a', server), provider('b', server)] }))
   await takenOn(gateway, 'b')
   assert.deepEqual(await reasons(), [])
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'success' }), 1)
 })
 
 test('an invalid value is logged with its position in the file', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   writeFileSync(
     gateway.file,
     '{"g": {"m": {"providers": [\n    {"api_type": "olama", "api_host": "http://h"}\n]}}, "active_models": {"g": ["m"]}}',
@@ -162,13 +162,13 @@ test('an invalid value is logged with its position in the file', async (t) => {
 })
 
 test('a deleted file leaves the models as they were, and is loaded again when it is back', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   rmSync(gateway.file)
   const { msg } = await gateway.logged(({ level }) => level === 50)
   assert.match(String(msg), /cannot read .* \(ENOENT\); the models in use stay in effect$/)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
-  write(gateway.file, modelsConfig({ m: [provider('b', box)] }))
+  write(gateway.file, modelsConfig({ m: [provider('b', server)] }))
   await takenOn(gateway, 'b')
 })
 
@@ -230,14 +230,14 @@ test('a target keeps its state, whatever changes around it', async (t) => {
 })
 
 test('a target with another key starts with a new state, one with another weight does not', async (t) => {
-  const box = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
+  const server = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
   const gateway = await router(t, {
-    models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
+    models: modelsConfig({ m: [provider('a', server)], n: [provider('b', server)] }),
   })
   for (const model of ['m', 'n']) await post(`${gateway.url}${path}`, { ...body, model })
   write(
     gateway.file,
-    modelsConfig({ m: [provider('a', box, { api_token: 'k' })], n: [provider('b', box, { weight: 0.5 })] }),
+    modelsConfig({ m: [provider('a', server, { api_token: 'k' })], n: [provider('b', server, { weight: 0.5 })] }),
   )
   await takenOn(gateway, 'a')
   const [a, b] = [await targetOf(gateway, 'a'), await targetOf(gateway, 'b')]
@@ -246,14 +246,14 @@ test('a target with another key starts with a new state, one with another weight
 
 test('a request that runs during a change of weight is released from the target with the new weight', async (t) => {
   const held = Promise.withResolvers<void>()
-  const box = await upstream(t, async () => {
+  const server = await upstream(t, async () => {
     await held.promise
     return openaiText('Hi')
   })
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   const running = post(`${gateway.url}${path}`, body)
-  await box.requestReceived(0)
-  write(gateway.file, modelsConfig({ m: [provider('a', box, { weight: 0.5 })] }))
+  await server.requestReceived(0)
+  write(gateway.file, modelsConfig({ m: [provider('a', server, { weight: 0.5 })] }))
   await takenOn(gateway, 'a')
   assert.equal((await targetOf(gateway, 'a')).in_flight, 1)
   held.resolve()
@@ -262,19 +262,19 @@ test('a request that runs during a change of weight is released from the target 
 })
 
 test('a key in a separate file is read again when that file changes', async (t) => {
-  const box = await upstream(t)
+  const server = await upstream(t)
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const key = join(folder, 'key')
   writeFileSync(key, 'first\n')
   const gateway = await router(t, {
-    models: modelsConfig({ m: [provider('a', box, { api_token_file: key })] }),
+    models: modelsConfig({ m: [provider('a', server, { api_token_file: key })] }),
   })
   writeFileSync(join(folder, 'next'), 'second\n')
   renameSync(join(folder, 'next'), key)
   await takenOn(gateway, 'a')
   await post(`${gateway.url}${path}`, body)
-  assert.equal(box.requests[0]?.headers.authorization, 'Bearer second')
+  assert.equal(server.requests[0]?.headers.authorization, 'Bearer second')
   assert.ok(!JSON.stringify(gateway.logs).includes('second'))
 })
 
@@ -320,8 +320,8 @@ test('a changed strategy applies from the next request on', async (t) => {
 })
 
 test('a requested reload that changes nothing keeps every object and counts as a success', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   const [model] = gateway.app.models.all()
   await gateway.app.reload.now()
   assert.equal(gateway.app.models.all()[0], model)

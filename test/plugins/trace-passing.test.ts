@@ -20,8 +20,8 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
-  const boxes = ['first', 'second'].map((id) => ({ id, api_type: 'vllm', api_host: `${upstream.url}/${id}` }))
-  router = await startRouter({ models: modelsConfig({ one: boxes }) })
+  const servers = ['first', 'second'].map((id) => ({ id, api_type: 'vllm', api_host: `${upstream.url}/${id}` }))
+  router = await startRouter({ models: modelsConfig({ one: servers }) })
 })
 after(async () => {
   await router.close()

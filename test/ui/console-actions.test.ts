@@ -309,7 +309,7 @@ describe('operator actions in the console', needsChromium, () => {
 
   test('the console caused no browser errors during these actions', () => {
     assert.deepEqual(
-      console.complaints.filter((each) => !/status of 4\d\d/.test(each)),
+      console.browserErrors.filter((each) => !/status of 4\d\d/.test(each)),
       [],
     )
   })

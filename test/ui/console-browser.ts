@@ -23,7 +23,7 @@ export interface ConsoleBrowser {
   /** A page of the console for whoever is signed in within this context. */
   readonly page: Page
   /** Browser errors: exceptions, failed loads, violations of the content security policy. */
-  readonly complaints: string[]
+  readonly browserErrors: string[]
   /** Opens a page by its path below `/ui`, and waits until it is rendered. */
   open(path: string): Promise<void>
   /** Opens a page by its link, without loading the console again. */
@@ -45,15 +45,15 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)
   await page.setViewport({ width: 1280, height: 900 })
-  const complaints: string[] = []
+  const browserErrors: string[] = []
   page.on('console', (message) => {
     if (['error', 'warn'].includes(message.type()) && !/status of 401/.test(message.text()))
-      complaints.push(`${message.type()}: ${message.text()}`)
+      browserErrors.push(`${message.type()}: ${message.text()}`)
   })
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('pageerror', (error) => browserErrors.push(String(error)))
   const console: ConsoleBrowser = {
     page,
-    complaints,
+    browserErrors,
     async open(path) {
       await page.goto(`${url}/ui${path}`)
       await page.waitForSelector('#page > *')
@@ -134,20 +134,20 @@ export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Pr
 const widths = [390, 1280, 1920]
 
 /** Checks the current page at three widths, each in both themes: violations that axe-core finds, and horizontal overflow. */
-export async function faultsOf(page: Page): Promise<string[]> {
-  const faults: string[] = []
+export async function pageErrorsOf(page: Page): Promise<string[]> {
+  const errors: string[] = []
   for (const width of widths) {
     await page.setViewport({ width, height: 900 })
     const overflow = await overflowOf(page)
-    if (overflow > 0) faults.push(`${overflow} px too wide at ${width} px`)
+    if (overflow > 0) errors.push(`${overflow} px too wide at ${width} px`)
     for (const theme of ['light', 'dark']) {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
       const found = await violationsOf(page, 'colours')
       if (theme === 'light') found.push(...(await violationsOf(page, 'others')))
-      faults.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
+      errors.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
     }
   }
-  return faults
+  return errors
 }
 
 /** Charts are resized a frame or more later; overflow that lasts this long is permanent. */

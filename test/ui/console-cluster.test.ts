@@ -75,10 +75,10 @@ test('history, requests and events cover all workers, and survive the death of a
   const historyOf = () => read<History>(router.url, '/history')
   assert.equal((await historyOf()).totals.requests, count)
   assert.equal(sum((await historyOf()).targets[0]?.requests ?? []), count)
-  let told = 0
-  while (told < 2 * count) {
+  let received = 0
+  while (received < 2 * count) {
     const { data } = await events.next('requests')
-    told += (data.data as unknown[]).length + (data.skipped as number)
+    received += (data.data as unknown[]).length + (data.skipped as number)
   }
   events.close()
   const restarted = router.listening(3)

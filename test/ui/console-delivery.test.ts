@@ -141,7 +141,7 @@ describe('the console in a browser', needsChromium, () => {
   test('the first page loads at most 12 files, all of them from this router', async (t) => {
     const router = await startRouter({ models })
     t.after(() => router.close())
-    const { page, complaints, open, use } = console
+    const { page, browserErrors, open, use } = console
     await use(router.url)
     const files: string[] = []
     const strays: string[] = []
@@ -160,7 +160,7 @@ describe('the console in a browser', needsChromium, () => {
     await page.waitForSelector('.u-wrap canvas')
     assert.ok(files.length <= 12, files.join('\n'))
     assert.equal(new Set(files).size, files.length)
-    assert.deepEqual([complaints, strays], [[], []])
+    assert.deepEqual([browserErrors, strays], [[], []])
   })
 
   test('a link with a key signs in, and the key is removed from the address', async (t) => {
@@ -181,8 +181,8 @@ describe('the console in a browser', needsChromium, () => {
     })
     t.after(() => router.close())
     assert.equal((await fetch(`${router.url}/ui`)).status, 404)
-    const { page, complaints, open, signIn, use } = console
-    complaints.length = 0
+    const { page, browserErrors, open, signIn, use } = console
+    browserErrors.length = 0
     await use(`http://127.0.0.1:${port}`)
     await signIn()
     // A page that is closed holds no connection: browsers open six to a host.
@@ -194,7 +194,7 @@ describe('the console in a browser', needsChromium, () => {
     await open('/teams')
     await page.waitForSelector('::-p-text(no database)')
     assert.deepEqual(
-      complaints.filter((each) => !/status of 404/.test(each)),
+      browserErrors.filter((each) => !/status of 404/.test(each)),
       [],
     )
   })

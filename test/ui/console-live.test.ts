@@ -60,7 +60,7 @@ describe('the console', needsChromium, () => {
   /** One page for all tests, reused from the previous test; its earlier browser errors are discarded. */
   async function opened(path: string, router: TestRouter = common): Promise<Opened> {
     await console.use(router.url)
-    console.complaints.length = 0
+    console.browserErrors.length = 0
     await console.open(path)
     return {
       ...console,
@@ -76,7 +76,7 @@ describe('the console', needsChromium, () => {
   }
 
   test('updates the state of servers live, shows failures as "1 of 1", and error codes in words', async () => {
-    const { page, text, chat, complaints } = await opened('/fleet')
+    const { page, text, chat, browserErrors } = await opened('/fleet')
     await page.waitForSelector('[data-target=gpu2] ::-p-text(up)')
     for (let count = 0; count < 5; count++) assert.equal(await chat('llama'), 200)
     await page.waitForSelector('[data-target=gpu2] ::-p-text(ejected)')
@@ -98,11 +98,11 @@ describe('the console', needsChromium, () => {
         ),
       { polling },
     )
-    assert.deepEqual(complaints, [])
+    assert.deepEqual(browserErrors, [])
   })
 
   test('shows names as text, and never as markup', async () => {
-    const { page, complaints } = await opened('/fleet')
+    const { page, browserErrors } = await opened('/fleet')
     await page.waitForSelector('[data-target=gpu1]')
     const names = await page.$$eval('tbody th', (all) => all.map((each) => each.textContent))
     assert.ok(
@@ -113,7 +113,7 @@ describe('the console', needsChromium, () => {
     await page.waitForSelector('tr.group')
     assert.equal(await page.$('main img, main script'), null)
     assert.equal(await page.evaluate(() => 'hacked' in globalThis), false)
-    assert.deepEqual(complaints, [])
+    assert.deepEqual(browserErrors, [])
   })
 
   test('does not run a script that is not its own', async () => {

@@ -7,7 +7,7 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startPathProxy } from '../helpers/proxies/path-proxy.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
-import { faultsOf } from './console-browser.ts'
+import { pageErrorsOf } from './console-browser.ts'
 
 const chromium = findChromium()
 const options = chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
@@ -31,12 +31,12 @@ test(
     t.after(() => proxy.close())
     const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
     t.after(() => page.close())
-    const complaints: string[] = []
+    const browserErrors: string[] = []
     const elsewhere: string[] = []
     page.on('console', (message) => {
-      if (['error', 'warn'].includes(message.type())) complaints.push(message.text())
+      if (['error', 'warn'].includes(message.type())) browserErrors.push(message.text())
     })
-    page.on('pageerror', (error) => complaints.push(String(error)))
+    page.on('pageerror', (error) => browserErrors.push(String(error)))
     page.on('request', (request) => {
       const url = request.url()
       if (!url.startsWith(`${proxy.url}/`) && !/^(data|blob):/.test(url)) elsewhere.push(url)
@@ -50,8 +50,8 @@ test(
     const address = await page.waitForSelector(`::-p-text(${proxy.url})`)
     assert.ok(address)
     if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'docs.png') })
-    assert.deepEqual(await faultsOf(page), [])
-    assert.deepEqual([complaints, elsewhere, proxy.strays], [[], [], []])
+    assert.deepEqual(await pageErrorsOf(page), [])
+    assert.deepEqual([browserErrors, elsewhere, proxy.strays], [[], [], []])
   },
 )
 

@@ -13,8 +13,8 @@ function setUp() {
   const healthOf = (target: Target) => healths.get(target) ?? assert.fail('a target of another model')
   const available = new AvailableTargets(healthOf)
   const [a, b] = all.map(({ target }) => healthOf(target))
-  const stranger = healthOfNothing()
-  return { all, available, a: a ?? assert.fail(), b: b ?? assert.fail(), stranger }
+  const unrelated = healthOfNothing()
+  return { all, available, a: a ?? assert.fail(), b: b ?? assert.fail(), unrelated }
 }
 
 function healthOfNothing(): TargetHealth {
@@ -37,10 +37,10 @@ test('excluded targets are left out, and the others keep their order', () => {
 })
 
 test('the list is the same object until it changes, whatever targets of other models are excluded', () => {
-  const { all, available, b, stranger } = setUp()
+  const { all, available, b, unrelated } = setUp()
   const list = available.of(all, [b])
-  assert.equal(available.of(all, [stranger, b]), list)
-  assert.equal(available.of(all, [stranger]), all)
+  assert.equal(available.of(all, [unrelated, b]), list)
+  assert.equal(available.of(all, [unrelated]), all)
 })
 
 test('a reload yields a new list, because the targets behind the same signals may have changed', () => {

@@ -136,25 +136,25 @@ test('the list has every id once, with its language and placeholders, and no tex
 
 test('replaced prompts are used immediately, listeners are notified, and warnings may repeat', () => {
   const { library, warnings } = libraryOf({ 'builtin/system/pl/answer': 'first' })
-  const heard: (string | undefined)[] = []
-  const stop = library.onReload(() => heard.push(library.resolve(answer, 'de')?.text))
+  const received: (string | undefined)[] = []
+  const stop = library.onReload(() => received.push(library.resolve(answer, 'de')?.text))
   library.resolve(answer, 'de')
   library.replace(new Map([['builtin/system/pl/answer', 'second']]))
   stop()
   library.replace(new Map())
-  assert.deepEqual(heard, ['second'])
+  assert.deepEqual(received, ['second'])
   assert.equal(warnings.length, 2)
 })
 
 test('a failing listener affects neither the prompts nor the other listeners', () => {
   const { library, warnings } = libraryOf({})
-  let heard = 0
+  let received = 0
   library.onReload(() => {
     throw new Error('no')
   })
-  library.onReload(() => heard++)
+  library.onReload(() => received++)
   library.replace(new Map([['builtin/system/pl/answer', 'second']]))
-  assert.equal(heard, 1)
+  assert.equal(received, 1)
   assert.equal(library.find('builtin/system/pl/answer')?.text, 'second')
   assert.match(warnings.join(), /listener.*no/)
 })

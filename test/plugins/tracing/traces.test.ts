@@ -152,8 +152,8 @@ test('a collector that rejects spans is logged once, however often it does', asy
     await post(router.url + chatPath, body(), { ...json, 'x-request-id': id })
     await refusing.spansWhere(1, ({ attributes }) => attributes['llm_router.request_id'] === id)
   }
-  const told = await router.logged(({ msg }) => msg === 'spans could not be sent to the collector')
-  assert.deepEqual([told.level, told.error_cause], [40, '400'])
+  const line = await router.logged(({ msg }) => msg === 'spans could not be sent to the collector')
+  assert.deepEqual([line.level, line.error_cause], [40, '400'])
   assert.ok(refusing.headers.length >= 3, 'three batches were sent')
-  assert.equal(router.logs.filter(({ msg }) => msg === told.msg).length, 1)
+  assert.equal(router.logs.filter(({ msg }) => msg === line.msg).length, 1)
 })
