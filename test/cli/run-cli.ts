@@ -12,9 +12,9 @@ export interface Ended {
 }
 
 /**
-* Runs a command to its end in this process, with only these variables: a child process would load the whole router for it.
-* Relative paths start at the project's directory.
-*/
+ * Runs a command to its end in this process, with only these variables: a child process would load the whole router for it.
+ * Relative paths start at the project's directory.
+ */
 export async function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   const ended: Ended = { code: null, stdout: '', stderr: '' }
   const code = await runCommand(args, {

@@ -67,7 +67,7 @@ async function statusBy(agent: Agent): Promise<Status> {
 async function statusThat(isSo: (status: Status) => boolean, by = new Agent()): Promise<Status> {
   const signal = AbortSignal.timeout(20_000)
   for (;;) {
-    const status = await statusBy(by).catch(() => undefined) // a connection to one that had just died
+    const status = await statusBy(by).catch(() => undefined) // the connection was to a worker that had just died
     if (status && isSo(status)) return status
     assert.ok(!signal.aborted, JSON.stringify(status))
     await pause(20)

@@ -13,7 +13,7 @@ function load(root: unknown, env: Record<string, string> = {}) {
   return loadClientKeys(typeof root === 'string' ? root : JSON.stringify(root), 'keys.json', env)
 }
 
-/** The one client of a file with this record. */
+/** The only client of a file with this record. */
 function clientOf(record: object, env?: Record<string, string>) {
   const [entry] = load({ keys: [record] }, env).entries
   assert.ok(entry)
@@ -100,7 +100,7 @@ test('expires_at is a time, a day or a number of seconds', () => {
     assert.match(errorsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
 })
 
-test('a client may have several keys: strings, objects, and one of its own', () => {
+test('a client may have several keys: strings, objects, and one at the top level', () => {
   const { clients, entries } = load(
     {
       keys: [

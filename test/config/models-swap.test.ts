@@ -46,7 +46,7 @@ test('a model whose own settings change keeps its targets', () => {
   assert.equal(change.added.length + change.removed.length, 0)
 })
 
-test('a changed order of targets results in another model with the same targets', () => {
+test('a different order of targets results in another model with the same targets', () => {
   const former = modelsOf({ m: { providers: [a, b] } })
   const { models } = reuse(former, modelsOf({ m: { providers: [b, a] } }))
   assert.notEqual(models[0], former[0])
@@ -76,7 +76,7 @@ for (const [what, changed] of Object.entries({
   'name of the model there': { model_path: 'x' },
   type: { api_type: 'ollama' },
 })) {
-  test(`a target with another ${what} replaces none`, () => {
+  test(`a target with a different ${what} does not replace the former one`, () => {
     const { change } = reuse(
       modelsOf({ m: { providers: [a] } }),
       modelsOf({ m: { providers: [{ ...a, ...changed }] } }),

@@ -36,7 +36,7 @@ test('a blank prompt file is ignored', async (t) => {
   assert.deepEqual(tree, { texts: new Map(), errors: [] })
 })
 
-test('a directory that does not exist, or is a file, is undefined', async (t) => {
+test('a missing directory, or a file instead of one, yields undefined', async (t) => {
   const folder = folderOf(t, { file: 'x' })
   assert.equal(await readPromptTree(join(folder, 'none')), undefined)
   assert.equal(await readPromptTree(join(folder, 'file')), undefined)

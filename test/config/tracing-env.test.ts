@@ -63,7 +63,7 @@ test('the protocol for traces overrides the one for all signals', () => {
   assert.ok(readTracing({ ...endpoint, ...both }).settings)
 })
 
-test('a sampler, its ratio and the sizes of batches are read', () => {
+test('the sampler, its ratio and the batch sizes are read', () => {
   const { settings, warnings } = readTracing({
     ...endpoint,
     OTEL_TRACES_SAMPLER: 'traceidratio',

@@ -86,7 +86,7 @@ test('a connection on which nothing was sent does not delay shutdown', async () 
   const socket = connect(Number(new URL(router.url).port), '127.0.0.1')
   await accepted
   const ended = once(socket, 'close')
-  socket.on('error', () => undefined) // a reset ends it as well
+  socket.on('error', () => undefined) // a reset closes it too
   await router.close()
   await ended
 })
@@ -97,7 +97,7 @@ test('requests that arrive during a delay of the event loop are answered before 
     models: modelsConfig({ one: [{ api_type: 'mock' }] }),
   })
   const port = Number(new URL(router.url).port)
-  const first = connect(port, '127.0.0.1') // without any connection, a router closes at once
+  const first = connect(port, '127.0.0.1') // without any connection, a router closes immediately
   t.after(() => first.destroy())
   await once(first, 'connect')
   const closed = router.close()

@@ -261,7 +261,7 @@ test('a probe of a frozen server delays its client by no more than a few times t
   const breaker = router.app.health.of(target).breaker
   breaker.end(breaker.begin(), 'connect')
   breaker.end(breaker.begin(), 'connect')
-  // Its pause is over: the next request to it is the probe.
+  // Its ejection is over: the next request to it is the probe.
   breaker.reachable()
   const before = frozen.chats
   const began = performance.now()

@@ -48,7 +48,7 @@ test('a single attempt, however long, or two below two seconds do not mark a tar
   assert.equal(hung.isPassedOver(other), false)
 })
 
-test('newer attempts do not hide the two that wait longest', () => {
+test('newer attempts do not hide the two that have waited longest', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   begin(sick)

@@ -223,7 +223,7 @@ test('auto is the number of concurrent requests that SGLang reports', async (t) 
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('with auto, requests for vLLM wait in the router while vLLM reports a queue of its own', async (t) => {
+test('with auto, requests for vLLM wait in the router while vLLM has requests in its own queue', async (t) => {
   const {
     servers: [server = assert.fail('no server')],
     router,

@@ -31,7 +31,7 @@ before(async () => {
       g: {
         plain: { providers: [providerOf('plain')] },
         native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
-        // Smooth rotation begins with the heavier one.
+        // Smooth weighted round-robin begins with the heavier one.
         spare: {
           strategy: 'weighted',
           providers: [providerOf('gone', { api_host: gone, weight: 1 }), providerOf('there', { weight: 0.5 })],

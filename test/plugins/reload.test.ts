@@ -53,7 +53,7 @@ function takenOn({ logged }: TestRouter, id: string): Promise<unknown> {
 }
 
 async function targetOf({ url }: TestRouter, id: string): Promise<TargetStatus> {
-  const status = (await (await fetch(`${url}/api/status`)).json()) as Status // of our own route
+  const status = (await (await fetch(`${url}/api/status`)).json()) as Status // the router's own schema
   const found = status.models.flatMap(({ targets }) => targets).find((target) => target.id === id)
   return found ?? assert.fail(`no target ${id}`)
 }
@@ -90,7 +90,7 @@ test('added and removed models appear in and disappear from the lists', async (t
   })
   write(gateway.file, modelsConfig({ o: [provider('c', server)], m: [provider('a', server)] }))
   await takenOn(gateway, 'c')
-  const listed = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string }[] } // our own route
+  const listed = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string }[] } // the router's own schema
   assert.deepEqual(
     listed.data.map(({ id }) => id),
     ['o', 'm'],
@@ -132,7 +132,7 @@ test('an invalid file changes nothing; its position is logged, counted and shown
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
   assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
-  const { config } = (await (await fetch(`${gateway.url}/api/status`)).json()) as Status // of our own route
+  const { config } = (await (await fetch(`${gateway.url}/api/status`)).json()) as Status // the router's own schema
   assert.deepEqual(
     config.failed.map(({ setting, faults }) => [setting, faults]),
     [['LLM_ROUTER_MODELS_CONFIG', 1]],

@@ -89,7 +89,7 @@ test('the spans of a request have the attributes of the OpenTelemetry convention
     'llm_router.result': 'success',
   })
   assert.ok(request.start <= call.start && call.end >= call.start && request.end >= request.start)
-  assert.doesNotMatch(collector.bytes.toString('latin1'), /canary/, 'neither prompts, answers nor keys')
+  assert.doesNotMatch(collector.bytes.toString('latin1'), /canary/, 'neither prompts, responses nor keys')
 })
 
 test('a failed attempt has a span next to that of the successful one', async (t) => {

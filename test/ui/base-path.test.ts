@@ -149,7 +149,7 @@ describe('LLM_ROUTER_BASE_PATH', () => {
   })
 
   for (const basePath of ['/v1', '/api', '/ui', '/api/status'])
-    test(`the start refuses ${basePath}, which is the router's own`, async () => {
+    test(`the start rejects ${basePath}, which is a path of the router`, async () => {
       const start = startRouter({ models, env: { LLM_ROUTER_BASE_PATH: basePath } })
       await assert.rejects(start, ({ errors: [error] }: { errors: string[] }) =>
         Boolean(error?.startsWith(`LLM_ROUTER_BASE_PATH: ${basePath} would hide`)),

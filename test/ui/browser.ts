@@ -25,9 +25,9 @@ const shared: { running?: Promise<TestBrowser> | undefined; users: number; endin
 }
 
 /**
-* A headless Chromium that makes no requests of its own. The files of a group run in one process and use the same browser, one
-* after the other; each creates its own contexts.
-*/
+ * A headless Chromium that makes no requests of its own. The files of a group run in one process and use the same browser, one
+ * after the other; each creates its own contexts.
+ */
 export async function startBrowser(executablePath: string): Promise<TestBrowser> {
   clearTimeout(shared.ending)
   shared.users++

@@ -102,9 +102,9 @@ const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.m
 const ofColours = ['color-contrast', 'link-in-text-block']
 
 /**
-* Violations that axe-core finds on the current page: WCAG 2.2 A and AA, and its best practices. `rules`: those of colours, or all
-* others; all by default.
-*/
+ * Violations that axe-core finds on the current page: WCAG 2.2 A and AA, and its best practices. `rules`: those of colours, or all
+ * others; all by default.
+ */
 export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Promise<string[]> {
   const isThere = await page.evaluate(() => 'axe' in globalThis)
   if (!isThere) await page.evaluate(axeSource)
@@ -153,7 +153,7 @@ export async function pageErrorsOf(page: Page): Promise<string[]> {
 /** Charts are resized a frame or more later; overflow that lasts this long is permanent. */
 const fittingMs = 5_000
 
-/** By how many pixels the page is wider than the window. */
+/** The horizontal overflow of the page in pixels. */
 export async function overflowOf(page: Page): Promise<number> {
   const fits = () => document.documentElement.scrollWidth <= window.innerWidth
   await page.waitForFunction(fits, { polling: 'raf', timeout: fittingMs }).catch(() => undefined)

@@ -13,7 +13,7 @@ const openai =
   'data: {"id":"chatcmpl-1","model":"org/m","choices":[{"index":0,"delta":{},"finish_reason": "length","stop_reason":"canary"}]}\n\n' +
   'data: [DONE]\n\n'
 
-test('finish reason, model and id of a stream are found wherever it is cut', () => {
+test('model, id and finish reasons of a stream are found wherever it is split', () => {
   const wanted = { id: 'chatcmpl-1', model: 'org/m', finishReasons: ['length'] }
   for (let at = 0; at <= openai.length; at++) {
     assert.deepEqual(factsOf('openai', [openai.slice(0, at), openai.slice(at)]), wanted, `cut at ${at}`)

@@ -8,7 +8,7 @@ import { startCollector } from '../../helpers/tracing/trace-collector.ts'
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const body = { model: 'demo', messages: [{ role: 'user', content: 'x' }] }
 
-/** Node's option to refuse every module of OpenTelemetry. The Prometheus client loads its interfaces, which do nothing alone. */
+/** Node's option to refuse every module of OpenTelemetry. The Prometheus client only loads its API, without an SDK. */
 const withoutOpenTelemetry = `--import ${dataModule(`
   import { registerHooks } from 'node:module'
   registerHooks({
