@@ -71,7 +71,11 @@ async function startCluster(
 }
 
 /** A router on another host, in this process. */
-async function startOther(t: TestContext, server: ModelServer, env: Record<string, string>): Promise<TestRouter> {
+async function startOther(
+  t: TestContext,
+  server: ModelServer,
+  env: Record<string, string>,
+): Promise<TestRouter> {
   const router = await startRouterHere({ models: onlyModel(server), env: { ...exclusive(), ...env } })
   t.after(() => router.close())
   return router
@@ -217,11 +221,15 @@ describe('a cluster', { concurrency: 2 }, () => {
     test('targets are shared between workers through the primary, even when a worker is killed', async (t) => {
       const server = await startServer(t)
       const router = await startCluster(t, server)
-      await t.test('a target shared through the primary never has two requests at the same time', async () => {
-        await assertExclusive([server], await manyClients(router, 2), 12)
-      })
-      await t.test('with the primary, the target of a killed worker is free long before its lease expires', () =>
-        assertFreedByDeath(router, server),
+      await t.test(
+        'a target shared through the primary never has two requests at the same time',
+        async () => {
+          await assertExclusive([server], await manyClients(router, 2), 12)
+        },
+      )
+      await t.test(
+        'with the primary, the target of a killed worker is free long before its lease expires',
+        () => assertFreedByDeath(router, server),
       )
     })
   })

@@ -139,17 +139,20 @@ test('one process of a cluster checks the servers, and all processes get the res
     assert.ok((await shortestPause(first, 12)) > shortestMs)
   })
 
-  await t.test('every process is notified once that a server is down, and once that it has recovered', async () => {
-    first.healthy = false
-    await checked('one', 'failing')
-    await bothWorkers(({ one }) => one?.at(-1) === 'failing')
-    first.healthy = true
-    await checked('one', 'up')
-    const all = ['doubtful', 'failing', 'up']
-    for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
-      assert.deepEqual(told, { one: all, 'one-too': all, two: [] })
-    }
-  })
+  await t.test(
+    'every process is notified once that a server is down, and once that it has recovered',
+    async () => {
+      first.healthy = false
+      await checked('one', 'failing')
+      await bothWorkers(({ one }) => one?.at(-1) === 'failing')
+      first.healthy = true
+      await checked('one', 'up')
+      const all = ['doubtful', 'failing', 'up']
+      for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
+        assert.deepEqual(told, { one: all, 'one-too': all, two: [] })
+      }
+    },
+  )
 
   await t.test(
     'when the checking process is killed, another one takes over with the known states',

@@ -36,12 +36,7 @@ const joins: [what: string, host: string, standard: string, path: string][] = [
   ],
   ['an unversioned operation', 'http://h/v1', '/tokenize', '/tokenize'],
   ['an unversioned operation behind a prefix', 'http://h/gpu/v1/', '/tokenize', '/gpu/tokenize'],
-  [
-    'an unversioned operation, from a full URL',
-    'http://h/v1/chat/completions',
-    '/tokenize',
-    '/tokenize',
-  ],
+  ['an unversioned operation, from a full URL', 'http://h/v1/chat/completions', '/tokenize', '/tokenize'],
   ['another operation of ollama', 'http://h:11434/api', '/api/embed', '/api/embed'],
   ['another operation of ollama by its whole chat', 'http://h:11434/api/chat', '/api/embed', '/api/embed'],
   [

@@ -49,7 +49,10 @@ test('a listener first gets everything, then requests, steps, changes and proble
     .reduce((whole, event) => applied(whole, event.data as unknown as StatusDelta), status)
   const now = await read<Status>(router.url, '/status', operator).catch(() => undefined)
   assert.equal(received.models[0]?.targets.find(({ id }) => id === 'b')?.state, 'drained')
-  assert.equal(received.models[0]?.targets.find(({ id }) => id === 'a')?.uses, now?.models[0]?.targets[0]?.uses)
+  assert.equal(
+    received.models[0]?.targets.find(({ id }) => id === 'a')?.uses,
+    now?.models[0]?.targets[0]?.uses,
+  )
   await events.next('heartbeat')
 })
 

@@ -81,19 +81,19 @@ test('a text that is not an object, or is truncated, is not scanned', () => {
 
 test('the only member of a name is found without a scan, if it is unambiguous', () => {
   const name = Buffer.from('"model"')
-  const valueOf = (text: string): string | undefined => {
+  const memberText = (text: string): string | undefined => {
     JSON.parse(text)
     const range = rangeOfUniqueMember(Buffer.from(text), name)
     return range && text.slice(range.start, range.end)
   }
-  assert.equal(valueOf('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":"model"}'), undefined)
-  assert.equal(valueOf('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":" model"}'), '"x\\"y"')
-  assert.equal(valueOf('{"text":"\\"model\\":\\"x\\"","model":"a"}'), '"a"')
+  assert.equal(memberText('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":"model"}'), undefined)
+  assert.equal(memberText('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":" model"}'), '"x\\"y"')
+  assert.equal(memberText('{"text":"\\"model\\":\\"x\\"","model":"a"}'), '"a"')
   // The first of them might be nested, or the last of them the effective one.
-  assert.equal(valueOf('{"x":{"model":"inner"},"model":"a"}'), undefined)
-  assert.equal(valueOf('{"model":"a","model":"b"}'), undefined)
-  assert.equal(valueOf('{"m\\u006fdel":"a","x":{"model":"inner"}}'), undefined)
-  assert.equal(valueOf('{"m\\u006fdel":"a"}'), undefined)
-  assert.equal(valueOf('{"model":7}'), undefined)
-  assert.equal(valueOf('{"text":"ends with \\"model","model":"a"}'), undefined)
+  assert.equal(memberText('{"x":{"model":"inner"},"model":"a"}'), undefined)
+  assert.equal(memberText('{"model":"a","model":"b"}'), undefined)
+  assert.equal(memberText('{"m\\u006fdel":"a","x":{"model":"inner"}}'), undefined)
+  assert.equal(memberText('{"m\\u006fdel":"a"}'), undefined)
+  assert.equal(memberText('{"model":7}'), undefined)
+  assert.equal(memberText('{"text":"ends with \\"model","model":"a"}'), undefined)
 })

@@ -133,7 +133,10 @@ test('a full queue rejects a request with 503, the code queue_full and Retry-Aft
 
 test('a request that waits too long is rejected with 503, the code queue_timeout and Retry-After', async (t) => {
   const server = gate()
-  const { ask, servers } = await setUp(t, { scripts: [server.script], env: { LLM_ROUTER_QUEUE_TIMEOUT: '0.1' } })
+  const { ask, servers } = await setUp(t, {
+    scripts: [server.script],
+    env: { LLM_ROUTER_QUEUE_TIMEOUT: '0.1' },
+  })
   const held = ask()
   await servers[0]?.requestReceived(0)
   const refused = await ask()

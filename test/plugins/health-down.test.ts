@@ -79,7 +79,11 @@ class ModelServer {
   }
 }
 
-async function open(t: TestContext, servers: ModelServer[], env: Record<string, string> = {}): Promise<TestRouter> {
+async function open(
+  t: TestContext,
+  servers: ModelServer[],
+  env: Record<string, string> = {},
+): Promise<TestRouter> {
   const providers = servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05', LLM_ROUTER_USE_PROMETHEUS: '1', ...env },

@@ -59,7 +59,10 @@ test('each provider type is checked on a cheap endpoint; cloud services and disa
   await upstream.requestReceived(11)
   const paths = new Set(upstream.requests.map(({ url }) => url))
   assert.deepEqual([...paths].sort(), ['/alive', '/api/version', '/v1/models'])
-  assert.ok(!router.logs.some(({ msg }) => msg === 'health check'), 'a response of any kind is a sign of life')
+  assert.ok(
+    !router.logs.some(({ msg }) => msg === 'health check'),
+    'a response of any kind is a sign of life',
+  )
 })
 
 test('targets on one server with the same path and key share one check', async (t) => {

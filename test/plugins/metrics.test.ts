@@ -23,7 +23,12 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
-  const providerOf = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
+  const providerOf = (id: string, rest: object = {}) => ({
+    id,
+    api_type: 'vllm',
+    api_host: upstream.url,
+    ...rest,
+  })
   const gone = await closedPort()
   router = await startRouter({
     env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_QUEUE_TIMEOUT: '0.5' },
@@ -34,7 +39,10 @@ before(async () => {
         // Smooth weighted round-robin begins with the heavier one.
         spare: {
           strategy: 'weighted',
-          providers: [providerOf('gone', { api_host: gone, weight: 1 }), providerOf('there', { weight: 0.5 })],
+          providers: [
+            providerOf('gone', { api_host: gone, weight: 1 }),
+            providerOf('there', { weight: 0.5 }),
+          ],
         },
         lost: { providers: [providerOf('lost', { api_host: gone })] },
         helped: { fallbacks: ['plain'], providers: [providerOf('helped', { api_host: gone })] },

@@ -237,7 +237,10 @@ test('a target with another key starts with a new state, one with another weight
   for (const model of ['m', 'n']) await post(`${gateway.url}${path}`, { ...body, model })
   write(
     gateway.file,
-    modelsConfig({ m: [provider('a', server, { api_token: 'k' })], n: [provider('b', server, { weight: 0.5 })] }),
+    modelsConfig({
+      m: [provider('a', server, { api_token: 'k' })],
+      n: [provider('b', server, { weight: 0.5 })],
+    }),
   )
   await takenOn(gateway, 'a')
   const [a, b] = [await targetOf(gateway, 'a'), await targetOf(gateway, 'b')]

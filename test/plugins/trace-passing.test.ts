@@ -20,7 +20,11 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
-  const servers = ['first', 'second'].map((id) => ({ id, api_type: 'vllm', api_host: `${upstream.url}/${id}` }))
+  const servers = ['first', 'second'].map((id) => ({
+    id,
+    api_type: 'vllm',
+    api_host: `${upstream.url}/${id}`,
+  }))
   router = await startRouter({ models: modelsConfig({ one: servers }) })
 })
 after(async () => {

@@ -93,7 +93,7 @@ for (const { name, removed, env, root = '/llm' } of [
       await tab.waitForSelector('[data-target=demo]')
     })
 
-    test('the documentation has the address of its document and the public address of the router', options, async (t) => {
+    test('the documentation has the addresses of its document and of the router', options, async (t) => {
       const shown = new URL(root, proxy.url).href.replace(/\/$/, '')
       await tab.setRequestInterception(true)
       tab.on('request', withoutScript)
