@@ -16,7 +16,7 @@ interface Described {
   labels: string[]
 }
 
-/** The rows of the tables of metrics. */
+/** The rows of the metrics tables. */
 function documented(): Map<string, Described> {
   const rows = page.matchAll(/^\| `((?:http|llm_router)_\w+)` \| (counter|gauge|histogram)([^|]*) \|/gm)
   return new Map(
