@@ -10,7 +10,7 @@ before(async () => {
 })
 after(() => rig.close())
 
-/** What a client of each dialect learns of the end. */
+/** How the end is reported to a client of each dialect. */
 const endOf: Record<'anthropic' | 'ollama' | 'responses', (json: Json) => unknown> = {
   anthropic: (json) => json.stop_reason,
   ollama: (json) => json.done_reason,
@@ -35,8 +35,8 @@ async function streamEnd(finish_reason: string): Promise<Json> {
   return events.at(-2)?.delta?.stop_reason ?? events.at(-1)
 }
 
-describe('the end of an answer in the words of any server', () => {
-  test('a limit is told as a limit', async () => {
+describe('finish reasons of any server', () => {
+  test('every known name of the token limit becomes the finish reason of the client’s dialect', async () => {
     for (const reason of [
       'length',
       'model_length',
@@ -46,13 +46,13 @@ describe('the end of an answer in the words of any server', () => {
       'model_context_window_exceeded',
       'repetition',
     ]) {
-      const told = { anthropic: 'max_tokens', ollama: 'length', responses: 'max_output_tokens' }
-      assert.deepEqual(await endings(reason), told, reason)
+      const expected = { anthropic: 'max_tokens', ollama: 'length', responses: 'max_output_tokens' }
+      assert.deepEqual(await endings(reason), expected, reason)
     }
     assert.equal(await streamEnd('model_length'), 'max_tokens')
   })
 
-  test('a filter is told as a filter', async () => {
+  test('every known name of a content filter becomes the finish reason of the client’s dialect', async () => {
     for (const reason of [
       'SAFETY',
       'RECITATION',
@@ -63,13 +63,13 @@ describe('the end of an answer in the words of any server', () => {
       'refusal',
       'sensitive',
     ]) {
-      const told = { anthropic: 'refusal', ollama: 'content_filter', responses: 'content_filter' }
-      assert.deepEqual(await endings(reason), told, reason)
+      const expected = { anthropic: 'refusal', ollama: 'content_filter', responses: 'content_filter' }
+      assert.deepEqual(await endings(reason), expected, reason)
     }
     assert.equal(await streamEnd('SPII'), 'refusal')
   })
 
-  test('an engine that gave up is an error, whole and streamed, also for clients of its own dialect', async () => {
+  test('a finish reason that means an engine failure is an error, whole and streamed, in every dialect', async () => {
     for (const reason of [
       'network_error',
       'insufficient_system_resource',
@@ -85,7 +85,7 @@ describe('the end of an answer in the words of any server', () => {
     }
   })
 
-  test('an unknown word is a plain end, goes on where the dialect has room, and is logged', async () => {
+  test('an unknown finish reason is a normal end, is passed on if the dialect allows it, and is logged', async () => {
     assert.deepEqual(await endings('strange_end'), {
       anthropic: 'end_turn',
       ollama: 'strange_end',
@@ -99,7 +99,7 @@ describe('the end of an answer in the words of any server', () => {
     assert.ok(!JSON.stringify(rig.router.logs).includes('my secret text'))
   })
 
-  test('a tool stop without a call is a plain end', async () => {
+  test('a finish reason for tool calls without a call is a normal end', async () => {
     assert.deepEqual(await endings('tool_calls'), {
       anthropic: 'end_turn',
       ollama: 'stop',
@@ -108,7 +108,7 @@ describe('the end of an answer in the words of any server', () => {
     assert.equal(await streamEnd('tool_calls'), 'end_turn')
   })
 
-  test('the words of Ollama’s proxies and of Anthropic’s cousins count too', async () => {
+  test('finish reasons of Ollama proxies and Anthropic-compatible servers are recognized', async () => {
     const { body } = ollamaText('half') as { body: Json }
     rig.upstream.rescript({ kind: 'reply', body: { ...body, done_reason: 'max_tokens' } })
     assert.equal((await ask(rig, 'openai', 'ollama')).json.choices[0].finish_reason, 'length')

@@ -11,7 +11,7 @@ before(async () => {
 })
 after(() => rig.close())
 
-/** The answer to a request that the upstream refuses with this body. */
+/** The response to a request that the upstream rejects with this body. */
 async function refused(
   body: string | Buffer,
   headers: Record<string, string> = {},
@@ -33,7 +33,7 @@ const error = {
 }
 const json = JSON.stringify({ error })
 
-test('a compressed error is read, in every coding, also without its end', async () => {
+test('a compressed error body is read in every content coding, even if it is truncated', async () => {
   const codings: [string, Buffer][] = [
     ['gzip', gzipSync(json)],
     ['x-gzip', gzipSync(json)],
@@ -53,7 +53,7 @@ test('a compressed error is read, in every coding, also without its end', async 
   assert.deepEqual([anthropic.status, anthropic.message], [400, error.message])
 })
 
-test('what is no text gives the router’s own words', async () => {
+test('an error body that is unreadable or HTML is replaced by the router’s own message', async () => {
   const own = 'The upstream refused the request with status 400'
   const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024, 'a'))
   for (const [body, headers] of [
@@ -71,15 +71,19 @@ test('what is no text gives the router’s own words', async () => {
   }
 })
 
-test('an error that a gateway hands on within its own is read, and a byte order mark is skipped', async () => {
+test('an error nested in the error of a gateway is read, and a byte order mark is skipped', async () => {
   for (const body of [
     `\ufeff${json}`,
     JSON.stringify({ error: { error } }),
     JSON.stringify({ error: { message: json, type: 'bad_gateway_request' } }),
     JSON.stringify({ error: { error: { error } } }),
   ]) {
-    const { status, json: told } = await refused(body)
-    assert.deepEqual([status, told.error.message, told.error.param], [400, error.message, error.param], body)
+    const { status, json: reported } = await refused(body)
+    assert.deepEqual(
+      [status, reported.error.message, reported.error.param],
+      [400, error.message, error.param],
+      body,
+    )
   }
   const own = 'The upstream refused the request with status 400'
   const endless = `${'{"error":'.repeat(2_000)}{}${'}'.repeat(2_000)}`
@@ -87,24 +91,24 @@ test('an error that a gateway hands on within its own is read, and a byte order 
   assert.equal((await refused(`${'['.repeat(8_000)}${']'.repeat(8_000)}`)).message, own)
 })
 
-test('a list is read by its first entry, whole, as an answer and in a stream', async () => {
+test('a list of errors is read by its first entry: with an error status, as a response and in a stream', async () => {
   const list = [{ error: { code: 400, message: 'Invalid value at tools', status: 'INVALID_ARGUMENT' } }]
   assert.equal((await refused(JSON.stringify(list))).message, 'Invalid value at tools')
   assert.equal((await refused(JSON.stringify({ errors: [{ message: 'No.' }] }))).message, 'No.')
   rig.upstream.rescript({ kind: 'reply', body: list })
   for (const dialect of ['openai', 'anthropic'] as const) {
-    const { json: told, status } = await ask(rig, dialect, 'vllm')
-    assert.deepEqual([status, told.error.message], [502, 'The upstream reported an error'])
+    const { json: reported, status } = await ask(rig, dialect, 'vllm')
+    assert.deepEqual([status, reported.error.message], [502, 'The upstream reported an error'])
   }
   rig.upstream.rescript({ kind: 'stream', pieces: [`data: ${JSON.stringify(list)}\n\n`] })
   assert.equal((await ask(rig, 'openai', 'vllm', { stream: true })).status, 502)
 })
 
-test('the param of an error is kept', async () => {
+test('the param of an upstream error is kept', async () => {
   assert.equal((await refused(json)).json.error.param, 'tools[0].type')
   const detail = [{ loc: ['body', 'messages', 0, 'content'], msg: 'Field required', type: 'missing' }]
-  const { json: told } = await refused(JSON.stringify({ detail }), {}, { status: 422 })
-  assert.deepEqual([told.error.message, told.error.param], ['Field required', 'messages[0].content'])
+  const { json: reported } = await refused(JSON.stringify({ detail }), {}, { status: 422 })
+  assert.deepEqual([reported.error.message, reported.error.param], ['Field required', 'messages[0].content'])
   const odd = JSON.stringify({ error: { ...error, param: 'http://10.0.0.1/x' } })
   assert.equal((await refused(odd)).json.error.param, null)
 })

@@ -14,7 +14,7 @@ after(() => rig.close())
 const cache_control = { type: 'ephemeral' }
 const parameters = { type: 'object', properties: { a: { type: 'string' } } }
 
-describe('marks of the prompt cache', () => {
+describe('prompt cache markers', () => {
   const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' }, cache_control }
   const messages = [
     { role: 'system', content: [{ type: 'text', text: 's', cache_control }] },
@@ -26,7 +26,7 @@ describe('marks of the prompt cache', () => {
   ]
   const tools = [{ type: 'function', function: { name: 'f', parameters }, cache_control }]
 
-  test('of an OpenAI client reach Anthropic where they were set', async () => {
+  test('prompt cache markers of an OpenAI client reach Anthropic where they were set', async () => {
     rig.upstream.rescript(anthropicText('ok'))
     const answer = await ask(rig, 'openai', 'anthropic', { messages, tools })
     assertOk(answer)
@@ -44,7 +44,7 @@ describe('marks of the prompt cache', () => {
     assert.equal(answer.lost, '')
   })
 
-  test('are reported where the server has none, for clients of both dialects', async () => {
+  test('prompt cache markers that the server does not support are reported, for clients of both dialects', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const blocks = [{ type: 'text', text: 'u', cache_control }]
     const anthropic = await ask(rig, 'anthropic', 'vllm', { messages: [{ role: 'user', content: blocks }] })
@@ -53,8 +53,8 @@ describe('marks of the prompt cache', () => {
   })
 })
 
-describe('members below the top level that no other dialect has', () => {
-  test('of chat completions are reported by their path', async () => {
+describe('nested fields that no other dialect has', () => {
+  test('nested fields of chat completions are reported by their path', async () => {
     rig.upstream.rescript(anthropicText('ok'))
     const messages = [
       { role: 'user', content: [{ type: 'text', text: 'u', odd: 1 }] },
@@ -81,7 +81,7 @@ describe('members below the top level that no other dialect has', () => {
     ])
   })
 
-  test('of messages, Responses and Ollama’s chat too', async () => {
+  test('nested fields of Messages, Responses and Ollama chats are reported by their path', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const tools = [{ name: 'f', input_schema: parameters, input_examples: [{}], defer_loading: false }]
     const content = [{ type: 'text', text: 'u', odd: 1 }]
@@ -94,7 +94,7 @@ describe('members below the top level that no other dialect has', () => {
   })
 })
 
-describe('the signature of a thought at a call', () => {
+describe('the thought signature of a tool call', () => {
   const signature = 'SIG123+/=='
   const signed = {
     id: 'call_1',
@@ -127,7 +127,7 @@ describe('the signature of a thought at a call', () => {
   for (const stream of [false, true]) {
     const how = stream ? 'in a stream' : 'whole'
 
-    test(`comes back through an Anthropic client that keeps nothing but its messages, ${how}`, async () => {
+    test(`the signature of a tool call survives an Anthropic client that keeps only its messages, ${how}`, async () => {
       const tools = [{ name: 'f', input_schema: parameters }]
       answered(stream)
       const { json, events } = await ask(rig, 'anthropic', 'openai', { tools, stream })
@@ -145,7 +145,7 @@ describe('the signature of a thought at a call', () => {
       assertSentBack()
     })
 
-    test(`comes back through an Ollama client, ${how}`, async () => {
+    test(`the signature of a tool call survives an Ollama client, ${how}`, async () => {
       answered(stream)
       const { json, events } = await ask(rig, 'ollama', 'openai', { tools: functionTool, stream })
       const message = json?.message ?? events.find((event) => event.message?.tool_calls).message
@@ -156,7 +156,7 @@ describe('the signature of a thought at a call', () => {
       assertSentBack()
     })
 
-    test(`comes back through a Responses client, ${how}`, async () => {
+    test(`the signature of a tool call survives a Responses client, ${how}`, async () => {
       const router = { ...rig }
       const tools = [{ type: 'function', name: 'f', parameters }]
       answered(stream)
@@ -170,7 +170,7 @@ describe('the signature of a thought at a call', () => {
     })
   }
 
-  test('is not sent to another server, which is reported, and the id is the plain one there', async () => {
+  test('the signature of a tool call is not sent to another server, which gets the plain id; this is reported', async () => {
     answered(false)
     const tools = [{ type: 'function', name: 'f', parameters }]
     const { json } = await ask(rig, 'responses', 'vllm', { tools })

@@ -17,7 +17,7 @@ function counted(usage: object, rest: object = {}): void {
 }
 
 describe('counts of cached tokens', () => {
-  test('are read under the names of each vendor', async () => {
+  test('counts of cached tokens are read under the names of each vendor', async () => {
     for (const usage of [
       { prompt_tokens_details: { cached_tokens: 4 } },
       { prompt_cache_hit_tokens: 4, prompt_cache_miss_tokens: 5 },
@@ -33,7 +33,7 @@ describe('counts of cached tokens', () => {
     }
   })
 
-  test('written ones too', async () => {
+  test('counts of tokens written to the cache are read under the names of each vendor', async () => {
     for (const details of [{ created_cache_tokens: 6 }, { cache_write_tokens: 6 }]) {
       counted({ prompt_tokens_details: { cached_tokens: 2, ...details } })
       const { json } = await ask(rig, 'anthropic', 'vllm')
@@ -45,7 +45,7 @@ describe('counts of cached tokens', () => {
   })
 })
 
-describe('what an engine puts beside the token counts', () => {
+describe('engine fields beside the token counts', () => {
   const timings = { prompt_ms: 20, predicted_ms: 30, predicted_per_second: 33 }
   const usage = { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 }
 
@@ -58,7 +58,7 @@ describe('what an engine puts beside the token counts', () => {
     rig.upstream.rescript({ kind: 'stream', pieces: [chunk, openaiChunk({}, 'stop'), end, openaiDone] })
   }
 
-  test('reaches a client that asked for no counts, without them', async () => {
+  test('engine timings reach a client that did not request token counts, without the counts', async () => {
     streamed({ timings, system_fingerprint: 'b1' })
     const { events, text } = await ask(rig, 'openai', 'llamacpp', { stream: true })
     const last = events.at(-1)
@@ -68,13 +68,13 @@ describe('what an engine puts beside the token counts', () => {
     assert.ok(text.endsWith('data: [DONE]\n\n'))
   })
 
-  test('is no chunk of its own where it says nothing new', async () => {
+  test('engine fields that add nothing new get no chunk of their own', async () => {
     streamed({ system_fingerprint: 'b1' }, { system_fingerprint: 'b1' })
     const { events } = await ask(rig, 'openai', 'llamacpp', { stream: true })
     assert.equal(events.length, 2)
   })
 
-  test('gives Ollama’s clients the engine’s own durations', async () => {
+  test('Ollama clients get the durations that the engine measured', async () => {
     counted({}, { timings })
     const { json } = await ask(rig, 'ollama', 'llamacpp')
     assert.deepEqual([json.prompt_eval_duration, json.eval_duration], [20_000_000, 30_000_000])
@@ -87,7 +87,7 @@ describe('what an engine puts beside the token counts', () => {
   })
 })
 
-test('the key of the prompt cache and the verbosity go where they exist; what a client tells of itself is no loss', async () => {
+test('prompt_cache_key and verbosity are sent where supported; client metadata is not reported as dropped', async () => {
   rig.upstream.rescript(openaiText('ok'))
   const body = { prompt_cache_key: 'k', text: { verbosity: 'low' }, client_metadata: { session: 'x' } }
   const vllm = await ask(rig, 'responses', 'vllm', body)
@@ -100,7 +100,7 @@ test('the key of the prompt cache and the verbosity go where they exist; what a 
   assert.deepEqual([rig.sent().prompt_cache_key, rig.sent().verbosity], ['k', 'low'])
 })
 
-describe('a character that was cut in two', () => {
+describe('surrogate pairs that are split between chunks', () => {
   const high = '\ud83d'
   const low = '\ude00'
 
@@ -112,12 +112,12 @@ describe('a character that was cut in two', () => {
     return events.map((event) => event.delta?.text ?? event.message?.content ?? '').join('')
   }
 
-  test('is put together again', async () => {
+  test('a surrogate pair that is split between chunks is joined', async () => {
     assert.equal(await said([`a${high}`, `${low}b`]), 'a😀b')
     assert.equal(await said([high, low, 'c'], 'ollama'), '😀c')
   })
 
-  test('is replaced where its other half never comes', async () => {
+  test('a surrogate without its other half is replaced by U+FFFD', async () => {
     assert.equal(await said([`a${high}`, 'b']), 'a\ufffdb')
     assert.equal(await said([`a${low}b`, `c${high}`]), 'a\ufffdbc\ufffd')
     rig.upstream.rescript(openaiText(`a${high}b`))

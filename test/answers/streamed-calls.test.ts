@@ -12,8 +12,8 @@ after(() => rig.close())
 
 const parameters = { type: 'object', properties: { a: { type: 'string' } } }
 
-/** The calls that an Anthropic client gets of these deltas, and how its message ends. */
-async function heard(deltas: object[]): Promise<{ calls: string[]; texts: string; end: unknown }> {
+/** The calls that an Anthropic client receives for these deltas, and how its message ends. */
+async function received(deltas: object[]): Promise<{ calls: string[]; texts: string; end: unknown }> {
   const pieces = [...deltas.map((delta) => openaiChunk(delta)), openaiChunk({}, 'tool_calls'), openaiDone]
   rig.upstream.rescript({ kind: 'stream', pieces })
   const tools = ['f', 'g'].map((name) => ({ name, input_schema: parameters }))
@@ -35,8 +35,8 @@ function delta(...fragments: object[]): object {
 const named = (name: string, json = '') => ({ function: { name, arguments: json } })
 const more = (json: string) => ({ function: { arguments: json } })
 
-test('the index decides: ids that change from chunk to chunk are one call', async () => {
-  const { calls, end } = await heard([
+test('fragments with the same index are one call, even if their ids change', async () => {
+  const { calls, end } = await received([
     delta({ index: 0, id: 'a', ...named('f') }),
     delta({ index: 0, id: 'b', ...more('{"a":') }),
     delta({ index: 0, id: 'c', ...more('"x"}') }),
@@ -46,8 +46,8 @@ test('the index decides: ids that change from chunk to chunk are one call', asyn
   assert.deepEqual([calls, end], [['f {"a":"x"}', 'g {}'], 'tool_use'])
 })
 
-test('a name that is repeated with every piece is one call, whatever the ids', async () => {
-  const { calls } = await heard([
+test('a name that is repeated in every fragment makes one call, whatever the ids', async () => {
+  const { calls } = await received([
     delta({ index: 0, id: 'a', ...named('f', '{"a"') }),
     delta({ index: 0, id: 'b', ...named('f', ':"x"') }),
     delta({ index: 0, id: 'c', ...named('f', '}') }),
@@ -55,8 +55,8 @@ test('a name that is repeated with every piece is one call, whatever the ids', a
   assert.deepEqual(calls, ['f {"a":"x"}'])
 })
 
-test('calls that all have index 0 are told apart by their names and ids', async () => {
-  const { calls } = await heard([
+test('calls that all have index 0 are distinguished by their names and ids', async () => {
+  const { calls } = await received([
     delta({ index: 0, id: 'a', ...named('f', '{"a":"1"}') }),
     delta({ index: 0, id: 'b', ...named('f', '{"a":"2"}') }),
     delta({ index: 0, id: 'c', ...named('g') }),
@@ -65,8 +65,8 @@ test('calls that all have index 0 are told apart by their names and ids', async 
   assert.deepEqual(calls, ['f {"a":"1"}', 'f {"a":"2"}', 'g {}', 'f {}'])
 })
 
-test('pieces without index and name continue the last call, whatever their id', async () => {
-  const { calls } = await heard([
+test('fragments without index and name continue the last call, whatever their id', async () => {
+  const { calls } = await received([
     delta({ id: 'a', ...named('f', '{"a":') }),
     delta({ id: 'other', ...more('"x"') }),
     delta({ index: 0, ...more('}') }),
@@ -74,8 +74,8 @@ test('pieces without index and name continue the last call, whatever their id', 
   assert.deepEqual(calls, ['f {"a":"x"}'])
 })
 
-test('calls without index and id are kept apart', async () => {
-  const { calls } = await heard([
+test('calls without index and id are separate calls', async () => {
+  const { calls } = await received([
     delta(named('f', '{"a":"1"}'), named('f', '{"a":"2"}'), named('f')),
     delta(named('g')),
     delta(named('f', '{"a":')),
@@ -84,14 +84,14 @@ test('calls without index and id are kept apart', async () => {
   assert.deepEqual(calls, ['f {"a":"1"}', 'f {"a":"2"}', 'f {}', 'g {}', 'f {"a":"3"}'])
 })
 
-test('the shell of a call beside a finished text is no call', async () => {
+test('an empty tool call after a complete text is ignored', async () => {
   const shell = { index: 0, id: 'a', type: 'function', function: { name: '', arguments: '' } }
   for (const each of [
     shell,
     { index: 0, function: { name: null, arguments: null } },
     { index: 0, id: 'a' },
   ]) {
-    const { calls, texts, end } = await heard([{ content: 'Done.' }, delta(each)])
+    const { calls, texts, end } = await received([{ content: 'Done.' }, delta(each)])
     assert.deepEqual([calls, texts, end], [[], 'Done.', 'end_turn'], JSON.stringify(each))
   }
   rig.upstream.rescript(openaiText('Done.', { tool_calls: [shell] }, { finish_reason: 'tool_calls' }))

@@ -15,8 +15,8 @@ const parameters = { type: 'object', properties: { a: { type: 'string' } } }
 const functions = [{ name: 'f', parameters }]
 const tools = [{ type: 'function', function: { name: 'f', parameters } }]
 
-describe('clients of functions', () => {
-  test('get function_call in a whole answer', async () => {
+describe('clients that use the deprecated functions', () => {
+  test('a client that sends functions gets function_call in a whole response', async () => {
     rig.upstream.rescript(anthropicToolCall('f', { a: 'x' }))
     const { json } = await ask(rig, 'openai', 'anthropic', { functions })
     const [choice] = json.choices
@@ -25,7 +25,7 @@ describe('clients of functions', () => {
     assert.equal('tool_calls' in choice.message, false)
   })
 
-  test('get it in pieces in a stream', async () => {
+  test('a client that sends functions gets function_call in fragments in a stream', async () => {
     rig.upstream.rescript(ollamaToolCallStream('f', { a: 'x' }))
     const { events } = await ask(rig, 'openai', 'ollama', { functions, stream: true })
     const calls = events.flatMap(({ choices }) => choices?.[0]?.delta.function_call ?? [])
@@ -35,7 +35,7 @@ describe('clients of functions', () => {
     assert.ok(!JSON.stringify(events).includes('tool_calls'))
   })
 
-  test('those of tools get tool_calls as ever, and a text ends as one', async () => {
+  test('a client that also sends tools gets tool_calls, and a text response finishes with stop', async () => {
     rig.upstream.rescript(ollamaToolCall('f', { a: 'x' }))
     const { json } = await ask(rig, 'openai', 'ollama', { tools, functions })
     assert.equal(json.choices[0].finish_reason, 'tool_calls')
@@ -53,7 +53,7 @@ describe('custom tools on chat completions', () => {
     tool_choice: { type: 'custom', custom: { name: 'patch' } },
   }
 
-  test('are offered as a function with one text, and their calls come back in free text', async () => {
+  test('a custom tool is offered as a function with one string, and its calls return as free text', async () => {
     rig.upstream.rescript(anthropicToolCall('patch', { input: 'line\n"x"' }))
     const answer = await ask(rig, 'openai', 'anthropic', offered)
     assertOk(answer)
@@ -66,7 +66,7 @@ describe('custom tools on chat completions', () => {
     assert.equal('function' in call, false)
   })
 
-  test('the same in a stream', async () => {
+  test('a streamed call of a custom tool returns as free text', async () => {
     rig.upstream.rescript(ollamaToolCallStream('patch', { input: 'line\n"x"' }))
     const { events } = await ask(rig, 'openai', 'ollama', { tools: offered.tools, stream: true })
     const calls = events.flatMap(({ choices }) => choices?.[0]?.delta.tool_calls ?? [])
@@ -75,7 +75,7 @@ describe('custom tools on chat completions', () => {
     assert.equal(events.at(-1).choices[0].finish_reason, 'tool_calls')
   })
 
-  test('their calls in a history go back as arguments', async () => {
+  test('calls of a custom tool in the history are sent as arguments', async () => {
     rig.upstream.rescript(ollamaText('ok'))
     const call = { id: 'c1', type: 'custom', custom: { name: 'patch', input: 'x' } }
     const messages = [
@@ -88,7 +88,7 @@ describe('custom tools on chat completions', () => {
   })
 })
 
-describe('a choice among tools, however it is written', () => {
+describe('forms of tool_choice', () => {
   const forms: [unknown, object | undefined][] = [
     [{ type: 'auto' }, { type: 'auto' }],
     [{ type: 'none' }, { type: 'none' }],
@@ -110,7 +110,7 @@ describe('a choice among tools, however it is written', () => {
     [{ name: 'f' }, { type: 'tool', name: 'f' }],
   ]
 
-  test('is understood on chat completions', async () => {
+  test('every form of tool_choice is accepted on chat completions', async () => {
     rig.upstream.rescript(anthropicText('ok'))
     for (const [tool_choice, sent] of forms) {
       assertOk(await ask(rig, 'openai', 'anthropic', { tools, tool_choice }), JSON.stringify(tool_choice))
@@ -118,7 +118,7 @@ describe('a choice among tools, however it is written', () => {
     }
   })
 
-  test('is understood on Responses', async () => {
+  test('every form of tool_choice is accepted on Responses', async () => {
     rig.upstream.rescript(anthropicText('ok'))
     const offered = [{ type: 'function', name: 'f', parameters }]
     for (const [tool_choice, sent] of forms.slice(0, -1)) {
@@ -130,7 +130,7 @@ describe('a choice among tools, however it is written', () => {
     }
   })
 
-  test('is understood on messages', async () => {
+  test('every form of tool_choice is accepted on Messages', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const offered = [{ name: 'f', input_schema: parameters }]
     for (const tool_choice of ['auto', 'any', 'required', { type: 'required' }]) {
@@ -147,7 +147,7 @@ describe('a choice among tools, however it is written', () => {
     assert.deepEqual(rig.sent().tool_choice, { type: 'function', function: { name: 'f' } })
   })
 
-  test('goes to a server of OpenAI’s dialect in OpenAI’s form, and as it came where it has that', async () => {
+  test('an object as tool_choice reaches OpenAI-compatible servers in OpenAI’s form, a string is unchanged', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const passed: [unknown, unknown][] = [
       [{ type: 'auto' }, 'auto'],
@@ -170,7 +170,7 @@ describe('a choice among tools, however it is written', () => {
   })
 })
 
-test('roles in capitals are roles', async () => {
+test('roles are case-insensitive', async () => {
   rig.upstream.rescript(anthropicText('ok'))
   const messages = [
     { role: 'SYSTEM', content: 's' },
@@ -186,10 +186,10 @@ test('roles in capitals are roles', async () => {
   assert.deepEqual(rig.sent().messages, [{ role: 'user', content: 'u' }])
 })
 
-describe('a history with a call whose arguments are no object', () => {
+describe('tool calls in the history with invalid arguments', () => {
   const cut = '{"a":"half'
 
-  test('is carried with what can be read of them, and reported', async () => {
+  test('a call with truncated arguments in the history is sent with what can be read, and reported', async () => {
     const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: cut } }
     const messages = [
       { role: 'user', content: 'hi' },

@@ -16,7 +16,7 @@ const thinking = { thinkingConfig: { includeThoughts: true, thinkingBudget: 1024
 const model = 'team/small:latest'
 
 for (const kind of upstreamKinds) {
-  describe(`Google's own client over an upstream of type ${kind.type}`, () => {
+  describe(`Google's client over an upstream of type ${kind.type}`, () => {
     let upstream: ScriptedUpstream
     let router: TestRouter
     let client: GoogleGenAI
@@ -37,7 +37,7 @@ for (const kind of upstreamKinds) {
       await upstream.close()
     })
 
-    test('gets a whole answer with its counts', async () => {
+    test('gets a whole response with its token counts', async () => {
       upstream.rescript(kind.say({ text: 'Hi there' }))
       const answer = await client.models.generateContent({ model, contents: 'Hello' })
       assert.equal(answer.text, 'Hi there')
@@ -46,7 +46,7 @@ for (const kind of upstreamKinds) {
       assert.deepEqual([promptTokenCount, candidatesTokenCount, totalTokenCount], [9, 3, 12])
     })
 
-    test('gets a stream whose last chunk has the reason and the counts', async () => {
+    test('gets a stream whose last chunk has the finish reason and the token counts', async () => {
       upstream.rescript(kind.say({ text: 'Hi there' }))
       const texts: string[] = []
       let last: unknown
@@ -59,7 +59,7 @@ for (const kind of upstreamKinds) {
       assert.deepEqual(last, ['STOP', 12])
     })
 
-    test('gets thoughts where it asks for them', async () => {
+    test('gets reasoning if it requests it', async () => {
       upstream.rescript(kind.say({ reasoning: 'Let me think', text: 'Hi there' }))
       const whole = await client.models.generateContent({ model, contents: 'Hello', config: thinking })
       assert.deepEqual(said(whole.candidates?.[0]?.content?.parts), ['Let me think', 'Hi there'])
@@ -73,7 +73,7 @@ for (const kind of upstreamKinds) {
       assert.deepEqual(said(parts), ['Let me think', 'Hi there'])
     })
 
-    test('has its functions called, side by side, and the results carried back', async () => {
+    test('calls functions in parallel and sends their results back', async () => {
       for (const streams of [false, true]) {
         upstream.rescript(inTurn(kind, { calls }, { text: 'Cold and warm' }))
         const chat = client.chats.create({
@@ -110,7 +110,7 @@ for (const kind of upstreamKinds) {
       }
     })
 
-    test('hears of a stream that broke', async () => {
+    test('gets an error when a stream breaks', async () => {
       for (const fault of ['cut', 'error'] as const) {
         upstream.rescript(kind.breakAfter('Hi', fault))
         const stream = await client.models.generateContentStream({ model, contents: 'Hello' })
@@ -122,7 +122,7 @@ for (const kind of upstreamKinds) {
       }
     })
 
-    test('gets a JSON array where it does not ask for events', async () => {
+    test('gets a JSON array if it does not request server-sent events', async () => {
       upstream.rescript(kind.say({ text: 'Hi there' }))
       const chunks = await arrayOf(await ask(':streamGenerateContent'))
       assert.equal(
@@ -139,7 +139,7 @@ for (const kind of upstreamKinds) {
       assert.equal(typeof broken.at(-1)?.error?.code, 'number')
     })
 
-    test('is told in its own words that a model is unknown', async () => {
+    test('gets an error in Gemini’s format for an unknown model', async () => {
       await assert.rejects(
         client.models.generateContent({ model: 'nobody', contents: 'Hello' }),
         (error) => error instanceof ApiError && error.status === 404 && /NOT_FOUND/.test(error.message),
@@ -172,7 +172,7 @@ function partsOf({ candidates }: Chunk): Part[] {
   return candidates?.[0]?.content?.parts ?? []
 }
 
-/** The thoughts and the text. */
+/** The reasoning and the text. */
 function said(parts: readonly Part[] = []): string[] {
   const joined = (thought: boolean): string =>
     parts.flatMap((part) => ((part.thought === true) === thought ? (part.text ?? []) : [])).join('')

@@ -14,7 +14,7 @@ const maxRetries = 0
 const apiKey = 'key'
 const model = 'small'
 
-/** LangChain's chat models, each of which speaks another dialect to the router. */
+/** LangChain's chat models, each of which uses another dialect. */
 const clients: Record<string, (url: string) => BaseChatModel> = {
   ChatOpenAI: (url) => new ChatOpenAI({ model, apiKey, maxRetries, configuration: { baseURL: `${url}/v1` } }),
   ChatOllama: (url) => new ChatOllama({ model, maxRetries, baseUrl: url }),
@@ -50,7 +50,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         await upstream.close()
       })
 
-      /** Streams an answer and puts it together, as LangChain's own chains do. */
+      /** Streams a response and joins its chunks, as LangChain's own chains do. */
       async function streamed(chat: { stream(input: string): Promise<AsyncIterable<AIMessageChunk>> }) {
         let whole: AIMessageChunk | undefined
         for await (const chunk of await chat.stream('Hello')) whole = whole ? whole.concat(chunk) : chunk
@@ -61,7 +61,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         return client.bindTools?.([weather]) ?? assert.fail('no tools')
       }
 
-      test('gets a text with its counts, each once, whole and streamed', async () => {
+      test('gets a text with its token counts, each once, whole and streamed', async () => {
         upstream.rescript(kind.say({ text: 'Hi there' }))
         const whole = await client.invoke('Hello')
         const pieces = await streamed(client)
@@ -69,12 +69,12 @@ for (const [name, clientOf] of Object.entries(clients)) {
         const [counts, streamedCounts] = [Object(whole).usage_metadata, Object(pieces).usage_metadata]
         assert.deepEqual([counts.input_tokens, counts.output_tokens, counts.total_tokens], [9, 3, 12])
         assert.equal(streamedCounts.output_tokens, 3)
-        // Of a stream this class reads the prompt's count at the beginning, where other engines have not told it yet.
+        // This class reads the prompt's count at the start of a stream, before other engines have reported it.
         if (name === 'ChatAnthropic' && kind.type !== 'anthropic') assert.ok(streamedCounts.input_tokens > 0)
         else assert.equal(streamedCounts.input_tokens, 9)
       })
 
-      test('calls two tools at once, whole and streamed, and its results find their calls', async () => {
+      test('calls two tools in parallel, whole and streamed, and matches the results to the calls', async () => {
         upstream.rescript(kind.say({ calls }))
         const whole: AIMessage = await withTools().invoke('Hello')
         for (const message of [whole, await streamed(withTools() as never)]) {
@@ -94,7 +94,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         assert.ok(sent.includes('Oslo: 3') && sent.indexOf('Oslo: 3') < sent.indexOf('Rome: 3'), sent)
       })
 
-      test('gets an object of the schema that it asks for', async () => {
+      test('gets an object that matches the requested schema', async () => {
         const said =
           name !== 'ChatAnthropic'
             ? { text: '{"city":"Oslo"}' }
@@ -105,7 +105,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         assert.match(JSON.stringify(upstream.requests.at(-1)?.body), /"city":\{"type":"string"\}/)
       })
 
-      test('throws where a stream goes wrong', async () => {
+      test('throws when a stream fails', async () => {
         for (const fault of ['cut', 'error'] as const) {
           upstream.rescript(kind.breakAfter('Hi', fault))
           await assert.rejects(streamed(client), /upstream reported an error|before it was complete/, fault)
@@ -116,7 +116,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
 }
 
 for (const kind of upstreamKinds) {
-  test(`LangChain's ChatAnthropic gets thoughts and brings them back, over an upstream of type ${kind.type}`, async (t) => {
+  test(`LangChain's ChatAnthropic gets thinking and sends it back, over an upstream of type ${kind.type}`, async (t) => {
     const upstream = await startUpstream({ kind: 'hang' })
     t.after(() => upstream.close())
     const provider = { api_type: kind.type, api_host: upstream.url, model_path: upstreamModel }
@@ -132,9 +132,9 @@ for (const kind of upstreamKinds) {
     for await (const chunk of await chat.stream('Hello')) pieces = pieces ? pieces.concat(chunk) : chunk
     for (const message of [whole, pieces ?? assert.fail('no chunk came')]) {
       const blocks = [message.content].flat().map((block) => Object(block))
-      const thoughts = blocks.filter(({ type }) => type === 'thinking')
+      const thinkingBlocks = blocks.filter(({ type }) => type === 'thinking')
       assert.deepEqual(
-        thoughts.map((block) => block.thinking),
+        thinkingBlocks.map((block) => block.thinking),
         ['Let me think'],
       )
       assert.equal(message.tool_calls?.[0]?.name, 'get_weather')
@@ -145,13 +145,13 @@ for (const kind of upstreamKinds) {
       assert.equal(last.text, 'It is cold')
       const sent = JSON.stringify(upstream.requests.at(-1)?.body)
       assert.ok(sent.includes('3 degrees') && sent.includes('Let me think'), sent)
-      // Anthropic refuses thoughts whose signature is not its own.
+      // Anthropic rejects thinking whose signature is not its own.
       if (kind.type === 'anthropic') assert.match(sent, /"signature":"sig"/)
     }
   })
 }
 
-describe('the embeddings of LangChain', () => {
+describe("LangChain's embeddings", () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   const vectors = [
@@ -185,7 +185,7 @@ describe('the embeddings of LangChain', () => {
   })
 
   for (const name of ['vllm', 'ollama']) {
-    test(`are the vectors of an upstream of type ${name}, in order`, async () => {
+    test(`LangChain's embeddings are the vectors of an upstream of type ${name}, in order`, async () => {
       const openai = new OpenAIEmbeddings({
         model: name,
         apiKey,

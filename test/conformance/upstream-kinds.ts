@@ -3,27 +3,27 @@ import { geminiAnswer, geminiEvent, geminiStream } from '../clients/gemini-answe
 import type { Behaviour, RecordedRequest } from '../helpers/scripted-upstream.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 
-/** What a model says, in words that no dialect owns. */
+/** What a model says, independent of any dialect. */
 export interface Said {
   reasoning?: string
   text?: string
   calls?: readonly { name: string; input: object }[]
 }
 
-/** How a stream goes wrong after its first text. */
+/** How a stream fails after its first text. */
 export type Fault = 'cut' | 'error'
 
-/** A kind of upstream: its `api_type`, and how it says something, whole or streamed as the request asks. */
+/** A kind of upstream: its `api_type`, and how it sends content, whole or streamed as requested. */
 export interface UpstreamKind {
   type: string
   say(said: Said): (request: RecordedRequest) => Behaviour
-  /** Streams this text and then goes wrong. */
+  /** Streams this text and then fails. */
   breakAfter(text: string, fault: Fault): Behaviour
-  /** Streams this text and then waits for ever. */
+  /** Streams this text and then hangs. */
   hangAfter(text: string): Behaviour
 }
 
-/** Every upstream below counts 9 tokens of prompt and 3 of answer; those that can tell so had 4 of the 9 in a cache. */
+/** Every upstream below reports 9 prompt tokens and 3 output tokens; 4 of the 9 are cached where that can be reported. */
 export const upstreamKinds: readonly UpstreamKind[] = [
   {
     type: 'vllm',
@@ -73,7 +73,7 @@ export const upstreamKinds: readonly UpstreamKind[] = [
   },
 ]
 
-/** Says one thing after the other, the last one again and again. */
+/** Says one thing per request, in order, and then repeats the last one. */
 export function inTurn(kind: UpstreamKind, ...said: Said[]): (request: RecordedRequest) => Behaviour {
   let index = 0
   return (request) => {
@@ -196,7 +196,7 @@ const anthropicUsage = {
   output_tokens: 3,
 }
 
-/** The counts of a stream's end come with its end. */
+/** The output tokens are counted only at the end of the stream. */
 function anthropicHead(): string {
   const usage = { ...anthropicUsage, output_tokens: 0 }
   return event('message_start', { message: { ...anthropicMessage([], null), usage } })
@@ -250,10 +250,10 @@ const anthropicFault = event('error', { error: { type: 'api_error', message: 'en
 function anthropicStream({ reasoning, text, calls = [] }: Said): Behaviour {
   const blocks: { start: object; deltas: object[] }[] = []
   if (reasoning !== undefined) {
-    const thoughts = halves(reasoning).map((thinking) => ({ type: 'thinking_delta', thinking }))
+    const thinkingDeltas = halves(reasoning).map((thinking) => ({ type: 'thinking_delta', thinking }))
     blocks.push({
       start: { type: 'thinking', thinking: '', signature: '' },
-      deltas: [...thoughts, { type: 'signature_delta', signature: 'sig' }],
+      deltas: [...thinkingDeltas, { type: 'signature_delta', signature: 'sig' }],
     })
   }
   if (text !== undefined) {
@@ -281,7 +281,7 @@ function anthropicStream({ reasoning, text, calls = [] }: Said): Behaviour {
   }
 }
 
-/** A text in two pieces, as streams come. */
+/** Splits a text in two, like the chunks of a stream. */
 function halves(text: string | undefined): string[] {
   if (text === undefined) return []
   const middle = Math.ceil(text.length / 2)

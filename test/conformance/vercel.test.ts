@@ -20,13 +20,13 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 import { inTurn, upstreamKinds } from './upstream-kinds.ts'
 
-// The library writes its warnings to the console otherwise.
+// Otherwise the library writes its warnings to the console.
 Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
 
 const prompt = 'Hello'
 const maxRetries = 0
 
-/** The providers through which the AI SDK speaks to the router. */
+/** The providers through which the AI SDK calls the router. */
 const clients: Record<string, (url: string) => LanguageModel> = {
   'openai-compatible': (url) =>
     createOpenAICompatible({
@@ -57,7 +57,7 @@ const calls = ['Oslo', 'Rome'].map((city) => ({ name: 'get_weather', input: { ci
 
 for (const [name, clientOf] of Object.entries(clients)) {
   for (const kind of upstreamKinds) {
-    describe(`the AI SDK by its provider ${name} over an upstream of type ${kind.type}`, () => {
+    describe(`the AI SDK with its provider ${name} over an upstream of type ${kind.type}`, () => {
       let upstream: ScriptedUpstream
       let router: TestRouter
       let model: LanguageModel
@@ -79,7 +79,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         return { errors, result: streamText({ model, prompt, maxRetries, onError, ...options } as never) }
       }
 
-      test('gets a text with its finish and counts, whole and streamed', async () => {
+      test('gets a text with its finish reason and token counts, whole and streamed', async () => {
         upstream.rescript(kind.say({ text: 'Hi there' }))
         const whole = await generateText({ model, prompt, maxRetries })
         assert.equal(whole.text, 'Hi there')
@@ -93,9 +93,9 @@ for (const [name, clientOf] of Object.entries(clients)) {
         assert.deepEqual(errors, [])
       })
 
-      test('gets the thoughts once and before the text', async () => {
+      test('gets the reasoning once and before the text', async () => {
         upstream.rescript(kind.say({ reasoning: 'Let me think', text: 'Hi there' }))
-        // OpenAI's own chats tell no thoughts, so its provider reads none there; they must not get into the text.
+        // OpenAI's chat format has no reasoning, so its provider reads none; it must not appear in the text.
         const expected = [name === 'openai chat' ? undefined : 'Let me think', 'Hi there']
         const whole = await generateText({ model, prompt, maxRetries })
         assert.deepEqual([whole.reasoningText, whole.text], expected)
@@ -104,7 +104,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         assert.deepEqual(errors, [])
       })
 
-      test('calls two tools at once and goes on from their results, whole and streamed', async () => {
+      test('calls two tools in parallel and continues with their results, whole and streamed', async () => {
         for (const stream of [false, true]) {
           upstream.rescript(inTurn(kind, { calls }, { text: 'Both are cold' }))
           const first = upstream.requests.length
@@ -129,8 +129,8 @@ for (const [name, clientOf] of Object.entries(clients)) {
         }
       })
 
-      test('gets an object of the schema that it asks for, and the upstream gets the schema', async () => {
-        // For models that it does not know this provider asks for a call of a tool of its own making.
+      test('gets an object that matches the requested schema, and the upstream gets the schema', async () => {
+        // For models that it does not know, this provider requests a call of a tool that it defines itself.
         const said =
           name === 'anthropic'
             ? { calls: [{ name: 'json', input: { city: 'Oslo' } }] }
@@ -150,7 +150,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
         assert.deepEqual(await result.output, { city: 'Oslo' })
       })
 
-      test('learns of a stream that goes wrong: an error part, and never a clean end', async () => {
+      test('gets an error part and no normal finish when a stream fails', async () => {
         for (const fault of ['cut', 'error'] as const) {
           upstream.rescript(kind.breakAfter('Hi', fault))
           const { result, errors } = streamed()
@@ -162,7 +162,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
               if (part.type === 'finish') finish = part.finishReason
             }
           }
-          // This provider breaks its stream, and drops what is still in it; the others put an error part into it.
+          // This provider breaks its stream and drops what is still in it; the others add an error part.
           if (name === 'ollama')
             await assert.rejects(reading(), /upstream reported an error|before it was complete/)
           else await reading()
@@ -173,7 +173,7 @@ for (const [name, clientOf] of Object.entries(clients)) {
       })
 
       const skip = name === 'ollama' && 'this provider passes no signal on'
-      test('frees the upstream when it leaves', { skip }, async () => {
+      test('releases the upstream when it aborts', { skip }, async () => {
         upstream.rescript(kind.hangAfter('Hi'))
         const index = upstream.requests.length
         const leaving = new AbortController()
@@ -218,7 +218,7 @@ describe('the AI SDK’s embeddings', () => {
   })
 
   for (const type of ['vllm', 'ollama']) {
-    test(`come in order from an upstream of type ${type} that takes two at a time`, async () => {
+    test(`the AI SDK’s embeddings are in order from an upstream of type ${type} that accepts two at a time`, async () => {
       const models: EmbeddingModel[] = [
         createOpenAICompatible({ name: 'router', baseURL: `${router.url}/v1` }).embeddingModel(type),
         createOllama({ baseURL: router.url }).embedding(type),

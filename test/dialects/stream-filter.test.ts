@@ -9,12 +9,12 @@ import type { ChatPassthrough, Dialect } from '../../src/sdk/dialect.ts'
 
 interface Row {
   dialect: Dialect
-  /** Events in front of the text. */
+  /** Events before the text. */
   head: readonly object[]
   text(value: string): object
-  /** The last events, without the end mark of OpenAI. */
+  /** The last events, without OpenAI's end marker. */
   finish: readonly object[]
-  /** What the upstream sends behind them, as it is. */
+  /** What the upstream sends after them, unchanged. */
   mark: string
   error: object
 }
@@ -87,7 +87,7 @@ for (const row of rows) {
   const lineEnds = isLines(row) ? ['\n', '\r\n'] : ['\n', '\r\n', '\r']
 
   describe(`a stream of ${dialect.name}`, () => {
-    test('keeps every byte but the name of the model, split anywhere, with any line end', () => {
+    test('keeps every byte except the model name, split anywhere, with any line ending', () => {
       for (const lineEnd of lineEnds) {
         const bytes = Buffer.from(whole.replaceAll('\n', lineEnd))
         const expected = renamed(bytes.toString())
@@ -110,7 +110,7 @@ for (const row of rows) {
       }
     })
 
-    test('may mix its line ends', () => {
+    test('may mix line endings', () => {
       const [first = '', ...others] = lineEnds.toReversed()
       const mixed = begun.replaceAll('\n', first) + others.map((end) => begun.replaceAll('\n', end)).join('')
       const bytes = Buffer.from(mixed + written(...finish) + mark)
@@ -121,7 +121,7 @@ for (const row of rows) {
       }
     })
 
-    test('loses its byte order mark, wherever that is split', () => {
+    test('has its byte order mark removed, wherever it is split', () => {
       const bytes = Buffer.from(`\ufeff${whole}`)
       for (let at = 0; at <= 5; at++) {
         assert.equal(
@@ -132,24 +132,24 @@ for (const row of rows) {
       }
     })
 
-    test('gets the last line end that its upstream left out', () => {
+    test('gets the last line break that its upstream omitted', () => {
       const { out, state } = pass(row, [whole.trimEnd()])
       assert.equal(out, renamed(whole))
       assert.equal(state.ended, true)
     })
 
-    test('without its end is truncated, and none of what was cut goes out', () => {
+    test('is truncated without its end, and none of the incomplete event is sent', () => {
       const cut = written(text('cut')).slice(0, -8)
       const { out, state } = pass(row, [begun, cut], { choices: 1 })
       assert.equal(out, renamed(begun))
       assert.deepEqual([state.ended, state.failure?.causeCode], [false, 'TRUNCATED'])
     })
 
-    test('ends where it says so: nothing behind goes out', () => {
+    test('ends at its end marker, and nothing after it is sent', () => {
       assert.equal(pass(row, [whole + begun, begun]).out, renamed(whole))
     })
 
-    test('fails at an error event, which does not go out, at any split', () => {
+    test('fails at an error event, which is not sent, wherever it is split', () => {
       const bytes = Buffer.from(begun + written(error, text('after'), ...finish) + mark)
       for (let at = 0; at <= bytes.length; at++) {
         const { out, state } = pass(row, [bytes.subarray(0, at), bytes.subarray(at)])
@@ -159,7 +159,7 @@ for (const row of rows) {
       }
     })
 
-    test('fails at an event that is no object, before and behind its content', () => {
+    test('fails at an event that is not an object, before and after content', () => {
       for (const garbage of ['<html>', '[1]', '"text"', '{"cut":']) {
         const event = isLines(row) ? `${garbage}\n` : `data: ${garbage}\n\n`
         for (const [before, expected] of [
@@ -173,7 +173,7 @@ for (const row of rows) {
       }
     })
 
-    test('shows no other name of the model, however events are written', () => {
+    test('never reveals the upstream’s model name, however events are formatted', () => {
       const late = { extra: { model: 'inner' }, ...text('a') }
       const { out } = pass(row, [written(...head, text('a'), late, ...head, ...finish) + mark])
       assert.doesNotMatch(out, /up-7b/)
@@ -187,7 +187,7 @@ for (const row of rows) {
       assert.equal(state.ended, true)
     })
 
-    test('may have an event of some megabytes, which is read all the same', () => {
+    test('may have an event of several megabytes, which is still read', () => {
       const long = written(text('x'.repeat(3_000_000)), ...finish)
       const bytes = Buffer.from(long + mark)
       const pieces = Array.from({ length: Math.ceil(bytes.length / 10_000) }, (_, at) =>
@@ -198,7 +198,7 @@ for (const row of rows) {
       assert.equal(state.usage?.completionTokens, 4)
     })
 
-    test('passes an event over the bound in pieces, and can end it where it breaks', () => {
+    test('passes an event over the size limit in pieces, and can end it if it breaks off', () => {
       const piece = Buffer.alloc(1024 * 1024, 'x')
       const [start = '', behind = ''] = written(text('|')).split('|')
       const filter = dialect.chat.createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
@@ -218,7 +218,7 @@ for (const row of rows) {
       assert.equal(filter.state.ended, true)
     })
 
-    test('fails at an event over the bound that would have to be read', () => {
+    test('fails at an event over the size limit that would have to be read', () => {
       const start = written(error).split('boom')[0] ?? ''
       const filter = dialect.chat.createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
       filter.push(Buffer.from(begun + start))
@@ -228,7 +228,7 @@ for (const row of rows) {
       assert.equal(filter.state.failure?.causeCode, 'BAD_ANSWER')
     })
 
-    test('keeps its counts from the client only where the router alone asked for them', () => {
+    test('withholds token counts from the client only if just the router requested them', () => {
       const { out, state } = pass(row, [whole], { stripUsage: true })
       assert.equal(state.usage?.completionTokens, 4)
       const kept = begun + written(...finish.slice(0, 1)) + mark
@@ -237,7 +237,7 @@ for (const row of rows) {
   })
 }
 
-test('counts in every event of OpenAI stay, and the last ones count', () => {
+test('token counts in every OpenAI event are passed on, and the last ones are used', () => {
   const [row] = rows
   assert.ok(row)
   const running = (count: number): string =>
@@ -250,7 +250,7 @@ test('counts in every event of OpenAI stay, and the last ones count', () => {
   }
 })
 
-test('an answer that the engine of an OpenAI server gave up is a failure, not an end', () => {
+test('a response that the engine of an OpenAI server aborted is a failure, not an end', () => {
   const [row] = rows
   assert.ok(row)
   const choice = { index: 0, delta: {}, finish_reason: 'abort' }

@@ -12,7 +12,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-/** What llama-server b10434 answers. */
+/** What llama-server b10434 returns. */
 const pieces = [
   { id: 71, piece: 'h' },
   { id: 372, piece: 'ello' },
@@ -32,7 +32,7 @@ const answers: Record<string, (body: Record<string, unknown>) => unknown> = {
 
 const streamedText = (text: string): Behaviour => openaiStream([text])
 
-describe('what a llama.cpp server has beside its chats', () => {
+describe('llama.cpp operations other than chat', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   const answer = ({ url, body }: RecordedRequest) => {
@@ -59,13 +59,13 @@ describe('what a llama.cpp server has beside its chats', () => {
   }
   const sent = (): Record<string, unknown> => Object(upstream.requests.at(-1)?.body)
 
-  test('tokenizes in its own words', async () => {
+  test('llama.cpp tokenizes with its own fields', async () => {
     const { json } = await ask('/tokenize', { content: 'hello', with_pieces: true })
     assert.deepEqual(json, { tokens: pieces })
     assert.deepEqual(sent(), { model: 'tiny', content: 'hello', with_pieces: true })
   })
 
-  test("tokenizes in vLLM's words too", async () => {
+  test("llama.cpp tokenizes with vLLM's fields", async () => {
     const { json } = await ask('/tokenize', { prompt: 'hello' })
     assert.deepEqual(json, { tokens: [71, 372], count: 2 })
     assert.deepEqual(sent(), { model: 'tiny', content: 'hello', add_special: true })
@@ -78,7 +78,7 @@ describe('what a llama.cpp server has beside its chats', () => {
     assert.equal(sent().add_special, false)
   })
 
-  test('refuses to tokenize a chat, of which the server would make no tokens', async () => {
+  test('tokenizing a chat is rejected, because llama.cpp would return no tokens', async () => {
     const asked = upstream.requests.length
     const { status, json } = await ask('/tokenize', { messages })
     assert.equal(status, 400)
@@ -86,12 +86,12 @@ describe('what a llama.cpp server has beside its chats', () => {
     assert.equal(upstream.requests.length, asked)
   })
 
-  test("detokenizes, with vLLM's member beside its own", async () => {
+  test("llama.cpp detokenizes, with vLLM's field beside its own", async () => {
     const { json } = await ask('/detokenize', { tokens: [71, 372] })
     assert.deepEqual(json, { content: 'hello', prompt: 'hello' })
   })
 
-  test('completes between a prefix and a suffix', async () => {
+  test('infill completes between a prefix and a suffix on llama.cpp, and is rejected for other servers', async () => {
     const body = { input_prefix: 'def add(a, b):\n', input_suffix: '\n', n_predict: 8 }
     const { json } = await ask('/infill', body)
     assert.deepEqual([json.content, json.model], ['return a + b', 'm'])
@@ -105,12 +105,12 @@ describe('what a llama.cpp server has beside its chats', () => {
     assert.deepEqual([elsewhere.status, elsewhere.json.error.code], [400, 'unsupported_operation'])
   })
 
-  test('reranks', async () => {
+  test('llama.cpp reranks documents', async () => {
     const { json } = await ask('/v1/rerank', { query: 'a', documents: ['b', 'c'] })
     assert.deepEqual([json.model, json.results[0].index], ['m', 1])
   })
 
-  test('counts the prompt of every dialect, exactly', async () => {
+  test('llama.cpp counts the prompt tokens of every dialect exactly', async () => {
     const anthropic = await ask('/v1/messages/count_tokens', { messages })
     assert.deepEqual([anthropic.json, anthropic.estimated], [{ input_tokens: 10 }, false])
     const responses = await ask('/v1/responses/input_tokens', {
@@ -129,7 +129,7 @@ describe('what a llama.cpp server has beside its chats', () => {
     assert.deepEqual(JSON.parse(gemini.text), { totalTokens: 10 })
   })
 
-  test('counts the prompt that continues a stored response', async () => {
+  test('llama.cpp counts the prompt tokens of a request that continues a stored response', async () => {
     upstream.rescript(streamedText('Hi'))
     const first = await ask('/v1/responses', { input: 'Hello' })
     upstream.rescript(answer)
@@ -143,7 +143,7 @@ describe('what a llama.cpp server has beside its chats', () => {
     assert.deepEqual([unknown.status, unknown.json.error.code], [400, 'previous_response_not_found'])
   })
 
-  test('input tokens of a response are counted otherwise, or estimated, where a server has no path for it', async () => {
+  test('input tokens of a response are counted by tokenizing, or estimated, if the server has no path for it', async () => {
     answers['/tokenize'] = () => ({ count: 7, max_model_len: 4096, tokens: [] })
     const older = await ask('/v1/responses/input_tokens', { model: 'vllm', input: 'Hello' })
     assert.deepEqual([older.json.input_tokens, older.estimated], [7, false])
@@ -182,14 +182,14 @@ describe('a llama.cpp server in router mode', () => {
     return models.map(({ name, context_length }: Record<string, unknown>) => [name, context_length])
   }
 
-  test('names the model in the body, and tells which ones are loaded', async () => {
+  test('a llama.cpp server in router mode gets the model name in the body, and its loaded models are listed', async () => {
     listing = [model('a', 'loaded', { n_ctx: 4096, n_ctx_train: 32768 }), model('b', 'unloaded')]
     assert.deepEqual(await loaded(), [['one', 4096]])
     await post(`${router.url}/v1/chat/completions`, { model: 'two', messages })
     assert.equal(Object(upstream.requests.at(-1)?.body).model, 'b')
   })
 
-  test('its only model does not stand for every name', async (t) => {
+  test('the only model of a llama.cpp server in router mode does not match every name', async (t) => {
     const single = await startUpstream({
       kind: 'reply',
       body: { object: 'list', data: [model('a', 'loaded', { n_ctx: 4096 })] },

@@ -8,7 +8,7 @@ interface RecordedAnswer {
   text: string
 }
 
-/** One request as llama-server b10434 answered it, whole and as a stream with token counts. */
+/** One request with the response of llama-server b10434, whole and as a stream with token counts. */
 export interface Recorded {
   name: string
   path: string
@@ -27,13 +27,13 @@ export function recordedAs(name: string): Recorded {
   return found
 }
 
-/** What the server did, for a request with this body. */
+/** What the server did for a request with this body. */
 export function replay({ whole, stream }: Recorded, body: unknown): Behaviour {
   const { status, type, text } = Object(body).stream === true ? stream : whole
   return { kind: 'reply', status, headers: { 'content-type': type }, body: text }
 }
 
-/** An answer without what differs from one run to the next: ids, times and the model's name; of timings only the names. */
+/** A response without what varies between runs: ids, times and the model's name. Of timings only the names are kept. */
 export function comparable(answer: unknown): unknown {
   if (Array.isArray(answer)) return answer.map(comparable)
   if (typeof answer !== 'object' || answer === null) return answer

@@ -7,11 +7,11 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiChunk, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { comparable, type Recorded, recorded, recordedAs, replay } from './llamacpp-recorded.ts'
 
-/** llama.cpp's streams do not tell the text of a call that was cut before its name was known. */
-const untold = new Set(['tools cut'])
+/** llama.cpp's streams omit the text of a call that was truncated before its name was known. */
+const notStreamed = new Set(['tools cut'])
 const chat = '/v1/chat/completions'
 
-describe('whole answers of a llama.cpp server', () => {
+describe('whole responses of a llama.cpp server', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   let current: Recorded
@@ -36,8 +36,8 @@ describe('whole answers of a llama.cpp server', () => {
   }
 
   for (const { name, path, body, whole } of recorded) {
-    if (whole.status !== 200 || untold.has(name)) continue
-    test(`have every member of the direct answer: ${name}`, async () => {
+    if (whole.status !== 200 || notStreamed.has(name)) continue
+    test(`a whole response has every member of the direct response: ${name}`, async () => {
       const { status, json } = await ask(path, body, name)
       assert.equal(status, 200)
       assert.deepEqual(comparable(json), comparable(JSON.parse(whole.text)))
@@ -46,11 +46,15 @@ describe('whole answers of a llama.cpp server', () => {
   }
 
   for (const [kind, name, isStream] of [
-    ['are asked for as streams with their token counts', 'text', true],
-    ['are asked for as streams with tools', 'tools', true],
-    ['are asked for as streams where several are wanted', 'two', true],
-    ['are asked for as streams in the older completions', 'completion', true],
-    ['are asked for whole where a stream would leave out token probabilities', 'logprobs', undefined],
+    ['whole responses are requested as streams with their token counts', 'text', true],
+    ['whole responses with tools are requested as streams', 'tools', true],
+    ['whole responses with several choices are requested as streams', 'two', true],
+    ['whole completions are requested as streams', 'completion', true],
+    [
+      'responses with token probabilities are requested whole, as a stream would omit them',
+      'logprobs',
+      undefined,
+    ],
   ] as const) {
     test(kind, async () => {
       const { path, body } = recordedAs(name)
@@ -62,7 +66,7 @@ describe('whole answers of a llama.cpp server', () => {
     })
   }
 
-  test('of several choices have the counts and timings of the first, whichever ends last', async () => {
+  test('a whole response with several choices has the counts and timings of the first, whichever ends last', async () => {
     const choice = (index: number, reason: string | null, delta: object) => ({
       choices: [{ index, finish_reason: reason, delta }],
     })
@@ -105,14 +109,14 @@ describe('whole answers of a llama.cpp server', () => {
       (json: Record<string, unknown>) => Object(json.choices)[0].message.content,
     ],
   ] as const) {
-    test(`are collected for clients of ${path}`, async () => {
+    test(`whole responses are assembled from a stream for clients of ${path}`, async () => {
       const { json } = await ask(path, { messages, ...body })
       assert.equal(text(json), 'Hello! How can I help you today?')
       assert.equal(lastBody().stream, true)
     })
   }
 
-  test('are collected for clients of the Responses API, with thoughts and calls', async () => {
+  test('whole responses are assembled from a stream for the Responses API, with reasoning and calls', async () => {
     const thought = await ask('/v1/responses', { input: 'please think' }, 'thinking')
     assert.match(JSON.stringify(thought.json.output), /"type":"reasoning".*Six times seven/)
     const called = await ask('/v1/responses', { input: 'weather in Paris' }, 'tools')
@@ -120,19 +124,19 @@ describe('whole answers of a llama.cpp server', () => {
     assert.equal(lastBody().stream, true)
   })
 
-  test('are taken as they come where the operator keeps the members of a stream from the server', async () => {
+  test('whole responses are returned as they come if the operator drops stream_options', async () => {
     const { json } = await ask(chat, { model: 'cut', messages })
     assert.equal(json.choices[0].message.content, 'Hello! How can I help you today?')
   })
 
-  test('that are too long for the context are an overflow with both sizes', async () => {
+  test('a prompt that exceeds the context is an overflow error with both sizes', async () => {
     const { path, body } = recordedAs('overflow')
     const { status, json } = await ask(path, body, 'overflow')
     assert.deepEqual([status, json.error.code], [400, 'context_length_exceeded'])
     assert.match(json.error.message, /4096 tokens.*18009 tokens/)
   })
 
-  test('that break off are no answer', async () => {
+  test('a whole response whose stream breaks off is an error', async () => {
     const { stream } = recordedAs('text')
     const half = stream.text.slice(0, stream.text.length / 2)
     upstream.rescript({ kind: 'stream', pieces: [half], ending: 'cut' })
@@ -142,7 +146,7 @@ describe('whole answers of a llama.cpp server', () => {
     assert.equal(answer.json.error.code, 'upstream_truncated')
   })
 
-  test('whose client leaves are given up at the server at once', async () => {
+  test('a whole response is aborted at the server when its client disconnects', async () => {
     const before = upstream.requests.length
     upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'la' })], ending: 'hang' })
     const client = await openRequest(router.url, chat, { model: 'm', messages })
@@ -152,7 +156,7 @@ describe('whole answers of a llama.cpp server', () => {
     upstream.rescript(({ body }) => replay(current, body))
   })
 
-  test('the stream of several prompts, which begins with null, goes through', async () => {
+  test('a stream for several prompts, which begins with null, is passed on', async () => {
     const { path, body, stream } = recordedAs('completion list')
     current = recordedAs('completion list')
     const answer = await post(router.url + path, { ...body, model: 'm', stream: true })
@@ -162,14 +166,14 @@ describe('whole answers of a llama.cpp server', () => {
   })
 })
 
-describe('a llama.cpp server of another provider type', () => {
+describe('a llama.cpp server configured as another provider type', () => {
   const listing = {
     object: 'list',
     data: [{ id: 'tiny', object: 'model', owned_by: 'llamacpp', meta: { n_ctx: 4096, n_ctx_train: 32768 } }],
   }
 
   for (const type of ['openai', 'vllm']) {
-    test(`is known by its list of models, and treated as such: ${type}`, async (t) => {
+    test(`a llama.cpp server configured as ${type} is detected by its model list`, async (t) => {
       const text = recordedAs('text')
       const asked = Promise.withResolvers<void>()
       const upstream = await startUpstream(({ method, url, body }) => {
@@ -196,7 +200,7 @@ describe('a llama.cpp server of another provider type', () => {
     })
   }
 
-  test('is known by the head of its first answer where no server is asked', async (t) => {
+  test('a llama.cpp server is detected by the headers of its first response if it is not probed', async (t) => {
     const text = recordedAs('text')
     const upstream = await startUpstream(({ body }) => {
       const behaviour = replay(text, body)

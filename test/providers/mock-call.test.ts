@@ -6,11 +6,11 @@ import { open, play, Recorder } from '../helpers/mock-player.ts'
 const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }], stream: true }
 const reply = 'a b c d' // four tokens
 
-describe('tempo', () => {
-  it('sends headers at once and tokens at their time', () => {
+describe('timing', () => {
+  it('headers are sent immediately and tokens at their configured times', () => {
     const settings = { reply, first_token_ms: 100, tokens_per_second: 10 }
     const { clock, recorder } = open(body, settings)
-    assert.equal(recorder.status, 0, 'nothing happens within open')
+    assert.equal(recorder.status, 0, 'nothing is sent synchronously')
     clock.advance(99)
     assert.equal(recorder.status, 200)
     assert.equal(recorder.text, '')
@@ -27,7 +27,7 @@ describe('tempo', () => {
     assert.equal(recorder.ended, true)
   })
 
-  it('sends a whole answer when its last token would be ready', () => {
+  it('a whole response is sent when its last token would be ready', () => {
     const settings = { reply, first_token_ms: 100, tokens_per_second: 10 }
     const { clock, recorder } = open({ ...body, stream: false }, settings)
     clock.advance(499)
@@ -37,7 +37,7 @@ describe('tempo', () => {
     assert.ok(recorder.ended)
   })
 
-  it('sends every token on its own, also when no time lies between them', () => {
+  it('every token is sent in its own chunk, even if there is no delay between them', () => {
     const { clock, recorder } = open(body, { reply })
     clock.advance(0)
     assert.equal(recorder.chunks.filter((chunk) => chunk.includes('"content":"')).length, 1 + 4)
@@ -46,7 +46,7 @@ describe('tempo', () => {
 })
 
 describe('pause, resume and abort', () => {
-  it('holds data and end back while paused, and loses nothing', () => {
+  it('data and end are held back while a call is paused, and nothing is dropped', () => {
     const { call, clock, recorder } = open(body, { reply })
     recorder.afterChunk = () => call.pause()
     let rounds = 0
@@ -61,7 +61,7 @@ describe('pause, resume and abort', () => {
     assert.equal(recorder.text, play(body, { reply }).text)
   })
 
-  it('sends nothing twice after a pause and a resume in the middle of a chunk', () => {
+  it('nothing is sent twice after a pause and a resume in the middle of a chunk', () => {
     const { call, clock, recorder } = open(body, { reply })
     recorder.afterChunk = () => {
       call.pause()
@@ -72,7 +72,7 @@ describe('pause, resume and abort', () => {
     assert.equal(recorder.text, play(body, { reply }).text)
   })
 
-  it('falls silent after an abort and leaves no timer behind', () => {
+  it('an aborted call sends nothing more and leaves no timer behind', () => {
     for (const abortAt of [0, 1, 3]) {
       const { call, clock, recorder } = open(body, { reply, tokens_per_second: 10 })
       if (abortAt === 0) call.abort()
@@ -88,7 +88,7 @@ describe('pause, resume and abort', () => {
     }
   })
 
-  it('takes every call on the handle also when the answer is over', () => {
+  it('pause, resume and abort have no effect once the response is complete', () => {
     const { call, clock, recorder } = open(body)
     clock.advance(1000)
     const { length } = recorder.chunks
@@ -101,24 +101,24 @@ describe('pause, resume and abort', () => {
 })
 
 describe('failures', () => {
-  it('come with the configured status in OpenAI form', () => {
+  it('a simulated failure has the configured status, in OpenAI’s form', () => {
     const limited = play(body, { error_rate: 1, error_status: 429 })
     assert.equal(limited.status, 429)
     assert.equal(limited.headers['retry-after'], '1')
     assert.equal(JSON.parse(limited.text).error.type, 'rate_limit_error')
     assert.ok(limited.ended)
     assert.equal(play(body, { error_rate: 1 }).status, 500)
-    assert.equal(play(body, { error_status: 503 }).status, 503, 'a status alone means every time')
+    assert.equal(play(body, { error_status: 503 }).status, 503, 'a status without a rate fails every request')
     assert.equal(play(body, { error_rate: 0, error_status: 503 }).status, 200)
   })
 
-  it('are as frequent as error_rate says', () => {
+  it('failures are as frequent as error_rate', () => {
     const settings = { error_rate: 0.25 }
     assert.equal(play(body, settings, () => 0.24).status, 500)
     assert.equal(play(body, settings, () => 0.25).status, 200)
   })
 
-  it('are the same for the same seed and request, and differ between requests', () => {
+  it('failures are the same for the same seed and request, and differ between requests', () => {
     const settings = { error_rate: 0.5, seed: 7 }
     const requests = Array.from({ length: 200 }, (_, index) => ({ ...body, user: `user ${index}` }))
     const first = requests.map((request) => play(request, settings).status)
@@ -128,19 +128,19 @@ describe('failures', () => {
     assert.ok(failed > 60 && failed < 140, `${failed} of 200`)
   })
 
-  it('follow on a body that is no chat request', () => {
+  it('a body that is not a chat request is rejected with 400', () => {
     for (const bad of ['{', '[]', '{"messages":[]}', '"text"']) assert.equal(play(bad).status, 400)
   })
 })
 
-it('gives the same bytes for the same seed and request, other ids for another seed', () => {
+it('the same seed and request yield the same bytes, and another seed yields other ids', () => {
   const whole = { ...body, stream: false }
   const idOf = (seed: number) => JSON.parse(play(whole, { seed }).text).id
   assert.equal(play(whole, { seed: 1 }).text, play(whole, { seed: 1 }).text)
   assert.notEqual(idOf(1), idOf(2))
 })
 
-it('answers on the real clock', async () => {
+it('the mock responds on the real clock', async () => {
   const ended = Promise.withResolvers<void>()
   const recorder = new Recorder()
   recorder.onEnd = () => ended.resolve()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { exampleOf } from '../../src/providers/mock/schema.ts'
 
-it('an object holds its required members and no others', () => {
+it('an object has its required members and no others', () => {
   const schema = {
     type: 'object',
     properties: {
@@ -16,13 +16,13 @@ it('an object holds its required members and no others', () => {
   assert.deepEqual(exampleOf(schema), { a: 0, b: false, c: null })
 })
 
-it('fixed values come first: const, enum, default', () => {
+it('const, enum and default take precedence', () => {
   assert.equal(exampleOf({ type: 'string', const: 'x' }), 'x')
   assert.equal(exampleOf({ type: 'string', enum: ['red', 'blue'] }), 'red')
   assert.equal(exampleOf({ type: 'integer', default: 7 }), 7)
 })
 
-it('references within the schema are followed, also to members with a slash', () => {
+it('references within the schema are resolved, including members with a slash', () => {
   const schema = {
     type: 'object',
     properties: { place: { $ref: '#/$defs/a~1b' } },
@@ -37,7 +37,7 @@ it('a nullable member gets a value', () => {
   assert.equal(exampleOf({ type: ['null', 'integer'] }), 0)
 })
 
-it('parts of allOf are taken together', () => {
+it('the parts of allOf are merged', () => {
   const schema = {
     allOf: [
       { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] },
@@ -48,7 +48,7 @@ it('parts of allOf are taken together', () => {
   assert.deepEqual(exampleOf(schema), { a: 0, name: 'n' })
 })
 
-it('bounds of numbers and strings are kept', () => {
+it('bounds of numbers and strings are respected', () => {
   assert.equal(exampleOf({ type: 'integer', minimum: 3 }), 3)
   assert.equal(exampleOf({ type: 'integer', exclusiveMinimum: 3 }), 4)
   assert.equal(exampleOf({ type: 'integer', maximum: -2 }), -2)
@@ -57,7 +57,7 @@ it('bounds of numbers and strings are kept', () => {
   assert.ok(Number.isFinite(Date.parse(String(exampleOf({ type: 'string', format: 'date-time' })))))
 })
 
-it('a schema that contains itself ends, also where it branches', () => {
+it('a recursive schema terminates, even if it branches', () => {
   const node = {
     type: 'object',
     properties: {
@@ -70,7 +70,7 @@ it('a schema that contains itself ends, also where it branches', () => {
   assert.ok(JSON.stringify(exampleOf(node)).length < 200_000)
 })
 
-it('what is no schema gives an empty object', () => {
+it('a value that is not a schema yields an empty object', () => {
   assert.deepEqual(exampleOf(undefined), {})
   assert.deepEqual(exampleOf(true), {})
 })

@@ -12,8 +12,8 @@ const weather = {
 }
 const clock = { type: 'function', function: { name: 'get_time' } }
 
-describe('what the mock says', () => {
-  it('names the model, the number of messages and the last user text, and marks itself as a mock', () => {
+describe('content of the mock', () => {
+  it('the mock names the model, the number of messages and the last user text, and identifies itself as a mock', () => {
     const answer = answerOf({
       ...hello,
       messages: [{ role: 'system', content: 'Be kind' }, ...hello.messages],
@@ -28,7 +28,7 @@ describe('what the mock says', () => {
     assert.equal(answer.choices[0]?.finish_reason, 'stop')
   })
 
-  it('tells of images and tools, and shortens a long text', () => {
+  it('the mock mentions images and tools, and shortens a long text', () => {
     const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
     const content = [{ type: 'text', text: 'word '.repeat(500) }, image, image]
     const said =
@@ -38,11 +38,11 @@ describe('what the mock says', () => {
     assert.ok(said.length < 300, said)
   })
 
-  it('says the configured reply', () => {
+  it('the mock says the configured reply', () => {
     assert.equal(messageOf(hello, { reply: 'Fine.' }).content, 'Fine.')
   })
 
-  it('quotes what a tool answered', () => {
+  it('the mock quotes the result of a tool', () => {
     const messages = [
       ...hello.messages,
       {
@@ -54,14 +54,14 @@ describe('what the mock says', () => {
     assert.match(messageOf({ ...hello, messages }).content ?? '', /"18 degrees"/)
   })
 
-  it('thinks first when a reasoning level is asked for, and not for "none"', () => {
+  it('the mock reasons first if a reasoning level is requested, but not for "none"', () => {
     const message = messageOf({ ...hello, reasoning_effort: 'low' }, { reply: 'Done' })
     assert.ok(message.reasoning_content)
     assert.equal(message.content, 'Done')
     assert.equal(messageOf({ ...hello, reasoning_effort: 'none' }).reasoning_content, undefined)
   })
 
-  it('gives as many answers as "n" asks for', () => {
+  it('the mock returns as many choices as "n" requests', () => {
     const choices = answerOf({ ...hello, n: 3 }).choices
     assert.deepEqual(
       choices.map((choice) => choice.index),
@@ -71,8 +71,8 @@ describe('what the mock says', () => {
   })
 })
 
-describe('limits of the answer', () => {
-  it('ends at max_tokens with the reason "length", thoughts included', () => {
+describe('limits of a mock response', () => {
+  it('a mock response ends at max_tokens with the reason "length", reasoning included', () => {
     const whole = answerOf({ ...hello, reasoning_effort: 'high' })
     const limit = whole.usage.completion_tokens - 1
     const cut = answerOf({ ...hello, reasoning_effort: 'high', max_tokens: limit })
@@ -83,20 +83,20 @@ describe('limits of the answer', () => {
     assert.equal(exact.choices[0]?.finish_reason, 'stop')
   })
 
-  it('leaves out a tool call that the limit would cut', () => {
+  it('a mock response leaves out a tool call that the limit would truncate', () => {
     const answer = answerOf({ ...hello, tools: [weather], tool_choice: 'required', max_tokens: 2 })
     assert.equal(answer.choices[0]?.message.tool_calls, undefined)
     assert.equal(answer.choices[0]?.finish_reason, 'length')
   })
 
-  it('ends before the earliest stop sequence', () => {
+  it('a mock response ends before the earliest stop sequence', () => {
     const settings = { reply: 'one two three' }
     assert.equal(messageOf({ ...hello, stop: 'two' }, settings).content, 'one ')
     assert.equal(messageOf({ ...hello, stop: ['three', ' two'] }, settings).content, 'one')
     assert.equal(answerOf({ ...hello, stop: 'two' }, settings).choices[0]?.finish_reason, 'stop')
   })
 
-  it('counts more prompt tokens for a longer conversation, and adds the counts up', () => {
+  it('a mock response counts more prompt tokens for a longer conversation, and the total is the sum', () => {
     const short = answerOf(hello).usage
     const long = answerOf({
       ...hello,
@@ -110,7 +110,7 @@ describe('limits of the answer', () => {
 describe('tool calls', () => {
   const settings = { tool_call: { name: 'get_weather', arguments: { city: 'Oslo' } } }
 
-  it('calls the configured tool with its arguments when the request has tools', () => {
+  it('the mock calls the configured tool with its arguments if the request has tools', () => {
     const answer = answerOf({ ...hello, tools: [clock, weather] }, settings)
     const call = answer.choices[0]?.message.tool_calls?.[0]
     assert.ok(call?.type === 'function')
@@ -120,13 +120,13 @@ describe('tool calls', () => {
     assert.equal(answer.choices[0]?.finish_reason, 'tool_calls')
   })
 
-  it('calls the first tool of the request where the setting is just "true"', () => {
+  it('the mock calls the first tool of the request if the setting is just "true"', () => {
     const call = messageOf({ ...hello, tools: [clock, weather] }, JSON.parse('{"tool_call":true}'))
       .tool_calls?.[0]
     assert.equal(call?.type === 'function' && call.function.name, 'get_time')
   })
 
-  it('answers in words without tools, with tool_choice "none" and after a tool result', () => {
+  it('the mock responds with text without tools, with tool_choice "none" and after a tool result', () => {
     const result = { role: 'tool', tool_call_id: 'c', content: 'sunny' }
     const requests = [
       hello,
@@ -140,7 +140,7 @@ describe('tool calls', () => {
     }
   })
 
-  it('calls a tool that tool_choice demands, with the required arguments of its schema', () => {
+  it('the mock calls a tool that tool_choice requires, with the required arguments of its schema', () => {
     for (const tool_choice of ['required', { type: 'function', function: { name: 'get_weather' } }]) {
       const call = messageOf({ ...hello, tools: [weather, clock], tool_choice }).tool_calls?.[0]
       assert.ok(call?.type === 'function')
@@ -149,21 +149,21 @@ describe('tool calls', () => {
     }
   })
 
-  it('gives an object as arguments for a tool without parameters', () => {
+  it('the mock calls a tool without parameters with an object as arguments', () => {
     const call = messageOf({ ...hello, tools: [clock], tool_choice: 'required' }).tool_calls?.[0]
     assert.equal(call?.type === 'function' && call.function.arguments, '{}')
   })
 })
 
 describe('structured output', () => {
-  it('is a JSON object for json_object, whatever the reply', () => {
+  it('json_object yields a JSON object, whatever the reply', () => {
     const request = { ...hello, response_format: { type: 'json_object' } }
     assert.match(JSON.parse(messageOf(request).content ?? '').reply, /Hello there/)
     assert.deepEqual(JSON.parse(messageOf(request, { reply: 'plain' }).content ?? ''), { reply: 'plain' })
     assert.equal(messageOf(request, { reply: '{"a":1}' }).content, '{"a":1}')
   })
 
-  it('has the required members of a schema', () => {
+  it('a schema yields an object with its required members', () => {
     const schema = {
       type: 'object',
       properties: { city: { type: 'string' }, degrees: { type: 'number' }, note: { type: 'string' } },
@@ -177,8 +177,8 @@ describe('structured output', () => {
   })
 })
 
-describe('streams', () => {
-  it('say the same as a whole answer, one token in an event, role first and finish last', () => {
+describe('streams of the mock', () => {
+  it('a mock stream says the same as a whole response: one token per event, role first and finish last', () => {
     const whole = answerOf(hello)
     const events = eventsOf(hello)
     assert.deepEqual(events[0]?.choices[0]?.delta, { role: 'assistant', content: '' })
@@ -192,21 +192,21 @@ describe('streams', () => {
     assert.ok(events.every((event) => event.object === 'chat.completion.chunk' && !('usage' in event)))
   })
 
-  it('end with [DONE] and an empty line', () => {
+  it('a mock stream ends with [DONE] and an empty line', () => {
     const { text, headers, ended } = play({ ...hello, stream: true })
     assert.ok(text.endsWith('}\n\ndata: [DONE]\n\n'))
     assert.match(String(headers['content-type']), /^text\/event-stream/)
     assert.ok(ended)
   })
 
-  it('carry the counts on a chunk of their own when asked to', () => {
+  it('a mock stream reports token counts in a chunk of their own if requested', () => {
     const events = eventsOf({ ...hello, stream_options: { include_usage: true } })
     assert.deepEqual(events.at(-1)?.choices, [])
     assert.deepEqual(events.at(-1)?.usage, answerOf(hello).usage)
     assert.ok(events.slice(0, -1).every((event) => event.usage === null))
   })
 
-  it('give a tool call in pieces that join to its arguments', () => {
+  it('a mock stream sends a tool call in fragments that join to its arguments', () => {
     const settings = { tool_call: { name: 'get_weather', arguments: { city: 'Łódź "🏠"' } } }
     const events = eventsOf({ ...hello, tools: [weather] }, settings)
     const parts = events.flatMap((event) => event.choices[0]?.delta.tool_calls ?? [])
@@ -217,7 +217,7 @@ describe('streams', () => {
     assert.equal(events.at(-1)?.choices[0]?.finish_reason, 'tool_calls')
   })
 
-  it('give each of several answers a role and a finish, in turns', () => {
+  it('a mock stream sends each choice a role and a finish, in turns', () => {
     const events = eventsOf({ ...hello, n: 2 }, { reply: 'a b c' })
     const indices = events.map((event) => event.choices[0]?.index)
     assert.deepEqual(indices, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
@@ -227,7 +227,7 @@ describe('streams', () => {
     )
   })
 
-  it('a streamed answer of the mock sends reasoning before content', () => {
+  it('a mock stream sends reasoning before content', () => {
     const events = eventsOf({ ...hello, reasoning_effort: 'medium' })
     const kinds = events.slice(1, -1).map((event) => Object.keys(event.choices[0]?.delta ?? {})[0])
     assert.ok(kinds.lastIndexOf('reasoning_content') < kinds.indexOf('content'))

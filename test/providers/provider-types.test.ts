@@ -17,7 +17,7 @@ it('Ollama is called through its own API, the others through chat completions', 
   }
 })
 
-it('a key goes out as a bearer token, and without a key there is no header', () => {
+it('a key is sent as a bearer token, and without a key there is no header', () => {
   for (const type of [openai, vllm, llamacpp, lmstudio, ollama, sglang]) {
     assert.deepEqual(type.authHeaders('secret'), { authorization: 'Bearer secret' })
     assert.deepEqual(type.authHeaders(undefined), {})
@@ -25,7 +25,7 @@ it('a key goes out as a bearer token, and without a key there is no header', () 
   }
 })
 
-it('only the mock needs no host, and only the mock answers by itself', () => {
+it('only the mock needs no host, and only the mock generates responses itself', () => {
   for (const type of [openai, vllm, llamacpp, lmstudio, ollama, sglang]) {
     assert.equal(type.needsHost, true)
     assert.equal(type.createTransport, undefined)
@@ -34,18 +34,18 @@ it('only the mock needs no host, and only the mock answers by itself', () => {
   assert.ok(mock.createTransport)
 })
 
-it('OpenAI is sent no sampling member that it would refuse', () => {
+it('OpenAI receives no sampling field that it would reject', () => {
   assert.equal(openai.flavour.samplingExtensions, undefined)
   assert.equal(openai.flavour.repetitionPenalty, undefined)
   assert.equal(openai.flavour.maxTokensField, 'max_completion_tokens')
 })
 
-it('LM Studio is sent neither json_object nor a named tool', () => {
+it('LM Studio receives neither json_object nor a named tool', () => {
   assert.equal(lmstudio.flavour.jsonObject, false)
   assert.equal(lmstudio.flavour.namedToolChoice, false)
 })
 
-it('each type has the operations that its servers have', () => {
+it('each provider type has the operations that its servers have', () => {
   assert.equal(ollama.path('completion'), '/api/generate')
   assert.equal(ollama.path('embedding'), '/api/embed')
   assert.equal(ollama.path('rerank'), undefined)

@@ -34,9 +34,9 @@ describe('a server of type sglang', () => {
     const answer = await post(router.url + path, { model: 'm', ...body })
     return { status: answer.status, text: answer.text, json: JSON.parse(answer.text) }
   }
-  const last = () => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+  const last = () => upstream.requests.at(-1) ?? assert.fail('no request was received')
 
-  test('gets a translated chat in its own words, and its thoughts and counts arrive', async () => {
+  test('SGLang gets a translated chat with its own field names, and its reasoning and counts are returned', async () => {
     const message = { role: 'assistant', content: 'Hi', reasoning_content: 'Hm', tool_calls: null }
     upstream.rescript({
       kind: 'reply',
@@ -62,7 +62,7 @@ describe('a server of type sglang', () => {
     assert.deepEqual([max_tokens, repetition_penalty, top_k, min_p], [50, 1.1, 4, 0.1])
   })
 
-  test('streams to a client of another dialect', async () => {
+  test('SGLang streams to a client of another dialect', async () => {
     upstream.rescript({
       kind: 'stream',
       pieces: [
@@ -86,7 +86,7 @@ describe('a server of type sglang', () => {
     assert.match(answer.text, /event: message_stop/)
   })
 
-  test('has its flat errors told in the dialect of the client', async () => {
+  test('flat errors of SGLang are reported in the dialect of the client', async () => {
     const text = "The input (40012 tokens) is longer than the model's context length (32768 tokens)."
     upstream.rescript({
       kind: 'reply',
@@ -99,7 +99,7 @@ describe('a server of type sglang', () => {
     assert.deepEqual([anthropic.status, anthropic.json.error.type], [400, 'invalid_request_error'])
   })
 
-  test('gives its list of documents to a client that reranks', async () => {
+  test('SGLang’s list of documents is returned to a client that reranks', async () => {
     const ranked = [{ score: 0.9, document: 'Cats sleep.', index: 0 }]
     upstream.rescript({ kind: 'reply', body: ranked })
     const { json } = await ask('/v1/rerank', { query: 'cats', documents: ['Cats sleep.'] })
@@ -107,7 +107,7 @@ describe('a server of type sglang', () => {
     assert.equal(last().url, '/v1/rerank')
   })
 
-  test('classifies and tokenizes at its own paths', async () => {
+  test('SGLang classifies and tokenizes at its own paths', async () => {
     for (const [path, reached] of [
       ['/classify', '/v1/classify'],
       ['/tokenize', '/tokenize'],
@@ -121,7 +121,7 @@ describe('a server of type sglang', () => {
     }
   })
 
-  test('tells its context length in the lists of models', async () => {
+  test('SGLang’s context length is in the model lists', async () => {
     upstream.rescript(({ url }) => ({ kind: 'reply', body: url === '/v1/models' ? listing : {} }))
     const { data } = JSON.parse(await (await fetch(`${router.url}/v1/models`)).text())
     assert.equal(data[0].max_model_len, 32768)

@@ -27,7 +27,7 @@ describe('a server of type tgi', () => {
     return { status, json: JSON.parse(text), lost: headers.get('x-llm-router-lost') ?? '', sent }
   }
 
-  test('gets chats of every dialect as chat completions', async () => {
+  test('TGI gets chats of every dialect as chat completions', async () => {
     const { json, sent } = await ask('/api/chat', { messages, options: { num_predict: 50, temperature: 0 } })
     assert.equal(json.message.content, 'Hi')
     assert.deepEqual([sent.model, sent.max_tokens, sent.temperature], ['tgi', 50, 0])
@@ -35,14 +35,14 @@ describe('a server of type tgi', () => {
     assert.deepEqual([url, headers.authorization], ['/v1/chat/completions', 'Bearer key'])
   })
 
-  test('gets no top_p that it refuses: 1 is its own default, and 0 becomes the least', async () => {
+  test('TGI gets no top_p that it rejects: 1, its default, is left out, and 0 becomes the minimum', async () => {
     const open = await ask('/v1/messages', { messages, max_tokens: 5, top_p: 1 })
     assert.deepEqual([open.sent.top_p, open.lost], [undefined, ''])
     const narrow = await ask('/v1/messages', { messages, max_tokens: 5, top_p: 0 })
     assert.deepEqual([narrow.sent.top_p, narrow.lost], [0.01, 'top_p'])
   })
 
-  test('gets a schema as the value of response_format', async () => {
+  test('TGI gets a schema as the value of response_format', async () => {
     const schema = { type: 'object', properties: { city: { type: 'string' } } }
     const shaped = await ask('/api/chat', { messages, format: schema })
     assert.deepEqual(shaped.sent.response_format, { type: 'json', value: schema })
@@ -50,7 +50,7 @@ describe('a server of type tgi', () => {
     assert.deepEqual(plain.sent.response_format, { type: 'json', value: { type: 'object' } })
   })
 
-  test('has its errors, a text with a type, told in the dialect of the client', async (t) => {
+  test('errors of TGI, a string with a type, are reported in the dialect of the client', async (t) => {
     t.after(() => upstream.rescript(openaiText('Hi')))
     const error =
       'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4090 `inputs` tokens and 50 `max_new_tokens`'
@@ -65,7 +65,7 @@ describe('a server of type tgi', () => {
     assert.ok([429, 503].includes((await ask('/v1/messages', { messages, max_tokens: 5 })).status))
   })
 
-  test('has no embeddings and no Responses API of its own', async () => {
+  test('TGI has no embeddings, and gets Responses requests as chat completions', async () => {
     const embedded = await ask('/v1/embeddings', { input: 'Hello' })
     assert.deepEqual([embedded.status, embedded.json.error.code], [400, 'unsupported_operation'])
     const answered = await ask('/v1/responses', { input: 'Hello' })
@@ -73,7 +73,7 @@ describe('a server of type tgi', () => {
     assert.equal(upstream.requests.at(-1)?.url, '/v1/chat/completions')
   })
 
-  test('tells its context length, whatever the model is called in the configuration', async (t) => {
+  test('TGI’s context length is in the model list, whatever the model is called in the configuration', async (t) => {
     t.after(() => upstream.rescript(openaiText('Hi')))
     upstream.rescript(({ url }) =>
       url === '/info' ? { kind: 'reply', body: info } : { kind: 'reply', status: 404, body: {} },

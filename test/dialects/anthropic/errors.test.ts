@@ -17,7 +17,7 @@ it('an error has Anthropic’s form, its type and the id of the request', () => 
   })
 })
 
-it('kinds have the types that the clients make their exceptions of', () => {
+it('error kinds have the types that Anthropic clients map to exceptions', () => {
   assert.equal(typeOf('auth'), 'authentication_error')
   assert.equal(typeOf('forbidden'), 'permission_error')
   assert.equal(typeOf('model_not_found'), 'not_found_error')
@@ -28,13 +28,13 @@ it('kinds have the types that the clients make their exceptions of', () => {
   assert.equal(typeOf('overloaded'), 'overloaded_error')
 })
 
-it('overload has its own status, all else the error’s', () => {
+it('overload has the status 529, all other errors keep theirs', () => {
   assert.equal(anthropic.errorStatus(new RouterError('overloaded', 'x')), 529)
   assert.equal(anthropic.errorStatus(new RouterError('upstream_error', 'x')), 502)
   assert.equal(anthropic.errorStatus(new RouterError('bad_request', 'x', { status: 418 })), 418)
 })
 
-it('a prompt that is too long is told in the words that agents look for, once', () => {
+it('a prompt that is too long is rejected with the wording that agents look for', () => {
   const messageOf = (message: string) =>
     Reflect.get(
       Object(anthropic.writeError(new RouterError('context_overflow', message), options).error),
@@ -47,14 +47,14 @@ it('a prompt that is too long is told in the words that agents look for, once', 
   )
 })
 
-it('in a stream it is a named event', () => {
+it('an error in a stream is a named event', () => {
   assert.equal(
     anthropic.writeStreamError(new RouterError('overloaded', 'Busy'), options),
     'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Busy"},"request_id":"req_1"}\n\n',
   )
 })
 
-it('the code of the cause is shown in debug mode only', () => {
+it('the code of the cause is included in debug mode only', () => {
   const error = new RouterError('upstream_error', 'x', { causeCode: 'ECONNREFUSED' })
   assert.doesNotMatch(JSON.stringify(anthropic.writeError(error, options)), /ECONNREFUSED/)
   assert.match(JSON.stringify(anthropic.writeError(error, { ...options, debug: true })), /ECONNREFUSED/)

@@ -13,7 +13,7 @@ const assistant = (...content: object[]) => ({ role: 'assistant', content })
 const text = (value: string) => ({ type: 'text', text: value })
 
 describe('user turns', () => {
-  it('texts and images keep their order, empty texts are dropped', () => {
+  it('texts and images keep their order, and empty texts are dropped', () => {
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' } }
     const linked = { type: 'image', source: { type: 'url', url: 'https://example.org/a.png' } }
     assert.deepEqual(turns(user(text('A'), image, text(''), linked)), [
@@ -28,7 +28,7 @@ describe('user turns', () => {
     ])
   })
 
-  it('a text document becomes text, a PDF a file, and both keep what is said about them', () => {
+  it('a text document becomes text, a PDF becomes a file, and both keep their title and context', () => {
     const plain = {
       type: 'document',
       title: 'T',
@@ -48,13 +48,13 @@ describe('user turns', () => {
     ])
   })
 
-  it('a document of blocks and a search result become their words', () => {
+  it('a document of blocks and a search result become text', () => {
     const blocks = { type: 'document', source: { type: 'content', content: [text('A'), text('B')] } }
     const found = { type: 'search_result', source: 'wiki', title: 'T', content: [text('A')] }
     assert.deepEqual(turns(user(blocks, found))[0]?.parts, [text('A'), text('B'), text('T\nwiki\nA')])
   })
 
-  it('what only Anthropic can read is refused with its place', () => {
+  it('content that only Anthropic can read is rejected with its path', () => {
     const file = { type: 'image', source: { type: 'file', file_id: 'file_1' } }
     assert.equal(
       refusedAt(() => turns(user(file))),
@@ -69,7 +69,7 @@ describe('user turns', () => {
 })
 
 describe('tool calls and their results', () => {
-  it('results become messages in front of the rest of their turn, with ids and names', () => {
+  it('results become messages before the rest of their turn, with ids and names', () => {
     const read = turns(
       assistant(text('Look'), use('toolu_1', { a: { b: [1] } }), use('toolu_2', undefined, 'g')),
       user(text('And'), result('toolu_2', 'two'), result('toolu_1', [text('one')])),
@@ -90,7 +90,7 @@ describe('tool calls and their results', () => {
     ])
   })
 
-  it('a result may be empty, an error, or an image', () => {
+  it('a result may be empty, an error or an image', () => {
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' } }
     const [, empty, failed, seen] = turns(
       assistant(use('a'), use('b'), use('c')),
@@ -101,7 +101,7 @@ describe('tool calls and their results', () => {
     assert.equal(seen?.parts[0]?.type, 'image')
   })
 
-  it('an id that is used again gets one of its own, and each result its own call', () => {
+  it('a reused id is replaced by a new one, and each result keeps its own call', () => {
     const read = turns(
       assistant(use('f_0', { turn: 1 })),
       user(result('f_0', 'one')),
@@ -118,17 +118,17 @@ describe('tool calls and their results', () => {
     )
   })
 
-  it('an input that is no object becomes one', () => {
+  it('an input that is not an object is wrapped in one', () => {
     const [message] = turns(assistant(use('a', [1])))
     const call = message?.role === 'assistant' ? message.toolCalls[0] : undefined
     assert.equal(call?.arguments, '{"invalid_arguments":"[1]"}')
   })
 })
 
-describe('thoughts', () => {
+describe('thinking', () => {
   const thinking = (words: string, signature: string) => ({ type: 'thinking', thinking: words, signature })
 
-  it('one block keeps its signature, also where its words are left out', () => {
+  it('a single thinking block keeps its signature, even without text', () => {
     const [said, silent] = turns(
       assistant(thinking('plan', 'c2ln'), text('A')),
       assistant(thinking('', 'c2ln')),
@@ -143,7 +143,7 @@ describe('thoughts', () => {
     assert.ok(silent?.role === 'assistant' && silent.reasoningSignature === 'c2ln')
   })
 
-  it('all of several blocks are kept, without a signature; an empty signature is none', () => {
+  it('several thinking blocks are joined without a signature, and an empty signature counts as none', () => {
     const [several, unsigned] = turns(
       assistant(thinking('a', 'x'), thinking('b', 'y')),
       assistant(thinking('plan', '')),
@@ -154,7 +154,7 @@ describe('thoughts', () => {
     assert.equal('reasoningSignature' in unsigned, false)
   })
 
-  it('what Anthropic alone can use is dropped with a note', () => {
+  it('blocks that only Anthropic can use are dropped and reported', () => {
     const blocks = [
       { type: 'redacted_thinking', data: 'x' },
       { type: 'server_tool_use', id: 's', name: 'web_search' },

@@ -29,14 +29,14 @@ const answered = (id: string, value: string) => ({
 const use = (id: string) => ({ type: 'tool_use', id, name: 'f', input: { a: 1 } })
 
 describe('turns', () => {
-  it('leading system messages stand in front, later ones keep their place as user text and are told', () => {
+  it('leading system messages become the system prompt, later ones become user text and are reported', () => {
     const { body, lost } = sent({ messages: [system('A'), system('B'), user(text('Hi')), system('C')] })
     assert.deepEqual(body.system, [text('A'), text('B')])
     assert.deepEqual(body.messages, [{ role: 'user', content: [text('Hi'), text('<system>\nC\n</system>')] }])
     assert.deepEqual(lost, ['messages.system'])
   })
 
-  it('turns of one role are merged, blank texts and empty turns are left out', () => {
+  it('turns of the same role are merged, and blank texts and empty turns are omitted', () => {
     const messages = [
       user(text('A')),
       user(text(' ')),
@@ -53,14 +53,14 @@ describe('turns', () => {
     ])
   })
 
-  it('the user begins, and an answer to be continued ends without blanks', () => {
+  it('the first turn is the user’s, and a prefilled response has no trailing white space', () => {
     assert.deepEqual(sentTurns(said('The answer is \n')), [
       { role: 'user', content: [text('(continue)')] },
       { role: 'assistant', content: [text('The answer is')] },
     ])
   })
 
-  it('thoughts go back only with their signature', () => {
+  it('reasoning is sent back only with its signature', () => {
     const thoughtful: AssistantMessage = { ...said('A'), reasoning: 'plan' }
     const unsigned = sent({ messages: [user(text('Hi')), thoughtful, user(text('B'))] })
     assert.doesNotMatch(JSON.stringify(unsigned.body.messages), /plan/)
@@ -74,7 +74,7 @@ describe('turns', () => {
 })
 
 describe('tool results', () => {
-  it('of one turn stand together, in the order of the calls, in front of the user’s text', () => {
+  it('tool results of one turn are grouped in the order of the calls, before the user’s text', () => {
     const messages = [
       user(text('Hi')),
       called('a', 'b'),
@@ -89,7 +89,7 @@ describe('tool results', () => {
     ])
   })
 
-  it('that are missing are filled in as failed, also at the end', () => {
+  it('missing tool results are filled in as failed, even at the end', () => {
     const missing = { ...answered('b', 'No result'), is_error: true }
     assert.deepEqual(sentTurns(user(text('Hi')), called('a', 'b'), result('a', 'one')), [
       { role: 'user', content: [text('Hi')] },
@@ -102,13 +102,13 @@ describe('tool results', () => {
     })
   })
 
-  it('that answer no call become user text and are told', () => {
+  it('tool results without a call become user text and are reported', () => {
     const { body, lost } = sent({ messages: [user(text('Hi')), result('gone', 'x')] })
     assert.deepEqual(body.messages, [{ role: 'user', content: [text('Hi'), text('x')] }])
     assert.deepEqual(lost, ['messages.tool_call_id'])
   })
 
-  it('that failed say so, and empty ones have no content', () => {
+  it('failed tool results are marked as errors, and empty ones have no content', () => {
     const failed: ToolMessage = { ...result('a', 'boom'), isError: true }
     const empty: ToolMessage = { role: 'tool', callId: 'b', parts: [] }
     assert.deepEqual((sentTurns(user(text('Hi')), called('a', 'b'), failed, empty) as unknown[])[2], {
@@ -120,7 +120,7 @@ describe('tool results', () => {
     })
   })
 
-  it('an id with other characters is replaced alike in the call and in the result', () => {
+  it('an id with invalid characters is replaced identically in the call and in the result', () => {
     const turns = sentTurns(user(text('Hi')), called('functions.f:0'), result('functions.f:0', 'one'))
     const [, calls, results] = turns as {
       content: { id?: string; tool_use_id?: string; content: unknown }[]
@@ -131,10 +131,10 @@ describe('tool results', () => {
   })
 })
 
-describe('parts', () => {
+describe('content parts', () => {
   const png = 'iVBORw0KGgoAAAANSUhEUg=='
 
-  it('an image gets the media type that its bytes show', () => {
+  it('an image gets the media type found in its bytes', () => {
     const image: UserPart = { type: 'image', source: { kind: 'base64', mediaType: 'image/jpeg', data: png } }
     assert.deepEqual(sentTurns(user(image)), [
       {
@@ -144,7 +144,7 @@ describe('parts', () => {
     ])
   })
 
-  it('a PDF and a plain text are documents', () => {
+  it('a PDF and a plain text become documents', () => {
     const pdf: UserPart = { type: 'file', data: 'data:application/pdf;base64,JVBERi0xLjc=', name: 'a.pdf' }
     const plain: UserPart = {
       type: 'file',
@@ -160,7 +160,7 @@ describe('parts', () => {
     ])
   })
 
-  it('what Anthropic cannot read is refused with its place', () => {
+  it('content that Anthropic cannot read is rejected with its path', () => {
     const refused: UserPart[] = [
       { type: 'audio', data: 'AAAA', format: 'wav' },
       { type: 'image', source: { kind: 'url', url: 'http://example.org/a.png' } },

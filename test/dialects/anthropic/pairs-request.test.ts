@@ -8,14 +8,14 @@ import type { Dialect } from '../../../src/sdk/dialect.ts'
 
 type Body = Record<string, unknown>
 
-/** The body that a target of the second dialect gets for one of the first. */
-function carried(body: Body, from: Dialect, to: Dialect): { body: Body; lost: string[] } {
-  const lost: string[] = []
+/** The body that a target of the second dialect receives for one of the first. */
+function carried(body: Body, from: Dialect, to: Dialect): { body: Body; dropped: string[] } {
+  const dropped: string[] = []
   const drop = (field: string): void => {
-    lost.push(field)
+    dropped.push(field)
   }
   const written = to.chat.writeRequest(from.chat.readRequest(body, false), { model: 'up', flavour: {}, drop })
-  return { body: { ...written, ...to.chat.missingDefaults(written, {}) }, lost }
+  return { body: { ...written, ...to.chat.missingDefaults(written, {}) }, dropped }
 }
 
 const schema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }
@@ -95,15 +95,15 @@ const openaiBody: Body = {
   ],
 }
 
-describe('an Anthropic request', () => {
-  it('to OpenAI says the same, the results right behind their calls', () => {
-    const { body, lost } = carried(anthropicBody, anthropic, openai)
+describe('requests from Anthropic to other dialects', () => {
+  it('an Anthropic request is translated to the same OpenAI request, with results directly after their calls', () => {
+    const { body, dropped } = carried(anthropicBody, anthropic, openai)
     assert.deepEqual(body, { ...openaiBody, model: 'up', stream: false, tool_choice: 'auto' })
-    assert.deepEqual(lost, ['cache_control'])
+    assert.deepEqual(dropped, ['cache_control'])
   })
 
-  it('to Ollama says the same, with the names of the tools beside their results', () => {
-    const { body, lost } = carried(anthropicBody, anthropic, ollama)
+  it('an Anthropic request is translated to the same Ollama request, with tool names beside the results', () => {
+    const { body, dropped } = carried(anthropicBody, anthropic, ollama)
     const call = (index: number, city: string) => ({
       id: `toolu_${index + 1}`,
       function: { index, name: 'get_weather', arguments: { city } },
@@ -126,19 +126,19 @@ describe('an Anthropic request', () => {
         { role: 'user', content: 'And?' },
       ],
     })
-    assert.deepEqual(lost, ['cache_control', 'parallel_tool_calls'])
+    assert.deepEqual(dropped, ['cache_control', 'parallel_tool_calls'])
   })
 
-  it('tells what another target cannot take', () => {
+  it('fields of an Anthropic request that the target does not support are reported', () => {
     const tools = [
       { type: 'web_search_20250305', name: 'web_search' },
       { name: 'f', input_schema: schema },
     ]
-    const { lost } = carried({ ...anthropicBody, tools, container: 'c1' }, anthropic, openai)
-    assert.deepEqual(lost.toSorted(), ['cache_control', 'container', 'tools.web_search_20250305'])
+    const { dropped } = carried({ ...anthropicBody, tools, container: 'c1' }, anthropic, openai)
+    assert.deepEqual(dropped.toSorted(), ['cache_control', 'container', 'tools.web_search_20250305'])
   })
 
-  it('thinking becomes a level', () => {
+  it('thinking becomes a reasoning level', () => {
     const thinking = { type: 'enabled', budget_tokens: 10_000 }
     assert.equal(carried({ ...anthropicBody, thinking }, anthropic, openai).body.reasoning_effort, 'high')
     assert.equal(
@@ -147,7 +147,7 @@ describe('an Anthropic request', () => {
     )
   })
 
-  it('a schema for the answer is one everywhere', () => {
+  it('a response schema is translated to OpenAI and Ollama', () => {
     const body = { ...anthropicBody, output_config: { format: { type: 'json_schema', schema } } }
     assert.deepEqual(carried(body, anthropic, ollama).body.format, schema)
     assert.deepEqual(carried(body, anthropic, openai).body.response_format, {
@@ -157,9 +157,9 @@ describe('an Anthropic request', () => {
   })
 })
 
-describe('a request to Anthropic', () => {
+describe('requests from other dialects to Anthropic', () => {
   it('an OpenAI request is translated to the same Anthropic request', () => {
-    const { body, lost } = carried({ ...openaiBody, tool_choice: 'auto' }, openai, anthropic)
+    const { body, dropped } = carried({ ...openaiBody, tool_choice: 'auto' }, openai, anthropic)
     const results = [
       { type: 'tool_result', tool_use_id: 'toolu_1', content: [{ type: 'text', text: '21' }] },
       { type: 'tool_result', tool_use_id: 'toolu_2', content: [{ type: 'text', text: '3' }] },
@@ -175,11 +175,11 @@ describe('a request to Anthropic', () => {
         { role: 'user', content: results },
       ],
     })
-    assert.deepEqual(lost, [])
+    assert.deepEqual(dropped, [])
   })
 
-  it('from Ollama says the same, though ids and a limit are missing', () => {
-    const { body, lost } = carried(
+  it('an Ollama request is translated to the same Anthropic request, with ids and a limit filled in', () => {
+    const { body, dropped } = carried(
       {
         model: 'm',
         options: { temperature: 0.4, num_ctx: 4096 },
@@ -224,10 +224,10 @@ describe('a request to Anthropic', () => {
         },
       ],
     })
-    assert.deepEqual(lost, ['options.num_ctx'])
+    assert.deepEqual(dropped, ['options.num_ctx'])
   })
 
-  it('levels of reasoning come back as the same levels', () => {
+  it('reasoning levels survive translation to Anthropic and back', () => {
     for (const reasoning_effort of ['none', 'low', 'medium', 'high', 'xhigh', 'max']) {
       const there = carried(
         { ...openaiBody, messages: [{ role: 'user', content: 'Hi' }], reasoning_effort },
@@ -239,21 +239,21 @@ describe('a request to Anthropic', () => {
   })
 })
 
-describe('there and back', () => {
-  /** Only Anthropic has marks for its prompt cache. */
+describe('requests translated there and back', () => {
+  /** Only Anthropic has prompt cache markers. */
   const unmarked = { ...anthropicBody, system: [{ type: 'text', text: 'Be brief' }] }
 
-  /** What a request means; the name of the model is another at each end. */
+  /** The meaning of a request; the model name differs at each end. */
   function meaning(body: Body, dialect: Dialect): ChatRequest {
     return { ...dialect.chat.readRequest(body, false), model: '', includeUsage: false }
   }
 
-  it('an Anthropic request means the same by way of OpenAI', () => {
+  it('an Anthropic request keeps its meaning when translated to OpenAI and back', () => {
     const back = carried(carried(unmarked, anthropic, openai).body, openai, anthropic).body
     assert.deepEqual(meaning(back, anthropic), meaning(unmarked, anthropic))
   })
 
-  it('an Anthropic request means the same by way of Ollama, but for the limit to one call', () => {
+  it('an Anthropic request keeps its meaning when translated to Ollama and back, except the limit to one call', () => {
     const back = carried(carried(unmarked, anthropic, ollama).body, ollama, anthropic).body
     const {
       toolChoice: _choice,
@@ -264,7 +264,7 @@ describe('there and back', () => {
     assert.deepEqual(meaning(back, anthropic), expected)
   })
 
-  it('an OpenAI request means the same by way of Anthropic', () => {
+  it('an OpenAI request keeps its meaning when translated to Anthropic and back', () => {
     const body = { ...openaiBody, tool_choice: 'auto' }
     const back = carried(carried(body, openai, anthropic).body, anthropic, openai).body
     assert.deepEqual(meaning(back, openai), meaning(body, openai))

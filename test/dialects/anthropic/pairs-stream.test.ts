@@ -11,7 +11,7 @@ function fixture(path: string): Buffer {
   return readFileSync(new URL(`../../fixtures/${path}`, import.meta.url))
 }
 
-/** What a client of the second dialect gets of a stream of the first; the error itself is the relay's to tell. */
+/** What a client of the second dialect receives for a stream of the first. The relay reports the error itself. */
 function translated(pieces: readonly Buffer[], from: Dialect, to: Dialect): string {
   const reader = from.chat.createReader()
   const writer = to.chat.createWriter(context)
@@ -38,7 +38,7 @@ function valuesOf(text: string): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line.replace(/^data: /, '')))
 }
 
-/** Without `message_start`, which has its own tests, the events as `type` and what they say. */
+/** The events except `message_start`, which has its own tests, as `type` and content. */
 function saidBy(text: string): unknown[] {
   return valuesOf(text)
     .slice(1)
@@ -49,8 +49,8 @@ function saidBy(text: string): unknown[] {
     })
 }
 
-describe('other streams to an Anthropic client', () => {
-  it('OpenAI: parallel calls whose pieces interleave become blocks one after the other', () => {
+describe('streams of other dialects for an Anthropic client', () => {
+  it('interleaved parallel calls of an OpenAI stream become consecutive blocks', () => {
     assert.deepEqual(saidBy(sameAtEveryCut('openai/tools.sse', openai, anthropic)), [
       ['content_block_start', 0, 'call_a', 'get_weather'],
       ['content_block_delta', 0, '{"city":'],
@@ -64,7 +64,7 @@ describe('other streams to an Anthropic client', () => {
     ])
   })
 
-  it('OpenAI: thoughts become a block in front of the text', () => {
+  it('the reasoning of an OpenAI stream becomes a block before the text', () => {
     assert.deepEqual(saidBy(sameAtEveryCut('openai/reasoning.sse', openai, anthropic)), [
       ['content_block_start', 0, '', ''],
       ['content_block_delta', 0, 'plan '],
@@ -79,13 +79,13 @@ describe('other streams to an Anthropic client', () => {
     ])
   })
 
-  it('OpenAI: a stream that fails has no end', () => {
+  it('an OpenAI stream that fails has no end event for an Anthropic client', () => {
     const out = sameAtEveryCut('openai/error-vllm.sse', openai, anthropic)
     assert.match(out, /content_block_delta/)
     assert.doesNotMatch(out, /message_delta|message_stop/)
   })
 
-  it('Ollama: thoughts, text and the counts of the last line', () => {
+  it('an Ollama stream is translated with its reasoning, its text and the counts of its last line', () => {
     const values = valuesOf(sameAtEveryCut('ollama/thinking.ndjson', ollama, anthropic))
     const kinds = values
       .filter(({ type }) => type === 'content_block_start')
@@ -100,7 +100,7 @@ describe('other streams to an Anthropic client', () => {
     assert.equal(usage.output_tokens, last?.eval_count)
   })
 
-  it('Ollama: two calls on one line become two blocks', () => {
+  it('two calls on one line of an Ollama stream become two blocks', () => {
     const said = saidBy(sameAtEveryCut('ollama/two-calls-one-line.ndjson', ollama, anthropic))
     const starts = said.filter((each) => Array.isArray(each) && each[0] === 'content_block_start')
     assert.equal(starts.length, 2)
@@ -108,8 +108,8 @@ describe('other streams to an Anthropic client', () => {
   })
 })
 
-describe('an Anthropic stream to other clients', () => {
-  it('OpenAI: deltas, a finish, the counts and the end marker', () => {
+describe('an Anthropic stream for clients of other dialects', () => {
+  it('an Anthropic stream becomes OpenAI deltas, a finish, the token counts and the end marker', () => {
     const out = sameAtEveryCut('anthropic/thinking-tools.sse', anthropic, openai)
     assert.ok(out.endsWith('data: [DONE]\n\n'))
     assert.doesNotMatch(out, /ping|event:/)
@@ -132,7 +132,7 @@ describe('an Anthropic stream to other clients', () => {
     })
   })
 
-  it('Ollama: whole calls, and a last line with the whole prompt counted', () => {
+  it('an Anthropic stream becomes whole Ollama calls and a last line that counts the whole prompt', () => {
     const lines = valuesOf(sameAtEveryCut('anthropic/thinking-tools.sse', anthropic, ollama))
     const calls = lines.flatMap(({ message }) => Object(message).tool_calls ?? [])
     assert.deepEqual(calls, [
@@ -144,13 +144,13 @@ describe('an Anthropic stream to other clients', () => {
     assert.deepEqual([text.at(-1)?.prompt_eval_count, text.at(-1)?.eval_count], [32, 7])
   })
 
-  it('a stream that fails has no end', () => {
+  it('an Anthropic stream that fails has no end for other clients', () => {
     assert.doesNotMatch(sameAtEveryCut('anthropic/error.sse', anthropic, openai), /DONE|"finish_reason":"/)
     assert.doesNotMatch(sameAtEveryCut('anthropic/error.sse', anthropic, ollama), /"done":true/)
   })
 })
 
-describe('whole answers', () => {
+describe('whole responses', () => {
   const message = {
     id: 'msg_up1',
     type: 'message',
@@ -165,7 +165,7 @@ describe('whole answers', () => {
     usage: { input_tokens: 9, cache_read_input_tokens: 20, output_tokens: 3 },
   }
 
-  it('come back the same by way of OpenAI and of Ollama', () => {
+  it('a whole Anthropic response is the same after translation to OpenAI or Ollama and back', () => {
     for (const other of [openai, ollama]) {
       const there = other.chat.writeResponse(anthropic.chat.readResponse(message), context)
       const back = anthropic.chat.writeResponse(other.chat.readResponse(there), context)

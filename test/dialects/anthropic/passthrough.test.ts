@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { createPassthrough } from '../../../src/dialects/anthropic/passthrough.ts'
 import { cutAt, fixture, fixtures, passPieces, singleBytes, sse, withLineEnds } from './support.ts'
 
-/** What the client must get: the same bytes with the other name of the model in the head. */
+/** What the client must receive: the same bytes with the other model name in the first event. */
 function renamed(bytes: Buffer, model = 'alias'): string {
   return bytes.toString().replace('"model":"claude-up-1"', `"model":${JSON.stringify(model)}`)
 }
@@ -22,11 +22,11 @@ const stop = { type: 'message_stop' }
 
 const complete = fixtures.filter((name) => name !== 'error.sse')
 
-describe('bytes go through', () => {
+describe('bytes of a passthrough', () => {
   for (const name of complete) {
     const bytes = fixture(name)
 
-    it(`${name} keeps every byte but the name of the model, cut at any byte, with any line end`, () => {
+    it(`${name} keeps every byte except the model name, split at any byte, with any line ending`, () => {
       for (const lineEnd of ['\n', '\r\n', '\r']) {
         const other = withLineEnds(bytes, lineEnd)
         const expected = renamed(other)
@@ -40,7 +40,7 @@ describe('bytes go through', () => {
       }
     })
 
-    it(`${name} fails wherever it is cut off before its end, and gives whole events only`, () => {
+    it(`${name} fails wherever it is cut off before its end, and emits complete events only`, () => {
       const last = bytes.lastIndexOf('data: {"type":"message_stop"}')
       for (let at = 0; at <= last; at++) {
         const { out, state } = passPieces([bytes.subarray(0, at)])
@@ -52,33 +52,33 @@ describe('bytes go through', () => {
     })
   }
 
-  it('a byte order mark is taken off', () => {
+  it('a byte order mark is removed', () => {
     const bytes = fixture('text.sse')
     assert.equal(passPieces(singleBytes(Buffer.concat([Buffer.from('\ufeff'), bytes]))).out, renamed(bytes))
   })
 
-  it('an alias is written as JSON, and only the head is changed', () => {
+  it('an alias is written as JSON, and only the first event is changed', () => {
     const { out } = passPieces([fixture('text.sse')], 'a "b"')
     assert.equal(out, renamed(fixture('text.sse'), 'a "b"'))
     assert.match(out, /\\"model\\":\\"claude-up-1\\"/)
   })
 
-  it('a head that comes again does not show the upstream’s name', () => {
+  it('a repeated message_start does not reveal the upstream’s model name', () => {
     const { out } = passPieces([sse(start, text('a'), start, end, stop)])
     assert.doesNotMatch(out, /claude-up-1/)
   })
 
-  it('an event is passed on before the next one comes', () => {
-    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-    lane.push(sse(start, text('a')))
+  it('an event is passed on before the next one arrives', () => {
+    const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    passthrough.push(sse(start, text('a')))
     const next = sse(text('b'))
-    assert.equal(lane.push(next.subarray(0, 30)), undefined)
-    assert.deepEqual(lane.push(next.subarray(30)), next)
+    assert.equal(passthrough.push(next.subarray(0, 30)), undefined)
+    assert.deepEqual(passthrough.push(next.subarray(30)), next)
   })
 })
 
-describe('what it notes', () => {
-  it('no event in a line of one whose data comes on several lines', () => {
+describe('what a passthrough notices', () => {
+  it('an event with data on several lines is not examined line by line', () => {
     const first = `data: {"type":"content_block_delta","delta":{"text":"${'x'.repeat(100_000)}"},`
     const pieces = [first, '\ndata: "note":\n', 'data: {"error":1}}\n\n'].map((piece) => Buffer.from(piece))
     const { out, state } = passPieces([...pieces, sse(text('a'), end, stop)])
@@ -86,7 +86,7 @@ describe('what it notes', () => {
     assert.equal(state.failure, undefined)
   })
 
-  it('the counts of beginning and end, cached ones among the prompt’s', () => {
+  it('token counts are read from the start and the end, with cached tokens as part of the prompt', () => {
     assert.deepEqual(passPieces([fixture('text.sse')]).state.usage, {
       promptTokens: 32,
       completionTokens: 7,
@@ -95,11 +95,11 @@ describe('what it notes', () => {
     })
   })
 
-  it('a head, a ping and the start of a text are no content; a piece, a call and a reason to stop are', () => {
+  it('a head, a ping and an empty text block are not content; a delta, a call and a stop reason are', () => {
     const contentAfter = (...values: Record<string, unknown>[]) => {
-      const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-      lane.push(sse(...values))
-      return lane.state.content
+      const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+      passthrough.push(sse(...values))
+      return passthrough.state.content
     }
     const block = (content_block: object) => ({ type: 'content_block_start', index: 0, content_block })
     assert.equal(contentAfter(start, { type: 'ping' }, block({ type: 'text', text: '' })), false)
@@ -109,25 +109,25 @@ describe('what it notes', () => {
     assert.equal(contentAfter(start, end), true)
   })
 
-  it('bytes behind the end are dropped', () => {
+  it('bytes after the end are dropped', () => {
     const bytes = sse(text('a'), end, stop)
     assert.equal(passPieces([Buffer.concat([bytes, sse(text('b'))]), sse(stop)]).out, bytes.toString())
   })
 
-  it('an end whose empty line is missing counts, and is made whole', () => {
+  it('an end without its empty line counts, and is completed', () => {
     const bytes = fixture('text.sse')
     const { out, state } = passPieces([bytes.subarray(0, -2)])
     assert.equal(out, renamed(bytes))
     assert.equal(state.ended, true)
   })
 
-  it('an end behind nothing is a failure, and is not passed on', () => {
+  it('an end without content is a failure and is not passed on', () => {
     const { out, state } = passPieces([sse(start, stop)])
     assert.equal(state.failure?.causeCode, 'TRUNCATED')
     assert.doesNotMatch(out, /message_stop/)
   })
 
-  it('what cannot be read in front of the content is a failure', () => {
+  it('unreadable data before the content is a failure', () => {
     const { out, state } = passPieces([Buffer.from('data: <html>\n\n')])
     assert.equal(state.failure?.causeCode, 'BAD_ANSWER')
     assert.equal(out, '')
@@ -135,7 +135,7 @@ describe('what it notes', () => {
 })
 
 describe('errors', () => {
-  it('end the lane before their event, at any cut', () => {
+  it('an error ends the passthrough before its event, wherever the stream is split', () => {
     const bytes = fixture('error.sse')
     const expected = renamed(bytes.subarray(0, bytes.indexOf('event: error')))
     for (let at = 0; at <= bytes.length; at++) {
@@ -146,7 +146,7 @@ describe('errors', () => {
     }
   })
 
-  it('are known in each of their forms', () => {
+  it('errors are recognized in each of their forms', () => {
     for (const form of [
       'event: error\ndata: boom\n\n',
       'data: {"type":"error"}\n\n',
@@ -158,7 +158,7 @@ describe('errors', () => {
     }
   })
 
-  it('words that look like one inside a text are none', () => {
+  it('words inside a text that look like an error are passed on', () => {
     const bytes = sse(
       start,
       text('error'),

@@ -10,7 +10,7 @@ const weather = {
 }
 
 describe('the fields of a request', () => {
-  it('are read by their canonical names, and the counts of a stream are always wanted', () => {
+  it('fields are read under their canonical names, and token counts of a stream are always requested', () => {
     const body = {
       model: 'm',
       max_tokens: 100,
@@ -34,11 +34,11 @@ describe('the fields of a request', () => {
     })
   })
 
-  it('unknown members ride along', () => {
+  it('unknown fields are kept', () => {
     assert.deepEqual(readMembers({ service_tier: 'auto', container: null }).extras, { service_tier: 'auto' })
   })
 
-  it('a missing limit is refused by its name, and so is one that asks for no answer', () => {
+  it('a missing or zero max_tokens is rejected', () => {
     assert.equal(
       refusedAt(() => readMembers({ max_tokens: undefined })),
       'max_tokens',
@@ -49,7 +49,7 @@ describe('the fields of a request', () => {
     )
   })
 
-  it('a schema comes from output_config, or from its older name', () => {
+  it('a schema is read from output_config or from its older name', () => {
     const format = { type: 'json_schema', schema: { type: 'object' } }
     const expected = { type: 'schema', schema: { type: 'object' } }
     assert.deepEqual(readMembers({ output_config: { format } }).responseFormat, expected)
@@ -61,10 +61,10 @@ describe('the fields of a request', () => {
   })
 })
 
-describe('system', () => {
+describe('system prompt', () => {
   const system = (value: unknown) => readMembers({ system: value }).messages[0]
 
-  it('is one message, of a text or of the texts of its blocks', () => {
+  it('the system prompt is one message, from a string or from its text blocks', () => {
     assert.deepEqual(system('Be brief'), {
       role: 'system',
       developer: false,
@@ -84,14 +84,14 @@ describe('system', () => {
     })
   })
 
-  it('loses the billing block that would undo the prompt cache', () => {
+  it('the billing block that would invalidate the prompt cache is removed', () => {
     const billing = { type: 'text', text: 'x-anthropic-billing-header: cc_version=1; cch=abc' }
     assert.equal(system([billing])?.role, 'user')
     const read = system([billing, { type: 'text', text: 'A' }])
     assert.deepEqual(read?.parts, [{ type: 'text', text: 'A' }])
   })
 
-  it('keeps its place in the middle of a conversation', () => {
+  it('a system message in the middle of a conversation keeps its position', () => {
     const roles = readMembers({ messages: [hi, { role: 'system', content: 'Now brief' }, hi] }).messages
     assert.deepEqual(
       roles.map(({ role }) => role),
@@ -101,7 +101,7 @@ describe('system', () => {
 })
 
 describe('tools', () => {
-  it('are read with their schema, whether their type is absent, null or custom', () => {
+  it('tools are read with their schema, whether their type is absent, null or custom', () => {
     for (const type of [undefined, null, 'custom']) {
       assert.deepEqual(
         readMembers({ tools: [{ ...weather, ...(type === undefined ? {} : { type }) }] }).tools,
@@ -110,7 +110,7 @@ describe('tools', () => {
     }
   })
 
-  it('of Anthropic itself are dropped with a note, and refused where there are no others', () => {
+  it('Anthropic’s own tools are dropped and reported, and rejected if there are no others', () => {
     const search = { type: 'web_search_20250305', name: 'web_search' }
     const read = readMembers({ tools: [search, weather] })
     assert.deepEqual(
@@ -124,7 +124,7 @@ describe('tools', () => {
     )
   })
 
-  it('choices have their canonical names, and the limit to one call is turned around', () => {
+  it('tool choices are read, and disable_parallel_tool_use is inverted', () => {
     const choose = (tool_choice: object) => {
       const { toolChoice, parallelToolCalls } = readMembers({ tools: [weather], tool_choice })
       return [toolChoice, parallelToolCalls]
@@ -150,7 +150,7 @@ describe('thinking', () => {
     return [reasoningEffort, reasoningBudget]
   }
 
-  it('a budget becomes a level and is kept as a number', () => {
+  it('a thinking budget becomes a level and is kept as a number', () => {
     const withBudget = (budget_tokens: number) => reasoning({ thinking: { type: 'enabled', budget_tokens } })
     assert.deepEqual(withBudget(1_024), ['low', 1_024])
     assert.deepEqual(withBudget(4_096), ['medium', 4_096])
@@ -158,7 +158,7 @@ describe('thinking', () => {
     assert.deepEqual(withBudget(40_000), ['high', 40_000])
   })
 
-  it('disabled is none, adaptive is the level or no level, a level may stand alone', () => {
+  it('disabled thinking is no reasoning, adaptive thinking uses the effort, and the effort can be set alone', () => {
     assert.deepEqual(reasoning({}), [undefined, undefined])
     assert.deepEqual(reasoning({ thinking: { type: 'disabled' }, output_config: { effort: 'high' } }), [
       'none',

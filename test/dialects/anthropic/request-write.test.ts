@@ -26,14 +26,14 @@ describe('the fields of a request', () => {
     assert.deepEqual(lost, [])
   })
 
-  it('a temperature above 1 becomes 1, blank stop sequences are left out, and both are told', () => {
+  it('a temperature above 1 becomes 1, blank stop sequences are left out, and both are reported', () => {
     const { body, lost } = sent({ sampling: { temperature: 1.7, stop: ['\n', 'END'] } })
     assert.equal(body.temperature, 1)
     assert.deepEqual(body.stop_sequences, ['END'])
     assert.deepEqual(lost.toSorted(), ['stop', 'temperature'])
   })
 
-  it('what Anthropic does not have is told, but not what changes nothing', () => {
+  it('fields that Anthropic does not have are reported, unless they have no effect', () => {
     const { lost } = sent({
       sampling: {
         seed: 1,
@@ -70,14 +70,14 @@ describe('the fields of a request', () => {
     )
   })
 
-  it('several answers are refused', () => {
+  it('a request for several choices is rejected', () => {
     assert.equal(
       refusedAt(() => sent({ sampling: { n: 2 } })),
       'n',
     )
   })
 
-  it('members of Anthropic’s own come back', () => {
+  it('Anthropic’s own fields are passed on', () => {
     assert.deepEqual(sent({ extras: { context_management: { edits: [] } } }).body.context_management, {
       edits: [],
     })
@@ -85,7 +85,7 @@ describe('the fields of a request', () => {
 })
 
 describe('tools', () => {
-  it('have a schema of an object, and the choice its names there', () => {
+  it('tools have an object schema, and the choice has Anthropic’s names', () => {
     const { body } = sent({ tools: [tool, { name: 'now', strict: true }], toolChoice: 'required' })
     assert.deepEqual(body.tools, [
       { name: 'get_weather', input_schema: { type: 'object', properties: { city: { type: 'string' } } } },
@@ -100,7 +100,7 @@ describe('tools', () => {
     assert.equal('tool_choice' in sent({ tools: [tool] }).body, false)
   })
 
-  it('one call at a time is said within the choice', () => {
+  it('the limit to one call is part of the tool choice', () => {
     assert.deepEqual(sent({ tools: [tool], parallelToolCalls: false }).body.tool_choice, {
       type: 'auto',
       disable_parallel_tool_use: true,
@@ -108,7 +108,7 @@ describe('tools', () => {
     assert.equal('tool_choice' in sent({ tools: [tool], parallelToolCalls: true }).body, false)
   })
 
-  it('that were called before are defined where none is offered now, and may not be called', () => {
+  it('tools called before are defined but not callable if the request offers none', () => {
     const { body } = sent({
       messages: [
         { role: 'user', parts: [{ type: 'text', text: 'Hi' }] },
@@ -122,7 +122,7 @@ describe('tools', () => {
 })
 
 describe('structured output', () => {
-  it('closes every object of a schema that does not say otherwise', () => {
+  it('every object in a schema gets additionalProperties: false unless it is set', () => {
     const schema = {
       type: 'object',
       properties: {
@@ -155,7 +155,7 @@ describe('structured output', () => {
     })
   })
 
-  it('without a schema is asked for in words, and told', () => {
+  it('JSON without a schema is requested in the system prompt, and reported', () => {
     const { body, lost } = sent({ responseFormat: { type: 'json' } })
     assert.match(JSON.stringify(body.system), /JSON object/)
     assert.equal('output_config' in body, false)
@@ -170,7 +170,7 @@ describe('reasoning', () => {
     return { thinking: body.thinking, max: body.max_tokens, lost }
   }
 
-  it('a level becomes a budget, and the limit is raised only where the budget leaves no room', () => {
+  it('a level becomes a budget, and the limit is raised only if the budget leaves no room', () => {
     const enabled = (budget_tokens: number) => ({ type: 'enabled', budget_tokens })
     const sampling = { maxTokens: 5_000 }
     assert.deepEqual(thinkingOf({ reasoningEffort: 'medium', sampling }), {
@@ -190,14 +190,14 @@ describe('reasoning', () => {
     assert.deepEqual(thinkingOf({ reasoningEffort: 'low', reasoningBudget: 10 }).thinking, enabled(1_024))
   })
 
-  it('none is off, nothing is nothing, and the highest levels are named', () => {
+  it('the level none disables thinking, no level sets nothing, and the highest levels are sent as effort', () => {
     assert.deepEqual(thinkingOf({ reasoningEffort: 'none' }).thinking, { type: 'disabled' })
     assert.equal('thinking' in sent().body, false)
     const { body } = sent({ reasoningEffort: 'xhigh' })
     assert.deepEqual([body.thinking, body.output_config], [{ type: 'adaptive' }, { effort: 'xhigh' }])
   })
 
-  it('takes away the sampling that is forbidden beside it', () => {
+  it('sampling that Anthropic forbids with thinking is dropped and reported', () => {
     const { body, lost } = sent({
       reasoningEffort: 'low',
       sampling: { temperature: 0.2, topP: 0.5, topK: 4, stop: ['END'] },
@@ -208,13 +208,13 @@ describe('reasoning', () => {
     assert.deepEqual(sent({ reasoningEffort: 'low', sampling: { temperature: 1, topP: 0.98 } }).lost, [])
   })
 
-  it('gives way to a tool that must be called', () => {
+  it('thinking is dropped and reported if a tool must be called', () => {
     const { thinking, lost } = thinkingOf({ reasoningEffort: 'low', tools: [tool], toolChoice: 'required' })
     assert.equal(thinking, undefined)
     assert.deepEqual(lost, ['reasoning_effort'])
   })
 
-  it('goes on behind a tool call only with the thoughts that led to it', () => {
+  it('thinking continues after a tool call only if the thinking that led to the call is sent', () => {
     const loop = (signature?: string): Partial<ChatRequest> => ({
       reasoningEffort: 'low',
       tools: [tool],

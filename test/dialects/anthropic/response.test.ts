@@ -47,7 +47,7 @@ function failureOf(body: unknown): string | undefined {
 }
 
 describe('reading a whole message', () => {
-  it('takes all of it, with the tool’s own name and the whole prompt counted', () => {
+  it('a whole message is read with the tool’s original name and the whole prompt counted', () => {
     assert.deepEqual(readResponse(message), {
       id: 'msg_up1',
       choices: [
@@ -70,7 +70,7 @@ describe('reading a whole message', () => {
     })
   })
 
-  it('takes the stop sequence, and a refusal with its reason', () => {
+  it('the stop sequence and the explanation of a refusal are read', () => {
     const stopped = readResponse({ ...message, stop_reason: 'stop_sequence', stop_sequence: 'END' })
       .choices[0]
     assert.deepEqual([stopped?.finishReason, stopped?.stopSequence], ['stop', 'END'])
@@ -82,7 +82,7 @@ describe('reading a whole message', () => {
     )
   })
 
-  it('an empty content is an answer; calls without ids get some that differ', () => {
+  it('empty content is a valid response, and calls without ids get different ids', () => {
     assert.equal(readResponse({ ...message, content: [], stop_reason: 'end_turn' }).choices[0]?.text, '')
     const nameless = { type: 'tool_use', name: 'f', input: null }
     const calls = readResponse({ ...message, content: [nameless, nameless] }).choices[0]?.toolCalls ?? []
@@ -93,13 +93,13 @@ describe('reading a whole message', () => {
     )
   })
 
-  it('an error with a success status, and what is no message, are failures', () => {
+  it('an error with a success status and a body that is not a message are failures', () => {
     assert.equal(failureOf({ type: 'error', error: { type: 'api_error', message: 'x' } }), 'UPSTREAM_ERROR')
     assert.equal(failureOf('hello'), 'BAD_ANSWER')
     assert.equal(failureOf({ choices: [] }), 'BAD_ANSWER')
   })
 
-  it('is an answer whatever the model wrote', () => {
+  it('a message is accepted whatever the model wrote', () => {
     const callsIn = (...content: object[]) => readResponse({ ...message, content }).choices[0]
     assert.equal(callsIn({ type: 'tool_use', name: 'f', input: [1] })?.toolCalls[0]?.arguments, '[1]')
     assert.equal(callsIn({ type: 'tool_use', name: 'f', input: '{"a":' })?.toolCalls[0]?.arguments, '{"a":')
@@ -110,7 +110,7 @@ describe('reading a whole message', () => {
 })
 
 describe('writing a whole message', () => {
-  it('has every member that the clients look at', () => {
+  it('a written message has every member that clients read', () => {
     assert.deepEqual(
       writtenChoice({}, { usage: { promptTokens: 9, completionTokens: 3, cachedTokens: 4 } }),
       {
@@ -137,7 +137,7 @@ describe('writing a whole message', () => {
     )
   })
 
-  it('has counts also where they are unknown', () => {
+  it('a written message has token counts even if they are unknown', () => {
     const { usage } = writtenChoice({})
     assert.deepEqual(
       [Reflect.get(Object(usage), 'input_tokens'), Reflect.get(Object(usage), 'output_tokens')],
@@ -145,7 +145,7 @@ describe('writing a whole message', () => {
     )
   })
 
-  it('puts thoughts first, drops a blank text, and gives the input of calls as an object', () => {
+  it('a written message has thinking first, no blank text, and call input as an object', () => {
     const { content, stop_reason } = writtenChoice({
       text: '\n\n',
       reasoning: 'plan',
@@ -159,17 +159,17 @@ describe('writing a whole message', () => {
     assert.equal(stop_reason, 'tool_use')
   })
 
-  it('an answer with nothing in it has an empty content', () => {
+  it('a response without content has an empty content list', () => {
     assert.deepEqual(writtenChoice({ text: '' }).content, [])
   })
 
-  it('what the model refused is its text', () => {
+  it('a refusal is written as text', () => {
     const { content, stop_reason } = writtenChoice({ text: '', refusal: 'No.' })
     assert.deepEqual(content, [{ type: 'text', text: 'No.' }])
     assert.equal(stop_reason, 'refusal')
   })
 
-  it('a call that was cut has its members as far as they came', () => {
+  it('the input of a truncated call has the members received so far', () => {
     const inputOf = (json: string): unknown => {
       const toolCalls = [{ id: 'a', name: 'f', arguments: json }]
       const { content, stop_reason } = writtenChoice({ toolCalls, finishReason: 'length' })
@@ -181,7 +181,7 @@ describe('writing a whole message', () => {
     assert.deepEqual(inputOf('[1]'), { invalid_arguments: '[1]' })
   })
 
-  it('a message that was written is read back unchanged', () => {
+  it('a written message is read back unchanged', () => {
     const response = readResponse(message)
     assert.deepEqual(readResponse(writeResponse(response, context)), response)
   })

@@ -10,7 +10,7 @@ function fits(members: object): boolean {
   return Value.Check(AnthropicMessagesBody, { ...least, ...members })
 }
 
-it('takes what the official clients send, unset options as null, and unknown members and blocks', () => {
+it('requests of the official clients are accepted, with options set to null and unknown fields and blocks', () => {
   assert.ok(fits({}))
   assert.ok(
     fits({ system: [{ type: 'text', text: 'A', cache_control: { type: 'ephemeral' } }], thinking: null }),
@@ -20,7 +20,7 @@ it('takes what the official clients send, unset options as null, and unknown mem
   assert.ok(fits({ messages: [hi, { role: 'system', content: 'A' }] }))
 })
 
-it('refuses what cannot be meant', () => {
+it('invalid requests are rejected', () => {
   for (const members of [
     { max_tokens: undefined },
     { max_tokens: 1.5 },
@@ -37,6 +37,6 @@ it('refuses what cannot be meant', () => {
   }
 })
 
-it('a count needs no limit of the answer', () => {
+it('a token count request needs no max_tokens', () => {
   assert.ok(Value.Check(AnthropicCountBody, { model: 'm', messages: [hi] }))
 })

@@ -27,8 +27,8 @@ function causeCodeOf(events: readonly ChatEvent[]): string | undefined {
   return last?.type === 'error' ? last.error.causeCode : undefined
 }
 
-describe('what a stream says', () => {
-  it('gives text, and the counts with the cached ones among the prompt’s', () => {
+describe('content of a stream', () => {
+  it('a stream yields text, and token counts with the cached ones as part of the prompt', () => {
     const counts = { promptTokens: 32, cachedTokens: 20, cacheWriteTokens: 3 }
     assert.deepEqual(readPieces([fixture('text.sse')]), [
       { type: 'start', id: 'msg_up1' },
@@ -46,7 +46,7 @@ describe('what a stream says', () => {
     ])
   })
 
-  it('gives thoughts with their signature, and calls, also one without input', () => {
+  it('a stream yields reasoning with its signature, and calls, including one without input', () => {
     const usage = { promptTokens: 9, completionTokens: 30, cachedTokens: 0, reasoningTokens: 4 }
     assert.deepEqual(readPieces([fixture('thinking-tools.sse')]).slice(2), [
       { type: 'reasoning-delta', choice: 0, text: 'plan ' },
@@ -66,7 +66,7 @@ describe('what a stream says', () => {
     ])
   })
 
-  it('gives a refusal with its reason, and the stop sequence that was met', () => {
+  it('a stream yields a refusal with its explanation, and the stop sequence that was hit', () => {
     assert.deepEqual(
       readPieces([fixture('refusal.sse')]).filter(
         ({ type }) => type === 'refusal-delta' || type === 'finish',
@@ -88,7 +88,7 @@ describe('what a stream says', () => {
     )
   })
 
-  it('takes every reason to stop, and one that it does not know for a plain end', () => {
+  it('every stop reason is read, and an unknown one is a normal end', () => {
     const reasonOf = (reason: string) => {
       const finish = read(start, block({ type: 'text', text: 'a' }), end(reason), stop).at(-2)
       return finish?.type === 'finish' ? finish.reason : undefined
@@ -100,7 +100,7 @@ describe('what a stream says', () => {
     assert.equal(reasonOf('model_context_window_exceeded'), 'length')
   })
 
-  it('takes the input of a call that stands in its start, unless pieces follow', () => {
+  it('the input in the start of a call is read unless deltas follow', () => {
     const jsonOf = (events: readonly ChatEvent[]) =>
       events.map((event) => (event.type === 'tool-call-delta' ? event.arguments : '')).join('')
     const given = tool({ input: { a: 1 } })
@@ -108,13 +108,13 @@ describe('what a stream says', () => {
     assert.equal(jsonOf(read(start, given, input('{"b":2}'), blockStop(), end('tool_use'), stop)), '{"b":2}')
   })
 
-  it('gives back the name that a tool had before it was made legal', () => {
+  it('a tool name is restored to its original form', () => {
     const event = read(start, tool({ name: 'files-x2e-read' }), blockStop(), end('tool_use'), stop)[2]
     assert.ok(event?.type === 'tool-call-start')
     assert.equal(event.name, 'files.read')
   })
 
-  it('passes over pings, the work of Anthropic’s own tools, unknown events, and a start that comes again', () => {
+  it('pings, blocks of Anthropic’s own tools, unknown events and a repeated start are ignored', () => {
     const events = read(
       start,
       { type: 'ping' },
@@ -145,19 +145,19 @@ describe('what a stream says', () => {
   })
 })
 
-describe('cuts and line ends', () => {
+describe('splits and line endings', () => {
   for (const name of fixtures) {
     const bytes = fixture(name)
     const whole = readPieces([bytes])
 
-    it(`${name} reads the same cut at any byte, with any line end`, () => {
+    it(`${name} reads the same split at any byte, with any line ending`, () => {
       for (let at = 0; at <= bytes.length; at++)
         assert.deepEqual(readPieces(cutAt(bytes, at)), whole, `cut at ${at}`)
       for (const lineEnd of ['\n', '\r\n', '\r'])
         assert.deepEqual(readPieces(singleBytes(withLineEnds(bytes, lineEnd))), whole)
     })
 
-    it(`${name} never ends well when it is cut off before its end`, () => {
+    it(`${name} always ends with an error if it is cut off before its end`, () => {
       const last = Math.max(
         bytes.lastIndexOf('data: {"type":"message_stop"}'),
         bytes.lastIndexOf('event: error'),
@@ -170,14 +170,14 @@ describe('cuts and line ends', () => {
     })
   }
 
-  it('the last event counts also without the empty line behind it', () => {
+  it('the last event counts even without the empty line after it', () => {
     const bytes = fixture('text.sse')
     assert.deepEqual(readPieces([bytes.subarray(0, -2)]), readPieces([bytes]))
   })
 })
 
 describe('failures', () => {
-  it('an error in the stream keeps its words for the log, and its kind where a client can act on it', () => {
+  it('an error in the stream keeps its text for the log, and its kind if a client can act on it', () => {
     const last = readPieces([fixture('error.sse')]).at(-1)
     assert.ok(last?.type === 'error')
     assert.equal(last.error.kind, 'overloaded')
@@ -187,16 +187,16 @@ describe('failures', () => {
     assert.ok(other?.type === 'error' && other.error.kind === 'upstream_error')
   })
 
-  it('a reason to stop without the end marker is no end', () => {
+  it('a stop reason without the end marker is not an end', () => {
     assert.equal(causeCodeOf(read(start, text('a'), end('end_turn'))), 'TRUNCATED')
   })
 
-  it('an end marker behind nothing at all is none, but an answer may be empty', () => {
+  it('an end marker without any content is an error, but an empty response is valid', () => {
     assert.equal(causeCodeOf(read(start, stop)), 'TRUNCATED')
     assert.equal(read(start, end('end_turn'), stop).at(-1)?.type, 'end')
   })
 
-  it('input that was cut is told as it came, and a call without a name is none', () => {
+  it('truncated input of a call is passed on as received, and a call without a name is ignored', () => {
     const cut = read(start, tool(), input('{"a":'), blockStop(), end('max_tokens'), stop)
     assert.deepEqual(
       cut.filter(({ type }) => type !== 'start' && type !== 'usage'),
@@ -216,14 +216,14 @@ describe('failures', () => {
     )
   })
 
-  it('input without a call and broken JSON are failures', () => {
+  it('input without a call, broken JSON and an endless line are failures', () => {
     assert.equal(causeCodeOf(read(start, input('{}', 4))), 'BAD_ANSWER')
     assert.equal(causeCodeOf(readPieces([Buffer.from('data: {"type":\n\n')])), 'BAD_ANSWER')
     const endless = Array.from({ length: 18 }, () => Buffer.alloc(1024 * 1024, 'a'))
     assert.equal(causeCodeOf(readPieces(endless)), 'BAD_ANSWER')
   })
 
-  it('a reader that has failed says nothing more', () => {
+  it('a reader that has failed emits nothing more', () => {
     const reader = createReader()
     const types: string[] = []
     const emit = (event: ChatEvent): void => {

@@ -27,7 +27,7 @@ const finish = (reason: FinishReason = 'stop'): ChatEvent[] => [
   { type: 'end' },
 ]
 
-/** The blocks as a client puts them together; fails unless they follow each other by the grammar. */
+/** The blocks as a client assembles them. Fails unless they follow the grammar. */
 function blocksOf(events: readonly Record<string, unknown>[]): string[] {
   const blocks: string[] = []
   let open = false
@@ -66,7 +66,7 @@ function endOf(events: readonly Record<string, unknown>[]): unknown {
 }
 
 describe('a streamed message', () => {
-  it('begins with the whole head, and ends with reason, counts and end marker', () => {
+  it('a streamed message begins with a complete message_start and ends with stop reason, counts and end marker', () => {
     const usage = {
       promptTokens: 30,
       completionTokens: 7,
@@ -118,7 +118,7 @@ describe('a streamed message', () => {
     })
   })
 
-  it('tells the prompt’s tokens at its beginning where they are known or estimated', () => {
+  it('message_start has the prompt token count if it is known or can be estimated', () => {
     const request = { messages: [{ role: 'user', content: 'How warm is it in Oslo?' }] }
     const usageOf = (events: readonly Record<string, unknown>[]) =>
       objectIn(objectIn(events[0], 'message'), 'usage').input_tokens
@@ -128,7 +128,7 @@ describe('a streamed message', () => {
     assert.equal(usageOf(written([known, text('a'), ...finish()], { request })), 9)
   })
 
-  it('without anything said is complete and has no blocks', () => {
+  it('a streamed message without content is complete and has no blocks', () => {
     assert.deepEqual(namesOf(written([{ type: 'start' }, ...finish()])), [
       'message_start',
       'message_delta',
@@ -136,14 +136,14 @@ describe('a streamed message', () => {
     ])
   })
 
-  it('keeps an id of Anthropic’s own', () => {
+  it('an id of Anthropic’s own format is kept', () => {
     const events = written([{ type: 'start', id: 'msg_up1' }, text('a'), ...finish()])
     assert.equal(objectIn(events[0], 'message').id, 'msg_up1')
     const foreign = written([{ type: 'start', id: 'chatcmpl-1' }, text('a'), ...finish()])
     assert.equal(objectIn(foreign[0], 'message').id, `msg_${context.id}`)
   })
 
-  it('an error ends it without an end marker, and nothing follows', () => {
+  it('an error ends a streamed message without an end marker, and nothing follows', () => {
     const writer = createWriter(context)
     writer.write(text('a'))
     const last = writer.write({ type: 'error', error: upstreamFailed('Broken', 'X') })
@@ -154,7 +154,7 @@ describe('a streamed message', () => {
     assert.equal(writer.write({ type: 'end' }), '')
   })
 
-  it('what was read from Anthropic is written as it was, but for the names', () => {
+  it('a stream read from Anthropic is written unchanged, except the names', () => {
     const events = readPieces([fixture('thinking-tools.sse')])
     assert.deepEqual(blocksOf(written(events)), [
       'thinking|plan |it|c2ln',
@@ -165,13 +165,13 @@ describe('a streamed message', () => {
   })
 })
 
-describe('blocks', () => {
-  it('follow each other as their kinds change', () => {
+describe('content blocks', () => {
+  it('a change of content kind starts a new block', () => {
     const events = [thought('a'), thought('b'), text('c'), text('d'), thought('e'), ...finish()]
     assert.deepEqual(blocksOf(written(events)), ['thinking|a|b', 'text|c|d', 'thinking|e'])
   })
 
-  it('of calls whose pieces interleave do not overlap', () => {
+  it('interleaved calls become blocks that do not overlap', () => {
     const events = [
       callStart(0),
       callDelta(0, '{"a":'),
@@ -186,7 +186,7 @@ describe('blocks', () => {
     assert.deepEqual(blocksOf(written(events)), ['tool_use f0|{"a":|1}', 'tool_use f1|{"b":|2}'])
   })
 
-  it('of the first call are written at once, those of others as soon as it is complete', () => {
+  it('deltas of the first call are written immediately, those of other calls once it is complete', () => {
     const writer = createWriter(context)
     assert.match(writer.write(callStart(0)), /message_start.*"name":"f0"/s)
     assert.match(writer.write(callDelta(0, '{}')), /partial_json/)
@@ -196,7 +196,7 @@ describe('blocks', () => {
     assert.match(writer.write(callEnd(1)), /"content_block_stop","index":1/)
   })
 
-  it('of text behind an open call wait for its end', () => {
+  it('text after an open call waits for the end of the call', () => {
     const events = [
       callStart(0),
       text('later'),
@@ -208,25 +208,25 @@ describe('blocks', () => {
     assert.deepEqual(blocksOf(written(events)), ['tool_use f0|{"a":1}', 'text|later| on'])
   })
 
-  it('a call that was never ended is closed at the end', () => {
+  it('a call that never ended is closed at the end of the message', () => {
     assert.deepEqual(blocksOf(written([callStart(0), callDelta(0, '{}'), ...finish()])), ['tool_use f0|{}'])
   })
 
-  it('an id with characters that Anthropic refuses is replaced', () => {
+  it('an id with characters that Anthropic rejects is replaced', () => {
     const start = written([callStart(0, 'functions.f:0'), callEnd(0), ...finish()])[1]
     assert.match(String(objectIn(start, 'content_block').id), /^toolu_[a-f0-9]{24}$/)
   })
 })
 
-describe('white space', () => {
-  it('in front of a call is dropped', () => {
+describe('white space in a stream', () => {
+  it('white space before a call is dropped', () => {
     const events = [thought('plan'), text('\n\n'), callStart(0), callEnd(0), ...finish('tool_calls')]
     assert.deepEqual(blocksOf(written(events)), ['thinking|plan', 'tool_use f0'])
     const later = [text('\n\n'), callStart(0), callEnd(0), text('Done'), ...finish()]
     assert.deepEqual(blocksOf(written(later)), ['tool_use f0', 'text|Done'])
   })
 
-  it('in front of a text belongs to it, and within a text nothing is held back', () => {
+  it('white space before a text is part of it, and white space within a text is not held back', () => {
     assert.deepEqual(
       blocksOf(written([text('\n'), text(' '), text('a'), text(' '), text('b'), ...finish()])),
       ['text|\n a| |b'],
@@ -238,11 +238,11 @@ describe('white space', () => {
   })
 })
 
-describe('the reason to stop', () => {
+describe('stop reason', () => {
   const reasonOf = (...events: ChatEvent[]) => endOf(written(events))
   const plain = (stop_reason: string) => ({ stop_reason, stop_sequence: null, stop_details: null })
 
-  it('is tool_use after any call, unless the limit was met', () => {
+  it('stop_reason is tool_use after any call, unless the limit was reached', () => {
     assert.deepEqual(reasonOf(callStart(0), callEnd(0), ...finish('stop')), plain('tool_use'))
     assert.deepEqual(reasonOf(callStart(0), callEnd(0), ...finish('tool_calls')), plain('tool_use'))
     assert.deepEqual(reasonOf(callStart(0), callEnd(0), ...finish('length')), plain('max_tokens'))
@@ -260,7 +260,7 @@ describe('the reason to stop', () => {
     })
   })
 
-  it('is a refusal for a filter and for a refusing text, which is shown', () => {
+  it('stop_reason is refusal after a filter or a refusal, whose text is shown', () => {
     const refusal = {
       ...plain('refusal'),
       stop_details: { type: 'refusal', category: null, explanation: null },

@@ -56,12 +56,14 @@ export interface Passed {
 }
 
 export function passPieces(pieces: readonly Buffer[], model = 'alias'): Passed {
-  const lane = createPassthrough({ model, stripUsage: false, choices: 1 })
-  const out = [...pieces.map((piece) => lane.push(piece)), lane.end()].filter((bytes) => bytes !== undefined)
-  return { out: Buffer.concat(out).toString(), state: lane.state }
+  const passthrough = createPassthrough({ model, stripUsage: false, choices: 1 })
+  const out = [...pieces.map((piece) => passthrough.push(piece)), passthrough.end()].filter(
+    (bytes) => bytes !== undefined,
+  )
+  return { out: Buffer.concat(out).toString(), state: passthrough.state }
 }
 
-/** The data of each event that a writer gives; also checks that each event is named by its type. */
+/** The data of each event that a writer emits. Also checks that each event is named by its type. */
 export function written(
   events: readonly ChatEvent[],
   changes: Partial<AnswerContext> = {},
@@ -102,7 +104,7 @@ export function turns(...messages: object[]): ChatMessage[] {
   return readMembers({ messages }).messages
 }
 
-/** The place that a refusal names. */
+/** The path in a 400 error. */
 export function refusedAt(act: () => unknown): string | undefined {
   try {
     act()
@@ -111,7 +113,7 @@ export function refusedAt(act: () => unknown): string | undefined {
     assert.equal(error.status, 400)
     return error.param
   }
-  return assert.fail('must be refused')
+  return assert.fail('must be rejected')
 }
 
 export function chatRequest(changes: Partial<ChatRequest> = {}): ChatRequest {
@@ -127,7 +129,7 @@ export function chatRequest(changes: Partial<ChatRequest> = {}): ChatRequest {
   }
 }
 
-/** What is sent upstream for a request, and the names of what was lost. */
+/** What is sent upstream for a request, and the names of the dropped fields. */
 export function sent(changes: Partial<ChatRequest> = {}): { body: Record<string, unknown>; lost: string[] } {
   const lost: string[] = []
   const drop = (field: string): void => {

@@ -8,7 +8,7 @@ function ofContent(...content: object[]): number {
   return estimateTokens({ messages: [{ role: 'user', content }] })
 }
 
-it('a third of the characters of all texts, rounded up, and a little for each turn', () => {
+it('an estimate is a third of all characters, rounded up, plus a constant for each turn', () => {
   const messages = [
     { role: 'user', content: 'abcdefg' },
     { role: 'assistant', content: [{ type: 'text', text: 'abc' }] },
@@ -21,13 +21,13 @@ it('a third of the characters of all texts, rounded up, and a little for each tu
   )
 })
 
-it('tools count as their JSON', () => {
+it('tools are counted as their JSON', () => {
   const tools = [{ name: 'f', input_schema: { type: 'object' } }]
   const json = JSON.stringify(tools[0]).length
   assert.equal(estimateTokens({ messages: [], tools }), Math.ceil(json / 3))
 })
 
-it('an image has a fixed price, however large its data is, also within a result', () => {
+it('an image has a fixed count, whatever the size of its data, even within a tool result', () => {
   const image = {
     type: 'image',
     source: { type: 'base64', media_type: 'image/png', data: 'A'.repeat(90_000) },
@@ -37,7 +37,7 @@ it('an image has a fixed price, however large its data is, also within a result'
   assert.equal(ofContent(result), 1_600 + 1 + turn)
 })
 
-it('calls, thoughts and documents count', () => {
+it('tool calls, thinking and documents are counted', () => {
   assert.equal(
     ofContent({ type: 'tool_use', id: 'a', name: 'f', input: { a: 1 } }),
     Math.ceil(8 / 3) + 2 * turn,

@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { fromWireName, toWireName } from '../../../src/dialects/anthropic/tool-identifiers.ts'
 import { refusedAt } from './support.ts'
 
-it('a legal name stays as it is', () => {
+it('a legal name is unchanged', () => {
   for (const name of ['get_weather', 'mcp__server__do-it', 'a-x', 'x'.repeat(128)]) {
     assert.equal(toWireName(name, 'p'), name)
     assert.equal(fromWireName(name), name)
@@ -28,12 +28,12 @@ it('any other name becomes legal and can be read back exactly', () => {
   }
 })
 
-it('names that differ stay different', () => {
+it('different names stay different', () => {
   const names = ['a.b', 'a-x2e-b', 'a-x2d-x2e-x2d-b', 'a/b', 'a_b', 'a-b']
   assert.equal(new Set(names.map((name) => toWireName(name, 'p'))).size, names.length)
 })
 
-it('a name that is empty or stays too long is refused', () => {
+it('a name that is empty or remains too long is rejected', () => {
   assert.equal(
     refusedAt(() => toWireName('', 'tools[0].function.name')),
     'tools[0].function.name',
@@ -48,6 +48,6 @@ it('a name that is empty or stays too long is refused', () => {
   )
 })
 
-it('what looks like an escape but names no character stays', () => {
+it('a text that looks like an escape but is not a character is unchanged', () => {
   assert.equal(fromWireName('a-xffffff-b'), 'a-xffffff-b')
 })

@@ -2,21 +2,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fitContext } from '../../../src/dialects/ollama/context.ts'
 
-/** A prompt of about this many tokens, by the rule of four bytes each. */
+/** A prompt of about this many tokens, at four bytes per token. */
 function chatOf(tokens: number, more: Record<string, unknown> = {}): Record<string, unknown> {
   return { messages: [{ role: 'user', content: 'x'.repeat(4 * (tokens - 4)) }], ...more }
 }
 const unknown = { inputSize: 0 }
 
-test('a server whose context nobody knows or chooses is left alone, however long the prompt is', () => {
+test('no context is set if the server’s context is neither known nor chosen, whatever the prompt length', () => {
   assert.deepEqual(fitContext(chatOf(1_000_000), unknown), {})
 })
 
-test('the context is chosen in steps that hold the prompt with a margin, and the answer asked for', () => {
+test('the context is chosen in steps that fit the prompt with a margin and the requested output', () => {
   const auto = { inputSize: 0, autoContext: true }
   const chosen = (body: Record<string, unknown>): unknown => fitContext(body, auto).options
   assert.deepEqual(chosen(chatOf(10)), { num_ctx: 4096 })
-  // 2304 tokens and a third are 3072, and 1024 for an answer without a limit fill the first step.
+  // 2304 tokens and a third are 3072; with 1024 for an unlimited response, they fill the first step.
   assert.deepEqual(chosen(chatOf(2304)), { num_ctx: 4096 })
   assert.deepEqual(chosen(chatOf(2308)), { num_ctx: 8192 })
   assert.deepEqual(chosen(chatOf(10, { options: { num_predict: 6000, seed: 1 } })), {
@@ -27,17 +27,17 @@ test('the context is chosen in steps that hold the prompt with a margin, and the
   assert.deepEqual(chosen(chatOf(100_000)), { num_ctx: 262_144 })
 })
 
-test('the context never goes beyond what the model holds', () => {
+test('the context never exceeds what the model supports', () => {
   const limits = { inputSize: 6000, autoContext: true }
   assert.deepEqual(fitContext(chatOf(4000), limits), { options: { num_ctx: 6000 } })
 })
 
-test('what the request or the configuration says is kept', () => {
+test('a context set by the request or the configuration is kept', () => {
   const limits = { inputSize: 32_768, autoContext: true }
   assert.deepEqual(fitContext(chatOf(10, { options: { num_ctx: 2048 } }), limits), {})
 })
 
-test('a prompt that would be cut is refused with both numbers', () => {
+test('a prompt that would be truncated is rejected with both numbers', () => {
   assert.throws(() => fitContext(chatOf(5000), { inputSize: 4096 }), {
     kind: 'context_overflow',
     status: 400,
@@ -49,7 +49,7 @@ test('a prompt that would be cut is refused with both numbers', () => {
   assert.deepEqual(fitContext(chatOf(4096), { inputSize: 4096 }), {})
 })
 
-test('tools, calls, thoughts, images and generate prompts count', () => {
+test('tools, calls, reasoning, images and generate prompts are counted', () => {
   const long = 'x'.repeat(4 * 5000)
   for (const body of [
     { messages: [], tools: [{ function: { name: 'f', description: long } }] },

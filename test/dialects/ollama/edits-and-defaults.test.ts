@@ -20,7 +20,7 @@ function edited(json: string, stream: boolean): string {
   return applyEdits(bytes, edits).toString()
 }
 
-describe('stream of a passthrough', () => {
+describe('stream member of a passthrough request', () => {
   const untouched: [string, boolean][] = [
     ['{"model":"m", "seed":12345678901234567890}', true],
     ['{"model":"m","stream":null}', true],
@@ -28,15 +28,16 @@ describe('stream of a passthrough', () => {
     ['{"stream":true}', true],
   ]
   for (const [json, stream] of untouched) {
-    test(`${json} says ${stream} to Ollama already`, () => assert.equal(edited(json, stream), json))
+    test(`${json} is sent unchanged to Ollama for stream ${stream}`, () =>
+      assert.equal(edited(json, stream), json))
   }
 
-  test('is said where Ollama would stream and the router does not', () => {
+  test('stream is set to false if Ollama would stream and the router does not', () => {
     assert.equal(edited('{"model":"m"}', false), '{"stream":false,"model":"m"}')
     assert.equal(edited('{"stream":null, "model":"m"}', false), '{"stream":false, "model":"m"}')
   })
 
-  test('is repaired where it was text', () => {
+  test('stream as a string is replaced by the boolean', () => {
     assert.equal(edited('{"model":"m", "stream": "true"}', true), '{"model":"m", "stream": true}')
     assert.equal(edited('{"stream":"false"}', false), '{"stream":false}')
   })
@@ -45,7 +46,7 @@ describe('stream of a passthrough', () => {
 test('Ollama streams by default', () => assert.equal(ollama.chat.streamsByDefault, true))
 
 describe('defaults', () => {
-  test('fill in what the client left out, null included', () => {
+  test('defaults fill what the client left out or set to null', () => {
     assert.deepEqual(
       missingDefaults({ think: null, format: 'json' }, { keep_alive: '1h', think: false, format: '' }),
       {
@@ -55,20 +56,20 @@ describe('defaults', () => {
     )
   })
 
-  test('options are filled in one by one, and the client’s stay', () => {
+  test('options are filled individually, and the client’s values stay', () => {
     const body = { options: { temperature: 0, seed: null, custom: 1 } }
     assert.deepEqual(missingDefaults(body, { options: { temperature: 0.7, seed: 3, num_ctx: 8192 } }), {
       options: { temperature: 0, seed: 3, custom: 1, num_ctx: 8192 },
     })
   })
 
-  test('options that are complete, or no object at all, are not given back', () => {
+  test('options that are complete or not an object are not returned', () => {
     assert.deepEqual(missingDefaults({ options: { num_ctx: 1 } }, { options: { num_ctx: 2 } }), {})
     assert.deepEqual(missingDefaults({ options: 'x' }, { options: { num_ctx: 2 } }), {})
     assert.deepEqual(missingDefaults({}, { options: {} }), {})
   })
 
-  test('the sampling names of the other dialects are understood, and real options go over them', () => {
+  test('defaults under the sampling names of other dialects are accepted, and options override them', () => {
     const defaults = {
       temperature: 0.1,
       top_p: 0.2,
@@ -90,7 +91,7 @@ describe('defaults', () => {
     })
   })
 
-  test('the request’s own body is not changed', () => {
+  test('defaults do not change the body of the request', () => {
     const body = { options: { seed: 1 } }
     missingDefaults(body, { options: { num_ctx: 2 } })
     assert.deepEqual(body, { options: { seed: 1 } })

@@ -33,11 +33,11 @@ const events: ChatEvent[] = [
   { type: 'end' },
 ]
 
-test('a stream of generate reads the same wherever it is cut', () => {
+test('a generate stream reads the same wherever it is split', () => {
   for (const chunks of cutInTwo(stream)) assert.deepEqual(readChunks(chunks), events)
 })
 
-test('a stream of generate passes with only its model changed, wherever it is cut', () => {
+test('a generate stream passes through with only the model changed, wherever it is split', () => {
   const wanted = stream.toString().replaceAll('"up"', '"alias"')
   for (const chunks of cutInTwo(stream)) {
     const { out, state } = passChunks(chunks)
@@ -47,14 +47,14 @@ test('a stream of generate passes with only its model changed, wherever it is cu
   }
 })
 
-test('a stream is worth committing to with its first thought or text', () => {
+test('a stream has content from its first reasoning or text', () => {
   const [first = ''] = stream.toString().split('\n')
   assert.equal(passChunks([Buffer.from(`${first}\n`)], 'alias', false).state.content, true)
   const empty = first.replace('Hm', '')
   assert.equal(passChunks([Buffer.from(`${empty}\n`)], 'alias', false).state.content, false)
 })
 
-test('what is written from the events reads back as the same events, with times of its own', () => {
+test('written events read back as the same events, with timings of their own', () => {
   const clock = { ms: 0 }
   const writer = codec.createWriter(contextAt(clock))
   let written = ''
@@ -68,11 +68,11 @@ test('what is written from the events reads back as the same events, with times 
     events,
   )
   const last = JSON.parse(written.trim().split('\n').at(-1) ?? '')
-  // The first content came at 20 ms, the end at 60 ms.
+  // The first content arrived at 20 ms, the end at 60 ms.
   assert.deepEqual([last.total_duration, last.prompt_eval_duration, last.eval_duration], [60e6, 20e6, 40e6])
 })
 
-test('a whole answer has its text in response, and no context', () => {
+test('a whole generate response has its text in response, and no context', () => {
   const response = codec.readResponse({
     response: 'Hi',
     thinking: 'Hm',
@@ -87,11 +87,11 @@ test('a whole answer has its text in response, and no context', () => {
   )
 })
 
-test('an error that comes with a success status is an error', () => {
+test('an error with a success status is an error', () => {
   assert.throws(() => codec.readResponse({ error: 'out of memory' }), { kind: 'upstream_error' })
 })
 
-test('raw and suffix say that no chat will do', () => {
+test('raw and suffix mark a request that cannot be sent as a chat', () => {
   const completion = (body: object) =>
     codec.readRequest({ model: 'm', prompt: 'x', ...body }, false).completion
   assert.equal(completion({}), undefined)
@@ -100,7 +100,7 @@ test('raw and suffix say that no chat will do', () => {
   assert.deepEqual(completion({ suffix: 'y' }), { raw: false, suffix: 'y' })
 })
 
-test('a request that is written has the prompt, the system text and the options', () => {
+test('a written generate request has the prompt, the system text and the options', () => {
   const request = chatRequest({
     stream: false,
     messages: [
@@ -111,7 +111,7 @@ test('a request that is written has the prompt, the system text and the options'
     completion: { raw: true, suffix: '!' },
   })
   assert.deepEqual(
-    codec.writeRequest(request, { model: 'up', flavour: {}, drop: () => assert.fail('lost') }),
+    codec.writeRequest(request, { model: 'up', flavour: {}, drop: () => assert.fail('a field was dropped') }),
     {
       model: 'up',
       prompt: 'Hi',

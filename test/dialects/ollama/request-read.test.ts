@@ -26,7 +26,7 @@ function isBadRequest(param: string): (error: unknown) => boolean {
   return (error) => error instanceof RouterError && error.kind === 'bad_request' && error.param === param
 }
 
-test('each role becomes its message, thoughts and images included', () => {
+test('each role becomes its message, with reasoning and images', () => {
   const { messages } = read({
     messages: [
       { role: 'system', content: 'Be brief' },
@@ -47,7 +47,7 @@ test('each role becomes its message, thoughts and images included', () => {
   ])
 })
 
-test('the model may be called by its other name, and counts are always wanted', () => {
+test('the model is also read from model_name, and token counts are always requested', () => {
   const request = readRequest({ model_name: 'other', messages: [] }, false)
   assert.equal(request.model, 'other')
   assert.equal(request.stream, false)
@@ -62,7 +62,7 @@ describe('images', () => {
     ['image/webp', Buffer.from('RIFF\x10\0\0\0WEBPVP8 ', 'latin1')],
   ]
   for (const [mediaType, bytes] of kinds) {
-    test(`an ${mediaType} is known by its first bytes`, () => {
+    test(`${mediaType} is recognized by its first bytes`, () => {
       const data = bytes.toString('base64')
       const { messages } = read({ messages: [{ role: 'user', images: [data] }] })
       assert.deepEqual(messages[0]?.parts, [{ type: 'image', source: { kind: 'base64', mediaType, data } }])
@@ -84,7 +84,7 @@ describe('images', () => {
   })
 
   for (const data of ['UklGRhAAAABXQVZFZm10IA==', 'not base64!', '']) {
-    test(`bytes that are no picture are refused with their place: "${data}"`, () => {
+    test(`bytes that are not an image are rejected with their path: "${data}"`, () => {
       const messages = [{ role: 'user', content: 'x', images: [png, data] }]
       assert.throws(() => read({ messages }), isBadRequest('messages[0].images[1]'))
     })
@@ -92,7 +92,7 @@ describe('images', () => {
 })
 
 describe('tool calls', () => {
-  test('ids are made where they are missing, differ, and are the same in each turn', () => {
+  test('missing ids are generated, differ, and are the same in each turn', () => {
     const turn = [calls('f', 'g'), { role: 'tool', content: '1' }, { role: 'tool', content: '2' }]
     const first = idsOf(read({ messages: turn }).messages)
     const later = idsOf(read({ messages: [...turn, { role: 'user', content: 'And?' }] }).messages)
@@ -102,7 +102,7 @@ describe('tool calls', () => {
     assert.match(String(first[0]), /^call_[0-9a-f]{24}$/)
   })
 
-  test('a result goes to the call of its id, whatever its place', () => {
+  test('a result is matched to its call by id, whatever the order', () => {
     const { messages } = read({
       messages: [
         {
@@ -116,7 +116,7 @@ describe('tool calls', () => {
     assert.deepEqual(idsOf(messages), ['a', 'b', 'b', 'a'])
   })
 
-  test('without an id a result goes to the oldest open call of its name', () => {
+  test('a result without an id is matched to the oldest open call with its name', () => {
     const { messages } = read({
       messages: [
         calls('f', 'g', 'g'),
@@ -129,7 +129,7 @@ describe('tool calls', () => {
     assert.deepEqual(answered, [firstG, secondG, f])
   })
 
-  test('with neither id nor name a result goes to the oldest open call, and learns its name', () => {
+  test('a result with neither id nor name is matched to the oldest open call, and gets its name', () => {
     const { messages } = read({ messages: [calls('f'), calls('g'), { role: 'tool' }, { role: 'tool' }] })
     const [f, g, ...answered] = idsOf(messages)
     assert.deepEqual(answered, [f, g])
@@ -139,13 +139,13 @@ describe('tool calls', () => {
     )
   })
 
-  test('a result too many is refused with its place', () => {
+  test('a surplus result is rejected with its path', () => {
     const messages = [calls('f'), { role: 'tool', content: '1' }, { role: 'tool', content: '2' }]
     assert.throws(() => read({ messages }), isBadRequest('messages[2]'))
     assert.throws(() => read({ messages: [{ role: 'tool', content: '1' }] }), isBadRequest('messages[0]'))
   })
 
-  test('equal ids of two calls are told apart, and each result still finds its own', () => {
+  test('equal ids of two calls are made different, and each result keeps its own call', () => {
     const call = { id: 'call_0', function: { name: 'f', arguments: {} } }
     const turn = [
       { role: 'assistant', tool_calls: [call] },
@@ -157,7 +157,7 @@ describe('tool calls', () => {
     assert.notEqual(first, second)
   })
 
-  test('arguments become JSON text, and absent ones an empty object', () => {
+  test('arguments become a JSON string, and absent ones an empty object', () => {
     const { messages } = read({
       messages: [
         {
@@ -179,7 +179,7 @@ describe('tool calls', () => {
   })
 })
 
-test('options become the sampling of all dialects, and the rest stays Ollama’s', () => {
+test('options become the sampling fields of all dialects, and the others remain Ollama’s own', () => {
   const request = read({
     options: {
       num_predict: 100,
@@ -214,7 +214,7 @@ test('options become the sampling of all dialects, and the rest stays Ollama’s
   assert.deepEqual(request.ollama, { keepAlive: '10m', options: { num_ctx: 8192 } })
 })
 
-test('"no limit", "random" and an empty list of stops are said by saying nothing', () => {
+test('"no limit", "random" and an empty stop list set nothing', () => {
   const request = read({ options: { num_predict: -1, seed: -1, stop: [], temperature: null } })
   assert.deepEqual(request.sampling, {})
   assert.equal(request.ollama, undefined)
@@ -222,22 +222,22 @@ test('"no limit", "random" and an empty list of stops are said by saying nothing
 
 test('a keep_alive of 0 is kept', () => assert.deepEqual(read({ keep_alive: 0 }).ollama, { keepAlive: 0 }))
 
-const thoughts: [unknown, string | undefined][] = [
+const thinkLevels: [unknown, string | undefined][] = [
   [true, 'on'],
   [false, 'none'],
   ['low', 'low'],
   ['max', 'max'],
   [null, undefined],
 ]
-for (const [think, effort] of thoughts) {
-  test(`think ${JSON.stringify(think)} is effort ${effort}`, () =>
+for (const [think, effort] of thinkLevels) {
+  test(`think ${JSON.stringify(think)} becomes the effort ${effort}`, () =>
     assert.equal(read({ think }).reasoningEffort, effort))
 }
 
-test('an unknown level of thinking is refused', () =>
+test('an unknown level of think is rejected', () =>
   assert.throws(() => read({ think: 'lots' }), isBadRequest('think')))
 
-test('format is JSON, a schema, or nothing', () => {
+test('format can be JSON, a schema or empty, and anything else is rejected', () => {
   assert.deepEqual(read({ format: 'json' }).responseFormat, { type: 'json' })
   assert.deepEqual(read({ format: { type: 'object' } }).responseFormat, {
     type: 'schema',
@@ -248,7 +248,7 @@ test('format is JSON, a schema, or nothing', () => {
   assert.throws(() => read({ format: 'yaml' }), isBadRequest('format'))
 })
 
-test('tools keep name, description, schema and strictness', () => {
+test('tools keep name, description, schema and strict', () => {
   const parameters = { type: 'object', properties: { city: { type: 'string' } } }
   const { tools } = read({
     tools: [
@@ -259,12 +259,12 @@ test('tools keep name, description, schema and strictness', () => {
   assert.deepEqual(tools, [{ name: 'f', description: 'd', parameters, strict: true }, { name: 'g' }])
 })
 
-test('alternatives are only counted where probabilities are wanted', () => {
+test('top_logprobs is ignored without logprobs', () => {
   assert.deepEqual(read({ logprobs: true, top_logprobs: 3 }).sampling, { logprobs: true, topLogprobs: 3 })
   assert.deepEqual(read({ top_logprobs: 3 }).sampling, {})
 })
 
-test('unknown members ride along', () => {
+test('unknown fields are kept', () => {
   assert.deepEqual(read({ truncate: false, custom: { a: 1 }, nothing: null }).extras, {
     truncate: false,
     custom: { a: 1 },

@@ -7,10 +7,10 @@ import { chatRequest } from './support.ts'
 
 const tools = [{ name: 'f', description: 'd', parameters: { type: 'object' }, strict: true }, { name: 'g' }]
 
-function write(changes: Partial<ChatRequest>): { body: Record<string, unknown>; lost: string[] } {
-  const lost: string[] = []
-  const options = { model: 'upstream-m', flavour: {}, drop: (field: string) => void lost.push(field) }
-  return { body: writeRequest(chatRequest(changes), options), lost }
+function write(changes: Partial<ChatRequest>): { body: Record<string, unknown>; dropped: string[] } {
+  const dropped: string[] = []
+  const options = { model: 'upstream-m', flavour: {}, drop: (field: string) => void dropped.push(field) }
+  return { body: writeRequest(chatRequest(changes), options), dropped }
 }
 
 function userMessage(parts: UserPart[]): Partial<ChatRequest> {
@@ -21,22 +21,22 @@ function isBadRequest(param: string): (error: unknown) => boolean {
   return (error) => error instanceof RouterError && error.kind === 'bad_request' && error.param === param
 }
 
-test('a plain request holds the model, the messages and an explicit stream, and nothing that was not asked for', () => {
-  const { body, lost } = write({ stream: false })
+test('a plain request has the model, the messages, an explicit stream, and nothing that was not requested', () => {
+  const { body, dropped } = write({ stream: false })
   assert.deepEqual(body, { model: 'upstream-m', messages: [{ role: 'user', content: 'Hi' }], stream: false })
-  assert.deepEqual(lost, [])
+  assert.deepEqual(dropped, [])
 })
 
 describe('messages', () => {
-  test('a developer speaks as the system', () => {
+  test('a developer message becomes a system message', () => {
     const { body } = write({
       messages: [{ role: 'system', developer: true, parts: [{ type: 'text', text: 'S' }] }],
     })
     assert.deepEqual(body.messages, [{ role: 'system', content: 'S' }])
   })
 
-  test('the parts of a message stay one message: texts joined, images beside them', () => {
-    const { body, lost } = write(
+  test('the parts of a message stay one message, with texts joined and images beside them', () => {
+    const { body, dropped } = write(
       userMessage([
         { type: 'text', text: 'a' },
         { type: 'image', source: { kind: 'base64', mediaType: 'image/png', data: 'AAAA' } },
@@ -45,15 +45,15 @@ describe('messages', () => {
       ]),
     )
     assert.deepEqual(body.messages, [{ role: 'user', content: 'a\nb', images: ['AAAA', 'BBBB'] }])
-    assert.deepEqual(lost, ['image_url.detail'])
+    assert.deepEqual(dropped, ['image_url.detail'])
   })
 
-  test('an image at an address is refused, because the upstream fetches none', () => {
+  test('an image URL is rejected, because Ollama does not fetch images', () => {
     const part: UserPart = { type: 'image', source: { kind: 'url', url: 'https://example.org/a.png' } }
     assert.throws(() => write(userMessage([part])), isBadRequest('messages[0].content'))
   })
 
-  test('audio and files are refused', () => {
+  test('audio and files are rejected', () => {
     const audio: UserPart = { type: 'audio', data: 'AAAA', format: 'wav' }
     assert.throws(() => write(userMessage([audio])), isBadRequest('messages[0].content'))
     assert.throws(
@@ -62,7 +62,7 @@ describe('messages', () => {
     )
   })
 
-  test('a tool turn keeps thoughts, ids and order; arguments are objects; the result knows its function', () => {
+  test('a tool turn keeps reasoning, ids and order, has objects as arguments, and names the function of each result', () => {
     const { body } = write({
       messages: [
         {
@@ -91,7 +91,7 @@ describe('messages', () => {
     ])
   })
 
-  test('arguments that are no object are refused with their place', () => {
+  test('arguments that are not an object are rejected with their path', () => {
     const toolCalls = [{ id: 'a', name: 'f', arguments: '[1]' }]
     assert.throws(
       () => write({ messages: [{ role: 'assistant', parts: [], reasoning: '', toolCalls }] }),
@@ -99,8 +99,8 @@ describe('messages', () => {
     )
   })
 
-  test('a refusal in the history is text, and a speaker’s name is reported', () => {
-    const { body, lost } = write({
+  test('a refusal in the history becomes text, and the name of a speaker is reported', () => {
+    const { body, dropped } = write({
       messages: [
         { role: 'assistant', parts: [{ type: 'refusal', text: 'No.' }], reasoning: '', toolCalls: [] },
         { role: 'user', name: 'Ada', parts: [{ type: 'text', text: 'Why?' }] },
@@ -110,7 +110,7 @@ describe('messages', () => {
       { role: 'assistant', content: 'No.' },
       { role: 'user', content: 'Why?' },
     ])
-    assert.deepEqual(lost, ['messages.name'])
+    assert.deepEqual(dropped, ['messages.name'])
   })
 })
 
@@ -120,30 +120,30 @@ describe('tools', () => {
     { type: 'function', function: { name: 'g', parameters: { type: 'object', properties: {} } } },
   ]
 
-  test('schemas pass, a missing one is made, strictness is reported', () => {
-    const { body, lost } = write({ tools, toolChoice: 'auto' })
+  test('schemas are passed on, a missing one is added, and strict is reported', () => {
+    const { body, dropped } = write({ tools, toolChoice: 'auto' })
     assert.deepEqual(body.tools, written)
-    assert.deepEqual(lost, ['tools.strict'])
+    assert.deepEqual(dropped, ['tools.strict'])
   })
 
-  test('the choice "none" offers no tools', () =>
+  test('the tool choice "none" offers no tools', () =>
     assert.equal('tools' in write({ tools, toolChoice: 'none' }).body, false))
 
-  test('a named tool is the only one offered, and that it cannot be forced is reported', () => {
-    const { body, lost } = write({ tools, toolChoice: { name: 'g' } })
+  test('a named tool is the only one offered, and the missing force is reported', () => {
+    const { body, dropped } = write({ tools, toolChoice: { name: 'g' } })
     assert.deepEqual(body.tools, [written[1]])
-    assert.ok(lost.includes('tool_choice'))
+    assert.ok(dropped.includes('tool_choice'))
     assert.throws(() => write({ tools, toolChoice: { name: 'h' } }), isBadRequest('tool_choice'))
   })
 
-  test('a forced call and a single call are reported', () => {
-    const { body, lost } = write({ tools, toolChoice: 'required', parallelToolCalls: false })
+  test('a required tool call and the limit to one call are reported', () => {
+    const { body, dropped } = write({ tools, toolChoice: 'required', parallelToolCalls: false })
     assert.deepEqual(body.tools, written)
-    assert.ok(lost.includes('tool_choice') && lost.includes('parallel_tool_calls'))
+    assert.ok(dropped.includes('tool_choice') && dropped.includes('parallel_tool_calls'))
   })
 })
 
-test('sampling goes into options by Ollama’s names, and a zero is a value', () => {
+test('sampling is sent in options under Ollama’s names, including zeros', () => {
   const { body } = write({
     sampling: {
       maxTokens: 5,
@@ -179,12 +179,12 @@ test('sampling goes into options by Ollama’s names, and a zero is a value', ()
   assert.equal(body.top_logprobs, 2)
 })
 
-test('several answers are refused and a token bias is reported', () => {
+test('several choices are rejected, and a token bias is reported', () => {
   assert.throws(() => write({ sampling: { n: 2 } }), isBadRequest('n'))
-  assert.deepEqual(write({ sampling: { logitBias: { '50256': -100 } } }).lost, ['logit_bias'])
+  assert.deepEqual(write({ sampling: { logitBias: { '50256': -100 } } }).dropped, ['logit_bias'])
 })
 
-test('options and keep_alive meant for Ollama arrive, over the common names', () => {
+test('options and keep_alive meant for Ollama are sent, and override the common names', () => {
   const { body } = write({
     sampling: { temperature: 0.1, seed: 1 },
     ollama: { keepAlive: 0, options: { num_ctx: 8192, temperature: 0.7 } },
@@ -193,7 +193,7 @@ test('options and keep_alive meant for Ollama arrive, over the common names', ()
   assert.deepEqual(body.options, { temperature: 0.7, seed: 1, num_ctx: 8192 })
 })
 
-test('bookkeeping goes without a word, what may matter is reported, Ollama’s own members pass', () => {
+test('bookkeeping fields are dropped silently, others are reported, and Ollama’s own are passed on', () => {
   const extras = {
     metadata: {},
     store: true,
@@ -201,7 +201,7 @@ test('bookkeeping goes without a word, what may matter is reported, Ollama’s o
     prompt_cache_key: 'k',
     safety_identifier: 's',
   }
-  const { body, lost } = write({
+  const { body, dropped } = write({
     user: 'u',
     extras: {
       ...extras,
@@ -212,7 +212,7 @@ test('bookkeeping goes without a word, what may matter is reported, Ollama’s o
       nothing: null,
     },
   })
-  assert.deepEqual(lost, ['guided_choice', 'verbosity'])
+  assert.deepEqual(dropped, ['guided_choice', 'verbosity'])
   assert.equal(body.truncate, false)
   assert.deepEqual(body.options, { num_ctx: 2048 })
   assert.deepEqual(Object.keys(body).sort(), ['messages', 'model', 'options', 'stream', 'truncate'])
@@ -239,6 +239,6 @@ const levels = [
   ['max', 'max'],
 ] as const
 for (const [reasoningEffort, think] of levels) {
-  test(`the effort ${reasoningEffort} is think ${think}`, () =>
+  test(`the effort ${reasoningEffort} becomes think ${think}`, () =>
     assert.equal(write({ reasoningEffort }).body.think, think))
 }

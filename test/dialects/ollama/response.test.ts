@@ -14,8 +14,8 @@ function isUpstreamError(error: unknown): boolean {
   return error instanceof RouterError && error.kind === 'upstream_error'
 }
 
-describe('reading a whole answer', () => {
-  test('text, thoughts, calls, counts, durations and the second of its making are read', () => {
+describe('reading a whole response', () => {
+  test('text, reasoning, calls, counts, durations and the creation time are read', () => {
     const response = readResponse({
       model: 'm',
       created_at: '2026-11-23T10:00:00.999999999Z',
@@ -50,7 +50,7 @@ describe('reading a whole answer', () => {
     })
   })
 
-  test('calls without ids, or with equal ones, get ids that differ', () => {
+  test('calls without ids or with equal ids get different ids', () => {
     const call = (id?: string) => ({ ...(id ? { id } : {}), function: { name: 'f', arguments: null } })
     const { choices } = readResponse({
       message: { tool_calls: [call(), call(), call('x'), call('x')] },
@@ -63,7 +63,7 @@ describe('reading a whole answer', () => {
     assert.equal(choices[0]?.toolCalls[0]?.arguments, '{}')
   })
 
-  test('a cut answer ends by length even when it called a tool, and an unknown reason is a stop', () => {
+  test('a truncated response finishes with length even after a tool call, and an unknown reason is a stop', () => {
     const toolCalls = [{ function: { name: 'f', arguments: {} } }]
     const cut = readResponse({
       message: { ...message, tool_calls: toolCalls },
@@ -74,14 +74,14 @@ describe('reading a whole answer', () => {
     assert.equal(readResponse({ message, done: true, done_reason: 'whim' }).choices[0]?.finishReason, 'stop')
   })
 
-  test('a left-out count is zero where there is any other metric, and unknown where there is none', () => {
+  test('a missing count is zero if there is any other metric, and unknown if there is none', () => {
     assert.deepEqual(readUsage({ eval_count: 3 }), { promptTokens: 0, completionTokens: 3 })
     assert.deepEqual(readUsage({ total_duration: 3 }), { promptTokens: 0, completionTokens: 0 })
     assert.equal(readUsage({ message }), undefined)
     assert.equal(readUsage('x'), undefined)
   })
 
-  test('an error with a good status is an upstream error, and the upstream’s words stay in the cause', () => {
+  test('an error with a success status is an upstream error, and its text is only in the cause', () => {
     assert.throws(
       () => readResponse({ error: 'CUDA error at 10.0.0.7' }),
       (error) => {
@@ -95,17 +95,17 @@ describe('reading a whole answer', () => {
   })
 
   const broken: [string, unknown][] = [
-    ['no object', 'Hi'],
-    ['no message', { model: 'm', done: true }],
-    ['an unfinished answer without a word', { message: { content: '' }, done: false }],
-    ['content that is no text', { message: { content: ['Hi'] }, done: true }],
-    ['a loaded model in place of an answer', { message: { content: '' }, done: true, done_reason: 'load' }],
+    ['a body that is not an object', 'Hi'],
+    ['a body without a message', { model: 'm', done: true }],
+    ['an unfinished response without text', { message: { content: '' }, done: false }],
+    ['content that is not a string', { message: { content: ['Hi'] }, done: true }],
+    ['a load response', { message: { content: '' }, done: true, done_reason: 'load' }],
   ]
-  test('an answer that the engine stopped for repeating itself was cut', () => {
+  test('a response that the engine stopped because it repeated itself was truncated', () => {
     assert.equal(readResponse({ message, done: false }).choices[0]?.finishReason, 'length')
   })
 
-  test('calls are read whatever the model wrote; one without a name is none', () => {
+  test('calls are read whatever the model wrote, and one without a name is ignored', () => {
     const given = ['{"a":', [1], { a: 1 }, null].map((value) => ({
       function: { name: 'f', arguments: value },
     }))
@@ -129,10 +129,10 @@ function response(choice: Partial<ChatChoice>, rest: Omit<ChatResponse, 'choices
   }
 }
 
-describe('writing a whole answer', () => {
+describe('writing a whole response', () => {
   const context = contextAt({ ms: 500 })
 
-  test('an answer with the engine’s durations has exactly Ollama’s members', () => {
+  test('a response with the engine’s durations has exactly Ollama’s members', () => {
     const written = writeResponse(
       response(
         {
@@ -166,7 +166,7 @@ describe('writing a whole answer', () => {
     })
   })
 
-  test('without the engine’s durations the measured time is split, in whole nanoseconds', () => {
+  test('without the engine’s durations, the measured time is split, in whole nanoseconds', () => {
     const written = writeResponse(response({}, { usage: { promptTokens: 9, completionTokens: 7 } }), context)
     const { total_duration: total, prompt_eval_duration: prompt, eval_duration: completion } = written
     assert.equal(total, 500_000_000)
@@ -175,7 +175,7 @@ describe('writing a whole answer', () => {
     assert.ok(Math.abs(Number(prompt) + Number(completion) - 500_000_000) <= 1)
   })
 
-  test('a counted token never took zero time, and zero counts are left out', () => {
+  test('a duration is never zero if tokens were counted, and zero counts are left out', () => {
     const usage = { promptTokens: 0, completionTokens: 3 }
     const written = writeResponse(response({}, { usage, timings: { completionNs: 0 } }), contextAt({ ms: 0 }))
     assert.equal(written.eval_duration, 1)
@@ -183,7 +183,7 @@ describe('writing a whole answer', () => {
     assert.equal('eval_count' in writeResponse(response({}), context), false)
   })
 
-  test('length stays length and a filter is told as one', () => {
+  test('length and content_filter are written as done_reason', () => {
     assert.equal(writeResponse(response({ finishReason: 'length' }), context).done_reason, 'length')
     assert.equal(
       writeResponse(response({ finishReason: 'content_filter' }), context).done_reason,
@@ -191,7 +191,7 @@ describe('writing a whole answer', () => {
     )
   })
 
-  test('a refusal is the content where there is no other', () => {
+  test('a refusal becomes the content if there is no other', () => {
     assert.deepEqual(writeResponse(response({ text: '', refusal: 'No.' }), context).message, {
       role: 'assistant',
       content: 'No.',
@@ -199,7 +199,7 @@ describe('writing a whole answer', () => {
     assert.deepEqual(writeResponse(response({ refusal: 'No.' }), context).message, message)
   })
 
-  test('a call that was cut has its members as far as they came', () => {
+  test('the arguments of a truncated call have the members received so far', () => {
     const argumentsOf = (json: string): unknown => {
       const toolCalls = [{ id: 'a', name: 'f', arguments: json }]
       const { message: written } = writeResponse(response({ toolCalls }), context)
@@ -210,7 +210,7 @@ describe('writing a whole answer', () => {
     assert.deepEqual(argumentsOf(''), {})
   })
 
-  test('probabilities stand beside the message', () => {
+  test('token probabilities are written beside the message', () => {
     const logprobs = [
       { token: 'H', logprob: -1, bytes: [72], topLogprobs: [{ token: 'h', logprob: -2, bytes: null }] },
       { token: 'i', logprob: -1, bytes: null, topLogprobs: [] },
@@ -222,7 +222,7 @@ describe('writing a whole answer', () => {
   })
 })
 
-test('a chat without messages is answered as done', () => {
+test('a chat without messages returns an empty message with done', () => {
   assert.deepEqual(loadAnswer('alias', new Date(Date.UTC(2026, 10, 23)), 'unload'), {
     model: 'alias',
     created_at: '2026-11-23T00:00:00.000Z',

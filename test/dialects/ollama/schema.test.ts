@@ -5,11 +5,11 @@ import { OllamaChatBody } from '../../../src/dialects/ollama/request/schema.ts'
 
 const compiled = TypeCompiler.Compile(OllamaChatBody)
 
-function faultOf(body: unknown): string | undefined {
+function errorPath(body: unknown): string | undefined {
   return compiled.Errors(body).First()?.path
 }
 
-test('a full request passes, unknown members included', () => {
+test('a full request is valid, including unknown fields', () => {
   const body = {
     model: 'm',
     messages: [
@@ -26,10 +26,10 @@ test('a full request passes, unknown members included', () => {
     options: { num_ctx: 4096, stop: ['x'], whatever: [1] },
     whatever: {},
   }
-  assert.equal(faultOf(body), undefined)
+  assert.equal(errorPath(body), undefined)
 })
 
-test('null stands for an absent member', () => {
+test('null counts as an absent field', () => {
   const nulls = {
     messages: null,
     stream: null,
@@ -39,15 +39,15 @@ test('null stands for an absent member', () => {
     options: null,
     tools: null,
   }
-  assert.equal(faultOf(nulls), undefined)
+  assert.equal(errorPath(nulls), undefined)
   const call = { id: null, function: { name: 'f', arguments: null } }
   const message = { role: 'assistant', content: null, thinking: null, images: null, tool_calls: [call] }
-  assert.equal(faultOf({ messages: [message], options: { seed: null, stop: null } }), undefined)
+  assert.equal(errorPath({ messages: [message], options: { seed: null, stop: null } }), undefined)
 })
 
-test('no messages at all is a request to load the model', () => {
-  assert.equal(faultOf({}), undefined)
-  assert.equal(faultOf({ messages: [] }), undefined)
+test('a request without messages is valid, because it loads the model', () => {
+  assert.equal(errorPath({}), undefined)
+  assert.equal(errorPath({ messages: [] }), undefined)
 })
 
 const wrong: [string, unknown, string][] = [
@@ -57,16 +57,15 @@ const wrong: [string, unknown, string][] = [
     '/messages',
   ],
   ['a role of another dialect', { messages: [{ role: 'developer', content: 'x' }] }, '/messages'],
-  ['messages that are no array', { messages: 'Hi' }, '/messages'],
-  ['a temperature in quotes', { options: { temperature: '0.5' } }, '/options'],
-  ['a stop that is no array', { options: { stop: 'x' } }, '/options'],
-  ['options that are no object', { options: 1 }, '/options'],
+  ['messages that are not an array', { messages: 'Hi' }, '/messages'],
+  ['a temperature as a string', { options: { temperature: '0.5' } }, '/options'],
+  ['a stop that is not an array', { options: { stop: 'x' } }, '/options'],
+  ['options that are not an object', { options: 1 }, '/options'],
   ['stream as a number', { stream: 1 }, '/stream'],
   ['format as an array', { format: ['json'] }, '/format'],
   ['think as a number', { think: 1 }, '/think'],
   ['a tool without a function', { tools: [{ type: 'function' }] }, '/tools'],
 ]
 for (const [name, body, path] of wrong) {
-  test(`${name} is a fault, and its place is named`, () =>
-    assert.equal(faultOf(body)?.startsWith(path), true))
+  test(`${name} is rejected with its path`, () => assert.equal(errorPath(body)?.startsWith(path), true))
 }

@@ -6,7 +6,7 @@ import { cutInTwo, fixture, fixtures, oneByOne, readChunks, readText } from './s
 
 const created = Date.UTC(2026, 10, 23, 10) / 1000
 
-/** Errors compare by what a test may rely on. */
+/** Errors are compared by their cause code only. */
 function plain(events: readonly ChatEvent[]): unknown[] {
   return events.map((event) => (event.type === 'error' ? { error: event.error.causeCode } : event))
 }
@@ -17,7 +17,7 @@ function line(message: object, rest: object = { done: false }): string {
 
 const done = line({}, { done: true, done_reason: 'stop', eval_count: 1 })
 
-test('text comes as deltas, then counts with durations, the finish and the end', () => {
+test('text is emitted as deltas, then counts with durations, the finish and the end', () => {
   assert.deepEqual(readChunks([fixture('text')]), [
     { type: 'start', created },
     { type: 'text-delta', choice: 0, text: 'Zażółć' },
@@ -33,7 +33,7 @@ test('text comes as deltas, then counts with durations, the finish and the end',
   ])
 })
 
-test('thoughts come first, and text on the last line counts', () => {
+test('reasoning comes first, and text on the last line is read', () => {
   assert.deepEqual(readChunks([fixture('thinking')]).slice(1), [
     { type: 'reasoning-delta', choice: 0, text: 'Two and' },
     { type: 'reasoning-delta', choice: 0, text: ' two.' },
@@ -49,7 +49,7 @@ test('thoughts come first, and text on the last line counts', () => {
   ])
 })
 
-test('two calls on one line are two calls, whatever index they claim, and make the finish one of tools', () => {
+test('two calls on one line are two calls, whatever their index, and finish with tool_calls', () => {
   const events = readChunks([fixture('two-calls-one-line')])
   assert.deepEqual(events.slice(1, 7), [
     { type: 'tool-call-start', choice: 0, call: 0, id: 'call_a', name: 'weather' },
@@ -67,7 +67,7 @@ test('two calls on one line are two calls, whatever index they claim, and make t
   assert.deepEqual(events.slice(-2), [{ type: 'finish', choice: 0, reason: 'tool_calls' }, { type: 'end' }])
 })
 
-test('calls without ids get ids, the one on the last line too', () => {
+test('calls without ids get ids, including one on the last line', () => {
   const events = readChunks([fixture('calls-without-ids')])
   assert.deepEqual(
     events.map(({ type }) => type),
@@ -91,7 +91,7 @@ test('calls without ids get ids, the one on the last line too', () => {
   )
 })
 
-test('made ids differ from those given and have the usual form', () => {
+test('generated ids differ from those received and have the usual form', () => {
   const call = (id?: string) => ({ ...(id ? { id } : {}), function: { name: 'f', arguments: {} } })
   const ids: string[] = []
   const reader = ollama.chat.createReader()
@@ -104,7 +104,7 @@ test('made ids differ from those given and have the usual form', () => {
   for (const id of ids.slice(1)) assert.match(id, /^call_[0-9a-f]{24}$/)
 })
 
-test('probabilities go with their text; those of half a character wait for the whole one', () => {
+test('token probabilities come with their text; those of a partial character wait for the whole one', () => {
   const deltas = readChunks([fixture('logprobs')]).filter((event) => event.type === 'text-delta')
   assert.deepEqual(
     deltas.map((delta) => delta.logprobs?.map(({ logprob, bytes }) => [logprob, bytes])),
@@ -119,7 +119,7 @@ test('probabilities go with their text; those of half a character wait for the w
   assert.deepEqual(deltas[0]?.logprobs?.[0]?.topLogprobs[1], { token: 'Ho', logprob: -1.5, bytes: [72, 111] })
 })
 
-test('an error line ends the stream as an error with a fixed message', () => {
+test('an error line ends the stream with an error that has a fixed message', () => {
   const last = readChunks([fixture('error-line')]).at(-1)
   assert.ok(last?.type === 'error')
   assert.equal(last.error.kind, 'upstream_error')
@@ -127,22 +127,22 @@ test('an error line ends the stream as an error with a fixed message', () => {
   assert.match(JSON.stringify(last.error.cause), /CUDA error/)
 })
 
-describe('whatever the cuts', () => {
+describe('streams split at any byte', () => {
   for (const name of fixtures) {
     const bytes = fixture(name)
     const expected = plain(readChunks([bytes]))
 
-    test(`${name}: a cut at any byte changes nothing`, () => {
+    test(`${name}: a split at any byte changes nothing`, () => {
       for (const chunks of cutInTwo(bytes)) assert.deepEqual(plain(readChunks(chunks)), expected)
     })
 
-    test(`${name}: byte by byte, and with CRLF, the events are the same`, () => {
+    test(`${name}: single bytes and CRLF yield the same events`, () => {
       assert.deepEqual(plain(readChunks(oneByOne(bytes))), expected)
       const crlf = Buffer.from(bytes.toString().replaceAll('\n', '\r\n'))
       assert.deepEqual(plain(readChunks(oneByOne(crlf))), expected)
     })
 
-    test(`${name}: a close before the last line is whole is an error, never an end`, () => {
+    test(`${name}: a close before the last line is complete is an error, never an end`, () => {
       for (let length = 0; length < bytes.length - 1; length++) {
         const events = readChunks([bytes.subarray(0, length)])
         assert.equal(events.at(-1)?.type, 'error', `at byte ${length}`)
@@ -151,25 +151,25 @@ describe('whatever the cuts', () => {
     })
   }
 
-  test('a last line without its line feed is whole', () => {
+  test('a last line without its line feed is complete', () => {
     const bytes = fixture('text')
     assert.deepEqual(readChunks([bytes.subarray(0, -1)]), readChunks([bytes]))
   })
 })
 
-describe('endings', () => {
+describe('ends of a stream', () => {
   const last = (text: string) => plain(readText(text)).at(-1)
 
-  test('nothing after the end is read', () => {
+  test('data after the end is not read', () => {
     assert.deepEqual(readText(done + line({ content: 'more' }) + done), readText(done))
   })
 
-  test('a close without a last line is a cut stream', () => {
+  test('a close without a last line is a truncated stream', () => {
     assert.deepEqual(last(line({ content: 'Hi' })), { error: 'TRUNCATED' })
     assert.deepEqual(last(''), { error: 'TRUNCATED' })
   })
 
-  test('a close without a last line that HTTP calls complete ends an answer that repeats itself', () => {
+  test('a complete HTTP response without a last line ends a response that repeats itself', () => {
     const again = (...pieces: string[]): string => pieces.map((content) => line({ content })).join('')
     for (const repeated of [
       again('So', ' ha', ' ha', 'ha '),
@@ -188,7 +188,7 @@ describe('endings', () => {
     }
   })
 
-  test('a reason without done counts as the end when the upstream closes, and not before', () => {
+  test('a done_reason without done is the end once the upstream closes, and not before', () => {
     const text = line({ content: 'Hi' }) + line({}, { done: false, done_reason: 'stop', eval_count: 2 })
     assert.equal(
       readChunks([Buffer.from(text)], false).some(({ type }) => type === 'finish'),
@@ -202,7 +202,7 @@ describe('endings', () => {
     assert.deepEqual(last(`${text}{"mod`), { error: 'TRUNCATED' })
   })
 
-  test('a broken line, a line that is no object and a message of a wrong form are errors', () => {
+  test('broken JSON, a line that is not an object and a malformed message are errors', () => {
     assert.deepEqual(last(`${line({ content: 'Hi' })}{"model"\n${done}`), { error: 'BAD_ANSWER' })
     assert.deepEqual(last(`<html>\n`), { error: 'BAD_ANSWER' })
     assert.deepEqual(last(`[]\n${done}`), { error: 'BAD_ANSWER' })
@@ -210,12 +210,12 @@ describe('endings', () => {
     assert.deepEqual(last(line({ content: ['Hi'] }) + done), { error: 'BAD_ANSWER' })
   })
 
-  test('an error is one in any form, also as an object', () => {
+  test('an error is recognized in any form, including an object', () => {
     assert.deepEqual(last('{"error":{"message":"x"}}\n'), { error: 'UPSTREAM_ERROR' })
     assert.deepEqual(last(line({ content: 'Hi' }, { error: 'x', done: true })), { error: 'UPSTREAM_ERROR' })
   })
 
-  test('a model that was only loaded gave no answer', () => {
+  test('a model that was only loaded gave no response', () => {
     assert.deepEqual(last(line({}, { done: true, done_reason: 'load' })), { error: 'EMPTY_PROMPT' })
     assert.deepEqual(last(line({}, { done: true, done_reason: '' })), { error: 'TRUNCATED' })
     assert.deepEqual(last(line({ content: 'Hi' }) + line({}, { done: true, done_reason: '' })), {
@@ -225,13 +225,13 @@ describe('endings', () => {
 
   test('blank lines are skipped', () => assert.deepEqual(readText(`\n  \r\n${done}`), readText(done)))
 
-  test('a line without end is an error, and memory stays bounded', () => {
+  test('a line without an end is an error, and memory stays bounded', () => {
     const chunk = Buffer.alloc(1024 * 1024, 'a')
     const events = readChunks(Array.from({ length: 20 }, () => chunk))
     assert.deepEqual(plain(events), [{ error: 'BAD_ANSWER' }])
   })
 
-  test('any bytes at all give exactly one ending, as the last event', () => {
+  test('arbitrary bytes yield exactly one end or error, as the last event', () => {
     const noise = Buffer.from(Array.from({ length: 2000 }, (_none, at) => (at * at * 31 + at * 7) % 256))
     for (const bytes of [noise, Buffer.from([0xff, 0x0a]), Buffer.from('null\n'), Buffer.from('\n\n')]) {
       const ends = readChunks([bytes]).map(({ type }) => type === 'end' || type === 'error')

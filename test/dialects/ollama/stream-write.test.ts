@@ -31,15 +31,15 @@ function call(json: string, index = 0): ChatEvent[] {
   ]
 }
 
-test('each delta is a line of exactly Ollama’s members, at the time it goes out', () => {
+test('each delta is a line of exactly Ollama’s members, with the time of sending', () => {
   const clock = { ms: 0 }
   const writer = createWriter(contextAt(clock))
   assert.equal(writer.write({ type: 'start' }), '')
   clock.ms = 100
-  const thought = writer.write({ type: 'reasoning-delta', choice: 0, text: 'plan' })
+  const reasoning = writer.write({ type: 'reasoning-delta', choice: 0, text: 'plan' })
   clock.ms = 200
   const text = writer.write({ type: 'text-delta', choice: 0, text: 'Zażółć "x"\n' })
-  assert.deepEqual(linesOf(thought + text), [
+  assert.deepEqual(linesOf(reasoning + text), [
     {
       model: 'alias',
       created_at: '2026-11-23T10:00:00.100Z',
@@ -55,7 +55,7 @@ test('each delta is a line of exactly Ollama’s members, at the time it goes ou
   ])
 })
 
-test('the last line has the real counts and durations from the wait for the first content', () => {
+test('the last line has the actual counts, and durations split at the first content', () => {
   const clock = { ms: 0 }
   const writer = createWriter(contextAt(clock))
   clock.ms = 300
@@ -79,7 +79,7 @@ test('the last line has the real counts and durations from the wait for the firs
   ])
 })
 
-test('the engine’s own durations win, and a counted token never took zero time', () => {
+test('the engine’s own durations take precedence, and no duration is zero if tokens were counted', () => {
   const usage = { promptTokens: 1, completionTokens: 2 }
   const timings = { totalNs: 70, loadNs: 10, promptNs: 0, completionNs: 40 }
   const last = linesOf(writeAll([{ type: 'usage', usage, timings }, ...finish], { ms: 5 })).at(-1)
@@ -89,7 +89,7 @@ test('the engine’s own durations win, and a counted token never took zero time
   assert.equal(last?.eval_duration, 40)
 })
 
-test('a call goes out whole when it is complete, with its arguments as an object', () => {
+test('a call is sent whole when it is complete, with its arguments as an object', () => {
   const writer = createWriter(contextAt({ ms: 0 }))
   const written = [...call('{"city": "Łódź",\n "n": 12345678901234567890}', 0), ...call('', 1)].map((event) =>
     writer.write(event),
@@ -118,20 +118,20 @@ test('a call goes out whole when it is complete, with its arguments as an object
   assert.equal(done[0]?.done_reason, 'stop')
 })
 
-for (const [json, told] of [
+for (const [json, sent] of [
   ['{"city":"Łó', '{"city":"Łó"}'],
   ['{"city":', '{}'],
   ['[1]', '{"invalid_arguments":"[1]"}'],
 ]) {
-  test(`arguments that are no object are told as far as they came: ${json}`, () => {
+  test(`arguments that are not an object are sent as far as they were received: ${json}`, () => {
     const cut: ChatEvent[] = [{ type: 'finish', choice: 0, reason: 'length' }, { type: 'end' }]
     const lines = writeAll([...call(json ?? ''), ...cut])
-    assert.ok(lines.includes(`"arguments":${told}`), lines)
+    assert.ok(lines.includes(`"arguments":${sent}`), lines)
     assert.equal(linesOf(lines).at(-1)?.done_reason, 'length')
   })
 }
 
-test('an overflow of the context has the words that Ollama uses', () => {
+test('a context overflow has Ollama’s own wording', () => {
   const error = new RouterError('context_overflow', 'too many tokens')
   assert.equal(
     writeAll([{ type: 'error', error }]),
@@ -139,7 +139,7 @@ test('an overflow of the context has the words that Ollama uses', () => {
   )
 })
 
-test('an error is one line, and nothing follows it', () => {
+test('an error is a single line, and nothing follows it', () => {
   const events: ChatEvent[] = [{ type: 'error', error: badRequest('No "such" thing') }, ...finish]
   assert.equal(writeAll(events), '{"error":"No \\"such\\" thing"}\n')
 })
@@ -151,7 +151,7 @@ test('nothing follows the end', () => {
   )
 })
 
-test('answers beyond the first are dropped', () => {
+test('choices other than the first are dropped', () => {
   const events: ChatEvent[] = [
     { type: 'text-delta', choice: 1, text: 'other' },
     { type: 'finish', choice: 1, reason: 'length' },
@@ -162,7 +162,7 @@ test('answers beyond the first are dropped', () => {
   assert.deepEqual(more, [])
 })
 
-test('a refusal is content, and probabilities stand beside the message', () => {
+test('a refusal becomes content, and token probabilities are beside the message', () => {
   const logprobs = [{ token: 'N', logprob: -1, bytes: [78], topLogprobs: [] }]
   const [refusal, text] = linesOf(
     writeAll([
@@ -174,7 +174,7 @@ test('a refusal is content, and probabilities stand beside the message', () => {
   assert.deepEqual(text?.logprobs, [{ token: 'N', logprob: -1, bytes: [78] }])
 })
 
-test('line separators of Unicode never stand bare in a line, because line readers of Python cut there', () => {
+test('Unicode line separators are escaped, because line readers of Python split there', () => {
   const odd = 'a\u2028b\u2029c\u0085d'
   const written = writeAll([{ type: 'text-delta', choice: 0, text: odd }, ...call(JSON.stringify({ odd }))])
   assert.equal(/[\u2028\u2029\u0085]/.test(written), false)
@@ -183,7 +183,7 @@ test('line separators of Unicode never stand bare in a line, because line reader
   assert.match(JSON.stringify(tool), new RegExp(odd))
 })
 
-describe('what is read from an upstream and written again is the same conversation', () => {
+describe('streams read from an upstream and written back are the same conversation', () => {
   for (const name of ['text', 'thinking', 'two-calls-one-line', 'logprobs'] as const) {
     test(name, () => {
       const events = readChunks([fixture(name)])

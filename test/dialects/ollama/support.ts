@@ -17,7 +17,7 @@ export function fixture(name: (typeof fixtures)[number]): Buffer {
   return readFileSync(new URL(`../../fixtures/ollama/${name}.ndjson`, import.meta.url))
 }
 
-/** The events of chunks and a clean close; made ids count up from `made_1`. */
+/** The events of chunks and a clean close. Generated ids count up from `made_1`. */
 export function readChunks(chunks: readonly Buffer[], close = true, isComplete = false): ChatEvent[] {
   let made = 0
   const reader = createReader(() => `made_${++made}`)

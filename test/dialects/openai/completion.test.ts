@@ -38,14 +38,14 @@ const events: ChatEvent[] = [
   { type: 'end' },
 ]
 
-test('a stream of completions reads the same wherever it is cut', () => {
+test('a completion stream reads the same wherever it is split', () => {
   for (let at = 0; at <= stream.length; at++) {
     assert.deepEqual(readPieces(cutAt(stream, at), codec.createReader()), events, `cut at ${at}`)
   }
   assert.deepEqual(readPieces(singleBytes(stream), codec.createReader()), events)
 })
 
-test('a stream of completions passes with only its model changed, wherever it is cut', () => {
+test('a completion stream passes through with only the model changed, wherever it is split', () => {
   const wanted = stream.toString().replaceAll('"up"', '"alias"')
   for (let at = 0; at <= stream.length; at++) {
     const { out, state } = passPieces(cutAt(stream, at))
@@ -56,27 +56,27 @@ test('a stream of completions passes with only its model changed, wherever it is
 })
 
 test('the first text of a stream is content, before any finish', () => {
-  const lane = codec.createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-  lane.push(Buffer.from(chunk('')))
-  assert.equal(lane.state.content, false)
-  lane.push(Buffer.from(chunk('a')))
-  assert.equal(lane.state.content, true)
+  const passthrough = codec.createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+  passthrough.push(Buffer.from(chunk('')))
+  assert.equal(passthrough.state.content, false)
+  passthrough.push(Buffer.from(chunk('a')))
+  assert.equal(passthrough.state.content, true)
 })
 
-test('what is written from the events reads back as the same events', () => {
+test('written completion events read back as the same events', () => {
   const writer = codec.createWriter(context)
   const written = events.map((event) => writer.write(event)).join('')
   assert.deepEqual(readPieces([Buffer.from(written)], codec.createReader()), events)
 })
 
-test('thoughts and tool calls have no place in a completion', () => {
+test('reasoning and tool calls are omitted from a completion', () => {
   const writer = codec.createWriter(context)
   assert.equal(writer.write({ type: 'reasoning-delta', choice: 0, text: 'Hm' }), '')
   assert.equal(writer.write({ type: 'tool-call-start', choice: 0, call: 0, id: 'x', name: 'f' }), '')
   assert.match(writer.write({ type: 'finish', choice: 0, reason: 'tool_calls' }), /"finish_reason":"stop"/)
 })
 
-test('echo in a stream moves the offsets of the probabilities behind the prompt', () => {
+test('echo in a stream shifts the offsets of token probabilities by the prompt', () => {
   const writer = codec.createWriter({ ...context, request: { prompt: 'Ala', echo: true } })
   const [first, second] = events
     .slice(1, 3)
@@ -85,12 +85,12 @@ test('echo in a stream moves the offsets of the probabilities behind the prompt'
   assert.equal(second.choices[0].text, 'ółw')
 })
 
-test('echo of an answer without a text still repeats the prompt', () => {
+test('echo repeats the prompt even if the response has no text', () => {
   const writer = codec.createWriter({ ...context, request: { prompt: ['Ala'], echo: true } })
   assert.match(writer.write({ type: 'finish', choice: 0, reason: 'stop' }), /"text":"Ala"/)
 })
 
-test('a whole answer of several choices keeps them apart', () => {
+test('the choices of a whole completion are kept apart', () => {
   const response = codec.readResponse({
     choices: [
       { text: 'b', index: 1, finish_reason: 'stop' },
@@ -107,20 +107,25 @@ test('a whole answer of several choices keeps them apart', () => {
   assert.throws(() => codec.readResponse({ choices: {} }), { kind: 'upstream_error' })
 })
 
-test("the operator's defaults for chats reach a completion only as far as it has them", () => {
+test('chat defaults of the operator apply to a completion only if it has the field', () => {
   const defaults = { max_completion_tokens: 50, temperature: 0.5, tools: [], reasoning_effort: 'low' }
   assert.deepEqual(codec.missingDefaults({ temperature: 1 }, defaults), { max_tokens: 50 })
 })
 
-test('a request with answers for several prompts waits for all of them', () => {
+test('a request with several prompts is complete once all of them are', () => {
   const isComplete = (prompt: unknown, choices: number, finished: number): boolean => {
-    const lane = codec.createPassthrough({ model: 'alias', stripUsage: false, choices, request: { prompt } })
+    const passthrough = codec.createPassthrough({
+      model: 'alias',
+      stripUsage: false,
+      choices,
+      request: { prompt },
+    })
     const text = Array.from({ length: finished }, (_, index) =>
       chunk('a', 'stop').replace('"index":0', `"index":${index}`),
     )
-    lane.push(Buffer.from(text.join('')))
-    lane.end()
-    return lane.state.failure === undefined
+    passthrough.push(Buffer.from(text.join('')))
+    passthrough.end()
+    return passthrough.state.failure === undefined
   }
   assert.deepEqual([isComplete(['a', 'b'], 2, 3), isComplete(['a', 'b'], 2, 4)], [false, true])
   assert.deepEqual([isComplete([[1], [2, 3]], 1, 1), isComplete([[1], [2, 3]], 1, 2)], [false, true])

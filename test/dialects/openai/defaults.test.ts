@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { missingDefaults } from '../../../src/dialects/openai/request/sampling.ts'
 
-it('a default fills what is absent or null, and leaves what was sent', () => {
+it('a default fills what is absent or null, and keeps what was sent', () => {
   assert.deepEqual(
     missingDefaults({ temperature: 0, top_p: null }, { temperature: 1, top_p: 0.5, seed: 3, user: null }),
     {
@@ -12,7 +12,7 @@ it('a default fills what is absent or null, and leaves what was sent', () => {
   )
 })
 
-it('the two names of the limit count as one', () => {
+it('max_tokens and max_completion_tokens count as the same limit', () => {
   assert.deepEqual(missingDefaults({ max_completion_tokens: 5 }, { max_tokens: 9 }), {})
   assert.deepEqual(
     missingDefaults({ max_tokens: 5 }, { max_completion_tokens: 9, options: { num_predict: 3 } }),
@@ -21,7 +21,7 @@ it('the two names of the limit count as one', () => {
   assert.deepEqual(missingDefaults({}, { max_tokens: 9, max_completion_tokens: 8 }), { max_tokens: 9 })
 })
 
-it('objects are filled up member by member', () => {
+it('objects are filled member by member', () => {
   const defaults = { chat_template_kwargs: { enable_thinking: false, other: 1 } }
   assert.deepEqual(missingDefaults({ chat_template_kwargs: { enable_thinking: true } }, defaults), {
     chat_template_kwargs: { enable_thinking: true, other: 1 },
@@ -33,18 +33,18 @@ it('objects are filled up member by member', () => {
   assert.deepEqual(missingDefaults({ chat_template_kwargs: 'x' }, defaults), {})
 })
 
-it('an object that names its own kind is not mixed with another', () => {
+it('an object with a type of its own is not merged with a default', () => {
   const defaults = { response_format: { type: 'json_schema', json_schema: {} } }
   assert.deepEqual(missingDefaults({ response_format: { type: 'text' } }, defaults), {})
 })
 
-it('options of a stream are no default for an answer that is not streamed', () => {
+it('a default for stream_options applies to streams only', () => {
   const defaults = { stream_options: { continuous_usage_stats: true } }
   assert.deepEqual(missingDefaults({ stream: false }, defaults), {})
   assert.deepEqual(missingDefaults({ stream: true }, defaults), defaults)
 })
 
-it("Ollama's options are understood, and what only Ollama has is passed over", () => {
+it("Ollama's options are accepted as defaults, and those that only Ollama has are ignored", () => {
   const options = {
     temperature: 0.1,
     num_predict: 50,

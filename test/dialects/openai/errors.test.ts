@@ -19,14 +19,14 @@ it('an error has the four members that the official clients read', () => {
   })
 })
 
-it('on the own paths the older members stand beside it', () => {
+it("an error on the router's own paths also has the older members", () => {
   const body = openai.writeError(badRequest('Wrong'), { ...plain, ownPath: true })
   assert.equal(body.status, false)
   assert.equal(body.body, 'Wrong')
   assert.deepEqual(body.error, { message: 'Wrong', type: 'invalid_request_error', param: null, code: null })
 })
 
-it('each kind has its type and, where it brings none, its code', () => {
+it('each kind of error has its type and, unless it has its own, a code', () => {
   const described = (error: RouterError): unknown[] => {
     const text = JSON.stringify(openai.writeError(error, plain))
     const { error: body } = JSON.parse(text)
@@ -50,7 +50,7 @@ it('each kind has its type and, where it brings none, its code', () => {
   assert.deepEqual(described(quota), [429, 'insufficient_quota', 'insufficient_quota'])
 })
 
-it('the cause is named in debug mode only', () => {
+it('the code of the cause is included in debug mode only', () => {
   const error = new RouterError('upstream_error', 'm', { causeCode: 'ECONNREFUSED' })
   assert.doesNotMatch(JSON.stringify(openai.writeError(error, plain)), /ECONNREFUSED/)
   const { error: body } = openai.writeError(error, { ...plain, debug: true })
@@ -63,7 +63,7 @@ it('the cause is named in debug mode only', () => {
   })
 })
 
-it('in a stream it is one whole event', () => {
+it('an error in a stream is one complete event', () => {
   assert.equal(
     openai.writeStreamError(streamTruncated(), { ...plain, ownPath: true }),
     'data: {"error":{"message":"Upstream closed the stream before it was complete","type":"server_error","param":null,"code":"upstream_truncated"}}\n\n',

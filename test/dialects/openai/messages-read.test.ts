@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { call, refusedAt, turns } from './requests.ts'
 
 describe('messages', () => {
-  it('system and developer are told apart, and parts stay parts', () => {
+  it('system and developer messages are distinguished, and parts stay parts', () => {
     const content = [{ type: 'text', text: 'a' }, 'b']
     assert.deepEqual(turns({ role: 'system', content: 'S' }, { role: 'developer', content, name: 'boss' }), [
       { role: 'system', developer: false, parts: [{ type: 'text', text: 'S' }] },
@@ -39,7 +39,7 @@ describe('messages', () => {
     })
   })
 
-  it('URL-safe and unpadded base64 is put right, and a missing media type is seen in the bytes', () => {
+  it('URL-safe and unpadded base64 is normalized, and a missing media type is detected from the bytes', () => {
     const [message] = turns({
       role: 'user',
       content: [{ type: 'image_url', image_url: 'data:;base64,_9j_4A' }],
@@ -60,7 +60,7 @@ describe('messages', () => {
     assert.equal(part.source.data.length, data.length)
   })
 
-  it('an assistant turn keeps text, refusal, thoughts and calls', () => {
+  it('an assistant turn keeps text, refusal, reasoning and calls', () => {
     const message = {
       role: 'assistant',
       content: [
@@ -91,7 +91,7 @@ describe('messages', () => {
     })
   })
 
-  it('tool arguments that are empty, null or an object become the text of an object', () => {
+  it('tool arguments that are empty, null or an object become the JSON of an object', () => {
     const [message] = turns({
       role: 'assistant',
       tool_calls: [call('a', ''), call('b', null), call('c', 'null'), call('d', { x: 1 })],
@@ -103,7 +103,7 @@ describe('messages', () => {
     )
   })
 
-  it('a tool result knows the name of its call', () => {
+  it('a tool result gets the name of its call', () => {
     const messages = turns(
       { role: 'assistant', tool_calls: [call('a', '{}', 'f'), call('b', '{}', 'g')] },
       { role: 'tool', tool_call_id: 'b', content: 'G' },
@@ -115,7 +115,7 @@ describe('messages', () => {
     ])
   })
 
-  it('ids that a client uses again are made unique, and results follow their calls', () => {
+  it('reused ids are made unique, and results keep their calls', () => {
     const messages = turns(
       { role: 'assistant', tool_calls: [call('0', '{}', 'f')] },
       { role: 'tool', tool_call_id: '0', content: 'F' },
@@ -136,7 +136,7 @@ describe('messages', () => {
     )
   })
 
-  it('the deprecated function turns are tool turns', () => {
+  it('deprecated function messages become tool messages', () => {
     const messages = turns(
       { role: 'assistant', content: null, function_call: { name: 'f', arguments: '{"a":1}' } },
       { role: 'function', name: 'f', content: '42' },
@@ -148,7 +148,7 @@ describe('messages', () => {
     assert.deepEqual([answered.name, answered.parts], ['f', [{ type: 'text', text: '42' }]])
   })
 
-  it('what cannot be meant is refused with its place', () => {
+  it('invalid content is rejected with its path', () => {
     const cases: [object, string][] = [
       [{ role: 'user', content: null }, 'messages[0].content'],
       [{ role: 'tool', content: 'x' }, 'messages[0].tool_call_id'],
@@ -165,6 +165,6 @@ describe('messages', () => {
       ],
       [{ role: 'user', content: [{ type: 'text' }] }, 'messages[0].content[0].text'],
     ]
-    for (const [message, place] of cases) assert.equal(refusedAt({ messages: [message] }), place)
+    for (const [message, path] of cases) assert.equal(refusedAt({ messages: [message] }), path)
   })
 })

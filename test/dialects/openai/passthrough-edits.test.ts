@@ -13,8 +13,8 @@ function edit(text: string, stream: boolean, wantUsage: boolean): { text: string
   return { text: edited, stripUsage }
 }
 
-describe('stream', () => {
-  it('a body that says what is meant is not touched', () => {
+describe('stream member', () => {
+  it('a body with the effective value of stream is not changed', () => {
     for (const [text, stream] of [
       ['{ "stream" : true, "a": -0 }', true],
       ['{"stream":false}', false],
@@ -30,14 +30,14 @@ describe('stream', () => {
     assert.equal(edit('{"stream":"false"}', false, false).text, '{"stream":false}')
   })
 
-  it('what the configuration decides is said', () => {
+  it('stream is added if the configuration decides it', () => {
     assert.equal(edit('{"messages":[]}', true, false).text, '{"stream":true,"messages":[]}')
     assert.equal(edit('{"stream":null}', true, false).text, '{"stream":true}')
   })
 })
 
 describe('token counts', () => {
-  it('are asked for where only the router wants them', () => {
+  it('token counts are requested if only the router needs them', () => {
     assert.deepEqual(edit('{"stream":true,"big":12345678901234567890}', true, true), {
       text: '{"stream_options":{"include_usage":true},"stream":true,"big":12345678901234567890}',
       stripUsage: true,
@@ -48,7 +48,7 @@ describe('token counts', () => {
     )
   })
 
-  it('other members of stream_options stay as they came', () => {
+  it('other members of stream_options are unchanged', () => {
     const cases = [
       [
         '{"stream":true,"stream_options": { "x" : 1.0 } }',
@@ -65,7 +65,7 @@ describe('token counts', () => {
       assert.deepEqual(edit(sent, true, true), { text: expected, stripUsage: true })
   })
 
-  it('are left alone where the client asked itself, where nobody wants them, and without a stream', () => {
+  it('stream_options is unchanged if the client requested counts, if nothing needs them, and without a stream', () => {
     const asked = '{"stream":true,"stream_options":{"include_usage":true}}'
     assert.deepEqual(edit(asked, true, true), { text: asked, stripUsage: false })
     assert.deepEqual(edit('{"stream":true}', true, false), { text: '{"stream":true}', stripUsage: false })

@@ -5,7 +5,7 @@ import { cutAt, fixture, passPieces, singleBytes, withLineEnds } from './replay.
 
 const usage = { promptTokens: 9, completionTokens: 4 }
 
-/** What the client must get: the same bytes with the other name of the model. */
+/** What the client must receive: the same bytes with the other model name. */
 function renamed(bytes: Buffer): string {
   return bytes.toString().replaceAll(/("model": ?)"(?:org\/up-7b|\/models\/qwen3)"/g, '$1"alias"')
 }
@@ -27,17 +27,17 @@ const cases = [
   { name: 'refusal.sse', choices: 1, usage: undefined },
 ]
 
-describe('bytes go through', () => {
+describe('bytes of a passthrough', () => {
   for (const { name, choices, usage: counts } of cases) {
     const bytes = fixture(name)
 
-    it(`${name} keeps every byte but the name of the model`, () => {
+    it(`${name} keeps every byte except the model name`, () => {
       const { out, state } = passPieces([bytes], { choices })
       assert.equal(out, renamed(bytes))
       assert.deepEqual(state, { content: true, ended: true, failure: undefined, usage: counts })
     })
 
-    it(`${name} comes out the same cut at any byte`, () => {
+    it(`${name} is passed on identically when split at any byte`, () => {
       const expected = renamed(bytes)
       for (let at = 0; at <= bytes.length; at++) {
         const { out, state } = passPieces(cutAt(bytes, at), { choices })
@@ -47,7 +47,7 @@ describe('bytes go through', () => {
       assert.equal(passPieces(singleBytes(bytes), { choices }).out, expected)
     })
 
-    it(`${name} comes out the same with CRLF and with CR, cut at any byte`, () => {
+    it(`${name} is passed on identically with CRLF and with CR, split at any byte`, () => {
       for (const lineEnd of ['\r\n', '\r']) {
         const other = withLineEnds(bytes, lineEnd)
         const expected = renamed(other)
@@ -71,14 +71,14 @@ describe('bytes go through', () => {
     })
   }
 
-  it('a byte order mark is taken off', () => {
+  it('a byte order mark is removed', () => {
     const bytes = fixture('text.sse')
     const marked = Buffer.concat([Buffer.from('\ufeff'), bytes])
     assert.equal(passPieces([marked]).out, renamed(bytes))
     assert.equal(passPieces(singleBytes(marked)).out, renamed(bytes))
   })
 
-  it('the alias as the upstream name changes nothing', () => {
+  it('an alias equal to the upstream’s model name changes nothing', () => {
     const bytes = fixture('tools.sse')
     assert.equal(passPieces([bytes], { model: 'org/up-7b' }).out, bytes.toString())
   })
@@ -88,38 +88,41 @@ describe('bytes go through', () => {
     assert.match(out, /"model":"a \\"b\\""/)
   })
 
-  it('a member called model inside another object does not teach the name', () => {
+  it('a nested member called model is not mistaken for the model name', () => {
     const nested = { meta: { model: 'inner' }, ...chunk({ content: 'a' }, 'stop') }
     const { out } = passPieces([events(nested, '[DONE]')])
     assert.match(out, /"meta":\{"model":"inner"\},"model":"alias"/)
   })
 
-  it('an empty name in the first chunk does not teach the name', () => {
+  it('an empty name in the first chunk is not mistaken for the model name', () => {
     const { out } = passPieces([
       events({ model: '', choices: [] }, chunk({ content: 'a' }, 'stop'), '[DONE]'),
     ])
     assert.doesNotMatch(out, /"up"/)
   })
 
-  it('a chunk is passed on before the next one comes', () => {
-    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+  it('a chunk is passed on before the next one arrives', () => {
+    const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
     const [first, second] = [events(chunk({ content: 'a' })), events(chunk({ content: 'b' }))]
-    assert.equal(lane.push(first)?.toString(), first.toString().replace('"up"', '"alias"'))
-    assert.equal(lane.push(second.subarray(0, 20)), undefined)
-    assert.equal(lane.push(second.subarray(20))?.toString(), second.toString().replace('"up"', '"alias"'))
+    assert.equal(passthrough.push(first)?.toString(), first.toString().replace('"up"', '"alias"'))
+    assert.equal(passthrough.push(second.subarray(0, 20)), undefined)
+    assert.equal(
+      passthrough.push(second.subarray(20))?.toString(),
+      second.toString().replace('"up"', '"alias"'),
+    )
   })
 })
 
 describe('content', () => {
-  it('roles, comments, pings and counts are none', () => {
-    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-    lane.push(Buffer.from(': hello\n\nevent: ping\ndata: {}\n\n'))
-    lane.push(events(chunk({ role: 'assistant', content: '', tool_calls: [], refusal: null })))
-    lane.push(events({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }))
-    assert.equal(lane.state.content, false)
+  it('roles, comments, pings and token counts are not content', () => {
+    const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    passthrough.push(Buffer.from(': hello\n\nevent: ping\ndata: {}\n\n'))
+    passthrough.push(events(chunk({ role: 'assistant', content: '', tool_calls: [], refusal: null })))
+    passthrough.push(events({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }))
+    assert.equal(passthrough.state.content, false)
   })
 
-  it('text, thoughts, refusals, tool calls, unknown parts and a finish are content', () => {
+  it('text, reasoning, refusals, tool calls, unknown parts and a finish are content', () => {
     const deltas = [
       chunk({ content: 'a' }),
       chunk({ reasoning: 'a' }),
@@ -129,13 +132,13 @@ describe('content', () => {
       chunk({}, 'stop'),
     ]
     for (const delta of deltas) {
-      const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-      lane.push(events(delta))
-      assert.equal(lane.state.content, true, JSON.stringify(delta))
+      const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+      passthrough.push(events(delta))
+      assert.equal(passthrough.state.content, true, JSON.stringify(delta))
     }
   })
 
-  it('an event before content that is no JSON is a failure, and is not passed on', () => {
+  it('an event before content that is not JSON is a failure and is not passed on', () => {
     const { out, state } = passPieces([Buffer.from('data: <html>\n\n')])
     assert.equal(state.failure?.causeCode, 'BAD_ANSWER')
     assert.equal(out, '')
@@ -143,7 +146,7 @@ describe('content', () => {
 })
 
 describe('token counts', () => {
-  it('the chunk that only the router asked for is kept from the client, and nothing else', () => {
+  it('the usage chunk that only the router requested is withheld from the client, and nothing else', () => {
     const bytes = fixture('text.sse')
     const text = renamed(bytes)
     const start = text.indexOf('data: {', text.indexOf('"finish_reason":"stop"'))
@@ -155,7 +158,7 @@ describe('token counts', () => {
     }
   })
 
-  it('white space in an empty list of choices does not matter', () => {
+  it('white space in an empty list of choices is allowed in a usage chunk', () => {
     const counts = 'data: {"choices" : [ ], "usage" : {"prompt_tokens": 1, "completion_tokens": 2}}\n\n'
     const bytes = Buffer.concat([
       events(chunk({ content: 'a' }, 'stop')),
@@ -167,7 +170,7 @@ describe('token counts', () => {
     assert.deepEqual(state.usage, { promptTokens: 1, completionTokens: 2 })
   })
 
-  it('counts beside content stay, and the last ones count', () => {
+  it('token counts beside content are passed on, and the last ones are used', () => {
     const running = { ...chunk({ content: 'a' }), usage: { prompt_tokens: 1, completion_tokens: 1 } }
     const last = { ...chunk({}, 'stop'), usage: { prompt_tokens: 1, completion_tokens: 5 }, tail: { a: '}' } }
     const bytes = events(running, last, '[DONE]')
@@ -176,22 +179,22 @@ describe('token counts', () => {
     assert.deepEqual(state.usage, { promptTokens: 1, completionTokens: 5 })
   })
 
-  it('counts in a choice or in a member of the server are found', () => {
+  it('token counts in a choice or in a vendor field are found', () => {
     const counts = { prompt_tokens: 3, completion_tokens: 2 }
     const finish = chunk({ content: 'a' }, 'stop')
-    const places = [
+    const chunks = [
       { ...finish, x_groq: { usage: counts } },
       { ...finish, choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop', usage: counts }] },
     ]
-    for (const place of places) {
-      const { state } = passPieces([events(place, '[DONE]')])
+    for (const each of chunks) {
+      const { state } = passPieces([events(each, '[DONE]')])
       assert.deepEqual(state.usage, { promptTokens: 3, completionTokens: 2 })
     }
   })
 })
 
 describe('errors', () => {
-  it('an error after content ends the lane before its event, at any cut', () => {
+  it('an error after content ends the passthrough before its event, wherever the stream is split', () => {
     const bytes = fixture('error-vllm.sse')
     const expected = renamed(bytes.subarray(0, bytes.indexOf('data: {"error"')))
     for (let at = 0; at <= bytes.length; at++) {
@@ -203,7 +206,7 @@ describe('errors', () => {
     }
   })
 
-  it('errors are known in each of their forms', () => {
+  it('errors are recognized in each of their forms', () => {
     const forms = [
       'data: {"error":"boom"}\n\n',
       'data: {"error" : {"message":"boom"}}\n\n',
@@ -222,7 +225,7 @@ describe('errors', () => {
     }
   })
 
-  it('the word in a text, a null error and an inner error are none', () => {
+  it('the word error in a text, a null error and a nested error are passed on', () => {
     const bytes = events(
       { ...chunk({ content: 'event: error\n"error":{"a":1} data: [DONE]' }), error: null },
       { ...chunk({ content: 'error' }), choices_meta: { error: { code: 1 } } },
@@ -235,8 +238,8 @@ describe('errors', () => {
   })
 })
 
-describe('the end', () => {
-  it('bytes behind the end marker are dropped', () => {
+describe('end of a stream', () => {
+  it('bytes after the end marker are dropped', () => {
     const bytes = events(chunk({ content: 'a' }, 'stop'), '[DONE]')
     const { out } = passPieces([Buffer.concat([bytes, events(chunk({ content: 'b' }))]), events('[DONE]')], {
       model: 'up',
@@ -244,13 +247,13 @@ describe('the end', () => {
     assert.equal(out, bytes.toString())
   })
 
-  it('an end marker before any content is a failure, and is not passed on', () => {
+  it('an end marker before any content is a failure and is not passed on', () => {
     const { out, state } = passPieces([events(chunk({ role: 'assistant', content: '' }), '[DONE]')])
     assert.equal(state.failure?.causeCode, 'TRUNCATED')
     assert.doesNotMatch(out, /DONE/)
   })
 
-  it('a finished stream gets the end marker that its upstream left out', () => {
+  it('a finished stream gets the end marker that its upstream omitted', () => {
     const bytes = events(chunk({ content: 'a' }), chunk({}, 'stop'))
     for (const cut of [0, 1, 2]) {
       const { out, state } = passPieces([bytes.subarray(0, bytes.length - cut)], { model: 'up' })
@@ -259,21 +262,21 @@ describe('the end', () => {
     }
   })
 
-  it('an end marker whose line breaks are missing counts', () => {
+  it('an end marker without its line breaks counts', () => {
     const bytes = events(chunk({ content: 'a' }), '[DONE]')
     const { out, state } = passPieces([bytes.subarray(0, bytes.length - 2)], { model: 'up' })
     assert.equal(out, bytes.toString())
     assert.equal(state.ended, true)
   })
 
-  it('each of several answers must have finished', () => {
+  it('a stream with several choices is complete only once each has finished', () => {
     const one = events(chunk({ content: 'a' }, 'stop', 0), chunk({ content: 'b' }, null, 1))
     assert.equal(passPieces([one], { choices: 2 }).state.failure?.causeCode, 'TRUNCATED')
     const both = Buffer.concat([one, events(chunk({}, 'stop', 1))])
     assert.equal(passPieces([both], { choices: 2 }).state.ended, true)
   })
 
-  it('what is left of a torn event behind the last finish is dropped', () => {
+  it('an incomplete event after the last finish is dropped', () => {
     const bytes = events(chunk({ content: 'a' }, 'stop'))
     const { out, state } = passPieces([Buffer.concat([bytes, Buffer.from('data: {"usa')])], { model: 'up' })
     assert.equal(out, `${bytes}data: [DONE]\n\n`)

@@ -8,7 +8,7 @@ export function fixture(name: string): Buffer {
   return readFileSync(new URL(`../../fixtures/openai/${name}`, import.meta.url))
 }
 
-/** Ids in the order they are asked for, so that answers can be compared. */
+/** Ids in the order of the requests for them, so that responses can be compared. */
 export function countingReader(): ChatStreamReader {
   let count = 0
   return createReader(() => `made_${count++}`)
@@ -33,11 +33,11 @@ export function passPieces(
   pieces: readonly Buffer[],
   options: { model?: string; stripUsage?: boolean; choices?: number } = {},
 ): Passed {
-  const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1, ...options })
-  const out = pieces.map((piece) => lane.push(piece)).filter((bytes) => bytes !== undefined)
-  const last = lane.end()
+  const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1, ...options })
+  const out = pieces.map((piece) => passthrough.push(piece)).filter((bytes) => bytes !== undefined)
+  const last = passthrough.end()
   if (last) out.push(last)
-  return { out: Buffer.concat(out).toString(), state: lane.state }
+  return { out: Buffer.concat(out).toString(), state: passthrough.state }
 }
 
 export function cutAt(bytes: Buffer, at: number): Buffer[] {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { readMembers as read, refusedAt } from './requests.ts'
 
 describe('the request as a whole', () => {
-  it('a minimal body says nothing that it does not say', () => {
+  it('a minimal body sets nothing that it does not contain', () => {
     assert.deepEqual(read({}), {
       model: 'm',
       stream: false,
@@ -15,13 +15,13 @@ describe('the request as a whole', () => {
     })
   })
 
-  it('model_name is taken where model is missing, and only there', () => {
+  it('model_name is used only if model is missing', () => {
     assert.equal(read({ model: undefined, model_name: 'old' }).model, 'old')
     assert.equal(read({ model: null, model_name: 'old' }).model, 'old')
     assert.equal(read({ model_name: 'old' }).model, 'm')
   })
 
-  it('null fields are absent ones', () => {
+  it('null fields count as absent', () => {
     const { sampling, extras, tools } = read({
       temperature: null,
       stop: null,
@@ -69,31 +69,31 @@ describe('the request as a whole', () => {
     })
   })
 
-  it('the newer name of the limit wins, and -1 means none', () => {
+  it('max_completion_tokens overrides max_tokens, and -1 means no limit', () => {
     assert.equal(read({ max_tokens: 5, max_completion_tokens: 9 }).sampling.maxTokens, 9)
     assert.equal(read({ max_tokens: -1 }).sampling.maxTokens, undefined)
   })
 
-  it('empty stop texts are dropped', () => {
+  it('empty stop sequences are dropped', () => {
     assert.deepEqual(read({ stop: ['', 'a'] }).sampling.stop, ['a'])
     assert.equal(read({ stop: [''] }).sampling.stop, undefined)
   })
 
-  it("LM Studio's name of the repetition penalty is read too", () => {
+  it("LM Studio's name for the repetition penalty is also read", () => {
     assert.equal(read({ repeat_penalty: 1.2 }).sampling.repetitionPenalty, 1.2)
   })
 
-  it('fields that the codec does not know ride along', () => {
+  it('fields that the codec does not know are kept', () => {
     const { extras } = read({ guided_choice: ['a'], chat_template_kwargs: { x: 1 }, num_ctx: 4096 })
     assert.deepEqual(extras, { guided_choice: ['a'], chat_template_kwargs: { x: 1 }, num_ctx: 4096 })
   })
 
-  it('asking for token counts in the stream is told', () => {
+  it('a request for token counts in the stream is read', () => {
     assert.equal(read({ stream_options: { include_usage: true } }).includeUsage, true)
     assert.equal(read({ stream_options: { include_usage: false } }).includeUsage, false)
   })
 
-  it("Ollama's own fields are understood", () => {
+  it("Ollama's own fields are read", () => {
     const request = read({
       options: { num_ctx: 8192 },
       keep_alive: '5m',
@@ -108,7 +108,7 @@ describe('the request as a whole', () => {
     assert.deepEqual(read({ keep_alive: 0 }).ollama, { keepAlive: 0 })
   })
 
-  it("OpenAI's fields win over Ollama's", () => {
+  it("OpenAI's fields override Ollama's", () => {
     const request = read({
       reasoning_effort: 'low',
       think: true,
@@ -119,7 +119,7 @@ describe('the request as a whole', () => {
     assert.deepEqual(request.responseFormat, { type: 'text' })
   })
 
-  it('structured output keeps name, description and strictness', () => {
+  it('structured output keeps name, description and strict', () => {
     const json_schema = { name: 'n', description: 'd', schema: { type: 'object' }, strict: true }
     assert.deepEqual(read({ response_format: { type: 'json_schema', json_schema } }).responseFormat, {
       type: 'schema',
@@ -128,7 +128,7 @@ describe('the request as a whole', () => {
     assert.deepEqual(read({ response_format: { type: 'json_object' } }).responseFormat, { type: 'json' })
   })
 
-  it('what cannot be meant is refused with its place', () => {
+  it('invalid fields are rejected with their path', () => {
     assert.equal(refusedAt({ reasoning_effort: 'huge' }), 'reasoning_effort')
     assert.equal(refusedAt({ response_format: { type: 'grammar' } }), 'response_format.type')
     assert.equal(refusedAt({ tool_choice: 'sometimes' }), 'tool_choice')
@@ -142,7 +142,7 @@ describe('tools', () => {
     { type: 'function', function: { name: 'g' } },
   ]
 
-  it('definitions and the choice among them are read', () => {
+  it('tool definitions and the tool choice are read', () => {
     const request = read({
       tools,
       tool_choice: { type: 'function', function: { name: 'g' } },
@@ -160,13 +160,13 @@ describe('tools', () => {
     assert.deepEqual([request.tools, request.toolChoice], [[{ name: 'g' }], 'required'])
   })
 
-  it('the deprecated functions are tools', () => {
+  it('the deprecated functions become tools', () => {
     const request = read({ functions: [f], function_call: { name: 'f' } })
     assert.deepEqual([request.tools, request.toolChoice], [[f], { name: 'f' }])
     assert.equal(read({ functions: [f], function_call: 'none' }).toolChoice, 'none')
   })
 
-  it('a tool of an unknown type and a choice of a tool that is not offered are refused', () => {
+  it('a tool of an unknown type and a choice of a tool that is not offered are rejected', () => {
     assert.equal(refusedAt({ tools: [{ type: 'odd', odd: { name: 'c' } }] }), 'tools[0].type')
     assert.equal(
       refusedAt({ tools, tool_choice: { type: 'function', function: { name: 'x' } } }),

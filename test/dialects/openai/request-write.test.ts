@@ -10,7 +10,7 @@ const user: ChatMessage = { role: 'user', parts: [{ type: 'text', text: 'Hi' }] 
 function write(
   members: Partial<ChatRequest>,
   flavour: Flavour = {},
-): { body: Record<string, unknown>; lost: string[] } {
+): { body: Record<string, unknown>; dropped: string[] } {
   const request: ChatRequest = {
     model: 'alias',
     stream: false,
@@ -21,31 +21,31 @@ function write(
     extras: {},
     ...members,
   }
-  const lost: string[] = []
-  const body = writeRequest(request, { model: 'up', flavour, drop: (field) => lost.push(field) })
-  return { body, lost }
+  const dropped: string[] = []
+  const body = writeRequest(request, { model: 'up', flavour, drop: (field) => dropped.push(field) })
+  return { body, dropped }
 }
 
 function messagesOf(messages: ChatMessage[], flavour: Flavour = {}): unknown {
   return write({ messages }, flavour).body.messages
 }
 
-it('nothing is sent that the client did not ask for', () => {
+it('a request has nothing that the client did not ask for', () => {
   assert.deepEqual(write({}), {
     body: { model: 'up', messages: [{ role: 'user', content: 'Hi' }], stream: false },
-    lost: [],
+    dropped: [],
   })
 })
 
-it('a stream always asks for its token counts', () => {
+it('a stream always requests its token counts', () => {
   const { body } = write({ stream: true })
   assert.equal(body.stream, true)
   assert.deepEqual(body.stream_options, { include_usage: true })
 })
 
 describe('sampling', () => {
-  it('the plain fields keep their names', () => {
-    const { body, lost } = write({
+  it('plain sampling fields keep their names', () => {
+    const { body, dropped } = write({
       sampling: {
         maxTokens: 9,
         temperature: 0,
@@ -68,27 +68,27 @@ describe('sampling', () => {
       top_logprobs: 2,
       n: 2,
     })
-    assert.deepEqual(lost, [])
+    assert.deepEqual(dropped, [])
   })
 
-  it('the limit goes by the name that the server knows', () => {
+  it('the limit has the name that the server supports', () => {
     const { body } = write({ sampling: { maxTokens: 9 } }, { maxTokensField: 'max_completion_tokens' })
     assert.deepEqual([body.max_completion_tokens, 'max_tokens' in body], [9, false])
   })
 
-  it('extensions go where they are known and are reported where not', () => {
+  it('extensions are sent to servers that support them, and reported otherwise', () => {
     const sampling = { topK: 5, minP: 0.1, typicalP: 0.2, repetitionPenalty: 1.1 }
-    assert.deepEqual(write({ sampling }).lost, ['top_k', 'min_p', 'typical_p', 'repeat_penalty'])
+    assert.deepEqual(write({ sampling }).dropped, ['top_k', 'min_p', 'typical_p', 'repeat_penalty'])
     const known = write(
       { sampling },
       { samplingExtensions: ['top_k', 'min_p'], repetitionPenalty: 'repetition_penalty' },
     )
     assert.deepEqual([known.body.top_k, known.body.min_p, known.body.repetition_penalty], [5, 0.1, 1.1])
-    assert.deepEqual(known.lost, ['typical_p'])
+    assert.deepEqual(known.dropped, ['typical_p'])
     assert.equal(write({ sampling }, { repetitionPenalty: 'repeat_penalty' }).body.repeat_penalty, 1.1)
   })
 
-  it('a reasoning level moves to the nearest one that the server knows', () => {
+  it('a reasoning level becomes the nearest one that the server supports', () => {
     const effort = (
       reasoningEffort: ChatRequest['reasoningEffort'] & string,
       reasoningEfforts?: string[],
@@ -101,35 +101,35 @@ describe('sampling', () => {
     assert.equal(effort('none', levels), 'none')
     assert.equal(effort('minimal', levels), 'low', 'a level never becomes none')
     assert.equal(effort('max', levels), 'high')
-    assert.equal(effort('medium', ['low', 'high']), 'high', 'of two as near the higher')
+    assert.equal(effort('medium', ['low', 'high']), 'high', 'a tie goes to the higher level')
   })
 
-  it('reasoning that cannot be switched off is reported', () => {
-    const { body, lost } = write({ reasoningEffort: 'none' }, { reasoningEfforts: ['low', 'high'] })
+  it('reasoning that cannot be disabled is reported', () => {
+    const { body, dropped } = write({ reasoningEffort: 'none' }, { reasoningEfforts: ['low', 'high'] })
     assert.equal(body.reasoning_effort, 'low')
-    assert.deepEqual(lost, ['reasoning_effort'])
+    assert.deepEqual(dropped, ['reasoning_effort'])
   })
 })
 
-it('what has no place is reported: foreign fields, residency, engine options', () => {
-  const { body, lost } = write({
+it('unsupported fields are reported: those of other dialects, keep_alive and engine options', () => {
+  const { body, dropped } = write({
     extras: { template: 'x' },
     ollama: { keepAlive: '5m', options: { num_ctx: 1, num_gpu: 2 } },
     user: 'u',
   })
-  assert.deepEqual(lost, ['keep_alive', 'options.num_ctx', 'options.num_gpu', 'template'])
+  assert.deepEqual(dropped, ['keep_alive', 'options.num_ctx', 'options.num_gpu', 'template'])
   assert.equal(body.user, 'u')
   assert.ok(!('template' in body || 'options' in body || 'keep_alive' in body))
 })
 
 describe('messages', () => {
-  it('a developer turn is one only where the role is known', () => {
+  it('a developer message keeps its role only if the server supports it', () => {
     const message: ChatMessage = { role: 'system', developer: true, parts: [{ type: 'text', text: 'S' }] }
     assert.deepEqual(messagesOf([message]), [{ role: 'system', content: 'S' }])
     assert.deepEqual(messagesOf([message], { developerRole: true }), [{ role: 'developer', content: 'S' }])
   })
 
-  it('texts are joined, and images make a list of parts', () => {
+  it('texts are joined, and images make the content a list of parts', () => {
     const text = { type: 'text' as const, text: 'a' }
     assert.deepEqual(messagesOf([{ role: 'user', parts: [text, text], name: 'me' }]), [
       { role: 'user', content: 'a\na', name: 'me' },
@@ -149,7 +149,7 @@ describe('messages', () => {
     ])
   })
 
-  it('a turn that only calls tools has no content, and its result names the call', () => {
+  it('an assistant message with only tool calls has no content, and its result has the id of the call', () => {
     const messages: ChatMessage[] = [
       {
         role: 'assistant',
@@ -171,29 +171,29 @@ describe('messages', () => {
     ])
   })
 
-  it('earlier thoughts go under the names that the server reads, else they are reported', () => {
+  it('earlier reasoning is sent under the names that the server reads, and reported if there are none', () => {
     const messages: ChatMessage[] = [
       { role: 'assistant', parts: [{ type: 'text', text: 'T' }], reasoning: 'hm', toolCalls: [] },
     ]
     assert.deepEqual(messagesOf(messages, { reasoningHistory: ['reasoning_content', 'reasoning'] }), [
       { role: 'assistant', content: 'T', reasoning_content: 'hm', reasoning: 'hm' },
     ])
-    const { body, lost } = write({ messages })
+    const { body, dropped } = write({ messages })
     assert.deepEqual(body.messages, [{ role: 'assistant', content: 'T' }])
-    assert.deepEqual(lost, ['messages.reasoning'])
+    assert.deepEqual(dropped, ['messages.reasoning'])
   })
 })
 
-describe('tools and formats', () => {
+describe('tools and response formats', () => {
   const tools = [{ name: 'f', parameters: { type: 'object' } }, { name: 'g' }]
   const [f, g] = tools.map((tool) => ({ type: 'function', function: tool }))
 
-  it('a choice without tools is not sent', () => {
+  it('a tool choice without tools is not sent', () => {
     const { body } = write({ toolChoice: 'auto', parallelToolCalls: true })
     assert.ok(!('tools' in body || 'tool_choice' in body || 'parallel_tool_calls' in body))
   })
 
-  it('a named choice is sent as such, or as the only tool that is required', () => {
+  it('a named tool choice is sent by name, or as the only tool offered with "required"', () => {
     const named = write({ tools, toolChoice: { name: 'g' }, parallelToolCalls: false }).body
     assert.deepEqual(named.tools, [f, g])
     assert.deepEqual(named.tool_choice, { type: 'function', function: { name: 'g' } })
@@ -202,7 +202,7 @@ describe('tools and formats', () => {
     assert.deepEqual([required.tools, required.tool_choice], [[g], 'required'])
   })
 
-  it('JSON without a schema is an open schema where the server knows no other', () => {
+  it('JSON without a schema is an open schema if the server does not support json_object', () => {
     assert.deepEqual(write({ responseFormat: { type: 'json' } }).body.response_format, {
       type: 'json_object',
     })
@@ -215,7 +215,7 @@ describe('tools and formats', () => {
     )
   })
 
-  it('a schema has a name, and is strict only if the client said so', () => {
+  it('a schema always has a name, and is strict only if the client set it', () => {
     assert.deepEqual(write({ responseFormat: { type: 'schema', schema: { a: 1 } } }).body.response_format, {
       type: 'json_schema',
       json_schema: { name: 'response', schema: { a: 1 } },
@@ -223,7 +223,7 @@ describe('tools and formats', () => {
   })
 })
 
-it('a request read and written again says the same', () => {
+it('a request that is read and written again is unchanged', () => {
   const body = {
     model: 'up',
     messages: [
@@ -251,12 +251,12 @@ it('a request read and written again says the same', () => {
     reasoning_effort: 'high',
     user: 'u',
   }
-  const lost: string[] = []
+  const dropped: string[] = []
   const written = writeRequest(readRequest(body, true), {
     model: 'up',
     flavour: { developerRole: true },
-    drop: (field) => lost.push(field),
+    drop: (field) => dropped.push(field),
   })
   assert.deepEqual(written, body)
-  assert.deepEqual(lost, [])
+  assert.deepEqual(dropped, [])
 })

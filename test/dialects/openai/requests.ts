@@ -13,7 +13,7 @@ export function turns(...messages: object[]): ChatMessage[] {
   return readMembers({ messages }).messages
 }
 
-/** The place that the refusal names. */
+/** The path in a 400 error. */
 export function refusedAt(members: Record<string, unknown>): string | undefined {
   try {
     readMembers(members)
@@ -22,7 +22,7 @@ export function refusedAt(members: Record<string, unknown>): string | undefined 
     assert.equal(error.status, 400)
     return error.param
   }
-  return assert.fail('must be refused')
+  return assert.fail('must be rejected')
 }
 
 export function call(id: string | undefined, args: unknown = '{}', name = 'f'): object {

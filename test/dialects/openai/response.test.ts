@@ -28,11 +28,11 @@ function failureOf(body: unknown): RouterError {
     assert.ok(error instanceof RouterError)
     return error
   }
-  return assert.fail('must be refused')
+  return assert.fail('must be rejected')
 }
 
-describe('a whole answer of an upstream', () => {
-  it('is read with its text, counts and probabilities', () => {
+describe('reading a whole response', () => {
+  it('a response is read with its text, token counts and token probabilities', () => {
     const logprobs = { content: [{ token: 'Hi', logprob: -0.1 }], refusal: null }
     const usage = {
       prompt_tokens: 9,
@@ -64,14 +64,14 @@ describe('a whole answer of an upstream', () => {
     })
   })
 
-  it('is read from servers that leave things out', () => {
+  it('a response is read even if the server omits fields', () => {
     const body = { choices: [{ message: { content: null, reasoning: 'hm' } }] }
     assert.deepEqual(read(body), {
       choices: [{ index: 0, text: '', reasoning: 'hm', toolCalls: [], finishReason: 'stop' }],
     })
   })
 
-  it('has tool calls with ids and the text of an object, whatever the server sent', () => {
+  it('tool calls have ids and the JSON of an object as arguments, whatever the server sent', () => {
     const tool_calls = [
       { id: 'a', function: { name: 'f', arguments: { x: 1 } } },
       { id: 'a', function: { name: 'g', arguments: '' } },
@@ -83,10 +83,10 @@ describe('a whole answer of an upstream', () => {
       { id: 'made_0', name: 'g', arguments: '{}' },
       { id: 'made_1', name: 'h', arguments: '{}' },
     ])
-    assert.equal(choice?.finishReason, 'tool_calls', 'a stop with calls is a finish by calls')
+    assert.equal(choice?.finishReason, 'tool_calls', 'a stop with calls becomes tool_calls')
   })
 
-  it('ends with a reason that every client knows', () => {
+  it('every finish reason becomes one that clients know', () => {
     const reasonOf = (finish_reason: unknown): unknown =>
       read(answer({ content: 'a' }, { finish_reason })).choices[0]?.finishReason
     assert.deepEqual(['length', 'content_filter', 'function_call', 'eos', null, ''].map(reasonOf), [
@@ -99,7 +99,7 @@ describe('a whole answer of an upstream', () => {
     ])
   })
 
-  it('is refused when it is an error, whatever its form, and the text stays in the cause', () => {
+  it('an error in any form is rejected, and its text is only in the cause', () => {
     for (const body of [
       { error: { message: 'at 10.0.0.1' } },
       { error: 'at 10.0.0.1' },
@@ -112,7 +112,7 @@ describe('a whole answer of an upstream', () => {
     }
   })
 
-  it('is an answer whatever the model wrote: cut and odd arguments, calls of nothing, nothing at all', () => {
+  it('a response is accepted whatever the model wrote: truncated or odd arguments, nameless calls, or nothing', () => {
     const argumentsOf = (value: unknown): string | undefined =>
       read(answer({ tool_calls: [{ function: { name: 'f', arguments: value } }] })).choices[0]?.toolCalls[0]
         ?.arguments
@@ -136,7 +136,7 @@ describe('a whole answer of an upstream', () => {
     }
   })
 
-  it('an upstream body that is no answer is an error', () => {
+  it('a body that is not a response is an error', () => {
     const none = [null, 'text', {}, { choices: {} }]
     for (const body of none) assert.equal(failureOf(body).causeCode, 'BAD_ANSWER', JSON.stringify(body))
     assert.equal(
@@ -146,8 +146,8 @@ describe('a whole answer of an upstream', () => {
   })
 })
 
-describe('a whole answer for a client', () => {
-  it('has the exact form of the format', () => {
+describe('writing a whole response', () => {
+  it('a written response has the exact OpenAI form', () => {
     const response: ChatResponse = {
       choices: [{ index: 0, text: 'Hi', reasoning: '', toolCalls: [], finishReason: 'stop' }],
       usage: { promptTokens: 2, completionTokens: 3 },
@@ -169,14 +169,14 @@ describe('a whole answer for a client', () => {
     })
   })
 
-  it('keeps an id of this dialect, the time and the fingerprint of its upstream', () => {
+  it('a written response keeps an id of this dialect, the time and the fingerprint of its upstream', () => {
     const choices = [{ index: 0, text: 'a', reasoning: '', toolCalls: [], finishReason: 'stop' as const }]
     const written = writeResponse({ id: 'chatcmpl-x', created: 5, systemFingerprint: 'fp', choices }, context)
     assert.deepEqual([written.id, written.created, written.system_fingerprint], ['chatcmpl-x', 5, 'fp'])
     assert.equal(writeResponse({ id: 'x', choices }, context).id, `chatcmpl-${context.id}`)
   })
 
-  it('has no content where there are only calls, and both names for thoughts', () => {
+  it('a response with only calls has no content, and reasoning has both names', () => {
     const toolCalls = [{ id: 'a', name: 'f', arguments: '{}' }]
     const response: ChatResponse = {
       choices: [{ index: 0, text: '', reasoning: 'hm', toolCalls, finishReason: 'stop' }],
@@ -207,7 +207,7 @@ describe('a whole answer for a client', () => {
     assert.match(body, /"content":null,"refusal":"No"/)
   })
 
-  it('reads back as what it was written from', () => {
+  it('a written response reads back as its original', () => {
     const response: ChatResponse = {
       id: 'chatcmpl-x',
       created: 5,
@@ -230,7 +230,7 @@ describe('a whole answer for a client', () => {
   })
 })
 
-it('counts are read from a whole answer, and from nothing else', () => {
+it('token counts are read only from a whole response', () => {
   const usage = { prompt_tokens: 3, completion_tokens: 2 }
   assert.deepEqual(readUsage({ usage }), { promptTokens: 3, completionTokens: 2 })
   assert.deepEqual(readUsage({ usage: { prompt_tokens: 3, total_tokens: 5 } }), {

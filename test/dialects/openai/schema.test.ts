@@ -8,18 +8,18 @@ function fits(body: unknown): boolean {
   return Value.Check(OpenaiChatBody, body)
 }
 
-it('a minimal body fits, with or without a model', () => {
+it('a minimal body is valid, with or without a model', () => {
   assert.ok(fits({ messages }))
   assert.ok(fits({ model: 'm', messages }))
   assert.ok(fits({ model_name: 'm', messages }))
 })
 
-it('null stands for an absent field', () => {
+it('null counts as an absent field', () => {
   const optional = Object.keys(OpenaiChatBody.properties).filter((name) => name !== 'messages')
   assert.ok(fits({ messages, ...Object.fromEntries(optional.map((name) => [name, null])) }))
 })
 
-it('unknown members are let through at every level', () => {
+it('unknown fields are allowed at every level', () => {
   assert.ok(
     fits({
       messages: [{ role: 'user', content: [{ type: 'video_url', video_url: {} }], cache: 1 }],
@@ -28,7 +28,7 @@ it('unknown members are let through at every level', () => {
   )
 })
 
-it('messages must be a non-empty list of turns with a known role and readable content', () => {
+it('messages must be a non-empty list with known roles and readable content', () => {
   for (const wrong of [
     undefined,
     null,
@@ -47,14 +47,14 @@ it('messages must be a non-empty list of turns with a known role and readable co
   assert.ok(fits({ messages: [{ role: 'assistant', content: null }, { role: 'assistant' }] }))
 })
 
-it('stream may be written as a word, but not as anything else', () => {
+it('stream may be "true" or "false" as a string, but nothing else', () => {
   assert.ok(fits({ messages, stream: 'true' }))
   assert.ok(fits({ messages, stream: 'false' }))
   assert.ok(!fits({ messages, stream: 'yes' }))
   assert.ok(!fits({ messages, stream: 1 }))
 })
 
-it('numbers, stop texts and tools have their types', () => {
+it('numbers, stop sequences and tools must have their types', () => {
   assert.ok(
     fits({ messages, stop: ['a'], temperature: 0.5, max_tokens: -1, logit_bias: { 5: 1 }, tools: [] }),
   )

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { delta, fragment, read } from './replay.ts'
 
-describe('tool calls of servers that differ', () => {
+describe('tool calls of different servers', () => {
   it('a new id on the same index is a new call', () => {
     const events = read(
       fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }),
@@ -20,7 +20,7 @@ describe('tool calls of servers that differ', () => {
     assert.equal(events.filter((event) => event.type === 'block-end').length, 2)
   })
 
-  it('a server that repeats the name with an id of its own in each chunk has made one call', () => {
+  it('a name repeated with a new id in each chunk makes one call', () => {
     const events = read(
       fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '' } }),
       fragment({ index: 0, id: 'b', function: { name: 'f', arguments: '{"x":' } }),
@@ -32,7 +32,7 @@ describe('tool calls of servers that differ', () => {
     assert.equal(events.filter((event) => event.type === 'tool-call-start').length, 1)
   })
 
-  it('calls without index and id are told apart by their names, and get ids of their own', () => {
+  it('calls without index and id are distinguished by their names, and get generated ids', () => {
     const events = read(
       fragment({ function: { name: 'f', arguments: '{"a":' } }),
       fragment({ function: { arguments: '1}' } }),
@@ -55,7 +55,7 @@ describe('tool calls of servers that differ', () => {
     )
   })
 
-  it('arguments that come before the name wait for it', () => {
+  it('arguments that arrive before the name wait for it', () => {
     const events = read(
       fragment({ index: 0, id: 'a', function: { arguments: '{"x"' } }),
       fragment({ index: 0, function: { name: 'f', arguments: ':1}' } }),
@@ -67,15 +67,15 @@ describe('tool calls of servers that differ', () => {
     ])
   })
 
-  it('arguments sent as an object become text, and null becomes an empty object', () => {
+  it('arguments sent as an object become a string, and null becomes an empty object', () => {
     const events = read(
       fragment({ index: 0, id: 'a', function: { name: 'f', arguments: { x: 1 } } }),
       fragment({ index: 1, id: 'b', function: { name: 'g', arguments: 'null' } }),
       '[DONE]',
     )
-    const told = events.filter((event) => event.type === 'tool-call-delta')
+    const deltas = events.filter((event) => event.type === 'tool-call-delta')
     assert.deepEqual(
-      told.map((event) => event.arguments),
+      deltas.map((event) => event.arguments),
       ['{"x":1}', '{}'],
     )
   })
@@ -90,7 +90,7 @@ describe('tool calls of servers that differ', () => {
     assert.deepEqual(ids, ['a', 'made_0'])
   })
 
-  it('a call that was cut, or whose arguments are no object, is told as it came', () => {
+  it('a call with truncated arguments, or arguments that are not an object, is passed on as received', () => {
     for (const json of ['{"x":', '[1]', 'x = 1']) {
       const cut = fragment({ index: 0, id: 'a', function: { name: 'f', arguments: json } })
       assert.deepEqual(read(cut, delta({}, 'length'), '[DONE]').slice(1), [
@@ -103,7 +103,7 @@ describe('tool calls of servers that differ', () => {
     }
   })
 
-  it('a call without a name is none', () => {
+  it('a call without a name is ignored', () => {
     const nameless = fragment({ index: 0, id: 'a', function: { arguments: '{}' } })
     const named = fragment({ index: 1, id: 'b', function: { name: 'f', arguments: '{}' } })
     const events = read(nameless, named, delta({}, 'tool_calls'), '[DONE]')
@@ -117,7 +117,7 @@ describe('tool calls of servers that differ', () => {
     ])
   })
 
-  it('the text of a custom tool becomes its one argument', () => {
+  it('the text of a custom tool becomes its only argument', () => {
     const events = read(
       fragment({ index: 0, id: 'a', type: 'custom', custom: { name: 'py', input: '' } }),
       fragment({ index: 0, custom: { input: 'print(' } }),
@@ -132,7 +132,7 @@ describe('tool calls of servers that differ', () => {
     ])
   })
 
-  it('the deprecated function_call is one call', () => {
+  it('the deprecated function_call becomes one call', () => {
     const events = read(
       delta({ function_call: { name: 'f', arguments: '' } }),
       delta({ function_call: { arguments: '{}' } }),
@@ -149,7 +149,7 @@ describe('tool calls of servers that differ', () => {
   })
 })
 
-it('a stop after tool calls is a finish by tool calls, and a token limit stays one', () => {
+it('a stop after tool calls becomes tool_calls, and a token limit stays length', () => {
   const call = fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } })
   assert.deepEqual(read(call, delta({}, 'stop'), '[DONE]').at(-2), {
     type: 'finish',

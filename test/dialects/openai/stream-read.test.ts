@@ -26,8 +26,8 @@ const fixtures = [
 
 const started = { type: 'start', id: 'chatcmpl-up1', created: 1_795_392_000 }
 
-describe('what an OpenAI stream says', () => {
-  it('gives text, the counts before the finish, and one end', () => {
+describe('content of an OpenAI stream', () => {
+  it('a stream yields text, the token counts before the finish, and one end', () => {
     assert.deepEqual(readPieces([fixture('text.sse')]), [
       { ...started, systemFingerprint: 'fp_a1' },
       { type: 'text-delta', choice: 0, text: 'Grüße ' },
@@ -39,7 +39,7 @@ describe('what an OpenAI stream says', () => {
     ])
   })
 
-  it('takes thoughts under either name once, and text in the chunk that finishes', () => {
+  it('reasoning is read once under either name, and text is read from the chunk that finishes', () => {
     assert.deepEqual(readPieces([fixture('reasoning.sse')]), [
       started,
       { type: 'reasoning-delta', choice: 0, text: 'plan ' },
@@ -52,7 +52,7 @@ describe('what an OpenAI stream says', () => {
     ])
   })
 
-  it('keeps parallel calls apart when their arguments interleave, and fills in missing arguments', () => {
+  it('interleaved parallel calls are kept apart, and missing arguments are filled in', () => {
     assert.deepEqual(readPieces([fixture('tools.sse')]), [
       started,
       { type: 'tool-call-start', choice: 0, call: 0, id: 'call_a', name: 'get_weather' },
@@ -92,12 +92,12 @@ describe('what an OpenAI stream says', () => {
   })
 })
 
-describe('cuts, line ends and marks', () => {
+describe('splits, line endings and byte order marks', () => {
   for (const name of fixtures) {
     const bytes = fixture(name)
     const whole = readPieces([bytes])
 
-    it(`${name} reads the same cut at any byte`, () => {
+    it(`${name} reads the same split at any byte`, () => {
       for (let at = 0; at <= bytes.length; at++)
         assert.deepEqual(readPieces(cutAt(bytes, at)), whole, `cut at ${at}`)
       assert.deepEqual(readPieces(singleBytes(bytes)), whole)
@@ -111,7 +111,7 @@ describe('cuts, line ends and marks', () => {
       assert.deepEqual(readPieces([Buffer.concat([Buffer.from('\ufeff'), bytes])]), whole)
     })
 
-    it(`${name} never ends well when it is cut off before its finish`, () => {
+    it(`${name} always ends with an error if it is cut off before its finish`, () => {
       const finish = Math.max(bytes.lastIndexOf('"finish_reason":"'), bytes.lastIndexOf('"finish_reason": "'))
       const before = name === 'error-vllm.sse' ? bytes.indexOf('data: {"error"') : finish
       for (let at = 0; at <= before; at++) {
@@ -122,7 +122,7 @@ describe('cuts, line ends and marks', () => {
     })
   }
 
-  it('ends well without the end marker once every choice has finished', () => {
+  it('a stream without an end marker is complete once every choice has finished', () => {
     const text = fixture('text.sse').toString()
     const afterFinish = text.indexOf('data: {', text.indexOf('"finish_reason":"stop"'))
     assert.equal(lastOf(readPieces([Buffer.from(text.slice(0, afterFinish))]))?.type, 'end')
@@ -130,12 +130,12 @@ describe('cuts, line ends and marks', () => {
     assert.equal(lastOf(readPieces([unclosed]))?.type, 'end')
   })
 
-  it('reads nothing after the end marker', () => {
+  it('data after the end marker is not read', () => {
     const events = readPieces([fixture('refusal.sse'), fixture('text.sse')])
     assert.deepEqual(events, readPieces([fixture('refusal.sse')]))
   })
 
-  it('joins the data lines of one event and ignores keep-alive events', () => {
+  it('the data lines of one event are joined, and keep-alive events are ignored', () => {
     const events = readPieces([
       Buffer.from(
         'event: ping\ndata: now\n\ndata: {"choices":[{"delta":\ndata: {"content":"a"},"finish_reason":"stop"}]}\n\n',
@@ -148,14 +148,14 @@ describe('cuts, line ends and marks', () => {
   })
 })
 
-describe('ends that are none', () => {
-  it('an empty stream, a lone end marker, and a role without more are failures', () => {
+describe('ends that are failures', () => {
+  it('an empty stream, a lone end marker and a lone role are failures', () => {
     assert.equal(causeCodeOf(readPieces([])), 'TRUNCATED')
     assert.equal(causeCodeOf(read('[DONE]')), 'TRUNCATED')
     assert.equal(causeCodeOf(read(delta({ role: 'assistant', content: '' }), '[DONE]')), 'TRUNCATED')
   })
 
-  it('the end marker after content makes up for a missing finish', () => {
+  it('an end marker after content replaces a missing finish', () => {
     assert.deepEqual(read(delta({ content: 'a' }), '[DONE]').slice(-2), [
       { type: 'finish', choice: 0, reason: 'stop' },
       { type: 'end' },
@@ -164,7 +164,7 @@ describe('ends that are none', () => {
     assert.deepEqual(called.at(-2), { type: 'finish', choice: 0, reason: 'tool_calls' })
   })
 
-  it('an error in the stream wins over what follows, and its text stays in the cause', () => {
+  it('an error in the stream overrides what follows, and its text is only in the cause', () => {
     const events = readPieces([fixture('error-vllm.sse')])
     const last = lastOf(events)
     assert.ok(last?.type === 'error')
@@ -178,7 +178,7 @@ describe('ends that are none', () => {
     })
   })
 
-  it('errors are known in each of their forms', () => {
+  it('errors are recognized in each of their forms', () => {
     for (const form of ['{"error":"boom"}', '{"object":"error","message":"boom"}', '{"type":"error"}']) {
       assert.equal(causeCodeOf(read(form)), 'UPSTREAM_ERROR', form)
     }
@@ -186,11 +186,11 @@ describe('ends that are none', () => {
     assert.equal(lastOf(read({ ...delta({ content: 'a' }, 'stop'), error: null }, '[DONE]'))?.type, 'end')
   })
 
-  it('an answer that the engine gave up is a failure', () => {
+  it('a response that the engine aborted is a failure', () => {
     assert.equal(causeCodeOf(read(delta({ content: 'a' }), delta({}, 'abort'), '[DONE]')), 'UPSTREAM_ABORTED')
   })
 
-  it('broken JSON and a line without end are failures', () => {
+  it('broken JSON and a line without an end are failures', () => {
     assert.equal(causeCodeOf(read('{"choices":[')), 'BAD_ANSWER')
     assert.equal(causeCodeOf(read('7')), 'BAD_ANSWER')
     const endless = Array.from({ length: 18 }, () => Buffer.alloc(1024 * 1024, 'a'))
@@ -198,7 +198,7 @@ describe('ends that are none', () => {
   })
 })
 
-it('a reader that has failed says nothing more', () => {
+it('a reader that has failed emits nothing more', () => {
   const reader = countingReader()
   const events: ChatEvent[] = []
   const emit = (event: ChatEvent): void => {

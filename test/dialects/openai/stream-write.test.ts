@@ -24,7 +24,7 @@ interface Chunk {
   usage?: unknown
 }
 
-/** Each event must be one data line and an empty one; the end marker gives no chunk. */
+/** Each event must be one data line and an empty line. The end marker yields no chunk. */
 function chunksOf(text: string): Chunk[] {
   const pieces = text.split('\n\n')
   assert.equal(pieces.pop(), '', 'the last event is closed')
@@ -50,8 +50,8 @@ const call: ChatEvent[] = [
   { type: 'block-end', choice: 0, call: 0 },
 ]
 
-describe('the chunks that a client gets', () => {
-  it('text is a role chunk, deltas, a finish, the counts if asked for, and the end marker', () => {
+describe('chunks for the client', () => {
+  it('a text becomes a role chunk, deltas, a finish, the token counts if requested, and the end marker', () => {
     const events: ChatEvent[] = [
       { type: 'start', id: 'chatcmpl-up', created: 7, systemFingerprint: 'fp' },
       text,
@@ -76,7 +76,7 @@ describe('the chunks that a client gets', () => {
     assert.equal(write(events, false), `${body('')}data: [DONE]\n\n`)
   })
 
-  it('an answer without an id of this dialect gets its own, the same in every chunk', () => {
+  it('a response without an id of this dialect gets one, the same in every chunk', () => {
     const chunks = chunksOf(
       write([{ type: 'start', id: 'resp_1' }, text, { type: 'finish', choice: 0, reason: 'stop' }]),
     )
@@ -89,7 +89,7 @@ describe('the chunks that a client gets', () => {
     }
   })
 
-  it('thoughts are told under both names', () => {
+  it('reasoning is sent under both names', () => {
     assert.deepEqual(deltasOf(write([{ type: 'reasoning-delta', choice: 0, text: 'hm' }])).at(-1), [
       0,
       { reasoning_content: 'hm', reasoning: 'hm' },
@@ -97,7 +97,7 @@ describe('the chunks that a client gets', () => {
     ])
   })
 
-  it('a tool call names itself once, and its fragments carry nothing but index and arguments', () => {
+  it('a tool call has its name once, and its fragments have only index and arguments', () => {
     const finish: ChatEvent = { type: 'finish', choice: 0, reason: 'stop' }
     assert.deepEqual(deltasOf(write([...call, finish])), [
       [0, { role: 'assistant', content: null }, null],
@@ -123,7 +123,7 @@ describe('the chunks that a client gets', () => {
     ])
   })
 
-  it('each of several answers has its own role chunk', () => {
+  it('each choice has its own role chunk', () => {
     const other: ChatEvent = { type: 'refusal-delta', choice: 1, text: 'No' }
     assert.deepEqual(deltasOf(write([text, other, { type: 'finish', choice: 2, reason: 'length' }])), [
       [0, { role: 'assistant', content: '' }, null],
@@ -135,7 +135,7 @@ describe('the chunks that a client gets', () => {
     ])
   })
 
-  it('probabilities ride on the text that they belong to', () => {
+  it('token probabilities are sent with their text', () => {
     const logprobs = [{ token: 'a', logprob: -1, bytes: null, topLogprobs: [] }]
     const last = chunksOf(write([{ type: 'text-delta', choice: 0, text: 'a', logprobs }])).at(-1)
     assert.deepEqual(last?.choices[0]?.logprobs, {
@@ -153,8 +153,8 @@ describe('the chunks that a client gets', () => {
   })
 })
 
-it('what the reader makes of a stream comes back as the same events', () => {
-  // Where a call ends is not on the wire: the reader tells it when it knows.
+it('events that are written read back as the same events', () => {
+  // The end of a call is not transmitted; the reader emits it when it is known.
   const onWire = (event: ChatEvent): boolean => event.type !== 'block-end'
   for (const name of ['text.sse', 'reasoning.sse', 'tools.sse', 'two-choices.sse', 'refusal.sse']) {
     const events = readPieces([fixture(name)])

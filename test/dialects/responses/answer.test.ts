@@ -31,8 +31,8 @@ function outputOf(answer: Json): Json[] {
   return answer.output
 }
 
-describe('a whole answer', () => {
-  it('is thoughts, message and calls, each with an id of its own', () => {
+describe('writing a whole response', () => {
+  it('a response is reasoning, message and calls, each with its own id', () => {
     const answer = write(full)
     assert.deepEqual(answer.output, [
       {
@@ -60,7 +60,7 @@ describe('a whole answer', () => {
     assert.equal(answer.object, 'response')
   })
 
-  it('has no message where nothing but line breaks stands before a call', () => {
+  it('a response has no message if there are only line breaks before a call', () => {
     const items = outputOf(write({ ...full, reasoning: '', text: '\n\n' }))
     assert.deepEqual(
       items.map(({ type }) => type),
@@ -70,21 +70,21 @@ describe('a whole answer', () => {
     assert.equal(outputOf(write({ reasoning: '', text: '\n' })).length, 1)
   })
 
-  it('is incomplete where its limit was met', () => {
+  it('a response that reached its limit is incomplete', () => {
     const answer = write({ finishReason: 'length' })
     assert.equal(answer.status, 'incomplete')
     assert.deepEqual(answer.incomplete_details, { reason: 'max_output_tokens' })
     assert.equal(outputOf(answer)[1]?.status, 'incomplete')
   })
 
-  it('tells the call of a custom tool as its free text', () => {
+  it('the call of a custom tool is returned as free text', () => {
     const call = { id: 'call_1', name: 'patch', arguments: '{"input":"a\\nb"}' }
     const request = { tools: [{ type: 'custom', name: 'patch' }] }
     const [item] = outputOf(write({ text: '', reasoning: '', toolCalls: [call] }, request))
     assert.deepEqual([item?.type, item?.call_id, item?.input], ['custom_tool_call', 'call_1', 'a\nb'])
   })
 
-  it('reads back as what was written', () => {
+  it('a written response reads back as its original', () => {
     const logprobs = [{ token: 'Hi', logprob: -0.5, bytes: [72, 105], topLogprobs: [] }]
     const choice = { ...full, refusal: 'No', logprobs }
     const answer = writeResponse({ choices: [choice], usage }, context)
@@ -97,16 +97,16 @@ describe('a whole answer', () => {
   })
 })
 
-describe('an answer of an upstream', () => {
+describe('reading a whole response', () => {
   const message = { type: 'message', content: [{ type: 'output_text', text: 'Hi' }] }
 
-  it('needs no more than its output', () => {
+  it('a response needs nothing but its output', () => {
     assert.deepEqual(readResponse({ output: [message] }).choices, [
       { index: 0, text: 'Hi', reasoning: '', toolCalls: [], finishReason: 'stop' },
     ])
   })
 
-  it('gives calls ids of their own where they lack them', () => {
+  it('calls without ids get generated ones', () => {
     const call = { type: 'function_call', name: 'f', arguments: '' }
     const calls = readResponse({ output: [call, { ...call, call_id: 'made_1' }] }, countingIds()).choices[0]
     assert.deepEqual(calls?.toolCalls, [
@@ -115,7 +115,7 @@ describe('an answer of an upstream', () => {
     ])
   })
 
-  it('that was cut is told as such', () => {
+  it('a truncated response has the finish reason of its truncation', () => {
     const cut = (reason: string): string | undefined =>
       readResponse({ status: 'incomplete', incomplete_details: { reason }, output: [message] }).choices[0]
         ?.finishReason
@@ -123,7 +123,7 @@ describe('an answer of an upstream', () => {
     assert.equal(cut('content_filter'), 'content_filter')
   })
 
-  it('is one whatever the model wrote', () => {
+  it('a response is accepted whatever the model wrote', () => {
     const argumentsOf = (item: object): unknown =>
       readResponse({ output: [{ name: 'f', ...item }] }).choices[0]?.toolCalls[0]?.arguments
     assert.equal(argumentsOf({ type: 'function_call', arguments: '{"a": "lo' }), '{"a": "lo')
@@ -132,7 +132,7 @@ describe('an answer of an upstream', () => {
     assert.equal(argumentsOf({ type: 'unheard_of' }), undefined)
   })
 
-  it('that is none is an error of the upstream', () => {
+  it('a body that is not a response is an upstream error', () => {
     const bad = [
       null,
       {},
@@ -149,7 +149,7 @@ describe('an answer of an upstream', () => {
     }
   })
 
-  it('has counts in it or in the event around it', () => {
+  it('token counts are read from the response or from the event around it', () => {
     const response = { usage: { input_tokens: 9, output_tokens: 3 } }
     assert.deepEqual(readUsage(response), { promptTokens: 9, completionTokens: 3 })
     assert.deepEqual(readUsage({ type: 'response.completed', response }), {

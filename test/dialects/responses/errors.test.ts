@@ -12,8 +12,8 @@ function oneCall(onAnswer: (answer: Json) => void = () => {}) {
   return forOneRequest(responses, { remembered: { history: undefined, referenced: new Map() }, onAnswer })
 }
 
-describe('errors before an answer', () => {
-  it("have OpenAI's form, and older members on the router's own paths", () => {
+describe('errors before a response', () => {
+  it("an error has OpenAI's form, and also the older members on the router's own paths", () => {
     const error = { message: 'no', type: 'invalid_request_error', param: 'input', code: 'c' }
     assert.deepEqual(responses.writeError(badRequest('no', 'input', 'c'), options), { error })
     assert.deepEqual(responses.writeError(badRequest('no', 'input', 'c'), { ...options, ownPath: true }), {
@@ -23,7 +23,7 @@ describe('errors before an answer', () => {
     })
   })
 
-  it('show their cause in debug mode only', () => {
+  it('the code of the cause is included in debug mode only', () => {
     const failed = upstreamFailed('no', 'ECONNREFUSED')
     assert.ok(!JSON.stringify(responses.writeError(failed, options)).includes('ECONNREFUSED'))
     const shown = responses.writeError(failed, { ...options, debug: true })
@@ -32,7 +32,7 @@ describe('errors before an answer', () => {
 })
 
 describe('errors in a stream', () => {
-  it('go on from the stream of the call', () => {
+  it('an error in a stream continues the stream of its request', () => {
     const dialect = oneCall()
     dialect.chat.createWriter(context).write({ type: 'text-delta', choice: 0, text: 'of a target given up' })
     const writer = dialect.chat.createWriter(context)
@@ -42,15 +42,15 @@ describe('errors in a stream', () => {
     assert.ok(Array.isArray(answer.output) && answer.output.length === 1)
   })
 
-  it('are a failure of their own where no stream is known', () => {
+  it('an error without a known stream is a response.failed event', () => {
     const [event] = eventsOf(oneCall().writeStreamError(new RouterError('rate_limit', 'slow'), options))
     assert.equal(event?.type, 'response.failed')
     assert.deepEqual(objectOf(event?.response).error, { code: 'rate_limit_exceeded', message: 'slow' })
   })
 })
 
-describe('one call', () => {
-  it('hands its answer over, whole or streamed, and a failed one never', () => {
+describe('the record of a response', () => {
+  it('a whole or streamed response is handed over once it is complete, and a failed one never is', () => {
     const answers: Json[] = []
     const dialect = oneCall((answer) => answers.push(answer))
     const whole = dialect.chat.writeResponse({ choices: [] }, context)

@@ -5,7 +5,7 @@ export interface WireEvent extends Json {
   type: string
 }
 
-/** Each event says its type twice, ends with an empty line, and counts on from 0. */
+/** Each event has its type twice and ends with an empty line; sequence numbers count up from 0. */
 export function eventsOf(text: string): WireEvent[] {
   const pieces = text.split('\n\n')
   assert.equal(pieces.pop(), '', 'the last event is closed')
@@ -14,12 +14,12 @@ export function eventsOf(text: string): WireEvent[] {
     assert.ok(match?.[2], piece)
     const event: WireEvent = JSON.parse(match[2])
     assert.equal(event.type, match[1])
-    assert.equal(event.sequence_number, index, 'no gap in the count')
+    assert.equal(event.sequence_number, index, 'no gap in the sequence numbers')
     return event
   })
 }
 
-/** Checks the whole order of events and gives the items that they amount to, and the last object. */
+/** Checks the order of all events, and returns the items that they add up to and the last object. */
 export function checkStream(text: string): { events: WireEvent[]; items: Json[]; answer: Json } {
   const events = eventsOf(text)
   assert.deepEqual(
@@ -44,11 +44,11 @@ export function checkStream(text: string): { events: WireEvent[]; items: Json[];
   return { events, items: items.done, answer }
 }
 
-/** Follows one item at a time: what is added, what is said, and that what is done is the sum of it. */
+/** Follows one item at a time: added, filled, and done with the sum of its deltas. */
 class ItemCheck {
   readonly done: Json[] = []
   open: Json | undefined
-  #part: { place: unknown; text: string; ended: boolean } | undefined
+  #part: { index: unknown; text: string; ended: boolean } | undefined
   #parts = 0
   #input = ''
 
@@ -86,15 +86,15 @@ class ItemCheck {
   }
 
   #takePart(kind: string, step: string, event: WireEvent): void {
-    const place = event.content_index ?? event.summary_index
+    const index = event.content_index ?? event.summary_index
     if (step === 'added') {
       assert.ok(!this.#part, 'one part at a time')
-      assert.equal(place, this.#parts++)
-      this.#part = { place, text: '', ended: false }
+      assert.equal(index, this.#parts++)
+      this.#part = { index, text: '', ended: false }
       return
     }
     assert.ok(this.#part, `${event.type} before its part`)
-    assert.equal(place, this.#part.place)
+    assert.equal(index, this.#part.index)
     if (step === 'delta') {
       this.#part.text += String(event.delta)
     } else if (kind.endsWith('_part')) {

@@ -23,11 +23,11 @@ function said(text: string): object {
   }
 }
 
-function thoughts(text: string): object {
+function reasoning(text: string): object {
   return { type: 'reasoning', id: 'rs_1', summary: [{ type: 'summary_text', text }] }
 }
 
-/** A conversation in short: who speaks, what, which calls, and for results the call. */
+/** A conversation in short form: role, text and calls, and for results the call. */
 function short(messages: readonly ChatMessage[]): string[] {
   return messages.map((message) => {
     const text = message.parts.map((part) => ('text' in part ? part.text : part.type)).join('+')
@@ -39,13 +39,13 @@ function short(messages: readonly ChatMessage[]): string[] {
 }
 
 describe('messages', () => {
-  it('a text is one message of the user', () => {
+  it('a string is one user message', () => {
     assert.deepEqual(readMembers({ input: 'Hello' }).messages, [
       { role: 'user', parts: [{ type: 'text', text: 'Hello' }] },
     ])
   })
 
-  it('of all roles, with and without a type, and in either form of content', () => {
+  it('messages of all roles are read, with and without a type, and with either form of content', () => {
     assert.deepEqual(
       turns(
         { role: 'system', content: 'S' },
@@ -62,7 +62,7 @@ describe('messages', () => {
     )
   })
 
-  it('images are bare addresses or data, files are data or ids', () => {
+  it('images are plain URLs or data, files are data or ids', () => {
     const [message] = turns({
       role: 'user',
       content: [
@@ -78,12 +78,12 @@ describe('messages', () => {
     ])
   })
 
-  it('a refusal of an earlier answer stays a refusal', () => {
+  it('a refusal in an earlier response stays a refusal', () => {
     const [message] = turns({ role: 'assistant', content: [{ type: 'refusal', refusal: 'No' }] })
     assert.deepEqual(message?.parts, [{ type: 'refusal', text: 'No' }])
   })
 
-  it('what cannot be meant is refused at its place', () => {
+  it('invalid content is rejected with its path', () => {
     assert.equal(refusedAt({ input: [user, { role: 'robot', content: 'x' }] }), 'input[1].role')
     assert.equal(refusedAt({ input: [{ role: 'user' }] }), 'input[0].content')
     const part = (value: object): object => ({ input: [{ role: 'user', content: [value] }] })
@@ -95,18 +95,18 @@ describe('messages', () => {
 })
 
 describe('calls and their outputs', () => {
-  it('calls in a row and the text before them are one answer, outputs follow in the order of the calls', () => {
+  it('consecutive calls and the text before them are one message, and outputs follow in the order of the calls', () => {
     const messages = turns(user, said('Look'), call('a'), call('b'), output('b'), output('a'))
     assert.deepEqual(short(messages), ['user: Hi', 'assistant: Look a b', 'tool a: of a', 'tool b: of b'])
     assert.equal(messages[2]?.role === 'tool' && messages[2].name, 'f')
   })
 
-  it('an output far behind its call is brought to it', () => {
+  it('an output far after its call is moved to it', () => {
     const messages = turns(user, call('a'), { role: 'user', content: 'And?' }, output('a'))
     assert.deepEqual(short(messages), ['user: Hi', 'assistant:  a', 'tool a: of a', 'user: And?'])
   })
 
-  it('an output before its call is brought behind it', () => {
+  it('an output before its call is moved after it', () => {
     assert.deepEqual(short(turns(user, output('a'), call('a'))), [
       'user: Hi',
       'assistant:  a',
@@ -114,7 +114,7 @@ describe('calls and their outputs', () => {
     ])
   })
 
-  it('a call after an output is the next answer', () => {
+  it('a call after an output starts the next message', () => {
     const messages = turns(user, call('a'), output('a'), call('b'), output('b'), said('Done'))
     assert.deepEqual(short(messages), [
       'user: Hi',
@@ -126,16 +126,16 @@ describe('calls and their outputs', () => {
     ])
   })
 
-  it('text behind a call that still waits is the same answer', () => {
+  it('a text after a call without an output is part of the same message', () => {
     const messages = turns(user, call('a'), said('Calling'), output('a'))
     assert.deepEqual(short(messages), ['user: Hi', 'assistant: Calling a', 'tool a: of a'])
   })
 
-  it('two answers in a row stay two', () => {
+  it('two consecutive responses stay two messages', () => {
     assert.deepEqual(short(turns(said('One'), said('Two'))), ['assistant: One', 'assistant: Two'])
   })
 
-  it('ids that every turn uses again are kept apart', () => {
+  it('ids that are reused in every turn are made unique', () => {
     const messages = turns(call('0'), output('0', 'x'), user, call('0'), output('0', 'y'))
     assert.deepEqual(short(messages), [
       'assistant:  0',
@@ -146,16 +146,16 @@ describe('calls and their outputs', () => {
     ])
   })
 
-  it('only call_id pairs them, never the id of the item', () => {
+  it('calls and outputs are matched by call_id only, never by the item id', () => {
     assert.equal(refusedAt({ input: [call('a'), output('fc_a')] }), 'input[1].call_id')
   })
 
-  it('an output without an open call is refused', () => {
+  it('an output without an open call is rejected', () => {
     assert.equal(refusedAt({ input: [user, output('a')] }), 'input[1].call_id')
     assert.equal(refusedAt({ input: [call('a'), output('a'), output('a')] }), 'input[2].call_id')
   })
 
-  it('a call without arguments has an empty object, broken ones become one', () => {
+  it('a call without arguments gets an empty object, and truncated arguments are completed', () => {
     const [message] = turns(call('a', 'f', ''))
     assert.equal(message?.role === 'assistant' && message.toolCalls[0]?.arguments, '{}')
     const [broken] = turns(call('a', 'f', '{"a":"b'))
@@ -169,7 +169,7 @@ describe('calls and their outputs', () => {
     assert.deepEqual(short(messages), ['assistant:  a', 'tool a: see+image'])
   })
 
-  it('the text of a custom call becomes its argument', () => {
+  it('the text of a custom tool call becomes its argument', () => {
     const messages = turns(
       { type: 'custom_tool_call', call_id: 'a', name: 'patch', input: 'x "y"' },
       { type: 'custom_tool_call_output', call_id: 'a', output: 'ok' },
@@ -182,29 +182,29 @@ describe('calls and their outputs', () => {
   })
 })
 
-describe('thoughts', () => {
-  it('belong to the answer that follows them', () => {
+describe('reasoning', () => {
+  it('reasoning is part of the response that follows it', () => {
     const messages = turns(
-      thoughts('one'),
+      reasoning('one'),
       said('A'),
-      thoughts('two'),
+      reasoning('two'),
       said('B'),
-      thoughts('three'),
+      reasoning('three'),
       call('a'),
     )
     assert.deepEqual(short(messages), ['assistant (one): A', 'assistant (two\n\nthree): B a'])
   })
 
-  it('are the thoughts themselves where both they and a summary are told', () => {
+  it('reasoning takes precedence over its summary', () => {
     const content = [{ type: 'reasoning_text', text: 'raw' }]
-    assert.deepEqual(short(turns({ ...thoughts('short'), content }, said('A'))), ['assistant (raw): A'])
+    assert.deepEqual(short(turns({ ...reasoning('short'), content }, said('A'))), ['assistant (raw): A'])
   })
 
-  it('without an answer are dropped', () => {
-    assert.deepEqual(short(turns(thoughts('one'), user, said('A'))), ['user: Hi', 'assistant: A'])
+  it('reasoning without a response is dropped', () => {
+    assert.deepEqual(short(turns(reasoning('one'), user, said('A'))), ['user: Hi', 'assistant: A'])
   })
 
-  it('that only their maker can read are reported', () => {
+  it('encrypted reasoning is reported', () => {
     const { extras } = readMembers({
       input: [{ type: 'reasoning', id: 'rs_1', summary: [], encrypted_content: 'gAAA' }, said('A'), user],
     })
@@ -213,23 +213,23 @@ describe('thoughts', () => {
 })
 
 describe('other items', () => {
-  it("of OpenAI's own tools are reported", () => {
+  it("items of OpenAI's own tools are reported", () => {
     const { extras, messages } = readMembers({ input: [user, { type: 'web_search_call', id: 'ws_1' }] })
     assert.deepEqual(Object.keys(extras), ['input.web_search_call'])
     assert.equal(messages.length, 1)
   })
 
-  it('that nobody can read are reported', () => {
+  it('items that cannot be read are reported', () => {
     const { extras } = readMembers({ input: [user, { type: 'compaction', encrypted_content: 'x' }] })
     assert.deepEqual(Object.keys(extras), ['input.compaction'])
   })
 
-  it('an unknown reference is refused, with or without its type', () => {
+  it('an unknown reference is rejected, with or without its type', () => {
     assert.equal(refusal({ input: [{ type: 'item_reference', id: 'msg_1' }] }).param, 'input[0]')
     assert.match(refusal({ input: [{ id: 'msg_1' }] }).message, /msg_1/)
   })
 
-  it('what is remembered stands before the input and in place of references', () => {
+  it('stored items are placed before the input and replace references', () => {
     const history = [user, call('a')].map((item) => ({ ...item }))
     const referenced = new Map([['msg_1', { ...said('Known') }]])
     const { messages } = readMembers(

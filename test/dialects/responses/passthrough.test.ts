@@ -8,11 +8,11 @@ import { streamTruncated } from '../../../src/sdk/errors.ts'
 import { cutAt, fixture, singleBytes, streamOf } from './support.ts'
 
 function pass(pieces: readonly Buffer[]): { out: string; state: ChatPassthrough['state'] } {
-  const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-  const out = pieces.map((piece) => lane.push(piece)).filter((bytes) => bytes !== undefined)
-  const last = lane.end()
+  const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+  const out = pieces.map((piece) => passthrough.push(piece)).filter((bytes) => bytes !== undefined)
+  const last = passthrough.end()
   if (last) out.push(last)
-  return { out: Buffer.concat(out).toString(), state: lane.state }
+  return { out: Buffer.concat(out).toString(), state: passthrough.state }
 }
 
 function renamed(bytes: Buffer): string {
@@ -23,15 +23,15 @@ function withLineEnds(bytes: Buffer, lineEnd: string): Buffer {
   return Buffer.from(bytes.toString().replaceAll('\n', lineEnd))
 }
 
-describe('a stream that breaks', () => {
-  it('is told in its own count, with its id and the name of the model that the client knows', () => {
+describe('a stream that breaks off', () => {
+  it('a broken stream ends with response.failed, with its sequence number, its id and the client’s model name', () => {
     const bytes = fixture('text.sse')
     const pieces = bytes.toString().split(/(?<=\n\n)/)
     for (let count = 1; count < pieces.length - 1; count++) {
-      const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-      lane.push(Buffer.from(`${pieces.slice(0, count).join('')}event: response.out`))
-      lane.end()
-      const text = lane.writeError?.(streamTruncated()) ?? ''
+      const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+      passthrough.push(Buffer.from(`${pieces.slice(0, count).join('')}event: response.out`))
+      passthrough.end()
+      const text = passthrough.writeError?.(streamTruncated()) ?? ''
       const [, data] = /^event: response\.failed\ndata: (.*)\n\n$/.exec(text) ?? []
       const { type, sequence_number, response } = JSON.parse(data ?? '')
       assert.deepEqual([type, sequence_number], ['response.failed', count])
@@ -39,23 +39,23 @@ describe('a stream that breaks', () => {
     }
   })
 
-  it('before any event is left to the dialect', () => {
-    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-    assert.equal(lane.writeError?.(streamTruncated()), undefined)
+  it('a stream that breaks before any event is reported by the dialect', () => {
+    const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    assert.equal(passthrough.writeError?.(streamTruncated()), undefined)
   })
 })
 
-describe('bytes go through', () => {
+describe('bytes of a passthrough', () => {
   for (const name of ['text.sse', 'calls.sse', 'incomplete.sse']) {
     const bytes = fixture(name)
 
-    it(`${name} keeps every byte but the name of the model, cut anywhere and with any line end`, () => {
+    it(`${name} keeps every byte except the model name, split anywhere and with any line ending`, () => {
       for (const lineEnd of ['\n', '\r\n', '\r']) {
         const sent = withLineEnds(bytes, lineEnd)
         const expected = renamed(sent)
         assert.notEqual(expected, sent.toString())
         for (let at = 0; at <= sent.length; at++) {
-          // With the other line ends only the cuts around them can make a difference.
+          // With other line endings, only splits around them make a difference.
           if (lineEnd !== '\n' && !/[\r\n]/.test(sent.toString('latin1', at - 1, at + 1))) continue
           const { out, state } = pass(cutAt(sent, at))
           assert.equal(out, expected, `cut at ${at}`)
@@ -76,7 +76,7 @@ describe('bytes go through', () => {
     })
   }
 
-  it('the counts of the last event are read', () => {
+  it('token counts are read from the last event', () => {
     assert.deepEqual(pass([fixture('text.sse')]).state.usage, {
       promptTokens: 9,
       completionTokens: 4,
@@ -85,29 +85,29 @@ describe('bytes go through', () => {
     })
   })
 
-  it('the last event may lack its empty line, and gets it', () => {
+  it('a missing empty line after the last event is added', () => {
     const bytes = fixture('text.sse')
     const { out, state } = pass([bytes.subarray(0, bytes.length - 2)])
     assert.ok(state.ended && out.endsWith('\n\n'))
     assert.ok(out.startsWith(renamed(bytes).trimEnd()))
   })
 
-  it('an answer that is only announced is not worth committing to', () => {
+  it('a response that is only announced is not content', () => {
     const bytes = fixture('text.sse')
-    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-    lane.push(bytes.subarray(0, bytes.indexOf('event: response.output_text.delta')))
-    assert.equal(lane.state.content, false)
-    lane.push(bytes.subarray(bytes.indexOf('event: response.output_text.delta')))
-    assert.equal(lane.state.content, true)
+    const passthrough = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    passthrough.push(bytes.subarray(0, bytes.indexOf('event: response.output_text.delta')))
+    assert.equal(passthrough.state.content, false)
+    passthrough.push(bytes.subarray(bytes.indexOf('event: response.output_text.delta')))
+    assert.equal(passthrough.state.content, true)
   })
 
-  it("the upstream's failure is held back for the router to tell", () => {
+  it('a failure of the upstream is withheld, and left for the router to report', () => {
     const { out, state } = pass([fixture('failed.sse')])
     assert.equal(state.failure?.causeCode, 'UPSTREAM_ERROR')
     assert.ok(out.includes('"delta":"Hi"') && !out.includes('10.0.0.7'))
   })
 
-  it('an error event is a failure by its name or by its form', () => {
+  it('an error event is recognized by its name or by its form', () => {
     const form = streamOf({ type: 'error', code: 'x', message: 'y' })
     const name = Buffer.from('event: error\ndata: {"message":"y"}\n\n')
     for (const bytes of [form, name]) assert.equal(pass([bytes]).state.failure?.causeCode, 'UPSTREAM_ERROR')
@@ -116,7 +116,7 @@ describe('bytes go through', () => {
   })
 })
 
-describe('the request of a passthrough', () => {
+describe('stream member of a passthrough request', () => {
   function edited(text: string, stream: boolean): string {
     const bytes = Buffer.from(text)
     const scan = scanObject(bytes)
@@ -132,12 +132,12 @@ describe('the request of a passthrough', () => {
     return applyEdits(bytes, edits).toString()
   }
 
-  it('stays as it is where it says what is meant', () => {
+  it('a request with the effective value of stream is unchanged', () => {
     assert.equal(edited('{"model":"m"}', false), '{"model":"m"}')
     assert.equal(edited('{"stream":true,"seed":-0}', true), '{"stream":true,"seed":-0}')
   })
 
-  it('says whether it streams as a boolean', () => {
+  it('stream is always sent as a boolean', () => {
     assert.equal(edited('{"stream":"true"}', true), '{"stream":true}')
     assert.equal(edited('{"model":"m"}', true), '{"stream":true,"model":"m"}')
     assert.equal(edited('{"stream":null}', true), '{"stream":true}')

@@ -4,15 +4,15 @@ import { readMembers, refusal, refusedAt } from './support.ts'
 
 const fn = { type: 'function', name: 'f', parameters: { type: 'object' }, strict: true }
 
-describe('what a request says besides its input', () => {
-  it('instructions come first, as a system message', () => {
+describe('fields other than the input', () => {
+  it('instructions become the first message, with the role system', () => {
     assert.deepEqual(readMembers({ instructions: 'Be brief' }).messages, [
       { role: 'system', developer: false, parts: [{ type: 'text', text: 'Be brief' }] },
       { role: 'user', parts: [{ type: 'text', text: 'Hi' }] },
     ])
   })
 
-  it('sampling and its limits keep their values, and nothing is made up', () => {
+  it('sampling and limits keep their values, and nothing is added', () => {
     assert.deepEqual(readMembers({ max_output_tokens: 50, temperature: 0.2, top_p: 0.9 }).sampling, {
       maxTokens: 50,
       temperature: 0.2,
@@ -21,7 +21,7 @@ describe('what a request says besides its input', () => {
     assert.deepEqual(readMembers({ temperature: null }).sampling, {})
   })
 
-  it('probabilities are asked for by their include or by a number', () => {
+  it('token probabilities are requested by include or by a number', () => {
     const include = ['message.output_text.logprobs']
     assert.deepEqual(readMembers({ include, top_logprobs: 2 }).sampling, { logprobs: true, topLogprobs: 2 })
     assert.deepEqual(readMembers({ include }).sampling, { logprobs: true })
@@ -29,7 +29,7 @@ describe('what a request says besides its input', () => {
     assert.deepEqual(readMembers({ top_logprobs: 0 }).sampling, {})
   })
 
-  it('the format of the text is read with its flat schema', () => {
+  it('the text format is read with its flat schema', () => {
     const schema = { type: 'object', properties: {} }
     const format = { type: 'json_schema', name: 'city', schema, strict: true }
     assert.deepEqual(readMembers({ text: { format } }).responseFormat, {
@@ -45,17 +45,17 @@ describe('what a request says besides its input', () => {
     assert.equal(refusedAt({ text: { format: { type: 'xml' } } }), 'text.format.type')
   })
 
-  it('the effort of reasoning is one of the known levels', () => {
+  it('the reasoning effort must be a known level', () => {
     assert.equal(readMembers({ reasoning: { effort: 'low', summary: 'auto' } }).reasoningEffort, 'low')
     assert.equal(readMembers({ reasoning: { effort: null } }).reasoningEffort, undefined)
     assert.equal(refusedAt({ reasoning: { effort: 'much' } }), 'reasoning.effort')
   })
 
-  it('token counts always belong to the answer', () => {
+  it('token counts are always part of the response', () => {
     assert.equal(readMembers({}).includeUsage, true)
   })
 
-  it('what cannot be carried is kept by name, for the report', () => {
+  it('fields that cannot be translated are kept by name, to be reported', () => {
     const { extras, verbosity } = readMembers({
       service_tier: 'flex',
       text: { verbosity: 'low' },
@@ -75,7 +75,7 @@ describe('what a request says besides its input', () => {
     assert.deepEqual(readMembers({ truncation: 'disabled', service_tier: null }).extras, {})
   })
 
-  it('what would lose the conversation or never answer is refused by its name', () => {
+  it('fields that would lose the conversation or never yield a response are rejected with their name', () => {
     const members = {
       conversation: 'conv_1',
       background: true,
@@ -90,7 +90,7 @@ describe('what a request says besides its input', () => {
     assert.equal(readMembers({ background: false, conversation: null }).messages.length, 1)
   })
 
-  it('a request that says nothing at all is refused', () => {
+  it('a request without any input is rejected', () => {
     assert.equal(refusedAt({ input: undefined }), 'input')
     assert.equal(refusedAt({ input: [] }), 'input')
     assert.equal(readMembers({ input: [], instructions: 'Begin' }).messages.length, 1)
@@ -98,7 +98,7 @@ describe('what a request says besides its input', () => {
 })
 
 describe('tools', () => {
-  it('flat functions are read, and strictness only where it is said', () => {
+  it('flat functions are read, and strict only if it is set', () => {
     const { tools } = readMembers({
       tools: [
         { ...fn, description: 'd' },
@@ -111,7 +111,7 @@ describe('tools', () => {
     ])
   })
 
-  it('a custom tool becomes a function of one text', () => {
+  it('a custom tool becomes a function with one string', () => {
     const { tools, extras } = readMembers({
       tools: [
         {
@@ -127,7 +127,7 @@ describe('tools', () => {
     assert.deepEqual(Object.keys(extras), ['tools.patch.format'])
   })
 
-  it("OpenAI's own tools are reported, unless one must be called", () => {
+  it("OpenAI's own tools are reported, and rejected if one must be called", () => {
     const tools = [{ type: 'web_search' }, fn]
     const request = readMembers({ tools })
     assert.deepEqual(
@@ -139,7 +139,7 @@ describe('tools', () => {
     assert.equal(refusedAt({ tools: [{ type: 'web_search' }], tool_choice: 'required' }), 'tool_choice')
   })
 
-  it('a choice names its tool flat', () => {
+  it('a tool choice has its name at the top level', () => {
     assert.deepEqual(readMembers({ tools: [fn], tool_choice: { type: 'function', name: 'f' } }).toolChoice, {
       name: 'f',
     })
@@ -157,7 +157,7 @@ describe('tools', () => {
     assert.equal(toolChoice, 'required')
   })
 
-  it('a tool without a name is refused at its place', () => {
+  it('a tool without a name is rejected with its path', () => {
     assert.equal(refusedAt({ tools: [{ type: 'web_search' }, { type: 'function' }] }), 'tools[1].name')
   })
 })

@@ -12,8 +12,8 @@ const messages: ChatMessage[] = [
   { role: 'user', parts: [{ type: 'text', text: 'U' }] },
 ]
 
-function write(members: Partial<ChatRequest>, flavour: Flavour = {}): { body: Json; lost: string[] } {
-  const lost: string[] = []
+function write(members: Partial<ChatRequest>, flavour: Flavour = {}): { body: Json; dropped: string[] } {
+  const dropped: string[] = []
   const request: ChatRequest = {
     model: 'alias',
     stream: false,
@@ -24,12 +24,12 @@ function write(members: Partial<ChatRequest>, flavour: Flavour = {}): { body: Js
     extras: {},
     ...members,
   }
-  const body = writeRequest(request, { model: 'up', flavour, drop: (field) => lost.push(field) })
-  return { body, lost }
+  const body = writeRequest(request, { model: 'up', flavour, drop: (field) => dropped.push(field) })
+  return { body, dropped }
 }
 
 describe('a request for a Responses upstream', () => {
-  it('asks for nothing that the client did not, and leaves nothing behind', () => {
+  it('a request has nothing that the client did not ask for, and is not stored', () => {
     assert.deepEqual(write({}).body, {
       model: 'up',
       input: [
@@ -41,8 +41,8 @@ describe('a request for a Responses upstream', () => {
     })
   })
 
-  it('splits an answer into its items, paired by call_id alone', () => {
-    const { body, lost } = write({
+  it('an assistant message is split into items, and results are matched by call_id only', () => {
+    const { body, dropped } = write({
       messages: [
         {
           role: 'assistant',
@@ -58,10 +58,10 @@ describe('a request for a Responses upstream', () => {
       { type: 'function_call', call_id: 'call_1', name: 'f', arguments: '{}' },
       { type: 'function_call_output', call_id: 'call_1', output: 'ok' },
     ])
-    assert.deepEqual(lost, ['messages.reasoning'])
+    assert.deepEqual(dropped, ['messages.reasoning'])
   })
 
-  it('reads back as the same conversation', () => {
+  it('a written request reads back as the same conversation', () => {
     const conversation: ChatMessage[] = [
       { role: 'system', developer: true, parts: [{ type: 'text', text: 'S' }] },
       {
@@ -80,12 +80,12 @@ describe('a request for a Responses upstream', () => {
       { role: 'tool', callId: 'call_1', name: 'f', parts: [{ type: 'text', text: 'ok' }] },
     ]
     const flavour: Flavour = { developerRole: true, reasoningHistory: ['reasoning_content'] }
-    const { body, lost } = write({ messages: conversation }, flavour)
+    const { body, dropped } = write({ messages: conversation }, flavour)
     assert.deepEqual(readMembers({ input: body.input }).messages, conversation)
-    assert.deepEqual(lost, [])
+    assert.deepEqual(dropped, [])
   })
 
-  it('renames limits, formats and effort, and keeps the floor of the limit', () => {
+  it('limits, formats and effort are renamed, and the limit is at least OpenAI’s minimum', () => {
     const schema = { type: 'object' }
     const { body } = write({
       sampling: { maxTokens: 5, temperature: 0, topP: 0.5, logprobs: true, topLogprobs: 2 },
@@ -106,7 +106,7 @@ describe('a request for a Responses upstream', () => {
     })
   })
 
-  it('says that a tool is not strict where the client did not ask for it', () => {
+  it('a tool is sent as not strict unless the client asked for it', () => {
     const { body } = write({
       tools: [{ name: 'f', parameters: { type: 'object' } }],
       toolChoice: { name: 'f' },
@@ -120,13 +120,13 @@ describe('a request for a Responses upstream', () => {
     assert.equal('tool_choice' in write({ toolChoice: 'auto' }).body, false)
   })
 
-  it('reports each field that the API lacks, and refuses more than one answer', () => {
-    const { lost } = write({
+  it('fields that the API lacks are reported, and more than one choice is rejected', () => {
+    const { dropped } = write({
       sampling: { seed: 1, stop: ['x'], presencePenalty: 1, topK: 3 },
       extras: { odd: 1 },
       ollama: { keepAlive: '5m', options: { num_ctx: 8 } },
     })
-    assert.deepEqual(lost.sort(), [
+    assert.deepEqual(dropped.sort(), [
       'keep_alive',
       'odd',
       'options.num_ctx',
@@ -141,7 +141,7 @@ describe('a request for a Responses upstream', () => {
     )
   })
 
-  it('moves the effort to the nearest level that the upstream knows', () => {
+  it('the effort becomes the nearest level that the upstream supports', () => {
     const effort = (reasoningEffort: 'minimal' | 'max' | 'on'): unknown =>
       write({ reasoningEffort }, { reasoningEfforts: ['none', 'low', 'medium', 'high'] }).body.reasoning
     assert.deepEqual(effort('minimal'), { effort: 'low' })
@@ -150,8 +150,8 @@ describe('a request for a Responses upstream', () => {
   })
 })
 
-describe("the operator's defaults", () => {
-  it('fill what is left out, whatever dialect names them', () => {
+describe('defaults of the operator', () => {
+  it('defaults under the names of any dialect fill what is missing', () => {
     assert.deepEqual(missingDefaults({}, { max_tokens: 90, reasoning_effort: 'low', service_tier: 'flex' }), {
       max_output_tokens: 90,
       reasoning: { effort: 'low' },
@@ -163,17 +163,17 @@ describe("the operator's defaults", () => {
     })
   })
 
-  it('keep the floor of the limit, as OpenAI refuses less', () => {
+  it('a default limit is at least OpenAI’s minimum', () => {
     assert.deepEqual(missingDefaults({}, { max_tokens: 5 }), { max_output_tokens: 16 })
   })
 
-  it('defaults of the operator never change what the client sent', () => {
+  it('defaults never change what the client sent', () => {
     const defaults = { temperature: 0.1, max_tokens: 9, reasoning: { effort: 'low', summary: 'auto' } }
     const sent = { temperature: 0, max_output_tokens: 20, reasoning: { effort: 'high' } }
     assert.deepEqual(missingDefaults(sent, defaults), { reasoning: { effort: 'high', summary: 'auto' } })
   })
 
-  it('pass over what the API lacks and what means no limit', () => {
+  it('defaults that the API lacks or that mean no limit are ignored', () => {
     assert.deepEqual(missingDefaults({}, { seed: 1, stop: ['x'], keep_alive: '5m', max_tokens: -1 }), {})
   })
 })

@@ -7,7 +7,7 @@ function takes(members: object): boolean {
   return Value.Check(ResponsesBody, { model: 'm', input: 'Hi', ...members })
 }
 
-it('a body may leave out or set to null all but what it needs, and bring more than is known', () => {
+it('optional fields may be absent or null, and unknown fields are allowed', () => {
   assert.ok(takes({}))
   assert.ok(takes({ temperature: null, tools: null, text: null, future_field: { a: 1 } }))
   assert.ok(
@@ -22,7 +22,7 @@ it('a body may leave out or set to null all but what it needs, and bring more th
   assert.ok(takes({ stream: 'true', reasoning: { effort: 'low', summary: null } }))
 })
 
-it('a member of the wrong kind is refused', () => {
+it('a field of the wrong type is rejected', () => {
   const wrong = [
     { input: 5 },
     { input: ['Hi'] },

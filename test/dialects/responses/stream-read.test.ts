@@ -72,7 +72,7 @@ describe('recorded streams', () => {
   for (const [name, expected] of Object.entries(whole)) {
     const bytes = fixture(name)
 
-    it(`${name} reads as its events, cut at any byte`, () => {
+    it(`${name} reads as the same events, split at any byte`, () => {
       assert.deepEqual(readPieces([bytes]), expected)
       for (let at = 0; at <= bytes.length; at++) {
         assert.deepEqual(readPieces(cutAt(bytes, at)), expected, `cut at ${at}`)
@@ -90,7 +90,7 @@ describe('recorded streams', () => {
     })
   }
 
-  it('a failure of the upstream is an error that keeps its words from the client', () => {
+  it('a failure of the upstream is an error whose text is withheld from the client', () => {
     const events = readPieces([fixture('failed.sse')])
     const last = events.at(-1)
     assert.equal(causeCodeOf(events), 'UPSTREAM_ERROR')
@@ -100,19 +100,19 @@ describe('recorded streams', () => {
 })
 
 describe('streams of other servers', () => {
-  it('a call that comes only when it is done is read from there', () => {
+  it('a call that is sent only when it is done is read from there', () => {
     const done = { type: 'response.output_item.done', ...item(0, { arguments: '{"a":1}' }) }
     const events = readPieces([streamOf(created, done, completed())])
     assert.deepEqual(events.slice(1, 4), call(0, 'c', 'f', '{"a":1}'))
   })
 
-  it('a call without arguments has an empty object, one that is never done is ended', () => {
+  it('a call without arguments gets an empty object, and one that never ends is closed', () => {
     const added = { type: 'response.output_item.added', ...item(0, { arguments: '' }) }
     const events = readPieces([streamOf(created, added, completed())])
     assert.deepEqual(events.slice(1, 4), call(0, 'c', 'f', '{}'))
   })
 
-  it('an id that comes twice or not at all is made', () => {
+  it('a duplicate or missing id is replaced by a generated one', () => {
     const done = (index: number, id: string): Record<string, unknown> => ({
       type: 'response.output_item.done',
       ...item(index, { call_id: id, arguments: '{}' }),
@@ -122,11 +122,11 @@ describe('streams of other servers', () => {
     assert.deepEqual(ids, ['c', 'made_0', 'made_1'])
   })
 
-  it('arguments that are no object are told as they came, and a call without a name is none', () => {
+  it('arguments that are not an object are passed on as received, and a call without a name is ignored', () => {
     const done = { type: 'response.output_item.done', ...item(0, { arguments: '[1' }) }
-    const told = readPieces([streamOf(created, done, completed())])
+    const events = readPieces([streamOf(created, done, completed())])
     assert.deepEqual(
-      told.flatMap((event) => (event.type === 'tool-call-delta' ? [event.arguments] : [])),
+      events.flatMap((event) => (event.type === 'tool-call-delta' ? [event.arguments] : [])),
       ['[1'],
     )
     const nameless = { type: 'response.output_item.added', ...item(0, { name: '' }) }
@@ -138,7 +138,7 @@ describe('streams of other servers', () => {
     )
   })
 
-  it('an answer that stands only in the last event is read from there', () => {
+  it('a response that is only in the last event is read from there', () => {
     const output = [
       { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: 'plan' }] },
       { type: 'message', content: [{ type: 'output_text', text: 'Hi' }] },
@@ -149,7 +149,7 @@ describe('streams of other servers', () => {
     assert.equal(events.at(-1)?.type, 'end')
   })
 
-  it('thoughts that come raw and as a summary are told once', () => {
+  it('reasoning that is sent raw and as a summary is emitted once', () => {
     const events = readPieces([
       streamOf(
         created,
@@ -162,14 +162,14 @@ describe('streams of other servers', () => {
     assert.ok(!events.some((event) => event.type === 'reasoning-delta' && event.text === 'short'))
   })
 
-  it('an error in place of an event, a broken event and an end marker alone are errors', () => {
+  it('an error event, a broken event and a lone end marker are errors', () => {
     const error = streamOf(created, { type: 'error', code: 'server_error', message: 'x' })
     assert.equal(causeCodeOf(readPieces([error])), 'UPSTREAM_ERROR')
     assert.equal(causeCodeOf(readPieces([Buffer.from('data: {"type":"resp\n\n')])), 'BAD_ANSWER')
     assert.equal(causeCodeOf(readPieces([Buffer.from('data: [DONE]\n\n')])), 'TRUNCATED')
   })
 
-  it('keep-alives and unknown events say nothing', () => {
+  it('keep-alives and unknown events are ignored', () => {
     const unknown = streamOf(created, { type: 'response.web_search_call.searching' }, completed())
     const bytes = Buffer.concat([Buffer.from(': ping\n\nevent: ping\ndata: {}\n\n'), unknown])
     assert.deepEqual(
@@ -178,7 +178,7 @@ describe('streams of other servers', () => {
     )
   })
 
-  it('nothing follows the end', () => {
+  it('data after the end is not read', () => {
     const more = { type: 'response.output_text.delta', delta: 'more' }
     assert.equal(readPieces([streamOf(created, completed(), more)]).at(-1)?.type, 'end')
   })

@@ -51,8 +51,8 @@ function kinds(items: readonly Json[]): unknown[] {
   return items.map((item) => item.type)
 }
 
-describe('the events that a client gets', () => {
-  it('text is announced, told, done, and repeated in the last object with the counts', () => {
+describe('events for the client', () => {
+  it('a text is announced, streamed, completed, and repeated in the last object with the token counts', () => {
     const { events, answer } = checkStream(write([start, text('Hi '), text('🦜'), usage, finish(), end]))
     assert.deepEqual(
       events.map(({ type }) => type.replace('response.', '')),
@@ -91,7 +91,7 @@ describe('the events that a client gets', () => {
     })
   })
 
-  it('thoughts, text and a call become three items, one after the other', () => {
+  it('reasoning, text and a call become three consecutive items', () => {
     const { items } = checkStream(
       write([
         start,
@@ -113,10 +113,10 @@ describe('the events that a client gets', () => {
     assert.match(String(items[2]?.id), /^fc_/)
   })
 
-  it('the arguments of the first call stream as they come, those of parallel ones follow in order', () => {
+  it('the arguments of the first call are streamed immediately, those of parallel calls follow in order', () => {
     const events = [callStart(0, 'f'), callDelta(0, '{"a":'), callStart(1, 'g'), callDelta(1, '{}')]
     const begun = write([start, ...events])
-    assert.ok(begun.includes('{\\"a\\":'), 'already told')
+    assert.ok(begun.includes('{\\"a\\":'), 'the first arguments are already sent')
     const all = write([
       start,
       ...events,
@@ -136,14 +136,14 @@ describe('the events that a client gets', () => {
     )
   })
 
-  it('text after an open call waits for it and is a message of its own', () => {
+  it('text after an open call waits for it and is a separate message', () => {
     const { items } = checkStream(
       write([text('one'), callStart(0), callDelta(0, '{}'), text('two'), callEnd(0), finish(), end]),
     )
     assert.deepEqual(kinds(items), ['message', 'function_call', 'message'])
   })
 
-  it('line breaks around calls are no message, but alone they are', () => {
+  it('line breaks around calls are not a message, but line breaks alone are', () => {
     const calls = [callStart(0), callDelta(0, '{}'), callEnd(0)]
     const around = write([thought('t'), text('\n\n'), ...calls, text('\n'), finish('tool_calls'), end])
     assert.deepEqual(kinds(checkStream(around).items), ['reasoning', 'function_call'])
@@ -151,12 +151,12 @@ describe('the events that a client gets', () => {
     assert.deepEqual(kinds(checkStream(alone).items), ['message'])
   })
 
-  it('line breaks before text belong to it', () => {
+  it('line breaks before a text are part of it', () => {
     const { items } = checkStream(write([thought('t'), text('\n\n'), text('Hi'), finish(), end]))
     assert.equal(partOf(items[1]).text, '\n\nHi')
   })
 
-  it('a call without arguments says an empty object', () => {
+  it('a call without arguments has an empty object', () => {
     const { items } = checkStream(write([callStart(0), callEnd(0), finish('tool_calls'), end]))
     assert.equal(items[0]?.arguments, '{}')
   })
@@ -171,7 +171,7 @@ describe('the events that a client gets', () => {
     ])
   })
 
-  it('the call of a custom tool is told as its free text', () => {
+  it('the call of a custom tool is sent as free text', () => {
     const request = { tools: [{ type: 'custom', name: 'patch' }] }
     const events = [
       callStart(0, 'patch'),
@@ -185,17 +185,17 @@ describe('the events that a client gets', () => {
     assert.ok(!sent.some(({ type }) => type.startsWith('response.function_call')))
   })
 
-  it('probabilities stand with their delta and with the whole text', () => {
+  it('token probabilities are sent with their delta and with the whole text', () => {
     const logprobs = [{ token: 'Hi', logprob: -0.5, bytes: null, topLogprobs: [] }]
     const { events, items } = checkStream(
       write([{ type: 'text-delta', choice: 0, text: 'Hi', logprobs }, finish(), end]),
     )
-    const told = [{ token: 'Hi', logprob: -0.5, bytes: [], top_logprobs: [] }]
-    assert.deepEqual(events.find(({ type }) => type.endsWith('output_text.delta'))?.logprobs, told)
-    assert.deepEqual(partOf(items[0]).logprobs, told)
+    const expected = [{ token: 'Hi', logprob: -0.5, bytes: [], top_logprobs: [] }]
+    assert.deepEqual(events.find(({ type }) => type.endsWith('output_text.delta'))?.logprobs, expected)
+    assert.deepEqual(partOf(items[0]).logprobs, expected)
   })
 
-  it('an answer cut by its limit is incomplete, and so is its last message', () => {
+  it('a response that reached its limit is incomplete, and so is its last message', () => {
     const { answer, items } = checkStream(write([text('Hi'), usage, finish('length'), end]))
     assert.equal(answer.status, 'incomplete')
     assert.deepEqual(answer.incomplete_details, { reason: 'max_output_tokens' })
@@ -205,16 +205,16 @@ describe('the events that a client gets', () => {
     assert.deepEqual(filtered.answer.incomplete_details, { reason: 'content_filter' })
   })
 
-  it('an answer that says nothing is complete and empty', () => {
+  it('a response without content is complete and empty', () => {
     assert.deepEqual(checkStream(write([start, finish(), end])).answer.output, [])
   })
 
-  it('nothing follows the end, and the final object was handed over before it', () => {
+  it('nothing follows the end, and the final object is handed over before it', () => {
     const answers: Json[] = []
     const writer = createWriter(context, (answer) => answers.push(answer))
-    const told = [text('Hi'), finish()].map((event) => writer.write(event)).join('')
+    const begun = [text('Hi'), finish()].map((event) => writer.write(event)).join('')
     assert.deepEqual(answers, [])
-    const last = eventsOf(told + writer.write(end)).at(-1)
+    const last = eventsOf(begun + writer.write(end)).at(-1)
     assert.deepEqual(answers, [last?.response])
     assert.equal(writer.write(text('more')), '')
     assert.equal(writer.write({ type: 'error', error: streamTruncated() }), '')
@@ -222,7 +222,7 @@ describe('the events that a client gets', () => {
 })
 
 describe('a stream that breaks off', () => {
-  it('fails with its id, its count and what was said so far, and hands nothing over', () => {
+  it('a broken stream fails with its id, its sequence number and its content so far, and is not handed over', () => {
     const answers: Json[] = []
     const error: ChatEvent = { type: 'error', error: streamTruncated() }
     const { answer, items } = checkStream(
@@ -240,12 +240,12 @@ describe('a stream that breaks off', () => {
     assert.deepEqual(answers, [])
   })
 
-  it('is announced before it fails, even when nothing was said', () => {
+  it('a broken stream is announced before it fails, even without content', () => {
     const { answer } = checkStream(write([{ type: 'error', error: streamTruncated() }]))
     assert.deepEqual(answer.output, [])
   })
 
-  it('names what an agent can act on', () => {
+  it('a failure has an error code that agents can act on', () => {
     const codeOf = (error: RouterError): unknown =>
       objectOf(checkStream(write([{ type: 'error', error }])).answer.error).code
     assert.equal(codeOf(new RouterError('rate_limit', 'slow')), 'rate_limit_exceeded')
@@ -254,8 +254,8 @@ describe('a stream that breaks off', () => {
   })
 })
 
-describe("the request's parameters in the answer", () => {
-  it('are repeated as they were sent', () => {
+describe('request parameters in the response', () => {
+  it('request parameters are repeated as they were sent', () => {
     const request = {
       instructions: 'Be brief',
       temperature: 0.2,
@@ -279,7 +279,7 @@ describe("the request's parameters in the answer", () => {
     assert.equal('input' in answer, false)
   })
 
-  it('are what the API takes for granted where nothing was sent', () => {
+  it('request parameters that were not sent have the defaults of the API', () => {
     const { answer } = checkStream(write([finish(), end]))
     assert.equal(answer.store, true)
     assert.equal(answer.tool_choice, 'auto')

@@ -31,7 +31,7 @@ export function turns(...input: object[]): ChatMessage[] {
   return readMembers({ input }).messages
 }
 
-/** The place that the refusal names. */
+/** The path in a 400 error. */
 export function refusedAt(members: Json): string | undefined {
   return refusal(members).param
 }
@@ -44,10 +44,10 @@ export function refusal(members: Json): RouterError {
     assert.equal(error.status, 400)
     return error
   }
-  return assert.fail('must be refused')
+  return assert.fail('must be rejected')
 }
 
-/** Ids in the order they are asked for, so that answers can be compared. */
+/** Ids in the order of the requests for them, so that responses can be compared. */
 export function countingIds(): () => string {
   let count = 0
   return () => `made_${count++}`

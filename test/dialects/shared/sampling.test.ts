@@ -40,7 +40,7 @@ const everything: Required<Sampling> = {
   n: 1,
 }
 
-/** The files in which the type checker finds an error when `Sampling` has the members of `declaration` too. */
+/** The files in which the type checker finds an error if `Sampling` also has the members of `declaration`. */
 async function filesWithErrors(declaration: string): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'sampling-'))
   try {
@@ -73,11 +73,13 @@ async function filesWithErrors(declaration: string): Promise<string[]> {
 }
 
 describe('the sampling tables', () => {
-  it('compile with the fields of today', { timeout: 60_000 }, async () => {
+  it('the sampling tables compile with the current fields', { timeout: 60_000 }, async () => {
     assert.deepEqual(await filesWithErrors(''), [])
   })
 
-  it('do not compile in any dialect when a new field has no row', { timeout: 60_000 }, async () => {
+  it('the sampling tables of all dialects fail to compile if a new field has no row', {
+    timeout: 60_000,
+  }, async () => {
     assert.deepEqual(await filesWithErrors('newField?: number'), [
       'dialects/anthropic/request/sampling.ts',
       'dialects/gemini/request/sampling.ts',
@@ -88,7 +90,7 @@ describe('the sampling tables', () => {
     ])
   })
 
-  it('do not compile with a row of another type than its field', () => {
+  it('a sampling table fails to compile if a row has another type than its field', () => {
     const { seed: _seed, ...withoutSeed } = openai
     // @ts-expect-error: a row is missing
     withoutSeed satisfies SamplingTable
@@ -96,7 +98,7 @@ describe('the sampling tables', () => {
       ...openai,
       seed: { names: ['seed'] as const, read: (value: unknown) => String(value) },
     }
-    // @ts-expect-error: the row reads text, the field is a number
+    // @ts-expect-error: the row reads a string, the field is a number
     wrongValue satisfies SamplingTable
     const withoutReason = { ...openai, seed: {} }
     // @ts-expect-error: a dropped field needs a reason
@@ -115,7 +117,7 @@ for (const [name, table] of Object.entries(tables)) {
         { ...beside, [field]: everything[field] },
         {
           flavour: llamacpp.flavour,
-          drop: (lost, why) => dropped.push(`${lost}: ${why}`),
+          drop: (path, why) => dropped.push(`${path}: ${why}`),
         },
       )
       const read = readSampling(table, body)
@@ -126,7 +128,7 @@ for (const [name, table] of Object.entries(tables)) {
   })
 }
 
-it("an operator's options go by the names that the server's type has, and stay away where it has none", () => {
+it('options of the operator are sent under the names of the server type, and omitted if it has none', () => {
   const options = { num_predict: 50, repeat_penalty: 1.1, min_p: 0.1, typical_p: 0.9, top_k: 4 }
   const sent = ({ flavour }: typeof vllm): unknown => missingDefaults({}, { options }, flavour)
   assert.deepEqual(sent(vllm), { max_tokens: 50, repetition_penalty: 1.1, min_p: 0.1, top_k: 4 })
@@ -136,11 +138,11 @@ it("an operator's options go by the names that the server's type has, and stay a
   assert.deepEqual(sent(openaiType), { max_completion_tokens: 50 })
 })
 
-it('a default by the server’s own name goes out as the operator wrote it', () => {
+it('a default under the server’s own name is sent as the operator wrote it', () => {
   const defaults = { max_tokens: -1, min_p: 0.1, stop: 'END' }
   assert.deepEqual(missingDefaults({}, defaults, openaiType.flavour), defaults)
 })
 
-it('a default that says "no limit" in one dialect does not hide a limit in the other', () => {
+it('a default of "no limit" in one dialect does not hide a limit in another', () => {
   assert.deepEqual(missingDefaults({}, { num_predict: -1, max_tokens: 5 }), { max_tokens: 5 })
 })

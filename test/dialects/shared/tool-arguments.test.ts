@@ -25,7 +25,8 @@ for (const [cut, members] of [
   ['{"a": {"b": ["x"]', { a: { b: ['x'] } }],
   ['{"a": "}{][,:\\"", "b": "', { a: '}{][,:"', b: '' }],
 ] as const) {
-  test(`cut arguments give what came: ${cut}`, () => assert.deepEqual(argumentObject(cut), members))
+  test(`truncated arguments yield the members received so far: ${cut}`, () =>
+    assert.deepEqual(argumentObject(cut), members))
 }
 
 for (const text of [
@@ -38,12 +39,12 @@ for (const text of [
   '{a: "b"}',
   '{"a": nul,}',
 ]) {
-  test(`arguments that never were an object are kept as text: ${text}`, () => {
+  test(`arguments that are not an object are kept as a string: ${text}`, () => {
     assert.deepEqual(argumentObject(text), { invalid_arguments: text })
   })
 }
 
-test('every beginning of an object gives an object that can be written', () => {
+test('every prefix of an object yields an object that can be serialized', () => {
   const whole =
     '{"path":"/tmp/żółć 🦜\\n\\u00e9","edits":[{"n":-1.5e3,"ok":false},null],"deep":{"a":{"b":[[]]}}}'
   for (let end = 1; end < whole.length; end++) {
@@ -54,12 +55,12 @@ test('every beginning of an object gives an object that can be written', () => {
   assert.deepEqual(argumentObject(whole), JSON.parse(whole))
 })
 
-test('arguments nested too deep to be written are kept as text', () => {
+test('arguments nested too deeply to be serialized are kept as a string', () => {
   const deep = `{"a":${'['.repeat(100_000)}`
   assert.deepEqual(argumentObject(deep), { invalid_arguments: deep })
   assert.deepEqual(argumentObject(`{"a":"${'['.repeat(100_000)}`), { a: '['.repeat(100_000) })
 })
 
-test('arguments may be sent as an object, or not at all', () => {
+test('arguments may be a string, an object or absent', () => {
   assert.deepEqual([{ a: 1 }, '{"a":1}', null, undefined].map(argumentText), ['{"a":1}', '{"a":1}', '', ''])
 })
