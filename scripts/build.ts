@@ -1,4 +1,4 @@
-/** Builds dist/, which the package consists of: Node does not strip types below node_modules. */
+/** Builds dist/, which is the content of the package: Node does not strip types in node_modules. */
 import { spawnSync } from 'node:child_process'
 import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,7 +11,7 @@ rmSync(out, { recursive: true, force: true })
 compile('--removeComments', '--declaration', 'false')
 compile('--emitDeclarationOnly')
 for (const name of globSync('**/*.js', { cwd: out })) indentByTabs(join(out, name))
-// What the compiler leaves out: Lua scripts, hand-written declarations.
+// Files that the compiler does not copy: Lua scripts and hand-written declarations.
 cpSync(join(root, 'src'), out, { recursive: true, filter: isAsset })
 const published = declarationsOf(['index.d.ts', 'sdk.d.ts'].map((name) => join(out, name)))
 for (const name of globSync('**/*.d.ts', { cwd: out })) {
@@ -21,7 +21,7 @@ for (const name of globSync('**/*.d.ts', { cwd: out })) {
 
 function compile(...options: string[]): void {
   const compiler = join(root, 'node_modules/.bin/tsc')
-  // Several threads would each load and infer what the others do, too: twice the work.
+  // With several threads each would also load and infer what the others do: twice the work.
   const args = ['--project', join(root, 'tsconfig.build.json'), '--singleThreaded', ...options]
   const { status, error } = spawnSync(compiler, args, { stdio: 'inherit' })
   if (error) throw error
@@ -43,10 +43,10 @@ function isAsset(path: string): boolean {
   return path.endsWith('.d.ts') || !/\.[jt]s$/.test(path)
 }
 
-/** The declarations that can be imported from the package, with those that they import. The others would double its size. */
+/** The declarations that can be imported from the package, with those that they import. All others would double its size. */
 function declarationsOf(entries: readonly string[]): Set<string> {
   const found = new Set(entries)
-  // A set goes on with what is added while it is read.
+  // A set's iterator also visits members added during iteration.
   for (const path of found)
     for (const [, specifier = ''] of readFileSync(path, 'utf8').matchAll(/["'](\.{1,2}\/[^"']+)\.[jt]s["']/g))
       found.add(join(dirname(path), `${specifier}.d.ts`))

@@ -1,4 +1,4 @@
-/** Builds and packs the router as a release does: npm run package [-- DIRECTORY] */
+/** Builds and packs the router as for a release: npm run package [-- DIRECTORY] */
 import { dirname, join, resolve } from 'node:path'
 import { pack } from './release/package.ts'
 import { run } from './release/run.ts'

@@ -1,29 +1,29 @@
-# Sourced by run-rest-api.sh and run-tests.sh, in the project's directory: installs what is missing and chooses
-# a Node. Sets NODE. Everything it says goes to stderr.
+# Sourced by run-rest-api.sh and run-tests.sh, in the project's directory: installs missing packages and selects
+# a Node. Sets NODE. All messages go to stderr.
 
-# The first versions whose JSON.parse reads escaped keys as they stand, one for each line that is maintained, in order; those of
+# The first versions whose JSON.parse reads escaped keys correctly, one for each maintained release line, in order; the same as in
 # src/runtime/node-floor.js.
 node_floors='24.22.3 26.12.1'
 
 say() { printf '%s\n' "$*" >&2; }
 
-# npm writes node_modules/.package-lock.json as the last act of an install, so an interrupted one is seen here.
+# npm writes node_modules/.package-lock.json as the last step of an install, so an interrupted one is detected here.
 packages_are_current() {
   [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
 }
 
-# Whether the tools of the checks are installed, and the packages of the tests with them.
+# Whether the development tools are installed, and with them the packages of the tests.
 has_test_packages() { [ -e node_modules/.bin/tsc ] && [ -e node_modules/.bin/biome ] && [ -e node_modules/.bin/knip ]; }
 
-# Takes "production" for the packages that the router runs with, "all" for those of the tests as well. The optional ones are in
-# both: they bring Node. What is installed already is kept, so a checkout with all of them serves without another install.
+# Argument: "production" for the packages that the router needs, "all" to include those of the tests. Both include the optional
+# ones, which contain Node. Installed packages are kept, so a checkout with all of them starts without another install.
 install_packages() {
   local command
   if packages_are_current && { [ "$1" = production ] || has_test_packages; }; then
     return 0
   fi
   if packages_are_current; then
-    command=(npm install --no-save --include=dev) # adds those that are missing, in the versions of the lock file
+    command=(npm install --no-save --include=dev) # adds the missing packages in the versions of the lock file
   elif [ "$1" = all ] || has_test_packages; then
     command=(npm ci --include=dev)
   else
@@ -41,7 +41,7 @@ install_packages() {
   fi
 }
 
-# Takes a version of Node. Compares it with the floor of its line, or of the next one; later lines have the fix.
+# Argument: a version of Node. Compares it with the minimum of its release line, or of the next one; later lines have the fix.
 is_new_enough() {
   local major=${1%%.*} floor oldest
   for floor in $node_floors; do
@@ -54,7 +54,7 @@ is_new_enough() {
   [ "$major" -gt "${floor%%.*}" ] 2>/dev/null
 }
 
-# The system's Node where it is new enough, else the one that the packages bring for Linux on x64 and arm64.
+# The system's Node if it is new enough, otherwise the one in the packages for Linux on x64 and arm64.
 choose_node() {
   local candidate version found=''
   for candidate in node node_modules/.bin/node; do
@@ -71,8 +71,8 @@ choose_node() {
   return 1
 }
 
-# Takes names of Debian packages, each with a program of its own name, that the tests start: redis-server, say.
-# Installs the missing ones where that is possible; else says what is to be installed.
+# Arguments: names of Debian packages with a program of the same name that the tests start, such as redis-server.
+# Installs the missing ones if possible; otherwise prints what to install.
 install_servers() {
   local program missing=()
   for program in "$@"; do

@@ -1,6 +1,6 @@
 /**
  * Makes a release: version, changelog, commit, tag, package, chart, bill of materials, checksums; then publishes the package.
- * Everything is made in a clone of the last commit, so that nothing else gets in, and a failure leaves the checkout as it was.
+ * Everything is built in a clone of the last commit, so that nothing else is included and a failure does not change the checkout.
  */
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -88,7 +88,7 @@ function scopeOf(scope = ''): string {
 function cloneInto(clone: string): void {
   git(root, 'clone', '--quiet', root, clone)
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'))
-  // The pattern of .gitignore is for a directory.
+  // The .gitignore pattern matches only a directory.
   writeFileSync(join(clone, '.git/info/exclude'), '/node_modules\n')
 }
 
@@ -114,7 +114,7 @@ function commitRelease(clone: string, wanted: string | undefined): string {
   return version
 }
 
-/** The version of the tag that is checked out, which the files must name too. */
+/** The version of the checked-out tag, which must equal the version in the files. */
 function taggedVersion(clone: string): string {
   const { version }: { version: string } = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'))
   const tags = git(root, 'tag', '--points-at', 'HEAD').split('\n')
@@ -122,7 +122,7 @@ function taggedVersion(clone: string): string {
   return version
 }
 
-/** Where the workflow runs, as npm's provenance names it. */
+/** The repository in which the workflow runs, as named by npm's provenance. */
 function repository(): string | undefined {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env
   return server !== undefined && name !== undefined ? `${server}/${name}` : undefined

@@ -1,7 +1,7 @@
 /**
- * Runs all tests, or the files that match the patterns given. Files share a process, which loads the router's sources once;
- * those that measure memory or break things have one each. Prints a line for each process as it ends, with what failed in it.
- * Leaves the reports in coverage/tests.txt.
+ * Runs all tests, or the files that match the given patterns. Files share a process, which loads the router's sources once;
+ * files that measure memory or simulate failures have their own. Prints a line for each process as it ends, with its failed
+ * tests. Writes the reports to coverage/tests.txt.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
 interface Group {
-  /** The folders of its files; the file itself where it is alone. */
+  /** The folders of its files; the file itself if it has its own process. */
   readonly name: string
   readonly files: readonly string[]
 }
@@ -26,9 +26,9 @@ interface Result extends Counts {
   readonly report: string
 }
 
-/** The folder whose files have a process each. */
+/** The folder in which each file has its own process. */
 const apart = 'test/faults'
-/** Folders that take longest, the slowest first, so that none of them is left for the end. */
+/** Folders that take longest, the slowest first, so that none of them starts last. */
 const slow = [
   'test/teams',
   'test/packaging',
@@ -64,7 +64,7 @@ const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts', { c
 const waiting = groupsOf(files.toSorted())
 const results: Result[] = []
 await Promise.all([compileSources(), compileSources('--expose-gc')])
-// Tests wait about as long as they compute: with one process more than there are processors, these are kept busy.
+// Tests wait about as long as they compute: one process more than there are processors keeps them busy.
 await Promise.all(Array.from({ length: availableParallelism() + 1 }, runNext))
 
 writeFileSync(join(root, 'coverage/tests.txt'), results.map(({ report }) => report).join('\n'))
@@ -72,7 +72,7 @@ const sum = (key: keyof Counts): number => results.reduce((total, result) => tot
 process.stdout.write(`tests: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped\n`)
 process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
 
-/** Slow and large folders have processes of their own; the others share them. */
+/** Slow and large folders have separate processes; the others share one. */
 function groupsOf(all: readonly string[]): Group[] {
   const folders = Map.groupBy(all, (file) => (folderOf(file) === apart ? file : folderOf(file)))
   const groups: Group[] = []
@@ -99,7 +99,7 @@ function groupsOf(all: readonly string[]): Group[] {
   return [...groups, ...shared]
 }
 
-/** Position in `slow` of a folder or of a file that is alone. */
+/** Position in `slow` of a folder, or of a file with its own process. */
 function rank(name: string): number {
   const at = slow.findIndex((folder) => name === folder || name.startsWith(`${folder}/`))
   return at === -1 ? slow.length : at
@@ -110,8 +110,8 @@ function folderOf(file: string): string {
 }
 
 /**
- * Starts a router and stops it, which has Node keep the compiled sources: every later start then costs half. Tests mostly kill
- * theirs, and a killed process leaves nothing behind. Node keeps what it compiles apart for each set of V8 options.
+ * Starts and stops a router, so that Node writes its compile cache: every later start then takes half the time. Most tests kill
+ * their routers, and a killed process does not write the cache. Node has a separate cache for each set of V8 options.
  */
 async function compileSources(...options: string[]): Promise<void> {
   const child = spawn(process.execPath, [...options, 'src/server.ts'], {
@@ -146,7 +146,7 @@ async function runNext(): Promise<void> {
   }
 }
 
-/** One process with the tests of these files. It counts as a failed test when it ends with an error of its own. */
+/** One process with the tests of these files. It counts as a failed test if it exits with an error of its own. */
 async function run({ name, files: of }: Group): Promise<Result> {
   const path = join(reports, `${name.replaceAll(/[^a-z0-9.]+/g, '-')}.txt`)
   const output = createWriteStream(path)
@@ -173,7 +173,7 @@ function countsIn(report: string): Counts {
   return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') }
 }
 
-/** The part of a report that tells of failures, or its end where there is none. */
+/** The part of a report that describes failures, or its end if there are none. */
 function failuresIn(report: string): string {
   const at = report.lastIndexOf('✖ failing tests:')
   return at === -1 ? report.slice(-4000) : report.slice(at)

@@ -1,7 +1,7 @@
 /**
- * Makes the pictures of the console in docs/img: a router with servers in each state and some minutes of traffic, looked at by
- * Chromium. With a folder as argument: pictures of every page in both themes and at three widths, for a person to look at, or only
- * such as `1280-dark,390-light`.
+ * Creates the pictures of the console in docs/img: a router with servers in each state and some minutes of traffic, rendered by
+ * Chromium. With a folder as argument: pictures of every page in both themes and at three widths, for manual review, or only
+ * some, such as `1280-dark,390-light`.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,9 +12,9 @@ import { type ConsoleFleet, startConsoleFleet } from '../test/ui/console-fleet.t
 interface Picture {
   name: string
   path: string
-  /** What is clicked before. */
+  /** Elements to click first. */
   clicks?: readonly string[]
-  /** What must be seen. */
+  /** Elements that must be visible. */
   shows?: string
   prepare?(page: Page): Promise<void>
 }
@@ -62,7 +62,7 @@ const pictures: readonly Picture[] = [
   { name: 'audit', path: '/settings', clicks: ['#tab-audit'], shows: 'tbody tr' },
 ]
 
-/** Those that the documentation shows. */
+/** The pictures in the documentation. */
 const documented = ['overview', 'fleet', 'drain', 'request', 'playground', 'usage']
 
 const [folder, wanted = '390-light,390-dark,1280-light,1280-dark,1920-light,1920-dark'] =
@@ -124,7 +124,7 @@ async function take(
   process.stdout.write(`${name}.png\n`)
 }
 
-/** Requests in waves, so that there is something to see. */
+/** Requests in waves, so that charts have visible changes. */
 function keepBusy({ traffic }: ConsoleFleet): () => void {
   const timer = setInterval(() => {
     const wave = 1 + Math.sin(Date.now() / 25_000)

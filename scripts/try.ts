@@ -1,6 +1,6 @@
 /**
- * Plays three new users, each in an empty home directory, and prints the time to each first success: npm run try
- * docs/quick-start.md quotes it. Uses the last commit of this checkout, and a package made of it or given with --archive.
+ * Simulates three new users, each with an empty home directory, and prints the time to each first success: npm run try
+ * docs/quick-start.md quotes it. Uses the last commit of this checkout, and a package built from it or given with --archive.
  */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ const name = basename(archive)
 const chat = (model: string): string =>
   `127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' -d '{"model":"${model}","messages":[{"role":"user","content":"Hello"}]}'`
 
-/** A program as users of the Python router have it, which the page shows. */
+/** A program of a user of the Python router, as shown on the page. */
 const page = readFileSync(join(root, 'docs/quick-start.md'), 'utf8')
 const client = /^```python\n(.*?)^```/ms.exec(page)?.[1] ?? ''
 

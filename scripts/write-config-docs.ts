@@ -13,7 +13,7 @@ const fieldsMark = '<!-- generated from src/config/models/schema.ts by `npm run 
 const variablesMark = '<!-- generated from src/config/settings/schema.ts by `npm run docs:config` -->'
 const end = '<!-- end of the generated part -->'
 
-/** docs/configuration.md with its tables as the schemas have them now. */
+/** docs/configuration.md with its tables generated from the current schemas. */
 export function configDocs(page: string): string {
   return withPart(withPart(page, fieldsMark, fieldTables()), variablesMark, variableTable())
 }
@@ -55,7 +55,7 @@ function variableTable(): string {
   return ['| Variable | Value | Default | Unit | Meaning |', '|---|---|---|---|---|', ...rows, ''].join('\n')
 }
 
-/** What kind of value a variable takes. */
+/** The type of value that a variable accepts. */
 function kindOf(schema: TSchema): string {
   const { type, anyOf, unit, minimum, maximum } = schema
   if (Array.isArray(anyOf)) return anyOf.map((choice: TSchema) => `\`${choice.const}\``).join(', ')

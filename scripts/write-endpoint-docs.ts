@@ -1,4 +1,4 @@
-/** Writes the tables of docs/endpoints.md from what the routes say of themselves, as `/openapi.json` does. */
+/** Writes the tables of docs/endpoints.md from the metadata of the routes, as `/openapi.json` does. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
@@ -13,7 +13,7 @@ const end = '<!-- end of the generated part -->'
 
 type Route = ReturnType<FastifyInstance['apiDocs']['routes']>[number]
 
-/** docs/endpoints.md with its tables as the routes are now. */
+/** docs/endpoints.md with its tables generated from the current routes. */
 export async function endpointDocs(page: string): Promise<string> {
   const [before, rest] = page.split(begin)
   const after = rest?.split(end)[1]
@@ -61,7 +61,7 @@ function shownPath(url: string, docs: Route['docs']): string {
     .replaceAll(/:(\w+)|\*/g, (part, name) => `{${docs.path?.[name ?? part]?.name ?? part}}`)
 }
 
-/** The kinds of upstreams that have one of the operations; all is said as such. */
+/** The kinds of upstreams that support one of the operations; "all" if every kind does. */
 function servers(route: Route | undefined, app: FastifyInstance): string {
   const { operations, otherwise } = route?.docs ?? {}
   if (operations === undefined) return 'the router'

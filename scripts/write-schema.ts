@@ -1,4 +1,4 @@
-/** Writes resources/models-config.schema.json, which editors and people read, from the schema that the router checks by. */
+/** Writes resources/models-config.schema.json, for editors and readers, from the schema that the router validates with. */
 import { writeFileSync } from 'node:fs'
 import { ModelsConfigSchema } from '../src/config/models/schema.ts'
 import { looseJsonSchema } from '../src/lib/json/loose.ts'

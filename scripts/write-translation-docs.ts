@@ -40,18 +40,18 @@ const samplingTables: Readonly<Record<string, SamplingTable>> = {
   gemini: geminiSampling,
 }
 export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses, fromGemini]
-/** Those with servers: the mock is embedded. */
+/** The types with servers: the mock is embedded. */
 export const providerTypes = allProviderTypes.filter(({ needsHost }) => needsHost)
 
-/** What becomes of one field on the way to one type of server. */
+/** What happens to one field on the way to one type of server. */
 export type Fate =
   | { kind: 'refused'; why: string }
   | { kind: 'carried'; to: readonly string[]; lost: readonly string[] }
   | { kind: 'lost' }
-  /** It changes nothing, and no one is told. */
+  /** It changes nothing and is not reported. */
   | { kind: 'silent' }
 
-/** docs/translation.md with its tables as the codecs have them now. */
+/** docs/translation.md with its tables generated from the current codecs. */
 export function translationDocs(page: string): string {
   const [before, rest] = page.split(begin)
   const after = rest?.split(end)[1]
@@ -61,7 +61,7 @@ export function translationDocs(page: string): string {
   return `${before}${begin}\n\n${sections.join('\n')}\n${end}${after}`
 }
 
-/** Sends a probe through the client's reader and the server's writer, with and without its field. */
+/** Passes a probe through the client's reader and the server's writer, with and without its field. */
 export function fateOf({ dialect, plain }: ProbedDialect, probe: Probe, type: ProviderType): Fate {
   const from = dialectNamed(dialect)
   try {
@@ -85,7 +85,7 @@ function dialectNamed(name: string): Dialect {
   return dialect
 }
 
-/** The types whose servers get another form than the client's. */
+/** The types whose servers receive another form than the client's. */
 export function translatedTypes({ dialect }: ProbedDialect): ProviderType[] {
   return providerTypes.filter((type) => type.dialect !== dialect)
 }
@@ -107,7 +107,7 @@ function written(
   return { body: JSON.parse(JSON.stringify({ ...target, ...path })), lost }
 }
 
-/** The members of the server's request that the field changes, two names deep. */
+/** The members of the server's request that the field changes, two levels deep. */
 function changedPlaces(before: unknown, now: unknown): string[] {
   const [old, fresh] = [leavesOf(before), leavesOf(now)]
   const changed = [...new Set([...old.keys(), ...fresh.keys()])].filter(
@@ -147,7 +147,7 @@ function sectionOf(dialect: ProbedDialect): string {
   ].join('\n')
 }
 
-/** From the dialects' own tables: the name of each field on each type of server, or why it has none. */
+/** From the dialects' own tables: the name of each field on each type of server, or the reason why it has none. */
 function samplingSection(): string {
   const rows = samplingFields.map((field) => {
     const cells = providerTypes.map(({ dialect, flavour }) =>
@@ -190,7 +190,7 @@ function rowOf(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`
 }
 
-/** `messages: image` is the member and what of it is meant. */
+/** `messages: image` is the member and the part of it that is meant. */
 function fieldCell(field: string): string {
   const [, name = field, rest = ''] = /^([\w.]+)(.*)$/.exec(field) ?? []
   return field.startsWith('any ') ? field : `\`${name}\`${rest}`

@@ -31,7 +31,7 @@ after(() => rmSync(folder, { recursive: true }))
 interface Server {
   child: ChildProcess
   stdout: () => string
-  /** The text up to and with the first match. */
+  /** The text up to and including the first match. */
   seen(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray>
   exit: Promise<number | null>
 }
@@ -70,11 +70,11 @@ async function stop(server: Server): Promise<number | null> {
   return await server.exit
 }
 
-test('with no configuration the router starts', async (t) => {
+test('a router without configuration', async (t) => {
   const server = start({})
   const [, port = ''] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
 
-  await t.test('it prints a curl line that works as it stands', async () => {
+  await t.test('prints a curl command that works unchanged', async () => {
     const [line] = await server.seen('stderr', /curl .*\n/)
     const { stdout } = await run('sh', ['-c', line.replace('curl', 'curl -sS')])
     const answer = JSON.parse(stdout)
@@ -82,18 +82,18 @@ test('with no configuration the router starts', async (t) => {
     assert.match(answer.choices[0].message.content, /Hello/)
   })
 
-  await t.test('a second one on its port ends with one clear line and exit code 1', async () => {
+  await t.test('makes a second router on its port end with one clear line and exit code 1', async () => {
     const second = start({ LLM_ROUTER_SERVER_PORT: port })
     await second.seen('stderr', /cannot start: .*EADDRINUSE/)
     assert.equal(await second.exit, 1)
   })
 
-  await t.test('it ends with exit code 0', async () => {
+  await t.test('ends with exit code 0', async () => {
     assert.equal(await stop(server), 0)
   })
 })
 
-test('every bad variable is named at once, with what is allowed, and the exit code is 2', async () => {
+test('all invalid variables are reported together, with the allowed values, and the exit code is 2', async () => {
   const server = start({
     LLM_ROUTER_SERVER_PORT: '80a',
     LLM_ROUTER_LOG_LEVEL: 'loud',
@@ -105,7 +105,7 @@ test('every bad variable is named at once, with what is allowed, and the exit co
   assert.equal(await server.exit, 2)
 })
 
-test('faults of the models file, an unknown strategy and an extension that cannot be loaded stop the start too', async (t) => {
+test('an invalid models file, an unknown strategy or an unloadable extension stops the start', async (t) => {
   const file = join(folder, 'bad.json')
   writeFileSync(
     file,
@@ -114,9 +114,9 @@ test('faults of the models file, an unknown strategy and an extension that canno
       active_models: { google_models: ['g', 'x'] },
     }),
   )
-  const faults: [name: string, env: Record<string, string>, messages: RegExp[]][] = [
+  const cases: [name: string, env: Record<string, string>, messages: RegExp[]][] = [
     [
-      'every fault of the models file is told with its place',
+      'every error of the models file is reported with its path',
       { LLM_ROUTER_MODELS_CONFIG: file },
       [
         /active_models\.google_models\[1\]: no such model "x"/,
@@ -124,20 +124,20 @@ test('faults of the models file, an unknown strategy and an extension that canno
       ],
     ],
     [
-      'an unknown strategy',
+      'an unknown strategy is reported',
       { LLM_ROUTER_BALANCE_STRATEGY: 'nope' },
       [/^LLM_ROUTER_BALANCE_STRATEGY: no strategy "nope"; known: balanced/],
     ],
     [
-      'an extension that cannot be loaded',
+      'an extension that cannot be loaded is reported',
       { LLM_ROUTER_EXTENSIONS: './does-not-exist.ts' },
       [/^LLM_ROUTER_EXTENSIONS: ".\/does-not-exist.ts"/],
     ],
   ]
-  for (const [name, env, messages] of faults)
+  for (const [name, env, messages] of cases)
     await t.test(name, () =>
       assert.rejects(startRouter({ env, models: modelsConfig({ m: [{ api_type: 'mock' }] }) }), (error) => {
-        // What ends the process with exit code 2 and these lines, as the test above shows.
+        // The process ends with exit code 2 and these lines, as the test above shows.
         assert.ok(error instanceof ConfigError, String(error))
         for (const message of messages) assert.match(error.errors.join('\n'), message)
         return true
@@ -145,7 +145,7 @@ test('faults of the models file, an unknown strategy and an extension that canno
     )
 })
 
-test('a router with a log in JSON, also in a file', async (t) => {
+test('a router that logs JSON to stdout and to a file', async (t) => {
   const models = join(folder, 'slow.json')
   const mock = { reply: 'one two three four', tokens_per_second: 10 }
   writeFileSync(models, JSON.stringify(modelsConfig({ demo: [{ api_type: 'mock', mock }] })))
@@ -162,7 +162,7 @@ test('a router with a log in JSON, also in a file', async (t) => {
   const [, port] = await server.seen('stdout', /"port":(\d+).*\n/)
   const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
 
-  await t.test('stdout is JSON lines where it is no terminal', () => {
+  await t.test('writes JSON lines to stdout if it is not a terminal', () => {
     const lines = server
       .stdout()
       .trimEnd()
@@ -175,7 +175,7 @@ test('a router with a log in JSON, also in a file', async (t) => {
     )
   })
 
-  await t.test('the file gets JSON lines and is opened anew on SIGUSR2', async () => {
+  await t.test('writes JSON lines to the file, and reopens it on SIGUSR2', async () => {
     const ping = async (id: string): Promise<void> => {
       await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': id } })
       await server.seen('stdout', new RegExp(`"request_id":"${id}"`))
@@ -192,7 +192,7 @@ test('a router with a log in JSON, also in a file', async (t) => {
     for (const line of readFileSync(file, 'utf8').trimEnd().split('\n')) JSON.parse(line)
   })
 
-  await t.test('a file that cannot be opened again is told, and so is that it can', async () => {
+  await t.test('reports a log file that cannot be reopened, and its recovery', async () => {
     assert.match(await get('/metrics'), /^llm_router_log_file_failed 0$/m)
     renameSync(logs, `${logs}.old`)
     server.child.kill('SIGUSR2')
@@ -205,19 +205,19 @@ test('a router with a log in JSON, also in a file', async (t) => {
     assert.doesNotMatch(await get('/healthz'), /log file/)
   })
 
-  await t.test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
+  await t.test('logs SIGUSR1, and opens no debugger', async () => {
     server.child.kill('SIGUSR1')
     await server.seen('stdout', /SIGUSR1 has no effect; SIGUSR2 reopens the log file/)
   })
 
-  await t.test('SIGHUP has the files read again at once, though nothing in them has changed', async () => {
+  await t.test('reloads its files immediately on SIGHUP, even if they have not changed', async () => {
     server.child.kill('SIGHUP')
     const [line] = await server.seen('stdout', /^.*"models-config\.json reloaded".*$/m)
     const { added, removed } = JSON.parse(line)
     assert.deepEqual([added, removed], [[], []])
   })
 
-  await t.test('SIGTERM lets a running stream end, and then the process', async () => {
+  await t.test('completes a running stream after SIGTERM, and then exits', async () => {
     const response = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -232,13 +232,13 @@ test('a router with a log in JSON, also in a file', async (t) => {
   assert.match(readFileSync(file, 'utf8'), /"endpoint":"\/healthz"/)
 })
 
-test('a log file that cannot be opened is a warning, and the log goes on with stdout', async (t) => {
+test('a log file that cannot be opened is a warning, and the log continues on stdout', async (t) => {
   const dangling = join(folder, 'dangling.log')
   symlinkSync(join(folder, 'missing', 'router.log'), dangling)
   const cases: [name: string, path: string, code: string][] = [
-    ['a link to nowhere', dangling, 'ENOENT'],
-    ['a folder that is not there', join(folder, 'none', 'router.log'), 'ENOENT'],
-    ['a folder in its place', folder, 'EISDIR'],
+    ['a dangling symlink', dangling, 'ENOENT'],
+    ['a missing folder', join(folder, 'none', 'router.log'), 'ENOENT'],
+    ['a folder instead of a file', folder, 'EISDIR'],
   ]
   const script = `
 import { loadConfig } from './src/config/settings/settings.ts'
@@ -270,10 +270,10 @@ for (const path of process.argv.slice(1)) {
     })
 
   await t.test(
-    'no permission, in a router that serves with a readable log, is told once and in /healthz, and it ends with exit code 0',
+    'a missing write permission is reported once and in /healthz, while the router serves until its exit with code 0',
     async () => {
       const path = join(folder, 'own.log')
-      // https://nodejs.org/api/permissions.html: no --allow-fs-write. Without a user who may do less than root, the same.
+      // https://nodejs.org/api/permissions.html: no --allow-fs-write. The same as for an unprivileged user, also as root.
       const server = start({
         LLM_ROUTER_LOG_FILENAME: path,
         LLM_ROUTER_LOG_FORMAT: 'pretty',

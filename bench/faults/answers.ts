@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Act } from './fault-server.ts'
 
-/** What a good answer says. */
+/** The content of a correct response. */
 export const goodText = 'one two three'
 
 const head = { id: 'chatcmpl-bench', created: 1_795_392_000, model: 'served' }
@@ -23,7 +23,7 @@ export const role = event({ role: 'assistant', content: '' })
 export const finish = event({}, 'stop')
 export const done = 'data: [DONE]\n\n'
 export const errorEvent = 'data: {"error":{"message":"out of memory","type":"server_error"}}\n\n'
-/** The beginning of a stream: what is cut off after it was seen by the client in part. */
+/** The beginning of a stream: when the rest is cut off, the client has received this part. */
 export const begun = [role, event({ content: 'one ' }), event({ content: 'two ' })]
 export const complete = [...begun, event({ content: 'three' }), finish, done]
 
@@ -53,7 +53,7 @@ export function stream(events: readonly string[], ending: Ending = 'last chunk')
   }
 }
 
-/** Without Content-Length and chunks, as HTTP/1.0 servers answer: the end of the connection is the end of the body. */
+/** Without Content-Length and chunks, as HTTP/1.0 servers respond: the end of the connection is the end of the body. */
 export function untilClose(mediaType: string, pieces: readonly string[], ending: 'FIN' | 'RST' = 'FIN'): Act {
   return (socket) => {
     socket.write(headOf(200, { 'content-type': mediaType, connection: 'close' }))
@@ -75,7 +75,7 @@ export const good: Act = (socket, asked) =>
 function end(socket: Socket, ending: Ending): void {
   if (ending === 'last chunk') socket.write('0\r\n\r\n')
   else if (ending === 'FIN') socket.end()
-  // A reset overtakes bytes that the other side has not read: it is given a moment.
+  // A reset overtakes bytes that the peer has not read, so it is delayed briefly.
   else if (ending === 'RST') setTimeout(() => socket.resetAndDestroy(), 30)
 }
 

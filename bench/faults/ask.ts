@@ -2,15 +2,15 @@ import OpenAI from 'openai'
 import { goodText } from './answers.ts'
 
 /**
- * What a client of a proxy can see: the right answer, an error, an answer that is cut or wrong and looks well, or nothing
- * within the limit.
+ * What a client of a proxy can observe: the correct response, an error, a truncated or wrong response that seems complete, or
+ * nothing within the limit.
  */
 export type Outcome = 'good' | 'error' | 'silent' | 'hang'
 
-/** Past every timeout that the proxies have, two tries included. */
+/** Longer than every timeout of the proxies, including two attempts. */
 const limitMs = 5_000
 
-/** The official client without tries of its own: what is measured is the proxy. */
+/** The official client without its own retries: the proxy is what is measured. */
 export function clientOf(port: number, backend: string): OpenAI {
   return new OpenAI({
     baseURL: `http://127.0.0.1:${port}/v1`,

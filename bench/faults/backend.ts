@@ -1,4 +1,4 @@
-/** A model, or what the other proxies call a backend or an upstream: the ports of its servers. */
+/** A model, which other proxies call a backend or an upstream: the ports of its servers. */
 export interface Backend {
   name: string
   ports: readonly number[]

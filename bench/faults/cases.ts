@@ -18,17 +18,17 @@ import {
 import type { Act } from './fault-server.ts'
 
 export interface FaultCase {
-  /** Completes "one server ...". */
+  /** Completes the sentence "one server ...". */
   name: string
-  /** `refuses`: nothing listens there. */
+  /** `refuses`: no process listens there. */
   act: Act | 'refuses'
-  /** What the clients ask for; `both` in turn. */
+  /** What the clients request; `both` alternates. */
   asks: 'both' | 'whole' | 'stream'
 }
 
 const half = completion.slice(0, completion.length / 2)
 
-/** One server fails before content, another one works: the best outcome is a good answer. */
+/** One server fails before content, another one works: the best outcome is a correct response. */
 export const beforeContent: readonly FaultCase[] = [
   { name: 'refuses connections', act: 'refuses', asks: 'both' },
   { name: 'resets', act: reset, asks: 'both' },
@@ -55,7 +55,7 @@ export const beforeContent: readonly FaultCase[] = [
   { name: 'sends an error as first event', act: stream([errorEvent]), asks: 'stream' },
 ]
 
-/** The only server fails in the middle of a stream: an explicit error is the best outcome, unless all was said. */
+/** The only server fails in the middle of a stream: an explicit error is the best outcome, unless the content was complete. */
 export const afterContent: readonly FaultCase[] = [
   midStream('ends without its end marker', stream(begun)),
   midStream('is cut off (FIN)', stream(begun, 'FIN')),

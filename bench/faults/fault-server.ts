@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 
-/** What a server does with one request that it has read whole. */
+/** What a server does with one request after reading it completely. */
 export type Act = (socket: Socket, request: AskedFor) => void
 
 export interface AskedFor {
-  /** Whether the client wants a stream. */
+  /** Whether the client requests a stream. */
   stream: boolean
-  /** Requests that came over this connection before. */
+  /** Earlier requests on this connection. */
   before: number
 }
 
@@ -15,7 +15,7 @@ export interface FaultServer {
   readonly port: number
   /** Requests other than health checks. */
   readonly requests: number
-  /** Fulfilled with the connection of the next request, once it is read. */
+  /** Fulfilled with the connection of the next request after reading it. */
   next(): Promise<Socket>
   close(): Promise<void>
 }
@@ -23,8 +23,8 @@ export interface FaultServer {
 const health = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}'
 
 /**
- * A server on a bare socket, on a free port of 127.0.0.1. Its health checks are always fine: a server that answers checks
- * and no requests is the harder case.
+ * A server on a raw socket, on a free port of 127.0.0.1. Its health checks always succeed: a server that answers checks but no
+ * requests is the harder case.
  */
 export async function startFaultServer(act: Act): Promise<FaultServer> {
   const sockets = new Set<Socket>()
@@ -33,7 +33,7 @@ export async function startFaultServer(act: Act): Promise<FaultServer> {
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    socket.on('error', () => undefined) // a reset by the other side is one way to end
+    socket.on('error', () => undefined) // the peer may end the connection with a reset
     let before = 0
     onRequest(socket, (method, body) => {
       if (method !== 'POST') {
@@ -64,7 +64,7 @@ export async function startFaultServer(act: Act): Promise<FaultServer> {
   }
 }
 
-/** Calls back for each request whose body, told by Content-Length, is there. */
+/** Calls back for each request whose body, as given by Content-Length, is complete. */
 function onRequest(socket: Socket, take: (method: string, body: string) => void): void {
   let received = ''
   socket.setEncoding('latin1')

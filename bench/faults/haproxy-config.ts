@@ -1,8 +1,8 @@
 import type { Backend } from './backend.ts'
 
 /**
- * As good as HAProxy can be made for this job: it retries on everything that 2.6 can retry on, at another server, watches
- * answers and checks health, and ends the server's side when the client leaves
+ * The best HAProxy configuration for this purpose: it retries everything that 2.6 can retry, on another server, observes
+ * responses, checks health, and closes the server connection when the client disconnects
  * (https://docs.haproxy.org/2.6/configuration.html#4.2-retry-on).
  */
 export function haproxyConfig(port: number, backends: readonly Backend[], timeoutSeconds: number): string {

@@ -2,8 +2,8 @@ import type OpenAI from 'openai'
 import type { FaultServer } from './fault-server.ts'
 
 /**
- * How long after its client left the call to the server was over, in milliseconds, for each of the tries. A client leaves
- * at the first content, or, where the server never answers, as soon as the server has its request.
+ * How long the request to the server continued after its client disconnected, in milliseconds, for each attempt. A client
+ * disconnects at the first content or, if the server never responds, as soon as the server has its request.
  */
 export async function leave(
   client: OpenAI,
@@ -16,9 +16,9 @@ export async function leave(
   return times
 }
 
-/** A call that is still there after this is taken for one without end. */
+/** A request that still runs after this time counts as endless. */
 const limitMs = 3_000
-/** What a server that answers at all needs to do so. */
+/** What a responding server needs for it. */
 const answerMs = 50
 
 async function leaveOnce(client: OpenAI, model: string, server: FaultServer): Promise<number> {
@@ -26,7 +26,7 @@ async function leaveOnce(client: OpenAI, model: string, server: FaultServer): Pr
   const arrived = server.next()
   const question = { model, messages: [{ role: 'user' as const, content: 'x' }], stream: true as const }
   const asked = client.chat.completions.create(question, { signal: leaving.signal })
-  asked.catch(() => undefined) // that it was ended is what it says
+  asked.catch(() => undefined) // the abort is the expected result
   const socket = await arrived
   const over = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())))
   await within(answerMs, firstContent(asked), undefined)
@@ -38,13 +38,13 @@ async function leaveOnce(client: OpenAI, model: string, server: FaultServer): Pr
 async function firstContent(asked: PromiseLike<AsyncIterable<OpenAI.ChatCompletionChunk>>): Promise<void> {
   try {
     const chunks = (await asked)[Symbol.asyncIterator]()
-    // By hand: leaving a `for await` would already end the call.
+    // Manually: leaving a `for await` loop would already abort the request.
     for (;;) {
       const { value, done } = await chunks.next()
       if (done || value.choices[0]?.delta.content) return
     }
   } catch {
-    // The client left before any answer.
+    // The client disconnected before any response.
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Backend } from './backend.ts'
 
 /**
- * As good as nginx can be made for this job: a POST may go to the next server too, on everything that nginx can move on
- * (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream), nothing of an answer is collected, and
- * connections are kept. One process, so that it can be ended by its id.
+ * The best nginx configuration for this purpose: a POST may also go to the next server, on every condition that nginx supports
+ * (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream), responses are not buffered, and connections
+ * are kept open. One process, so that it can be ended by its id.
  */
 export function nginxConfig(port: number, backends: readonly Backend[], timeoutSeconds: number): string {
   return `

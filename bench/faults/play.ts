@@ -6,15 +6,15 @@ import { type FaultServer, startFaultServer } from './fault-server.ts'
 
 export type Counts = Record<Outcome, number>
 
-/** A fault, the server that has it, and what a proxy knows it as. */
+/** A failure, the server that has it, and its name in the proxy's configuration. */
 export interface Scene {
   fault: FaultCase
   backend: Backend
-  /** Absent where nothing listens. */
+  /** Absent if no process listens. */
   server: FaultServer | undefined
 }
 
-/** A server for each fault. `name` begins the names of the backends; `partner` is the port of a server that works. */
+/** A server for each failure. `name` is the prefix of the backend names; `partner` is the port of a working server. */
 export async function scenesOf(
   cases: readonly FaultCase[],
   name: string,
@@ -30,10 +30,10 @@ export async function scenesOf(
   return scenes
 }
 
-/** Requests of one fault that run at once. */
+/** Concurrent requests for one failure. */
 const atOnce = 4
 
-/** Asks `tries` times through the proxy at `port`. Throws when no request at all has met the fault. */
+/** Sends `tries` requests through the proxy at `port`. Throws if none of them met the failure. */
 export async function play({ fault, backend, server }: Scene, port: number, tries: number): Promise<Counts> {
   const client = clientOf(port, backend.name)
   const counts: Counts = { good: 0, error: 0, silent: 0, hang: 0 }
@@ -41,7 +41,7 @@ export async function play({ fault, backend, server }: Scene, port: number, trie
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < tries) {
-      // Two and two: with one and one, proxies that take turns would send all streams to the same server.
+      // In pairs: alternating single requests would let a round-robin proxy send all streams to the same server.
       const wantsStream = fault.asks === 'both' ? next % 4 > 1 : fault.asks === 'stream'
       next++
       counts[await ask(client, backend.name, wantsStream)]++

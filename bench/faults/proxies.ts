@@ -13,7 +13,7 @@ export interface Proxy {
   stop(): Promise<void>
 }
 
-/** For connecting, for the first byte, and for each silence; the same for all. In seconds. */
+/** Timeouts for connecting, for the first byte and for each silence, equal for all proxies. In seconds. */
 export const timeoutSeconds = 1
 
 export const proxies: Record<string, (backends: readonly Backend[]) => Promise<Proxy>> = {
@@ -32,9 +32,9 @@ export const proxies: Record<string, (backends: readonly Backend[]) => Promise<P
     ),
 }
 
-/** What is compared, for the head of a table. Ends the process when something is not installed. */
+/** The compared versions, for the head of a table. Ends the process if one is not installed. */
 export function versions(): string {
-  // Debian keeps both where only root looks.
+  // Debian installs both in directories that only root's PATH contains.
   process.env.PATH = `${process.env.PATH}:/usr/sbin`
   const found = (program: string): string => {
     const { stdout, stderr, error } = spawnSync(program, ['-v'], { encoding: 'utf8' })

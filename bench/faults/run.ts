@@ -10,8 +10,9 @@ import { proxies, versions } from './proxies.ts'
 import { entry, leavingTable, outcomeTable, promptMs, type Results, worseCells } from './tables.ts'
 
 /**
- * `npm run bench:faults` plays faults of model servers behind this router, nginx and HAProxy, and prints what the official
- * OpenAI client saw; `-- --write` also puts the tables into docs/reliability.md. Exit code 1: somewhere ours did worse.
+ * `npm run bench:faults` simulates failures of model servers behind this router, nginx and HAProxy, and prints what the
+ * official OpenAI client received; `-- --write` also writes the tables to docs/reliability.md. Exit code 1: the router was
+ * worse somewhere.
  */
 const tries = 20
 const maxRunMs = 240_000
@@ -55,7 +56,7 @@ async function playAll(
   )
   if (!proxy) return
   try {
-    // First, and one after the other: its times are to be those of the proxy, not of a busy machine.
+    // First and sequentially: its times should be those of the proxy, not of a busy machine.
     for (const { fault, backend, server } of scenes.leaving) {
       if (!server) continue
       const times = await leave(clientOf(proxy.port, backend.name), backend.name, server, tries)

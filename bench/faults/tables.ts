@@ -1,14 +1,14 @@
 import type { Counts } from './play.ts'
 
-/** By fault, then by proxy. */
+/** By failure, then by proxy. */
 export interface Results {
   before: Map<string, Map<string, Counts>>
   after: Map<string, Map<string, Counts>>
-  /** How long the calls of clients that left went on, in milliseconds. */
+  /** How long requests continued after their clients disconnected, in milliseconds. */
   leaving: Map<string, Map<string, number[]>>
 }
 
-/** A call that ends this soon after its client left, in milliseconds, has cost its server next to nothing. */
+/** A request that ends this soon after its client disconnected, in milliseconds, has cost its server almost nothing. */
 export const promptMs = 100
 
 const words: Record<keyof Counts, string> = {
@@ -26,7 +26,7 @@ export function leavingTable(head: string, times: Results['leaving'], proxies: r
   return table(head, proxies, times, shownTimes)
 }
 
-/** A line for each cell at which the first proxy did worse than another one. */
+/** A line for each cell in which the first proxy was worse than another one. */
 export function worseCells(
   { before, after, leaving }: Results,
   [ours = '', ...others]: readonly string[],
@@ -51,7 +51,7 @@ export function worseCells(
   return lines
 }
 
-/** The inner map of a key, made when it is new. */
+/** The inner map of a key, created if absent. */
 export function entry<T>(map: Map<string, Map<string, T>>, key: string): Map<string, T> {
   const known = map.get(key)
   if (known) return known

@@ -7,12 +7,15 @@ export interface Report {
   p99TtftMs: number
   /** Share of prompt tokens that were cached. */
   hitRate: number
-  /** Requests of the busiest server over the mean. */
+  /** Requests of the busiest server divided by the mean. */
   busiest: number
   served: readonly Served[]
 }
 
-/** Puts a workload through a strategy; the same arguments give the same report. `seed`: of its chances, and of the strategy's. */
+/**
+ * Runs a workload through a strategy; the same arguments give the same report. `seed` seeds its random numbers and the
+ * strategy's.
+ */
 export function simulate(workload: Workload, policy: Strategy | 'pinned', seed = 0): Report {
   const fleet = new Fleet(policy, workload, seed)
   workload.run(fleet, seed)
@@ -35,7 +38,7 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-/** Part of the conversations that ran when a server was added which left the server they were at. */
+/** Share of running conversations that moved to another server when a server was added. */
 export function movedShare(served: readonly Served[], atMs: number): number {
   const before = new Map<number, number>()
   const moved = new Set<number>()

@@ -1,19 +1,19 @@
 import type { Timeline } from '../strategies/timeline.ts'
 
 export interface EngineShape {
-  /** Prompt tokens that fit into the KV cache. */
+  /** Capacity of the KV cache in prompt tokens. */
   kvTokens: number
-  /** Requests that run at once; others wait. */
+  /** Maximum number of running requests; others wait. */
   slots: number
-  /** Prompt tokens computed in a second, of all requests together. */
+  /** Prompt tokens computed per second, over all requests. */
   prefillPerSecond: number
-  /** Milliseconds of one token of an answer while nothing else runs. */
+  /** Milliseconds for one generated token while nothing else runs. */
   tokenMs: number
-  /** How much longer it takes for each other running request. */
+  /** Additional time for each other running request. */
   slowdown: number
 }
 
-/** One turn's prompt: parts that follow each other, equal ids meaning equal text. */
+/** One turn's prompt: consecutive parts; equal ids mean equal text. */
 export interface Part {
   id: number
   tokens: number
@@ -32,13 +32,13 @@ export interface Answered {
 const blockTokens = 16
 
 /**
- * A simulated vLLM on a virtual clock: a prefix cache of blocks of which the least recently used are evicted, a queue before a
- * number of slots, prompts computed one after the other, answers slower the more run at once.
+ * A simulated vLLM on a virtual clock: a prefix cache of blocks with LRU eviction, a queue before a fixed number of slots,
+ * prompts computed one after the other, and generation that slows down with the number of running requests.
  */
 export class Engine {
   readonly #shape: EngineShape
   readonly #timeline: Timeline
-  /** Blocks by their chained key, the least recently used first. */
+  /** Blocks by their chained key, least recently used first. */
   readonly #blocks = new Set<number>()
   readonly #queue: (() => void)[] = []
   #prefillFreeAt = 0
@@ -91,7 +91,7 @@ export class Engine {
     this.startedAt = this.#timeline.now()
   }
 
-  /** What it answers to `GET /metrics`. */
+  /** The response to `GET /metrics`. */
   metrics(): string {
     const { kvTokens } = this.#shape
     return [
@@ -107,7 +107,7 @@ export class Engine {
     return 1 + slowdown * Math.max(0, this.running - 1)
   }
 
-  /** Full blocks of the beginning that are cached; the whole prompt is stored, as its blocks are in use from now on. */
+  /** Full blocks of the beginning that are cached; the whole prompt is stored, because its blocks are in use from now on. */
   #lookUp(prompt: readonly Part[]): { cachedTokens: number; tokens: number } {
     const blocks = blocksOf(prompt)
     let hits = 0
@@ -153,7 +153,7 @@ function blocksOf(parts: readonly Part[]): number[] {
   return blocks
 }
 
-/** Keys of a prompt as the router makes them: one where each part ends, and one for each 1,024 tokens within. */
+/** Keys of a prompt as the router computes them: one at the end of each part, and one for each 1,024 tokens within it. */
 export function keysOf(parts: readonly Part[]): { key: number; tokens: number }[] {
   const keys: { key: number; tokens: number }[] = []
   let chain = 29

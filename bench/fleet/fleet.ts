@@ -15,9 +15,9 @@ export interface Server {
 }
 
 export interface Turn extends Job {
-  /** What the client says of its conversation; most say nothing. */
+  /** The session that the client names; most name none. */
   session?: string
-  /** For the oracle, which knows where a conversation belongs. */
+  /** For the oracle, which knows the conversation of each request. */
   conversation: number
 }
 
@@ -28,13 +28,13 @@ export interface Served extends Answered {
   at: number
 }
 
-/** Where a router sends a turn; with what it keeps of its servers. */
+/** Where a router sends a turn, with the state it keeps of its servers. */
 interface Router {
   pick(turn: Turn): Server
   settled(turn: Turn, server: Server, answered: Answered): void
 }
 
-/** A fleet of simulated servers behind one router or several, and the requests that went through. */
+/** A fleet of simulated servers behind one or several routers, and the requests that they processed. */
 export class Fleet {
   readonly timeline = new Timeline()
   readonly servers: Server[] = []
@@ -74,7 +74,7 @@ export class Fleet {
     Object.assign(server, { isUp: true, returnedAt: this.timeline.now() })
   }
 
-  /** Several routers get requests in turns. */
+  /** Several routers receive requests in rotation. */
   serve(turn: Turn, done: () => void): void {
     const router = this.#routers[this.#turns++ % this.#routers.length]
     if (!router) throw new Error('a fleet has no router')
@@ -103,7 +103,7 @@ export class Fleet {
 /** How often a router polls an engine. */
 const pollMs = 2_000
 
-/** The router's own strategy, with what the balancer would keep. */
+/** The router's own strategy, with the state that the balancer would keep. */
 class StrategyRouter implements Router {
   readonly #instance: StrategyInstance
   readonly #fleet: Fleet
@@ -149,7 +149,7 @@ class StrategyRouter implements Router {
     return { target, uses: 0, inFlight, ...averages, returnedAt, engine }
   }
 
-  /** What the engine said at the last poll. */
+  /** The engine's signals at the last poll. */
   #polled(server: Server, inFlight: number): EngineSignals {
     const now = this.#fleet.timeline.now()
     const known = this.#polls.get(server)

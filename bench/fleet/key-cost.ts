@@ -4,8 +4,8 @@ import { scanObject } from '../../src/lib/json/splice.ts'
 import { prefixKeys } from '../../src/relay/request/prefix-keys.ts'
 
 /**
- * `node bench/fleet/key-cost.ts` prints what the prefix keys of a request cost beside the scan of its body, which every request
- * pays. With `--check` it fails where they cost more than half of it.
+ * `node bench/fleet/key-cost.ts` prints the cost of a request's prefix keys beside the cost of scanning its body, which every
+ * request has. With `--check` it fails if the keys cost more than half of the scan.
  */
 const source = readFileSync(new URL('../../src/plugins/body/index.ts', import.meta.url), 'utf8')
 const prose = readFileSync(new URL('../../docs/strategies.md', import.meta.url), 'utf8')
@@ -66,7 +66,7 @@ for (const [name, body] of Object.entries(bodies)) {
 }
 if (process.argv.includes('--check') && isTooDear) process.exitCode = 1
 
-/** Microseconds of each, in turns, so that a busy machine is as busy for both; the best of many rounds. */
+/** Microseconds of each, alternating, so that a busy machine affects both equally; the best of many rounds. */
 function fastest([first, second]: readonly [() => unknown, () => unknown]): [number, number] {
   const best: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let round = 0; round < rounds; round++) {

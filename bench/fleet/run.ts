@@ -6,7 +6,7 @@ import { leastBusy } from '../../src/strategies/least-busy.ts'
 import { movedShare, type Report, simulate } from './comparison.ts'
 import { workloads } from './workloads.ts'
 
-/** What is printed; the tables of docs/strategies.md with `--write`. */
+/** The printed tables; with `--write` those of docs/strategies.md. */
 const lines: string[] = []
 const print = (line: string): void => {
   lines.push(line)
@@ -14,9 +14,9 @@ const print = (line: string): void => {
 }
 
 /**
- * `node bench/fleet/run.ts` prints the tables of docs/strategies.md: workloads on simulated engines, through each strategy, as means
- * over the seeds (`--seeds=5`, `--from=0`; one unless given). `--write` puts them there; `--check` fails where `cache_aware` is out
- * of its bounds with any of them, and leaves out strategies that no bound is about.
+ * `node bench/fleet/run.ts` prints the tables of docs/strategies.md: workloads on simulated engines, through each strategy, as
+ * means over the seeds (`--seeds=5`, `--from=0`; one by default). `--write` writes them there; `--check` fails if `cache_aware`
+ * exceeds its bounds with any seed, and omits strategies that have no bound.
  */
 const isCheck = process.argv.includes('--check')
 const policies = isCheck
@@ -94,7 +94,7 @@ for (const { workload, of, is, most } of bounds) {
   const highest = Math.max(...is)
   const mean = is.reduce((sum, each) => sum + each, 0) / is.length
   print(`| ${[workload, of, ...[mean, highest, most].map((each) => each.toFixed(3))].join(' | ')} |`)
-  // NaN is out of every bound.
+  // NaN exceeds every bound.
   if (isCheck && !(highest <= most)) process.exitCode = 1
 }
 

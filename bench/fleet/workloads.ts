@@ -7,12 +7,12 @@ export interface Workload {
   servers: number
   routers?: number
   shape: EngineShape
-  /** Whether pinning each conversation to one server is what an oracle would do. */
+  /** Whether an oracle would pin each conversation to one server. */
   hasOracle: boolean
-  /** Of `cache_aware`, as the highest ratio. */
+  /** The bound of `cache_aware`, as the highest ratio. */
   bounded: { toPinned?: number; toLeastBusy?: number; busiest?: number }
   addedAtMs?: number
-  /** Starts the clients; the fleet's clock runs until all have ended. */
+  /** Starts the clients; the fleet's clock runs until all have finished. */
   run(fleet: Fleet, seed: number): void
 }
 
@@ -28,14 +28,14 @@ interface ConversationPlan {
   conversation: number
   turns: number
   beginning: readonly Part[]
-  /** Tokens of what the client adds in each turn, and of the answer. */
+  /** Tokens that the client adds in each turn, and tokens of the response. */
   turnTokens: number
   answerTokens: number
   pauseMs: number
   session?: string
 }
 
-/** Ids of parts, so that no two texts are the same by chance; each seed has its own, which hash to other servers. */
+/** Ids of parts, so that no two texts are equal by accident; each seed has its own ids, which hash to other servers. */
 class Texts {
   #last: number
 
@@ -77,7 +77,7 @@ function varied(mean: number, random: () => number): number {
   return mean * (0.5 + random())
 }
 
-/** 64 conversations at a time, 320 in all, over eight servers whose caches hold eight of them each. */
+/** 64 concurrent conversations, 320 in total, over eight servers whose caches hold eight of them each. */
 function conversations(fleet: Fleet, seed: number): void {
   const texts = new Texts(seed)
   const random = seededRandom(7 + seed)
@@ -112,7 +112,7 @@ function hotTenant(fleet: Fleet, seed: number): void {
   }
 }
 
-/** 24 agents with one system prompt and tools, whose contexts grow by tool results in quick turns. */
+/** 24 agents with the same system prompt and tools, whose contexts grow by tool results in quick turns. */
 function agents(fleet: Fleet, seed: number): void {
   const texts = new Texts(seed)
   const random = seededRandom(13 + seed)

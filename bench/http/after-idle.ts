@@ -3,12 +3,12 @@ import { measure, median } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
 /**
- * `node bench/http/after-idle.ts` prints what a small JSON request costs at full load, and what it costs in the first seconds
- * after a rest in which V8 collects all garbage: with the last request it may throw away the compiled code of requests.
+ * `node bench/http/after-idle.ts` prints what a small JSON request costs at full load, and in the first seconds after an idle
+ * period in which V8 collects all garbage: after the last request it may discard the compiled code of the request path.
  */
 const warmMs = 8_000
 const loadMs = 1_500
-/** V8 begins eight seconds after the last of its allocations, and may collect once more. */
+/** V8 begins eight seconds after its last allocation, and may collect once more. */
 const restMs = 20_000
 const rests = 4
 const name = 'JSON, 1 KB in, 0.5 KB out'

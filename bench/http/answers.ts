@@ -1,7 +1,7 @@
-/** How an upstream of the load answers. */
+/** How an upstream responds in the benchmark. */
 export interface Answer {
   mediaType: string
-  /** One piece is a whole answer with a length; several are sent one at a time, at a model's pace. */
+  /** One piece is a complete response with a length; several are sent one at a time, at a model's pace. */
   pieces: readonly string[]
 }
 

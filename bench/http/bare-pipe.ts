@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { Agent } from 'undici'
 
 /**
- * What everything else is measured against: `node:http` in, undici out, bytes as they come, nothing else. One listener
- * for each port of an upstream that the command line names; prints the ports of the listeners, in this order.
+ * The baseline of all measurements: `node:http` in, undici out, bytes forwarded unchanged, nothing else. One listener for each
+ * upstream port named on the command line; prints the ports of the listeners, in this order.
  */
 const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
 
@@ -51,7 +51,7 @@ function pipe(origin: string, request: IncomingMessage, response: ServerResponse
   )
 }
 
-/** What describes a body. */
+/** The headers that describe a body. */
 function kept(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const few: Record<string, string> = {}
   for (const name of ['content-type', 'content-length']) {

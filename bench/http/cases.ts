@@ -1,7 +1,7 @@
-/** One kind of load, and what the router may cost in it. */
+/** One kind of load, and the router's maximum cost for it. */
 export interface BenchCase {
   name: string
-  /** The model of the router's configuration, which is also the kind of answer. */
+  /** The model in the router's configuration, which is also the kind of response. */
   upstream: Upstream
   path: string
   body: object
@@ -10,13 +10,13 @@ export interface BenchCase {
   concurrency: number
   /** The highest ratio of the processor time of a request to that of the bare pipe. */
   bound: number
-  /** Part of the short form too. */
+  /** Included in the short form. */
   short?: true
 }
 
 export type Upstream = 'openaiWhole' | 'openaiStream' | 'ollamaStream' | 'anthropicStream'
 
-/** The type of provider that gives each kind of answer. */
+/** The provider type for each kind of response. */
 export const providerTypes: Record<Upstream, string> = {
   openaiWhole: 'vllm',
   openaiStream: 'vllm',
@@ -56,11 +56,11 @@ function whole(fillingBytes: number, concurrency: number): Omit<BenchCase, 'name
 }
 
 function stream(path: string, upstream: Upstream, endsWith: string, bound: number): Omit<BenchCase, 'name'> {
-  // So few that the pace is the upstream's: a proxy that falls behind would get several events at once, and seem cheap.
+  // So few that the upstream sets the pace: a proxy that falls behind would receive several events in one chunk, and seem cheap.
   return { upstream, path, body: bodyOf(upstream, true), fillingBytes: 850, endsWith, concurrency: 24, bound }
 }
 
-/** Throws where there is none. */
+/** Throws if there is none. */
 export function caseNamed(name: string): BenchCase {
   const found = benchCases.find((each) => each.name === name)
   if (!found) throw new Error(`no case "${name}"`)

@@ -6,10 +6,10 @@ import { median, quantile } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
 /**
- * `node bench/http/event-loop.ts` prints how long the event loops of the bare pipe and of the router are blocked at the
- * longest, in milliseconds, while large bodies go through: at half of what the router can do, and as much as can. What counts
- * is the longest in each round, and of the rounds their median; the longest of all stands beside it. Exit code 1 when the
- * router misses the bound at half load.
+ * `node bench/http/event-loop.ts` prints the longest time that the event loops of the bare pipe and of the router are blocked,
+ * in milliseconds, while they forward large bodies, at half of the router's capacity and at full load. The result is the median
+ * over the rounds of the longest time in each round; the longest time overall is printed beside it. Exit code 1 if the router
+ * misses the bound at half load.
  */
 const names = ['JSON, 1 MB in', 'JSON, 10 MB in']
 const maxBlockedMs = 50

@@ -5,20 +5,20 @@ import { CounterFamily, type Distribution, HistogramFamily } from '../../src/plu
 import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 
 /*
- * How long one thing holds up the event loop: an answer whose headers are too large beside an ordinary answer, and a scrape of a
- * thousand models beside one of ten. As ratios, which hardly depend on the machine.
+ * How long one operation blocks the event loop: a response with too large headers compared with an ordinary one, and a scrape
+ * of a thousand models compared with one of ten. As ratios, which hardly depend on the machine.
  *   node bench/http/held-loop.ts
  */
 
 const rounds = 20
 
-/** The time of this thread alone: what else runs on the machine does not count. */
+/** The CPU time of this thread only: other load on the machine does not count. */
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }
 
-/** The longest turn of the event loop while this ran, in milliseconds of CPU time; the median of all rounds. */
+/** The longest event loop iteration while this ran, in milliseconds of CPU time; the median of all rounds. */
 async function heldMs(run: () => Promise<unknown>): Promise<number> {
   const worst: number[] = []
   for (let round = 0; round < rounds; round++) {
@@ -33,7 +33,7 @@ async function heldMs(run: () => Promise<unknown>): Promise<number> {
     }
     setImmediate(look)
     await run()
-    // What held the loop up last is seen with the next turn.
+    // The last blocking operation is visible only in the next iteration.
     await new Promise((resolve) => setImmediate(resolve))
     longest = Math.max(longest, cpuMs() - last)
     running = false

@@ -6,10 +6,10 @@ import type { Heard } from './tokens/reader.ts'
 import { startTokenReader, type TokenReader } from './tokens/start-reader.ts'
 
 /**
- * `node bench/http/latency.ts` prints how much later answers come through a proxy than from the server itself: the first
- * byte of a JSON answer, the first token of a stream, and each later token, by the time at which the server says that it
- * sent it. For JSON the load is half of the requests that the router can do; for streams so many that the router has half
- * of a processor. Exit code 1 when the router misses a bound.
+ * `node bench/http/latency.ts` prints the latency that a proxy adds to the server's own: to the first byte of a JSON response,
+ * to the first token of a stream, and to each later token, relative to the send time that the server writes into it. For JSON
+ * the load is half of the router's maximum; for streams it is the number with which the router uses half a processor. Exit code
+ * 1 if the router misses a bound.
  *
  * `node bench/http/latency.ts unpinned` leaves all programs on all processors.
  */
@@ -23,7 +23,7 @@ const settleMs = 1_000
 const intervalMs = 20
 const tokensOfStream = 50
 const streamMs = intervalMs * tokensOfStream
-/** To begin with, when the load is looked for. */
+/** Initial number, used to determine the load. */
 const fewStreams = 40
 const name = 'JSON, 1 KB in, 0.5 KB out'
 
@@ -87,7 +87,7 @@ async function compareStreams(): Promise<void> {
   }
 }
 
-/** A token costs less the more of them come, so that the first answer is not the last. */
+/** A token costs less the more of them arrive, so the first estimate is not final. */
 async function streamsOfHalf(stage: Stage, reader: TokenReader): Promise<number> {
   let streams = fewStreams
   for (let step = 0; step < 3; step++) {
@@ -98,8 +98,8 @@ async function streamsOfHalf(stage: Stage, reader: TokenReader): Promise<number>
 }
 
 /**
- * Streams that begin one after the other, so that their first tokens are spread as evenly as the others. `share`: how
- * much of one processor the proxy had.
+ * Streams started one after the other, so that their first tokens are spread as evenly as the others. `share`: the share of one
+ * processor that the proxy used.
  */
 async function hear(
   reader: TokenReader,

@@ -9,9 +9,9 @@ import { quantile } from './measure.ts'
 import { type MeasuredProxy, otherCpu, startOn, startStage } from './stage.ts'
 
 /**
- * `node bench/http/leases.ts` (needs redis-server) compares the time of a whole JSON answer with `first_available`, whose
- * leases are in a Redis on this machine, and with `balanced`, at a rate at which the target is always free. Prints what
- * Redis does for a request too. Exit code 1 when the bound is missed.
+ * `node bench/http/leases.ts` (needs redis-server) compares the time of a whole JSON response with `first_available`, whose
+ * leases are in a Redis on this machine, and with `balanced`, at a rate at which the target is always free. Also prints the
+ * Redis operations of a request. Exit code 1 if the bound is missed.
  */
 const maxMoreP50Ms = 1
 const perSecond = 50
@@ -65,7 +65,7 @@ async function play(proxy: MeasuredProxy, durationMs: number): Promise<LoadResul
   return await stage.load(proxy, benchCase, durationMs, perSecond)
 }
 
-/** What Redis did so far: pieces read from connections, and runs of each command, those inside of scripts too. */
+/** Redis operations so far: reads from connections, and runs of each command, including those inside scripts. */
 async function counts(): Promise<Map<string, number>> {
   const found = new Map<string, number>()
   const reads = /^total_reads_processed:(\d+)/m.exec(await redis.info('stats'))?.[1]
@@ -91,7 +91,7 @@ function print(balanced: readonly number[], leased: readonly number[]): void {
   if (!(more <= maxMoreP50Ms)) process.exitCode = 1
 }
 
-/** The two reads of each count are those of `info`. */
+/** The two reads of each count come from `info`. */
 function printRedis(did: ReadonlyMap<string, number>, requests: number): void {
   const reads = ((did.get('reads') ?? 0) - 2 * turns) / requests
   console.log(

@@ -3,35 +3,35 @@ import { Worker } from 'node:worker_threads'
 import { answerJobs } from '../support/answer-jobs.ts'
 import type { Pace } from './pacer.ts'
 
-/** Keeps `concurrency` requests going for `durationMs`; each waits for its answer before the next on its socket. */
+/** Keeps `concurrency` requests running for `durationMs`; each waits for its response before the next one on its socket. */
 export interface LoadJob {
   port: number
   path: string
   /** The request's JSON, without its filling. */
   body: string
-  /** Letters that take the place of `FILLING` in it. */
+  /** Letters that replace `FILLING` in it. */
   fillingBytes: number
-  /** Beside those of every request. */
+  /** Headers in addition to those of every request. */
   headers: Record<string, string>
   concurrency: number
   durationMs: number
-  /** The most requests that begin in a second; 0 is as many as can. */
+  /** Maximum number of requests started per second; 0 means no limit. */
   perSecond: number
-  /** What the last bytes of a good answer hold. */
+  /** Part of the last bytes of a correct response. */
   endsWith: string
-  /** A path that is asked for every 10 ms beside the load; empty is none. */
+  /** A path requested every 10 ms during the load; empty disables it. */
   pingPath: string
 }
 
 export interface LoadResult {
   requests: number
-  /** Answers other than 200, without the right end, or cut off with their connection. */
+  /** Responses other than 200, without the expected end, or cut off with their connection. */
   bad: number
-  /** From the first request to the last answer. */
+  /** From the first request to the last response. */
   seconds: number
-  /** From a request's first byte to the first one of its answer, sorted. */
+  /** From a request's first byte to the first byte of its response, sorted. */
   firstByteMs: number[]
-  /** From a request's first byte to the last one of its answer, sorted. */
+  /** From a request's first byte to the last byte of its response, sorted. */
   wholeMs: number[]
   longestPingMs: number
 }
@@ -66,11 +66,11 @@ async function run(job: LoadJob): Promise<LoadResult> {
 }
 
 interface Turns {
-  /** Resolves when the next request may begin: `false` when none may any more. */
+  /** Resolves when the next request may start: `false` if no more may start. */
   next(): Promise<boolean> | boolean
 }
 
-/** At an even pace, whoever asks; those that are late follow at once. */
+/** At an even pace for all connections; late requests follow immediately. */
 function evenTurns(pace: Pace): Turns {
   if (pace.perSecond === 0) return { next: () => true }
   let due = 0
@@ -104,7 +104,7 @@ interface Asking {
 /** One connection's requests, one after the other. */
 async function ask(job: LoadJob, bytes: Buffer, { until, turns, result }: Asking): Promise<void> {
   const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
-  socket.on('error', () => undefined) // its close tells
+  socket.on('error', () => undefined) // its close event reports it
   try {
     while (performance.now() < until && (await turns.next())) {
       const exchanged = await exchange(socket, bytes).catch(() => undefined)
@@ -148,7 +148,7 @@ function requestBytes(
 
 interface Exchanged {
   status: string
-  /** The last bytes of the answer. */
+  /** The last bytes of the response. */
   tail: string
   firstByteMs: number
   wholeMs: number
@@ -156,14 +156,14 @@ interface Exchanged {
 
 const tailBytes = 512
 
-/** Sends a request and reads its answer to its end; knows no more of HTTP than it takes to find that. */
+/** Sends a request and reads its response to the end; parses only as much HTTP as that needs. */
 function exchange(socket: Socket, bytes: Buffer): Promise<Exchanged> {
   return new Promise((resolve, reject) => {
     if (socket.destroyed) throw new Error('the connection was closed')
     const startedAt = performance.now()
     let firstByteMs = 0
     let status = ''
-    /** Bytes to come; undefined: chunked. */
+    /** Remaining bytes; undefined: chunked. */
     let left: number | undefined
     let tail = ''
     const onData = (chunk: Buffer): void => {

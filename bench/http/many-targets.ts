@@ -6,9 +6,9 @@ import { type Measured, measure, median } from './measure.ts'
 import { type MeasuredProxy, modelsConfig, startStage } from './stage.ts'
 
 /**
- * `node bench/http/many-targets.ts [targets]` prints what a small JSON request costs with a thousand targets for its model,
- * or as many as are asked for, beside one target: for each strategy, at the same pace, half of what the
- * router can do, and then at full load. Exit code 1 when the first costs more than is allowed.
+ * `node bench/http/many-targets.ts [targets]` prints the cost of a small JSON request with a thousand targets for its model, or
+ * the given number, compared with one target: for each strategy, at the same pace (half of the router's maximum) and at full
+ * load. Exit code 1 if the first exceeds its bound.
  */
 const strategies = [
   'balanced',

@@ -2,29 +2,29 @@ import { peakMemoryMb, processorTimeUs, resetPeakMemory } from '../support/proce
 import type { BenchCase } from './cases.ts'
 import type { MeasuredProxy, Stage } from './stage.ts'
 
-/** What one proxy needed in one round of one case. */
+/** The resources that one proxy needed in one round of one case. */
 export interface Measured {
   /** Processor time of a request, user and system, of the proxy's processes, in microseconds. */
   costUs: number
   requestsPerSecond: number
-  /** To the first byte of the answer. */
+  /** To the first byte of the response. */
   p50Ms: number
   p99Ms: number
   peakMemoryMb: number
-  /** The longest wait for a small answer beside the load. */
+  /** The longest wait for a small response during the load. */
   longestPingMs: number
 }
 
 export interface Round {
-  /** As much as each could do. */
+  /** At each proxy's maximum. */
   full: { pipe: Measured; router: Measured }
-  /** Half of what the router could do, asked of both. */
+  /** At half of the router's maximum, for both. */
   same: { pipe: Measured; router: Measured }
 }
 
 /**
- * Both proxies in turn, in each round. Before the first they are warmed at full load: Node goes on compiling for some seconds,
- * which a process that runs for days pays but once.
+ * Both proxies alternately, in each round. Before the first round they are warmed up at full load: Node keeps compiling for some
+ * seconds, which a process that runs for days pays only once.
  */
 export async function measureCase(
   stage: Stage,
@@ -39,7 +39,7 @@ export async function measureCase(
       measure(stage, proxy, benchCase, { durationMs: options.roundMs, perSecond })
     const full = { pipe: await once(stage.pipe, 0), router: await once(stage.router, 0) }
     const perSecond = full.router.requestsPerSecond / 2
-    // There and back, so that a machine that grows slower or faster meanwhile does so for both.
+    // Back and forth, so that a machine that becomes slower or faster affects both equally.
     const [pipe, router, again, last] = [
       await once(stage.pipe, perSecond),
       await once(stage.router, perSecond),
@@ -51,7 +51,7 @@ export async function measureCase(
   return rounds
 }
 
-/** Of two measurements of equal length and pace. */
+/** The mean of two measurements of equal length and pace. */
 function meanOf(one: Measured, other: Measured): Measured {
   const mean = (name: keyof Measured): number => (one[name] + other[name]) / 2
   return {
@@ -64,7 +64,7 @@ function meanOf(one: Measured, other: Measured): Measured {
   }
 }
 
-/** What the proxy needs for a load of this length; `perSecond`: requests that begin in a second, 0 is as many as can. */
+/** The resources that the proxy needs for a load of this length; `perSecond`: requests started per second, 0 means no limit. */
 export async function measure(
   stage: Stage,
   proxy: MeasuredProxy,
@@ -87,7 +87,7 @@ export async function measure(
   }
 }
 
-/** Of sorted numbers. */
+/** A percentile of sorted numbers. */
 export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }

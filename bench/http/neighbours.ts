@@ -14,22 +14,22 @@ import { smg, vllmRouter } from './neighbours/worker-routers.ts'
 import { type MeasuredProxy, proxyCpu, type Stage, startOn, startStage } from './stage.ts'
 
 /**
- * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx, HAProxy,
- * Envoy and, where `PORTKEY` names the start-server.js of Portkey, that one. All get the same number of requests in a second, half of
- * what the slowest of them can do, and then as many as it can take. LiteLLM (`LITELLM`), Bifrost (`BIFROST`), SMG (`SMG`) and
- * vllm-router (`VLLM_ROUTER`) each have a comparison of their own with the pipe and the router, so that the pace of one is not the
- * pace of all. With `-- --check`, each one only gives one answer of each kind, which must be that of the pipe.
+ * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx,
+ * HAProxy, Envoy and, if `PORTKEY` names the start-server.js of Portkey, Portkey. All get the same number of requests per
+ * second, half of the slowest one's maximum, and then their own maximum. LiteLLM (`LITELLM`), Bifrost (`BIFROST`), SMG (`SMG`)
+ * and vllm-router (`VLLM_ROUTER`) are each compared separately with the pipe and the router, so that the pace of one does not
+ * limit the others. With `-- --check`, each one only returns one response of each kind, which must equal the pipe's.
  */
 const rounds = 5
 const limitRounds = 3
 const roundMs = 2_000
-/** Until what is compiled while it runs has been. */
+/** Until just-in-time compilation has finished. */
 const warmMs = 8_000
-/** Waiting longer than this for its turn, a connection might be closed: Node and uvicorn do it after 5 seconds. */
+/** A connection that waits longer than this for its next request might be closed: Node and uvicorn close it after 5 seconds. */
 const longestTurnSeconds = 4
 const cases = ['JSON, 1 KB in, 0.5 KB out', 'stream, OpenAI']
 
-// Debian keeps both where only root looks.
+// Debian installs both in directories that only root's PATH contains.
 process.env.PATH = `${process.env.PATH}:/usr/sbin`
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
 const stage = await startStage()
@@ -52,7 +52,7 @@ try {
   for (const gateway of [litellm, bifrost, smg, vllmRouter]) {
     const proxy = await startGateway(gateway, folder, stage.upstreamPorts)
     if (!proxy) continue
-    // Told to end, so that it ends what it has started in turn.
+    // Ended with a signal, so that it also ends its own child processes.
     stops.push(() => proxy.child.stop('SIGTERM'))
     groups.push([proxy])
   }
@@ -118,12 +118,12 @@ async function compare(benchCase: BenchCase, proxies: readonly MeasuredProxy[]):
   }
 }
 
-/** In microseconds, of each round. */
+/** In microseconds, for each round. */
 type Costs = ReadonlyMap<MeasuredProxy, number[]>
 
 interface Turns {
   benchCase: BenchCase
-  /** 0: as many as can. */
+  /** 0: no limit. */
   perSecond: number
   rounds: number
 }
@@ -147,7 +147,7 @@ type Ports = Record<'openaiWhole' | 'openaiStream', { own: number; upstream: num
 
 interface Server {
   name: string
-  /** Its name in lower case, where this is not given. */
+  /** By default its name in lower case. */
   program?: string
   config(ports: Ports): string
   args(file: string): string[]
@@ -171,7 +171,7 @@ async function startServer({
   const file = join(folder, `${name}.json`)
   writeFileSync(file, config(ports))
   const { child } = await startOn(proxyCpu, [program, ...args(file)], () => listening(ports.openaiWhole.own))
-  stops.push(() => child.stop('SIGTERM')) // killed, nginx would leave its worker behind, and that our pipe open
+  stops.push(() => child.stop('SIGTERM')) // if killed, nginx would leave its worker behind, which keeps our pipe open
   return {
     name,
     child,
@@ -204,7 +204,7 @@ function haproxyConfig(ports: Ports): string {
   timeout client 60s\n  timeout server 60s\n${parts.join('')}`
 }
 
-/** No access log, as for HAProxy; no limit of its own on connections or requests. */
+/** No access log, as for HAProxy; no limit on connections or requests. */
 function envoyConfig(ports: Ports): string {
   const type = (name: string): string => `type.googleapis.com/envoy.extensions.${name}`
   const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
@@ -235,7 +235,7 @@ function envoyConfig(ports: Ports): string {
   return JSON.stringify({ static_resources: { listeners, clusters } })
 }
 
-/** Told where to go by headers of each request. */
+/** Selects the upstream by headers of each request. */
 async function startPortkey(): Promise<MeasuredProxy | undefined> {
   const program = process.env.PORTKEY
   if (!program) {

@@ -6,15 +6,14 @@ import type { Heard } from './tokens/reader.ts'
 import { startTokenReader } from './tokens/start-reader.ts'
 
 /**
- * `node bench/http/open-streams.ts [streams]` keeps 5,000 streams open, or as many as are asked for, over one model server
- * that sends one token a second to each: to the server itself, through the bare pipe, and through the router. Prints the
- * memory of an open stream, how much later than sent tokens come, and the processor time of a token. Exit code 1 when the
- * router misses a bound.
+ * `node bench/http/open-streams.ts [streams]` keeps 5,000 streams open, or the given number, over one model server that sends
+ * one token per second to each: directly, through the bare pipe, and through the router. Prints the memory of an open stream,
+ * the delay of tokens and the processor time of a token. Exit code 1 if the router misses a bound.
  */
 const maxKbOverPipe = 40
 const maxP99Ms = 50
 const pace = { atOnce: 500, pauseMs: 0 }
-/** What is read and compiled with the first requests belongs to no stream. */
+/** Code read and compiled for the first requests does not belong to any stream. */
 const warmStreams = 200
 const warmMs = 2_000
 const settleMs = 5_000
@@ -58,7 +57,7 @@ try {
   await stage.close()
 }
 
-/** The router takes no more clients than a third of the files that it may open; Node raises its limit to the hard one. */
+/** The router accepts at most as many clients as a third of its open file limit; Node raises its limit to the hard limit. */
 function mostStreams(): number {
   const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
   return hard === undefined ? Infinity : Math.floor(Number(hard) / 3) - 100

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 /**
- * Tells each turn at its time, to some fifty microseconds; the timers of Node, which count in whole milliseconds, would let
- * five requests begin at once at five thousand a second, and each but the first wait for those before it.
+ * Signals each start at its time, accurate to about fifty microseconds. Node's timers have millisecond resolution: at five
+ * thousand requests per second, five would start together, and all but the first would wait.
  */
 export interface Pace {
   perSecond: number

@@ -1,4 +1,4 @@
-/** What Node writes with `--cpu-prof`, as far as it is read here. */
+/** The parts of Node's `--cpu-prof` output that are read here. */
 export interface Profile {
   nodes: ProfileNode[]
   /** Ids of nodes. */
@@ -14,13 +14,13 @@ interface ProfileNode {
 }
 
 interface Options {
-  /** Of the profile only its end counts. */
+  /** Only the end of the profile counts. */
   lastSeconds: number
-  /** How many there were in this time. */
+  /** The number of requests in this time. */
   requests: number
 }
 
-/** Microseconds of a request, the longest first; waiting is left out. */
+/** Microseconds per request, longest first, without idle time. */
 export function selfTimes(
   profile: Profile,
   by: 'file' | 'function',
@@ -36,7 +36,7 @@ export function selfTimes(
   return sorted(times)
 }
 
-/** The same for functions of `src/`, with all that was called from them, the library's functions too. */
+/** The same for functions of `src/`, including everything called from them, such as library functions. */
 export function totalTimes(profile: Profile, options: Options): [place: string, us: number][] {
   const self = timesOfNodes(profile, options)
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
@@ -49,7 +49,7 @@ export function totalTimes(profile: Profile, options: Options): [place: string, 
     const within = isOurs ? new Set([...above, place]) : above
     const below = (node.children ?? []).reduce((sum, child) => sum + walk(child, within), 0)
     const total = below + (self.get(id) ?? 0)
-    // A function that calls itself counts once.
+    // A recursive function counts once.
     if (isOurs && !above.has(place)) times.set(place, (times.get(place) ?? 0) + total)
     return total
   }

@@ -6,9 +6,8 @@ import { type Profile, selfTimes, totalTimes } from './profile-times.ts'
 import { startStage } from './stage.ts'
 
 /**
- * `npm run bench:profile -- json, 1 kb` plays one case on the router under `--cpu-prof` and prints where its time went, in
- * microseconds of a request: functions by what they spent themselves, and our own by what they and all that they called
- * spent.
+ * `npm run bench:profile -- json, 1 kb` runs one case on the router under `--cpu-prof` and prints where its time is spent, in
+ * microseconds per request: functions by their own time, and the router's functions by their total time.
  */
 const warmUpMs = 8_000
 const loadMs = 8_000

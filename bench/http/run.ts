@@ -4,15 +4,15 @@ import { type Measured, measureCase, median, type Round } from './measure.ts'
 import { startStage } from './stage.ts'
 
 /**
- * `npm run bench` measures every case beside a bare pipe and prints a table; words on the command line choose cases by
- * their name. `npm run bench:check` (`--check`) is short, and its exit code is 1 when a bound is exceeded by more than
- * the noise of a busy machine. Needs Linux.
+ * `npm run bench` measures every case beside a bare pipe and prints a table; arguments select cases by name. `npm run
+ * bench:check` (`--check`) is short, and its exit code is 1 if a bound is exceeded by more than the noise of a busy machine.
+ * Needs Linux.
  */
 const check = process.argv.includes('--check')
 const options = check
   ? { rounds: 3, roundMs: 1_000, warmUpMs: 3_500 }
   : { rounds: 5, roundMs: 2_000, warmUpMs: 8_000 }
-/** How much more than its bound a case may cost in the short form. */
+/** By how much a case may exceed its bound in the short form. */
 const slack = 1.25
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))

@@ -9,15 +9,15 @@ import { type Child, freePort, listening, startChild } from '../support/child.ts
 import { quantile } from './measure.ts'
 
 /**
- * `node bench/http/shared-redis.ts` (needs redis-server): ten routers, each a process, share one Redis. Prints what each kind of
- * shared state adds to a whole answer, what it asks of Redis, and how many of these round trips an answer waits for, one after the
- * other: that is how much later it is, in delays, when Redis answers with a delay. Takes about two minutes.
+ * `node bench/http/shared-redis.ts` (needs redis-server): ten routers, each a process, share one Redis. Prints what each kind
+ * of shared state adds to the time of a whole response, its Redis operations, and how many sequential round trips a response
+ * waits for: that is its delay when Redis responds late. Takes about two minutes.
  */
 const routerCount = 10
 const perSecond = 40
 const warmUpMs = 3_000
 const measuredMs = 8_000
-/** Of the answers of Redis, in milliseconds; and how long it is measured. */
+/** Delay of Redis responses, in milliseconds, and duration of the measurement. */
 const delayMs = 20
 const delayedMs = 4_000
 
@@ -26,7 +26,7 @@ interface Kind {
   key: 'free' | 'limited'
   path: string
   model: 'shared' | 'places'
-  /** Continues the response before. */
+  /** Continues the previous response. */
   continues?: boolean
 }
 
@@ -93,12 +93,12 @@ try {
 
 interface Relay {
   port: number
-  /** How long each answer of Redis is held back. */
+  /** How long each Redis response is held back. */
   delayMs: number
   close(): void
 }
 
-/** Between the routers and Redis. */
+/** A proxy between the routers and Redis. */
 async function startRelay(redisPort: number): Promise<Relay> {
   const relay: Relay = { port: await freePort(), delayMs: 0, close: () => undefined }
   const sockets = new Set<Socket>()
@@ -147,7 +147,7 @@ async function startRouters(redisPort: number): Promise<number[]> {
   writeFileSync(modelsFile, JSON.stringify(models))
   writeFileSync(keysFile, JSON.stringify({ keys }))
   const ports: number[] = []
-  // One after the other: they compete for the processors otherwise, and none is ready.
+  // One after the other: otherwise they compete for the processors, and none becomes ready.
   for (let index = 0; index < routerCount; index++) {
     const port = await freePort()
     const own = join(folder, `${index}`)
@@ -166,7 +166,7 @@ async function startRouters(redisPort: number): Promise<number[]> {
   return ports
 }
 
-/** Requests at their times, one after the other over the routers. Returns how long each took, in milliseconds. */
+/** Sends requests at their times, in rotation over the routers. Returns how long each took, in milliseconds. */
 async function play(ports: readonly number[], kind: Kind, durationMs: number): Promise<number[]> {
   const last = new Map<number, string>()
   const startedAt = performance.now()
@@ -193,7 +193,7 @@ async function ask(port: number, kind: Kind, last: Map<number, string>): Promise
   const answer = (await response.json()) as { id: string }
   const took = performance.now() - began
   if (response.status !== 200) throw new Error(`${kind.name}: ${response.status} ${JSON.stringify(answer)}`)
-  // The first of a conversation is the one that all others continue: they do not grow.
+  // All others continue the first response of a conversation, so they do not grow.
   if (continues && !last.has(port)) last.set(port, answer.id)
   return took
 }

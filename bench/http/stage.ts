@@ -12,45 +12,45 @@ export interface MeasuredProxy {
   name: string
   child: Child
   portOf(upstream: Upstream): number
-  /** Whether answers come as the upstream has them. */
+  /** Whether responses are forwarded unchanged. */
   bare?: boolean
   /** Headers that it needs to find the upstream. */
   headersFor?(upstream: Upstream): Record<string, string>
-  /** The model that a request to it names, where that is not the one of the case. */
+  /** The model in a request to it, if it differs from the case's model. */
   modelFor?(upstream: Upstream): string
-  /** A path that it answers by itself, to see how long it answers nothing; empty is none. */
+  /** A path that it answers itself, to measure how long it does not respond; empty disables it. */
   pingPath: string
-  /** Called before a measurement, so that logs do not grow without end. */
+  /** Called before a measurement, so that logs do not grow without limit. */
   forgetLog(): void
 }
 
-/** The servers behind, the proxies, and the load: each a process of its own. */
+/** The upstream servers, the proxies and the load generator, each a separate process. */
 export interface Stage {
   pipe: MeasuredProxy
   router: MeasuredProxy
   upstreamPorts: Record<Upstream, number>
-  /** `perSecond`: the most requests that begin in a second. */
+  /** `perSecond`: maximum number of requests started per second. */
   load(
     proxy: MeasuredProxy,
     benchCase: BenchCase,
     durationMs: number,
     perSecond?: number,
   ): Promise<LoadResult>
-  /** One more router over the same servers, with these settings beside the usual ones; it ends with the stage. */
+  /** An additional router over the same servers, with these settings in addition to the usual ones; it ends with the stage. */
   addRouter(name: string, env: Record<string, string>): Promise<MeasuredProxy>
   close(): Promise<void>
 }
 
 export interface StageOptions {
-  /** The program behind, with its arguments; it prints its ports as `upstream.ts` does. */
+  /** The upstream program with its arguments; it prints its ports as `upstream.ts` does. */
   upstream?: readonly string[]
   /** Leaves all programs on all processors. */
   unpinned?: boolean
-  /** For Node, where the pipe is to get some too. */
+  /** Options for Node, if the pipe should get some too. */
   pipeNodeOptions?: readonly string[]
 }
 
-/** With two processors and `taskset`, proxies get the first and all the rest the second. */
+/** With two processors and `taskset`, proxies use the first and everything else the second. */
 const canPin = availableParallelism() > 1
 export const proxyCpu = 0
 export const otherCpu = 1
@@ -91,7 +91,7 @@ export async function startStage(
   }
 }
 
-/** A program that asks, told what by messages. */
+/** A load generator that is controlled by messages. */
 export async function startGenerator(cpu: Cpu, file: string): Promise<ChildProcess> {
   const generator = fork(join(import.meta.dirname, file), { stdio: 'inherit' })
   if (!canPin || cpu === 'any' || !generator.pid) return generator
@@ -129,7 +129,7 @@ interface RouterOptions {
   env?: Record<string, string>
 }
 
-/** As in production: metrics counted, each request logged as JSON. */
+/** As in production: metrics enabled, each request logged as JSON. */
 async function startRouter(
   cpu: Cpu,
   ports: Record<Upstream, number>,
@@ -164,7 +164,7 @@ async function startRouter(
   }
 }
 
-/** What the caller has set goes before, to see what a part costs: `LLM_ROUTER_LOG_LEVEL=fatal npm run bench`. */
+/** The caller's variables take precedence, to measure a single part: `LLM_ROUTER_LOG_LEVEL=fatal npm run bench`. */
 function givenSettings(): Record<string, string> {
   const given: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) {
@@ -173,7 +173,7 @@ function givenSettings(): Record<string, string> {
   return given
 }
 
-/** A model for each kind of upstream; `targets`: how many each has, all of them the same server. */
+/** A model for each kind of upstream; `targets`: the number of its targets, all of them the same server. */
 export function modelsConfig(ports: Record<Upstream, number>, targets = 1): object {
   const models = Object.entries(providerTypes).map(([name, type]) => {
     const host = `http://127.0.0.1:${ports[name as Upstream]}`
@@ -184,7 +184,7 @@ export function modelsConfig(ports: Record<Upstream, number>, targets = 1): obje
   return { bench: Object.fromEntries(models), active_models: { bench: Object.keys(providerTypes) } }
 }
 
-/** Runs one of our programs; paths are relative to this folder, options of Node come first. */
+/** Runs one of our programs; paths are relative to this folder, Node options come first. */
 function startNode<T>(
   cpu: Cpu,
   args: readonly string[],
@@ -231,10 +231,10 @@ async function runLoad(
     fillingBytes,
     concurrency,
     ...pace,
-    // The bare pipe leaves answers as the upstream has them.
+    // The bare pipe forwards responses unchanged.
     endsWith: proxy.bare ? '' : endsWith,
     headers: proxy.headersFor?.(upstream) ?? {},
-    // Pings cost something too, which must not count where the cost is compared.
+    // Pings also cost something, which must not count when the cost is compared.
     pingPath: pace.perSecond === 0 ? proxy.pingPath : '',
   }
   const result = await askChild<LoadResult>(generator, job).catch((error: unknown) => {

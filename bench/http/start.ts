@@ -8,9 +8,9 @@ import { routerArgs } from '../support/router-command.ts'
 import { median } from './measure.ts'
 
 /**
- * `node bench/http/start.ts` prints how long after its start the router gives its first answer to a chat request, beside
- * what Node takes to start and end (`node -e 0`), in turns: as `run-rest-api.sh` and the image start it, with what Node
- * kept of its sources from an earlier start, and without. Exit code 1 when the first takes too long.
+ * `node bench/http/start.ts` prints the time from the router's start to its first chat response, alternating with the time of
+ * an empty Node process (`node -e 0`): started as by `run-rest-api.sh` and the image, with Node's compile cache of an earlier
+ * start and without. Exit code 1 if the first takes too long.
  */
 const maxMoreMs = 400
 const rounds = 11
@@ -20,7 +20,7 @@ const giveUpMs = 20_000
 
 const kept = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
 try {
-  // Node keeps what it made of the sources when a process ends by itself.
+  // Node writes the compile cache when a process exits by itself.
   await (await startRouter(kept)).child.stop('SIGTERM')
   const warm = await compare(rounds, kept)
   const cold = await compare(bareRounds, undefined)
@@ -62,7 +62,7 @@ async function startRouter(cache: string | undefined): Promise<{ child: Child; m
   return { child, ms: performance.now() - before }
 }
 
-/** Comes back when a chat request was answered. */
+/** Returns after a chat request has been answered. */
 async function answered(port: number): Promise<true> {
   const until = performance.now() + giveUpMs
   while ((await listening(port)) === undefined) {

@@ -3,9 +3,10 @@ import { type Measured, measure, median } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
 /**
- * `node bench/http/two-workers.ts` gives a JSON request of 1 KB, as often as they can, to the router as one process and as
- * a cluster of two workers. Nothing is pinned: routers, load and server share all processors, so with two of them the
- * requests in a second say more of the load than of the router. What compares is requests for a second of processor time.
+ * `node bench/http/two-workers.ts` sends a JSON request of 1 KB at the maximum rate to the router as one process and as a
+ * cluster of two workers. Nothing is pinned: routers, load and server share all processors, so with two processors the requests
+ * per second depend more on the load than on the router. The comparable result is the number of requests per second of
+ * processor time.
  */
 const rounds = 5
 const roundMs = 4_000

@@ -4,8 +4,8 @@ import { onRequest } from '../support/on-request.ts'
 import { type Answer, anthropicStream, ollamaStream, openaiStream, openaiWhole } from './answers.ts'
 
 /**
- * Model servers that cost next to nothing: bare sockets and bytes made beforehand, one port for each kind of answer.
- * Prints the ports. A stream gets one event at each tick, so that each one is a piece of its own on the wire.
+ * Model servers that cost almost nothing: raw sockets and precomputed bytes, one port for each kind of response. Prints the
+ * ports. A stream gets one event at each tick, so that each is a separate packet.
  */
 const tickMs = 4
 const answers = { openaiWhole, openaiStream, ollamaStream, anthropicStream }
@@ -46,7 +46,7 @@ async function listen(answer: Answer): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0
 }
 
-/** What is written at once: the head with the first piece, the last piece with the end of the body. */
+/** Bytes that are written together: the head with the first piece, the last piece with the end of the body. */
 function chunksOf({ mediaType, pieces }: Answer): Buffer[] {
   const [first = ''] = pieces
   const head = `HTTP/1.1 200 OK\r\ncontent-type: ${mediaType}\r\n`

@@ -1,6 +1,6 @@
 import type { BuiltInKind } from '../../src/sdk/masked-kinds.ts'
 
-/** Sentences around a value, which stands at the mark. Those of kinds that need a word beside them have it in one way or another. */
+/** Sentences around a value, whose position is marked. Sentences for kinds that need a context word contain it in some form. */
 export const carriers: Readonly<Record<BuiltInKind, readonly string[]>> = {
   EMAIL: [
     'Proszę odpisać na adres {} do piątku.',
@@ -137,7 +137,7 @@ export const carriers: Readonly<Record<BuiltInKind, readonly string[]>> = {
   ],
 }
 
-/** What looks like a value to a careless reader. `#` is a digit, `@letter` stays as it is. */
+/** Strings that resemble a value. `#` is a digit, `@letter` stays unchanged. */
 export const negatives: readonly string[] = [
   'Zamówienie nr ########## wysłano wczoraj.',
   'Order ########## has shipped.',

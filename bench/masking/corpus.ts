@@ -20,7 +20,7 @@ const closers = [
 const perKind = 130
 const withoutValues = 600
 
-/** Sentences with the values in them, some with two, and sentences that only look as if they had some. */
+/** Sentences with values, some with two, and sentences that only seem to contain some. */
 export function corpus(seed: number): Labelled[] {
   const random = seededRandom(seed)
   const positive = builtInKinds.flatMap((kind) =>

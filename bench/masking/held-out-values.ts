@@ -1,7 +1,7 @@
 import type { BuiltInKind } from '../../src/sdk/masked-kinds.ts'
 import { digits, letters, numbers, pick, type Random } from './values.ts'
 
-/** Valid values in spellings that the tuned corpus does not have, of nobody. */
+/** Valid values in spellings that the tuned corpus does not have. They belong to no real person. */
 export const heldOutValues: Readonly<Record<BuiltInKind, (random: Random) => string>> = {
   EMAIL: (random) =>
     pick(random, [
@@ -35,7 +35,7 @@ export const heldOutValues: Readonly<Record<BuiltInKind, (random: Random) => str
     const number = numbers.iban(country, digits(random, lengths[country]))
     const grouped = number.replaceAll(/(.{4})(?=.)/g, '$1 ')
     const spellings = [number, grouped, number.toLowerCase(), grouped.replaceAll(' ', '-')]
-    // As Polish banks print them for payers at home.
+    // As Polish banks print them for domestic payers.
     const atHome = number
       .slice(2)
       .replace(/^(..)/, '$1 ')

@@ -17,7 +17,7 @@ export function letters(random: Random, count: number, from = 'abcdefghijklmnopq
   return Array.from({ length: count }, () => pick(random, [...from])).join('')
 }
 
-/** Made of syllables: the names of nobody. */
+/** Composed of syllables: the names of no real people. */
 function word(random: Random): string {
   const syllables = ['bro', 'ka', 'lin', 'mo', 'ren', 'sta', 'tul', 'wer', 'zan', 'fi', 'gor', 'del']
   return pick(random, syllables) + pick(random, syllables)
@@ -184,7 +184,7 @@ const hex = '0123456789abcdef'
 /** Numbers with their check digits, without separators. */
 export const numbers = { pesel, peselOf, nip, regon, longRegon, identityCard, luhnDigit, iban: ibanOf }
 
-/** Valid values of each kind, of nobody. */
+/** Valid values of each kind. They belong to no real person. */
 export const values: Readonly<Record<BuiltInKind, (random: Random) => string>> = {
   EMAIL: email,
   PHONE: phone,

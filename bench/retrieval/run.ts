@@ -1,6 +1,6 @@
 /**
- * Time of an exact search in an index, by the number of its pieces and the length of its vectors: of the processor, which other
- * work on the machine does not change, and by the clock.
+ * Time of an exact search in an index, by the number of its chunks and the length of its vectors: processor time, which other
+ * load on the machine does not change, and elapsed time.
  *
  *     node bench/retrieval/run.ts [pieces...]
  */
@@ -29,7 +29,7 @@ try {
       const text = 'A piece of text. '.repeat(40)
       const base = vectorOf(dimension)
       for (let index = 0; index < chunks; index++) {
-        // Other numbers in a few places are another vector, and cost little to make.
+        // A vector changed in a few dimensions is a different vector, and cheap to make.
         for (let changed = 0; changed < 8; changed++) base[Math.floor(random() * dimension)] = random() - 0.5
         writer.add({ text, source: `${index}.md`, title: '' }, base)
       }

@@ -4,15 +4,15 @@ import type { Target } from '../../src/sdk/target.ts'
 import type { Timeline } from './timeline.ts'
 
 export interface BoxPlan {
-  /** 1 is the usual; 0.5 takes twice the time. */
+  /** 1 is normal; 0.5 takes twice the time. */
   speed?: number
-  /** As in the configuration; 1 when absent. */
+  /** As in the configuration; 1 if absent. */
   weight?: number
   /** Answers every request with an error, after `failureMs`. */
   fails?: boolean
-  /** Not to be had before this, then back. */
+  /** Unavailable until this time. */
   returnsAtMs?: number
-  /** How long it is three times as slow after it came back: its caches are cold. */
+  /** How long it is three times slower after it came back, because its caches are cold. */
   coldMs?: number
 }
 
@@ -25,10 +25,10 @@ export interface Work {
 
 export const failureMs = 500
 const coldSlowdown = 3
-/** How much the latest observation counts in a moving average. */
+/** The weight of the latest observation in a moving average. */
 const newest = 0.2
 
-/** One simulated engine: works on some requests at a time, lets the others wait, and keeps what the balancer keeps. */
+/** One simulated engine: processes some requests concurrently, queues the others, and keeps the balancer's state. */
 export class Box implements TargetSignals {
   readonly target: Target
   readonly plan: BoxPlan
@@ -55,7 +55,7 @@ export class Box implements TargetSignals {
     return this.#timeline.now() >= this.returnedAt
   }
 
-  /** Works on a request; `done` is told when its first content came, or undefined when it failed. */
+  /** Processes a request; `done` is called with the time of its first content, or with undefined if it failed. */
   serve(work: Work, done: (firstContentMs: number | undefined) => void): void {
     const takenAt = this.#timeline.now()
     this.uses++
@@ -102,7 +102,7 @@ function averaged(average: number | undefined, latest: number | undefined): numb
   return average + (latest - average) * newest
 }
 
-/** A target with nothing behind it. */
+/** A target without a server. */
 export function simulatedTarget(id: string, weight: number): Target {
   return {
     id,
@@ -122,7 +122,7 @@ export function simulatedTarget(id: string, weight: number): Target {
   }
 }
 
-/** A request of which nothing is known but that it is one. */
+/** A request of which no properties are known. */
 export function plainRequest(known: Partial<RoutingRequest> = {}): RoutingRequest {
   const nothing = { session: undefined, group: undefined, prefixKeys: [], promptTokens: 0 }
   return { ...nothing, client: 'client', priority: 'normal', ...known }

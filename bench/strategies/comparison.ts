@@ -28,14 +28,14 @@ const scenarios: readonly Scenario[] = [
 
 const common = { load: 0.6, lastsMs: 120_000, measureFromMs: 60_000 }
 
-/** A box that works on one request at a time, as a desktop with a local model does. */
+/** An engine that processes one request at a time, as a desktop with a local model does. */
 export const oneAtATime: Conditions = { ...common, slots: 1, rounds: 60 }
-/** A box that works on eight at once, as an engine with continuous batching does. */
+/** An engine that processes eight concurrently, with continuous batching. */
 export const eightAtATime: Conditions = { ...common, slots: 8, rounds: 8 }
 
 /** A Markdown table: a row per scenario and strategy. */
 export function comparison(conditions: Conditions): string {
-  // One request per box would leave seven of eight places empty: nothing to compare.
+  // One request per engine would leave seven of eight slots empty, with nothing to compare.
   const compared = strategies.filter(({ exclusive }) => !exclusive || conditions.slots === 1)
   const rows = scenarios.flatMap((scenario) =>
     compared.map((strategy) => {

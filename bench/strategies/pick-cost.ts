@@ -10,14 +10,14 @@ import { RouterError } from '../../src/sdk/errors.ts'
 import { plainRequest } from './box.ts'
 
 /**
- * `node bench/strategies/pick-cost.ts` prints what it takes to pick one of many targets and to settle it, in microseconds of
- * processor time, for each strategy that does not wait; while some of them are down; and for a model among many. A request
- * takes some hundred of them.
+ * `node bench/strategies/pick-cost.ts` prints the cost of picking one of many targets and settling it, in microseconds of
+ * processor time, for each strategy that does not wait; while some of them are down; and for a model among many. For
+ * comparison, a request takes a few hundred microseconds.
  */
 const counts = [1, 10, 100, 1_000]
 const strategies = ['balanced', 'weighted', 'dynamic_weighted', 'least_busy', 'adaptive']
 const picks = 20_000
-/** Of a thousand some are always down. */
+/** Of a thousand targets some are always down. */
 const down = 3
 
 console.log(

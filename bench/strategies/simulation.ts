@@ -9,24 +9,24 @@ export interface Scenario {
 }
 
 export interface Conditions {
-  /** Requests that a box works on at once; the others wait at the box. */
+  /** Requests that an engine processes concurrently; the others wait in its queue. */
   slots: number
-  /** Part of what all working boxes can do together that is asked of them. */
+  /** Load as a share of the total capacity of all working engines. */
   load: number
   /** Requests arrive for this long; those that arrive from `measureFromMs` on are counted. */
   lastsMs: number
   measureFromMs: number
-  /** The same again with other arrivals, for numbers that do not hang on one seed. */
+  /** Number of repetitions with other arrivals, for results that do not depend on one seed. */
   rounds: number
 }
 
 export interface Report {
-  /** From arrival to the end of the answer, other targets tried before included. */
+  /** From arrival to the end of the response, including failed attempts at other targets. */
   p50Ms: number
   p99Ms: number
   /**
-   * Percentage points between the part of all tries that a target got and its part of the speed of all that work: the
-   * target where the two are furthest apart.
+   * Percentage points between a target's share of all attempts and its share of the total speed of working targets: for the
+   * target with the largest difference.
    */
   worstShare: number
   /** Requests that no target answered. */
@@ -39,7 +39,7 @@ const tokenMs = 10
 const meanTokens = 100
 const maxTries = 3
 
-/** Puts requests through a strategy, on a virtual clock; the same arguments give the same report. */
+/** Runs requests through a strategy on a virtual clock; the same arguments give the same report. */
 export function simulate(strategy: Strategy, scenario: Scenario, conditions: Conditions): Report {
   const durations: number[] = []
   const tries = scenario.boxes.map(() => 0)
@@ -64,14 +64,14 @@ export function simulate(strategy: Strategy, scenario: Scenario, conditions: Con
 
 interface Request {
   arrivedAt: number
-  /** What the strategy sees of it. */
+  /** The target as the strategy sees it. */
   seen: RoutingRequest
   isCounted: boolean
   work: Work
   tried: Set<Box>
 }
 
-/** One stretch of time with one strategy, from the first arrival until the last request has ended. */
+/** One run with one strategy, from the first arrival until the last request has ended. */
 class Round {
   readonly durations: number[] = []
   readonly tries: number[]
@@ -150,7 +150,7 @@ class Round {
   }
 }
 
-/** Undefined where the strategy takes targets exclusively and none is free. */
+/** Undefined if the strategy leases targets exclusively and none is free. */
 function choose(
   instance: StrategyInstance,
   untried: readonly Box[],

@@ -1,11 +1,11 @@
 interface Event {
   at: number
-  /** Events of one time run in the order they were added. */
+  /** Events with the same time run in the order they were added. */
   order: number
   run: () => void
 }
 
-/** A virtual clock in ms: what is due runs at once, one after the other, and time jumps from one to the next. */
+/** A virtual clock in ms: due events run immediately, one after the other, and time jumps from one to the next. */
 export class Timeline {
   /** A binary heap by time and order. */
   readonly #events: Event[] = []

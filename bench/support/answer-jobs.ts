@@ -1,4 +1,4 @@
-/** In a program that another one has forked: does each job that comes as a message, and sends back what came of it. */
+/** For a forked program: runs each job that arrives as a message, and sends back its result. */
 export function answerJobs<Job>(perform: (job: Job) => Promise<object>): void {
   process.on('message', (job: Job) => {
     perform(job).then(

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 
-/** Sends a message to a forked program, which answers each with one of its own. Rejects when it ends first. */
+/** Sends a message to a forked program, which replies to each with one message. Rejects if the program ends first. */
 export async function askChild<T>(child: ChildProcess, message: object): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const onMessage = (answer: unknown): void => resolve(answer as T) // it sends nothing else

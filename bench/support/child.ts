@@ -5,15 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 export interface Child {
   readonly pid: number
-  /** What it wrote to stdout and stderr so far, but for what goes elsewhere. */
+  /** Its output on stdout and stderr so far, except redirected output. */
   output(): string
-  /** Ends it, by SIGKILL unless told otherwise, and waits until it has ended. */
+  /** Ends it, by default with SIGKILL, and waits until it has ended. */
   stop(signal?: 'SIGTERM'): Promise<void>
 }
 
 /**
- * Starts a program and waits until `ready` finds what it looks for, asked again whenever the program writes and every
- * 20 ms. Rejects with its output when it ends first, or when it cannot be started.
+ * Starts a program and waits until `ready` returns a result; it is called whenever the program writes and every 20 ms. Rejects
+ * with the program's output if it ends first, or if it cannot be started.
  */
 export async function startChild<T>(
   command: string,
@@ -24,7 +24,7 @@ export async function startChild<T>(
   const { stdout = 'pipe', ...others } = options
   const started = spawn(command, args, { ...others, stdio: ['ignore', stdout, 'pipe'] })
   const output = collect(started)
-  const exit = once(started, 'exit') // rejects when the program is not there
+  const exit = once(started, 'exit') // rejects if the program does not exist
   let ended = false
   exit.then(
     () => {
@@ -55,7 +55,7 @@ export async function startChild<T>(
   }
 }
 
-/** A port of 127.0.0.1 on which nothing listens now. */
+/** A port of 127.0.0.1 on which no process listens now. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
@@ -67,7 +67,7 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** The port, once something listens on it; else undefined. */
+/** The port, if a process listens on it; otherwise undefined. */
 export function listening(port: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
@@ -79,7 +79,7 @@ export function listening(port: number): Promise<number | undefined> {
   })
 }
 
-/** A signal alone would end this process without its `exit`, and leave the children behind. */
+/** A signal alone would end this process without its `exit` event, and leave the children behind. */
 function endOnSignal(): void {
   if (process.listenerCount('SIGTERM') > 0) return
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(1))
@@ -89,7 +89,7 @@ function collect({ stdout, stderr }: ChildProcess): () => string {
   let text = ''
   for (const stream of [stdout, stderr]) {
     stream?.on('data', (chunk: Buffer) => {
-      // A program under load may log much; only the beginning and the last words are of use.
+      // A program under load may log much; only the beginning and the end are useful.
       if (text.length < 1_000_000) text += chunk.toString()
     })
   }

@@ -2,12 +2,12 @@ import { appendFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /**
- * Loaded into a program with `--import`: writes how long its event loop was blocked at the longest, in milliseconds, for each
- * tenth of a second, to a file named after its process in the folder that the query `folder` of the import names.
+ * Loaded into a program with `--import`: writes the longest time that its event loop was blocked, in milliseconds, for each
+ * tenth of a second, to a file named after its process id in the folder given by the import's query parameter `folder`.
  */
 const folder = new URL(import.meta.url).searchParams.get('folder')
 const everyMs = 100
-/** The clock's own step, which belongs to each delay that it sees. */
+/** The resolution of the clock, which is included in each delay that it measures. */
 const stepMs = 1
 
 if (folder !== null) {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** Calls back when a request with its body, told by Content-Length, has come. One request at a time. */
+/** Calls back when a request with its body, as given by Content-Length, has arrived. One request at a time. */
 export function onRequest(socket: Socket, answer: (method: string) => void): void {
   let head = ''
   let method = ''

@@ -1,20 +1,20 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 /**
- * Processor time, user and system, that a process and its children have had so far, in microseconds. From
- * `/proc/<pid>/task/<tid>/schedstat`, whose first number is nanoseconds on a processor; `stat` would count in steps of
- * 10 ms. Threads that have ended are not in it. Linux only.
+ * Processor time, user and system, that a process and its children have used so far, in microseconds. From
+ * `/proc/<pid>/task/<tid>/schedstat`, whose first number is nanoseconds on a processor; `stat` has a resolution of 10 ms.
+ * Excludes threads that have ended. Linux only.
  */
 export function processorTimeUs(pid: number): number {
   return treeOf(pid).reduce((sum, each) => sum + threadsOf(each), 0) / 1000
 }
 
-/** From now on {@link peakMemoryMb} counts anew (proc(5), `clear_refs`). */
+/** Resets {@link peakMemoryMb} (proc(5), `clear_refs`). */
 export function resetPeakMemory(pid: number): void {
   for (const each of treeOf(pid)) writeFileSync(`/proc/${each}/clear_refs`, '5')
 }
 
-/** The most memory that a process and its children had in RAM, in MB; of each its own highest. */
+/** The peak memory of a process and its children in RAM, in MB: the sum of each one's own peak. */
 export function peakMemoryMb(pid: number): number {
   const kilobytes = treeOf(pid).map((each) =>
     Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0),
@@ -22,7 +22,7 @@ export function peakMemoryMb(pid: number): number {
   return kilobytes.reduce((sum, each) => sum + each, 0) / 1024
 }
 
-/** The memory that a process and its children have in RAM now, in KB. What the kernel keeps for sockets is not in it. */
+/** The current memory of a process and its children in RAM, in KB. Excludes what the kernel keeps for sockets. */
 export function memoryKb(pid: number): number {
   const kilobytes = treeOf(pid).map((each) =>
     Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0),

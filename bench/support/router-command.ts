@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '../..')
 
-/** What Node is given to run the router, as `npm start` gives it: its options, and the program with its whole path. */
+/** Node's arguments to run the router as `npm start` does: its options, and the full path of the program. */
 export function routerArgs(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const [, ...args] = String(scripts.start).split(' ')

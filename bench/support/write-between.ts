@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 
-/** Puts the text between the comments `<!-- name -->` and `<!-- /name -->` of a Markdown file, which must be there. */
+/** Writes the text between the comments `<!-- name -->` and `<!-- /name -->` of a Markdown file. Both comments must exist. */
 export function writeBetween(file: string, name: string, text: string): void {
   const page = readFileSync(file, 'utf8')
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]

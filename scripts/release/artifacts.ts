@@ -33,7 +33,7 @@ export function makeArtifacts({ version, ...options }: ArtifactOptions): string 
   return published
 }
 
-/** Under a name of its own, because the files of a release share one directory. */
+/** With a unique name, because the files of a release share one directory. */
 function packChart({ root, out, repository }: PackOptions, version: string): void {
   const url = repository === undefined ? [] : [`${repository}/releases/download/v${version}`]
   run(join(root, 'deploy/helm/package.sh'), [join(out, 'chart'), ...url], { cwd: root })

@@ -1,12 +1,12 @@
 const heading = '## [Unreleased]'
 
-/** What the next release brings, by the CHANGELOG: its lines, and the part of the version that they raise. */
+/** The contents of the next release according to the CHANGELOG: its lines, and the part of the version to increment. */
 export interface Unreleased {
   readonly notes: string
   readonly level: 'major' | 'minor' | 'patch'
 }
 
-/** Reads the section of what is not yet released. */
+/** Reads the section of unreleased changes. */
 export function unreleased(changelog: string): Unreleased {
   const start = changelog.indexOf(`${heading}\n`)
   if (start === -1) throw new Error(`CHANGELOG.md has no "${heading}"`)
@@ -19,7 +19,7 @@ export function unreleased(changelog: string): Unreleased {
   return { notes, level: parts.some((part) => part === 'Added' || part === 'Changed') ? 'minor' : 'patch' }
 }
 
-/** The same file with that section as the one of a release. */
+/** The same file with that section as the section of a release. */
 export function released(changelog: string, version: string, date: string): string {
   if (changelog.includes(`## [${version}]`)) throw new Error(`CHANGELOG.md has a section ${version} already`)
   return changelog.replace(`${heading}\n`, `${heading}\n\n## [${version}] - ${date}\n`)

@@ -10,18 +10,18 @@ interface Manifest {
 }
 
 export interface PackOptions {
-  /** With dist/ built. */
+  /** Must contain dist/. */
   readonly root: string
   /** Directory of the archive. */
   readonly out: string
-  /** With its @; without one the package keeps its name, and cannot be published. */
+  /** Including @; without a scope the package keeps its name, and cannot be published. */
   readonly scope?: string | undefined
-  /** Address of the repository, which npm compares with the provenance. */
+  /** URL of the repository, which npm compares with the provenance. */
   readonly repository?: string | undefined
 }
 
 /**
- * Packs what an installation consists of, and returns the name of the archive. Its package.json has no development packages, no
+ * Packs the contents of an installation, and returns the name of the archive. Its package.json has no development packages, no
  * scripts and no Node: the last is for a checkout on a machine with an older one, and would add 190 MB.
  */
 export function pack({ root, out, scope, repository }: PackOptions): string {
@@ -33,7 +33,7 @@ export function pack({ root, out, scope, repository }: PackOptions): string {
       if (!existsSync(join(root, name))) throw new Error(`${name} is missing: npm run build makes dist/`)
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
-    // Written for readers of the repository; a third of it is white space.
+    // Formatted for readers of the repository; a third of it is white space.
     compact(join(stage, 'resources/models-config.schema.json'))
     if (scope !== undefined) {
       delete kept.private

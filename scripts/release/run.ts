@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 
-/** Runs a program to its end and returns what it wrote to stdout. Throws with what it wrote to stderr if it fails. */
+/** Runs a program to its end and returns its stdout. Throws an error with its stderr if it fails. */
 export function run(
   command: string,
   args: readonly string[],

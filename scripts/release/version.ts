@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The version that follows: "major", "minor" and "patch" count on from the current one; anything else is the version itself. */
+/** The next version: "major", "minor" and "patch" increment the current one; anything else is the version itself. */
 export function nextVersion(current: string, wanted: string): string {
   const [major, minor, patch] = numbersOf(current)
   if (wanted === 'major') return `${major + 1}.0.0`
@@ -29,7 +29,7 @@ export function writeVersion(root: string, current: string, next: string, pages:
   }
   const version = current.replaceAll('.', '\\.')
   replace('package.json', new RegExp(`("version": ")${version}"`), `$1${next}"`)
-  // Of the lock file's own name and of the first package, which is the router.
+  // The lock file's own version and that of its first package, which is the router.
   const locked = new RegExp(`^(\\{\\s*"name": "llm-router",\\s*"version": ")${version}`)
   replace('package-lock.json', locked, `$1${next}`)
   const packages = new RegExp(`("": \\{\\s*"name": "llm-router",\\s*"version": ")${version}`)

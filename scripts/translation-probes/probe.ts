@@ -1,13 +1,13 @@
-/** One thing that a request can say: two bodies that differ in it alone. */
+/** One thing that a request can express: two bodies that differ only in it. */
 export interface Probe {
   field: string
-  /** Members over those of the dialect's plain request. */
+  /** Members in addition to those of the dialect's plain request. */
   body: Record<string, unknown>
-  /** Members that the plain request needs too, so that only the field makes the difference. */
+  /** Members that the plain request also needs, so that only the field makes the difference. */
   beside?: Record<string, unknown>
 }
 
-/** Why fields change nothing and are not reported, where that is right for several dialects. */
+/** Reasons why fields change nothing and are not reported, shared by several dialects. */
 export const reasons = {
   bookkeeping: 'metadata for the vendor; it does not affect the response',
   older: 'the older name of `model`',
@@ -25,11 +25,11 @@ export const user = { role: 'user', content: 'Hello' }
 export interface ProbedDialect {
   dialect: string
   title: string
-  /** The least that a request needs. */
+  /** The minimal request. */
   plain: Record<string, unknown>
-  /** Fields that are the router's own business, and what it does with them. */
+  /** Fields that the router handles itself, and what it does with them. */
   own: Readonly<Record<string, string>>
   probes: readonly Probe[]
-  /** Fields that change nothing at some servers and are not reported, and why that is right. */
+  /** Fields that change nothing on some servers and are not reported, and why that is correct. */
   silent: Readonly<Record<string, string>>
 }

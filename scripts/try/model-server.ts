@@ -7,7 +7,7 @@ export interface ModelServer {
   stop(): Promise<void>
 }
 
-/** Stands for a vLLM server: lists one model, and answers each chat in the same words. */
+/** A stand-in for a vLLM server: lists one model, and answers each chat with the same text. */
 export async function startModelServer(answer: string): Promise<ModelServer> {
   const model = 'meta-llama/Llama-3.1-8B'
   const server = createServer((request, response) => {

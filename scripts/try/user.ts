@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 const limitMs = 600_000
 
-/** One user with an empty home directory, who types commands and looks at the clock. */
+/** One user with an empty home directory, who types commands and is timed. */
 export class User {
   readonly home = mkdtempSync(join(tmpdir(), 'llm-router-try-'))
   readonly #started: ChildProcess[] = []
@@ -38,12 +38,12 @@ export class User {
     return new User(await freePort(), report)
   }
 
-  /** Has the Node that runs this program installed, in place of an older one that the machine may have. */
+  /** Installs the Node that runs this program, in place of an older one that the machine may have. */
   hasThisNode(): void {
     symlinkSync(process.execPath, join(this.home, '.local/bin/node'))
   }
 
-  /** From here on the time counts. */
+  /** Starts the clock. */
   begins(): void {
     this.#startedAt = performance.now()
   }
@@ -56,7 +56,7 @@ export class User {
     this.#env[name] = value
   }
 
-  /** Runs a command to its end. What it prints must match. */
+  /** Runs a command to its end. Its output must match. */
   async types(command: string, wanted: RegExp, success: string): Promise<void> {
     const child = this.#spawn(command)
     const output = read(child)
@@ -85,7 +85,7 @@ export class User {
     const child = this.#started.pop()
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const closed = once(child, 'close')
-    // The process group: npx and the shell are between.
+    // The process group: npx and the shell are in between.
     process.kill(-child.pid, 'SIGTERM')
     await closed
   }
@@ -121,7 +121,7 @@ function read(child: ChildProcess): { stdout: string; stderr: string } {
   return output
 }
 
-/** What leads to the package registry. Nothing else of this machine's environment reaches the user. */
+/** Variables that configure the package registry. No other variables of this machine reach the user. */
 function ofTheNetwork(env: NodeJS.ProcessEnv): Record<string, string> {
   const names =
     /^(?:npm_config_registry|https?_proxy|all_proxy|no_proxy|node_extra_ca_certs|ssl_cert_(?:file|dir))$/i
@@ -132,7 +132,7 @@ function ofTheNetwork(env: NodeJS.ProcessEnv): Record<string, string> {
   )
 }
 
-/** `npm run` puts the tools of this checkout in front. */
+/** `npm run` puts the tools of this checkout first in PATH. */
 function withoutPackages(path: string): string {
   return path
     .split(':')

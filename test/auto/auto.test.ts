@@ -22,7 +22,7 @@ const said = (content: unknown) => ({ model: 'auto', messages: [{ role: 'user', 
 const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
 const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }]
 
-test('each dialect gets the model of the nearest example, whole and streamed, and is told which', async () => {
+test('auto selects the model of the nearest example in each dialect, and the response names the model', async () => {
   const rig = await rigOf({
     models,
     embedding_model: 'e',
@@ -34,14 +34,14 @@ test('each dialect gets the model of the nearest example, whole and streamed, an
         ['Fix this code please', 'large'],
         ['A poem about a holiday', 'middle'],
       ] as const) {
-        const { raw, text: heard } = await askIn(dialect, rig.router.url, text, { stream, model: 'auto' })
-        assert.equal(heard, 'Fine.')
+        const { raw, text: received } = await askIn(dialect, rig.router.url, text, { stream, model: 'auto' })
+        assert.equal(received, 'Fine.')
         assert.equal(rig.asked.at(-1), expected, dialect)
         assert.equal(raw.headers.get('x-llm-router-model'), expected)
       }
 })
 
-test('a request too unlike all examples gets the first model, as does one without embeddings', async () => {
+test('a request unlike all examples, or one without embeddings, gets the first model', async () => {
   const auto = { models, embedding_model: 'e', examples: { large: ['code'] } }
   const rig = await rigOf(auto)
   const path = `${rig.router.url}/v1/chat/completions`
@@ -58,7 +58,7 @@ test('a request too unlike all examples gets the first model, as does one withou
   assert.equal(line.embedding_model, 'e')
 })
 
-test('rules come first, in their order', async () => {
+test('rules are evaluated before examples, in order', async () => {
   const rig = await rigOf({
     models,
     embedding_model: 'e',
@@ -81,7 +81,7 @@ test('rules come first, in their order', async () => {
   assert.deepEqual(rig.asked, ['large', 'middle', 'large', 'middle', 'large', 'small'])
 })
 
-test('a model that cannot answer a request is not chosen, and the others stand in for one that fails', async () => {
+test('a model that cannot serve a request is not selected, and the others are its fallbacks', async () => {
   const rig = await rigOf(
     { models },
     {
@@ -110,16 +110,16 @@ test('a model that cannot answer a request is not chosen, and the others stand i
   assert.deepEqual([answer.status, answer.headers.get('x-llm-router-model')], [200, 'middle'])
 })
 
-test('a conversation keeps its model, by its beginning or by its session', async () => {
+test('a conversation keeps its model, identified by its first turns or its session', async () => {
   const rig = await rigOf({ models, rules: [{ model: 'large', words: ['large'] }] })
   const path = `${rig.router.url}/v1/chat/completions`
   const begin = { role: 'user', content: 'large' }
-  const goingOn = (content: string) => ({
+  const continued = (content: string) => ({
     model: 'auto',
     messages: [begin, { role: 'assistant', content: 'Fine.' }, { role: 'user', content }],
   })
   await post(path, said('large'))
-  await post(path, goingOn('and now something small'))
+  await post(path, continued('and now something small'))
   const session = { 'content-type': 'application/json', 'x-llm-router-session': 's1' }
   await post(path, said('large'), session)
   await post(path, said('again'), session)
@@ -131,7 +131,7 @@ test('a conversation keeps its model, by its beginning or by its session', async
   assert.deepEqual(rig.asked.slice(-2), ['large', 'large'])
 })
 
-test('only models that the key may use are chosen, and the choice counts as the model asked for', async () => {
+test('only models that the key may use are selected, and the selection appears in log and metrics', async () => {
   const keys = keysFile([
     { id: 'narrow', key: 'sk-narrow-0123456789', models: ['middle', 'large'] },
     { id: 'none', key: 'sk-none-0123456789abc', models: ['e'] },
@@ -170,7 +170,7 @@ test('only models that the key may use are chosen, and the choice counts as the 
   keys.remove()
 })
 
-test('a configured model called auto is used as it is', async () => {
+test('a configured model named auto is used like any other model', async () => {
   const rig = await rigOf({ models: ['large'] }, { root: {} })
   await rig.router.close()
   const again = await rigOf({ models: ['large'] }, { root: { aliases: { auto: 'middle' } } })
@@ -178,7 +178,7 @@ test('a configured model called auto is used as it is', async () => {
   assert.deepEqual(again.asked, ['middle'])
 })
 
-test('text endpoints and completions choose too', async () => {
+test('text endpoints and completions support auto', async () => {
   const rig = await rigOf({ models, rules: [{ model: 'large', words: ['big words'] }] })
   const { url } = rig.router
   await post(`${url}/api/conversation_with_model`, { model_name: 'auto', user_last_statement: 'big words' })
@@ -187,7 +187,7 @@ test('text endpoints and completions choose too', async () => {
   assert.deepEqual(rig.asked, ['large', 'large', 'large'])
 })
 
-test('P/route explains the choice', async () => {
+test('P/route explains the selection', async () => {
   const rig = await rigOf(
     { models, embedding_model: 'e', examples: { large: ['code'] } },
     {
@@ -213,7 +213,7 @@ test('P/route explains the choice', async () => {
   assert.deepEqual(rig.asked, [])
 })
 
-test('an error of auto_model names its path', async () => {
+test('configuration errors of auto_model name their path', async () => {
   await assert.rejects(
     rigOf({
       models: ['smal', 'large'],

@@ -12,7 +12,7 @@ afterEach(async () => {
 const key = { LLM_ROUTER_ADMIN_KEY: 'sk-admin-0123456789abcdef' }
 const auto = { models: ['small', 'large'], rules: [{ model: 'large', words: ['code'] }] }
 
-test('auto eval prints which models were chosen in place of which', async () => {
+test('auto eval prints a table of expected and selected models', async () => {
   const rig = await startAuto(auto, { env: key })
   open.push(rig)
   const folder = tempFolder()
@@ -45,7 +45,7 @@ test('auto eval prints which models were chosen in place of which', async () => 
   folder.remove()
 })
 
-test('auto eval says that a router has no model auto', async () => {
+test('auto eval reports a configuration without the model auto', async () => {
   const rig = await startAuto(undefined, { env: key, root: { aliases: { auto: 'small' } } })
   open.push(rig)
   const folder = tempFolder()

@@ -20,7 +20,7 @@ async function rigOf(...args: Parameters<typeof startAuto>): Promise<AutoRig> {
 const auto = { models: ['small', 'large'], embedding_model: 'e', examples: { large: ['code'] } }
 const said = (content: string) => ({ model: 'auto', messages: [{ role: 'user', content }] })
 
-test('calls of the router are those of the client internal in metrics, and no HTTP requests', async () => {
+test("the router's own requests appear in metrics as the client internal, and not as HTTP requests", async () => {
   const keys = keysFile([{ id: 'team', key: 'sk-team-0123456789abc', models: ['small', 'large'] }])
   const admin = 'sk-admin-0123456789abcdef'
   const rig = await rigOf(auto, {
@@ -42,7 +42,7 @@ test('calls of the router are those of the client internal in metrics, and no HT
   keys.remove()
 })
 
-test('their usage is that of the client, or of internal where that is set', async () => {
+test("the usage of the router's own requests counts for the client, or for internal if configured", async () => {
   const database = tempFolder()
   const keys = keysFile([{ id: 'team', key: 'sk-team-0123456789abc' }])
   for (const [book, expected] of [
@@ -69,10 +69,10 @@ test('their usage is that of the client, or of internal where that is set', asyn
   database.remove()
 })
 
-test('a call ends with the request that it is for, and the deadline of the request ends it', async () => {
+test("the router's own request is aborted with the client request and at its deadline", async () => {
   const rig = await rigOf(auto)
   const path = `${rig.router.url}/v1/chat/completions`
-  // The vectors of the examples are there; that of the next request never comes.
+  // The vectors of the examples exist; the vector of the next request never arrives.
   await post(path, said('code'))
   rig.embeddings.rescript({ kind: 'hang' })
   const before = rig.embeddings.requests.length
@@ -98,7 +98,7 @@ test('a call ends with the request that it is for, and the deadline of the reque
   assert.ok(performance.now() - since < 4_000)
 })
 
-test('embedding models get masked text where masking applies, and a search of the local network the question as it is', async () => {
+test('embedding models get masked text where masking applies, and an HTTP search gets the original question', async () => {
   const indexes = tempFolder()
   writeIndex(indexes.path, 'docs', ['A poem.'])
   const search = await startUpstream({ kind: 'reply', body: { results: [] } })

@@ -22,7 +22,7 @@ async function chosenWith(env: Record<string, string>, texts: string[]): Promise
   return rig.asked
 }
 
-test('the variables of simple_semantic_routing choose by size and by what the words ask for', async () => {
+test('the simple_semantic_routing variables select by model size and by the words of the request', async () => {
   const words = (count: number): string => 'lorem '.repeat(count)
   assert.deepEqual(
     await chosenWith({ LLM_ROUTER_ROUTING_MODELS: 'small|middle|large' }, [
@@ -36,12 +36,12 @@ test('the variables of simple_semantic_routing choose by size and by what the wo
       'Napisz wiersz',
       'What is this, hello',
     ]),
-    // Without a sign of what is asked for, one step down.
+    // Without a matching word, one step down.
     ['small', 'small', 'middle', 'middle', 'large', 'middle', 'small', 'small', 'small'],
   )
 })
 
-test('thresholds, further words and the two-model case follow their variables', async () => {
+test('variables set the thresholds, additional words and the two-model case', async () => {
   assert.deepEqual(
     await chosenWith(
       {
@@ -56,7 +56,7 @@ test('thresholds, further words and the two-model case follow their variables', 
   )
 })
 
-test('a missing or unknown model of the variables ends the start', async () => {
+test('a missing or unknown model in the variables prevents startup', async () => {
   await assert.rejects(chosenWith({}, []), /LLM_ROUTER_ROUTING_MODELS: required/)
   await assert.rejects(
     chosenWith({ LLM_ROUTER_ROUTING_MODELS: 'smal|large' }, []),

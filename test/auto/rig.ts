@@ -3,10 +3,10 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { startEcho } from '../processors/echo-upstream.ts'
 
-/** What the vectors of the embedding server tell apart. */
+/** The topics that the vectors of the embedding server distinguish. */
 const topics = ['code', 'poem', 'holiday', 'router']
 
-/** A server of embeddings: each direction is a word that the text has. */
+/** An embedding server: each dimension stands for a word of the text. */
 export function startEmbeddings(
   answer: (request: RecordedRequest) => unknown = vectorsFor,
 ): Promise<ScriptedUpstream> {
@@ -33,12 +33,12 @@ export interface AutoRig {
   readonly router: TestRouter
   readonly models: ScriptedUpstream
   readonly embeddings: ScriptedUpstream
-  /** Names of the models that were asked for chats, in their order. */
+  /** Names of the models that received chats, in order. */
   readonly asked: string[]
   close(): Promise<void>
 }
 
-/** A router with the models small, middle and large, and e for embeddings. `providers`: more of the providers of a model. */
+/** A router with the models small, middle and large, and e for embeddings. `providers`: additional providers of a model. */
 export async function startAuto(
   auto: unknown,
   {

@@ -14,19 +14,19 @@ function worse(ours: object, theirs: object): number {
   return worseCells(results, names).length
 }
 
-test('fewer good answers than another proxy are worse, whatever the rest is', () => {
+test('fewer correct responses than another proxy rank worse, whatever the other outcomes', () => {
   assert.equal(worse({ good: 19, error: 1 }, { good: 20 }), 1)
   assert.equal(worse({ good: 20 }, { good: 19, error: 1 }), 0)
   assert.equal(worse({ good: 20 }, { good: 20 }), 0)
 })
 
-test('an answer that is cut in silence, or none at all, is worse than an error', () => {
+test('a silently truncated response, or none, ranks worse than an error', () => {
   assert.equal(worse({ silent: 1, error: 19 }, { error: 20 }), 1)
   assert.equal(worse({ hang: 1, error: 19 }, { error: 20 }), 1)
   assert.equal(worse({ error: 20 }, { silent: 20 }), 0)
 })
 
-test('calls that go on after their client left are worse', () => {
+test('requests that continue after their client disconnected rank worse', () => {
   const times = new Map([
     ['ours', [3, 101]],
     ['theirs', [3, 100]],

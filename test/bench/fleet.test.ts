@@ -11,7 +11,7 @@ function workload(wanted: string) {
   return found
 }
 
-test('cache_aware: simulated conversations wait hardly longer than when each is pinned to its server', () => {
+test('cache_aware: simulated conversations wait hardly longer than if each is pinned to its server', () => {
   const ours = simulate(workload('conversations'), cacheAware)
   const pinned = simulate(workload('conversations'), 'pinned')
   const least = simulate(workload('conversations'), leastBusy)

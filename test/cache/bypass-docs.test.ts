@@ -43,9 +43,9 @@ function rows(): Row[] {
     })
 }
 
-test('the page about the cache names each reason to bypass it, and each member that is one', () => {
+test('the cache documentation lists every bypass reason and every member that causes one', () => {
   const found = rows()
-  // What a processor did is known only behind the route that explains.
+  // The dry run of P/route cannot report the reason `processor`.
   const reasons = found.flatMap(({ reason }) => reason ?? [])
   assert.deepEqual([...reasons, 'processor'].sort(), [...bypassReasons].sort())
   const named = found.flatMap(({ members }) => members)

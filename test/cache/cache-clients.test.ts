@@ -42,7 +42,7 @@ async function setup(
   return { ...cache, file, empty }
 }
 
-test('a client gets its own answers again and never those of another one', async () => {
+test('a client gets its own cached responses and never those of another client', async () => {
   const { ask } = await setup([{ type: 'cache' }])
   await ask(question(), 'miss', as('alice'))
   await ask(question(), 'miss', as('bob'))
@@ -50,7 +50,7 @@ test('a client gets its own answers again and never those of another one', async
   await ask(question(), 'hit', as('bob'))
 })
 
-test('"scope": "all" gives an answer to every client that the cache is for and that may do the same', async () => {
+test('"scope": "all" shares responses among the cache\'s clients that have the same permissions', async () => {
   const eve = { id: 'eve', key: keys.eve, models: ['m'] }
   const { ask } = await setup(
     [{ type: 'cache', scope: 'all', clients: ['alice', 'bob', 'eve'] }],
@@ -61,14 +61,14 @@ test('"scope": "all" gives an answer to every client that the cache is for and t
   await ask(question(), 'miss', as('eve'))
 })
 
-test('a cache is for the clients that it names', async () => {
+test('a cache applies only to the clients that it names', async () => {
   const { ask } = await setup([{ type: 'cache', clients: ['alice'] }])
   await ask(question(), 'miss', as('alice'))
   await ask(question(), 'hit', as('alice'))
   await ask(question(), null, as('bob'))
 })
 
-test('masked contents are kept masked, and each client gets its own values', async () => {
+test('masked contents are stored masked, and each client gets its own values', async () => {
   const { ask, upstream } = await setup([{ type: 'cache', scope: 'all' }, { type: 'masking' }])
   const about = (address: string) => question(`Write to ${address}`)
   await ask(about('jan@example.com'), 'miss', as('alice'))
@@ -80,7 +80,7 @@ test('masked contents are kept masked, and each client gets its own values', asy
   for (const { raw } of upstream.requests) assert.ok(!raw.includes('@example.com'))
 })
 
-test('a hit checks the permissions of its client first, and takes one request of its limits and no tokens', async () => {
+test("a hit checks the client's permissions first, and counts as one request without tokens", async () => {
   const limited = { ...alice, requests_per_minute: 3, tokens_per_minute: 100_000 }
   const { ask, router, file } = await setup([{ type: 'cache' }], [limited, bob])
   await ask(question(), 'miss', as('alice'))
@@ -98,7 +98,7 @@ test('a hit checks the permissions of its client first, and takes one request of
   assert.equal(hidden.status, 404)
 })
 
-test('"counts" says what a hit takes: its tokens too, or nothing', async () => {
+test('"counts" sets whether a hit counts its tokens too, or nothing', async () => {
   const limited = { ...alice, requests_per_minute: 2 }
   const nothing = await setup([{ type: 'cache', counts: 'nothing' }], [limited])
   await nothing.ask(question(), 'miss', as('alice'))
@@ -110,7 +110,7 @@ test('"counts" says what a hit takes: its tokens too, or nothing', async () => {
   assert.equal((await logged).prompt_tokens, 10)
 })
 
-test('a client that is revoked, or may do other things, loses its answers', async () => {
+test('the responses of a client that is revoked or has changed permissions are removed', async () => {
   const { ask, router, file } = await setup([{ type: 'cache' }])
   const other = question('and that?')
   for (const name of ['alice', 'bob'] as const) {
@@ -127,7 +127,7 @@ test('a client that is revoked, or may do other things, loses its answers', asyn
   assert.equal(router.app.answerCache.sizes()?.answers, 2)
 })
 
-test('DELETE P/cache removes the answers of a model, of a client, or all; for operators', async () => {
+test('DELETE P/cache removes the responses of a model, of a client or all, and requires an operator', async () => {
   const { empty, router } = await setup([{ type: 'cache' }])
   const fill = async (): Promise<void> => {
     for (const name of ['alice', 'bob'] as const)
@@ -149,7 +149,7 @@ test('DELETE P/cache removes the answers of a model, of a client, or all; for op
   assert.equal(mistyped.status, 400)
 })
 
-test('a change of the configuration removes what it touches', async () => {
+test('a configuration change removes the responses that it affects', async () => {
   const { ask, reload, upstream, router } = await setup([{ type: 'cache' }])
   const both = ['m', 'other']
   const fill = async (outcomes: ('hit' | 'miss')[]): Promise<void> => {
@@ -179,7 +179,7 @@ test('a change of the configuration removes what it touches', async () => {
   await fill(['miss', 'miss'])
 })
 
-test('an answer that was asked for before the cache was emptied is not kept after it', async () => {
+test('a response requested before the cache was emptied is not stored afterwards', async () => {
   const gate = Promise.withResolvers<void>()
   const { router, upstream, empty, ask } = await setup([{ type: 'cache' }])
   upstream.rescript(() => gate.promise.then(() => ({ kind: 'reply', body: completion('late') })))

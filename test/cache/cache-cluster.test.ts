@@ -14,7 +14,7 @@ const adminKey = 'sk-admin-0123456789abcdef'
 
 type Send = (method: string, path: string, body?: object) => Promise<{ cache: string; text: string }>
 
-/** All requests go over one connection, so to one worker. */
+/** All requests use one connection, so they go to one worker. */
 function connectTo({ url }: RouterProcess): Send {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -69,13 +69,13 @@ async function twoWorkers(t: TestContext) {
   return { one, other, upstream, router }
 }
 
-test('workers give the answers of each other again, and lose them together', async (t) => {
+test('workers share cached responses and remove them together', async (t) => {
   const { one, other, upstream, router } = await twoWorkers(t)
   const ask = (send: Send) => send('POST', '/v1/chat/completions', question())
   assert.equal((await ask(one)).cache, 'miss')
   assert.equal((await ask(one)).cache, 'hit')
   const signal = AbortSignal.timeout(10_000)
-  // The primary may hear of the answer after the question.
+  // The primary may receive the response after the next request.
   while ((await ask(other)).cache !== 'hit') signal.throwIfAborted()
   assert.ok(upstream.requests.length <= 2)
   const metrics = await scrape(router.url)

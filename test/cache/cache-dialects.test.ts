@@ -8,7 +8,7 @@ import { everyCharacter, startEcho, upstreamKinds } from '../processors/echo-ups
 
 const said = 'Żółw says: "it is\n42".'
 const address = 'jan.kowalski@firma.pl'
-/** What is kept has a pseudonym in place of the address. */
+/** Stored responses contain a pseudonym in place of the address. */
 const text = `${said} ${address}`
 let echo: ScriptedUpstream
 let router: TestRouter
@@ -38,7 +38,7 @@ after(async () => {
   await echo.close()
 })
 
-/** Where each dialect has the id of its answer, and the mark of what was in a cache. */
+/** Where each dialect has the response id and the number of cached tokens. */
 const marks: Record<ClientDialect, { id?: string; cached?: string }> = {
   openai: { id: 'id', cached: 'cached_tokens' },
   anthropic: { id: 'id', cached: 'cache_read_input_tokens' },
@@ -47,12 +47,12 @@ const marks: Record<ClientDialect, { id?: string; cached?: string }> = {
   responses: { id: 'id', cached: 'cached_tokens' },
 }
 
-/** Gemini shows thoughts to those who ask for them. */
+/** Gemini returns thoughts only if they are requested. */
 const more: Partial<Record<ClientDialect, Record<string, unknown>>> = {
   gemini: { generationConfig: { thinkingConfig: { includeThoughts: true } } },
 }
 
-/** All that an answer has under a name, wherever. */
+/** All values of a key in a response, at any depth. */
 function valuesOf(answer: string, name: string | undefined): unknown[] {
   const events = eventsIn(answer)
   const values: unknown[] = []
@@ -69,7 +69,7 @@ function valuesOf(answer: string, name: string | undefined): unknown[] {
 for (const kind of upstreamKinds)
   for (const dialect of clientDialects)
     for (const kept of [false, true])
-      test(`${dialect} over ${kind}: an answer kept ${kept ? 'from a stream' : 'whole'} is given again whole and streamed`, async () => {
+      test(`${dialect} over ${kind}: a response cached ${kept ? 'from a stream' : 'whole'} is returned whole and streamed`, async () => {
         const question = `${kind} ${dialect} ${kept} about ${address}`
         const ask = (stream: boolean) =>
           askIn(dialect, router.url, question, { stream, model: kind, more: more[dialect] ?? {} })
@@ -92,16 +92,16 @@ for (const kind of upstreamKinds)
           assert.deepEqual(
             [...own].filter((each) => ids.has(each)),
             [],
-            'new ids',
+            'the ids are new',
           )
           for (const each of own) ids.add(each)
-          // OpenAI's streams have counts only for clients that ask for them.
+          // OpenAI's streams have usage only if the client requests it.
           if (cached !== undefined && !(dialect === 'openai' && stream))
             assert.ok(valuesOf(again.raw.text, cached).includes(3), again.raw.text)
         }
       })
 
-/** What an answer that is not from the cache has. */
+/** The content type of a response that is not from the cache. */
 async function typeOf(dialect: ClientDialect, stream: boolean, model: string): Promise<string | null> {
   const { raw } = await askIn(dialect, router.url, `type of ${stream}`, {
     ...{ stream, model },

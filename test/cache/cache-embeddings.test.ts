@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
 })
 
-/** A vector for each text that was asked for, which says how many requests came before. */
+/** A vector for each requested text, which contains the number of earlier requests. */
 function vectors({ body }: RecordedRequest, index: number): object {
   const { input }: Record<string, unknown> = isObject(body) ? body : {}
   const data = [input].flat().map((text, at) => ({
@@ -46,7 +46,7 @@ async function setup(gate?: Promise<void>, provider: object = {}) {
   return { upstream, router, ask }
 }
 
-test('embeddings are given again, in the dialect in which they were asked for', async () => {
+test('cached embeddings are returned in the dialect of the request', async () => {
   const { ask, upstream } = await setup(undefined, { max_batch: 2 })
   for (const input of ['one', ['one', 'two', 'three'], 'Write to jan@example.com']) {
     const fresh = await ask({ input }, 'miss')
@@ -58,7 +58,7 @@ test('embeddings are given again, in the dialect in which they were asked for', 
   for (const { raw } of upstream.requests) assert.ok(!raw.includes('jan@example.com'))
 })
 
-test('embeddings that are asked for by several are made once, also when the first one leaves', async () => {
+test('embeddings requested concurrently are created once, even if the first client disconnects', async () => {
   const gate = Promise.withResolvers<void>()
   const { router, upstream, ask } = await setup(gate.promise)
   const first = await openRequest(router.url, '/v1/embeddings', { model: 'm', input: 'x' })

@@ -36,7 +36,7 @@ async function setup(env: Record<string, string> = {}, processors: object[] = [{
   return cache
 }
 
-/** Another router with the same Redis, in front of the same server. */
+/** Another router with the same Redis and the same server. */
 async function another({ upstream }: CacheSetup, env: Record<string, string> = {}) {
   const router = await startRouter({ models: modelsWith([{ type: 'cache' }], upstream.url), env: envOf(env) })
   open.push(router.close)
@@ -49,7 +49,7 @@ async function another({ upstream }: CacheSetup, env: Record<string, string> = {
 
 const names = (): Promise<string[]> => redis.redis.keys('llm-router:answer:*')
 
-test('routers with one Redis and one secret give the answers of each other again', async () => {
+test('routers with one Redis and one secret share cached responses', async () => {
   const first = await setup()
   await first.ask(question(), 'miss')
   await kept(1)
@@ -57,7 +57,7 @@ test('routers with one Redis and one secret give the answers of each other again
   assert.equal(await (await another(first, { LLM_ROUTER_CACHE_SECRET: `${secret}-another` }))(), 'miss')
 })
 
-test('a router with other guardrails on responses does not use the answers of one without', async () => {
+test('a router with response guardrails does not use responses of a router without them', async () => {
   const guard = await startUpstream({ kind: 'reply', body: { results: { safe: true } } })
   open.push(guard.close)
   const first = await setup()
@@ -72,7 +72,7 @@ test('a router with other guardrails on responses does not use the answers of on
   assert.equal(await ask(), 'hit')
 })
 
-/** An answer is kept after it has gone out. */
+/** Waits until the response is stored, which happens after it has been sent. */
 async function kept(count: number): Promise<string[]> {
   const signal = AbortSignal.timeout(5_000)
   for (;;) {
@@ -82,7 +82,7 @@ async function kept(count: number): Promise<string[]> {
   }
 }
 
-test('Redis sees neither answers nor questions, nor names of models and clients, and no answer can be changed or moved', async () => {
+test('Redis never sees responses, requests or names, and no stored response can be changed or moved', async () => {
   const { ask } = await setup()
   await ask(question('What does Blue Falcon cost?'), 'miss')
   const [name = ''] = await kept(1)
@@ -101,7 +101,7 @@ test('Redis sees neither answers nor questions, nor names of models and clients,
   await ask(question('What does Blue Falcon cost?'), 'miss')
 })
 
-test('DELETE P/cache removes answers from Redis', async () => {
+test('DELETE P/cache removes responses from Redis', async () => {
   const { ask, router } = await setup()
   await ask(question(), 'miss')
   await ask({ ...question(), model: 'other' }, 'miss')
@@ -116,7 +116,7 @@ test('DELETE P/cache removes answers from Redis', async () => {
   assert.deepEqual(await names(), [])
 })
 
-test('the Redis user of the documentation may do all of it', async () => {
+test('the documented Redis user has all required permissions', async () => {
   await createDocumentedUser(redis.redis)
   const { ask, router } = await setup({
     LLM_ROUTER_REDIS_URL: `redis://llm-router:${documentedPassword}@127.0.0.1:${redis.port}`,
@@ -129,7 +129,7 @@ test('the Redis user of the documentation may do all of it', async () => {
   assert.deepEqual(await redis.redis.call('ACL', 'LOG'), [])
 })
 
-test('without LLM_ROUTER_CACHE_SECRET answers stay in memory, also with Redis', async () => {
+test('without LLM_ROUTER_CACHE_SECRET responses stay in memory, even with Redis', async () => {
   const { ask, router } = await setup({ LLM_ROUTER_CACHE_SECRET: '' })
   assert.ok(router.logs.some(({ msg }) => /set LLM_ROUTER_CACHE_SECRET/.test(String(msg))))
   await ask(question(), 'miss')
@@ -137,7 +137,7 @@ test('without LLM_ROUTER_CACHE_SECRET answers stay in memory, also with Redis', 
   assert.deepEqual(await names(), [])
 })
 
-test('a Redis that is away or hangs is a miss', async () => {
+test('an unreachable or unresponsive Redis is a miss', async () => {
   const own = await startRedis()
   open.push(() => own.stop())
   const env = { LLM_ROUTER_REDIS_PORT: `${own.port}` }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { question, startCache } from './cache-setup.ts'
 
-test('an answer is given again while the same passages are found, with the sources of its own request', async (t) => {
+test('a cached response is used while retrieval finds the same passages, with the sources of the new request', async (t) => {
   let text = 'Holidays are 26 days.'
   const search = await startUpstream(() => ({
     kind: 'reply',

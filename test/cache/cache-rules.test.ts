@@ -22,7 +22,7 @@ test('there is no cache unless one is configured', async () => {
   await ask(question(), null)
 })
 
-test('LLM_ROUTER_CACHE keeps answers of all models; a hit has an id and a date of its own', async () => {
+test('LLM_ROUTER_CACHE enables the cache for all models; a hit has a new id and date', async () => {
   const { ask } = await cache({ processors: [], env: { LLM_ROUTER_CACHE: '1' } })
   const fresh = await ask(question(), 'miss')
   const again = await ask(question(), 'hit')
@@ -31,14 +31,14 @@ test('LLM_ROUTER_CACHE keeps answers of all models; a hit has an id and a date o
   assert.ok(JSON.parse(again.text).created > 1_700_000_000)
 })
 
-test('a cache is for the models that it names', async () => {
+test('a cache applies only to the models that it names', async () => {
   const { ask } = await cache({ processors: [{ type: 'cache', models: ['other'] }] })
   await ask(question(), null)
   await ask({ ...question(), model: 'other' }, 'miss')
   await ask({ ...question(), model: 'other' }, 'hit')
 })
 
-test('requests that depend on more than their body, or want something new, pass the cache by', async () => {
+test('requests that depend on more than their body, or have several outcomes, bypass the cache', async () => {
   const tool = { type: 'function', function: { name: 'f', parameters: {} } }
   const { ask } = await cache()
   for (const more of [
@@ -58,7 +58,7 @@ test('requests that depend on more than their body, or want something new, pass 
   }
 })
 
-test('Responses that are continued, stored on request or made in the background pass the cache by', async () => {
+test('Responses that are continued, stored on request or run in the background bypass the cache', async () => {
   const { router, upstream } = await cache()
   const ask = (more: object) =>
     post(`${router.url}/v1/responses`, { model: 'm', input: 'What is it?', ...more }, json)
@@ -77,11 +77,15 @@ test('Responses that are continued, stored on request or made in the background 
     assert.equal(answer.headers.get('x-llm-router-cache'), 'bypass')
   }
   assert.equal(upstream.requests.length, before + 2)
-  assert.match(upstream.requests.at(-2)?.raw.toString() ?? '', /Answer 0/, 'the answer of a hit is continued')
+  assert.match(
+    upstream.requests.at(-2)?.raw.toString() ?? '',
+    /Answer 0/,
+    'the response of a hit can be continued',
+  )
   assert.equal((await ask({ background: true })).headers.get('x-llm-router-cache'), 'bypass')
 })
 
-test('"tools": true keeps answers that call them', async () => {
+test('"tools": true also caches responses with tool calls', async () => {
   const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }
   const { ask } = await cache({
     processors: [{ type: 'cache', tools: true }],
@@ -93,7 +97,7 @@ test('"tools": true keeps answers that call them', async () => {
   assert.deepEqual(again.choices[0].message.tool_calls, [call])
 })
 
-test('cache-control of the request: no-store, no-cache, max-age', async () => {
+test("the request's cache-control is honoured: no-store, no-cache and max-age", async () => {
   const { ask } = await cache()
   await ask(question(), 'bypass', { 'cache-control': 'no-store' })
   await ask(question(), 'miss')
@@ -108,7 +112,7 @@ test('cache-control of the request: no-store, no-cache, max-age', async () => {
   await ask(question(), 'miss', { 'cache-control': 'max-age=0' })
 })
 
-test('answers without a normal end, refused ones and long ones are not kept', async () => {
+test('responses that are incomplete, refused or too large are not cached', async () => {
   let answer = completion('')
   const { ask } = await cache({
     processors: [{ type: 'cache', max_entry_bytes: 2_000 }],
@@ -127,7 +131,7 @@ test('answers without a normal end, refused ones and long ones are not kept', as
   }
 })
 
-test('a broken stream and an error are not kept', async () => {
+test('streams that are cut off and errors are not cached', async () => {
   const { router, upstream } = await cache()
   const chunk = { id: 'x', object: 'chat.completion.chunk', created: 1, model: 'up' }
   const first = `data: ${JSON.stringify({ ...chunk, choices: [{ index: 0, delta: { content: 'It' }, finish_reason: null }] })}\n\n`
@@ -143,7 +147,7 @@ test('a broken stream and an error are not kept', async () => {
   assert.equal(fresh.headers.get('x-llm-router-cache'), 'miss')
 })
 
-test('the answer of a fallback model is not kept', async () => {
+test('the response of a fallback model is not cached', async () => {
   const down = await startUpstream({ kind: 'reply', status: 500, body: { error: { message: 'down' } } })
   const up = await startUpstream((_request, index) => ({
     kind: 'reply',
@@ -168,7 +172,7 @@ test('the answer of a fallback model is not kept', async () => {
   }
 })
 
-test('every member of the body counts, but for those that change no answer', async () => {
+test('every member of the body is part of the key, except those that do not affect the response', async () => {
   const { ask } = await cache()
   const [a, b] = ['9007199254740992', '9007199254740993']
   const withSeed = (seed: string) => `{"model":"m","seed":${seed},"messages":[{"role":"user","content":"x"}]}`
@@ -200,7 +204,7 @@ test('every member of the body counts, but for those that change no answer', asy
   await ask({ model: 'm', messages: [{ role: 'system', content: 'Be brief.' }, ...base.messages] }, 'miss')
 })
 
-test('errors of a cache in the configuration stop the start, each with its path', async () => {
+test('configuration errors of a cache prevent startup, each with its path', async () => {
   for (const [entry, expected] of [
     [{ ttl: 0 }, /processors\[0\]\.ttl: .*over 0/],
     [{ max_entry_bytes: 1e9 }, /processors\[0\]\.max_entry_bytes/],

@@ -24,7 +24,7 @@ after(async () => {
   await echo.close()
 })
 
-/** The same twice: the second answer is that of the first, and no server is asked. */
+/** Sends the request twice: the second response equals the first, without another upstream request. */
 async function twice(ask: () => Promise<string>): Promise<void> {
   assert.equal(await ask(), text)
   const asked = echo.requests.length
@@ -34,7 +34,7 @@ async function twice(ask: () => Promise<string>): Promise<void> {
 
 const options = () => ({ apiKey: 'none', maxRetries: 0 })
 
-test('the client of OpenAI reads answers of the cache, whole and streamed', async () => {
+test('the OpenAI client reads cached responses, whole and streamed', async () => {
   const client = new OpenAI({ ...options(), baseURL: `${router.url}/v1` })
   const body = { model: 'm', messages }
   await twice(async () => {
@@ -55,7 +55,7 @@ test('the client of OpenAI reads answers of the cache, whole and streamed', asyn
   })
 })
 
-test('the clients of Anthropic, Google and Ollama read answers of the cache, whole and streamed', async () => {
+test('the Anthropic, Google and Ollama clients read cached responses, whole and streamed', async () => {
   const anthropic = new Anthropic({ ...options(), baseURL: router.url })
   const body = { model: 'm', max_tokens: 100, messages }
   const said = (parts: readonly { type: string; text?: string }[]): string =>

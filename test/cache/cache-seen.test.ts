@@ -26,7 +26,7 @@ after(async () => {
   await collector.close()
 })
 
-test('log line, span and metrics say what the cache did', async () => {
+test('log line, span and metrics contain the cache outcome', async () => {
   const { ask, router } = cache
   const body = question('What do you see?')
   for (const [outcome, headers] of [
@@ -54,7 +54,7 @@ test('log line, span and metrics say what the cache did', async () => {
   for (const line of router.logs) assert.doesNotMatch(JSON.stringify(line), /What do you see/)
 })
 
-test('P/route names the cache that applies, and why it is passed by', async () => {
+test('P/route names the cache that applies, or the reason for a bypass', async () => {
   const route = async (more: object): Promise<unknown> => {
     const body = { ...question(), ...more }
     const { status, text } = await post(`${cache.router.url}/api/route`, body, {

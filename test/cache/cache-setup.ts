@@ -9,7 +9,7 @@ export type Outcome = 'hit' | 'miss' | 'bypass' | null
 export interface CacheSetup {
   readonly router: TestRouter
   readonly upstream: ScriptedUpstream
-  /** Asks for a chat completion and checks what the cache did. */
+  /** Requests a chat completion and checks the cache outcome. */
   ask(body: object, expected: Outcome, headers?: Record<string, string>): Promise<RawAnswer>
   /** Writes another models-config.json and waits until it is in use. */
   reload(models: object): Promise<void>
@@ -24,7 +24,7 @@ interface SetupOptions {
 
 export const json = { 'content-type': 'application/json' }
 
-/** A completion that says how many have been asked for, so that no two are alike. */
+/** A completion that contains the number of earlier requests, so that no two are equal. */
 export function completion(text: string, more: { reason?: string; message?: object } = {}): object {
   const message = { role: 'assistant', content: text, ...more.message }
   return {
@@ -45,7 +45,7 @@ export function modelsWith(processors: object[], url: string, provider: object =
   }
 }
 
-/** A router with a cache in front of a server that numbers its answers. */
+/** A router with a cache and a server that numbers its responses. */
 export async function startCache({
   processors = [{ type: 'cache' }],
   env = {},

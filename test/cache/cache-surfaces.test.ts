@@ -26,7 +26,7 @@ after(async () => {
   await echo.close()
 })
 
-/** Whole and streamed requests of a surface of a dialect, with the names of what holds their texts. */
+/** Whole and streamed requests of each surface of a dialect, with the names of the members that contain the text. */
 const surfaces: Record<
   string,
   { whole: [string, object]; stream: [string, object]; names: readonly string[] }
@@ -62,7 +62,7 @@ const surfaces: Record<
   },
 }
 
-/** What an answer says, in one piece or many, and in whichever form. */
+/** The text of a response, in one piece or several, in any form. */
 function saidIn(answer: string, names: readonly string[]): string {
   let said = ''
   const visit = (value: unknown): void => {
@@ -84,7 +84,7 @@ function saidIn(answer: string, names: readonly string[]): string {
 for (const model of ['gemini', 'anthropic'])
   for (const [surface, { whole, stream, names }] of Object.entries(surfaces))
     for (const first of ['whole', 'stream'] as const)
-      test(`${surface} over ${model}: an answer kept from a ${first} is given again in both forms`, async () => {
+      test(`${surface} over ${model}: a response cached from a ${first} request is returned in both forms`, async () => {
         const ask = async ([path, body]: [string, object]) => {
           const url = router.url + path.replace('MODEL', model)
           const answer = await post(url, { model, ...body, seed: first.length })

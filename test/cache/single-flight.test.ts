@@ -20,7 +20,7 @@ async function setup(script: (index: number) => Behaviour | Promise<Behaviour>, 
   return { upstream, router }
 }
 
-/** Waits until so many requests have come as far as they can by themselves. */
+/** Waits until this many requests are running. */
 async function running(router: TestRouter, count: number): Promise<void> {
   while (router.app.exchanges.running < count) await turn()
   for (let turns = 0; turns < 20; turns++) await turn()
@@ -37,7 +37,7 @@ async function whole(upstream: ScriptedUpstream, count: number): Promise<void> {
   assert.equal(upstream.requests.length, count)
 }
 
-test('requests that are alike wait for one answer, whole and streamed', async () => {
+test('identical requests share one upstream response, whole and streamed', async () => {
   const gate = Promise.withResolvers<void>()
   const { upstream, router } = await setup(() =>
     gate.promise.then(() => ({ kind: 'reply', body: completion('It is.') })),
@@ -55,7 +55,7 @@ test('requests that are alike wait for one answer, whole and streamed', async ()
   await whole(upstream, 1)
 })
 
-test('the answer is made while one of those who wait for it is there, and given up when none is', async () => {
+test('a shared upstream request continues while any client waits for it, and is aborted when none does', async () => {
   const gate = Promise.withResolvers<void>()
   const { upstream, router } = await setup((index) =>
     index === 0
@@ -86,7 +86,7 @@ test('the answer is made while one of those who wait for it is there, and given 
   await upstream.requestClosed(1)
 })
 
-test('who has followed a request that failed asks for itself', async () => {
+test('a request that waited for one that failed is sent itself', async () => {
   const gate = Promise.withResolvers<void>()
   const { upstream, router } = await setup((index) =>
     index === 0
@@ -106,7 +106,7 @@ test('who has followed a request that failed asks for itself', async () => {
   await whole(upstream, 3)
 })
 
-test('who has followed an answer that is not kept asks for itself', async () => {
+test('a request that waited for a response that is not cached is sent itself', async () => {
   const gate = Promise.withResolvers<void>()
   const { upstream, router } = await setup((index) =>
     gate.promise.then(() => ({ kind: 'reply', body: completion(`Cut ${index}`, { reason: 'length' }) })),
@@ -120,7 +120,7 @@ test('who has followed an answer that is not kept asks for itself', async () => 
   assert.match((await follower).text, /Cut 1/)
 })
 
-test('a client that does not read holds up nobody who waits for the same answer', async () => {
+test('a client that does not read does not block others waiting for the same response', async () => {
   const piece = chunk({ content: 'x'.repeat(64 * 1024) })
   const pieces = [...Array.from({ length: 160 }, () => piece), ...rest]
   const { upstream, router } = await setup(() => ({ kind: 'stream', pieces }), {
@@ -136,7 +136,7 @@ test('a client that does not read holds up nobody who waits for the same answer'
   leader.destroy()
 })
 
-test('nobody waits for an answer that has become too long to be kept', async () => {
+test('requests stop waiting for a response that has become too large to be cached', async () => {
   const gate = Promise.withResolvers<void>()
   const long = chunk({ content: 'x'.repeat(3_000) })
   const { router, upstream } = await setup(

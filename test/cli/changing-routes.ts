@@ -5,7 +5,7 @@ import { root } from '../helpers/child-env.ts'
 /** An extension with a route that requires an operator key. */
 export const changingRoutes = join(root, 'test/fixtures/extensions/changing-routes.ts')
 
-/** The status of a request to that route with this key. */
+/** The status of the response to a request to that route with this key. */
 export async function change(url: string, key: string): Promise<number> {
   const { status } = await fetch(`${url}/change/undeclared`, {
     method: 'POST',
@@ -14,7 +14,7 @@ export async function change(url: string, key: string): Promise<number> {
   return status
 }
 
-/** The operator key that a start has made, which its output has once. */
+/** The operator key generated at the start; asserts that the output has it once. */
 export function printedKey(output: string): string {
   const keys = [...output.matchAll(/operator key of this run: (\S+)\n/g)].map(([, key = '']) => key)
   assert.equal(keys.length, 1, output)

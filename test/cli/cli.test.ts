@@ -42,7 +42,7 @@ const broken = `{
 }
 `
 
-test('check tells every fault with file, line and column, and what was meant', async () => {
+test('check reports every error with file, line and column, and suggests what was meant', async () => {
   const path = file('broken.json', broken)
   const { code, stdout } = await runCli(['check', path])
   const lines = stdout.trimEnd().split('\n')
@@ -78,7 +78,7 @@ const doubtful = `{
 }
 `
 
-test('weights over 1, variables in the notation of other programs and a model that occurs twice: check and a start warn', async () => {
+test('check and the start warn of weights over 1, foreign notations of variables and duplicate models', async () => {
   const path = file('doubtful.json', doubtful)
   const expected = [
     /:3:14: warning: "llama" occurs more than once; only the last one counts$/,
@@ -104,7 +104,7 @@ test('weights over 1, variables in the notation of other programs and a model th
   assert.ok(!JSON.stringify(router.logs).includes('VLLM_KEY'))
 })
 
-test('check names the servers that are llama.cpp although their type says otherwise', async (t) => {
+test('check warns of llama.cpp servers that are configured as another type', async (t) => {
   const server = await startUpstream({ kind: 'reply', body: { data: [{ id: 'x', owned_by: 'llamacpp' }] } })
   t.after(() => server.close())
   const provider = (api_type: string) => ({ api_type, api_host: server.url })
@@ -119,7 +119,7 @@ test('check names the servers that are llama.cpp although their type says otherw
   assert.match(stdout, /1 model, 2 servers, no errors, 1 warning/)
 })
 
-test('check accepts comments and trailing commas, and counts lines with them', async () => {
+test('check accepts comments and trailing commas, and counts their lines', async () => {
   const config =
     '// ours\n{\n  "g": { "m": { "providers": [{ "api_type": "mock" }, ], "stategy": "x" } },\n  "active_models": { "g": ["m"] }, /* all */\n}\n'
   const path = file('commented.json', config)
@@ -128,14 +128,14 @@ test('check accepts comments and trailing commas, and counts lines with them', a
   assert.match(stdout, /:3:69: warning: .*stategy: no such field/)
 })
 
-test('check points to where a file stops being JSON', async () => {
+test('check reports the position at which a file stops being JSON', async () => {
   const path = file('comma.json', '{\n  "a": {},\n,}\n')
   const { code, stdout } = await runCli(['check', path])
   assert.equal(stdout, `${path}:3:1: error: not valid JSON from here on\n`)
   assert.equal(code, 2)
 })
 
-test('check says that a good file is good', async () => {
+test('check confirms a valid file', async () => {
   const path = file(
     'good.json',
     JSON.stringify(modelsConfig({ one: [{ api_type: 'mock' }], two: [{ api_type: 'mock' }] })),
@@ -145,7 +145,7 @@ test('check says that a good file is good', async () => {
   assert.equal(code, 0)
 })
 
-test('check tells the faults of the settings too', async () => {
+test('check reports errors in settings too', async () => {
   const missing = await runCli(['check', join(folder, 'missing.json')])
   assert.match(missing.stdout, /^error: LLM_ROUTER_MODELS_CONFIG: cannot read .*missing\.json \(ENOENT\)\n/)
   assert.equal(missing.code, 2)
@@ -156,7 +156,7 @@ test('check tells the faults of the settings too', async () => {
   assert.deepEqual([strategy.code, port.code], [2, 2])
 })
 
-test('check tells of which client key a warning is', async () => {
+test('check names the client key that a warning is about', async () => {
   const models = file('small.json', JSON.stringify(modelsConfig({ small: [{ api_type: 'mock' }] })))
   const keys = file(
     'keys.json',
@@ -170,7 +170,7 @@ test('check tells of which client key a warning is', async () => {
   assert.equal(code, 0)
 })
 
-test('models lists what would be served, without addresses', async () => {
+test('models lists the models that would be served, without addresses', async () => {
   const path = file(
     'models.json',
     JSON.stringify(
@@ -197,7 +197,7 @@ test('models lists what would be served, without addresses', async () => {
   assert.equal(code, 0)
 })
 
-test('models --profiles prints what the model of each server takes, with what the file changes', async () => {
+test('models --profiles prints the profile of each target, including overrides in the file', async () => {
   const path = file(
     'profiles.json',
     JSON.stringify(
@@ -231,7 +231,7 @@ test('an invalid profile is reported with its position', async () => {
   assert.equal(code, 2)
 })
 
-test('the health check asks the router that the settings name, or the one that it is told', async (t) => {
+test('healthcheck checks the router in the settings, or the one in its argument', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   const { port } = new URL(router.url)
@@ -242,7 +242,7 @@ test('the health check asks the router that the settings name, or the one that i
   assert.match(gone.stderr, /does not answer/)
 })
 
-test('schema and version print theirs', async () => {
+test('schema and version print the JSON Schema and the version', async () => {
   const { stdout } = await runCliProcess(['schema'])
   assert.equal(stdout, readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8'))
   for (const args of [['version'], ['--version'], ['-V']]) {
@@ -253,7 +253,7 @@ test('schema and version print theirs', async () => {
   }
 })
 
-test('a slow reader gets the whole output; one that leaves early is no failure; a full disk is', async () => {
+test('a slow reader gets the whole output; a closed pipe is not an error, but a full disk is', async () => {
   const cli = join(root, 'src/cli.ts')
   const shell = (line: string) =>
     spawnSync('bash', ['-c', line, process.execPath, cli], {
@@ -261,7 +261,7 @@ test('a slow reader gets the whole output; one that leaves early is no failure; 
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-  // After the first line it reads nothing for as long as another whole command takes.
+  // After the first line it reads nothing for the duration of another whole command.
   const slow = shell('set -e; "$0" "$1" schema | { read -r; echo "$REPLY"; "$0" "$1" version >&2; cat; }')
   assert.equal(slow.stdout, readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8'))
   const head = shell('set -o pipefail; "$0" "$1" schema | head -n 1')
@@ -271,7 +271,7 @@ test('a slow reader gets the whole output; one that leaves early is no failure; 
   assert.equal(full.status, 1)
 })
 
-test('help names every command; a mistyped one or option is a hint and exit code 2', async () => {
+test('help names every command; a mistyped command or option gets a hint and exit code 2', async () => {
   const { stdout, code } = await runCli(['--help'])
   for (const name of ['serve', 'check', 'discover', 'init', 'models', 'healthcheck', 'schema', 'version'])
     assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'))
@@ -287,7 +287,7 @@ test('help names every command; a mistyped one or option is a hint and exit code
   assert.deepEqual([command.code, option.code, value.code], [2, 2, 2])
 })
 
-test('a file in YAML is checked with the same positions', async () => {
+test('a YAML file is checked with line and column', async () => {
   const path = file(
     'models.yaml',
     'g:\n  m:\n    providers: [{api_type: llama.cpp, api_host: "http://h:1"}]\n    stratgy: x\nactive_models: {g: [m]}\n',
@@ -302,7 +302,7 @@ test('a file in YAML is checked with the same positions', async () => {
   assert.equal((await runCli(['check', torn])).stdout, `${torn}:2:1: error: not valid YAML from here on\n`)
 })
 
-test('a command has a help of its own, and messages name the program as it was started', async () => {
+test('every command has its own help, and messages name the program as it was started', async () => {
   const [check, init, help, version, port, unknown] = await Promise.all([
     runCli(['check', '--help']),
     runCli(['init', '-h']),
@@ -323,7 +323,7 @@ test('a command has a help of its own, and messages name the program as it was s
   )
 })
 
-test('paths count from the directory in which the script is run, and what init suggests can be run as it stands', async (t) => {
+test('paths are relative to the working directory of the script, and the command that init suggests can be run', async (t) => {
   const work = mkdtempSync(join(tmpdir(), 'llm-router-cwd-'))
   t.after(() => rmSync(work, { recursive: true }))
   const run = (command: string) =>
@@ -347,7 +347,7 @@ test('docs/cli.md has every command and option, and no other', async () => {
   assert.deepEqual(inPage, inHelp)
 })
 
-test('it serves with its options, from whatever directory it is started, with an operator key that it prints once, outside of the log', async (t) => {
+test('the router serves with options from any directory, and prints its operator key once, outside the log', async (t) => {
   const logFile = join(folder, 'router.log')
   const child = spawn(
     process.execPath,
@@ -361,7 +361,7 @@ test('it serves with its options, from whatever directory it is started, with an
       }),
     },
   )
-  // Where an assertion fails before its end.
+  // In case an assertion fails before the end.
   t.after(() => child.kill('SIGKILL'))
   const ended = once(child, 'close')
   const text = { stdout: '', stderr: '' }
@@ -389,7 +389,7 @@ test('it serves with its options, from whatever directory it is started, with an
   assert.ok(!readFileSync(logFile, 'utf8').includes(key))
 })
 
-test('the start script hands its arguments on', async () => {
+test('the start script passes its arguments on', async () => {
   const child = spawn(join(root, 'run-rest-api.sh'), ['version'], { cwd: folder })
   let text = ''
   child.stdout.on('data', (chunk) => {
@@ -400,7 +400,7 @@ test('the start script hands its arguments on', async () => {
   assert.equal(code, 0)
 })
 
-test('check warns of limits that cannot hold: by an unknown engine, or over several routers without Redis', async () => {
+test('check warns of limits that do not hold: an engine without reports, or several routers without Redis', async () => {
   const path = file(
     'limits.json',
     `{

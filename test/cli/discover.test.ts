@@ -13,7 +13,7 @@ import { runCli } from './run-cli.ts'
 
 type Answers = Record<string, unknown>
 
-/** A server that answers GET by path, and Ollama's show by the name of the model. */
+/** A server that responds to GET by path, and to Ollama's show by the name of the model. */
 function serverOf(answers: Answers, shows: Answers = {}) {
   return startUpstream(({ url, body }) => {
     const wanted = url === '/api/show' ? shows[String((body as { model?: unknown }).model)] : answers[url]
@@ -49,7 +49,7 @@ const ollama = () =>
 
 const lmStudio = () =>
   serverOf({
-    // LM Studio answers 200 to what it does not know.
+    // LM Studio returns 200 for unknown paths.
     '/api/tags': { error: 'Unexpected endpoint or method. (GET /api/tags)' },
     '/api/v0/models': {
       object: 'list',
@@ -79,7 +79,7 @@ const vllm = () =>
     },
   })
 
-test('Ollama, LM Studio and vLLM are told apart, with their names, contexts and capabilities', async (t) => {
+test('Ollama, LM Studio and vLLM are distinguished, with names, contexts and capabilities of their models', async (t) => {
   const servers = await Promise.all([ollama(), lmStudio(), vllm()])
   t.after(() => Promise.all(servers.map((server) => server.close())))
   const found = await discover(
@@ -120,7 +120,7 @@ test('Ollama, LM Studio and vLLM are told apart, with their names, contexts and 
   })
 })
 
-test('what is found can be served as it is, and answers', async (t) => {
+test('the discovered configuration can be served without a change', async (t) => {
   const server = await vllm()
   const { servers } = await discover([server.url], t.signal)
   const router = await startRouter({ models: configOf(servers) })
@@ -131,7 +131,7 @@ test('what is found can be served as it is, and answers', async (t) => {
   })
 })
 
-test('servers of the same model share it, each with an id of its own and without its address', () => {
+test('servers of the same model share it, each with a unique id that does not contain its address', () => {
   const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
   const server = { type: 'vllm', hostLabel: 'gpu1', models: [model] } as const
   const config = configOf([
@@ -169,7 +169,7 @@ test('cache_aware is chosen for chat models that several servers with a prefix c
   assert.equal(strategyOf(['vllm', 'vllm'], true), undefined)
 })
 
-test('a host that is silent, no server of models, or a router itself gives nothing', async (t) => {
+test('hosts that do not respond, serve no models or are routers are reported as silent', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   const web = await serverOf({ '/v1/models': { pages: [] } })
   t.after(() => Promise.all([router.close(), web.close()]))
@@ -177,14 +177,14 @@ test('a host that is silent, no server of models, or a router itself gives nothi
   assert.deepEqual(await discover(hosts, t.signal), { servers: [], silent: hosts })
 })
 
-test('a server that never answers does not hold the search up', async (t) => {
+test('a server that never responds does not block the search', async (t) => {
   const hung = await startUpstream({ kind: 'hang' })
   t.after(() => hung.close())
   const found = await discover([hung.url], AbortSignal.timeout(50))
   assert.deepEqual(found.servers, [])
 })
 
-test('the command writes the configuration to stdout and what it saw to stderr', async (t) => {
+test('discover writes the configuration to stdout and its findings to stderr', async (t) => {
   const server = await ollama()
   t.after(() => server.close())
   const { code, stdout, stderr } = await runCli(['discover', server.url])
@@ -206,7 +206,7 @@ test('the command writes the configuration to stdout and what it saw to stderr',
   assert.deepEqual([nothing.code, nothing.stdout], [1, ''])
 })
 
-test('init writes a file that check finds good, and never over another one', async (t) => {
+test('init writes a file that passes check, and never overwrites one', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-init-'))
   const server = await vllm()
   t.after(async () => {
@@ -225,7 +225,7 @@ test('init writes a file that check finds good, and never over another one', asy
   assert.match(readFileSync(demo, 'utf8'), /"mock"/)
 })
 
-test('llama.cpp is told from other servers of the format, with the context of one slot', async (t) => {
+test('llama.cpp is distinguished from other OpenAI-compatible servers, with the context of one slot', async (t) => {
   const server = await serverOf({
     '/v1/models': {
       object: 'list',
@@ -240,7 +240,7 @@ test('llama.cpp is told from other servers of the format, with the context of on
   )
 })
 
-test('a context is the one in use, not the longest that the model could have', async (t) => {
+test('the context is the one in use, not the longest that the model supports', async (t) => {
   const ollama = await serverOf({
     '/api/tags': { models: [{ name: 'warm:latest' }, { name: 'cold:latest' }] },
     '/api/ps': { models: [{ name: 'warm:latest', context_length: 4096 }] },
@@ -271,9 +271,9 @@ const tgiInfo = {
 }
 const embedding = { object: 'list', data: [{ embedding: [0.1], index: 0, object: 'embedding' }] }
 
-test('SGLang, TGI, llama.cpp and embedding servers are told apart, and embedding models are marked', async (t) => {
+test('SGLang, TGI, llama.cpp and embedding servers are distinguished, and embedding models are marked', async (t) => {
   const servers = await Promise.all([
-    // It has Ollama's paths too.
+    // It has the paths of Ollama too.
     serverOf({
       '/v1/models': listOf('sglang', 'org/chat', { max_model_len: 32768 }),
       '/model_info': { model_path: 'org/chat', is_generation: true },
@@ -322,7 +322,7 @@ test('SGLang, TGI, llama.cpp and embedding servers are told apart, and embedding
   assert.match(JSON.stringify(tgi), /"api_type":"tgi"/)
 })
 
-test('llama.cpp in router mode lists all of its models, and none is loaded by the search', async (t) => {
+test('llama.cpp in router mode lists all of its models, and the search loads none', async (t) => {
   const model = (id: string, value: string, args: string[], meta?: object) => ({
     ...{ id, object: 'model', owned_by: 'llamacpp', status: { value, args: ['llama-server', ...args] } },
     ...(meta ? { meta } : {}),
@@ -357,7 +357,7 @@ test('llama.cpp in router mode lists all of its models, and none is loaded by th
   assert.ok(server.requests.every(({ method }) => method === 'GET'))
 })
 
-test("LM Studio's list since 0.4 counts before the older one", async (t) => {
+test("LM Studio's model list since 0.4 takes precedence over the older one", async (t) => {
   const server = await serverOf({
     '/api/v1/models': {
       models: [

@@ -4,7 +4,7 @@ import { readers } from '../../src/cli/index-documents/sections.ts'
 import { splitText } from '../../src/cli/index-documents/split-text.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 
-test('chunks keep their size, lose no word and overlap', () => {
+test('chunks do not exceed their size, omit no word and overlap', () => {
   const random = seededRandom(7)
   const between = [' ', ' ', ' ', '. ', '\n', '\n\n']
   for (let run = 0; run < 50; run++) {
@@ -25,13 +25,13 @@ test('chunks keep their size, lose no word and overlap', () => {
   }
 })
 
-test('a text without a place to cut is cut at its size, and no character in two', () => {
+test('a text without white space is split at the chunk size, and no character is split', () => {
   const chunks = splitText('😀'.repeat(500), { size: 101, overlap: 0 })
   assert.equal(chunks.join(''), '😀'.repeat(500))
   assert.ok(chunks.every((chunk) => chunk.length <= 101 && !/[\uD800-\uDBFF]$/.test(chunk)))
 })
 
-test('headings of Markdown and HTML are the titles of what stands below them', () => {
+test('headings of Markdown and HTML are the titles of the sections below them', () => {
   const markdown = readers.md?.('intro\n# A\none\n### B\ntwo\n## C\nthree\n```\n# no\n```')
   assert.deepEqual(
     markdown?.map(({ title, text }) => [title, text.trim()]),

@@ -32,7 +32,7 @@ general_settings:
   master_key: sk-secret-1234
 `
 
-test("LiteLLM's config.yaml becomes a models-config.json that passes the check, and tells what is left out", async (t) => {
+test("LiteLLM's config.yaml becomes a models-config.json that passes check, and what is left out is reported", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-litellm-'))
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'config.yaml'), file)
@@ -49,7 +49,7 @@ test("LiteLLM's config.yaml becomes a models-config.json that passes the check, 
         api_type: 'openai',
         api_host: 'https://api.openai.com',
         model_path: 'gpt-4o',
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: how the file names an environment variable
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the notation of environment variables in the file
         api_token: '${OPENAI_API_KEY}',
         defaults: { temperature: 0.2 },
       },

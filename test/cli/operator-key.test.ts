@@ -10,7 +10,7 @@ import { startRouterProcess } from '../helpers/router-process.ts'
 import { change, changingRoutes, printedKey } from './changing-routes.ts'
 import { runCli, runCliProcess } from './run-cli.ts'
 
-test('a cluster on loopback shares one port and one operator key, printed once, outside of the log, and ends with its primary', async (t) => {
+test('a cluster on loopback shares one port and one generated operator key, and ends with its primary', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const logFile = join(folder, 'router.log')
@@ -20,7 +20,7 @@ test('a cluster on loopback shares one port and one operator key, printed once, 
     env: {
       LLM_ROUTER_EXTENSIONS: changingRoutes,
       LLM_ROUTER_LOG_FILENAME: logFile,
-      // What is not for a program to read is there too.
+      // Output for people is included too.
       LLM_ROUTER_LOG_FORMAT: 'auto',
       LLM_ROUTER_LOG_LEVEL: 'trace',
       LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -45,7 +45,7 @@ test('a cluster on loopback shares one port and one operator key, printed once, 
   assert.ok(!readFileSync(logFile, 'utf8').includes(key))
 })
 
-test('a start that others can reach, or that has an operator key, makes none', (t) => {
+test('no operator key is generated if the router is reachable by others, or has an operator key', (t) => {
   const operators = keysFile([{ id: 'a', key: 'k'.repeat(24), surfaces: ['openai', 'operator'] }])
   const disabled = keysFile([{ id: 'a', key: 'k'.repeat(24), surfaces: ['operator'], enabled: false }])
   const clients = keysFile([{ id: 'a', key: 'k'.repeat(24) }])
@@ -72,7 +72,7 @@ test('a start that others can reach, or that has an operator key, makes none', (
   assert.notEqual(operatorKeyFor(here), operatorKeyFor(here))
 })
 
-test('check and the start name a protection that is asked for without its services, with exit code 2', async () => {
+test('check and the start reject a guardrail without its services, with exit code 2', async () => {
   const quiet = { LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '' }
   for (const command of [[], ['check']]) {
     const run = command.length === 0 ? runCliProcess : runCli

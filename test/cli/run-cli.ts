@@ -12,8 +12,8 @@ export interface Ended {
 }
 
 /**
- * Runs a command to its end in this process, with these variables alone: a process of its own would load the whole router for it.
- * Its relative paths start at the project's directory.
+ * Runs a command to its end in this process, with only these variables: a child process would load the whole router for it.
+ * Relative paths start at the project's directory.
  */
 export async function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   const ended: Ended = { code: null, stdout: '', stderr: '' }
@@ -31,7 +31,7 @@ export async function runCli(args: readonly string[], env: Record<string, string
   return { ...ended, code: code ?? null }
 }
 
-/** Runs it as its users do: in a process of its own, which shows that it ends, and where its output goes. */
+/** Runs the program in a child process, as users do. This also tests its exit and its output streams. */
 export async function runCliProcess(
   args: readonly string[],
   env: Record<string, string> = {},

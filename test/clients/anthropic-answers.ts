@@ -63,7 +63,7 @@ function end(stop_reason: string): string[] {
   ]
 }
 
-/** A stream of these texts that breaks off before its end. */
+/** A stream of these texts that is cut off before its end. */
 export function anthropicBrokenStream(texts: readonly string[]): Behaviour {
   const deltas = texts.map((text) => ({ type: 'text_delta', text }))
   return { kind: 'stream', pieces: [head, ...block({ type: 'text', text: '' }, deltas)] }

@@ -13,7 +13,7 @@ const input_schema = { type: 'object' as const, properties: { city: { type: 'str
 const tools = [{ name: 'get_weather', description: 'Weather of a city', input_schema }]
 const ask = { model: 'small', max_tokens: 100, messages: [question] }
 
-/** What an upstream of each kind answers to the same question. */
+/** The response of an upstream of each kind to the same question. */
 interface Answers {
   text: Behaviour
   stream: Behaviour
@@ -53,7 +53,7 @@ const answersOf: Record<string, Answers> = {
   },
 }
 
-/** The legacy client has the same calls; its types differ in members that are not used here. */
+/** The legacy client has the same methods; its types differ only in members that are not used here. */
 function clientOf(generation: string, baseURL: string): Anthropic {
   const options = { baseURL, apiKey: 'client-key', maxRetries: 0 }
   return generation === '1.x'
@@ -87,7 +87,7 @@ for (const generation of ['1.x', '0.x']) {
         await upstream.close()
       })
 
-      test('gets a whole message with the alias as its model and the counts of the upstream', async () => {
+      test("gets a whole message with the alias as its model and the upstream's token counts", async () => {
         upstream.rescript(answers.text)
         const message = await client.messages.create(ask)
         assert.equal(message.type, 'message')
@@ -102,7 +102,7 @@ for (const generation of ['1.x', '0.x']) {
         assert.ok(message._request_id)
       })
 
-      test('gets a stream whose final message is the whole one', async () => {
+      test('gets a stream whose final message equals the whole message', async () => {
         upstream.rescript(answers.stream)
         const pieces: string[] = []
         const stream = client.messages.stream(ask).on('text', (text) => pieces.push(text))
@@ -113,7 +113,7 @@ for (const generation of ['1.x', '0.x']) {
         assert.equal(message.usage.output_tokens, 3)
       })
 
-      test('calls a tool, whole and streamed, and the result of the tool finds its call', async () => {
+      test('calls a tool, whole and streamed, and the tool result refers to its call', async () => {
         upstream.rescript([answers.toolCall, answers.toolCallStream, answers.text])
         const whole = await client.messages.create({ ...ask, tools })
         const streamed = await client.messages.stream({ ...ask, tools }).finalMessage()
@@ -145,10 +145,10 @@ for (const generation of ['1.x', '0.x']) {
         })
         const body = JSON.stringify(upstream.requests[first]?.body)
         assert.match(body, /3 degrees/)
-        assert.equal(body.split(call.id).length, 3, 'the id stands in the call and in its result')
+        assert.equal(body.split(call.id).length, 3, 'the call and its result have the same id')
       })
 
-      test('learns of a stream that breaks off: it throws, raw and helped', async () => {
+      test('throws when a stream is cut off, both as a raw stream and with the stream helper', async () => {
         upstream.rescript(answers.brokenStream)
         await assert.rejects(client.messages.stream(ask).finalMessage())
         const raw = await client.messages.create({ ...ask, stream: true })
@@ -163,10 +163,10 @@ for (const generation of ['1.x', '0.x']) {
         assert.ok(!seen.includes('message_stop'))
       })
 
-      test('gets typed errors: unknown model, no limit, rate limit with its delay', async () => {
+      test('gets typed errors for an unknown model, a missing max_tokens and a rate limit with its delay', async () => {
         const failure = async (call: Promise<unknown>): Promise<unknown[]> => {
           const error: unknown = await call.then(
-            () => assert.fail('must fail'),
+            () => assert.fail('the request must fail'),
             (thrown: unknown) => thrown,
           )
           const { status, type, requestID } = Object(error)
@@ -184,7 +184,7 @@ for (const generation of ['1.x', '0.x']) {
         assert.deepEqual(await failure(limited), [429, 'rate_limit_error'])
       })
 
-      test('sends its key in any form, and never to the upstream', async () => {
+      test('sends a key that never reaches the upstream', async () => {
         upstream.rescript(answers.text)
         const index = upstream.requests.length
         await client.messages.create(ask)
@@ -205,7 +205,7 @@ for (const generation of ['1.x', '0.x']) {
   }
 }
 
-test('calls whose pieces interleave reach the client as blocks of their own', async (t) => {
+test('tool calls whose deltas interleave reach the client as separate content blocks', async (t) => {
   const fragment = (value: object) => upstreams.openaiChunk({ tool_calls: [value] })
   const upstream = await startUpstream({
     kind: 'stream',

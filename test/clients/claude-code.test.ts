@@ -23,7 +23,7 @@ interface UpstreamMessage {
   content: string
 }
 
-describe('Claude Code over servers of other dialects', () => {
+describe('Claude Code with servers of other dialects', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -75,7 +75,7 @@ describe('Claude Code over servers of other dialects', () => {
     assert.deepEqual(turns, ['system: Top', 'user: hi', 'assistant: ok', `user: ${later}\ngo`])
   })
 
-  test('a later system turn behind a user turn stays there in every request that follows', async () => {
+  test('a later system turn after a user turn keeps its position in every following request', async () => {
     const history = [user('hi'), system('Later')]
     const first = await turnsOf(history)
     const second = await turnsOf([...history, said('ok'), user('go')])
@@ -83,7 +83,7 @@ describe('Claude Code over servers of other dialects', () => {
     assert.deepEqual(second.slice(0, first.length), first)
   })
 
-  test('a later system turn between a call and its result follows the result', async () => {
+  test('a later system turn between a tool call and its result is moved after the result', async () => {
     const turns = await turnsOf([user('hi'), call('a'), system('Later'), result('a'), said('ok'), user('go')])
     const expected = ['system: Top', 'user: hi', 'assistant: call', 'tool: done']
     assert.deepEqual(turns, [...expected, `user: ${later}`, 'assistant: ok', 'user: go'])
@@ -94,13 +94,13 @@ describe('Claude Code over servers of other dialects', () => {
     assert.deepEqual(turns, ['system: Top\n\nMore', 'user: hi'])
   })
 
-  test('system_turns keep sends system turns where they are', async () => {
+  test('"system_turns": "keep" leaves system turns where they are', async () => {
     const turns = await turnsOf([user('hi'), system('Later'), said('ok')], 'keeping')
     assert.deepEqual(turns, ['system: Top', 'user: hi', 'system: Later', 'assistant: ok'])
   })
 
   for (const model of ['vllm', 'anthropic']) {
-    test(`two requests have the same system prompt whatever the billing header says: ${model}`, async () => {
+    test(`the system prompt does not depend on the billing header: ${model}`, async () => {
       if (model === 'anthropic') upstream.rescript(anthropicText('ok'))
       const sent: string[] = []
       for (const nonce of ['a1b2c', 'd3e4f']) {
@@ -114,7 +114,7 @@ describe('Claude Code over servers of other dialects', () => {
     })
   }
 
-  test('the text behind the billing header in the same block stays', async () => {
+  test('text after the billing header in the same block is kept', async () => {
     await ask({ system: `${billing('a').text}\nTop`, messages: [user('hi')] })
     assert.equal(lastBody().messages[0]?.content, 'Top')
     upstream.rescript(anthropicText('ok'))
@@ -138,7 +138,7 @@ describe('Claude Code over servers of other dialects', () => {
     ['computer_20251124', 'computer', ['action', 'coordinate', 'region']],
   ]
   for (const [type, name, members] of clientTools) {
-    test(`a tool that the client runs is a function for any model: ${type}`, async () => {
+    test(`a tool that the client runs becomes a function for any model: ${type}`, async () => {
       upstream.rescript(openaiToolCall(name, { a: 1 }))
       const { status, text } = await ask({
         messages: [user('go')],
@@ -155,7 +155,7 @@ describe('Claude Code over servers of other dialects', () => {
     })
   }
 
-  test('a tool of an unknown kind is dropped, or a function where it has a schema', async () => {
+  test('a tool of an unknown type becomes a function if it has a schema and is dropped otherwise', async () => {
     const odd = await ask({ messages: [user('go')], tools: [{ type: 'hologram_20270101', name: 'h' }] })
     assert.deepEqual([odd.status, odd.headers.get('x-llm-router-lost')], [200, 'tools.hologram_20270101'])
     const tools = [{ type: 'hologram_20270101', name: 'h', input_schema: { type: 'object' } }]
@@ -163,7 +163,7 @@ describe('Claude Code over servers of other dialects', () => {
     assert.equal(offered()[0]?.name, 'h')
   })
 
-  test('tool references and unknown blocks of a tool result arrive as text', async () => {
+  test('tool references and unknown blocks in a tool result are sent as text', async () => {
     const content = [
       { type: 'tool_reference', tool_name: 'search_docs' },
       { type: 'hologram', shape: 'cube' },

@@ -19,7 +19,7 @@ const search = { type: 'function', name: 'search', parameters: { type: 'object',
 const docs = { type: 'namespace', name: 'mcp__docs', description: 'Docs', tools: [search] }
 const flat = 'mcp__docs__search'
 
-describe('Codex over a server of another dialect', () => {
+describe('Codex with a server of another dialect', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -70,7 +70,7 @@ describe('Codex over a server of another dialect', () => {
     return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data ?? ''))
   }
 
-  test('the tools of a namespace are offered, and their calls carry name and namespace', async () => {
+  test('the tools of a namespace are offered to the model, and their calls carry name and namespace', async () => {
     const item = await calledItem([docs], flat, { q: 'x' })
     assert.deepEqual(offered(), [flat])
     const { type, name, namespace, arguments: json } = item
@@ -91,7 +91,7 @@ describe('Codex over a server of another dialect', () => {
     assert.equal(done?.name, 'search')
   })
 
-  test('a call in the history gets the name that the model knows the tool by', async () => {
+  test('a call in the history has the name under which the model was offered the tool', async () => {
     const called = {
       type: 'function_call',
       call_id: 'c1',
@@ -104,7 +104,7 @@ describe('Codex over a server of another dialect', () => {
     assert.match(String(upstream.requests.at(-1)?.raw), new RegExp(`"tool_calls":\\[.*"${flat}"`))
   })
 
-  test('a tool in a namespace can be chosen, and so can the namespace', async () => {
+  test('tool_choice may name a tool in a namespace, and allowed_tools a whole namespace', async () => {
     const other = { ...search, name: 'other' }
     const namespace = { ...docs, tools: [search, other] }
     const tools = [{ ...search, name: 'f' }, namespace]
@@ -120,7 +120,7 @@ describe('Codex over a server of another dialect', () => {
     assert.equal(lastBody().tool_choice, 'required')
   })
 
-  test('tools whose flat names are equal or too long are told apart', async () => {
+  test('tools whose flattened names are equal or too long get distinct names', async () => {
     const long = 'a'.repeat(60)
     const tools = [
       { ...search, name: flat },
@@ -144,7 +144,7 @@ describe('Codex over a server of another dialect', () => {
     assert.deepEqual([plain.name, plain.namespace], [flat, undefined])
   })
 
-  test('additional_tools in the input are offered', async () => {
+  test('additional_tools in the input are offered to the model', async () => {
     const exec = { type: 'custom', name: 'exec', description: 'run' }
     const tools = [{ type: 'namespace', name: 'functions', tools: [exec] }]
     const added = { type: 'additional_tools', role: 'developer', tools }
@@ -158,7 +158,7 @@ describe('Codex over a server of another dialect', () => {
 
   const toolSearch = { type: 'tool_search', execution: 'client', parameters: { type: 'object' } }
 
-  test('tool_search is offered, and its call is a tool_search_call', async () => {
+  test('tool_search is offered to the model, and a call to it becomes a tool_search_call', async () => {
     const item = await calledItem([toolSearch], 'tool_search', { query: 'docs' })
     const { type, execution, arguments: args, call_id: id } = item
     assert.deepEqual([type, execution, args], ['tool_search_call', 'client', { query: 'docs' }])
@@ -168,7 +168,7 @@ describe('Codex over a server of another dialect', () => {
     assert.deepEqual(Object(done?.item).arguments, { query: 'docs' })
   })
 
-  test('the tools that a search has found are offered, and the history shows the search', async () => {
+  test('tools found by a search are offered to the model, and the history contains the search', async () => {
     const called = {
       type: 'tool_search_call',
       call_id: 'c1',
@@ -205,7 +205,7 @@ describe('Codex over a server of another dialect', () => {
   ]
   for (const [tool, args, expected] of natives) {
     const name = String(Object(tool).type)
-    test(`a tool that the client runs is a function for the model: ${name}`, async () => {
+    test(`a tool that the client runs becomes a function for the model: ${name}`, async () => {
       const item = await calledItem([tool], name, args)
       assert.deepEqual({ ...item, ...expected }, item)
       const output = { type: `${name}_call_output`, call_id: item.call_id, output: 'done' }
@@ -218,7 +218,7 @@ describe('Codex over a server of another dialect', () => {
     })
   }
 
-  test('an unknown item does not refuse the conversation', async () => {
+  test('an unknown input item does not cause the request to be rejected', async () => {
     const input = [
       { role: 'user', content: 'hi' },
       { type: 'hologram', payload: 'x' },
@@ -238,7 +238,7 @@ describe('Codex over a server of another dialect', () => {
     assert.match(String(upstream.requests.at(-1)?.raw), /noted.*go.*rose/)
   })
 
-  test('a response that goes on from an earlier one knows the tools added there', async () => {
+  test('a response that continues an earlier one keeps the tools added there', async () => {
     const added = { type: 'additional_tools', role: 'developer', tools: [docs] }
     const { json } = await ask({ input: [added, { role: 'user', content: 'hi' }] })
     upstream.rescript(openaiToolCall(flat, {}))

@@ -38,7 +38,7 @@ function completionStream(
   }
 }
 
-describe('the official OpenAI client and its completions', () => {
+describe('completions with the official OpenAI client', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   let client: OpenAI
@@ -63,9 +63,9 @@ describe('the official OpenAI client and its completions', () => {
     await router.close()
     await upstream.close()
   })
-  const last = () => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+  const last = () => upstream.requests.at(-1) ?? assert.fail('no request reached the upstream')
 
-  test('a server that has them gets the bytes as they are', async () => {
+  test('a server with a completions endpoint receives the request bytes unchanged', async () => {
     upstream.rescript(completion(' world'))
     const body = '{"model":"native", "prompt":["Hello"],  "guided_choice":["a"], "seed":12345678901234567890}'
     const answer = await post(`${router.url}/v1/completions`, body)
@@ -76,7 +76,7 @@ describe('the official OpenAI client and its completions', () => {
     assert.deepEqual([model, choices[0].text], ['native', ' world'])
   })
 
-  test('a native stream goes through, its model renamed, its usage chunk kept from who did not ask', async () => {
+  test('a native stream is forwarded with the model renamed and the usage chunk removed unless requested', async () => {
     upstream.rescript(completionStream([' wor', 'ld']))
     const stream = await client.completions.create({ model: 'native', prompt: 'Hello', stream: true })
     let text = ''
@@ -88,7 +88,7 @@ describe('the official OpenAI client and its completions', () => {
     assert.deepEqual((last().body as { stream_options: unknown }).stream_options, { include_usage: true })
   })
 
-  test('a native stream that is cut is an error, not an end', async () => {
+  test('a native stream that is cut off is an error, not a normal end', async () => {
     upstream.rescript({ kind: 'stream', pieces: [chunk('half')], ending: 'cut' })
     const stream = await client.completions.create({ model: 'native', prompt: 'Hello', stream: true })
     await assert.rejects(async () => {
@@ -107,7 +107,7 @@ describe('the official OpenAI client and its completions', () => {
     assert.doesNotMatch(text, /\[DONE\]/)
   })
 
-  test('a server that turns out to have none gets a chat, and is not asked in vain again', async () => {
+  test('a server found to have no completions endpoint gets a chat request, and is not tried again', async () => {
     upstream.rescript(({ url }) =>
       url === '/v1/completions'
         ? {
@@ -137,7 +137,7 @@ describe('the official OpenAI client and its completions', () => {
     assert.equal(upstream.requests.length, before + 1)
   })
 
-  test('a server without completions gets one user turn', async () => {
+  test('a server without completions gets the prompt as one user turn', async () => {
     upstream.rescript(upstreams.openaiText(' world'))
     const answer = await client.completions.create({
       model: 'chats',
@@ -161,7 +161,7 @@ describe('the official OpenAI client and its completions', () => {
   })
 
   for (const model of ['chats', 'llama']) {
-    test(`a translated stream over ${model} is made of text completions`, async () => {
+    test(`a translated stream over ${model} consists of text completion chunks`, async () => {
       upstream.rescript(
         model === 'llama' ? upstreams.ollamaStream(['a', 'b']) : upstreams.openaiStream(['a', 'b']),
       )
@@ -179,7 +179,7 @@ describe('the official OpenAI client and its completions', () => {
     })
   }
 
-  test('echo repeats the prompt before the answer, whole and streamed', async () => {
+  test('echo repeats the prompt before the completion, whole and streamed', async () => {
     upstream.rescript(upstreams.openaiText(' world'))
     const whole = await client.completions.create({ model: 'chats', prompt: 'Hello', echo: true })
     assert.equal(whole.choices[0]?.text, 'Hello world')
@@ -194,7 +194,7 @@ describe('the official OpenAI client and its completions', () => {
     assert.equal(parts.map(({ choices }) => choices[0]?.text).join(''), 'Hello world')
   })
 
-  test('probabilities come as lists side by side', async () => {
+  test('log probabilities are returned as parallel lists', async () => {
     const token = (text: string, logprob: number) => ({ token: text, logprob, bytes: null })
     const content = [
       { ...token(' wo', -0.1), top_logprobs: [token(' wo', -0.1), token(' Wo', -2)] },
@@ -212,7 +212,7 @@ describe('the official OpenAI client and its completions', () => {
     })
   })
 
-  test('a suffix goes to an Ollama server as such, because no chat can say it', async () => {
+  test('a suffix is sent to an Ollama server natively, because no chat can express it', async () => {
     upstream.rescript({
       kind: 'reply',
       body: { model: 'upstream-model', response: 'return 1', done: true, done_reason: 'stop', eval_count: 3 },
@@ -236,7 +236,7 @@ describe('the official OpenAI client and its completions', () => {
     assert.equal(answer.choices[0]?.text, 'return 1')
   })
 
-  test('what one chat cannot say is refused, naming the field', async () => {
+  test('a request that one chat cannot express is rejected with the name of the field', async () => {
     for (const [body, param] of [
       [{ model: 'chats', prompt: ['a', 'b'] }, 'prompt'],
       [{ model: 'chats', prompt: [1, 2] }, 'prompt'],
@@ -251,13 +251,13 @@ describe('the official OpenAI client and its completions', () => {
     }
   })
 
-  test('best_of beyond n is reported as lost', async () => {
+  test('best_of greater than n is reported as dropped', async () => {
     upstream.rescript(upstreams.openaiText('x'))
     const answer = await post(`${router.url}/completions`, { model: 'chats', prompt: 'a', best_of: 3 })
     assert.equal(answer.headers.get('x-llm-router-lost'), 'best_of')
   })
 
-  test("LM Studio's path and the prefixed ones are the same endpoint", async () => {
+  test("LM Studio's path and the prefixed paths are the same endpoint", async () => {
     upstream.rescript(completion('x'))
     for (const path of ['/api/v0/completions', '/api/v1/completions', '/api/completions']) {
       assert.equal((await post(router.url + path, { model: 'native', prompt: 'a' })).status, 200, path)

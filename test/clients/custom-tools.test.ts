@@ -12,13 +12,11 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-/*
- * Tools of the type `custom`, whose argument is one text, on chat completions. Engines know functions only.
- */
+/* Tools of the type `custom`, whose argument is a single string, in chat completions. Engines support functions only. */
 const engines = ['vllm', 'sglang', 'llamacpp', 'lmstudio', 'tgi']
 const tools = [{ type: 'custom', custom: { name: 'python', description: 'Runs code' } }]
 
-describe('a custom tool of chat completions', () => {
+describe('a custom tool in chat completions', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -38,12 +36,12 @@ describe('a custom tool of chat completions', () => {
   const sent = () => Object(upstream.requests.at(-1)?.body)
 
   for (const engine of engines)
-    test(`is a function for ${engine}, and its call comes back with its text`, async () => {
+    test(`becomes a function for ${engine}, and its call is returned with its text`, async () => {
       const script = (stream: boolean) =>
         stream
           ? openaiToolCallStream('python', ['{"input":', '"print(1)"}'])
           : openaiToolCall('python', { input: 'print(1)' })
-      // llamacpp answers whole requests in streams too.
+      // llamacpp also answers non-streaming requests with streams.
       upstream.rescript(({ body }) => script(Object(body).stream === true))
       const { text } = await ask(engine, { tool_choice: { type: 'custom', custom: { name: 'python' } } })
       const [call] = JSON.parse(text).choices[0].message.tool_calls
@@ -56,7 +54,7 @@ describe('a custom tool of chat completions', () => {
       assert.doesNotMatch(streamed, /"function"/)
     })
 
-  test('stays in the history of an engine as a call with its text', async () => {
+  test('is a call with its text in the history that an engine receives', async () => {
     upstream.rescript(openaiText('2'))
     const call = { id: 'c1', type: 'custom', custom: { name: 'python', input: 'print(2)' } }
     const history = [
@@ -68,7 +66,7 @@ describe('a custom tool of chat completions', () => {
     assert.equal(sent().messages[1].tool_calls[0].function.arguments, '{"input":"print(2)"}')
   })
 
-  test('goes to a server of the type openai as it is', async () => {
+  test('is sent unchanged to a server of the type openai', async () => {
     upstream.rescript(openaiText('Hi'))
     await ask('openai')
     assert.deepEqual(sent().tools, tools)

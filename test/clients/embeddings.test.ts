@@ -13,7 +13,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-/** A vector that tells its text: its length in characters, and a part that float32 holds exactly. */
+/** A vector that identifies its text: its length in characters, and a fraction that float32 represents exactly. */
 function vectorOf(text: unknown): number[] {
   return [String(text).length, 0.5]
 }
@@ -23,7 +23,10 @@ function inputsOf(request: RecordedRequest): unknown[] {
   return Array.isArray(input) && typeof input[0] !== 'number' ? input : [input]
 }
 
-/** An OpenAI-like server. `alwaysFloat`: as LM Studio, which knows no base64. Answers in reverse order, with indices. */
+/**
+ * An OpenAI-like server. `alwaysFloat`: like LM Studio, it does not support base64. Returns embeddings in reverse order, with
+ * indices.
+ */
 function openaiVectors(request: RecordedRequest, alwaysFloat = false): Behaviour {
   const { encoding_format: format } = request.body as { encoding_format?: string }
   const data = inputsOf(request).map((text, index) => {
@@ -100,7 +103,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.deepEqual(text.usage, { prompt_tokens: 2, total_tokens: 2 })
     })
 
-    test('a request larger than a batch is split, and its vectors come in order', async () => {
+    test('a request larger than a batch is split, and its vectors are returned in order', async () => {
       const before = upstream.requests.length
       const input = ['a', 'bb', 'ccc', 'dddd', 'eeeee', 'ffffff', 'ggggggg']
       const answer = await openai.embeddings.create({ model: 'e', input })
@@ -113,7 +116,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.deepEqual(sizes.toSorted(), [1, 3, 3])
     })
 
-    test('the upstream gets its own name of the model and the asked dimensions', async () => {
+    test('the upstream receives its own model name and the requested dimensions', async () => {
       await openai.embeddings.create({ model: 'e', input: 'x', dimensions: 256 })
       const { body, url } = upstream.requests.at(-1) ?? assert.fail()
       assert.equal(url, type === 'ollama' ? '/api/embed' : '/v1/embeddings')
@@ -121,7 +124,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.deepEqual([sent.model, sent.dimensions], ['upstream-model', 256])
     })
 
-    test('the Ollama client gets vectors of length 1 from embed', async () => {
+    test('the Ollama client gets normalized vectors from embed', async () => {
       const {
         embeddings,
         model,
@@ -130,19 +133,19 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.equal(model, 'e')
       assert.equal(embeddings.length, 2)
       if (type !== 'ollama') {
-        // Ollama's own vectors go through as they are: it has made them so.
+        // Ollama's own vectors are forwarded unchanged: Ollama has already normalized them.
         for (const vector of embeddings) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-9)
         assert.ok(Math.abs((embeddings[1]?.[0] ?? 0) / (embeddings[1]?.[1] ?? 1) - 4) < 1e-9)
       }
       assert.equal(counted, 4)
     })
 
-    test("the Ollama client's older embeddings give one vector as the model made it", async () => {
+    test('the Ollama client gets one vector that is not normalized from the older embeddings method', async () => {
       const { embedding } = await ollama.embeddings({ model: 'e', prompt: 'abc' })
       assert.deepEqual(embedding, [3, 0.5])
     })
 
-    test('nothing to embed is answered without asking anyone', async () => {
+    test('an empty input is answered without an upstream request', async () => {
       const before = upstream.requests.length
       assert.deepEqual((await ollama.embed({ model: 'e', input: [] })).embeddings, [])
       assert.deepEqual((await ollama.embeddings({ model: 'e', prompt: '' })).embedding, [])
@@ -182,7 +185,7 @@ describe('embeddings', () => {
     await upstream.close()
   })
 
-  test('the same dialect goes through byte for byte but for the model', async () => {
+  test("a request in the upstream's dialect is forwarded byte for byte except for the model", async () => {
     const body = '{ "input" : "x",  "priority": 12345678901234567890, "model":"e","encoding_format":"float" }'
     const answer = await post(`${router.url}/v1/embeddings`, body)
     assert.equal(answer.status, 200)
@@ -190,7 +193,7 @@ describe('embeddings', () => {
     assert.equal(JSON.parse(answer.text).model, 'e')
   })
 
-  test('a model without embeddings is refused with the models that have them', async () => {
+  test('a model without embeddings is rejected with the list of models that have them', async () => {
     const answer = await post(`${router.url}/v1/embeddings`, { model: 'chat', input: 'x' })
     assert.equal(answer.status, 400)
     const { error } = JSON.parse(answer.text)
@@ -198,7 +201,7 @@ describe('embeddings', () => {
     assert.deepEqual([error.param, error.code], ['model', 'unsupported_operation'])
   })
 
-  test('a server that has no such path means a model of another kind, not a broken server', async () => {
+  test('a server without the embeddings path yields a 400 and is not treated as failing', async () => {
     upstream.rescript({ kind: 'reply', status: 404, body: { detail: 'Not Found' } })
     const answer = await post(`${router.url}/v1/embeddings`, { model: 'e', input: 'x' })
     assert.equal(answer.status, 400)
@@ -207,7 +210,7 @@ describe('embeddings', () => {
     assert.equal((await post(`${router.url}/v1/embeddings`, { model: 'e', input: 'x' })).status, 200)
   })
 
-  test('one path serves both forms, and errors come in the form of the request', async () => {
+  test('one path accepts both forms, and errors have the form of the request', async () => {
     const url = `${router.url}/api/embeddings`
     assert.equal(JSON.parse((await post(url, { model: 'e', input: 'x' })).text).object, 'list')
     assert.deepEqual(JSON.parse((await post(url, { model: 'e', prompt: 'xy' })).text), {
@@ -220,7 +223,7 @@ describe('embeddings', () => {
     )
   })
 
-  test('an answer with too few vectors is no answer', async () => {
+  test('a response with too few vectors is an error', async () => {
     upstream.rescript({ kind: 'reply', body: { object: 'list', data: [], usage: {} } })
     assert.equal((await post(`${router.url}/v1/embeddings`, { model: 'e', input: 'x' })).status, 502)
     upstream.rescript((request) => openaiVectors(request))
@@ -243,7 +246,7 @@ describe('embeddings', () => {
     assert.match(JSON.parse(answer.text).error.message, /too bad/)
   })
 
-  test('a server that is down is passed over for one that speaks another dialect', async (t) => {
+  test('a server that is down is skipped in favour of one with another dialect', async (t) => {
     const ollama = await startUpstream(ollamaVectors)
     const down = { id: 'down', api_type: 'vllm', api_host: 'http://127.0.0.1:1' }
     const mixed = await startRouter({

@@ -13,7 +13,7 @@ const fromResponses = [{ role: 'user', content: [{ type: 'input_file', file_url:
 const document = { type: 'document', source: { type: 'url', url }, title: name }
 const fromAnthropic = [{ role: 'user', content: [document] }]
 
-describe('a file by its address', () => {
+describe('a file given by its URL', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -33,9 +33,9 @@ describe('a file by its address', () => {
     await router.close()
     await upstream.close()
   })
-  const sent = () => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+  const sent = () => upstream.requests.at(-1) ?? assert.fail('no request reached the upstream')
 
-  test('goes from a Responses client to an Anthropic server as a document', async () => {
+  test('is sent from a Responses client to an Anthropic server as a document', async () => {
     upstream.rescript(anthropicText('Done'))
     const answer = await post(`${router.url}/v1/responses`, { model: 'claude', input: fromResponses })
     assert.equal(answer.status, 200, answer.text)
@@ -43,7 +43,7 @@ describe('a file by its address', () => {
     assert.deepEqual(messages[0]?.content[0], document)
   })
 
-  test('goes from an Anthropic client to a server with the Responses API as a file', async () => {
+  test('is sent from an Anthropic client to a server with the Responses API as a file', async () => {
     const content = [{ type: 'output_text', text: 'Done', annotations: [] }]
     const output = [{ type: 'message', id: 'msg_1', status: 'completed', role: 'assistant', content }]
     const body = { id: 'resp_1', object: 'response', status: 'completed', model: 'm', output }
@@ -57,7 +57,7 @@ describe('a file by its address', () => {
   })
 
   for (const model of ['chats', 'llama']) {
-    test(`is refused where the server of ${model} loads none, before it is asked`, async () => {
+    test(`is rejected before any upstream request if the server of ${model} loads no URLs`, async () => {
       const asked = upstream.requests.length
       const one = await post(`${router.url}/v1/responses`, { model, input: fromResponses })
       const body = { model, max_tokens: 9, messages: fromAnthropic }

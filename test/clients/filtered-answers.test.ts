@@ -7,7 +7,7 @@ import OpenAI from 'openai'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
-/** A server that streams one sentence, and the next once the first has gone out. */
+/** A server that streams one sentence, and the next one after the first has been sent. */
 let upstream: ScriptedUpstream
 let router: TestRouter
 let more = Promise.withResolvers<string>()
@@ -44,8 +44,8 @@ after(async () => {
   await upstream.close()
 })
 
-/** Lets the second sentence come once the client has the first one. */
-function heard(text: string): string {
+/** Releases the second sentence once the client has received the first. */
+function releaseNext(text: string): string {
   if (text === 'All good.\n') more.resolve(bad)
   assert.doesNotMatch(text, /bad/)
   return text
@@ -53,7 +53,7 @@ function heard(text: string): string {
 
 const messages = [{ role: 'user', content: 'hi' }] as const
 
-test('the OpenAI client sees content_filter, whole and streamed', async () => {
+test('the OpenAI client gets the finish reason content_filter, whole and streamed', async () => {
   const client = new OpenAI({ apiKey: 'k', baseURL: `${router.url}/v1`, maxRetries: 0 })
   const whole = await client.chat.completions.create({ model: 'm', messages: [...messages] })
   assert.deepEqual(
@@ -69,13 +69,13 @@ test('the OpenAI client sees content_filter, whole and streamed', async () => {
     messages: [...messages],
     stream: true,
   })) {
-    text = heard(text + (choices[0]?.delta.content ?? ''))
+    text = releaseNext(text + (choices[0]?.delta.content ?? ''))
     reason = choices[0]?.finish_reason ?? reason
   }
   assert.deepEqual([text, reason], ['All good.\n', 'content_filter'])
 })
 
-test('the OpenAI client sees an incomplete response, whole and streamed', async () => {
+test('the OpenAI client gets an incomplete response, whole and streamed', async () => {
   const client = new OpenAI({ apiKey: 'k', baseURL: `${router.url}/v1`, maxRetries: 0 })
   const whole = await client.responses.create({ model: 'm', input: 'hi' })
   assert.deepEqual(
@@ -86,7 +86,7 @@ test('the OpenAI client sees an incomplete response, whole and streamed', async 
   const stream = client.responses.stream({ model: 'm', input: 'hi' })
   let text = ''
   stream.on('response.output_text.delta', ({ delta }) => {
-    text = heard(text + delta)
+    text = releaseNext(text + delta)
   })
   let last: unknown
   for await (const event of stream) if (event.type === 'response.incomplete') last = event.response
@@ -97,7 +97,7 @@ test('the OpenAI client sees an incomplete response, whole and streamed', async 
   )
 })
 
-test('the Anthropic client sees a refusal, whole and streamed', async () => {
+test('the Anthropic client gets a refusal, whole and streamed', async () => {
   const client = new Anthropic({ apiKey: 'k', baseURL: router.url, maxRetries: 0 })
   const request = { model: 'm', max_tokens: 50, messages: [...messages] }
   const whole = await client.messages.create(request)
@@ -106,13 +106,13 @@ test('the Anthropic client sees a refusal, whole and streamed', async () => {
   const stream = client.messages.stream(request)
   let text = ''
   stream.on('text', (delta) => {
-    text = heard(text + delta)
+    text = releaseNext(text + delta)
   })
   const final = await stream.finalMessage()
   assert.deepEqual([final.stop_reason, text], ['refusal', 'All good.\n'])
 })
 
-test('the Gemini client sees SAFETY, whole and streamed', async () => {
+test('the Gemini client gets the finish reason SAFETY, whole and streamed', async () => {
   const client = new GoogleGenAI({ apiKey: 'k', httpOptions: { baseUrl: router.url } })
   const whole = await client.models.generateContent({ model: 'm', contents: 'hi' })
   assert.deepEqual([whole.candidates?.[0]?.finishReason, whole.text], ['SAFETY', undefined])
@@ -123,19 +123,19 @@ test('the Gemini client sees SAFETY, whole and streamed', async () => {
     model: 'm',
     contents: 'hi',
   })) {
-    text = heard(text + (piece ?? ''))
+    text = releaseNext(text + (piece ?? ''))
     reason = candidates?.[0]?.finishReason ?? reason
   }
   assert.deepEqual([text, reason], ['All good.\n', 'SAFETY'])
 })
 
-test('the Ollama client throws what the stream says', async () => {
+test('the Ollama client throws the error in the stream', async () => {
   const client = new Ollama({ host: router.url })
   more = Promise.withResolvers()
   let text = ''
   await assert.rejects(async () => {
     for await (const { message } of await client.chat({ model: 'm', messages: [...messages], stream: true }))
-      text = heard(text + message.content)
+      text = releaseNext(text + message.content)
   }, /blocked by 'guardrail'/)
   assert.equal(text, 'All good.\n')
 })

@@ -1,6 +1,6 @@
 import { type Behaviour, upstreamModel } from '../helpers/scripted-upstream.ts'
 
-/** 9 tokens of prompt, 4 of them cached, and 3 of answer. */
+/** 9 prompt tokens, 4 of them cached, and 3 completion tokens. */
 const usageMetadata = {
   promptTokenCount: 9,
   candidatesTokenCount: 3,
@@ -10,7 +10,7 @@ const usageMetadata = {
 
 const head = { modelVersion: upstreamModel, responseId: 'upstream-id' }
 
-/** A whole answer of Gemini with these parts; `candidate` adds to it or changes it. */
+/** A whole Gemini response with these parts; `candidate` adds or overrides members. */
 export function geminiAnswer(parts: readonly object[], candidate: object = {}): Behaviour {
   const candidates = [{ content: { parts, role: 'model' }, finishReason: 'STOP', index: 0, ...candidate }]
   return { kind: 'reply', body: { candidates, usageMetadata, ...head } }
@@ -20,12 +20,12 @@ export function geminiText(text: string): Behaviour {
   return geminiAnswer([{ text }])
 }
 
-/** As Google's servers end their events. */
+/** The event terminator that Google's servers send. */
 export function geminiEvent(data: object): string {
   return `data: ${JSON.stringify({ ...data, ...head })}\r\n\r\n`
 }
 
-/** A stream with one event for each part, then the reason to stop; nothing marks its end. */
+/** A stream with one event for each part, then the finish reason; no event marks its end. */
 export function geminiStream(parts: readonly object[], candidate: object = {}): Behaviour {
   const chunk = (part: object, more: object = {}) => ({
     candidates: [{ content: { parts: [part], role: 'model' }, index: 0, ...more }],

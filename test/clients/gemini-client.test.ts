@@ -51,7 +51,7 @@ describe('a Gemini client', () => {
     return fetch(router.url + path, { method: 'POST', headers: { ...json, ...headers }, body: text })
   }
 
-  test('says all that it can, in the words of the upstream', async () => {
+  test("can use every field, each translated into the upstream's dialect", async () => {
     await client.models.generateContent({
       model: 'small',
       contents: [
@@ -157,7 +157,7 @@ describe('a Gemini client', () => {
     })
   })
 
-  test('may write its members as snake case, as Google’s examples do', async () => {
+  test('may use snake case for its fields, as Google’s examples do', async () => {
     await send('/v1beta/models/small:generateContent', {
       system_instruction: { parts: { text: 'Be brief' } },
       contents: { parts: { text: 'Hello' } },
@@ -175,7 +175,7 @@ describe('a Gemini client', () => {
     assert.deepEqual(tool_choice, { type: 'function', function: { name: 'f' } })
   })
 
-  test('is told of a function that it allows and does not declare', async () => {
+  test('gets an error for an allowed function that it does not declare', async () => {
     const response = await send('/v1beta/models/small:generateContent', {
       contents,
       tools: [{ functionDeclarations: [{ name: 'f' }] }],
@@ -187,7 +187,7 @@ describe('a Gemini client', () => {
     assert.match(error.message, /allowedFunctionNames.*'g'/)
   })
 
-  test('hears what was dropped', async () => {
+  test('is informed of dropped fields', async () => {
     const response = await send('/v1beta/models/small:generateContent', {
       contents,
       safetySettings: [{ category: 'HARM_CATEGORY_HARASSMENT', threshold: 'OFF' }],
@@ -202,7 +202,7 @@ describe('a Gemini client', () => {
     ])
   })
 
-  test('over a Gemini server sends and gets each byte, but for the name in the path', async () => {
+  test('exchanges bytes unchanged with a Gemini server, except for the model in the path', async () => {
     const body = `{ "contents" : [{"parts":[{"text":"Gr\\u00fc\u00df"}]}], "unheardOf": 12345678901234567890 }`
     const answer = `{"candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}], "big": 12345678901234567890}`
     upstream.rescript({ kind: 'reply', body: answer })
@@ -225,7 +225,7 @@ describe('a Gemini client', () => {
     assert.equal(await list.text(), `[${elements.join(',\r\n')}\n]`)
   })
 
-  test('counts tokens: by the engine, by a Gemini server, or estimated', async () => {
+  test('counts tokens with the engine, with a Gemini server, or by estimate', async () => {
     upstream.rescript({ kind: 'reply', body: { count: 17 } })
     assert.equal((await client.models.countTokens({ model: 'small', contents })).totalTokens, 17)
     assert.equal(upstream.requests.at(-1)?.url, '/tokenize')
@@ -251,10 +251,10 @@ describe('a Gemini client', () => {
       contents: [{ parts: [{ text: 'Hi' }] }],
     })
     const image = Object(await withFile.json()).totalTokens - Object(await without.json()).totalTokens
-    assert.ok(image >= 258 && image < 270, `${image} tokens of an image`)
+    assert.ok(image >= 258 && image < 270, `${image} tokens for an image`)
   })
 
-  test('gets embeddings of any upstream, one or several', async () => {
+  test('gets embeddings from any upstream, for one input or several', async () => {
     const vectors = [
       [0.5, 0.25],
       [1, 0],
@@ -294,7 +294,7 @@ describe('a Gemini client', () => {
     )
   })
 
-  test('over a Gemini server gets a call that the model got wrong, which is its own to judge', async () => {
+  test('gets a malformed call of a Gemini server unchanged', async () => {
     const answer = { candidates: [{ finishReason: 'MALFORMED_FUNCTION_CALL', index: 0 }] }
     upstream.rescript({ kind: 'reply', body: answer })
     const whole = await send('/v1beta/models/team/own:1b:generateContent')
@@ -304,7 +304,7 @@ describe('a Gemini client', () => {
     assert.match(await streamed.text(), /MALFORMED_FUNCTION_CALL/)
   })
 
-  test('lists the models page by page, and finds one by its name', async () => {
+  test('lists the models page by page, and gets one by its name', async () => {
     const names: (string | undefined)[] = []
     for await (const { name } of await client.models.list({ config: { pageSize: 2 } })) names.push(name)
     assert.deepEqual(names.toSorted(), [
@@ -321,7 +321,7 @@ describe('a Gemini client', () => {
     await assert.rejects(client.models.get({ model: 'nobody' }), /NOT_FOUND/)
   })
 
-  test('carries the thoughts of Claude back to it with its call', async () => {
+  test("returns Claude's thinking to Claude together with its call", async () => {
     const answer = {
       id: 'msg_1',
       type: 'message',
@@ -385,7 +385,7 @@ describe('a Gemini client', () => {
     }
   })
 
-  test('ends by length or filter as Gemini does', async () => {
+  test("gets Gemini's finish reasons for the token limit and for filters", async () => {
     const reasonOf = async (finish_reason: string): Promise<unknown> => {
       upstream.rescript(openaiText('Hi', {}, { finish_reason }))
       return (await client.models.generateContent({ model: 'small', contents })).candidates?.[0]?.finishReason
@@ -398,7 +398,7 @@ describe('a Gemini client', () => {
     assert.equal(called.functionCalls?.[0]?.name, 'look')
   })
 
-  test('is told what is wrong as Gemini tells it', async () => {
+  test("gets errors in Gemini's form", async () => {
     const errorOf = async (path: string, body?: unknown): Promise<[number, string, string]> => {
       const response = await send(path, body)
       const { error } = Object(await response.json())
@@ -426,7 +426,7 @@ describe('a Gemini client', () => {
     )
   })
 
-  test('may not put a key into the address, where proxies would log it', async () => {
+  test('may not put its key into the URL, where proxies would log it', async () => {
     for (const path of ['small:generateContent', 'small:streamGenerateContent', 'small:countTokens']) {
       const refused = await send(`/v1beta/models/${path}?key=SECRET-KEY&alt=sse`)
       assert.equal(refused.status, 400)
@@ -442,7 +442,7 @@ describe('a Gemini client', () => {
     assert.doesNotMatch(JSON.stringify(router.logs), /SECRET-KEY/)
   })
 
-  test('talks to the embedded model, whole and streamed', async () => {
+  test('can chat with the embedded model, whole and streamed', async () => {
     assert.ok((await client.models.generateContent({ model: 'demo', contents })).text)
     let text = ''
     for await (const chunk of await client.models.generateContentStream({ model: 'demo', contents }))
@@ -450,7 +450,7 @@ describe('a Gemini client', () => {
     assert.ok(text)
   })
 
-  test('is named in the log of its request', async () => {
+  test('is identified in the log line of its request', async () => {
     upstream.rescript(openaiStream(['Hi']))
     const logged = router.logged(
       (line) => line.msg === 'request' && line.model === 'small' && line.stream === true,
@@ -461,7 +461,7 @@ describe('a Gemini client', () => {
   })
 })
 
-test('a client key comes as x-goog-api-key, has the surface gemini, and its cap counts Gemini’s words', async (t) => {
+test('a client key is accepted as x-goog-api-key, for the surface gemini and with Gemini’s token limit fields', async (t) => {
   const keys = keysFile([
     { id: 'google', key: 'google-key', surfaces: ['gemini'], max_tokens: 50 },
     { id: 'other', key: 'other-key', surfaces: ['openai'] },
@@ -497,7 +497,7 @@ test('a client key comes as x-goog-api-key, has the surface gemini, and its cap 
   assert.doesNotMatch(JSON.stringify(router.logs), /google-key/)
 })
 
-test('a provider of type gemini needs no address, as Google’s own is known', async (t) => {
+test('a provider of type gemini needs no api_host, because Google’s is the default', async (t) => {
   const router = await startRouter({
     models: modelsConfig({ flash: [{ api_type: 'gemini', api_token: 'k', model_path: 'gemini-3-flash' }] }),
   })
@@ -508,7 +508,7 @@ test('a provider of type gemini needs no address, as Google’s own is known', a
   assert.equal(target?.healthPath, '/v1beta/models?pageSize=1')
 })
 
-test('a broken stream of a Gemini server fails over before its first content', async (t) => {
+test('a Gemini stream that fails before its first content fails over', async (t) => {
   const broken = await startUpstream({
     kind: 'stream',
     pieces: [geminiEvent({ candidates: [] })],

@@ -33,7 +33,7 @@ const unsignedLoop = [
   { role: 'tool', tool_call_id: 'c1', content: 'r' },
 ]
 
-describe('what a model takes', () => {
+describe('what a model accepts', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -100,7 +100,7 @@ describe('what a model takes', () => {
     ask('/v1/messages', { model, messages, max_tokens: 100, ...members })
   const overAnthropic = () => upstream.rescript(anthropicText('Hi'))
 
-  test('a level of reasoning is a level to models that adapt, and a budget to those that do not', async () => {
+  test('an effort level is sent to models with adaptive thinking, and a token budget to the others', async () => {
     overAnthropic()
     const adaptive = await chat('opus', { reasoning_effort: 'xhigh' })
     assert.deepEqual(adaptive.body.thinking, { type: 'adaptive' })
@@ -122,7 +122,7 @@ describe('what a model takes', () => {
     assert.deepEqual(configured.body.output_config, { effort: 'low' })
   })
 
-  test('thinking by a budget is left out where the turn does not begin with a signed thought', async () => {
+  test('thinking with a budget is omitted if the assistant turn does not begin with signed thinking', async () => {
     overAnthropic()
     for (const behind of [[], messages, [{ role: 'system', content: 'reminder' }]]) {
       const { body, lost } = await chat('sonnet', {
@@ -146,7 +146,7 @@ describe('what a model takes', () => {
     assert.equal(Object(answered.body.thinking).type, 'enabled')
   })
 
-  test('sampling that a model refuses is dropped, also where it is a default', async () => {
+  test('sampling parameters that a model rejects are dropped, including configured defaults', async () => {
     overAnthropic()
     const dropped = await chat('opus', { temperature: 0.7, top_k: 3 })
     assert.ok(!('temperature' in dropped.body) && !('top_k' in dropped.body))
@@ -163,7 +163,7 @@ describe('what a model takes', () => {
     assert.match(gpt.lost, /stop/)
   })
 
-  test('sampling outside of the range of its server becomes the nearest value, and is reported', async () => {
+  test("sampling parameters outside the server's range are clamped and reported", async () => {
     const penalties = { presence_penalty: 3, frequency_penalty: -3 }
     const options = { temperature: 2.5, top_p: 0, repeat_penalty: 3, ...penalties }
     for (const model of ['vllm', 'sglang']) {
@@ -179,20 +179,20 @@ describe('what a model takes', () => {
     const within = { temperature: 0, top_p: 1, presence_penalty: -2 }
     const kept = await ask('/api/chat', { model: 'vllm', messages, stream: false, options: within })
     assert.deepEqual([kept.body.temperature, kept.body.top_p, kept.lost], [0, 1, ''])
-    const told = await claudeCode('narrow', { temperature: 1, top_p: 0 })
-    assert.deepEqual([told.body.temperature, told.body.top_p, told.lost], [0.8, 0, 'temperature'])
+    const narrow = await claudeCode('narrow', { temperature: 1, top_p: 0 })
+    assert.deepEqual([narrow.body.temperature, narrow.body.top_p, narrow.lost], [0.8, 0, 'temperature'])
     const openai = await claudeCode('compatible', { temperature: 1, top_k: 4 })
     assert.deepEqual([openai.body.temperature, openai.lost], [1, 'top_k'])
     overAnthropic()
     const claude = await chat('older', { temperature: 1.5, top_p: -0.2 })
     assert.deepEqual([claude.body.temperature, claude.body.top_p], [1, 0])
     assert.match(claude.lost, /temperature/)
-    // Of the same dialect: the server itself judges.
+    // In the same dialect the server validates its own parameters.
     upstream.rescript(openaiText('Hi'))
     assert.equal((await chat('vllm', { temperature: 5 })).body.temperature, 5)
   })
 
-  test('of temperature and top_p one goes to a model that takes one', async () => {
+  test('only one of temperature and top_p is sent to a model that accepts one', async () => {
     overAnthropic()
     const both = await chat('unknown', { temperature: 0.5, top_p: 0.9 })
     assert.deepEqual([both.body.temperature, both.body.top_p, both.lost], [0.5, undefined, 'top_p'])
@@ -205,7 +205,7 @@ describe('what a model takes', () => {
     assert.equal((await chat('preset-one')).body.top_p, 0.5)
   })
 
-  test('a model that continues no turn of its own is asked to in words', async () => {
+  test('a model that does not continue assistant turns is asked in text to continue', async () => {
     overAnthropic()
     const prefilled = [...messages, { role: 'assistant', content: 'It is' }]
     const { body, lost } = await chat('opus', { messages: prefilled })
@@ -216,7 +216,7 @@ describe('what a model takes', () => {
     assert.equal(Object([kept.body.messages].flat().at(-1)).role, 'assistant')
   })
 
-  test('tools beside reasoning go to the Responses API, or without reasoning where there is none', async () => {
+  test('tools with reasoning use the Responses API, or no reasoning where there is none', async () => {
     const thinking = {
       tools: [anthropicTool],
       thinking: { type: 'adaptive' },
@@ -254,7 +254,7 @@ describe('what a model takes', () => {
     assert.match(plain.lost, /reasoning_effort/)
   })
 
-  test('a server that turns out to have no Responses API gets a chat', async () => {
+  test('a server found to have no Responses API gets a chat request', async () => {
     upstream.rescript((request) =>
       request.url === '/v1/responses'
         ? { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
@@ -265,7 +265,7 @@ describe('what a model takes', () => {
     assert.equal(body.reasoning_effort, 'none')
   })
 
-  test('thoughts of earlier turns go back, except to OpenAI’s own models', async () => {
+  test('reasoning of earlier turns is sent back, except to OpenAI’s own models', async () => {
     const history = [
       ...messages,
       {
@@ -284,7 +284,7 @@ describe('what a model takes', () => {
     assert.match(none.lost, /messages\.reasoning/)
   })
 
-  test('names of tools have the form of the server there and that of the client here', async () => {
+  test("tool names have the server's form upstream and the client's form in responses", async () => {
     const long = `mcp__plugin_${'x'.repeat(60)}__get_video`
     const names = ['files.read', long, 'plain']
     const tools = names.map((name) => ({ ...functionTool, function: { ...functionTool.function, name } }))
@@ -313,7 +313,7 @@ describe('what a model takes', () => {
     assert.equal(Object(choice.body.tool_choice).function.name, sent[1])
   })
 
-  test('names of tools that Gemini would refuse are changed there, and come back as they were', async () => {
+  test('tool names that Gemini would reject are changed upstream and restored in responses', async () => {
     const name = 'files/read all'
     const tools = [{ ...functionTool, function: { ...functionTool.function, name } }]
     upstream.rescript(geminiCall('x'))
@@ -324,7 +324,7 @@ describe('what a model takes', () => {
     assert.match((await chat('gemini', { tools })).answer, new RegExp(`"name":"${name}"`))
   })
 
-  test('two names that would become one stay apart', async () => {
+  test('two tool names that would become equal stay distinct', async () => {
     const tools = ['a.b', 'a_b', 'a b'].map((name) => ({
       ...functionTool,
       function: { ...functionTool.function, name },
@@ -335,7 +335,7 @@ describe('what a model takes', () => {
     assert.equal(sent[1], 'a_b')
   })
 
-  test('ids of calls have the length that the server takes, and calls and results agree', async () => {
+  test("call ids are shortened to the server's limit, and results still refer to their calls", async () => {
     const turn = (id: string) => [
       ...messages,
       { role: 'assistant', content: [{ type: 'tool_use', id, name: 'f', input: {} }] },
@@ -358,7 +358,7 @@ describe('what a model takes', () => {
     }
   })
 
-  test('the id of a user is a digest where the server would refuse it', async () => {
+  test('a user id that the server would reject is replaced by a digest', async () => {
     const long = `user_${'0123456789abcdef'.repeat(7)}`
     const { body, lost } = await claudeCode('compatible', { metadata: { user_id: long } })
     assert.match(String(body.user), /^user_[0-9a-f]{32}$/)
@@ -373,7 +373,7 @@ describe('what a model takes', () => {
     assert.match(mail.lost, /user/)
   })
 
-  test('a server gets as many stop sequences as it takes', async () => {
+  test("stop sequences beyond the server's limit are dropped", async () => {
     const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f']
     for (const model of ['vllm', 'compatible']) {
       const { body, lost } = await claudeCode(model, { stop_sequences })
@@ -384,7 +384,7 @@ describe('what a model takes', () => {
     assert.deepEqual([more.body.stop, more.lost], [stop_sequences, ''])
   })
 
-  test('keywords that a server refuses in a schema are said in descriptions', async () => {
+  test('schema keywords that a server rejects are moved to descriptions', async () => {
     overAnthropic()
     const schema = {
       type: 'object',
@@ -432,7 +432,7 @@ describe('what a model takes', () => {
     assert.match(rooted.lost, /tools\.parameters/)
   })
 
-  test('half a surrogate pair becomes U+FFFD in a body that the router writes', async () => {
+  test('an unpaired surrogate becomes U+FFFD in a body that the router writes', async () => {
     overAnthropic()
     const text = `{"model":"unknown","messages":[{"role":"user","content":"a\\ud83d b \\ud83d\\ude00 \\\\ud83d"}]}`
     const { json, lost } = await ask('/v1/chat/completions', text)
@@ -440,7 +440,7 @@ describe('what a model takes', () => {
     assert.match(lost, /messages\.content/)
   })
 
-  test('what drop_params removes is reported, in a translation and in a passthrough', async () => {
+  test('fields that drop_params removes are reported, in translation and in passthrough', async () => {
     const translated = await ask('/api/chat', {
       model: 'dropping',
       stream: false,
@@ -464,7 +464,7 @@ describe('what a model takes', () => {
     assert.deepEqual([embedded.body.seed, embedded.lost], [undefined, 'seed'])
   })
 
-  test('a request in the server’s own dialect is passed through whatever its model takes', async () => {
+  test('a request in the server’s own dialect is passed through whatever its model accepts', async () => {
     const { body, lost } = await chat('gpt56', {
       tools: [{ ...functionTool, function: { ...functionTool.function, name: 'a.b' } }],
       temperature: 0.3,
@@ -475,7 +475,7 @@ describe('what a model takes', () => {
     assert.equal(lost, '')
   })
 
-  test('requests that the router makes itself keep to the profile too', async () => {
+  test('requests that the router makes itself follow the profile too', async () => {
     overAnthropic()
     await post(`${router.url}/builtin/simplify_text`, {
       model_name: 'opus',

@@ -45,7 +45,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       await upstream.close()
     })
 
-    test('gets a whole answer with counts and durations', async () => {
+    test('gets a whole response with counts and durations', async () => {
       upstream.rescript(isOllama ? upstreams.ollamaText('Hi there') : upstreams.openaiText('Hi there'))
       const answer = await client.chat({ model: 'small', messages })
       assert.equal(answer.message.content, 'Hi there')
@@ -76,7 +76,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.ok((last?.total_duration ?? 0) > 0)
     })
 
-    test('calls a tool with an object of arguments, whole and streamed, and its result finds the call', async () => {
+    test('calls a tool with an arguments object, whole and streamed, and the result refers to the call', async () => {
       upstream.rescript(
         isOllama
           ? [
@@ -122,7 +122,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       }
     })
 
-    test('learns of a stream that breaks off', async () => {
+    test('throws when a stream is cut off', async () => {
       upstream.rescript(
         isOllama
           ? upstreams.ollamaPieces([upstreams.ollamaLine({ content: 'Hi' })])
@@ -138,7 +138,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.equal(text, 'Hi')
     })
 
-    test('gets errors as plain words with their status', async () => {
+    test('gets errors as plain text with their status', async () => {
       await assert.rejects(client.chat({ model: 'nope', messages }), { status_code: 404, message: /nope/ })
       upstream.rescript(
         isOllama
@@ -151,7 +151,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       })
     })
 
-    test('loads and unloads a model at the servers that can do it', async () => {
+    test('loads and unloads a model on the servers that support it', async () => {
       const before = upstream.requests.length
       upstream.rescript(upstreams.ollamaText(''))
       const loaded = await client.chat({ model: 'small', messages: [] })
@@ -161,7 +161,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.equal(upstream.requests.length - before, ['ollama', 'lmstudio'].includes(type) ? 2 : 0)
     })
 
-    test('lists the models in a form that it can read', async () => {
+    test("lists the models in Ollama's form", async () => {
       const { models } = await client.list()
       assert.deepEqual(
         models.map(({ name }) => name),
@@ -172,7 +172,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
   })
 }
 
-test('the demo model answers the Ollama client too, streamed', async (t) => {
+test('the demo model also streams to the Ollama client', async (t) => {
   const router = await startRouter({ models: modelsConfig({ demo: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   const client = new Ollama({ host: router.url })

@@ -29,7 +29,7 @@ function generatedStream(texts: readonly string[]): Behaviour {
   ])
 }
 
-describe('the official Ollama client and its generate', () => {
+describe('generate with the official Ollama client', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   let client: Ollama
@@ -48,9 +48,9 @@ describe('the official Ollama client and its generate', () => {
     await router.close()
     await upstream.close()
   })
-  const last = () => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+  const last = () => upstream.requests.at(-1) ?? assert.fail('no request reached the upstream')
 
-  test('an Ollama server gets the bytes as they are, and its context comes back', async () => {
+  test('an Ollama server receives the request bytes unchanged, and its context is returned', async () => {
     upstream.rescript(generated('Hi'))
     const body =
       '{"model":"llama", "prompt":"Hello",  "context":[1,2], "template":"{{ .Prompt }}", "stream":false}'
@@ -61,7 +61,7 @@ describe('the official Ollama client and its generate', () => {
     assert.deepEqual([model, response, context], ['llama', 'Hi', [1, 2]])
   })
 
-  test('a native stream goes through line by line with the model renamed', async () => {
+  test('a native stream is forwarded line by line with the model renamed', async () => {
     upstream.rescript(generatedStream(['Hi', ' there']))
     const parts = await Array.fromAsync(
       await client.generate({ model: 'llama', prompt: 'Hello', stream: true }),
@@ -71,14 +71,14 @@ describe('the official Ollama client and its generate', () => {
     assert.equal(parts.at(-1)?.done, true)
   })
 
-  test('a native stream that fails before its first content moves on or is a real status', async () => {
+  test('a native stream that fails before its first content fails over or returns an error status', async () => {
     upstream.rescript(upstreams.ollamaPieces([`${JSON.stringify({ error: 'out of memory' })}\n`]))
     await assert.rejects(client.generate({ model: 'llama', prompt: 'Hello', stream: true }), {
       status_code: 502,
     })
   })
 
-  test('another server gets a chat with the system text and the images', async () => {
+  test('a server of another dialect gets a chat with the system prompt and the images', async () => {
     upstream.rescript(upstreams.openaiText('Hi', { reasoning_content: 'Hm' }))
     const answer = await client.generate({
       model: 'box',
@@ -112,7 +112,7 @@ describe('the official Ollama client and its generate', () => {
     assert.ok(!('message' in answer))
   })
 
-  test('a translated stream is made of response lines and ends once', async () => {
+  test('a translated stream consists of generate lines and ends once', async () => {
     upstream.rescript(upstreams.openaiStream(['Hi', ' there']))
     const { text, headers } = await post(`${router.url}/api/generate`, { model: 'box', prompt: 'Hello' })
     assert.equal(headers.get('content-type'), 'application/x-ndjson')
@@ -131,14 +131,14 @@ describe('the official Ollama client and its generate', () => {
     assert.deepEqual([lines[2].done_reason, lines[2].eval_count], ['stop', 3])
   })
 
-  test('a translated stream that breaks ends with an error line and is never done', async () => {
+  test('a translated stream that is cut off ends with an error line, never with done', async () => {
     upstream.rescript({ kind: 'stream', pieces: [upstreams.openaiChunk({ content: 'Hi' })], ending: 'cut' })
     const { text } = await post(`${router.url}/api/generate`, { model: 'box', prompt: 'Hello' })
     assert.match(text, /"error":"/)
     assert.doesNotMatch(text, /"done":true/)
   })
 
-  test('raw and suffix go to completions where the server has them', async () => {
+  test('raw and suffix use completions where the server has them', async () => {
     upstream.rescript({
       kind: 'reply',
       body: { object: 'text_completion', choices: [{ text: ' = 1', index: 0, finish_reason: 'stop' }] },
@@ -160,7 +160,7 @@ describe('the official Ollama client and its generate', () => {
     })
   })
 
-  test('a raw stream of completions comes as response lines', async () => {
+  test('a raw completions stream is returned as generate lines', async () => {
     const piece = (text: string, finish: string | null) =>
       `data: ${JSON.stringify({ choices: [{ text, index: 0, finish_reason: finish }] })}\n\n`
     upstream.rescript({
@@ -174,7 +174,7 @@ describe('the official Ollama client and its generate', () => {
     assert.equal(parts.at(-1)?.done, true)
   })
 
-  test('a context is refused where it means nothing, a template is reported as lost', async () => {
+  test('a context for another dialect is rejected, and a template is reported as dropped', async () => {
     const body = { model: 'box', prompt: 'x', stream: false }
     const refused = await post(`${router.url}/api/generate`, { ...body, context: [1] })
     assert.equal(refused.status, 400)
@@ -188,7 +188,7 @@ describe('the official Ollama client and its generate', () => {
     assert.equal(answer.headers.get('x-llm-router-lost'), 'template')
   })
 
-  test('no prompt loads the model, a keep_alive of 0 unloads it, and no one is asked', async () => {
+  test('an empty prompt loads the model, and keep_alive 0 unloads it, without an upstream request', async () => {
     const before = upstream.requests.length
     const loaded = await client.generate({ model: 'box', prompt: '' })
     assert.deepEqual([loaded.response, loaded.done, loaded.done_reason], ['', true, 'load'])
@@ -197,7 +197,7 @@ describe('the official Ollama client and its generate', () => {
     assert.equal(upstream.requests.length, before)
   })
 
-  test('errors are texts, with the status', async () => {
+  test('errors are plain text, with their status', async () => {
     await assert.rejects(client.generate({ model: 'none', prompt: 'x' }), {
       status_code: 404,
       message: /none/,
@@ -206,7 +206,7 @@ describe('the official Ollama client and its generate', () => {
     assert.deepEqual([wrong.status, typeof JSON.parse(wrong.text).error], [400, 'string'])
   })
 
-  test("Ollama's paths are at the root whatever the prefix is", async (t) => {
+  test("Ollama's paths are at the root, whatever the prefix", async (t) => {
     const models = modelsConfig({ demo: [{ api_type: 'mock', mock: { reply: 'Hi' } }] })
     const other = await startRouter({ env: { LLM_ROUTER_EP_PREFIX: '/llm' }, models })
     t.after(() => other.close())

@@ -23,7 +23,7 @@ const group = {
 }
 
 for (const prefix of ['/api', '/llm', '']) {
-  describe(`what Ollama's clients ask about models, with the prefix '${prefix}'`, () => {
+  describe(`model information for Ollama's clients, with the prefix '${prefix}'`, () => {
     let router: TestRouter
     let client: Ollama
 
@@ -34,7 +34,7 @@ for (const prefix of ['/api', '/llm', '']) {
     })
     after(() => router.close())
 
-    test('show tells capabilities, details and the context length under its architecture', async () => {
+    test("show returns capabilities, details and the context length under the architecture's name", async () => {
       const shown = await client.show({ model: 'BIG:latest' })
       assert.deepEqual(shown.capabilities, ['completion', 'tools', 'vision'])
       const info = new Map(Object.entries(shown.model_info))
@@ -53,23 +53,23 @@ for (const prefix of ['/api', '/llm', '']) {
       assert.doesNotMatch(JSON.stringify(shown), /192\.0\.2|canary/)
     })
 
-    test('capabilities that are not configured are those that can be told', async () => {
+    test('capabilities that are not configured are derived where possible', async () => {
       assert.deepEqual((await client.show({ model: 'plain' })).capabilities, ['completion'])
       assert.deepEqual((await client.show({ model: 'vectors' })).capabilities, ['embedding'])
     })
 
-    test('an unknown model is a 404 with a text', async () => {
+    test('an unknown model is a 404 with a plain text error', async () => {
       await assert.rejects(client.show({ model: 'none' }), { status_code: 404, message: /none/ })
       await assert.rejects(client.show({ model: '' }), { status_code: 400, message: /model/ })
     })
 
-    test('list, ps and version have what the client reads', async () => {
+    test('list, ps and version return what the client reads', async () => {
       const { models } = await client.list()
       assert.deepEqual(
         models.map(({ name }) => name),
         ['big', 'plain', 'vectors', 'demo'],
       )
-      // No server answers, so of theirs nothing is loaded.
+      // No server responds, so none of its models is loaded.
       const [running, ...others] = (await client.ps()).models
       assert.deepEqual([running?.name, others], ['demo', []])
       assert.match(running?.digest ?? '', /^[0-9a-f]{64}$/)
@@ -77,8 +77,8 @@ for (const prefix of ['/api', '/llm', '']) {
       assert.match((await client.version()).version, /^\d+\.\d+\.\d+$/)
     })
 
-    test('what would change a server is refused with a text that says where it belongs', async () => {
-      const refused = { status_code: 403, message: /must go to the server itself/ }
+    test('requests that would change a server are rejected with an error that names the alternative', async () => {
+      const refused = { status_code: 403, message: /: send '\w+' to the model server itself$/ }
       await assert.rejects(client.pull({ model: 'x' }), refused)
       await assert.rejects(client.push({ model: 'x' }), refused)
       await assert.rejects(client.create({ model: 'x', from: 'y' }), refused)
@@ -90,13 +90,13 @@ for (const prefix of ['/api', '/llm', '']) {
       assert.deepEqual([upload.status, Object.keys(Object(await upload.json()))], [403, ['error']])
     })
 
-    test('HEAD works where GET does', async () => {
+    test('HEAD works wherever GET does', async () => {
       for (const path of ['/api/tags', '/api/ps', '/api/version']) {
         assert.equal((await fetch(router.url + path, { method: 'HEAD' })).status, 200, path)
       }
     })
 
-    test("LM Studio's model by name, with the same fields as in its list", async () => {
+    test("a single model on LM Studio's path has the same fields as in the list", async () => {
       const list = await fetch(`${router.url}${prefix}/v0/models`)
       const one = await fetch(`${router.url}${prefix}/v0/models/vectors`)
       const { data }: { data: unknown[] } = Object(await list.json())

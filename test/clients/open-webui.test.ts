@@ -7,10 +7,10 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiStream, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 /*
- * What Open WebUI 0.12 asks of a connection of each kind (routers/openai.py and routers/ollama.py of its package); the program itself
- * is not run.
+ * The requests that Open WebUI 0.12 sends over a connection of each kind (routers/openai.py and routers/ollama.py of its
+ * package). Open WebUI itself is not run.
  */
-describe('the requests of Open WebUI', () => {
+describe('Open WebUI', () => {
   const key = 'sk-0123456789abcdefghij'
   let upstream: ScriptedUpstream
   let keys: KeysFile
@@ -51,7 +51,7 @@ describe('the requests of Open WebUI', () => {
     return text
   }
 
-  test('an OpenAI connection lists the models and streams a chat', async () => {
+  test('lists the models and streams a chat over an OpenAI connection', async () => {
     assert.equal((await get('/v1/models')).data[0].id, 'demo')
     const text = await send('/v1/chat/completions', {
       ...{ model: 'demo', messages, stream: true, stream_options: { include_usage: true } },
@@ -63,7 +63,7 @@ describe('the requests of Open WebUI', () => {
     assert.match(text, /data: \[DONE\]\n\n$/)
   })
 
-  test('an Ollama connection reads version, models and what is loaded, and streams a chat', async () => {
+  test('reads the version, the models and the loaded models and streams a chat over an Ollama connection', async () => {
     assert.match((await get('/api/version')).version, /^\d+\.\d+/)
     assert.equal((await get('/api/tags')).models[0].name, 'demo')
     assert.ok(Array.isArray((await get('/api/ps')).models))

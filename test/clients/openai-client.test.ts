@@ -19,7 +19,7 @@ const tools: ChatCompletionTool[] = [
 ]
 const question: ChatCompletionMessageParam[] = [{ role: 'user', content: 'Hello' }]
 
-/** What an upstream of each kind answers to the same question. */
+/** The response of an upstream of each kind to the same question. */
 interface Answers {
   text: Behaviour
   stream: Behaviour
@@ -66,7 +66,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       await upstream.close()
     })
 
-    test('gets a whole answer with the alias as its model and the counts of the upstream', async () => {
+    test("gets a whole completion with the alias as its model and the upstream's token counts", async () => {
       upstream.rescript(answers.text)
       const answer = await client.chat.completions.create({ model: 'small', messages: question })
       assert.equal(answer.object, 'chat.completion')
@@ -84,7 +84,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.ok(answer._request_id)
     })
 
-    test('gets a stream of pieces, one role, one finish, one id, and no counts unasked', async () => {
+    test('gets a stream with one role, one finish reason and one id, and no usage unless requested', async () => {
       upstream.rescript(answers.stream)
       const chunks = await Array.fromAsync(
         await client.chat.completions.create({ model: 'small', messages: question, stream: true }),
@@ -97,7 +97,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.ok(chunks.every((chunk) => chunk.choices.length === 1 && !chunk.usage))
     })
 
-    test('gets the counts as the last chunk when it asks for them', async () => {
+    test('gets usage in the last chunk if it requests it', async () => {
       upstream.rescript(answers.stream)
       const chunks = await Array.fromAsync(
         await client.chat.completions.create({
@@ -113,7 +113,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.equal(chunks.at(-1)?.usage?.completion_tokens, 3)
     })
 
-    test('calls a tool, whole and streamed, and the result of the tool finds its call', async () => {
+    test('calls a tool, whole and streamed, and the tool result refers to its call', async () => {
       upstream.rescript([answers.toolCall, answers.toolCallStream, answers.text])
       const answer = await client.chat.completions.create({ model: 'small', messages: question, tools })
       const message = answer.choices[0]?.message
@@ -150,7 +150,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       if (type === 'ollama') assert.equal(result?.tool_name, 'get_weather')
     })
 
-    test('learns of a stream that breaks off: it throws, and never sees an end', async () => {
+    test('throws when a stream is cut off, and never sees a normal end', async () => {
       upstream.rescript(answers.brokenStream)
       const stream = await client.chat.completions.create({
         model: 'small',
@@ -185,7 +185,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.doesNotMatch(JSON.stringify(upstream.requests[index]?.headers), /client-key/)
     })
 
-    test('gets typed errors: unknown model, refused request, rate limit with its delay', async () => {
+    test('gets typed errors for an unknown model, a rejected request and a rate limit with its delay', async () => {
       await assert.rejects(
         client.chat.completions.create({ model: 'nope', messages: question }),
         (error) =>
@@ -209,7 +209,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
   })
 }
 
-test('a prompt that asks the demo model gets an answer that shows what was understood', async (t) => {
+test('the demo model answers the OpenAI client, whole and streamed', async (t) => {
   const router = await startRouter({ models: modelsConfig({ demo: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   const client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: 'none', maxRetries: 0 })

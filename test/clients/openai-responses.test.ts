@@ -18,7 +18,7 @@ const tools: Tool[] = [
   },
 ]
 
-/** What an upstream of each kind answers to the same question. */
+/** The response of an upstream of each kind to the same question. */
 interface Answers {
   text: Behaviour
   stream: Behaviour
@@ -95,13 +95,13 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       await upstream.close()
     })
 
-    /** The messages of the last request that went upstream. */
+    /** The messages of the last upstream request. */
     function sentMessages(): SentMessage[] {
       const body = upstream.requests.at(-1)?.body as { messages: SentMessage[] }
       return body.messages
     }
 
-    test('gets a whole answer with the alias as its model and the counts of the upstream', async () => {
+    test("gets a whole response with the alias as its model and the upstream's token counts", async () => {
       upstream.rescript(answers.text)
       const answer = await client.responses.create({
         model: 'small',
@@ -126,7 +126,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       )
     })
 
-    test('gets a stream whose helper resolves to the same answer', async () => {
+    test('gets a stream whose helper resolves to the same response', async () => {
       upstream.rescript(answers.stream)
       const stream = client.responses.stream({ model: 'small', input: 'Hello' })
       const deltas: string[] = []
@@ -138,7 +138,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       assert.equal(answer.usage?.total_tokens, 12)
     })
 
-    test('gets its thoughts as a summary before the message', async () => {
+    test("gets the model's reasoning as a summary before the message", async () => {
       upstream.rescript(answers.thoughtStream)
       const answer = await client.responses.stream({ model: 'small', input: 'Hello' }).finalResponse()
       assert.deepEqual(
@@ -151,7 +151,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       ])
     })
 
-    test('calls a tool, whole and streamed, and its output finds the call', async () => {
+    test('calls a tool, whole and streamed, and the tool output refers to its call', async () => {
       upstream.rescript([answers.toolCall, answers.toolCallStream, answers.text])
       const whole = await client.responses.create({ model: 'small', input: 'Weather?', tools })
       const streamed = await client.responses
@@ -182,7 +182,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       if (type !== 'ollama') assert.equal(result?.tool_call_id, assistant?.tool_calls?.[0]?.id)
     })
 
-    test('an answer cut by its limit ends as incomplete', async () => {
+    test('gets an incomplete response when the token limit is reached', async () => {
       upstream.rescript(answers.cutStream)
       const events: ResponseStreamEvent[] = await Array.fromAsync(
         await client.responses.create({
@@ -198,7 +198,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       assert.equal(last.response.max_output_tokens, 16)
     })
 
-    test('a stream that breaks off ends as failed, in the count and with the id of the stream', async () => {
+    test("gets a failed response with the stream's id and sequence numbers when a stream is cut off", async () => {
       upstream.rescript(answers.brokenStream)
       const body = { model: 'small', input: 'Hello', stream: true }
       const { answer } = checkStream((await post(`${router.url}/v1/responses`, body)).text)
@@ -209,7 +209,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       await assert.rejects(client.responses.retrieve(String(answer.id)), NotFoundError)
     })
 
-    test('gets typed errors: unknown model, refused parameter, rate limit', async () => {
+    test('gets typed errors for an unknown model, a rejected parameter and a rate limit', async () => {
       await assert.rejects(
         client.responses.create({ model: 'nope', input: 'Hello' }),
         (error) => error instanceof NotFoundError && error.code === 'model_not_found',
@@ -229,7 +229,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
       await assert.rejects(client.responses.create({ model: 'small', input: 'Hello' }), RateLimitError)
     })
 
-    test('every event keeps to the grammar', async () => {
+    test('gets only events that follow the stream grammar', async () => {
       for (const behaviour of [answers.stream, answers.thoughtStream, answers.toolCallStream]) {
         upstream.rescript(behaviour)
         const body = { model: 'small', input: 'Hello', stream: true, tools }
@@ -240,7 +240,7 @@ for (const type of ['openai', 'vllm', 'ollama']) {
   })
 }
 
-describe('answers that are kept', () => {
+describe('stored responses', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   let client: OpenAI
@@ -261,7 +261,7 @@ describe('answers that are kept', () => {
     return body.messages.map(({ role, content }) => [role, content] as const)
   }
 
-  test('are gone on from, over several turns, whole and streamed, without their instructions', async () => {
+  test('can be continued over several turns, whole and streamed, without their instructions', async () => {
     upstream.rescript([
       upstreams.openaiText('One'),
       upstreams.openaiStream(['Two']),
@@ -282,7 +282,7 @@ describe('answers that are kept', () => {
     ])
   })
 
-  test('let the output of a tool come alone', async () => {
+  test('can be continued by a tool output alone', async () => {
     upstream.rescript([openaiAnswers.toolCall, openaiAnswers.text])
     const asked = await client.responses.create({ model: 'small', input: 'Weather?', tools })
     const [call] = asked.output
@@ -295,7 +295,7 @@ describe('answers that are kept', () => {
     )
   })
 
-  test('stand in for references to their items', async () => {
+  test('resolve references to their items', async () => {
     upstream.rescript(upstreams.openaiText('One'))
     const first = await client.responses.create({ model: 'small', input: 'A' })
     const input: ResponseInput = [
@@ -311,12 +311,12 @@ describe('answers that are kept', () => {
     ])
   })
 
-  test('can be read and deleted by their id, once', async () => {
+  test('can be read by id, and cannot be used after they are deleted', async () => {
     upstream.rescript(openaiAnswers.text)
     const answer = await client.responses.create({ model: 'small', input: 'A' })
     const read = await client.responses.retrieve(answer.id)
     assert.deepEqual([read.id, read.output_text], [answer.id, 'Hi there'])
-    // OpenAI's Python client sends the content type of a body with none.
+    // OpenAI's Python client sends a content type without a body.
     const headers = { 'content-type': 'application/json' }
     const gone = await fetch(`${router.url}/v1/responses/${answer.id}`, { method: 'DELETE', headers })
     assert.deepEqual(await gone.json(), { id: answer.id, object: 'response', deleted: true })
@@ -331,7 +331,7 @@ describe('answers that are kept', () => {
     )
   })
 
-  test('are not kept where the client says so', async () => {
+  test('are not stored if the client says so', async () => {
     upstream.rescript(openaiAnswers.text)
     const answer = await client.responses.create({ model: 'small', input: 'A', store: false })
     assert.equal('store' in answer && answer.store, false)
@@ -348,7 +348,7 @@ describe('answers that are kept', () => {
     }
   })
 
-  test('what no upstream can carry is named in a header', async () => {
+  test('fields that no upstream supports are named in a header', async () => {
     upstream.rescript(openaiAnswers.text)
     const answer = await post(`${router.url}/v1/responses`, {
       model: 'small',

@@ -55,7 +55,7 @@ describe('an Anthropic upstream', () => {
     return Object(upstream.requests.at(-1)?.body)
   }
 
-  test('answers an OpenAI client, whole and streamed, with the whole prompt counted', async () => {
+  test('serves an OpenAI client, whole and streamed, with cached tokens included in the prompt tokens', async () => {
     const answer = await openai.chat.completions.create({ model: 'small', messages })
     assert.equal(answer.choices[0]?.message.content, 'Hi there')
     assert.equal(answer.model, 'small')
@@ -69,7 +69,7 @@ describe('an Anthropic upstream', () => {
     assert.equal(streamed.usage?.total_tokens, 12)
   })
 
-  test('answers an Ollama client, whole and streamed', async () => {
+  test('serves an Ollama client, whole and streamed', async () => {
     const answer = await ollama.chat({ model: 'small', messages })
     assert.equal(answer.message.content, 'Hi there')
     assert.deepEqual([answer.prompt_eval_count, answer.eval_count], [9, 3])
@@ -79,7 +79,7 @@ describe('an Anthropic upstream', () => {
     assert.equal(parts.at(-1)?.done, true)
   })
 
-  test('gets its own key, its version and a limit: the client’s, else the operator’s, else 4096', async () => {
+  test('receives its own key, its version and a token limit: the client’s, else the operator’s, else 4096', async () => {
     await openai.chat.completions.create({ model: 'small', messages })
     const { headers, url } = upstream.requests.at(-1) ?? assert.fail()
     assert.equal(url, '/v1/messages')
@@ -93,7 +93,7 @@ describe('an Anthropic upstream', () => {
     assert.equal(lastBody().max_tokens, 5)
   })
 
-  test('calls a tool whose name it does not allow, and the client gets the name that it knows', async () => {
+  test('receives a valid name for a tool, and the client gets the original name', async () => {
     upstream.rescript([
       anthropicToolCall('files-x2e-read', { path: 'a' }),
       anthropicToolCallStream('files-x2e-read', ['{"path":', '"a"}']),
@@ -112,7 +112,7 @@ describe('an Anthropic upstream', () => {
     }
   })
 
-  test('a stream that breaks off is an error for the clients of every dialect', async () => {
+  test('a stream that is cut off is an error for the clients of every dialect', async () => {
     upstream.rescript(anthropicBrokenStream(['Hi']))
     const chunks = await openai.chat.completions.create({ model: 'small', messages, stream: true })
     await assert.rejects(Array.fromAsync(chunks))

@@ -76,7 +76,7 @@ describe('a Gemini upstream', () => {
     )
   })
 
-  test('gets a request in its own words', async () => {
+  test('receives every field in its own form', async () => {
     await openai.chat.completions.create({
       model: 'small',
       messages: [
@@ -128,7 +128,7 @@ describe('a Gemini upstream', () => {
     })
   })
 
-  test('of an older generation gets a budget of thoughts in the place of a level', async () => {
+  test('receives a thinking budget in place of a level if it is of an older generation', async () => {
     await openai.chat.completions.create({ model: 'older', messages, reasoning_effort: 'medium' })
     assert.deepEqual(lastBody().generationConfig, {
       thinkingConfig: { includeThoughts: true, thinkingBudget: 8192 },
@@ -137,7 +137,7 @@ describe('a Gemini upstream', () => {
     assert.deepEqual(lastBody().generationConfig, { thinkingConfig: { thinkingBudget: 0 } })
   })
 
-  test('gets the defaults of its operator in its own words', async () => {
+  test('receives its configured defaults in its own form', async () => {
     await openai.chat.completions.create({ model: 'limited', messages, temperature: 1 })
     assert.deepEqual(lastBody().generationConfig, {
       temperature: 1,
@@ -146,14 +146,14 @@ describe('a Gemini upstream', () => {
     })
   })
 
-  test('reports what it cannot carry', async () => {
+  test('reports the fields that it cannot express', async () => {
     const { response } = await openai.chat.completions
       .create({ model: 'small', messages, logit_bias: { 1: 1 } })
       .withResponse()
     assert.equal(response.headers.get('x-llm-router-lost'), 'logit_bias')
   })
 
-  test('tells thoughts, cached and reasoning tokens', async () => {
+  test('returns reasoning, and counts cached and reasoning tokens', async () => {
     const usageMetadata = {
       promptTokenCount: 9,
       candidatesTokenCount: 3,
@@ -178,7 +178,7 @@ describe('a Gemini upstream', () => {
     assert.equal(usage?.completion_tokens_details?.reasoning_tokens, 5)
   })
 
-  test('ends truthfully: length, filter, a refused prompt, a failed call', async () => {
+  test('ends with the right reason: length, filter, blocked prompt or failed call', async () => {
     const reasonOf = async (body: object): Promise<string | undefined> => {
       upstream.rescript({ kind: 'reply', body })
       const { choices } = await openai.chat.completions.create({ model: 'small', messages })
@@ -203,7 +203,7 @@ describe('a Gemini upstream', () => {
     assert.ok(reasons.includes('content_filter') || reasons.length === 0)
   })
 
-  test('is read where it answers with a list of chunks, as a server that knows no events does', async () => {
+  test('may respond with a list of chunks, as a server without server-sent events does', async () => {
     const chunk = (text: string, more: object = {}) => ({
       candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0, ...more }],
     })
@@ -212,7 +212,7 @@ describe('a Gemini upstream', () => {
     assert.equal(streamed.choices[0]?.message.content, 'Hi there')
   })
 
-  test('has its errors told, those of its key as the router’s own', async () => {
+  test('has its errors returned, and those about its key as errors of the router', async () => {
     const statusOf = async (code: number, status: string, message?: string): Promise<unknown> => {
       upstream.rescript(geminiError(code, status, message))
       const refused = await openai.chat.completions
@@ -228,7 +228,7 @@ describe('a Gemini upstream', () => {
     assert.deepEqual(await statusOf(400, 'INVALID_ARGUMENT', invalid), [502, 'upstream_auth'])
   })
 
-  test('offers no tools where it is configured to have none', async () => {
+  test('is offered no tools if it is configured without tools', async () => {
     await openai.chat.completions.create({ model: 'toolless', messages, tools: openaiTools })
     assert.equal(lastBody().tools, undefined)
     await fetch(`${router.url}/v1beta/models/toolless:generateContent`, {
@@ -273,7 +273,7 @@ describe('a Gemini upstream', () => {
     const { content } = await anthropic.messages
       .stream({ ...question, messages: [{ role: 'user', content: 'Weather?' }] })
       .finalMessage()
-    const call = content.find((block) => block.type === 'tool_use') ?? assert.fail('no call')
+    const call = content.find((block) => block.type === 'tool_use') ?? assert.fail('there is no call')
     assert.match(call.id, /^[a-zA-Z0-9_-]+$/)
     upstream.rescript(geminiText('Cold'))
     await anthropic.messages.create({
@@ -296,7 +296,7 @@ describe('a Gemini upstream', () => {
       tools,
       store: false,
     })
-    const call = output.find((item) => item.type === 'function_call') ?? assert.fail('no call')
+    const call = output.find((item) => item.type === 'function_call') ?? assert.fail('there is no call')
     upstream.rescript(geminiText('Cold'))
     await openai.responses.create({
       model: 'small',
@@ -311,7 +311,7 @@ describe('a Gemini upstream', () => {
     assertSignedTurn()
   })
 
-  test('is spared the check of signatures for calls that have none, as those of an Ollama client', async () => {
+  test('is asked to skip signature validation for calls without one, as those of an Ollama client', async () => {
     const call = { function: { name: 'get_weather', arguments: { city: 'Oslo' } } }
     await ollama.chat({
       model: 'small',
@@ -335,7 +335,7 @@ describe('a Gemini upstream', () => {
     )
   })
 
-  test('makes embeddings for an OpenAI client, one or several', async () => {
+  test('serves embeddings to an OpenAI client, for one input or several', async () => {
     upstream.rescript({ kind: 'reply', body: { embedding: { values: [0.5, 0.25] } } })
     const one = await openai.embeddings.create({ model: 'small', input: 'Hello', encoding_format: 'float' })
     assert.deepEqual(one.data[0]?.embedding, [0.5, 0.25])
@@ -364,7 +364,7 @@ describe('a Gemini upstream', () => {
     })
   })
 
-  test('counts the prompt of an Anthropic client', async () => {
+  test('counts the prompt tokens of an Anthropic client', async () => {
     upstream.rescript({ kind: 'reply', body: { totalTokens: 31 } })
     const counted = await anthropic.messages.countTokens({
       model: 'small',
@@ -400,7 +400,7 @@ describe('a Gemini upstream', () => {
   }
 })
 
-test('a signature of Gemini’s OpenAI endpoint comes back through clients of other dialects', async (t) => {
+test('a signature of Gemini’s OpenAI endpoint is returned to it through clients of other dialects', async (t) => {
   const upstream = await startUpstream({ kind: 'hang' })
   t.after(() => upstream.close())
   const provider = { api_type: 'openai', api_host: upstream.url, model_path: 'gemini-3-flash' }
@@ -432,7 +432,7 @@ test('a signature of Gemini’s OpenAI endpoint comes back through clients of ot
   })
   const streamed = await anthropic.messages.stream({ ...question, messages: [first] }).finalMessage()
   for (const { content } of [whole, streamed]) {
-    const used = content.find((block) => block.type === 'tool_use') ?? assert.fail('no call')
+    const used = content.find((block) => block.type === 'tool_use') ?? assert.fail('there is no call')
     upstream.rescript({ kind: 'reply', body: { choices: [{ index: 0, message: { content: 'ok' } }] } })
     await anthropic.messages.create({
       ...question,

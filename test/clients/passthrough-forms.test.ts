@@ -9,7 +9,7 @@ const chat = [
   { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }] },
 ]
 
-/** What vLLM reads, and OpenAI's own form does not have. */
+/** Forms that vLLM accepts and OpenAI's API does not. */
 const forms: [path: string, body: Record<string, unknown>][] = [
   ['/v1/embeddings', { messages: chat, encoding_format: 'float' }],
   ['/v1/embeddings', { input: ['a text', [1, 2, 3]] }],
@@ -22,7 +22,7 @@ const forms: [path: string, body: Record<string, unknown>][] = [
   ['/v1/responses', { input: [{ type: 7 }], tools: [{ name: 'x' }], top_logprobs: 50 }],
 ]
 
-describe('a server of the dialect of the client gets forms that the router does not know', () => {
+describe("a server of the client's dialect receives forms that the router does not know", () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -68,14 +68,18 @@ describe('a server of the dialect of the client gets forms that the router does 
       assert.deepEqual(upstream.requests.at(-1)?.body, { model: 'up-model', ...body })
       const asked = upstream.requests.length
       const refused = await post(router.url + path, { model: 'other', ...body })
-      assert.equal(refused.status, 400, 'a server of another dialect cannot get it')
+      assert.equal(refused.status, 400, 'a server of another dialect does not receive it')
       assert.equal(JSON.parse(refused.text).error.type, 'invalid_request_error')
       assert.equal(upstream.requests.length, asked)
-      assert.equal((await post(router.url + path, { model: 'both', ...body })).status, 200, 'one of two can')
+      assert.equal(
+        (await post(router.url + path, { model: 'both', ...body })).status,
+        200,
+        'one of two servers can receive it',
+      )
     })
   }
 
-  test('what the server refuses is told in its words', async () => {
+  test("an upstream's rejection is returned in its own words", async () => {
     upstream.rescript({ kind: 'reply', status: 400, body: { error: { message: 'temperature is too hot' } } })
     const messages = [{ role: 'user', content: 'x' }]
     const answer = await post(`${router.url}/v1/chat/completions`, {
@@ -87,7 +91,7 @@ describe('a server of the dialect of the client gets forms that the router does 
     assert.match(answer.text, /too hot/)
   })
 
-  test('model and stream are checked, and there must be something to work on', async () => {
+  test('model and stream are validated, and a request without input is rejected', async () => {
     for (const [path, body, param] of [
       ['/v1/chat/completions', { model: 5, messages: [] }, 'model'],
       ['/v1/chat/completions', { model: 'm', messages: [], stream: 'yes' }, 'stream'],
@@ -102,7 +106,7 @@ describe('a server of the dialect of the client gets forms that the router does 
     }
   })
 
-  test('embeddings in bytes come as they are, with the name of the model that the client knows', async () => {
+  test('base64 embeddings are forwarded unchanged, with the model renamed for the client', async () => {
     const bytes = Buffer.from('AACAPgAAAL8=', 'base64')
     const headers = {
       'content-type': 'application/octet-stream',

@@ -39,11 +39,11 @@ interface Answer {
 }
 
 function checkAnswer(answer: Answer): void {
-  for (const name of required) assert.ok(Object.hasOwn(answer, name), `${name} is there`)
+  for (const name of required) assert.ok(Object.hasOwn(answer, name), `${name} is missing`)
   assert.deepEqual(answer.tools, [{ ...tools[0], strict: null }, { ...tools[1], parameters: null }, tools[2]])
 }
 
-describe('a translated answer has all that its vendor documents as required', () => {
+describe('required members of translated responses', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -61,7 +61,7 @@ describe('a translated answer has all that its vendor documents as required', ()
     await upstream.close()
   })
 
-  test('a Response repeats function tools with strict and parameters, also when it is fetched', async () => {
+  test('a Response has all of them and repeats function tools with strict and parameters, also when read later', async () => {
     upstream.rescript(upstreams.openaiText('Hi'))
     const tool_choice = { type: 'function', name: 'f' }
     const sent = await post(`${router.url}/v1/responses`, { model: 'm', input: 'hi', tools, tool_choice })
@@ -78,7 +78,7 @@ describe('a translated answer has all that its vendor documents as required', ()
     ['incomplete', [upstreams.openaiChunk({}, 'length'), upstreams.openaiDone]],
     ['failed', []],
   ] as const) {
-    test(`so does the Response in every event of a stream that is ${ending}`, async () => {
+    test(`a Response has all of them in every event of a stream that is ${ending}`, async () => {
       upstream.rescript({ kind: 'stream', pieces: [upstreams.openaiChunk({ content: 'Hi' }), ...pieces] })
       const body = { model: 'm', input: 'hi', stream: true, tools }
       const { text } = await post(`${router.url}/v1/responses`, body)
@@ -95,7 +95,7 @@ describe('a translated answer has all that its vendor documents as required', ()
     ['/v1/chat/completions', { messages: [{ role: 'user', content: 'Hello' }] }],
     ['/v1/completions', { prompt: 'Hello' }],
   ] as const) {
-    test(`chunks of ${path} have the member usage only where token counts were asked for`, async () => {
+    test(`chunks of ${path} have the member usage only if it was requested`, async () => {
       upstream.rescript(upstreams.ollamaStream(['Hi', ' there']))
       const chunks = async (more: object): Promise<Record<string, unknown>[]> => {
         const { text } = await post(`${router.url}${path}`, {

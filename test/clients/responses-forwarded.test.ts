@@ -11,7 +11,7 @@ import { type Behaviour, type ScriptedUpstream, startUpstream } from '../helpers
 
 const recorded = fixture('text.sse').toString()
 
-/** The answer that the recorded stream ends with. */
+/** The final response of the recorded stream. */
 const answer: { id: string; model: string } = JSON.parse(
   /data: (\{"type":"response.completed".*)/.exec(recorded)?.[1] ?? '',
 ).response
@@ -26,7 +26,7 @@ const unknownAnswer: Behaviour = {
   },
 }
 
-describe('an upstream that has the Responses API', () => {
+describe('an upstream with the Responses API', () => {
   let first: ScriptedUpstream
   let second: ScriptedUpstream
   let router: TestRouter
@@ -60,9 +60,10 @@ describe('an upstream that has the Responses API', () => {
     first.rescript(whole)
     second.rescript(whole)
   })
-  const last = (upstream = first) => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+  const last = (upstream = first) =>
+    upstream.requests.at(-1) ?? assert.fail('no request reached the upstream')
 
-  test('gets the bytes as they are, also what no chat can say', async () => {
+  test('receives the request bytes unchanged, including fields that no chat can express', async () => {
     const body =
       '{"model":"native", "input":"Hi",  "background":false, "seed":12345678901234567890, "conversation":"c"}'
     const { status, text } = await post(`${router.url}/v1/responses`, body)
@@ -72,12 +73,12 @@ describe('an upstream that has the Responses API', () => {
     assert.deepEqual(JSON.parse(text), { ...answer, model: 'native' })
   })
 
-  test('a configured responses path is used for the upstream', async () => {
+  test('is called at a configured responses path', async () => {
     await client.responses.create({ model: 'moved', input: 'Hi' })
     assert.equal(last().url, '/elsewhere/responses')
   })
 
-  test('streams byte for byte, but for the name of the model', async () => {
+  test('streams byte for byte, except for the model name', async () => {
     first.rescript(stream)
     const { text } = await post(`${router.url}/v1/responses`, { model: 'native', input: 'Hi', stream: true })
     assert.equal(text, recorded.replaceAll(JSON.stringify(answer.model), '"native"'))
@@ -87,7 +88,7 @@ describe('an upstream that has the Responses API', () => {
     assert.deepEqual([line.prompt_tokens, line.completion_tokens], [9, 4])
   })
 
-  test('a stream that is cut ends as failed, with the id and in the count of what went by', async () => {
+  test('fails the response with its id and next sequence number if its stream is cut off', async () => {
     const pieces = recorded.split(/(?<=\n\n)/)
     first.rescript({ kind: 'stream', pieces: pieces.slice(0, 6), ending: 'cut' })
     const { text } = await post(`${router.url}/v1/responses`, { model: 'native', input: 'Hi', stream: true })
@@ -96,12 +97,12 @@ describe('an upstream that has the Responses API', () => {
     assert.match(JSON.stringify(failed.error), /server_error/)
   })
 
-  test('is left to find the answer that a request goes on from', async () => {
+  test("receives the previous response's id, which it resolves itself", async () => {
     await client.responses.create({ model: 'native', input: 'Hi', previous_response_id: 'resp_theirs' })
     assert.match(last().raw.toString(), /"previous_response_id":"resp_theirs"/)
   })
 
-  test('that has not got it is followed by another one, and the client is told when none has', async () => {
+  test('fails over if it does not have the previous response; a 400 is returned if no upstream has it', async () => {
     first.rescript(unknownAnswer)
     await client.responses.create({ model: 'both', input: 'Hi', previous_response_id: 'resp_theirs' })
     assert.match(last(second).raw.toString(), /resp_theirs/)
@@ -112,7 +113,7 @@ describe('an upstream that has the Responses API', () => {
     )
   })
 
-  test('is asked when only it can know the answer, and is not when the router has it', async () => {
+  test('is asked for a previous response only if the router has not stored it', async () => {
     await client.responses.create({ model: 'mixed', input: 'Hi', previous_response_id: 'resp_theirs' })
     assert.equal(last(second).url, '/v1/responses')
     first.rescript(upstreams.openaiText('One'))
@@ -128,7 +129,7 @@ describe('an upstream that has the Responses API', () => {
     )
   })
 
-  test('that turns out not to have it gets a chat, and is not asked in vain again', async () => {
+  test('gets chat requests, without further attempts, once it is found to have no Responses API', async () => {
     second.rescript(({ url }) =>
       url === '/v1/responses'
         ? { kind: 'reply', status: 404, body: { detail: 'Not Found' } }

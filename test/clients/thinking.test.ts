@@ -89,7 +89,7 @@ describe('thinking', () => {
     })
 
   for (const stream of [false, true]) {
-    test(`stays on after a tool call of a Responses client over Anthropic, ${stream ? 'streamed' : 'whole'}`, async () => {
+    test(`continues after a tool call of a Responses client over Anthropic, ${stream ? 'streamed' : 'whole'}`, async () => {
       upstream.rescript(stream ? streamed : whole)
       const { text } = await ask({ input: [user], stream })
       const data = [...text.matchAll(/^data: (.*)$/gm)].map(([, json]) => JSON.parse(json ?? ''))
@@ -108,7 +108,7 @@ describe('thinking', () => {
     })
   }
 
-  test('encrypted content of another maker is reported', async () => {
+  test('from another vendor in encrypted content is reported as dropped', async () => {
     upstream.rescript(anthropicText('ok'))
     const foreign = { type: 'reasoning', id: 'rs_1', summary: [], encrypted_content: 'gAAAAA' }
     const { status, headers } = await ask({
@@ -118,7 +118,7 @@ describe('thinking', () => {
     assert.match(String(headers.get('x-llm-router-lost')), /encrypted_content/)
   })
 
-  test('leaves room for the answer where the client names no limit', async () => {
+  test('leaves room for the response if the client sets no limit', async () => {
     upstream.rescript(anthropicText('ok'))
     await ask({ input: [user] })
     const { max_tokens: limit, thinking: asked } = lastBody()
@@ -127,7 +127,7 @@ describe('thinking', () => {
     assert.equal(lastBody().max_tokens, 32_000)
   })
 
-  test('thoughts of a server that signs nothing do not reach Anthropic', async () => {
+  test('of a server that signs nothing is not sent to Anthropic', async () => {
     upstream.rescript(anthropicText('ok'))
     const unsigned = { type: 'thinking', thinking: 'Hm', signature: '' }
     const { status } = await post(`${router.url}/v1/messages`, {
@@ -148,7 +148,7 @@ describe('thinking', () => {
     assert.deepEqual(kinds, [false, ['text'], false, ['thinking', 'text'], false])
   })
 
-  test('is left out and reported for an Ollama model that has none, from then on without a second request', async () => {
+  test('is dropped and reported for an Ollama model without it, and later requests need no second attempt', async () => {
     upstream.rescript(({ body }) =>
       Object(body).think
         ? { kind: 'reply', status: 400, body: { error: `"${upstreamModel}" does not support thinking` } }

@@ -28,41 +28,41 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** A model server that notes how many requests it has at once. */
-interface Box {
+/** A model server that counts concurrent requests. */
+interface ModelServer {
   url: string
   most: number
   total: number
-  /** Requests are answered after a moment, or, once held, never. */
+  /** Requests get a response after a moment, or none while held. */
   held: boolean
   /** Fulfilled when the next request has arrived. */
   next(): Promise<unknown>
 }
 
-async function startBox(t: TestContext): Promise<Box> {
+async function startServer(t: TestContext): Promise<ModelServer> {
   const upstream = await startUpstream(async ({ method }) => {
     if (method !== 'POST') return { kind: 'reply', body: '' } // a health check
-    box.total++
-    box.most = Math.max(box.most, upstream.openRequests)
-    if (box.held) return { kind: 'hang' }
-    // The time of a short answer: long enough for a second holder to be seen.
+    server.total++
+    server.most = Math.max(server.most, upstream.openRequests)
+    if (server.held) return { kind: 'hang' }
+    // The duration of a short response: long enough to reveal a second holder.
     await setTimeout(5)
     return openaiText('Hi')
   })
   t.after(() => upstream.close())
   const next = () => upstream.requestReceived(upstream.requests.length)
-  const box: Box = { url: upstream.url, most: 0, total: 0, held: false, next }
-  return box
+  const server: ModelServer = { url: upstream.url, most: 0, total: 0, held: false, next }
+  return server
 }
 
-/** The cluster that the tests are about. */
+/** The cluster under test. */
 async function startCluster(
   t: TestContext,
-  box: Box,
+  server: ModelServer,
   env: Record<string, string> = {},
 ): Promise<RouterProcess> {
   const router = await startRouterProcess({
-    models: onlyModel(box),
+    models: onlyModel(server),
     env: { ...exclusive(), ...cluster, ...env },
   })
   t.after(() => router.stop())
@@ -70,14 +70,18 @@ async function startCluster(
   return router
 }
 
-/** Another host, in this process. */
-async function startOther(t: TestContext, box: Box, env: Record<string, string>): Promise<TestRouter> {
-  const router = await startRouterHere({ models: onlyModel(box), env: { ...exclusive(), ...env } })
+/** A router on another host, in this process. */
+async function startOther(
+  t: TestContext,
+  server: ModelServer,
+  env: Record<string, string>,
+): Promise<TestRouter> {
+  const router = await startRouterHere({ models: onlyModel(server), env: { ...exclusive(), ...env } })
   t.after(() => router.close())
   return router
 }
 
-function onlyModel({ url }: Box): Record<string, unknown> {
+function onlyModel({ url }: ModelServer): Record<string, unknown> {
   return modelsConfig({ m: [{ id: 'box', api_type: 'vllm', api_host: url }] })
 }
 
@@ -94,7 +98,7 @@ interface Client {
   chat(): Promise<number>
 }
 
-/** All requests of one client go over one connection, so to one worker. */
+/** All requests of one client use one connection, so they reach one worker. */
 function connectTo({ url }: { readonly url: string }): Client {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -137,7 +141,7 @@ async function clientsOfWorkers(
 }
 
 async function assertExclusive(
-  boxes: readonly Box[],
+  servers: readonly ModelServer[],
   clients: readonly Client[],
   rounds: number,
 ): Promise<void> {
@@ -149,37 +153,37 @@ async function assertExclusive(
   )
   assert.deepEqual(new Set(statuses), new Set([200]))
   assert.equal(
-    boxes.reduce((sum, { total }) => sum + total, 0),
+    servers.reduce((sum, { total }) => sum + total, 0),
     clients.length * rounds,
   )
   assert.deepEqual(
-    boxes.map(({ most }) => most),
-    boxes.map(() => 1),
+    servers.map(({ most }) => most),
+    servers.map(() => 1),
   )
 }
 
 const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
 const withRedis = () => ({ LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` })
 
-/** Kills the worker that has the only box, and asks another one, which must get the box long before its lease expires. */
-async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void> {
+/** Kills the worker that holds the only target; another worker must get the target long before the lease expires. */
+async function assertFreedByDeath(router: RouterProcess, server: ModelServer): Promise<void> {
   const [[holderPid, holder], [, other]] = [...(await clientsOfWorkers(router, 2))] as [
     [number, Client],
-    [number, Client], // as many as were asked for
+    [number, Client], // as many as requested
   ]
-  box.held = true
-  const arrived = box.next()
+  server.held = true
+  const arrived = server.next()
   const broken = assert.rejects(holder.chat())
   await arrived
-  box.held = false
+  server.held = false
   const waiting = other.chat()
   process.kill(holderPid, 'SIGKILL')
   const killedAt = performance.now()
   assert.equal(await waiting, 200)
-  // Without word of the death the target would be free when the lease expires, after 15 s.
+  // If the death went unnoticed, the target would be free when the lease expires, after 15 s.
   assert.ok(performance.now() - killedAt < 5_000)
   await broken
-  // A new worker has taken the place of the dead one.
+  // A new worker has replaced the dead one.
   await router.listening(3)
   assert.ok(!(await clientsOfWorkers(router, 2)).has(holderPid))
 }
@@ -190,21 +194,21 @@ async function manyClients(router: { readonly url: string }, workers: number): P
 }
 
 describe('a cluster', { concurrency: 2 }, () => {
-  describe('with leases', { concurrency: 1 }, () => {
-    test('over two hosts shares targets through Redis, also when a worker is killed', async (t) => {
-      const box = await startBox(t)
+  describe('leases', { concurrency: 1 }, () => {
+    test('targets are shared between two hosts through Redis, even when a worker is killed', async (t) => {
+      const server = await startServer(t)
       const [first, second] = await Promise.all([
-        startCluster(t, box, withRedis()),
-        startOther(t, box, withRedis()),
+        startCluster(t, server, withRedis()),
+        startOther(t, server, withRedis()),
       ])
-      await t.test('a target never has two requests at once', async () => {
+      await t.test('a target shared through Redis never has two requests at the same time', async () => {
         const clients = [...(await manyClients(first, 2)), ...(await manyClients(second, 1))]
-        await assertExclusive([box], clients, 8)
+        await assertExclusive([server], clients, 8)
       })
-      await t.test('the target of a killed worker is free long before its lease expires', () =>
-        assertFreedByDeath(first, box),
+      await t.test('with Redis, the target of a killed worker is free long before its lease expires', () =>
+        assertFreedByDeath(first, server),
       )
-      await t.test('a router that stops in order gives everything back', async () => {
+      await t.test('a router that shuts down gracefully releases all leases', async () => {
         assert.equal(await connectTo(second).chat(), 200)
         first.child.kill('SIGTERM')
         assert.equal(await first.exit, 0)
@@ -214,30 +218,34 @@ describe('a cluster', { concurrency: 2 }, () => {
       })
     })
 
-    test('on one machine shares targets through its primary, also when a worker is killed', async (t) => {
-      const box = await startBox(t)
-      const router = await startCluster(t, box)
-      await t.test('a target never has two requests at once', async () => {
-        await assertExclusive([box], await manyClients(router, 2), 12)
-      })
-      await t.test('the target of a killed worker is free long before its lease expires', () =>
-        assertFreedByDeath(router, box),
+    test('targets are shared between workers through the primary, even when a worker is killed', async (t) => {
+      const server = await startServer(t)
+      const router = await startCluster(t, server)
+      await t.test(
+        'a target shared through the primary never has two requests at the same time',
+        async () => {
+          await assertExclusive([server], await manyClients(router, 2), 12)
+        },
+      )
+      await t.test(
+        'with the primary, the target of a killed worker is free long before its lease expires',
+        () => assertFreedByDeath(router, server),
       )
     })
   })
 
-  // These wait more than they work.
-  describe('in trouble', { concurrency: 1 }, () => {
-    test('without Redis at its address a router starts and serves, and says what is wrong', async (t) => {
-      const box = await startBox(t)
-      const router = await startOther(t, box, { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })
+  // These tests mostly wait.
+  describe('failures', { concurrency: 1 }, () => {
+    test('a router with an unreachable Redis starts, serves and reports the error', async (t) => {
+      const server = await startServer(t)
+      const router = await startOther(t, server, { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })
       assert.equal(await connectTo(router).chat(), 200)
       const logged = JSON.stringify(router.logs)
       assert.match(logged, /Redis does not answer/)
       assert.doesNotMatch(logged, /hunter2/)
     })
 
-    test('workers that crash again and again end the primary with exit code 1', async () => {
+    test('a worker that keeps crashing ends the primary with exit code 1', async () => {
       const models = modelsConfig({ m: [{ api_type: 'mock' }] })
       const env = {
         ...cluster,

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http'
 
 export type Send = (method: string, path: string, body?: object) => Promise<{ status: number; text: string }>
 
-/** All requests go over one connection, so to one worker. */
+/** All requests use one connection, so they reach one worker. */
 export function connectTo({ url }: { readonly url: string }): Send {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -31,7 +31,7 @@ export async function answer(
   return { id: JSON.parse(text).id, text }
 }
 
-/** A conversation whose turns go to two processes by turns, and whose last answer is deleted by the other one. */
+/** A conversation that alternates between two processes; one deletes its last response, and the other one then returns 404. */
 export async function converse(one: Send, two: Send): Promise<void> {
   let previous: string | undefined
   for (const [turn, send] of [one, two, one, two].entries()) {

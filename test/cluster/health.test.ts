@@ -10,37 +10,37 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 
-/** A model server that notes when it is checked. */
-interface Box {
+/** A model server that records its health checks. */
+interface ModelServer {
   url: string
   server: Server
   healthy: boolean
-  /** When the checks came, in monotonic milliseconds. */
+  /** The times of the checks, in monotonic milliseconds. */
   checks: number[]
 }
 
-async function startBox(): Promise<Box> {
+async function startServer(): Promise<ModelServer> {
   const server = createServer((request, response) => {
     if (request.url === '/health') {
-      box.checks.push(performance.now())
+      modelServer.checks.push(performance.now())
       server.emit('checked')
     }
     const asksSleep = request.url === '/is_sleeping'
-    response.writeHead(asksSleep ? 404 : box.healthy ? 200 : 503).end()
+    response.writeHead(asksSleep ? 404 : modelServer.healthy ? 200 : 503).end()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // it listens on TCP
-  const box: Box = { url: `http://127.0.0.1:${port}`, server, healthy: true, checks: [] }
-  return box
+  const modelServer: ModelServer = { url: `http://127.0.0.1:${port}`, server, healthy: true, checks: [] }
+  return modelServer
 }
 
 const intervalMs = 200
-/** The shortest time between two checks of one server by one process: a fifth less than the interval. */
+/** The shortest time between two checks of one server: the interval less a fifth. */
 const shortestMs = intervalMs * 0.8 - 5
 
 let folder: string
-let boxes: Box[]
+let servers: ModelServer[]
 let router: RouterProcess
 
 before(async () => {
@@ -56,8 +56,8 @@ before(async () => {
       app.get('/told', () => ({ pid: process.pid, told }))
     }\n`,
   )
-  boxes = [await startBox(), await startBox()]
-  const [one, two] = boxes.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
+  servers = [await startServer(), await startServer()]
+  const [one, two] = servers.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
   router = await startRouterProcess({
     env: {
       LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -76,7 +76,7 @@ before(async () => {
 })
 after(async () => {
   await router.stop()
-  for (const { server } of boxes) {
+  for (const { server } of servers) {
     server.closeAllConnections()
     server.close()
   }
@@ -85,11 +85,11 @@ after(async () => {
 
 interface Seen {
   pid: number
-  /** For each target what was told of it. */
+  /** The states reported for each target. */
   told: Record<string, string[]>
 }
 
-/** The two workers, once it is so in both; `without`: one that is gone, and whose successor listens. */
+/** The two workers, once both satisfy the condition; `without`: one that has ended, and whose successor listens. */
 async function bothWorkers(isSo: (told: Seen['told']) => boolean, without?: number): Promise<Seen[]> {
   const signal = AbortSignal.timeout(20_000)
   await router.listening(without === undefined ? 2 : 3)
@@ -104,7 +104,7 @@ async function bothWorkers(isSo: (told: Seen['told']) => boolean, without?: numb
   }
 }
 
-/** Over a connection of its own, so of any worker; undefined where it went to one that had just died. */
+/** Over a new connection, so from any worker; undefined if it reached one that had just died. */
 async function ofAny(): Promise<Seen | undefined> {
   try {
     const init = { headers: { connection: 'close' }, signal: AbortSignal.timeout(500) }
@@ -115,51 +115,54 @@ async function ofAny(): Promise<Seen | undefined> {
   }
 }
 
-/** Fulfilled when a check has found the target so. */
+/** Fulfilled when a check has found the target in this state. */
 async function checked(target: string, state: string): Promise<unknown> {
   return await router.logged(
     (line) => line.msg === 'health check' && line.target === target && line.state === state,
   )
 }
 
-/** The shortest time between two of the next checks of a box. */
-async function shortestPause({ server, checks }: Box, count: number): Promise<number> {
+/** The shortest time between two of the next checks of a server. */
+async function shortestPause({ server, checks }: ModelServer, count: number): Promise<number> {
   const from = checks.length
   while (checks.length < from + count) await once(server, 'checked')
   const times = checks.slice(from)
   return Math.min(...times.slice(1).map((at, index) => at - (times[index] ?? 0)))
 }
 
-test('one process of a cluster checks the servers, and all of them learn what it finds', async (t) => {
-  const [first, second] = boxes
+test('one process of a cluster checks the servers, and all processes get the results', async (t) => {
+  const [first, second] = servers
   assert.ok(first && second)
   await bothWorkers(() => true)
 
-  await t.test('a server is asked once per interval, for two targets and two processes', async () => {
+  await t.test('a server is checked once per interval, for two targets and two processes', async () => {
     assert.ok((await shortestPause(first, 12)) > shortestMs)
   })
 
-  await t.test('all processes learn once that it is dead, and that it has recovered', async () => {
-    first.healthy = false
-    await checked('one', 'failing')
-    await bothWorkers(({ one }) => one?.at(-1) === 'failing')
-    first.healthy = true
-    await checked('one', 'up')
-    const all = ['doubtful', 'failing', 'up']
-    for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
-      assert.deepEqual(told, { one: all, 'one-too': all, two: [] })
-    }
-  })
+  await t.test(
+    'every process is notified once that a server is down, and once that it has recovered',
+    async () => {
+      first.healthy = false
+      await checked('one', 'failing')
+      await bothWorkers(({ one }) => one?.at(-1) === 'failing')
+      first.healthy = true
+      await checked('one', 'up')
+      const all = ['doubtful', 'failing', 'up']
+      for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
+        assert.deepEqual(told, { one: all, 'one-too': all, two: [] })
+      }
+    },
+  )
 
   await t.test(
-    'when the process that checks is killed another one does, from where that one was',
+    'when the checking process is killed, another one takes over with the known states',
     async () => {
       second.healthy = false
       const { pid } = await router.logged(({ msg, target }) => msg === 'health check' && target === 'two')
       assert.ok(typeof pid === 'number')
       await bothWorkers(({ two }) => two?.at(-1) === 'failing')
       process.kill(pid, 'SIGKILL')
-      // The worker in its place was not there when the server died.
+      // The replacing worker did not run yet when the server failed.
       await bothWorkers(({ two }) => two?.at(-1) === 'failing', pid)
       assert.ok((await shortestPause(second, 8)) > shortestMs)
       second.healthy = true

@@ -28,7 +28,7 @@ before(async () => {
 })
 after(() => router.stop())
 
-/** A request over a connection of its own, so to any worker. */
+/** Sends a request over a new connection, so to any worker. */
 async function fresh(url: string, init: RequestInit = {}): Promise<Response> {
   const headers = { 'content-type': 'application/json', connection: 'close' }
   return fetch(url, { ...init, headers })
@@ -36,7 +36,7 @@ async function fresh(url: string, init: RequestInit = {}): Promise<Response> {
 
 const body = JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'x' }] })
 
-/** Chats until each worker has had some; gives how many there were. */
+/** Sends chats over new connections; returns how many. */
 async function chat(count: number): Promise<number> {
   const answers = await Promise.all(
     Array.from({ length: count }, () => fresh(router.url + path, { method: 'POST', body })),
@@ -51,7 +51,7 @@ async function chat(count: number): Promise<number> {
 const chats = (series: Series): number =>
   series.sum('http_requests_total', { method: 'POST', endpoint: path, http_status: '200' })
 
-/** The numbers once they have what was sent: a request is counted when its connection has closed. */
+/** The metrics once they include what was sent: a request is counted when its connection has closed. */
 async function counted(expected: number): Promise<Series> {
   const signal = AbortSignal.timeout(30_000)
   for (;;) {
@@ -62,9 +62,9 @@ async function counted(expected: number): Promise<Series> {
   }
 }
 
-test('any worker tells the numbers of all, and those of dead ones are kept', async (t) => {
+test('any worker returns the metrics of all workers, including those that have ended', async (t) => {
   const sent = await chat(40)
-  await t.test('the sums are exact, and the same each time', async () => {
+  await t.test('counters are summed exactly, and are the same in each scrape', async () => {
     await counted(sent)
     for (let index = 0; index < 6; index++) {
       const series = await scrape(admin)
@@ -75,7 +75,7 @@ test('any worker tells the numbers of all, and those of dead ones are kept', asy
     }
   })
 
-  await t.test('what is a state is not added up', async () => {
+  await t.test('gauges of a state are not summed', async () => {
     const series = await scrape(admin)
     assert.equal(series.sum('llm_router_target_usable', { target: 'demo' }), 1)
     assert.equal(series.sum('llm_router_build_info'), 1)
@@ -83,7 +83,7 @@ test('any worker tells the numbers of all, and those of dead ones are kept', asy
     assert.equal(series.sum('llm_router_target_breaker_state', { target: 'demo', state: 'closed' }), 2)
   })
 
-  await t.test('a killed worker takes nothing away that was seen', async () => {
+  await t.test('a killed worker does not reduce counters that were scraped', async () => {
     const [victim = 0] = await router.listening(2)
     const before = await scrape(admin)
     process.kill(victim, 'SIGKILL')
@@ -97,10 +97,10 @@ test('any worker tells the numbers of all, and those of dead ones are kept', asy
     assert.equal(after.sum('llm_router_workers'), 2)
   })
 
-  await t.test('a worker that ends in order leaves what nobody had seen yet', async () => {
-    const [, leaver = 0] = await router.listening(3)
+  await t.test('a worker that shuts down gracefully hands over what was not scraped yet', async () => {
+    const [, ending = 0] = await router.listening(3)
     const more = await chat(20)
-    process.kill(leaver, 'SIGTERM')
+    process.kill(ending, 'SIGTERM')
     await router.listening(4)
     assert.equal(chats(await counted(sent + more)), sent + more)
   })

@@ -9,15 +9,15 @@ import { type RedisServer, startRedis } from '../helpers/programs/redis-server.t
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 
 const workersCount = 2
-const places = 3
+const slots = 3
 
-/** A server with places for one model, and the clients of the requests that have come to it, in order. */
-interface Box {
+/** A server with slots for one model, and the clients of its requests in order of arrival. */
+interface ModelServer {
   readonly counting: CountingUpstream
   readonly arrived: string[]
 }
 
-async function openBox(): Promise<Box> {
+async function openServer(): Promise<ModelServer> {
   const arrived: string[] = []
   const counting = await startCounting(({ body }) => {
     arrived.push(JSON.stringify(body).includes('flood') ? 'flood' : 'single')
@@ -27,29 +27,29 @@ async function openBox(): Promise<Box> {
 
 type Model = 'several' | 'one'
 
-/** A cluster over a server with several places and one with a single place, each with a model of its own. */
+/** A cluster with a server that has several slots and one that has a single slot, each with its own model. */
 class Cluster {
-  readonly boxes: Record<Model, Box>
+  readonly servers: Record<Model, ModelServer>
   readonly #router: RouterProcess
   readonly #agents: Agent[] = []
 
-  private constructor(router: RouterProcess, boxes: Record<Model, Box>) {
+  private constructor(router: RouterProcess, servers: Record<Model, ModelServer>) {
     this.#router = router
-    this.boxes = boxes
+    this.servers = servers
   }
 
   static async open(env: Record<string, string>): Promise<Cluster> {
-    const boxes = { several: await openBox(), one: await openBox() }
+    const servers = { several: await openServer(), one: await openServer() }
     const over = (model: Model, most: number) => ({
       providers: [
-        { id: model, api_type: 'vllm', api_host: boxes[model].counting.upstream.url, max_in_flight: most },
+        { id: model, api_type: 'vllm', api_host: servers[model].counting.upstream.url, max_in_flight: most },
       ],
       strategy: 'least_busy',
     })
     const router = await startRouterProcess({
       models: {
-        test_models: { several: over('several', places), one: over('one', 1) },
-        active_models: { test_models: Object.keys(boxes) },
+        test_models: { several: over('several', slots), one: over('one', 1) },
+        active_models: { test_models: Object.keys(servers) },
       },
       env: {
         LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -58,18 +58,18 @@ class Cluster {
       },
     })
     await router.listening(workersCount)
-    return new Cluster(router, boxes)
+    return new Cluster(router, servers)
   }
 
   async close(): Promise<void> {
-    const boxes = Object.values(this.boxes)
-    for (const { counting } of boxes) counting.open()
+    const servers = Object.values(this.servers)
+    for (const { counting } of servers) counting.open()
     await this.#router.stop()
     for (const agent of this.#agents) agent.destroy()
-    for (const { counting } of boxes) await counting.upstream.close()
+    for (const { counting } of servers) await counting.upstream.close()
   }
 
-  /** Over a connection of its own, so that the workers get about the same number. */
+  /** Over a new connection, so that the workers get about the same number. */
   ask(model: Model, client = 'flood'): { status: Promise<number>; leave(): void } {
     const agent = new Agent()
     this.#agents.push(agent)
@@ -85,16 +85,16 @@ class Cluster {
       response.on('end', () => resolve(response.statusCode ?? 0))
     })
     asked.end(JSON.stringify({ model, messages: [{ role: 'user', content: client }] }))
-    promise.catch(() => undefined) // of one that leaves
+    promise.catch(() => undefined) // if it disconnects
     return { status: promise, leave: () => asked.destroy() }
   }
 
-  /** The status once so many requests wait for this model, and no worker has an abandoned one left. */
+  /** The status once this many requests wait for the model, and no worker has an abandoned one left. */
   async untilWaiting(model: Model, count: number): Promise<Status> {
     const signal = AbortSignal.timeout(45_000)
     let seen = ''
     while (!signal.aborted) {
-      // A connection to a worker that dies is lost.
+      // A connection to a worker that dies fails.
       const now = await fetch(`${this.#router.url}/api/status`, { headers: operator })
         .then((response) => response.json() as Promise<Status>)
         .catch(() => undefined)
@@ -128,7 +128,7 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 for (const kept of ['by the primary', 'in Redis'])
-  describe(`places of a cluster, kept ${kept}`, () => {
+  describe(`the slots of a cluster, kept ${kept}`, () => {
     let redis: RedisServer | undefined
     let keys: KeysFile
     let cluster: Cluster
@@ -147,57 +147,57 @@ for (const kept of ['by the primary', 'in Redis'])
       keys.remove()
     })
 
-    test('the workers share them, also when one of them dies', async () => {
-      const box = cluster.boxes.several.counting
+    test('are shared by the workers, even when one of them dies', async () => {
+      const server = cluster.servers.several.counting
       const untilWaiting = (count: number) => cluster.untilWaiting('several', count)
       const asked = Array.from({ length: 20 }, () => cluster.ask('several'))
-      await untilWaiting(20 - places)
-      await until(() => box.running === places)
-      const leaver = cluster.ask('several')
-      await untilWaiting(21 - places)
-      leaver.leave()
-      // Only now have all of them arrived, so that what each worker has stays as it is.
-      const { workers } = await untilWaiting(20 - places)
+      await untilWaiting(20 - slots)
+      await until(() => server.running === slots)
+      const abandoned = cluster.ask('several')
+      await untilWaiting(21 - slots)
+      abandoned.leave()
+      // All requests have arrived by now, so that the number per worker stays constant.
+      const { workers } = await untilWaiting(20 - slots)
 
       const dead = workers.find(({ in_flight }) => in_flight > 0) ?? assert.fail('nobody works')
       process.kill(dead.pid, 'SIGKILL')
       const gone = dead.in_flight + dead.waiting
-      await untilWaiting(Math.max(0, 20 - gone - places))
-      box.open()
+      await untilWaiting(Math.max(0, 20 - gone - slots))
+      server.open()
       const results = await Promise.allSettled(asked.map((each) => each.status))
       const answered = results.filter((result) => result.status === 'fulfilled' && result.value === 200)
       assert.equal(answered.length, 20 - gone)
-      assert.ok(box.most <= places, `${box.most}`)
+      assert.ok(server.most <= slots, `${server.most}`)
       assert.equal(inStatus(await untilWaiting(0), 'several').targets[0]?.in_flight, 0)
     })
 
-    test('all of them are used again after that', async () => {
+    test('are all used again after the death of a worker', async () => {
       const asked = Array.from({ length: 10 }, () => cluster.ask('several'))
       assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
-      assert.equal(cluster.boxes.several.counting.most, places)
+      assert.equal(cluster.servers.several.counting.most, slots)
     })
 
-    // Of routers with one Redis, test/stores/redis/queue.test.ts asks it.
+    // test/stores/redis/queue.test.ts covers routers with one Redis.
     if (kept === 'in Redis') return
 
-    test('the order is fair over the workers: a client with many requests delays a single one by one at most', async () => {
-      const { counting: box, arrived } = cluster.boxes.one
+    test('are assigned fairly across workers: many requests of a client delay a single one by one at most', async () => {
+      const { counting: server, arrived } = cluster.servers.one
       const untilWaiting = (count: number) => cluster.untilWaiting('one', count)
       const asked = Array.from({ length: 16 }, () => cluster.ask('one', 'flood'))
       await untilWaiting(15)
       for (let index = 1; index <= 3; index++) {
-        box.answerOne()
-        await box.upstream.requestReceived(index)
+        server.answerOne()
+        await server.upstream.requestReceived(index)
       }
       asked.push(cluster.ask('one', 'single'))
       await untilWaiting(13)
       for (let index = 4; index <= 5; index++) {
-        box.answerOne()
-        await box.upstream.requestReceived(index)
+        server.answerOne()
+        await server.upstream.requestReceived(index)
       }
       assert.ok(arrived.slice(4, 6).includes('single'), arrived.join(' '))
-      box.open()
+      server.open()
       assert.deepEqual(new Set(await Promise.all(asked.map((each) => each.status))), new Set([200]))
-      assert.equal(box.most, 1)
+      assert.equal(server.most, 1)
     })
   })

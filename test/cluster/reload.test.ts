@@ -15,9 +15,9 @@ function withTarget(id: string, type = 'mock'): Record<string, unknown> {
   return modelsConfig({ m: [{ id, api_type: type }] })
 }
 
-// Each test leaves two workers that have taken the same valid files; the next one starts from whatever these are.
-// test/server.test.ts shows a reload without a cluster.
-describe('in a cluster', () => {
+// Each test leaves two workers with the same valid configuration; the next one starts from there.
+// test/server.test.ts covers a reload without a cluster.
+describe('a reload in a cluster', () => {
   const key = 'a-key-of-at-least-thirty-two-signs'
   const validKeys = JSON.stringify({ keys: [{ id: 'a', key, surfaces: ['openai', 'operator'] }] })
   const headers = { authorization: `Bearer ${key}` }
@@ -30,7 +30,7 @@ describe('in a cluster', () => {
     keys = join(folder, 'keys.json')
     writeFileSync(keys, validKeys)
     const extension = join(folder, 'second-only.ts')
-    // A type of servers that the second process alone knows.
+    // A provider type that only the second process knows.
     writeFileSync(
       extension,
       `import cluster from 'node:cluster'
@@ -58,7 +58,7 @@ export default async (app) => {
     rmSync(folder, { recursive: true })
   })
 
-  /** What a process uses, over a connection of its own: each one may lead to another process. */
+  /** The status of a process, over a new connection: each one may reach another process. */
   function statusOf(): Promise<Status> {
     const agent = new Agent({ keepAlive: false })
     return new Promise((resolve, reject) => {
@@ -70,7 +70,7 @@ export default async (app) => {
     })
   }
 
-  /** The target of both processes; asks until both have answered. */
+  /** The target in both processes; repeats until both have responded. */
   async function targets(): Promise<string[]> {
     const found = new Map<number, string>()
     while (found.size < 2) {
@@ -80,7 +80,7 @@ export default async (app) => {
     return [...found.values()]
   }
 
-  /** The lines with this message, of those logged since there were so many. */
+  /** The number of log lines with this message, from this index on. */
   function countOf(message: string, from: number): number {
     return router.logs.slice(from).filter(({ msg }) => String(msg).includes(message)).length
   }
@@ -93,16 +93,16 @@ export default async (app) => {
     assert.deepEqual(await targets(), [target, target])
   }
 
-  /** Kills a worker, never the second one, and waits for the one in its place. */
+  /** Kills a worker other than the second one, and waits for its replacement. */
   async function killWorker(): Promise<void> {
     const { workers } = await statusOf()
     const victim = workers.find(({ worker }) => worker !== 2) ?? assert.fail('no other worker')
     const listens = router.next(({ msg, pid }) => msg === 'listening' && pid !== victim.pid)
     process.kill(victim.pid, 'SIGKILL')
-    await listens // the one that was killed has told so, too
+    await listens // the killed worker has logged this too
   }
 
-  test('all processes take a changed file together, and one of them says so', async () => {
+  test('a changed file is loaded by all processes together, and logged by one of them', async () => {
     const from = router.logs.length
     const counter = ['llm_router_config_reloads_total', { result: 'success' }] as const
     const before = (await scrape(router.url, headers)).sum(...counter)
@@ -111,7 +111,7 @@ export default async (app) => {
     assert.equal((await scrape(router.url, headers)).sum(...counter), before + 1)
   })
 
-  test('SIGHUP to the primary reaches all processes; one to a worker ends nothing', async () => {
+  test('SIGHUP to the primary reloads all processes, and to a worker has no effect', async () => {
     const from = router.logs.length
     const used = await targets()
     const { workers } = await statusOf()
@@ -127,7 +127,7 @@ export default async (app) => {
     )
   })
 
-  test('a broken file is one error line of the cluster, and a process that starts later works without it', async () => {
+  test('an invalid file is one error line of the cluster, and a later process starts without it', async () => {
     const from = router.logs.length
     const used = await targets()
     const refused = router.next(({ level }) => level === 'error')
@@ -140,7 +140,7 @@ export default async (app) => {
     await use('mended')
   })
 
-  test('what one process cannot take none of them takes', async () => {
+  test('a file that one process rejects is used by none of them', async () => {
     const used = await targets()
     const refused = router.next(({ level }) => level === 'error')
     writeFileSync(router.file, JSON.stringify(withTarget('second', 'rare')))
@@ -150,7 +150,7 @@ export default async (app) => {
     await use('known')
   })
 
-  test('a broken file of client keys changes nothing, and keeps no process from starting again', async () => {
+  test('an invalid keys file changes nothing, and does not prevent a restart of a process', async () => {
     const from = router.logs.length
     const refused = router.next(({ level }) => level === 'error')
     writeFileSync(keys, '{"keys": [}')
@@ -160,8 +160,8 @@ export default async (app) => {
     for (let count = 0; count < 6; count++)
       assert.equal((await fetch(`${router.url}/v1/models`, asked)).status, 200)
     assert.equal(countOf('the client keys in use stay in effect', from), 1)
-    const mended = router.next(({ msg }) => String(msg).includes('client keys'))
+    const reloaded = router.next(({ msg }) => String(msg).includes('client keys'))
     writeFileSync(keys, validKeys)
-    assert.match(String((await mended).msg), /reloaded/)
+    assert.match(String((await reloaded).msg), /reloaded/)
   })
 })

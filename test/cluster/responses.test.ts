@@ -10,8 +10,8 @@ async function start(t: TestContext, env: Record<string, string>): Promise<TestR
   return router
 }
 
-// test/cluster/kill.test.ts shows the same of the workers of one machine.
-test('answers that requests go on from are known to all routers with one Redis, and to those that start later', async (t) => {
+// test/cluster/kill.test.ts covers the workers of one machine.
+test('stored responses are available to all routers with one Redis, including those that start later', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const env = { LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }

@@ -40,7 +40,7 @@ after(async () => {
   await upstream.close()
 })
 
-/** All requests of one agent go over one connection, so to one worker. */
+/** All requests of one agent use one connection, so they reach one worker. */
 function send(agent: Agent, method: string, path: string, body = ''): Promise<IncomingMessage> {
   const { hostname: host, port } = new URL(router.url)
   return new Promise((resolve, reject) => {
@@ -60,14 +60,14 @@ async function textOf(answer: IncomingMessage): Promise<string> {
 async function statusBy(agent: Agent): Promise<Status> {
   const status: unknown = JSON.parse(await textOf(await send(agent, 'GET', '/api/status')))
   assert.deepEqual([...Value.Errors(StatusSchema, status)], [])
-  return status as Status // just checked
+  return status as Status // validated above
 }
 
-/** What any worker says, once it is so. */
+/** The status from any worker, once it satisfies the condition. */
 async function statusThat(isSo: (status: Status) => boolean, by = new Agent()): Promise<Status> {
   const signal = AbortSignal.timeout(20_000)
   for (;;) {
-    const status = await statusBy(by).catch(() => undefined) // a connection to one that had just died
+    const status = await statusBy(by).catch(() => undefined) // the connection was to a worker that had just died
     if (status && isSo(status)) return status
     assert.ok(!signal.aborted, JSON.stringify(status))
     await pause(20)
@@ -98,11 +98,11 @@ function targetIn(status: Status, id: string) {
   return target ?? assert.fail(`no target ${id}`)
 }
 
-test('any process of a cluster tells the status of all', { timeout: 60_000 }, async (t) => {
+test('any process of a cluster returns the status of all', { timeout: 60_000 }, async (t) => {
   const workers = await agents()
   const [first, second] = workers
 
-  await t.test('what is in flight and what was used is added up', async () => {
+  await t.test('requests in flight and uses are summed', async () => {
     const streams = await Promise.all([...workers, new Agent()].map((agent) => ask(agent, 'good', true)))
     const asking = new Agent()
     const status = await statusThat((each) => targetIn(each, 'box').in_flight === 3, asking)
@@ -117,7 +117,7 @@ test('any process of a cluster tells the status of all', { timeout: 60_000 }, as
   })
 
   await t.test(
-    'failures of both are there, newest first, and a target is as bad as where it is worst',
+    'failures of both processes are listed, newest first, and a target has its worst state',
     async () => {
       for (const agent of [first, second, first, first, first, first])
         await textOf(await ask(agent, 'bad', false))
@@ -125,7 +125,7 @@ test('any process of a cluster tells the status of all', { timeout: 60_000 }, as
       const times = status.failures.map(({ at }) => at)
       assert.deepEqual(times, times.toSorted().reverse())
       assert.equal(times.length, 6)
-      // Failed connections have opened the breaker in the one process, the other has seen a single one.
+      // Failed connections have opened the breaker in one process; the other has had a single failure.
       const { state, breaker, last_errors: errors } = targetIn(status, 'dead')
       assert.deepEqual([state, breaker, errors.length], ['open', 'open', 3])
       assert.equal(status.state, 'degraded')
@@ -133,7 +133,7 @@ test('any process of a cluster tells the status of all', { timeout: 60_000 }, as
     },
   )
 
-  await t.test('the live events tell of all too', async () => {
+  await t.test('live events cover all processes', async () => {
     const events = await send(new Agent(), 'GET', '/api/status/events')
     let text = ''
     for await (const chunk of events.setEncoding('utf8')) {
@@ -144,7 +144,7 @@ test('any process of a cluster tells the status of all', { timeout: 60_000 }, as
     assert.deepEqual([status.workers.length, status.requests.finished], [2, 9])
   })
 
-  await t.test('one that hangs is shown as silent, with what it said last', async () => {
+  await t.test('a process that hangs is shown as silent, with its last known values', async () => {
     const { workers: rows, worker: own } = await statusBy(first)
     const hanging = rows.find(({ worker }) => worker !== own) ?? assert.fail('one row')
     process.kill(hanging.pid, 'SIGSTOP')
@@ -155,7 +155,7 @@ test('any process of a cluster tells the status of all', { timeout: 60_000 }, as
     await statusThat(({ workers: now }) => now.every(({ state }) => state !== 'silent'))
   })
 
-  await t.test('a killed one is gone, and the one in its place is there', async () => {
+  await t.test('a killed process is removed, and its replacement is added', async () => {
     const { workers: rows, worker: own } = await statusBy(first)
     const victim = rows.find(({ worker }) => worker !== own) ?? assert.fail('one row')
     process.kill(victim.pid, 'SIGKILL')

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { Supervisor, type WorkerEnd } from '../../src/cluster/supervisor.ts'
 
-/** As far as the supervisor knows a worker. */
+/** The part of a worker that the supervisor uses. */
 class FakeWorker extends EventEmitter {
   readonly signals: string[] = []
   /** Called when it accepts requests. */
@@ -35,7 +35,7 @@ function supervise(t: TestContext, count: number) {
         id,
         once: worker.once.bind(worker),
         process: worker.process,
-      }) as Worker // it asks for nothing else
+      }) as Worker // the supervisor uses nothing else
     },
     onEnd: (end) => ends.push(end),
     onFinish: (code, why) => finished.push({ code, why }),
@@ -45,7 +45,7 @@ function supervise(t: TestContext, count: number) {
   return { supervisor, workers, ends, finished, last, tick: (ms: number) => t.mock.timers.tick(ms) }
 }
 
-test('a worker that crashes again and again comes back after 1, 2, 4 ... 30 s', (t) => {
+test('a worker that keeps crashing restarts after 1, 2, 4 ... 30 s', (t) => {
   const { workers, ends, finished, last, tick } = supervise(t, 2)
   workers[0]?.ready()
   for (const seconds of [1, 2, 4, 8, 16, 30, 30, 30]) {
@@ -57,10 +57,10 @@ test('a worker that crashes again and again comes back after 1, 2, 4 ... 30 s', 
     tick(1)
     assert.equal(workers.length, before + 1)
   }
-  assert.deepEqual(finished, [], 'the other one serves')
+  assert.deepEqual(finished, [], 'the other worker serves')
 })
 
-test('a worker that has served for a minute begins anew with its pauses, and the others have their own', (t) => {
+test('the restart delay of a worker is reset after it has served for a minute, and is separate per worker', (t) => {
   const { workers, ends, last, tick } = supervise(t, 2)
   for (const worker of workers) worker.ready()
   workers[1]?.crash()
@@ -78,7 +78,7 @@ test('a worker that has served for a minute begins anew with its pauses, and the
   assert.equal(ends.at(-1)?.restartInMs, 1_000)
 })
 
-test('when none has been ready for a minute the primary gives up; before, it does not', (t) => {
+test('the primary gives up when no worker has been ready for a minute, and not before', (t) => {
   const { workers, finished, last, tick } = supervise(t, 1)
   last().ready()
   last().crash()
@@ -99,10 +99,10 @@ test('when none has been ready for a minute the primary gives up; before, it doe
   assert.match(finished[0]?.why ?? '', /no worker has been ready for 60 s/)
   const count = workers.length
   tick(600_000)
-  assert.equal(workers.length, count, 'nothing starts any more')
+  assert.equal(workers.length, count, 'no worker starts any more')
 })
 
-test('a start in which every worker crashes ends with exit code 1 at once', (t) => {
+test('a start in which every worker crashes ends immediately with exit code 1', (t) => {
   const { workers, finished } = supervise(t, 2)
   workers[0]?.crash()
   assert.equal(finished.length, 0)
@@ -110,7 +110,7 @@ test('a start in which every worker crashes ends with exit code 1 at once', (t) 
   assert.equal(finished[0]?.code, 1)
 })
 
-test('an invalid configuration ends a start with exit code 2, and later is a crash as any other', (t) => {
+test('an invalid configuration ends a start with exit code 2, and later counts as a crash', (t) => {
   const first = supervise(t, 2)
   first.workers[0]?.crash(2)
   assert.deepEqual(first.finished, [{ code: 2, why: undefined }])
@@ -122,7 +122,7 @@ test('an invalid configuration ends a start with exit code 2, and later is a cra
   assert.deepEqual([later.finished, later.ends[0]?.restartInMs], [[], 1_000])
 })
 
-test('a signal for all reaches a worker that starts once it can hear it', (t) => {
+test('a signal for all workers reaches a starting one once it is ready', (t) => {
   const { supervisor, workers } = supervise(t, 2)
   workers[0]?.ready()
   supervisor.passOn('SIGUSR2')
@@ -131,7 +131,7 @@ test('a signal for all reaches a worker that starts once it can hear it', (t) =>
   assert.deepEqual(workers[1]?.signals, ['SIGUSR2'])
 })
 
-test('a stop between a crash and the next start ends at once', (t) => {
+test('a stop between a crash and the restart ends immediately', (t) => {
   const { supervisor, workers, finished, tick } = supervise(t, 1)
   workers[0]?.ready()
   workers[0]?.crash()

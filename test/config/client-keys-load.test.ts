@@ -5,7 +5,7 @@ import { loadClientKeys } from '../../src/config/client-keys/load.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
 
 const long = 'sk-0123456789abcdefghij'
-/** As people write it in the file. */
+/** In the notation of the file. */
 const fromEnv = ['$', '{K}'].join('')
 const hex = createHash('sha256').update(long).digest('hex')
 
@@ -13,14 +13,14 @@ function load(root: unknown, env: Record<string, string> = {}) {
   return loadClientKeys(typeof root === 'string' ? root : JSON.stringify(root), 'keys.json', env)
 }
 
-/** The one client of a file with this record. */
+/** The only client of a file with this record. */
 function clientOf(record: object, env?: Record<string, string>) {
   const [entry] = load({ keys: [record] }, env).entries
   assert.ok(entry)
   return entry
 }
 
-function faultsOf(root: unknown, env?: Record<string, string>): string {
+function errorsOf(root: unknown, env?: Record<string, string>): string {
   try {
     load(root, env)
   } catch (error) {
@@ -30,7 +30,7 @@ function faultsOf(root: unknown, env?: Record<string, string>): string {
   return ''
 }
 
-test('a record with nothing but a key may do all that clients do, without limits', () => {
+test('a record with only a key has all client surfaces and no limits', () => {
   const { client, sha256 } = clientOf({ id: 'a', key: long })
   assert.equal(sha256.toString('hex'), hex)
   assert.deepEqual(
@@ -41,7 +41,7 @@ test('a record with nothing but a key may do all that clients do, without limits
   assert.equal(client.mayUse('anything'), true)
 })
 
-test('a key may come from a variable or as its SHA-256, in either case of letters', () => {
+test('a key may come from a variable or be given as its SHA-256, in upper or lower case', () => {
   for (const record of [
     { key: fromEnv },
     { sha256: hex },
@@ -50,12 +50,12 @@ test('a key may come from a variable or as its SHA-256, in either case of letter
   ])
     assert.equal(clientOf(record, { K: `${long}\n` }).sha256.toString('hex'), hex)
   assert.match(
-    faultsOf({ keys: [{ key: fromEnv }] }),
+    errorsOf({ keys: [{ key: fromEnv }] }),
     /keys\[0\]\.key: the environment variable K is not set/,
   )
 })
 
-test('limits are read one by one', () => {
+test('each limit is read', () => {
   const { client } = clientOf({
     key: long,
     max_concurrent: 4,
@@ -67,11 +67,11 @@ test('limits are read one by one', () => {
   assert.equal(client.maxTokens, 100)
 })
 
-test('a star in the name of a model stands for anything, and nothing else does', () => {
+test('a star in a model pattern matches any characters, and every other character matches itself', () => {
   const { mayUse } = clientOf({ key: long, models: ['gpt-*', 'a.c', '*/llama-*-8b', 'ż'] }).client
   for (const name of ['gpt-', 'gpt-4.1', 'a.c', 'meta/llama-3-8b', '/llama--8b', 'ż'])
     assert.ok(mayUse(name), name)
-  // The last two look like names of the list: another composition of ż, and a Cyrillic a.
+  // The last two look like names in the list: another composition of ż, and a Cyrillic a.
   for (const name of [
     'GPT-4',
     'xgpt-4',
@@ -85,11 +85,11 @@ test('a star in the name of a model stands for anything, and nothing else does',
     assert.ok(!mayUse(name), name)
 })
 
-test('an empty list of models is a right to none', () => {
+test('an empty list of models permits none', () => {
   assert.equal(clientOf({ key: long, models: [] }).client.mayUse('m'), false)
 })
 
-test('the end of a key is a time, a day or a number of seconds', () => {
+test('expires_at is a time, a day or a number of seconds', () => {
   const end = (expires_at: unknown) => clientOf({ key: long, expires_at }).client.expiresAt
   assert.equal(end('2027-01-31T00:00:00Z'), Date.UTC(2027, 0, 31))
   assert.equal(end('2027-01-31T02:00:00+02:00'), Date.UTC(2027, 0, 31))
@@ -97,10 +97,10 @@ test('the end of a key is a time, a day or a number of seconds', () => {
   assert.equal(end(1_700_000_000), 1_700_000_000_000)
   assert.equal(end(null), undefined)
   for (const expires_at of ['tomorrow', '2027-13-01', '31.01.2027', true])
-    assert.match(faultsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
+    assert.match(errorsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
 })
 
-test('a client has several keys: as texts, as objects, and beside its own', () => {
+test('a client may have several keys: strings, objects, and one at the top level', () => {
   const { clients, entries } = load(
     {
       keys: [
@@ -133,22 +133,22 @@ test('a client has several keys: as texts, as objects, and beside its own', () =
   )
 })
 
-test('an error in one of several keys names its place, and no key', () => {
+test('an error in one of several keys names its path, and no key', () => {
   const keys = [long, { key: 'a b' }, { kye: long }, 7, { key: long }]
-  const faults = faultsOf({ keys: [{ id: 'a', keys }] })
-  assert.match(faults, /keys\[0\]\.keys\[2\]\.kye: no such member/)
-  assert.match(faults, /keys\[0\]\.keys\[3\]: 7 is not/)
-  assert.ok(!faults.includes(long))
+  const errors = errorsOf({ keys: [{ id: 'a', keys }] })
+  assert.match(errors, /keys\[0\]\.keys\[2\]\.kye: no such member/)
+  assert.match(errors, /keys\[0\]\.keys\[3\]: 7 is not/)
+  assert.ok(!errors.includes(long))
   assert.match(
-    faultsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
+    errorsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
     /keys\[0\]\.keys\[0\]\.key: contains a space/,
   )
-  assert.match(faultsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
-  assert.match(faultsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
-  assert.match(faultsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
+  assert.match(errorsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
+  assert.match(errorsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
+  assert.match(errorsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
 })
 
-test('a file of the Python llm-router is read, with what its records said of the key', () => {
+test('a keys file of the Python llm-router is read, with the policies of its records', () => {
   const { entries, warnings } = load([
     {
       key_plain: `${long}1`,
@@ -175,16 +175,16 @@ test('a file of the Python llm-router is read, with what its records said of the
   assert.match(warnings.join(), /keys\[0\]\.policy_name: has no effect/)
 })
 
-test('a protection of a Python record that this router does not have stops the start', () => {
-  const text = faultsOf([
+test('an unsupported protection in a record of the Python llm-router stops the start', () => {
+  const text = errorsOf([
     { key_plain: long, policy_override: { ip_whitelist: ['10.0.0.1'], budget_monthly_tokens: 5 } },
   ])
   assert.match(text, /keys\[0\]\.policy_override\.ip_whitelist: .*not supported/)
   assert.match(text, /keys\[0\]\.policy_override\.budget_monthly_tokens: 5 is not supported/)
-  assert.match(faultsOf([{ key_hash: '$2b$12$x' }]), /bcrypt/)
+  assert.match(errorsOf([{ key_hash: '$2b$12$x' }]), /bcrypt/)
 })
 
-test('a fault names file, line, column and place, and never a key', () => {
+test('an error names file, line, column and path, and never a key', () => {
   const text = `{
   "keys": [
     { "id": "a", "key": "${long}" },
@@ -194,45 +194,45 @@ test('a fault names file, line, column and place, and never a key', () => {
       "max_tokens": 0 }
   ]
 }`
-  const faults = faultsOf(text)
-  assert.match(faults, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
-  assert.match(faults, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
-  assert.match(faults, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
-  assert.match(faults, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
-  assert.ok(!faults.includes(long))
+  const errors = errorsOf(text)
+  assert.match(errors, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
+  assert.match(errors, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
+  assert.match(errors, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
+  assert.match(errors, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
+  assert.ok(!errors.includes(long))
 })
 
-test('a keys file may have comments and trailing commas, and a name that it repeats is an error with its position', () => {
+test('a keys file may have comments and trailing commas, and a repeated member is an error with its position', () => {
   const { entries } = loadClientKeys(`// team\n{"keys": [{"id": "a", "key": "${long}",},],}`, 'keys.json', {})
   assert.equal(entries[0]?.client.id, 'a')
   assert.equal(
-    faultsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
+    errorsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
     'keys.json:3:41: keys[0].id: occurs more than once',
   )
 })
 
-test('what is no JSON is told with its place and without its text', () => {
-  assert.equal(faultsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
+test('invalid JSON is reported with its position and without its text', () => {
+  assert.equal(errorsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
 })
 
-test('files that would let nobody in, or two under one name, are refused', () => {
-  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
-  assert.match(faultsOf([]), /contains no key/)
-  assert.match(faultsOf({ key: [] }), /not an object with a list "keys"/)
-  assert.match(faultsOf('7'), /not an object with a list "keys"/)
-  assert.match(faultsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
-  assert.match(faultsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
-  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a space/)
-  assert.match(faultsOf({ keys: [{ key: '' }] }), /is empty/)
-  assert.match(faultsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
+test('keys files without keys, or with duplicate ids or keys, are rejected', () => {
+  assert.match(errorsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
+  assert.match(errorsOf([]), /contains no key/)
+  assert.match(errorsOf({ key: [] }), /not an object with a list "keys"/)
+  assert.match(errorsOf('7'), /not an object with a list "keys"/)
+  assert.match(errorsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
+  assert.match(errorsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
+  assert.match(errorsOf({ keys: [{ key: 'with blank 0123456789' }] }), /contains a space/)
+  assert.match(errorsOf({ keys: [{ key: '' }] }), /is empty/)
+  assert.match(errorsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
   const twins = [
     { id: 'a', key: long },
     { id: 'b', sha256: hex },
     { id: 'a', key: `${long}2` },
   ]
-  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" is used twice/)
+  assert.match(errorsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" is used twice/)
   assert.match(
-    faultsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
+    errorsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
     /max_tokens: occurs more than once/,
   )
 })
@@ -243,7 +243,7 @@ test('a short key is a warning', () => {
   assert.doesNotMatch(warnings.join(), /secret/)
 })
 
-test('a key in the words of another program is a warning', () => {
+test('a key in the notation of a variable of another program is a warning', () => {
   for (const key of ['os.environ/THE_CLIENTS_OWN_KEY', '$THE_CLIENTS_OWN_KEY_OF_ANNA']) {
     const { warnings } = load({ keys: [{ key }] })
     assert.match(warnings.join(), /keys\[0\]\.key: looks like a reference to an environment variable/)
@@ -251,6 +251,6 @@ test('a key in the words of another program is a warning', () => {
   }
 })
 
-test('people may write remarks', () => {
-  assert.equal(faultsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
+test('comments and $schema are accepted', () => {
+  assert.equal(errorsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
 })

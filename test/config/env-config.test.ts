@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import { loadConfig } from '../../src/config/settings/settings.ts'
 import { ConfigError } from '../../src/sdk/errors.ts'
 
-/** The setting that a single variable gives. */
+/** The setting that results from a single variable. */
 function set(name: string, value: string) {
   return loadConfig({ [`LLM_ROUTER_${name}`]: value }).config
 }
 
-function faultsOf(env: Record<string, string>): readonly string[] {
+function errorsOf(env: Record<string, string>): readonly string[] {
   try {
     loadConfig(env)
   } catch (error) {
@@ -18,7 +18,7 @@ function faultsOf(env: Record<string, string>): readonly string[] {
   return []
 }
 
-test('with no variables the defaults of the Python llm-router hold', () => {
+test('without variables the settings have the defaults of the Python llm-router', () => {
   const { config, notes, warnings } = loadConfig({ PATH: '/bin' })
   assert.deepEqual(config, {
     promptsDir: 'resources/prompts',
@@ -131,7 +131,7 @@ test('with no variables the defaults of the Python llm-router hold', () => {
   assert.deepEqual([notes, warnings], [[], []])
 })
 
-test('every setting has its variable', () => {
+test('every setting has a variable', () => {
   const { config } = loadConfig({
     LLM_ROUTER_PROMPTS_DIR: '/p',
     LLM_ROUTER_MODELS_CONFIG: '/m.json',
@@ -349,46 +349,46 @@ test('every setting has its variable', () => {
   })
 })
 
-test('booleans are words for yes and no in any case, with blanks around', () => {
+test('booleans accept words for yes and no in any case, with surrounding white space', () => {
   for (const yes of ['true', '1', 't', 'y', 'yes', 'tak', 'on', ' TRUE ', 'Tak'])
     assert.equal(set('USE_PROMETHEUS', yes).usePrometheus, true, yes)
   for (const no of ['false', '0', 'f', 'n', 'no', 'nie', 'off', '', ' OFF '])
     assert.equal(set('USE_PROMETHEUS', no).usePrometheus, false, no)
   assert.match(
-    faultsOf({ LLM_ROUTER_IN_DEBUG: 'maybe' })[0] ?? '',
+    errorsOf({ LLM_ROUTER_IN_DEBUG: 'maybe' })[0] ?? '',
     /^LLM_ROUTER_IN_DEBUG: "maybe" is not one of: true, 1/,
   )
 })
 
-test('integers are written as for Python', () => {
+test('integers accept the notation of Python', () => {
   assert.equal(set('SERVER_PORT', ' 8_080 ').serverPort, 8080)
   assert.equal(set('SERVER_PORT', '+0080').serverPort, 80)
   for (const bad of ['80a', '1__0', '_1', '8080.0', '-1', '65536', '0x50', '1e3']) {
-    assert.deepEqual(faultsOf({ LLM_ROUTER_SERVER_PORT: bad }), [
+    assert.deepEqual(errorsOf({ LLM_ROUTER_SERVER_PORT: bad }), [
       `LLM_ROUTER_SERVER_PORT: ${JSON.stringify(bad)} is not an integer from 0 to 65535`,
     ])
   }
 })
 
-test('an empty variable is as good as none', () => {
+test('an empty variable counts as unset', () => {
   assert.equal(set('SERVER_PORT', '').serverPort, 8080)
   assert.equal(set('LOG_LEVEL', ' ').logLevel, 'info')
   assert.equal(set('MODELS_CONFIG', '').modelsConfigPath, 'resources/configs/models-config.json')
 })
 
-test('an empty log file name turns the file off', () => {
+test('an empty log file name disables the file', () => {
   assert.equal(set('LOG_FILENAME', '').logFilename, '')
 })
 
-test('timeouts are seconds, also parts of one', () => {
+test('timeouts are in seconds, with decimals', () => {
   assert.equal(set('EXTERNAL_TIMEOUT', '.25').externalTimeoutMs, 250)
   assert.equal(set('TIMEOUT', '0').timeoutMs, 0)
   for (const bad of ['0', '-1', '0.0001', 'x', '5s', '.', '1e3', '9999999'])
-    assert.equal(faultsOf({ LLM_ROUTER_EXTERNAL_TIMEOUT: bad }).length, 1, bad)
-  assert.equal(faultsOf({ LLM_ROUTER_TIMEOUT: '-0.5' }).length, 1)
+    assert.equal(errorsOf({ LLM_ROUTER_EXTERNAL_TIMEOUT: bad }).length, 1, bad)
+  assert.equal(errorsOf({ LLM_ROUTER_TIMEOUT: '-0.5' }).length, 1)
 })
 
-test('log levels come in any case and by their Python names', () => {
+test('log levels are accepted in any case and by their Python names', () => {
   const expected = {
     INFO: 'info',
     Warning: 'warn',
@@ -399,12 +399,12 @@ test('log levels come in any case and by their Python names', () => {
   }
   for (const [written, level] of Object.entries(expected))
     assert.equal(set('LOG_LEVEL', written).logLevel, level)
-  assert.deepEqual(faultsOf({ LLM_ROUTER_LOG_LEVEL: 'loud' }), [
+  assert.deepEqual(errorsOf({ LLM_ROUTER_LOG_LEVEL: 'loud' }), [
     'LLM_ROUTER_LOG_LEVEL: "loud" is not one of: trace, debug, info, warn, error, fatal',
   ])
 })
 
-test('Redis is a server, a cluster or what Sentinels name; a wrong address is refused, says why, and is never shown', () => {
+test('a Redis address names a server, a cluster or Sentinels; an invalid one is rejected without being shown', () => {
   const right = [
     ...[
       'redis://h',
@@ -445,18 +445,18 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
     'redis+sentinel://secret:26379/m?db=1': /percent-encode/,
   }
   for (const [url, why] of Object.entries(wrong)) {
-    const faults = faultsOf({ LLM_ROUTER_REDIS_URL: url })
-    assert.equal(faults.length, 1, url)
-    assert.match(faults[0] ?? '', /^LLM_ROUTER_REDIS_URL: /)
-    assert.match(faults[0] ?? '', why, url)
-    assert.doesNotMatch(faults[0] ?? '', /sec/, url)
+    const errors = errorsOf({ LLM_ROUTER_REDIS_URL: url })
+    assert.equal(errors.length, 1, url)
+    assert.match(errors[0] ?? '', /^LLM_ROUTER_REDIS_URL: /)
+    assert.match(errors[0] ?? '', why, url)
+    assert.doesNotMatch(errors[0] ?? '', /sec/, url)
   }
-  assert.deepEqual(faultsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
+  assert.deepEqual(errorsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
     'LLM_ROUTER_REDIS_DB: a cluster only has database 0',
   ])
 })
 
-test('a start with a Redis Cluster says that the Python router does not see its leases', () => {
+test('a start with a Redis Cluster warns that the Python router does not see its leases', () => {
   const notes = (url: string) => loadConfig({ LLM_ROUTER_REDIS_URL: url }).notes.join()
   assert.match(
     notes('redis+cluster://h'),
@@ -465,22 +465,22 @@ test('a start with a Redis Cluster says that the Python router does not see its 
   assert.equal(notes('redis://h'), '')
 })
 
-test('debug mode logs at debug at least', () => {
+test('debug mode sets the log level to debug or lower', () => {
   const level = (name: string) =>
     loadConfig({ LLM_ROUTER_IN_DEBUG: '1', LLM_ROUTER_LOG_LEVEL: name }).config.logLevel
   assert.equal(level('error'), 'debug')
   assert.equal(level('trace'), 'trace')
 })
 
-test('the endpoint prefix gets one leading slash and none at the end; it may be empty', () => {
+test('the endpoint prefix gets one leading slash and no trailing one, and may be empty', () => {
   const expected = { api: '/api', '/api/': '/api', '//a/b//': '/a/b', '/': '', '': '', ' ': '' }
   for (const [written, prefix] of Object.entries(expected))
     assert.equal(set('EP_PREFIX', written).endpointPrefix, prefix, written)
   for (const bad of ['/a b', '/:id', '/a?b', '/a//b', '/*'])
-    assert.equal(faultsOf({ LLM_ROUTER_EP_PREFIX: bad }).length, 1, bad)
+    assert.equal(errorsOf({ LLM_ROUTER_EP_PREFIX: bad }).length, 1, bad)
 })
 
-test('the Python server names say which of the two types they are here', () => {
+test('the Python server names are mapped to a server type, with a note', () => {
   const expected = { flask: 'single', Waitress: 'single', GUNICORN: 'cluster' }
   for (const [written, type] of Object.entries(expected)) {
     const { config, notes } = loadConfig({ LLM_ROUTER_SERVER_TYPE: written })
@@ -488,19 +488,19 @@ test('the Python server names say which of the two types they are here', () => {
     assert.deepEqual(notes, [`LLM_ROUTER_SERVER_TYPE: means "${type}" here`])
   }
   assert.deepEqual(loadConfig({ LLM_ROUTER_SERVER_TYPE: 'cluster' }).notes, [])
-  assert.deepEqual(faultsOf({ LLM_ROUTER_SERVER_TYPE: 'uwsgi' }), [
+  assert.deepEqual(errorsOf({ LLM_ROUTER_SERVER_TYPE: 'uwsgi' }), [
     'LLM_ROUTER_SERVER_TYPE: "uwsgi" is not one of: single (also flask, waitress), cluster (also gunicorn)',
   ])
 })
 
-test('all bad values are told at once', () => {
-  const faults = faultsOf({
+test('all invalid values are reported together', () => {
+  const errors = errorsOf({
     LLM_ROUTER_SERVER_PORT: 'x',
     LLM_ROUTER_REDIS_PORT: '0',
     LLM_ROUTER_STREAM_DEFAULT: 'sometimes',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '0',
   })
-  assert.deepEqual(faults.map((fault) => fault.slice(0, fault.indexOf(':'))).toSorted(), [
+  assert.deepEqual(errors.map((error) => error.slice(0, error.indexOf(':'))).toSorted(), [
     'LLM_ROUTER_REDIS_PORT',
     'LLM_ROUTER_SERVER_PORT',
     'LLM_ROUTER_SERVER_WORKERS_COUNT',
@@ -508,14 +508,14 @@ test('all bad values are told at once', () => {
   ])
 })
 
-test('a variable whose value is the name of another one is a warning', () => {
+test('a value that looks like a reference to another variable is a warning', () => {
   const { warnings } = loadConfig({ LLM_ROUTER_REDIS_PASSWORD: 'os.environ/REDIS_PASSWORD' })
   assert.deepEqual(warnings, [
     'LLM_ROUTER_REDIS_PASSWORD: its value looks like a reference to an environment variable, but is used literally',
   ])
 })
 
-test('variables of the Python llm-router without a meaning here are accepted with one line each', () => {
+test('variables of the Python llm-router without an effect here are accepted with one line each', () => {
   const { notes, warnings } = loadConfig({
     LLM_ROUTER_MINIMUM: 'false',
     LLM_ROUTER_SERVER_THREADS_COUNT: '8',
@@ -548,7 +548,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
   assert.doesNotMatch(notes.join(), /hunter2/)
 })
 
-test('an audit of contents stops the start, because they are never kept', () => {
+test('an audit of contents stops the start, because contents are never stored', () => {
   for (const name of [
     'MASKING_WITH_AUDIT',
     'GUARDRAIL_WITH_AUDIT_REQUEST',
@@ -556,73 +556,73 @@ test('an audit of contents stops the start, because they are never kept', () => 
   ]) {
     const variable = `LLM_ROUTER_${name}`
     assert.match(
-      faultsOf({ [variable]: '1' }).join(),
+      errorsOf({ [variable]: '1' }).join(),
       new RegExp(`^${variable}: this router never stores the content`),
     )
-    assert.deepEqual(faultsOf({ [variable]: '0' }), [])
+    assert.deepEqual(errorsOf({ [variable]: '0' }), [])
   }
 })
 
-test('guardrails need their services', () => {
+test('guardrails require their services', () => {
   for (const what of ['REQUEST', 'RESPONSE']) {
     const forced = { [`LLM_ROUTER_FORCE_GUARDRAIL_${what}`]: '1' }
     const pipeline = `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${what}`
-    assert.match(faultsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
+    assert.match(errorsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
     const named = { ...forced, [pipeline]: 'sojka_guard' }
-    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: required/)
-    assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
+    assert.match(errorsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: required/)
+    assert.deepEqual(errorsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
   }
 })
 
-test('masking needs a secret with several hosts, and an address for its service', () => {
+test('masking requires a secret if several hosts share it, and the address of its service', () => {
   const secret = 'a-secret-of-32-characters-or-so'
   const several = { LLM_ROUTER_FORCE_MASKING: '1', LLM_ROUTER_REDIS_HOST: 'redis' }
-  assert.match(faultsOf(several).join(), /^LLM_ROUTER_MASKING_SECRET must be set/)
-  assert.deepEqual(faultsOf({ ...several, LLM_ROUTER_MASKING_SECRET: secret }), [])
-  assert.match(faultsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
+  assert.match(errorsOf(several).join(), /^LLM_ROUTER_MASKING_SECRET must be set/)
+  assert.deepEqual(errorsOf({ ...several, LLM_ROUTER_MASKING_SECRET: secret }), [])
+  assert.match(errorsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
   const pipeline = { LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker,pii_masker' }
-  assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: required with pii_masker/)
+  assert.match(errorsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: required with pii_masker/)
   assert.match(
-    faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
+    errorsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
     /fast_masker and pii_masker/,
   )
 })
 
-test('an operator key is never shown, and a short one is told', () => {
-  const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
-  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
+test('an operator key is never shown, and a short one is a warning', () => {
+  const errors = errorsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
+  assert.match(errors.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
   const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
   assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: a key of fewer than 20 characters/)
-  assert.doesNotMatch(`${faults}${warnings}`, /hunter2/)
+  assert.doesNotMatch(`${errors}${warnings}`, /hunter2/)
   assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
 
-test('client keys that were asked for and cannot be had stop the start', () => {
+test('client keys that are enabled but not available stop the start', () => {
   const auth = { LLM_ROUTER_AUTH_ENABLED: '1' }
   const file = { LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' }
-  assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
+  assert.match(errorsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
   for (const store of ['redis', 'vault']) {
-    const faults = faultsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
+    const errors = errorsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
     assert.match(
-      faults.join(),
+      errors.join(),
       new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${store}"`),
     )
   }
-  assert.match(faultsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
+  assert.match(errorsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
   assert.match(
-    faultsOf({ LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, any' }).join(),
+    errorsOf({ LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, any' }).join(),
     /is not a list of addresses/,
   )
-  assert.match(faultsOf({ LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: 'ping' }).join(), /is not a list of paths/)
-  assert.deepEqual(faultsOf({ ...auth, ...file }), [])
+  assert.match(errorsOf({ LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: 'ping' }).join(), /is not a list of paths/)
+  assert.deepEqual(errorsOf({ ...auth, ...file }), [])
 })
 
-test('who names a keys file without asking for keys is warned', () => {
+test('a keys file without LLM_ROUTER_AUTH_ENABLED is a warning', () => {
   const { warnings } = loadConfig({ LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' })
   assert.match(warnings.join(), /NOT authenticated/)
 })
 
-test('an unknown variable is a warning that names the likely one and not the value', () => {
+test('an unknown variable is a warning that suggests a similar name and does not show the value', () => {
   const warningOf = (name: string) => loadConfig({ [name]: 'hunter2' }).warnings.join()
   assert.match(warningOf('LLM_ROUTER_SERVER_PROT'), /did you mean LLM_ROUTER_SERVER_PORT\?/)
   assert.match(warningOf('LLM_ROUTER_SERVER_WORKERS'), /did you mean LLM_ROUTER_SERVER_WORKERS_COUNT\?/)
@@ -632,7 +632,7 @@ test('an unknown variable is a warning that names the likely one and not the val
   assert.doesNotMatch(far, /did you mean|hunter2/)
 })
 
-test('what Kubernetes sets for a service named llm-router is no mistake', () => {
+test('variables that Kubernetes sets for a service named llm-router cause no warning', () => {
   const { notes, warnings } = loadConfig({
     LLM_ROUTER_SERVICE_HOST: '10.0.0.1',
     LLM_ROUTER_SERVICE_PORT_HTTP: '8080',

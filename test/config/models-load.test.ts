@@ -110,7 +110,7 @@ test('a file may have comments and trailing commas', () => {
   )
 })
 
-test('text that is not JSON is told by line and column, without the text', () => {
+test('invalid JSON is reported with line and column, without the text', () => {
   const broken: [text: string, line: number, column: number][] = [
     ['{\n  "a": 1,\n  b}', 3, 3],
     ['{"api_token": hunter2}', 1, 15],
@@ -133,12 +133,12 @@ test('text that is not JSON is told by line and column, without the text', () =>
   }
 })
 
-test('a byte order mark is no fault, a list is one', () => {
+test('a byte order mark is accepted, a list is not', () => {
   assert.deepEqual(load('\ufeff{"active_models": {}}').models, [])
   assert.deepEqual(faultsOf('[]'), ['models-config.json: not an object'])
 })
 
-test('active_models must be there and name what exists', () => {
+test('active_models is required, and names existing models only', () => {
   assert.match(faultsOf({ g: {} })[0] ?? '', /^active_models: missing/)
   assert.match(faultsOf({ active_models: null })[0] ?? '', /^active_models: missing/)
   assert.match(faultsOf({ active_models: ['g'] })[0] ?? '', /^active_models: not an object/)
@@ -168,7 +168,7 @@ test('active_models must be there and name what exists', () => {
   )
 })
 
-test('a name that is active in two groups is a fault, twice in one list a warning', () => {
+test('a model that is active in two groups is an error, one that is listed twice is a warning', () => {
   const model = { providers: [{ api_type: 'mock' }] }
   assert.deepEqual(faultsOf({ a: { m: model }, b: { m: model }, active_models: { a: ['m'], b: ['m'] } }), [
     'active_models.b[0]: "m" is also active_models.a[0]; a name can be active once',
@@ -178,7 +178,7 @@ test('a name that is active in two groups is a fault, twice in one list a warnin
   assert.deepEqual(warnings, ['active_models.a[1]: "m" is listed twice; it is also active_models.a[0]'])
 })
 
-test('a model that stands twice is a warning: in one group, where the first is lost, and in a second one', () => {
+test('a duplicate model is a warning: in one group, where the last one is used, and in a second group', () => {
   const text = `{
   "a": {
     "m": { "providers": [{ "api_type": "mock", "id": "first" }] },
@@ -199,7 +199,7 @@ test('a model that stands twice is a warning: in one group, where the first is l
   ])
 })
 
-test('a weight outside of 0 to 1 is a warning, also of a parked model', () => {
+test('a weight outside of 0 to 1 is a warning, also in an inactive model', () => {
   const model = {
     providers: [
       { api_type: 'mock', weight: 1.5 },
@@ -216,7 +216,7 @@ test('a weight outside of 0 to 1 is a warning, also of a parked model', () => {
   assert.match(warnings[2] ?? '', /^g\["parked"\]/)
 })
 
-test('a variable in the words of another program is a warning that does not show it', () => {
+test('a variable in the notation of another program is a warning that does not show it', () => {
   const written = [
     'os.environ/OPENAI_KEY',
     '$OPENAI_KEY',
@@ -238,7 +238,7 @@ test('a variable in the words of another program is a warning that does not show
     assert.deepEqual(of({ api_token }), [], api_token)
 })
 
-test('all faults of a file are told at once', () => {
+test('all errors of a file are reported together', () => {
   const faults = faultsOf({
     'my group': {
       'a/b': { providers: [{ api_type: 'foo', api_host: 'h' }, 'x', { weight: {} }] },
@@ -259,7 +259,7 @@ test('all faults of a file are told at once', () => {
   ])
 })
 
-test('parked models may lack what they will need, but what they have must be right', () => {
+test('inactive models may be incomplete, but the values that they have must be valid', () => {
   const parked = (model: unknown) => faultsOf({ g: { m: model }, active_models: {} })
   assert.deepEqual(parked({ providers: [{ api_type: 'llama.cpp' }, { api_token: `\${UNSET}` }] }), [])
   assert.deepEqual(parked({ comment: 'soon' }), [])
@@ -268,13 +268,13 @@ test('parked models may lack what they will need, but what they have must be rig
   assert.deepEqual(parked({ providers_sleep: {} }), ['g["m"].providers_sleep: an object is not a list'])
 })
 
-test('a model without providers is there, with a warning', () => {
+test('a model without providers is loaded, with a warning', () => {
   const { models, warnings } = load(modelFile())
   assert.deepEqual(models[0]?.targets, [])
   assert.deepEqual(warnings, ['g["m"].providers: empty; "m" cannot answer'])
 })
 
-test('an id that two providers of active models have is a fault with both places, parked ones count not', () => {
+test('an id that two active providers share is an error with both paths; inactive ones are not checked', () => {
   const provider = { id: 'x', api_type: 'mock' }
   const file = {
     g: {

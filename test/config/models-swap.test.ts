@@ -15,7 +15,7 @@ function modelsOf(group: Record<string, ModelText>) {
 const a = { id: 'a', api_type: 'openai', api_host: 'http://a' }
 const b = { id: 'b', api_type: 'openai', api_host: 'http://b' }
 
-test('what says the same stays the same object', () => {
+test('unchanged models stay the same objects', () => {
   const former = modelsOf({ m: { providers: [a, b] }, n: { providers: [{ ...a, id: 'n' }] } })
   const { models, change } = reuse(
     former,
@@ -26,7 +26,7 @@ test('what says the same stays the same object', () => {
   assert.deepEqual(change, { added: [], removed: [], replaced: new Map() })
 })
 
-test('a target without an id of its own stays the same beside a new one', () => {
+test('a target without a configured id stays the same when one is added before it', () => {
   const { id: _none, ...nameless } = a
   const former = modelsOf({ m: { providers: [nameless] } })
   const { models, change } = reuse(former, modelsOf({ m: { providers: [b, nameless] } }))
@@ -34,7 +34,7 @@ test('a target without an id of its own stays the same beside a new one', () => 
   assert.deepEqual([change.added.length, change.removed.length], [1, 0])
 })
 
-test('a model keeps its targets where its own settings change', () => {
+test('a model whose own settings change keeps its targets', () => {
   const former = modelsOf({ m: { providers: [a] } })
   const next = load({
     g: { m: { providers: [a], capabilities: ['tools'] } },
@@ -46,21 +46,21 @@ test('a model keeps its targets where its own settings change', () => {
   assert.equal(change.added.length + change.removed.length, 0)
 })
 
-test('another order of the targets is another model', () => {
+test('a different order of targets results in another model with the same targets', () => {
   const former = modelsOf({ m: { providers: [a, b] } })
   const { models } = reuse(former, modelsOf({ m: { providers: [b, a] } }))
   assert.notEqual(models[0], former[0])
   assert.deepEqual(models[0]?.targets, former[0]?.targets.toReversed())
 })
 
-test('a target that is parked stays the same object', () => {
+test('a target that becomes a standby stays the same object', () => {
   const former = modelsOf({ m: { providers: [a, b] } })
   const { models, change } = reuse(former, modelsOf({ m: { providers: [a], providers_sleep: [b] } }))
   assert.equal(models[0]?.sleeping[0], former[0]?.targets[1])
   assert.equal(change.removed.length, 0)
 })
 
-test('a new weight is a new target that replaces the former', () => {
+test('a changed weight results in a new target that replaces the former', () => {
   const former = modelsOf({ m: { providers: [a] } })
   const { models, change } = reuse(former, modelsOf({ m: { providers: [{ ...a, weight: 0.5 }] } }))
   const [target] = models[0]?.targets ?? []
@@ -76,7 +76,7 @@ for (const [what, changed] of Object.entries({
   'name of the model there': { model_path: 'x' },
   type: { api_type: 'ollama' },
 })) {
-  test(`a target with another ${what} replaces none`, () => {
+  test(`a target with a different ${what} does not replace the former one`, () => {
     const { change } = reuse(
       modelsOf({ m: { providers: [a] } }),
       modelsOf({ m: { providers: [{ ...a, ...changed }] } }),
@@ -85,7 +85,7 @@ for (const [what, changed] of Object.entries({
   })
 }
 
-test('an id that goes over to another model is another target', () => {
+test('an id that moves to another model is another target', () => {
   const former = modelsOf({ m: { providers: [a] }, n: { providers: [b] } })
   const { change } = reuse(former, modelsOf({ n: { providers: [b, a] } }))
   assert.deepEqual([change.added.length, change.removed.length, change.replaced.size], [1, 1, 0])

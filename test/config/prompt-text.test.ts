@@ -2,49 +2,49 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { placeholdersIn, questionCount, renderPrompt } from '../../src/config/prompt-tree.ts'
 
-test('every place of a placeholder is filled', () => {
+test('every occurrence of a placeholder is replaced', () => {
   assert.deepEqual(renderPrompt('##A## and ##B_2##, ##A##', { A: 'x', B_2: 'y' }), {
     text: 'x and y, x',
     missing: [],
   })
 })
 
-test('a value that looks like a placeholder fills none', () => {
+test('a value that looks like a placeholder is not replaced', () => {
   const { text } = renderPrompt('##A## ##B##', { A: '##B##', B: '##A##' })
   assert.equal(text, '##B## ##A##')
 })
 
-test('a value and the text beside it make no placeholder together', () => {
+test('a value and the text next to it never form a placeholder', () => {
   assert.deepEqual(renderPrompt('##A##B##', { A: '##', B: 'no' }), { text: '##B##', missing: [] })
 })
 
-test('a value is taken letter by letter, patterns of a replacement included', () => {
+test('a value is inserted literally, even if it contains replacement patterns', () => {
   assert.equal(renderPrompt('<##A##>', { A: "$& $1 $' $$" }).text, "<$& $1 $' $$>")
 })
 
-test('an empty value fills its placeholder', () => {
+test('an empty value replaces its placeholder', () => {
   assert.deepEqual(renderPrompt('<##A##>', { A: '' }), { text: '<>', missing: [] })
 })
 
-test('variables that are missing are named once, and their placeholders stay', () => {
+test('missing variables are listed once, and their placeholders stay', () => {
   assert.deepEqual(renderPrompt('##B## ##A## ##B##', { C: 'x' }), {
     text: '##B## ##A## ##B##',
     missing: ['B', 'A'],
   })
 })
 
-test('what every object inherits is no variable', () => {
+test('inherited properties are not variables', () => {
   const inherited: Record<string, string> = Object.create({ NAME: 'x' })
   assert.deepEqual(renderPrompt('##NAME##', inherited).missing, ['NAME'])
 })
 
-test('a heading between number signs is no placeholder', () => {
+test('a heading between number signs is not a placeholder', () => {
   assert.deepEqual(placeholdersIn('##Role##\n## TASK ##\n##QUESTION_STR## ##QUESTION_STR##'), [
     'QUESTION_STR',
   ])
 })
 
-test('Polish counts of questions take the noun in its right form', () => {
+test('the Polish question count has the noun in the right form', () => {
   const nouns = new Map([
     ['pytanie', [1]],
     ['pytania', [2, 3, 4, 22, 34, 102, 123]],
@@ -54,7 +54,7 @@ test('Polish counts of questions take the noun in its right form', () => {
     for (const count of counts) assert.equal(questionCount(count, 'pl'), `${count} ${noun}`)
 })
 
-test('other languages get the English count', () => {
+test('other languages have the English question count', () => {
   assert.equal(questionCount(1, 'en'), '1 question(s)')
   assert.equal(questionCount(5, 'de'), '5 question(s)')
   assert.equal(questionCount(5, undefined), '5 question(s)')

@@ -15,7 +15,7 @@ function folderOf(t: TestContext, files: Record<string, string | Uint8Array>): s
   return folder
 }
 
-test('prompt files at any depth are read under their paths', async (t) => {
+test('prompt files at any depth are read, with their paths as ids', async (t) => {
   const folder = folderOf(t, {
     'top.prompt': 'a',
     'builtin/system/pl/two words.v2.prompt': '\ufeff zażółć\n\n',
@@ -31,19 +31,19 @@ test('prompt files at any depth are read under their paths', async (t) => {
   })
 })
 
-test('a blank file counts as none', async (t) => {
+test('a blank prompt file is ignored', async (t) => {
   const tree = await readPromptTree(folderOf(t, { 'a.prompt': ' \n' }))
   assert.deepEqual(tree, { texts: new Map(), errors: [] })
 })
 
-test('a directory that does not exist, or is a file, is undefined', async (t) => {
+test('a missing directory, or a file instead of one, yields undefined', async (t) => {
   const folder = folderOf(t, { file: 'x' })
   assert.equal(await readPromptTree(join(folder, 'none')), undefined)
   assert.equal(await readPromptTree(join(folder, 'file')), undefined)
   assert.equal(await readPromptTree(join(folder, 'file/below')), undefined)
 })
 
-test('a volume of Kubernetes is read through its links, and its inner folders are not', async (t) => {
+test('a Kubernetes volume is read through its symlinks, and its hidden folders are skipped', async (t) => {
   const folder = folderOf(t, { '..2025_01/top.prompt': 'a', '..2025_01/builtin/system/pl/b.prompt': 'b' })
   symlinkSync('..2025_01', join(folder, '..data'))
   symlinkSync('..data/top.prompt', join(folder, 'top.prompt'))
@@ -52,13 +52,13 @@ test('a volume of Kubernetes is read through its links, and its inner folders ar
   assert.deepEqual([...(tree?.texts.keys() ?? [])], ['builtin/system/pl/b', 'top'])
 })
 
-test('a link that leads back up ends there', async (t) => {
+test('a symlink to a parent folder is not followed', async (t) => {
   const folder = folderOf(t, { 'a/b/x.prompt': 'x' })
   symlinkSync('../..', join(folder, 'a/b/again'))
   assert.deepEqual(await readPromptTree(folder), { texts: new Map([['a/b/x', 'x']]), errors: [] })
 })
 
-test('faults name the file, and the other prompts are read all the same', async (t) => {
+test('errors name the file, and the other prompts are still read', async (t) => {
   const folder = folderOf(t, {
     'bad/latin1.prompt': Uint8Array.of(0x7a, 0xbf),
     'bad/large.prompt': 'x'.repeat(1024 * 1024 + 1),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { at, faultsOf, load, modelFile, providerFaults, targetOf } from '../helpers/models-file.ts'
 
-test('the fields that the Python llm-router does not have', () => {
+test('fields that the Python llm-router does not have are read', () => {
   const target = targetOf({
     model_path: 'org/name',
     drop_params: ['logprobs'],
@@ -26,7 +26,7 @@ test('the fields that the Python llm-router does not have', () => {
   })
 })
 
-test('an embedded type needs no host', () => {
+test('an embedded provider type requires no host', () => {
   const target = load(modelFile({ api_type: 'mock' })).models[0]?.targets[0]
   assert.deepEqual([target?.origin, target?.paths], ['', { chat: '/v1/chat/completions' }])
   assert.deepEqual(faultsOf(modelFile({ api_type: 'openai', api_host: '' })), [
@@ -34,13 +34,13 @@ test('an embedded type needs no host', () => {
   ])
 })
 
-test('an unknown api_type names the known ones', () => {
+test('the error for an unknown api_type lists the known ones', () => {
   assert.deepEqual(providerFaults({ api_type: 'foo' }), [
     `${at}.api_type: "foo" is unknown; known: openai, ollama, mock`,
   ])
 })
 
-test('values of a wrong kind are told by place and by what is allowed', () => {
+test('values of a wrong type are reported with path and allowed values', () => {
   const faults: [provider: Record<string, unknown>, fault: string][] = [
     [{ api_type: null }, 'api_type: missing; it must be a string'],
     [{ weight: 'heavy' }, 'weight: "heavy" is not a number'],
@@ -61,7 +61,7 @@ test('values of a wrong kind are told by place and by what is allowed', () => {
   for (const [provider, fault] of faults) assert.deepEqual(providerFaults(provider), [`${at}.${fault}`])
 })
 
-test('a bad input_size is a warning and means unknown', () => {
+test('an invalid input_size is a warning and means unknown', () => {
   for (const bad of ['abc', -1, {}, true]) {
     const { models, warnings } = load(modelFile({ api_type: 'mock', input_size: bad }))
     assert.equal(models[0]?.targets[0]?.inputSize, 0)
@@ -69,14 +69,14 @@ test('a bad input_size is a warning and means unknown', () => {
   }
 })
 
-test('a weight beyond 0 to 1 is moved to the nearer end', () => {
+test('a weight outside of 0 to 1 is clamped', () => {
   assert.deepEqual(
     [-1, 0, '0.25', 7, null].map((weight) => targetOf({ weight }).weight),
     [0, 0, 0.25, 1, 1],
   )
 })
 
-test('an absent id is made of model and host, the same whatever else is in the file', () => {
+test('a default id is derived from model and host, independently of the rest of the file', () => {
   const ids = (file: unknown) =>
     load(file).models.flatMap((model) => [...model.targets, ...model.sleeping].map((target) => target.id))
   const list = [
@@ -88,7 +88,7 @@ test('an absent id is made of model and host, the same whatever else is in the f
   assert.equal(new Set(made).size, 3)
   assert.ok(
     made.every((id) => /^m@[0-9a-f]{8}#\d$/.test(id)),
-    'the address itself is nobody’s business',
+    'an id does not contain the address',
   )
   const more = { g: { a: { providers: list }, m: { providers: list } }, active_models: { g: ['a', 'm'] } }
   assert.deepEqual(ids(more).slice(3), made)
@@ -98,7 +98,7 @@ test('an absent id is made of model and host, the same whatever else is in the f
   assert.notEqual(taken[0], mock)
 })
 
-test('environment variables stand in for a key and for parts of an address', () => {
+test('environment variables are substituted in keys and in parts of addresses', () => {
   const env = { KEY: ' s3cret\n', HOST: '192.0.2.9:8000' }
   const target = targetOf({ api_token: `\${KEY}`, api_host: `http://\${HOST}/v1` }, { env })
   assert.equal(target.token, 's3cret')
@@ -107,7 +107,7 @@ test('environment variables stand in for a key and for parts of an address', () 
   assert.equal(targetOf({ api_token: `\${A}` }, { env: { A: `\${B}`, B: 'x' } }).token, `\${B}`)
 })
 
-test('an environment variable that is not set is a fault that names it', () => {
+test('an unset environment variable is an error that names it', () => {
   assert.deepEqual(
     providerFaults({ api_token: `\${MY_KEY}`, api_host: `\${MY_HOST}` }, { env: { MY_HOST: '' } }),
     [
@@ -119,13 +119,13 @@ test('an environment variable that is not set is a fault that names it', () => {
     assert.match(providerFaults({ api_token: bad }).join(), /api_token: a \$\{ is not followed by/, bad)
 })
 
-test('a key file is read from beside the configuration', () => {
+test('the path of a key file is relative to the configuration', () => {
   const files = { '/etc/llm/keys/a': ' s3cret\n', '/run/b': 'other' }
   assert.equal(targetOf({ api_token_file: 'keys/a' }, { files }).token, 's3cret')
   assert.equal(targetOf({ api_token_file: '/run/b', api_token: '' }, { files }).token, 'other')
 })
 
-test('a key file that is missing, empty or one of two sources is a fault', () => {
+test('a key file that is missing or empty, or set together with a key, is an error', () => {
   assert.deepEqual(providerFaults({ api_token_file: 'keys/a' }), [
     `${at}.api_token_file: cannot read "keys/a" (ENOENT)`,
   ])
@@ -137,7 +137,7 @@ test('a key file that is missing, empty or one of two sources is a fault', () =>
   ])
 })
 
-test('no fault shows a key', () => {
+test('no error shows a key', () => {
   const env = { KEY: 'hunter2\nhunter2', URL: 'http://me:hunter2@h' }
   const faults = [
     ...providerFaults({ api_token: `\${KEY}`, api_host: `\${URL}` }, { env }),
@@ -150,7 +150,7 @@ test('no fault shows a key', () => {
   assert.doesNotMatch(faults.join('\n'), /hunter2|2222/)
 })
 
-test("a provider's defaults go over its model's, options one by one", () => {
+test('the defaults of a provider override those of its model, option by option', () => {
   const { models } = load({
     g: {
       m: {
@@ -177,11 +177,11 @@ test("a provider's defaults go over its model's, options one by one", () => {
   assert.deepEqual(targetOf({}).defaults, {})
 })
 
-test('a path may be given for an operation that the type does not have, and taken from one that it has', () => {
+test('paths may add an operation that the type does not have, and remove one that it has', () => {
   assert.deepEqual(targetOf({ paths: { rerank: '/rerank', chat: false } }).paths, { rerank: '/rerank' })
 })
 
-test('the context of the provider stands over that of the model, in both forms', () => {
+test('num_ctx of the provider overrides that of the model, in both forms', () => {
   const target = (model: object, provider: object) => {
     const providers = [{ api_type: 'openai', api_host: 'http://h', ...provider }]
     const file = { g: { m: { ...model, providers } }, active_models: { g: ['m'] } }
@@ -194,7 +194,7 @@ test('the context of the provider stands over that of the model, in both forms',
   assert.deepEqual(target({ num_ctx: 8192 }, { options: { num_ctx: 4096 } }), [undefined, { num_ctx: 4096 }])
 })
 
-test('the largest batch is that of the provider, and must be one at least', () => {
+test('max_batch is set per provider, and is 1 or more', () => {
   assert.equal(targetOf({ max_batch: '32' }).maxBatch, 32)
   assert.equal(targetOf({}).maxBatch, undefined)
   assert.match(providerFaults({ max_batch: 0 }).join(), /max_batch: 0 is not an integer of 1 or more/)
@@ -204,7 +204,7 @@ test('the largest batch is that of the provider, and must be one at least', () =
   )
 })
 
-test('the Responses API is used only where it is asked for, and only on servers that can have it', () => {
+test('the Responses API is used only where configured, and only on servers that may support it', () => {
   const pathOf = (provider: Record<string, unknown>) => targetOf(provider).paths.responses
   assert.equal(pathOf({ paths: { responses: '/v1/responses' } }), '/v1/responses')
   assert.equal(pathOf({ paths: { responses: '/v1/responses' }, responses: false }), undefined)

@@ -34,14 +34,9 @@ const joins: [what: string, host: string, standard: string, path: string][] = [
     '/v1/embeddings',
     '/x/v1/embeddings',
   ],
-  ['what stands beside the versions', 'http://h/v1', '/tokenize', '/tokenize'],
-  ['what stands beside the versions, behind a prefix', 'http://h/gpu/v1/', '/tokenize', '/gpu/tokenize'],
-  [
-    'what stands beside the versions, by a whole one',
-    'http://h/v1/chat/completions',
-    '/tokenize',
-    '/tokenize',
-  ],
+  ['an unversioned operation', 'http://h/v1', '/tokenize', '/tokenize'],
+  ['an unversioned operation behind a prefix', 'http://h/gpu/v1/', '/tokenize', '/gpu/tokenize'],
+  ['an unversioned operation, from a full URL', 'http://h/v1/chat/completions', '/tokenize', '/tokenize'],
   ['another operation of ollama', 'http://h:11434/api', '/api/embed', '/api/embed'],
   ['another operation of ollama by its whole chat', 'http://h:11434/api/chat', '/api/embed', '/api/embed'],
   [
@@ -57,12 +52,12 @@ for (const [what, host, standard, path] of joins) {
   test(`${what}: ${host} + ${standard}`, () => assert.equal(joinUrl(host, standard).path, path))
 }
 
-test('the origin is scheme, host and port; a standard port is left out', () => {
+test('the origin is scheme, host and port, without a default port', () => {
   assert.equal(joinUrl('http://192.0.2.1:8000/v1', openai).origin, 'http://192.0.2.1:8000')
   assert.equal(joinUrl('https://api.example.com:443/v1', openai).origin, 'https://api.example.com')
 })
 
-test('an override counts from the root of the host', () => {
+test('an override of a path is relative to the root of the host', () => {
   assert.deepEqual(joinUrl('http://h/v1', openai, '/api/chat/completions'), {
     origin: 'http://h',
     path: '/api/chat/completions',
@@ -70,26 +65,26 @@ test('an override counts from the root of the host', () => {
   assert.equal(joinUrl('http://h', openai, 'x').path, '/x')
 })
 
-test('an override cannot lead to another host', () => {
+test('an override of a path cannot change the host', () => {
   assert.deepEqual(joinUrl('http://h', openai, '//other.example/x'), {
     origin: 'http://h',
     path: '//other.example/x',
   })
 })
 
-test('the queries of a base and of an override are both kept', () => {
+test('the queries of base and override are both kept', () => {
   assert.equal(joinUrl('http://h/v1?a=1', openai, '/x?b=2').path, '/x?a=1&b=2')
 })
 
-test('an address must be http or https', () => {
+test('an address is http or https', () => {
   assert.equal(hostError('http://localhost:11434'), undefined)
   assert.equal(hostError('https://api.example.com/v1'), undefined)
   for (const bad of ['ftp://h', '192.0.2.1:8000', 'localhost:8000', 'h', '', 'http://'])
     assert.match(hostError(bad) ?? '', /http:\/\/ or https:\/\//, bad)
 })
 
-test('a user name or password in an address is refused, and not shown', () => {
-  const fault = hostError('http://me:hunter2@h/v1') ?? ''
-  assert.match(fault, /user name or password/)
-  assert.doesNotMatch(fault, /hunter2|me:/)
+test('a user name or password in an address is rejected, and not shown', () => {
+  const error = hostError('http://me:hunter2@h/v1') ?? ''
+  assert.match(error, /user name or password/)
+  assert.doesNotMatch(error, /hunter2|me:/)
 })

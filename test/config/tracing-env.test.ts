@@ -5,14 +5,14 @@ import { readTracing } from '../../src/config/settings/tracing.ts'
 
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }
 
-test('without an endpoint nothing is traced, whatever else is set', () => {
+test('without an endpoint tracing is disabled, whatever else is set', () => {
   const rest = { OTEL_SERVICE_NAME: 'x', OTEL_TRACES_EXPORTER: 'otlp', OTEL_TRACES_SAMPLER: 'nonsense' }
   for (const env of [{}, rest, { OTEL_EXPORTER_OTLP_ENDPOINT: '  ' }]) {
     assert.deepEqual(readTracing(env), { warnings: [] })
   }
 })
 
-test('an endpoint is enough: every trace that a client does not decide on is kept', () => {
+test('an endpoint enables tracing: all traces are kept, unless a client decides otherwise', () => {
   assert.deepEqual(readTracing(endpoint), {
     settings: {
       url: 'http://collector:4318/v1/traces',
@@ -24,7 +24,7 @@ test('an endpoint is enough: every trace that a client does not decide on is kep
   })
 })
 
-test('the endpoint for all signals gets the path of traces, the one for traces is taken as it is', () => {
+test('the endpoint for all signals gets the path of traces, the one for traces is used unchanged', () => {
   const urlOf = (env: Record<string, string>) => readTracing(env).settings?.url
   assert.equal(urlOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://host/otlp/' }), 'https://host/otlp/v1/traces')
   const traces = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://other:9/in' }
@@ -32,14 +32,14 @@ test('the endpoint for all signals gets the path of traces, the one for traces i
   assert.equal(urlOf({ ...endpoint, ...traces }), 'http://other:9/in')
 })
 
-test('the switches of OpenTelemetry turn tracing off', () => {
+test('OTEL_SDK_DISABLED and OTEL_TRACES_EXPORTER=none disable tracing', () => {
   for (const off of [{ OTEL_SDK_DISABLED: 'TRUE' }, { OTEL_TRACES_EXPORTER: 'none' }]) {
     assert.deepEqual(readTracing({ ...endpoint, ...off }), { warnings: [] })
   }
   assert.ok(readTracing({ ...endpoint, OTEL_SDK_DISABLED: 'false' }).settings)
 })
 
-test('what cannot be done is said at the start, and then nothing is traced', () => {
+test('unsupported settings are reported at the start and disable tracing', () => {
   const cases: [Record<string, string>, RegExp][] = [
     [
       { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
@@ -58,12 +58,12 @@ test('what cannot be done is said at the start, and then nothing is traced', () 
   }
 })
 
-test('the protocol for traces comes before the one for all', () => {
+test('the protocol for traces overrides the one for all signals', () => {
   const both = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf' }
   assert.ok(readTracing({ ...endpoint, ...both }).settings)
 })
 
-test('a sampler, its ratio and the sizes of batches are read', () => {
+test('the sampler, its ratio and the batch sizes are read', () => {
   const { settings, warnings } = readTracing({
     ...endpoint,
     OTEL_TRACES_SAMPLER: 'traceidratio',
@@ -76,7 +76,7 @@ test('a sampler, its ratio and the sizes of batches are read', () => {
   assert.deepEqual(settings?.batch, { scheduledDelayMillis: 100, maxQueueSize: 10 })
 })
 
-test('a bad sampler, ratio or size is told, and as good as none', () => {
+test('an invalid sampler, ratio or size is reported and ignored', () => {
   const { settings, warnings } = readTracing({
     ...endpoint,
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',

@@ -32,31 +32,31 @@ async function servedWith(found: Promise<readonly FoundServer[]>): Promise<strin
   assert.deepEqual(
     app.models.all().map(({ alias }) => alias),
     names,
-    'a reload changes what is served',
+    'a reload changes which models are served',
   )
   await app.close()
   return names
 }
 
-test('found models stand behind those of the file', () => {
+test('discovered models are added after those of the file', () => {
   const text = withDiscovered(JSON.stringify(demo), [serverWith('llama3.1:8b')])
   const config = JSON.parse(text ?? assert.fail('nothing was added'))
   assert.deepEqual(config.active_models, { g: ['demo'], discovered_models: ['llama3.1:8b'] })
   assert.equal(config.discovered_models['llama3.1:8b'].providers[0].api_host, 'http://127.0.0.1:11434')
 })
 
-test('a file that names servers, or is broken, stays as it is', () => {
+test('a file that names servers, or is invalid, stays unchanged', () => {
   const parked = { ...demo, other: { m: { providers_sleep: [{ api_type: 'vllm', api_host: 'http://h' }] } } }
   assert.equal(withDiscovered(JSON.stringify(parked), [serverWith('m')]), undefined)
   assert.equal(withDiscovered('{', [serverWith('m')]), undefined)
   assert.equal(withDiscovered(JSON.stringify(demo), [serverWith()]), undefined)
 })
 
-test('without a configuration the router serves what is found beside demo', async () => {
+test('without a configuration the router serves discovered models and demo', async () => {
   assert.deepEqual(await servedWith(Promise.resolve([serverWith('llama3.1:8b')])), ['demo', 'llama3.1:8b'])
   assert.deepEqual(await servedWith(Promise.resolve([])), ['demo'])
 })
 
-test('a found model of the same name does not stop the start', async () => {
+test('a discovered model of the same name does not stop the start', async () => {
   assert.deepEqual(await servedWith(Promise.resolve([serverWith('demo')])), ['demo'])
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { freePort } from '../helpers/free-port.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { sqliteUrl } from '../teams/team-router.ts'
 import { openEvents } from './event-reader.ts'
 import { operator, operatorKey } from './fleet.ts'
 
@@ -13,7 +13,7 @@ const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9
 const get = (address: string, headers: Record<string, string> = browser) =>
   fetch(address, { headers, redirect: 'manual' })
 
-test('the root leads a browser to the console, and tells programs that Ollama is running', async (t) => {
+test('the root redirects browsers to the console, and returns "Ollama is running" to programs', async (t) => {
   const router = await startRouter({ models, env: { LLM_ROUTER_BASE_PATH: '/llm' } })
   t.after(() => router.close())
   for (const [path, location] of [
@@ -31,7 +31,7 @@ test('the root leads a browser to the console, and tells programs that Ollama is
   }
 })
 
-test('with an admin port, the root leads to the console there, and not on the other one', async (t) => {
+test('with an admin port, the root redirects to the console on that port only', async (t) => {
   const port = await freePort()
   const router = await startRouter({
     models,
@@ -46,7 +46,7 @@ test('with an admin port, the root leads to the console there, and not on the ot
     assert.equal((await get(`${admin}/api/${path}`, {})).status, 200, path)
 })
 
-test('a browser gets a page for an address that nothing is at, and programs an error', async (t) => {
+test('for an unknown address a browser gets a page, and a program a JSON error', async (t) => {
   const router = await startRouter({ models })
   t.after(() => router.close())
   const page = await get(`${router.url}/nothing/here`)
@@ -60,7 +60,7 @@ test('a browser gets a page for an address that nothing is at, and programs an e
   )
 })
 
-test('a browser without a session is asked for a key, whose cookie opens pages and events', async (t) => {
+test('a browser without a session must enter a key, and the session cookie then opens pages and events', async (t) => {
   const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: operatorKey } })
   t.after(() => router.close())
   for (const path of ['/ui', '/api/ui', '/ui/requests']) {
@@ -79,12 +79,12 @@ test('a browser without a session is asked for a key, whose cookie opens pages a
   await fetch(`${router.url}/api/session`, { method: 'DELETE', headers: { cookie, origin: router.url } })
   assert.deepEqual((await events.next('end')).data, { reason: 'session_ended' })
   await events.ended()
-  // Another site's page gets nothing by the cookie that the browser sends with its requests.
+  // A page of another site is refused, although the browser sends the cookie with its requests.
   const other = await get(`${router.url}/api/events`, { cookie, 'sec-fetch-site': 'cross-site' })
   assert.ok(other.status === 403 || other.status === 401)
 })
 
-test('with client keys, the links of the console to the API documentation open for whoever is signed in', async (t) => {
+test('with client keys, the API documentation opens for a browser that is signed in', async (t) => {
   const env = {
     LLM_ROUTER_ADMIN_KEY: operatorKey,
     LLM_ROUTER_AUTH_ENABLED: '1',
@@ -101,7 +101,7 @@ test('with client keys, the links of the console to the API documentation open f
     assert.equal((await get(router.url + path, { cookie })).status, 200, path)
 })
 
-test('where nobody can sign in, the console is open as the status is', async (t) => {
+test('without keys the console is open, as the status is', async (t) => {
   const router = await startRouter({ models })
   t.after(() => router.close())
   assert.equal((await get(`${router.url}/ui`)).status, 200)

@@ -8,14 +8,14 @@ export interface ConsoleEvent {
 
 export interface EventReader {
   readonly seen: readonly ConsoleEvent[]
-  /** The next event of this name, of which this is true. */
+  /** The next event of this name that satisfies the condition. */
   next(name: string, wanted?: (data: Record<string, unknown>) => boolean): Promise<ConsoleEvent>
   /** Resolves when the router ends the stream. */
   ended(): Promise<void>
   close(): void
 }
 
-/** The console's events of a router. */
+/** The events of a router's console. */
 export async function openEvents(
   url: string,
   { headers = {}, query = '' }: { headers?: Record<string, string>; query?: string } = {},

@@ -11,7 +11,7 @@ import { chat, operator, operatorKey, read } from './fleet.ts'
 
 const ids = (list: unknown): string[] => (list as { id: string }[]).map(({ id }) => id)
 
-test('a listener gets everything first, then requests, steps, changes and problems as they come', async (t) => {
+test('a listener first gets everything, then requests, steps, changes and problems as they occur', async (t) => {
   const router = await startRouter({
     models: modelsConfig({
       one: [
@@ -43,17 +43,20 @@ test('a listener gets everything first, then requests, steps, changes and proble
     (data.problems as { code: string }[]).map(({ code }) => code),
     ['drained'],
   )
-  const told = events.seen
+  const received = events.seen
     .slice(seen)
     .filter(({ name }) => name === 'delta')
     .reduce((whole, event) => applied(whole, event.data as unknown as StatusDelta), status)
   const now = await read<Status>(router.url, '/status', operator).catch(() => undefined)
-  assert.equal(told.models[0]?.targets.find(({ id }) => id === 'b')?.state, 'drained')
-  assert.equal(told.models[0]?.targets.find(({ id }) => id === 'a')?.uses, now?.models[0]?.targets[0]?.uses)
+  assert.equal(received.models[0]?.targets.find(({ id }) => id === 'b')?.state, 'drained')
+  assert.equal(
+    received.models[0]?.targets.find(({ id }) => id === 'a')?.uses,
+    now?.models[0]?.targets[0]?.uses,
+  )
   await events.next('heartbeat')
 })
 
-test('all listeners share one reading, and one who comes later knows the same', async (t) => {
+test('all listeners share one reading, and a later one gets the same data', async (t) => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
     env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
@@ -70,7 +73,7 @@ test('all listeners share one reading, and one who comes later knows the same', 
   assert.deepEqual(one.data, two.data)
 })
 
-test('a listener who comes while the last one leaves misses no request', async (t) => {
+test('a listener that connects while the last one disconnects misses no request', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   const first = await openEvents(router.url)
@@ -109,7 +112,7 @@ test('a listener who comes while the last one leaves misses no request', async (
   )
 })
 
-test('events need a key where one is set, and end when the router drains', async () => {
+test('events require a key if one is configured, and end when the router drains', async () => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
     env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
@@ -123,7 +126,7 @@ test('events need a key where one is set, and end when the router drains', async
   await closing
 })
 
-test('where nobody can sign in, events have no addresses', async (t) => {
+test('without keys, events contain no addresses', async (t) => {
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
   })
@@ -134,7 +137,7 @@ test('where nobody can sign in, events have no addresses', async (t) => {
   assert.ok(!JSON.stringify(data).includes('"address"'))
 })
 
-/** A status whose targets have all changed since the one before. */
+/** A status in which every target has changed since the previous second. */
 function busyStatus(targets: number, second: number): Status {
   return {
     ...{ version: '1', node: '24', uptime_seconds: second, worker: 0, strategy: 'balanced', state: 'ready' },
@@ -164,37 +167,37 @@ function busyStatus(targets: number, second: number): Status {
   }
 }
 
-test('an update of 200 busy servers is at most ten times as large as one of 10, and nothing is forgotten', () => {
+test('an update of 200 busy servers is at most ten times as large as one of 10, and no change is omitted', () => {
   const sizeOf = (targets: number): number => {
     const deltas = new StatusDeltas()
     deltas.next(busyStatus(targets, 0))
-    let told = busyStatus(targets, 0)
+    let received = busyStatus(targets, 0)
     let most = 0
     for (let second = 1; second <= 20; second++) {
       const delta = deltas.next(busyStatus(targets, second))
       if (!delta) continue
       most = Math.max(most, JSON.stringify(delta).length)
-      told = applied(told, delta)
+      received = applied(received, delta)
     }
     for (let more = 0; more < 5; more++) {
       const delta = deltas.next(busyStatus(targets, 20))
-      if (delta) told = applied(told, delta)
+      if (delta) received = applied(received, delta)
     }
-    assert.deepEqual(told.models, busyStatus(targets, 20).models)
+    assert.deepEqual(received.models, busyStatus(targets, 20).models)
     return most
   }
   assert.ok(sizeOf(200) <= 10 * sizeOf(10))
 })
 
-test('of many changes, those of states are told first', () => {
+test('among many changes, those of states are sent first', () => {
   const deltas = new StatusDeltas()
   deltas.next(busyStatus(200, 0))
   const next = busyStatus(200, 1)
   const last = next.models[0]?.targets.at(-1)
   if (last) last.state = 'down'
-  const told = ids(deltas.next(next)?.models[0]?.targets ?? [])
-  assert.equal(told[0], 'gpu-199')
-  // The rest is told as well, each target once before any of them again.
+  const received = ids(deltas.next(next)?.models[0]?.targets ?? [])
+  assert.equal(received[0], 'gpu-199')
+  // The rest is sent too, each target once before any of them again.
   const further = ids(deltas.next(next)?.models[0]?.targets ?? [])
-  assert.ok(further.length > 0 && further.every((id) => !told.includes(id)))
+  assert.ok(further.length > 0 && further.every((id) => !received.includes(id)))
 })

@@ -49,9 +49,9 @@ export interface SickFleet {
 }
 
 /**
- * A router with a model for each kind of trouble, named after it, on a server of the same name: `healthy`, `dead` (refuses
- * connections), `frozen` (answers nothing), `ejected` (503), `loading`, `rejecting` (401), and `saturated` (one place, taken, and one
- * request that waits).
+ * A router with a model for each kind of problem, named after it, on a server of the same name: `healthy`, `dead` (refuses
+ * connections), `frozen` (does not respond), `ejected` (503), `loading`, `rejecting` (401), and `saturated` (one slot, in use, and one
+ * waiting request).
  */
 export async function sickFleet(t: TestContext, env: Record<string, string> = {}): Promise<SickFleet> {
   const answering =

@@ -17,7 +17,7 @@ async function historyOf(url: string, query = ''): Promise<History> {
   return history
 }
 
-test('the history counts requests, errors, tokens and times to the first token, in all ranges', async (t) => {
+test('the history has requests, errors, tokens and time to first token, in all ranges', async (t) => {
   const upstream = await startUpstream(() => openaiStream(['Hello', ' there'], { usage: true }))
   const router = await startRouter({
     models: modelsConfig({
@@ -49,7 +49,7 @@ test('the history counts requests, errors, tokens and times to the first token, 
   }
 })
 
-test('a router without requests has an empty history', async (t) => {
+test('the history of a router without requests is empty', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   const { totals, targets, ttft_p50_ms, requests, from, step_seconds } = await historyOf(router.url)
@@ -58,7 +58,7 @@ test('a router without requests has an empty history', async (t) => {
   assert.equal(Date.parse(from) % (step_seconds * 1000), 0)
 })
 
-test('requests that wait for a place are the queue of the history', async (t) => {
+test('requests that wait for a slot are the queue in the history', async (t) => {
   const upstream = await startUpstream({ kind: 'hang' })
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'vllm', api_host: upstream.url, max_in_flight: 1 }] }),
@@ -76,7 +76,7 @@ test('requests that wait for a place are the queue of the history', async (t) =>
   for (const socket of sockets) socket.destroy()
 })
 
-test('an unknown range is refused in words', async (t) => {
+test('an unknown range is rejected with a message', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   const response = await fetch(`${router.url}/api/history?range=2d`)
@@ -85,7 +85,7 @@ test('an unknown range is refused in words', async (t) => {
   assert.match(problem.detail, /range.*15m.*1h.*6h/)
 })
 
-test('errors of servers are counted at the target that failed, not at the request that another one answered', async (t) => {
+test('server errors count for the target that failed, even if another one answered the request', async (t) => {
   const broken = await startUpstream(() => openaiError(503, { message: 'no' }))
   const router = await startRouter({
     models: modelsConfig({

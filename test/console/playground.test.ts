@@ -14,7 +14,7 @@ const ask = (url: string, body: object, headers: Record<string, string> = operat
     body: JSON.stringify(body),
   })
 
-test('the playground asks the target that it names, and no other, as the client console', async (t) => {
+test('the playground sends requests only to the target that it names, as the client "console"', async (t) => {
   const first = await startUpstream(openaiText('first'))
   const second = await startUpstream(() => openaiStream(['sec', 'ond']))
   const router = await startRouter({
@@ -51,7 +51,7 @@ test('the playground asks the target that it names, and no other, as the client 
   assert.deepEqual([unknown.status, Object(await unknown.json()).error.code], [404, 'target_not_found'])
 })
 
-test('the playground is for operators alone: not for clients, and not without a key', async (t) => {
+test('the playground requires an operator key', async (t) => {
   const keys = keysFile([
     { id: 'alice', key: 'sk-alice-0123456789abcdef' },
     { id: 'op', key: 'sk-operator-0123456789ab', surfaces: ['operator'], models: ['other'] },

@@ -18,22 +18,22 @@ import {
   type Script,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
+import { adminKey, openTeam, sqliteUrl } from '../teams/team-router.ts'
 import { openEvents } from './event-reader.ts'
 import { chat, operator, operatorKey, read } from './fleet.ts'
 
-// Each kind of problem that problems.test.ts and test/ui/console-cluster.test.ts do not provoke.
+// Every kind of problem that problems.test.ts and test/ui/console-cluster.test.ts do not cause.
 
 const one = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
 const bearerOf = (key: string) => ({ authorization: `Bearer ${key}` })
 
-/** Waits for a problem of each of these codes; fails by the test's own time limit. */
+/** Waits for a problem of each of these codes; the time limit of the test applies. */
 async function problemsOf(
   url: string,
   codes: readonly string[],
   headers: Record<string, string> = operator,
 ): Promise<Problem[]> {
-  // Some pass before others begin.
+  // Some end before others begin.
   const seen = new Map<string, Problem>()
   await problemsUntil(url, headers, (problems) => {
     for (const problem of problems) seen.set(problem.code, problem)
@@ -42,12 +42,12 @@ async function problemsOf(
   return codes.flatMap((code) => seen.get(code) ?? [])
 }
 
-/** Waits until none of these is there. */
+/** Waits until there is no problem of these codes. */
 async function over(url: string, codes: readonly string[], headers: Record<string, string> = operator) {
   await problemsUntil(url, headers, (problems) => !problems.some(({ code }) => codes.includes(code)))
 }
 
-/** Follows the problems as the console does, until they are as wanted. */
+/** Reads problems as the console does, until they satisfy the condition. */
 async function problemsUntil(
   url: string,
   headers: Record<string, string>,
@@ -137,7 +137,7 @@ test('targets that are rate limited, hung, asleep, silent or fail one feature ar
   assert.equal(feature?.text, 'no-tools fails requests with tools')
 })
 
-test('Redis that is away is a problem until it is back', async (t) => {
+test('an unreachable Redis is a problem until it is back', async (t) => {
   const redis = await startRedis()
   const router = await startRouter({
     env: {
@@ -159,59 +159,59 @@ test('Redis that is away is a problem until it is back', async (t) => {
   await over(router.url, ['redis_away'])
 })
 
-test('a database that is away, and what follows from it, are problems until it is back', async (t) => {
+test('an unreachable database and its consequences are problems until it is back', async (t) => {
   const postgres = await sharedPostgres()
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
-  const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
-  const { url } = house.router
-  const key = await house.newKey('alice')
-  await house.admin('POST', '/budgets', {
+  const team = await openTeam(t, await postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
+  const { url } = team.router
+  const key = await team.newKey('alice')
+  await team.admin('POST', '/budgets', {
     id: 'b',
     client: 'alice',
     unit: 'requests',
     limit: 8,
     window: 'day',
   })
-  assert.equal((await house.chat(key)).status, 200)
+  assert.equal((await team.chat(key)).status, 200)
   await postgres.stop()
   const headers = bearerOf(adminKey)
-  for (let count = 0; count < 12; count++) await house.chat(key)
+  for (let count = 0; count < 12; count++) await team.chat(key)
   const [away, budgets] = await problemsOf(url, ['database_away', 'budget_store_away'], headers)
   assert.match(away?.text ?? '', /^The database is unavailable: clients, keys and budgets stay as they were/)
   assert.match(
     budgets?.text ?? '',
     /^Budgets cannot be checked because the database is unavailable; requests continue unchecked/,
   )
-  // Where its folder was is a file now: nothing can be written into it.
+  // Its folder is replaced by a file, so that nothing can be written to it.
   rmSync(spool, { recursive: true, force: true })
   writeFileSync(spool, '')
-  await house.chat(key)
+  await team.chat(key)
   const [failed] = await problemsOf(url, ['usage_spool_failed'], headers)
   assert.equal(failed?.text, 'Usage cannot be spooled to disk while the database is unavailable')
   rmSync(spool)
   await postgres.start()
   await over(url, ['database_away', 'usage_spool_failed'], headers)
-  await house.chat(key)
+  await team.chat(key)
   await over(url, ['budget_store_away'], headers)
 })
 
-test('usage that a database does not take in time is a problem, though it answers', async (t) => {
+test('usage that a slow database does not accept in time is a problem', async (t) => {
   const database = sqliteUrl(t)
   const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
-  const house = await openTeam(t, database, { LLM_ROUTER_USAGE_SPOOL: spool })
-  const key = await house.newKey('alice')
+  const team = await openTeam(t, database, { LLM_ROUTER_USAGE_SPOOL: spool })
+  const key = await team.newKey('alice')
   const locking = new DatabaseSync(database.slice('sqlite:'.length))
   t.after(() => locking.close())
   locking.exec('begin immediate')
-  assert.equal((await house.chat(key)).status, 200)
+  assert.equal((await team.chat(key)).status, 200)
   const headers = bearerOf(adminKey)
-  const [waits] = await problemsOf(house.router.url, ['usage_waits'], headers)
+  const [waits] = await problemsOf(team.router.url, ['usage_waits'], headers)
   assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
   locking.exec('rollback')
-  await over(house.router.url, ['usage_waits'], headers)
+  await over(team.router.url, ['usage_waits'], headers)
 })
 
-test('a log file that cannot be written, an overload and the end of the router are problems', async (t) => {
+test('an unwritable log file, an overload and the shutdown of the router are problems', async (t) => {
   const single = await startRouterProcess({
     env: {
       LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',

@@ -21,7 +21,7 @@ async function problemsOf(url: string, headers = operator): Promise<Problem[]> {
   return problems.problems
 }
 
-/** The problems as they were last seen, once one of each of these kinds was. Some pass: an ejected server is tried again. */
+/** Problems as last seen, once each of these has been seen. Some end by themselves: an ejected server is probed again. */
 async function problemsWith(url: string, ids: readonly string[]): Promise<Map<string, Problem>> {
   const found = new Map<string, Problem>()
   for (;;) {
@@ -31,7 +31,7 @@ async function problemsWith(url: string, ids: readonly string[]): Promise<Map<st
   }
 }
 
-test('each kind of trouble is a problem in words with what to do, worst first', async (t) => {
+test('each kind of problem has a text and an action, and the worst ones come first', async (t) => {
   const { router } = await sickFleet(t)
   const found = await problemsWith(router.url, [
     'target:dead:down',
@@ -71,7 +71,7 @@ test('each kind of trouble is a problem in words with what to do, worst first', 
   assert.ok(!JSON.stringify([...found]).includes('sk-token'))
 })
 
-test('a rejected reload, an unknown model and a drained server are problems until they are over', async (t) => {
+test('a rejected reload, an unknown model and a drained server are problems until they are resolved', async (t) => {
   const models = {
     one: [
       { id: 'a', api_type: 'mock' },
@@ -110,7 +110,7 @@ test('a rejected reload, an unknown model and a drained server are problems unti
   )
 })
 
-test('problems are read with an operator key where one is set, and by everybody where nobody can sign in', async (t) => {
+test('problems require an operator key if one is configured, and are public without keys', async (t) => {
   const models = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
   const [open, closed] = [
     await startRouter({ models }),
@@ -122,7 +122,7 @@ test('problems are read with an operator key where one is set, and by everybody 
   assert.equal((await fetch(`${closed.url}/api/problems`)).status, 401)
 })
 
-test('a full queue is a problem, and so are the requests that it refuses', async (t) => {
+test('a full queue is a problem, and so are the requests that it rejects', async (t) => {
   const upstream = await startUpstream({ kind: 'hang' })
   const router = await startRouter({
     env: { LLM_ROUTER_ADMIN_KEY: operatorKey, LLM_ROUTER_QUEUE_SIZE: '1' },
@@ -151,7 +151,7 @@ test('a full queue is a problem, and so are the requests that it refuses', async
   )
 })
 
-test('the client certificate for a server is reported before it ends', async (t) => {
+test('the client certificate for a server is a problem before it expires', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-certificate-'))
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'cert.pem'), expiredPair.cert)

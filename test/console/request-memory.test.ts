@@ -10,8 +10,8 @@ import { chat } from './fleet.ts'
 
 const mebibyte = 1024 * 1024
 
-test('the list of recent requests holds no body, neither before it is reported nor after', async (t) => {
-  // Without intervals nothing is reported: what has ended stays in the process until somebody asks.
+test('the list of recent requests holds no body, neither before nor after it is reported', async (t) => {
+  // Without intervals nothing is reported: ended requests stay in the process until the list is read.
   mock.timers.enable({ apis: ['setInterval'] })
   t.after(() => mock.timers.reset())
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
@@ -23,7 +23,7 @@ test('the list of recent requests holds no body, neither before it is reported n
     const { heapUsed, external } = process.memoryUsage()
     return heapUsed + external
   }
-  /** Sockets and streams let go of what they have read a moment after the answer. */
+  /** Sockets and streams release what they have read a moment after the response. */
   const isFreed = async (most: number): Promise<boolean> => {
     for (let count = 0; count < 30; count++) {
       if (usedBytes() < most) return true

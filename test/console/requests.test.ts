@@ -19,7 +19,7 @@ async function requestsOf(url: string, query = '', headers = {}): Promise<Recent
   return requests
 }
 
-/** Sends chats to these models over one connection, without waiting between them: the client then costs next to nothing. */
+/** Sends chats to these models over one connection, pipelined, so that the client takes little time. */
 async function askAll(url: string, models: readonly string[]): Promise<void> {
   const client = await RawClient.open(url)
   for (let at = 0; at < models.length; at += 50) {
@@ -34,7 +34,7 @@ async function askAll(url: string, models: readonly string[]): Promise<void> {
   client.socket.destroy()
 }
 
-test('a request shows its target and why, its tokens and times, and the attempts that it took', async (t) => {
+test('a request has its target and the reason for it, its tokens and times, and its attempts', async (t) => {
   const broken = await startUpstream(() => openaiError(503, { message: 'the prompt was: a secret prompt' }))
   const good = await startUpstream(() => openaiStream(['Hello', ' there'], { usage: true }))
   const router = await startRouter({
@@ -126,13 +126,13 @@ test('requests are filtered by client, model, target, status and outcome, and pa
   assert.deepEqual([first.data.length, rest.data.length, rest.next_cursor], [2, 3, undefined])
   const since = await requestsOf(router.url, `?since=${rest.data[0]?.seq}`, operator)
   assert.deepEqual(since.data, first.data)
-  // Who may ask models may not look at the requests of others.
+  // A client may not see the requests of others.
   const alice = await fetch(`${router.url}/api/requests`, { headers: bearer('sk-alice-0123456789abcdef') })
   assert.equal(alice.status, 403)
   assert.equal((await fetch(`${router.url}/api/requests`)).status, 401)
 })
 
-test('unknown models that clients ask for are listed with who asked and the nearest name', async (t) => {
+test('unknown models that clients ask for are listed, with the number of requests and the nearest name', async (t) => {
   const router = await startRouter({
     models: modelsConfig({ 'llama3-70b': [{ id: 'a', api_type: 'mock' }] }),
   })
@@ -156,7 +156,7 @@ test('unknown models that clients ask for are listed with who asked and the near
   assert.equal((await requestsOf(router.url)).unknown_models.length, 100)
 })
 
-test('a client that leaves is shown with how far its request had come', async (t) => {
+test('a request whose client disconnects is listed with the outcome of its attempt', async (t) => {
   const upstream = await startUpstream({ kind: 'hang' })
   const router = await startRouter({
     models: modelsConfig({ one: [{ id: 'a', api_type: 'vllm', api_host: upstream.url }] }),

@@ -6,7 +6,7 @@ import { startRouter } from '../helpers/router.ts'
 import { openEvents } from './event-reader.ts'
 import { operator, operatorKey } from './fleet.ts'
 
-test('the status says which targets share a server, by its name in the configuration or by one without its address', async (t) => {
+test('the status names the server of each target, by its id in the configuration or by one without its address', async (t) => {
   const [shared, own, named] = [await closedPort(), await closedPort(), await closedPort()]
   const router = await startRouter({
     env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
@@ -41,7 +41,7 @@ test('the status says which targets share a server, by its name in the configura
       ['gpu-a', hostOf(named)],
     ],
   )
-  // Whoever has no operator key learns which targets go together, and not where they are.
+  // Without an operator key, the status says which targets share a server, but not where it is.
   const open = await statusFor({})
   assert.deepEqual(
     targetsIn(open).map(({ server }) => server),

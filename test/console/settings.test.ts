@@ -28,7 +28,7 @@ async function start(t: TestContext, models: unknown, env: Record<string, string
   return router
 }
 
-test('settings show value, default and source, and no secret', async (t) => {
+test('settings have value, default and source, and contain no secret', async (t) => {
   const models = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
   const env = { LLM_ROUTER_TIMEOUT: '12.5', LLM_ROUTER_SESSION_SECRET: 'x'.repeat(40) }
   const router = await start(t, models, env)
@@ -47,7 +47,7 @@ test('settings show value, default and source, and no secret', async (t) => {
   assert.equal(versions.node, process.versions.node)
   const text = JSON.stringify(settings)
   assert.ok(!text.includes(operatorKey) && !text.includes('x'.repeat(40)))
-  // Where nobody can sign in, everybody may look, but not at the machine.
+  // Without keys, settings are public, except for paths.
   const open = await startRouter({ models })
   t.after(() => open.close())
   const seen = await get<Settings>(open.url, '/settings', SettingsSchema, {} as typeof operator)
@@ -76,7 +76,7 @@ test('errors and warnings of the last reload have line and column', async (t) =>
   assert.ok((error?.line ?? 0) > 1 && (error?.column ?? 0) > 1)
 })
 
-test('the catalogue has aliases, operations and targets of each model', async (t) => {
+test('the catalogue has operations and targets of each model', async (t) => {
   const router = await start(t, {
     ...modelsConfig({
       one: [
@@ -126,7 +126,7 @@ test('prompts are listed with their texts and rendered with variables', async (t
   assert.equal(await statusOf(`id=${encodeURIComponent(prompt.id)}&variables=%5B1%5D`), 400)
 })
 
-test('a prompt that came with the router says so, also in a directory of prompts, and a changed one does not', async (t) => {
+test('prompts are marked as shipped if they are unchanged, even in a configured directory', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-library-'))
   t.after(() => rmSync(folder, { recursive: true }))
   cpSync(join(import.meta.dirname, '../../resources/prompts'), folder, { recursive: true })
@@ -151,7 +151,7 @@ test('a prompt that came with the router says so, also in a directory of prompts
   }
 })
 
-test('a confirmation says what an action will do', async (t) => {
+test('a confirmation describes the effect of its action', async (t) => {
   const { router } = await sickFleet(t)
   const effectOf = (query: string) => get<Effect>(router.url, `/effects?${query}`, EffectSchema)
   const drain = await effectOf('action=drain&target=saturated')
@@ -177,7 +177,7 @@ test('a confirmation says what an action will do', async (t) => {
   )
 })
 
-test('routers that share a Redis know each other', async (t) => {
+test('routers that share a Redis are listed on each other', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const env = {

@@ -15,19 +15,19 @@ const models = {
   active_models: { local_models: ['demo'] },
 }
 
-test('what helm test runs names the models and shows an answer of the one that it asks', async (context) => {
+test('the helm test lists the models and prints a response of the configured model', async (context) => {
   const router = await routerFor(context)
   const { stdout } = await answers(router.url, 'demo')
   assert.equal(stdout, 'models: demo\ndemo: Hello there\n')
 })
 
-test('what helm test runs asks for no answer where no model is named', async (context) => {
+test('the helm test requests no completion if no model is configured', async (context) => {
   const router = await routerFor(context)
   const { stdout } = await answers(router.url, '')
   assert.equal(stdout, 'models: demo\n')
 })
 
-test('where clients need a key, what helm test runs has one or checks that one is asked for', async (context) => {
+test('with client keys enabled, the helm test uses one or checks that one is required', async (context) => {
   const key = 'sk-0123456789abcdefghij'
   const file = keysFile([{ id: 'test', key }])
   context.after(() => file.remove())
@@ -42,7 +42,7 @@ test('where clients need a key, what helm test runs has one or checks that one i
   await assert.rejects(answers(open.url, '', asked), /200 without a key/)
 })
 
-test('what helm test runs fails, and says why, when a model cannot answer', async (context) => {
+test('the helm test fails with the reason if a model cannot respond', async (context) => {
   const router = await routerFor(context)
   await assert.rejects(answers(router.url, 'other'), /\/v1\/chat\/completions: 404 /)
 })
@@ -56,7 +56,7 @@ async function routerFor(
   return router
 }
 
-/** As the pod of the chart starts it. */
+/** Runs the script as the pod of the chart does. */
 function answers(url: string, model: string, more: Record<string, string> = {}): Promise<{ stdout: string }> {
   const env = { ROUTER_URL: url, MODEL: model, ...more }
   return run(process.execPath, ['--input-type=module', '--eval', script], { env })

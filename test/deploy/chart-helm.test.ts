@@ -10,7 +10,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-chart-'))
   after(() => rmSync(folder, { recursive: true }))
 
-  test('helm lint finds nothing', () => {
+  test('helm lint reports no errors', () => {
     for (const path of [join(chartDir, 'values.yaml'), ...examples.values()]) {
       const result = helm(['lint', '--strict', '--quiet', '-f', path, '.'])
       assert.ok('text' in result, 'fault' in result ? result.fault : '')
@@ -55,15 +55,15 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ['no dashboard with a title', '--set', 'metrics.dashboard.enabled=true,metrics.dashboard.json=x'],
     ['replica', '--set', 'replica=3'],
   ] as const) {
-    test(`values that make no sense are refused: ${fault}`, () => {
+    test(`contradictory values are rejected: ${fault}`, () => {
       const result = helm(['template', 'prod', chartDir, ...args])
       assert.ok('fault' in result)
       assert.ok(result.fault.includes(fault), result.fault)
     })
   }
 
-  test('the notes warn of what replicas without Redis do not share, and of a router open to all', () => {
-    // Only `install` shows them, which asks for a cluster even when dry; here they become the data of a manifest.
+  test('the notes warn about replicas without Redis and about a router without authentication', () => {
+    // Only `install` renders them, which needs a cluster even in a dry run; here they become the data of a manifest.
     const copy = join(folder, 'copy')
     cpSync(chartDir, copy, { recursive: true })
     const text = readFileSync(join(copy, 'templates/NOTES.txt'), 'utf8')
@@ -116,7 +116,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     assert.match(notes(...published, ...keys), /trustedProxies is empty/)
   })
 
-  test('the packaged chart brings the dashboard and the rules of the repository', () => {
+  test("the packaged chart contains the repository's dashboard and alert rules", () => {
     const target = join(folder, 'packages')
     const { status, stderr } = spawnSync(join(chartDir, '../package.sh'), [target], { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
@@ -134,7 +134,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
 
   const schemas = process.env.KUBERNETES_SCHEMAS
   const without = missing('kubeconform') || (!schemas && 'KUBERNETES_SCHEMAS is not set')
-  test('kubeconform finds no fault against the schemas that KUBERNETES_SCHEMAS names', {
+  test('kubeconform validates the manifests against the schemas of KUBERNETES_SCHEMAS', {
     skip: without,
   }, () => {
     for (const path of [join(chartDir, 'values.yaml'), ...examples.values()]) {

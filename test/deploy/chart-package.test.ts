@@ -23,7 +23,7 @@ describe('the packaged chart', () => {
     return { archive: join(target, `llm-router-${chart.version}.tgz`), entry: entries[chart.name][0] }
   }
 
-  test('brings the dashboard and the alert rules, which the chart in the repository takes from elsewhere', () => {
+  test('contains the dashboard and the alert rules, which the repository keeps outside the chart', () => {
     const { archive } = packaged(join(folder, 'contents'))
     const read = (name: string): string =>
       spawnSync('tar', ['-xzOf', archive, `llm-router/${name}`], { encoding: 'utf8' }).stdout

@@ -29,7 +29,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     for (const [name, path] of examples) rendered.set(name.replace('-values.yaml', ''), render('-f', path))
   })
 
-  test('no optional object comes without being asked for', () => {
+  test('optional objects are rendered only if enabled', () => {
     assert.deepEqual(of('defaults').kinds(), ['Deployment', 'Pod', 'Service', 'ServiceAccount'])
     assert.deepEqual(of('gpus').kinds(), [
       ...['ConfigMap', 'ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod'],
@@ -49,7 +49,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     ])
   })
 
-  test('the service account may watch the namespaces of discovery, and its token is mounted for that alone', () => {
+  test('the service account may watch the discovery namespaces, and its token is mounted only for that', () => {
     const rendering = render('--set', 'discovery.namespaces={models,more}')
     const added = ['Role', 'Role', 'RoleBinding', 'RoleBinding']
     assert.deepEqual(rendering.kinds(), [...of('defaults').kinds(), ...added].sort())
@@ -59,7 +59,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(of('defaults').the('Deployment').spec.template.spec.automountServiceAccountToken, false)
   })
 
-  test('every object is in the namespace, labelled, and under a name of its own that a DNS label can hold', () => {
+  test('every object has the namespace, labels and a unique name that is a valid DNS label', () => {
     const long = render('--set', `fullnameOverride=${'a-'.repeat(40)}`, '-f', monitored())
     for (const rendering of [...rendered.values(), long]) {
       const names = rendering.all.map(({ kind, metadata }) => `${kind}/${metadata.name}`)
@@ -72,7 +72,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     }
   })
 
-  test('every selector finds the pods of the router and never that of the helm test', () => {
+  test("every selector matches the router's pods and never the helm test pod", () => {
     for (const rendering of rendered.values()) {
       const { spec } = rendering.the('Deployment')
       const selectors = [
@@ -88,14 +88,14 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     }
   })
 
-  test('every pod runs without root, without a token and without a place to write but /tmp', () => {
+  test('every pod runs without root, without a token and with write access only to /tmp', () => {
     for (const [name, rendering] of rendered) {
       for (const pod of [rendering.the('Deployment').spec.template.spec, rendering.the('Pod').spec]) {
         assert.equal(pod.automountServiceAccountToken, false)
         assert.equal(pod.enableServiceLinks, false)
         assert.equal(pod.securityContext.runAsNonRoot, true)
         const { runAsUser, runAsGroup, fsGroup } = pod.securityContext
-        // The restricted-v2 SCC of OpenShift chooses them, and refuses all others.
+        // The restricted-v2 SCC of OpenShift assigns them, and rejects any other value.
         if (name === 'openshift') assert.deepEqual([runAsUser, runAsGroup, fsGroup], Array(3).fill(undefined))
         else assert.ok(Number(runAsUser) > 0)
         const { securityContext } = pod.containers[0]
@@ -114,7 +114,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     }
   })
 
-  test('the router understands its environment, and no variable stands there twice', () => {
+  test('the router accepts its environment, and no variable is set twice', () => {
     for (const [name, rendering] of rendered) {
       const variables = rendering.the('Deployment').spec.template.spec.containers[0].env
       assert.equal(new Set(variables.map((variable) => variable.name)).size, variables.length, name)
@@ -127,7 +127,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     }
   })
 
-  test('a number among the settings reaches the router as it was written', () => {
+  test('a numeric setting reaches the router exactly as written', () => {
     const { config } = loadConfig(environment(of('gpus')))
     assert.equal(config.bodyLimitBytes, 67_108_864)
     assert.equal(config.endpointPrefix, '')
@@ -135,14 +135,14 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(loadConfig(environment(of('monitored'))).config.usePrometheus, true)
   })
 
-  test('an OpenTelemetry collector is in the environment where it is named, and nowhere else', () => {
+  test('an OpenTelemetry collector is in the environment only if configured', () => {
     const endpoints = ['defaults', 'monitored'].map(
       (name) => readTracing(environment(of(name))).settings?.url,
     )
     assert.deepEqual(endpoints, [undefined, 'http://otel-collector.monitoring:4318/v1/traces'])
   })
 
-  test('answers under way have the grace period less the sleep before and 20 s after', () => {
+  test('running requests get the grace period minus the initial sleep and 20 s', () => {
     const seconds = ['defaults', 'public'].map((name) => {
       const { terminationGracePeriodSeconds, containers } = of(name).the('Deployment').spec.template.spec
       const drain = Number(environment(of(name)).LLM_ROUTER_DRAIN_TIMEOUT)
@@ -155,7 +155,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(of('defaults').the('Deployment').spec.strategy.rollingUpdate.maxUnavailable, 0)
   })
 
-  test('every probe, Service, Ingress, route and monitor leads to a port that is there', () => {
+  test('every probe, Service, Ingress, route and monitor refers to an existing port', () => {
     for (const rendering of rendered.values()) {
       const [container] = rendering.the('Deployment').spec.template.spec.containers
       const ports = container.ports.map(({ name }) => name)
@@ -183,7 +183,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     }
   })
 
-  test('metrics on a port of their own stay inside the cluster', () => {
+  test('metrics on a separate port are reachable only inside the cluster', () => {
     const services = of('monitored').every('Service')
     const outside = services.find(({ spec }) => spec.type === 'LoadBalancer')
     assert.deepEqual(
@@ -193,7 +193,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(services.find(({ spec }) => spec.ports[0]?.name === 'admin')?.spec.type, 'ClusterIP')
   })
 
-  test('the router can load the models-config.json of the ConfigMap, and it says what the values say', () => {
+  test('the router loads models-config.json from the ConfigMap, with the contents of the values', () => {
     const text = of('gpus').the('ConfigMap').data?.['models-config.json'] ?? ''
     assert.deepEqual(JSON.parse(text), readYaml(join(chartDir, 'ci/gpus-values.yaml')).modelsConfig)
     const providers = new Registry<ProviderType>('provider type')
@@ -213,7 +213,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     )
   })
 
-  test('a text given for modelsConfig is mounted byte for byte', () => {
+  test('a string in modelsConfig is mounted byte for byte', () => {
     const text = '{"big": 12345678901234567890, "text": "é & <b>\\n", "active_models": {}}\n'
     const file = join(folder, 'models-config.json')
     writeFileSync(file, text)
@@ -221,7 +221,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(rendering.the('ConfigMap').data?.['models-config.json'], text)
   })
 
-  test('prompts come to lie where the router looks for them', async () => {
+  test('prompts are mounted where the router looks for them', async () => {
     const rendering = of('gpus')
     const directory = join(folder, 'prompts')
     const { volumes } = rendering.the('Deployment').spec.template.spec
@@ -245,7 +245,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(container.volumeMounts.find(({ name }) => name === 'prompts')?.mountPath, promptsDir)
   })
 
-  test('a secret value stands in the Secret and nowhere else, and the pods read it', () => {
+  test('a secret value is only in the Secret, and the pods read it from there', () => {
     const rendering = of('public')
     const secret = rendering.the('Secret')
     assert.equal(secret.stringData?.OPENAI_API_KEY, 'sk-not-a-key')
@@ -261,7 +261,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.deepEqual(password?.valueFrom?.secretKeyRef, { name: 'redis-auth', key: 'password' })
   })
 
-  test('another secret replaces the pods, which read other files by themselves unless told otherwise', () => {
+  test('a changed Secret restarts the pods; changes of other files are reloaded unless configured otherwise', () => {
     const checksum = (...args: string[]): string | undefined =>
       render(...args).the('Deployment').spec.template.metadata.annotations?.['checksum/config']
     const secret = ['--set', 'secret.values.KEY=x']
@@ -279,7 +279,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     for (const change of [models, prompts, secret]) assert.notEqual(checksum(...always, ...change), first)
   })
 
-  test('the router asks for the keys of the Secret, reads them again when it changes, and believes the proxies named', () => {
+  test("the router requires the Secret's keys, reloads them on change, and trusts the configured proxies", () => {
     for (const [name, secret, networks] of [
       ['public', 'client-keys', ['10.244.0.0/16', 'fd00::/8']],
       ['openshift', 'prod-llm-router-keys', ['10.128.0.0/14']],
@@ -297,7 +297,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(loadConfig(environment(of('defaults'))).config.authEnabled, false)
   })
 
-  test('the database, the administrator and the sign-in come from Secrets, and no keys file is asked for', () => {
+  test('database, administrator and sign-in settings come from Secrets, without a keys file', () => {
     const { containers, volumes } = of('teams').the('Deployment').spec.template.spec
     const secrets = containers[0].env.flatMap(({ name, valueFrom }) =>
       valueFrom ? [[name, valueFrom.secretKeyRef?.name, valueFrom.secretKeyRef?.key]] : [],
@@ -319,7 +319,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.match(ports, /"port":5432/)
   })
 
-  test('keys of the values stand in a Secret that the router can load, and nowhere else', () => {
+  test('keys in the values are only in a Secret that the router can load', () => {
     const rendering = of('openshift')
     const secret = rendering.the('Secret')
     assert.equal(secret.metadata.name, 'prod-llm-router-keys')
@@ -329,7 +329,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.doesNotMatch(JSON.stringify(others), /9f86d08/)
   })
 
-  test('with keys on, Prometheus scrapes the admin port or sends a key', () => {
+  test('with keys enabled, Prometheus scrapes the admin port or sends a key', () => {
     const on = ['--set', 'auth.enabled=true,auth.keysFrom.name=keys']
     const scrape = ['--set', 'metrics.enabled=true,metrics.serviceMonitor.enabled=true']
     const endpoint = (...args: string[]) =>
@@ -345,7 +345,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     })
   })
 
-  test('with keys on, helm test has a key where one is named', () => {
+  test('with keys enabled, the helm test uses the configured key', () => {
     const variables = (name: string) => of(name).the('Pod').spec.containers[0].env
     const key = variables('public').find(({ name }) => name === 'KEY')
     assert.deepEqual(key?.valueFrom?.secretKeyRef, { name: 'client-keys', key: 'test' })
@@ -357,7 +357,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
       assert.equal(variables(name).find((variable) => variable.name === 'ASKS_FOR_KEYS')?.value, asks)
   })
 
-  test('a base path is that of the router and of all that publish it', () => {
+  test('a base path is set in the router and in every object that publishes it', () => {
     const published = render(
       ...['--set', 'basePath=/llm,ingress.enabled=true,ingress.hosts={a.example.com}'],
       ...[
@@ -386,7 +386,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(rewritten.the('Ingress').spec.rules[0]?.http.paths[0]?.path, '/llm(/|$)(.*)')
   })
 
-  test('an OpenShift Route leads to the Service, with TLS', () => {
+  test('an OpenShift Route refers to the Service, with TLS', () => {
     const { spec } = of('openshift').the('Route')
     assert.equal(spec.to.name, of('openshift').the('Service').metadata.name)
     assert.ok(
@@ -397,7 +397,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(spec.tls?.termination, 'edge')
   })
 
-  test('an autoscaled Deployment leaves the count to its autoscaler', () => {
+  test('an autoscaled Deployment sets no replica count', () => {
     const { spec } = of('public').the('HorizontalPodAutoscaler')
     assert.equal(of('public').the('Deployment').spec.replicas, undefined)
     assert.equal(spec.scaleTargetRef.name, of('public').the('Deployment').metadata.name)
@@ -408,7 +408,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(of('gpus').the('Deployment').spec.replicas, 3)
   })
 
-  test('a policy that names the upstreams lets DNS and Redis through too; one that names none restricts no egress', () => {
+  test('a network policy with upstreams also allows DNS and Redis; without upstreams egress is unrestricted', () => {
     const strict = of('gpus').the('NetworkPolicy').spec
     const open = strict.egress?.flatMap(({ ports }) => ports.map(({ port }) => port))
     assert.deepEqual(open, [8000, 11434, 443, 53, 53, 6379])
@@ -424,7 +424,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     )
   })
 
-  test('a cluster or Sentinels of Redis reach the router, and the policy lets all their ports through', () => {
+  test('the addresses of a Redis cluster or Sentinels reach the router, and the policy allows all their ports', () => {
     const values = (url: string) => ['--set', `redis.url=${url.replaceAll(',', '\\,')}`]
     const ports = (url: string) =>
       render('-f', monitored(), ...values(url), '--set', 'networkPolicy.upstreams[0].ports[0].port=8000')
@@ -447,7 +447,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
 })
 
 function monitored(): string {
-  return examples.get('monitored-values.yaml') ?? assert.fail('no such example')
+  return examples.get('monitored-values.yaml') ?? assert.fail('there is no such example')
 }
 
 /** The plain variables of the router's container. */
@@ -458,7 +458,7 @@ function environment(rendering: Rendering): Record<string, string | undefined> {
   )
 }
 
-/** What is in the Secrets that the examples name. */
+/** The contents of the Secrets that the examples name. */
 const fromSecrets: Record<string, string> = {
   LLM_ROUTER_DATABASE_URL: 'postgres://router:secret@database:5432/router',
   LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests',

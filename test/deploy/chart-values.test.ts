@@ -14,19 +14,19 @@ const templates = new Map(
 )
 const allTemplates = [...templates.values()].join('\n')
 
-test('the chart is of the version that it installs', () => {
+test('the chart has the version of the router that it installs', () => {
   const chart = readYaml(join(chartDir, 'Chart.yaml'))
   const { version } = JSON.parse(readFileSync(join(chartDir, '../../../package.json'), 'utf8'))
   assert.equal(chart.appVersion, version)
 })
 
-test('the schema admits the default values and every example', async () => {
+test('the schema accepts the default values and every example', async () => {
   assert.equal(await verdict({}), 200)
   assert.equal(examples.size, 5)
   for (const [name, path] of examples) assert.equal(await verdict(readYaml(path)), 200, name)
 })
 
-test('the schema admits models-config.json as an object and as text', async () => {
+test('the schema accepts models-config.json as an object and as a string', async () => {
   const file = { active_models: {} }
   assert.equal(await verdict({ modelsConfig: file }), 200)
   assert.equal(await verdict({ modelsConfig: JSON.stringify(file) }), 200)
@@ -48,7 +48,7 @@ for (const [what, values] of [
   ['a base path with a slash at its end', { basePath: '/llm/' }],
   ['a probe without its slash', { probes: { liveness: { path: 'livez' } } }],
 ] as const) {
-  test(`the schema refuses ${what}`, async () => {
+  test(`the schema rejects ${what}`, async () => {
     assert.equal(await verdict(values), 400)
   })
 }
@@ -63,7 +63,7 @@ test('every value that a template reads is in values.yaml', () => {
 })
 
 test('every value in values.yaml is read by a template', () => {
-  // Rendered whole (toYaml), so that no template names what is in them.
+  // Rendered as a whole (toYaml), so no template names their members.
   const whole = ['resources', 'podSecurityContext', 'securityContext', 'probes', 'labels', 'tls']
   const unread = leaves(preset)
     .filter((path) => !path.some((name) => whole.includes(name)))
@@ -74,7 +74,7 @@ test('every value in values.yaml is read by a template', () => {
   )
 })
 
-test('every template closes what it opens and includes what is defined', () => {
+test('every template closes its blocks and includes only defined templates', () => {
   const defined = [...allTemplates.matchAll(/define "([^"]+)"/g)].map(([, name]) => name)
   for (const [name, text] of templates) {
     const actions = [...text.matchAll(/\{\{-?\s*(\w+)/g)].map(([, word = '']) => word)
@@ -85,7 +85,7 @@ test('every template closes what it opens and includes what is defined', () => {
   }
 })
 
-test('an object that is optional is off by default', () => {
+test('optional objects are off by default', () => {
   const switches = leaves(preset).filter((path) => path.at(-1) === 'enabled')
   const on = switches.filter((path) => valueAt(preset, path) === true)
   assert.ok(switches.length >= 9)

@@ -71,7 +71,7 @@ interface Selector {
   matchLabels: Labels
 }
 
-/** The parts that the tests look at, by kind. */
+/** The members that the tests read, by kind. */
 export interface Kinds {
   ConfigMap: Manifest
   Secret: Manifest
@@ -148,7 +148,7 @@ export class Rendering {
     return this.all.filter((manifest): manifest is Kinds[Kind] => manifest.kind === kind)
   }
 
-  /** The first of a kind. */
+  /** The first manifest of a kind. */
   the<Kind extends keyof Kinds>(kind: Kind): Kinds[Kind] {
     const [first] = this.every(kind)
     if (!first) throw new Error(`no ${kind} was rendered`)
@@ -156,20 +156,20 @@ export class Rendering {
   }
 }
 
-/** For the `skip` option of a test: why it cannot run here, or false. */
+/** For the `skip` option of a test: the reason why it cannot run here, or false. */
 export function missing(...tools: string[]): string | false {
   const absent = tools.filter((tool) => spawnSync(tool, ['--help']).error !== undefined)
   return absent.length > 0 && `${absent.join(' and ')} not on PATH`
 }
 
-/** Runs helm with the chart's Kubernetes version; stdout where it went well, the reason otherwise. */
+/** Runs helm with the chart's Kubernetes version; returns stdout on success, else the error. */
 export function helm(args: readonly string[], cwd = chartDir): { text: string } | { fault: string } {
   const version = args[0] === 'template' ? ['--kube-version', '1.34.0'] : []
   const { status, stdout, stderr } = spawnSync('helm', [...args, ...version], { cwd, encoding: 'utf8' })
   return status === 0 ? { text: stdout } : { fault: stderr }
 }
 
-/** What `helm template` makes of the chart with these further arguments. */
+/** The output of `helm template` for the chart with these additional arguments. */
 export function render(...args: string[]): Rendering {
   const result = helm(['template', 'prod', chartDir, '--namespace', 'llm', ...args])
   if ('fault' in result) throw new Error(result.fault)

@@ -27,20 +27,20 @@ interface Mount {
 const folder = join(import.meta.dirname, '../../deploy/compose')
 const root = join(folder, '../..')
 const { services, volumes }: { services: Record<string, Service>; volumes: object } = read('compose.yaml')
-const router = services.router ?? assert.fail('no router')
+const router = services.router ?? assert.fail('there is no router')
 const prometheus: {
   rule_files: string[]
   scrape_configs: { job_name: string; dns_sd_configs: { names: string[]; port: number }[] }[]
 } = read('prometheus.yaml')
 
-test('the composed router understands its environment', () => {
+test('the composed router accepts its environment', () => {
   const { config, warnings } = loadConfig(router.environment ?? {})
   assert.equal(config.usePrometheus, true)
   assert.ok(Object.hasOwn(services, config.redisHost), config.redisHost)
   assert.deepEqual(warnings, [])
 })
 
-test('the database of teams is there where it is asked for, and the router takes its address', () => {
+test('the team database runs only if enabled, and the router uses its address', () => {
   const { postgres } = services
   const { POSTGRES_USER: user, POSTGRES_DB: name } = postgres?.environment ?? {}
   const address = `postgres://${user}:secret@postgres:5432/${name}`
@@ -61,7 +61,7 @@ test('Docker waits longer than the router drains', () => {
   assert.equal(router.stop_grace_period, `${drain + 20}s`)
 })
 
-test('the composed router reads a models-config.json that loads', () => {
+test('the composed router reads a valid models-config.json', () => {
   const { target, source } =
     mounts(router).find(({ target }) => target === '/etc/llm-router') ?? assert.fail()
   const path = router.environment?.LLM_ROUTER_MODELS_CONFIG ?? ''
@@ -79,23 +79,23 @@ test('the composed router reads a models-config.json that loads', () => {
   assert.deepEqual([models.map(({ alias }) => alias), warnings], [['demo'], []])
 })
 
-test('every file and directory that is mounted is there', () => {
+test('every mounted file and directory exists', () => {
   assert.ok(existsSync(join(folder, router.build ?? '', 'Dockerfile')))
   for (const [name, service] of Object.entries(services)) {
     for (const { source } of mounts(service)) {
       if (!source.startsWith('.')) assert.ok(Object.hasOwn(volumes, source), `${name}: ${source}`)
-      // The dashboard and the rules are mounted from where they are made; Docker makes a directory that is missing.
+      // The dashboard and the rules are mounted from their source; Docker creates a directory that is missing.
       else if (!source.startsWith('../../resources/')) assert.ok(existsSync(join(folder, source)), source)
     }
   }
 })
 
-test('only the router can be reached from other machines', () => {
+test('only the router is reachable from other machines', () => {
   for (const [name, { ports = [] }] of Object.entries(services))
     if (name !== 'router') for (const port of ports) assert.match(port, /^127\.0\.0\.1:/, name)
 })
 
-test('Prometheus scrapes the router where it listens, under the job name that the chart gives it too', () => {
+test('Prometheus scrapes the router where it listens, under the same job name as in the chart', () => {
   const [job] = prometheus.scrape_configs
   const { serverPort } = loadConfig(router.environment ?? {}).config
   assert.equal(job?.job_name, 'llm-router')
@@ -106,7 +106,7 @@ test('Prometheus scrapes the router where it listens, under the job name that th
   for (const name of job?.dns_sd_configs[0]?.names ?? []) assert.ok(Object.hasOwn(services, name))
 })
 
-test('Prometheus finds its rules and Grafana its dashboards and Prometheus where they are mounted', () => {
+test('Prometheus finds its rules, and Grafana its dashboards and Prometheus, at their mount paths', () => {
   const rules = join(root, 'resources/prometheus')
   assert.deepEqual(prometheus.rule_files, [inside('prometheus', rules, 'rules.yaml')])
   if (existsSync(rules)) assert.ok(existsSync(join(rules, 'rules.yaml')))
@@ -122,7 +122,7 @@ test('Prometheus finds its rules and Grafana its dashboards and Prometheus where
   assert.ok(Object.hasOwn(services, url.hostname))
 })
 
-test('promtool finds no fault in the configuration of Prometheus', { skip: missing('promtool') }, () => {
+test('promtool reports no error in the Prometheus configuration', { skip: missing('promtool') }, () => {
   const args = ['check', 'config', '--syntax-only', join(folder, 'prometheus.yaml')]
   const { status, stderr } = spawnSync('promtool', args, { encoding: 'utf8' })
   assert.equal(status, 0, stderr)
@@ -140,8 +140,8 @@ function mounts(service: Service | undefined): Mount[] {
   })
 }
 
-/** Where a service finds a directory of this repository. */
+/** The container path at which a service mounts a directory of this repository. */
 function inside(service: string, directory: string, file = ''): string {
   const mount = mounts(services[service]).find(({ source }) => join(folder, source) === directory)
-  return join(mount?.target ?? assert.fail(`${service} has no ${directory}`), file)
+  return join(mount?.target ?? assert.fail(`${service} does not mount ${directory}`), file)
 }

@@ -13,19 +13,19 @@ const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/kubernetes.md'), 'utf8')
 const blocks = (language: string): string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text = '']) => text)
-/** The files of values, by the name in their first line. */
+/** The value files, by the name in their first line. */
 const files = blocks('yaml').flatMap((text): [string, string][] => {
   const name = /^# (\S+-values\.yaml)\n/.exec(text)?.[1]
   return name === undefined ? [] : [[name, text]]
 })
 const commands = blocks('sh').flatMap((text) => text.trim().split('\n'))
 
-test('every file of values on the page is one that the schema admits', async () => {
+test('the schema accepts every value file on the Kubernetes page', async () => {
   assert.ok(files.length >= 8)
   for (const [name, text] of files) assert.equal(await verdict(parse(text)), 200, name)
 })
 
-test('every value in the table of the page is there, and has the default that the table names', () => {
+test("every value in the page's table exists and has the listed default", () => {
   const preset = readYaml(join(root, 'deploy/helm/llm-router/values.yaml'))
   const rows = [...page.matchAll(/^\| `([a-zA-Z.]+)`.*?\| (`[^`]*`|[^|]*?) \|/gm)]
   assert.ok(rows.length >= 10)
@@ -38,10 +38,10 @@ test('every value in the table of the page is there, and has the default that th
   }
 })
 
-test('every file and directory of the repository that the page names is there', () => {
+test('every file and directory that the page names exists', () => {
   const named = page.match(/(?:deploy|scripts|resources)\/[\w./-]*\w/g) ?? []
   assert.ok(named.length > 5)
-  // The dashboard and the rules come from elsewhere in the repository; keys.env is the reader's to make.
+  // The dashboard and the rules come from elsewhere in the repository; the reader creates keys.env.
   const ours = named.filter((path) => !path.startsWith('resources/') && !path.endsWith('/keys.env'))
   for (const path of ours) assert.ok(existsSync(join(root, path)), path)
 })
@@ -69,7 +69,7 @@ describe('the helm commands of the page', { skip: missing('helm') }, () => {
     })
   }
 
-  test('each file of values renders by itself', () => {
+  test('each value file renders on its own', () => {
     for (const [name] of files.filter(([file]) => file !== 'monitoring-values.yaml')) {
       const result = helm(['template', 'router', 'deploy/helm/llm-router', '-f', name], folder)
       assert.ok('text' in result, 'fault' in result ? `${name}: ${result.fault}` : '')

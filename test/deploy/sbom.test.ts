@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 const root = join(import.meta.dirname, '../..')
 
-test('the bill of materials lists what the image holds, and nothing else', () => {
+test('the bill of materials lists exactly the packages in the image', () => {
   const { status, stdout, stderr } = spawnSync(join(root, 'scripts/sbom.sh'), { encoding: 'utf8' })
   assert.equal(status, 0, stderr)
   const bill: { bomFormat: string; components: { name: string; version: string }[] } = JSON.parse(stdout)
@@ -15,7 +15,7 @@ test('the bill of materials lists what the image holds, and nothing else', () =>
   assert.deepEqual([...new Set(listed)], installed())
 })
 
-/** The packages that `npm ci --omit=dev --omit=optional` installs: see the Dockerfile. */
+/** The packages of `npm ci --omit=dev --omit=optional`: see the Dockerfile. */
 function installed(): string[] {
   const lock: {
     packages: Record<string, { version: string; dev?: true; optional?: true; devOptional?: true }>

@@ -7,7 +7,7 @@ import { chartDir, readYaml } from './chart.ts'
 const schema = JSON.parse(readFileSync(join(chartDir, 'values.schema.json'), 'utf8'))
 const preset = readYaml(join(chartDir, 'values.yaml'))
 
-/** The status that Fastify's Ajv, with all changes to the values off, gives values.yaml with these laid over it. */
+/** The status that Fastify's Ajv, without modifying values, returns for values.yaml merged with these values. */
 export async function verdict(values: Record<string, unknown>): Promise<number> {
   const app = fastify({
     ajv: {
@@ -25,7 +25,7 @@ export async function verdict(values: Record<string, unknown>): Promise<number> 
   return statusCode
 }
 
-/** As Helm does it: objects are merged, all else is replaced. */
+/** Merges as Helm does: objects are merged, everything else is replaced. */
 function overlaid(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
   const result = { ...base }
   for (const [name, value] of Object.entries(over)) {

@@ -47,7 +47,7 @@ function allowedByPage(): Map<string, string[]> {
 }
 
 test('docs/architecture.md names every folder of the sources, and the imports that the linter allows', () => {
-  // By the path of an import, no rule can tell `processors` from `config/processors`.
+  // The path of an import does not distinguish `processors` from `config/processors`.
   const isClear = (folder: string, other: string): boolean => !existsSync(join(root, 'src', folder, other))
   const sorted = (allowed: Map<string, string[]>) =>
     Object.fromEntries(

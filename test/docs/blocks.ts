@@ -14,14 +14,14 @@ export const pages: readonly string[] = [
 
 export interface Block {
   page: string
-  /** Of its first line of text, from 1. */
+  /** The line number of its first line of text, from 1. */
   line: number
-  /** What stands behind the opening fence; empty where nothing does. */
+  /** The info string after the opening fence; empty if there is none. */
   language: string
   text: string
 }
 
-/** The fenced code blocks of a page, also those within lists, without their indentation. */
+/** The fenced code blocks of a page, including those within lists, without their indentation. */
 export function blocksOf(page: string): Block[] {
   const blocks: Block[] = []
   let open: (Block & { indent: string; lines: string[] }) | undefined
@@ -39,7 +39,7 @@ export function blocksOf(page: string): Block[] {
   return blocks
 }
 
-/** The commands of a shell block: a line that ends with a backslash goes on in the next one. */
+/** The commands of a shell block: a line that ends with a backslash continues on the next one. */
 export function commandsOf(block: Block): string[] {
   return block.text
     .replaceAll(/\\\n/g, ' ')
@@ -48,7 +48,7 @@ export function commandsOf(block: Block): string[] {
     .filter((line) => line !== '' && !line.startsWith('#'))
 }
 
-/** The program of a command, behind the variables that stand before it. */
+/** The program of a command, after any variable assignments. */
 export function programOf(command: string): string {
   return /^(?:\w+=\S*\s+)*(\S+)/.exec(command)?.[1] ?? ''
 }

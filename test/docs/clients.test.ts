@@ -5,8 +5,8 @@ import { blocksOf } from './blocks.ts'
 
 const blocks = blocksOf('docs/clients.md')
 
-// What a reader replaces has to be the same everywhere. test/engines/ runs the programs with these blocks.
-test('every block of docs/clients.md names the same router, model and key', () => {
+// What a reader replaces must be the same everywhere. test/engines/ runs the programs with these blocks.
+test('every block of docs/clients.md has the same router address, model and key', () => {
   for (const { language, line, text } of blocks) {
     const addresses = text.match(/https?:\/\/[\w.-]+:\d+/g) ?? []
     for (const address of addresses)
@@ -16,7 +16,7 @@ test('every block of docs/clients.md names the same router, model and key', () =
   }
 })
 
-test('the JSON and YAML blocks of docs/clients.md can be read', () => {
+test('the JSON and YAML blocks of docs/clients.md are valid', () => {
   for (const { language, text } of blocks) {
     if (language === 'json') assert.ok(JSON.parse(text))
     if (language === 'yaml') assert.equal(parse(text).models[0].model, 'demo')

@@ -13,7 +13,7 @@ let folder: string
 let router: TestRouter
 
 before(async () => {
-  // Within the repository, so that the examples find their packages as a reader's do.
+  // Within the repository, so that the examples find their packages as they do for a reader.
   folder = mkdtempSync(join(root, 'test/docs/example-'))
   router = await startRouter({ models: modelsConfig({ demo: [{ api_type: 'mock' }] }) })
 })
@@ -22,17 +22,17 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-// test/docs/extending.test.ts, test/packaging/package.test.ts and test/strategies/docs.test.ts run what they show.
+// test/docs/extending.test.ts, test/packaging/package.test.ts and test/strategies/docs.test.ts run the code.
 test('the TypeScript of the pages compiles', () => {
   const names = blocks
     .filter(({ language }) => language === 'ts')
     .map(({ page, line, text }) => {
       const name = `${page.replaceAll(/\W/g, '-')}-${line}.ts`
-      // A part of an extension, without the function around it.
+      // A fragment of an extension, without the surrounding function.
       const around = text.startsWith('app.')
         ? "import type { FastifyInstance } from 'fastify'\n\ndeclare const app: FastifyInstance\n"
         : ''
-      // It is the import of the app that declares what its plugins add to Fastify.
+      // The import of the app declares what its plugins add to Fastify.
       writeFileSync(join(folder, name), `import type {} from '../../../src/app.ts'\n${around}${text}`)
       return name
     })
@@ -41,13 +41,13 @@ test('the TypeScript of the pages compiles', () => {
     join(folder, 'tsconfig.json'),
     JSON.stringify({
       extends: '../../../tsconfig.json',
-      // What the router's sources say of themselves is kept from run to run: they are most of the work.
+      // The type information of the router's sources is cached between runs: it is most of the work.
       compilerOptions: { tsBuildInfoFile: join(root, 'node_modules/.cache/docs.tsbuildinfo') },
       include: names,
       files: names,
     }),
   )
-  // Several threads would each check what the others do, too: other tests need the processors.
+  // Threads would repeat part of the work, and other tests need the processors.
   const args = ['--project', folder, '--singleThreaded']
   const { status, stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), args, { encoding: 'utf8' })
   assert.equal(status, 0, stdout)
@@ -57,7 +57,7 @@ describe('the JavaScript of the pages', () => {
   // test/packaging/package.test.ts runs the extensions of docs/extending.md.
   const programs = blocks.filter(({ page, language }) => language === 'js' && page !== 'docs/extending.md')
   for (const { page, line, text } of programs)
-    test(`prints what the model says: ${page}:${line}`, async () => {
+    test(`prints the response of the model: ${page}:${line}`, async () => {
       const file = join(folder, `example-${line}.mjs`)
       writeFileSync(file, text.replaceAll('http://127.0.0.1:8080', router.url))
       const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -13,7 +13,7 @@ test('docs/configuration.md describes every field and variable as the schemas do
   assert.equal(page, configDocs(page))
 })
 
-test('every setting has one variable and a meaning', () => {
+test('every setting has one variable and a description', () => {
   const settings = Object.keys(ConfigSchema.properties).toSorted()
   assert.deepEqual(variables.map(({ key }) => key).toSorted(), settings)
   const silent = Object.entries(ConfigSchema.properties).filter(([, schema]) => !schema.description)
@@ -23,16 +23,16 @@ test('every setting has one variable and a meaning', () => {
   )
 })
 
-test('the pages name no variable that the router does not know', () => {
-  // test/docs/migration.test.ts looks at that page, which names those of the Python router too.
+test('the pages name no variable that is unknown to the router', () => {
+  // test/docs/migration.test.ts covers the page that also names variables of the Python router.
   for (const file of pages.filter((name) => name !== 'docs/migration.md')) {
     const names = new Set(read(file).match(/\bLLM_ROUTER_[A-Z_]*[A-Z]\b/g))
-    // A value that no switch takes, so that what is known says so, and what is not known is a warning.
+    // An invalid value for any switch: a known variable is an error, and an unknown one is a warning.
     const unknown = [...names].filter((name) => {
       try {
         return loadConfig({ [name]: '-' }).warnings.some((line) => line.startsWith(`${name} is unknown`))
       } catch {
-        return false // known, and the value refused
+        return false // known, and the value is rejected
       }
     })
     assert.deepEqual(unknown, [], file)

@@ -13,7 +13,7 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type Block, blocksOf, pages } from './blocks.ts'
 
-/** A kind of block: which ones are of it, and what has to be true of each. The first that fits counts. */
+/** A kind of block: which blocks belong to it, and what must be true of each. The first match applies. */
 interface Rule {
   is(value: unknown, block: Block): boolean
   holds(value: unknown, block: Block): Promise<void> | void
@@ -31,7 +31,7 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** What `llm-router check` says of a file: no fault and no warning. */
+/** Passes if `llm-router check` reports no errors and no warnings for the file. */
 async function passesCheck(config: unknown, env: Record<string, string> = {}): Promise<void> {
   const file = join(folder, 'models-config.json')
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config))
@@ -40,16 +40,16 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
   assert.match(stdout, /no errors, 0 warnings\n$/)
 }
 
-/** For other programs: test/docs/clients.test.ts looks at them, test/engines/ runs them. */
+/** Blocks for other programs: test/docs/clients.test.ts checks them, test/engines/ runs them. */
 const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', holds: () => undefined }
 
-/** A program and an output of `npm run try`: test/packaging/try.test.ts runs it and compares. */
+/** A program and an output of `npm run try`: test/packaging/try.test.ts runs and compares them. */
 const ofTheQuickStart: Rule = {
   is: (value, { page }) => page === 'docs/quick-start.md' && typeof value === 'string',
   holds: () => undefined,
 }
 
-/** `npm run test:engines` runs that of docs/clients.md. */
+/** `npm run test:engines` runs the same block of docs/clients.md. */
 const ofReadme: Rule = {
   is: (_value, { page }) => page === 'README.md',
   holds: (_value, { text }) =>
@@ -65,7 +65,7 @@ const json: Rule[] = [
     is: (value) => has(value, 'active_models') || has(value, 'servers'),
     holds: (_value, { text }) => passesCheck(text),
   },
-  // A part of a file: the page speaks of one model, or of one provider.
+  // Part of a file: the page is about one model, or one provider.
   {
     is: (value, { page }) => ['docs/strategies.md', 'docs/queue.md'].includes(page) && isObject(value),
     holds: (value) => {
@@ -120,7 +120,7 @@ const yaml: Rule[] = [
     holds: (value) => checks(Type.Object({ scrape_configs: Type.Array(scrapeConfig) }), value),
   },
   {
-    // prometheus-adapter, docs/config.md: a rule needs a query of series and says what they are about.
+    // prometheus-adapter, docs/config.md: a rule requires a series query and the resources of the series.
     is: (_value, { page, text }) => page === 'docs/kubernetes.md' && text.startsWith('rules:\n'),
     holds: (value) => checks(Type.Object({ rules: Type.Object({ custom: Type.Array(adapterRule) }) }), value),
   },
@@ -158,7 +158,7 @@ const plain: Rule[] = [
   { is: (_value, { text }) => text.startsWith('data: '), holds: isTextStream },
   // test/security/redis.test.ts gives Redis this line.
   { is: (_value, { text }) => /^ACL SETUSER .*\n$/.test(text), holds: () => undefined },
-  // test/docs/extending.test.ts makes a prompt of it.
+  // test/docs/extending.test.ts creates a prompt from it.
   {
     is: (_value, { page, language }) => page === 'docs/extending.md' && language === 'text',
     holds: () => undefined,
@@ -174,13 +174,13 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   text: { read: (text) => text, rules: plain },
 }
 
-/** What other tests look at: test/docs/snippets.test.ts and test/docs/code-blocks.test.ts. */
+/** Languages covered by test/docs/snippets.test.ts and test/docs/code-blocks.test.ts. */
 const elsewhere = ['sh', 'ts', 'js']
 
-describe('the data in the pages', () => {
+describe('the data blocks of the pages', () => {
   for (const block of pages.flatMap(blocksOf)) {
     if (elsewhere.includes(block.language)) continue
-    test(`is what the router takes or gives: ${block.page}:${block.line}`, async () => {
+    test(`are valid input or output of the router: ${block.page}:${block.line}`, async () => {
       const language = languages[block.language] ?? assert.fail(`no rule for the language ${block.language}`)
       const value = language.read(block.text)
       const rule = language.rules.find((candidate) => candidate.is(value, block))
@@ -197,7 +197,7 @@ function checks(schema: TSchema, value: unknown): void {
   assert.deepEqual([...Value.Errors(schema, value)], [])
 }
 
-/** The command of the page over a file with the faults that it tells; three dots stand for the rest of a list. */
+/** The output of the command on the page, for a file with the errors that it reports; three dots stand for the rest of a list. */
 async function saysThis(_value: unknown, { text }: Block): Promise<void> {
   const file = join(folder, 'models.json')
   writeFileSync(
@@ -226,7 +226,7 @@ async function saysThis(_value: unknown, { text }: Block): Promise<void> {
   assert.equal(said.length, shown.length)
 }
 
-/** An answer that some text endpoint says that it gives; a text that failed is null, and its index is among the errors. */
+/** A response that matches some text endpoint; a failed text is null, and its index is among the errors. */
 async function isTextAnswer(value: unknown): Promise<void> {
   const { response, errors = [], generation_time } = Object(value)
   assert.equal(typeof generation_time, 'number')
@@ -248,7 +248,7 @@ async function isTextAnswer(value: unknown): Promise<void> {
   assert.ok(verdicts.includes(200), JSON.stringify(value))
 }
 
-/** The events of the page have the members that a stream of the same texts has, in the same order. */
+/** The events of the page have the members of a stream of the same texts, in the same order. */
 async function isTextStream(_value: unknown, { text }: Block): Promise<void> {
   const answer = await fetch(`${router.url}/api/translate`, {
     method: 'POST',

@@ -18,7 +18,7 @@ function blockOf(page: string, section: string, language: string): string {
   return block ?? assert.fail(`${page} has no ${language} block under "${section}"`)
 }
 
-test('the text endpoint of the page works as an extension: checked, documented, with its prompt and defaults', async (t) => {
+test('the text endpoint of docs/extending.md works as an extension, with validation, docs, prompt and defaults', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-extending-'))
   const prompts = join(folder, 'prompts/builtin/system/en')
   mkdirSync(prompts, { recursive: true })
@@ -62,7 +62,7 @@ test('the text endpoint of the page works as an extension: checked, documented, 
   assert.match(listed?.summary ?? '', /how well/)
 })
 
-test('the page of the text endpoints names every endpoint, with its fields, and every prompt', async (t) => {
+test('docs/text-endpoints.md names every endpoint, with its fields, and every prompt', async (t) => {
   const router = await startRouter({ models: modelsConfig({ demo: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   const page = readFileSync(join(repository, 'docs/text-endpoints.md'), 'utf8')

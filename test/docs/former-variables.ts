@@ -1,6 +1,6 @@
 /**
  * The variables of the Python llm-router (0.2 and 0.6), without their prefix, and as settings those that are settings
- * here too. Source: that project's own code, not this router's, so that the tests find what is forgotten on either side.
+ * here too. Source: that project's own code, not this router's, so that the tests find omissions on either side.
  * A star stands for any ending.
  */
 export const formerSettings: readonly string[] = [
@@ -19,7 +19,7 @@ export const formerSettings: readonly string[] = [
   ...['AUTH_ENABLED', 'AUTH_KEY_STORE', 'AUTH_MEMORY_SEED_FILE', 'AUTH_PUBLIC_ENDPOINTS'],
 ]
 
-/** All of them. */
+/** All variables, including settings. */
 export const former: readonly string[] = [
   ...formerSettings,
   ...['MINIMUM', 'SERVER_THREADS_COUNT', 'SERVER_WORKER_CLASS', 'LOG_TO_FILE', 'MAX_REQUEST_BODY_SIZE'],

@@ -27,7 +27,7 @@ function rowsUnder(heading: string): string[][] {
 const namesIn = (text: string): string[] =>
   [...text.matchAll(/\bLLM_ROUTER_([A-Z_]+\*?)/g)].map(([, name = '']) => name)
 
-/** What a start says of a variable that has this text. */
+/** The messages of a start about a variable with this value. */
 function saidOf(name: string, text: string): { notes: string[]; warnings: string[] } {
   return loadConfig({ [`LLM_ROUTER_${name}`]: text })
 }
@@ -35,7 +35,7 @@ function saidOf(name: string, text: string): { notes: string[]; warnings: string
 const settings = rowsUnder('### Variables with the same or a similar meaning')
 const without = rowsUnder('### Variables without effect')
 
-test('every variable of the Python router that is a setting here stands in its table, and no other', () => {
+test('the table of settings in docs/migration.md has every variable of the Python router that is a setting, and no other', () => {
   const known = new Set(variables.map(({ name }) => name))
   assert.deepEqual(
     settings.flatMap(([name = '']) => namesIn(name)),
@@ -47,12 +47,12 @@ test('every variable of the Python router that is a setting here stands in its t
   )
 })
 
-test('every variable of the Python router without an effect here stands in the other table, and no other', () => {
+test('the table of ignored variables in docs/migration.md has every one without an effect, and no other', () => {
   const listed = without.flatMap(([name = '']) => namesIn(name))
   assert.deepEqual(listed.toSorted(), former.filter((name) => !formerSettings.includes(name)).toSorted())
 })
 
-test('a variable without an effect is told at the start, which it stops where it promises a protection', () => {
+test('a variable without an effect is reported, and stops the start if it promises a protection', () => {
   for (const [cell = ''] of without) {
     for (const [, name = '', mark] of cell.matchAll(/`LLM_ROUTER_([A-Z_]+\*?)`( \*\*!\*\*)?/g)) {
       if (mark !== undefined) {
@@ -66,7 +66,7 @@ test('a variable without an effect is told at the start, which it stops where it
   }
 })
 
-test('the defaults that the page names are those of this router', () => {
+test('the defaults in docs/migration.md are those of this router', () => {
   const documented = new Map(
     [...read('configuration.md').matchAll(/^\| `(LLM_ROUTER_\w+)` \|[^|]*\| ([^|]*?) \|/gm)].map(
       ([, name = '', preset = '']) => [name, preset],
@@ -77,7 +77,7 @@ test('the defaults that the page names are those of this router', () => {
   }
 })
 
-test('every other variable that the page names is a setting of this router', () => {
+test('every other variable in docs/migration.md is a setting of this router', () => {
   const ours = new Set(variables.map(({ name }) => name))
   const strange = namesIn(page).filter((name) => !ours.has(name) && !former.includes(name))
   assert.deepEqual(strange, [])
@@ -93,7 +93,7 @@ before(async () => {
 })
 after(() => router.close())
 
-test('every path that the page names is a route', () => {
+test('every path in docs/migration.md is a route', () => {
   const known = new Set(router.app.apiDocs.routes().map(({ url }) => url))
   const named = [...page.matchAll(/`((?:P|)\/[\w/]*)`/g)].map(([, path = '']) => path)
   const paths = named.filter((path) => path !== '/api').map((path) => path.replace(/^P\//, '/api/'))
@@ -104,9 +104,9 @@ test('every path that the page names is a route', () => {
   )
 })
 
-test('every metric that the page says is here is here, and every one that it says is gone is gone', () => {
+test('docs/migration.md lists kept and removed metrics correctly', () => {
   const here = router.app.metrics.client.register.getMetricsAsArray().map(({ name }) => name)
-  // Those of keys exist where keys are on; docs/observability.md, which has a test, lists them.
+  // Metrics of keys exist only where keys are enabled; docs/observability.md, which has a test, lists them.
   const known = new Set([
     ...here,
     ...(read('observability.md').match(/\bllm_router_client_\w+|llm_router_login_\w+/g) ?? []),

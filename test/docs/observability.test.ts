@@ -6,7 +6,7 @@ import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { startRouter } from '../helpers/router.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { sqliteUrl } from '../teams/team-router.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/observability.md'), 'utf8')
@@ -16,7 +16,7 @@ interface Described {
   labels: string[]
 }
 
-/** The rows of the tables of metrics. */
+/** The rows of the metrics tables. */
 function documented(): Map<string, Described> {
   const rows = page.matchAll(/^\| `((?:http|llm_router)_\w+)` \| (counter|gauge|histogram)([^|]*) \|/gm)
   return new Map(

@@ -11,14 +11,14 @@ const rows = readFileSync(join(root, 'docs/translation.md'), 'utf8')
     return number === undefined || where === undefined ? [] : [{ number: Number(number), where }]
   })
 
-it('docs/translation.md has each known fault once, in order', () => {
+it('docs/translation.md has each known pitfall once, in order', () => {
   assert.deepEqual(
     rows.map(({ number }) => number),
     Array.from({ length: 75 }, (_, index) => index + 1),
   )
 })
 
-it('every test that docs/translation.md names is there', () => {
+it('every test that docs/translation.md names exists', () => {
   for (const { number, where } of rows) {
     if (where.startsWith('no test: ')) continue
     const [, file, name] = /^`(test\/[\w/.-]+)`: (.+)$/.exec(where) ?? []

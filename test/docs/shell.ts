@@ -10,30 +10,30 @@ import { runCli } from '../cli/run-cli.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { programOf, root } from './blocks.ts'
 
-/** A place to type the commands of a page in, as if it were the project's directory. */
+/** A shell for the commands of a page, as if in the project's directory. */
 export interface Shell {
   readonly folder: string
-  /** Runs a command to its end and returns what it prints; one that starts the router only until that listens. */
+  /** Runs a command to its end and returns its output; a command that starts the router returns once that listens. */
   type(command: string): Promise<string>
-  /** The router that was started last, or the one that the pages take for granted. */
+  /** The router that was started last, or the one that the pages presuppose. */
   url(): string
-  /** Ends what was started, and removes the folder. */
+  /** Ends started processes, and removes the folder. */
   close(): Promise<void>
 }
 
-// The start script itself looks after packages first, and has tests of its own (test/cli, test/packaging).
+// The real start script first checks the packages, and has its own tests (test/cli, test/packaging).
 const startScript = `#!/usr/bin/env bash\nexec '${process.execPath}' '${join(root, 'src/cli.ts')}' "$@"\n`
 
-/** A name that only the machine of a reader knows, and what stands for it here. */
+/** Names and their values or contents. */
 export type Names = Readonly<Record<string, string>>
 
 export interface ShellOptions {
-  /** A router that runs already. */
+  /** A running router. */
   readonly url: string
-  /** What is in the folder, by name. */
+  /** The files in the folder, by name. */
   readonly files?: Names
   readonly env?: Names
-  /** A command that serves has a process of its own, as a reader's. Without it, the router runs in this process. */
+  /** Whether the router runs in a child process, as for a reader. Otherwise it runs in this process. */
   readonly ownProcesses?: boolean
 }
 
@@ -61,7 +61,7 @@ export function openShell({ url, files = {}, env = {}, ownProcesses = false }: S
         .replaceAll(/SERVER_PORT=\d+/g, 'SERVER_PORT=0')
       const serving = ownProcesses ? undefined : servingHere(line)
       if (serving) {
-        // The router goes on reading its files from there.
+        // The router continues to read files from there.
         process.chdir(folder)
         const here = await serveHere(serving.args, { ...known, ...serving.env })
         startedHere.push(here)
@@ -103,7 +103,7 @@ export function openShell({ url, files = {}, env = {}, ownProcesses = false }: S
 function settings(): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',
-    // As the start script does it.
+    // As in the start script.
     NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node'),
     LLM_ROUTER_SERVER_HOST: '127.0.0.1',
     LLM_ROUTER_SERVER_PORT: '0',
@@ -112,13 +112,13 @@ function settings(): Record<string, string> {
   }
 }
 
-/** Whether this starts the router and stays: without a command, or with options alone. */
+/** Whether this starts the router and does not return: without a command, or with options only. */
 function serves(command: string): boolean {
   const [, rest] = /\.\/run-rest-api\.sh(.*)$/.exec(command.replace(/\s+#.*$/, '')) ?? []
   return rest !== undefined && !/^\s*(?:[a-z]|--help|--version)/.test(rest)
 }
 
-/** The variables and arguments of a command that serves and needs nothing of the shell but to set variables. */
+/** The variables and arguments of a command that starts the router and uses no shell syntax except variable assignments. */
 function servingHere(line: string): { env: Names; args: readonly string[] } | undefined {
   const command = line.replace(/\s+#.*$/, '')
   if (!serves(command) || !/^[\w./:=, -]+$/.test(command)) return undefined
@@ -130,7 +130,7 @@ function servingHere(line: string): { env: Names; args: readonly string[] } | un
   return { env: Object.fromEntries(pairs), args: words.slice(at + 1) }
 }
 
-/** What the command line makes of these, in this process. src/command.ts does the same for one of its own. */
+/** Starts the router with these arguments in this process, as src/command.ts does in its own. */
 async function serveHere(args: readonly string[], env: Names): Promise<TestRouter> {
   let router: TestRouter | undefined
   const code = await runCommand(args, {
@@ -155,13 +155,13 @@ async function serveHere(args: readonly string[], env: Names): Promise<TestRoute
   return router ?? assert.fail('nothing was started')
 }
 
-/** The arguments of a command of the router that needs nothing of the shell: no quotes, no redirection, no variables. */
+/** The arguments of a router command that uses no shell syntax: no quotes, no redirection, no variables. */
 function argumentsOf(line: string): readonly string[] | undefined {
   const [, rest] = /^\.\/run-rest-api\.sh( [\w./:=, -]+)$/.exec(line.replace(/\s+#.*$/, '')) ?? []
   return rest?.trim().split(/ +/)
 }
 
-/** In this process: one of its own would load the router's sources for each command. */
+/** Runs in this process: a child process would load the router's sources for each command. */
 async function runHere(args: readonly string[], cwd: string, env: Names): Promise<string> {
   const from = process.cwd()
   process.chdir(cwd)
@@ -176,7 +176,7 @@ async function runHere(args: readonly string[], cwd: string, env: Names): Promis
 
 const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
 
-/** `curl` fails here where the router answers with an error. */
+/** `curl` fails here if the router responds with an error. */
 const preamble = 'set -eo pipefail; curl() { command curl -sS --fail-with-body "$@"; }; '
 
 async function run(line: string, cwd: string, env: Record<string, string>): Promise<string> {

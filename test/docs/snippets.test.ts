@@ -10,7 +10,7 @@ import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstre
 import { type Block, blocksOf, commandsOf, pages, programOf, root } from './blocks.ts'
 import { openShell, type Shell } from './shell.ts'
 
-/** Why a command is not run here, by its program. Where it is one of the repository, the test asks whether it is there. */
+/** Why the test does not run a command, by its program. A program of the repository must exist. */
 const notRun: Record<string, string> = {
   './run-tests.sh': 'runs this test',
   docker:
@@ -36,13 +36,13 @@ const notRun: Record<string, string> = {
 const keys = { OPENAI_API_KEY: 'sk-for-openai' }
 const blocks = pages.flatMap(blocksOf).filter(({ language }) => language === 'sh')
 
-/** The block of a page in this language that has this text. */
+/** The block of a page in this language that contains this text. */
 function textOf(page: string, language: string, text: string): string {
   const found = blocksOf(page).find((block) => block.language === language && block.text.includes(text))
   return found?.text ?? assert.fail(`${page} has no ${language} block with ${text}`)
 }
 
-/** What a reader of this page has made by then. */
+/** The files that a reader of this page has created by then. */
 function filesOf(page: string): Record<string, string> {
   const files: Record<string, string> = {
     'models-config.json': textOf('docs/configuration.md', 'json', 'active_models'),
@@ -60,12 +60,12 @@ function filesOf(page: string): Record<string, string> {
 }
 
 let router: TestRouter
-let box: ScriptedUpstream
-let house: Shell
+let upstream: ScriptedUpstream
+let extensionShell: Shell
 
 before(async () => {
-  // With the text endpoint of docs/extending.md, whose own test looks at what it does.
-  house = openShell({
+  // With the text endpoint of docs/extending.md, which has its own test.
+  extensionShell = openShell({
     url: '',
     files: {
       'rate-texts.ts': textOf('docs/extending.md', 'ts', 'rateTexts'),
@@ -74,12 +74,12 @@ before(async () => {
   })
   router = await startRouter({
     env: {
-      LLM_ROUTER_EXTENSIONS: join(house.folder, 'rate-texts.ts'),
-      LLM_ROUTER_PROMPTS_DIR: join(house.folder, 'prompts'),
+      LLM_ROUTER_EXTENSIONS: join(extensionShell.folder, 'rate-texts.ts'),
+      LLM_ROUTER_PROMPTS_DIR: join(extensionShell.folder, 'prompts'),
     },
     models: modelsConfig({ demo: [{ api_type: 'mock' }] }),
   })
-  box = await startUpstream(({ url }) =>
+  upstream = await startUpstream(({ url }) =>
     url === '/v1/models'
       ? {
           kind: 'reply',
@@ -90,23 +90,23 @@ before(async () => {
 })
 after(async () => {
   await router.close()
-  await box.close()
-  await house.close()
+  await upstream.close()
+  await extensionShell.close()
 })
 
-/** Names of machines, which the pages make up. */
+/** Replaces the machine names of the pages. */
 function here(command: string): string {
-  return command.replaceAll(/\bgpu[12](?::\d+)?\b/g, new URL(box.url).host)
+  return command.replaceAll(/\bgpu[12](?::\d+)?\b/g, new URL(upstream.url).host)
 }
 
 describe('the shell commands of the pages', () => {
   for (const block of blocks) {
     const commands = commandsOf(block)
     const typed = commands.filter((command) => !Object.hasOwn(notRun, programOf(command)))
-    const place = `${block.page}:${block.line}`
+    const location = `${block.page}:${block.line}`
 
     if (typed.length < commands.length)
-      test(`are such as bash can read, and call what is there: ${place}`, () => {
+      test(`have valid syntax and call existing programs: ${location}`, () => {
         const read = spawnSync('bash', ['-n'], { input: block.text, encoding: 'utf8' })
         assert.deepEqual([read.status, read.stderr], [0, ''])
         for (const program of commands.map(programOf))
@@ -114,18 +114,18 @@ describe('the shell commands of the pages', () => {
       })
 
     if (typed.length > 0)
-      test(`work: ${place}`, async (t) => {
+      test(`succeed: ${location}`, async (t) => {
         const shell: Shell = openShell({
           url: router.url,
           files: filesOf(block.page),
           env: keys,
-          // Elsewhere, the options and variables are what counts; that a process starts is the same each time.
+          // On other pages, only options and variables matter; starting a process is the same each time.
           ownProcesses: block.page === 'README.md',
         })
         t.after(() => shell.close())
         for (const command of typed) {
           const known = /^(?:curl|export|\.\/run-rest-api\.sh)$/.test(programOf(command))
-          assert.ok(known, `${place}: no rule for this command: ${command}`)
+          assert.ok(known, `${location}: no rule for this command: ${command}`)
           const said = await shell.type(here(command))
           if (programOf(command) === 'curl') assert.notEqual(said, '', command)
         }
@@ -134,7 +134,7 @@ describe('the shell commands of the pages', () => {
   }
 })
 
-/** What a reader would expect to see after the commands of some blocks. */
+/** Checks the expected effect of the commands of some blocks. */
 async function lookAround({ page, text }: Block, shell: Shell): Promise<void> {
   if (page === 'docs/extending.md' && text.includes('my-extension.ts')) {
     const answer = await (await fetch(`${shell.url()}/hello`)).json()

@@ -23,7 +23,7 @@ const schemas: Record<string, { properties: object }> = {
   gemini: GeminiChatBody,
 }
 
-/** Fields without any effect on some server, although nothing reports them. */
+/** Fields without an effect on some server type that are not reported as dropped. */
 function silentFields(dialect: ProbedDialect): string[] {
   return dialect.probes
     .filter((probe) =>
@@ -32,14 +32,14 @@ function silentFields(dialect: ProbedDialect): string[] {
     .map(({ field }) => field)
 }
 
-it('docs/translation.md tells what the codecs do', () => {
+it('docs/translation.md describes what the codecs do', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/translation.md'), 'utf8')
   assert.ok(page === translationDocs(page), 'run: npm run docs:translation')
 })
 
 for (const dialect of probedDialects) {
   describe(`a request in the dialect ${dialect.dialect}`, () => {
-    it('is probed in every field that its schema names', () => {
+    it('is probed in every field of its schema', () => {
       const probed = new Set([
         ...dialect.probes.map(({ field }) => /^\w*/.exec(field)?.[0]),
         ...Object.keys(dialect.own),
@@ -51,11 +51,11 @@ for (const dialect of probedDialects) {
       )
     })
 
-    it('loses no field in silence but those that the page gives a reason for', () => {
+    it('drops no field silently, except those for which the page gives a reason', () => {
       assert.deepEqual(silentFields(dialect).sort(), Object.keys(dialect.silent).sort())
     })
 
-    it('loses what no one knows with a report, at every server', () => {
+    it('reports unknown fields as dropped, for every server type', () => {
       const unknown = dialect.probes.find(({ field }) => field === 'any other member') ?? assert.fail()
       for (const type of translatedTypes(dialect)) {
         assert.equal(fateOf(dialect, unknown, type).kind, 'lost', type.name)

@@ -2,32 +2,35 @@ import { join } from 'node:path'
 import { sectionText } from './page.ts'
 import type { ToolCall } from './scripted-model.ts'
 
-/** A program for the command line, and how its model reads, edits and runs with the tools that it offers. */
+/** A command-line program, and how its model reads, edits and runs with the tools that the program offers. */
 export interface ClientProgram {
   /** Its heading in docs/clients.md. */
   heading: string
   npmPackage: string
-  /** Path below its user's home of the file that the page shows, and the language of that block. */
+  /** Path below the user's home directory of the file that the page shows, and the language of that block. */
   configFile?: { path: string; language: string }
-  /** What follows the command of the page, so that it does this task without a terminal. */
+  /** Arguments after the documented command that make it do this task without a terminal. */
   headless(task: string): string[]
-  /** Settings of this suite alone, below the home. */
+  /** Settings only for these tests, below the home directory. */
   files?: Record<string, string>
   env?: Record<string, string>
   read(path: string): ToolCall
   /** Replaces `red` by `blue` in notes.txt, which is at this path. */
   edit(path: string): ToolCall
   run(command: string): ToolCall
-  /** Arguments of runs, one after the other in one project, in which it summarizes the conversation and goes on from that. */
+  /** Arguments of consecutive runs in one project in which it summarizes the conversation and continues from the summary. */
   compaction?: readonly string[][]
-  /** Registers the MCP server of this suite under the name `notes`. */
+  /** Registers the MCP server of these tests under the name `notes`. */
   mcp?: { args?: (script: string) => string[]; config?: (script: string) => string; tool: string }
 }
 
 const patch = ['*** Begin Patch', '*** Update File: notes.txt', '@@', '-colour = red', '+colour = blue']
 // Without a terminal their pseudo-terminals lose what a command prints.
 const plainShell = JSON.stringify({ tools: { shell: { enableInteractiveShell: false } } })
-/** They stop reading shortly after a command has exited, whatever its pipe still holds: on a busy machine all of a short one's output. */
+/**
+ * They stop reading shortly after a command has exited, even if its pipe still holds output. On a busy machine the whole output
+ * of a short command can be missing.
+ */
 const unhurried = (command: string): string => `${command}; sleep 1`
 
 export const claudeCode: ClientProgram = {
@@ -63,7 +66,7 @@ export const codex: ClientProgram = {
   npmPackage: '@openai/codex',
   configFile: { path: '.codex/config.toml', language: 'toml' },
   headless: (task) => ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', task],
-  // The scripted model counts 120 tokens in every answer.
+  // The scripted model counts 120 tokens in every response.
   compaction: [
     ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox'].concat([
       '-c',
@@ -138,7 +141,7 @@ const continueCli: ClientProgram = {
 const cline: ClientProgram = {
   heading: 'Cline',
   npmPackage: 'cline',
-  // Else a server of its own goes on in the background.
+  // Otherwise a separate server keeps running in the background.
   env: { CLINE_SESSION_BACKEND_MODE: 'local' },
   headless: (task) => [task],
   read: (path) => ({ name: 'read_files', args: { files: [{ path }] } }),
@@ -151,7 +154,7 @@ export const clientPrograms: readonly ClientProgram[] = [
   ...[continueCli, cline],
 ]
 
-/** The files of its user's home, by their paths in it. */
+/** The files of the user's home directory, by path. */
 export function filesOf(
   program: ClientProgram,
   routerUrl: string,

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { type ClientProgram, filesOf, notesServer } from './client-programs.ts'
 import { sectionText } from './page.ts'
 
-/** A user's home and a project with the file notes.txt, in which a client program works. */
+/** A home directory and a project with the file notes.txt, in which a client program runs. */
 export interface Workplace {
   readonly notesPath: string
   notes(): string
@@ -18,16 +18,16 @@ export interface Workplace {
 export interface RunningClient {
   /** Sends what Ctrl+C in a terminal sends, to all its processes. */
   interrupt(): void
-  /** All that it printed, and its exit code, once it has ended. */
+  /** Everything it printed, and its exit code, once it has exited. */
   readonly ended: Promise<{ code: number | null; output: string }>
 }
 
-/** Downloads a client program, or its newest version, into a folder that later runs use again; returns its commands' folder. */
+/** Downloads a client program, or its newest version, into a folder that later runs reuse; returns the folder of its commands. */
 export async function installClient({ npmPackage }: ClientProgram): Promise<string> {
   const folder = join(tmpdir(), 'llm-router-clients', npmPackage.replaceAll('/', '+'))
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{"private":true}')
-  // Several bring their program in an install script.
+  // Some download their binary in an install script.
   const args = [
     'install',
     '--no-audit',

@@ -9,8 +9,9 @@ import { installClient, openWorkplace, type Workplace } from './client-run.ts'
 import { type Conversation, scriptedModel, type Turn } from './scripted-model.ts'
 
 /*
- * Client programs of others, as npm has them today, over the router with the blocks of docs/clients.md. The model is a script; what
- * the program does with its calls is real. LLM_ROUTER_TEST_CLIENTS names some of the packages, separated by commas; empty is all.
+ * Third-party client programs in their current npm versions, over the router with the blocks of docs/clients.md. The model is
+ * scripted; what the program does with its calls is real. LLM_ROUTER_TEST_CLIENTS lists some of the packages, separated by
+ * commas; empty runs all.
  */
 const wanted = (process.env.LLM_ROUTER_TEST_CLIENTS ?? '').split(',').filter(Boolean)
 const key = 'sk-0123456789abcdefghij'
@@ -56,7 +57,7 @@ for (const program of clientPrograms) {
       }
     }
 
-    /** Plays the turns by the number of tool results that the model has seen; requests without tools are side tasks. */
+    /** Selects the turn by the number of tool results in the request; requests without tools are side tasks. */
     function playing(turns: (Turn | undefined)[], seen: Conversation[]): void {
       upstream.rescript(
         scriptedModel((conversation) => {
@@ -68,7 +69,7 @@ for (const program of clientPrograms) {
     }
 
     for (const apiType of targetsOf(program))
-      test(`reads, edits and runs, two calls at once, and answers: ${apiType}`, () =>
+      test(`reads, edits, runs and makes two calls in parallel before it answers: ${apiType}`, () =>
         over(apiType, async (workplace) => {
           const path = workplace.notesPath
           const seen: Conversation[] = []
@@ -91,7 +92,7 @@ for (const program of clientPrograms) {
           assert.match(results[3] ?? '', /colour = blue/)
         }))
 
-    test('ends the upstream request when it is interrupted', () =>
+    test('aborts the upstream request when it is interrupted', () =>
       over('vllm', async (workplace) => {
         const begun = Promise.withResolvers<number>()
         upstream.rescript((request, index) => {
@@ -108,7 +109,7 @@ for (const program of clientPrograms) {
 
     if (program.compaction) {
       const runs = program.compaction
-      test('summarizes the conversation and goes on from the summary', () =>
+      test('summarizes the conversation and continues from the summary', () =>
         over('vllm', async (workplace) => {
           const summary = 'The user likes marmalade.'
           let summaries = 0
@@ -142,7 +143,7 @@ for (const program of clientPrograms) {
           async (workplace) => {
             const seen: Conversation[] = []
             const call = { calls: [{ name: tool, args: { day: 'Monday' } }] }
-            // Where the program offers its tools on demand, it is asked for this one first.
+            // If the program offers its tools on demand, the model asks for this one first.
             upstream.rescript(
               scriptedModel((conversation) => {
                 seen.push(conversation)

@@ -8,17 +8,17 @@ import { type Engine, runningEngine, startLlamaServer } from './engine.ts'
 import type { Meaning } from './meaning.ts'
 
 /*
- * Every dialect over real engines, compared with what the engine answers directly. LLM_ROUTER_TEST_LLAMACPP, _OLLAMA and _VLLM are
- * addresses of running servers; without the first, a llama-server is started on a tiny model.
+ * Every dialect over real engines, compared with the engine's direct responses. LLM_ROUTER_TEST_LLAMACPP, _OLLAMA and _VLLM are
+ * addresses of running servers; without the first, a llama-server is started with a tiny model.
  */
 interface Case {
   apiType: string
   start(): Promise<Engine>
-  /** What the engine speaks itself: the same request is sent to it too. */
+  /** Dialects that the engine supports itself: the same request is also sent to it directly. */
   native: readonly Dialect[]
-  /** Questions to which its Responses API answers otherwise than its chat completions. */
+  /** Questions that its Responses API answers differently from its chat completions. */
   oddResponses?: readonly string[]
-  /** Where its model was made for these questions: it thinks, it sings without an end. */
+  /** Set if its model was made for these questions: it reasons and produces endless output on request. */
   isTiny?: boolean
 }
 
@@ -32,11 +32,11 @@ const cases: Case[] = [
     apiType: 'llamacpp',
     start: startLlama,
     native: [openai, responses, anthropic],
-    // llama-server b10434 calls a cut answer `completed` there, and refuses `top_logprobs`.
+    // llama-server b10434 reports a truncated response as `completed` there, and rejects `top_logprobs`.
     oddResponses: ['a text that is cut', 'token probabilities'],
     isTiny,
   },
-  // As servers that the router knows less well.
+  // The same server under provider types that the router knows less about.
   { apiType: 'vllm', start: startLlama, native: [openai], isTiny },
   { apiType: 'openai', start: startLlama, native: [openai], isTiny },
 ]
@@ -102,13 +102,13 @@ for (const { apiType, start, native, oddResponses = [], isTiny } of cases) {
         if (!dialect.body(question, 'm', false)) continue
         for (const stream of [false, true]) {
           const form = stream ? 'streamed' : 'whole'
-          test(`${kind} means in ${dialect.name} what the engine says in chat completions: ${form}`, async () => {
+          test(`${kind} has the same meaning in ${dialect.name} as in the engine's chat completions: ${form}`, async () => {
             const direct = await ask(openai, question, false, true)
             assert.deepEqual(await ask(dialect, question, stream), direct)
           })
           const isOdd = dialect === responses && oddResponses.includes(kind)
           if (native.includes(dialect) && dialect !== openai && !isOdd)
-            test(`${kind} means in ${dialect.name} what the engine says in it: ${form}`, async () => {
+            test(`${kind} has the same meaning in ${dialect.name} as directly from the engine: ${form}`, async () => {
               const direct = await ask(dialect, question, stream, true)
               assert.deepEqual(await ask(dialect, question, stream), direct)
             })
@@ -118,9 +118,9 @@ for (const { apiType, start, native, oddResponses = [], isTiny } of cases) {
 
     for (const dialect of Object.values(dialects)) {
       const question = { prompt: 'hello', maxTokens: 24, laterSystem: 'Be brief.' }
-      // Chat completions are not translated: the engine says what it thinks of such a turn.
+      // Chat completions are not translated: the engine decides about such a turn.
       if (dialect.body(question, 'm', false) && dialect !== openai)
-        test(`a system turn in the middle is answered in ${dialect.name}, where the template refuses it`, async () => {
+        test(`a system turn in the middle is accepted in ${dialect.name} even if the template rejects it`, async () => {
           if (isTiny) {
             const direct = await post(
               engine.url + openai.path('', false),
@@ -133,7 +133,7 @@ for (const { apiType, start, native, oddResponses = [], isTiny } of cases) {
         })
 
       for (const stream of isTiny ? [false, true] : [])
-        test(`a prompt over the context is an error of the client in ${dialect.name}: ${stream ? 'streamed' : 'whole'}`, async () => {
+        test(`a prompt longer than the context is a client error in ${dialect.name}: ${stream ? 'streamed' : 'whole'}`, async () => {
           const long = { prompt: 'word '.repeat(9000), maxTokens: 24 }
           const { status, text } = await post(
             router.url + dialect.path('m', stream),

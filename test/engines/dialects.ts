@@ -1,6 +1,6 @@
 import { documents, list, type Meaning, nothing, number, object, parsed, text } from './meaning.ts'
 
-/** One question, in no dialect yet. */
+/** One question, independent of any dialect. */
 export interface Question {
   prompt: string
   maxTokens: number
@@ -9,14 +9,14 @@ export interface Question {
   think?: boolean
   schema?: object
   logprobs?: boolean
-  /** Before the prompt: a question, its answer, and a system turn. */
+  /** Turns before the prompt: a question, its answer, and a system turn. */
   laterSystem?: string
 }
 
 export interface Dialect {
   name: string
   path(model: string, stream: boolean): string
-  /** Undefined where the dialect cannot ask this. */
+  /** Undefined if the dialect cannot express this. */
   body(question: Question, model: string, stream: boolean): object | undefined
   whole(answer: unknown): Meaning
   streamed(stream: string): Meaning
@@ -35,7 +35,7 @@ const ends: Record<string, string> = {
 
 function endOf(reason: unknown, calls: readonly unknown[]): string {
   const end = ends[text(reason)] ?? text(reason)
-  // Ollama, Gemini and the Responses API have no word of their own for it.
+  // Ollama, Gemini and the Responses API have no field for it.
   return end === 'stop' && calls.length > 0 ? 'tools' : end
 }
 
@@ -46,7 +46,7 @@ function turnsOf({ prompt, laterSystem }: Question): { role: string; content: st
   return [{ role: 'user', content: 'hello' }, said, { role: 'system', content: laterSystem }, asked]
 }
 
-/** Parts of one answer put together, as a client does with a stream. */
+/** Joins the parts of one response, as a client does with a stream. */
 function joined(parts: readonly Meaning[]): Meaning {
   const all = nothing()
   for (const part of parts) {
@@ -143,7 +143,7 @@ const responses: Dialect = {
     const events = documents(stream)
     const last = events.findLast(({ response }) => response !== undefined)
     const deltas = events.filter(({ type }) => type === 'response.output_text.delta')
-    // What came in pieces has to be what the last event says.
+    // The pieces joined must equal the last event.
     return {
       ...responseMeaning(object(last?.response)),
       text: deltas.map(({ delta }) => text(delta)).join(''),
@@ -269,7 +269,7 @@ const gemini: Dialect = {
   name: 'generateContent',
   path: (model, stream) =>
     `/v1beta/models/${model}:${stream ? 'streamGenerateContent?alt=sse' : 'generateContent'}`,
-  // It has no system turns behind the first.
+  // It has no system turns after the first.
   body: (question) =>
     question.laterSystem
       ? undefined
@@ -326,5 +326,5 @@ function geminiMeaning({ candidates, usageMetadata }: Record<string, unknown>): 
   }
 }
 
-/** The first is the one that every engine answers itself, with which the others are compared. */
+/** The first is the dialect that every engine supports; the others are compared with it. */
 export const dialects = { openai, responses, anthropic, ollama, gemini } satisfies Record<string, Dialect>

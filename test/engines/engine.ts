@@ -11,8 +11,8 @@ export interface Engine {
 }
 
 /**
- * The llama-server at LLM_ROUTER_TEST_LLAMACPP, or one of its own on the tiny model beside its script, for up to two requests at once;
- * with `--embeddings` on the embedding model. The script downloads llama-server once, so the first start takes longer.
+ * The llama-server at LLM_ROUTER_TEST_LLAMACPP, or a new one with the tiny model beside its script, for up to two concurrent
+ * requests; with `--embeddings`, the embedding model. The script downloads llama-server once, so the first start takes longer.
  */
 export async function startLlamaServer(args: readonly string[] = []): Promise<Engine> {
   const running = process.env.LLM_ROUTER_TEST_LLAMACPP
@@ -34,7 +34,7 @@ export async function startLlamaServer(args: readonly string[] = []): Promise<En
     throw new Error(`llama-server ended: ${said}`)
   })
   await Promise.race([listening, early])
-  early.catch(() => undefined) // it ends when it is told to
+  early.catch(() => undefined) // the server ends only when it is stopped
   const url = `http://127.0.0.1:${port}`
   return {
     url,
@@ -47,7 +47,7 @@ export async function startLlamaServer(args: readonly string[] = []): Promise<En
   }
 }
 
-/** A server that runs already, with the first model that it lists. */
+/** A running server, with the first model that it lists. */
 export async function runningEngine(url: string): Promise<Engine> {
   const listed = object(await (await fetch(`${url}/v1/models`)).json())
   const model = text(list(listed.data)[0]?.id)

@@ -21,7 +21,7 @@ function held(models: Record<string, object[]>, hold_timeout: number): Record<st
   return { g: group, active_models: { g: Object.keys(models) } }
 }
 
-test('a request to a model whose server is down waits for it, and keeps its stream alive', async (t) => {
+test("a request whose model's server is down waits for it, with keep-alives in its stream", async (t) => {
   const port = await freePort()
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.2', LLM_ROUTER_STREAM_KEEPALIVE: '0.1' },
@@ -34,7 +34,7 @@ test('a request to a model whose server is down waits for it, and keeps its stre
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'm', messages, stream: true }),
   })
-  assert.equal(streamed.status, 200) // headers go out with the first keep-alive
+  assert.equal(streamed.status, 200) // headers are sent with the first keep-alive
   await statusWhen(router.url, ({ models }) => models[0]?.waiting === 2)
   const server = await startUpstreamAt(t, port)
   assert.equal((await whole).status, 200)
@@ -42,7 +42,7 @@ test('a request to a model whose server is down waits for it, and keeps its stre
   assert.ok(server.chats >= 2)
 })
 
-test('without a server in time the request is refused as before, and by default at once', async (t) => {
+test('a held request is rejected at the end of its wait, and immediately by default', async (t) => {
   const api_host = await closedPort()
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.2' },
@@ -73,7 +73,7 @@ test('without a server in time the request is refused as before, and by default 
   assert.ok(empty && empty.status === 503 && empty.ms >= 1_000, JSON.stringify(empty))
 })
 
-test('a client that leaves is held no longer', async (t) => {
+test('a client that disconnects is no longer held', async (t) => {
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.2' },
     models: held({ m: [{ id: 'a', api_type: 'vllm', api_host: await closedPort() }] }, 60),
@@ -87,7 +87,7 @@ test('a client that leaves is held no longer', async (t) => {
   await statusWhen(router.url, ({ models }) => models[0]?.waiting === 0)
 })
 
-/** A vLLM server that sleeps until it is woken, and answers no chats before. */
+/** A vLLM server that sleeps until it is woken, and does not answer chats before. */
 async function startSleeper(
   t: TestContext,
   sleep: 'weights_offloaded' | 'discard_all',
@@ -112,7 +112,7 @@ async function startSleeper(
 const wakeUps = ({ requests }: ScriptedUpstream) =>
   requests.filter(({ url, method }) => url === '/wake_up' && method === 'POST').length
 
-test('the first request to a vLLM that may be woken wakes it, once for all that wait', async (t) => {
+test('the first request to a sleeping vLLM wakes it once, and all waiting requests are served', async (t) => {
   const upstream = await startSleeper(t, 'weights_offloaded')
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '1' },
@@ -144,7 +144,7 @@ for (const [words, sleep, wake] of [
     assert.equal(wakeUps(upstream), 0)
   })
 
-/** A server that comes up at a given port. */
+/** A server that starts on a given port. */
 async function startUpstreamAt(t: TestContext, port: number): Promise<{ readonly chats: number }> {
   let chats = 0
   const { createServer } = await import('node:http')

@@ -7,10 +7,8 @@ import { comparable, recorded } from '../providers/llamacpp-recorded.ts'
 import { type Engine, startLlamaServer } from './engine.ts'
 import { documents, list, object } from './meaning.ts'
 
-/*
- * What only llama-server has, member by member. A running one at LLM_ROUTER_TEST_LLAMACPP needs `--slots` and two slots.
- */
-/** Its streams do not tell the text of a call that was cut before its name was known. */
+/* Features that only llama-server has. A running server at LLM_ROUTER_TEST_LLAMACPP needs `--slots` and two slots. */
+/** Its streams do not contain the text of a call that was cut off before its name was known. */
 const untold = new Set(['tools cut'])
 
 describe('a real llama-server', () => {
@@ -39,7 +37,7 @@ describe('a real llama-server', () => {
 
   for (const { name, path, body, whole, stream } of recorded) {
     if (whole.status !== 200 || untold.has(name)) continue
-    test(`gives through the router what it gives directly: ${name}`, async () => {
+    test(`returns through the router what it returns directly: ${name}`, async () => {
       const direct = await post(url + path, { model: engine.model, ...body })
       const routed = await post(router.url + path, { model: 'llamacpp', ...body })
       assert.deepEqual([direct.status, routed.status], [200, 200])
@@ -77,7 +75,7 @@ describe('a real llama-server', () => {
       ],
     },
   })) {
-    test(`counts before the request what it counts afterwards: ${kind}`, async () => {
+    test(`counts as many tokens before the request as it reports afterwards: ${kind}`, async () => {
       const counted = await post(`${router.url}/v1/messages/count_tokens`, { model: 'llamacpp', ...body })
       assert.equal(counted.headers.get('x-llm-router-estimate'), null)
       const asked = await post(`${router.url}/v1/messages`, { model: 'llamacpp', max_tokens: 1, ...body })
@@ -86,14 +84,14 @@ describe('a real llama-server', () => {
     })
   }
 
-  test('counts the input of a response before the request as afterwards', async () => {
+  test('counts as many input tokens of a response before the request as afterwards', async () => {
     const body = { model: 'llamacpp', instructions: 'Be brief', input: 'hello' }
     const counted = JSON.parse((await post(`${router.url}/v1/responses/input_tokens`, body)).text)
     const asked = JSON.parse((await post(`${router.url}/v1/responses`, body)).text)
     assert.equal(counted.input_tokens, asked.usage.input_tokens)
   })
 
-  test("tokenizes and detokenizes, also in vLLM's words", async () => {
+  test("tokenizes and detokenizes, also with vLLM's fields", async () => {
     const ask = async (path: string, body: object) =>
       JSON.parse((await post(router.url + path, { model: 'llamacpp', ...body })).text)
     const own = await ask('/tokenize', { content: 'hello world' })
@@ -103,7 +101,7 @@ describe('a real llama-server', () => {
     assert.equal((await ask('/detokenize', { tokens: own.tokens })).prompt, 'hello world')
   })
 
-  test('gives the embeddings in every dialect that it gives directly', async () => {
+  test('returns the same embeddings in every dialect as directly', async () => {
     const embedder = await startLlamaServer(['--embeddings'])
     const provider = { api_type: 'llamacpp', api_host: embedder.url, model_path: embedder.model }
     const over = await startRouter({ models: modelsConfig({ m: [provider] }) })
@@ -135,13 +133,13 @@ describe('a real llama-server', () => {
     const slots: { is_processing: boolean }[] = JSON.parse(await (await fetch(`${url}/slots`)).text())
     return slots.filter(({ is_processing: busy }) => busy).length
   }
-  /** Looks twice a second: the server notices a client that left later if it is asked more often. */
+  /** Polls twice a second: polling more often delays the server's detection of a client that disconnected. */
   const slotsBusy = async (wanted: number): Promise<void> => {
     while ((await busySlots()) !== wanted) await new Promise((resolve) => setTimeout(resolve, 500))
   }
 
   for (const model of ['llamacpp', 'openai', 'vllm']) {
-    test(`gives up an abandoned whole answer while another stream runs: ${model}`, async () => {
+    test(`aborts an abandoned non-streaming response while another stream runs: ${model}`, async () => {
       const endless = {
         ...{ model, messages: [{ role: 'user', content: 'sing' }], max_tokens: 4_000, ignore_eos: true },
       }
@@ -165,8 +163,8 @@ describe('a real llama-server', () => {
     })
   }
 
-  test('serves Claude Code from its prompt cache: later system turns, a new billing line in each request', async () => {
-    // Longer than a slot is worth being kept for.
+  test('serves Claude Code from its prompt cache despite later system turns and a new billing header', async () => {
+    // Longer than the minimum for a slot to be kept.
     const prompt = `You are Claude Code. ${'Be brief and careful. '.repeat(40)}`
     const history: object[] = [
       { role: 'user', content: 'hi' },

@@ -35,7 +35,7 @@ async function startOllama(
 const chats = ({ requests }: ScriptedUpstream) => requests.filter(({ url }) => url === '/api/chat').length
 
 for (const strategy of ['balanced', 'adaptive', 'first_available'])
-  test(`${strategy} uses the server that has the model loaded`, async (t) => {
+  test(`${strategy} prefers the server that has the model loaded`, async (t) => {
     const cold = await startOllama(t, ['other:latest'])
     const warm = await startOllama(t, ['m:latest'])
     const router = await startRouter({
@@ -54,7 +54,7 @@ for (const strategy of ['balanced', 'adaptive', 'first_available'])
     assert.deepEqual([chats(cold), chats(warm)], [0, 4])
   })
 
-test('a server that would load the model is used once the wait for the loaded one is longer', async (t) => {
+test('a server that must load the model is used once the wait for the loaded one is longer', async (t) => {
   const cold = await startOllama(t, [])
   const warm = await startOllama(t, ['m'], () => ({ kind: 'hang' }))
   const router = await startRouter({
@@ -69,7 +69,7 @@ test('a server that would load the model is used once the wait for the loaded on
   t.after(() => router.close())
   await Promise.all([engineOf(router.url, 'cold'), engineOf(router.url, 'warm')])
   const clients = []
-  // An answer is expected to take seconds, and a load ten.
+  // A response is expected to take seconds, and a load ten.
   for (let count = 0; count < 20 && chats(cold) === 0; count++) {
     const open = warm.requests.length
     clients.push(await openRequest(router.url, path, { model: 'm', messages }, `r${count}`))
@@ -80,6 +80,6 @@ test('a server that would load the model is used once the wait for the loaded on
     ])
   }
   assert.ok(chats(cold) >= 1)
-  assert.ok(chats(warm) >= 3, `${chats(warm)} at the loaded one`)
+  assert.ok(chats(warm) >= 3, `${chats(warm)} at the loaded server`)
   for (const client of clients) client.destroy()
 })

@@ -1,4 +1,4 @@
-/** What an answer says, whatever its dialect. */
+/** The content of a response, whatever its dialect. */
 export interface Meaning {
   text: string
   thought: string
@@ -7,7 +7,7 @@ export interface Meaning {
   end: 'stop' | 'length' | 'tools' | string
   promptTokens: number
   outputTokens: number
-  /** Tokens whose probabilities came with the answer. */
+  /** Tokens whose probabilities were returned with the response. */
   tokens: string[]
 }
 

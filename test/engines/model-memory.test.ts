@@ -62,11 +62,11 @@ async function ask(path: string, sent: Record<string, string> = headers) {
   return { status: response.status, text: await response.text() }
 }
 const last = ({ requests }: ScriptedUpstream) => {
-  const { method, url, body } = requests.at(-1) ?? assert.fail('nothing was asked')
+  const { method, url, body } = requests.at(-1) ?? assert.fail('no request reached the upstream')
   return [method, url, body]
 }
 
-test('a model is loaded by every server that takes such a command', async () => {
+test('loading a model loads it on every server that supports it', async () => {
   const { status, text } = await ask('team/all/load')
   assert.equal(status, 200, text)
   assert.deepEqual(JSON.parse(text), {
@@ -85,7 +85,7 @@ test('a model is loaded by every server that takes such a command', async () => 
   assert.deepEqual(last(studio), ['POST', '/api/v1/models/load', { model: 'gemma' }])
 })
 
-test('and unloaded, each of its instances', async () => {
+test('unloading a model unloads each of its instances', async () => {
   assert.equal((await ask('team/all/unload')).status, 200)
   assert.deepEqual(last(ollama), ['POST', '/api/generate', { model: 'up', stream: false, keep_alive: 0 }])
   assert.deepEqual(last(llamaCpp), ['POST', '/models/unload', { model: 'tiny' }])
@@ -93,7 +93,7 @@ test('and unloaded, each of its instances', async () => {
   assert.deepEqual(unloaded.map(({ body }) => Object(body).instance_id).toSorted(), ['gemma:2', 'gemma:3'])
 })
 
-test('it takes an operator key, a known model, and a server that can', async () => {
+test('loading requires an operator key, a known model and a server that supports it', async () => {
   const asked = ollama.requests.length
   assert.equal((await ask('team/all/load', {})).status, 401)
   assert.equal((await ask('team/all/load', { ...headers, authorization: 'Bearer sk-other' })).status, 401)
@@ -104,7 +104,7 @@ test('it takes an operator key, a known model, and a server that can', async () 
   assert.equal((await ask('broken/load')).status, 502)
 })
 
-test("Ollama's own requests to load and unload reach LM Studio and llama.cpp too", async () => {
+test("Ollama's own load and unload requests also reach LM Studio and llama.cpp", async () => {
   const forms = { generate: '/api/generate', chat: '/api/chat' }
   for (const path of Object.values(forms)) {
     const loaded = await post(router.url + path, { model: 'desktop', messages: [] })

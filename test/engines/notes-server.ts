@@ -1,4 +1,4 @@
-// A small MCP server over stdio with one tool, `word`, which says a word that stands nowhere else.
+// A small MCP server over stdio with one tool, `word`, which returns a word that occurs nowhere else.
 import { createInterface } from 'node:readline'
 
 interface Call {
@@ -27,7 +27,7 @@ function answer({ method, params }: Call): object {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const call: Call = JSON.parse(line)
-  // Notifications have no id and get no answer.
+  // Notifications have no id and get no response.
   if (call.id === undefined) continue
   process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id: call.id, result: answer(call) })}\n`)
 }

@@ -14,7 +14,7 @@ export function sectionBlocks(heading: string, language: string): Block[] {
   return blocksOf(page).filter((block) => block.language === language && block.line > from && block.line < to)
 }
 
-/** The one block under a heading in this language, for a router at this address. */
+/** The only block under a heading in this language, for a router at this address. */
 export function sectionText(heading: string, language: string, routerUrl: string): string {
   const [block] = sectionBlocks(heading, language)
   if (!block) throw new Error(`${page}: the section ${heading} has no ${language} block`)

@@ -16,7 +16,9 @@ interface Ended {
   output: string
 }
 
-/** The Python blocks of docs/clients.md, with packages from PyPI that are kept for later runs: their first download takes minutes. */
+/**
+ * The Python blocks of docs/clients.md, with packages from PyPI that are kept for later runs. The first download takes minutes.
+ */
 const skip = process.env.LLM_ROUTER_TEST_PYTHON ? false : 'LLM_ROUTER_TEST_PYTHON is not set'
 
 describe('Python clients', { skip }, () => {
@@ -67,14 +69,14 @@ describe('Python clients', { skip }, () => {
     ['LangChain', 'langchain-openai'],
     ['LiteLLM', 'litellm'],
   ] as const)
-    test(`prints what the model says: ${heading}`, { timeout: 600_000 }, async () => {
+    test(`${heading}: prints the model's response`, { timeout: 600_000 }, async () => {
       const bin = await venvWith('sdks', [name])
       const file = join(folder, 'example.py')
       writeFileSync(file, sectionText(heading, 'python', router.url))
       assert.match(await succeeds(join(bin, 'python'), [file]), /Good morning!/)
     })
 
-  test('edits a file as the model says: aider', { timeout: 600_000 }, async () => {
+  test('aider edits a file as the model requests', { timeout: 600_000 }, async () => {
     const bin = await venvWith('aider', ['aider-chat'])
     const text = [
       'notes.txt',

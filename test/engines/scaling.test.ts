@@ -42,7 +42,7 @@ async function open(router: TestRouter, model: string): Promise<() => Promise<vo
   }
 }
 
-test('the demand for a model is what runs, waits, and found no server in the last minute', async (t) => {
+test("a model's demand counts running and waiting requests, and those of the last minute without a server", async (t) => {
   const router = await start(t)
   assert.deepEqual(await scaleOf(router, 'org/busy'), { value: 0, running: 0, waiting: 0, ready: 1 })
   const leave = [await open(router, 'org/busy'), await open(router, 'waiting')]
@@ -61,7 +61,7 @@ test('the demand for a model is what runs, waits, and found no server in the las
   await Promise.all(leave.map((each) => each()))
 })
 
-test('it takes an operator key as the status does', async (t) => {
+test('reading the demand requires an operator key', async (t) => {
   const router = await start(t, { LLM_ROUTER_ADMIN_KEY: key })
   const ask = (headers: Record<string, string>) => fetch(`${router.url}/api/scaling/cold`, { headers })
   const status = await fetch(`${router.url}/api/status`)
@@ -69,7 +69,7 @@ test('it takes an operator key as the status does', async (t) => {
   assert.equal((await ask({ authorization: `Bearer ${key}` })).status, 200)
 })
 
-test('with Redis it is the sum over all routers', async (t) => {
+test('with Redis the demand is the sum over all routers', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const env = {
@@ -79,7 +79,7 @@ test('with Redis it is the sum over all routers', async (t) => {
   }
   const [first, second] = [await start(t, env), await start(t, env)]
   const leave = [await open(first, 'org/busy'), await open(second, 'org/busy')]
-  // Routers tell each other every two seconds, and nobody else.
+  // Routers exchange this every two seconds.
   for (const router of [first, second])
     for (let scale = await scaleOf(router, 'org/busy'); scale.running !== 2; )
       scale = await scaleOf(router, 'org/busy')

@@ -5,7 +5,7 @@ export interface ToolCall {
   args: object
 }
 
-/** What the model says next. Calls of one turn are parallel. */
+/** The model's next turn. Calls of one turn are parallel. */
 export interface Turn {
   text?: string
   thought?: string
@@ -16,7 +16,7 @@ export interface Turn {
 export interface Conversation {
   /** Names of the tools that it is offered. */
   tools: readonly string[]
-  /** Texts of the tool results so far, in their order. */
+  /** Texts of the tool results so far, in order. */
   results: readonly string[]
   /** The whole request, as JSON. */
   raw: string
@@ -24,8 +24,8 @@ export interface Conversation {
 }
 
 /**
- * A model server that plays a model by a script: chat completions and the Responses API as vLLM and llama.cpp have them, and
- * Ollama's chat. Anything else is the health check or the model list of one of them.
+ * A scripted model server: chat completions and the Responses API as in vLLM and llama.cpp, and Ollama's chat. Any other
+ * request is the health check or the model list of one of them.
  */
 export function scriptedModel(play: (conversation: Conversation) => Turn | Promise<Turn>): Script {
   return async (request) => {
@@ -68,7 +68,7 @@ function conversationOf({ body, raw }: RecordedRequest): Conversation {
     tools: list(tools).map(({ name, function: of }) => of?.name ?? name ?? ''),
     results: results.map(({ content, output }) => textOf(content ?? output)),
     raw: raw.toString(),
-    // Ollama streams unless told otherwise.
+    // Ollama streams by default.
     isStream: stream === true,
   }
 }

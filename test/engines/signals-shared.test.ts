@@ -17,7 +17,7 @@ interface Polled extends ScriptedUpstream {
   polled(index: number): Promise<void>
 }
 
-/** A vLLM server that notes when it is polled. */
+/** A vLLM server that records when it is polled. */
 async function startEngine(t: TestContext, isUp = () => true): Promise<Polled> {
   const polls: number[] = []
   const waiting: { index: number; resolve: () => void }[] = []
@@ -48,7 +48,7 @@ function pausesOf({ polls }: Polled): number[] {
 
 const models = (url: string) => modelsConfig({ m: [{ id: 'a', api_type: 'vllm', api_host: url }] })
 
-test('of a cluster one process polls, and every worker knows what it found', async (t) => {
+test('in a cluster one process polls the engines, and every worker has the result', async (t) => {
   const engine = await startEngine(t)
   const router = await startRouterProcess({
     env: {
@@ -77,7 +77,7 @@ test('of a cluster one process polls, and every worker knows what it found', asy
   )
 })
 
-test('with Redis one router polls for all, and another takes over when it ends', async (t) => {
+test('with Redis one router polls for all, and another takes over when it stops', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const engine = await startEngine(t)
@@ -85,7 +85,7 @@ test('with Redis one router polls for all, and another takes over when it ends',
     LLM_ROUTER_HEALTH_INTERVAL: '5',
     LLM_ROUTER_REDIS_HOST: '127.0.0.1',
     LLM_ROUTER_REDIS_PORT: `${redis.port}`,
-    // Has no meaning with Redis.
+    // Has no effect with Redis.
     LLM_ROUTER_REPLICAS: '100',
   }
   const first = await startRouter({ env, models: models(engine.url) })
@@ -103,7 +103,7 @@ test('with Redis one router polls for all, and another takes over when it ends',
   assert.equal((await engineOf(second.url, 'a'))?.running, 3)
 })
 
-test('without Redis the pause grows with the number of routers', async (t) => {
+test('without Redis the polling interval grows with the number of routers', async (t) => {
   const engine = await startEngine(t)
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '5', LLM_ROUTER_REPLICAS: '3' },

@@ -11,7 +11,7 @@ import { engineOf } from '../helpers/status-events.ts'
 
 const env = { LLM_ROUTER_HEALTH_INTERVAL: '5', LLM_ROUTER_USE_PROMETHEUS: '1' }
 
-describe('what engines say of themselves', () => {
+describe('engine signals', () => {
   const expires = '2026-11-29T13:59:49.26486112Z'
   const servers: ScriptedUpstream[] = []
   let router: TestRouter
@@ -144,11 +144,11 @@ describe('what engines say of themselves', () => {
     gone: { state: 'down' },
   }
   for (const [id, engine] of Object.entries(expected))
-    test(`the status shows what ${id} tells, and nothing that it does not`, async () => {
+    test(`the status of ${id} shows exactly the signals that it reports`, async () => {
       assert.deepEqual(await engineOf(router.url, id), engine)
     })
 
-  test('what an engine does not tell has no sample in the metrics', async () => {
+  test('a signal that an engine does not report has no sample in the metrics', async () => {
     await engineOf(router.url, 'gone')
     const series = await scrape(router.url)
     const of = (target: string) =>
@@ -164,7 +164,7 @@ describe('what engines say of themselves', () => {
   })
 })
 
-test('a poll that fails makes the load unknown, not zero, and a server is asked at most every two seconds', async (t) => {
+test('a failed poll makes the load unknown, not zero, and a server is polled at most every two seconds', async (t) => {
   const asked: number[] = []
   let fails = false
   const upstream = await startUpstream(
@@ -192,7 +192,7 @@ test('a poll that fails makes the load unknown, not zero, and a server is asked 
 })
 
 for (const strategy of ['least_busy', 'adaptive'])
-  test(`${strategy} leaves a server alone that others keep busy`, async (t) => {
+  test(`${strategy} avoids a server that other clients keep busy`, async (t) => {
     const serve = (running: number) =>
       startUpstream(
         byPath({
@@ -218,12 +218,12 @@ for (const strategy of ['least_busy', 'adaptive'])
       assert.equal((await post(`${router.url}/v1/chat/completions`, { model: 'm', messages })).status, 200)
     const chats = ({ requests }: ScriptedUpstream) =>
       requests.filter(({ url }) => url === '/v1/chat/completions').length
-    // The first request to each tells how fast it is.
-    assert.ok(chats(busy) <= 1, `${chats(busy)} at the busy one`)
+    // The first request to each measures its speed.
+    assert.ok(chats(busy) <= 1, `${chats(busy)} at the busy server`)
     assert.ok(chats(idle) >= 7)
   })
 
-test('an engine is not polled where its health checks are off', async (t) => {
+test('an engine is not polled if its health checks are off', async (t) => {
   const upstream = await startUpstream(byPath({ '/metrics': text(vllmMetrics()), '/health': notFound }))
   t.after(() => upstream.close())
   const router = await startRouter({

@@ -22,19 +22,19 @@ import { SharedRouter } from '../helpers/shared-router.ts'
 interface Fleet {
   router: TestRouter
   servers: ScriptedUpstream[]
-  /** The name in the router of the model that the test calls so. */
+  /** The router's name of the model that the test calls `name`. */
   nameOf(model: string): string
   /** The target of the model `m` on the server with this letter. */
   targetOn(letter: string): string
-  /** A chat with this text; `more` are members of the body. */
+  /** A chat with this text; `more` adds members to the body. */
   ask(text: string, more?: object, model?: string): Promise<RawAnswer>
-  /** Requests that each server got since the last call. */
+  /** Requests that each server received since the last call. */
   counts(): number[]
 }
 
 interface FleetOptions {
   strategy?: string
-  /** Unless given, the fleet takes the place of the last one in a router that the tests share. */
+  /** By default, the fleet replaces the previous one in a router that the tests share. */
   env?: Record<string, string>
   /** Further models by name, with the indexes of their servers. */
   models?: Record<string, number[]>
@@ -47,7 +47,7 @@ let fleets = 0
 
 after(() => shared.close())
 
-/** The model `m` over a server for each script, in this order. */
+/** The model `m` on one server per script, in this order. */
 async function startFleet(t: TestContext, scripts: Script[], options: FleetOptions = {}): Promise<Fleet> {
   const servers = await Promise.all(scripts.map((script) => startUpstream(script)))
   t.after(() => Promise.all(servers.map((server) => server.close())))
@@ -106,7 +106,7 @@ const strategies = [
   'adaptive',
 ]
 const textOf = ({ raw }: RecordedRequest): string => raw.toString()
-/** Fails what says `poison`, answers the rest. */
+/** Fails requests that contain `poison`, answers all others. */
 const breaksOn =
   (failure = broken, answer = good): Script =>
   (request) =>
@@ -121,7 +121,7 @@ async function answered(fleet: Fleet, texts: readonly string[]): Promise<number>
   return count
 }
 
-describe('two broken servers of three lose no request', () => {
+describe('two broken servers out of three cause no failed request', () => {
   for (const strategy of strategies) {
     for (const kind of ['equal', 'different']) {
       test(`${strategy}, ${kind} bodies, from the first request on`, async (t) => {
@@ -129,8 +129,8 @@ describe('two broken servers of three lose no request', () => {
         const texts = Array.from({ length: 30 }, (_, index) => (kind === 'equal' ? 'hi' : `hi ${index}`))
         assert.equal(await answered(fleet, texts), texts.length)
         const [toA = 0, toB = 0] = fleet.counts()
-        assert.ok(toA <= 6 && toB <= 6, `${toA} and ${toB} requests to the broken ones`)
-        // These two find the healthy one by themselves, and ask the others too rarely to eject them.
+        assert.ok(toA <= 6 && toB <= 6, `${toA} and ${toB} requests to the broken servers`)
+        // These two strategies avoid the broken servers on their own and ask them too rarely to eject them.
         if (strategy === 'adaptive' || strategy === 'first_available_optim') return
         const series = await scrape(fleet.router.url)
         for (const target of [fleet.targetOn('a'), fleet.targetOn('b')])
@@ -140,7 +140,7 @@ describe('two broken servers of three lose no request', () => {
     }
   }
 
-  test('also when they worked before, and many requests come at once', async (t) => {
+  test('also after the servers worked before, with many concurrent requests', async (t) => {
     const fleet = await startFleet(t, [good, good, good], { strategy: 'balanced' })
     assert.equal(await answered(fleet, Array(12).fill('hi')), 12)
     fleet.servers[0]?.rescript(broken)
@@ -150,9 +150,9 @@ describe('two broken servers of three lose no request', () => {
   })
 })
 
-test('two servers that fail 40 % of the time lose none of 400 requests', async (t) => {
+test('two servers that fail 40 % of their requests cause no failure among 400 requests', async (t) => {
   let count = 0
-  // Not in step with anything: 40 of 100 in a fixed shuffled order.
+  // Follows no regular pattern: 40 of 100 in a fixed shuffled order.
   const flaky: Script = () => ((count++ * 37) % 100 < 40 ? broken : good)
   const fleet = await startFleet(t, [flaky, flaky, good], {
     strategy: 'balanced',
@@ -165,14 +165,14 @@ test('two servers that fail 40 % of the time lose none of 400 requests', async (
   assert.equal(lost, 0)
 })
 
-test('five broken servers of six lose one request at most', async (t) => {
+test('five broken servers out of six fail one request at most', async (t) => {
   for (const strategy of strategies) {
     const fleet = await startFleet(t, [broken, broken, broken, broken, broken, good], { strategy })
     assert.ok((await answered(fleet, Array(30).fill('hi'))) >= 29, strategy)
   }
 })
 
-test('a server that cannot read images is passed over for images alone', async (t) => {
+test('a server that cannot read images is passed over for image requests only', async (t) => {
   const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
   const blind: Script = (request) =>
     textOf(request).includes('image_url')
@@ -184,12 +184,12 @@ test('a server that cannot read images is passed over for images alone', async (
   for (let index = 0; index < 8; index++) assert.equal((await withImage(index)).status, 200)
   fleet.counts()
   assert.equal((await withImage(9)).status, 200)
-  assert.deepEqual(fleet.counts(), [0, 0, 1], 'only the one that reads images is asked for them')
+  assert.deepEqual(fleet.counts(), [0, 0, 1], 'only the server that reads images receives them')
   assert.equal((await fleet.ask('hi')).status, 200)
-  assert.deepEqual(fleet.counts(), [1, 0, 0], 'the first server still gets everything else')
+  assert.deepEqual(fleet.counts(), [1, 0, 0], 'the first server still receives everything else')
 })
 
-test('a good request is answered between those of a client whose requests fail everywhere', async (t) => {
+test('valid requests succeed in between those of a client whose requests fail on every server', async (t) => {
   for (const strategy of ['first_available', 'balanced']) {
     const fleet = await startFleet(t, [breaksOn(), breaksOn(), breaksOn()], { strategy })
     for (let turn = 0; turn < 12; turn++) {
@@ -216,7 +216,7 @@ test('a request that fails everywhere reaches three servers at most', async (t) 
 })
 
 for (const message of ["model 'up' not found", 'model is not loaded'])
-  test(`a server that answers 400 "${message}" is passed over, and the client is answered`, async (t) => {
+  test(`a server that answers 400 "${message}" is passed over, and the client gets an answer`, async (t) => {
     const lacking: Script = () => openaiError(400, { code: 400, message, type: 'invalid_request_error' })
     const fleet = await startFleet(t, [lacking, good])
     assert.equal((await fleet.ask('hi')).status, 200)
@@ -224,18 +224,18 @@ for (const message of ["model 'up' not found", 'model is not loaded'])
     assert.equal((await fleet.ask('hi')).status, 200)
     fleet.counts()
     assert.equal((await fleet.ask('hi')).status, 200)
-    assert.deepEqual(fleet.counts(), [0, 1], 'it is taken for misconfigured, as one that answers 404')
+    assert.deepEqual(fleet.counts(), [0, 1], 'it counts as misconfigured, like a server that answers 404')
   })
 
-test('a 400 about the request, which also speaks of a model, is its client’s', async (t) => {
+test("a 400 about the request is the client's error even if its message mentions a model", async (t) => {
   const message = 'This model does not support the tool that was not found'
   const fleet = await startFleet(t, [() => openaiError(400, { message }), good])
   assert.equal((await fleet.ask('hi')).status, 400)
   assert.deepEqual(fleet.counts(), [1, 0])
 })
 
-describe('every server refuses one request', () => {
-  const refusals: [status: number, error: object, told: number][] = [
+describe('a request that every server refuses', () => {
+  const refusals: [status: number, error: object, returned: number][] = [
     [401, { message: 'denied' }, 502],
     [402, { message: 'no credit' }, 502],
     [403, { message: 'blocked by policy' }, 403],
@@ -247,8 +247,8 @@ describe('every server refuses one request', () => {
     // LM Studio
     [400, { code: 'model_not_found', message: 'Failed to load model "up"', param: 'model' }, 404],
   ]
-  for (const [status, error, told] of refusals) {
-    test(`with ${status} ${JSON.stringify(error)}: its client gets ${told}, and nobody else notices`, async (t) => {
+  for (const [status, error, returned] of refusals) {
+    test(`with ${status} ${JSON.stringify(error)} gets ${returned} and affects no other client`, async (t) => {
       const refusing = breaksOn(openaiError(status, error))
       const fleet = await startFleet(t, [refusing, refusing, good], {
         strategy: 'balanced',
@@ -257,7 +257,7 @@ describe('every server refuses one request', () => {
       assert.equal((await fleet.ask('hi', {}, 'two')).status, 200)
       assert.equal((await fleet.ask('hi', {}, 'two')).status, 200)
       for (let index = 0; index < 6; index++) {
-        assert.equal((await fleet.ask(`poison ${index}`, {}, 'two')).status, told)
+        assert.equal((await fleet.ask(`poison ${index}`, {}, 'two')).status, returned)
         assert.equal((await fleet.ask('hi', {}, 'two')).status, 200)
       }
       const ready = await fetch(`${fleet.router.url}/readyz`)
@@ -265,7 +265,7 @@ describe('every server refuses one request', () => {
     })
   }
 
-  test('and a cold model is still there for the next client', async (t) => {
+  test('leaves a cold model available to the next client', async (t) => {
     const refusing = breaksOn(openaiError(401, { message: 'x' }))
     const fleet = await startFleet(t, [refusing, refusing])
     for (let index = 0; index < 4; index++) await fleet.ask(`poison ${index}`)
@@ -274,12 +274,12 @@ describe('every server refuses one request', () => {
   })
 })
 
-test('a server that rejects our key comes last, is reported, and is tried again by nobody in particular', async (t) => {
+test("a server that rejects the router's key comes last and is reported as misconfigured", async (t) => {
   const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' }), good], {
     strategy: 'balanced',
   })
   for (let index = 0; index < 10; index++) assert.equal((await fleet.ask(`hi ${index}`)).status, 200)
-  assert.equal(fleet.counts()[0], 1, 'one refusal is enough for a server that never answered')
+  assert.equal(fleet.counts()[0], 1, 'one rejection is enough for a server that never answered')
   const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
   const line = await fleet.router.logged(
@@ -292,18 +292,18 @@ test('a server that rejects our key comes last, is reported, and is tried again 
   assert.match(target.reason, /401.*api_token/)
 })
 
-test('a wrong key of the only server is a 502 that says so', async (t) => {
+test('a rejected key on the only server is a 502 with code upstream_auth', async (t) => {
   const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' })])
   for (let index = 0; index < 3; index++) {
     const { status, text } = await fleet.ask('hi')
     assert.deepEqual([status, JSON.parse(text).error.code], [502, 'upstream_auth'])
   }
-  assert.deepEqual(fleet.counts(), [3], 'it is used all the same: it is the only one')
+  assert.deepEqual(fleet.counts(), [3], 'it stays in use because it is the only server')
   const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
 })
 
-test('chats to a model that has none leave its embeddings alone', async (t) => {
+test('chats to a model without chat support do not affect its embeddings', async (t) => {
   const embedding = { kind: 'reply', body: { data: [{ index: 0, embedding: [1] }], usage: {} } } as const
   const script: Script = ({ url }) =>
     url.includes('embeddings') ? embedding : { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
@@ -328,14 +328,14 @@ test('chats to a model that has none leave its embeddings alone', async (t) => {
   }
 })
 
-describe('429', () => {
+describe('a 429', () => {
   const tooLarge = openaiError(
     429,
     { message: 'Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7214.' },
     { 'retry-after': '30' },
   )
 
-  test('about the size of one request makes no server wait, whatever its headers say', async (t) => {
+  test('about the size of one request causes no pause, whatever its headers say', async (t) => {
     const fleet = await startFleet(t, [breaksOn(tooLarge), breaksOn(tooLarge)])
     for (let index = 0; index < 5; index++) {
       const { status, text } = await fleet.ask(`poison ${index}`)
@@ -345,7 +345,7 @@ describe('429', () => {
     }
   })
 
-  test('without a wait does not rest a server that is alone', async (t) => {
+  test('without a wait does not pause the only server of a model', async (t) => {
     const fleet = await startFleet(t, [breaksOn(openaiError(429, { message: 'slow down' }))])
     for (let index = 0; index < 5; index++) {
       assert.equal((await fleet.ask(`poison ${index}`)).status, 429)
@@ -373,7 +373,7 @@ describe('429', () => {
     ],
   ]
   for (const [given, seconds] of waits) {
-    test(`with ${Object.entries(given).join(' ')} rests the server for about ${seconds} s`, async (t) => {
+    test(`with ${Object.entries(given).join(' ')} pauses the server for about ${seconds} s`, async (t) => {
       const headers = Object.fromEntries(
         Object.entries(given).map(([name, value]) => [name, typeof value === 'function' ? value() : value]),
       )
@@ -385,13 +385,13 @@ describe('429', () => {
       const answer = await fleet.ask('hi')
       assert.equal(answer.status, 429)
       assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/)
-      const told = Number(answer.headers.get('retry-after'))
-      assert.ok(told <= seconds && told > seconds - 15, `${told}`)
-      assert.deepEqual(fleet.counts(), [0], 'it is not asked while it rests')
+      const returned = Number(answer.headers.get('retry-after'))
+      assert.ok(returned <= seconds && returned > seconds - 15, `${returned}`)
+      assert.deepEqual(fleet.counts(), [0], 'it receives nothing while it is paused')
     })
   }
 
-  test('that names a limit of which something remains names no wait', async (t) => {
+  test('that names a limit with something remaining implies no wait', async (t) => {
     const headers = { 'x-ratelimit-remaining-tokens': '10', 'x-ratelimit-reset-tokens': '6m0s' }
     const fleet = await startFleet(t, [openaiError(429, { message: 'x' }, headers)])
     await fleet.ask('hi')
@@ -400,7 +400,7 @@ describe('429', () => {
   })
 })
 
-test('503 with Retry-After for one request keeps no other away', async (t) => {
+test('a 503 with Retry-After for one request does not affect other requests', async (t) => {
   const failing = breaksOn(openaiError(503, { message: 'x' }, { 'retry-after': '100' }))
   const fleet = await startFleet(t, [failing, failing])
   for (let index = 0; index < 5; index++) {
@@ -410,7 +410,7 @@ test('503 with Retry-After for one request keeps no other away', async (t) => {
   }
 })
 
-test('streams that break after their first content eject nobody where nobody else answered', async (t) => {
+test('streams that break after their first content eject no target if no other target answered', async (t) => {
   const cut = { kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'cut' } as const
   const fleet = await startFleet(t, [breaksOn(cut), breaksOn(cut)])
   for (let index = 0; index < 12; index++) {
@@ -426,10 +426,10 @@ describe('a fallback model', () => {
       fallbacks: ['spare'],
     })
     for (let index = 0; index < 20; index++) assert.equal((await fleet.ask(`hi ${index}`)).status, 200)
-    assert.equal(fleet.counts()[0], 5, 'the broken one is asked no more')
+    assert.equal(fleet.counts()[0], 5, 'the broken one receives no more requests')
   })
 
-  test('answers one client again and again without the model being ejected for others', async (t) => {
+  test('answers one client repeatedly without the model being ejected for others', async (t) => {
     const fleet = await startFleet(t, [breaksOn(), good], {
       models: { m: [0], spare: [1] },
       fallbacks: ['spare'],
@@ -439,7 +439,7 @@ describe('a fallback model', () => {
     assert.equal(headers.get('x-llm-router-model'), fleet.nameOf('m'), 'its own model answers')
   })
 
-  test('is asked at once while the only server of a model asks for a pause', async (t) => {
+  test('is asked immediately while the only server of a model asks for a pause', async (t) => {
     const busy = openaiError(429, { message: 'x' }, { 'retry-after': '30' })
     const fleet = await startFleet(t, [busy, good], { models: { m: [0], spare: [1] }, fallbacks: ['spare'] })
     for (let index = 0; index < 3; index++) assert.equal((await fleet.ask('hi')).status, 200)
@@ -447,7 +447,7 @@ describe('a fallback model', () => {
   })
 })
 
-test('a request that fails over while the file is reloaded is not sent to the same server again', async (t) => {
+test('a request that fails over while the configuration is reloaded is not sent to the same server again', async (t) => {
   const slow = Promise.withResolvers<void>()
   const fleet = await startFleet(t, [
     async () => {
@@ -467,7 +467,7 @@ test('a request that fails over while the file is reloaded is not sent to the sa
   assert.deepEqual(fleet.counts(), [1, 1])
 })
 
-describe('a request that kills servers', () => {
+describe('a request that crashes servers', () => {
   const mortal = join(import.meta.dirname, '../fixtures/mortal-upstream.ts')
   async function startMortal(t: TestContext): Promise<{ url: string; process: ChildProcess }> {
     const child = fork(mortal)
@@ -501,13 +501,13 @@ describe('a request that kills servers', () => {
     })
   }
 
-  test('is not told from one that meets two servers which close connections and live on', async (t) => {
+  test('is distinguished from one that meets two servers which close connections and stay up', async (t) => {
     const fleet = await startFleet(t, [{ kind: 'reset' }, { kind: 'reset' }, good])
     assert.equal(await answered(fleet, Array(10).fill('hi')), 10)
   })
 })
 
-test('servers that refuse connections cost a request none of its three attempts', async (t) => {
+test('servers that refuse connections use up none of the three attempts of a request', async (t) => {
   const upstream = await startUpstream(good)
   const gone = await Promise.all(Array.from({ length: 5 }, closedPort))
   const urls = [...gone, upstream.url]
@@ -525,7 +525,7 @@ test('servers that refuse connections cost a request none of its three attempts'
   assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
 })
 
-test('a server that cannot be reached is ejected by any two requests', async (t) => {
+test('a server that cannot be reached is ejected after any two requests', async (t) => {
   const url = await closedPort()
   const router = await startRouter({
     models: modelsConfig({ m: [{ id: 'gone', api_type: 'vllm', api_host: url }] }),
@@ -539,15 +539,15 @@ test('a server that cannot be reached is ejected by any two requests', async (t)
   assert.ok(Number(headers.get('retry-after')) >= 1)
 })
 
-describe('an answer that has begun counts', () => {
-  /** A stream that goes on until it is let end. */
+describe('an answer that has begun counts as a success', () => {
+  /** A stream that continues until the test ends it. */
   function longStream(): { script: Script; end(): void } {
     const { promise, resolve } = Promise.withResolvers<void>()
     const pieces = [openaiChunk({ content: 'Hi' }), promise, openaiChunk({}, 'stop'), 'data: [DONE]\n\n']
     return { script: { kind: 'stream', pieces }, end: resolve }
   }
 
-  test('five broken servers of six lose one request at most while the answers of the sixth still run', async (t) => {
+  test('five broken servers out of six fail one request at most while the answers of the sixth still run', async (t) => {
     const { script, end } = longStream()
     const fleet = await startFleet(t, [broken, broken, broken, broken, broken, script], {
       strategy: 'balanced',
@@ -581,7 +581,7 @@ describe('an answer that has begun counts', () => {
   }
 })
 
-test('the last attempt waits for the only server that answers, where each serves one request at a time', async (t) => {
+test('the last attempt waits for the only working server if each server accepts one request at a time', async (t) => {
   const strategy = 'first_available'
   const fleet = await startFleet(t, [broken, broken, broken, broken, broken, good], { strategy })
   assert.ok((await answered(fleet, Array(4).fill('hi'))) >= 3)
@@ -592,31 +592,31 @@ test('the last attempt waits for the only server that answers, where each serves
   })
   const asked = Array.from({ length: 6 }, (_, index) => fleet.ask(`hi ${index}`))
   await fleet.servers[5]?.requestReceived(fleet.servers[5].requests.length)
-  // Requests that gave up beside the server that is taken would have done so by the end of these.
+  // Requests that gave up while the working server was occupied would have done so by the end of these.
   for (let index = 0; index < 10; index++) await fetch(`${fleet.router.url}/healthz`)
   taken.resolve()
   const statuses = (await Promise.all(asked)).map(({ status }) => status)
   assert.deepEqual(statuses, Array(6).fill(200))
 })
 
-test('a rejected key of embeddings is reported as one of chats is', async (t) => {
+test('a key rejected for embeddings is reported like one rejected for chats', async (t) => {
   const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' })])
   const { status } = await post(`${fleet.router.url}/v1/embeddings`, { model: fleet.nameOf('m'), input: 'x' })
   assert.equal(status, 502)
   const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
   const state = JSON.parse(await (await fetch(`${fleet.router.url}/api/status`)).text()).state
-  assert.equal(state, 'degraded', 'it is used all the same')
+  assert.equal(state, 'degraded', 'it stays in use because it is the only server')
 })
 
-test('of two servers that ask for a pause in one request, the client hears the shorter one', async (t) => {
+test('if two servers ask for a pause during one request, the client receives the shorter wait', async (t) => {
   const pause = (seconds: string) => openaiError(429, { message: 'x' }, { 'retry-after': seconds })
   const fleet = await startFleet(t, [pause('30'), pause('100')])
   const { status, headers } = await fleet.ask('hi')
   assert.deepEqual([status, headers.get('retry-after')], [429, '30'])
 })
 
-test('requests that wait for their turn are told at once when the only server goes away', async (t) => {
+test('queued requests fail immediately when the only server becomes unreachable', async (t) => {
   const fleet = await startFleet(t, [{ kind: 'hang' }], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
   const asked = Array.from({ length: 5 }, (_, index) => fleet.ask(`hi ${index}`))
   await fleet.servers[0]?.requestReceived(0)
@@ -626,7 +626,7 @@ test('requests that wait for their turn are told at once when the only server go
   assert.match(answers.at(-1)?.headers.get('retry-after') ?? '', /^\d+$/)
 })
 
-test('a server that loads while the file is read again is not waited for when another one stands in its place', async (t) => {
+test('a server that loads during a reload is not waited for if another server replaces it', async (t) => {
   const fleet = await startFleet(t, [openaiError(503, { message: 'Loading model' }), good], {
     models: { m: [0] },
   })

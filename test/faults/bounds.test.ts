@@ -11,11 +11,11 @@ import { type RouterProcess, startRouterProcess } from '../helpers/router-proces
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 
 const mebi = 1024 * 1024
-/** The collector lets garbage lie for a while before it looks: this much is no growth. */
+/** Garbage may remain for a while before it is collected: growth below this is ignored. */
 const slackMebi = 32
-/** Between two sockets lie six network reads of 64 KiB, and their garbage. A stream that is collected has 32 MiB. */
+/** Six network reads of 64 KiB, and their garbage, are buffered between two sockets. A stream that is buffered has 32 MiB. */
 const readerMebi = 2
-/** `/ping` waits behind this test's own work too, so it can only tell a router that is blocked from one that works. */
+/** `/ping` also waits for this test's own work, so it only distinguishes a blocked router from a working one. */
 const blockedMs = 2_000
 
 const finish = openaiChunk({}, 'stop') + openaiDone
@@ -27,17 +27,17 @@ interface Received {
   status: number
   bytes: number
   lineEnds: number
-  /** The last bytes, as text. */
+  /** The last bytes, as a string. */
   tail: string
-  /** Whether the answer ended as HTTP says it should. */
+  /** Whether the response was terminated as HTTP requires. */
   whole: boolean
 }
 
-/** Reads an answer as fast as it comes and keeps nothing of it. */
+/** Reads a response as fast as it arrives and keeps nothing of it. */
 async function receive(url: string, body: object): Promise<Received> {
   const sent = request(url, { method: 'POST', headers: { 'content-type': 'application/json' }, agent: false })
   sent.end(JSON.stringify(body))
-  const [response] = (await once(sent, 'response')) as [IncomingMessage] // by the documentation of the event
+  const [response] = (await once(sent, 'response')) as [IncomingMessage] // typed as the event is documented
   let bytes = 0
   let lineEnds = 0
   let last: Buffer = Buffer.alloc(0)
@@ -46,13 +46,13 @@ async function receive(url: string, body: object): Promise<Received> {
     for (let at = piece.indexOf(10); at !== -1; at = piece.indexOf(10, at + 1)) lineEnds++
     last = piece.length >= 256 ? piece.subarray(-256) : Buffer.concat([last, piece]).subarray(-256)
   })
-  response.on('error', () => undefined) // told by `complete`
+  response.on('error', () => undefined) // known from `complete`
   await once(response, 'close')
   const { statusCode = 0, complete } = response
   return { status: statusCode, bytes, lineEnds, tail: last.toString(), whole: complete }
 }
 
-/** The longest wait for `/ping`, asked every 20 ms until the work is done, in milliseconds. */
+/** The longest response time of `/ping` in milliseconds, asked every 20 ms until the work is done. */
 async function longestPing(url: string, work: Promise<unknown>): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   let longest = 0
@@ -64,7 +64,7 @@ async function longestPing(url: string, work: Promise<unknown>): Promise<number>
   while (working) {
     const from = performance.now()
     const asked = request(`${url}/ping`, { agent }).end()
-    const [response] = (await once(asked, 'response')) as [IncomingMessage] // by the documentation of the event
+    const [response] = (await once(asked, 'response')) as [IncomingMessage] // typed as the event is documented
     response.resume()
     await once(response, 'end')
     longest = Math.max(longest, performance.now() - from)
@@ -85,7 +85,7 @@ describe('memory', { concurrency: false }, () => {
     router = await startRouterProcess({
       models: modelsConfig({ big: [{ id: 'big', api_type: 'vllm', api_host: upstream.url }] }),
     })
-    // The code is compiled and the pools are made before anything is measured.
+    // The code is compiled and the pools are filled before anything is measured.
     script = smallEvents(20_000)
     await ask(path, question(true))
     await ask(ollamaPath, question(true))
@@ -97,7 +97,7 @@ describe('memory', { concurrency: false }, () => {
     await upstream.close()
   })
 
-  /** Runs it with a fresh look at memory; the growth may not pass the limit, nor may the router stand still. */
+  /** Runs the work after a fresh memory reading; growth must stay within the limit, and the router must not block. */
   async function bounded<T>(growthMebi: number, work: () => Promise<T>): Promise<T> {
     router.forgetPeak()
     const before = router.memoryBytes()
@@ -105,7 +105,7 @@ describe('memory', { concurrency: false }, () => {
     const [result, ping] = await Promise.all([running, longestPing(router.url, running)])
     const growth = (router.peakBytes() - before) / mebi
     assert.ok(growth <= growthMebi + slackMebi, `memory grew by ${growth.toFixed(1)} MiB`)
-    assert.ok(ping < blockedMs, `the router stood still for ${ping.toFixed(0)} ms`)
+    assert.ok(ping < blockedMs, `the router was blocked for ${ping.toFixed(0)} ms`)
     return result
   }
 
@@ -114,7 +114,7 @@ describe('memory', { concurrency: false }, () => {
     return receive(router.url + url, body)
   }
 
-  /** Nothing runs any more, and each request has had its one line. */
+  /** Nothing is running any more, and each request has had its one log line. */
   async function assertQuiet(): Promise<Record<string, unknown>> {
     await upstream.idle()
     const lines = await router.requestsLogged(asked)
@@ -127,7 +127,7 @@ describe('memory', { concurrency: false }, () => {
   }
 
   const streamMebi = repeats(128, 1024)
-  test(`a stream of ${streamMebi} MiB passes without being collected`, async () => {
+  test(`a stream of ${streamMebi} MiB passes without being buffered`, async () => {
     script = largeEvents(streamMebi)
     const got = await bounded(32, () => ask(path, question(true)))
     assert.ok(got.whole && got.tail.endsWith(openaiDone), got.tail)
@@ -137,10 +137,10 @@ describe('memory', { concurrency: false }, () => {
 
   const eventCount = repeats(100_000, 1_000_000)
   for (const [lane, url, lineEnds] of [
-    ['as they are', path, 2 * (eventCount + 2)],
+    ['unchanged', path, 2 * (eventCount + 2)],
     ['translated', ollamaPath, eventCount + 1],
   ] as const) {
-    test(`${eventCount} small events pass ${lane}, each one`, async () => {
+    test(`all of ${eventCount} small events arrive ${lane}`, async () => {
       script = smallEvents(eventCount)
       const got = await bounded(32, () => ask(url, question(true)))
       assert.ok(got.whole)
@@ -149,7 +149,7 @@ describe('memory', { concurrency: false }, () => {
     })
   }
 
-  test('a line of 100 MiB passes where nothing has to be read of it', async () => {
+  test('a line of 100 MiB passes if nothing in it has to be read', async () => {
     script = longLine
     const got = await bounded(24, () => ask(path, question(true)))
     assert.ok(got.whole && got.tail.endsWith(openaiDone), got.tail)
@@ -164,7 +164,7 @@ describe('memory', { concurrency: false }, () => {
     assert.equal((await assertQuiet()).outcome, 'truncated')
   })
 
-  test('a whole answer of 100 MiB passes as it comes, with the name of its model', async () => {
+  test("a whole answer of 100 MiB is forwarded as it arrives, with the client's name of the model", async () => {
     script = hugeAnswer
     const got = await bounded(48, () => ask(path, question(false)))
     assert.deepEqual([got.status, got.whole], [200, true])
@@ -174,8 +174,8 @@ describe('memory', { concurrency: false }, () => {
   })
 
   const readers = repeats(50, 500)
-  test(`${readers} clients that stop reading stop their upstreams too, and get all of it in the end`, async () => {
-    // More than the system may keep for a connection that was quick before: 32 MiB and more here (tcp_rmem, tcp(7)).
+  test(`${readers} clients that stop reading pause their upstreams, and one that resumes gets the whole answer`, async () => {
+    // More than the system may buffer for a connection that was fast before: 32 MiB and more here (tcp_rmem, tcp(7)).
     script = largeEvents(96)
     const sockets = await bounded(readers * readerMebi, async () => {
       const opened = []
@@ -207,7 +207,7 @@ describe('memory', { concurrency: false }, () => {
   })
 })
 
-/** Fulfilled when a number has stayed the same for half a second. */
+/** Fulfilled once a number has not changed for half a second. */
 async function stillness(read: () => number): Promise<void> {
   let same = 0
   for (let last = read(); same < 25; ) {
@@ -231,7 +231,7 @@ function largeEvents(size: number): () => Iterable<Step> {
   }
 }
 
-/** In pieces of a hundred, as a busy engine's socket gives them. */
+/** In pieces of a hundred, as a busy engine's socket delivers them. */
 function smallEvents(count: number): () => Iterable<Step> {
   const hundred = chunk(openaiChunk({ content: 'x' }).repeat(100))
   return function* () {
@@ -252,7 +252,7 @@ function* longLine(): Iterable<Step> {
   yield chunk()
 }
 
-/** With a length, as servers send whole answers. */
+/** With a Content-Length, as servers send whole answers. */
 function* hugeAnswer(): Iterable<Step> {
   const before = '{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"'
   const behind = '"},"finish_reason":"stop"}],"model":"upstream-model"}'

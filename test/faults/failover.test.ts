@@ -14,12 +14,12 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-/** Failures before the first content; each must be invisible while another target works. */
+/** Failures before the first content; each must be invisible to clients while another target works. */
 const failures: [name: string, behaviour: Behaviour][] = [
   ['resets', { kind: 'reset' }],
-  ['closes at once', { kind: 'raw', bytes: '' }],
+  ['closes immediately', { kind: 'raw', bytes: '' }],
   ['sends half a status line', { kind: 'raw', bytes: 'HTTP/1.1 2' }],
-  ['speaks another protocol', { kind: 'raw', bytes: '\u0016\u0003\u0001' }],
+  ['uses another protocol', { kind: 'raw', bytes: '\u0016\u0003\u0001' }],
   ['hangs', { kind: 'hang' }],
   ['answers 500', openaiError(500, { message: 'x' })],
   ['answers 502', openaiError(502, { message: 'x' })],
@@ -38,12 +38,12 @@ const failures: [name: string, behaviour: Behaviour][] = [
   ],
   ['ends before content', { kind: 'stream', pieces: [openaiChunk({ role: 'assistant', content: '' })] }],
   ['is cut before content', { kind: 'stream', pieces: [openaiChunk({ role: 'assistant' })], ending: 'cut' }],
-  ['errs as first event', { kind: 'stream', pieces: ['data: {"error":{"message":"x"}}\n\n'] }],
+  ['sends an error as its first event', { kind: 'stream', pieces: ['data: {"error":{"message":"x"}}\n\n'] }],
 ]
 
 const count = repeats(40, 10_000)
 const atOnce = 20
-/** A server for each failure, and the one that works. */
+/** One server per failure, and one that works. */
 let bad: ScriptedUpstream[]
 let good: ScriptedUpstream
 let router: TestRouter
@@ -88,33 +88,33 @@ async function askMany(model: string): Promise<number> {
   return answered
 }
 
-describe(`with one target that fails and one that works, ${count} requests get only good answers`, () => {
+describe(`with one failing target and one working target, ${count} requests all succeed`, () => {
   for (const [index, [name]] of failures.entries()) {
-    test(`when the one ${name}`, async () => {
+    test(`if the failing one ${name}`, async () => {
       assert.equal(await askMany(`both-${index}`), count)
-      assert.ok((bad[index]?.requests.length ?? 0) > 0, 'it was asked')
+      assert.ok((bad[index]?.requests.length ?? 0) > 0, 'the failing server was asked')
     })
   }
 
-  test('when nothing listens', async () => {
+  test('if nothing listens at the address of the failing one', async () => {
     assert.equal(await askMany(`both-${failures.length}`), count)
   })
 })
 
-test('when every target fails the upstreams get at most 1.2 times the requests, and every client an answer', async (t) => {
-  const boxes = [
+test('if every target fails, upstreams get at most 1.2 times the requests, and every client gets a response', async (t) => {
+  const servers = [
     await startUpstream(openaiError(503, { message: 'x' })),
     await startUpstream(openaiError(503, { message: 'x' })),
   ]
   const router = await startRouter({
     env: { LLM_ROUTER_LOG_LEVEL: 'error' },
     models: modelsConfig({
-      both: boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
+      both: servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
     }),
   })
   t.after(async () => {
     await router.close()
-    for (const box of boxes) await box.close()
+    for (const server of servers) await server.close()
   })
   const requests = 500
   const codes = new Map<string, number>()
@@ -132,35 +132,35 @@ test('when every target fails the upstreams get at most 1.2 times the requests, 
     }
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
-  const sent = boxes.reduce((sum, box) => sum + box.requests.length, 0)
-  assert.ok(sent <= 1.2 * requests, `${sent} calls for ${requests} requests`)
+  const sent = servers.reduce((sum, server) => sum + server.requests.length, 0)
+  assert.ok(sent <= 1.2 * requests, `${sent} upstream requests for ${requests} client requests`)
   assert.deepEqual([...codes], [['overloaded', requests]])
 })
 
-test('when every target asks for rest the client gets 429 with the shortest of the rests', async (t) => {
-  const boxes = [
+test('if every target asks for a pause, the client gets 429 with the shortest Retry-After', async (t) => {
+  const servers = [
     await startUpstream(openaiError(429, { message: 'x' }, { 'retry-after': '30' })),
     await startUpstream(openaiError(429, { message: 'x' }, { 'retry-after': '20' })),
   ]
   const router = await startRouter({
     models: modelsConfig({
-      both: boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
+      both: servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
     }),
   })
   t.after(async () => {
     await router.close()
-    for (const box of boxes) await box.close()
+    for (const server of servers) await server.close()
   })
   const body = { model: 'both', messages: [{ role: 'user', content: 'x' }] }
   assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 429)
-  const sent = boxes.map(({ requests }) => requests.length)
+  const sent = servers.map(({ requests }) => requests.length)
   const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
   assert.equal(status, 429)
   const seconds = Number(headers.get('retry-after'))
   assert.ok(seconds >= 19 && seconds <= 20, `${seconds}`)
   assert.deepEqual(
-    boxes.map(({ requests }) => requests.length),
+    servers.map(({ requests }) => requests.length),
     sent,
-    'no request while they rest',
+    'no request during the pause',
   )
 })

@@ -4,13 +4,13 @@ import type { TestRouter } from '../helpers/router.ts'
 
 export interface Asked {
   router: TestRouter
-  /** Names of the models that were asked, where others of the router still run. */
+  /** Names of the models that were asked, if requests to others of the router are still running. */
   models?: Record<string, string>
 }
 
 /**
- * What holds after every fault, once the clients have their answers: no target is taken, no upstream call is open, each
- * request has had one log line, and no bug was met.
+ * What holds after every failure, once the clients have their answers: no target is occupied, no upstream
+ * request is open, each request has had one log line, and no internal error was logged.
  */
 export async function assertNothingLeft(
   { router, models }: Asked,
@@ -28,7 +28,7 @@ export async function assertNothingLeft(
       .filter(({ alias }) => isOurs(alias))
       .flatMap((model) => router.app.balancer.signals(model))
       .reduce((sum, signals) => sum + signals.inFlight, 0)
-  // The end of a request follows the last byte of its answer.
+  // A request ends after the last byte of its answer.
   for (let lines = requestLines(); lines.length < requests; lines = requestLines()) {
     const known = new Set(lines)
     await router.logged((line) => isRequest(line) && !known.has(line))

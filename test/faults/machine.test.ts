@@ -15,7 +15,7 @@ const path = '/v1/chat/completions'
 const question = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
 
 let upstream: ScriptedUpstream
-/** With a budget for bodies, which only the test of that comes near. */
+/** With a budget for bodies, which only its own test comes near. */
 let router: RouterProcess
 
 before(async () => {
@@ -38,12 +38,12 @@ function filesOf(pid: number): { open: number; allowed: number } {
   return { open: readdirSync(`/proc/${pid}/fd`).length, allowed: Number(allowed) }
 }
 
-/** Connections that say nothing; those that the router closes at once are among them. */
+/** Silent connections, including those that the router closes immediately. */
 async function silent(url: string, count: number): Promise<Socket[]> {
   const { hostname, port } = new URL(url)
   const opened = Array.from({ length: count }, () => {
     const socket = connect(Number(port), hostname)
-    // A reset is one of the ways to be turned away.
+    // A reset is one way to be rejected.
     socket.on('error', () => undefined)
     return new Promise<Socket>((resolve) => {
       socket.once('connect', () => resolve(socket))
@@ -53,7 +53,7 @@ async function silent(url: string, count: number): Promise<Socket[]> {
   return await Promise.all(opened)
 }
 
-test('C17 many of the largest bodies at once stay within their budget, and the rest are refused', async (t) => {
+test('C17 many concurrent bodies of the largest size stay within the body budget, and the rest are rejected', async (t) => {
   router.forgetPeak()
   const before = router.memoryBytes()
   const opening = Buffer.from('{"model":"one","messages":[{"role":"user","content":"')
@@ -78,15 +78,15 @@ test('C17 many of the largest bodies at once stay within their budget, and the r
   const counts = new Map<number, number>()
   for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1)
   assert.deepEqual([...counts.keys()].toSorted(), [200, 503])
-  assert.ok((counts.get(200) ?? 0) >= 8, 'at least as many as find room at once')
+  assert.ok((counts.get(200) ?? 0) >= 8, 'at least as many as fit at the same time')
   const grown = router.peakBytes() - before
   assert.ok(grown < 1536 * mebibyte, `${Math.round(grown / mebibyte)} MiB more`)
 })
 
-test('P13 without a free file descriptor the process lives, no server is blamed, and it recovers', async (t) => {
+test('P13 without a free file descriptor the process survives, ejects no server, and recovers', async (t) => {
   const pid = router.child.pid ?? 0
   assert.equal((await post(router.url + path, question)).status, 200)
-  // A client that is connected already; its answer will need a second upstream connection.
+  // A client that is already connected; its answer needs a second upstream connection.
   const client = await RawClient.open(router.url)
   t.after(() => client.close())
   const { open, allowed } = filesOf(pid)
@@ -114,7 +114,7 @@ test('P13 without a free file descriptor the process lives, no server is blamed,
   assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
 })
 
-test('C5 silent connections leave others as fast as they were, and are closed in the end', async (t) => {
+test('C5 silent connections do not slow down other clients, and are closed eventually', async (t) => {
   const pid = router.child.pid ?? 0
   const { allowed } = filesOf(pid)
   const count = Math.min(repeats(500, 10_000), Math.floor(allowed / 3) - 100)
@@ -125,12 +125,12 @@ test('C5 silent connections leave others as fast as they were, and are closed in
   })
   const { open } = filesOf(pid)
   while (sockets.length < count) {
-    // More at once than the system keeps for a listener would be lost on the way.
+    // More connections at a time than the listen backlog holds would be dropped.
     sockets.push(...(await silent(router.url, Math.min(250, count - sockets.length))))
     while (filesOf(pid).open < open + sockets.length - 5) await new Promise(setImmediate)
   }
   const among = await p99(router.url, 200)
-  // What the reference asks for is 10 ms; a shared machine alone can take that.
+  // The reference asks for 10 ms; a shared machine alone can take that long.
   assert.ok(among < alone + 50, `${alone} ms alone, ${among} ms among ${count}`)
   const closed = sockets.map(
     (socket) =>
@@ -150,18 +150,18 @@ async function p99(url: string, count: number): Promise<number> {
   return times.toSorted((a, b) => a - b)[Math.floor(count * 0.99)] ?? 0
 }
 
-test('P14 a full disk is told on stdout, in /healthz and by a metric, and like a log that nobody reads any more costs no request', async (t) => {
+test('P14 a full disk is reported on stdout, in /healthz and by a metric, and like an unread log fails no request', async (t) => {
   const router = await start({ LLM_ROUTER_LOG_FILENAME: '/dev/full', LLM_ROUTER_USE_PROMETHEUS: '1' })
   t.after(() => router.stop())
   for (let asked = 0; asked < 30; asked++) assert.equal((await post(router.url + path, question)).status, 200)
   await router.requestsLogged(30)
-  const told = (): number =>
+  const reports = (): number =>
     router.logs.filter(({ msg }) => String(msg).includes('cannot write /dev/full (ENOSPC)')).length
-  assert.equal(told(), 1)
+  assert.equal(reports(), 1)
   const get = async (page: string) => (await fetch(router.url + page)).text()
   assert.match(await get('/healthz'), /"degraded".*the log file cannot be written \(ENOSPC\)/)
   assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
-  assert.equal(told(), 1, 'once')
+  assert.equal(reports(), 1, 'reported once')
   router.child.stdout?.destroy()
   for (let asked = 0; asked < 30; asked++) assert.equal((await post(router.url + path, question)).status, 200)
   router.child.kill('SIGTERM')

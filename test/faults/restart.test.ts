@@ -51,7 +51,7 @@ interface Member {
   ready: boolean
 }
 
-/** What a load balancer does: requests in turn to those that say they are ready, over kept-alive connections. */
+/** Acts as a load balancer: sends requests in turn to the members that report ready, over kept-alive connections. */
 class Pool {
   readonly members: Member[]
   #turn = 0
@@ -65,7 +65,7 @@ class Pool {
     }))
   }
 
-  /** The text of an answer. A connection that is refused costs nothing: the next member gets the request. */
+  /** Returns the text of an answer. After a refused connection, the next member gets the request. */
   async ask(stream: boolean): Promise<string> {
     for (;;) {
       const ready = this.members.filter((member) => member.ready)
@@ -99,22 +99,22 @@ async function send({ port, agent }: Member, stream: boolean): Promise<string> {
   const headers = { 'content-type': 'application/json' }
   const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers })
   sent.end(JSON.stringify({ model: 'm', stream, messages }))
-  const [response] = (await once(sent, 'response')) as [IncomingMessage] // by the documentation of the event
+  const [response] = (await once(sent, 'response')) as [IncomingMessage] // typed as the event is documented
   let text = ''
   for await (const piece of response) text += piece
   assert.equal(response.statusCode, 200, text)
   return text
 }
 
-/** Most requests at once: a busy machine is to restart routers, not to work off what was asked meanwhile. */
+/** Maximum concurrent requests: a busy machine should restart routers, not work off a backlog. */
 const mostRunning = 40
 
-/** Asks the pool 200 times a second, or 20 times; fewer where it is slow. */
+/** Asks the pool 200 times a second, or 20 times; less often if it is slow. */
 class Clients {
-  readonly lost: unknown[] = []
+  readonly failed: unknown[] = []
   asked = 0
   answered = 0
-  /** While a router starts, the other one alone is asked, and nothing can be lost on the way to the first. */
+  /** While a router starts, only the other one is asked, so no request can fail on the way to the first. */
   isSlow = false
   readonly #pool: Pool
   readonly #running = new Set<Promise<void>>()
@@ -134,7 +134,7 @@ class Clients {
       .ask(stream)
       .then((text) => assert.match(text, stream ? /Hi[\s\S]*!"[\s\S]*\[DONE\]\n\n$/ : /"Hi!"/))
       .catch((error: unknown) => {
-        this.lost.push(error)
+        this.failed.push(error)
       })
       .finally(() => {
         this.answered++
@@ -143,7 +143,7 @@ class Clients {
     this.#running.add(one)
   }
 
-  /** Fulfilled when so many more have been answered. */
+  /** Fulfilled when this many more requests have been answered. */
   async more(count: number): Promise<void> {
     const until = this.answered + count
     while (this.answered < until) await pause(5)
@@ -155,7 +155,7 @@ class Clients {
   }
 }
 
-test('a rolling restart of two routers at 200 requests a second loses none', async (t) => {
+test('a rolling restart of two routers at 200 requests a second fails no request', async (t) => {
   const clients = new Clients(pool)
   let isLooking = true
   t.after(() => {
@@ -164,7 +164,7 @@ test('a rolling restart of two routers at 200 requests a second loses none', asy
   const looks = (async () => {
     for (; isLooking; await pause(100)) await pool.look()
   })()
-  // A router that nobody uses may end at once.
+  // A router without clients may exit immediately.
   await clients.more(100)
   for (let round = 0; round < repeats(1, 20); round++) {
     for (const member of pool.members) {
@@ -183,12 +183,12 @@ test('a rolling restart of two routers at 200 requests a second loses none', asy
   isLooking = false
   await clients.stop()
   await looks
-  assert.deepEqual(clients.lost, [])
+  assert.deepEqual(clients.failed, [])
   assert.ok(clients.asked > 300, `${clients.asked} requests`)
 })
 
-// The last of these two routers: each test ends one.
-test('SIGTERM lets 50 running streams come to their end, and then ends the process with 0', async () => {
+// The last of these two routers: each test stops one.
+test('SIGTERM lets 50 running streams finish, and then the process exits with 0', async () => {
   const [{ router }] = pool.members as [Member, Member] // two were started
   const go = Promise.withResolvers<void>()
   upstream.rescript(() => ({
@@ -216,12 +216,12 @@ test('SIGTERM lets 50 running streams come to their end, and then ends the proce
   assert.ok(lines.length === 50 && lines.every(({ outcome }) => outcome === 'success'))
 })
 
-test('a second SIGTERM ends the process at once, whatever runs', async () => {
+test('a second SIGTERM ends the process immediately, whatever is running', async () => {
   const [, { router }] = pool.members as [Member, Member] // two were started
   upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'hang' })
   const asked = upstream.requests.length
   const socket = await openRequest(router.url, path, { model: 'm', stream: true, messages })
-  socket.on('error', () => undefined) // the end of the process may be a reset
+  socket.on('error', () => undefined) // the end of the process may arrive as a reset
   await once(socket, 'data')
   router.child.kill('SIGTERM')
   await router.logged(({ msg }) => msg === 'stopping')

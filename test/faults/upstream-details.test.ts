@@ -20,16 +20,16 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { repeats } from '../helpers/repeats.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
-import { openWith, sharedHouses } from './fault-house.ts'
+import { openWith, sharedSetups } from './faulty-setup.ts'
 import { assertNothingLeft } from './invariants.ts'
 import { faultText, wholeJson } from './upstream-faults.ts'
 
-const houses = sharedHouses(20)
+const setups = sharedSetups(20)
 
-test('each of 1 to 50 events before a reset reaches the client, and then an error', async () => {
+test('each of 1 to 50 events before a reset reaches the client, followed by an error', async () => {
   let events = 0
   const texts = Array.from({ length: 50 }, (_, index) => `${index} `)
-  const { router, models, upstream } = houses.open(function* (_request, index) {
+  const { router, models, upstream } = setups.open(function* (_request, index) {
     yield streamHead
     for (const text of texts.slice(0, events)) yield chunk(openaiChunk({ content: text }))
     yield arrived[index]?.promise ?? ''
@@ -54,13 +54,13 @@ test('each of 1 to 50 events before a reset reaches the client, and then an erro
 })
 
 const garbage = Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n', 'latin1')
-test('bytes that are no UTF-8 reach a client of the same dialect as they are', async () => {
+test('bytes that are not valid UTF-8 reach a client of the same dialect unchanged', async () => {
   const events = Buffer.concat([
     Buffer.from(openaiChunk({ content: 'x' })),
     garbage,
     Buffer.from(openaiChunk({}, 'stop') + openaiDone),
   ])
-  const { router, models, upstream } = houses.open(() => [
+  const { router, models, upstream } = setups.open(() => [
     answerBytes(events, ['content-type: text/event-stream']),
   ])
   const response = await fetch(`${router.url}/v1/chat/completions`, {
@@ -73,9 +73,9 @@ test('bytes that are no UTF-8 reach a client of the same dialect as they are', a
   await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
-test('after content, an event that is no JSON ends a passed-through stream with an error', async () => {
+test('after content, an event that is not valid JSON ends a passed-through stream with an error', async () => {
   const seen = Promise.withResolvers<void>()
-  const { router, models, upstream } = houses.open(() => [
+  const { router, models, upstream } = setups.open(() => [
     streamHead,
     chunk(openaiChunk({ content: 'x' })),
     seen.promise,
@@ -99,9 +99,9 @@ test('after content, an event that is no JSON ends a passed-through stream with 
   await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
-test('translated, such bytes become the replacement character, and such an event ends the stream with an error', async () => {
+test('in translation, invalid UTF-8 becomes the replacement character, and invalid JSON ends the stream with an error', async () => {
   const seen = Promise.withResolvers<void>()
-  const { router, models, upstream } = houses.open(() => [
+  const { router, models, upstream } = setups.open(() => [
     streamHead,
     chunk(garbage),
     seen.promise,
@@ -137,9 +137,9 @@ const restCases: [header: string, seconds: number][] = [
   ['Fri, 01 Jan 2010 00:00:00 GMT', 1],
 ]
 for (const [header, seconds] of restCases) {
-  test(`an upstream that answers 429 with Retry-After ${header} rests for ${seconds} s`, async () => {
+  test(`an upstream that answers 429 with Retry-After ${header} is paused for ${seconds} s`, async () => {
     const lines = [`retry-after: ${header}`]
-    const { router, models, upstream } = houses.open(() => [
+    const { router, models, upstream } = setups.open(() => [
       head([...lines, 'content-length: 2'], 'HTTP/1.1 429 Too Many Requests'),
       '{}',
     ])
@@ -148,9 +148,9 @@ for (const [header, seconds] of restCases) {
     const sent = upstream.requests.length
     const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
     assert.equal(status, 429)
-    assert.equal(upstream.requests.length, sent, 'nothing is sent while they rest')
-    const told = Number(headers.get('retry-after'))
-    assert.ok(told >= seconds - 1 && told <= seconds && told >= 1, `${told}`)
+    assert.equal(upstream.requests.length, sent, 'nothing is sent during the pause')
+    const waitSeconds = Number(headers.get('retry-after'))
+    assert.ok(waitSeconds >= seconds - 1 && waitSeconds <= seconds && waitSeconds >= 1, `${waitSeconds}`)
   })
 }
 
@@ -159,11 +159,11 @@ for (const [name, end] of [
   ['closes', fin],
   ['resets', rst],
 ] as const) {
-  test(`of ${staleCount} requests none fails at an upstream that ${name} its kept-alive sockets as it likes`, async () => {
+  test(`none of ${staleCount} requests fails at an upstream that ${name} its kept-alive sockets at any time`, async () => {
     let answers = 0
-    const { router, models, upstream } = houses.open(function* () {
+    const { router, models, upstream } = setups.open(function* () {
       yield answerBytes(wholeJson)
-      // At once, or some turns of the event loop later: the next request meets it in every state.
+      // Immediately, or some iterations of the event loop later: the next request meets the socket in every state.
       for (let turn = 0; turn < answers++ % 7; turn++) yield new Promise((resolve) => setImmediate(resolve))
       yield end
     })
@@ -178,9 +178,9 @@ for (const [name, end] of [
   })
 }
 
-test('an answer that nobody asked for is given to no one', async () => {
+test('an unsolicited response is delivered to no client', async () => {
   const answerOf = (text: string): Buffer => answerBytes(wholeJson.replace(faultText, text))
-  const { router, models, upstream } = houses.open((_request, index) => [
+  const { router, models, upstream } = setups.open((_request, index) => [
     Buffer.concat([answerOf(`right ${index}`), answerOf('canary')]),
   ])
   for (let index = 0; index < repeats(40, 1_000); index++) {
@@ -191,7 +191,7 @@ test('an answer that nobody asked for is given to no one', async () => {
   await upstream.idle()
 })
 
-test('an upstream that refuses a large body before it has read it is heard', async (t) => {
+test('an upstream that rejects a large body before reading it gets its response through', async (t) => {
   const script: FaultScript = () => [
     head(['content-length: 2', 'connection: close'], 'HTTP/1.1 413 Too Large'),
     '{}',
@@ -208,8 +208,8 @@ test('an upstream that refuses a large body before it has read it is heard', asy
   await assertNothingLeft({ router, models }, [], 1)
 })
 
-test('a host that does not resolve, and one that speaks no TLS, are as good as down', async () => {
-  const { router, models } = houses.open(() => [answerBytes(wholeJson)])
+test('a host that does not resolve and one that does not use TLS count as down', async () => {
+  const { router, models } = setups.open(() => [answerBytes(wholeJson)])
   for (const model of [models.nowhere, models.plain]) {
     const { status, text } = await post(`${router.url}/v1/chat/completions`, { model, messages })
     assert.equal(status, 200, text)
@@ -218,8 +218,8 @@ test('a host that does not resolve, and one that speaks no TLS, are as good as d
 
 const largeBytes = 17 * 1024 * 1024
 const large = wholeJson.replace(faultText, 'x'.repeat(largeBytes))
-test('a whole answer over 16 MiB goes through as it comes, with the name of the model', async () => {
-  const { router, models, upstream } = houses.open(() => [answerBytes(large)])
+test("a whole answer over 16 MiB is forwarded as it arrives, with the client's name of the model", async () => {
+  const { router, models, upstream } = setups.open(() => [answerBytes(large)])
   const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: models.one, messages })
   assert.equal(status, 200)
   assert.ok(text === large.replace('upstream-model', models.one))
@@ -230,8 +230,8 @@ for (const [name, headers] of [
   ['with a length', ['content-type: application/json', `content-length: ${large.length}`]],
   ['without a length', ['content-type: application/json']],
 ] as const) {
-  test(`a whole answer ${name} that is cut behind 16 MiB never looks complete`, async () => {
-    const { router, models, upstream } = houses.open(() => [head(headers), large.slice(0, -9), fin])
+  test(`a whole answer ${name} that is cut after 16 MiB never looks complete`, async () => {
+    const { router, models, upstream } = setups.open(() => [head(headers), large.slice(0, -9), fin])
     await assert.rejects(post(`${router.url}/v1/chat/completions`, { model: models.one, messages }))
     assert.equal(
       (await router.logged(({ msg, model }) => msg === 'request' && model === models.one)).outcome,
@@ -241,8 +241,8 @@ for (const [name, headers] of [
   })
 }
 
-test('a whole answer over 32 MiB that would have to be translated is refused', async () => {
-  const { router, models, upstream } = houses.open(() => [
+test('a whole answer over 32 MiB that would have to be translated is rejected', async () => {
+  const { router, models, upstream } = setups.open(() => [
     answerBytes(large.replace('xxx', 'xxx'.repeat(6_000_000))),
   ])
   const { status } = await post(`${router.url}/api/chat`, { model: models.one, stream: false, messages })
@@ -250,7 +250,7 @@ test('a whole answer over 32 MiB that would have to be translated is refused', a
   await assertNothingLeft({ router, models }, [upstream], 1)
 })
 
-/** A host whose queue of new connections is full: it does not answer the next one, not even with a refusal. */
+/** A host whose accept queue is full: it neither accepts nor refuses the next connection. */
 async function fullHost(): Promise<{ url: string; close(): Promise<void> }> {
   const code = `const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))`
   const child: ChildProcess = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -280,10 +280,10 @@ async function fullHost(): Promise<{ url: string; close(): Promise<void> }> {
   }
 }
 
-test('a host that accepts no more connections costs the connect timeout, and no request', async (t) => {
+test('a host that accepts no more connections delays a request by the connect timeout but does not fail it', async (t) => {
   const full = await fullHost()
   t.after(() => full.close())
-  const { upstream } = houses.open(() => [answerBytes(wholeJson)])
+  const { upstream } = setups.open(() => [answerBytes(wholeJson)])
   const at = (api_host: string, id: string) => ({ id, api_type: 'vllm', api_host })
   const router = await startRouter({
     env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.3' },

@@ -2,8 +2,9 @@ import { answerBytes, chunk, fin, hang, head, rst, type Step, streamHead } from 
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 
 /**
- * What a client sees when its only upstream does this. `answered`: all of the text, properly ended. `refused`: an HTTP
- * error, 502 or 504. `broken`: the text up to the fault, then an error in the stream and no end mark.
+ * What a client sees if its only upstream behaves like this. `answered`: all of the text, properly ended.
+ * `refused`: an HTTP error, 502 or 504. `broken`: the text up to the failure, then an error in the stream and no
+ * end marker.
  */
 export type Outcome = 'answered' | 'refused' | 'broken'
 
@@ -12,14 +13,14 @@ export interface Fault {
   /** Whether the client asks for a stream. */
   stream: boolean
   outcome: Outcome
-  /** `seen` is fulfilled when the client has read content: what must follow it cannot overtake it. */
+  /** `seen` is fulfilled when the client has read content: what must follow that content cannot overtake it. */
   steps: (seen: Promise<unknown>) => Iterable<Step>
 }
 
-/** The text that all of these answers have, as far as they have it. */
+/** The text that all of these answers contain, as far as they get. */
 export const faultText = 'Hello'
 
-/** Stands where the upstream waits for its client to have read content. */
+/** Marks where the upstream waits until its client has read content. */
 const afterContent: Step = new Promise(() => undefined)
 
 const message = { role: 'assistant', content: faultText }
@@ -55,34 +56,29 @@ const framing: Fault[] = [
     head([], 'HTTP/1.1 103 Early Hints').toString().repeat(1_000),
     answerBytes(wholeJson),
   ),
-  // RFC 9110, section 15.2 lets a server say so unasked; undici takes it for a broken answer.
-  whole(
-    'sends 100 without being asked',
-    'refused',
-    head([], 'HTTP/1.1 100 Continue'),
-    answerBytes(wholeJson),
-  ),
+  // RFC 9110, section 15.2 lets a server send this unasked; undici treats it as a broken response.
+  whole('sends an unrequested 100', 'refused', head([], 'HTTP/1.1 100 Continue'), answerBytes(wholeJson)),
   whole('sends half of its headers and then nothing', 'refused', 'HTTP/1.1 200 OK\r\ncontent-le', hang),
   whole('sends headers and closes', 'refused', head([...json, 'content-length: 9']), fin),
   whole('sends headers and then nothing', 'refused', head([...json, 'content-length: 9']), hang),
   whole('answers in TLS', 'refused', Buffer.from([0x15, 3, 1, 0, 2, 2, 40]), fin),
   whole('ends its status line with a bare LF', 'refused', `HTTP/1.1 200 OK\ncontent-length: 2\n\n{}`, hang),
   whole(
-    'gives a chunk size that is no number',
+    'sends a chunk size that is not a number',
     'refused',
     head([...json, 'transfer-encoding: chunked']),
     `zz\r\n${wholeJson}\r\n0\r\n\r\n`,
     hang,
   ),
   whole(
-    'gives two lengths',
+    'sends two lengths',
     'refused',
     head([...json, `content-length: ${wholeJson.length}`, 'content-length: 3']),
     wholeJson,
     hang,
   ),
   whole(
-    'gives a length and chunks',
+    'sends a length and chunked encoding',
     'refused',
     head([...json, 'content-length: 3', 'transfer-encoding: chunked']),
     chunk(wholeJson),
@@ -123,7 +119,7 @@ const harmless: Fault[] = [
     answerBytes(wholeJson),
   ),
   whole(
-    'sends trailers and headers of the hop',
+    'sends trailers and hop-by-hop headers',
     'answered',
     head([...json, 'transfer-encoding: chunked', 'trailer: x-t', 'keep-alive: timeout=5', 'set-cookie: a=b']),
     chunk(wholeJson),
@@ -131,7 +127,7 @@ const harmless: Fault[] = [
   ),
   whole('answers a stream where none was asked for', 'answered', answerBytes(wholeStream, sse)),
   whole(
-    'cuts its JSON into bytes',
+    'sends its JSON byte by byte',
     'answered',
     head([...json, 'transfer-encoding: chunked']),
     ...bytesOf(wholeJson),
@@ -144,18 +140,18 @@ const harmless: Fault[] = [
   streamed('cuts its stream into bytes', 'answered', streamHead, ...bytesOf(wholeStream), chunk()),
 ]
 
-/** Each way for a stream to be cut, before its first content and after it. */
+/** Each way in which a stream can be cut, before and after its first content. */
 const cuts: Fault[] = [
   ['closes a body without length', head(sse), '', fin],
   ['resets a body without length', head(sse), '', rst],
   ['is cut by FIN between chunks', streamHead, '', fin],
   ['is cut by RST between chunks', streamHead, '', rst],
   ['is cut by FIN inside a chunk', streamHead, '20\r\ndata: {"cho', fin],
-  ['ends properly, without finish or end mark', streamHead, chunk(), undefined],
+  ['ends properly, without finish reason or end marker', streamHead, chunk(), undefined],
   ['falls silent', streamHead, '', hang],
 ].flatMap(([name, first, tail, end]) => {
   const framed = (text: string): Step => (first === streamHead ? chunk(text) : text)
-  const rest = [tail, end].filter((step) => step !== '' && step !== undefined) as Step[] // as they stand above
+  const rest = [tail, end].filter((step) => step !== '' && step !== undefined) as Step[] // in the order above
   return [
     streamed(`${String(name)} before its first content`, 'refused', first as Step, framed(role), ...rest),
     streamed(
@@ -170,14 +166,14 @@ const cuts: Fault[] = [
 
 const reported: Fault[] = [
   streamed(
-    'errs after the role',
+    'reports an error after the role',
     'refused',
     streamHead,
     chunk(`${role}data: {"error":{"message":"x"}}\n\n`),
     chunk(),
   ),
   streamed(
-    'errs after content, and then goes on as if nothing were',
+    'reports an error after content and continues',
     'broken',
     streamHead,
     chunk(role + content),
@@ -191,7 +187,7 @@ const reported: Fault[] = [
 
 export const faults: readonly Fault[] = [...framing, ...harmless, ...cuts, ...reported]
 
-/** One chunk for each byte. */
+/** One chunk per byte. */
 function bytesOf(text: string): Step[] {
   const pieces: Step[] = [...Buffer.from(text)].map((byte) => chunk(Buffer.from([byte])))
   return text === wholeJson ? [...pieces, chunk()] : pieces

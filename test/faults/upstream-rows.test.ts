@@ -2,26 +2,26 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import OpenAI from 'openai'
 import { messages } from '../helpers/messages.ts'
-import { goodText, type House, sharedHouses } from './fault-house.ts'
+import { type FaultySetup, goodText, sharedSetups } from './faulty-setup.ts'
 import { assertNothingLeft } from './invariants.ts'
 import { type Fault, faults, faultText } from './upstream-faults.ts'
 
-interface WatchedHouse extends House {
+interface WatchedSetup extends FaultySetup {
   /** Fulfilled when a client has read content. */
   seen: PromiseWithResolvers<void>
 }
 
 const refused = faults.filter(({ outcome }) => outcome === 'refused')
-const houses = sharedHouses(faults.length + refused.length)
+const setups = sharedSetups(faults.length + refused.length)
 
-function open(steps: Fault['steps']): WatchedHouse {
+function open(steps: Fault['steps']): WatchedSetup {
   const seen = Promise.withResolvers<void>()
-  return { ...houses.open(() => steps(seen.promise)), seen }
+  return { ...setups.open(() => steps(seen.promise)), seen }
 }
 
 /** What the official client makes of it: the text, and the error that it throws. */
 async function asked(
-  { router: { url }, models, seen }: WatchedHouse,
+  { router: { url }, models, seen }: WatchedSetup,
   kind: 'one' | 'two',
   stream: boolean,
 ): Promise<{ text: string; error: unknown }> {
@@ -58,24 +58,24 @@ function assertSeen({ outcome }: Fault, { text, error }: { text: string; error: 
 
 describe('the only upstream of a model', { concurrency: 4 }, () => {
   for (const fault of faults) {
-    test(`${fault.name}: ${fault.stream ? 'a stream' : 'an answer'} is ${fault.outcome}`, async () => {
-      const house = open(fault.steps)
-      assertSeen(fault, await asked(house, 'one', fault.stream))
-      await assertNothingLeft(house, [house.upstream], 1)
+    test(`${fault.stream ? 'a stream' : 'an answer'} from an only upstream that ${fault.name} is ${fault.outcome}`, async () => {
+      const setup = open(fault.steps)
+      assertSeen(fault, await asked(setup, 'one', fault.stream))
+      await assertNothingLeft(setup, [setup.upstream], 1)
     })
   }
 })
 
-describe('with another upstream', { concurrency: 4 }, () => {
+describe('a failover to another upstream', { concurrency: 4 }, () => {
   for (const fault of refused) {
-    test(`a client sees nothing of one that ${fault.name}`, async () => {
-      const house = open(fault.steps)
-      // Whichever of the two is first, the one with the fault is met at least once.
+    test(`a client does not notice an upstream that ${fault.name}`, async () => {
+      const setup = open(fault.steps)
+      // Whichever of the two comes first, the faulty one is asked at least once.
       for (let turn = 0; turn < 2; turn++) {
-        assert.deepEqual(await asked(house, 'two', fault.stream), { text: goodText, error: undefined })
+        assert.deepEqual(await asked(setup, 'two', fault.stream), { text: goodText, error: undefined })
       }
-      assert.ok(house.upstream.requests.length > 0)
-      await assertNothingLeft(house, [house.upstream, house.spare], 2)
+      assert.ok(setup.upstream.requests.length > 0)
+      await assertNothingLeft(setup, [setup.upstream, setup.spare], 2)
     })
   }
 })

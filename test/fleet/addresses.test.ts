@@ -13,17 +13,17 @@ import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
 
-interface Box {
+interface Server {
   port: number
-  /** `Host` of each request, with the server's name of TLS. */
+  /** `Host` of each request, with the TLS server name. */
   hosts: string[]
   /** What the next requests wait for. */
   hold: Promise<void> | undefined
 }
 
 /** An OpenAI server at one of the loopback addresses. */
-async function box(t: TestContext, address: string, { port = 0, tls = false } = {}): Promise<Box> {
-  const state: Box = { port, hosts: [], hold: undefined }
+async function modelServer(t: TestContext, address: string, { port = 0, tls = false } = {}): Promise<Server> {
+  const state: Server = { port, hosts: [], hold: undefined }
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const servername = 'servername' in request.socket ? ` ${request.socket.servername}` : ''
     request.resume()
@@ -52,7 +52,7 @@ async function box(t: TestContext, address: string, { port = 0, tls = false } = 
   return state
 }
 
-/** Names that lead to the addresses of a list that the test changes. */
+/** Names that resolve to a list of addresses which the test changes. */
 function names(addresses: { [name: string]: string[] }): NonNullable<TestRouterOptions['lookup']> {
   return (hostname, _options, done) => {
     const found = addresses[hostname]
@@ -108,9 +108,9 @@ async function answers({ url }: TestRouter, count: number): Promise<Set<string>>
   return contents
 }
 
-test('each address of a name is a target, and requests keep the name', async (t) => {
-  const one = await box(t, '127.0.0.2')
-  const two = await box(t, '127.0.0.3', { port: one.port })
+test('each address of a host name is a target, and requests keep the host name', async (t) => {
+  const one = await modelServer(t, '127.0.0.2')
+  const two = await modelServer(t, '127.0.0.3', { port: one.port })
   const started = await router(t, {
     models: config(one.port),
     lookup: names({ 'gpus.test': ['127.0.0.3', '127.0.0.2'] }),
@@ -120,9 +120,9 @@ test('each address of a name is a target, and requests keep the name', async (t)
   assert.deepEqual(new Set([...one.hosts, ...two.hosts]), new Set([`gpus.test:${one.port}`]))
 })
 
-test('new addresses are used, gone ones finish what runs, and a failed look-up changes nothing', async (t) => {
-  const one = await box(t, '127.0.0.2')
-  await box(t, '127.0.0.3', { port: one.port })
+test('new addresses are used, removed ones finish their requests, and a failed lookup changes nothing', async (t) => {
+  const one = await modelServer(t, '127.0.0.2')
+  await modelServer(t, '127.0.0.3', { port: one.port })
   const addresses: { [name: string]: string[] } = { 'gpus.test': ['127.0.0.2'] }
   const started = await router(t, { models: config(one.port), lookup: names(addresses) })
   const release = Promise.withResolvers<void>()
@@ -151,12 +151,12 @@ test('new addresses are used, gone ones finish what runs, and a failed look-up c
   assert.deepEqual(await answers(started, 1), new Set(['127.0.0.3']))
 })
 
-test('over TLS the certificate is checked for the name, which SNI carries', async (t) => {
+test('over TLS, the certificate is checked for the host name, which SNI carries', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-ca-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const caFile = join(folder, 'ca.pem')
   writeFileSync(caFile, testCa)
-  const one = await box(t, '127.0.0.2', { tls: true })
+  const one = await modelServer(t, '127.0.0.2', { tls: true })
   const good = await router(t, {
     models: config(one.port, { api_host: `https://localhost:${one.port}`, ca_file: caFile }),
     lookup: names({ localhost: ['127.0.0.2'] }),
@@ -174,8 +174,8 @@ test('over TLS the certificate is checked for the name, which SNI carries', asyn
 })
 
 test('each address is asked for its own models', async (t) => {
-  const one = await box(t, '127.0.0.2')
-  await box(t, '127.0.0.3', { port: one.port })
+  const one = await modelServer(t, '127.0.0.2')
+  await modelServer(t, '127.0.0.3', { port: one.port })
   const { servers } = config(one.port, { models: '*' }) as { servers: object[] }
   const started = await router(t, {
     models: { servers },
@@ -186,8 +186,8 @@ test('each address is asked for its own models', async (t) => {
   assert.deepEqual(targets(started, 'both'), [id('127.0.0.2'), id('127.0.0.3')])
 })
 
-test('only operators see addresses in the status, and neither log nor metrics have them', async (t) => {
-  const one = await box(t, '127.0.0.2')
+test('addresses are visible only to operators in the status, and absent from log and metrics', async (t) => {
+  const one = await modelServer(t, '127.0.0.2')
   const started = await router(t, {
     models: config(one.port),
     lookup: names({ 'gpus.test': ['127.0.0.2'] }),
@@ -203,7 +203,7 @@ test('only operators see addresses in the status, and neither log nor metrics ha
   assert.doesNotMatch((await scrape(started.url)).names.join(), /127\.0\.0\.2/)
 })
 
-test('metrics name 200 targets of a server; the rest are other', async (t) => {
+test('metrics name 200 targets of a server; the rest are counted as other', async (t) => {
   const addresses = Array.from({ length: 230 }, (_, index) => `127.0.1.${index + 1}`)
   const started = await router(t, {
     models: config(9),

@@ -16,18 +16,18 @@ type Slice = { metadata: { name: string; resourceVersion?: string } } & Record<s
 
 const slicesPath = '/apis/discovery.k8s.io/v1/namespaces/models/endpointslices'
 
-/** An API server with the EndpointSlices of one Service: lists in pages, watches from a version, bookmarks, expiry. */
+/** An API server with the EndpointSlices of one Service: paginated lists, watches from a version, bookmarks, expiry. */
 class FakeApi {
   readonly slices = new Map<string, Slice>()
   readonly lists: URL[] = []
   readonly watches: URL[] = []
   readonly tokens: (string | undefined)[] = []
   port = 0
-  /** Status for every request, in place of an answer. */
+  /** Status returned for every request. */
   status: number | undefined
   pageSize = 500
   #version = 100
-  /** Watches from before this version are refused. */
+  /** Watches from before this version are rejected. */
   #oldest = 0
   readonly #events: { version: number; line: string }[] = []
   readonly #open = new Set<ServerResponse>()
@@ -68,7 +68,7 @@ class FakeApi {
     })
   }
 
-  /** Nobody may go on from a version before this moment; open watches are told so. */
+  /** No watch may continue from a version before this moment; open watches get the error. */
   expire(): void {
     this.#oldest = ++this.#version
     for (const response of this.#open)
@@ -79,7 +79,7 @@ class FakeApi {
 
   /** Ends the open watches, as their timeout does. */
   endWatches(): void {
-    // Behind the second piece of the last event.
+    // After the second piece of the last event.
     setImmediate(() =>
       setImmediate(() => {
         for (const response of this.#open) response.end()
@@ -254,7 +254,7 @@ async function api(t: TestContext): Promise<FakeApi> {
   return fake
 }
 
-test('the ready pods of all slices of a Service are targets, reached at the port of that name', async (t) => {
+test('the ready pods of all slices of a Service are targets, reached at the named port', async (t) => {
   const fake = await api(t)
   fake.pageSize = 1
   const port = await pod(t, '127.0.0.2')
@@ -283,7 +283,7 @@ test('the ready pods of all slices of a Service are targets, reached at the port
   assert.equal(fake.lists.length, 3)
 })
 
-test('pods come and go with the events of the watch, which goes on where it ended', async (t) => {
+test('pods are added and removed by watch events, and a new watch continues where the last one ended', async (t) => {
   const fake = await api(t)
   const port = await pod(t, '127.0.0.2')
   fake.put(slice('one', port, { name: 'pod-a', address: '127.0.0.2' }))
@@ -316,7 +316,7 @@ test('a watch that has expired starts again with a list', async (t) => {
   await changed(router, 'added', 'k/pod-b')
 })
 
-test('the last known pods stay in use while the API server is away, and changes are caught up', async (t) => {
+test('the last known pods stay in use while the API server is unreachable, and changes are caught up afterwards', async (t) => {
   const fake = await api(t)
   const port = await pod(t, '127.0.0.2')
   fake.put(slice('one', port, { name: 'pod-a', address: '127.0.0.2' }))
@@ -337,7 +337,7 @@ test('the last known pods stay in use while the API server is away, and changes 
   assert.deepEqual(targets(router), ['k/pod-b'])
 })
 
-test('without a ready pod, those that terminate and still serve are used', async (t) => {
+test('without a ready pod, terminating pods that still serve are used', async (t) => {
   const fake = await api(t)
   const port = await pod(t, '127.0.0.2')
   const conditions = { ready: false, serving: true, terminating: true }
@@ -346,7 +346,7 @@ test('without a ready pod, those that terminate and still serve are used', async
   assert.deepEqual(targets(router), ['k/pod-a'])
 })
 
-test('a service account that may not watch is named in the log, and the router starts without pods', async (t) => {
+test('missing watch permission of the service account is logged, and the router starts without pods', async (t) => {
   const fake = await api(t)
   fake.status = 403
   const router = await started(t, fake)

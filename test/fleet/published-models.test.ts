@@ -25,7 +25,7 @@ function reply(body: unknown, status = 200): Behaviour {
   return { kind: 'reply', status, body }
 }
 
-/** An Ollama server whose models can be changed. Those called `embed-...` are for embeddings, as `/api/show` alone says. */
+/** An Ollama server whose models can be changed. Models named `embed-...` are for embeddings, as only `/api/show` says. */
 async function ollama(t: TestContext, ...models: string[]): Promise<FakeServer> {
   const server = await startUpstream(({ url, body }) => {
     if (url === '/api/tags')
@@ -80,7 +80,7 @@ function chats({ requests }: ScriptedUpstream): RecordedRequest[] {
   return requests.filter(({ url }) => url.endsWith('/chat') || url.endsWith('/completions'))
 }
 
-/** Fulfilled when what is known of a server has changed for the router. */
+/** Fulfilled when the router's view of a server has changed. */
 function changed({ logged }: Pick<TestRouter, 'logged'>, target: string): Promise<unknown> {
   return logged(
     ({ msg, added, removed }) =>
@@ -88,7 +88,7 @@ function changed({ logged }: Pick<TestRouter, 'logged'>, target: string): Promis
   )
 }
 
-test('a server with "models": "*" serves what it has, from the start, without active_models', async (t) => {
+test('a server with "models": "*" serves its own models, from the start, without active_models', async (t) => {
   const server = await ollama(t, 'llama3.1:8b', 'embed-text')
   const { url, app } = await router(t, {
     models: { servers: [{ id: 'gpu-a', api_type: 'ollama', api_host: server.url, models: '*' }] },
@@ -108,7 +108,7 @@ test('a server with "models": "*" serves what it has, from the start, without ac
   )
 })
 
-test('models that a server gets and loses appear and disappear; those that stay keep their targets', async (t) => {
+test('models that a server gains and loses appear and disappear; those that stay keep their targets', async (t) => {
   const server = await ollama(t, 'stays', 'goes')
   const started = await router(t, {
     models: { servers: [{ id: 'gpu-a', api_type: 'ollama', api_host: server.url, models: '*' }] },
@@ -133,7 +133,7 @@ test('a server that stops answering keeps its models', async (t) => {
   assert.deepEqual(await listed(url), ['llama'])
 })
 
-test('a server that is down at the start serves its models once it answers', async (t) => {
+test('a server that is down at startup serves its models once it answers', async (t) => {
   const server = await vllm(t, 'llama')
   server.rescript(reply('', 503))
   const started = await router(t, {
@@ -145,7 +145,7 @@ test('a server that is down at the start serves its models once it answers', asy
   assert.deepEqual(await listed(started.url), ['late'])
 })
 
-test('names makes differently named models of two servers one model with two targets', async (t) => {
+test('`names` makes differently named models of two servers one model with two targets', async (t) => {
   const [one, two] = [await ollama(t, 'llama3.1:8b'), await vllm(t, 'meta-llama/Llama-3.1-8B-Instruct')]
   const { url } = await router(t, {
     models: {
@@ -183,7 +183,7 @@ test('an explicit model wins over a published one of the same name', async (t) =
   assert.deepEqual([chats(explicit).length, chats(published).length], [2, 0])
 })
 
-test('a list of names publishes these models only, by public or upstream name', async (t) => {
+test('a list of names publishes only these models, by public or upstream name', async (t) => {
   const server = await ollama(t, 'a', 'b', 'embed-c')
   const { url, app } = await router(t, {
     models: {
@@ -199,7 +199,7 @@ test('a list of names publishes these models only, by public or upstream name', 
   assert.equal(app.models.find('public')?.embedding, true)
 })
 
-test('in a cluster one process asks the servers, and every worker serves what they have', async (t) => {
+test('in a cluster one process asks the servers, and every worker serves their models', async (t) => {
   const server = await ollama(t, 'first')
   const started = await startRouterProcess({
     models: { servers: [{ id: 'gpu-a', api_type: 'ollama', api_host: server.url, models: '*' }] },
@@ -211,7 +211,7 @@ test('in a cluster one process asks the servers, and every worker serves what th
   })
   t.after(() => started.stop())
   await started.listening(2)
-  // A process asks for the details of a model once.
+  // A process asks for the details of a model only once.
   assert.equal(server.requests.filter(({ url }) => url === '/api/show').length, 1)
   server.models = ['first', 'second']
   await changed(started, 'gpu-a/second')
@@ -224,7 +224,7 @@ test('in a cluster one process asks the servers, and every worker serves what th
   }
 })
 
-test('an invalid file does not stop the router from following the servers of the one in use', async (t) => {
+test('an invalid file does not stop the router from following the servers of the configuration in use', async (t) => {
   const server = await ollama(t, 'first')
   const started = await router(t, {
     models: { servers: [{ id: 'gpu-a', api_type: 'ollama', api_host: server.url, models: '*' }] },

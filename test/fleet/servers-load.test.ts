@@ -15,7 +15,7 @@ function file(rest: Record<string, unknown>, ...providers: object[]): Record<str
   return { servers: [gpuA], g: { m: { providers } }, active_models: { g: ['m'] }, ...rest }
 }
 
-test('a provider takes from its server what it does not say itself', () => {
+test('a provider inherits from its server what it does not set itself', () => {
   const { models } = load(
     file({}, { server: 'gpu-a' }, { server: 'gpu-a', api_token: 'own', weight: 1, model_path: 'large' }),
   )
@@ -41,13 +41,13 @@ test("a provider's own key replaces a key file of its server", () => {
   )
 })
 
-test('an unknown server is an error that names the near one', () => {
+test('an unknown server is an error that suggests the closest name', () => {
   assert.deepEqual(faultsOf(file({}, { server: 'gpu-b' })), [
     'g["m"].providers[0].server: no server "gpu-b"; known: gpu-a; did you mean "gpu-a"?',
   ])
 })
 
-test('what is wrong with a server is reported once, at the server', () => {
+test('an error in a server is reported once, at the server', () => {
   const servers = [{ ...gpuA, api_type: 'opnai', api_host: 'gpu-a:8000' }]
   assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' }, { server: 'gpu-a' })), [
     'servers[0].api_type: "opnai" is unknown; known: openai, ollama, mock; did you mean "openai"?',
@@ -55,7 +55,7 @@ test('what is wrong with a server is reported once, at the server', () => {
   ])
 })
 
-test('a server is checked although no provider refers to it', () => {
+test('a server is validated even if no provider refers to it', () => {
   const servers = [gpuA, { id: 'gpu-b', api_type: 'ollama', api_token_file: 'none' }]
   assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' })), [
     'servers[1].api_host: missing; ollama needs the address of its server',
@@ -63,7 +63,7 @@ test('a server is checked although no provider refers to it', () => {
   ])
 })
 
-test('two servers cannot have one id, and each has one', () => {
+test('two servers cannot have the same id, and every server has an id', () => {
   const servers = [gpuA, gpuA, { api_type: 'mock' }]
   assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' })), [
     'servers[1].id: "gpu-a" is also the id of servers[0]',
@@ -90,7 +90,7 @@ test('groups cannot be called servers or aliases', () => {
   ])
 })
 
-test('an alias stands for an active model, not for an alias, itself or something unknown', () => {
+test('an alias refers to an active model, not to another alias, itself or an unknown model', () => {
   const aliases = {
     'gpt-4o': 'm',
     two: 'gpt-4o',
@@ -111,7 +111,7 @@ test('an alias stands for an active model, not for an alias, itself or something
   ])
 })
 
-test('errors of servers and aliases have their line and column', () => {
+test('errors in servers and aliases have their line and column', () => {
   const text = `{
   "servers": [
     { "id": "gpu-a", "api_type": "opnai", "api_host": "http://h" }

@@ -33,7 +33,7 @@ interface OpenAIList {
   data: { id: string }[]
 }
 
-test('models refer to a server that is written once, and follow a change of it', async (t) => {
+test('models refer to a server that is defined once, and follow a change of it', async (t) => {
   const [one, two] = [await upstream(t), await upstream(t)]
   const config = (url: string) => ({
     servers: [{ id: 'gpu-a', api_type: 'vllm', api_host: url, api_token: 'key-a' }],
@@ -63,7 +63,7 @@ const aliased = ({ url }: ScriptedUpstream) => ({
   active_models: { g: ['llama'] },
 })
 
-test('an alias answers under its own name, and metrics and log name the model', async (t) => {
+test("an alias answers under its own name, while metrics and log use the model's name", async (t) => {
   const server = await upstream(t)
   const { url, requestLogged } = await router(t, {
     models: aliased(server),
@@ -130,7 +130,7 @@ test('aliases are in the model lists of every dialect', async (t) => {
   )
 })
 
-test('a key that lists a model may use its aliases; one that lists an alias, that name only', async (t) => {
+test('a key that lists a model may use its aliases; one that lists an alias may use only that name', async (t) => {
   const keys = keysFile([
     { id: 'model', key: 'sk-model-0123456789abcdef', models: ['llama'] },
     { id: 'alias', key: 'sk-alias-0123456789abcdef', models: ['gpt-4o'] },

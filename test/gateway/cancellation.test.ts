@@ -32,7 +32,7 @@ function inFlight(): number {
   return router.app.balancer.signals(model).reduce((sum, signals) => sum + signals.inFlight, 0)
 }
 
-test('a client that leaves before the headers stops the upstream and frees its lease', async () => {
+test('a client that disconnects before the headers stops the upstream and frees its lease', async () => {
   upstream.rescript({ kind: 'hang' })
   const index = upstream.requests.length
   const logged = router.requestLogged()
@@ -46,7 +46,7 @@ test('a client that leaves before the headers stops the upstream and frees its l
   assert.equal(inFlight(), 0)
 })
 
-test('a client that leaves in the middle of a stream stops the upstream and frees its lease', async () => {
+test('a client that disconnects during a stream stops the upstream and frees its lease', async () => {
   upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'hang' })
   for (const path of ['/v1/chat/completions', '/api/chat']) {
     const index = upstream.requests.length
@@ -61,7 +61,7 @@ test('a client that leaves in the middle of a stream stops the upstream and free
   }
 })
 
-test('a client that stops reading stops the upstream, and reads on to the end', async () => {
+test('a client that stops reading pauses the upstream, and later reads to the end', async () => {
   const line = openaiChunk({ content: 'x'.repeat(64 * 1024) })
   const count = 1024
   const end = [openaiChunk({}, 'stop'), 'data: [DONE]\n\n']
@@ -81,13 +81,13 @@ test('a client that stops reading stops the upstream, and reads on to the end', 
   await once(socket, 'data')
   socket.pause()
   const request = await upstream.requestReceived(index)
-  // It has stopped when two looks in a row, a while apart, find the same; that it stops at all is the claim.
+  // It has stopped when two consecutive readings find the same count; that it stops at all is the claim.
   let sent = -1
   while (sent !== request.sentBytes) {
     sent = request.sentBytes
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
-  assert.ok(sent < (count * line.length) / 2, `${sent} bytes were taken from the upstream`)
+  assert.ok(sent < (count * line.length) / 2, `${sent} bytes were read from the upstream`)
   let tail = ''
   socket.on('data', (chunk: Buffer) => {
     tail = (tail + chunk.toString('latin1')).slice(-200)

@@ -12,7 +12,7 @@ import {
   upstreamModel,
 } from '../helpers/scripted-upstream.ts'
 
-/** What servers say: prompt, answer and context of 5000, 4000 and 8192 tokens, or a prompt of 9000. */
+/** Error messages of servers: prompt, answer and context of 5000, 4000 and 8192 tokens, or a prompt of 9000. */
 const both = {
   vLLM: "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (5000 in the messages, 4000 in the completion). Please reduce the length of the messages or completion.",
   'newer vLLM':
@@ -90,14 +90,14 @@ describe('a request that exceeds the context', () => {
   }
 
   for (const [server, text] of Object.entries(both)) {
-    test(`Anthropic clients read all three counts: ${server}`, async () => {
+    test(`Anthropic clients get all three counts of an overflow: ${server}`, async () => {
       upstream.rescript(refusal(text, server === 'TGI' ? 422 : 400))
       const { status, message } = await ask(paths.anthropic)
       assert.equal(status, 400)
       assert.match(message, /^input length and `max_tokens` exceed context limit: 5000 \+ 4000 > 8192/)
     })
 
-    test(`OpenAI clients read the limit and the code: ${server}`, async () => {
+    test(`OpenAI clients get the limit and the error code of an overflow: ${server}`, async () => {
       upstream.rescript(refusal(text))
       for (const path of [paths.openai, paths.responses]) {
         const { status, code, message } = await ask(path)
@@ -108,7 +108,7 @@ describe('a request that exceeds the context', () => {
   }
 
   for (const [server, text] of Object.entries(prompt)) {
-    test(`every client learns that the prompt is too long: ${server}`, async () => {
+    test(`every client gets an error that the prompt is too long: ${server}`, async () => {
       upstream.rescript(refusal(text))
       assert.match((await ask(paths.anthropic)).message, /^prompt is too long: 9000 tokens > 8192 maximum/)
       const { code, message } = await ask(paths.openai)
@@ -119,14 +119,14 @@ describe('a request that exceeds the context', () => {
   }
 
   for (const [server, text] of Object.entries(bare)) {
-    test(`a text without numbers is recognised: ${server}`, async () => {
+    test(`an overflow error without numbers is recognised: ${server}`, async () => {
       upstream.rescript(refusal(text))
       assert.match((await ask(paths.anthropic)).message, /^prompt is too long/)
       assert.equal((await ask(paths.openai)).code, 'context_length_exceeded')
     })
   }
 
-  test('a limit of the answer that the model does not have is no overflow', async () => {
+  test('an output limit above what the model supports is not a context overflow', async () => {
     upstream.rescript(
       refusal('max_tokens is too large: 100000. This model supports at most 16384 completion tokens.'),
     )
@@ -147,7 +147,7 @@ describe('a request that exceeds the context', () => {
     })
   }
 
-  test('fit_max_tokens sends a prompt that is too long but once', async () => {
+  test('fit_max_tokens sends a prompt that is too long only once', async () => {
     upstream.rescript(refusal(prompt.vLLM))
     const before = upstream.requests.length
     const { code } = await ask(paths.openai, { model: 'fits' })

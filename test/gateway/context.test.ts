@@ -42,17 +42,17 @@ describe('the context of an Ollama server', () => {
       assert.equal(context(), 16_384)
     })
 
-    test(`is what the request says, for clients of ${path}`, async () => {
+    test(`is the value in the request, for clients of ${path}`, async () => {
       await ask(path, 'auto', 'Hello', { options: { num_ctx: 2048 } })
       assert.equal(context(), 2048)
     })
 
-    test(`is what the provider says over the model, for clients of ${path}`, async () => {
+    test(`is the provider's value, which overrides the model's, for clients of ${path}`, async () => {
       await ask(path, 'set', long)
       assert.equal(context(), 12_288)
     })
 
-    test(`that is too small for a prompt is a refusal with both numbers, for clients of ${path}`, async () => {
+    test(`that is too small for a prompt yields an error with both numbers, for clients of ${path}`, async () => {
       const before = upstream.requests.length
       const answer = await ask(path, 'small', long)
       assert.equal(answer.status, 400)
@@ -60,12 +60,12 @@ describe('the context of an Ollama server', () => {
       assert.equal(upstream.requests.length, before)
     })
 
-    test(`of another target may hold what the first cannot, for clients of ${path}`, async () => {
+    test(`of another target may fit what the first cannot, for clients of ${path}`, async () => {
       for (let time = 0; time < 3; time++) assert.equal((await ask(path, 'grows', long)).status, 200)
     })
   }
 
-  test('a refusal has the code that OpenAI clients know', async () => {
+  test('that is exceeded yields the error code that OpenAI clients recognise', async () => {
     const { error } = JSON.parse((await ask('/v1/chat/completions', 'small', long)).text)
     assert.equal(error.code, 'context_length_exceeded')
   })

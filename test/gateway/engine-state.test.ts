@@ -11,7 +11,7 @@ import {
 
 const expires = '2026-11-29T13:59:49.26486112Z'
 
-/** An Ollama server that has these models loaded, with these contexts. */
+/** An Ollama server with these models loaded, each with its context length. */
 function ollama(loaded: Record<string, number>, asked: Behaviour = loadedAnswer) {
   return startUpstream(({ url }) => {
     if (url !== '/api/ps') return asked
@@ -33,7 +33,7 @@ function listOf(path: string, body: unknown) {
   )
 }
 
-describe('what the engines say of their models', () => {
+describe('model state reported by engines', () => {
   let servers: ScriptedUpstream[]
   let first: ScriptedUpstream
   let second: ScriptedUpstream
@@ -121,7 +121,7 @@ describe('what the engines say of their models', () => {
     assert.equal(set.parameters, 'num_ctx 12288')
   })
 
-  test('ps lists what is loaded, once for each model, and what is always ready', async () => {
+  test('/api/ps lists each loaded model once, and models that are always ready', async () => {
     const { models } = await get('/api/ps')
     assert.deepEqual(
       models.map(({ name, context_length }: Record<string, unknown>) => [name, context_length]),
@@ -140,7 +140,7 @@ describe('what the engines say of their models', () => {
     assert.deepEqual([llama.size, llama.size_vram, llama.expires_at], [7_000, 6_000, expires])
   })
 
-  test('ps asks each server once for a while, however often clients ask', async () => {
+  test('clients that ask /api/ps repeatedly cause one request to each server', async () => {
     await get('/api/ps')
     const before = first.requests.length
     await Promise.all([get('/api/ps'), get('/api/ps')])
@@ -155,18 +155,18 @@ describe('what the engines say of their models', () => {
     ['/api/generate', { prompt: '' }, { response: '' }],
     ['/api/chat', { messages: [] }, { message: { role: 'assistant', content: '' } }],
   ] as const) {
-    for (const [wish, keep_alive] of [
+    for (const [action, keep_alive] of [
       ['load', '10m'],
       ['unload', 0],
     ] as const) {
-      test(`${path} with ${JSON.stringify(empty)} and keep_alive ${keep_alive} is a ${wish} at every Ollama server`, async () => {
+      test(`${path} with ${JSON.stringify(empty)} and keep_alive ${keep_alive} is a ${action} at every Ollama server`, async () => {
         const counts = [first, second].map((server) => sentTo(server).length)
         const answer = await post(router.url + path, { model: 'llama', ...empty, keep_alive, stream: false })
         assert.partialDeepStrictEqual(JSON.parse(answer.text), {
           model: 'llama',
           ...done,
           done: true,
-          done_reason: wish,
+          done_reason: action,
         })
         for (const [index, server] of [first, second].entries()) {
           const sent = sentTo(server).slice(counts[index])
@@ -179,18 +179,18 @@ describe('what the engines say of their models', () => {
     }
   }
 
-  test('a load has the context with which requests are sent', async () => {
+  test('a load uses the context with which requests are sent', async () => {
     await post(`${router.url}/api/generate`, { model: 'set' })
     assert.deepEqual(sentTo(first).at(-1)?.body, { model: 'set', options: { num_ctx: 12288 }, stream: false })
   })
 
-  test('a load that no server can do is an error', async () => {
+  test('a load that no server can perform is an error', async () => {
     const answer = await post(`${router.url}/api/generate`, { model: 'gone' })
     assert.equal(answer.status, 502)
     assert.equal(typeof JSON.parse(answer.text).error, 'string')
   })
 
-  test('servers that decide themselves what they hold: a load is done, an unload is reported as dropped', async () => {
+  test('on servers that manage loading themselves, a load is done and an unload is reported as dropped', async () => {
     const loaded = await post(`${router.url}/api/generate`, { model: 'smaller', stream: false })
     assert.equal(JSON.parse(loaded.text).done_reason, 'load')
     assert.equal(loaded.headers.get('x-llm-router-lost'), null)
@@ -200,7 +200,7 @@ describe('what the engines say of their models', () => {
   })
 })
 
-test('ps answers within a moment although a server hangs', async (t) => {
+test('/api/ps answers quickly although a server hangs', async (t) => {
   const hangs = await startUpstream({ kind: 'hang' })
   const router = await startRouter({
     models: {

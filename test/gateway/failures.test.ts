@@ -24,7 +24,7 @@ let router: TestRouter
 before(async () => {
   upstream = await startUpstream(openaiText('unused'))
   spare = await startUpstream(openaiText('from the spare'))
-  const box = {
+  const server = {
     api_type: 'vllm',
     api_host: upstream.url,
     model_path: '/models/secret-path',
@@ -33,9 +33,9 @@ before(async () => {
   router = await startRouter({
     env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.3' },
     models: modelsConfig({
-      one: [{ ...box, id: 'one' }],
+      one: [{ ...server, id: 'one' }],
       two: [
-        { ...box, id: 'first' },
+        { ...server, id: 'first' },
         { id: 'second', api_type: 'vllm', api_host: spare.url },
       ],
       native: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }],
@@ -56,14 +56,19 @@ const ask = (model: string, stream = false) =>
 const failures: [name: string, behaviour: Behaviour, status: number, code: string][] = [
   ['answers 500', openaiError(500, { message: 'boom' }), 502, 'upstream_error'],
   ['answers 503', openaiError(503, { message: 'busy' }), 503, 'overloaded'],
-  ['refuses our key', openaiError(401, { message: 'Incorrect API key canary-token' }), 502, 'upstream_auth'],
+  [
+    'rejects the key of the router',
+    openaiError(401, { message: 'Incorrect API key canary-token' }),
+    502,
+    'upstream_auth',
+  ],
   [
     'sends HTML',
     { kind: 'reply', headers: { 'content-type': 'text/html' }, body: '<h1>hi</h1>' },
     502,
     'upstream_error',
   ],
-  ['sends no JSON', { kind: 'reply', body: 'canary-garbage' }, 502, 'upstream_error'],
+  ['sends invalid JSON', { kind: 'reply', body: 'canary-garbage' }, 502, 'upstream_error'],
   [
     'sends an error with status 200',
     { kind: 'reply', body: { error: { message: 'out of memory' } } },
@@ -76,7 +81,7 @@ const failures: [name: string, behaviour: Behaviour, status: number, code: strin
     502,
     'upstream_error',
   ],
-  ['speaks no HTTP', { kind: 'raw', bytes: 'SSH-2.0-x\r\n' }, 502, 'upstream_error'],
+  ['does not speak HTTP', { kind: 'raw', bytes: 'SSH-2.0-x\r\n' }, 502, 'upstream_error'],
   ['resets', { kind: 'reset' }, 502, 'upstream_error'],
   ['never answers', { kind: 'hang' }, 504, 'upstream_timeout'],
 ]
@@ -139,7 +144,7 @@ for (const [name, behaviour] of brokenStreams) {
     assert.equal(line.outcome, 'truncated')
   })
 
-  test(`an Ollama client sees a stream that ${name} as an error line and no done`, async () => {
+  test(`an Ollama client gets an error line and no done for a stream that ${name}`, async () => {
     upstream.rescript(behaviour)
     const { text } = await post(`${router.url}/api/chat`, { model: 'one', messages })
     const lines = text
@@ -160,7 +165,7 @@ test('a broken Ollama stream is an error event for an OpenAI client', async () =
   assert.doesNotMatch(text, /DONE|canary/)
 })
 
-test('a stream that fails before its first content moves on to another upstream', async () => {
+test('a stream that fails before its first content fails over to another upstream', async () => {
   upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ role: 'assistant', content: '' })] })
   spare.rescript(openaiStream(['from the spare']))
   for (const { status, text } of [await ask('two', true), await ask('two', true)]) {
@@ -179,7 +184,7 @@ const passed: [status: number, body: object, expected: string][] = [
   [429, { message: 'slow down' }, 'slow down'],
 ]
 for (const [status, body, expected] of passed) {
-  test(`status ${status} of an upstream passes, and its text as far as it gives nothing away`, async () => {
+  test(`status ${status} of an upstream is passed on, with as much of its text as is safe to show`, async () => {
     upstream.rescript(openaiError(status, body))
     const answer = await ask('one')
     assert.equal(answer.status, status)
@@ -187,7 +192,7 @@ for (const [status, body, expected] of passed) {
   })
 }
 
-test('nothing listens: 502 without the address; no target at all: 503 with Retry-After', async () => {
+test('an unreachable target is a 502 without its address, and a model without targets a 503 with Retry-After', async () => {
   const dead = await ask('dead')
   assert.equal(dead.status, 502)
   assert.doesNotMatch(dead.text, /127\.0\.0\.1|ECONNREFUSED/)
@@ -196,14 +201,14 @@ test('nothing listens: 502 without the address; no target at all: 503 with Retry
   assert.ok(Number(empty.headers.get('retry-after')) > 0)
 })
 
-test('of all this no prompt, key or address is in the log', async () => {
+test('no prompt, key or address of these failures is in the log', async () => {
   const text = JSON.stringify(router.logs)
   assert.ok(router.logs.length > 50)
   assert.doesNotMatch(text, /canary|secret-path/)
   assert.ok(!text.includes(upstream.url))
 })
 
-test('a kept-alive socket that the upstream has closed costs one silent retry', async () => {
+test('a kept-alive socket that the upstream has closed causes one silent retry', async () => {
   upstream.rescript([openaiText('first'), { kind: 'reset' }, openaiText('second')])
   const before = upstream.requests.length
   assert.match((await ask('one')).text, /first/)
@@ -213,7 +218,7 @@ test('a kept-alive socket that the upstream has closed costs one silent retry', 
   assert.equal(upstream.requests.length, before + 3)
 })
 
-describe('the limit of a whole request', () => {
+describe('the time limit for a whole request', () => {
   let limited: TestRouter
   before(async () => {
     limited = await startRouter({
@@ -223,7 +228,7 @@ describe('the limit of a whole request', () => {
   })
   after(() => limited.close())
 
-  test('ends a request that has no answer with 504, and its upstream call', async () => {
+  test('ends a request without an answer with 504, and its upstream request', async () => {
     upstream.rescript({ kind: 'hang' })
     const index = upstream.requests.length
     const { status, text } = await post(`${limited.url}/v1/chat/completions`, { model: 'one', messages })
@@ -242,7 +247,7 @@ describe('the limit of a whole request', () => {
   })
 })
 
-test('a request that no dialect can read is refused without a call to any target', async () => {
+test('a request that no dialect can read is rejected without a request to any target', async () => {
   const [sent, spared] = [upstream.requests.length, spare.requests.length]
   const body = {
     model: 'two',
@@ -254,7 +259,7 @@ test('a request that no dialect can read is refused without a call to any target
   assert.deepEqual([upstream.requests.length, spare.requests.length], [sent, spared])
 })
 
-test('what an upstream quotes of a prompt reaches its client, never the log', async () => {
+test('what an upstream quotes of a prompt is sent to its client but not logged', async () => {
   upstream.rescript(openaiError(400, { message: 'Input should be a list, got: canary-prompt' }))
   const { text, headers } = await ask('one')
   assert.match(text, /canary-prompt/)
@@ -263,7 +268,7 @@ test('what an upstream quotes of a prompt reaches its client, never the log', as
   assert.doesNotMatch(JSON.stringify(router.logs), /canary/)
 })
 
-test('an upstream that announces its answer again and again is given up', async () => {
+test('an upstream that sends interim responses endlessly is given up', async () => {
   const early = 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'
   upstream.rescript({ kind: 'raw', bytes: early.repeat(200) })
   assert.equal((await ask('one')).status, 502)

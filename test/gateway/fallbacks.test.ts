@@ -41,14 +41,14 @@ after(async () => {
 const ask = (model: string, stream = false) =>
   post(`${router.url}/v1/chat/completions`, { model, stream, messages })
 
-test('the model that was asked for answers as long as it can, and says so', async () => {
+test('the requested model answers as long as it can, and the response names it', async () => {
   small.rescript(openaiText('from the small one'))
   const { text, headers } = await ask('small')
   assert.match(text, /from the small one/)
   assert.equal(headers.get('x-llm-router-model'), 'small')
 })
 
-test('when all its targets fail another model answers under its name, in its client’s dialect', async () => {
+test("if all its targets fail, a fallback answers under the requested name, in the client's dialect", async () => {
   small.rescript(openaiError(503, { message: 'x' }))
   large.rescript(ollamaText('from the large one'))
   const { status, text, headers } = await ask('small')
@@ -61,7 +61,7 @@ test('when all its targets fail another model answers under its name, in its cli
   assert.deepEqual([line.model, line.answered_by, line.target], ['small', 'large', 'l'])
 })
 
-test('a prompt too long for the one goes to the other; a bad request goes nowhere', async () => {
+test('a prompt too long for the model goes to its fallback; an invalid request does not', async () => {
   small.rescript(openaiError(400, { message: "This model's maximum context length is 8 tokens" }))
   assert.match((await ask('small')).text, /from the large one/)
   small.rescript(openaiError(400, { message: 'top_p is 7' }))
@@ -70,12 +70,12 @@ test('a prompt too long for the one goes to the other; a bad request goes nowher
   assert.equal(large.requests.length, before)
 })
 
-test('a model without targets is its fallbacks, in their order', async () => {
+test('a model without targets uses its fallbacks, in their order', async () => {
   small.rescript(openaiText('from the small one'))
   assert.match((await ask('empty')).text, /from the small one/)
 })
 
-test('after the first content there is no other model', async () => {
+test('no fallback model is used after the first content', async () => {
   small.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })] })
   const before = large.requests.length
   const { text } = await ask('small', true)
@@ -83,7 +83,7 @@ test('after the first content there is no other model', async () => {
   assert.equal(large.requests.length, before)
 })
 
-test('when the fallback fails too the client hears what its own model said', async () => {
+test('if the fallback fails too, the client receives the error of the requested model', async () => {
   small.rescript(openaiError(429, { message: 'slow down' }))
   large.rescript({ kind: 'reset' })
   const { status, text } = await ask('small')
@@ -93,7 +93,7 @@ test('when the fallback fails too the client hears what its own model said', asy
   small.rescript(openaiStream(['back']))
 })
 
-test('a fallback that is no active model stops the start', async () => {
+test('a fallback that is not an active model prevents startup', async () => {
   const provider = { api_type: 'mock' }
   const start = startRouter({
     models: {

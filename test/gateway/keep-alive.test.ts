@@ -24,7 +24,7 @@ import {
   upstreamModel,
 } from '../helpers/scripted-upstream.ts'
 
-// The library writes its warnings to the console otherwise.
+// Otherwise the library writes its warnings to the console.
 Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
 
 const comment = ': keep-alive\n\n'
@@ -39,7 +39,7 @@ before(async () => {
   upstream = await startUpstream(openaiText('unused'))
   spare = await startUpstream(openaiStream(['from the spare']))
   silent = await startUpstream({ kind: 'hang' })
-  const box = { api_type: 'vllm', api_host: upstream.url, model_path: upstreamModel }
+  const server = { api_type: 'vllm', api_host: upstream.url, model_path: upstreamModel }
   router = await startRouter({
     env: {
       LLM_ROUTER_STREAM_KEEPALIVE: '0.05',
@@ -47,15 +47,15 @@ before(async () => {
       LLM_ROUTER_QUEUE_TIMEOUT: '2',
     },
     models: modelsConfig({
-      one: [{ ...box, id: 'one box' }],
+      one: [{ ...server, id: 'one box' }],
       two: [
-        { ...box, id: 'two' },
-        { ...box, id: 'spare', api_host: spare.url },
+        { ...server, id: 'two' },
+        { ...server, id: 'spare', api_host: spare.url },
       ],
-      silent: [{ ...box, id: 'silent', api_host: silent.url }],
-      native: [{ ...box, id: 'native', api_type: 'ollama' }],
-      claude: [{ ...box, id: 'claude', api_type: 'anthropic' }],
-      responses: [{ ...box, id: 'responses', api_type: 'openai', responses: true }],
+      silent: [{ ...server, id: 'silent', api_host: silent.url }],
+      native: [{ ...server, id: 'native', api_type: 'ollama' }],
+      claude: [{ ...server, id: 'claude', api_type: 'anthropic' }],
+      responses: [{ ...server, id: 'responses', api_type: 'openai', responses: true }],
     }),
   })
 })
@@ -66,7 +66,7 @@ after(async () => {
   await silent.close()
 })
 
-/** A stream whose pieces wait until the client has seen a silence broken, once before each. */
+/** A stream whose pieces each wait until the client has received a keep-alive. */
 async function* between(pieces: readonly string[], silences: AsyncIterator<void>): AsyncGenerator<string> {
   for (const piece of pieces) {
     await silences.next()
@@ -74,7 +74,7 @@ async function* between(pieces: readonly string[], silences: AsyncIterator<void>
   }
 }
 
-/** Streams from the router and tells of each comment or ping. */
+/** Streams from the router and reports each comment or ping. */
 class Watched {
   text = ''
   status = 0
@@ -83,7 +83,7 @@ class Watched {
   #seen = 0
   #taken = 0
 
-  /** For a client that is given its own `fetch`. */
+  /** For a client that accepts a custom `fetch`. */
   readonly fetch: typeof fetch = async (input, init) => {
     const response = await fetch(input, init)
     const decoder = new TextDecoder()
@@ -112,7 +112,7 @@ class Watched {
     return this.text
   }
 
-  /** One item for each silence that was broken. */
+  /** One item per received keep-alive. */
   async *silences(): AsyncGenerator<void> {
     for (;;) {
       this.#taken++
@@ -122,18 +122,18 @@ class Watched {
   }
 }
 
-/** Fulfilled when a silence that began with this call has been broken so many times: the time that other streams are given. */
+/** Fulfilled after this many keep-alives in a silence that begins now: the time that other streams are given. */
 async function silencePasses(times: number): Promise<void> {
   const witness = new Watched()
   const left = new AbortController()
   const asked = witness.ask('/v1/chat/completions', { model: 'silent', messages }, left.signal)
-  asked.catch(() => undefined) // it leaves below
+  asked.catch(() => undefined) // it disconnects below
   const silences = witness.silences()
   for (let index = 0; index < times; index++) await silences.next()
   left.abort()
 }
 
-describe('every silence of a stream is broken', () => {
+describe('keep-alives in streams of every dialect', () => {
   const openaiPieces = [
     openaiChunk({ role: 'assistant', content: 'a' }),
     openaiChunk({ content: 'b' }),
@@ -218,7 +218,7 @@ describe('every silence of a stream is broken', () => {
       'event: response.completed',
     ],
   ] as const) {
-    test(name, async () => {
+    test(`keep-alives fill every silence of a stream: ${name}`, async () => {
       const client = new Watched()
       upstream.rescript({ kind: 'stream', pieces: between(pieces, client.silences()) })
       const text = await client.ask(path, body)
@@ -231,7 +231,7 @@ describe('every silence of a stream is broken', () => {
     })
   }
 
-  test('lines have no comments, and a stream that is never silent has none', async () => {
+  test('Ollama lines have no comments, and a stream that is never silent has none', async () => {
     upstream.rescript({
       kind: 'stream',
       headers: { 'content-type': 'application/x-ndjson' },
@@ -244,7 +244,7 @@ describe('every silence of a stream is broken', () => {
     assert.doesNotMatch(text, /^:/m)
   })
 
-  test('a whole answer waits in silence', async () => {
+  test('a whole answer has no keep-alives', async () => {
     upstream.rescript(async () => {
       await silencePasses(4)
       return openaiText('whole')
@@ -254,7 +254,7 @@ describe('every silence of a stream is broken', () => {
   })
 })
 
-test('nothing stands inside an event that goes out in pieces', async () => {
+test('no keep-alive is written inside an event that is sent in pieces', async () => {
   const long = openaiChunk({ content: 'x'.repeat(200_000) })
   upstream.rescript({
     kind: 'stream',
@@ -272,7 +272,7 @@ test('nothing stands inside an event that goes out in pieces', async () => {
 })
 
 describe('after a stream was opened', () => {
-  test('another target still takes over, and the last comment names it and what was dropped', async () => {
+  test('another target still takes over, and the last comment names it and the dropped fields', async () => {
     const client = new Watched()
     const silences = client.silences()
     upstream.rescript(async () => {
@@ -327,7 +327,7 @@ describe('after a stream was opened', () => {
     })
   }
 
-  test('a client that leaves ends its call, and nothing is left running', async () => {
+  test('a client that disconnects ends its upstream request, and nothing keeps running', async () => {
     upstream.rescript({ kind: 'hang' })
     const index = upstream.requests.length
     const socket = await openRequest(
@@ -343,7 +343,7 @@ describe('after a stream was opened', () => {
     assert.equal((await logged).outcome, 'client_gone')
   })
 
-  test('a client that takes nothing is sent no more', async () => {
+  test('a client that stops reading is sent nothing more', async () => {
     // More than any socket buffer holds.
     const pieces = Array.from({ length: 400 }, () => openaiChunk({ content: 'x'.repeat(50_000) }))
     upstream.rescript({ kind: 'stream', pieces: [...pieces, openaiChunk({}, 'stop'), openaiDone] })
@@ -364,7 +364,7 @@ describe('after a stream was opened', () => {
     const text = Buffer.concat(received).toString('latin1')
     socket.destroy()
     assert.equal(text.split('x'.repeat(1000)).length > 400, true)
-    assert.ok(text.split(comment).length < 6, 'the silence is its own')
+    assert.ok(text.split(comment).length < 6, 'the keep-alives are its own')
   })
 })
 
@@ -372,7 +372,7 @@ describe('while a request is queued', () => {
   const path = '/v1/chat/completions'
   const body = { model: 'one', messages, stream: true }
 
-  test('its silence is broken, and its answer comes in its turn', async () => {
+  test('keep-alives are sent, and the answer comes in its turn', async () => {
     const { promise: free, resolve: release } = Promise.withResolvers<void>()
     upstream.rescript([
       { kind: 'stream', pieces: [openaiChunk({ content: 'first' }), free, openaiDone] },
@@ -391,7 +391,7 @@ describe('while a request is queued', () => {
     first.destroy()
   })
 
-  test('a client that leaves makes room, and one that waited in vain learns it in its stream', async () => {
+  test('a client that disconnects frees its slot, and one that times out gets the error in its stream', async () => {
     upstream.rescript({ kind: 'hang' })
     const index = upstream.requests.length
     const first = await openRequest(router.url, path, body, 'first-of-three')
@@ -407,7 +407,7 @@ describe('while a request is queued', () => {
   })
 })
 
-test('a stream that was opened learns of the end of the process', async () => {
+test('an open stream gets an error event when the process shuts down', async () => {
   upstream.rescript({ kind: 'hang' })
   const other = await startRouter({
     env: { LLM_ROUTER_STREAM_KEEPALIVE: '0.05', LLM_ROUTER_DRAIN_TIMEOUT: '0.2' },
@@ -426,7 +426,7 @@ test('a stream that was opened learns of the end of the process', async () => {
   await closed
 })
 
-test('the silence between the results of a text endpoint is broken, and its error is an event', async () => {
+test('a text endpoint sends keep-alives between results, and reports an error as an event', async () => {
   const client = new Watched()
   const silences = client.silences()
   upstream.rescript(async () => {
@@ -447,7 +447,7 @@ test('the silence between the results of a text endpoint is broken, and its erro
   assert.equal(failed.status, 200)
 })
 
-describe('the official clients', () => {
+describe('official clients on streams with keep-alives', () => {
   function slowly(watched: Watched): void {
     const pieces = [
       openaiChunk({ role: 'assistant', content: 'a' }),
@@ -463,7 +463,7 @@ describe('the official clients', () => {
       return openaiError(400, { message: 'no such thing' })
     })
   }
-  /** A fresh client of a kind, which may wait for its silences. */
+  /** A fresh client of a kind, which may wait for its keep-alives. */
   function clientOf<T>(script: (watched: Watched) => void, make: (given: typeof fetch) => T): T {
     const watched = new Watched()
     script(watched)
@@ -474,7 +474,7 @@ describe('the official clients', () => {
   const anthropic = (given: typeof fetch) =>
     new Anthropic({ apiKey: 'x', baseURL: router.url, maxRetries: 0, fetch: given })
 
-  test('openai', async () => {
+  test('the openai client reads streams with keep-alives, and errors after them', async () => {
     const runner = clientOf(slowly, openai).chat.completions.stream({ model: 'one', messages })
     assert.equal(await runner.finalContent(), 'ab')
     const responses = clientOf(slowly, openai).responses.stream({ model: 'one', input: 'hi' })
@@ -497,7 +497,7 @@ describe('the official clients', () => {
     assert.equal(types.at(-1), 'response.failed')
   })
 
-  test('anthropic', async () => {
+  test('the anthropic client reads streams with keep-alives, and errors after them', async () => {
     const body = { model: 'one', messages, max_tokens: 9 }
     assert.equal(await clientOf(slowly, anthropic).messages.stream(body).finalText(), 'ab')
     await assert.rejects(clientOf(failing, anthropic).messages.stream(body).finalText(), /no such thing/)
@@ -520,7 +520,7 @@ describe('the official clients', () => {
         createAnthropic({ apiKey: 'x', baseURL: `${router.url}/v1`, fetch: given })('one'),
     ],
   ] as const) {
-    test(`ai, ${name}`, async () => {
+    test(`the ai client (${name}) reads streams with keep-alives, and errors after them`, async () => {
       const result = streamText({ model: clientOf(slowly, modelOf), messages, maxRetries: 0 })
       assert.equal(await result.text, 'ab')
       const errors: unknown[] = []

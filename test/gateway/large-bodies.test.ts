@@ -12,7 +12,7 @@ import {
 } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
-/** With escapes, characters of several bytes and what looks like the end of a text. */
+/** With escapes, multi-byte characters and what looks like the end of a string. */
 const text = 'Zażółć "gęślą" \\ jaźń \n🙂 '.repeat(12_000)
 
 let upstream: ScriptedUpstream
@@ -39,14 +39,14 @@ after(async () => {
   await upstream.close()
 })
 
-/** What the upstream got of a body, and what the client got. */
+/** What the upstream received of a body, and what the client received. */
 async function sent(body: string) {
   const index = upstream.requests.length
   const { status, text: answer } = await post(router.url + path, body)
   return { status, answer, raw: upstream.requests[index]?.raw.toString() ?? '' }
 }
 
-test('a long text reaches a server of the same dialect byte for byte', async () => {
+test('a long string reaches a server of the same dialect byte for byte', async () => {
   upstream.rescript(openaiText('Hi'))
   for (const model of ['same', 'fallible']) {
     const body = (name: string): string =>
@@ -57,7 +57,7 @@ test('a long text reaches a server of the same dialect byte for byte', async () 
   }
 })
 
-test('a long text reaches a server of another dialect whole', async () => {
+test('a long string reaches a server of another dialect whole', async () => {
   upstream.rescript(ollamaText('Hi'))
   const { status, raw } = await sent(
     JSON.stringify({ model: 'other', messages: [{ role: 'user', content: text }] }),
@@ -66,7 +66,7 @@ test('a long text reaches a server of another dialect whole', async () => {
   assert.ok(JSON.parse(raw).messages[0].content === text)
 })
 
-test('what the defaults of a target complete stays whole', async () => {
+test("a long string stays whole when a target's defaults are merged into its parent", async () => {
   upstream.rescript(openaiText('Hi'))
   const kwargs = { a: text }
   const messages = [{ role: 'user', content: text }]
@@ -78,7 +78,7 @@ test('what the defaults of a target complete stays whole', async () => {
   })
 })
 
-test('around long texts a body is checked as any other', async () => {
+test('a body with long strings is validated like any other', async () => {
   const long = JSON.stringify(text)
   for (const [body, message] of [
     [`{"model":"same","messages":[{"role":"user","content":${long}]}`, /not valid JSON/],
@@ -93,7 +93,7 @@ test('around long texts a body is checked as any other', async () => {
   }
 })
 
-test('a long text that is no JSON after all is refused where it has to be read', async () => {
+test('a long string that turns out to be invalid JSON is rejected when it has to be read', async () => {
   upstream.rescript(ollamaText('Hi'))
   const broken = JSON.stringify(text).replaceAll('\\n', '\n')
   const { status, answer } = await sent(

@@ -16,10 +16,10 @@ before(async () => {
 after(() => router.close())
 
 const piece = Buffer.alloc(256 * 1024, 'x')
-/** More than a system takes in for a server that reads no more. */
+/** More than a system buffers for a server that has stopped reading. */
 const pieces = 64
 
-/** A client that has sent its head and reads nothing yet, once it has been answered. */
+/** A client that has sent its head and has been answered, but has read nothing yet. */
 async function answered(path: string, lines: readonly string[]): Promise<Socket> {
   const { hostname, port } = new URL(router.url)
   const socket = connect(Number(port), hostname).on('error', () => undefined)
@@ -38,7 +38,7 @@ for (const [path, type, status] of [
   ['/v1/audio/transcriptions', 'text/plain', 413],
   ['/nowhere', 'application/json', 404],
 ] as const)
-  test(`a client that reads after it has sent its whole body still gets ${status} from ${path}`, async () => {
+  test(`a client that reads only after sending its whole body still gets ${status} from ${path}`, async () => {
     const length = `content-length: ${pieces * piece.length}`
     const socket = await answered(path, [`content-type: ${type}`, length])
     for (let sent = 0; sent < pieces; sent++) assert.ok(await send(socket, piece), `broken after ${sent}`)
@@ -52,7 +52,7 @@ for (const [path, type, status] of [
     assert.match(text, /"error"/)
   })
 
-test('a client that goes on and on behind its last answer is cut off', async () => {
+test('a client that keeps sending after its last response is disconnected', async () => {
   const lines = ['content-type: application/json', 'content-length: 1000000000000']
   const socket = await answered('/v1/chat/completions', lines)
   while (await send(socket, piece)) await new Promise((resolve) => setTimeout(resolve, 10))
@@ -60,7 +60,7 @@ test('a client that goes on and on behind its last answer is cut off', async () 
   socket.destroy()
 })
 
-test('what follows a refused body on its connection is not handled', async () => {
+test('what follows a rejected body on its connection is not handled', async () => {
   const body = 'x'.repeat(20_000)
   const socket = await answered('/v1/chat/completions', [
     'content-type: application/json',

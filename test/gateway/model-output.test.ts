@@ -20,8 +20,8 @@ import {
 } from '../helpers/scripted-upstream.ts'
 
 /*
- * What a model wrote is its answer, whatever it is: cut and malformed tool calls, repetition, nothing at all. It is generated
- * once, reaches the client, and says nothing about its target.
+ * Whatever a model wrote is its answer: cut and malformed tool calls, repetition, nothing at all. It is
+ * generated once, reaches the client, and does not count against its target.
  */
 
 let upstream: ScriptedUpstream
@@ -57,7 +57,7 @@ after(async () => {
 const parameters = { type: 'object', properties: { a: { type: 'string' } } }
 const tool = { type: 'function', function: { name: 'f', parameters } }
 
-/** A client of each dialect: what it asks, and what it learns of the call and of the end. */
+/** A client of each dialect: what it sends, and what it reads of the tool call and of the end. */
 const clients = {
   openai: {
     path: '/v1/chat/completions',
@@ -142,12 +142,12 @@ const clients = {
 } as const
 type Client = keyof typeof clients
 
-/** Answers of four dialects, which the assertions take apart. */
+/** Answers of four dialects, which the assertions inspect. */
 type Json = ReturnType<typeof JSON.parse>
 
 const cut = '{"a": "lo'
 
-/** The same cut call in each dialect of an upstream, whole and streamed. Ollama has no cut calls of its own. */
+/** The same cut call in each dialect of an upstream, whole and streamed. Ollama itself has no cut calls. */
 const cutCalls: Record<Exclude<Kind, 'ollama'>, { whole: Behaviour; streamed: Behaviour }> = {
   openai: {
     whole: openaiText(
@@ -234,7 +234,7 @@ function eventsIn(text: string): Json[] {
   return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
 }
 
-/** Asks once; the upstream must have answered once, and the client must have got it. */
+/** Asks once; the upstream must have answered once, and the client must have received it. */
 async function ask(client: Client, model: Kind, stream: boolean, more: object = {}): Promise<Json> {
   const before = upstream.requests.length
   const { path, body } = clients[client]
@@ -244,7 +244,7 @@ async function ask(client: Client, model: Kind, stream: boolean, more: object = 
   return stream ? eventsIn(answer.text) : JSON.parse(answer.text)
 }
 
-describe('a tool call that was cut by the token limit reaches the client as far as it came', () => {
+describe('a tool call that was cut by the token limit reaches the client as far as it was generated', () => {
   for (const [model, { whole, streamed }] of Object.entries(cutCalls) as [
     keyof typeof cutCalls,
     (typeof cutCalls)['openai'],
@@ -252,14 +252,14 @@ describe('a tool call that was cut by the token limit reaches the client as far 
     for (const client of Object.keys(clients) as Client[]) {
       if (model === 'responses' && client !== 'responses') continue
       const { length } = clients[client]
-      test(`${client} client, ${model} server, whole`, async () => {
+      test(`${client} client, ${model} server: a whole answer contains the cut tool call`, async () => {
         upstream.rescript(whole)
         const { name, json, end } = clients[client].whole(await ask(client, model, false))
         assert.deepEqual([name, end], ['f', length])
-        const told = client === 'anthropic' || client === 'ollama' ? '{"a":"lo"}' : cut
-        assert.equal(json, model === 'anthropic' ? '{"a":"lo"}' : told)
+        const expected = client === 'anthropic' || client === 'ollama' ? '{"a":"lo"}' : cut
+        assert.equal(json, model === 'anthropic' ? '{"a":"lo"}' : expected)
       })
-      test(`${client} client, ${model} server, streamed`, async () => {
+      test(`${client} client, ${model} server: a stream contains the cut tool call`, async () => {
         upstream.rescript(streamed)
         const { name, json, end } = clients[client].stream(await ask(client, model, true))
         assert.deepEqual([name, end], ['f', length])
@@ -269,7 +269,7 @@ describe('a tool call that was cut by the token limit reaches the client as far 
   }
 })
 
-describe('odd answers of a model reach a client of the same dialect as they came', () => {
+describe('unusual model output reaches a client of the same dialect unchanged', () => {
   const call = (value: object) =>
     openaiText('', { content: null, tool_calls: [value] }, { finish_reason: 'tool_calls' })
   const odd: [string, Client, Kind, object][] = [
@@ -295,7 +295,7 @@ describe('odd answers of a model reach a client of the same dialect as they came
     ['a call of an unknown type', 'openai', 'openai', bodyOf(call({ id: 'c', type: 'mcp', mcp: {} }))],
     ['no choices', 'openai', 'openai', { model: upstreamModel, choices: [] }],
     [
-      'a choice without message',
+      'a choice without a message',
       'openai',
       'openai',
       { model: upstreamModel, choices: [{ index: 0, finish_reason: 'content_filter' }] },
@@ -307,7 +307,7 @@ describe('odd answers of a model reach a client of the same dialect as they came
       { model: upstreamModel, choices: [{ message: null, finish_reason: 'SAFETY' }] },
     ],
     [
-      'a finish that nobody knows',
+      'an unknown finish reason',
       'openai',
       'openai',
       { model: upstreamModel, choices: [{ message: { content: null }, finish_reason: 'whim' }] },
@@ -333,7 +333,7 @@ describe('odd answers of a model reach a client of the same dialect as they came
       { type: 'message', model: upstreamModel, content: null, stop_reason: 'refusal' },
     ],
     [
-      'calls of nothing',
+      'tool calls without a function name',
       'ollama',
       'ollama',
       {
@@ -373,7 +373,7 @@ describe('odd answers of a model reach a client of the same dialect as they came
     ],
   ]
   for (const [name, client, model, body] of odd) {
-    test(`${client}: ${name}`, async () => {
+    test(`${client}: ${name} reaches a client of the same dialect unchanged`, async () => {
       upstream.rescript({ kind: 'reply', body })
       assert.deepEqual(await ask(client, model, false), { ...body, model })
     })
@@ -385,7 +385,7 @@ describe('odd answers of a model reach a client of the same dialect as they came
   }
 })
 
-describe('odd answers of a model are translated as far as they can be', () => {
+describe('unusual model output is translated as far as possible', () => {
   const call = (value: object) =>
     openaiText('', { content: null, tool_calls: [value] }, { finish_reason: 'tool_calls' })
   for (const client of ['anthropic', 'ollama', 'responses'] as const) {
@@ -401,7 +401,7 @@ describe('odd answers of a model are translated as far as they can be', () => {
       assert.deepEqual([name, json], ['py', '{"input":"print(1)"}'])
     })
 
-    test(`${client}: a call without a name, no choices and no message are an empty answer`, async () => {
+    test(`${client}: a call without a name, missing choices and a missing message yield an empty answer`, async () => {
       for (const behaviour of [
         call({ id: 'c', type: 'function', function: { arguments: '{}' } }),
         { kind: 'reply', body: { choices: [] } } as const,
@@ -416,7 +416,7 @@ describe('odd answers of a model are translated as far as they can be', () => {
   }
 })
 
-describe('an answer that Ollama stopped for repeating itself', () => {
+describe('output that Ollama stopped for repetition', () => {
   const pieces = Array.from({ length: 31 }, () => ollamaLine({ content: 'ha ' }))
   const text = 'ha '.repeat(31)
   const whole: Behaviour = {
@@ -425,7 +425,7 @@ describe('an answer that Ollama stopped for repeating itself', () => {
   }
 
   for (const client of ['openai', 'anthropic', 'responses'] as const) {
-    test(`${client} client: it is a text that was cut`, async () => {
+    test(`${client} client: output that Ollama stopped for repetition is truncated text`, async () => {
       upstream.rescript(whole)
       const answered = clients[client].whole(await ask(client, 'ollama', false))
       assert.deepEqual([answered.text, answered.end], [text, clients[client].length])
@@ -435,7 +435,7 @@ describe('an answer that Ollama stopped for repeating itself', () => {
     })
   }
 
-  test('ollama client: it comes as it is', async () => {
+  test('ollama client: output that Ollama stopped for repetition is passed through unchanged', async () => {
     upstream.rescript(whole)
     const answered = await ask('ollama', 'ollama', false)
     assert.deepEqual([answered.message.content, answered.done], [text, false])
@@ -448,13 +448,13 @@ describe('an answer that Ollama stopped for repeating itself', () => {
     )
   })
 
-  test('one that ends cleanly in other words was cut on its way', async () => {
+  test('an Ollama stream of other text that ends without done counts as cut off', async () => {
     upstream.rescript(ollamaPieces([ollamaLine({ content: 'Once upon' }), ollamaLine({ content: ' a' })]))
     assert.ok((await ask('ollama', 'ollama', true)).at(-1).error)
     assert.equal(clients.anthropic.stream(await ask('anthropic', 'ollama', true)).end, 'none')
   })
 
-  test('a server that was killed and a runner that was killed look different', async () => {
+  test('a killed Ollama server or runner ends the stream with an error', async () => {
     const cutOff: Behaviour = { ...streamOf(pieces), ending: 'cut' }
     for (const broken of [cutOff, ollamaPieces([...pieces, '{"error":"runner died"}\n'])]) {
       upstream.rescript(broken)
@@ -464,7 +464,7 @@ describe('an answer that Ollama stopped for repeating itself', () => {
     }
   })
 
-  test('a body that ends with its connection may have been cut', async () => {
+  test('an Ollama body that is ended by its connection counts as cut off', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n'
     upstream.rescript({ kind: 'raw', bytes: head + pieces.join('') })
     assert.ok((await ask('ollama', 'ollama', true)).at(-1).error)
@@ -477,7 +477,7 @@ describe('an answer that Ollama stopped for repeating itself', () => {
   }
 })
 
-test('numbers that JSON cannot say are never written', async () => {
+test('numbers that JSON cannot represent are never written', async () => {
   const odd = (json: string): string => json.replaceAll('"#"', '1e999').replaceAll('"-#"', '-1e999')
   const logprobs = { content: [{ token: 'a', logprob: '-#', bytes: ['#'], top_logprobs: [] }] }
   const choice = { index: '#', logprobs }
@@ -527,7 +527,7 @@ test('numbers that JSON cannot say are never written', async () => {
   }
 })
 
-test('none of this counts against a target', async () => {
+test('unusual model output does not count against its target', async () => {
   upstream.rescript(openaiText('fine'))
   for (let count = 0; count < 3; count++) await ask('openai', 'openai', false)
   upstream.rescript(ollamaText('fine'))

@@ -76,7 +76,7 @@ test('a whole answer comes back byte for byte, with only the model replaced', as
   assert.equal(text, answer.replace('"upstream-model"', '"plain"'))
 })
 
-test('a stream comes back byte for byte but for the model and the usage chunk that the router asked for', async () => {
+test('a stream comes back byte for byte except the model and the usage chunk that the router requested', async () => {
   const pieces = [
     ': a comment\n\n',
     openaiChunk({ role: 'assistant', content: '' }),
@@ -104,7 +104,7 @@ test('a stream comes back byte for byte but for the model and the usage chunk th
   assert.deepEqual([line.prompt_tokens, line.completion_tokens, line.outcome], [9, 3, 'success'])
 })
 
-test('a provider with stream_usage off is not asked for counts', async () => {
+test('a provider with stream_usage off is not asked for token counts', async () => {
   upstream.rescript({
     kind: 'stream',
     pieces: [openaiChunk({ content: 'x' }), openaiChunk({}, 'stop'), openaiDone],
@@ -113,7 +113,7 @@ test('a provider with stream_usage off is not asked for counts', async () => {
   assert.equal(await forwarded('/v1/chat/completions', body), body.replace('quiet', upstreamModel))
 })
 
-test('tool_calling off and drop_params take members out and leave the rest as it was', async () => {
+test('tool_calling off and drop_params remove members and leave the rest unchanged', async () => {
   upstream.rescript(openaiText('Hi'))
   const body =
     '{"model":"trimmed","tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto", "seed":12345678901234567890,"top_k":5,"messages":[{"role":"user","content":"x"}],"parallel_tool_calls":false}'
@@ -123,7 +123,7 @@ test('tool_calling off and drop_params take members out and leave the rest as it
   )
 })
 
-test('defaults fill what the request leaves out, and nothing that it says', async () => {
+test('defaults fill in what the request omits, and override nothing', async () => {
   upstream.rescript(openaiText('Hi'))
   const messages = [{ role: 'user', content: 'x' }]
   const sent = JSON.parse(
@@ -145,7 +145,7 @@ test('defaults fill what the request leaves out, and nothing that it says', asyn
   assert.equal(limited.max_tokens, undefined)
 })
 
-test('an Ollama request over Ollama keeps its bytes, and gets the configured keep_alive and num_ctx', async () => {
+test('an Ollama request to Ollama keeps its bytes, and gets the configured keep_alive and num_ctx', async () => {
   upstream.rescript(ollamaPieces([ollamaLine({ content: 'Hi' }), ollamaDone()]))
   const sent = JSON.parse(
     await forwarded(
@@ -155,10 +155,10 @@ test('an Ollama request over Ollama keeps its bytes, and gets the configured kee
   )
   assert.deepEqual(sent.options, { seed: 7, num_ctx: 8192 })
   assert.equal(sent.keep_alive, '1h')
-  assert.equal('stream' in sent, false, 'streaming is what Ollama does anyway')
+  assert.equal('stream' in sent, false, "streaming is Ollama's default")
 })
 
-test('model_name stands in for model, and does not go upstream', async () => {
+test('model_name is accepted instead of model, and is not sent upstream', async () => {
   upstream.rescript(openaiText('Hi'))
   const sent = JSON.parse(
     await forwarded(
@@ -169,7 +169,7 @@ test('model_name stands in for model, and does not go upstream', async () => {
   assert.deepEqual(sent, { model: upstreamModel, messages: [{ role: 'user', content: 'x' }] })
 })
 
-test('the word "false" for stream is no stream', async () => {
+test('the string "false" for stream disables streaming', async () => {
   upstream.rescript(openaiText('Hi'))
   const sent = JSON.parse(
     await forwarded(

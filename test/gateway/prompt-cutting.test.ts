@@ -58,7 +58,7 @@ describe('prompts for Ollama servers', () => {
     assert.deepEqual([truncate, shift], [false, false])
   })
 
-  test('are cut where the client or the operator asks for it', async () => {
+  test('are cut if the client or the operator asks for it', async () => {
     upstream.rescript(ollamaText('Hi'))
     const byClient = await ask(openai, { messages, truncate: true, shift: true })
     assert.deepEqual([byClient.truncate, byClient.shift], [true, true])
@@ -68,13 +68,13 @@ describe('prompts for Ollama servers', () => {
     assert.deepEqual([left.truncate, left.shift], [undefined, undefined])
   })
 
-  test("of Ollama's own clients go through as they are", async () => {
+  test("of Ollama's own clients pass through unchanged", async () => {
     upstream.rescript(ollamaText('Hi'))
     const answer = await ask('/api/chat', { messages })
     assert.deepEqual([answer.truncate, answer.shift], [undefined, undefined])
   })
 
-  test("inputs of OpenAI's embeddings are refused rather than cut, those of Ollama's clients as they say", async () => {
+  test('inputs of OpenAI embeddings are rejected rather than cut, while Ollama clients decide themselves', async () => {
     upstream.rescript({ kind: 'reply', body: { embeddings: [[1, 0]], prompt_eval_count: 1 } })
     await ask('/v1/embeddings', { input: 'Hello' })
     assert.equal(sent().truncate, false)
@@ -90,7 +90,7 @@ describe('prompts for Ollama servers', () => {
     ['as it is', words],
     ['as JSON inside a string', JSON.stringify({ error: engineError })],
   ] as const) {
-    test(`an overflow that comes ${form} is an overflow in the dialect of the client, with both sizes`, async () => {
+    test(`an overflow error that comes ${form} is reported in the client's dialect, with both sizes`, async () => {
       upstream.rescript(ollamaError(400, text))
       const ofOpenai = await ask(openai, { messages })
       assert.equal(ofOpenai.status, 400)

@@ -33,12 +33,12 @@ describe("an operator's defaults in Ollama's options", () => {
     ['llamacpp', { max_tokens: 50, repeat_penalty: 1.1, typical_p: 0.9, top_k: 4 }],
     ['openai', { max_completion_tokens: 50 }],
   ] as const) {
-    it(`reach a server of type ${model} by its own names, as far as it has them`, async () => {
+    it(`reach a server of type ${model} under its own names, as far as it supports them`, async () => {
       for (const [path, body] of [
         ['/v1/chat/completions', {}],
         ['/api/chat', { stream: false }],
       ] as const) {
-        // llama.cpp is asked for a stream even where the client wants a whole answer.
+        // llama.cpp is asked for a stream even if the client wants a whole answer.
         upstream.rescript(model === 'llamacpp' ? openaiStream(['Hi']) : openaiText('Hi'))
         const messages = [{ role: 'user', content: 'Hello' }]
         const { status } = await post(router.url + path, { model, messages, ...body })

@@ -21,13 +21,13 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('unused'))
-  const box = { api_host: upstream.url, model_path: upstreamModel }
+  const server = { api_host: upstream.url, model_path: upstreamModel }
   router = await startRouter({
     models: modelsConfig({
-      openai: [{ ...box, id: 'openai', api_type: 'vllm' }],
-      anthropic: [{ ...box, id: 'anthropic', api_type: 'anthropic' }],
-      ollama: [{ ...box, id: 'ollama', api_type: 'ollama' }],
-      responses: [{ ...box, id: 'responses', api_type: 'openai', responses: true }],
+      openai: [{ ...server, id: 'openai', api_type: 'vllm' }],
+      anthropic: [{ ...server, id: 'anthropic', api_type: 'anthropic' }],
+      ollama: [{ ...server, id: 'ollama', api_type: 'ollama' }],
+      responses: [{ ...server, id: 'responses', api_type: 'openai', responses: true }],
     }),
   })
 })
@@ -83,7 +83,7 @@ function lastEvent(text: string, isLines: boolean): string {
   if (isLines) return text.trimEnd().split('\n').at(-1) ?? ''
   let last = ''
   const reader = new SseReader()
-  // Not its end: a browser drops what no empty line follows.
+  // Excludes an unterminated event: a browser drops what no empty line follows.
   reader.push(Buffer.from(text), ({ data }) => {
     last = data
   })
@@ -101,7 +101,7 @@ for (const { name, path, body, pieces, error } of dialects) {
     ['before its empty line', lineCut, '\n'],
   ] as const) {
     for (const ending of ['end', 'cut'] as const) {
-      test(`${name}: the error after an event of 200 KB that ends ${what} (${ending}) can be read`, async () => {
+      test(`${name}: the error after an event of 200 KB that ends ${what} (${ending}) can be parsed`, async () => {
         const bytes = whole.slice(0, end).replaceAll('\n', lineEnd)
         const behaviour: Behaviour = {
           kind: 'stream',
@@ -114,7 +114,7 @@ for (const { name, path, body, pieces, error } of dialects) {
         assert.equal(status, 200)
         const last = lastEvent(text, name === 'ollama')
         if (name === 'ollama' && what === 'before its empty line') {
-          // A line without its line feed is whole, and the stream lacks no more than its end.
+          // A line without its line feed is complete, and only the end of the stream is missing.
           assert.match(text, new RegExp(error))
           return
         }
@@ -125,7 +125,7 @@ for (const { name, path, body, pieces, error } of dialects) {
   }
 }
 
-test('a whole answer that is too large to be held and breaks off never ends cleanly', async () => {
+test('a whole answer that is too large to be buffered and breaks off never ends cleanly', async () => {
   const body = `{"model":"${upstreamModel}","choices":[{"message":{"content":"${'x'.repeat(17 * 1024 * 1024)}`
   for (const ending of ['end', 'cut'] as const) {
     upstream.rescript({

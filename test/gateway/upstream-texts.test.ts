@@ -17,7 +17,7 @@ const token = 'canary-token-of-the-router'
 
 let upstream: ScriptedUpstream
 let router: TestRouter
-/** Each request has a model of its own, so that no failure rests the target of another one. */
+/** Each request has its own model, so that no failure pauses the target of another one. */
 let models = 0
 
 before(async () => {
@@ -48,7 +48,7 @@ interface Asked {
   stream?: boolean
 }
 
-/** What the client gets and the log has of a request that an upstream answers with this. */
+/** What the client receives and the log records for a request that an upstream answers with this. */
 async function ask(
   answer: unknown,
   { path = '/v1/chat/completions', type = 'vllm', content = prompt, status = 500, stream }: Asked = {},
@@ -70,10 +70,10 @@ async function ask(
 
 const said = (message: unknown) => ({ error: { message, code: 500, type: 'server_error' } })
 
-describe('the text of an upstream that failed', () => {
+describe('the error text of an upstream', () => {
   const image = 'image input is not supported - hint: you may need to provide the mmproj'
 
-  test('is in the log and not in the answer', async () => {
+  test('is in the log and not in the response', async () => {
     for (const [body, asked] of [
       [said(image), {}],
       [{ error: image }, {}],
@@ -95,7 +95,7 @@ describe('the text of an upstream that failed', () => {
     }
   })
 
-  test('is in the log where it came in a stream, also after content', async () => {
+  test('is in the log if it came in a stream, also after content', async () => {
     for (const pieces of [[], [openaiChunk({ content: 'Hi' })]]) {
       const index = models++
       const event = `data: ${JSON.stringify(said(image))}\n\n`
@@ -109,7 +109,7 @@ describe('the text of an upstream that failed', () => {
     }
   })
 
-  test('is in the line of a failover', async () => {
+  test('is in the log line of a failover', async () => {
     upstream.rescript([{ kind: 'reply', status: 500, body: said(image) }, openaiText('Hi')])
     const answer = await post(`${router.url}/v1/chat/completions`, {
       model: 'two',
@@ -120,14 +120,14 @@ describe('the text of an upstream that failed', () => {
     assert.equal(failover.upstream_text, image)
   })
 
-  test('has 300 characters at most, and the name of the model that the client knows', async () => {
+  test("has 300 characters at most, and the client's name of the model", async () => {
     const { line } = await ask(said(`no ${'word '.repeat(200)}`))
     assert.equal(String(line.upstream_text).length, 300)
     const named = await ask(said('model org/upstream-model-with-a-long-name crashed'))
     assert.equal(named.line.upstream_text, `model ${named.line.model} crashed`)
   })
 
-  test('is left out where it repeats 20 characters of the request, wherever they stand and however they are written', async () => {
+  test('is omitted if it repeats 20 characters of the request, at any position and in any encoding', async () => {
     const parts = [{ type: 'text', text: prompt }]
     for (const [echo, asked] of [
       ['cannot parse: my secret is that the moon is a lamp', {}],
@@ -145,12 +145,12 @@ describe('the text of an upstream that failed', () => {
       assert.ok(!('upstream_text' in line), echo)
       assert.equal(line.error_cause, 'HTTP_500')
     }
-    // One character less is any text.
+    // Fewer than 20 matching characters may be logged.
     const { line } = await ask(said('is that the moon isn'))
     assert.equal(line.upstream_text, 'is that the moon isn')
   })
 
-  test('is left out where it holds a part of an image, or what nobody may see', async () => {
+  test('is omitted if it contains part of an image or a secret', async () => {
     const data = Buffer.alloc(60_000, 'abcdefghij klmnop').toString('base64')
     const content = [{ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }]
     const echo = await ask(said(`invalid image ${data.slice(500, 530)}`), { content })
@@ -162,7 +162,7 @@ describe('the text of an upstream that failed', () => {
     assert.ok(!JSON.stringify(router.logs).includes(token))
   })
 
-  test('does not take the longer, the longer the request is', async () => {
+  test('is checked in a time that does not depend on the size of the request', async () => {
     for (const content of [
       'a'.repeat(9_000_000),
       'a '.repeat(400_000),
@@ -201,15 +201,15 @@ test('a 500 that says the request is too long is a 400 for its client', async ()
   assert.equal((await ask(said('image input is not supported'))).status, 502)
 })
 
-describe('what no retry can change', () => {
+describe('an error that no retry can change', () => {
   for (const status of [401, 402, 403])
-    test(`a refusal of the router's own key with ${status} says so`, async () => {
-      const { status: told, headers, text } = await ask(said('no such key'), { status })
-      assert.deepEqual([told, headers.get('x-should-retry')], [502, 'false'])
+    test(`is reported as upstream_auth if the router's own key is rejected with ${status}`, async () => {
+      const { status: returned, headers, text } = await ask(said('no such key'), { status })
+      assert.deepEqual([returned, headers.get('x-should-retry')], [502, 'false'])
       assert.equal(JSON.parse(text).error.code, 'upstream_auth')
     })
 
-  test('official clients do not retry what no retry can change', async () => {
+  test('is not retried by official clients', async () => {
     for (const path of ['/v1/chat/completions', '/v1/messages']) {
       const index = models++
       upstream.rescript({ kind: 'reply', status: 401, body: said('no such key') })
@@ -232,7 +232,7 @@ describe('what no retry can change', () => {
     }
   })
 
-  test('a quota that is used up is told, a failure that may pass is not', async () => {
+  test('is marked as final for an exhausted quota, but not for a failure that may pass', async () => {
     const quota = await ask({ error: { message: 'x', code: 'insufficient_quota' } }, { status: 429 })
     assert.deepEqual([quota.status, quota.headers.get('x-should-retry')], [429, 'false'])
     for (const status of [500, 502, 503, 429])

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 export const root = join(import.meta.dirname, '../..')
 
 /**
- * The variables of a Node process that a test starts: PATH, these, and where Node keeps compiled sources (a start then costs half).
- * Left out under coverage, which compiled sources make imprecise.
+ * The variables of a Node process that a test starts: PATH, these, and Node's compile cache (which halves the start time). The
+ * cache is off under coverage, because it makes coverage imprecise.
  */
 export function childEnv(env: Record<string, string> = {}): Record<string, string> {
   return {

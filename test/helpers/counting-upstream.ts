@@ -5,18 +5,18 @@ import {
   startUpstream,
 } from './scripted-upstream.ts'
 
-/** A server that knows how many requests it had at once. */
+/** A server that counts concurrent requests. */
 export interface CountingUpstream {
   readonly upstream: ScriptedUpstream
   readonly running: number
   readonly most: number
-  /** From now on requests are answered, also those that were held. */
+  /** From now on requests are answered, including those held. */
   open(): void
-  /** Answers the oldest request that is held. */
+  /** Answers the oldest held request. */
   answerOne(): void
 }
 
-/** Holds all requests until it is told to answer. `onRequest`: called when one has arrived. */
+/** Holds all requests until one of its methods answers them. `onRequest`: called when one has arrived. */
 export async function startCounting(
   onRequest: (request: RecordedRequest) => void = () => undefined,
 ): Promise<CountingUpstream> {

@@ -4,17 +4,17 @@ import { modelsConfig } from './models-config.ts'
 import { startRouter, type TestRouter } from './router.ts'
 import { type Behaviour, type ScriptedUpstream, startUpstream, upstreamModel } from './scripted-upstream.ts'
 
-/** Answers of four dialects, which the assertions take apart. */
+/** Responses of four dialects, as the assertions read them. */
 export type Json = ReturnType<typeof JSON.parse>
 
 export interface Rig {
   router: TestRouter
   upstream: ScriptedUpstream
-  /** What the last upstream request said. */
+  /** The body of the last upstream request. */
   sent(): Json
 }
 
-/** One upstream behind a model for each provider type, by the type's name. */
+/** One upstream behind a model for each provider type, named after the type. */
 export async function startRig(answer: Behaviour): Promise<Rig & { close(): Promise<void> }> {
   const upstream = await startUpstream(answer)
   const types = ['openai', 'vllm', 'llamacpp', 'ollama', 'anthropic']
@@ -22,7 +22,7 @@ export async function startRig(answer: Behaviour): Promise<Rig & { close(): Prom
     api_type,
     [{ id: api_type, api_type, api_host: upstream.url, model_path: upstreamModel, api_token: 'sk-up' }],
   ])
-  // A server of OpenAI's dialect that has chats alone.
+  // A server of the openai dialect that has only chats.
   const [, [chats = {}] = []] = providers[0] ?? []
   providers.push(['chatonly', [{ ...chats, id: 'chatonly', responses: false }]])
   const router = await startRouter({
@@ -61,7 +61,7 @@ export interface DialectAnswer extends RawAnswer {
   lost: string
 }
 
-/** Asks as a client of the dialect; `body` adds to a question of two words. */
+/** Sends a request as a client of the dialect; `body` extends a two-word question. */
 export async function ask(
   { router }: Pick<Rig, 'router'>,
   dialect: ClientDialect,
@@ -90,7 +90,7 @@ function parsed(text: string): Json {
   }
 }
 
-/** Fails a test whose answer is not 200, with what it says. */
+/** Fails the test with the response text unless the status is 200. */
 export function assertOk({ status, text }: RawAnswer, about?: string): void {
   assert.equal(status, 200, `${about ?? ''} ${text}`)
 }

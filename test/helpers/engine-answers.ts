@@ -1,6 +1,6 @@
 import type { Behaviour, RecordedRequest, Script } from './scripted-upstream.ts'
 
-/** What vLLM's `/metrics` says, in its own form. */
+/** vLLM's `/metrics`, in the format that vLLM writes. */
 export function vllmMetrics({
   running = 0,
   waiting = 0,
@@ -39,7 +39,7 @@ export function text(body: string): Behaviour {
 
 export const notFound: Behaviour = { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
 
-/** Answers by path; another path is 404. */
+/** Answers by path; any other path is a 404. */
 export function byPath(
   paths: Readonly<Record<string, Behaviour | ((request: RecordedRequest) => Behaviour | Promise<Behaviour>)>>,
 ): Script {

@@ -1,20 +1,20 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 
-/** Ways in which a connection ends; without one it stays open, for the next request. */
+/** How a connection ends; without one it stays open for the next request. */
 export const fin = Symbol('FIN')
 export const rst = Symbol('RST')
-/** The connection stays open, and no further request on it is answered. */
+/** The connection stays open, and further requests on it are not answered. */
 export const hang = Symbol('hang')
 
-/** Bytes to write as they are, something to wait for, or the end of the connection. */
+/** Bytes to write unchanged, a promise to await, or the end of the connection. */
 export type Step = string | Uint8Array | Promise<unknown> | typeof fin | typeof rst | typeof hang
 
 export interface RawRequest {
   /** Request line and headers. */
   head: string
   body: Buffer
-  /** Which connection it came on, and the how many-th of that connection it is, from 0. */
+  /** Index of its connection, and of the request on that connection, from 0. */
   connection: number
   turn: number
 }
@@ -26,21 +26,21 @@ export interface FaultUpstream {
   readonly url: string
   readonly requests: readonly RawRequest[]
   readonly connections: number
-  /** Connections with a request that has come whole and whose script is not over, or that hang. */
+  /** Connections whose request has arrived completely and whose script has not ended, or that hang. */
   readonly busy: number
-  /** Bytes that sockets have taken from the scripts. */
+  /** Bytes of the scripts that the sockets have accepted. */
   readonly sentBytes: number
-  /** Fulfilled when no connection is busy any more. */
+  /** Fulfilled when no connection is busy. */
   idle(): Promise<void>
   close(): Promise<void>
 }
 
 export interface FaultOptions {
-  /** Called as soon as the head has come: the body is not waited for, nor read. */
+  /** Called as soon as the head has arrived: the body is neither awaited nor read. */
   early?: boolean
 }
 
-/** A server that speaks whatever bytes it is told to, by TCP alone, so that no HTTP library can mend them. */
+/** A server that sends arbitrary bytes over plain TCP, so that no HTTP library can correct them. */
 export async function startFaultUpstream(
   script: FaultScript,
   { early = false }: FaultOptions = {},
@@ -59,7 +59,7 @@ export async function startFaultUpstream(
   const server = createServer((socket) => {
     const connection = connections++
     sockets.add(socket)
-    socket.on('error', () => undefined) // the other side may reset at any time
+    socket.on('error', () => undefined) // the peer may reset at any time
     socket.once('close', () => {
       sockets.delete(socket)
       setBusy(socket, false)
@@ -74,8 +74,8 @@ export async function startFaultUpstream(
       if (!read) return
       setBusy(socket, true)
       const request = { ...read, connection, turn }
-      const goesOn = await play(socket, script(request, requests.push(request) - 1))
-      if (!goesOn) return
+      const staysOpen = await play(socket, script(request, requests.push(request) - 1))
+      if (!staysOpen) return
       setBusy(socket, false)
     }
   }
@@ -84,7 +84,7 @@ export async function startFaultUpstream(
     for await (const step of steps) {
       if (socket.destroyed) return false
       if (step === hang) {
-        // Unless something is read, the close of the other side is not seen behind it.
+        // Without reading, the peer's close behind it is not noticed.
         if (!early) socket.resume()
         return false
       }
@@ -128,7 +128,7 @@ async function listening(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}` // it listens on TCP
 }
 
-/** Takes requests with a Content-Length off a connection, one after the other. */
+/** Reads requests with a Content-Length from a connection, one after the other. */
 class RequestReader {
   readonly #socket: Socket
   readonly #early: boolean
@@ -139,7 +139,7 @@ class RequestReader {
     this.#early = early
   }
 
-  /** Undefined when the client has closed. */
+  /** Undefined if the client has closed. */
   async next(): Promise<{ head: string; body: Buffer } | undefined> {
     for (;;) {
       const bytes = Buffer.concat(this.#received)
@@ -169,7 +169,7 @@ async function nextChunk(socket: Socket): Promise<Buffer | undefined> {
   }
 }
 
-/** Unlike `once` of node:events it does not reject when the connection breaks: that ends in a close too. */
+/** Unlike `once` of node:events it does not reject when the connection fails: that also ends in a close event. */
 function firstOf(socket: Socket, events: readonly string[]): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -180,7 +180,7 @@ function firstOf(socket: Socket, events: readonly string[]): Promise<void> {
   })
 }
 
-/** A whole HTTP answer with these bytes as its body; `lines` are header lines after the status line. */
+/** A complete HTTP response with these bytes as its body; `lines` are header lines after the status line. */
 export function answerBytes(
   body: string | Uint8Array,
   lines: readonly string[] = ['content-type: application/json'],
@@ -194,7 +194,7 @@ export function head(lines: readonly string[], status = 'HTTP/1.1 200 OK'): Buff
   return Buffer.from(`${[status, ...lines].join('\r\n')}\r\n\r\n`)
 }
 
-/** One chunk of the chunked transfer coding, RFC 9112 section 7.1; none gives the last one. */
+/** One chunk of the chunked transfer coding (RFC 9112, section 7.1); without bytes, the last chunk. */
 export function chunk(bytes?: string | Uint8Array): Buffer {
   if (bytes === undefined) return Buffer.from('0\r\n\r\n')
   const piece = Buffer.from(bytes)

@@ -19,7 +19,7 @@ export async function post(
   return { status: response.status, headers: response.headers, text: await response.text() }
 }
 
-/** A bare connection with a request written to it; for clients that leave, or read slowly. */
+/** A raw connection with a request written to it, for clients that disconnect or read slowly. */
 export async function openRequest(
   url: string,
   path: string,
@@ -37,7 +37,7 @@ export async function openRequest(
   return socket
 }
 
-/** An address on which nothing listens. */
+/** An address on which no process listens. */
 export async function closedPort(): Promise<string> {
   const server = createServer()
   server.listen(0, '127.0.0.1')

@@ -7,17 +7,17 @@ import Provider from 'oidc-provider'
 
 export interface IdentityProvider {
   readonly issuer: string
-  /** Signs with the key that the provider uses now, or as said. */
+  /** Signs with the provider's current key, or with the given one. */
   sign(claims: JWTPayload, header?: Record<string, unknown>, key?: KeyObject | Uint8Array): Promise<string>
-  /** A token of the provider itself, for a client by its own credentials. */
+  /** A token that the provider itself issues to a client for its credentials. */
   clientToken(): Promise<string>
-  /** The public key that it uses now. */
+  /** The current public key. */
   publicKey(): KeyObject
-  /** Another key from now on; the former one is gone. */
+  /** Replaces the key; the former one is no longer published. */
   rotate(): void
-  /** What becomes of the ID tokens of the code flow on their way. */
+  /** Changes the ID tokens of the code flow in transit. */
   tamper(change: ((claims: JWTPayload) => Promise<string>) | undefined): void
-  /** Who signs in. */
+  /** The person who signs in. */
   account: { sub: string; groups: unknown }
   close(): Promise<void>
 }
@@ -26,13 +26,13 @@ export const clientId = 'llm-router'
 export const clientSecret = 'secret-of-the-router-at-the-provider'
 export const audience = 'https://llm.example.com'
 
-/** A real provider (oidc-provider) on a free port, where everybody is signed in at once and agrees to everything. */
+/** A real provider (oidc-provider) on a free port, which signs everybody in and consents to everything without interaction. */
 export async function startIdentityProvider(redirectUri: () => string): Promise<IdentityProvider> {
   let handler: RequestListener = () => undefined
   const server = createServer((request, response) => handler(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}` // as it listens on a port
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}` // it listens on a TCP port
   let pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
   let kid = 'one'
   let change: ((claims: JWTPayload) => Promise<string>) | undefined

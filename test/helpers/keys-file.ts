@@ -4,13 +4,13 @@ import { join } from 'node:path'
 
 export interface KeysFile {
   readonly path: string
-  /** What has a router ask for these keys. */
+  /** Settings that make a router require these keys. */
   readonly env: Record<string, string>
   write(keys: readonly object[]): void
   remove(): void
 }
 
-/** A file with the keys of clients, in a folder of its own. */
+/** A file with client keys, in its own folder. */
 export function keysFile(keys: readonly object[]): KeysFile {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-keys-'))
   const path = join(folder, 'keys.json')
@@ -24,5 +24,5 @@ export function keysFile(keys: readonly object[]): KeysFile {
   }
 }
 
-/** The headers that a key comes in. */
+/** The headers with a key. */
 export const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })

@@ -1,2 +1,2 @@
-/** A conversation, for tests in which it does not matter what is said. */
+/** A conversation for tests that do not depend on its contents. */
 export const messages = [{ role: 'user' as const, content: 'Hello' }]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-/** The series of a text in the Prometheus format, by their name with labels, as the text has them. */
+/** The series of a text in the Prometheus format, keyed by name with labels as in the text. */
 export class Series {
   readonly #values = new Map<string, number>()
 
@@ -16,7 +16,7 @@ export class Series {
     return [...this.#values.keys()]
   }
 
-  /** The sum of the series of this metric that have these labels; 0 where there is none. */
+  /** The sum of the series of this metric that have these labels; 0 if there are none. */
   sum(name: string, labels: Record<string, string> = {}): number {
     let sum = 0
     for (const [series, value] of this.#values) {

@@ -5,7 +5,9 @@ import { mockTransport } from '../../src/providers/mock/index.ts'
 import type { MockSettings } from '../../src/sdk/target.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../src/sdk/transport.ts'
 
-/** A clock that stands still until told; tasks run in order of their time, those of the same time as they came. */
+/**
+ * A clock that advances only when `advance` is called; tasks run in order of time, those of the same time in order of creation.
+ */
 export class ManualClock implements MockClock {
   #nowMs = 1000
   #tasks: { dueMs: number; task: () => void }[] = []
@@ -30,7 +32,7 @@ export class ManualClock implements MockClock {
     return this.#tasks.length
   }
 
-  /** Runs what falls due within `ms`, and what that brings about in the same time. */
+  /** Runs everything due within `ms`, including tasks that become due meanwhile. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms
     for (;;) {
@@ -44,7 +46,7 @@ export class ManualClock implements MockClock {
   }
 }
 
-/** What a sink heard, in order. `onData` of the test may act on the call in the middle of it. */
+/** Everything a sink received, in order. The test's `onData` may act on the request while it runs. */
 export class Recorder implements UpstreamSink {
   status = 0
   headers: UpstreamHeaders = {}
@@ -81,7 +83,7 @@ export interface Played {
   recorder: Recorder
 }
 
-/** Opens a call on a mock target named `mock-model`; nothing happens before the clock is advanced. */
+/** Starts a request to a mock target named `mock-model`; nothing happens before the clock is advanced. */
 export function open(body: unknown, settings: MockSettings = {}, random: () => number = () => 0.5): Played {
   const clock = new ManualClock()
   const recorder = new Recorder()
@@ -97,7 +99,7 @@ export function open(body: unknown, settings: MockSettings = {}, random: () => n
   return { call: transport.open(request, recorder), clock, recorder }
 }
 
-/** Plays a call to its end, at any tempo. */
+/** Plays a request to its end, at any pace. */
 export function play(body: unknown, settings: MockSettings = {}, random?: () => number): Recorder {
   const { clock, recorder } = open(body, settings, random)
   clock.advance(1e9)
@@ -113,19 +115,19 @@ type Event = Omit<ChatCompletionChunk, 'choices'> & {
   choices: (ChatCompletionChunk.Choice & { delta: Reasoning })[]
 }
 
-/** The answer of a call, in the words of the official client. */
+/** The response of a request, as the official client types it. */
 export function answerOf(body: object, settings: MockSettings = {}): Answer {
   return JSON.parse(play(body, settings).text)
 }
 
-/** The first choice's message of a whole answer. */
+/** The first choice's message of a whole response. */
 export function messageOf(body: object, settings: MockSettings = {}): Answer['choices'][number]['message'] {
   const message = answerOf(body, settings).choices[0]?.message
   if (!message) throw new Error('an answer without choices')
   return message
 }
 
-/** The events of a streamed answer, without the closing `[DONE]`. */
+/** The events of a streamed response, without the final `[DONE]`. */
 export function eventsOf(body: object, settings: MockSettings = {}): Event[] {
   const events = play({ ...body, stream: true }, settings).text.split('\n\n')
   return events.filter((event) => event.startsWith('data: {')).map((event) => JSON.parse(event.slice(6)))

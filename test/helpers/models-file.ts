@@ -5,7 +5,7 @@ import type { ProviderType } from '../../src/sdk/provider.ts'
 import { Registry } from '../../src/sdk/registry.ts'
 import type { Target } from '../../src/sdk/target.ts'
 
-/** Stand-ins for the real types: what the configuration asks of a type is all they have. */
+/** Stand-ins for the real provider types, with only what the configuration needs of a type. */
 export const providers = new Registry<ProviderType>('provider type')
 for (const [name, path, needsHost] of [
   ['openai', '/v1/chat/completions', true],
@@ -22,13 +22,13 @@ for (const [name, path, needsHost] of [
   })
 }
 
-/** What a configuration may refer to. */
+/** Everything that a configuration may refer to. */
 interface Surroundings {
   env?: Record<string, string>
   files?: Record<string, string>
 }
 
-/** Loads a file's text, or the value that its JSON stands for, as if it lay in `/etc/llm`. */
+/** Loads a file's text, or a value as its JSON, as if the file were in `/etc/llm`. */
 export function load(file: unknown, { env = {}, files = {} }: Surroundings = {}) {
   return loadModels(typeof file === 'string' ? file : JSON.stringify(file), {
     providers,
@@ -39,7 +39,7 @@ export function load(file: unknown, { env = {}, files = {} }: Surroundings = {})
   })
 }
 
-/** The faults of a file; none when it loads. */
+/** The errors of a file; none if it loads. */
 export function faultsOf(file: unknown, surroundings?: Surroundings): readonly string[] {
   try {
     load(file, surroundings)
@@ -55,13 +55,13 @@ export function modelFile(...list: unknown[]) {
   return { g: { m: { providers: list } }, active_models: { g: ['m'] } }
 }
 
-/** The target that one provider of type `openai` gives. */
+/** The target made from one provider of type `openai`. */
 export function targetOf(provider: Record<string, unknown>, surroundings?: Surroundings): Target {
   const file = modelFile({ api_type: 'openai', api_host: 'http://h', ...provider })
-  return load(file, surroundings).models[0]?.targets[0] ?? assert.fail('no target')
+  return load(file, surroundings).models[0]?.targets[0] ?? assert.fail('there is no target')
 }
 
-/** The faults of a file with one provider of type `openai`. */
+/** The errors of a file with one provider of type `openai`. */
 export function providerFaults(
   provider: Record<string, unknown>,
   surroundings?: Surroundings,
@@ -69,5 +69,5 @@ export function providerFaults(
   return faultsOf(modelFile({ api_type: 'openai', api_host: 'http://h', ...provider }), surroundings)
 }
 
-/** The place of that provider. */
+/** The path of that provider. */
 export const at = 'g["m"].providers[0]'

@@ -3,12 +3,12 @@ import { connect, type Socket } from 'node:net'
 
 export interface RawAnswer {
   status: number
-  /** Lower-case names; the last one of several. */
+  /** Lower-case names; of repeated headers the last one. */
   headers: Readonly<Record<string, string>>
   body: string
 }
 
-/** A bare connection: writes exactly what it is told, and reads the answers one by one. */
+/** A raw connection: writes exactly the given bytes, and reads the responses one by one. */
 export class RawClient {
   readonly socket: Socket
   readonly #closed: Promise<void>
@@ -44,7 +44,7 @@ export class RawClient {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
-  /** The next answer, 1xx ones included. Rejects when the server closes before it is whole. */
+  /** The next response, including 1xx. Rejects if the server closes before it is complete. */
   async answer(): Promise<RawAnswer> {
     for (;;) {
       const read = takeAnswer(this.#received)
@@ -59,7 +59,7 @@ export class RawClient {
     }
   }
 
-  /** All that came and was not read yet, once the server has closed the connection. */
+  /** Everything received and not yet read, once the server has closed the connection. */
   async rest(): Promise<string> {
     await this.#closed
     return this.#received.toString('latin1')
@@ -70,7 +70,7 @@ export class RawClient {
   }
 }
 
-/** One request on a connection of its own. `closed`: the server has closed it after its answer. */
+/** One request on its own connection. `closed`: the server closed it after its response. */
 export async function sendRaw(
   url: string,
   bytes: string | Uint8Array,
@@ -86,7 +86,7 @@ export async function sendRaw(
   }
 }
 
-/** A POST of JSON as a client writes it; `lines` are further header lines. */
+/** A POST of JSON as a client writes it; `lines` are additional header lines. */
 export function postBytes(path: string, body: string | object, lines: readonly string[] = []): string {
   const text = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)).toString('latin1')
   const head = [`POST ${path} HTTP/1.1`, 'host: router', 'content-type: application/json', ...lines]

@@ -11,26 +11,26 @@ export interface RouterProcess {
   readonly child: ChildProcess
   /** Its models-config.json. */
   readonly file: string
-  /** Its exit code, once it has ended. */
+  /** Its exit code, once it has exited. */
   readonly exit: Promise<number | null>
   /** Every log line so far, parsed. */
   readonly logs: readonly Record<string, unknown>[]
-  /** Fulfilled with the lines of ended requests once there are this many (`/ping` and other probes not counted). */
+  /** Fulfilled with the lines of finished requests once there are this many (excluding `/ping` and other probes). */
   requestsLogged(count: number): Promise<Record<string, unknown>[]>
-  /** The first line, past or to come, of which this is true. */
+  /** The first line, existing or future, for which this is true. */
   logged(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
-  /** The first line to come of which this is true. */
+  /** The first future line for which this is true. */
   next(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
-  /** The ids of the processes that have listened so far, in their order, once there are so many: the workers of a cluster. */
+  /** The ids of the processes that have listened so far, in order, once there are this many: the workers of a cluster. */
   listening(count: number): Promise<number[]>
-  /** All that it has written so far to stdout and stderr. */
+  /** Everything that it has written so far to stdout and stderr. */
   output(): string
-  /** What it holds of memory now, in bytes. */
+  /** Its current memory use in bytes. */
   memoryBytes(): number
-  /** The most it has held since `forgetPeak`, in bytes. */
+  /** Its peak memory use since `forgetPeak`, in bytes. */
   peakBytes(): number
   forgetPeak(): void
-  /** Ends it at once, if it still runs, and removes its files. */
+  /** Kills it if it is still running, and removes its files. */
   stop(): Promise<void>
 }
 
@@ -38,11 +38,11 @@ export interface RouterProcessOptions {
   env?: Record<string, string>
   /** The whole models-config.json. */
   models: unknown
-  /** What Node is given: options, a script and its arguments. */
+  /** Node's arguments: options, a script and its arguments. */
   args?: readonly string[]
 }
 
-/** The router as its users run it: in a process of its own, on a free port. */
+/** The router as its users run it: in a separate process, on a free port. */
 export async function startRouterProcess({
   env = {},
   models,
@@ -60,17 +60,17 @@ export async function startRouterProcess({
       LLM_ROUTER_LOG_FILENAME: '',
       LLM_ROUTER_LOG_FORMAT: 'json',
       LLM_ROUTER_HEALTH_INTERVAL: '0',
-      // A machine that is busy with other tests holds it up.
+      // A machine that is busy with other tests delays it.
       LLM_ROUTER_SHED_DELAY: '0',
       LLM_ROUTER_MODELS_CONFIG: file,
       ...env,
     }),
   })
-  // A test that was given up may never stop it.
+  // A test that has timed out may never stop it.
   const kill = (): boolean => child.kill('SIGKILL')
   process.once('exit', kill)
   child.once('exit', () => process.off('exit', kill))
-  const exit = once(child, 'close').then(([code]) => code as number | null) // by the documentation of the event
+  const exit = once(child, 'close').then(([code]) => code as number | null) // as the event's documentation says
   const logs = new LogLines()
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -99,7 +99,7 @@ export async function startRouterProcess({
     output: () => output,
     memoryBytes: () => statusOf(pid, 'VmRSS'),
     peakBytes: () => statusOf(pid, 'VmHWM'),
-    // proc(5): 5 sets the peak to what is held now.
+    // proc(5): writing 5 resets the peak to the current use.
     forgetPeak: () => writeFileSync(`/proc/${pid}/clear_refs`, '5'),
     async stop() {
       if (child.exitCode === null) child.kill('SIGKILL')

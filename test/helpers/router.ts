@@ -15,24 +15,24 @@ export interface TestRouter {
   readonly file: string
   /** Every log line so far, parsed. */
   readonly logs: readonly Record<string, unknown>[]
-  /** The line of the next request that ends, or of the one with this id. */
+  /** The line of the next request that finishes, or of the one with this id. */
   requestLogged(id?: string): Promise<Record<string, unknown>>
-  /** The first line, past or to come, of which this is true. */
+  /** The first line, existing or future, for which this is true. */
   logged(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   close(): Promise<void>
 }
 
 export interface TestRouterOptions {
   env?: Record<string, string>
-  /** The whole models-config.json; not used where `env` names a file. */
+  /** The whole models-config.json; not used if `env` names a file. */
   models: unknown
-  /** For the strategies; unless given, they begin at the first target of the file. */
+  /** Random numbers for the strategies; by default they begin at the first target of the file. */
   random?: () => number
-  /** How names of servers become addresses; the system's way unless given. */
+  /** Resolves host names of upstreams; by default the system resolver. */
   lookup?: AppOptions['lookup']
 }
 
-/** The production app on a free port, with its log lines at hand. */
+/** The production app on a free port, with access to its log lines. */
 export async function startRouter({
   env = {},
   models,
@@ -46,7 +46,7 @@ export async function startRouter({
     LLM_ROUTER_LOG_LEVEL: 'debug',
     LLM_ROUTER_HEALTH_INTERVAL: '0',
     LLM_ROUTER_DRAIN_ACCEPT: '0',
-    // Tests run in the process that answers them, and may hold it up.
+    // Tests run in the same process as the app and may delay it.
     LLM_ROUTER_SHED_DELAY: '0',
     LLM_ROUTER_MODELS_CONFIG: file,
     ...env,

@@ -13,7 +13,7 @@ function post(url: string, signal: AbortSignal | null = null): Promise<Response>
   return fetch(`${url}/v1/x?y=1`, { method: 'POST', body: '{"a":1}', signal })
 }
 
-it('records what it was asked and goes through its list', async (t) => {
+it('the scripted upstream records its requests and plays its list in order', async (t) => {
   const upstream = await upstreamFor(t, [openaiText('Hi'), { kind: 'reply', status: 503, body: 'busy' }])
   const first = await post(upstream.url)
   assert.match(await first.text(), /"content":"Hi"/)
@@ -26,7 +26,7 @@ it('records what it was asked and goes through its list', async (t) => {
   assert.deepEqual(seen?.body, { a: 1 })
 })
 
-it('streams in order and waits where it is told to', async (t) => {
+it('the scripted upstream streams in order and waits at each promise', async (t) => {
   const gate = Promise.withResolvers<void>()
   const upstream = await upstreamFor(t, { kind: 'stream', pieces: ['one', gate.promise, 'two'] })
   const response = await post(upstream.url)
@@ -40,7 +40,7 @@ it('streams in order and waits where it is told to', async (t) => {
   assert.equal((await reader?.read())?.done, true)
 })
 
-it('stops writing while nobody reads', async (t) => {
+it('the scripted upstream stops writing while the client does not read', async (t) => {
   function* endless() {
     for (;;) yield 'x'.repeat(65_536)
   }
@@ -55,7 +55,7 @@ it('stops writing while nobody reads', async (t) => {
   assert.equal(upstream.openRequests, 0)
 })
 
-it('tells when a client has left a request that is never answered', async (t) => {
+it('the scripted upstream reports when a client disconnects from a request that is never answered', async (t) => {
   const upstream = await upstreamFor(t, { kind: 'hang' })
   const leave = new AbortController()
   const asked = post(upstream.url, leave.signal)
@@ -67,7 +67,7 @@ it('tells when a client has left a request that is never answered', async (t) =>
   assert.equal(upstream.openRequests, 0)
 })
 
-it('breaks off in each of its ways', async (t) => {
+it('the scripted upstream ends a response in each of its ways', async (t) => {
   const pieces = [openaiChunk({ content: 'Hi' })]
   const upstream = await upstreamFor(t, [
     { kind: 'reset' },
@@ -81,7 +81,7 @@ it('breaks off in each of its ways', async (t) => {
   await assert.rejects(post(upstream.url).then((response) => response.text()))
 })
 
-it('closes with a stream left hanging, and reports a script that failed', async () => {
+it('the scripted upstream closes while a stream hangs, and reports a script that failed', async () => {
   const upstream = await startUpstream({ kind: 'stream', pieces: ['x'], ending: 'hang' })
   const response = await post(upstream.url)
   await Promise.all([assert.rejects(response.text()), upstream.close()])
@@ -93,7 +93,7 @@ it('closes with a stream left hanging, and reports a script that failed', async 
   await assert.rejects(broken.close(), /no such behaviour/)
 })
 
-it('takes a new script in the middle', async (t) => {
+it('the scripted upstream accepts a new script while it runs', async (t) => {
   const upstream = await upstreamFor(t, openaiText('old'))
   await post(upstream.url).then((response) => response.text())
   upstream.rescript([openaiStream(['ne', 'w']), openaiText('last')])

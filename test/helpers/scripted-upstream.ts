@@ -12,24 +12,24 @@ export interface ScriptedUpstream {
   /** `http://127.0.0.1:port`, or `https://localhost:port` */
   readonly url: string
   readonly requests: readonly RecordedRequest[]
-  /** Requests that have arrived whole and whose connection or answer is not finished. */
+  /** Requests that have arrived completely and whose connection or response is not finished. */
   readonly openRequests: number
-  /** Fulfilled when the request with this index (from 0) has arrived whole. */
+  /** Fulfilled when the request with this index (from 0) has arrived completely. */
   requestReceived(index: number): Promise<RecordedRequest>
-  /** Fulfilled when the answer to the request with this index (from 0) is over, whichever side ended it. */
+  /** Fulfilled when the response to the request with this index (from 0) is over, whichever side ended it. */
   requestClosed(index: number): Promise<void>
-  /** Replaces the script for the requests to come; a list starts at its beginning. */
+  /** Replaces the script for future requests; a list starts at its beginning. */
   rescript(script: Script): void
-  /** Ends every connection. Rejects when the script itself failed, so that no such fault stays hidden. */
+  /** Ends every connection. Rejects if the script itself failed, so that no such error stays hidden. */
   close(): Promise<void>
 }
 
 export interface UpstreamOptions {
-  /** It speaks TLS with this key, certificate and so on. */
+  /** TLS options such as key and certificate. */
   tls?: TlsOptions
 }
 
-/** A real HTTP server on a free port that answers as told, well or badly. */
+/** A real HTTP server on a free port that sends scripted responses, valid or broken. */
 export async function startUpstream(
   script: Script,
   { tls }: UpstreamOptions = {},
@@ -48,7 +48,7 @@ export async function startUpstream(
     })
   }
   const server = tls ? createSecureServer(tls, onRequest) : createServer(onRequest)
-  // Those in the middle of a TLS handshake are no HTTP connections yet.
+  // Connections in a TLS handshake are not HTTP connections yet.
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -90,7 +90,7 @@ export async function startUpstream(
   }
 }
 
-/** Promises for numbered events, asked for before or after they happen. */
+/** Promises for numbered events, requested before or after they happen. */
 class Milestones<T> {
   readonly #all = new Map<number, PromiseWithResolvers<T>>()
 
@@ -124,7 +124,7 @@ function chooser(
   }
 }
 
-/** Undefined when the client left before its body was whole. */
+/** Undefined if the client disconnected before its body was complete. */
 async function recordOf(request: IncomingMessage): Promise<RecordedRequest | undefined> {
   const pieces: Buffer[] = []
   try {
@@ -179,9 +179,9 @@ async function stream(
     if (response.destroyed) return
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) continue
     record.sentBytes += Buffer.byteLength(piece)
-    // Each piece in a packet of its own, as far as the system allows; Node gathers what is written in one turn.
+    // Each piece in its own packet, as far as the system allows; Node joins what is written in one event loop iteration.
     const written = new Promise<boolean>((resolve) => response.write(piece, (error) => resolve(!error)))
-    // A socket that fails says so at once, and is closed in a later turn, which an endless script must let come.
+    // A socket reports an error immediately and closes in a later iteration, for which an endless script must yield.
     if (!(await Promise.race([written, gone]))) await gone
   }
   if (ending === 'hang') return

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { startRouter, type TestRouter } from './router.ts'
 
 /**
- * One router for many tests that run one after the other: each gives it its models-config.json, which takes the place of
- * the last one as it would in production. Reading a file takes a tenth of a start. Tests with the same environment share it.
+ * One router for many tests that run one after the other: each test sets its models-config.json, which replaces the previous
+ * one as it would in production. A reload takes a tenth of a start. Tests with the same environment share the router.
  */
 export class SharedRouter {
   readonly #env: Record<string, string>
@@ -14,7 +14,7 @@ export class SharedRouter {
     this.#env = env
   }
 
-  /** The router with these models; its log lines are those from now on. */
+  /** The router with these models; its log lines start now. */
   async with(models: unknown, env: Record<string, string> = {}): Promise<TestRouter> {
     const all = { ...this.#env, ...env }
     const key = JSON.stringify(Object.entries(all).sort())
@@ -39,7 +39,7 @@ export class SharedRouter {
   }
 }
 
-/** The router without its log lines so far; the one who shares it closes it. */
+/** The router without its earlier log lines; the `SharedRouter` closes it. */
 function view(router: TestRouter): TestRouter {
   const from = router.logs.length
   return {

@@ -1,6 +1,6 @@
 import type { Status, TargetStatus } from '../../src/sdk/console/status.ts'
 
-/** The first status of a router, now or in its events, of which this is true. */
+/** The first status of a router, current or in its events, for which this is true. */
 export async function statusWhen(url: string, wanted: (status: Status) => boolean): Promise<Status> {
   const response = await fetch(`${url}/api/status/events`)
   let text = ''
@@ -22,7 +22,7 @@ export function targetIn({ models }: Status, id: string): TargetStatus | undefin
   return models.flatMap(({ targets }) => targets).find((target) => target.id === id)
 }
 
-/** What the status says of a target's engine, as soon as it says anything of which this is true. */
+/** The status of a target's engine, as soon as this is true for it. */
 export async function engineOf(
   url: string,
   id: string,

@@ -1,9 +1,9 @@
 import type { Behaviour, Script } from './upstream-script.ts'
 
-/** The model name that the answers below carry; a router has to replace it. */
+/** The model name in the responses below; a router has to replace it. */
 export const upstreamModel = 'upstream-model'
 
-/** A fixed time, so that a test can say what the router made of it. */
+/** A fixed time, so that a test can check how the router converts it. */
 export const upstreamCreated = 1_795_392_000
 
 /** A server that lists one model, and answers each question with this text. */
@@ -12,7 +12,7 @@ export function openaiServer(text: string): Script {
   return ({ method }) => (method === 'GET' ? { kind: 'reply', body: list } : openaiText(text))
 }
 
-/** One answer in OpenAI form; `choice` and `message` add to it or change it. */
+/** One response in OpenAI form; `choice` and `message` add or override members. */
 export function openaiText(text: string, message: object = {}, choice: object = {}): Behaviour {
   return {
     kind: 'reply',
@@ -58,7 +58,7 @@ export function openaiUsageChunk(): string {
 
 export const openaiDone = 'data: [DONE]\n\n'
 
-/** A complete stream: role, these texts, finish, and the usage chunk unless told otherwise. */
+/** A complete stream: role, these texts, finish reason and, by default, the usage chunk. */
 export function openaiStream(texts: readonly string[], options: { usage?: boolean } = {}): Behaviour {
   return {
     kind: 'stream',
@@ -72,7 +72,7 @@ export function openaiStream(texts: readonly string[], options: { usage?: boolea
   }
 }
 
-/** A stream that calls one tool, its arguments arriving in the pieces given. */
+/** A stream that calls one tool, with its arguments in the given pieces. */
 export function openaiToolCallStream(
   name: string,
   argumentPieces: readonly string[],
@@ -91,7 +91,7 @@ export function openaiToolCallStream(
   }
 }
 
-/** One answer in Ollama form; `message` adds to it or changes it. */
+/** One response in Ollama form; `message` adds or overrides members. */
 export function ollamaText(text: string, message: object = {}): Behaviour {
   return {
     kind: 'reply',
@@ -103,7 +103,7 @@ export function ollamaToolCall(name: string, args: object): Behaviour {
   return ollamaText('', { tool_calls: [{ function: { name, arguments: args } }] })
 }
 
-/** Ollama's errors are a plain string. */
+/** Ollama's errors are plain strings. */
 export function ollamaError(status: number, error: string): Behaviour {
   return { kind: 'reply', status, body: { error } }
 }
@@ -121,7 +121,7 @@ export function ollamaStream(texts: readonly string[]): Behaviour {
   return ollamaPieces([...texts.map((content) => ollamaLine({ content })), ollamaDone()])
 }
 
-/** Ollama sends a call whole, and without an id in its older versions. */
+/** Ollama sends a call in one piece, and without an id in its older versions. */
 export function ollamaToolCallStream(name: string, args: object): Behaviour {
   return ollamaPieces([ollamaLine({ tool_calls: [{ function: { name, arguments: args } }] }), ollamaDone()])
 }

@@ -5,13 +5,13 @@ export interface RecordedRequest {
   url: string
   headers: IncomingHttpHeaders
   raw: Buffer
-  /** The body as JSON; undefined when it is none. */
+  /** The body as JSON; undefined if it is not JSON. */
   body: unknown
-  /** Bytes of the answer's body that were handed to the socket so far. */
+  /** Bytes of the response body that were written to the socket so far. */
   sentBytes: number
 }
 
-/** Bytes to write, or something to wait for before the next bytes; bytes that a promise gives are written too. */
+/** Bytes to write, or a promise to await before the next bytes; bytes that a promise resolves to are also written. */
 export type Piece = string | Uint8Array | Promise<unknown>
 
 /** What the server does with one request. Headers default to JSON for replies and to SSE for streams. */
@@ -21,21 +21,21 @@ export type Behaviour =
       kind: 'stream'
       status?: number
       headers?: Record<string, string>
-      /** Written in order, as fast as the reader takes them. */
+      /** Written in order, as fast as the client reads. */
       pieces: Iterable<Piece> | AsyncIterable<Piece>
       /**
        * How it ends: properly (default), never, cut off (FIN without the last chunk), or reset (RST). A reset may
-       * overtake bytes that the reader has not taken yet: put a promise before it where they must arrive.
+       * overtake bytes that the client has not read yet: put a promise before it if they must arrive.
        */
       ending?: 'end' | 'hang' | 'cut' | 'reset'
     }
   /** The request is read and never answered. */
   | { kind: 'hang' }
   | { kind: 'reset' }
-  /** These bytes in place of an HTTP answer, then FIN. */
+  /** These bytes in place of an HTTP response, then FIN. */
   | { kind: 'raw'; bytes: string | Uint8Array }
 
-/** One behaviour for all requests, a list (its last one repeats), or a choice by request. */
+/** One behaviour for all requests, a list (its last item repeats), or a function of the request. */
 export type Script =
   | Behaviour
   | readonly Behaviour[]

@@ -16,7 +16,7 @@ function pair(): [Channel, Channel] {
   return [new Channel(one), new Channel(other)]
 }
 
-test('messages are handled in the order in which they were sent, and each question gets its own answer', async () => {
+test('messages are handled in order, and each request gets its own response', async () => {
   const [here, there] = pair()
   const handled: (string | number)[] = []
   const held = Promise.withResolvers<void>()
@@ -34,7 +34,7 @@ test('messages are handled in the order in which they were sent, and each questi
   assert.deepEqual(handled, [1, 'between', 2])
 })
 
-test('an error of the handler reaches the asker, and so does a question that nobody handles', async () => {
+test('an error of the handler rejects the request, and so does a missing handler', async () => {
   const [here, there] = pair()
   await assert.rejects(here.request(add, 1), { name: 'ChannelError', reason: 'failed' })
   there.on(add, () => {
@@ -45,7 +45,7 @@ test('an error of the handler reaches the asker, and so does a question that nob
   await assert.rejects(here.request(add, 1), { reason: 'failed', message: 'nor later' })
 })
 
-test('messages of others on the same pipe are ignored', async () => {
+test('foreign messages on the same pipe are ignored', async () => {
   const [one, other] = processPipes()
   const [here, there] = [new Channel(one), new Channel(other)]
   there.on(add, (number) => number + 1)
@@ -54,7 +54,7 @@ test('messages of others on the same pipe are ignored', async () => {
   assert.equal(await here.request(add, 1), 2)
 })
 
-test('a question to a process that does not answer is given up after the timeout of its topic', async (t: TestContext) => {
+test('a request to a process that does not respond is rejected after the timeout of its topic', async (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const [here, there] = pair()
   there.on(slow, () => new Promise<string>(() => undefined))
@@ -63,7 +63,7 @@ test('a question to a process that does not answer is given up after the timeout
   await asked
 })
 
-test('what a worker sent before its exit is not handled after it, but for its last words', async () => {
+test('messages of a worker are ignored after its exit, except for topics with afterExit', async () => {
   const workers = new WorkerChannels()
   const handled: string[] = []
   workers.on(note, (text, { id }) => void handled.push(`${id} ${text}`))
@@ -78,7 +78,7 @@ test('what a worker sent before its exit is not handled after it, but for its la
   assert.deepEqual(handled, ['dead last word', 'living note', 'living last word'])
 })
 
-test('whoever asks a worker that ends meanwhile is told so, unless the answer was already on its way', async () => {
+test('a request to a worker that exits is rejected, unless the response was already on its way', async () => {
   const workers = new WorkerChannels()
   const started: Channel[] = []
   workers.onStart((worker) => started.push(worker))
@@ -96,7 +96,7 @@ test('whoever asks a worker that ends meanwhile is told so, unless the answer wa
   await assert.rejects(started[0]?.request(add, 1) ?? assert.fail(), { reason: 'closed' })
 })
 
-test('to a process that does not read no hint is sent and no question, but what must not be lost; all go again when it reads', async () => {
+test('a process that does not read gets no hints and no requests, only other messages, until it reads again', async () => {
   const sent: object[] = []
   const unread: (() => void)[] = []
   const pipe: Pipe = {

@@ -12,7 +12,7 @@ function outlined(json: string): unknown {
   return JSON.parse(outlineOf(bytes, scan))
 }
 
-test('long texts inside of members are cut to their beginning, all else stays', () => {
+test('long nested strings are truncated, everything else stays', () => {
   const url = `data:image/png;base64,${longText}`
   const body = {
     model: 'demo',
@@ -40,7 +40,7 @@ test('long texts inside of members are cut to their beginning, all else stays', 
   assert.deepEqual(outlined(JSON.stringify(body)), cut)
 })
 
-test('a text is cut before its first escape or character of several bytes, never inside of one', () => {
+test('a string is truncated before its first escape or multi-byte character, never within one', () => {
   for (const [start, kept] of [
     ['ab\\"cd', 'ab…'],
     ['ab\\\\cd', 'ab…'],
@@ -52,17 +52,17 @@ test('a text is cut before its first escape or character of several bytes, never
   }
 })
 
-test('what routing goes by is never cut: members of the outermost object and names', () => {
+test('top-level members and names, which routing depends on, are never truncated', () => {
   const body = { model: `m${longText}`, messages: [{ [longText]: 1, [`${longText}2`]: { a: 'b' } }] }
   assert.deepEqual(outlined(JSON.stringify(body)), body)
 })
 
-test('escaped quotes and backslashes do not end a text early', () => {
+test('escaped quotes and backslashes do not end a string early', () => {
   const text = `${longText}\\"${longText}\\\\`
   assert.deepEqual(outlined(`{"a":["${text}", "b"]}`), { a: [`${longText.slice(0, 48)}…`, 'b'] })
 })
 
-test('only bodies that are mostly long texts are worth it', () => {
+test('only bodies that mostly consist of long strings are outlined', () => {
   const mostly = (json: string): boolean => {
     const bytes = Buffer.from(json)
     const scan = scanObject(bytes)

@@ -26,24 +26,24 @@ test('each value has the line and column at which it begins', () => {
   assert.deepEqual(find(['after']), { line: 4, column: 12 })
 })
 
-test('what is not there has the place of what should hold it', () => {
+test('a missing value has the position of its parent', () => {
   const { find } = jsonPositions(text)
   assert.deepEqual(find(['g', 'a "b', 1, 'missing', 'deeper']), find(['g', 'a "b', 1]))
   assert.deepEqual(find(['empty', '__proto__']), { line: 3, column: 12 })
 })
 
-test('a name that stands twice in one object is told with its earlier place', () => {
+test('a duplicate member is reported with its earlier position', () => {
   const { duplicates, find } = jsonPositions('{"a": {"b": 1},\r\n "c": {"b": 2}, "a": {"d": 3}}')
   assert.deepEqual(duplicates, [{ path: ['a'], position: { line: 1, column: 7 } }])
-  assert.deepEqual(find(['a', 'd']), { line: 2, column: 28 }, 'the last one is what is read')
+  assert.deepEqual(find(['a', 'd']), { line: 2, column: 28 }, 'the last one is used')
 })
 
-test('a byte order mark and a bare value do no harm', () => {
+test('a byte order mark and a bare value are accepted', () => {
   assert.deepEqual(jsonPositions('\ufeff{"a": -1.5e3}').find(['a']), { line: 1, column: 7 })
   assert.deepEqual(jsonPositions(' 7 ').find([]), { line: 1, column: 2 })
 })
 
-test('comments and trailing commas are left out of the value and count for positions', () => {
+test('comments and trailing commas are not part of the value, but count for positions', () => {
   const { value, find } = jsonPositions('// a\n{ /* b */ "a": [1, 2,], // c\n  "b": "//d", }')
   assert.deepEqual(value, { a: [1, 2], b: '//d' })
   assert.deepEqual(find(['b']), { line: 3, column: 8 })
@@ -55,24 +55,24 @@ test('a member __proto__ is an ordinary member', () => {
   assert.equal(Reflect.get(Object(value), 'polluted'), undefined)
 })
 
-test('the place that a fault begins with is read back, whatever the names', () => {
+test('the path at the beginning of an error is parsed, whatever the names', () => {
   for (const [group, alias] of [
     ['g', 'm'],
     ['my group', 'a/b: "c"'],
     ['$x-y', ''],
   ] as const) {
-    const fault = `${pathBelow(modelPath(group, alias), '/providers/0/odd ~1name')}: wrong: "x"`
-    assert.deepEqual(readPath(fault), [group, alias, 'providers', 0, 'odd /name'])
+    const error = `${pathBelow(modelPath(group, alias), '/providers/0/odd ~1name')}: wrong: "x"`
+    assert.deepEqual(readPath(error), [group, alias, 'providers', 0, 'odd /name'])
     assert.deepEqual(readPath(`${activePath(group, 3)}: no`), ['active_models', group, 3])
   }
 })
 
-test('a fault that begins with no place has none', () => {
+test('an error without a path at the beginning has none', () => {
   assert.equal(readPath('cannot read the file'), undefined)
   assert.equal(readPath('"half: a name'), undefined)
 })
 
-test('a hint names the nearest other name, and short names get none', () => {
+test('a hint suggests the nearest name, and short names get none', () => {
   assert.equal(didYouMean('olama', ['openai', 'ollama']), '; did you mean "ollama"?')
   assert.equal(didYouMean('nothing-like-it', ['openai', 'ollama']), '')
   assert.equal(didYouMean('ab', ['ac']), '')

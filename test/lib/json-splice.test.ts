@@ -11,18 +11,18 @@ function splice(text: string, values: Record<string, unknown>, removed: Readonly
   return applyEdits(bytes, setMembers(scan, values, removed)).toString()
 }
 
-test('only the value of the named member changes; numbers, order and white space stay to the byte', () => {
+test('only the value of the named member changes; numbers, order and white space stay byte for byte', () => {
   const body =
     '{ "n": 12345678901234567890,\n\t"model" : "alias" , "z":-0, "e":1e400, "x":{"model":"inner"} }'
   assert.equal(splice(body, { model: 'up/stream' }), body.replace('"alias"', '"up/stream"'))
 })
 
-test('a member that is missing is added in front, also to an empty object', () => {
+test('a missing member is inserted at the front, also in an empty object', () => {
   assert.equal(splice('{"a":1}', { model: 'm', b: [1] }), '{"model":"m","b":[1],"a":1}')
   assert.equal(splice(' { } ', { model: 'm' }), ' {"model":"m" } ')
 })
 
-test('members are removed at the front, in the middle, at the end and all at once', () => {
+test('members are removed at the front, in the middle and at the end, also together', () => {
   const body = '{"a":1, "b":{"c":2} ,"d":"x"}'
   assert.equal(splice(body, {}, new Set(['a'])), '{"b":{"c":2} ,"d":"x"}')
   assert.equal(splice(body, {}, new Set(['b'])), '{"a":1, "d":"x"}')
@@ -31,13 +31,13 @@ test('members are removed at the front, in the middle, at the end and all at onc
   assert.deepEqual(JSON.parse(splice(body, { m: 1 }, new Set(['a', 'b', 'd']))), { m: 1 })
 })
 
-test('a key written with escapes is found by what it says, a text that looks like a key is not', () => {
+test('an escaped key is found by its decoded name, and a string that looks like a key is not', () => {
   assert.equal(splice('{"m\\u006fdel":"a"}', { model: 'b' }), '{"m\\u006fdel":"b"}')
   const quoted = '{"text":"\\"model\\":\\"x\\"","model":"a"}'
   assert.equal(splice(quoted, { model: 'b' }), quoted.replace('"a"', '"b"'))
 })
 
-test('strings of any length end where they end, whatever backslashes they hold', () => {
+test('strings of any length end at the right quote, whatever backslashes they contain', () => {
   for (const filler of [
     '',
     'x'.repeat(63),
@@ -56,11 +56,11 @@ test('every duplicate of a member gets the new value', () => {
   assert.equal(splice('{"model":1,"model":2}', { model: 'm' }), '{"model":"m","model":"m"}')
 })
 
-test('the depth counts nested objects and lists, not the brackets in texts', () => {
+test('the depth counts nested objects and lists, not brackets in strings', () => {
   assert.equal(scanObject(Buffer.from('{"a":[[{"b":1}]],"t":"[[[[[["}'))?.depth, 4)
 })
 
-test('what is no object, or is cut off, is not scanned', () => {
+test('a text that is not an object, or is truncated, is not scanned', () => {
   for (const text of [
     '',
     '[]',
@@ -79,21 +79,21 @@ test('what is no object, or is cut off, is not scanned', () => {
   }
 })
 
-test('a member that stands once is found at once, and only where no other can be meant', () => {
+test('the only member of a name is found without a scan, if it is unambiguous', () => {
   const name = Buffer.from('"model"')
-  const placed = (text: string): string | undefined => {
+  const memberText = (text: string): string | undefined => {
     JSON.parse(text)
-    const place = rangeOfUniqueMember(Buffer.from(text), name)
-    return place && text.slice(place.start, place.end)
+    const range = rangeOfUniqueMember(Buffer.from(text), name)
+    return range && text.slice(range.start, range.end)
   }
-  assert.equal(placed('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":"model"}'), undefined)
-  assert.equal(placed('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":" model"}'), '"x\\"y"')
-  assert.equal(placed('{"text":"\\"model\\":\\"x\\"","model":"a"}'), '"a"')
-  // The first of them might be the one inside of something, or the last of them the one that counts.
-  assert.equal(placed('{"x":{"model":"inner"},"model":"a"}'), undefined)
-  assert.equal(placed('{"model":"a","model":"b"}'), undefined)
-  assert.equal(placed('{"m\\u006fdel":"a","x":{"model":"inner"}}'), undefined)
-  assert.equal(placed('{"m\\u006fdel":"a"}'), undefined)
-  assert.equal(placed('{"model":7}'), undefined)
-  assert.equal(placed('{"text":"ends with \\"model","model":"a"}'), undefined)
+  assert.equal(memberText('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":"model"}'), undefined)
+  assert.equal(memberText('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":" model"}'), '"x\\"y"')
+  assert.equal(memberText('{"text":"\\"model\\":\\"x\\"","model":"a"}'), '"a"')
+  // The first of them might be nested, or the last of them the effective one.
+  assert.equal(memberText('{"x":{"model":"inner"},"model":"a"}'), undefined)
+  assert.equal(memberText('{"model":"a","model":"b"}'), undefined)
+  assert.equal(memberText('{"m\\u006fdel":"a","x":{"model":"inner"}}'), undefined)
+  assert.equal(memberText('{"m\\u006fdel":"a"}'), undefined)
+  assert.equal(memberText('{"model":7}'), undefined)
+  assert.equal(memberText('{"text":"ends with \\"model","model":"a"}'), undefined)
 })

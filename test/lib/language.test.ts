@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { languageOf } from '../../src/lib/language.ts'
 
-test('the language of a sentence is told by its words, letters and script', () => {
+test('the language of a sentence is detected by its words, letters and script', () => {
   for (const [text, language] of [
     ['Please write a letter to the customer about the delay', 'en'],
     ['Napisz proszę list do klienta o opóźnieniu dostawy', 'pl'],

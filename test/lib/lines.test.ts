@@ -15,7 +15,7 @@ function cutEverywhere(bytes: Buffer): Buffer[][] {
   return [...cuts, [...bytes].map((byte) => Buffer.from([byte]))]
 }
 
-test('lines end at LF and CRLF and keep torn characters whole, wherever the bytes are cut', () => {
+test('lines end at LF and CRLF, and characters split across chunks are joined', () => {
   const bytes = Buffer.from('one\r\nzwölf 🦙\n\nlast')
   for (const chunks of cutEverywhere(bytes)) {
     assert.deepEqual(linesOf(chunks, false), ['one', 'zwölf 🦙', '', 'last'])
@@ -30,13 +30,13 @@ test('a lone CR ends a line only where the format says so', () => {
   }
 })
 
-test('a byte order mark at the very start is no text', () => {
+test('a byte order mark at the beginning is not part of the text', () => {
   for (const chunks of cutEverywhere(Buffer.from('\ufeffa\n\ufeffb\n'))) {
     assert.deepEqual(linesOf(chunks, true), ['a', '\ufeffb'])
   }
 })
 
-test('a line that never ends is refused instead of filling the memory', () => {
+test('a line that never ends is rejected instead of filling the memory', () => {
   const splitter = new LineSplitter({ loneCr: false, maxBytes: 10 })
   splitter.push(Buffer.from('12345'), () => assert.fail('no line yet'))
   assert.throws(() => splitter.push(Buffer.from('678901'), () => undefined), RangeError)

@@ -31,20 +31,20 @@ test('a zone that is 5 hours and 45 minutes ahead has its own days', () => {
   assert.equal(kathmandu.text(at('2026-05-01T18:15:00Z')), '2026-05-02T00:00:00+05:45')
 })
 
-test('a day without a midnight begins when the clocks are put forward', () => {
+test('a day without a midnight begins when the clocks go forward', () => {
   const beirut = timeZone('Asia/Beirut')
   assert.equal(iso(beirut.startOfDay(at('2026-03-29T12:00:00Z'))), '2026-03-28T22:00:00.000Z')
   assert.equal(beirut.text(at('2026-03-28T22:00:00Z')), '2026-03-29T01:00:00+03:00')
 })
 
-test('a midnight that comes twice begins the day once', () => {
+test('a day with two midnights begins at the first one', () => {
   const havana = timeZone('America/Havana')
   const start = havana.startOfDay(at('2026-11-01T12:00:00Z'))
   assert.equal(iso(start), '2026-11-01T04:00:00.000Z')
   assert.equal(havana.dayAfter(start, 1) - start, 25 * 3_600_000)
 })
 
-test('every quarter of a year lies between the begin of its day and of the next one', () => {
+test('any moment of a year lies between the beginnings of its day and of the next one', () => {
   for (const name of ['UTC', 'Europe/Warsaw', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'America/St_Johns']) {
     const zone = timeZone(name)
     const day = 86_400_000

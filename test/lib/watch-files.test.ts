@@ -20,20 +20,20 @@ interface Watched {
 }
 
 async function watching(t: TestContext, paths: readonly string[], pollMs = 0): Promise<Watched> {
-  let heard = Promise.withResolvers<void>()
+  let change = Promise.withResolvers<void>()
   const blind: unknown[] = []
   const watch = new FileWatch({
     quietMs: 10,
     pollMs,
     onChange: () => {
-      heard.resolve()
-      heard = Promise.withResolvers<void>()
+      change.resolve()
+      change = Promise.withResolvers<void>()
     },
     onWatchError: (error) => blind.push(error),
   })
   t.after(() => watch.close())
   await watch.set(paths)
-  return { watch, next: () => heard.promise, blind }
+  return { watch, next: () => change.promise, blind }
 }
 
 /** A volume as the kubelet lays it out: `config.json -> ..data/config.json`, `..data -> ..<version>`. */
@@ -44,31 +44,31 @@ function writeVolume(folder: string, version: string, text: string): void {
   renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
 }
 
-test('a file that is written in place is told of, each time', async (t) => {
+test('every overwrite of a file is reported', async (t) => {
   const file = join(emptyFolder(t), 'a.json')
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
   for (const text of ['2', '3']) {
-    const told = next()
+    const changed = next()
     writeFileSync(file, text)
-    await told
+    await changed
   }
 })
 
-test('a file that is renamed over another is told of, each time', async (t) => {
+test('every rename over a file is reported', async (t) => {
   const folder = emptyFolder(t)
   const file = join(folder, 'a.json')
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
   for (const text of ['2', '3']) {
-    const told = next()
+    const changed = next()
     writeFileSync(join(folder, 'new'), text)
     renameSync(join(folder, 'new'), file)
-    await told
+    await changed
   }
 })
 
-test('a volume of Kubernetes that is swapped is told of, each time', async (t) => {
+test('every swap of a Kubernetes volume is reported', async (t) => {
   const folder = emptyFolder(t)
   writeVolume(folder, '..1', 'one')
   symlinkSync('..data/config.json', join(folder, 'config.json'))
@@ -77,14 +77,14 @@ test('a volume of Kubernetes that is swapped is told of, each time', async (t) =
     ['..2', '..1'],
     ['..3', '..2'],
   ] as const) {
-    const told = next()
+    const changed = next()
     writeVolume(folder, version, version)
     rmSync(join(folder, former), { recursive: true })
-    await told
+    await changed
   }
 })
 
-test('a file that goes, and its return, are told of', async (t) => {
+test('the deletion of a file and its return are reported', async (t) => {
   const file = join(emptyFolder(t), 'a.json')
   writeFileSync(file, '1')
   const { next } = await watching(t, [file])
@@ -96,18 +96,18 @@ test('a file that goes, and its return, are told of', async (t) => {
   await back
 })
 
-test('a file is told of whose directories came to be after the watch', async (t) => {
+test('a file is watched even if its directories are created later', async (t) => {
   const folder = emptyFolder(t)
   const { next } = await watching(t, [join(folder, 'not/yet/a.json')])
-  const told = next()
+  const changed = next()
   mkdirSync(join(folder, 'not/yet'), { recursive: true })
-  await told
+  await changed
   const written = next()
   writeFileSync(join(folder, 'not/yet/a.json'), '1')
   await written
 })
 
-test('a link that is turned anywhere on the way to a file is told of', async (t) => {
+test('a changed symlink anywhere in the path of a file is reported', async (t) => {
   const folder = emptyFolder(t)
   for (const name of ['one', 'two']) {
     mkdirSync(join(folder, name, 'deep'), { recursive: true })
@@ -115,28 +115,28 @@ test('a link that is turned anywhere on the way to a file is told of', async (t)
   }
   symlinkSync('one', join(folder, 'current'))
   const { next } = await watching(t, [join(folder, 'current/deep/a.json')])
-  const told = next()
+  const changed = next()
   symlinkSync('two', join(folder, 'new'))
   renameSync(join(folder, 'new'), join(folder, 'current'))
-  await told
+  await changed
 })
 
-test('a neighbour of the file is no concern', async (t) => {
+test('a change of another file in the same folder is not reported', async (t) => {
   const folder = emptyFolder(t)
   writeFileSync(join(folder, 'a.json'), '1')
   const { next } = await watching(t, [join(folder, 'a.json')])
   const neighbour = await watching(t, [join(folder, 'b.json')])
-  let told = false
+  let changed = false
   void next().then(() => {
-    told = true
+    changed = true
   })
   const fence = neighbour.next()
   writeFileSync(join(folder, 'b.json'), '2')
   await fence
-  assert.equal(told, false)
+  assert.equal(changed, false)
 })
 
-test('setting the paths says whether something there has changed since the last look', async (t) => {
+test('setting the paths returns whether anything has changed since the last check', async (t) => {
   const folder = emptyFolder(t)
   const file = join(folder, 'a.json')
   writeFileSync(file, '1')
@@ -147,7 +147,7 @@ test('setting the paths says whether something there has changed since the last 
   assert.equal(await watch.set([file, join(folder, 'b.json')]), true)
 })
 
-test('where the system refuses to watch, that is told once and changes are found by looking', async (t) => {
+test('if the system refuses to watch, one error is reported and changes are found by polling', async (t) => {
   const folder = emptyFolder(t)
   const file = join(folder, 'a.json')
   writeFileSync(file, '1')
@@ -161,7 +161,7 @@ test('where the system refuses to watch, that is told once and changes are found
   })
   const { next, blind } = await watching(t, [file, join(folder, 'b/c')], 5)
   assert.equal(blind.length, 1)
-  const told = next()
+  const changed = next()
   writeFileSync(file, 'another length')
-  await told
+  await changed
 })

@@ -15,7 +15,7 @@ models:
     id: last
 `
 
-test('YAML is read with anchors, merge keys and comments, and the last of two members counts', () => {
+test('YAML supports anchors, merge keys and comments, and the last of two members applies', () => {
   const document = readYaml(text)
   assert.ok(!document.syntaxError)
   const { models } = document.value as { models: { one: Record<string, unknown> } }
@@ -29,15 +29,15 @@ test('YAML is read with anchors, merge keys and comments, and the last of two me
   ])
 })
 
-test('each part of a YAML document has its position, and a path that goes on where nothing is, that of the last part', () => {
+test('each YAML node has its position, and a path to a missing node has that of its nearest parent', () => {
   const document = readYaml(text)
   assert.ok(!document.syntaxError)
   assert.deepEqual(document.find(['models', 'one', 'providers', 1, 'weight']), { line: 9, column: 25 })
   assert.deepEqual(document.find(['models', 'one', 'providers', 1, 'nothing', 3]), { line: 9, column: 9 })
 })
 
-test('what is not YAML gives the position of the first error, without the text', () => {
+test('invalid YAML yields the position of the first error, without the text', () => {
   assert.deepEqual(readYaml('a: 1\nb: [1, 2\nc: 3\n').syntaxError, { line: 3, column: 1 })
   const nested = Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)
-  assert.ok(readYaml(['a0: &a0 [x, x]', ...nested].join('\n')).syntaxError, 'aliases that grow without end')
+  assert.ok(readYaml(['a0: &a0 [x, x]', ...nested].join('\n')).syntaxError, 'exponentially growing aliases')
 })

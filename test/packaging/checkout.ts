@@ -3,7 +3,7 @@ import { copyFileSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFil
 import { dirname, join } from 'node:path'
 import { root } from '../helpers/child-env.ts'
 
-/** A repository with one commit, of the files that are here now, and with no packages. */
+/** A repository with one commit of the files that are here now, without packages. */
 export function checkout(folder: string): void {
   const listed = git(root, 'ls-files', '--cached', '--others', '--exclude-standard', '-z')
   for (const name of listed.split('\0').filter(Boolean)) {
@@ -20,7 +20,7 @@ export function checkout(folder: string): void {
   git(folder, 'commit', '--quiet', '--message', 'feat: all of it')
 }
 
-/** A repository with the commits of another one, which it does not know. */
+/** A clone of another repository without its remote. */
 export function copyOf(repository: string, folder: string): void {
   git(repository, 'clone', '--quiet', '.', folder)
   git(folder, 'remote', 'remove', 'origin')
@@ -30,7 +30,7 @@ export function copyOf(repository: string, folder: string): void {
 function configure(folder: string): void {
   git(folder, 'config', 'user.name', 'Test')
   git(folder, 'config', 'user.email', 'test@example.com')
-  // The pattern of .gitignore is for a directory, and tests link to one.
+  // The .gitignore pattern matches a directory, but the tests create a link.
   writeFileSync(join(folder, '.git/info/exclude'), '/node_modules\n')
 }
 

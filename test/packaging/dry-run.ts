@@ -8,16 +8,16 @@ import { checkout } from './checkout.ts'
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-dry-run-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 
-/** A checkout in which a release was tried. */
+/** The checkout in which the release was tried. */
 export const repository = join(folder, 'repository')
-/** The files that it made. */
+/** The files that it created. */
 export const files = join(folder, 'release')
 
 mkdirSync(repository)
 checkout(repository)
 symlinkSync(join(root, 'node_modules'), join(repository, 'node_modules'))
 
-/** What it printed. Runs once for all tests of a process, because it builds and packs the router. */
+/** The output. Runs once for all tests of a process, because it builds and packs the router. */
 export const { status, stdout, stderr } = spawnSync(
   process.execPath,
   ['scripts/release.ts', '9.8.7', '--dry-run', '--out', files],
@@ -33,7 +33,7 @@ export const { status, stdout, stderr } = spawnSync(
 )
 if (status !== 0) throw new Error(`the release failed: ${stderr}`)
 
-/** The package of the release, under the name that it has in the repository. */
+/** The package of the release, under its name in the repository. */
 export const archive = join(files, 'llm-router-9.8.7.tgz')
 
 /** Unpacks it as an installation does, without its dependencies. */

@@ -20,7 +20,7 @@ import { freePort } from '../helpers/free-port.ts'
 import { post } from '../helpers/http.ts'
 import { image, layOut } from './image.ts'
 
-/** As Docker runs it, but for the container: in /app, by the image's command, as a user that owns nothing. */
+/** Runs it as Docker does, except for the container: in /app, with the image's command, as a user that owns no files. */
 describe('the image', () => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-image-'))
   const app = join(folder, 'app')
@@ -28,7 +28,7 @@ describe('the image', () => {
     chmodSync(folder, 0o755)
     mkdirSync(app)
     layOut(app)
-    // Where the tests do not run as root, nobody may write there.
+    // If the tests do not run as root, nobody may write there.
     spawnSync('chmod', ['-R', 'a-w,a+rX', app])
   })
   after(() => {
@@ -40,7 +40,7 @@ describe('the image', () => {
   interface Container {
     readonly url: string
     readonly child: ChildProcess
-    /** The next line of the log with this message. */
+    /** The next log line with this message. */
     logged(msg: string): Promise<void>
     check(): number | null
   }
@@ -86,7 +86,7 @@ describe('the image', () => {
     assert.ok(kilobytes > 20_000 && kilobytes < 90_000, stdout)
   })
 
-  test('has no sources and no packages of tests', () => {
+  test('contains no sources and no packages of tests', () => {
     for (const name of [
       'src',
       'test',
@@ -97,7 +97,7 @@ describe('the image', () => {
       assert.equal(spawnSync('test', ['-e', join(app, name)]).status, 1, name)
   })
 
-  test('runs as any user, who can write nothing, is healthy, answers, and ends on SIGTERM', async (t) => {
+  test('runs as any user without write access, is healthy, serves requests and ends on SIGTERM', async (t) => {
     const container = await run(t)
     assert.equal(container.check(), 0)
     const body = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
@@ -117,9 +117,9 @@ describe('the image', () => {
         .matchAll(/^docker run (?:.*\s)?llm-router$/gm),
     ].map(([line]) => line),
   )
-  test('a page says how to run it', () => assert.ok(commands.length > 0))
+  test('has a run command in the documentation', () => assert.ok(commands.length > 0))
 
-  // Other options do not change what is mounted where.
+  // The other options do not change the mounts.
   for (const [mount, line] of new Map(commands.map((command) => [/ -v \S+/.exec(command)?.[0], command])))
     if (mount !== undefined)
       test(`reads the mounted configuration, and reloads it when an editor replaces it: ${line}`, async (t) => {

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { root } from '../helpers/child-env.ts'
 import { unpack } from './dry-run.ts'
 
-/** The Dockerfile, by instruction: its last stage, which is the image. */
+/** The Dockerfile by instruction: its last stage, which is the image. */
 export interface Image {
   readonly env: Readonly<Record<string, string>>
   readonly healthcheck: readonly string[]
@@ -28,8 +28,8 @@ export const image: Image = {
 }
 
 /**
- * Lays out in a folder what the last stage copies. What the first one made is taken from elsewhere: dist/ from the package, the
- * packages from those that are installed here, by the lock file. Its own steps would need a network and minutes.
+ * Creates in a folder what the last stage copies. Files that the first stage builds are taken from elsewhere: dist/ from the
+ * package, packages from the ones installed here, as the lock file lists them. The real steps would need a network and minutes.
  */
 export function layOut(app: string): void {
   const made = `${app}-package`
@@ -48,7 +48,7 @@ export function layOut(app: string): void {
   rmSync(made, { recursive: true })
 }
 
-/** What `npm ci --omit=dev --omit=optional` installs, without the files that the Dockerfile deletes. */
+/** The packages of `npm ci --omit=dev --omit=optional`, without the files that the Dockerfile deletes. */
 function copyPackages(target: string): void {
   const packages = join(root, 'node_modules')
   const lock: {
@@ -59,7 +59,7 @@ function copyPackages(target: string): void {
     .map(([path]) => path.slice('node_modules/'.length))
   const files = paths.flatMap((path) =>
     readdirSync(join(root, 'node_modules', path), { recursive: true, encoding: 'utf8', withFileTypes: true })
-      // Packages within a package have paths of their own, those that the image has.
+      // Packages within a package have their own paths, as in the image.
       .filter(
         (entry) =>
           !entry.isDirectory() &&
@@ -69,7 +69,7 @@ function copyPackages(target: string): void {
       .filter((name) => !/\.(?:d\.[mc]?ts|map)$/.test(name)),
   )
   mkdirSync(target, { recursive: true })
-  // A process of its own copies thousands of files in a tenth of the time.
+  // A separate process copies thousands of files in a tenth of the time.
   const copy = 'tar cf - --null --files-from=- | tar xf - --directory="$0"'
   const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', copy, target], {
     cwd: packages,

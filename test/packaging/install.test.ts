@@ -17,7 +17,7 @@ import { type TestContext, test } from 'node:test'
 
 const root = join(import.meta.dirname, '../..')
 
-/** Stands for npm: writes down how it was called, and installs tools where it was asked for the packages of the tests. */
+/** A stand-in for npm: records how it was called, and installs tools if it was asked for the test packages. */
 const npm = `#!/bin/sh
 echo "$*" >>npm.log
 if [ "$1" = ci ]; then rm -rf node_modules; fi
@@ -27,7 +27,7 @@ case "$*" in *--include=dev*) touch node_modules/.bin/tsc node_modules/.bin/biom
 sleep 0.01 && touch node_modules/.package-lock.json
 `
 
-/** A checkout on a machine whose own Node is 20. */
+/** A checkout on a machine whose own Node is version 20. */
 class Checkout {
   readonly folder = mkdtempSync(join(tmpdir(), 'llm-router-install-'))
 
@@ -38,7 +38,7 @@ class Checkout {
     mkdirSync(join(this.folder, 'bin'))
     this.#program('bin/npm', npm)
     this.#program('bin/node', '#!/bin/sh\necho v20.20.2\n')
-    // The one that the optional packages bring.
+    // The one that the optional packages install.
     this.#program(
       'node',
       '#!/bin/sh\nif [ "$1" = --version ]; then echo v24.22.3; else echo "started $*"; fi\n',
@@ -59,7 +59,7 @@ class Checkout {
     assert.equal(stdout, 'node_modules/.bin/node\n')
   }
 
-  /** As `git pull` does it. */
+  /** Does what `git pull` does. */
   changeLockFile(): void {
     const path = join(this.folder, 'package-lock.json')
     writeFileSync(path, '{}')
@@ -69,7 +69,7 @@ class Checkout {
     else utimesSync(path, longAgo, longAgo)
   }
 
-  /** What npm was called with, without its options for output. */
+  /** The arguments of npm, without its output options. */
   calls(): string[] {
     const log = join(this.folder, 'npm.log')
     if (!existsSync(log)) return []
@@ -92,14 +92,14 @@ const production = 'ci --omit=dev --include=optional'
 const missing = 'install --no-save --include=dev --include=optional'
 const all = 'ci --include=dev --include=optional'
 
-test('the start script installs production packages only, once, and starts the Node that they bring', (t) => {
+test('the start script installs production packages only, once, and uses the Node that they install', (t) => {
   const checkout = new Checkout(t)
   assert.match(checkout.serve(), /^started --disable-sigusr1 .*src\/cli\.ts$/m)
   assert.match(checkout.serve(), /^started /)
   assert.deepEqual(checkout.calls(), [production])
 })
 
-test('the test script adds its packages to an installation for production, and the start script keeps them', (t) => {
+test('the test script adds its packages to a production installation, and the start script keeps them', (t) => {
   const checkout = new Checkout(t)
   checkout.serve()
   checkout.installForTests()
@@ -108,14 +108,14 @@ test('the test script adds its packages to an installation for production, and t
   assert.deepEqual(checkout.calls(), [production, missing])
 })
 
-test('the test script installs everything at once in a new checkout', (t) => {
+test('the test script installs all packages in one step in a new checkout', (t) => {
   const checkout = new Checkout(t)
   checkout.installForTests()
   checkout.serve()
   assert.deepEqual(checkout.calls(), [all])
 })
 
-test('after a change of the lock file each installation is renewed as it was', (t) => {
+test('after a lock file change each installation is updated and keeps its set of packages', (t) => {
   const checkout = new Checkout(t)
   checkout.serve()
   checkout.changeLockFile()
@@ -126,7 +126,7 @@ test('after a change of the lock file each installation is renewed as it was', (
   assert.deepEqual(checkout.calls(), [production, production, missing, all])
 })
 
-test('the test script explains itself without installing anything, and rejects what it does not know', (t) => {
+test('the test script prints help without installing anything, and rejects unknown options', (t) => {
   const checkout = new Checkout(t)
   const run = (argument: string) =>
     spawnSync('bash', [join(checkout.folder, 'run-tests.sh'), argument], { encoding: 'utf8' })

@@ -22,15 +22,15 @@ import { git } from './checkout.ts'
 import { files as releaseFiles, unpack } from './dry-run.ts'
 
 const root = join(import.meta.dirname, '../..')
-/** Outside of the repository, so that nothing of it is found by chance. */
+/** Outside the repository, so that nothing of it is found by accident. */
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-package-'))
-/** A project that has the package installed. */
+/** A project with the package installed. */
 const project = join(folder, 'project')
-/** As `npm install --global` lays it out. */
+/** The layout of `npm install --global`. */
 const globalPrefix = join(folder, 'prefix')
-/** Where Node keeps what it has compiled: each start of an installation but the first then costs half. */
+/** Node's compile cache: after the first start each start of an installation takes half the time. */
 const compileCache = { NODE_COMPILE_CACHE: join(folder, 'compiled') }
-/** Where nothing is installed. */
+/** A folder without installed packages. */
 const elsewhere = join(folder, 'elsewhere')
 
 before(() => {
@@ -47,7 +47,7 @@ before(() => {
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-/** In place of an installation, which needs a network: the dependencies that package.json names, and no other package. */
+/** Replaces an installation, which needs a network: links the dependencies that package.json names, and no others. */
 function linkDependencies(own: string): void {
   const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
     readFileSync(join(own, 'package.json'), 'utf8'),
@@ -68,7 +68,7 @@ interface Started {
   child: ChildProcess
 }
 
-/** Starts the router as a user does, by its command. */
+/** Starts the router with its command, as a user does. */
 async function start(
   t: { after(stop: () => Promise<void>): void },
   command: string,
@@ -91,7 +91,7 @@ async function start(
   t.after(async () => {
     if (child.exitCode !== null) return
     const closed = once(child, 'close')
-    // A killed process would keep nothing.
+    // A killed process would not write the cache.
     child.kill('SIGTERM')
     await closed
   })
@@ -109,7 +109,7 @@ async function start(
 const text = (page: string, part: string) =>
   blocksOf(page).find((block) => block.text.includes(part))?.text ?? assert.fail(`${page} has no ${part}`)
 
-test('the package has the compiled router with its resources, and neither sources nor tests', () => {
+test('the package contains the compiled router with its resources, and neither sources nor tests', () => {
   const own = join(project, 'node_modules/llm-router')
   for (const name of [
     'bin/llm-router.js',
@@ -129,7 +129,7 @@ test('the package has the compiled router with its resources, and neither source
     assert.ok(!existsSync(join(own, name)), name)
 })
 
-test('no text has the name under which somebody else publishes on npm', () => {
+test("no text contains the npm name of another publisher's package", () => {
   const names = git(root, 'ls-files', '--', ':!test', ':!CHANGELOG.md').split('\n')
   for (const name of names.filter(
     (path) => /\.(?:md|ts|js|sh|yaml|html|json)$/.test(path) && existsSync(join(root, path)),
@@ -152,7 +152,7 @@ test('every declaration that another one imports is in the package', () => {
       assert.ok(existsSync(join(dist, name, '..', `${specifier}.d.ts`)), `${specifier} of ${name}`)
 })
 
-test('the installed command refuses a Node that is too old, in one sentence', () => {
+test('the installed command rejects an outdated Node with one sentence', () => {
   const version = '20.20.2'
   const older = `Object.defineProperty(process.versions, 'node', { value: '${version}' })`
   const args = ['--no-strip-types', '--import', `data:text/javascript,${encodeURIComponent(older)}`]
@@ -164,7 +164,7 @@ test('the installed command refuses a Node that is too old, in one sentence', ()
   }
 })
 
-test('the installed package starts in a folder without any file of its own, and answers', async (t) => {
+test('the installed package starts in an empty folder and serves requests', async (t) => {
   const { url } = await start(t, installed(), { cwd: project, env: {} })
   const body = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
   const answer = await post(`${url}/v1/chat/completions`, body)
@@ -174,7 +174,7 @@ test('the installed package starts in a folder without any file of its own, and 
     assert.equal((await fetch(url + path)).status, 200, path)
 })
 
-test('a program starts the router as a library', () => {
+test('a program can start the router as a library', () => {
   writeFileSync(
     join(project, 'program.mjs'),
     `import { createRouter } from 'llm-router'
@@ -200,7 +200,7 @@ process.stdout.write(data.map(({ id }) => id).join())
   assert.equal(stdout, 'demo', stderr)
 })
 
-describe('the examples of docs/extending.md, outside of the repository', () => {
+describe('the examples of docs/extending.md outside the repository', () => {
   const blocks = blocksOf('docs/extending.md').filter(
     ({ language }) => language === 'ts' || language === 'js',
   )
@@ -210,7 +210,7 @@ describe('the examples of docs/extending.md, outside of the repository', () => {
       writeFileSync(join(project, `example-${line}.${language}`), code)
       return `example-${line}.${language}`
     })
-    // The declarations are there, and not only names that are of any type.
+    // The declarations are resolved, and the names are not of type any.
     writeFileSync(
       join(project, 'wrong.ts'),
       `import { defineExtension } from 'llm-router/sdk'
@@ -248,7 +248,7 @@ export default defineExtension(async (app) => {
     assert.equal(status, 0, stdout)
   })
 
-  test('run in a folder without node_modules, with a global installation', async (t) => {
+  test('run in a folder without node_modules with a global installation', async (t) => {
     const names = blocks.map(({ language, line, text: code }) => {
       writeFileSync(join(elsewhere, `example-${line}.${language}`), code)
       return `./example-${line}.${language}`
@@ -279,7 +279,7 @@ export default defineExtension(async (app) => {
   })
 })
 
-test('the package under a scope has the same command; an extension of the working directory, a package of it and one beside the router import the SDK of the running router', async (t) => {
+test("the scoped package has the same command, and extensions from anywhere import the running router's SDK", async (t) => {
   const modules = join(folder, 'scoped/node_modules')
   const scoped = join(modules, '@acme/llm-router')
   unpack(scoped, join(releaseFiles, 'acme-llm-router-9.8.7.tgz'))
@@ -325,7 +325,7 @@ module.exports = async (app) => {
   assert.match(await answer.text(), /A teapot\./)
 })
 
-test('a package that is nowhere stops the start and is named', () => {
+test('a package that cannot be found prevents startup and is named', () => {
   const { status, stderr } = spawnSync(process.execPath, [globally()], {
     cwd: elsewhere,
     env: {

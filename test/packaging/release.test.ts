@@ -28,7 +28,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 const { version: current } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-test('a dry run makes the files of the release and changes nothing', () => {
+test('a dry run creates the release files and changes nothing', () => {
   assert.match(stdout, /nothing published/)
   assert.equal(git(repository, 'status', '--porcelain'), '')
   assert.equal(git(repository, 'rev-list', '--count', 'HEAD'), '1')
@@ -44,7 +44,7 @@ test('a dry run makes the files of the release and changes nothing', () => {
   ])
 })
 
-test('the checksums are those of the files', () => {
+test('the checksums match the files', () => {
   const lines = readFileSync(join(files, 'SHA256SUMS'), 'utf8').trimEnd().split('\n')
   assert.equal(lines.length, readdirSync(files).length - 1)
   for (const line of lines) {
@@ -59,7 +59,7 @@ test('the checksums are those of the files', () => {
   }
 })
 
-test('only the package with the scope can be published; both are what runs, under 3 MB', () => {
+test('only the scoped package can be published; both have the command and are under 3 MB', () => {
   for (const [file, name] of [
     ['llm-router-9.8.7.tgz', 'llm-router'],
     ['acme-llm-router-9.8.7.tgz', '@acme/llm-router'],
@@ -80,7 +80,7 @@ test('only the package with the scope can be published; both are what runs, unde
   }
 })
 
-test('the chart, the bill of materials and the notes are of the new version', () => {
+test('the chart, the bill of materials and the notes have the new version', () => {
   const { entries } = parse(readFileSync(join(files, 'index.yaml'), 'utf8'))
   const [{ version, appVersion, urls, digest }] = entries['llm-router']
   assert.deepEqual([version, appVersion], ['9.8.7', '9.8.7'])
@@ -95,7 +95,7 @@ test('the chart, the bill of materials and the notes are of the new version', ()
   assert.equal(notes.trim(), unreleased(readFileSync(join(root, 'CHANGELOG.md'), 'utf8')).notes)
 })
 
-test('the version is newer than the last, and is what the CHANGELOG asks for', () => {
+test('the version is newer than the last one and matches the changes in the CHANGELOG', () => {
   assert.equal(nextVersion('1.2.3', 'patch'), '1.2.4')
   assert.equal(nextVersion('1.2.3', 'minor'), '1.3.0')
   assert.equal(nextVersion('1.2.3', 'major'), '2.0.0')
@@ -119,7 +119,7 @@ describe('a release', () => {
   copyOf(repository, own)
   standIns()
 
-  /** Stands for npm and the compiler: the dry run above has the real ones. */
+  /** Stand-ins for npm and the compiler: the dry run above uses the real ones. */
   function standIns(): void {
     const programs = {
       npm: `case $1 in
@@ -145,7 +145,7 @@ esac`,
     })
   }
 
-  test('is refused without a scope, with a wrong one, and with changes that are not committed', () => {
+  test('is rejected without a scope, with an invalid scope and with uncommitted changes', () => {
     const without = release(['--dry-run'], {})
     assert.equal(without.status, 1)
     assert.match(without.stderr, /^LLM_ROUTER_NPM_SCOPE is not set\. .*@acme\.\n$/)

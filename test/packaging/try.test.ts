@@ -8,7 +8,7 @@ import { blocksOf } from '../docs/blocks.ts'
 import { childEnv, root } from '../helpers/child-env.ts'
 import { archive, repository } from './dry-run.ts'
 
-/** Stand for installations, which need a network and a minute each: the packages are those of this checkout. */
+/** Stand-ins for installations, which need a network and a minute each: the packages are those of this checkout. */
 const npm = `#!/bin/sh
 case $1 in
 ci) ln -sfn '${join(root, 'node_modules')}' node_modules;;
@@ -51,12 +51,12 @@ describe('npm run try', () => {
     assert.equal(lines(stdout).filter((line) => /^- .*first answer/.test(line)).length, 5)
   })
 
-  test('docs/quick-start.md quotes what it prints', () => {
+  test('docs/quick-start.md quotes the printed times', () => {
     const quoted = blocksOf('docs/quick-start.md').find(({ text }) => / s {2}git clone/.test(text))?.text
     assert.deepEqual(lines(quoted ?? ''), lines(stdout))
   })
 
-  test('docs/quick-start.md names each command that the users type', () => {
+  test('docs/quick-start.md contains each command that the users type', () => {
     const page = readFileSync(join(root, 'docs/quick-start.md'), 'utf8')
     for (const [, command = ''] of stdout.matchAll(/^ *\d+\.\d s {2}(.*?): /gm))
       for (const word of command.split(' ')) assert.ok(page.includes(word), command)

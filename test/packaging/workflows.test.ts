@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { nodeFloors } from '../../src/runtime/node-floor.js'
 import { root } from '../helpers/child-env.ts'
 
-// The parser is made for bundlers: it imports its JSON files without saying that they are JSON.
+// The parser is made for bundlers: it imports its JSON files without import attributes.
 const hooks = registerHooks({
   load(url, context, next) {
     if (!url.endsWith('.json')) return next(url, context)
@@ -38,7 +38,7 @@ const read = (name: string): string => readFileSync(join(root, '.github/workflow
 const names = globSync('*.yaml', { cwd: join(root, '.github/workflows') }).toSorted()
 const workflows = new Map(names.map((name): [string, Workflow] => [name, parse(read(name))]))
 
-/** What GitHub's own parser finds wrong: members, values, expressions and the contexts they use. */
+/** Errors reported by GitHub's own parser: invalid members, values, expressions and contexts. */
 async function faults(name: string, content: string): Promise<string[]> {
   const { context, value } = parseWorkflow({ name, content }, new NoOperationTraceWriter())
   if (value !== undefined) await convertWorkflowTemplate(context, value)
@@ -46,14 +46,15 @@ async function faults(name: string, content: string): Promise<string[]> {
 }
 
 describe('the workflows', () => {
-  test('are those for tests and releases', () => assert.deepEqual(names, ['release.yaml', 'tests.yaml']))
+  test('are exactly those for tests and releases', () =>
+    assert.deepEqual(names, ['release.yaml', 'tests.yaml']))
 
   for (const name of names)
-    test(`${name} is valid by the schema of GitHub Actions`, async () => {
+    test(`${name} is valid according to the GitHub Actions schema`, async () => {
       assert.deepEqual(await faults(name, read(name)), [])
     })
 
-  test('a wrong member, an unknown context and a missing job would be found', async () => {
+  test('the parser detects a wrong member, an unknown context and a missing job', async () => {
     const text = read('release.yaml')
     for (const [before, after] of [
       ['runs-on:', 'run-on:'],
@@ -64,7 +65,7 @@ describe('the workflows', () => {
       assert.notDeepEqual(await faults('release.yaml', text.replace(before, after)), [], after)
   })
 
-  test('name files, scripts and versions that are there', () => {
+  test('refer only to existing files, scripts and versions', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     const versions: unknown[] = []
     for (const { jobs } of workflows.values())
@@ -86,7 +87,7 @@ describe('the workflows', () => {
     )
   })
 
-  test('a job can write only where its permissions say so, and nothing is published before the tests', () => {
+  test('workflow permissions are read-only by default, and nothing is published before the tests', () => {
     for (const [name, { permissions, jobs }] of workflows) {
       assert.deepEqual(permissions, { contents: 'read' }, name)
       if (name === 'tests.yaml')
@@ -97,7 +98,7 @@ describe('the workflows', () => {
     assert.deepEqual(jobs.publish?.needs, ['package', 'image'])
   })
 
-  test('the image is built for both processors, with provenance and a bill of materials, on the recorded base', () => {
+  test('the image is built for both architectures, with provenance and a bill of materials, on the pinned base', () => {
     const steps = workflows.get('release.yaml')?.jobs.image?.steps ?? []
     const { with: inputs = {} } =
       steps.find(({ uses }) => uses?.startsWith('docker/build-push-action@')) ?? {}

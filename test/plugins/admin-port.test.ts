@@ -27,7 +27,7 @@ async function start(
 
 const adminPaths = ['/metrics', '/api/metrics', '/livez', '/readyz', '/healthz', '/api/status', '/ui']
 
-test('with an admin port, operators are answered there and not on the other port', async (t) => {
+test('operator endpoints are served on the admin port only', async (t) => {
   const { router, admin } = await start(t)
   for (const path of adminPaths) {
     assert.equal((await fetch(admin + path)).status, 200, path)
@@ -37,7 +37,7 @@ test('with an admin port, operators are answered there and not on the other port
   }
 })
 
-test('the admin port answers nothing that is for clients', async (t) => {
+test('the admin port serves no client endpoints', async (t) => {
   const { router, admin } = await start(t)
   for (const path of ['/', '/ping', '/v1/models', '/api/tags', '/nowhere']) {
     const refused = await fetch(admin + path)
@@ -52,7 +52,7 @@ test('the admin port answers nothing that is for clients', async (t) => {
   assert.equal(wrongMethod.headers.get('allow'), 'GET, HEAD')
 })
 
-test('without an admin port all is on the one port', async (t) => {
+test('without an admin port, all endpoints share one port', async (t) => {
   const router = await startRouter({ env: { LLM_ROUTER_USE_PROMETHEUS: '1' }, models })
   t.after(() => router.close())
   for (const path of [...adminPaths, '/ping']) {
@@ -60,7 +60,7 @@ test('without an admin port all is on the one port', async (t) => {
   }
 })
 
-test('one connection to the admin port serves one request after the other', async (t) => {
+test('the admin port serves consecutive requests over one connection', async (t) => {
   const { admin } = await start(t)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.after(() => agent.destroy())
@@ -72,7 +72,7 @@ test('one connection to the admin port serves one request after the other', asyn
   }
 })
 
-test('the end of a process can be watched on the admin port until its last answer is out', async (t) => {
+test('the admin port stays available during shutdown until the last response has been sent', async (t) => {
   let finish = (): void => undefined
   const upstream = await startUpstream({
     kind: 'stream',
@@ -107,7 +107,7 @@ test('the end of a process can be watched on the admin port until its last answe
   await assert.rejects(fetch(`${admin}/livez`))
 })
 
-test('a taken admin port stops the start', async (t) => {
+test('the router does not start when the admin port is in use', async (t) => {
   const { admin } = await start(t)
   const port = new URL(admin).port
   await assert.rejects(startRouter({ env: { LLM_ROUTER_ADMIN_PORT: port }, models }), { code: 'EADDRINUSE' })

@@ -6,7 +6,7 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const messages = [{ role: 'user', content: 'x'.repeat(700) }]
-/** Two such bodies find room, and not a third. */
+/** Two such bodies fit into the budget; a third does not. */
 const body = JSON.stringify({ model: 'one', messages })
 const path = '/v1/chat/completions'
 
@@ -26,7 +26,7 @@ after(async () => {
   await upstream.close()
 })
 
-// A test that fails leaves its clients where they are.
+// A failed test leaves its clients connected.
 afterEach(() => {
   for (const client of clients.splice(0)) client.close()
 })
@@ -37,7 +37,7 @@ async function open(): Promise<RawClient> {
   return client
 }
 
-/** A client whose body has been announced and admitted, and is still on its way. */
+/** A client whose body has been announced and admitted, and is still being sent. */
 async function announce(): Promise<RawClient> {
   const client = await open()
   client.send(postBytes(path, body, ['expect: 100-continue']).slice(0, -body.length))
@@ -48,7 +48,7 @@ async function announce(): Promise<RawClient> {
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 const chunkedHead = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n`
 
-test('a body that finds no room is refused unread with 503 and Retry-After, in the dialect of its client', async () => {
+test('a body that exceeds the budget is rejected unread with 503 and Retry-After, in its dialect', async () => {
   const admitted = [await announce(), await announce()]
   assert.equal(router.app.admission.heldBytes, 2 * body.length)
   const refused = await sendRaw(router.url, postBytes(path, body))
@@ -68,7 +68,7 @@ test('a body that finds no room is refused unread with 503 and Retry-After, in t
   assert.equal(router.app.admission.heldBytes, 0)
 })
 
-test('a body counts as long as its request runs', async () => {
+test('a body counts toward the budget as long as its request runs', async () => {
   upstream.rescript({ kind: 'hang' })
   const index = upstream.requests.length
   const client = await open()
@@ -82,7 +82,7 @@ test('a body counts as long as its request runs', async () => {
   upstream.rescript(openaiText('Hi'))
 })
 
-test('a client that leaves in the middle of its body gives its room back', async () => {
+test('a client that disconnects while it sends its body releases its share of the budget', async () => {
   for (const chunked of [false, true]) {
     const logged = router.requestLogged()
     const client = await announceHalf(chunked)
@@ -95,7 +95,7 @@ test('a client that leaves in the middle of its body gives its room back', async
   assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
 })
 
-/** Its room is taken as soon as this returns. */
+/** Its share is reserved as soon as this returns. */
 async function announceHalf(chunked: boolean): Promise<RawClient> {
   const client = await (chunked ? open() : announce())
   if (!chunked) {
@@ -107,12 +107,12 @@ async function announceHalf(chunked: boolean): Promise<RawClient> {
   return client
 }
 
-test('chunked bodies count as they come', async () => {
+test('chunked bodies count as they arrive', async () => {
   const first = await announce()
   const second = await open()
   second.send(`${chunkedHead}expect: 100-continue\r\n\r\n`)
   assert.equal((await second.answer()).status, 100)
-  assert.equal(router.app.admission.heldBytes, body.length, 'none of it has come yet')
+  assert.equal(router.app.admission.heldBytes, body.length, 'none of it has arrived yet')
   const third = await announce()
   second.send(chunk(body.slice(0, 300)) + chunk(body.slice(300, 600)))
   const refused = await second.answer()
@@ -128,7 +128,7 @@ test('chunked bodies count as they come', async () => {
   assert.equal(router.app.admission.heldBytes, 0)
 })
 
-test('one body of the largest allowed size always finds room', async (t) => {
+test('a single body of the largest allowed size always fits into the budget', async (t) => {
   const small = await startRouter({
     env: { LLM_ROUTER_BODY_LIMIT: '1000', LLM_ROUTER_BODY_BUDGET: '1' },
     models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),

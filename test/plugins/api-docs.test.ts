@@ -45,7 +45,7 @@ function operationsOf({ paths }: Document): { method: string; path: string; oper
   )
 }
 
-/** What servers answer that embed, rerank and the like. */
+/** Responses of servers that embed, rerank and the like. */
 function answerOf({ url, body }: RecordedRequest): unknown {
   if (!url.endsWith('/embeddings')) return {}
   const inputs = [Object(body).input].flat()
@@ -96,20 +96,20 @@ describe('the OpenAPI document', () => {
     assert.equal(validator.version, '3.1')
   })
 
-  it('has every route but the files of pages, and no other', () => {
+  it('has every route except files of pages, and no other', () => {
     const seen = router.app.seenRoutes ?? assert.fail('the extension is not loaded')
     const gets = new Set(seen.filter(({ method }) => method === 'GET').map(({ url }) => url))
     const wanted = seen.filter(
       ({ method, url, docs }) => docs !== false && !(method === 'HEAD' && gets.has(url)),
     )
     const names = wanted.map(({ method, url }) => `${method} ${url.replaceAll(/:\w+|\*/g, '{}')}`)
-    const told = operationsOf(document).map(
+    const documented = operationsOf(document).map(
       ({ method, path }) => `${method} ${path.replaceAll(/\{\w+\}/g, '{}')}`,
     )
-    assert.deepEqual(told.toSorted(), names.toSorted())
+    assert.deepEqual(documented.toSorted(), names.toSorted())
   })
 
-  it('leaves out nothing but the files of pages', () => {
+  it('leaves out files of pages only', () => {
     const hidden = router.app.seenRoutes?.flatMap(({ method, url, docs }) =>
       docs === false && method === 'GET' ? [url] : [],
     )
@@ -117,12 +117,12 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(hidden?.toSorted(), [...files, ...files.map((path) => `/own${path}`)].toSorted())
   })
 
-  it('knows of every route of ours what it does', () => {
+  it('describes every route of the router', () => {
     const silent = router.app.seenRoutes?.filter(({ docs }) => docs === undefined).map(({ url }) => url)
     assert.deepEqual(new Set(silent), new Set(['/of-an-extension/:part']))
   })
 
-  it('tells of a route of an extension what its registration says', () => {
+  it('describes a route of an extension as its registration does', () => {
     const { operationId, tags, parameters } = document.paths['/of-an-extension/{part}']?.get ?? assert.fail()
     assert.deepEqual([operationId, tags], ['getOfAnExtensionPart', ['Extensions']])
     assert.deepEqual(
@@ -131,7 +131,7 @@ describe('the OpenAPI document', () => {
     )
   })
 
-  it('names each operation once: by its endpoint, and at other paths by the path too', () => {
+  it('names an operation after its endpoint, and at other paths after the path too', () => {
     const ids = operationsOf(document).map(({ operation }) => operation.operationId)
     assert.equal(new Set(ids).size, ids.length)
     assert.equal(document.paths['/v1/chat/completions']?.post?.operationId, 'createChatCompletion')
@@ -140,7 +140,7 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(other.tags, ['Other paths'])
   })
 
-  it('has for every JSON request the schema that checks it, with the model', () => {
+  it('has for every JSON request the schema that validates it, including the model', () => {
     const { OllamaChatRequest: chat } = document.components.schemas
     assert.ok(chat && 'messages' in chat.properties && 'model' in chat.properties)
     const media = document.paths['/own/chat']?.post?.requestBody?.content['application/json']
@@ -148,11 +148,11 @@ describe('the OpenAPI document', () => {
     assert.doesNotMatch(JSON.stringify(document), /errorMessage/)
   })
 
-  it('shows only requests that succeed', async () => {
+  it('has only request examples that succeed', async () => {
     const examples = operationsOf(document).flatMap(({ method, path, operation }) => {
-      // They need a database: test/teams/clients.test.ts sends them.
+      // They require a database: test/teams/clients.test.ts sends them.
       if (operation.tags.includes('Administration')) return []
-      // Takes a model with these targets: test/routes/targets.test.ts sends it.
+      // Requires a model with these targets: test/routes/targets.test.ts sends it.
       if (operation.operationId.startsWith('setWeights')) return []
       const example = operation.requestBody?.content['application/json']?.example
       const filled = (operation.parameters ?? []).reduce(
@@ -170,7 +170,7 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  it('shows a request for everything that takes JSON', () => {
+  it('has a request example for every operation with a JSON body', () => {
     const without = operationsOf(document).filter(
       ({ operation }) =>
         operation.requestBody !== undefined &&
@@ -182,7 +182,7 @@ describe('the OpenAPI document', () => {
     )
   })
 
-  it('tells the form of the errors that a path gives', async () => {
+  it('describes the error format of each path', async () => {
     const forms = new Map(
       ['openai', 'ollama', 'anthropic', 'gemini', 'problem'].map((each) => [
         errorForm(each).name,
@@ -203,7 +203,7 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  it('is the same below the prefix, but for the way to the router', async () => {
+  it('is the same below the prefix, except for the server URL', async () => {
     const below = await documentOf(router, '/own/openapi.json')
     assert.deepEqual({ ...below, servers: document.servers }, document)
     for (const [path, { servers }] of [
@@ -216,7 +216,7 @@ describe('the OpenAPI document', () => {
   })
 })
 
-test('where clients need a key the document says how to send it', async () => {
+test('the OpenAPI document says how to send a key when clients need one', async () => {
   const docs = plainDocs('GET', '/x')
   const routes = [
     { method: 'GET', url: '/x', body: undefined, dialect: 'openai', admin: false, operator: false, docs },
@@ -228,14 +228,14 @@ test('where clients need a key the document says how to send it', async () => {
   assert.equal(openapiDocument(routes, { version: '1', keys: false }).security, undefined)
 })
 
-test('LLM_ROUTER_DOCS=0 serves neither the document nor the page', async (t) => {
+test('LLM_ROUTER_DOCS=0 disables the OpenAPI document and the page', async (t) => {
   const router = await startRouter({ env: { LLM_ROUTER_DOCS: '0' }, models: modelsConfig({ demo }) })
   t.after(() => router.close())
   for (const path of ['/openapi.json', '/api/openapi.json', '/docs', '/docs/scalar.js'])
     assert.equal((await fetch(router.url + path)).status, 404, path)
 })
 
-test('clients do not read of what is on the admin port alone', async (t) => {
+test('the OpenAPI document for clients leaves out what is served on the admin port only', async (t) => {
   const env = { LLM_ROUTER_ADMIN_PORT: `${await freePort()}`, LLM_ROUTER_USE_PROMETHEUS: '1' }
   const router = await startRouter({ env, models: modelsConfig({ demo }) })
   t.after(() => router.close())

@@ -13,7 +13,7 @@ import { startRouter } from '../helpers/router.ts'
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const key = 'sk-0123456789abcdefghij'
 
-test('a broken keys file ends the start with exit code 2 and file, line, column and place', (t) => {
+test('an invalid keys file ends the start with exit code 2 and file, line, column and path', (t) => {
   const file = keysFile([])
   t.after(() => file.remove())
   writeFileSync(file.path, `{ "keys": [\n  { "id": "a", "key": "${key}", "max_token": 5 }\n] }\n`)
@@ -26,7 +26,7 @@ test('a broken keys file ends the start with exit code 2 and file, line, column 
   assert.equal(stderr, `${file.path}:2:63: keys[0].max_token: no such member; did you mean "max_tokens"?\n`)
 })
 
-test('a keys file that is not there stops the start', async () => {
+test('a missing keys file stops the start', async () => {
   const env = { LLM_ROUTER_AUTH_ENABLED: '1', LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/nowhere/keys.json' }
   await assert.rejects(startRouter({ env, models }), (error) => {
     assert.ok(error instanceof ConfigError)
@@ -38,14 +38,14 @@ test('a keys file that is not there stops the start', async () => {
   })
 })
 
-test('without LLM_ROUTER_AUTH_ENABLED a key is neither asked for nor looked at', async (t) => {
+test('without LLM_ROUTER_AUTH_ENABLED keys are neither required nor checked', async (t) => {
   const router = await startRouter({ models })
   t.after(() => router.close())
   for (const headers of [{}, { authorization: 'Bearer whatever' }] as Record<string, string>[])
     assert.equal((await router.app.inject({ url: '/v1/models', headers })).statusCode, 200)
 })
 
-test('the admin port asks for no key', async (t) => {
+test('the admin port requires no key', async (t) => {
   const file = keysFile([{ id: 'a', key }])
   t.after(() => file.remove())
   const port = await freePort()
@@ -57,7 +57,7 @@ test('the admin port asks for no key', async (t) => {
   assert.equal((await fetch(`${router.url}/v1/models`)).status, 401)
 })
 
-test('public endpoints are those of the list, with and without prefix; one that is not there is told', async (t) => {
+test('public endpoints are those listed, with and without prefix; an unknown path in the list is logged', async (t) => {
   const file = keysFile([{ id: 'a', key }])
   t.after(() => file.remove())
   const env = { ...file.env, LLM_ROUTER_EP_PREFIX: '/llm', LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/models,/pong' }
@@ -71,7 +71,7 @@ test('public endpoints are those of the list, with and without prefix; one that 
   assert.ok(router.logs.some(({ msg }) => String(msg).endsWith('PUBLIC_ENDPOINTS: no such path: /pong')))
 })
 
-test('probes need no key, whatever LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS lists', async (t) => {
+test('probes require no key, whatever LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS lists', async (t) => {
   const file = keysFile([{ id: 'a', key }])
   t.after(() => file.remove())
   for (const listed of ['', '/models', '/healthz']) {
@@ -86,7 +86,7 @@ test('probes need no key, whatever LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS lists', asyn
   }
 })
 
-test('a key with a right to no model is told in the log', async (t) => {
+test('a key that matches no model is reported in the log', async (t) => {
   const file = keysFile([{ id: 'a', key, models: ['gpt-*'] }])
   t.after(() => file.remove())
   const router = await startRouter({ env: file.env, models })
@@ -94,7 +94,7 @@ test('a key with a right to no model is told in the log', async (t) => {
   assert.ok(router.logs.some(({ msg, client }) => client === 'a' && msg === 'this key may not use any model'))
 })
 
-test('requests that are turned away leave no trace in the number of running ones', async (t) => {
+test('rejected requests are not counted as in progress', async (t) => {
   const file = keysFile([{ id: 'a', key, surfaces: ['operator'] }])
   t.after(() => file.remove())
   const router = await startRouter({ env: { ...file.env, LLM_ROUTER_USE_PROMETHEUS: '1' }, models })

@@ -9,7 +9,7 @@ interface Given {
   limit?: number
 }
 
-/** What becomes of a body that comes in these chunks; `end`: how it is over. */
+/** The result for a body that arrives in these chunks; `end`: how the stream ends. */
 function collected(
   chunks: readonly string[],
   { announced, limit = 1_000_000 }: Given = {},
@@ -23,7 +23,7 @@ function collected(
   })
 }
 
-test('a body comes together from its chunks, with its length known or not', async () => {
+test('a body is assembled from its chunks, with or without a known length', async () => {
   const chunks = ['{"a":', '"ż', `${'x'.repeat(200_000)}"}`]
   const whole = Buffer.from(chunks.join(''))
   assert.deepEqual(await collected(chunks, { announced: whole.length }), whole)
@@ -31,7 +31,7 @@ test('a body comes together from its chunks, with its length known or not', asyn
   assert.deepEqual(await collected([], { announced: 0 }), Buffer.alloc(0))
 })
 
-test('a body over the limit is refused: by what it announces, or with the byte that is too many', async () => {
+test('a body over the limit is rejected by its announced length, or at the first byte over the limit', async () => {
   for (const refused of [
     await collected([], { announced: 11, limit: 10 }),
     await collected(['12345', '67890', 'x'], { limit: 10 }, () => undefined),
@@ -41,7 +41,7 @@ test('a body over the limit is refused: by what it announces, or with the byte t
   }
 })
 
-test('a body that is shorter or longer than announced is none', async () => {
+test('a body that is shorter or longer than announced is rejected', async () => {
   for (const chunks of [['123'], ['123', '456']]) {
     const refused = await collected(chunks, { announced: 4 })
     assert.ok(refused instanceof RouterError)
@@ -49,12 +49,12 @@ test('a body that is shorter or longer than announced is none', async () => {
   }
 })
 
-test('a body that breaks off tells how', async () => {
+test('an interrupted body yields the error of its stream', async () => {
   const broken = new Error('gone')
   assert.equal(await collected(['1'], { announced: 4 }, (payload) => payload.destroy(broken)), broken)
 })
 
-test('a body that was refused may break off all the same', async () => {
+test('a body that was rejected may still break off', async () => {
   let sent: PassThrough | undefined
   const refused = await collected(['12345'], { limit: 4 }, (payload) => {
     sent = payload
@@ -62,7 +62,7 @@ test('a body that was refused may break off all the same', async () => {
   assert.ok(refused instanceof RouterError && refused.kind === 'too_large')
   assert.ok(sent)
   const stream = sent
-  // Not the `once` of node:events, which would hear the error itself.
+  // Not the `once` of node:events, which would handle the error itself.
   const closed = new Promise((resolve) => stream.on('close', resolve))
   stream.destroy(new Error('no room'))
   await closed

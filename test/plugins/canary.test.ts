@@ -69,14 +69,14 @@ for (const strategy of ['weighted', 'cache_aware', 'first_available'])
     assert.ok(more.length > sessions.length && sessions.every((session) => more.includes(session)))
   })
 
-test('requests without a session are drawn one by one', async (t) => {
+test('requests without a session are assigned to the canary one by one', async (t) => {
   const { router } = await started(t, 'balanced')
   let count = 0
   for (let request = 0; request < 80; request++) if ((await targetOf(router)) === 'gpu-c') count++
   assert.ok(count >= 8 && count <= 34, String(count))
 })
 
-test('a canary that fails is replaced by the others, and serves them if none of them can', async (t) => {
+test('the others replace a canary that fails, and the canary replaces them if all of them fail', async (t) => {
   const { router, canary, others } = await started(t, 'balanced')
   const [session = ''] = await sessionsAtCanary(router)
   const headers = { 'x-llm-router-session': session }
@@ -87,7 +87,7 @@ test('a canary that fails is replaced by the others, and serves them if none of 
   assert.equal(await targetOf(router, { 'x-llm-router-session': 's-other' }), 'gpu-c')
 })
 
-test('a key with canary_header chooses the canary or avoids it; for other keys the header means nothing', async (t) => {
+test('a key with canary_header selects or avoids the canary; for other keys the header has no effect', async (t) => {
   const file = keysFile([
     { id: 'team', key: 'key-of-the-team-12345' },
     { id: 'testers', key: 'key-of-testers-12345', canary_header: true },

@@ -4,7 +4,7 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiError, openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
-test('LLM_ROUTER_IN_DEBUG logs header names, choices of targets, attempts and timings, never content', async (t) => {
+test('LLM_ROUTER_IN_DEBUG logs header names, target choices, attempts and timings, never content', async (t) => {
   const upstream = await startUpstream([
     openaiError(500, { message: 'broken' }),
     openaiText('an answer of secrets'),

@@ -10,7 +10,7 @@ import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upst
 
 const body = { model: 'one', stream: true, messages: [{ role: 'user', content: 'x' }] }
 
-test('while it drains a kept-alive client is served, told to leave, and readiness says no', async (t) => {
+test('during a drain a kept-alive client is served with Connection: close, and readiness fails', async (t) => {
   const router = await startRouter({
     env: { LLM_ROUTER_DRAIN_ACCEPT: '1' },
     models: modelsConfig({ one: [{ api_type: 'mock' }] }),
@@ -26,13 +26,13 @@ test('while it drains a kept-alive client is served, told to leave, and readines
   }
   assert.equal((await get('/readyz')).statusCode, 200)
   const closed = router.close()
-  // The socket is kept alive, so its next answer must come before the listener closes.
+  // The socket is kept alive, so its next response must come before the listener closes.
   const ready = await get('/readyz')
   assert.deepEqual([ready.statusCode, ready.headers.connection], [503, 'close'])
   await closed
 })
 
-test('running streams end by themselves, however long the listener has been closed', async () => {
+test('running streams complete, however long the listener has been closed', async () => {
   const finish = Promise.withResolvers<void>()
   const upstream = await startUpstream({
     kind: 'stream',
@@ -57,7 +57,7 @@ test('running streams end by themselves, however long the listener has been clos
   await upstream.close()
 })
 
-test('at the limit a stream ends with an error event, and its upstream call with it', async () => {
+test('at the drain timeout a stream ends with an error event, and its upstream request is cancelled', async () => {
   const upstream = await startUpstream({
     kind: 'stream',
     pieces: [openaiChunk({ content: 'Hi' })],
@@ -80,13 +80,13 @@ test('at the limit a stream ends with an error event, and its upstream call with
   await upstream.close()
 })
 
-test('a connection on which nothing was ever sent does not hold up the end', async () => {
+test('a connection on which nothing was sent does not delay shutdown', async () => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   const accepted = once(router.app.server, 'connection')
   const socket = connect(Number(new URL(router.url).port), '127.0.0.1')
   await accepted
   const ended = once(socket, 'close')
-  socket.on('error', () => undefined) // a reset ends it as well
+  socket.on('error', () => undefined) // a reset closes it too
   await router.close()
   await ended
 })
@@ -97,7 +97,7 @@ test('requests that arrive during a delay of the event loop are answered before 
     models: modelsConfig({ one: [{ api_type: 'mock' }] }),
   })
   const port = Number(new URL(router.url).port)
-  const first = connect(port, '127.0.0.1') // without any connection, a router closes at once
+  const first = connect(port, '127.0.0.1') // without any connection, a router closes immediately
   t.after(() => first.destroy())
   await once(first, 'connect')
   const closed = router.close()

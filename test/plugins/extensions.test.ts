@@ -9,7 +9,7 @@ import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/last-first.ts')
 
-test('an extension brings a strategy, a provider type and an endpoint without a change to the router', async (t) => {
+test('an extension adds a strategy, a provider type and an endpoint without a change to the router', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   const models = modelsConfig({
     small: [
@@ -35,7 +35,7 @@ test('an extension brings a strategy, a provider type and an endpoint without a 
   assert.deepEqual(await (await fetch(`${router.url}/hello`)).json(), { models: ['small'] })
 })
 
-test('an extension that takes a name twice stops the start and is named', async () => {
+test('an extension that registers an existing name stops the start, and the error names the extension', async () => {
   const start = startRouter({
     env: { LLM_ROUTER_EXTENSIONS: `${extension},${extension}` },
     models: modelsConfig({ demo: [{ api_type: 'mock' }] }),

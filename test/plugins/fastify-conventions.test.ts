@@ -21,7 +21,7 @@ async function got(path: string): Promise<{ status: number; body: Record<string,
   return { status: response.status, body: JSON.parse(text), text }
 }
 
-test('a plain JSON Schema checks a body, coerces it and fills in defaults', async () => {
+test('a plain JSON Schema validates a body, coerces it and fills in defaults', async () => {
   const url = `${router.url}/conventions/json-schema`
   const { text } = await post(url, { count: '3', of: { name: 'x' } })
   assert.deepEqual(JSON.parse(text), { body: { count: 3, mode: 'plain', of: { name: 'x' } } })
@@ -37,7 +37,7 @@ test('a plain JSON Schema checks a body, coerces it and fills in defaults', asyn
   }
 })
 
-test('a TypeBox schema checks a body as it is', async () => {
+test('a TypeBox schema validates a body without coercion', async () => {
   const url = `${router.url}/conventions/typebox`
   assert.equal((await post(url, { count: 4 })).text, '{"double":8}')
   const { status, text } = await post(url, { count: '4' })
@@ -53,11 +53,11 @@ test('a query string is coerced by its schema, with defaults', async () => {
   assert.match(text, /'limit' must be <= 10/)
 })
 
-test('a response schema keeps back what it does not name', async () => {
+test('a response schema removes members that it does not name', async () => {
   assert.deepEqual((await got('/conventions/response')).body, { kept: 'yes' })
 })
 
-test('an error has its own status, with its message for the client below 500', async () => {
+test('an error below 500 keeps its status and its message', async () => {
   for (const path of ['/conventions/error/404', '/conventions/error/404?send', '/conventions/error/409']) {
     const { status, text } = await got(path)
     assert.equal(status, path.includes('409') ? 409 : 404)
@@ -66,7 +66,7 @@ test('an error has its own status, with its message for the client below 500', a
   }
 })
 
-test('an error of 500 and above keeps its status and shows nothing from inside', async () => {
+test('an error of 500 and above keeps its status and exposes no internals', async () => {
   for (const status of [500, 503, 507]) {
     const logged = router.logged(({ msg }) => msg === 'internal error')
     const answer = await got(`/conventions/error/${status}`)

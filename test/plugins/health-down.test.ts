@@ -17,27 +17,27 @@ const whole = {
 }
 
 /** A model server that can die, freeze and come back on the same port. */
-class Box {
+class ModelServer {
   url = ''
   /** Requests for chats that have arrived. */
   chats = 0
-  /** What it answers to health checks; frozen: nothing. */
+  /** The status of its health checks; frozen: no response. */
   health: number | 'frozen' = 200
-  /** Whether its chats are answered. */
+  /** Whether it responds to chats. */
   answers = true
   #server: Server | undefined
   #port = 0
 
-  static async start(t: TestContext): Promise<Box> {
-    const box = new Box()
-    await box.listen()
-    t.after(() => box.die())
-    return box
+  static async start(t: TestContext): Promise<ModelServer> {
+    const modelServer = new ModelServer()
+    await modelServer.listen()
+    t.after(() => modelServer.die())
+    return modelServer
   }
 
   async listen(): Promise<void> {
     const server = createServer((request, response) => {
-      this.#handle(request, response).catch(() => response.destroy()) // its client has left
+      this.#handle(request, response).catch(() => response.destroy()) // its client has disconnected
     })
     this.#server = server
     server.listen(this.#port, '127.0.0.1')
@@ -46,7 +46,7 @@ class Box {
     this.url = `http://127.0.0.1:${this.#port}`
   }
 
-  /** No connection is accepted any more; those that are open stay. */
+  /** Stops accepting connections; open ones stay. */
   refuse(): void {
     this.#server?.close()
   }
@@ -79,8 +79,12 @@ class Box {
   }
 }
 
-async function open(t: TestContext, boxes: Box[], env: Record<string, string> = {}): Promise<TestRouter> {
-  const providers = boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
+async function open(
+  t: TestContext,
+  servers: ModelServer[],
+  env: Record<string, string> = {},
+): Promise<TestRouter> {
+  const providers = servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05', LLM_ROUTER_USE_PROMETHEUS: '1', ...env },
     models: modelsConfig({ m: providers, other: [{ id: 'demo', api_type: 'mock' }] }),
@@ -103,10 +107,10 @@ async function json(
   return { status: answer.status, body: Object(await answer.json()) }
 }
 
-test('a model whose only server refuses connections answers 503 with Retry-After at once, and says so everywhere', async (t) => {
-  const box = await Box.start(t)
-  const router = await open(t, [box])
-  await box.die()
+test('a model whose only server refuses connections gets 503 with Retry-After immediately, and every status shows it', async (t) => {
+  const modelServer = await ModelServer.start(t)
+  const router = await open(t, [modelServer])
+  await modelServer.die()
   await becomes(router, 'refused')
 
   const refused = await post(router.url + chats, body)
@@ -129,20 +133,20 @@ test('a model whose only server refuses connections answers 503 with Retry-After
     [['down', 'refused', 'closed']],
   )
 
-  await box.listen()
+  await modelServer.listen()
   await becomes(router, 'up')
   assert.equal((await post(router.url + chats, body)).status, 200)
   assert.equal((await json(router, '/healthz')).body.status, 'ok')
 })
 
-test('a dead idle server stays unusable for as long as its checks fail', async (t) => {
-  const [dead, well] = [await Box.start(t), await Box.start(t)]
+test('an idle server that is down stays unusable as long as its checks fail', async (t) => {
+  const [dead, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [dead, well])
   await dead.die()
   await becomes(router, 'refused')
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const breaker = router.app.health.of(target).breaker
-  assert.equal(breaker.state, 'closed', 'the breaker is for requests')
+  assert.equal(breaker.state, 'closed', 'the breaker depends on requests only')
   for (let count = 0; count < 20; count++) assert.equal((await post(router.url + chats, body)).status, 200)
   assert.equal(well.chats, 20)
   assert.equal(router.app.health.isUsable(target), false)
@@ -150,21 +154,21 @@ test('a dead idle server stays unusable for as long as its checks fail', async (
 })
 
 test('passed checks do not close a breaker that requests have opened', async (t) => {
-  const box = await Box.start(t)
-  const router = await open(t, [box])
+  const modelServer = await ModelServer.start(t)
+  const router = await open(t, [modelServer])
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const breaker = router.app.health.of(target).breaker
   for (let count = 0; count < 5; count++) breaker.fail(breaker.begin(), 'failure')
-  box.health = 503
+  modelServer.health = 503
   await becomes(router, 'failing')
-  box.health = 200
+  modelServer.health = 200
   await becomes(router, 'up')
   assert.equal(breaker.state, 'open')
   assert.equal(router.app.health.isUsable(target), false)
 })
 
-test('servers whose checks only time out are used where all are down, shown as panic mode', async (t) => {
-  const [silent, dead] = [await Box.start(t), await Box.start(t)]
+test('servers whose checks only time out are used when all servers are down, shown as panic mode', async (t) => {
+  const [silent, dead] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [silent, dead])
   silent.health = 'frozen'
   await Promise.all([becomes(router, 'silent'), dead.die().then(() => becomes(router, 'refused', 'box1'))])
@@ -180,22 +184,22 @@ test('servers whose checks only time out are used where all are down, shown as p
 })
 
 test('a router without any usable server is not ready', async (t) => {
-  const box = await Box.start(t)
+  const modelServer = await ModelServer.start(t)
   const router = await startRouter({
     env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
-    models: modelsConfig({ m: [{ id: 'box0', api_type: 'vllm', api_host: box.url }] }),
+    models: modelsConfig({ m: [{ id: 'box0', api_type: 'vllm', api_host: modelServer.url }] }),
   })
   t.after(() => router.close())
   assert.equal((await json(router, '/readyz')).status, 200)
-  await box.die()
+  await modelServer.die()
   await becomes(router, 'refused')
   const { status, body: said } = await json(router, '/readyz')
   assert.equal(status, 503)
   assert.deepEqual(said.models_without_usable_target, ['m'])
 })
 
-test('attempts at a server that begins to refuse connections move on to another one', async (t) => {
-  const [dying, well] = [await Box.start(t), await Box.start(t)]
+test('attempts at a server that starts to refuse connections move on to another server', async (t) => {
+  const [dying, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [dying, well])
   dying.answers = false
   const answers = Array.from({ length: 4 }, (_each, index) =>
@@ -210,8 +214,8 @@ test('attempts at a server that begins to refuse connections move on to another 
   assert.equal(well.chats, 4)
 })
 
-test('attempts that wait at a server whose checks time out stay, and new ones go elsewhere', async (t) => {
-  const [slow, well] = [await Box.start(t), await Box.start(t)]
+test('attempts that wait at a server whose checks time out stay, and new requests are sent to other servers', async (t) => {
+  const [slow, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [slow, well])
   slow.answers = false
   const held = Array.from({ length: 2 }, () => post(router.url + chats, body))
@@ -220,14 +224,14 @@ test('attempts that wait at a server whose checks time out stay, and new ones go
   await becomes(router, 'silent')
   for (let count = 0; count < 10; count++) assert.equal((await post(router.url + chats, body)).status, 200)
   assert.deepEqual([slow.chats, well.chats], [1, 11])
-  // It has not moved on: it ends with its server.
+  // It was not retried: it ends with its server.
   await slow.die()
   for (const { status } of await Promise.all(held)) assert.equal(status, 200)
   assert.equal(well.chats, 12)
 })
 
-test('an engine that hangs behind healthy checks is passed over once two streams have waited too long', async (t) => {
-  const [hung, well] = [await Box.start(t), await Box.start(t)]
+test('an engine that hangs although its checks pass is avoided once two streams have waited too long', async (t) => {
+  const [hung, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [hung, well])
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const ask = () => post(router.url + chats, { ...body, stream: true })
@@ -252,8 +256,8 @@ test('an engine that hangs behind healthy checks is passed over once two streams
   await Promise.all(waiting)
 })
 
-test('a probe of a frozen server costs its client no more than a few times what others need', async (t) => {
-  const [frozen, well] = [await Box.start(t), await Box.start(t)]
+test('a probe of a frozen server delays its client by no more than a few times the usual response time', async (t) => {
+  const [frozen, well] = [await ModelServer.start(t), await ModelServer.start(t)]
   const router = await open(t, [frozen, well])
   await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))
   frozen.answers = false
@@ -261,7 +265,7 @@ test('a probe of a frozen server costs its client no more than a few times what 
   const breaker = router.app.health.of(target).breaker
   breaker.end(breaker.begin(), 'connect')
   breaker.end(breaker.begin(), 'connect')
-  // Its pause is over: the next request to it is the probe.
+  // Its ejection is over: the next request to it is the probe.
   breaker.reachable()
   const before = frozen.chats
   const began = performance.now()

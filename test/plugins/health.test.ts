@@ -29,7 +29,7 @@ test('a server that fails its checks is down, and up again when they pass', asyn
   await router.logged((line) => line.msg === 'health check' && line.healthy === true)
   assert.equal(stateOf(router), 'up')
   for (const { method, url, headers } of upstream.requests) {
-    // Whether it is llama.cpp is asked beside the checks.
+    // The request that detects llama.cpp is not a health check.
     if (url === '/v1/models') continue
     assert.equal(method, 'GET')
     assert.ok(url === '/health' || url === '/is_sleeping', url)
@@ -37,7 +37,7 @@ test('a server that fails its checks is down, and up again when they pass', asyn
   }
 })
 
-test('each kind of server is checked where it answers cheaply, clouds and switched-off ones not at all', async (t) => {
+test('each provider type is checked on a cheap endpoint; cloud services and disabled checks are skipped', async (t) => {
   const upstream = await startUpstream({ kind: 'reply', status: 404, body: '' })
   const host = { api_host: upstream.url }
   const router = await startRouter({
@@ -59,10 +59,13 @@ test('each kind of server is checked where it answers cheaply, clouds and switch
   await upstream.requestReceived(11)
   const paths = new Set(upstream.requests.map(({ url }) => url))
   assert.deepEqual([...paths].sort(), ['/alive', '/api/version', '/v1/models'])
-  assert.ok(!router.logs.some(({ msg }) => msg === 'health check'), 'an answer of any kind is a sign of life')
+  assert.ok(
+    !router.logs.some(({ msg }) => msg === 'health check'),
+    'a response of any kind is a sign of life',
+  )
 })
 
-test('targets on one server, with one path and key, are one check', async (t) => {
+test('targets on one server with the same path and key share one check', async (t) => {
   const upstream = await startUpstream({ kind: 'reply', status: 200, body: '' })
   const target = (id: string, token?: string) => {
     return { id, api_type: 'vllm', api_host: upstream.url, ...(token ? { api_token: token } : {}) }
@@ -74,11 +77,11 @@ test('targets on one server, with one path and key, are one check', async (t) =>
   t.after(() => Promise.all([router.close(), upstream.close()]))
   await upstream.requestReceived(29)
   const withKey = upstream.requests.filter(({ headers }) => headers.authorization !== undefined).length
-  // Of two checks each has about half; with one for each target this one would have a quarter.
+  // Of two checks each has about half; with one check for each target this one would have a quarter.
   assert.ok(withKey > 10, `${withKey} of 30`)
 })
 
-test('a target that comes later shares what is known of its server, and one that goes is asked no more', async (t) => {
+test('a new target gets the state of its server, and a removed one is no longer checked', async (t) => {
   const failing = await startUpstream({ kind: 'reply', status: 503, body: '' })
   const other = await startUpstream({ kind: 'reply', status: 200, body: '' })
   const target = (id: string, { url }: { url: string }) => ({ id, api_type: 'vllm', api_host: url })
@@ -97,6 +100,6 @@ test('a target that comes later shares what is known of its server, and one that
   await take({ small: [target('next', other)] }, 'next')
   const asked = failing.requests.length
   await other.requestReceived(5)
-  // One may have been on its way.
+  // One may have been in flight.
   assert.ok(failing.requests.length <= asked + 1)
 })

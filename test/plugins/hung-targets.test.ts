@@ -15,7 +15,7 @@ function setUp({ alone = false } = {}) {
     clock.now += ms
     hung.look()
   }
-  /** An answer whose first content takes so long. */
+  /** A response whose first content takes this long. */
   const answer = (target: Target, ms: number, tokens = short): void => {
     const waiting = hung.begin(target, 'a', tokens)
     clock.now += ms
@@ -24,7 +24,7 @@ function setUp({ alone = false } = {}) {
   return { hung, sick, well, begin, wait, answer }
 }
 
-test('a target is passed over while two attempts have waited over ten times the median and over two seconds', () => {
+test('a target is avoided while two attempts have waited over ten times the median and over two seconds', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   for (let count = 0; count < 5; count++) answer(well, 300)
   begin(sick)
@@ -35,7 +35,7 @@ test('a target is passed over while two attempts have waited over ten times the 
   assert.deepEqual([hung.isPassedOver(sick), hung.isPassedOver(well)], [true, false])
 })
 
-test('one attempt alone, whatever it waits, and two of fast models below two seconds say nothing', () => {
+test('a single attempt, however long, or two below two seconds do not mark a target as hung', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 10)
   begin(sick)
@@ -48,7 +48,7 @@ test('one attempt alone, whatever it waits, and two of fast models below two sec
   assert.equal(hung.isPassedOver(other), false)
 })
 
-test('newer attempts do not hide the two that wait longest', () => {
+test('newer attempts do not hide the two that have waited longest', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   begin(sick)
@@ -60,7 +60,7 @@ test('newer attempts do not hide the two that wait longest', () => {
   assert.equal(hung.isPassedOver(sick), true)
 })
 
-test('without answers in the last minute there is nothing to compare with', () => {
+test('without responses in the last minute no target is avoided', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   wait(61_000)
@@ -70,7 +70,7 @@ test('without answers in the last minute there is nothing to compare with', () =
   assert.equal(hung.isPassedOver(sick), false)
 })
 
-test('waits count beyond the estimated reading of their prompts, also for those that wait behind a long one', () => {
+test('waits are measured beyond the estimated prompt processing, also for attempts queued behind a long prompt', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   answer(well, 10_000, 20_000)
@@ -87,7 +87,7 @@ test('waits count beyond the estimated reading of their prompts, also for those 
   assert.equal(hung.isPassedOver(sick), true)
 })
 
-test('a first content ends it; then one probe at a time passes until one is answered', () => {
+test('first content ends the exclusion; then one probe at a time is allowed until one succeeds', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   const [first] = [begin(sick), begin(sick)]
@@ -97,20 +97,20 @@ test('a first content ends it; then one probe at a time passes until one is answ
   assert.equal(hung.isPassedOver(sick), false)
   const probe = begin(sick)
   assert.equal(probe.isProbe, true)
-  assert.equal(hung.isPassedOver(sick), true, 'its probe is out')
+  assert.equal(hung.isPassedOver(sick), true, 'its probe is in flight')
   hung.content(probe)
   assert.equal(hung.isPassedOver(sick), false)
   assert.equal(begin(sick).isProbe, false)
 })
 
-test('a probe that waited in vain keeps the target out for a minute', () => {
+test('a probe without a response excludes the target for a minute', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   const waiting = [begin(sick), begin(sick)]
   wait(2_500)
   for (const each of waiting) hung.end(each, true)
   wait(1)
-  assert.equal(hung.isPassedOver(sick), false, 'one client has left: a probe may pass')
+  assert.equal(hung.isPassedOver(sick), false, 'one client has disconnected: a probe may pass')
   const probe = begin(sick)
   assert.equal(probe.isProbe, true)
   assert.equal(hung.probeLimitMs(sick, 0, true), 2_000)
@@ -122,7 +122,7 @@ test('a probe that waited in vain keeps the target out for a minute', () => {
   assert.equal(hung.isPassedOver(sick), false)
 })
 
-test('attempts that were given up while they waited count for a minute, from two clients at least', () => {
+test('attempts abandoned while they waited count for a minute, if they are from at least two clients', () => {
   for (const [clients, expected] of [
     [['a', 'a', 'a'], false],
     [['a', 'b'], true],
@@ -139,7 +139,7 @@ test('attempts that were given up while they waited count for a minute, from two
   }
 })
 
-test('clients that leave early, and attempts that fail, say nothing', () => {
+test('clients that disconnect early and attempts that fail do not mark a target as hung', () => {
   const { hung, sick, well, begin, wait, answer } = setUp()
   answer(well, 100)
   for (const client of ['a', 'b', 'c', 'd']) {
@@ -154,7 +154,7 @@ test('clients that leave early, and attempts that fail, say nothing', () => {
   assert.equal(hung.isPassedOver(sick), false)
 })
 
-test('of a model with one target nothing is held', () => {
+test('the only target of a model is never avoided', () => {
   const { hung, sick, begin, wait, answer } = setUp({ alone: true })
   answer(sick, 100)
   begin(sick)
@@ -163,11 +163,11 @@ test('of a model with one target nothing is held', () => {
   assert.equal(hung.isPassedOver(sick), false)
 })
 
-test('a probe may wait a few times what others need, and ten seconds more at most', () => {
+test('a probe may wait a few times the usual time, and at most ten seconds longer', () => {
   const { hung, well, sick, answer } = setUp()
   answer(well, 1_000, 0)
   assert.equal(hung.probeLimitMs(sick, 0, true), 5_000)
-  assert.equal(hung.probeLimitMs(sick, 0, false), 10_000, 'nothing is known of whole answers')
+  assert.equal(hung.probeLimitMs(sick, 0, false), 10_000, 'no whole response is known')
   const slow = setUp()
   slow.answer(slow.well, 30_000, 0)
   assert.equal(slow.hung.probeLimitMs(slow.sick, 0, true), 40_000)

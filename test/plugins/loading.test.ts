@@ -12,7 +12,7 @@ import {
 } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
-/** llama.cpp's own words. */
+/** The message of llama.cpp. */
 const loading: Behaviour = {
   kind: 'reply',
   status: 503,
@@ -20,7 +20,7 @@ const loading: Behaviour = {
 }
 
 interface Setting {
-  boxes: ScriptedUpstream[]
+  servers: ScriptedUpstream[]
   router: TestRouter
   ask(): Promise<RawAnswer>
 }
@@ -30,40 +30,40 @@ async function setUp(
   scripts: Script[],
   { env = {}, provider = {} }: { env?: Record<string, string>; provider?: object } = {},
 ): Promise<Setting> {
-  const boxes: ScriptedUpstream[] = []
-  for (const script of scripts) boxes.push(await startUpstream(script))
-  const providers = boxes.map(({ url }, index) => {
+  const servers: ScriptedUpstream[] = []
+  for (const script of scripts) servers.push(await startUpstream(script))
+  const providers = servers.map(({ url }, index) => {
     return { id: `box${index}`, api_type: 'vllm', api_host: url, ...provider }
   })
   const router = await startRouter({ env, models: modelsConfig({ m: providers }) })
   t.after(async () => {
     await router.close()
-    await Promise.all(boxes.map((box) => box.close()))
+    await Promise.all(servers.map((server) => server.close()))
   })
-  return { boxes, router, ask: () => post(`${router.url}/v1/chat/completions`, body) }
+  return { servers, router, ask: () => post(`${router.url}/v1/chat/completions`, body) }
 }
 
 const isChat = ({ method }: { method: string }): boolean => method === 'POST'
 
-test('while a server loads its model another one answers, and it is not held to have failed', async (t) => {
-  const { boxes, router, ask } = await setUp(t, [loading, openaiText('Hi')])
+test('while a server loads its model another one answers, and loading does not count as a failure', async (t) => {
+  const { servers, router, ask } = await setUp(t, [loading, openaiText('Hi')])
   const answers = await Promise.all(Array.from({ length: 6 }, ask))
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   assert.equal(router.app.health.stateOf(target), 'loading')
   assert.equal(router.app.health.of(target).breaker.state, 'closed')
-  const asked = boxes[0]?.requests.length
+  const asked = servers[0]?.requests.length
   for (let count = 0; count < 4; count++) assert.equal((await ask()).status, 200)
-  assert.equal(boxes[0]?.requests.length, asked, 'it is asked no more for a while')
+  assert.equal(servers[0]?.requests.length, asked, 'it gets no requests for a while')
 })
 
-test('with no other server a request waits until the model is loaded', async (t) => {
-  const { boxes, ask } = await setUp(t, [[loading, openaiText('Hi')]])
+test('without another server a request waits until the model is loaded', async (t) => {
+  const { servers, ask } = await setUp(t, [[loading, openaiText('Hi')]])
   const answer = await ask()
-  assert.deepEqual([answer.status, boxes[0]?.requests.length], [200, 2])
+  assert.deepEqual([answer.status, servers[0]?.requests.length], [200, 2])
 })
 
-test('it waits LLM_ROUTER_LOADING_TIMEOUT at most, and hears then when to come again', async (t) => {
+test('a request waits at most LLM_ROUTER_LOADING_TIMEOUT for a loading model, then gets Retry-After', async (t) => {
   for (const env of [{ LLM_ROUTER_LOADING_TIMEOUT: '0.2' }, { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.2' }]) {
     const { ask } = await setUp(t, [loading], { env })
     const { status, headers, text } = await ask()
@@ -73,14 +73,14 @@ test('it waits LLM_ROUTER_LOADING_TIMEOUT at most, and hears then when to come a
   }
 })
 
-test('a health check that says so is enough: words of llama.cpp, or a failing /health/ready', async (t) => {
+test('a health check detects loading, by the message of llama.cpp or by a failing /health/ready', async (t) => {
   const unready: Behaviour = { kind: 'reply', status: 503, body: '' }
   for (const [check, provider] of [
     [loading, {}],
     [unready, { health_check: '/health/ready' }],
   ] as const) {
     let script: Behaviour = check
-    const { boxes, router, ask } = await setUp(
+    const { servers, router, ask } = await setUp(
       t,
       [(request) => (isChat(request) ? openaiText('Hi') : script)],
       {
@@ -90,14 +90,14 @@ test('a health check that says so is enough: words of llama.cpp, or a failing /h
     )
     await router.logged(({ msg, state }) => msg === 'health check' && state === 'loading')
     const asked = ask()
-    await boxes[0]?.requestReceived((boxes[0]?.requests.length ?? 0) + 2)
-    assert.ok(!boxes[0]?.requests.some(isChat), 'the request waits')
+    await servers[0]?.requestReceived((servers[0]?.requests.length ?? 0) + 2)
+    assert.ok(!servers[0]?.requests.some(isChat), 'the request waits')
     script = { kind: 'reply', status: 200, body: '' }
     assert.equal((await asked).status, 200)
   }
 })
 
-test('a waiting request goes to another server as soon as one can be used', async (t) => {
+test('a waiting request is sent to another server as soon as one is usable', async (t) => {
   let other: Behaviour = loading
   const { router, ask } = await setUp(
     t,
@@ -118,27 +118,27 @@ test('a waiting request goes to another server as soon as one can be used', asyn
   assert.match(text, /Two/)
 })
 
-test('an engine that sleeps is not picked, and one that cannot sleep is not asked again until it is down', async (t) => {
+test('a sleeping engine is not chosen, and one without sleep mode is not polled again until it is down', async (t) => {
   let sleeping: Behaviour = { kind: 'reply', status: 200, body: { is_sleeping: true } }
   const well: Behaviour = { kind: 'reply', status: 200, body: '' }
   const script: Script = (request) => {
     if (isChat(request)) return openaiText('Hi')
     return request.url === '/is_sleeping' ? sleeping : well
   }
-  const { boxes, router, ask } = await setUp(t, [script], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
+  const { servers, router, ask } = await setUp(t, [script], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
   await router.logged(({ msg, state }) => msg === 'health check' && state === 'asleep')
   assert.equal((await ask()).status, 503)
-  assert.ok(!boxes[0]?.requests.some(isChat))
+  assert.ok(!servers[0]?.requests.some(isChat))
   sleeping = { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
   await router.logged(({ msg, state }) => msg === 'health check' && state === 'up')
   assert.equal((await ask()).status, 200)
-  const questions = () => boxes[0]?.requests.filter(({ url }) => url === '/is_sleeping').length
+  const questions = () => servers[0]?.requests.filter(({ url }) => url === '/is_sleeping').length
   const asked = questions()
-  await boxes[0]?.requestReceived((boxes[0]?.requests.length ?? 0) + 4)
+  await servers[0]?.requestReceived((servers[0]?.requests.length ?? 0) + 4)
   assert.equal(questions(), asked)
 })
 
-test("an upstream's 503 and 529 stay overload for the client of every dialect", async (t) => {
+test("an upstream's 503 and 529 are reported as overload to clients of every dialect", async (t) => {
   const { router } = await setUp(t, [
     (_request, index) => ({
       kind: 'reply',
@@ -147,7 +147,7 @@ test("an upstream's 503 and 529 stay overload for the client of every dialect", 
     }),
   ])
   const chat = { ...body, max_tokens: 5 }
-  // The first of each pair meets 503, the second one 529, which is the only word that Anthropic has for both.
+  // The first of each pair gets 503, the second one 529, which is the only code that Anthropic has for both.
   for (const [path, statuses] of [
     ['/v1/chat/completions', [503, 529]],
     ['/v1/messages', [529, 529]],
@@ -161,7 +161,7 @@ test("an upstream's 503 and 529 stay overload for the client of every dialect", 
   }
 })
 
-test('overload that an upstream reports in a stream is told as such', async (t) => {
+test('overload that an upstream reports in a stream is reported as overload', async (t) => {
   const event = `data: ${JSON.stringify({ error: { message: 'x', type: 'overloaded_error', code: 529 } })}\n\n`
   const { router } = await setUp(t, [{ kind: 'stream', pieces: [event] }])
   const { status, text } = await post(`${router.url}/v1/messages`, { ...body, max_tokens: 5, stream: true })
@@ -170,13 +170,13 @@ test('overload that an upstream reports in a stream is told as such', async (t) 
   assert.equal(other.status, 529)
 })
 
-test('a request that another server fails waits for the one that loads', async (t) => {
+test('a request that another server fails waits for the one that is loading', async (t) => {
   for (const other of [
     { kind: 'reply', status: 500, body: '' },
     { kind: 'reply', status: 429, headers: { 'retry-after': '60' }, body: '' },
   ] as const) {
     let state: Behaviour = loading
-    const { boxes, router, ask } = await setUp(
+    const { servers, router, ask } = await setUp(
       t,
       [
         (request) => (isChat(request) ? openaiText('Hi') : state),
@@ -186,15 +186,15 @@ test('a request that another server fails waits for the one that loads', async (
     )
     await router.logged(({ msg, state }) => msg === 'health check' && state === 'loading')
     const asked = ask()
-    await boxes[1]?.requestReceived(boxes[1].requests.findLastIndex(isChat) + 1)
+    await servers[1]?.requestReceived(servers[1].requests.findLastIndex(isChat) + 1)
     state = { kind: 'reply', status: 200, body: '' }
     assert.equal((await asked).status, 200)
   }
 })
 
-test('a request does not wait for a server where a fallback model can answer', async (t) => {
-  const boxes = [await startUpstream(loading), await startUpstream(openaiText('Hi'))]
-  const [providers, spares] = boxes.map(({ url }) => [{ api_type: 'vllm', api_host: url }])
+test('a request does not wait for a server if a fallback model can answer', async (t) => {
+  const servers = [await startUpstream(loading), await startUpstream(openaiText('Hi'))]
+  const [providers, spares] = servers.map(({ url }) => [{ api_type: 'vllm', api_host: url }])
   const models = modelsConfig({ m: providers ?? [], spare: spares ?? [] }) as {
     test_models: Record<string, object>
   }
@@ -202,7 +202,7 @@ test('a request does not wait for a server where a fallback model can answer', a
   const router = await startRouter({ env: {}, models })
   t.after(async () => {
     await router.close()
-    await Promise.all(boxes.map((box) => box.close()))
+    await Promise.all(servers.map((server) => server.close()))
   })
   const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
   assert.deepEqual([status, headers.get('x-llm-router-model')], [200, 'spare'])

@@ -15,33 +15,33 @@ const shared = new SharedRouter()
 after(() => shared.close())
 
 interface Setting {
-  boxes: CountingUpstream[]
+  servers: CountingUpstream[]
   router: TestRouter
   ask(): Promise<RawAnswer>
 }
 
-/** One server for each limit; `undefined`: it has none. */
+/** One server for each limit; `undefined`: no limit. */
 async function setUp(
   t: { after(fn: () => Promise<void>): void },
   limits: readonly (number | 'auto' | undefined)[],
   { strategy = 'balanced', type = 'vllm', env = {} } = {},
 ): Promise<Setting> {
-  const boxes = await Promise.all(limits.map(() => startCounting()))
-  const providers = boxes.map(({ upstream: { url } }, index) => ({
+  const servers = await Promise.all(limits.map(() => startCounting()))
+  const providers = servers.map(({ upstream: { url } }, index) => ({
     ...{ id: `box${index}`, api_type: type, api_host: url },
     ...(limits[index] === undefined ? {} : { max_in_flight: limits[index] }),
   }))
   const models = { test_models: { m: { providers, strategy } }, active_models: { test_models: ['m'] } }
   const router = await shared.with(models, env)
   t.after(async () => {
-    for (const box of boxes) box.open()
-    await Promise.all(boxes.map(({ upstream }) => upstream.close()))
+    for (const server of servers) server.open()
+    await Promise.all(servers.map(({ upstream }) => upstream.close()))
     await router.close()
   })
-  return { boxes, router, ask: () => post(`${router.url}${path}`, body) }
+  return { servers, router, ask: () => post(`${router.url}${path}`, body) }
 }
 
-/** Requests arrive over sockets: there is no event for "it is in the queue now". */
+/** Requests arrive over sockets: no event says that one is in the queue. */
 async function until(isSo: () => boolean): Promise<void> {
   const signal = AbortSignal.timeout(10_000)
   while (!isSo()) {
@@ -54,7 +54,7 @@ function waiting({ app }: TestRouter): number {
   return app.balancer.waiting(app.models.find('m') ?? assert.fail('no model'))
 }
 
-/** As if the engines had said so at the last poll. */
+/** Sets what the engines reported at the last poll. */
 function say({ app }: TestRouter, engine: EngineSignals): void {
   const model = app.models.find('m') ?? assert.fail('no model')
   for (const signals of app.balancer.signals(model)) Object.assign(signals, { engine })
@@ -73,182 +73,182 @@ for (const strategy of [
   'cache_aware',
   'first_available',
 ])
-  test(`no target has more requests at a time than its max_in_flight with ${strategy}, and all are answered`, async (t) => {
-    const { boxes, router, ask } = await setUp(t, [2, 3], { strategy })
+  test(`no target exceeds its max_in_flight with ${strategy}, and all requests are answered`, async (t) => {
+    const { servers, router, ask } = await setUp(t, [2, 3], { strategy })
     const asked = Array.from({ length: 30 }, ask)
-    const running = () => boxes.reduce((sum, box) => sum + box.running, 0)
+    const running = () => servers.reduce((sum, server) => sum + server.running, 0)
     await until(() => waiting(router) === 25 && running() >= 5)
     assert.deepEqual(
-      boxes.map(({ running }) => running),
+      servers.map(({ running }) => running),
       [2, 3],
     )
-    for (const box of boxes) box.open()
+    for (const server of servers) server.open()
     assert.deepEqual(statuses(await Promise.all(asked)), [200])
     assert.deepEqual(
-      boxes.map(({ most }) => most),
+      servers.map(({ most }) => most),
       [2, 3],
     )
     const signals = router.app.balancer.signals(router.app.models.find('m') ?? assert.fail('no model'))
     assert.deepEqual([signals.reduce((sum, { uses }) => sum + uses, 0), waiting(router)], [30, 0])
   })
 
-test('among targets with a free place the strategy chooses', async (t) => {
-  const { boxes, ask } = await setUp(t, [10, 10, 10], { strategy: 'balanced' })
-  for (const box of boxes) box.open()
+test('the strategy chooses among targets with a free slot', async (t) => {
+  const { servers, ask } = await setUp(t, [10, 10, 10], { strategy: 'balanced' })
+  for (const server of servers) server.open()
   for (let index = 0; index < 12; index++) await ask()
   assert.deepEqual(
-    boxes.map(({ upstream }) => upstream.requests.length),
+    servers.map(({ upstream }) => upstream.requests.length),
     [4, 4, 4],
   )
 })
 
-test('what does not fit goes to a target without a limit, and nothing waits', async (t) => {
-  const { boxes, router, ask } = await setUp(t, [1, undefined], { strategy: 'least_busy' })
+test('requests beyond the limits are sent to a target without a limit, and none waits', async (t) => {
+  const { servers, router, ask } = await setUp(t, [1, undefined], { strategy: 'least_busy' })
   const asked = Array.from({ length: 9 }, ask)
-  await until(() => boxes.reduce((sum, { running }) => sum + running, 0) === 9)
+  await until(() => servers.reduce((sum, { running }) => sum + running, 0) === 9)
   assert.deepEqual(
-    boxes.map(({ running }) => running),
+    servers.map(({ running }) => running),
     [1, 8],
   )
   assert.equal(waiting(router), 0)
-  for (const box of boxes) box.open()
+  for (const server of servers) server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('a client that leaves frees its place, in the queue and at the target', async (t) => {
+test('a client that disconnects frees its slot, in the queue and at the target', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, [1])
-  const leaver = await openRequest(router.url, path, body)
-  await until(() => box.running === 1)
+  const abandoned = await openRequest(router.url, path, body)
+  await until(() => server.running === 1)
   const queued = await openRequest(router.url, path, body)
   await until(() => waiting(router) === 1)
   queued.destroy()
   await until(() => waiting(router) === 0)
   const next = ask()
   await until(() => waiting(router) === 1)
-  leaver.destroy()
-  await box.upstream.requestReceived(1)
+  abandoned.destroy()
+  await server.upstream.requestReceived(1)
   assert.equal(waiting(router), 0)
-  box.open()
+  server.open()
   assert.equal((await next).status, 200)
-  assert.equal(box.upstream.requests.length, 2)
+  assert.equal(server.upstream.requests.length, 2)
 })
 
-test('a place that comes free is used at once', async (t) => {
+test('a freed slot is used immediately', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, [1])
   const asked = Array.from({ length: 21 }, ask)
-  await until(() => waiting(router) === 20 && box.running === 1)
+  await until(() => waiting(router) === 20 && server.running === 1)
   const begun = performance.now()
   for (let index = 1; index <= 20; index++) {
-    box.answerOne()
-    await box.upstream.requestReceived(index)
+    server.answerOne()
+    await server.upstream.requestReceived(index)
   }
   // Without a release that wakes the queue, each would wait for half a second.
   assert.ok(performance.now() - begun < 5_000)
-  box.open()
+  server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('a full queue is a 503, with a Retry-After that grows with what waits', async (t) => {
+test('a full queue rejects with 503 and a Retry-After that grows with the number of waiting requests', async (t) => {
   const env = { LLM_ROUTER_QUEUE_SIZE: '2' }
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, [1], { env })
   const asked = [ask()]
-  await until(() => box.running === 1)
+  await until(() => server.running === 1)
   asked.push(ask(), ask())
   await until(() => waiting(router) === 2)
-  // The queue does not move: with each second that passes, a request behind two others has two seconds more to wait.
+  // The queue does not move: each second that passes adds two seconds to the estimate for a request behind two others.
   await new Promise((resolve) => setTimeout(resolve, 1_100))
   const refused = await ask()
   assert.equal(refused.status, 503)
   assert.equal(JSON.parse(refused.text).error.code, 'queue_full')
   const retryAfter = Number(refused.headers.get('retry-after'))
   assert.ok(retryAfter >= 4 && retryAfter < 60, `${retryAfter}`)
-  box.open()
+  server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('auto is one request for LM Studio, as for Ollama', async (t) => {
+test('auto is one request for LM Studio and for Ollama', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, ['auto'], { type: 'lmstudio' })
   const asked = Array.from({ length: 4 }, ask)
   await until(() => waiting(router) === 3)
-  box.open()
+  server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
-  assert.equal(box.most, 1)
+  assert.equal(server.most, 1)
 })
 
-test('auto is the slots of llama.cpp, also when it does not answer once', async (t) => {
+test('auto is the number of slots for llama.cpp, even if it fails to respond once', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, ['auto'], { type: 'llamacpp' })
   say(router, { slots: 3 })
   const asked = Array.from({ length: 5 }, ask)
-  await until(() => waiting(router) === 2 && box.running >= 3)
-  assert.equal(box.running, 3)
+  await until(() => waiting(router) === 2 && server.running >= 3)
+  assert.equal(server.running, 3)
   say(router, {})
   asked.push(ask())
   await until(() => waiting(router) === 3)
-  box.open()
+  server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
-  assert.equal(box.most, 3)
+  assert.equal(server.most, 3)
 })
 
-test('auto is what SGLang says it runs at once', async (t) => {
+test('auto is the number of concurrent requests that SGLang reports', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, ['auto'], { type: 'openai' })
   say(router, { maxRunning: 2 })
   const asked = Array.from({ length: 5 }, ask)
-  await until(() => waiting(router) === 3 && box.running >= 2)
-  assert.equal(box.running, 2)
-  box.open()
+  await until(() => waiting(router) === 3 && server.running >= 2)
+  assert.equal(server.running, 2)
+  server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('with auto requests for vLLM wait in the router while others wait in its own queue', async (t) => {
+test('with auto, requests for vLLM wait in the router while vLLM has requests in its own queue', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, ['auto'])
   const asked = Array.from({ length: 4 }, ask)
-  await until(() => box.running === 4)
+  await until(() => server.running === 4)
   say(router, { waiting: 1 })
   asked.push(ask(), ask())
   await until(() => waiting(router) === 2)
-  assert.equal(box.running, 4)
+  assert.equal(server.running, 4)
   say(router, { waiting: 0 })
-  await until(() => box.running === 6)
-  box.open()
+  await until(() => server.running === 6)
+  server.open()
   assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
-test('a request whose deadline passes while it waits is told so in time, and is never sent', async (t) => {
+test('a request whose deadline passes while it waits gets 504 in time, and is never sent', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
     ask,
   } = await setUp(t, [1])
   const held = ask()
-  await until(() => box.running === 1)
+  await until(() => server.running === 1)
   const late = await post(`${router.url}${path}`, body, within('100'))
   assert.equal(late.status, 504)
   assert.equal(JSON.parse(late.text).error.code, 'deadline_exceeded')
@@ -256,18 +256,18 @@ test('a request whose deadline passes while it waits is told so in time, and is 
   const other = await post(`${router.url}/v1/messages`, messages, within('100'))
   assert.equal(other.status, 504)
   assert.equal(JSON.parse(other.text).type, 'error')
-  box.open()
+  server.open()
   assert.equal((await held).status, 200)
   assert.equal((await ask()).status, 200)
-  assert.equal(box.upstream.requests.length, 2)
+  assert.equal(server.upstream.requests.length, 2)
 })
 
-test('a request with time enough is served, and an invalid deadline is a 400', async (t) => {
+test('a request within its deadline is served, and an invalid deadline is a 400', async (t) => {
   const {
-    boxes: [box = assert.fail('no server')],
+    servers: [server = assert.fail('no server')],
     router,
   } = await setUp(t, [1])
-  box.open()
+  server.open()
   const url = `${router.url}${path}`
   assert.equal((await post(url, body, within('60000'))).status, 200)
   for (const value of ['soon', '-1', '0', '1.5']) {
@@ -277,7 +277,7 @@ test('a request with time enough is served, and an invalid deadline is a 400', a
   }
 })
 
-test('no further attempt begins after the deadline', async (t) => {
+test('no attempt begins after the deadline', async (t) => {
   const failing = await startUpstream(async () => {
     await new Promise((resolve) => setTimeout(resolve, 150)) // longer than the client waits
     return { kind: 'reset' }

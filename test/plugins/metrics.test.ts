@@ -23,22 +23,30 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
-  const box = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
+  const providerOf = (id: string, rest: object = {}) => ({
+    id,
+    api_type: 'vllm',
+    api_host: upstream.url,
+    ...rest,
+  })
   const gone = await closedPort()
   router = await startRouter({
     env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_QUEUE_TIMEOUT: '0.5' },
     models: {
       g: {
-        plain: { providers: [box('plain')] },
+        plain: { providers: [providerOf('plain')] },
         native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
-        // Smooth rotation begins with the heavier one.
+        // Smooth weighted round-robin begins with the heavier one.
         spare: {
           strategy: 'weighted',
-          providers: [box('gone', { api_host: gone, weight: 1 }), box('there', { weight: 0.5 })],
+          providers: [
+            providerOf('gone', { api_host: gone, weight: 1 }),
+            providerOf('there', { weight: 0.5 }),
+          ],
         },
-        lost: { providers: [box('lost', { api_host: gone })] },
-        helped: { fallbacks: ['plain'], providers: [box('helped', { api_host: gone })] },
-        alone: { strategy: 'first_available', providers: [box('alone')] },
+        lost: { providers: [providerOf('lost', { api_host: gone })] },
+        helped: { fallbacks: ['plain'], providers: [providerOf('helped', { api_host: gone })] },
+        alone: { strategy: 'first_available', providers: [providerOf('alone')] },
       },
       active_models: { g: ['plain', 'native', 'spare', 'lost', 'helped', 'alone'] },
     },
@@ -49,7 +57,7 @@ after(async () => {
   await upstream.close()
 })
 
-/** What `act` added to the metrics, request lines written included. */
+/** The changes of the metrics by `act`, once its requests are logged. */
 async function added(act: () => Promise<unknown>): Promise<(name: string, labels?: Labels) => number> {
   const from = await scrape(router.url)
   await act()
@@ -65,7 +73,7 @@ async function ask(model: string, rest: object = {}): Promise<number> {
   return status
 }
 
-test('a request and its call are counted once, with the tokens that the upstream gave', async () => {
+test('a request and its attempt are counted once, with the tokens that the upstream reported', async () => {
   upstream.rescript(openaiText('Hi'))
   const count = await added(() => ask('plain'))
   const provider = { model_name: 'plain', provider_type: 'vllm' }
@@ -89,11 +97,11 @@ test('a request and its call are counted once, with the tokens that the upstream
     1,
   )
   assert.equal(count('llm_router_payload_conversion_total'), 0)
-  // It came whole: there is no first token to speak of.
+  // It is not streamed: there is no first token.
   assert.equal(count('llm_router_time_to_first_token_seconds_count', provider), 0)
 })
 
-test('a stream has its first token, its time per token and exact tokens', async () => {
+test('a stream has time to first token, time per token and exact tokens', async () => {
   upstream.rescript(openaiStream(['a', 'b', 'c']))
   const count = await added(() => ask('plain', { stream: true }))
   const provider = { model_name: 'plain', provider_type: 'vllm' }
@@ -104,11 +112,11 @@ test('a stream has its first token, its time per token and exact tokens', async 
   assert.equal(count('llm_router_provider_latency_seconds_count', provider), 1)
 })
 
-test("the router's own time leaves the upstream's out", async () => {
+test('the overhead of the router excludes the time of the upstream', async () => {
   let heldMs = 0
   upstream.rescript(async () => {
     const from = performance.now()
-    // As long as it takes to answer others meanwhile.
+    // The time to serve other requests meanwhile.
     for (let asked = 0; asked < 20; asked++) assert.equal((await fetch(`${router.url}/ping`)).status, 200)
     heldMs = performance.now() - from
     return openaiText('late')
@@ -121,7 +129,7 @@ test("the router's own time leaves the upstream's out", async () => {
   assert.ok(own <= all - heldMs / 1000, `${own} of ${all}, of which the upstream took ${heldMs} ms`)
 })
 
-test('a translated request counts its conversion and the fields that were lost', async () => {
+test('a translated request counts its conversion and its dropped fields', async () => {
   upstream.rescript(ollamaText('Hi'))
   const count = await added(() => ask('native', { logit_bias: { 1: 2 }, n: 1, parallel_tool_calls: false }))
   assert.equal(count('llm_router_payload_conversion_total', { from_type: 'openai', to_type: 'ollama' }), 1)
@@ -129,7 +137,7 @@ test('a translated request counts its conversion and the fields that were lost',
   assert.ok(lost >= 1, `${lost}`)
 })
 
-test('a failover is a failed call, a retry and a good call', async () => {
+test('a failover counts a failed attempt, a retry and a successful attempt', async () => {
   upstream.rescript(openaiText('Hi'))
   const count = await added(() => ask('spare'))
   const reason = { model_name: 'spare', error_code: 'connection_error' }
@@ -143,7 +151,7 @@ test('a failover is a failed call, a retry and a good call', async () => {
   assert.equal(count('llm_router_requests_total', { model_name: 'spare', outcome: 'success' }), 1)
 })
 
-test('a model without a working target is given up, and its breaker shows it', async () => {
+test('a request for a model without a working target fails, and the open breaker is in the metrics', async () => {
   const count = await added(async () => {
     assert.equal(await ask('lost'), 502)
     assert.equal(await ask('lost'), 502)
@@ -162,7 +170,7 @@ test('a model without a working target is given up, and its breaker shows it', a
   assert.equal(series.sum('llm_router_target_usable', { target: 'plain' }), 1)
 })
 
-test('what a fallback model does is counted as its own', async () => {
+test('a request that a fallback model answers is counted under that model', async () => {
   upstream.rescript(openaiText('Hi'))
   const count = await added(() => ask('helped'))
   assert.equal(count('llm_router_fallbacks_total', { model_name: 'helped', fallback: 'plain' }), 1)
@@ -173,7 +181,7 @@ test('what a fallback model does is counted as its own', async () => {
   assert.equal(count('llm_router_tokens_total', { model_name: 'plain', direction: 'output' }), 3)
 })
 
-test('what an upstream says of itself becomes one of few reasons', async () => {
+test('upstream error codes are mapped to a fixed set of reasons', async () => {
   const said = `custom ${Math.random()}`
   for (const [behaviour, reason] of [
     [openaiError(500, { message: said, code: said }), 'server_error'],
@@ -188,7 +196,7 @@ test('what an upstream says of itself becomes one of few reasons', async () => {
   assert.ok(!series.names.some((name) => name.includes(said)))
 })
 
-test('a request that waits is in the queue, and its wait is measured also when it was in vain', async (t) => {
+test('a waiting request is in the queue metric, and its wait is measured even if it gets no target', async (t) => {
   upstream.rescript({ kind: 'hang' })
   const from = upstream.requests.length
   const first = await openRequest(router.url, path, { model: 'alone', messages }, 'waits')
@@ -201,7 +209,7 @@ test('a request that waits is in the queue, and its wait is measured also when i
     assert.equal(await ask('alone'), 503)
   })
   assert.equal(count('llm_router_queue_wait_seconds_count', { model_name: 'alone' }), 1)
-  // Timers count from the beginning of the turn of the event loop, which can be long on a busy machine.
+  // Timers start with the event loop iteration, which can be long on a busy machine.
   assert.ok(count('llm_router_queue_wait_seconds_sum', { model_name: 'alone' }) >= 0.25)
   assert.equal(count('llm_router_queue_refusals_total', { model_name: 'alone', reason: 'queue_timeout' }), 1)
   assert.equal(count('llm_router_pipeline_stage_total', { result: 'failure' }), 1)
@@ -215,7 +223,7 @@ test('a request that waits is in the queue, and its wait is measured also when i
   assert.equal((await scrape(router.url)).sum('llm_router_queue_length', { model_name: 'alone' }), 0)
 })
 
-test('a socket that the upstream had closed is a retry, but no failover', async () => {
+test('a socket that the upstream had closed counts as a retry, but not as a failover', async () => {
   upstream.rescript([openaiText('Hi'), openaiText('again')])
   const from = upstream.requests.length
   await ask('native')
@@ -226,7 +234,7 @@ test('a socket that the upstream had closed is a retry, but no failover', async 
   assert.equal(count('llm_router_requests_total', { model_name: 'native', outcome: 'success' }), 1)
 })
 
-test('names, paths and methods that clients make up add no series', async () => {
+test('names, paths and methods that clients invent add no series', async () => {
   upstream.rescript(openaiText('Hi'))
   const methods = ['PROPFIND', 'REPORT', 'PURGE', 'SEARCH', 'LINK', 'MKCOL', 'NOTIFY', 'PATCH', 'DELETE']
   const send = async (index: number): Promise<void> => {
@@ -245,7 +253,7 @@ test('names, paths and methods that clients make up add no series', async () => 
   for (let index = 0; index < 100; index++) await send(index)
   const names = (await scrape(router.url)).names
   assert.deepEqual(
-    // What the process itself does for the first time, such as a collection of garbage, is no client's doing.
+    // What the process does for the first time, such as garbage collection, is not caused by clients.
     names.filter((name) => !before.has(name) && !name.startsWith('nodejs_')),
     [],
   )
@@ -253,7 +261,7 @@ test('names, paths and methods that clients make up add no series', async () => 
   assert.ok(!names.some((name) => name.includes('made-up')))
 })
 
-test('what runs, with what configuration, and the process itself are told', async () => {
+test('the metrics have the version, the configuration and the process', async () => {
   const series = await scrape(router.url)
   assert.equal(series.sum('llm_router_build_info'), 1)
   assert.equal(series.sum('llm_router_workers'), 1)
@@ -263,11 +271,11 @@ test('what runs, with what configuration, and the process itself are told', asyn
   assert.equal(series.sum('llm_router_config_reloads_total', { result: 'failure' }), 0)
   assert.ok(series.sum('process_resident_memory_bytes') > 0)
   assert.ok(series.names.some((name) => name.startsWith('nodejs_eventloop_lag_p99_seconds')))
-  // A router without Redis says nothing of it, rather than something wrong.
+  // A router without Redis exports no Redis state rather than a wrong one.
   assert.ok(!series.names.includes('llm_router_redis_up'))
 })
 
-test('promtool finds nothing wrong with the names and forms of our metrics', async () => {
+test('promtool accepts the names and types of the metrics', async () => {
   const text = await fetch(`${router.url}/metrics`).then((response) => response.text())
   const { stdout, stderr } = run('promtool', ['check', 'metrics'], {
     debianPackage: 'prometheus',
@@ -280,7 +288,7 @@ test('promtool finds nothing wrong with the names and forms of our metrics', asy
   )
 })
 
-test('durations reach ten minutes', async () => {
+test('the histograms of durations cover ten minutes', async () => {
   const { names } = await scrape(router.url)
   for (const name of [
     'http_request_duration_seconds',
@@ -295,7 +303,7 @@ test('durations reach ten minutes', async () => {
   }
 })
 
-test('a client that leaves is counted once, and its call says nothing about the target', async () => {
+test('a client that disconnects is counted once, and its attempt does not affect the target', async () => {
   upstream.rescript({ kind: 'hang' })
   const from = upstream.requests.length
   const count = await added(async () => {

@@ -34,9 +34,9 @@ interface Documented {
   operation: Operation
 }
 
-/** Answers of servers as their documentation shows them, by the end of the path. */
+/** Responses of servers as their documentation shows them, by the end of the path. */
 const answers: Record<string, unknown> = {
-  // SGLang answers a list, vLLM and llama.cpp an object.
+  // SGLang returns a list, vLLM and llama.cpp an object.
   rerank: [{ score: 0.9, document: 'Cats sleep.', index: 0 }],
   tokenize: { count: 1, max_model_len: 4096, tokens: [1] },
   detokenize: { prompt: 'Hello' },
@@ -59,7 +59,7 @@ function upstreamAnswer({ url, body }: RecordedRequest) {
 function operationsOf({ paths }: Document): Documented[] {
   return (
     Object.entries(paths)
-      // They take a database: test/teams/ looks at them.
+      // They require a database: test/teams/ covers them.
       .filter(([path]) => !path.includes('/admin/') && path !== '/api/usage')
       .flatMap(([path, methods]) =>
         Object.entries(methods).map(([method, operation]) => ({
@@ -85,7 +85,7 @@ function exampleOf({ operation }: Documented): Record<string, unknown> | undefin
   return example === undefined ? undefined : Object(example)
 }
 
-describe('every answer is one that /openapi.json documents', () => {
+describe('every response is documented in /openapi.json', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   let locked: TestRouter
@@ -119,7 +119,7 @@ describe('every answer is one that /openapi.json documents', () => {
     operations = operationsOf(document)
     endpoints = operations.filter(({ operation }) => !operation.tags.includes('Other paths'))
     const build = AjvCompiler()({}, { customOptions: { strict: false, coerceTypes: false } } as never)
-    // Compiling takes far longer than a request, and each schema is that of many answers.
+    // Compiling takes far longer than a request, and each schema is shared by many responses.
     const compiled = new Map<string, (value: unknown) => boolean>()
     compile = (schema) => {
       const key = JSON.stringify(schema)
@@ -163,12 +163,12 @@ describe('every answer is one that /openapi.json documents', () => {
     body: typeof body === 'string' ? body : JSON.stringify(body),
   })
 
-  it('where it succeeds, whole and streamed', async () => {
+  it('for a successful request, whole and streamed', async () => {
     for (const documented of operations) {
       const example = exampleOf(documented)
       if (documented.method === 'GET') await hold(documented, {})
       if (example === undefined) continue
-      // It needs a model with these targets.
+      // It requires a model with these targets.
       if (documented.operation.summary.startsWith('Set the weights')) continue
       const streams = endpoints.includes(documented) ? [{}, { stream: true }, { stream: false }] : [{}]
       for (const stream of streams)
@@ -176,7 +176,7 @@ describe('every answer is one that /openapi.json documents', () => {
     }
   })
 
-  it('where its body is invalid, too large or of another type', async () => {
+  it('for a body that is invalid, too large or of another type', async () => {
     for (const documented of endpoints) {
       if (!documented.operation.requestBody) continue
       const example = exampleOf(documented) ?? {}
@@ -187,7 +187,7 @@ describe('every answer is one that /openapi.json documents', () => {
     }
   })
 
-  it('where its model is unknown, or all servers of the model are down', async () => {
+  it('for an unknown model, or if all servers of the model are down', async () => {
     for (const documented of endpoints) {
       const example = exampleOf(documented)
       if (!example || !('model' in example)) continue
@@ -197,7 +197,7 @@ describe('every answer is one that /openapi.json documents', () => {
     }
   })
 
-  it('where an upstream refuses, fails or answers something else', async (t) => {
+  it('for an upstream that rejects, fails or returns something else', async (t) => {
     t.after(() => upstream.rescript(upstreamAnswer))
     const error = { message: 'no', type: 'invalid_request_error', param: null, code: null }
     for (const failure of [
@@ -216,7 +216,7 @@ describe('every answer is one that /openapi.json documents', () => {
     }
   })
 
-  it('where a key is missing or wrong', async () => {
+  it('for a missing or invalid key', async () => {
     const statuses = new Set<number>()
     const wrong = { authorization: 'Bearer wrong' }
     for (const documented of endpoints) {

@@ -33,7 +33,7 @@ function write(folder: string, path: string, content: string | Uint8Array): void
   writeFileSync(join(folder, path), content)
 }
 
-/** The plugin alone, over a directory, with its log at hand. */
+/** The plugin without an app, over a directory, with access to its log. */
 function appOver(directory: string): {
   app: FastifyInstance
   lines: Line[]
@@ -72,7 +72,7 @@ async function readyOver(t: TestContext, directory: string): Promise<ReturnType<
   return started
 }
 
-/** Resolves when the library serves this text, at once or after a reload. */
+/** Resolves when the library returns this text, immediately or after a reload. */
 function served(app: FastifyInstance, text: string, id = answer, language = 'pl'): Promise<void> {
   return new Promise((resolve) => {
     const check = (): void => {
@@ -87,13 +87,13 @@ function problems(lines: readonly Line[]): string[] {
   return lines.filter(({ level }) => level >= 40).map(({ msg }) => msg)
 }
 
-test('the shipped directory has all that the endpoints need, without a warning', async (t) => {
+test('the shipped directory has every prompt that the endpoints need, without a warning', async (t) => {
   const { app, lines } = await readyOver(t, join(import.meta.dirname, '../../resources/prompts'))
   for (const language of ['en', 'pl', '']) assert.ok(app.prompts.resolve(answer, language)?.shipped)
   assert.deepEqual(problems(lines), [])
 })
 
-test('what the directory lacks is shipped, with one warning for many requests', async (t) => {
+test('a prompt missing from the directory is replaced by the shipped one, with one warning for many requests', async (t) => {
   const folder = emptyFolder(t)
   write(folder, 'builtin/system/pl/own.prompt', 'own')
   const { app, lines } = await readyOver(t, folder)
@@ -103,7 +103,7 @@ test('what the directory lacks is shipped, with one warning for many requests', 
   assert.equal(problems(lines).length, 1)
 })
 
-test('a file that is written again is read again', async (t) => {
+test('a file that is overwritten is reloaded', async (t) => {
   const folder = emptyFolder(t)
   write(folder, polish, 'first')
   const { app } = await readyOver(t, folder)
@@ -112,7 +112,7 @@ test('a file that is written again is read again', async (t) => {
   await served(app, 'second')
 })
 
-test('folders and files that are new are found, and what is deleted falls back', async (t) => {
+test('new folders and files are found, and deleted prompts fall back to the shipped ones', async (t) => {
   const folder = emptyFolder(t)
   write(folder, polish, 'po polsku')
   const { app } = await readyOver(t, folder)
@@ -122,7 +122,7 @@ test('folders and files that are new are found, and what is deleted falls back',
   await served(app, 'po polsku', answer, 'de')
 })
 
-test('a Kubernetes volume that is swapped is read again, each time', async (t) => {
+test('a Kubernetes volume is reloaded at every swap', async (t) => {
   const folder = emptyFolder(t)
   write(folder, join('..v1', polish), 'v1')
   symlinkSync('..v1', join(folder, '..data'))
@@ -142,7 +142,7 @@ test('a Kubernetes volume that is swapped is read again, each time', async (t) =
   assert.deepEqual(problems(lines), [])
 })
 
-test('a missing directory is one warning; it serves from when it appears, however deep it lies', async (t) => {
+test('a missing directory is one warning, and its prompts are used once it appears, at any depth', async (t) => {
   const folder = emptyFolder(t)
   const directory = join(folder, 'not/there/yet')
   const { app, lines } = await readyOver(t, directory)
@@ -153,7 +153,7 @@ test('a missing directory is one warning; it serves from when it appears, howeve
   assert.equal(problems(lines).length, 1)
 })
 
-test('a directory that goes keeps its prompts, with an error, and is found when it comes back', async (t) => {
+test('a directory that disappears keeps its prompts, with an error, and is found when it comes back', async (t) => {
   const folder = emptyFolder(t)
   const directory = join(folder, 'prompts')
   write(directory, polish, 'first')
@@ -167,7 +167,7 @@ test('a directory that goes keeps its prompts, with an error, and is found when 
   await served(app, 'third')
 })
 
-test('a directory that is replaced by another in one move is watched on', async (t) => {
+test('a directory that is replaced by a rename is still watched', async (t) => {
   const folder = emptyFolder(t)
   const directory = join(folder, 'prompts')
   write(directory, polish, 'first')
@@ -180,7 +180,7 @@ test('a directory that is replaced by another in one move is watched on', async 
   await served(app, 'third')
 })
 
-test('a reload with a broken file keeps all the old prompts and logs an error, until it is mended', async (t) => {
+test('a reload with an invalid file keeps all previous prompts and logs an error, until the file is fixed', async (t) => {
   const folder = emptyFolder(t)
   write(folder, polish, 'first')
   const { app, lines, logged } = await readyOver(t, folder)
@@ -195,7 +195,7 @@ test('a reload with a broken file keeps all the old prompts and logs an error, u
   await served(app, 'second')
 })
 
-test('a start with a broken file logs it once and serves the others', async (t) => {
+test('a start with an invalid file logs it once and serves the other prompts', async (t) => {
   const folder = emptyFolder(t)
   write(folder, polish, 'good')
   write(folder, 'builtin/system/pl/bad.prompt', Uint8Array.of(0xff))
@@ -204,7 +204,7 @@ test('a start with a broken file logs it once and serves the others', async (t) 
   assert.deepEqual(problems(lines), ['LLM_ROUTER_PROMPTS_DIR: builtin/system/pl/bad.prompt: not UTF-8'])
 })
 
-test('a change between the start and its end is not lost', async (t) => {
+test('a change during the start is not missed', async (t) => {
   const folder = emptyFolder(t)
   write(folder, polish, 'first')
   const { app } = appOver(folder)
@@ -214,7 +214,7 @@ test('a change between the start and its end is not lost', async (t) => {
   await served(app, 'second')
 })
 
-test('where the system refuses to watch, one warning says so and the prompts serve', async (t) => {
+test('where the system refuses to watch, one warning says so and the prompts are served', async (t) => {
   const folder = emptyFolder(t)
   write(folder, polish, 'first')
   t.mock.method(fs, 'watch', () => {
@@ -228,9 +228,9 @@ test('where the system refuses to watch, one warning says so and the prompts ser
   assert.deepEqual(problems(lines), ['LLM_ROUTER_PROMPTS_DIR: changes are detected late, within 10 s'])
 })
 
-test('closing leaves no watch behind, nor does a start that fails', async (t) => {
+test('closing the plugin leaves no watcher behind, nor does a failed start', async (t) => {
   const watches = async (): Promise<number> => {
-    await setImmediate() // a closed handle goes in the next turn of the event loop
+    await setImmediate() // a closed handle is released in the next event loop iteration
     return process.getActiveResourcesInfo().filter((name) => name.startsWith('FSEvent')).length
   }
   const before = await watches()

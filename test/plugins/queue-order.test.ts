@@ -20,26 +20,26 @@ const records = [
 
 let file: KeysFile
 let router: TestRouter
-let box: CountingUpstream
-/** What the server got, in order: each request's text. */
+let server: CountingUpstream
+/** The text of each request that the server received, in order. */
 const arrived: string[] = []
 
 before(async () => {
   file = keysFile(records)
-  box = await startCounting(({ body }) => {
+  server = await startCounting(({ body }) => {
     const messages = isObject(body) && Array.isArray(body.messages) ? body.messages : []
     arrived.push(String(messages[0]?.content))
   })
-  const provider = { api_type: 'vllm', api_host: box.upstream.url, max_in_flight: 1 }
+  const provider = { api_type: 'vllm', api_host: server.upstream.url, max_in_flight: 1 }
   router = await startRouter({
     models: { test_models: { m: { providers: [provider] } }, active_models: { test_models: ['m'] } },
     env: { ...file.env, LLM_ROUTER_QUEUE_SIZE: '2000' },
   })
 })
 after(async () => {
-  box.open()
+  server.open()
   await router.close()
-  await box.upstream.close()
+  await server.upstream.close()
   file.remove()
 })
 
@@ -59,7 +59,7 @@ async function until(isSo: () => boolean): Promise<void> {
   }
 }
 
-/** Asks in this order while the server is taken by another request, then has all answered; the order of service. */
+/** Sends requests in this order while the server is busy, then completes all of them; returns the order of service. */
 async function served(
   asking: (readonly [client: string, text?: string, priority?: string])[],
 ): Promise<string[]> {
@@ -73,7 +73,7 @@ async function served(
   }
   for (let index = 0; index < asked.length; index++) {
     await until(() => arrived.length === index + 1)
-    box.answerOne()
+    server.answerOne()
   }
   const answers = await Promise.all(asked)
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
@@ -87,12 +87,12 @@ test('a client with many requests delays the single request of another by one at
   assert.ok(order.indexOf('single') <= 1, order.join(' '))
 })
 
-test('a key of twice the weight gets twice as many places while both wait', async () => {
+test('a key of twice the weight gets twice as many slots while both wait', async () => {
   const order = await served([...times(8, 'single'), ...times(8, 'heavy')])
   assert.equal(order.slice(0, 9).filter((client) => client === 'heavy').length, 6)
 })
 
-test('keys of high priority go first, and a key of low priority is served nevertheless', async () => {
+test('keys of high priority go first, and a key of low priority is still served', async () => {
   const order = await served([...times(8, 'batch'), ...times(8, 'single'), ...times(20, 'urgent')])
   assert.equal(order[0], 'urgent')
   const first = order.slice(0, 21)
@@ -100,7 +100,7 @@ test('keys of high priority go first, and a key of low priority is served nevert
   assert.ok(first.includes('batch'), first.join(' '))
 })
 
-test('a request names its own priority where its key permits that, and only there', async () => {
+test('a request sets its own priority only if its key permits that', async () => {
   assert.deepEqual(
     await served([
       ['chooser', 'low', 'low'],
@@ -119,13 +119,13 @@ test('a request names its own priority where its key permits that, and only ther
   )
 })
 
-test('an unknown priority is a 400 for the keys that may choose one', async () => {
+test('an unknown priority is a 400 for keys that may choose one', async () => {
   const refused = await ask('chooser', 'x', { 'x-llm-router-priority': 'urgent' })
   assert.equal(refused.status, 400)
   assert.match(refused.text, /x-llm-router-priority/)
 })
 
-test('a server gets the priority in its own member where it is configured to, whatever the client wrote', async (t) => {
+test('a server gets the priority in its own field if configured, whatever the client wrote', async (t) => {
   const vllm = await startUpstream(openaiText('Hi'))
   const provider = { api_type: 'vllm', api_host: vllm.url }
   const models = {

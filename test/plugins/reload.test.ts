@@ -25,9 +25,9 @@ const path = '/v1/chat/completions'
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 
 async function upstream(t: TestContext, script: Script = openaiText('Hi')): Promise<ScriptedUpstream> {
-  const box = await startUpstream(script)
-  t.after(() => box.close())
-  return box
+  const server = await startUpstream(script)
+  t.after(() => server.close())
+  return server
 }
 
 async function router(t: TestContext, options: TestRouterOptions): Promise<TestRouter> {
@@ -53,12 +53,12 @@ function takenOn({ logged }: TestRouter, id: string): Promise<unknown> {
 }
 
 async function targetOf({ url }: TestRouter, id: string): Promise<TargetStatus> {
-  const status = (await (await fetch(`${url}/api/status`)).json()) as Status // of our own route
+  const status = (await (await fetch(`${url}/api/status`)).json()) as Status // the router's own schema
   const found = status.models.flatMap(({ targets }) => targets).find((target) => target.id === id)
   return found ?? assert.fail(`no target ${id}`)
 }
 
-test('a target that is written into the file serves the next request', async (t) => {
+test('a target that is added to the file serves the next request', async (t) => {
   const [first, second] = [await upstream(t), await upstream(t)]
   const gateway = await router(t, { models: modelsConfig({ m: [provider('first', first)] }) })
   write(gateway.file, modelsConfig({ m: [provider('second', second)] }))
@@ -67,7 +67,7 @@ test('a target that is written into the file serves the next request', async (t)
   assert.deepEqual([first.requests.length, second.requests.length], [0, 1])
 })
 
-test('a changed file with comments and trailing commas is in use, with the key file that it names', async (t) => {
+test('a changed file with comments and trailing commas is loaded, with the key file that it names', async (t) => {
   const server = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('first', server)] }) })
   const key = join(dirname(gateway.file), 'key')
@@ -83,14 +83,14 @@ test('a changed file with comments and trailing commas is in use, with the key f
   assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer secret-of-the-server')
 })
 
-test('models come and go in the lists', async (t) => {
-  const box = await upstream(t)
+test('added and removed models appear in and disappear from the lists', async (t) => {
+  const server = await upstream(t)
   const gateway = await router(t, {
-    models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
+    models: modelsConfig({ m: [provider('a', server)], n: [provider('b', server)] }),
   })
-  write(gateway.file, modelsConfig({ o: [provider('c', box)], m: [provider('a', box)] }))
+  write(gateway.file, modelsConfig({ o: [provider('c', server)], m: [provider('a', server)] }))
   await takenOn(gateway, 'c')
-  const listed = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string }[] } // our own route
+  const listed = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string }[] } // the router's own schema
   assert.deepEqual(
     listed.data.map(({ id }) => id),
     ['o', 'm'],
@@ -98,13 +98,13 @@ test('models come and go in the lists', async (t) => {
   assert.equal((await post(`${gateway.url}${path}`, { ...body, model: 'n' })).status, 404)
 })
 
-test('a volume of Kubernetes that is swapped is taken, each time', async (t) => {
-  const box = await upstream(t)
+test('every swap of a Kubernetes volume is loaded', async (t) => {
+  const server = await upstream(t)
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-volume-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const swap = (id: string): void => {
     mkdirSync(join(folder, `..${id}`))
-    write(join(folder, `..${id}`, 'models.json'), modelsConfig({ m: [provider(id, box)] }))
+    write(join(folder, `..${id}`, 'models.json'), modelsConfig({ m: [provider(id, server)] }))
     symlinkSync(`..${id}`, join(folder, '..data_tmp'))
     renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
   }
@@ -121,9 +121,9 @@ test('a volume of Kubernetes that is swapped is taken, each time', async (t) => 
   assert.equal(gateway.app.models.all()[0]?.targets[0]?.id, 'three')
 })
 
-test('a broken file changes nothing; its place is logged, counted and shown until it is mended', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+test('an invalid file changes nothing; its position is logged, counted and shown until it is fixed', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   const reasons = async (): Promise<unknown> =>
     Reflect.get(Object(await (await fetch(`${gateway.url}/healthz`)).json()), 'reasons')
   writeFileSync(gateway.file, '{\n  "g": {,}\n}')
@@ -132,7 +132,7 @@ test('a broken file changes nothing; its place is logged, counted and shown unti
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
   assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
-  const { config } = (await (await fetch(`${gateway.url}/api/status`)).json()) as Status // of our own route
+  const { config } = (await (await fetch(`${gateway.url}/api/status`)).json()) as Status // the router's own schema
   assert.deepEqual(
     config.failed.map(({ setting, faults }) => [setting, faults]),
     [['LLM_ROUTER_MODELS_CONFIG', 1]],
@@ -140,15 +140,15 @@ test('a broken file changes nothing; its place is logged, counted and shown unti
   const reloads = 'llm_router_config_reloads_total'
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'failure' }), 1)
 
-  write(gateway.file, modelsConfig({ m: [provider('a', box), provider('b', box)] }))
+  write(gateway.file, modelsConfig({ m: [provider('a', server), provider('b', server)] }))
   await takenOn(gateway, 'b')
   assert.deepEqual(await reasons(), [])
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'success' }), 1)
 })
 
-test('a fault of the content is logged with its place in the file', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+test('an invalid value is logged with its position in the file', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   writeFileSync(
     gateway.file,
     '{"g": {"m": {"providers": [\n    {"api_type": "olama", "api_host": "http://h"}\n]}}, "active_models": {"g": ["m"]}}',
@@ -161,18 +161,18 @@ test('a fault of the content is logged with its place in the file', async (t) =>
   assert.equal(Array.isArray(errors) && errors.length, 1)
 })
 
-test('a file that is deleted leaves the models as they were, and counts again when it is back', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+test('a deleted file leaves the models as they were, and is loaded again when it is back', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   rmSync(gateway.file)
   const { msg } = await gateway.logged(({ level }) => level === 50)
   assert.match(String(msg), /cannot read .* \(ENOENT\); the models in use stay in effect$/)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
-  write(gateway.file, modelsConfig({ m: [provider('b', box)] }))
+  write(gateway.file, modelsConfig({ m: [provider('b', server)] }))
   await takenOn(gateway, 'b')
 })
 
-test('a stream from a target that is removed goes on to its end', async (t) => {
+test('a stream from a removed target continues to its end', async (t) => {
   const removed = Promise.withResolvers<void>()
   const old = await upstream(t, {
     kind: 'stream',
@@ -201,7 +201,7 @@ test('a stream from a target that is removed goes on to its end', async (t) => {
   assert.equal(line.outcome, 'success')
 })
 
-test('what is known of a target stays with it, whatever comes and goes around it', async (t) => {
+test('a target keeps its state, whatever changes around it', async (t) => {
   const held = Promise.withResolvers<void>()
   const busy = await upstream(t, async () => {
     await held.promise
@@ -229,31 +229,34 @@ test('what is known of a target stays with it, whatever comes and goes around it
   assert.deepEqual([inFlight, uses], [0, 1])
 })
 
-test('a target with another key starts anew, one with another weight does not', async (t) => {
-  const box = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
+test('a target with another key starts with a new state, one with another weight does not', async (t) => {
+  const server = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
   const gateway = await router(t, {
-    models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
+    models: modelsConfig({ m: [provider('a', server)], n: [provider('b', server)] }),
   })
   for (const model of ['m', 'n']) await post(`${gateway.url}${path}`, { ...body, model })
   write(
     gateway.file,
-    modelsConfig({ m: [provider('a', box, { api_token: 'k' })], n: [provider('b', box, { weight: 0.5 })] }),
+    modelsConfig({
+      m: [provider('a', server, { api_token: 'k' })],
+      n: [provider('b', server, { weight: 0.5 })],
+    }),
   )
   await takenOn(gateway, 'a')
   const [a, b] = [await targetOf(gateway, 'a'), await targetOf(gateway, 'b')]
   assert.deepEqual([a.state, a.uses, b.state, b.uses, b.weight], ['up', 0, 'misconfigured', 1, 0.5])
 })
 
-test('a call that runs over a new weight is given back to the target with that weight', async (t) => {
+test('a request that runs during a change of weight is released from the target with the new weight', async (t) => {
   const held = Promise.withResolvers<void>()
-  const box = await upstream(t, async () => {
+  const server = await upstream(t, async () => {
     await held.promise
     return openaiText('Hi')
   })
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   const running = post(`${gateway.url}${path}`, body)
-  await box.requestReceived(0)
-  write(gateway.file, modelsConfig({ m: [provider('a', box, { weight: 0.5 })] }))
+  await server.requestReceived(0)
+  write(gateway.file, modelsConfig({ m: [provider('a', server, { weight: 0.5 })] }))
   await takenOn(gateway, 'a')
   assert.equal((await targetOf(gateway, 'a')).in_flight, 1)
   held.resolve()
@@ -261,24 +264,24 @@ test('a call that runs over a new weight is given back to the target with that w
   assert.equal((await targetOf(gateway, 'a')).in_flight, 0)
 })
 
-test('a key in a file of its own is read again when that file changes', async (t) => {
-  const box = await upstream(t)
+test('a key in a separate file is read again when that file changes', async (t) => {
+  const server = await upstream(t)
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const key = join(folder, 'key')
   writeFileSync(key, 'first\n')
   const gateway = await router(t, {
-    models: modelsConfig({ m: [provider('a', box, { api_token_file: key })] }),
+    models: modelsConfig({ m: [provider('a', server, { api_token_file: key })] }),
   })
   writeFileSync(join(folder, 'next'), 'second\n')
   renameSync(join(folder, 'next'), key)
   await takenOn(gateway, 'a')
   await post(`${gateway.url}${path}`, body)
-  assert.equal(box.requests[0]?.headers.authorization, 'Bearer second')
+  assert.equal(server.requests[0]?.headers.authorization, 'Bearer second')
   assert.ok(!JSON.stringify(gateway.logs).includes('second'))
 })
 
-test('who waits for a target gets one that is added, and hears when the model goes', async (t) => {
+test('a waiting request gets an added target, or 404 when its model is removed', async (t) => {
   const held = Promise.withResolvers<void>()
   const busy = await upstream(t, async () => {
     await held.promise
@@ -305,7 +308,7 @@ test('who waits for a target gets one that is added, and hears when the model go
   )
 })
 
-test('another strategy takes over from the next request on', async (t) => {
+test('a changed strategy applies from the next request on', async (t) => {
   const [one, two] = [await upstream(t), await upstream(t)]
   const providers = [provider('one', one), provider('two', two)]
   const config = (strategy: string): object => ({
@@ -319,9 +322,9 @@ test('another strategy takes over from the next request on', async (t) => {
   assert.deepEqual([one.requests.length, two.requests.length], [3, 0])
 })
 
-test('asked for, a reload that changes nothing keeps every object and counts as a success', async (t) => {
-  const box = await upstream(t)
-  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+test('a requested reload that changes nothing keeps every object and counts as a success', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   const [model] = gateway.app.models.all()
   await gateway.app.reload.now()
   assert.equal(gateway.app.models.all()[0], model)
@@ -330,7 +333,7 @@ test('asked for, a reload that changes nothing keeps every object and counts as 
 
 const reloads = repeats(60, 1000)
 
-test(`after ${reloads} reloads nothing of the former targets is left`, async (t) => {
+test(`after ${reloads} reloads no former target is left in memory`, async (t) => {
   const gateway = await router(t, {
     models: modelsConfig({ m: [{ id: 'mock-0', api_type: 'mock' }] }),
     env: { LLM_ROUTER_BALANCE_STRATEGY: 'dynamic_weighted', LLM_ROUTER_LOG_LEVEL: 'error' },
@@ -359,7 +362,7 @@ async function collectGarbage(): Promise<void> {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
   assert.ok(typeof collect === 'function')
-  // What a WeakRef was read from in this turn of the event loop lives to its end.
+  // The target of a WeakRef that was read in this event loop iteration stays alive to its end.
   await new Promise((resolve) => setImmediate(resolve))
   collect()
 }

@@ -22,7 +22,7 @@ import {
 
 const chat = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
 
-describe('requests that others read otherwise', () => {
+describe('requests that other HTTP servers may read differently', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -37,7 +37,7 @@ describe('requests that others read otherwise', () => {
     await upstream.close()
   })
 
-  test('are refused in the dialect of their path, with a line in the log', async () => {
+  test('ambiguous requests are rejected in the dialect of their path, with a log line', async () => {
     const openai = await sendRaw(router.url, postBytes('/v1/chat/completions', chat, ['host: other']))
     assert.equal(openai.status, 400)
     assert.equal(JSON.parse(openai.body).error.type, 'invalid_request_error')
@@ -51,7 +51,7 @@ describe('requests that others read otherwise', () => {
     assert.equal(upstream.requests.length, 0)
   })
 
-  test('hosts as clients write them pass', async () => {
+  test('Host headers as clients write them are accepted', async () => {
     const hosts = ['a_b-c.example', 'EXAMPLE:8080', '127.0.0.1:1', '[::1]:8080', 'x:']
     for (const host of hosts) {
       const { status } = await sendRaw(router.url, `GET /v1/models HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
@@ -60,7 +60,7 @@ describe('requests that others read otherwise', () => {
     assert.equal((await sendRaw(router.url, 'GET /v1/models HTTP/1.0\r\n\r\n')).status, 200)
   })
 
-  test('a body is asked for once its size has been judged, and not when it is refused', async () => {
+  test('100 Continue is sent once the size of the body has been checked, and not when it is rejected', async () => {
     const client = await RawClient.open(router.url)
     const whole = postBytes('/v1/chat/completions', chat, ['expect: 100-continue'])
     const headEnd = whole.indexOf('\r\n\r\n') + 4
@@ -78,7 +78,7 @@ describe('requests that others read otherwise', () => {
     assert.deepEqual([nowhere.status, nowhere.closed], [404, true])
   })
 
-  test('a body that a GET brings is not read as the next request', async () => {
+  test('the body of a GET is not read as the next request', async () => {
     const client = await RawClient.open(router.url)
     const smuggled = 'GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n'
     client.send(`GET /v1/models HTTP/1.1\r\nhost: x\r\ncontent-length: ${smuggled.length}\r\n\r\n${smuggled}`)
@@ -86,7 +86,7 @@ describe('requests that others read otherwise', () => {
     assert.equal(await client.rest(), '')
   })
 
-  test('requests in a row on one connection are answered in their order', async () => {
+  test('pipelined requests are answered in order', async () => {
     const client = await RawClient.open(router.url)
     const paths = Array.from({ length: 50 }, (_, index) => `/v1/models/none-${index}`)
     client.send(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`).join(''))
@@ -97,7 +97,7 @@ describe('requests that others read otherwise', () => {
   })
 })
 
-describe('what follows a request on its connection', () => {
+describe('data after a request on its connection', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
 
@@ -127,7 +127,7 @@ describe('what follows a request on its connection', () => {
       ['no request', '\0no request\r\n\r\n'],
       ['an empty line', '\r\n'],
     ] as const)
-      test(`is ignored behind Connection: close: ${what}, ${where}`, async () => {
+      test(`is ignored after Connection: close: ${what}, ${where}`, async () => {
         const from = upstream.requests.length
         const client = await RawClient.open(router.url)
         client.send(postBytes(path, { ...chat, stream }, ['connection: close']) + tail)
@@ -139,7 +139,7 @@ describe('what follows a request on its connection', () => {
       })
   }
 
-  test('is ignored behind Connection: close when it comes later, and in HTTP/1.0', async () => {
+  test('is ignored after Connection: close when it arrives later, and in HTTP/1.0', async () => {
     const from = upstream.requests.length
     const client = await RawClient.open(router.url)
     client.send(postBytes(path, chat, ['connection: close']))
@@ -154,7 +154,7 @@ describe('what follows a request on its connection', () => {
     assert.equal(upstream.requests.length, from + 2)
   })
 
-  test('is refused behind the answer to the request before it, not in place of it', async () => {
+  test('is rejected after the response to the request before it, not instead of it', async () => {
     for (const tail of [
       'no request\r\n\r\n',
       `POST ${path} HTTP/1.1\nhost: x\n\n`,
@@ -170,7 +170,7 @@ describe('what follows a request on its connection', () => {
   })
 })
 
-test('a line of a request head that ends with a bare LF is refused', async (t) => {
+test('a line of a request head that ends with a bare LF is rejected', async (t) => {
   const router = await startRouter({ models: modelsConfig({}) })
   t.after(() => router.close())
   const lines = ['GET /v1/models HTTP/1.1', 'host: x', 'accept: */*', '', '']
@@ -195,7 +195,7 @@ const quick: HttpLimits = {
   maxConnections: undefined,
 }
 
-describe('the bounds of a connection', () => {
+describe('limits of a connection', () => {
   async function start(t: TestContext, handler: RequestListener, limits: Partial<HttpLimits>) {
     const refused: string[] = []
     const server = createHttpServer(handler, { ...quick, ...limits }, (code) => refused.push(code))
@@ -213,7 +213,7 @@ describe('the bounds of a connection', () => {
     new Promise((resolve) => server.once('connection', (socket) => socket.once('close', () => resolve())))
   const nobody: RequestListener = () => assert.fail('there was no request')
 
-  test('an answer that is ready reaches a client whose next bytes are no request', async (t) => {
+  test('a finished response reaches a client whose next bytes are not a request', async (t) => {
     const { url } = await start(
       t,
       (_request, response) => {
@@ -226,7 +226,7 @@ describe('the bounds of a connection', () => {
     assert.deepEqual([status, body], [200, 'ok'])
   })
 
-  test('a client that sends nothing, and one that never ends its headers, get 408', async (t) => {
+  test('a client that sends nothing, or never completes its headers, gets 408', async (t) => {
     const { url, refused } = await start(t, nobody, { headersTimeoutMs: 100 })
     for (const bytes of ['', 'GET / HTTP/1.1\r\nhost: x\r\na']) {
       const answer = await sendRaw(url, bytes)
@@ -237,7 +237,7 @@ describe('the bounds of a connection', () => {
     assert.deepEqual(refused, ['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_HTTP_REQUEST_TIMEOUT'])
   })
 
-  test('a client that never ends its body gets 408', async (t) => {
+  test('a client that never completes its body gets 408', async (t) => {
     const { url } = await start(t, (request) => request.resume(), {
       headersTimeoutMs: 100,
       requestTimeoutMs: 200,
@@ -246,8 +246,8 @@ describe('the bounds of a connection', () => {
     assert.deepEqual([answer.status, answer.closed], [408, true])
   })
 
-  test('a client that takes nothing of its answer is cut off, one that waits for it is not', async (t) => {
-    // Far more than the kernel's buffers hold.
+  test('a client that reads nothing of its response is disconnected, one that waits for it is not', async (t) => {
+    // Far more than the kernel buffers hold.
     const answerBytes = 64 * 1024 * 1024
     const answering = Promise.withResolvers<() => void>()
     const { url, server } = await start(
@@ -276,7 +276,7 @@ describe('the bounds of a connection', () => {
     patient.close()
   })
 
-  test('a client is also cut off for what it does not take of a later answer', async (t) => {
+  test('a client is also disconnected if it does not read a later response', async (t) => {
     const answerBytes = 64 * 1024 * 1024
     const { url, server } = await start(
       t,
@@ -296,7 +296,7 @@ describe('the bounds of a connection', () => {
     assert.ok((await client.rest()).length < answerBytes)
   })
 
-  test('an idle kept-alive connection ends after its time', async (t) => {
+  test('an idle kept-alive connection is closed after its timeout', async (t) => {
     const { url, server } = await start(t, (_request, response) => response.end('ok'), {
       keepAliveTimeoutMs: 50,
       writeStallMs: 10_000,
@@ -308,7 +308,7 @@ describe('the bounds of a connection', () => {
     assert.equal(await client.rest(), '')
   })
 
-  test('more requests than may wait for their answers end the connection', async (t) => {
+  test('more pipelined requests than allowed close the connection', async (t) => {
     let handled = 0
     const { url, refused } = await start(t, () => handled++, { maxPipelined: 3 })
     const client = await RawClient.open(url)
@@ -318,7 +318,7 @@ describe('the bounds of a connection', () => {
     assert.equal(refused[0], 'PIPELINING')
   })
 
-  test('no second answer follows one that has begun when garbage comes in', async (t) => {
+  test('no second response follows one that has started when garbage arrives', async (t) => {
     const { url } = await start(t, (_request, response) => response.write('part'), {})
     const client = await RawClient.open(url)
     client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -327,7 +327,7 @@ describe('the bounds of a connection', () => {
     assert.doesNotMatch(await client.rest(), /400/)
   })
 
-  test('more connections than allowed are closed, and there is room again afterwards', async (t) => {
+  test('connections over the limit are closed, and new ones are accepted once others have ended', async (t) => {
     const { url, refused, server } = await start(t, (_request, response) => response.end('ok'), {
       maxConnections: 1,
     })
@@ -343,14 +343,14 @@ describe('the bounds of a connection', () => {
     assert.equal((await sendRaw(url, 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).status, 200)
   })
 
-  test('the limit of connections leaves files for upstreams', () => {
+  test('the limit of connections leaves file descriptors for upstreams', () => {
     const limit = connectionLimit()
     if (process.platform !== 'linux') assert.equal(limit, undefined)
     else assert.ok(limit && limit >= 1 && limit < 2 ** 31, String(limit))
   })
 })
 
-test('the production server has the bounds', async (t) => {
+test('the production server has these limits', async (t) => {
   const router = await startRouter({ models: modelsConfig({}) })
   t.after(() => router.close())
   const { server } = router.app
@@ -362,7 +362,7 @@ test('the production server has the bounds', async (t) => {
   assert.equal(server.maxConnections ?? undefined, connectionLimit())
 })
 
-test('LLM_ROUTER_WRITE_STALL_TIMEOUT cuts off a client that takes nothing of its answer, and its request ends', async (t) => {
+test('LLM_ROUTER_WRITE_STALL_TIMEOUT disconnects a client that reads nothing of its response, and ends its request', async (t) => {
   const upstream = await startUpstream(openaiText('x'.repeat(12 * 1024 * 1024)))
   t.after(() => upstream.close())
   const router = await startRouter({

@@ -20,15 +20,19 @@ let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
-  const boxes = ['first', 'second'].map((id) => ({ id, api_type: 'vllm', api_host: `${upstream.url}/${id}` }))
-  router = await startRouter({ models: modelsConfig({ one: boxes }) })
+  const servers = ['first', 'second'].map((id) => ({
+    id,
+    api_type: 'vllm',
+    api_host: `${upstream.url}/${id}`,
+  }))
+  router = await startRouter({ models: modelsConfig({ one: servers }) })
 })
 after(async () => {
   await router.close()
   await upstream.close()
 })
 
-/** What the upstream received, and the log lines, of a request with these headers. */
+/** What the upstream received, and the log lines, for a request with these headers. */
 async function passed(id: string, headers: Record<string, string>) {
   const from = upstream.requests.length
   const all = { 'content-type': 'application/json', 'x-request-id': id, ...headers }
@@ -40,7 +44,7 @@ async function passed(id: string, headers: Record<string, string>) {
   }
 }
 
-test('without tracing a trace goes on as it came, and every log line of the request names it', async () => {
+test('without tracing a trace context is passed on unchanged, and every log line of the request has its trace id', async () => {
   upstream.rescript([openaiError(500, { message: 'no' }), openaiText('Hi')])
   const { received, lines } = await passed('passed', {
     traceparent: `00-${traceId}-${clientSpan}-01`,
@@ -58,7 +62,7 @@ test('without tracing a trace goes on as it came, and every log line of the requ
   }
 })
 
-test('without tracing a request in no trace stays in none', async () => {
+test('without tracing a request without a trace context is sent without one', async () => {
   upstream.rescript(openaiText('Hi'))
   for (const headers of [{}, { tracestate: 'vendor=1' }, { traceparent: 'ff-1-2-3' }]) {
     const { received, lines } = await passed(`none-${Object.keys(headers).join('-')}`, headers)

@@ -34,7 +34,7 @@ function body(stream = false): object {
   return { model: 'one', stream, messages: [{ role: 'user', content: 'canary-prompt' }] }
 }
 
-test("a client's trace goes on through the router to the upstream", async (t) => {
+test('the trace of a client continues through the router to the upstream', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('canary-answer')])
   const headers = { ...json, traceparent, tracestate: 'vendor=1, other@system=x', 'x-request-id': 'through' }
   const { status } = await post(router.url + chatPath, body(), headers)
@@ -47,7 +47,7 @@ test("a client's trace goes on through the router to the upstream", async (t) =>
   assert.equal(upstreams[0]?.requests[0]?.headers.tracestate, 'vendor=1,other@system=x')
 })
 
-test('the spans of a request say what was asked of whom, in the words of the conventions', async (t) => {
+test('the spans of a request have the attributes of the OpenTelemetry conventions', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('canary-answer')])
   const secret = { authorization: 'Bearer canary-client' }
   await post(`${router.url}${chatPath}?key=canary-query`, body(), {
@@ -89,10 +89,10 @@ test('the spans of a request say what was asked of whom, in the words of the con
     'llm_router.result': 'success',
   })
   assert.ok(request.start <= call.start && call.end >= call.start && request.end >= request.start)
-  assert.doesNotMatch(collector.bytes.toString('latin1'), /canary/, 'neither prompts, answers nor keys')
+  assert.doesNotMatch(collector.bytes.toString('latin1'), /canary/, 'neither prompts, responses nor keys')
 })
 
-test('a failed try stands beside the one that answered', async (t) => {
+test('a failed attempt has a span next to that of the successful one', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [
     openaiError(500, { message: 'canary-words' }),
     openaiText('Hi'),
@@ -118,7 +118,7 @@ test('a failed try stands beside the one that answered', async (t) => {
   )
 })
 
-test('a streamed answer shows when its first token came', async (t) => {
+test('a streamed response has an event for its first token', async (t) => {
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
   const pieces = [
     openaiChunk({ role: 'assistant', content: '' }),
@@ -150,14 +150,14 @@ test('a streamed answer shows when its first token came', async (t) => {
   assert.deepEqual(call.attributes['gen_ai.response.finish_reasons'], ['length'])
 })
 
-test('token counts of a stream are in its span', async (t) => {
+test('token counts of a stream are attributes of its span', async (t) => {
   const { router } = await tracedRouter(t, collector, [openaiStream(['Hi'])])
   await post(router.url + chatPath, body(true), { ...json, 'x-request-id': 'counted' })
   const [, call] = await treeOf(collector, 'counted', 2)
   assert.equal(call?.attributes['gen_ai.usage.output_tokens'], 3)
 })
 
-test('a client that leaves ends both spans, and neither is an error', async (t) => {
+test('a client that disconnects ends both spans, and neither is an error', async (t) => {
   const pieces = [openaiChunk({ content: 'Hi' })]
   const { router } = await tracedRouter(t, collector, [{ kind: 'stream', pieces, ending: 'hang' }])
   const socket = await openRequest(router.url, chatPath, body(true), 'left')
@@ -173,7 +173,7 @@ test('a client that leaves ends both spans, and neither is an error', async (t) 
   }
 })
 
-test('a stream that breaks off is an error of both spans', async (t) => {
+test('an interrupted stream is an error of both spans', async (t) => {
   const pieces = [openaiChunk({ content: 'Hi' })]
   const { router } = await tracedRouter(t, collector, [{ kind: 'stream', pieces, ending: 'cut' }])
   await post(router.url + chatPath, body(true), { ...json, 'x-request-id': 'broken' })
@@ -184,7 +184,7 @@ test('a stream that breaks off is an error of both spans', async (t) => {
   assert.equal(call?.events[0]?.name, 'llm_router.first_token')
 })
 
-test('a request that waits for its turn shows how long, and one that is refused why', async (t) => {
+test('a request that waits in the queue records how long, and a rejected one records why', async (t) => {
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
   const { router, upstreams } = await tracedRouter(
     t,

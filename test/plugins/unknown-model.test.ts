@@ -9,7 +9,7 @@ const mock = [{ api_type: 'mock' }]
 const models = modelsConfig({ 'llama3.1:8b': mock, 'llama3.1:70b': mock, qwen: mock })
 const key = 'sk-0123456789abcdefghij'
 
-test('an unknown model is answered with near names and the number of models', async (t) => {
+test('the error for an unknown model has similar names and the number of models', async (t) => {
   const router = await startRouter({ models })
   t.after(() => router.close())
   const ask = async (path: string, model: string): Promise<string> => {
@@ -29,7 +29,7 @@ test('an unknown model is answered with near names and the number of models', as
   )
 })
 
-test('a key is told of its own models only', async (t) => {
+test('the error for an unknown model names only models that the key may use', async (t) => {
   const file = keysFile([{ id: 'a', key, models: ['qwen'] }])
   t.after(() => file.remove())
   const router = await startRouter({ env: file.env, models })

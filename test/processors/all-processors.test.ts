@@ -14,10 +14,10 @@ import {
 import { officialClients } from './official-players.ts'
 import type { OfficialAnswer, OfficialClient } from './official-question.ts'
 
-/** All but the mock, which is no server. */
+/** All types but the mock, which has no server. */
 const kinds = providerTypes.map(({ name }) => name).filter((name) => name !== 'mock')
 
-/** Ids that servers of these kinds give calls; the others give none. */
+/** Call ids that servers of these types send; servers of the other types send none. */
 const idOf: Readonly<Record<string, string | undefined>> = {
   anthropic: 'toolu_1',
   gemini: undefined,
@@ -30,7 +30,7 @@ before(async () => {
 })
 after(() => all.close())
 
-/** What the client must find in an answer: all that it said and what was found for it, each value once. */
+/** What the client must find in a response: everything the model said and the retrieved source, each value once. */
 function checkAnswer(
   { text, calls, finish, usage }: OfficialAnswer,
   client: OfficialClient,
@@ -59,10 +59,10 @@ function checkAnswer(
 }
 
 for (const kind of kinds)
-  describe(`all processors over a server of the kind ${kind}`, () => {
+  describe(`all processors with a server of the type ${kind}`, () => {
     for (const client of officialClients)
       for (const stream of [false, true])
-        test(`${client.name}, ${stream ? 'streamed' : 'whole'}`, async () => {
+        test(`work with ${client.name}, ${stream ? 'streamed' : 'whole'}`, async () => {
           const { router, model, services } = all
           const { url } = router
           const words = conversation(`${client.name} ${stream}`)
@@ -77,12 +77,12 @@ for (const kind of kinds)
           checkServices(served)
 
           const again = await client.ask(question)
-          assert.equal(model.requests.length, sent + 1, 'the cache had no answer')
+          assert.equal(model.requests.length, sent + 1, 'the cache had no response')
           assert.deepEqual(comparable(again, first), comparable(first, first))
           checkServices(served)
         })
 
-    test('clients that abort their streams leave nothing running', async () => {
+    test('aborted streams leave no running requests', async () => {
       const { router, model } = all
       all.hang(true)
       try {
@@ -92,7 +92,7 @@ for (const kind of kinds)
           const asked = client.ask({
             ...{ url: router.url, model: kind, stream: true, signal: abort.signal },
             words: conversation(`${client.name} aborted`),
-            heard: () => abort.abort(),
+            onText: () => abort.abort(),
           })
           return assert.rejects(asked, { name: /Abort|^Error$/ }, client.name)
         })
@@ -105,7 +105,7 @@ for (const kind of kinds)
     })
   })
 
-/** Counts of a hit say that the prompt was cached, each dialect in its way; a call without an id has got one. */
+/** A cache hit marks the prompt tokens as cached, in the dialect's own field; a call without an id has been given one. */
 function comparable({ usage: _usage, calls, ...answer }: OfficialAnswer, first: OfficialAnswer): unknown {
   return {
     ...answer,
@@ -113,7 +113,7 @@ function comparable({ usage: _usage, calls, ...answer }: OfficialAnswer, first: 
   }
 }
 
-/** Services see contents as they are meant to. */
+/** Each service sees the contents masked or unmasked, as configured. */
 function checkServices(from: number): void {
   const requests = all.services.requests.slice(from)
   const seen = new Set(requests.map(({ url }) => url))
@@ -124,7 +124,7 @@ function checkServices(from: number): void {
   }
 }
 
-test('no log line has a value', () => {
+test('no log line contains a value', () => {
   assert.ok(all.router.logs.length > kinds.length * officialClients.length)
   assertNoTrace(all.router.logs)
 })

@@ -5,7 +5,7 @@ import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../h
 import { type Echo, startEcho } from './echo-upstream.ts'
 import type { Conversation } from './official-question.ts'
 
-/** What must reach no model: each value of the conversation below. */
+/** What must not reach any model: each value of the conversation below. */
 export const values = {
   system: ['boss@firma.pl'],
   first: ['jan.kowalski@firma.pl', '+48 600 700 800', 'PL61109010140000071219812874', 'Projekt Sokół'],
@@ -17,11 +17,11 @@ export const values = {
   passage: ['holiday@firma.pl'],
 } as const
 
-/** Parts of the values that no other text has, in any case and spelling. */
+/** Parts of the values that occur in no other text, in any case and spelling. */
 const traces =
   /firma\.pl|kowalski|anna\.nowak|600 ?700 ?800|109010140|sok[oó]l|sokół|44051401359|192\.168\.1\.20|4111[ -]?1111/i
 
-/** `about`: makes the conversation another one for the cache. */
+/** `about`: makes the conversation a different one for the cache. */
 export function conversation(about: string): Conversation {
   const [mail, phone, account, project] = values.first
   return {
@@ -36,22 +36,22 @@ export function conversation(about: string): Conversation {
 }
 
 export interface AllProcessorsOptions {
-  /** `api_type` of the models, which have their names. */
+  /** `api_type` of the models; each model is named after its type. */
   kinds: readonly string[]
-  /** Members of all entries of `processors`. */
+  /** Members added to all entries of `processors`. */
   more?: object
-  /** Whether a service finds names, too. */
+  /** Whether a service also detects names. */
   analyzes?: boolean
 }
 
-/** The service never answers, ends the connection, or says that it cannot. */
+/** The service never responds, resets the connection, or returns an error. */
 export type Failure = 'hang' | 'reset' | 'refuse'
 
 export interface AllProcessors {
   readonly router: TestRouter
   readonly model: ScriptedUpstream
   readonly services: ScriptedUpstream
-  /** Makes the model say only the beginning of its answer. */
+  /** Makes the model stop after the beginning of its response. */
   hang(hangs: boolean): void
   /** Makes the service at this path fail from now on. */
   breakService(path: string | undefined, how?: Failure): void
@@ -62,7 +62,7 @@ const pseudonym = /\b[A-Z]{2,7}_[2-9b-df-hj-km-np-tv-z]{8,}/g
 /** Shorter than any pseudonym. A line ends with its piece, so that no window waits for the next one. */
 const pieces = /[^\n]{1,7}|\n/g
 
-/** A router with every kind of processor, over a server that repeats all pseudonyms that it got, in its text and in a call. */
+/** A router with every kind of processor and a server that repeats all pseudonyms that it received, in its text and in a call. */
 export async function startAllProcessors({
   kinds,
   more = {},
@@ -135,20 +135,20 @@ function answerTo({ raw, body }: RecordedRequest): Echo {
   return { text, ...(isObject(body) && body.tools ? { call } : {}) }
 }
 
-/** Fails where a request has a trace of a value: in its bytes, decoded as often as they are JSON, in its address and headers. */
+/** Fails if a request contains a trace of a value: in its body, decoded as often as it is JSON, in its URL or in its headers. */
 export function assertMasked({ raw, url, headers }: RecordedRequest): void {
   const text = raw.toString()
   const texts = [text, decodeURIComponent(url), JSON.stringify(headers), ...stringsIn(text)]
   for (const each of texts)
-    if (traces.test(each)) assert.fail(`${url} got ${traces.exec(each)?.[0]} in ${text}`)
+    if (traces.test(each)) assert.fail(`${url} received ${traces.exec(each)?.[0]} in ${text}`)
 }
 
 export function assertNoTrace(value: unknown): void {
   const text = JSON.stringify(value)
-  if (traces.test(text)) assert.fail(`${traces.exec(text)?.[0]} is in ${text}`)
+  if (traces.test(text)) assert.fail(`${text} contains ${traces.exec(text)?.[0]}`)
 }
 
-/** All strings of a JSON text, and of the JSON texts among them. */
+/** All strings of a JSON text, including those of JSON texts nested in strings. */
 function stringsIn(text: string): string[] {
   try {
     return stringsOf(JSON.parse(text))

@@ -67,7 +67,7 @@ function chatAnswerIn(raw: string, isStream: boolean): { text: string; citation:
 for (const isStream of [false, true]) {
   const how = isStream ? 'streamed' : 'whole'
   for (const unit of ['code_points', 'utf16'] as const)
-    test(`annotations of chats move with the text, ${unit}, ${how}`, async () => {
+    test(`annotations of chats keep pointing at their text when values are restored, ${unit}, ${how}`, async () => {
       const router = await routerTo({
         type: 'openai',
         answer(found) {
@@ -81,7 +81,7 @@ for (const isStream of [false, true]) {
       assert.equal(slice(text, numbers(citation, ['start_index', 'end_index']), unit), quoted)
     })
 
-  test(`annotations move with what a guardrail replaces, before and behind unmasking, ${how}`, async () => {
+  test(`annotations keep pointing at their text when a guardrail replaces words around unmasking, ${how}`, async () => {
     const replace = { type: 'guardrail', on: 'response', action: 'replace' }
     const router = await routerTo({
       type: 'openai',

@@ -13,7 +13,7 @@ let router: TestRouter
 let plain: TestRouter
 let cut: Cut = wholeText
 let says: Echo = {}
-/** What the service got: contents with what stood before them. */
+/** What the service received: contents with the text before them. */
 let judged: { text: string; before: string }[] = []
 
 before(async () => {
@@ -70,7 +70,7 @@ for (const kind of upstreamKinds)
     for (const { name, stream, chosen } of forms) {
       const options = { stream, model: `m-${kind}`, more: dialect === 'gemini' ? thinking : {} }
 
-      test(`judged and passed: ${dialect} client, ${kind} server, ${name}`, async () => {
+      test(`an allowed response is passed on: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         judged = []
         says = {
@@ -78,10 +78,10 @@ for (const kind of upstreamKinds)
           text: 'First. Then, 3.14 is pi!\nAnd the rest',
           call: '{"to":"x","n":{"cc":["y"]}}',
         }
-        const heard = await askIn(dialect, router.url, 'hello', options)
+        const received = await askIn(dialect, router.url, 'hello', options)
         const other = await askIn(dialect, plain.url, 'hello', options)
-        for (const what of ['text', 'reasoning', 'call'] as const) assert.equal(heard[what], other[what])
-        assert.equal(heard.text, says.text)
+        for (const what of ['text', 'reasoning', 'call'] as const) assert.equal(received[what], other[what])
+        assert.equal(received.text, says.text)
         const texts = judged.map(({ text }) => text)
         for (const text of ['x', 'y']) assert.ok(texts.includes(text), JSON.stringify(texts))
         const ofText = judged.filter(
@@ -90,24 +90,24 @@ for (const kind of upstreamKinds)
         assert.equal(ofText.map(({ text }) => text).join(''), says.text)
       })
 
-      test(`judged and blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
+      test(`an unsafe response is blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         judged = []
         says = { text: 'All is well here. But this is BAD. And more of it', call: '{"to":"x"}' }
-        const heard = await askIn(dialect, router.url, 'hello', options)
-        // How much of it came at once decides whether the first sentence was judged by itself.
-        assert.ok(['', 'All is well here.'].includes(heard.text), heard.text)
-        assert.equal(heard.call, '')
-        assert.doesNotMatch(heard.raw.text, /BAD|more of it/)
-        endOf(dialect, heard.raw.text, stream)
+        const received = await askIn(dialect, router.url, 'hello', options)
+        // The first sentence is judged separately only if it arrived before the rest.
+        assert.ok(['', 'All is well here.'].includes(received.text), received.text)
+        assert.equal(received.call, '')
+        assert.doesNotMatch(received.raw.text, /BAD|more of it/)
+        endOf(dialect, received.raw.text, stream)
       })
 
-      test(`a call that is unsafe: ${dialect} client, ${kind} server, ${name}`, async () => {
+      test(`an unsafe tool call is blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         says = { text: 'Good.', call: '{"to":"it is BAD"}' }
-        const heard = await askIn(dialect, router.url, 'hello', options)
-        assert.equal(heard.call, '')
-        assert.doesNotMatch(heard.raw.text, /BAD|toolu_|call_1|"f"/)
-        endOf(dialect, heard.raw.text, stream)
+        const received = await askIn(dialect, router.url, 'hello', options)
+        assert.equal(received.call, '')
+        assert.doesNotMatch(received.raw.text, /BAD|toolu_|call_1|"f"/)
+        endOf(dialect, received.raw.text, stream)
       })
     }

@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
 })
 
-/** A server that says what it got, and one that judges. */
+/** A server that echoes what it received, and a service that judges. */
 async function servers(
   say: (text: string) => string = (text) => text,
   isSafe: (text: string) => boolean = () => true,
@@ -52,7 +52,7 @@ async function routerWith(
   return router
 }
 
-test('a guardrail gets answers with their values, and before unmasking with pseudonyms', async () => {
+test('a guardrail receives responses with values, or with pseudonyms if it runs before unmasking', async () => {
   const { echo, judge, seen } = await servers((text) => `Write to ${text}.`)
   const service = { type: 'http', url: judge.url }
   for (const stream of [false, true])
@@ -66,15 +66,15 @@ test('a guardrail gets answers with their values, and before unmasking with pseu
       ])
       for (const dialect of clientDialects) {
         seen.length = 0
-        const heard = await askIn(dialect, router.url, address, { stream })
-        assert.equal(heard.text, `Write to ${address}.`)
+        const received = await askIn(dialect, router.url, address, { stream })
+        assert.equal(received.text, `Write to ${address}.`)
         assert.equal(seen.join('').includes(address), !isMasked, seen.join('\n'))
         assert.equal(/EMAIL_/.test(seen.join('')), isMasked)
       }
     }
 })
 
-test('what is blocked before or behind unmasking never goes out, and guardrails work on both sides', async () => {
+test('responses blocked before or after unmasking are never sent, with guardrails on both sides', async () => {
   const { echo } = await servers((text) => `Good.\nNow bad ${text}.\n`)
   for (const stream of [false, true])
     for (const words of [['bad'], ['kowalski']])
@@ -92,14 +92,14 @@ test('what is blocked before or behind unmasking never goes out, and guardrails 
           },
         ])
         for (const dialect of clientDialects) {
-          const heard = await askIn(dialect, router.url, address, { stream })
-          assert.equal(heard.text.includes(address), !isFound, heard.raw.text)
-          if (isFound) endOf(dialect, heard.raw.text, stream)
+          const received = await askIn(dialect, router.url, address, { stream })
+          assert.equal(received.text.includes(address), !isFound, received.raw.text)
+          if (isFound) endOf(dialect, received.raw.text, stream)
         }
       }
 })
 
-test('what is replaced before unmasking and behind it reads as one text', async () => {
+test('replacements before and after unmasking form one text', async () => {
   const { echo } = await servers((text) => `one ${text} two.\n`)
   const replaced = (word: string, more: Record<string, unknown>) => ({
     ...{
@@ -118,13 +118,13 @@ test('what is replaced before unmasking and behind it reads as one text', async 
   ])
   for (const dialect of clientDialects)
     for (const stream of [false, true]) {
-      const heard = await askIn(dialect, router.url, address, { stream })
-      assert.equal(heard.text, `ONE ${address} TWO.\n`)
-      assert.doesNotMatch(heard.raw.text, /\bone\b|\btwo\b/)
+      const received = await askIn(dialect, router.url, address, { stream })
+      assert.equal(received.text, `ONE ${address} TWO.\n`)
+      assert.doesNotMatch(received.raw.text, /\bone\b|\btwo\b/)
     }
 })
 
-test('a stored response is what its client got, blocked or replaced', async () => {
+test('a stored response is what its client received, blocked or replaced', async () => {
   const { echo } = await servers((text) => `Good.\nNow ${text}.\n`)
   const router = await routerWith(echo, [
     { type: 'masking' },
@@ -161,7 +161,7 @@ test('a stored response is what its client got, blocked or replaced', async () =
     }
 })
 
-test('texts, completions and generated texts are judged', async () => {
+test('text endpoints, completions and generate are judged', async () => {
   const { echo } = await servers(() => 'this is bad')
   const router = await routerWith(echo, [{ type: 'guardrail', on: 'response', words: ['bad'] }])
   const article = await post(`${router.url}/api/simplify_text`, { model_name: 'm', texts: ['x'] })
@@ -176,7 +176,7 @@ test('texts, completions and generated texts are judged', async () => {
   }
 })
 
-test('texts that llama.cpp fills in are judged, whole and streamed', async () => {
+test('llama.cpp infill responses are judged, whole and streamed', async () => {
   const upstream = await startUpstream(({ body }) => {
     const piece = (content: string, stop: boolean) => `data: ${JSON.stringify({ content, stop })}\n\n`
     if (!Object(body).stream) return { kind: 'reply', body: { content: 'this is bad', stop: true } }
@@ -203,7 +203,7 @@ test('texts that llama.cpp fills in are judged, whole and streamed', async () =>
   }
 })
 
-test('what an extension asks is judged, and its processors judge and change answers', async () => {
+test('requests of an extension are judged, and its processors judge and change responses', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-extension-'))
   open.push({ close: async () => rmSync(folder, { recursive: true }) })
   const file = join(folder, 'extension.mjs')
@@ -247,7 +247,7 @@ test('what an extension asks is judged, and its processors judge and change answ
   }
 })
 
-test('LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE judges every answer, by all of its services', async () => {
+test('LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE judges every response with all of its services', async () => {
   const { echo, judge, seen } = await servers(
     (text) => text,
     (text) => !text.includes('bad'),
@@ -274,7 +274,7 @@ test('LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE judges every answer, by all of its ser
   endOf('openai', raw.text, true)
 })
 
-test('errors of guardrails on answers stop the start, each with its path', async () => {
+test('configuration errors of response guardrails prevent startup, each with its path', async () => {
   const { echo } = await servers()
   const outside = { type: 'http', url: 'https://judge.example.com/x' }
   for (const [entry, expected] of [
@@ -301,7 +301,7 @@ test('errors of guardrails on answers stop the start, each with its path', async
   await routerWith(echo, [{ type: 'guardrail', ...accepted }])
 })
 
-test('a token of a service is sent to it alone', async () => {
+test("a service's token is sent only to that service", async () => {
   const { echo, judge } = await servers()
   const service = { type: 'http', url: judge.url, api_token: `\${JUDGE_TOKEN}` }
   const router = await routerWith(echo, [{ type: 'guardrail', on: 'both', service }], {

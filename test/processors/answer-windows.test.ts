@@ -25,7 +25,7 @@ const chunk = (delta: unknown, more: Record<string, unknown> = {}): string =>
 const say = (content: string): string => chunk({ content })
 const ending = [chunk({}, { finish_reason: 'stop' }), 'data: [DONE]\n\n']
 
-/** A model server that streams these pieces, and a guardrail's service. */
+/** A model server that streams these pieces, and a guardrail service. */
 async function rig(
   pieces: Iterable<Piece> | AsyncIterable<Piece>,
   judge: (request: RecordedRequest) => unknown,
@@ -57,7 +57,7 @@ const safe = () => ({ safe: true })
 const texts = ({ body }: RecordedRequest): string[] =>
   isObject(body) && Array.isArray(body.contents) ? body.contents : []
 
-/** Asks, and gives the text so far as it comes. */
+/** Sends a request and yields the text received so far as it grows. */
 async function* reading(url: string, signal?: AbortSignal): AsyncGenerator<string> {
   const response = await fetch(url + path, {
     method: 'POST',
@@ -80,7 +80,7 @@ const said = (text: string): string =>
     )
     .join('')
 
-test('a sentence goes out once it was judged, before the next one is there', async () => {
+test('a sentence is sent after it has been judged, before the next one arrives', async () => {
   const more = Promise.withResolvers<string>()
   const { router, service } = await rig([say('It is'), say(' so.'), say(' And'), more.promise], safe)
   let all = ''
@@ -94,7 +94,7 @@ test('a sentence goes out once it was judged, before the next one is there', asy
   assert.deepEqual(service.requests.at(-1)?.body, { contents: [' And more'], before: ['It is so.'] })
 })
 
-test('a text without an end is judged after 1,000 characters, or after a while', async () => {
+test('text without a sentence end is judged after 1,000 characters or after a timeout', async () => {
   const more = Promise.withResolvers<string>()
   const long = 'word '.repeat(300)
   const { router, service } = await rig([say(long), more.promise], safe)
@@ -109,7 +109,7 @@ test('a text without an end is judged after 1,000 characters, or after a while',
     assert.ok(isObject(body) && Array.isArray(body.before) && body.before[0].length <= 400)
 })
 
-test('nothing goes out while a verdict is awaited, but what keeps the stream alive', async () => {
+test('only keep-alives are sent while a verdict is pending', async () => {
   const verdict = Promise.withResolvers<unknown>()
   const { router, service } = await rig(
     [say('Now.\n'), ...ending],
@@ -132,7 +132,7 @@ test('nothing goes out while a verdict is awaited, but what keeps the stream ali
   assert.equal(service.requests.length, 1)
 })
 
-test('a client that leaves while a verdict is awaited ends the call of the service and the upstream', async () => {
+test('a client that disconnects while a verdict is pending aborts the service and upstream requests', async () => {
   const never = Promise.withResolvers<unknown>()
   const { router, upstream, service } = await rig(
     [say('Now.\n'), never.promise.then(() => '')],
@@ -151,7 +151,7 @@ test('a client that leaves while a verdict is awaited ends the call of the servi
   never.resolve({ safe: true })
 })
 
-test('a blocked stream ends the upstream, blames nobody, and its tokens count', async () => {
+test('a blocked stream aborts the upstream request and counts as a success', async () => {
   const never = Promise.withResolvers<string>()
   const bad = say('This is bad.\n')
   const { router, upstream } = await rig(
@@ -178,7 +178,7 @@ test('a blocked stream ends the upstream, blames nobody, and its tokens count', 
   assert.doesNotMatch(JSON.stringify(router.logs), /This is bad/)
 })
 
-test('a response that was blocked on its way is stored as far as it went out', async () => {
+test('a response blocked while streaming is stored up to what was sent', async () => {
   const never = Promise.withResolvers<string>()
   const bad = Promise.withResolvers<string>()
   const { router } = await rig([say('Good.\n'), bad.promise, never.promise], safe, {
@@ -202,7 +202,7 @@ test('a response that was blocked on its way is stored as far as it went out', a
   assert.deepEqual([stored.status, stored.output[0].content[0].text], ['incomplete', 'Good.\n'])
 })
 
-test('the tokens of a blocked stream count for its client, as far as it was written', async () => {
+test('the tokens of a blocked stream count for its client, up to what was generated', async () => {
   const key = 'k'.repeat(24)
   const keys = keysFile([{ id: 'a', key, tokens_per_minute: 10_000 }])
   open.push({ close: async () => keys.remove() })
@@ -210,16 +210,16 @@ test('the tokens of a blocked stream count for its client, as far as it was writ
   const pieces = [...Array.from({ length: 3_000 }, () => say('word ')), say('bad.\n'), never.promise]
   const { router } = await rig(pieces, safe, { service: undefined, words: ['bad'] }, keys.env)
   const headers = { 'content-type': 'application/json', ...bearer(key) }
-  const { text, headers: told } = await post(router.url + path, chat(), headers)
+  const { text, headers: received } = await post(router.url + path, chat(), headers)
   assert.match(text, /content_filter/)
-  await router.requestLogged(told.get('x-request-id') ?? '')
+  await router.requestLogged(received.get('x-request-id') ?? '')
   never.resolve('')
   const next = await post(`${router.url}/v1/chat/completions`, chat({ max_tokens: 1 }), headers)
   const left = Number(next.headers.get('x-ratelimit-remaining-tokens'))
   assert.ok(left < 7_500, String(left))
 })
 
-test('replaced texts go out in their place, and nothing of what stood there', async () => {
+test('replaced text is sent in place of the original, which is never sent', async () => {
   const { router } = await rig(
     [say('Call '), say('55'), say('5. '), chunk({ content: 'Bye.' }), ...ending],
     () => ({ safe: true }),
@@ -229,7 +229,7 @@ test('replaced texts go out in their place, and nothing of what stood there', as
   assert.equal(said(text), 'Call ###. Bye.')
 })
 
-test('a service replaces contents of answers', async () => {
+test('a service can replace response contents', async () => {
   const { router } = await rig([say('one.\n'), say('two.\n'), ...ending], (request) => ({
     verdict: 'replace',
     contents: texts(request).map((text) => text.toUpperCase()),
@@ -237,7 +237,7 @@ test('a service replaces contents of answers', async () => {
   assert.equal(said((await post(router.url + path, chat())).text), 'ONE.\nTWO.\n')
 })
 
-test('"flag" lets an answer pass and says so', async () => {
+test('"flag" lets a response pass and records it in the log', async () => {
   const { router } = await rig([say('a secret.\n'), ...ending], safe, {
     service: undefined,
     words: ['secret'],
@@ -250,7 +250,7 @@ test('"flag" lets an answer pass and says so', async () => {
   ])
 })
 
-test('a dead service fails closed within its time, or lets pass', async () => {
+test('a service that is down blocks the response within the timeout, or lets it pass if configured', async () => {
   const service = { type: 'http', url: await closedPort() }
   for (const timeout of [0.2, 1]) {
     const dead = await rig([say('Hello.\n'), ...ending], () => new Promise(() => undefined), {
@@ -265,7 +265,7 @@ test('a dead service fails closed within its time, or lets pass', async () => {
   assert.equal(said((await post(lenient.router.url + path, chat())).text), 'Hello.\n')
 })
 
-test('a service that dies behind the first window breaks the stream off with an error', async () => {
+test('a service that fails after the first window ends the stream with an error', async () => {
   let asked = 0
   const more = Promise.withResolvers<string>()
   const { router } = await rig([say('One.\n'), more.promise], () => {
@@ -279,14 +279,14 @@ test('a service that dies behind the first window breaks the stream off with an 
   assert.doesNotMatch(text, /Two|\[DONE\]/)
 })
 
-test('structured output is judged whole, each of its strings', async () => {
+test('structured output is judged as a whole, string by string', async () => {
   const { router, service } = await rig([say('{"a":"First. '), say('Second.","b":["x"]}'), ...ending], safe)
   const { text } = await post(router.url + path, chat({ response_format: { type: 'json_object' } }))
   assert.equal(said(text), '{"a":"First. Second.","b":["x"]}')
   assert.deepEqual(service.requests.map(texts), [['First. Second.', 'x']])
 })
 
-test('each choice has windows of its own', async () => {
+test('each choice has its own windows', async () => {
   const of = (index: number, content: string): string => chunk({ content }, { index })
   const { router, service } = await rig(
     [
@@ -309,7 +309,7 @@ test('each choice has windows of its own', async () => {
   assert.equal(all.filter((text) => !text.includes('B')).join(''), 'A. C\n')
 })
 
-test('another target answers where the first one breaks before anything was judged', async () => {
+test('a stream that fails before anything was judged fails over to another target', async () => {
   const upstream = await startUpstream([
     { kind: 'stream', pieces: [say('half a sen')], ending: 'cut' },
     { kind: 'stream', pieces: [say('Whole.'), ...ending] },
@@ -328,7 +328,7 @@ test('another target answers where the first one breaks before anything was judg
   assert.equal(upstream.requests.length, 2)
 })
 
-test('a response of the cache is judged like a new one, and a blocked one is given to nobody', async () => {
+test('a cached response is judged like a new one, and a blocked one is not sent', async () => {
   const upstream = await startUpstream({
     kind: 'stream',
     pieces: [say('All is well.\n'), say('This is odd.\n'), ...ending],

@@ -17,7 +17,7 @@ function lengthIn(text: string, unit: OffsetUnit): number {
   return unit === 'utf16' ? text.length : [...text].length
 }
 
-test('offsets of random texts with random changes are those of the same place, in each unit', () => {
+test('offsets follow the text through random changes, in each unit', () => {
   const random = seededRandom(7)
   const some = (most: number): string =>
     Array.from(
@@ -56,7 +56,7 @@ test('offsets of random texts with random changes are those of the same place, i
   }
 })
 
-test('an offset within a change, within a character, or in what is still held cannot be told', () => {
+test('an offset within a change, within a character or in text still held back is undefined', () => {
   const text = new ChangedText('ż🎉 EMAIL_x end', [{ start: 4, end: 11, text: 'jan@x.pl' }], 12)
   assert.equal(text.moved(5, 'utf16'), undefined)
   assert.equal(text.moved(1, 'utf8'), undefined)
@@ -100,7 +100,7 @@ function checkPart(found: unknown): void {
   assert.equal(isObject(second) ? second.index : undefined, shown.indexOf('[1]'))
 }
 
-test('annotations of responses move with their text, in each event that has them', () => {
+test('annotations of Responses follow their text in each event that contains them', () => {
   const { body } = restoredBody(
     Buffer.from(JSON.stringify({ output: [item] })),
     options,

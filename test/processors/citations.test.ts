@@ -28,7 +28,7 @@ const routerTo = (setup: Setup) => citingRouter(setup, open)
 const geminiBody = { contents: [{ role: 'user', parts: [{ text: `I am ${address}` }] }] }
 
 for (const isStream of [false, true])
-  test(`bytes that Gemini cites are those of the client's text, ${isStream ? 'streamed' : 'whole'}`, async () => {
+  test(`byte ranges that Gemini cites refer to the client's text, ${isStream ? 'streamed' : 'whole'}`, async () => {
     const router = await routerTo({
       type: 'gemini',
       answer(found) {
@@ -72,7 +72,7 @@ for (const isStream of [false, true])
     assert.equal(slice(shown, numbers(source, ['startIndex', 'endIndex']), 'utf8'), quoted)
   })
 
-test('in a stream, a range of a later part moves if it is quoted, and is left out otherwise', async () => {
+test('in a stream, a range of a later part is adjusted if it is quoted, and is left out otherwise', async () => {
   const router = await routerTo({
     type: 'gemini',
     answer(found) {
@@ -100,7 +100,7 @@ test('in a stream, a range of a later part moves if it is quoted, and is left ou
   assert.deepEqual(second?.segment, { partIndex: 1 })
 })
 
-test('offsets that cannot be told are left out and counted, and all that stands before a value stays', async () => {
+test('offsets that cannot be adjusted are left out and counted, and offsets before a value stay', async () => {
   const router = await routerTo({
     type: 'gemini',
     env: { LLM_ROUTER_USE_PROMETHEUS: '1' },
@@ -142,7 +142,7 @@ test('offsets that cannot be told are left out and counted, and all that stands 
 })
 
 const thoughts = 'Ich denke an '
-test('a part is found behind thoughts, and where it cannot be told its offsets are left out', async () => {
+test('offsets refer to the part after the thoughts, and are left out if the part is ambiguous', async () => {
   let isPlain = true
   const router = await routerTo({
     type: 'gemini',
@@ -269,7 +269,7 @@ for (const unit of ['code_points', 'utf16'] as const)
       assert.equal(at(found[3], 'end_block_index'), 1)
     })
 
-test('citations in earlier turns are ranges of the masked document again', async () => {
+test('citations in earlier turns become ranges of the masked document again', async () => {
   let raw = ''
   const router = await routerTo({
     type: 'anthropic',
@@ -323,7 +323,7 @@ test('citations in earlier turns are ranges of the masked document again', async
   assert.equal(searched?.encrypted_index, '44051401359')
 })
 
-test('a guardrail may replace words of a cited document in front of masking', async () => {
+test("citations refer to the client's document if a guardrail replaces words before masking", async () => {
   const router = await routerTo({
     type: 'anthropic',
     processors: [
@@ -360,7 +360,7 @@ test('a guardrail may replace words of a cited document in front of masking', as
   }
 })
 
-test('a citation of a document that the quote does not match loses its offsets, and nothing else', async () => {
+test('a citation whose quote does not match the document loses only its offsets', async () => {
   const router = await routerTo({
     type: 'anthropic',
     answer: (found) => ({

@@ -5,7 +5,7 @@ import { type Behaviour, type RecordedRequest, startUpstream } from '../helpers/
 
 export const address = 'józef.żółw@firma.pl'
 export const pseudonym = /EMAIL_[2-9b-df-hj-np-tv-z]{8}/
-/** Two bytes, three bytes, and a pair of UTF-16 units, in front of the value and behind it. */
+/** A two-byte character, a three-byte character and a surrogate pair, before and after the value. */
 export const before = 'Grüße 🎉 – pisz: '
 export const quoted = 'żółta 🐢 łódź'
 
@@ -16,7 +16,7 @@ export interface Setup {
   env?: Record<string, string>
 }
 
-/** A router in front of a server that answers with the pseudonym that it got. */
+/** A router with a server that answers with the pseudonym that it received. */
 export async function citingRouter(
   { type, answer, processors = [{ type: 'masking' }], env = {} }: Setup,
   open: { close(): Promise<void> }[],
@@ -46,7 +46,7 @@ export function slice(text: string, [start, end]: readonly [number, number], uni
   return unit === 'utf16' ? text.slice(start, end) : [...text].slice(start, end).join('')
 }
 
-/** Where `part` is in `text`. */
+/** The range of `part` in `text`. */
 export function range(text: string, part: string, unit: Unit): [number, number] {
   const at = text.indexOf(part)
   assert.notEqual(at, -1, part)

@@ -19,7 +19,7 @@ after(async () => {
   await open.close()
 })
 
-/** Which processor asks each service, and whether it does so before the model is asked. */
+/** The processor that calls each service, and whether it runs before the model is called. */
 const services = {
   '/search': { name: 'docs', isBefore: true },
   '/early': { name: 'early', isBefore: true },
@@ -34,7 +34,7 @@ function ask(client: OfficialClient, { router }: AllProcessors, stream: boolean)
   return client.ask({ url: router.url, model: 'vllm', stream, words })
 }
 
-/** What completes texts has no retrieval. */
+/** Completions have no retrieval. */
 function asksFor(path: string): readonly OfficialClient[] {
   return officialClients.filter(({ name }) => path !== '/search' || name !== 'openai completions')
 }
@@ -46,7 +46,7 @@ const failures = [
 ] as const
 
 for (const [path, { name, isBefore }] of Object.entries(services)) {
-  test(`${name}: a service that is dead refuses in each dialect, and no model is asked before it is`, async () => {
+  test(`${name}: a service that is down rejects requests in each dialect, before any later model request`, async () => {
     for (const [how, stream] of failures) {
       closed.breakService(path, how)
       const asked = closed.model.requests.length
@@ -62,7 +62,7 @@ for (const [path, { name, isBefore }] of Object.entries(services)) {
     closed.breakService(undefined)
   })
 
-  test(`${name}: with "failure": "open" a service that is dead lets all pass, and is counted`, async () => {
+  test(`${name}: with "failure": "open" a service that is down lets requests pass and is counted`, async () => {
     open.breakService(path)
     const clients = asksFor(path)
     await Promise.all(
@@ -81,10 +81,10 @@ async function failedOpen(processor: string): Promise<number> {
   return series.sum('llm_router_processor_runs_total', { processor, outcome: 'failed_open' })
 }
 
-/** Each client has a class of its own for errors, with the status in it. */
+/** Each client has its own error class, which contains the status. */
 function isRefusal(error: unknown, name: string, client: string): boolean {
   assert.ok(error instanceof Error && isObject(error))
-  // What is overloaded has a status of its own in Anthropic's API.
+  // Anthropic's API has its own status for overload.
   assert.equal(error.status ?? error.status_code, client === 'anthropic' ? 529 : 503, error.message)
   assert.match(error.message, new RegExp(`cannot be processed by '${name}' now`))
   return true

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { isObject, objectsIn, parseObject, textOf } from '../../src/lib/json/read.ts'
 import { post, type RawAnswer } from '../helpers/http.ts'
 
-/** What a client reads of an answer, whatever its dialect. */
-export interface Heard {
+/** What a client reads from a response, whatever its dialect. */
+export interface ReceivedAnswer {
   text: string
   reasoning: string
   call: string
@@ -20,13 +20,13 @@ interface AskOptions {
   headers?: Record<string, string>
 }
 
-/** Asks with one message in a dialect. */
+/** Sends a request with one message in a dialect. */
 export async function askIn(
   dialect: ClientDialect,
   url: string,
   text: string,
   { stream, model = 'm', more = {}, headers = {} }: AskOptions,
-): Promise<Heard> {
+): Promise<ReceivedAnswer> {
   const { path, body } = requestIn(dialect, text, { stream, model })
   const raw = await post(
     `${url}${path}`,
@@ -62,7 +62,7 @@ export function requestIn(
   }
 }
 
-/** Asserts that an answer ends as one that a filter has ended. */
+/** Asserts that a response ends as one that a filter has stopped. */
 export function endOf(dialect: ClientDialect, answer: string, stream: boolean): void {
   const events = stream ? eventsIn(answer) : [JSON.parse(answer)]
   const last = events.at(-1)
@@ -112,7 +112,7 @@ function openBlocks(events: readonly Record<string, unknown>[]): unknown[] {
   return of('content_block_start').filter((index) => !stopped.includes(index))
 }
 
-type Said = Omit<Heard, 'raw'>
+type Said = Omit<ReceivedAnswer, 'raw'>
 
 /** The JSON of each event. */
 export function eventsIn(text: string): Record<string, unknown>[] {
@@ -128,74 +128,74 @@ function said(): Said {
 
 const readers: Record<ClientDialect, (answer: string, stream: boolean) => Said> = {
   openai(answer, stream) {
-    const heard = said()
+    const received = said()
     const add = (message: unknown): void => {
       if (!isObject(message)) return
-      heard.text += textOf(message.content) ?? ''
-      heard.reasoning += textOf(message.reasoning_content) ?? ''
+      received.text += textOf(message.content) ?? ''
+      received.reasoning += textOf(message.reasoning_content) ?? ''
       for (const call of objectsIn(message.tool_calls))
-        heard.call += isObject(call.function) ? (textOf(call.function.arguments) ?? '') : ''
+        received.call += isObject(call.function) ? (textOf(call.function.arguments) ?? '') : ''
     }
     for (const event of stream ? eventsIn(answer) : [JSON.parse(answer)])
       for (const choice of objectsIn(event.choices)) add(stream ? choice.delta : choice.message)
-    return heard
+    return received
   },
   anthropic(answer, stream) {
-    const heard = said()
+    const received = said()
     if (stream)
       for (const { type, delta } of eventsIn(answer)) {
         if (type !== 'content_block_delta' || !isObject(delta)) continue
-        heard.text += textOf(delta.text) ?? ''
-        heard.reasoning += textOf(delta.thinking) ?? ''
-        heard.call += textOf(delta.partial_json) ?? ''
+        received.text += textOf(delta.text) ?? ''
+        received.reasoning += textOf(delta.thinking) ?? ''
+        received.call += textOf(delta.partial_json) ?? ''
       }
     else
       for (const block of objectsIn(JSON.parse(answer).content)) {
-        heard.text += textOf(block.text) ?? ''
-        heard.reasoning += textOf(block.thinking) ?? ''
-        if (block.type === 'tool_use') heard.call += JSON.stringify(block.input)
+        received.text += textOf(block.text) ?? ''
+        received.reasoning += textOf(block.thinking) ?? ''
+        if (block.type === 'tool_use') received.call += JSON.stringify(block.input)
       }
-    return heard
+    return received
   },
   gemini(answer, stream) {
-    const heard = said()
+    const received = said()
     for (const event of stream ? eventsIn(answer) : [JSON.parse(answer)])
       for (const { content } of objectsIn(event.candidates))
         for (const part of isObject(content) ? objectsIn(content.parts) : []) {
-          if (part.thought === true) heard.reasoning += textOf(part.text) ?? ''
-          else heard.text += textOf(part.text) ?? ''
-          if (isObject(part.functionCall)) heard.call += JSON.stringify(part.functionCall.args)
+          if (part.thought === true) received.reasoning += textOf(part.text) ?? ''
+          else received.text += textOf(part.text) ?? ''
+          if (isObject(part.functionCall)) received.call += JSON.stringify(part.functionCall.args)
         }
-    return heard
+    return received
   },
   ollama(answer, stream) {
-    const heard = said()
+    const received = said()
     for (const { message } of stream ? eventsIn(answer) : [JSON.parse(answer)]) {
       if (!isObject(message)) continue
-      heard.text += textOf(message.content) ?? ''
-      heard.reasoning += textOf(message.thinking) ?? ''
+      received.text += textOf(message.content) ?? ''
+      received.reasoning += textOf(message.thinking) ?? ''
       for (const call of objectsIn(message.tool_calls))
-        heard.call += isObject(call.function) ? JSON.stringify(call.function.arguments) : ''
+        received.call += isObject(call.function) ? JSON.stringify(call.function.arguments) : ''
     }
-    return heard
+    return received
   },
   responses(answer, stream) {
-    const heard = said()
+    const received = said()
     if (stream)
       for (const event of eventsIn(answer)) {
         const delta = textOf(event.delta) ?? ''
-        if (event.type === 'response.output_text.delta') heard.text += delta
-        if (event.type === 'response.function_call_arguments.delta') heard.call += delta
-        if (event.type === 'response.reasoning_summary_text.delta') heard.reasoning += delta
+        if (event.type === 'response.output_text.delta') received.text += delta
+        if (event.type === 'response.function_call_arguments.delta') received.call += delta
+        if (event.type === 'response.reasoning_summary_text.delta') received.reasoning += delta
       }
     else
       for (const item of objectsIn(JSON.parse(answer).output)) {
         if (item.type === 'message')
-          for (const part of objectsIn(item.content)) heard.text += textOf(part.text) ?? ''
-        if (item.type === 'function_call') heard.call += textOf(item.arguments) ?? ''
+          for (const part of objectsIn(item.content)) received.text += textOf(part.text) ?? ''
+        if (item.type === 'function_call') received.call += textOf(item.arguments) ?? ''
         if (item.type === 'reasoning')
-          for (const part of objectsIn(item.summary)) heard.reasoning += textOf(part.text) ?? ''
+          for (const part of objectsIn(item.summary)) received.reasoning += textOf(part.text) ?? ''
       }
-    return heard
+    return received
   },
 }

@@ -1,35 +1,35 @@
 import { isObject } from '../../src/lib/json/read.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
-/** Kinds of servers that models are asked at. */
+/** Types of servers that serve the models. */
 export const upstreamKinds = ['openai', 'anthropic', 'gemini', 'ollama'] as const
 export type UpstreamKind = (typeof upstreamKinds)[number]
 
-/** What a server says: the text of the last turn, as text, thoughts and the arguments of a call. */
+/** What a server returns: the text of the last turn, as text, thoughts and the arguments of a call. */
 export interface Echo {
   text?: string
   reasoning?: string
   call?: string
-  /** It says its text, or most of it, and then nothing more: no end, and no call. */
+  /** Stops after its text, or most of it: no end, and no call. */
   hangs?: boolean
 }
 
-/** Where a text is cut into pieces. */
+/** Where a text is split into pieces. */
 export type Cut = (text: string) => string[]
 
 export const everyCharacter: Cut = (text) => [...text]
 export const wholeText: Cut = (text) => [text]
 
 interface EchoOptions {
-  /** `text`: the last one of the request. */
+  /** `text`: the last text of the request. */
   say(text: string, request: RecordedRequest): Echo
   cut?: Cut
 }
 
-/** Forms of answers: those of chats, and of texts that are completed. */
+/** Response forms: chats and completions. */
 type Form = UpstreamKind | 'completion' | 'generate'
 
-/** A server that answers in its own form with what `say` makes of the last text that it got. */
+/** A server that responds in its own form with what `say` makes of the last text that it received. */
 export function startEcho(options: EchoOptions): Promise<ScriptedUpstream> {
   return startUpstream((request) => {
     const form = formOf(request)
@@ -61,7 +61,7 @@ function isStream({ url, body }: RecordedRequest, form: Form): boolean {
   return linesAlone.has(form) ? stream !== false : stream === true
 }
 
-/** The last text that any turn has, wherever the dialect has it. */
+/** The last text of any turn, wherever the dialect has it. */
 export function lastText(value: unknown): string {
   let last = ''
   const visit = (node: unknown, key: string): void => {

@@ -27,7 +27,7 @@ after(async () => {
   await echo.close()
 })
 
-/** Fails where the name has reached a server. */
+/** Fails if the name has reached a server. */
 async function send(path: string, body: unknown, headers: Record<string, string> = {}): Promise<number> {
   const asked = echo.requests.length
   const { status, text } = await post(router.url + path, body, {
@@ -49,7 +49,7 @@ const chat = (content: unknown, more: object = {}) => ({
   ...more,
 })
 
-test('addresses are masked in the spellings of pages, of HTML and of JSON', async () => {
+test('addresses are masked in URL, HTML and JSON encodings', async () => {
   for (const text of [
     'https://x.pl/?mail=jan.kowalski%40firma.pl',
     'jan.kowalski&#64;firma.pl',
@@ -67,7 +67,7 @@ test('addresses are masked in the spellings of pages, of HTML and of JSON', asyn
     assert.equal(await send('/v1/chat/completions', chat(text)), 200, text)
 })
 
-test('an address where nothing can be masked is refused in any spelling, also in place of bytes for their server', async () => {
+test('an address where masking is impossible is rejected in any encoding, even in opaque bytes', async () => {
   for (const more of [
     { [wide]: 1 },
     { logit_bias: { [wide]: 1 } },
@@ -99,7 +99,7 @@ test('an address where nothing can be masked is refused in any spelling, also in
   assert.equal(await send('/v1/messages', { model: 'anthropic', max_tokens: 9, messages }), 403)
 })
 
-test('bytes for their server go on', async () => {
+test('opaque bytes such as signatures are forwarded unchanged', async () => {
   const signature = Buffer.alloc(3_000, 'a signature, PL61109010140000071219812874').toString('base64')
   const messages = [
     { role: 'user', content: 'x' },
@@ -110,7 +110,7 @@ test('bytes for their server go on', async () => {
   assert.ok(echo.requests.at(-1)?.raw.includes(signature))
 })
 
-test('headers that a server gets are read', async () => {
+test('headers that are forwarded upstream are checked', async () => {
   const body = { model: 'anthropic', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] }
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   assert.equal(await send('/v1/messages', body, { 'anthropic-beta': address }), 403)
@@ -119,13 +119,13 @@ test('headers that a server gets are read', async () => {
   assert.equal(await send('/v1/messages', body, { 'x-request-id': address, 'user-agent': address }), 200)
 })
 
-test('what is nested too deep to be decoded is refused', async () => {
+test('JSON nested too deeply to be decoded is rejected', async () => {
   const nested = `${'{"a":'.repeat(1_000)}"jan.kowalski\\u0040firma.pl"${'}'.repeat(1_000)}`
   const messages = [{ role: 'tool', tool_call_id: 'c1', content: nested }]
   assert.equal(await send('/v1/chat/completions', { model: 'openai', messages }), 403)
 })
 
-test('texts that are made to be slow hold up nobody for long', { timeout: 60_000 }, async () => {
+test('text crafted to be slow to scan is handled in time', { timeout: 60_000 }, async () => {
   const size = 100_000
   for (const piece of ['EMAIL_k7m3q9x2', '-----BEGIN PRIVATE KEY-----', '\ufdfa', 'a\u0301', '@', '"@'])
     await send('/v1/chat/completions', chat(`${piece.repeat(size / piece.length)} ${address}`))

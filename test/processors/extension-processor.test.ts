@@ -60,7 +60,7 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-test('what an extension asks a model is processed like any request', async () => {
+test('a model request of an extension is processed like any request', async () => {
   for (const path of ['/asked', '/streamed']) {
     const { status, text } = await post(router.url + path, { text: `quiet ${address}` })
     assert.equal(status, 200, text)
@@ -69,7 +69,7 @@ test('what an extension asks a model is processed like any request', async () =>
   }
 })
 
-test('a processor of an extension changes and blocks requests, and fails closed', async () => {
+test('a processor of an extension can change and block requests, and fails closed', async () => {
   const ask = (content: string) =>
     post(`${router.url}/v1/chat/completions`, { model: 'm', messages: [{ role: 'user', content }] })
   assert.match((await ask('be quiet')).text, /You said: be LOUD/)
@@ -82,7 +82,7 @@ test('a processor of an extension changes and blocks requests, and fails closed'
   assert.equal(echo.requests.length, before)
 })
 
-test('options that a type rejects stop the start, with their path', async () => {
+test('options that a processor type rejects prevent startup, with their path', async () => {
   const models = {
     processors: [{ type: 'shouting' }],
     g: { m: { providers: [{ api_type: 'mock' }] } },

@@ -50,7 +50,7 @@ const chat = (content: string) => ({ model: 'm', messages: [{ role: 'user', cont
 const turnsOf = ({ body }: RecordedRequest): unknown[] =>
   isObject(body) ? objectsIn(body.messages).map(({ role, content }) => [role, content]) : []
 
-test('a model of the router judges requests and answers, without processors of its own, and masked', async () => {
+test('a model of the router judges requests and responses, without its own processors, and masked', async () => {
   const server = await serverWith((request) => (request.raw.includes('bad') ? 'unsafe\nS1' : '\n\nsafe'))
   const router = await startRouter({
     models: config(server, { on: 'both', service }),
@@ -77,7 +77,7 @@ test('a model of the router judges requests and answers, without processors of i
   assert.match(metrics, /client="internal"/)
 })
 
-test('a model that says neither, or nothing in time, fails closed', async () => {
+test('a guard model without a clear verdict, or without one in time, fails closed', async () => {
   const never = Promise.withResolvers<string>()
   for (const verdict of [() => 'perhaps', () => never.promise]) {
     const server = await serverWith(verdict)
@@ -90,7 +90,7 @@ test('a model that says neither, or nothing in time, fails closed', async () => 
   never.resolve('safe')
 })
 
-test('a client that leaves ends the question to the model', async () => {
+test('a client that disconnects aborts the request to the guard model', async () => {
   const never = Promise.withResolvers<string>()
   const server = await serverWith(() => never.promise)
   const router = await startRouter({ models: config(server, { service }) })
@@ -109,7 +109,7 @@ test('a client that leaves ends the question to the model', async () => {
   never.resolve('safe')
 })
 
-test('the tokens of the model count for the client, unless told otherwise', async () => {
+test("the guard model's tokens count for the client unless configured otherwise", async () => {
   guardTokens = 6_000
   for (const book of [true, false]) {
     const server = await serverWith(() => 'safe')
@@ -134,7 +134,7 @@ test('the tokens of the model count for the client, unless told otherwise', asyn
   }
 })
 
-test('a model whose only place the judged request may hold stops the start', async () => {
+test('a guard model that could wait for the target of the judged request prevents startup', async () => {
   const server = await serverWith(() => 'safe')
   const env = { LLM_ROUTER_BALANCE_STRATEGY: 'first_available' }
   const models = config(server, { on: 'response', service })

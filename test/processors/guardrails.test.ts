@@ -29,7 +29,7 @@ async function routerWith(processors: unknown[], env: Record<string, string> = {
   return router
 }
 
-/** A service that answers by what it got. */
+/** A service whose verdict depends on what it received. */
 async function serviceWith(answer: (request: RecordedRequest) => unknown): Promise<ScriptedUpstream> {
   const service = await startUpstream((request) => ({ kind: 'reply', body: answer(request) }))
   open.push(service)
@@ -38,7 +38,7 @@ async function serviceWith(answer: (request: RecordedRequest) => unknown): Promi
 
 const chat = (content: string) => ({ model: 'm', messages: [{ role: 'user', content }] })
 
-test('a blocked request is told in each dialect, and no server is asked', async () => {
+test('a blocked request is an error in each dialect, and no server receives it', async () => {
   const router = await routerWith([
     { type: 'guardrail', words: ['Blue Falcon'], expressions: ['(?i)drop\\s+table'] },
   ])
@@ -56,7 +56,7 @@ test('a blocked request is told in each dialect, and no server is asked', async 
   assert.equal((await post(`${router.url}/v1/chat/completions`, chat('blue falcons'))).status, 200)
 })
 
-test('services judge contents alone, masked unless they are asked before', async () => {
+test('services judge contents only, masked unless they run before masking', async () => {
   const seen: string[] = []
   const judge = await serviceWith(({ raw }) => {
     seen.push(raw.toString())
@@ -76,7 +76,7 @@ test('services judge contents alone, masked unless they are asked before', async
   }
 })
 
-test('the guardrails of the Python router and moderations are understood', async () => {
+test('guardrails of the Python router and the moderations API are supported', async () => {
   const service = await serviceWith(({ url, body }) => {
     const isBad = JSON.stringify(body).includes('bad')
     if (url.includes('/moderations')) {
@@ -97,7 +97,7 @@ test('the guardrails of the Python router and moderations are understood', async
   assert.ok(service.requests.some(({ url }) => url === '/api/guardrails/sojka_guard'))
 })
 
-test('LLM_ROUTER_FORCE_GUARDRAIL_REQUEST judges every request, by all of its services', async () => {
+test('LLM_ROUTER_FORCE_GUARDRAIL_REQUEST judges every request with all of its services', async () => {
   const nask = await serviceWith(() => ({ results: { safe: true } }))
   const sojka = await serviceWith(({ raw }) => ({ results: { safe: !raw.includes('bad') } }))
   const router = await routerWith([], {
@@ -111,7 +111,7 @@ test('LLM_ROUTER_FORCE_GUARDRAIL_REQUEST judges every request, by all of its ser
   assert.equal(nask.requests.length, 2)
 })
 
-test('"flag" lets a request pass and says so; a guardrail that fails refuses or lets pass', async () => {
+test('"flag" lets a request pass and records it; a failing guardrail rejects it or lets it pass', async () => {
   const flagging = await routerWith([{ type: 'guardrail', words: ['secret'], action: 'flag' }])
   const logged = flagging.requestLogged()
   assert.equal((await post(`${flagging.url}/v1/chat/completions`, chat('a secret'))).status, 200)
@@ -126,7 +126,7 @@ test('"flag" lets a request pass and says so; a guardrail that fails refuses or 
   }
 })
 
-test('errors of guardrails stop the start, each with its path', async () => {
+test('configuration errors of guardrails prevent startup, each with its path', async () => {
   const service = { type: 'http', url: 'https://judge.example.com/x' }
   for (const [entry, expected] of [
     [{}, /processors\[0\]: a guardrail needs words, expressions or a service/],

@@ -52,22 +52,22 @@ for (const kind of upstreamKinds)
             ['by characters', everyCharacter],
           ] as const)
         : ([['', wholeText]] as const))
-        test(`masked: ${dialect} client, ${kind} server, ${stream ? `streamed ${cutName}` : 'whole'}`, async () => {
+        test(`values are masked and restored: ${dialect} client, ${kind} server, ${stream ? `streamed ${cutName}` : 'whole'}`, async () => {
           cut = chosen
           const seen = echo.requests.length
-          const heard = await askIn(dialect, router.url, `My address is ${value}.`, {
+          const received = await askIn(dialect, router.url, `My address is ${value}.`, {
             stream,
             model: `m-${kind}`,
             more:
               dialect === 'gemini' ? { generationConfig: { thinkingConfig: { includeThoughts: true } } } : {},
           })
-          assert.equal(heard.text, `Write to ${value}, or to "${value}"em.`)
-          assert.deepEqual(JSON.parse(heard.call), { to: value, n: { cc: ['x', value] } })
-          assert.equal(heard.reasoning, `They said ${value}`)
+          assert.equal(received.text, `Write to ${value}, or to "${value}"em.`)
+          assert.deepEqual(JSON.parse(received.call), { to: value, n: { cc: ['x', value] } })
+          assert.equal(received.reasoning, `They said ${value}`)
           assert.equal(
-            pseudonym.test(heard.raw.text.replaceAll(/signature[^}]*/g, '')),
+            pseudonym.test(received.raw.text.replaceAll(/signature[^}]*/g, '')),
             false,
-            heard.raw.text,
+            received.raw.text,
           )
           for (const { raw } of echo.requests.slice(seen)) {
             assert.equal(raw.includes(value), false, raw.toString())

@@ -37,7 +37,7 @@ const values: readonly [string, string][] = [
   ['IDCARD', 'ABA300000'],
 ]
 
-test('values of each kind are found, wherever they stand', async () => {
+test('values of each kind are found anywhere in a text', async () => {
   for (const [kind, value] of values)
     for (const [before, after] of [
       ['', ''],
@@ -49,7 +49,7 @@ test('values of each kind are found, wherever they stand', async () => {
       assert.deepEqual(await found(before + value + after), [`${kind} ${value}`], before + value + after)
 })
 
-test('words beside a value say what it is', async () => {
+test('words next to a value determine its kind', async () => {
   assert.deepEqual(await found('NIP 5261040828'), ['NIP 5261040828'])
   assert.deepEqual(await found('numer 5261040828'), [])
   assert.deepEqual(await found('REGON: 123456785'), ['REGON 123456785'])
@@ -58,7 +58,7 @@ test('words beside a value say what it is', async () => {
   assert.deepEqual(await found('Spotkanie 12.03.1985'), [])
 })
 
-test('a short word in front of a value does not hide it', async () => {
+test('a short word before a value does not hide it', async () => {
   for (const [text, value] of [
     ['przelej na 61 1090 1014 0000 0712 1981 2874', 'IBAN 61 1090 1014 0000 0712 1981 2874'],
     ['moved us to 61109010140000071219812874 today', 'IBAN 61109010140000071219812874'],
@@ -73,7 +73,7 @@ test('a short word in front of a value does not hide it', async () => {
     assert.deepEqual(await found(text), [value], text)
 })
 
-test('what only looks like a value is left alone', async () => {
+test('text that only resembles a value is not changed', async () => {
   for (const text of [
     'gpt-4o-2024-05-13',
     'Order 1234567890 has shipped',
@@ -91,7 +91,7 @@ test('what only looks like a value is left alone', async () => {
     assert.deepEqual(await found(text), [], text)
 })
 
-test('own words and expressions have their kinds, and kinds can be off', async () => {
+test('configured words and expressions have their own kinds, and kinds can be turned off', async () => {
   const rules = new MaskingRules({
     ...all,
     off: ['EMAIL'],
@@ -104,7 +104,7 @@ test('own words and expressions have their kinds, and kinds can be off', async (
   ])
 })
 
-test('a value at a border of the slices of a long text is found once', async () => {
+test('a value that spans two slices of a long text is found once', async () => {
   const token = `eyJ${'a'.repeat(900)}.eyJ${'b'.repeat(5_000)}.${'c'.repeat(300)}`
   const key = `-----BEGIN PRIVATE KEY-----\n${'A\n'.repeat(3_000)}-----END PRIVATE KEY-----`
   for (const [kind, value] of [

@@ -27,7 +27,10 @@ afterEach(async () => {
   for (const each of open.splice(0).toReversed()) await each.close()
 })
 
-/** A router whose models `m` and `other` are at the echo: the one that the tests share, unless it has an environment. */
+/**
+ * A router whose models `m` and `other` use the echo server: the router that the tests share, unless it has its own
+ * environment.
+ */
 async function routerWith(
   processors: unknown[],
   options: { env?: Record<string, string>; upstream?: string } = {},
@@ -48,12 +51,12 @@ const chat = (content: unknown, more: object = {}) => ({
   ...more,
 })
 
-/** The request that reached the server last. */
+/** The last request that reached the server. */
 function sent(): RecordedRequest {
-  return echo.requests.at(-1) ?? assert.fail('nothing was sent')
+  return echo.requests.at(-1) ?? assert.fail('no request was sent')
 }
 
-test('in the same dialect only values change, and all other bytes stay', async () => {
+test('in the same dialect only values change, and all other bytes are forwarded unchanged', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const body = `{ "model":"m" , "messages": [ {"role":"user","content":"To ${address}\\u002c \\"x\\""} ],\n "temperature":0.10, "seed": 12345678901234567890 }`
   const { status, text } = await post(`${router.url}/v1/chat/completions`, body)
@@ -67,7 +70,7 @@ test('in the same dialect only values change, and all other bytes stay', async (
   assert.ok(text.includes(`You said: To ${address}, `))
 })
 
-test('without processors nothing changes, and a request is masked that asks for it', async () => {
+test('without processors nothing changes, and a request can turn masking on', async () => {
   const router = await routerWith([])
   await post(`${router.url}/v1/chat/completions`, chat(address))
   assert.ok(sent().raw.includes(address))
@@ -80,7 +83,7 @@ test('without processors nothing changes, and a request is masked that asks for 
   assert.equal(sent().raw.includes('anonymize'), false)
 })
 
-test('a text endpoint and a chat with a named prompt are masked on request', async () => {
+test('text endpoints and chats with a named prompt are masked on request', async () => {
   const router = await routerWith([])
   const simplified = await post(`${router.url}/api/simplify_text`, {
     model_name: 'm',
@@ -105,12 +108,12 @@ test('a request cannot turn masking off', async () => {
 
 test('LLM_ROUTER_FORCE_MASKING masks every request', async () => {
   const router = await routerWith([], { env: { LLM_ROUTER_FORCE_MASKING: '1' } })
-  const heard = await askIn('anthropic', router.url, address, { stream: true })
-  assert.equal(heard.text, `You said: ${address}`)
+  const received = await askIn('anthropic', router.url, address, { stream: true })
+  assert.equal(received.text, `You said: ${address}`)
   assert.equal(sent().raw.includes(address), false)
 })
 
-test('a processor is for its models, also where a fallback is one', async () => {
+test('a processor applies to its models, including as fallbacks', async () => {
   const key = 'an-operator-key-of-many-characters'
   const router = await routerWith([{ type: 'masking', models: ['m'] }], {
     env: { LLM_ROUTER_ADMIN_KEY: key },
@@ -130,7 +133,7 @@ test('a processor is for its models, also where a fallback is one', async () => 
   assert.deepEqual(JSON.parse(text).processors, ['masking'], text)
 })
 
-test('a changed configuration takes effect without a restart, and a wrong one changes nothing', async () => {
+test('a changed configuration takes effect without a restart, and an invalid one is ignored', async () => {
   const router = await routerWith([])
   const file = JSON.parse(await (await import('node:fs/promises')).readFile(router.file, 'utf8'))
   writeFileSync(router.file, JSON.stringify({ ...file, processors: [{ type: 'masking' }] }))
@@ -143,7 +146,7 @@ test('a changed configuration takes effect without a restart, and a wrong one ch
   assert.equal(sent().raw.includes(address), false)
 })
 
-test('errors of the configuration stop the start, each with its path', async () => {
+test('configuration errors of processors prevent startup, each with its path', async () => {
   for (const [processors, expected] of [
     [[{ type: 'magic' }], /processors\[0\]\.type: no processor "magic"/],
     [[{ type: 'masking', kinds: { EMIAL: false } }], /processors\[0\]\.kinds\.EMIAL: .*did you mean "?EMAIL/],
@@ -164,7 +167,7 @@ test('errors of the configuration stop the start, each with its path', async () 
     await assert.rejects(routerWith([...processors], { env: {} }), expected)
 })
 
-test('what the tables do not know is refused, or passes where the processor fails open', async () => {
+test('unknown fields are rejected, or pass if the processor fails open', async () => {
   const closed = await routerWith([{ type: 'masking' }])
   for (const [body, param] of [
     [chat('Hi', { unheard_of: 'x' }), 'unheard_of'],
@@ -199,7 +202,7 @@ test('what the tables do not know is refused, or passes where the processor fail
   assert.equal(sent().raw.includes(address), false)
 })
 
-test('uploads and tokens cannot be read, and are refused', async () => {
+test('uploads and token ids cannot be masked and are rejected', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const form = new FormData()
   form.set('model', 'm')
@@ -215,7 +218,7 @@ test('uploads and tokens cannot be read, and are refused', async () => {
     assert.equal((await post(router.url + path, body)).status, 403, path)
 })
 
-test('parts of a message are one text, arguments are decoded, numbers become strings', async () => {
+test('message parts are masked as one text, arguments are decoded, and numbers become strings', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const call = {
     id: 'c1',
@@ -245,7 +248,7 @@ test('parts of a message are one text, arguments are decoded, numbers become str
   assert.equal(list[0].content[1].text, ' now')
 })
 
-test('a value at the border of a part is found, whatever follows it', async () => {
+test('a value at the end of a part is found, whatever follows it', async () => {
   const router = await routerWith([{ type: 'masking', words: { PROJECT: ['Blue Falcon'] } }])
   const text = (said: string) => ({ type: 'text', text: said })
   const long = 'x '.repeat(1_000)
@@ -278,7 +281,7 @@ test('a value at the border of a part is found, whatever follows it', async () =
   assert.doesNotMatch(sent().raw.toString(), /44051401359|Falcon/)
 })
 
-test('results of tools are decoded in a conversation that the router has kept, and at each level', async () => {
+test('tool results are decoded at each level, also in a conversation that the router stores', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const first = await post(`${router.url}/v1/responses`, { model: 'm', input: 'Hi' })
   const inner = '{"mail":"jan.kowalski\\u0040firma.pl"}'
@@ -297,7 +300,7 @@ test('results of tools are decoded in a conversation that the router has kept, a
   }
 })
 
-test('a value at the end of a part takes nothing of the next one', async () => {
+test('a value at the end of a part does not extend into the next one', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(
     `${router.url}/v1/chat/completions`,
@@ -311,7 +314,7 @@ test('a value at the end of a part takes nothing of the next one', async () => {
   assert.equal(at(parts(), 1, 'text'), 'What is it for?')
 })
 
-test('documents, file names and arguments are texts of their own', async () => {
+test('documents, file names and arguments are separate texts', async () => {
   const claude = await startEcho({ say: () => ({ text: 'Yes.' }) })
   open.push(claude)
   const providers = (type: string) => [{ api_type: type, api_host: claude.url, model_path: 'up' }]
@@ -370,14 +373,14 @@ function at(value: unknown, ...path: (string | number)[]): unknown {
   return found
 }
 
-test('a client cannot have a value by writing its pseudonym', async () => {
+test('a client cannot obtain a value by writing its pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address))
   const [own = ''] = pseudonym.exec(sent().raw.toString()) ?? []
-  const heard = await askIn('openai', router.url, `${own} and ${own.toLowerCase()} of ${address}`, {
+  const received = await askIn('openai', router.url, `${own} and ${own.toLowerCase()} of ${address}`, {
     stream: true,
   })
-  assert.equal(heard.text, `You said: ${own} and ${own.toLowerCase()} of ${address}`)
+  assert.equal(received.text, `You said: ${own} and ${own.toLowerCase()} of ${address}`)
   assert.equal(lastText(sent().body).includes(`LITERAL_`), true)
 })
 
@@ -393,13 +396,13 @@ test('the same value has the same pseudonym in every turn', async () => {
   assert.equal(pseudonyms.size, 1)
 })
 
-test('"unmask": false leaves pseudonyms in answers', async () => {
+test('"unmask": false leaves pseudonyms in responses', async () => {
   const router = await routerWith([{ type: 'masking', unmask: false }])
-  const heard = await askIn('openai', router.url, address, { stream: false })
-  assert.match(heard.text, /^You said: EMAIL_/)
+  const received = await askIn('openai', router.url, address, { stream: false })
+  assert.match(received.text, /^You said: EMAIL_/)
 })
 
-test('"system": false leaves system prompts as they are', async () => {
+test('"system": false leaves system prompts unchanged', async () => {
   for (const [system, expected] of [
     [true, 0],
     [false, 1],
@@ -428,7 +431,7 @@ test('descriptions and examples of tools are masked, their names and types are n
   assert.equal(sent().raw.includes(address), false)
 })
 
-test('a format that a schema asks for is kept by the pseudonym', async () => {
+test('a pseudonym has the format that the schema requires', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const parameters = { type: 'object', properties: { to: { type: 'string', format: 'email' } } }
   const tools = [{ type: 'function', function: { name: 'send', parameters } }]
@@ -437,7 +440,7 @@ test('a format that a schema asks for is kept by the pseudonym', async () => {
   assert.ok(text.includes(`Write to ${address}`))
 })
 
-test('structured output stays valid JSON with any value', async () => {
+test('structured output remains valid JSON with any value', async () => {
   const upstream = await startEcho({
     cut: (text) => [...text],
     say: (text) => ({ text: JSON.stringify({ name: /[A-Z]+_\w{8}/.exec(text)?.[0] }) }),
@@ -447,15 +450,15 @@ test('structured output stays valid JSON with any value', async () => {
     upstream: upstream.url,
   })
   for (const stream of [false, true]) {
-    const heard = await askIn('openai', router.url, 'x <a"b\\c> y', {
+    const received = await askIn('openai', router.url, 'x <a"b\\c> y', {
       stream,
       more: { response_format: { type: 'json_object' } },
     })
-    assert.deepEqual(JSON.parse(heard.text), { name: '<a"b\\c>' })
+    assert.deepEqual(JSON.parse(received.text), { name: '<a"b\\c>' })
   }
 })
 
-test('responses are kept with their values, and go on with the whole history masked', async () => {
+test('responses are stored with their values, and continued with the whole history masked', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const first = await post(`${router.url}/v1/responses`, { model: 'm', input: `I am ${address}` })
   const { id } = JSON.parse(first.text)
@@ -476,12 +479,12 @@ test('responses are kept with their values, and go on with the whole history mas
   const counted = await post(`${router.url}/v1/responses/input_tokens`, counting)
   assert.equal(counted.status, 200, counted.text)
   for (const request of echo.requests.slice(before)) assert.equal(request.raw.includes(address), false)
-  assert.ok(echo.requests.length > before, 'the engine was asked to count')
+  assert.ok(echo.requests.length > before, 'the engine was asked to count tokens')
   for (const more of [{ background: true }, { conversation: 'c1' }])
     assert.equal((await post(`${router.url}/v1/responses`, { model: 'm', input: 'x', ...more })).status, 403)
 })
 
-test('text endpoints and named prompts are masked too', async () => {
+test('text endpoints and named prompts are also masked', async () => {
   const router = await routerWith([{ type: 'masking' }])
   for (const stream of [false, true]) {
     const answer = await post(`${router.url}/api/conversation_with_model`, {
@@ -501,7 +504,7 @@ test('text endpoints and named prompts are masked too', async () => {
   for (const { raw } of echo.requests.slice(-2)) assert.equal(raw.includes(address), false)
 })
 
-test('thoughts with a signature go back to their upstream as it wrote them', async () => {
+test('signed thinking is sent back to its upstream exactly as the upstream wrote it', async () => {
   const upstream = await startEcho({
     cut: (text) => [...text],
     say: (text) => ({
@@ -550,7 +553,7 @@ test('thoughts with a signature go back to their upstream as it wrote them', asy
   }
 })
 
-test('probabilities of tokens are left out, and reported', async () => {
+test('token log probabilities are removed and reported', async () => {
   const upstream = await startUpstream({
     kind: 'reply',
     body: {
@@ -576,14 +579,14 @@ test('probabilities of tokens are left out, and reported', async () => {
   assert.match(answer.headers.get('x-llm-router-lost') ?? '', /logprobs/)
 })
 
-test('a response without probabilities does not report any as left out', async () => {
+test('a response without log probabilities does not report any as removed', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const answer = await post(`${router.url}/v1/responses`, { model: 'm', input: address })
   assert.deepEqual(JSON.parse(answer.text).output[0].content[0].logprobs, [])
   assert.equal(answer.headers.get('x-llm-router-lost'), null)
 })
 
-test('values come back into answers of other operations', async () => {
+test('values are restored in responses of other operations', async () => {
   const upstream = await startUpstream(({ url, body }) => {
     const documents = isObject(body) && Array.isArray(body.documents) ? body.documents : []
     if (url.includes('rerank'))
@@ -626,7 +629,7 @@ function lastPiece(body: unknown): string {
   return isObject(body) && typeof body.input_prefix === 'string' ? body.input_prefix : ''
 }
 
-test('an aborted stream gives what was held before its error, and no clean end', async () => {
+test('a stream that is cut off returns the text held back, then an error and no clean end', async () => {
   const begun = (text: string): string =>
     `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'up', choices: [{ index: 0, delta: { content: text }, finish_reason: null }] })}\n\n`
   const upstream = await startUpstream(() => ({ kind: 'stream', pieces: [begun('See E')], ending: 'cut' }))
@@ -642,7 +645,7 @@ test('an aborted stream gives what was held before its error, and no clean end',
   assert.doesNotMatch(text, /\[DONE\]/)
 })
 
-test('the endpoint of the Python router masks a text in its form', async () => {
+test("the Python router's masking endpoint returns its response form", async () => {
   const router = await routerWith([])
   const { status, text } = await post(`${router.url}/api/fast_text_mask`, {
     text: `To ${address}, PESEL 44051401359, ${address}`,
@@ -654,7 +657,7 @@ test('the endpoint of the Python router masks a text in its form', async () => {
   assert.equal(stream, false)
 })
 
-test('log, metrics and spans say what was done, and no content', async () => {
+test('log and metrics contain counts and outcomes, but no content', async () => {
   const router = await routerWith([{ type: 'masking' }], { env: { LLM_ROUTER_USE_PROMETHEUS: '1' } })
   const logged = router.requestLogged()
   await post(`${router.url}/v1/chat/completions`, chat(`${address} and anna@firma.pl`))
@@ -669,7 +672,7 @@ test('log, metrics and spans say what was done, and no content', async () => {
   assert.match(metrics, /llm_router_processor_duration_seconds_count\{processor="masking"\} 1/)
 })
 
-test('a service that fails refuses the request within its time, or lets it pass', async () => {
+test('a service that fails rejects the request within its timeout, or lets it pass', async () => {
   const hanging = await startUpstream({ kind: 'hang' })
   const nonsense = await startUpstream({ kind: 'reply', body: { anonymized: {} } })
   open.push(hanging, nonsense)
@@ -690,7 +693,7 @@ test('a service that fails refuses the request within its time, or lets it pass'
   }
 })
 
-test('services find more, after the built-in kinds: Presidio by code points', async () => {
+test('services find further values after the built-in kinds: Presidio, by code points', async () => {
   const presidio = await startUpstream(({ body }) => {
     const text = isObject(body) && typeof body.text === 'string' ? [...body.text] : []
     const start =
@@ -702,13 +705,13 @@ test('services find more, after the built-in kinds: Presidio by code points', as
   const router = await routerWith([
     { type: 'masking', services: [{ type: 'presidio', url: presidio.url, language: 'pl' }] },
   ])
-  const heard = await askIn('openai', router.url, `🙂 Zofia Nowak, ${address}`, { stream: true })
-  assert.equal(heard.text, `You said: 🙂 Zofia Nowak, ${address}`)
+  const received = await askIn('openai', router.url, `🙂 Zofia Nowak, ${address}`, { stream: true })
+  assert.equal(received.text, `You said: 🙂 Zofia Nowak, ${address}`)
   assert.match(lastText(sent().body), /^🙂 PERSON_\w{8}, EMAIL_\w{8}$/)
   assert.equal(presidio.requests[0]?.raw.includes(address), false)
 })
 
-test("services find more: the Python router's masker", async () => {
+test("services find further values: the Python router's masker", async () => {
   const masker = await startUpstream(({ body }) => {
     const texts = isObject(body) ? body : {}
     const anonymized = Object.fromEntries(
@@ -726,8 +729,8 @@ test("services find more: the Python router's masker", async () => {
     LLM_ROUTER_MASKER_PII_HOST: masker.url,
   }
   const router = await routerWith([], { env })
-  const heard = await askIn('openai', router.url, `Zofia Nowak, ${address}`, { stream: false })
-  assert.equal(heard.text, `You said: Zofia Nowak, ${address}`)
+  const received = await askIn('openai', router.url, `Zofia Nowak, ${address}`, { stream: false })
+  assert.equal(received.text, `You said: Zofia Nowak, ${address}`)
   assert.match(lastText(sent().body), /^NAME_\w{8}, EMAIL_\w{8}$/)
   assert.equal(masker.requests[0]?.url, '/api/maskers/pii')
 })

@@ -16,7 +16,7 @@ const rules = new MaskingRules({
 const plan = { rules, services: [], system: true, restores: true }
 const key = Buffer.alloc(32, 7)
 
-/** What texts are put together from: values, what looks like pseudonyms, and what stands around both. */
+/** What the texts consist of: values, strings that resemble pseudonyms, and what surrounds both. */
 const pieces = [
   ...[
     'jan@firma.pl',
@@ -83,7 +83,7 @@ const pieces = [
   ],
 ]
 
-test('10,000 random texts, cut at random on both ways, come back as they were', {
+test('10,000 random texts, split at random in both directions, are restored exactly', {
   timeout: 100_000,
 }, async () => {
   const random = seededRandom(20260)
@@ -150,7 +150,7 @@ const surroundings: readonly [string, string][] = [
   ['', 'ami'],
 ]
 
-test('a value that is cut between two parts is masked like a whole one', async () => {
+test('a value split between two parts is masked like an unsplit one', async () => {
   const { signal } = new AbortController()
   const masks = async (texts: readonly string[]): Promise<string> => {
     const items = texts.map((text) => ({ text, run: 1, isSystem: false, path: '' }))
@@ -172,14 +172,14 @@ test('a value that is cut between two parts is masked like a whole one', async (
   }
 })
 
-test('each spelling is recognised wherever it is cut', () => {
+test('each spelling of a pseudonym is recognized wherever it is split', () => {
   for (const [spelling, expected] of spellings)
     for (const [before, after] of surroundings) {
       const text = before + spelling + after
       for (let first = 0; first <= text.length; first++) {
         const restorer = new TextRestorer(dictionary)
         const out = restorer.push(text.slice(0, first)) + restorer.push(text.slice(first)) + restorer.flush()
-        assert.equal(out, before + expected + after, `${text} cut at ${first}`)
+        assert.equal(out, before + expected + after, `${text} split at ${first}`)
       }
       const restorer = new TextRestorer(dictionary)
       const byOne = [...text].map((character) => restorer.push(character)).join('') + restorer.flush()
@@ -187,7 +187,7 @@ test('each spelling is recognised wherever it is cut', () => {
     }
 })
 
-test('what is no pseudonym stays, and is not held back', () => {
+test('text that is no pseudonym is kept and not held back', () => {
   for (const text of ['xEMAIL_k7m3q9x2', 'EMAIL_k7m3q9x3', 'my_EMAIL_k7m3q9x2', 'EMAIL k7m3q9x2', 'EMAIL_']) {
     const restorer = new TextRestorer(dictionary)
     assert.equal(restorer.push(text) + restorer.flush(), text)
@@ -199,7 +199,7 @@ test('what is no pseudonym stays, and is not held back', () => {
   assert.equal(restorer.isHolding, false)
 })
 
-test('no more than the longest spelling is held back', () => {
+test('at most the longest spelling is held back', () => {
   const restorer = new TextRestorer(dictionary)
   const long = `\\u0045`.repeat(200)
   let out = ''
@@ -210,7 +210,7 @@ test('no more than the longest spelling is held back', () => {
   assert.ok(long.length - out.length <= longestSpelling)
 })
 
-test('arguments stay valid JSON wherever they are cut, at each level', () => {
+test('arguments remain valid JSON wherever they are split, at each level', () => {
   const pseudonym = 'EMAIL_k7m3q9x2'
   for (const [json, expected] of [
     [{ to: pseudonym }, { to: value }],
@@ -221,14 +221,14 @@ test('arguments stay valid JSON wherever they are cut, at each level', () => {
     for (let cut = 0; cut <= text.length; cut++) {
       const restorer = new TextRestorer(dictionary, new JsonWriting())
       const out = restorer.push(text.slice(0, cut)) + restorer.push(text.slice(cut)) + restorer.flush()
-      assert.deepEqual(JSON.parse(out), expected, `${text} cut at ${cut}`)
+      assert.deepEqual(JSON.parse(out), expected, `${text} split at ${cut}`)
     }
   }
   const bare = new TextRestorer(dictionary, new JsonWriting())
   assert.deepEqual(JSON.parse(bare.push(`{"to":${pseudonym}}`) + bare.flush()), { to: value })
 })
 
-test('the same value has the same pseudonym, another client and another spelling have another one', () => {
+test('a value has one pseudonym per client, and another for other clients and spellings', () => {
   const one = new Pseudonyms(key, () => 'word')
   const again = new Pseudonyms(key, () => 'word')
   const other = new Pseudonyms(Buffer.alloc(32, 8), () => 'word')

@@ -41,9 +41,9 @@ after(async () => {
 for (const kind of upstreamKinds)
   for (const dialect of clientDialects)
     for (const stream of [false, true])
-      test(`JSON in a string of arguments stays valid: ${dialect} client, ${kind} server, ${stream ? 'streamed' : 'whole'}`, async () => {
-        const heard = await askIn(dialect, router.url, `I am ${name}.`, { stream, model: kind, more: {} })
-        const { to, inner, remark } = JSON.parse(heard.call)
+      test(`JSON in a string of arguments remains valid: ${dialect} client, ${kind} server, ${stream ? 'streamed' : 'whole'}`, async () => {
+        const received = await askIn(dialect, router.url, `I am ${name}.`, { stream, model: kind, more: {} })
+        const { to, inner, remark } = JSON.parse(received.call)
         assert.deepEqual([to, remark], [name, `[see] ${name}`])
         assert.deepEqual(JSON.parse(inner), { name, also: [`"${name}"`] })
       })

@@ -52,7 +52,7 @@ test('an address in any string of any route reaches no server', { timeout: 100_0
     const name = String(operation.summary)
     if (operations.has(name)) continue
     operations.add(name)
-    // All bodies at one server or another, and the first ones at each kind.
+    // All bodies go to one server or another, and the first ones to each type.
     for (const [index, body] of bodiesOf(operation, document).entries())
       for (const model of index < 2 ? models : [models[index % models.length]]) {
         const url =
@@ -68,12 +68,12 @@ test('an address in any string of any route reaches no server', { timeout: 100_0
   await Promise.all(Array.from({ length: 8 }, work))
   for (const { raw, url, headers } of upstream.requests) {
     const sent = `${url} ${JSON.stringify(headers)} ${raw.toString()}`
-    if (sent.includes('kowalski')) assert.fail(`${url} got ${raw.toString()}`)
+    if (sent.includes('kowalski')) assert.fail(`${url} received ${raw.toString()}`)
   }
   assert.ok(upstream.requests.length > 100, String(upstream.requests.length))
 })
 
-/** The example of an operation with the address in each string of its schema, one after the other, and in all of the example's. */
+/** The operation's example with the address in each string of its schema in turn, and in all strings of the example. */
 function bodiesOf(operation: JsonObject, document: unknown): JsonObject[] {
   const content = isObject(operation.requestBody) ? operation.requestBody.content : undefined
   const json = isObject(content) ? content['application/json'] : undefined
@@ -100,7 +100,7 @@ function everywhere(value: unknown): unknown {
   )
 }
 
-/** Values of a schema, each with the address in one place. */
+/** Values of a schema, each with the address in one position. */
 function samplesOf(schema: unknown, document: unknown, depth: number): unknown[] {
   if (!isObject(schema) || depth > 8) return []
   if (typeof schema.$ref === 'string') return samplesOf(resolved(schema.$ref, document), document, depth + 1)
@@ -133,7 +133,7 @@ function samplesOf(schema: unknown, document: unknown, depth: number): unknown[]
   }
 }
 
-/** Some value of a schema. */
+/** A valid value of a schema. */
 function plainOf(schema: unknown, document: unknown, depth: number): unknown {
   if (!isObject(schema) || depth > 8) return 'x'
   if (typeof schema.$ref === 'string') return plainOf(resolved(schema.$ref, document), document, depth + 1)

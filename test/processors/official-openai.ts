@@ -20,7 +20,7 @@ export const chats: OfficialClient = {
   hasTurns: true,
   finish: 'tool_calls',
   async ask(question) {
-    const { model, stream, words, heard } = question
+    const { model, stream, words, onText } = question
     const body: OpenAI.ChatCompletionCreateParamsNonStreaming = {
       model,
       user: words.user,
@@ -47,7 +47,7 @@ export const chats: OfficialClient = {
     const { choices, usage } = stream
       ? await client.chat.completions
           .stream({ ...body, stream: true, stream_options: { include_usage: true } }, signalOf(question))
-          .on('content', (delta) => heard?.(delta))
+          .on('content', (delta) => onText?.(delta))
           .finalChatCompletion()
       : await client.chat.completions.create(body, signalOf(question))
     const [choice] = choices
@@ -69,7 +69,7 @@ export const responses: OfficialClient = {
   hasTurns: true,
   finish: 'completed',
   async ask(question) {
-    const { model, stream, words, heard } = question
+    const { model, stream, words, onText } = question
     const body: OpenAI.Responses.ResponseCreateParamsNonStreaming = {
       model,
       instructions: words.system,
@@ -91,7 +91,7 @@ export const responses: OfficialClient = {
     const { output, output_text, status, usage } = stream
       ? await client.responses
           .stream({ ...body, stream: true }, signalOf(question))
-          .on('response.output_text.delta', ({ delta }) => heard?.(delta))
+          .on('response.output_text.delta', ({ delta }) => onText?.(delta))
           .finalResponse()
       : await client.responses.create(body, signalOf(question))
     return {
@@ -112,7 +112,7 @@ export const completions: OfficialClient = {
   hasTurns: false,
   finish: 'stop',
   async ask(question) {
-    const { model, stream, words, heard } = question
+    const { model, stream, words, onText } = question
     const body = { model, prompt: prompt(words), user: words.user, max_tokens: 100 }
     const client = openai(question)
     if (!stream) {
@@ -135,12 +135,12 @@ export const completions: OfficialClient = {
     for await (const { choices, usage: counts } of chunks) {
       const [choice] = choices
       text += choice?.text ?? ''
-      if (choice?.text) heard?.(choice.text)
-      // By the protocol it is null until the end.
+      if (choice?.text) onText?.(choice.text)
+      // The protocol defines it as null until the end.
       finish = choice?.finish_reason || finish
       if (counts) usage = [counts.prompt_tokens, counts.completion_tokens]
     }
-    // The client ends such a stream in silence when it is aborted.
+    // The client ends an aborted stream without an error.
     question.signal?.throwIfAborted()
     return { text, calls: [], finish, usage }
   },

@@ -19,7 +19,7 @@ const anthropic: OfficialClient = {
   hasTurns: true,
   finish: 'tool_use',
   async ask(question) {
-    const { url, model, stream, words, heard } = question
+    const { url, model, stream, words, onText } = question
     const client = new Anthropic({ apiKey, maxRetries: 0, baseURL: url })
     const body: Anthropic.MessageCreateParamsNonStreaming = {
       model,
@@ -49,7 +49,7 @@ const anthropic: OfficialClient = {
     const { content, stop_reason, usage } = stream
       ? await client.messages
           .stream({ ...body, stream: true }, signalOf(question))
-          .on('text', (delta) => heard?.(delta))
+          .on('text', (delta) => onText?.(delta))
           .finalMessage()
       : await client.messages.create(body, signalOf(question))
     return {
@@ -66,7 +66,7 @@ const gemini: OfficialClient = {
   hasTurns: true,
   finish: 'STOP',
   async ask(question) {
-    const { url, model, stream, words, heard, signal } = question
+    const { url, model, stream, words, onText, signal } = question
     const client = new GoogleGenAI({ apiKey, httpOptions: { baseUrl: url } })
     const contents: Content[] = [
       { role: 'user', parts: [{ text: words.first }] },
@@ -104,7 +104,7 @@ const gemini: OfficialClient = {
     for await (const { candidates, usageMetadata } of chunks) {
       const [candidate] = candidates ?? []
       for (const part of candidate?.content?.parts ?? []) {
-        if (part.text) heard?.(part.text)
+        if (part.text) onText?.(part.text)
         text += part.text ?? ''
         const { functionCall: call } = part
         if (call) calls.push({ id: call.id, name: call.name, input: call.args })
@@ -144,7 +144,7 @@ const ollamaChat: OfficialClient = {
     let usage: readonly number[] = []
     for await (const line of lines) {
       text += line.message.content
-      if (line.message.content !== '') question.heard?.(line.message.content)
+      if (line.message.content !== '') question.onText?.(line.message.content)
       for (const { function: called } of line.message.tool_calls ?? [])
         calls.push({ id: undefined, name: called.name, input: called.arguments })
       if (!line.done) continue
@@ -171,7 +171,7 @@ const ollamaGenerate: OfficialClient = {
     let usage: readonly number[] = []
     for await (const line of lines) {
       text += line.response ?? ''
-      if (line.response) question.heard?.(line.response)
+      if (line.response) question.onText?.(line.response)
       if (!line.done) continue
       finish = line.done_reason
       usage = [line.prompt_eval_count, line.eval_count]
@@ -180,7 +180,7 @@ const ollamaGenerate: OfficialClient = {
   },
 }
 
-/** Ollama's client has no signals: what it streams is aborted. */
+/** Ollama's client accepts no signals; its streams have `abort` instead. */
 function abortable<Lines extends { abort(): void }>(lines: Lines, { signal }: OfficialQuestion): Lines {
   signal?.addEventListener('abort', () => lines.abort(), { once: true })
   return lines

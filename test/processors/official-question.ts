@@ -1,25 +1,25 @@
-/** What an official client makes of an answer. */
+/** What an official client returns for a response. */
 export interface OfficialAnswer {
   readonly text: string
   readonly calls: readonly { id: string | undefined; name: string | undefined; input: unknown }[]
-  /** Why it has ended, in the words of the dialect. */
+  /** The finish reason, as the dialect names it. */
   readonly finish: string | null | undefined
-  /** Tokens of prompt and answer. */
+  /** Prompt and completion tokens. */
   readonly usage: readonly (number | undefined)[]
 }
 
 export interface OfficialQuestion {
-  /** Of the router. */
+  /** The router's URL. */
   readonly url: string
   readonly model: string
   readonly stream: boolean
   readonly words: Conversation
   readonly signal?: AbortSignal
   /** Called for each piece of a stream. */
-  readonly heard?: (text: string) => void
+  readonly onText?: (text: string) => void
 }
 
-/** A conversation in words that no dialect owns: it ends with a question behind the result of a call. */
+/** A conversation in no particular dialect: it ends with a question after the result of a call. */
 export interface Conversation {
   readonly system: string
   readonly first: string
@@ -28,7 +28,7 @@ export interface Conversation {
   readonly last: string
   /** What the tool is for. */
   readonly tool: string
-  /** Who asks. */
+  /** The user id. */
   readonly user: string
 }
 
@@ -49,12 +49,12 @@ export function signalOf({ signal }: OfficialQuestion): { signal?: AbortSignal }
   return signal ? { signal } : {}
 }
 
-/** All that is said in one text, for clients without turns. */
+/** The conversation as one text, for clients without turns. */
 export function prompt({ system, first, call, result, last }: Conversation): string {
   return [system, first, JSON.stringify(call), JSON.stringify(result), last].join('\n')
 }
 
-/** Results as many programs write them: no character beyond ASCII, and no `@`. */
+/** Results as many programs write them: ASCII only, and no `@`. */
 export function escaped(value: unknown): string {
   return JSON.stringify(value).replaceAll(
     /[@\u0080-\uffff]/g,

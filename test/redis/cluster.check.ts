@@ -12,7 +12,7 @@ async function open(t: TestContext): Promise<{ cluster: RedisCluster; env: Recor
   return { cluster, env: { LLM_ROUTER_REDIS_URL: cluster.url } }
 }
 
-/** Moves the slot of the leases, with all keys that are in it, while it is used. */
+/** Moves the slot of the leases, with all keys in it, while it is in use. */
 async function moveSlot({ nodes, ownerOf }: RedisCluster, from: ClusterNode, to: ClusterNode): Promise<void> {
   const slot = await from.redis.cluster('KEYSLOT', key)
   await to.redis.cluster('SETSLOT', slot, 'IMPORTING', from.id)
@@ -24,7 +24,7 @@ async function moveSlot({ nodes, ownerOf }: RedisCluster, from: ClusterNode, to:
   }
   const others = nodes.slice(0, 3).filter((node) => node !== to && node !== from)
   for (const { redis } of [to, from, ...others]) await redis.cluster('SETSLOT', slot, 'NODE', to.id)
-  // What nodes still tell each other of the time before would undo the next move.
+  // Late gossip between the nodes about the previous state would undo the next move.
   const signal = AbortSignal.timeout(20_000)
   for (const node of nodes)
     while ((await ownerOf(key, [node])) !== to) {
@@ -33,7 +33,7 @@ async function moveSlot({ nodes, ownerOf }: RedisCluster, from: ClusterNode, to:
     }
 }
 
-test('resharding: the slot of the leases moves from master to master and back; requests go on, and a target never has two', async (t) => {
+test('resharding: while the slot of the leases moves between masters, requests succeed and no target is leased twice', async (t) => {
   const { cluster, env } = await open(t)
   const owner = await cluster.ownerOf(key)
   const [other = assert.fail()] = cluster.nodes.slice(0, 3).filter((node) => node !== owner)
@@ -48,7 +48,7 @@ test('resharding: the slot of the leases moves from master to master and back; r
   assert.equal(most, 1)
 })
 
-test('partition: a master that is cut off is replaced, and back again it serves nobody', async (t) => {
+test('partition: a master that is cut off is replaced, and after its return serves no one as a master', async (t) => {
   const { cluster, env } = await open(t)
   const owner = await cluster.ownerOf(key)
   const { statuses, most } = await underLoad(t, env, async () => {
@@ -64,7 +64,7 @@ test('partition: a master that is cut off is replaced, and back again it serves 
   assert.equal(most, 1)
 })
 
-test('partition: a cluster that is frozen for less than the hold costs no request', async (t) => {
+test('partition: a cluster that is frozen for less than the hold time fails no request', async (t) => {
   const { cluster, env } = await open(t)
   const { statuses, most } = await underLoad(t, env, async () => {
     for (const { process } of cluster.nodes) process.kill('SIGSTOP')

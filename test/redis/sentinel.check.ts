@@ -26,13 +26,13 @@ async function untilReplaced(sentinels: RedisSentinels, port: number): Promise<v
 }
 
 for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
-  test(`Sentinel: a master that is ended by ${signal} is replaced, requests go on, and a target never has two`, async (t) => {
+  test(`Sentinel: a master ended by ${signal} is replaced, requests succeed, and no target is leased twice`, async (t) => {
     const { sentinels, env } = await open(t)
     const { statuses, most } = await underLoad(t, env, async () => {
       const master = await sentinels.master()
       master.process.kill(signal)
       await untilReplaced(sentinels, master.port)
-      // Back, it believes for a moment that it is still the master.
+      // After its return it still considers itself the master for a moment.
       master.process.kill('SIGCONT')
     })
     assert.deepEqual([...statuses], [200])
@@ -40,7 +40,7 @@ for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
   })
 }
 
-test('without any Sentinel the log says so, with no password', async (t) => {
+test('if no Sentinel is reachable, the log says so without a password', async (t) => {
   const { sentinels, env } = await open(t)
   await sentinels.stop()
   const { startRouterProcess } = await import('../helpers/router-process.ts')

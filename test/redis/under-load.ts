@@ -6,7 +6,7 @@ import { startRouterProcess } from '../helpers/router-process.ts'
 export interface Played {
   /** Of all answers. */
   statuses: ReadonlySet<number>
-  /** The most requests that the target, which may have one, had at once. */
+  /** The most concurrent requests at the target, which allows one. */
   most: number
   /** The log lines of both routers. */
   logs: readonly Record<string, unknown>[]
@@ -16,16 +16,16 @@ const clients = 4
 const enough = 20
 
 /**
- * Two routers with this Redis share a target that may have one request, under constant load: before, during and after the
- * harm, which is done when its promise is fulfilled.
+ * Two routers with this Redis share a target that allows one request, under constant load: before, during and
+ * after the disruption, which is over when its promise is fulfilled.
  */
 export async function underLoad(
   t: TestContext,
   env: Record<string, string>,
   harm: () => Promise<void>,
 ): Promise<Played> {
-  const box = await startCounting()
-  const providers = [{ id: 'box', api_type: 'vllm', api_host: box.upstream.url, max_in_flight: 1 }]
+  const server = await startCounting()
+  const providers = [{ id: 'box', api_type: 'vllm', api_host: server.upstream.url, max_in_flight: 1 }]
   const models = { test_models: { m: { providers } }, active_models: { test_models: ['m'] } }
   const started = await Promise.allSettled(
     [0, 1].map(() => startRouterProcess({ models, env: { LLM_ROUTER_REDIS_DOWN: 'reject', ...env } })),
@@ -33,10 +33,10 @@ export async function underLoad(
   const routers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   t.after(async () => {
     await Promise.all(routers.map((router) => router.stop()))
-    await box.upstream.close()
+    await server.upstream.close()
   })
   if (routers.length < 2) throw new Error('a router did not start')
-  box.open()
+  server.open()
   const statuses: number[] = []
   let isOver = false
   const asking = Array.from({ length: clients }, async (_, index) => {
@@ -62,7 +62,7 @@ export async function underLoad(
     isOver = true
     await Promise.all(asking)
     const logs = routers.flatMap((router) => router.logs)
-    return { statuses: new Set(statuses), most: box.most, logs }
+    return { statuses: new Set(statuses), most: server.most, logs }
   } finally {
     isOver = true
   }

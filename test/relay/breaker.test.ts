@@ -29,7 +29,7 @@ function times(count: number, act: () => void): void {
   for (let index = 0; index < count; index++) act()
 }
 
-test('five failures in a row open it; a success in between starts the count anew', () => {
+test('a breaker opens after five failures in a row, and a success in between restarts the count', () => {
   const { breaker, attempt } = setUp()
   times(4, () => attempt('failure'))
   attempt('success')
@@ -40,7 +40,7 @@ test('five failures in a row open it; a success in between starts the count anew
   assert.equal(breaker.available, false)
 })
 
-test('two failed connections or three slow answers are enough', () => {
+test('a breaker opens after two failed connections or three slow attempts', () => {
   const connect = setUp()
   times(2, () => connect.attempt('connect'))
   assert.equal(connect.breaker.available, false)
@@ -51,19 +51,19 @@ test('two failed connections or three slow answers are enough', () => {
   assert.equal(slow.breaker.available, false)
 })
 
-test('half of ten or more attempts within the window open it, though never five in a row failed', () => {
+test('a breaker opens if half of ten or more attempts within the window fail, even if never five in a row', () => {
   const { breaker, attempt } = setUp()
   times(4, () => {
     attempt('failure')
     attempt('success')
   })
-  assert.equal(breaker.available, true, 'eight are too few to tell')
+  assert.equal(breaker.available, true, 'eight attempts are too few to decide')
   attempt('success')
   attempt('failure')
   assert.equal(breaker.available, false)
 })
 
-test('old failures do not count', () => {
+test('old failures are not counted', () => {
   const { breaker, attempt, wait } = setUp()
   times(4, () => {
     attempt('failure')
@@ -75,7 +75,7 @@ test('old failures do not count', () => {
   assert.equal(breaker.available, true)
 })
 
-test('after its pause one probe may pass, and only one; two good ones close it', () => {
+test('after the cooldown one probe at a time may pass, and two successful ones close the breaker', () => {
   const { breaker, attempt, wait } = setUp()
   times(2, () => attempt('connect'))
   wait(4_999)
@@ -92,7 +92,7 @@ test('after its pause one probe may pass, and only one; two good ones close it',
   assert.equal(breaker.state, 'closed')
 })
 
-test('a probe that fails opens it for twice as long, up to the limit; long peace forgets that', () => {
+test('a failed probe doubles the cooldown up to the limit, and a long time without failures resets it', () => {
   const { breaker, attempt, wait } = setUp()
   times(5, () => attempt('failure'))
   let pause = 5_000
@@ -109,7 +109,7 @@ test('a probe that fails opens it for twice as long, up to the limit; long peace
   assert.equal(breaker.waitMs, 5_000)
 })
 
-test('a probe whose client left frees the place for another', () => {
+test('a probe whose client disconnects frees its slot for another probe', () => {
   const { breaker, attempt, wait } = setUp()
   times(2, () => attempt('connect'))
   wait(5_000)
@@ -118,7 +118,7 @@ test('a probe whose client left frees the place for another', () => {
   assert.equal(breaker.state, 'half_open')
 })
 
-test('the end of an attempt from before the opening counts for nothing after it', () => {
+test('the end of an attempt that began before the breaker opened is ignored afterwards', () => {
   const { breaker, attempt, wait } = setUp()
   const old = [breaker.begin(), breaker.begin(), breaker.begin()]
   times(2, () => attempt('connect'))
@@ -126,13 +126,13 @@ test('the end of an attempt from before the opening counts for nothing after it'
   const probe = breaker.begin()
   for (const ticket of old) breaker.end(ticket, 'success')
   assert.equal(breaker.state, 'half_open')
-  assert.equal(breaker.available, false, 'the probe is still out')
+  assert.equal(breaker.available, false, 'the probe is still running')
   breaker.end(probe, undefined)
   breaker.fail(probe, 'failure')
   assert.equal(breaker.state, 'open')
 })
 
-test('a server that cannot be reached is probed twice a minute at least', () => {
+test('a server that cannot be reached is probed at least twice a minute', () => {
   const { breaker, attempt, wait } = setUp()
   times(2, () => attempt('connect'))
   times(8, () => {
@@ -142,7 +142,7 @@ test('a server that cannot be reached is probed twice a minute at least', () => 
   assert.equal(breaker.waitMs, 30_000)
 })
 
-test('a server that takes connections again is probed at once; one that fails requests is not', () => {
+test('a server that accepts connections again is probed immediately, and one that fails requests is not', () => {
   const unreachable = setUp()
   times(2, () => unreachable.attempt('connect'))
   unreachable.breaker.reachable()
@@ -153,7 +153,7 @@ test('a server that takes connections again is probed at once; one that fails re
   assert.equal(failing.breaker.state, 'open')
 })
 
-test('answers of a target that is used although it is open close it', () => {
+test('successes of a target that is used despite its open breaker close it', () => {
   const { breaker, attempt } = setUp()
   times(5, () => attempt('failure'))
   attempt('success')

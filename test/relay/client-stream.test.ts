@@ -19,7 +19,7 @@ async function serve(t: TestContext, answer: (client: ClientStream) => void): Pr
   return (server.address() as AddressInfo).port // it listens on a port
 }
 
-/** All that the server sends on one connection, as it stands on the wire. */
+/** All bytes that the server sends on one connection. */
 async function wire(port: number, requests: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.end(requests)
@@ -28,7 +28,7 @@ async function wire(port: number, requests: string): Promise<string> {
 
 const bodyOf = (answer: string): string => answer.slice(answer.indexOf('\r\n\r\n') + 4)
 
-test('each write is one frame of the chunked coding, as long as its bytes', async (t) => {
+test('each write is one chunk of the chunked encoding, sized in bytes', async (t) => {
   const port = await serve(t, (client) => {
     client.write(Buffer.from('data: bytes\n\n'))
     client.write('data: text\n\n')
@@ -57,7 +57,7 @@ test('an empty write does not end the body', async (t) => {
   assert.equal(bodyOf(answer), '1\r\nx\r\n0\r\n\r\n')
 })
 
-test('a client of HTTP/1.0, which knows no frames, gets the bytes alone', async (t) => {
+test('an HTTP/1.0 client, which does not support chunked encoding, gets the plain body', async (t) => {
   const port = await serve(t, (client) => {
     client.write(Buffer.from('one'))
     client.write('two')
@@ -68,7 +68,7 @@ test('a client of HTTP/1.0, which knows no frames, gets the bytes alone', async 
   assert.equal(bodyOf(answer), 'onetwo')
 })
 
-test('what was written before an answer broke off reaches its client', async (t) => {
+test('what was written before an answer broke off reaches the client', async (t) => {
   const port = await serve(t, (client) => {
     client.write('x')
     client.write('y')
@@ -105,7 +105,7 @@ for (const bytes of [4_000, 16_384, 16_385, 3_000_000]) {
   })
 }
 
-test('a write to a client that reads nothing asks for a pause, and the drain ends it', async (t) => {
+test('a write to a client that reads nothing signals backpressure until the drain event', async (t) => {
   const drained = Promise.withResolvers<void>()
   const paused = Promise.withResolvers<void>()
   const port = await serve(t, (client) => {

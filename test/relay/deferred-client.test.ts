@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ChatClient, ClientStream } from '../../src/relay/answer/client-stream.ts'
 import { deferredClient } from '../../src/relay/answer/deferred-client.ts'
 
-/** A client that notes what it gets. */
+/** A client that records what it receives. */
 function notingClient(): { client: ChatClient; got: string[] } {
   const got: string[] = []
   const stream: ClientStream = {
@@ -23,12 +23,12 @@ function notingClient(): { client: ChatClient; got: string[] } {
   return { client, got }
 }
 
-test('a stream flows until there is something to wait for, and its end keeps its order behind that', async () => {
+test('a stream flows until there is something to wait for, and its end stays in order behind that', async () => {
   const { client, got } = notingClient()
   let pending: Promise<void> | undefined
   const { promise, resolve } = Promise.withResolvers<void>()
   const stream = deferredClient(client, () => pending).stream()
-  assert.equal(stream.write('a'), false, 'backpressure as the client itself says')
+  assert.equal(stream.write('a'), false, 'backpressure as reported by the client itself')
   pending = promise
   assert.equal(stream.write('b'), true)
   stream.write('c')
@@ -40,7 +40,7 @@ test('a stream flows until there is something to wait for, and its end keeps its
   assert.deepEqual(got, ['a', 'b', 'c', 'end'])
 })
 
-test('a stream without anything to wait for ends at once', () => {
+test('a stream that waits for nothing ends immediately', () => {
   const { client, got } = notingClient()
   const stream = deferredClient(client, () => undefined).stream()
   stream.write('a')
@@ -48,7 +48,7 @@ test('a stream without anything to wait for ends at once', () => {
   assert.deepEqual(got, ['a', 'end'])
 })
 
-test('a whole answer waits too', async () => {
+test('a whole answer is deferred too', async () => {
   const { client, got } = notingClient()
   const { promise, resolve } = Promise.withResolvers<void>()
   deferredClient(client, () => promise).whole('answer')

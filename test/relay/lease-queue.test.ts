@@ -7,7 +7,7 @@ import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { LocalTurns } from '../../src/stores/turns/local.ts'
 import { storedRequest } from '../stores/stored-request.ts'
 
-const boxes = (...ids: string[]) => ids.map((id) => ({ id, host: id, reserve: false, places: 1 }))
+const targetsNamed = (...ids: string[]) => ids.map((id) => ({ id, host: id, reserve: false, places: 1 }))
 
 interface Options extends Partial<LeaseQueueOptions> {
   store?: LeaseStore
@@ -27,14 +27,14 @@ function setUp({ store = memoryLeases(), pollMs = { min: 500, max: 500 }, ...opt
   const ask = (ids: readonly string[] = ['a'], signal?: AbortSignal, isComplete = true) =>
     queue.acquire(
       storedRequest({
-        ...{ model: 'm', store, isComplete, targets: () => boxes(...ids) },
+        ...{ model: 'm', store, isComplete, targets: () => targetsNamed(...ids) },
         ...(signal && { signal }),
       }),
     )
   return { store, queue, ask }
 }
 
-/** Everything that can happen without time passing or anybody doing something has happened. */
+/** Resolves when everything has happened that can happen without time passing or another call. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 function refusedWith(code: string): (error: unknown) => boolean {
@@ -45,7 +45,7 @@ function refusedWith(code: string): (error: unknown) => boolean {
     error.retryAfterSeconds !== undefined
 }
 
-test('requests get a target in the order in which they came, each by the release before it', async () => {
+test('requests get a target in order of arrival, each when the one before releases it', async () => {
   const { store, ask, queue } = setUp()
   const order: number[] = []
   let running = 0
@@ -63,7 +63,7 @@ test('requests get a target in the order in which they came, each by the release
   assert.equal(queue.length, 0)
 })
 
-test('1,000 requests at once pass through two targets when the queue is long enough, in their order', async () => {
+test('1,000 concurrent requests pass two targets in order of arrival if the queue is long enough', async () => {
   const { store, ask } = setUp({ size: 1_000 })
   const order: number[] = []
   const work = Array.from({ length: 1_000 }, async (_, index) => {
@@ -76,7 +76,7 @@ test('1,000 requests at once pass through two targets when the queue is long eno
   assert.deepEqual(order, [...Array(1_000).keys()])
 })
 
-test('a request beyond the size of the queue is refused at once, and a place that comes free is one again', async () => {
+test('a request beyond the size of the queue is rejected immediately, and a freed slot can be used again', async () => {
   const { store, ask } = setUp({ size: 1 })
   const first = await ask()
   const second = ask()
@@ -89,7 +89,7 @@ test('a request beyond the size of the queue is refused at once, and a place tha
   await third
 })
 
-test('as many requests as there are free targets need no place in the queue', async () => {
+test('requests need no slot in the queue while there are free targets', async () => {
   const { ask } = setUp({ size: 0 })
   const answers = await Promise.allSettled([ask(['a', 'b']), ask(['a', 'b']), ask(['a', 'b'])])
   assert.deepEqual(
@@ -98,7 +98,7 @@ test('as many requests as there are free targets need no place in the queue', as
   )
 })
 
-test('a request that waits too long is refused, and the next one keeps its turn', async () => {
+test('a request that waits too long is rejected, and the next one keeps its position', async () => {
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
     const { store, ask, queue } = setUp({ timeoutMs: 60_000 })
@@ -119,7 +119,7 @@ test('a request that waits too long is refused, and the next one keeps its turn'
   }
 })
 
-test('a client that leaves the queue is told its own reason, and its turn goes to the next', async () => {
+test('a client that aborts while queued gets its own abort reason, and its position goes to the next', async () => {
   const { store, ask, queue } = setUp()
   const lease = await ask()
   const client = new AbortController()
@@ -134,23 +134,23 @@ test('a client that leaves the queue is told its own reason, and its turn goes t
   await next
 })
 
-test('a client that has left before asking takes no place', async () => {
+test('a client that disconnected before asking takes no slot in the queue', async () => {
   const { ask, queue } = setUp()
   await assert.rejects(ask(['a'], AbortSignal.abort(new Error('left'))), /left/)
   assert.equal(queue.length, 0)
 })
 
-test('a lease that is granted to a client that has just left goes back', async () => {
+test('a lease granted to a client that has just disconnected is released', async () => {
   const memory = memoryLeases()
   const answer = Promise.withResolvers<void>()
   const slow: LeaseStore = {
     ...memory,
-    async acquire(wish) {
-      const lease = await memory.acquire(wish)
+    async acquire(request) {
+      const lease = await memory.acquire(request)
       await answer.promise
       return lease
     },
-    // As when the message of the one who gives up overtakes nothing.
+    // As if the message that abandons the request overtakes nothing.
     abandon: async () => undefined,
   }
   const { ask } = setUp({ store: slow })
@@ -163,7 +163,7 @@ test('a lease that is granted to a client that has just left goes back', async (
   await ask()
 })
 
-test('one that waits for a certain target does not hold up those behind it', async () => {
+test('a request that waits for a certain target does not block those behind it', async () => {
   const { store, ask } = setUp()
   const [a, b] = [await ask(['a']), await ask(['b'])]
   const picky = ask(['a'], undefined, false)
@@ -175,7 +175,7 @@ test('one that waits for a certain target does not hold up those behind it', asy
   assert.equal((await picky).target.id, 'a')
 })
 
-test('a store that is away is asked again until it answers, with the same key', async () => {
+test('an unavailable store is retried with the same key until it answers', async () => {
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
     const memory = memoryLeases()
@@ -183,9 +183,9 @@ test('a store that is away is asked again until it answers, with the same key', 
     const { StoreDownError } = await import('../../src/stores/leases/store.ts')
     const store: LeaseStore = {
       ...memory,
-      async acquire(wish): Promise<StoredLease | undefined> {
-        if (keys.push(wish.key) < 4) throw new StoreDownError()
-        return memory.acquire(wish)
+      async acquire(request): Promise<StoredLease | undefined> {
+        if (keys.push(request.key) < 4) throw new StoreDownError()
+        return memory.acquire(request)
       },
     }
     const { ask } = setUp({ store, pollMs: { min: 50, max: 250 } })
@@ -202,12 +202,12 @@ test('a store that is away is asked again until it answers, with the same key', 
   }
 })
 
-test('a target that comes back while all were down is noticed without a release', async () => {
+test('a target that comes back after all were down is noticed without a release', async () => {
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
     const { queue, store } = setUp()
     let up = false
-    const targets = () => (up ? boxes('a') : [])
+    const targets = () => (up ? targetsNamed('a') : [])
     const lease = queue.acquire(storedRequest({ model: 'm', store, targets }))
     await settled()
     up = true
@@ -218,7 +218,7 @@ test('a target that comes back while all were down is noticed without a release'
   }
 })
 
-test('what the store has for the client reaches it', async () => {
+test('an error from the store is passed on to the client unchanged', async () => {
   const memory = memoryLeases()
   const refusal = new RouterError('overloaded', 'no', { code: 'lease_store_down' })
   const { ask, queue } = setUp({ store: { ...memory, acquire: () => Promise.reject(refusal) } })

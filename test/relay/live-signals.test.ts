@@ -21,7 +21,7 @@ function signalsAfter(outcomes: readonly Outcome[]): LiveSignals {
   return signals
 }
 
-test('the time to the first content follows the latest requests, and failures leave it', () => {
+test('the time to first content follows the latest requests, and failures do not change it', () => {
   assert.equal(signalsAfter([success(900, 100)]).firstContentMs, 100)
   const moved = signalsAfter([success(900, 100), success(900, 200)]).firstContentMs ?? 0
   assert.ok(moved > 100 && moved < 200)
@@ -30,23 +30,23 @@ test('the time to the first content follows the latest requests, and failures le
   assert.ok((long.firstContentMs ?? 0) > 299)
 })
 
-test('an answer that came as a whole counts with the whole of its time', () => {
+test('an answer that arrives whole counts with its full duration', () => {
   assert.equal(signalsAfter([success(900)]).firstContentMs, 900)
 })
 
-test('the time per token is that after the first one', () => {
+test('the time per token is measured after the first token', () => {
   const signals = new LiveSignals(targetOf({}), 0)
   signals.picked()
   signals.settled(success(1_100, 100), 1, { tokens: 11 })
   assert.equal(signals.perTokenMs, 100)
 })
 
-test('a client that leaves says nothing about the target', () => {
+test("a client that disconnects does not affect the target's signals", () => {
   const signals = signalsAfter([cancelled, cancelled])
   assert.deepEqual([signals.failureRate, signals.uses, signals.inFlight], [0, 2, 0])
 })
 
-test('a target that fails time after time has returned with its next success', () => {
+test('a target that failed repeatedly counts as returned after its next success', () => {
   assert.equal(signalsAfter([failure, failure, success(1)]).returnedAt, 0)
   assert.equal(signalsAfter([failure, failure, failure]).returnedAt, 0)
   assert.equal(signalsAfter([failure, failure, failure, success(1), success(1)]).returnedAt, 4)

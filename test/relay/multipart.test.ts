@@ -26,33 +26,33 @@ function partsOf(body: string | Buffer, cut = body.length): Found[] {
 
 const modelOf = (form: string, cut?: number) => partsOf(form, cut).find(({ value }) => value !== undefined)
 
-describe('a field of a form', () => {
+describe('a form field', () => {
   const forms = {
     'before the file': `${model}${file}--b--\r\n`,
     'after the file': `${file}${model}--b--`,
     'after a preamble': `preamble\r\n${model}--b--\r\nepilogue`,
-    'with its name bare': `--b\r\ncontent-disposition:form-data;name=model\r\n\r\nwhisper\r\n--b--`,
-    'beside encodings that change nothing': `--b\r\nContent-Transfer-Encoding: 8bit\r\nContent-Length: 7\r\nContent-Disposition: Form-Data; NAME="model"\r\n\r\nwhisper\r\n--b--`,
+    'with an unquoted name': `--b\r\ncontent-disposition:form-data;name=model\r\n\r\nwhisper\r\n--b--`,
+    'with encodings that change nothing': `--b\r\nContent-Transfer-Encoding: 8bit\r\nContent-Length: 7\r\nContent-Disposition: Form-Data; NAME="model"\r\n\r\nwhisper\r\n--b--`,
   }
   for (const [where, form] of Object.entries(forms)) {
-    test(`is found ${where}, wherever the body is cut`, () => {
+    test(`is found ${where}, wherever the body is split`, () => {
       for (let cut = 0; cut <= form.length; cut++) {
         const found = modelOf(form, cut)
-        assert.deepEqual([found?.value, found?.text], ['whisper', 'whisper'], `cut at ${cut}`)
+        assert.deepEqual([found?.value, found?.text], ['whisper', 'whisper'], `split at ${cut}`)
       }
     })
   }
 
-  test('is none where another has it as its file name or in its value', () => {
+  test("is not found in another part's file name or value", () => {
     assert.equal(modelOf(`${file}${part('name="x"', 'name="model"')}--b--`), undefined)
   })
 
-  test('a form field with an empty value is read as empty', () => {
+  test('with an empty value is read as empty', () => {
     assert.equal(modelOf(`${part('name="model"', '')}--b--`)?.value, '')
   })
 })
 
-test('names of files are read as clients write them', () => {
+test('file names are read as clients write them', () => {
   const written: [parameters: string, filename: string][] = [
     ['name=file; filename=a.wav', 'a.wav'], // .NET
     ['name="file"; filename="zażółć 录音.wav"', 'zażółć 录音.wav'], // requests, httpx, browsers
@@ -68,7 +68,7 @@ test('names of files are read as clients write them', () => {
   }
 })
 
-describe('a header that an upstream could read otherwise is refused', () => {
+describe('a header that an upstream could read differently is rejected', () => {
   const dispositions: Record<string, string> = {
     'a parameter in the value of an unknown one': 'form-data; x="; name=y"; name="model"',
     'a name in the name of a file': 'form-data; name="x"; filename="; name=model"',
@@ -76,11 +76,11 @@ describe('a header that an upstream could read otherwise is refused', () => {
     'a name in quotes in the name of a file': 'form-data; name="x"; filename="a\\"; name="model"',
     'a name in a name': 'form-data; name="x; name=model"',
     'two names': 'form-data; name="x"; name="model"',
-    'two names in other cases': 'form-data; name="x"; NAME=model',
+    'two names in different letter cases': 'form-data; name="x"; NAME=model',
     'an extended name': "form-data; name*=utf-8''model",
     'an extended name beside a plain one': 'form-data; name="x"; name*=utf-8\'\'model',
     'an extended name of a file': 'form-data; name="x"; filename="a"; filename*=utf-8\'\'a',
-    'a name in pieces': 'form-data; name*0="mo"; name*1="del"',
+    'a name in continuations': 'form-data; name*0="mo"; name*1="del"',
     'an unknown parameter': 'form-data; name="model"; size=3',
     'an escaped letter': 'form-data; name="mo\\del"',
     'an escaped quote': 'form-data; name="x\\"y"',
@@ -93,7 +93,7 @@ describe('a header that an upstream could read otherwise is refused', () => {
     'no separator': 'form-data name="model"',
     'two separators': 'form-data;; name="model"',
     'a separator at the end': 'form-data; name="model";',
-    'text behind a value': 'form-data; name="model"x',
+    'text after a value': 'form-data; name="model"x',
     'a comma': 'form-data; name="x", form-data; name="model"',
     'no name': 'form-data; filename="a"',
     'an empty name': 'form-data; name=""',
@@ -107,8 +107,8 @@ describe('a header that an upstream could read otherwise is refused', () => {
     'a bare LF': 'form-data; name="x"\nContent-Disposition: form-data; name="model"',
     'a NUL': 'form-data; name="model\0"',
     'a control character': 'form-data; name="\x0bmodel"',
-    'a file in place of the field': 'form-data; name="model"; filename="a"',
-    'the name in another case': 'form-data; name="Model"',
+    'a file instead of the field': 'form-data; name="model"; filename="a"',
+    'the name in another letter case': 'form-data; name="Model"',
     'the name between spaces': 'form-data; name=" model "',
     'the name between other spaces': 'form-data; name="\u00a0model"',
   }
@@ -123,10 +123,9 @@ describe('a header that an upstream could read otherwise is refused', () => {
     'a space before the first header': ' Content-Disposition: form-data; name="model"',
     'an encoding':
       'Content-Disposition: form-data; name="model"\r\nContent-Transfer-Encoding: quoted-printable',
-    'an encoding in other case':
+    'an encoding in another letter case':
       'Content-Disposition: form-data; name="model"\r\ncontent-transfer-encoding: BASE64',
-    'a form in the form':
-      'Content-Disposition: form-data; name="x"\r\nContent-Type: multipart/mixed; boundary=c',
+    'a nested form': 'Content-Disposition: form-data; name="x"\r\nContent-Type: multipart/mixed; boundary=c',
     'a control character in a type': 'Content-Disposition: form-data; name="x"\r\nContent-Type: a/b\x7f',
   }
   const headers = [
@@ -134,20 +133,20 @@ describe('a header that an upstream could read otherwise is refused', () => {
     ...Object.entries(lines),
   ]
   for (const [what, header] of headers) {
-    test(what, () => {
+    test(`a part with ${what} is rejected`, () => {
       const form = `--b\r\n${header}\r\n\r\nwhisper\r\n--b--\r\n`
       assert.throws(() => partsOf(form), { kind: 'bad_request' }, header)
     })
   }
 
-  test('bytes that are not UTF-8', () => {
+  test('a header with bytes that are not UTF-8 is rejected', () => {
     const [head, tail] = [part('name="file"; filename="', '').slice(0, -6), '"\r\n\r\nx\r\n--b--']
     const form = Buffer.concat([Buffer.from(head), Buffer.from([0xff]), Buffer.from(tail)])
     assert.throws(() => partsOf(form), { kind: 'bad_request', message: /UTF-8/ })
   })
 })
 
-test('a boundary that others would see, or not see, is refused', () => {
+test('a boundary that other parsers would read differently is rejected', () => {
   const end = '\r\n--b--\r\n'
   const hidden = 'Content-Disposition: form-data; name="model"\r\n\r\nother'
   for (const content of [
@@ -166,7 +165,7 @@ test('a boundary that others would see, or not see, is refused', () => {
     }
 })
 
-test('a form that breaks off, says the field twice, or has endless headers or values is refused', () => {
+test('a form that is cut off, repeats the field, or has unbounded headers or values is rejected', () => {
   for (const [form, why] of [
     [model, /not complete/],
     [`${model}${model}--b--`, /more than once/],
@@ -179,7 +178,7 @@ test('a form that breaks off, says the field twice, or has endless headers or va
   }
 })
 
-test('a boundary is read as the standard allows it, and nothing else is', () => {
+test('a boundary is read as the standard allows, and nothing else is accepted', () => {
   assert.equal(boundaryOf('multipart/form-data; boundary=----X1'), '----X1')
   assert.equal(boundaryOf('multipart/form-data; charset=utf-8; boundary="a b"'), 'a b')
   assert.equal(boundaryOf('multipart/form-data; boundary=a=b/c; charset=utf-8'), 'a=b/c')

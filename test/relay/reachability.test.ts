@@ -12,13 +12,13 @@ function states(...results: CheckResult[]): string[] {
   })
 }
 
-test('two refused connections in a row put a server down at once, and one passed check brings it back', () => {
+test('two refused connections in a row mark a server as down, and one passed check as up again', () => {
   assert.deepEqual(states('refused', 'refused', 'passed'), ['doubtful', 'refused', 'up'])
   assert.deepEqual(states('refused', 'passed', 'refused'), ['doubtful', 'up', 'doubtful'])
   assert.deepEqual(states('timeout', 'refused', 'refused'), ['doubtful', 'doubtful', 'refused'])
 })
 
-test('three timeouts or errors in a row put it down, two passed checks bring it back', () => {
+test('three timeouts or errors in a row mark a server as down, and two passed checks as up again', () => {
   const timeouts = states('timeout', 'timeout', 'timeout', 'passed', 'passed')
   assert.deepEqual(timeouts, ['doubtful', 'doubtful', 'silent', 'silent', 'up'])
   assert.deepEqual(states('failed', 'timeout', 'failed', 'passed', 'failed', 'passed', 'passed').slice(2), [
@@ -27,7 +27,7 @@ test('three timeouts or errors in a row put it down, two passed checks bring it 
   assert.deepEqual(states('timeout', 'timeout', 'passed', 'timeout').at(-1), 'doubtful')
 })
 
-test('why it is down follows the latest checks', () => {
+test('the reason why a server is down follows the latest checks', () => {
   const silent: CheckResult[] = ['timeout', 'timeout', 'timeout']
   assert.equal(states(...silent, 'refused').at(-1), 'silent')
   assert.equal(states(...silent, 'failed').at(-1), 'failing')
@@ -35,7 +35,7 @@ test('why it is down follows the latest checks', () => {
   assert.equal(states('refused', 'refused', ...silent).at(-1), 'silent')
 })
 
-test('what a server says of itself counts at once, and until it says something else', () => {
+test('what a server reports about itself applies immediately, until it reports something else', () => {
   assert.deepEqual(states('loading', 'passed', 'asleep', 'timeout', 'passed'), [
     ...['loading', 'up', 'asleep', 'asleep', 'up'],
   ])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RetryBudget } from '../../src/plugins/balancer/retry-budget.ts'
 
-test('three tries at once are always allowed, then a fifth of the active requests', () => {
+test('three retries at a time are always allowed, beyond that a fifth of the active requests', () => {
   const budget = new RetryBudget(() => 0)
   const quiet = [budget.retry(), budget.retry(), budget.retry()]
   assert.ok(quiet.every(Boolean))
@@ -14,7 +14,7 @@ test('three tries at once are always allowed, then a fifth of the active request
   for (const end of ends) end()
 })
 
-test('of many requests at most a tenth is tried again, within ten seconds', () => {
+test('of many requests at most a tenth is retried within ten seconds', () => {
   let now = 0
   const budget = new RetryBudget(() => now)
   let retries = 0
@@ -26,9 +26,9 @@ test('of many requests at most a tenth is tried again, within ten seconds', () =
     end()
     now += 5
   }
-  // The first 99 requests are too few to judge; from then on the tenth holds.
+  // The first 99 requests are too few to decide; from then on the limit of a tenth applies.
   assert.equal(retries, 100)
   now += 11_000
   const done = budget.retry()
-  assert.ok(done, 'what is long past is forgotten')
+  assert.ok(done, 'old retries are not counted')
 })

@@ -21,7 +21,7 @@ const target: Target = {
   mock: {},
 }
 
-test('plain words of an upstream are shown, control characters and colours are not', () => {
+test('plain words of an upstream are shown, control characters and colours are removed', () => {
   assert.equal(
     safeUpstreamText('temperature must be\n non-negative', target),
     'temperature must be  non-negative',
@@ -29,14 +29,14 @@ test('plain words of an upstream are shown, control characters and colours are n
   assert.equal(safeUpstreamText('\u001b[31mtop_p\u001b[0m is 1.5', target), 'top_p  is 1.5')
 })
 
-test("the upstream's name of the model is put back to the alias", () => {
+test("the upstream's name of the model is replaced by the alias", () => {
   assert.equal(
     safeUpstreamText('The model `/models/llama-3-8b` does not support tools', target),
     'The model `small` does not support tools',
   )
 })
 
-test("the upstream's name of the model is put back where it stands alone, never inside of another word", () => {
+test("the upstream's name of the model is replaced only where it is a whole word", () => {
   const rename = (text: string, upstreamModel: string, model: string) =>
     safeUpstreamText(text, { ...target, upstreamModel, model })
   const same = [
@@ -86,17 +86,17 @@ test('a text with an address, a path, a key or a stack trace is not shown', () =
   for (const text of leaks) assert.equal(safeUpstreamText(text, target), undefined, text)
 })
 
-test('a long text is cut, an empty one is none', () => {
+test('a long text is cut, and an empty one is omitted', () => {
   assert.equal(safeUpstreamText('word '.repeat(200), target)?.length, 515)
   assert.equal(safeUpstreamText(' \n', target), undefined)
   assert.equal(safeUpstreamText(undefined, target), undefined)
 })
 
-test('a text made to be slow to look at costs no more than a short one', () => {
+test('a text crafted to be slow to check costs no more than a short one', () => {
   for (const piece of ['a-', 'sk-', 'a.', 'at ', '1.', 'a:']) {
     const started = performance.now()
     safeUpstreamText(piece.repeat(40_000), target)
-    // Looking at all of it takes seconds; the bound only tells the two apart.
+    // Checking all of it takes seconds; the limit only distinguishes the two.
     assert.ok(performance.now() - started < 1_000, piece)
   }
 })

@@ -6,21 +6,21 @@ import type { CheckedState } from '../../src/sdk/target.ts'
 import type { Transport } from '../../src/sdk/transport.ts'
 import { targetOf } from '../helpers/models-file.ts'
 
-/** The states that a server with these checks, one after the other, is told to have got into. */
+/** The states reported for a server whose checks have these results, in this order. */
 async function changes(
   results: readonly CheckOutcome['result'][],
   lastContentAt: (since: number) => number = () => Number.NEGATIVE_INFINITY,
 ): Promise<CheckedState[]> {
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
-    const told: CheckedState[] = []
+    const reported: CheckedState[] = []
     const left = [...results]
     let now = 0
     const stop = watchServer({
       ask: () => ({ result: Promise.resolve({ result: left.shift() }), stop: () => undefined }),
       ...{ state: 'up', intervalMs: 1_000, random: () => 0.5, now: () => now },
       lastContentAt: () => lastContentAt(now),
-      onChange: (state) => void told.push(state),
+      onChange: (state) => void reported.push(state),
     })
     while (left.length > 0) {
       now += 1_000
@@ -28,32 +28,32 @@ async function changes(
       await new Promise(setImmediate)
     }
     stop()
-    return told
+    return reported
   } finally {
     mock.timers.reset()
   }
 }
 
-test('changes of a server are told, each once', async () => {
+test("changes of a server's state are reported once each", async () => {
   assert.deepEqual(await changes(['failed', 'failed', 'passed', 'failed', 'failed']), [
     ...['doubtful', 'up', 'doubtful'],
   ])
   assert.deepEqual(await changes(['refused', 'refused', 'refused', 'passed']), ['doubtful', 'refused', 'up'])
 })
 
-test('a check that the router itself could not make counts for nothing', async () => {
+test('a check that the router itself could not make is ignored', async () => {
   assert.deepEqual(await changes([undefined, undefined, undefined, undefined]), [])
   const failed = await changes(['timeout', undefined, 'timeout', undefined, 'timeout'])
   assert.deepEqual(failed, ['doubtful', 'silent'])
 })
 
-test('a first content of a request since the check began counts as a passed check', async () => {
+test('first content of a request since the check began counts as a passed check', async () => {
   assert.deepEqual(await changes(['timeout', 'timeout', 'timeout', 'timeout'], (since) => since), [])
   const before = await changes(['timeout', 'timeout', 'timeout'], (since) => since - 1)
   assert.deepEqual(before, ['doubtful', 'silent'])
 })
 
-test('a router without a free file says nothing of a server, one that is refused does', async () => {
+test('a check that fails for lack of a file descriptor is ignored, and one that is refused is not', async () => {
   for (const [code, expected] of [
     ['EMFILE', undefined],
     ['ECONNREFUSED', 'refused'],

@@ -4,7 +4,7 @@ import { sideBySide } from '../../src/relay/run/embedding.ts'
 
 const { signal } = new AbortController()
 
-test('results stand in the order of the items, whichever is ready first', async () => {
+test('results are in the order of the items, whichever is ready first', async () => {
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const all = sideBySide([0, 1], { limit: 2, signal }, async (item) => {
     await gates[item]?.promise
@@ -15,7 +15,7 @@ test('results stand in the order of the items, whichever is ready first', async 
   assert.deepEqual(await all, [0, 10])
 })
 
-test('no more than the limit are under way at once', async () => {
+test('at most the allowed number of items run at the same time', async () => {
   let running = 0
   let most = 0
   await sideBySide([1, 2, 3, 4, 5], { limit: 2, signal }, async () => {
@@ -26,7 +26,7 @@ test('no more than the limit are under way at once', async () => {
   assert.equal(most, 2)
 })
 
-test('the first failure cancels the others, starts no more, and is thrown when all are over', async () => {
+test('the first failure cancels the others, starts no more, and is thrown when all have ended', async () => {
   const started: number[] = []
   let cancelled = false
   const failure = new Error('second')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renamedText, renameModel } from '../../src/relay/answer/whole-answer.ts'
 
-/** What a client gets of these bytes: the text where there is one, else the bytes. */
+/** What a client gets for these bytes: the string if there is one, otherwise the bytes. */
 function renamed(json: string): string {
   const bytes = Buffer.from(json)
   const text = bytes.toString()
@@ -13,7 +13,7 @@ function renamed(json: string): string {
   return whole
 }
 
-test('only the name of the model changes, whatever its neighbours look like', () => {
+test('only the name of the model changes, whatever surrounds it', () => {
   assert.equal(
     renamed('{ "n":12345678901234567890,"model" : "served/x" ,"z":-0}'),
     '{ "n":12345678901234567890,"model" : "my \\"alias\\"" ,"z":-0}',
@@ -28,12 +28,12 @@ test('only the name of the model changes, whatever its neighbours look like', ()
   )
 })
 
-test('an answer that names no model of its own stays as it came', () => {
+test('an answer that does not name a model itself stays unchanged', () => {
   for (const json of ['{"id":1}', '{"c":{"model":"inner"}}', '{"c":"model"}', '[]', '"model"'])
     assert.equal(renamed(json), json)
 })
 
-test('a small answer in ASCII comes as a text, any other does not', () => {
+test('a small ASCII answer is a string, any other is bytes', () => {
   const textOf = (json: string): string | undefined =>
     renamedText(Buffer.from(json), 'alias', { text: json, parsed: JSON.parse(json) })
   assert.equal(textOf('{"model":"x","text":"plain"}'), '{"model":"alias","text":"plain"}')

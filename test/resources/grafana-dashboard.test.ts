@@ -19,7 +19,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { adminKey, requestsTo } from '../teams/team-house.ts'
+import { adminKey, requestsTo } from '../teams/team-router.ts'
 
 interface Panel {
   id: number
@@ -46,7 +46,7 @@ interface Dashboard {
 
 const resources = join(import.meta.dirname, '../../resources')
 const text = readFileSync(join(resources, 'grafana/llm-router.json'), 'utf8')
-const dashboard = JSON.parse(text) as Dashboard // the tests below say what is in it
+const dashboard = JSON.parse(text) as Dashboard // the tests below check its contents
 const panels = dashboard.panels.filter(({ type }) => type !== 'row')
 const rules = readFileSync(join(resources, 'prometheus/rules.yaml'), 'utf8')
 
@@ -78,7 +78,7 @@ before(async () => {
       LLM_ROUTER_REDIS_PORT: `${redis.port}`,
       LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests',
       LLM_ROUTER_QUEUE_TIMEOUT: '0.02',
-      // Engines are polled, and servers checked once.
+      // Engines are polled and servers checked once.
       LLM_ROUTER_HEALTH_INTERVAL: '1000',
       ...keys.env,
       LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/metrics',
@@ -141,7 +141,7 @@ function answer({ url, body }: RecordedRequest) {
   return stream === true ? openaiStream(['a', 'b', 'c']) : openaiText('Hi')
 }
 
-/** Some of all that a router meets. */
+/** Traffic with the outcomes that a router typically has. */
 async function traffic(): Promise<void> {
   const path = '/v1/chat/completions'
   const messages = [{ role: 'user', content: 'x' }]
@@ -178,7 +178,7 @@ function headersWith(key: string): Record<string, string> {
   return { 'content-type': 'application/json', authorization: `Bearer ${key}` }
 }
 
-/** What Grafana puts in the place of its variables. */
+/** The values that Grafana substitutes for its variables. */
 function asked(expression: string): string {
   return expression
     .replaceAll('$__rate_interval', '15s')
@@ -186,10 +186,10 @@ function asked(expression: string): string {
     .replaceAll(/\$(?:job|model)\b/g, '.*')
 }
 
-/** Rates need two scrapes; what engines say comes with the polls of the router. */
+/** Rates need two scrapes; engine metrics come with the router's polls. */
 const mostRounds = 20
 
-/** The queries that give nothing, however much traffic there is. */
+/** The queries that return nothing despite the traffic. */
 async function emptyQueries(expressions: readonly string[]): Promise<string[]> {
   let empty = [...expressions]
   for (let round = 0; round < mostRounds && empty.length > 0; round++) {
@@ -203,7 +203,7 @@ async function emptyQueries(expressions: readonly string[]): Promise<string[]> {
 
 const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
 
-test('every panel shows something for a router under traffic, and a renamed metric is noticed', async () => {
+test('every panel shows data for a router under traffic, and a renamed metric is detected', async () => {
   assert.ok(queries.length > 50)
   const names = new Set(`${text}${rules}`.match(metricName))
   assert.ok(names.size > 30)
@@ -216,7 +216,7 @@ test('every panel shows something for a router under traffic, and a renamed metr
 const metricName =
   /\b(?:llm_router|http|nodejs|process)_[a-z0-9_]+(?:_total|_seconds|_bytes|_bucket|_sum|_info|_up|_length|_usable|_resting|_state|_in_flight|_in_progress|_workers|_fds)\b/g
 
-test('imports as it is: the classic form, with a data source to choose', () => {
+test('the dashboard can be imported unchanged: the classic format, with a selectable data source', () => {
   assert.equal(dashboard.schemaVersion, 42)
   assert.equal(dashboard.uid, 'llm-router')
   const [source, ...others] = dashboard.templating.list
@@ -229,7 +229,7 @@ test('imports as it is: the classic form, with a data source to choose', () => {
   assert.deepEqual(new Set(sources), new Set([['$', '{datasource}'].join('')]))
 })
 
-test('every panel has a title, words and a unit, and a place of its own', () => {
+test('every panel has a title, a description, a unit and a unique position', () => {
   const taken = new Set<string>()
   for (const { title, description, fieldConfig, gridPos } of panels) {
     assert.ok(title !== '' && description !== undefined && description !== '', title)

@@ -9,17 +9,17 @@ import { Registry } from '../../src/sdk/registry.ts'
 const schemaUrl = new URL('../../resources/models-config.schema.json', import.meta.url)
 const exampleUrl = new URL('../../resources/configs/models-config.json', import.meta.url)
 
-test('the shipped JSON Schema is the one that the router checks by (npm run schema writes it)', () => {
+test("the shipped JSON Schema matches the router's validation (npm run schema writes it)", () => {
   assert.equal(readFileSync(schemaUrl, 'utf8'), modelsConfigJsonSchema())
 })
 
-test('the JSON Schema admits the loose forms that the router reads', () => {
+test('the JSON Schema accepts the lenient forms that the router accepts', () => {
   const { properties } = JSON.parse(modelsConfigJsonSchema()).additionalProperties.additionalProperties
     .properties.providers.items
   assert.deepEqual(properties.weight.type, ['number', 'string', 'null'])
   assert.deepEqual(properties.tool_calling.enum, [true, false, 'true', 'false', 1, 0, null])
   assert.deepEqual(properties.model_path.type, ['string', 'null'])
-  // Absent where the provider names a server.
+  // Absent if the provider names a server.
   assert.deepEqual(properties.api_type.type, ['string', 'null'])
 })
 
@@ -39,7 +39,7 @@ test('the shipped configuration loads and serves the embedded model', () => {
   assert.deepEqual(warnings, [])
 })
 
-test('the shipped configuration points editors to the JSON Schema', () => {
+test('the shipped configuration refers editors to the JSON Schema', () => {
   const { $schema } = JSON.parse(readFileSync(exampleUrl, 'utf8'))
   assert.ok(existsSync(new URL($schema, exampleUrl)), $schema)
   assert.equal(new URL($schema, exampleUrl).href, schemaUrl.href)

@@ -21,14 +21,14 @@ const cases = (parse(readFileSync(testsFile, 'utf8')) as RuleTests).tests.flatMa
   (each) => each.alert_rule_test,
 )
 
-test('promtool takes the alert rules, and each does what its tests say', () => {
+test('promtool accepts the alert rules, and each rule passes its tests', () => {
   const checked = run('promtool', ['check', 'rules', rulesFile], { debianPackage })
   assert.equal(checked.status, 0, checked.stdout + checked.stderr)
   const tested = run('promtool', ['test', 'rules', testsFile], { debianPackage })
   assert.equal(tested.status, 0, tested.stdout + tested.stderr)
 })
 
-test('each alert has a test in which it fires, and one in which it keeps quiet', () => {
+test('each alert has a test in which it fires, and one in which it does not', () => {
   for (const { alert } of rules) {
     const own = cases.filter(({ alertname }) => alertname === alert)
     assert.ok(
@@ -42,7 +42,7 @@ test('each alert has a test in which it fires, and one in which it keeps quiet',
   }
 })
 
-test('each alert says how urgent it is', () => {
+test('each alert has a severity', () => {
   assert.ok(rules.length > 10)
   for (const { alert, labels } of rules) assert.match(labels.severity ?? '', /^(?:critical|warning)$/, alert)
 })

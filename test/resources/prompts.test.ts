@@ -16,9 +16,9 @@ const placeholdersOf: Record<string, string[]> = {
 }
 
 const tree = await readPromptTree(join(import.meta.dirname, '../../resources/prompts'))
-assert.ok(tree, 'the shipped prompts are there')
+assert.ok(tree, 'the prompts are shipped')
 
-test('every shipped prompt exists in English and in Polish, with the same placeholders, and nothing else does', () => {
+test('every shipped prompt exists in English and Polish with the same placeholders, without extra files', () => {
   assert.deepEqual(tree.errors, [])
   const found = new Map(Array.from(tree.texts, ([id, text]) => [id, placeholdersIn(text)]))
   const expected = ['en', 'pl'].flatMap((language) =>
@@ -27,7 +27,7 @@ test('every shipped prompt exists in English and in Polish, with the same placeh
   assert.deepEqual(Object.fromEntries(found), Object.fromEntries(expected))
 })
 
-test('a filled shipped prompt keeps no trace of a placeholder', () => {
+test('a filled prompt contains no remaining placeholder', () => {
   const variables = { QUESTION_NUM_STR: 'x', USER_Q_STR: 'x', QUESTION_STR: 'x', TARGET_LANGUAGE_STR: 'x' }
   for (const [id, text] of tree.texts) {
     const rendered = renderPrompt(text, variables)
@@ -60,7 +60,7 @@ test('every shipped prompt is written in its own language', () => {
   }
 })
 
-test('every shipped prompt says what is wanted of instructions inside the text, and every task wants nothing beside its result', () => {
+test('every shipped prompt says how to treat instructions inside the text, and asks only for the result', () => {
   for (const [id, text] of tree.texts) {
     assert.match(text, /instructions|polece(?:nia|ń)/i, id)
     if (!id.endsWith('/chat-conversation-simple'))

@@ -9,7 +9,7 @@ import { type Folder, tempFolder, writeIndex } from './rig.ts'
 
 type Ask = (content: string) => Promise<string>
 
-/** All requests go over one connection, so to one worker. */
+/** All requests use one connection, so they go to one worker. */
 function connectTo({ url }: RouterProcess): (path: string, body?: object) => Promise<string> {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -75,13 +75,13 @@ async function twoWorkers(t: TestContext, folder: Folder) {
   return { asks: [...found.values()], models, router }
 }
 
-test('each worker of a cluster chooses for auto, finds passages, and uses a new index without a restart', async (t) => {
+test('each worker of a cluster routes auto, finds passages and uses a new index without a restart', async (t) => {
   const folder = tempFolder()
   t.after(() => folder.remove())
   writeIndex(folder.path, 'docs', ['A holiday takes 20 days.', 'A poem rhymes.'])
   const { asks, models, router } = await twoWorkers(t, folder)
   const sent = () => {
-    const { body } = models.requests.at(-1) ?? assert.fail('no model was asked')
+    const { body } = models.requests.at(-1) ?? assert.fail('no chat request reached the upstream')
     return { model: isObject(body) ? body.model : undefined, text: lastText(body) }
   }
   for (const ask of asks) {
@@ -97,7 +97,7 @@ test('each worker of a cluster chooses for auto, finds passages, and uses a new 
     await ask('How long is a holiday?')
     assert.match(sent().text, /A holiday takes 26 days\./)
   }
-  // One that another model has made is for nobody.
+  // An index made with another embedding model is not used.
   writeIndex(folder.path, 'docs', ['A holiday takes 0 days.'], 'other')
   for (const ask of asks) {
     await ask('How long is a holiday?')

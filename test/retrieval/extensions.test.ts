@@ -38,7 +38,7 @@ after(async () => {
   folder.remove()
 })
 
-test('questions of extensions choose a model with auto, get passages, and have the sources', async () => {
+test('requests of extensions can use auto, get passages and return the sources', async () => {
   const body = { model: 'auto', text: 'How long is a holiday?' }
   const whole = JSON.parse((await post(`${rig.router.url}/own`, body)).text)
   assert.deepEqual([whole.model, whole.text], ['large', 'Fine.'])

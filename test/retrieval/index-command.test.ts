@@ -43,7 +43,7 @@ async function sentFor(rig: AutoRig, text: string): Promise<string> {
   return rig.models.requests.at(-1)?.raw.toString() ?? ''
 }
 
-test('text, Markdown and HTML become an index, which a router searches', async () => {
+test('text, Markdown and HTML files become an index that a router searches', async () => {
   const [documents, indexes] = [folder(), folder()]
   documents.write('notes/a.txt', 'All about the router.\n\nNothing else.')
   documents.write(
@@ -75,7 +75,7 @@ test('text, Markdown and HTML become an index, which a router searches', async (
   assert.match(await sentFor(rig, 'router?'), /\[1\] notes\/a\.txt\\nAll about the router\./)
 })
 
-test('PDF and office files are refused by name, whatever they are called, unless the rest is forced', async () => {
+test('PDF and office files are rejected with their names, whatever their extension, unless --force is set', async () => {
   const [documents, indexes] = [folder(), folder()]
   documents.write('a.md', 'A poem.')
   documents.write('b.pdf', '%PDF-1.7 ...')
@@ -100,7 +100,7 @@ test('PDF and office files are refused by name, whatever they are called, unless
   assert.equal(headOfFile(join(indexes.path, 'docs.index')).chunks, 1)
 })
 
-test('a failed run leaves the index that was there', async () => {
+test('a failed run leaves the existing index unchanged', async () => {
   const [documents, indexes] = [folder(), folder()]
   writeIndex(indexes.path, 'docs', ['A poem.'])
   const path = join(indexes.path, 'docs.index')
@@ -116,7 +116,7 @@ test('a failed run leaves the index that was there', async () => {
   assert.ok(!existsSync(`${path}.part`))
 })
 
-test('a new file is used without a restart, and one of another embedding model is refused', async () => {
+test('a new index file is used without a restart, and one of another embedding model is rejected', async () => {
   const indexes = folder()
   writeIndex(indexes.path, 'docs', ['An old poem.'])
   const rig = await rigOf([fromIndex], indexes)
@@ -129,7 +129,7 @@ test('a new file is used without a restart, and one of another embedding model i
   assert.match(String(line.msg), /its vectors are of the model "other", not "e"/)
 })
 
-test('a missing index, a damaged one and one of another model end the start, and check names them', async () => {
+test('a missing, corrupt or mismatched index prevents startup, and check names it', async () => {
   const indexes = folder()
   await assert.rejects(
     rigOf([fromIndex], indexes),
@@ -157,7 +157,7 @@ test('a missing index, a damaged one and one of another model end the start, and
   )
 })
 
-test('the variables of langchain_rag search an index for all clients', async () => {
+test('the langchain_rag variables search an index for all clients', async () => {
   const indexes = folder()
   writeIndex(indexes.path, 'docs', ['A poem.'])
   const env = {

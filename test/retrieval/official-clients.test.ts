@@ -28,7 +28,7 @@ after(async () => {
   folder.remove()
 })
 
-/** The answer is there, names its source, and what was sent for it is masked. */
+/** The response is complete and names its source, and the upstream request is masked. */
 function check(text: string | null | undefined, answer: unknown): void {
   assert.equal(text, 'Fine.')
   const own = isObject(answer) ? answer.llm_router : undefined
@@ -43,7 +43,7 @@ function check(text: string | null | undefined, answer: unknown): void {
   assert.doesNotMatch(sent, /@example/)
 }
 
-test('the client of OpenAI reads answers of auto with retrieval and masking, whole and streamed', async () => {
+test('the OpenAI client reads responses of auto with retrieval and masking, whole and streamed', async () => {
   const client = new OpenAI({ ...options, baseURL: `${rig.router.url}/v1` })
   const body = { model: 'auto', messages }
   const whole = await client.chat.completions.create(body)
@@ -56,7 +56,7 @@ test('the client of OpenAI reads answers of auto with retrieval and masking, who
   check(final.output_text, final)
 })
 
-test('the clients of Anthropic, Google and Ollama read them too', async () => {
+test('the Anthropic, Google and Ollama clients read responses with sources, whole and streamed', async () => {
   const anthropic = new Anthropic({ ...options, baseURL: rig.router.url })
   const body = { model: 'auto', max_tokens: 100, messages }
   const said = (parts: readonly { type: string; text?: string }[]): string =>

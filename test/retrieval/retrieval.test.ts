@@ -42,7 +42,7 @@ async function serviceWith(answer: (request: RecordedRequest) => unknown): Promi
 
 const said = (content: unknown) => ({ model: 'small', messages: [{ role: 'user', content }] })
 const lastSent = ({ models }: AutoRig): string => models.requests.at(-1)?.raw.toString() ?? ''
-/** The member of the router in an answer or an event, wherever the dialect has the answer. */
+/** The router's member in a response or an event, wherever the dialect has it. */
 const sourcesIn = (answer: unknown): unknown => {
   if (!isObject(answer)) return undefined
   const { llm_router: own } = answer
@@ -50,7 +50,7 @@ const sourcesIn = (answer: unknown): unknown => {
   return sourcesIn(answer.response) ?? sourcesIn(answer.message)
 }
 
-test('what is found stands quoted at the end of the last turn, in each dialect, and the answer names its source', async () => {
+test('passages are quoted at the end of the last turn in each dialect, and the response names their source', async () => {
   const rig = await rigOf([fromIndex])
   for (const dialect of clientDialects)
     for (const stream of [false, true]) {
@@ -81,7 +81,7 @@ test('what is found stands quoted at the end of the last turn, in each dialect, 
     }
 })
 
-test('all other bytes of the request stay, and system prompts get nothing', async () => {
+test('all other bytes of the request are unchanged, and system prompts get no passages', async () => {
   const rig = await rigOf([fromIndex])
   const body =
     '{ "model":"small",  "seed": 12345678901234567890, "messages":[{"role":"system","content":"holiday"},{"role":"user","content":[{"type":"text","text":"holid\\u0061y?"}]}, {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"x"}], "x_own": 1.0 }'
@@ -100,7 +100,7 @@ test('all other bytes of the request stay, and system prompts get nothing', asyn
   assert.ok(before.endsWith('"holid\\u0061y?"}'))
 })
 
-test('nobody may use a retrieval that names nobody, and others only those that it names', async () => {
+test('a retrieval applies only to the clients that it names, and to none if it names none', async () => {
   const keys = keysFile([
     { id: 'hr', key: 'sk-hr-0123456789abcdef' },
     { id: 'other', key: 'sk-other-0123456789ab' },
@@ -124,7 +124,7 @@ test('nobody may use a retrieval that names nobody, and others only those that i
   keys.remove()
 })
 
-test('what retrieval adds is masked like the rest, and put back', async () => {
+test('passages are masked like the rest of the request, and restored in the response', async () => {
   const rig = await rigOf([{ type: 'masking' }, fromIndex])
   for (const dialect of clientDialects) {
     const { path, body } = requestIn(dialect, 'holiday of anna@example.com', {
@@ -138,7 +138,7 @@ test('what retrieval adds is masked like the rest, and put back', async () => {
   }
 })
 
-test('a search by HTTP gets the question and its key, and OpenAI vector stores are understood', async () => {
+test('an HTTP search receives the question and its key, and OpenAI vector stores are supported', async () => {
   const own = await serviceWith(() => ({
     results: [
       {
@@ -186,7 +186,7 @@ test('a search by HTTP gets the question and its key, and OpenAI vector stores a
   ])
 })
 
-test('passages stay within their budget of tokens', async () => {
+test('passages stay within their token budget', async () => {
   const long = await serviceWith(() => ({
     results: [{ text: 'first '.repeat(40) }, { text: 'second '.repeat(400) }, { text: 'third' }],
   }))
@@ -200,7 +200,7 @@ test('passages stay within their budget of tokens', async () => {
   assert.doesNotMatch(sent, /third/)
 })
 
-test('a search that fails refuses the request, or lets it pass where that is set', async () => {
+test('a search that fails rejects the request, or lets it pass if configured', async () => {
   for (const url of [await closedPort(), (await serviceWith(() => ({ nothing: 1 }))).url]) {
     const service = { type: 'http', url }
     const closed = await rigOf([{ type: 'retrieval', clients: ['*'], service }])
@@ -216,7 +216,7 @@ test('a search that fails refuses the request, or lets it pass where that is set
   }
 })
 
-test('operations without a user turn pass by a retrieval', async () => {
+test('operations without a user turn skip retrieval', async () => {
   const rig = await rigOf([fromIndex])
   const { url } = rig.router
   const completion = await post(`${url}/v1/completions`, { model: 'small', prompt: 'holiday' })

@@ -6,7 +6,7 @@ import { vectorOf } from '../auto/rig.ts'
 
 export interface Folder {
   readonly path: string
-  /** Writes a file below it, and the directories to it. */
+  /** Writes a file below the directory, with its parent directories. */
   write(name: string, content: string | Uint8Array): void
   remove(): void
 }
@@ -24,7 +24,7 @@ export function tempFolder(): Folder {
   }
 }
 
-/** An index of these texts, with vectors as the embedding server of the tests makes them. */
+/** An index of these texts, with the vectors of the tests' embedding server. */
 export function writeIndex(folder: string, name: string, texts: readonly string[], model = 'e'): void {
   const writer = new IndexWriter(join(folder, `${name}.index`), { name, model, chunks: texts.length })
   for (const [index, text] of texts.entries())

@@ -39,7 +39,7 @@ after(async () => {
   await search.close()
 })
 
-/** Wherever the dialect has the answer in what it sends. */
+/** The sources in what the router sends, wherever the dialect has them. */
 function sourcesIn(answer: unknown): unknown {
   if (!isObject(answer)) return undefined
   const { llm_router: own } = answer
@@ -47,7 +47,7 @@ function sourcesIn(answer: unknown): unknown {
 }
 
 for (const kind of upstreamKinds)
-  test(`clients of each dialect get sources of passages that a server of the kind ${kind} got`, async () => {
+  test(`clients of each dialect get the sources of passages sent to a server of the type ${kind}`, async () => {
     for (const dialect of clientDialects)
       for (const stream of [false, true]) {
         const about = `${dialect}, ${stream ? 'streamed' : 'whole'}`
@@ -71,7 +71,7 @@ for (const kind of upstreamKinds)
       }
   })
 
-test('guardrails judge what retrieval adds', async () => {
+test('guardrails judge the passages that retrieval adds', async () => {
   const body = { model: 'guarded', messages: [{ role: 'user', content: 'How long is leave?' }] }
   const before = echo.requests.length
   const answer = await post(`${router.url}/v1/chat/completions`, body)

@@ -30,7 +30,7 @@ describe('the paths of Anthropic Messages', () => {
     return error
   }
 
-  it('answer at the root and under the prefix, with and without beta', async () => {
+  it('are available at the root and under the prefix, with and without beta', async () => {
     for (const path of ['/v1/messages', '/v1/messages?beta=true', '/api/v1/messages']) {
       const { status, text } = await post(`${router.url}${path}`, body)
       assert.equal(status, 200, path)
@@ -38,14 +38,14 @@ describe('the paths of Anthropic Messages', () => {
     }
   })
 
-  it('forward the request byte for byte, but for the name of the model', async () => {
+  it('forward the request byte for byte except the name of the model', async () => {
     const bytes =
       '{ "max_tokens":10,"model" : "small", "big":12345678901234567890,"messages":[{"role":"user","content":[{"type":"text","text":"Hi","cache_control":{"type":"ephemeral"}}]}] }'
     await post(`${router.url}/v1/messages`, bytes)
     assert.equal(upstream.requests.at(-1)?.raw.toString(), bytes.replace('"small"', '"up"'))
   })
 
-  it('name what is wrong with a request, in Anthropic’s form', async () => {
+  it("report invalid requests in Anthropic's error format", async () => {
     const { max_tokens: _limit, ...unlimited } = body
     const refused = await post(`${router.url}/v1/messages`, unlimited)
     assert.equal(refused.status, 400)
@@ -56,7 +56,7 @@ describe('the paths of Anthropic Messages', () => {
     assert.deepEqual([broken.status, errorOf(broken.text).type], [400, 'invalid_request_error'])
   })
 
-  it('answer unknown paths and wrong methods in Anthropic’s form', async () => {
+  it("report unknown paths and wrong methods in Anthropic's error format", async () => {
     const unknown = await post(`${router.url}/v1/messages/nothing`, body)
     assert.deepEqual([unknown.status, errorOf(unknown.text).type], [404, 'not_found_error'])
     const response = await fetch(`${router.url}/v1/messages`)
@@ -66,7 +66,7 @@ describe('the paths of Anthropic Messages', () => {
     assert.equal(errorOf(prefixed.text).type, 'not_found_error')
   })
 
-  it('count tokens by an estimate that says so, for known models only', async () => {
+  it('estimate token counts for known models only, and mark them as estimates', async () => {
     const { max_tokens: _limit, ...prompt } = body
     for (const path of ['/v1/messages/count_tokens', '/api/v1/messages/count_tokens?beta=true']) {
       const counted = await post(`${router.url}${path}`, prompt)
@@ -79,7 +79,7 @@ describe('the paths of Anthropic Messages', () => {
   })
 })
 
-it('an overloaded router tells so by Anthropic’s own status', async (t) => {
+it("report an overloaded router by Anthropic's own status", async (t) => {
   const router = await startRouter({ models: modelsConfig({ small: [] }) })
   t.after(() => router.close())
   const { status, text } = await post(`${router.url}/v1/messages`, body)

@@ -22,7 +22,7 @@ const bad: [name: string, body: string | Uint8Array, status: number, says: RegEx
   ['no body', '', 400, /body/],
   ['broken JSON', '{"model":"demo", canary-prompt', 400, /not valid JSON/],
   ['a list', '[]', 400, /JSON object/],
-  ['a text', '"canary-prompt"', 400, /JSON object/],
+  ['a string', '"canary-prompt"', 400, /JSON object/],
   ['null', 'null', 400, /JSON object/],
   ['__proto__', '{"model":"demo","__proto__":{"a":1},"messages":[]}', 400, /__proto__/],
   ['an escaped __proto__', '{"model":"demo","\\u005f_proto__":{"a":1},"messages":[]}', 400, /__proto__/],
@@ -43,7 +43,7 @@ const bad: [name: string, body: string | Uint8Array, status: number, says: RegEx
     /more than once/,
   ],
   [
-    'messages of another type',
+    'messages of the wrong type',
     JSON.stringify({ model: 'demo', messages: 'canary-prompt' }),
     400,
     /'messages'/,
@@ -75,7 +75,7 @@ const bad: [name: string, body: string | Uint8Array, status: number, says: RegEx
   ],
 ]
 
-describe('a bad request is refused in the words of its dialect', () => {
+describe('an invalid request is rejected in the error format of its dialect', () => {
   for (const [name, body, status, says] of bad) {
     test(`${name}: ${status} as an OpenAI object`, async () => {
       const answer = await post(`${router.url}/v1/chat/completions`, body, json)
@@ -87,7 +87,7 @@ describe('a bad request is refused in the words of its dialect', () => {
       assert.doesNotMatch(answer.text, /canary/)
     })
 
-    test(`${name}: ${status} as an Ollama text`, async () => {
+    test(`${name}: ${status} as an Ollama string`, async () => {
       const answer = await post(`${router.url}/api/chat`, body, json)
       assert.equal(answer.status, status, answer.text)
       const parsed = JSON.parse(answer.text)
@@ -98,7 +98,7 @@ describe('a bad request is refused in the words of its dialect', () => {
   }
 })
 
-test("on the router's own paths an error also has the older members", async () => {
+test("on the router's own paths an error also has the legacy members", async () => {
   const answer = await post(`${router.url}/api/chat/completions`, { model: 'nope', messages: [user] })
   const parsed = JSON.parse(answer.text)
   assert.equal(answer.status, 404)
@@ -107,7 +107,7 @@ test("on the router's own paths an error also has the older members", async () =
   assert.equal(parsed.error.code, 'model_not_found')
 })
 
-test('a body of another type is 415; Ollama takes what curl -d sends', async () => {
+test('a body of another media type is rejected with 415, except what curl -d sends to Ollama paths', async () => {
   const body = JSON.stringify({ model: 'demo', messages: [user], stream: false })
   const types = ['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=utf-16']
   for (const type of types) {
@@ -123,7 +123,7 @@ test('a body of another type is 415; Ollama takes what curl -d sends', async () 
   assert.equal((await post(`${router.url}/api/chat`, body, form)).status, 200)
 })
 
-test('an unknown path is 404 and a wrong method 405 with Allow, in the dialect that the path suggests', async () => {
+test('an unknown path is a 404 and a wrong method a 405 with Allow, in the dialect that the path suggests', async () => {
   const unknown = await fetch(`${router.url}/v1/nothing`)
   assert.equal(unknown.status, 404)
   assert.equal(JSON.parse(await unknown.text()).error.type, 'invalid_request_error')
@@ -141,7 +141,7 @@ test('an unknown path is 404 and a wrong method 405 with Allow, in the dialect t
   assert.equal(list.status, 405)
 })
 
-test('a well-formed request id is kept, another is replaced, and both headers carry it', async () => {
+test('a well-formed request id is kept, any other is replaced, and both headers carry it', async () => {
   const kept = await fetch(`${router.url}/ping`, { headers: { 'x-request-id': 'abc_DEF-123' } })
   assert.equal(kept.headers.get('x-request-id'), 'abc_DEF-123')
   assert.equal(kept.headers.get('request-id'), 'abc_DEF-123')
@@ -149,7 +149,7 @@ test('a well-formed request id is kept, another is replaced, and both headers ca
   assert.match(made.headers.get('x-request-id') ?? '', /^[\w-]{16,}$/)
 })
 
-test('every request is one line in the log, without what it said', async () => {
+test('every request is one line in the log, without its content', async () => {
   const answer = await post(`${router.url}/v1/chat/completions`, { model: 'demo', messages: [user] })
   const line = await router.requestLogged(answer.headers.get('x-request-id') ?? '')
   assert.equal(line.dialect, 'openai')
@@ -163,7 +163,7 @@ test('every request is one line in the log, without what it said', async () => {
   assert.doesNotMatch(JSON.stringify(router.logs), /canary/)
 })
 
-test('debug mode tells the code of the cause, and nothing more', async (t) => {
+test('debug mode adds only the code of the cause', async (t) => {
   const debugging = await startRouter({
     env: { LLM_ROUTER_IN_DEBUG: 'tak' },
     models: modelsConfig({ dead: [{ api_type: 'vllm', api_host: 'http://127.0.0.1:1' }] }),

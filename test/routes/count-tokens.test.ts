@@ -13,7 +13,7 @@ const prompt = {
   tools: [{ name: 'get_weather', description: 'Weather', input_schema }],
 }
 
-describe('a count of a prompt’s tokens', () => {
+describe('a token count of a prompt', () => {
   let claude: ScriptedUpstream
   let vllm: ScriptedUpstream
   let engine: ScriptedUpstream
@@ -57,7 +57,7 @@ describe('a count of a prompt’s tokens', () => {
   }
 
   for (const type of ['llamacpp', 'sglang']) {
-    it(`comes from ${type} itself, which gets the chat that it would be asked`, async () => {
+    it(`comes from ${type} itself, which receives the chat as it would be sent for an answer`, async () => {
       const body = {
         ...{ ...prompt, model: type, max_tokens: 5, thinking: { type: 'enabled', budget_tokens: 1024 } },
         messages: [
@@ -78,7 +78,7 @@ describe('a count of a prompt’s tokens', () => {
       assert.equal(url, '/v1/messages/count_tokens')
       const { model, system, messages, tools, ...rest } = Object(sent)
       assert.deepEqual([model, system], ['org/up', [{ type: 'text', text: 'Be brief' }]])
-      // The later system turn is a user's, as in the chat: the templates of these servers refuse another one.
+      // The later system message becomes a user message, as in the chat: the templates of these servers reject another one.
       assert.deepEqual(
         messages.map(({ role }: { role: string }) => role),
         ['user', 'assistant', 'user'],
@@ -90,13 +90,13 @@ describe('a count of a prompt’s tokens', () => {
     })
   }
 
-  it('asks the engine without half surrogate pairs, which strict readers refuse', async () => {
+  it('is requested from the engine without lone surrogates, which strict parsers reject', async () => {
     await count({ ...prompt, model: 'local', system: 'a\ud83d b' })
     const sent = vllm.requests.at(-1)?.raw.toString() ?? ''
     assert.ok(sent.includes('a\ufffd b'))
   })
 
-  it('comes from an Anthropic upstream, which gets the client’s bytes without the members of an answer', async () => {
+  it("comes from an Anthropic upstream, which receives the client's bytes without the output parameters", async () => {
     const bytes =
       '{"model":"claude","max_tokens":5,"big":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}'
     const beta = { 'anthropic-beta': 'x-2026', 'content-type': 'application/json' }
@@ -112,7 +112,7 @@ describe('a count of a prompt’s tokens', () => {
     assert.deepEqual([headers['x-api-key'], headers['anthropic-beta']], ['key', 'x-2026'])
   })
 
-  it('comes from vLLM, which gets the messages and tools of its own chat', async () => {
+  it('comes from vLLM, which receives the messages and tools as in its own chat', async () => {
     assert.deepEqual(await count({ ...prompt, model: 'local' }), { tokens: 33, estimated: false })
     const { url, body } = vllm.requests.at(-1) ?? assert.fail()
     assert.equal(url, '/tokenize')
@@ -133,18 +133,18 @@ describe('a count of a prompt’s tokens', () => {
     assert.equal(Object(vllm.requests.at(-1)?.body).tools, undefined)
   })
 
-  it('is asked of the targets that can count, and of no other', async () => {
+  it('is requested only from targets that can count', async () => {
     for (let i = 0; i < 4; i++) {
       assert.deepEqual(await count({ ...prompt, model: 'mixed' }), { tokens: 21, estimated: false })
     }
   })
 
-  it('is an estimate that says so where no target can count', async () => {
+  it('is an estimate, marked as such, if no target can count', async () => {
     const { tokens, estimated } = await count({ ...prompt, model: 'ollama' })
     assert.ok(estimated && tokens > 0)
   })
 
-  it('is an estimate where the upstream fails, or answers something else', async (t) => {
+  it('is an estimate if the upstream fails or returns something else', async (t) => {
     t.after(() => claude.rescript({ kind: 'reply', body: { input_tokens: 21 } }))
     for (const failure of [
       anthropicError(400, 'invalid_request_error', 'no'),

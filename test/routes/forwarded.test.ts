@@ -10,7 +10,7 @@ import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstre
 
 const audio = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251))
 
-describe('requests that go through with routing and failover', () => {
+describe('requests that are forwarded with routing and failover', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter
   let client: OpenAI
@@ -37,9 +37,9 @@ describe('requests that go through with routing and failover', () => {
     await router.close()
     await upstream.close()
   })
-  const last = () => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+  const last = () => upstream.requests.at(-1) ?? assert.fail('no upstream was asked')
 
-  test('each path reaches its own, with everything but the model as it came', async () => {
+  test('each path is forwarded to its own, unchanged except for the model', async () => {
     upstream.rescript({
       kind: 'reply',
       body: { model: 'org/upstream-model', results: [], usage: { total_tokens: 7 } },
@@ -76,7 +76,7 @@ describe('requests that go through with routing and failover', () => {
     assert.deepEqual([line.model, line.status, line.prompt_tokens], ['ranker', 200, 7])
   })
 
-  test('speech comes as it is sent, with its media type', async () => {
+  test('speech arrives as it is sent, with its media type', async () => {
     const pieces = [audio.subarray(0, 1000), audio.subarray(1000)]
     upstream.rescript({
       kind: 'stream',
@@ -91,7 +91,7 @@ describe('requests that go through with routing and failover', () => {
     assert.equal((last().body as { model: string }).model, 'org/upstream-model')
   })
 
-  test('the first byte does not wait for the last', async () => {
+  test('the first byte is not delayed until the last', async () => {
     const rest = Promise.withResolvers<Uint8Array>()
     upstream.rescript({
       kind: 'stream',
@@ -106,13 +106,13 @@ describe('requests that go through with routing and failover', () => {
     assert.equal((await reader.read()).done, true)
   })
 
-  test('images come as JSON through the official client', async () => {
+  test('images arrive as JSON through the official client', async () => {
     upstream.rescript({ kind: 'reply', body: { created: 1, data: [{ b64_json: 'AAAA' }] } })
     const answer = await client.images.generate({ model: 'voice', prompt: 'a cat' })
     assert.equal(answer.data?.[0]?.b64_json, 'AAAA')
   })
 
-  test('an answer that breaks off on the way is broken off for the client, and logged as truncated', async () => {
+  test('an answer that breaks off is broken off for the client, and logged as truncated', async () => {
     const headers = { 'content-type': 'audio/mpeg' }
     upstream.rescript({ kind: 'stream', headers, pieces: ['first'], ending: 'cut' })
     const logged = router.requestLogged()
@@ -122,7 +122,7 @@ describe('requests that go through with routing and failover', () => {
     assert.deepEqual([line.outcome, line.status], ['truncated', 200])
   })
 
-  test('a refusal and a failure of the upstream have their status in the form of the dialect', async () => {
+  test("an upstream's rejection or failure keeps its status, in the error format of the dialect", async () => {
     upstream.rescript({ kind: 'reply', status: 400, body: { error: { message: 'voice is unknown' } } })
     await assert.rejects(client.audio.speech.create({ model: 'voice', voice: 'x', input: 'Hello' }), {
       status: 400,
@@ -134,7 +134,7 @@ describe('requests that go through with routing and failover', () => {
     })
   })
 
-  test('a client that leaves ends the upstream call', async () => {
+  test('a client that disconnects ends the upstream request', async () => {
     upstream.rescript({ kind: 'hang' })
     const index = upstream.requests.length
     const socket = await openRequest(router.url, '/v1/audio/speech', { model: 'voice', input: 'Hello' })
@@ -143,7 +143,7 @@ describe('requests that go through with routing and failover', () => {
     await upstream.requestClosed(index)
   })
 
-  test('a client that does not read slows the upstream down', async () => {
+  test('a client that does not read pauses the upstream', async () => {
     const total = 64 * 1024 * 1024
     const piece = Buffer.alloc(64 * 1024)
     const pieces = function* () {
@@ -157,10 +157,10 @@ describe('requests that go through with routing and failover', () => {
     assert.ok(request.sentBytes < total / 2, String(request.sentBytes))
     socket.destroy()
     await upstream.requestClosed(index)
-    assert.ok(request.sentBytes < total, 'all of it was read')
+    assert.ok(request.sentBytes < total, 'the upstream was read to the end')
   })
 
-  test('a model whose servers do not have it is refused, naming what is missing', async () => {
+  test('a model whose servers lack the operation is rejected with an error that names it', async () => {
     const answer = await post(`${router.url}/v1/rerank`, { model: 'chats', query: 'q' })
     assert.equal(answer.status, 400)
     assert.match(JSON.parse(answer.text).error.message, /'chats' does not support reranking/)
@@ -168,7 +168,7 @@ describe('requests that go through with routing and failover', () => {
     assert.equal((await post(`${router.url}/v1/rerank`, { query: 'q' })).status, 400)
   })
 
-  test('a transcription goes on with its file as it came and the name of the model replaced', async () => {
+  test('a transcription is forwarded with its file unchanged and the name of the model replaced', async () => {
     upstream.rescript({ kind: 'reply', body: { text: 'hello' } })
     const file = await toFile(audio, 'a.wav', { type: 'audio/wav' })
     const answer = await client.audio.transcriptions.create({ file, model: 'voice', language: 'en' })
@@ -209,7 +209,7 @@ describe('requests that go through with routing and failover', () => {
     assert.deepEqual(last().body, { ...body, model: 'org/upstream-model' })
   })
 
-  test('pooled bytes come as they are', async () => {
+  test('pooled bytes are forwarded unchanged', async () => {
     const pieces = [audio.subarray(0, 1000)]
     upstream.rescript({ kind: 'stream', headers: { 'content-type': 'application/octet-stream' }, pieces })
     const answer = await post(`${router.url}/pooling`, {
@@ -221,7 +221,7 @@ describe('requests that go through with routing and failover', () => {
     assert.equal(answer.headers.get('content-type'), 'application/octet-stream')
   })
 
-  test("Cohere's count of tokens is logged", async () => {
+  test("Cohere's token count is logged", async () => {
     upstream.rescript({
       kind: 'reply',
       body: { embeddings: {}, meta: { billed_units: { input_tokens: 9 } } },
@@ -231,7 +231,7 @@ describe('requests that go through with routing and failover', () => {
     assert.equal((await logged).prompt_tokens, 9)
   })
 
-  test('the model may stand behind the file, and another target gets the whole form again', async () => {
+  test('the model may come after the file, and on failover another target gets the whole form', async () => {
     upstream.rescript([
       { kind: 'reply', status: 503, body: {} },
       { kind: 'reply', headers: { 'content-type': 'text/plain' }, body: 'hello' },
@@ -255,7 +255,7 @@ describe('requests that go through with routing and failover', () => {
     await two.close()
   })
 
-  test('a client that leaves in the middle of its upload reaches no one', async () => {
+  test('a client that disconnects during its upload reaches no upstream', async () => {
     const before = upstream.requests.length
     const { hostname, port } = new URL(router.url)
     const logged = router.requestLogged()
@@ -268,7 +268,7 @@ describe('requests that go through with routing and failover', () => {
     assert.equal(upstream.requests.length, before)
   })
 
-  test('a form without a model, of an unknown model, too large or cut off is refused', async () => {
+  test('a form that is too large, cut off, or has a missing or unknown model is rejected', async () => {
     const send = (form: FormData) =>
       fetch(`${router.url}/v1/audio/transcriptions`, { method: 'POST', body: form })
     const empty = new FormData()

@@ -34,7 +34,7 @@ const get = async (path: string) => {
   return { status: response.status, text: await response.text(), type: response.headers.get('content-type') }
 }
 
-test('every list names the models with targets in the order of the file, and gives no address, path or key away', async () => {
+test('every list names the models with targets in the order of the file, and reveals no address, path or key', async () => {
   for (const path of [
     '/models',
     '/v1/models',
@@ -57,7 +57,7 @@ test('every list names the models with targets in the order of the file, and giv
   }
 })
 
-test('the entries carry what the clients of each dialect read', async () => {
+test('the entries contain what the clients of each dialect read', async () => {
   const openai = JSON.parse((await get('/v1/models')).text)
   assert.equal(openai.object, 'list')
   assert.deepEqual(Object.keys(openai), ['object', 'data'])
@@ -78,7 +78,7 @@ test('the entries carry what the clients of each dialect read', async () => {
   assert.equal(studio.data[1].type, 'embeddings')
 })
 
-test('the official client finds one model by a name with a slash, escaped and plain', async () => {
+test('the official client finds a model whose name contains a slash, escaped and plain', async () => {
   const client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: 'x', maxRetries: 0 })
   assert.equal((await client.models.retrieve('org/name:7b')).id, 'org/name:7b')
   assert.equal(JSON.parse((await get('/v1/models/org/name:7b')).text).id, 'org/name:7b')
@@ -88,7 +88,7 @@ test('the official client finds one model by a name with a slash, escaped and pl
   await assert.rejects(client.models.retrieve('nope'), { status: 404, code: 'model_not_found' })
 })
 
-test('health answers as Ollama and the older router do, with and without the prefix', async () => {
+test('health is reported as by Ollama and by the Python router, with and without the prefix', async () => {
   const home = await get('/')
   assert.deepEqual([home.status, home.text], [200, 'Ollama is running'])
   assert.match(home.type ?? '', /^text\/plain/)
@@ -101,7 +101,7 @@ test('health answers as Ollama and the older router do, with and without the pre
   }
 })
 
-test('HEAD works where GET does, and sends no body', async () => {
+test('HEAD works wherever GET does, and sends no body', async () => {
   for (const path of ['/', '/ping', '/api/tags', '/v1/models', '/v1/models/demo', '/api/version']) {
     const response = await fetch(router.url + path, { method: 'HEAD' })
     assert.equal(response.status, 200, path)
@@ -110,7 +110,7 @@ test('HEAD works where GET does, and sends no body', async () => {
   }
 })
 
-test('the prefix may be another or none, and no path is registered twice', async (t) => {
+test('the prefix can be changed or removed, and no path is registered twice', async (t) => {
   const models = modelsConfig({ demo: [{ api_type: 'mock' }] })
   const none = await startRouter({ env: { LLM_ROUTER_EP_PREFIX: '' }, models })
   const other = await startRouter({ env: { LLM_ROUTER_EP_PREFIX: 'llm/' }, models })
@@ -125,7 +125,7 @@ test('the prefix may be another or none, and no path is registered twice', async
   assert.equal(chat.status, 200)
 })
 
-test('a client of Anthropic’s dialect gets the models in its form, in whole and in pages', async () => {
+test('an Anthropic client gets the models in its own format, in full and in pages', async () => {
   const client = new Anthropic({ baseURL: router.url, apiKey: 'x', maxRetries: 0 })
   const all = await Array.fromAsync(client.models.list())
   assert.deepEqual(
@@ -156,7 +156,7 @@ test('a client of Anthropic’s dialect gets the models in its form, in whole an
   })
 })
 
-test('the headers of Anthropic’s clients tell which list is meant, on every path of it', async () => {
+test('the headers of Anthropic clients select their format, on every path of the list', async () => {
   for (const header of ['anthropic-version', 'anthropic-beta', 'x-api-key']) {
     for (const path of ['/v1/models', '/api/v1/models', '/models']) {
       const answer: unknown = await (await fetch(router.url + path, { headers: { [header]: 'x' } })).json()

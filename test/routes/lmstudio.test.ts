@@ -48,7 +48,7 @@ describe("LM Studio's own endpoints", () => {
     assert.deepEqual(runtime.supported_formats, ['gguf'])
   }
 
-  test('a whole answer of the same dialect keeps its bytes and gets the extras', async () => {
+  test('a whole answer of the same dialect keeps its bytes and gets the additional members', async () => {
     upstream.rescript({
       kind: 'reply',
       body: '{"id":"x","object":"chat.completion","created":1,"model":"up","big":12345678901234567890,"stats":{},"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}',
@@ -61,10 +61,10 @@ describe("LM Studio's own endpoints", () => {
     const { tokens_per_second: speed = 0, generation_time: time, time_to_first_token: first } = answer.stats
     assert.ok(time > 0)
     assert.ok(Math.abs(speed * time - 3) < 1e-6, 'three tokens in that time')
-    assert.equal(first, undefined, 'a whole answer does not show it')
+    assert.equal(first, undefined, 'a whole answer does not contain it')
   })
 
-  test('a translated answer has the times of the engine', async () => {
+  test('a translated answer has the timings of the engine', async () => {
     const times = { total_duration: 9e9, load_duration: 1e9, prompt_eval_duration: 2e9, eval_duration: 6e9 }
     const done = { model: 'm', created_at: '2026-01-01T00:00:00Z', done: true, done_reason: 'stop', ...times }
     const message = { role: 'assistant', content: 'Hi' }
@@ -81,7 +81,7 @@ describe("LM Studio's own endpoints", () => {
     )
   })
 
-  test('a translated stream has them on its finish chunk, and nowhere else', async () => {
+  test('a translated stream has the statistics on its finish chunk only', async () => {
     upstream.rescript(upstreams.ollamaStream(['Hi', ' there']))
     const { text } = await post(`${router.url}/api/v0/chat/completions`, {
       model: 'other',
@@ -98,14 +98,14 @@ describe("LM Studio's own endpoints", () => {
     assert.match(text, /data: \[DONE\]\n\n$/)
   })
 
-  test('a stream of the same dialect stays as it is', async () => {
+  test('a stream of the same dialect stays unchanged', async () => {
     upstream.rescript(upstreams.openaiStream(['Hi']))
     const ask = async (path: string): Promise<string> =>
       (await post(router.url + path, { model: 'same', stream: true, ...question })).text
     assert.equal(await ask('/api/v0/chat/completions'), await ask('/v1/chat/completions'))
   })
 
-  test('completions have them too, over servers with chats alone', async () => {
+  test('completions have the additional members too, even on servers with chats only', async () => {
     upstream.rescript(upstreams.openaiText('Hi there'))
     const { text } = await post(`${router.url}/api/v0/completions`, { model: 'chats', prompt: 'Hi' })
     const answer: Extras & { object: string } = JSON.parse(text)
@@ -113,7 +113,7 @@ describe("LM Studio's own endpoints", () => {
     check(answer, 'eosFound')
   })
 
-  test('other paths do not have them', async () => {
+  test('other paths do not have the additional members', async () => {
     upstream.rescript(upstreams.openaiText('Hi there'))
     for (const model of ['same', 'chats']) {
       const { text } = await post(`${router.url}/v1/chat/completions`, { model, ...question })

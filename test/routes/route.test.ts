@@ -71,7 +71,7 @@ for (const strategy of [
   'cache_aware',
   'first_available',
 ])
-  test(`${strategy}: P/route says what the next request gets, and neither asks a model nor changes anything`, async (t) => {
+  test(`${strategy}: P/route predicts what the next request gets, without asking a model or changing anything`, async (t) => {
     const { router, upstreams } = await started(t, strategy)
     for (let round = 0; round < 4; round++) {
       const asked = () => upstreams.reduce((sum, { requests }) => sum + requests.length, 0)
@@ -92,7 +92,7 @@ function usesIn(status: unknown): unknown[] {
   return (models[0]?.targets ?? []).map(({ uses }) => uses).sort()
 }
 
-test('P/route gives the reason of the choice, in any dialect, for any client and session', async (t) => {
+test('P/route returns the reason for the choice, in any dialect, for any client and session', async (t) => {
   const { router } = await started(t, 'cache_aware')
   const target = await askedTarget(router, { messages })
   const more = [...messages, { role: 'assistant', content: 'Hi' }, { role: 'user', content: 'And?' }]
@@ -108,7 +108,7 @@ test('P/route gives the reason of the choice, in any dialect, for any client and
   assert.ok(other.request.prompt_tokens > 1_000)
 })
 
-test('P/route tells which targets are left out, and with which error a request would fail', async (t) => {
+test('P/route reports which targets are excluded, and with which error a request would fail', async (t) => {
   const dead = { id: 'dead', api_type: 'vllm', api_host: await closedPort() }
   const { router } = await started(t, 'balanced', [dead])
   for (let count = 0; count < 9; count++) await askedTarget(router, { messages })
@@ -120,7 +120,7 @@ test('P/route tells which targets are left out, and with which error a request w
   assert.deepEqual(candidates.map(({ target }) => target).sort(), ['gpu-a', 'gpu-b'])
 })
 
-test('P/route takes an operator key', async (t) => {
+test('P/route requires an operator key', async (t) => {
   const file = keysFile([{ id: 'team', key: 'key-of-the-team-12345' }])
   t.after(() => file.remove())
   const { router } = await started(t, 'balanced', [], file.env)
@@ -132,7 +132,7 @@ test('P/route takes an operator key', async (t) => {
   assert.equal(await statusFor(operator), 200)
 })
 
-test('P/route rejects what is no request for a model', async (t) => {
+test('P/route rejects what is not a request for a model', async (t) => {
   const { router } = await started(t, 'balanced')
   const statusFor = async (body: object) => (await post(`${router.url}/api/route`, body, operator)).status
   assert.equal(await statusFor({ model: 'none', messages }), 404)

@@ -25,7 +25,7 @@ function targetIn(status: Status, id: string) {
   return target ?? assert.fail(`no target ${id}`)
 }
 
-/** The events of a server-sent stream, one at a time. */
+/** The events of an SSE stream, one at a time. */
 async function* eventsOf(response: Response): AsyncGenerator<Status> {
   assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
   let text = ''
@@ -39,7 +39,7 @@ async function* eventsOf(response: Response): AsyncGenerator<Status> {
   }
 }
 
-test('a fresh router is ready, and says what it serves and how it chooses', async (t) => {
+test('a new router is ready, and reports its models and strategy', async (t) => {
   const router = await startRouter({
     env: { LLM_ROUTER_BALANCE_STRATEGY: 'weighted' },
     models: {
@@ -72,7 +72,7 @@ test('a fresh router is ready, and says what it serves and how it chooses', asyn
   assert.equal(targetIn(status, 'spare').state, 'parked')
 })
 
-test('an answered request shows in the uses and the speed of its target', async (t) => {
+test('an answered request shows in the use count and the speed of its target', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   assert.equal((await post(`${router.url}/v1/chat/completions`, ask('one'))).status, 200)
@@ -106,7 +106,7 @@ test('a running stream is in flight until it ends', async (t) => {
   socket.destroy()
 })
 
-test('a failure that another target made good stands at the target alone, without its address', async (t) => {
+test('a failure that another target made good is shown at its target only, without an address', async (t) => {
   const gone = await closedPort()
   const router = await startRouter({
     models: modelsConfig({
@@ -133,7 +133,7 @@ test('a failure that another target made good stands at the target alone, withou
   )
 })
 
-test('a failed request is among the failures with its model, target, status and cause', async (t) => {
+test('a failed request is listed with its model, target, status and cause', async (t) => {
   const upstream = await startUpstream({
     kind: 'reply',
     status: 503,
@@ -143,14 +143,14 @@ test('a failed request is among the failures with its model, target, status and 
     models: modelsConfig({ one: [{ id: 'a', api_type: 'vllm', api_host: upstream.url }] }),
   })
   t.after(() => Promise.all([router.close(), upstream.close()]))
-  const { status: told } = await post(`${router.url}/v1/chat/completions`, ask('one'))
+  const { status: returned } = await post(`${router.url}/v1/chat/completions`, ask('one'))
   await router.logged(({ msg }) => msg === 'request')
   const status = await statusOf(router.url)
   const [{ at, ...failure } = assert.fail('no failure')] = status.failures
   assert.deepEqual(failure, {
     model: 'one',
     target: 'a',
-    status: told,
+    status: returned,
     outcome: 'error',
     code: 'HTTP_503',
     text: 'answered 503 (Service Unavailable)',
@@ -160,7 +160,7 @@ test('a failed request is among the failures with its model, target, status and 
   assert.ok(!JSON.stringify(status).includes('secret words'))
 })
 
-test('a request for an unknown model counts as no model request', async (t) => {
+test('a request for an unknown model is not counted as a model request', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   assert.equal((await post(`${router.url}/v1/chat/completions`, ask('nope'))).status, 404)
@@ -168,7 +168,7 @@ test('a request for an unknown model counts as no model request', async (t) => {
   assert.equal((await statusOf(router.url)).requests.finished, 0)
 })
 
-test('events come at once and go on, and the timer runs for listeners only', async (t) => {
+test('events are sent immediately and keep coming, and the timer runs only while there are listeners', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   assert.equal(router.app.statusEvents.listeners, 0)
@@ -185,14 +185,14 @@ test('events come at once and go on, and the timer runs for listeners only', asy
   assert.equal(router.app.statusEvents.listeners, 0)
 })
 
-test('a HEAD of the events does not listen', async (t) => {
+test('a HEAD request for the events does not start listening', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   const response = await fetch(`${router.url}/api/status/events`, { method: 'HEAD' })
   assert.equal(response.status, 405)
 })
 
-test('one listener too many is refused, and does not end the others', async (t) => {
+test('a listener above the limit is rejected without ending the others', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   const silent = { update: () => undefined, end: () => undefined }
@@ -202,7 +202,7 @@ test('one listener too many is refused, and does not end the others', async (t) 
   for (const stop of stops) stop()
 })
 
-test('a router that closes says so and ends the events, so that they do not hold it up', async () => {
+test('a router that shuts down reports it and ends the event streams, so that they do not delay it', async () => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   const events = eventsOf(await fetch(`${router.url}/api/status/events`))
   await events.next()
@@ -213,7 +213,7 @@ test('a router that closes says so and ends the events, so that they do not hold
   await closed
 })
 
-test('the status follows the prefix', async (t) => {
+test('the status is under the prefix', async (t) => {
   const router = await startRouter({
     env: { LLM_ROUTER_EP_PREFIX: '/llm' },
     models: modelsConfig({ one: [{ api_type: 'mock' }] }),

@@ -53,7 +53,7 @@ async function act(url: string, path: string): Promise<{ status: number; error?:
   return error ? { status: response.status, error } : { status: response.status }
 }
 
-test('a script that names a content type need send no body to drain a target', async (t) => {
+test('a drain request with a content type does not need a body', async (t) => {
   const router = await started(t, modelsOver(await servers(t)))
   const response = await fetch(`${router.url}/api/targets/gpu-a/drain`, {
     method: 'POST',
@@ -89,7 +89,7 @@ async function targetsOf(url: string): Promise<TargetStatus[]> {
   return status.models[0].targets
 }
 
-test('a drained target gets nothing new and finishes what it has, until it is resumed', async (t) => {
+test('a drained target gets nothing new and finishes its running requests, until it is resumed', async (t) => {
   const upstreams = await servers(t)
   const release = Promise.withResolvers<void>()
   const router = await started(t, modelsOver(upstreams))
@@ -121,7 +121,7 @@ test('a drained target gets nothing new and finishes what it has, until it is re
   assert.deepEqual(await shares(router.url, upstreams), [5, 5])
 })
 
-test('the last usable target of a model is drained with ?force=true only', async (t) => {
+test('the last usable target of a model is drained only with ?force=true', async (t) => {
   const upstreams = await servers(t)
   const router = await started(t, modelsOver(upstreams))
   assert.equal((await act(router.url, 'gpu-a/drain')).status, 200)
@@ -136,7 +136,7 @@ test('the last usable target of a model is drained with ?force=true only', async
   assert.equal((await act(router.url, 'gpu-a/explode')).status, 404)
 })
 
-test('a reset target is as if it had never failed', async (t) => {
+test('a target that is reset is as if it had never failed', async (t) => {
   const upstreams = await servers(t)
   const models = modelsOver(upstreams, 'balanced', {
     providers: [
@@ -157,7 +157,7 @@ test('a reset target is as if it had never failed', async (t) => {
 })
 
 for (const strategy of ['weighted', 'dynamic_weighted', 'least_busy', 'adaptive', 'cache_aware'])
-  test(`${strategy}: weights are changed while running, survive a reload and can be taken back`, async (t) => {
+  test(`${strategy}: weights can be changed at run time, survive a reload and can be reset`, async (t) => {
     const upstreams = await servers(t)
     const router = await started(t, modelsOver(upstreams, strategy))
     assert.deepEqual(await setWeights(router.url, { 'gpu-a': 0 }), {
@@ -175,7 +175,7 @@ for (const strategy of ['weighted', 'dynamic_weighted', 'least_busy', 'adaptive'
     assert.deepEqual(await shares(router.url, upstreams), [10, 0])
   })
 
-test('weights that make no sense are rejected, and nothing changes', async (t) => {
+test('invalid weights are rejected, and nothing changes', async (t) => {
   const router = await started(t, modelsOver(await servers(t)))
   for (const [weights, status] of [
     [{ 'gpu-a': 2 }, 400],
@@ -189,7 +189,7 @@ test('weights that make no sense are rejected, and nothing changes', async (t) =
   assert.equal((await setWeights(exclusive.url, { 'gpu-a': 0 })).status, 409)
 })
 
-test('only operators steer targets', async (t) => {
+test('only operators can change targets', async (t) => {
   const router = await started(t, modelsOver(await servers(t)))
   assert.equal((await fetch(`${router.url}/api/targets/gpu-a/drain`, { method: 'POST' })).status, 401)
   const put = await fetch(`${router.url}/api/models/one/weights`, {
@@ -200,7 +200,7 @@ test('only operators steer targets', async (t) => {
   assert.equal(put.status, 401)
 })
 
-test('all workers of a cluster learn it, later ones too', async (t) => {
+test('changes of targets apply to all workers of a cluster, including later ones', async (t) => {
   const upstreams = await servers(t)
   const router = await startRouterProcess({
     env: {
@@ -222,7 +222,7 @@ test('all workers of a cluster learn it, later ones too', async (t) => {
   assert.deepEqual(await shares(router.url, upstreams), [0, 10])
 })
 
-test('llm-router targets lists and steers the targets of a running router', async (t) => {
+test('llm-router targets lists and changes the targets of a running router', async (t) => {
   const router = await started(t, modelsOver(await servers(t)))
   const env = { LLM_ROUTER_ADMIN_KEY: key }
   const cli = (...args: string[]) => runCli(['targets', ...args, '--url', router.url], env)
@@ -240,7 +240,7 @@ test('llm-router targets lists and steers the targets of a running router', asyn
   assert.equal(wrong.code, 2)
 })
 
-test('what the operator of another router did is logged once, with the key', async (t) => {
+test('a change by the operator of another router is logged once, with the key', async (t) => {
   const upstreams = await servers(t)
   const redis = await startRedis()
   t.after(() => redis.stop())
@@ -293,7 +293,7 @@ test('what the operator of another router did is logged once, with the key', asy
   assert.deepEqual(
     one.logs.filter(({ from }) => from !== undefined),
     [],
-    'its own are no other router’s',
+    "its own changes are not another router's",
   )
 })
 
@@ -301,7 +301,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-test('with Redis all routers learn it, those that start later too, and what was set while Redis was away once it is back', async (t) => {
+test('with Redis changes reach all routers, also later ones, and those made during an outage of Redis', async (t) => {
   const upstreams = await servers(t)
   let redis = await startRedis()
   t.after(() => redis.stop())

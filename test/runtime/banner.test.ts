@@ -21,7 +21,7 @@ function shown(env: Record<string, string> = {}, served = models, operatorKey?: 
   return banner(loadConfig(env).config, { port: 8080, models: served, foundServers: 0, operatorKey })
 }
 
-test('the start message names what is served and a request that a chat model answers, but no upstream address', () => {
+test('the start message names models and an example request, but no upstream address', () => {
   const text = shown()
   assert.match(text, /chat: gpu \(openai\), cloud \(openai\)/)
   assert.match(text, /curl http:\/\/127\.0\.0\.1:8080\/v1\/chat\/completions .*"model":"chat"/)
@@ -29,12 +29,12 @@ test('the start message names what is served and a request that a chat model ans
   assert.match(shown({}, models.slice(0, 1)), /\/v1\/embeddings .*"model":"embedder"/)
 })
 
-test('it says that all addresses are listened on, and warns when strangers could use a cloud key', () => {
+test('the start message warns if others in the network could use a cloud key', () => {
   assert.match(shown(), /0\.0\.0\.0:8080[\s\S]*warning .*your API keys for chat/)
   assert.doesNotMatch(shown({ LLM_ROUTER_SERVER_HOST: '127.0.0.1' }), /0\.0\.0\.0|warning/)
 })
 
-test('with a key that was generated for the start, its link signs in to the console', () => {
+test('the start message has a link that signs in to the console with a generated key', () => {
   assert.match(
     shown({ LLM_ROUTER_SERVER_HOST: '127.0.0.1' }, models, 'sk-operator-x'),
     /:8080\/ui#key=sk-operator-x\n/,
@@ -42,6 +42,6 @@ test('with a key that was generated for the start, its link signs in to the cons
   assert.match(shown(), /:8080\/ui\n/)
 })
 
-test('it says how clients and budgets are turned on', () => {
+test('the start message says how to enable clients and budgets', () => {
   assert.match(shown(), /teams +off; set LLM_ROUTER_DATABASE_URL/)
 })

@@ -28,13 +28,13 @@ test('a request is one line with its model, server and tokens', () => {
   )
 })
 
-test('the end of a process says what it waits for', () => {
+test('the shutdown message says what it waits for', () => {
   const stopping = { msg: 'stopping', signal: 'SIGINT', running: 3, drain_timeout_s: 300 }
   assert.equal(shown(stopping), 'waiting for 3 responses, up to 5 min; Ctrl-C again to stop now\n')
   assert.equal(shown({ ...stopping, running: 0 }), 'stopping\n')
 })
 
-test('what the start message says is not shown twice, and other lines are left as they are', () => {
+test('what the start message has shown is not repeated, and other lines stay unchanged', () => {
   assert.equal(shown({ msg: 'listening' }), '')
   assert.equal(shown({ msg: 'models-config.json reloaded' }), undefined)
 })

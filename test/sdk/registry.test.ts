@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Registry } from '../../src/sdk/registry.ts'
 
-test('what has no name of its own, or that of another, is refused by its kind', () => {
+test('an entry without a unique name is rejected with its kind', () => {
   const registry = new Registry<{ name: string }>('strategy')
   registry.add({ name: 'mine' })
   for (const nameless of [{}, { name: '' }, { name: 1 }]) {
@@ -12,7 +12,7 @@ test('what has no name of its own, or that of another, is refused by its kind', 
   assert.deepEqual(registry.names(), ['mine'])
 })
 
-test('a name that nobody has is told with those that somebody has', () => {
+test('the error for an unknown name lists the known ones', () => {
   const registry = new Registry<{ name: string }>('strategy')
   registry.add({ name: 'mine' })
   assert.equal(registry.find('yours'), undefined)

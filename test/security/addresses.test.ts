@@ -18,7 +18,7 @@ const refused = [
   'http://2852039166', // decimal
   'http://0xA9FEA9FE', // hexadecimal
   'http://0251.0376.0251.0376', // octal
-  'http://169.254.43518', // the last part stands for two
+  'http://169.254.43518', // the last part covers two bytes
   'http://0xa9.254.0251.254', // mixed
   'http://１６９.254.169.254', // full-width digits
   'http://169%2e254%2e169%2e254',
@@ -46,7 +46,7 @@ const allowed = [
   'http://10.0.0.1',
   'http://192.168.1.2',
   'http://172.16.0.1',
-  'http://100.100.100.201', // carrier-grade NAT is what Tailscale gives to machines
+  'http://100.100.100.201', // Tailscale assigns carrier-grade NAT addresses to machines
   'http://169.253.255.255',
   'http://169.255.0.0',
   'http://[fec0::1]',
@@ -55,7 +55,7 @@ const allowed = [
   'https://api.example.com',
 ]
 
-test('S5 a link-local or metadata address is a fault of the configuration, however it is written', () => {
+test('S5 a link-local or metadata address is a configuration error, in every notation', () => {
   for (const host of refused) assert.match(hostError(host) ?? '', /link-local or cloud metadata/, host)
   for (const host of allowed) assert.equal(hostError(host), undefined, host)
   const [fault = ''] = faultsOf(modelFile({ api_type: 'openai', api_host: 'http://169.254.169.254' }))
@@ -63,14 +63,14 @@ test('S5 a link-local or metadata address is a fault of the configuration, howev
   assert.doesNotMatch(fault, /169/)
 })
 
-test('S5 the router does not start with such an address, unless it is told to', async () => {
+test('S5 the router does not start with a link-local or metadata address unless that is allowed', async () => {
   const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: 'http://169.254.1.1' }] })
   await assert.rejects(startRouter({ models }), /LLM_ROUTER_ALLOW_LINK_LOCAL/)
   const router = await startRouter({ models, env: { LLM_ROUTER_ALLOW_LINK_LOCAL: '1' } })
   await router.close()
 })
 
-/** A name server whose answers are these, in turn. */
+/** A name server that returns these answers in turn. */
 function rebinding(...answers: LookupAddress[][]): AllLookup {
   let turn = 0
   return (_name, _options, done) => done(null, answers[Math.min(turn++, answers.length - 1)] ?? [])
@@ -79,7 +79,7 @@ function rebinding(...answers: LookupAddress[][]): AllLookup {
 const loopback = { address: '127.0.0.1', family: 4 }
 const metadata = { address: '169.254.169.254', family: 4 }
 
-test('S5 a name that comes to lead to a metadata address is not connected to; kept connections stay', async (t) => {
+test('S5 a name that now resolves to a metadata address is not connected to, and kept connections stay', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   const seen: string[] = []
   const lookup = checkedLookup({
@@ -104,20 +104,16 @@ test('S5 a name that comes to lead to a metadata address is not connected to; ke
       )
     })
   assert.equal(await ask(false), 'answered')
-  // undici takes a connection into use again some turns of the event loop after the answer.
+  // undici reuses a connection only some iterations of the event loop after the response.
   for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate)
-  assert.equal(
-    await ask(false),
-    'answered',
-    'over the same connection, without a question to the name server',
-  )
+  assert.equal(await ask(false), 'answered', 'over the same connection, without a DNS query')
   assert.equal(await ask(true), 'LINK_LOCAL_ADDRESS')
   assert.deepEqual([seen, upstream.requests.length], [['models.example'], 2])
 })
 
-test('S5 of several addresses of a name the harmless ones are used', async () => {
+test('S5 if a name has several addresses, the allowed ones are used', async () => {
   const both = rebinding([metadata, { address: 'fe80::1%eth0', family: 6 }, loopback])
-  const lookup = checkedLookup({ onRefused: () => assert.fail('one is harmless'), lookup: both })
+  const lookup = checkedLookup({ onRefused: () => assert.fail('one is allowed'), lookup: both })
   const all = new Promise((resolve) => lookup('h', { all: true }, (_error, found) => resolve(found)))
   assert.deepEqual(await all, [loopback])
   const one = new Promise((resolve) =>
@@ -126,7 +122,7 @@ test('S5 of several addresses of a name the harmless ones are used', async () =>
   assert.deepEqual(await one, ['127.0.0.1', 4])
 })
 
-/** This name leads there for this process, from now to the end of the test. */
+/** The name resolves to this address for this process, from now to the end of the test. */
 function rebind(t: TestContext, hostname: string, address: LookupAddress): void {
   const real = dns.lookup
   const all: AllLookup = (name, options, done) =>
@@ -139,7 +135,7 @@ function rebind(t: TestContext, hostname: string, address: LookupAddress): void 
   })
 }
 
-test('S5 the router takes such a name for a server that is not there, and says so once', async (t) => {
+test('S5 the router treats a name that resolves to a metadata address as unreachable, and logs it once', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   t.after(() => upstream.close())
   const { port } = new URL(upstream.url)
@@ -169,7 +165,7 @@ test('S5 the router takes such a name for a server that is not there, and says s
   assert.doesNotMatch(JSON.stringify(router.logs), /rebound\.example/)
 })
 
-test('S5 with the switch on, the name is asked as ever', async (t) => {
+test('S5 with LLM_ROUTER_ALLOW_LINK_LOCAL, names are resolved without the check', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   t.after(() => upstream.close())
   const { port } = new URL(upstream.url)

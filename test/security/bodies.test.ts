@@ -28,17 +28,17 @@ after(async () => {
   await upstream.close()
 })
 
-/** A chat body with these members behind the needed ones. */
+/** A chat body with these members after the required ones. */
 const withMembers = (text: string) => `{"model":"one","messages":[{"role":"user","content":"x"}],${text}}`
 const nested = (levels: number) => withMembers(`"x":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}`)
 const good = withMembers('"x":1')
 
-/** Answered with 400, and nothing goes upstream. */
+/** Rejected with 400, and nothing is sent upstream. */
 const refused: [name: string, body: string | Uint8Array][] = [
   ['nothing', ''],
   ['half an object', '{'],
   ['a number', '1'],
-  ['a text', '"x"'],
+  ['a string', '"x"'],
   ['a list', '[{}]'],
   ['null', 'null'],
   ['two objects', `${good}${good}`],
@@ -48,12 +48,12 @@ const refused: [name: string, body: string | Uint8Array][] = [
   ['1,000,000 levels that never end', withMembers(`"x":${'['.repeat(1_000_000)}`)],
   ['__proto__', withMembers('"__proto__":{"x":1}')],
   ['__proto__ with escapes', withMembers('"\\u005f_proto_\\u005f":{"x":1}')],
-  ['__proto__ far inside', withMembers('"a":[{"b":{"__proto__":{"x":1}}}]')],
+  ['a nested __proto__', withMembers('"a":[{"b":{"__proto__":{"x":1}}}]')],
   ['constructor.prototype', withMembers('"constructor":{"prototype":{"x":1}}')],
   ['UTF-16', Buffer.from(good, 'utf16le')],
-  ['UTF-16 with its mark', Buffer.from(`\ufeff${good}`, 'utf16le')],
+  ['UTF-16 with a byte order mark', Buffer.from(`\ufeff${good}`, 'utf16le')],
   [
-    'a byte that is no UTF-8',
+    'a byte that is not valid UTF-8',
     Buffer.concat([Buffer.from(withMembers('"x":"').slice(0, -1)), Buffer.from([0xff]), Buffer.from('"}')]),
   ],
   [
@@ -65,18 +65,18 @@ const refused: [name: string, body: string | Uint8Array][] = [
     ]),
   ],
   ['model twice', withMembers('"model":"other"')],
-  ['model in another case', withMembers('"Model":"secret"')],
+  ['model in another letter case', withMembers('"Model":"secret"')],
   ['MODEL with escapes', withMembers('"\\u004dODEL":"secret"')],
   ['stream twice', withMembers('"stream":true,"stream":false')],
-  ['stream with a long s, which Go takes for an s', withMembers('"\u017ftream":true')],
+  ['stream with a long s, which Go reads as an s', withMembers('"\u017ftream":true')],
   ['Stream alone', withMembers('"Stream":true')],
-  ['model_name in another case', withMembers('"model_name":"one","Model_Name":"other"')],
+  ['model_name in another letter case', withMembers('"model_name":"one","Model_Name":"other"')],
   ['a model that is a number', good.replace('"one"', '1')],
   ['a model that is an object', good.replace('"one"', '{"$ne":""}')],
 ]
 
 for (const [name, body] of refused) {
-  test(`S13 a body with ${name} is refused`, async () => {
+  test(`S13 a body with ${name} is rejected`, async () => {
     const from = upstream.requests.length
     const { status, text } = await post(router.url + path, body)
     assert.equal(status, 400, text.slice(0, 200))
@@ -86,7 +86,7 @@ for (const [name, body] of refused) {
   })
 }
 
-test('S13 what only looks like that passes, byte for byte', async () => {
+test('S13 a body that only resembles an ambiguous one passes byte for byte', async () => {
   const bodies = [
     nested(128),
     withMembers('"user":"__proto__ constructor.prototype \\u005f_proto__"'),
@@ -110,7 +110,7 @@ test('S13 what only looks like that passes, byte for byte', async () => {
   assert.deepEqual(Object.keys(Object.prototype), [])
 })
 
-test('S13 the upstream is asked for the model that the client was given, however it is written', async () => {
+test('S13 the upstream is asked for the model that the client may use, however its name is written', async () => {
   const bodies = [good, good.replace('"model"', '"\\u006dodel"'), withMembers('"model_name":"other"')]
   for (const body of bodies) {
     const index = upstream.requests.length
@@ -121,7 +121,7 @@ test('S13 the upstream is asked for the model that the client was given, however
   }
 })
 
-test('S13 only JSON in UTF-8, as it is, is taken for JSON', async () => {
+test('S13 only JSON in plain UTF-8 is accepted as JSON', async () => {
   const types = [
     ...[
       'text/plain',
@@ -147,7 +147,7 @@ test('S13 only JSON in UTF-8, as it is, is taken for JSON', async () => {
   }
 })
 
-test('S14 a body over the limit is refused at its announcement', async () => {
+test('S14 a body over the limit is rejected when it is announced', async () => {
   for (const length of [limitBytes + 1, 1e12]) {
     const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
     const answer = await sendRaw(router.url, head)
@@ -155,7 +155,7 @@ test('S14 a body over the limit is refused at its announcement', async () => {
   }
 })
 
-test('S14 a chunked body over the limit is refused while it comes', async () => {
+test('S14 a chunked body over the limit is rejected while it arrives', async () => {
   const client = await RawClient.open(router.url)
   client.send(
     `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`,
@@ -176,7 +176,7 @@ test('S14 a chunked body over the limit is refused while it comes', async () => 
   assert.ok(sent < 4 * limitBytes, `${sent} bytes`)
 })
 
-test('S14 a whole answer without an end is given up or passed on, and not kept', async () => {
+test('S14 a whole answer without an end is abandoned or passed on, but not kept in memory', async () => {
   const piece = Buffer.alloc(1024 * 1024, ' ')
   upstream.rescript({
     kind: 'stream',
@@ -205,7 +205,7 @@ test('S14 a whole answer without an end is given up or passed on, and not kept',
   upstream.rescript(openaiText('Hi'))
 })
 
-/** Milliseconds of one refused request with this header line. */
+/** Milliseconds of one rejected request with this header line. */
 async function refusalMs(line: string): Promise<number> {
   const from = performance.now()
   const { status } = await sendRaw(router.url, postBytes('/v1/chat/completions', '{', [line]))
@@ -213,7 +213,7 @@ async function refusalMs(line: string): Promise<number> {
   return performance.now() - from
 }
 
-test('S22 headers made to be slow to read are read at once', async () => {
+test('S22 headers crafted to be slow to parse are parsed quickly', async () => {
   const lines = [
     `content-type: application/json${';'.repeat(15_000)}`,
     `content-type: application/json;${' '.repeat(15_000)}charset`,
@@ -227,13 +227,13 @@ test('S22 headers made to be slow to read are read at once', async () => {
   ]
   for (const line of lines) {
     await refusalMs(line)
-    // The best of three: the machine may be busy with something else.
+    // The best of three: the machine may be busy with other work.
     const times = [await refusalMs(line), await refusalMs(line), await refusalMs(line)]
     assert.ok(Math.min(...times) < 50, `${line.slice(0, 40)}: ${times}`)
   }
 })
 
-test('S23 a large body costs time in proportion to its size, whatever is in it', async () => {
+test('S23 a large body takes time proportional to its size, whatever it contains', async () => {
   const fill: [string, (bytes: number) => string][] = [
     [
       'keys like integers',
@@ -265,7 +265,7 @@ test('S23 a large body costs time in proportion to its size, whatever is in it',
     await cost(small)
     const few = Math.min(await cost(small), await cost(small))
     const many = Math.min(await cost(large), await cost(large))
-    // Eight times the size; a reader that goes back to the beginning takes 64 times as long.
+    // Eight times the size; a parser that backtracks takes 64 times as long.
     assert.ok(many < 32 * Math.max(few, 5), `${name}: ${few} ms, ${many} ms`)
   }
 })

@@ -25,7 +25,7 @@ after(async () => {
   file.remove()
 })
 
-test('no cache keeps what a key protects: answers, streams, lists, documents and errors', async () => {
+test('no cache stores what a key protects: answers, streams, lists, documents and errors', async () => {
   const kept: Record<string, string | null> = {}
   for (const stream of [false, true]) {
     const answer = await post(`${router.url}/v1/chat/completions`, { model: 'demo', messages, stream }, json)
@@ -43,13 +43,13 @@ test('no cache keeps what a key protects: answers, streams, lists, documents and
   for (const [what, header] of Object.entries(kept)) assert.equal(header, 'no-store', what)
 })
 
-test('a probe without a key is not marked, and a stream that no key protects stays no-cache', async () => {
+test('a probe without a key is not marked no-store, and a stream that no key protects stays no-cache', async () => {
   assert.equal((await fetch(`${router.url}/livez`)).headers.get('cache-control'), null)
   const { headers } = await post(`${open.url}/v1/chat/completions`, { model: 'demo', messages, stream: true })
   assert.equal(headers.get('cache-control'), 'no-cache')
 })
 
-test('a list of models says which request headers it depends on', async () => {
+test('a list of models names the request headers it depends on', async () => {
   for (const path of ['/v1/models', '/v1/models/demo']) {
     const { headers } = await fetch(open.url + path)
     assert.equal(

@@ -67,7 +67,7 @@ function gate(): { open(): void; script: upstreams.Script } {
   }
 }
 
-test('S28 of a burst only as many run at a time as the key may, and the next come when they have ended', async () => {
+test('S28 in a burst only as many requests run at a time as the key allows, and the next start when they end', async () => {
   const { open, script } = gate()
   upstream.rescript(script)
   const from = upstream.requests.length
@@ -91,7 +91,7 @@ test('S28 of a burst only as many run at a time as the key may, and the next com
   assert.equal((await ask('two')).status, 200)
 })
 
-test('S28 a client that leaves gives its place back, whatever it was waiting for', async () => {
+test('S28 a client that disconnects frees its slot, whatever it was waiting for', async () => {
   // Before the answer
   upstream.rescript({ kind: 'hang' })
   const from = upstream.requests.length
@@ -99,13 +99,13 @@ test('S28 a client that leaves gives its place back, whatever it was waiting for
   await upstream.requestReceived(from)
   waiting.close()
   assert.equal((await router.requestLogged('left-1')).status, 499)
-  // In the middle of it
+  // During the answer
   upstream.rescript({ kind: 'stream', pieces: [upstreams.openaiChunk({ content: 'Hi' })], ending: 'hang' })
   const streaming = await streamAs('left', 'left-2')
   await once(streaming.socket, 'data')
   streaming.close()
   assert.equal((await router.requestLogged('left-2')).status, 499)
-  // Before its own request was whole
+  // Before its own request was complete
   const half = await RawClient.open(router.url)
   const lines = [`authorization: Bearer ${keyOf('left')}`, 'x-request-id: left-3', 'expect: 100-continue']
   half.send(postBytes(path, body, lines).slice(0, -10))
@@ -123,7 +123,7 @@ async function streamAs(id: string, requestId: string): Promise<RawClient> {
   return client
 }
 
-test('S28 of a burst no more begin in a minute than the key may', async () => {
+test('S28 in a burst no more requests start in a minute than the key allows', async () => {
   const answers = await Promise.all(Array.from({ length: 30 }, () => ask('five')))
   const served = answers.filter(({ status }) => status === 200)
   assert.equal(served.length, 5)
@@ -133,10 +133,10 @@ test('S28 of a burst no more begin in a minute than the key may', async () => {
   assert.equal(refused?.headers.get('x-ratelimit-limit-requests'), '5')
   assert.ok(Number(refused?.headers.get('retry-after')) > 50)
   const models = await fetch(`${router.url}/v1/models`, { headers: headersOf('five') })
-  assert.equal(models.status, 200, 'what asks no model is not counted')
+  assert.equal(models.status, 200, 'requests that ask no model are not counted')
 })
 
-test('S28 the official clients take a limit for a limit, each in its own words', async () => {
+test('S28 official clients recognise a limit as a rate limit, each in its own format', async () => {
   const messages = [{ role: 'user' as const, content: 'x' }]
   const openai = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: keyOf('sdk'), maxRetries: 0 })
   await openai.chat.completions.create({ model: 'm', messages })
@@ -158,24 +158,24 @@ test('S28 the official clients take a limit for a limit, each in its own words',
   await assert.rejects(ollama.chat({ model: 'm', messages }), { status_code: 429 })
 })
 
-test('S28 tokens that answers really took are taken off, and too many delay the next request', async () => {
+test('S28 tokens used by answers are deducted, and an overdraft delays the next request', async () => {
   const usage = { prompt_tokens: 500, completion_tokens: 700, total_tokens: 1200 }
   const answer = upstreams.openaiText('Hi')
   assert.ok(answer.kind === 'reply')
   upstream.rescript({ ...answer, body: { ...Object(answer.body), usage } })
   const first = await ask('spent')
-  // A tenth for an answer of which nothing is known, and 14 for a prompt of 54 bytes, are set aside.
+  // A tenth for an answer of unknown length, and 14 for a prompt of 54 bytes, are reserved.
   assert.equal(first.headers.get('x-ratelimit-remaining-tokens'), '526')
   await router.requestLogged(first.headers.get('x-request-id') ?? '')
   const second = await ask('spent')
   assert.equal(second.status, 429)
-  // 600 too many come back at 10 a second.
+  // An overdraft of 600 is recovered at 10 a second.
   const wait = Number(second.headers.get('retry-after'))
   assert.ok(wait > 50 && wait <= 61, `${wait}`)
   upstream.rescript(upstreams.openaiText('Hi'))
 })
 
-test('S28 who leaves before the end, where the counts are, has tokens taken off all the same', async () => {
+test('S28 a client that disconnects before the token counts arrive is still charged for tokens', async () => {
   const pieces = Array.from({ length: 400 }, () => upstreams.openaiChunk({ content: 'word ' }))
   upstream.rescript({ kind: 'stream', pieces, ending: 'hang' })
   const client = await streamAs('gone', 'gone-1')
@@ -188,7 +188,7 @@ test('S28 who leaves before the end, where the counts are, has tokens taken off 
   assert.ok(Number(next.headers.get('x-ratelimit-remaining-tokens')) < 500, next.text)
 })
 
-test('S28 a request for more tokens than the key may have is refused; one that names none is as it was', async () => {
+test('S28 a request for more tokens than the key allows is rejected, and one without a number is unchanged', async () => {
   for (const more of [{ max_tokens: 101 }, { max_completion_tokens: 101 }, { MAX_TOKENS: 101 }]) {
     const { status, text } = await ask('cap', more)
     assert.equal(status, 400, JSON.stringify(more))
@@ -203,7 +203,7 @@ test('S28 a request for more tokens than the key may have is refused; one that n
   assert.deepEqual(Object.keys(Object(upstream.requests.at(-1)?.body)).toSorted(), ['messages', 'model'])
 })
 
-test('S28 processes with one Redis share the limits of a key', async (t) => {
+test('S28 processes with the same Redis share the limits of a key', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const env = { ...file.env, LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }

@@ -7,8 +7,8 @@ import { test } from 'node:test'
 const source = join(import.meta.dirname, '../../src')
 
 /**
- * Expressions that take a time which grows with the square of some text, and why that does no harm. Each is a file and what its
- * expression begins with.
+ * Regular expressions that take quadratic time in some text, and why that does no harm. Each entry is a file and
+ * the beginning of its expression.
  */
 const excused: Readonly<Record<string, string>> = {
   'plugins/errors/index.ts /([\\w.-]+\\/': "one line of the router's own stack",
@@ -21,7 +21,7 @@ interface Expression {
   expression: RegExp
 }
 
-/** A literal where a value may stand; a slash in a class or behind a backslash does not end it. */
+/** A regular expression literal in an expression position; a slash in a class or after a backslash does not end it. */
 const literal =
   /(?<=[(,=:!?&|[{;\n]\s*|return\s+)\/((?:[^/\\\n[*]|\\.|\[(?:[^\]\\\n]|\\.)*\])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])*)\/([dgimsuvy]*)/g
 
@@ -40,7 +40,10 @@ function expressions(): Expression[] {
     })
 }
 
-/** Texts that make an expression try much and fail late: a part of it many times, with a start that fits and an end that does not. */
+/**
+ * Texts that make an expression backtrack a lot and fail late: a part of it many times, with a start that
+ * matches and an end that does not.
+ */
 function* adversaries({ expression }: Expression): Generator<(bytes: number) => string> {
   const words = [...new Set(expression.source.replaceAll(/\\./g, ' ').match(/[A-Za-z_]{2,}/g) ?? [])]
   const signs = new Set([
@@ -61,7 +64,7 @@ function* adversaries({ expression }: Expression): Generator<(bytes: number) => 
   }
 }
 
-/** Milliseconds of this thread's processor time; the least of some tries, because others use the machine too. */
+/** Milliseconds of this thread's CPU time; the minimum of several runs because other processes use the machine too. */
 function timeOf(expression: RegExp, text: string, enoughMs: number): number {
   let least = Number.POSITIVE_INFINITY
   for (let tries = 0; tries < 4 && least > enoughMs; tries++) {
@@ -74,12 +77,12 @@ function timeOf(expression: RegExp, text: string, enoughMs: number): number {
 }
 
 const shortBytes = 8 * 1024
-/** A square of 8 KiB takes from 15 ms upwards, one pass a fifth of one. */
+/** Quadratic time on 8 KiB takes 15 ms or more, one linear pass a fifth of one. */
 const shortMs = 6
 const longBytes = 1024 * 1024
 const longMs = 500
 
-test('S22 each regular expression takes a time in proportion to its text', () => {
+test('S22 each regular expression takes time proportional to its text', () => {
   const found = expressions()
   assert.ok(found.length > 100, `${found.length} found`)
   const unused = new Set(Object.keys(excused))
@@ -98,10 +101,10 @@ test('S22 each regular expression takes a time in proportion to its text', () =>
     const ms = timeOf(each.expression, worst.make(longBytes), longMs)
     assert.ok(ms < longMs, `${each.file}: ${each.text} takes ${ms} ms for 1 MiB`)
   }
-  assert.deepEqual([...unused], [], 'an excuse for an expression that is no longer there')
+  assert.deepEqual([...unused], [], 'an exception for an expression that no longer exists')
 })
 
-test('S22 the search for such expressions finds one', () => {
+test('S22 the search for slow expressions finds one', () => {
   const bad = { file: '', text: '', expression: /^(?:\d+\.?\d*)$/ }
   const slow = [...adversaries(bad)].some(
     (make) => timeOf(bad.expression, make(shortBytes), shortMs) > shortMs,

@@ -83,7 +83,7 @@ async function got(id: string, path: string): Promise<{ status: number; text: st
   return { status: response.status, text: await response.text() }
 }
 
-test('an endpoint that asks a model answers a key with a right to that model only', async () => {
+test('an extension endpoint that asks a model accepts only keys with a right to that model', async () => {
   const from = sent().length
   for (const [id, model, status] of [
     ['nothing', 'small', 404],
@@ -98,7 +98,7 @@ test('an endpoint that asks a model answers a key with a right to that model onl
     }
     assert.equal((await got(id, `/ask/by-get?model=${model}`)).status, status)
   }
-  assert.equal(sent().length, from, 'nothing went upstream')
+  assert.equal(sent().length, from, 'nothing was sent upstream')
   for (const path of ['/ask', '/ask/any', '/ask/stream'])
     assert.equal((await asked('small', {}, path)).status, 200, path)
   script(openaiStream(['H', 'i']))
@@ -111,7 +111,7 @@ test('an endpoint that asks a model answers a key with a right to that model onl
   script(openaiText('Hi'))
 })
 
-test('a key that may only look at the status asks no model, whatever the route declares', async () => {
+test('a key with the status surface only asks no model, whatever the route declares', async () => {
   const from = sent().length
   for (const path of ['/ask', '/ask/any', '/ask/stream', '/ask/undeclared'])
     assert.equal((await asked('status', {}, path)).status, 403, path)
@@ -122,7 +122,7 @@ test('a key that may only look at the status asks no model, whatever the route d
   assert.equal(sent().length, from)
 })
 
-test('a route without a declared surface takes an operator key, a GET too', async () => {
+test('a route without a declared surface requires an operator key, also for GET', async () => {
   for (const id of ['all', 'small', 'ollama']) {
     assert.equal((await got(id, '/ask/undeclared?model=small')).status, 403, id)
     assert.equal((await asked(id, {}, '/ask/undeclared')).status, 403, id)
@@ -132,7 +132,7 @@ test('a route without a declared surface takes an operator key, a GET too', asyn
   assert.equal((await asked('both', {}, '/ask/undeclared')).status, 200)
 })
 
-test('a key of another surface has no access, and one of any surface where the route is for all', async () => {
+test('a key of another surface has no access, and a key of any surface has access to a route for all', async () => {
   assert.equal((await asked('ollama')).status, 403)
   assert.equal((await asked('ollama', {}, '/ask/any')).status, 200)
 })
@@ -154,7 +154,7 @@ test('a fallback model is asked only for a key with a right to it', async (t) =>
   assert.equal(JSON.parse(answer.text)[0].model, 'large')
 })
 
-test('each question counts as one request of its key, whichever method the route has', async () => {
+test("each model request of an extension counts as one request of its key, whatever the route's method", async () => {
   assert.equal((await asked('three', { times: 2 })).status, 200)
   assert.equal((await asked('three')).status, 200)
   const refused = await asked('three')
@@ -164,15 +164,15 @@ test('each question counts as one request of its key, whichever method the route
     assert.equal((await got('read', '/ask/by-get?model=small')).status, status)
 })
 
-test('questions one after another need one slot, and a further one at the same time is refused', async () => {
+test('sequential model requests need one slot, and an additional concurrent one is rejected', async () => {
   assert.equal((await asked('single', { times: 3 })).status, 200)
   assert.equal((await asked('single', { times: 2, atOnce: true })).status, 429)
-  assert.equal((await asked('single')).status, 200, 'and all slots were given back')
+  assert.equal((await asked('single')).status, 200, 'and all slots were released')
   assert.equal((await asked('single', { upTo: 1 }, '/ask/stream')).status, 200)
   assert.equal((await asked('single', {}, '/ask/stream')).status, 200)
 })
 
-test('tokens of questions are counted, and no more than the key may have are asked for', async (t) => {
+test('tokens of model requests are counted, and no more are requested than the key allows', async (t) => {
   t.after(() => script(openaiText('Hi')))
   const long = openaiText('Hi')
   assert.ok(long.kind === 'reply')
@@ -186,7 +186,7 @@ test('tokens of questions are counted, and no more than the key may have are ask
   assert.equal(Object(body).max_tokens ?? Object(body).max_completion_tokens, 7)
 })
 
-test('a key that is taken out while its request runs asks nothing more', async (t) => {
+test('a key that is removed while its request runs makes no further model requests', async (t) => {
   t.after(() => file.write(records))
   const from = sent().length
   const waiting = asked('leaving', { wait: true })
@@ -200,7 +200,7 @@ test('a key that is taken out while its request runs asks nothing more', async (
   assert.equal(sent().length, from)
 })
 
-test('the log line and the metrics name model and dialect of what an endpoint asked', async () => {
+test("the log line and the metrics name model and dialect of an extension's model request", async () => {
   for (const path of ['/ask', '/ask/stream']) {
     const logged = router.requestLogged()
     await asked('all', {}, path)
@@ -221,7 +221,7 @@ test('the log line and the metrics name model and dialect of what an endpoint as
   assert.ok(metrics.sum('llm_router_requests_total', { model_name: 'small' }) > 0, metrics.names.join('\n'))
 })
 
-test('a reader that stops early ends the question upstream, and its request is no failure', async (t) => {
+test('a reader that stops early ends the upstream request, and its request is not a failure', async (t) => {
   t.after(() => script(openaiText('Hi')))
   const { promise: never } = Promise.withResolvers<void>()
   script(() => ({

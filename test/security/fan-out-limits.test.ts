@@ -50,7 +50,7 @@ const texts = (count: number) => Array.from({ length: count }, (_, index) => `te
 const simplify = (id: string, count: number, more: object = {}) =>
   post(router.url + path, { model: 'm', texts: texts(count), ...more }, headersOf(id))
 
-test('S28 a request with several texts counts as one for each of them', async () => {
+test('S28 a request with several texts counts as one request per text', async () => {
   const first = await simplify('requests', 5)
   assert.deepEqual([first.status, first.headers.get('x-ratelimit-remaining-requests')], [200, '5'])
   const second = await simplify('requests', 4)
@@ -63,7 +63,7 @@ test('S28 a request with several texts counts as one for each of them', async ()
   assert.equal((await simplify('requests', 1)).status, 200)
 })
 
-test('S28 more texts than a key may send in a minute never pass, and its client is told so', async () => {
+test('S28 more texts than a key may send in a minute never pass, and the client is informed of it', async () => {
   const from = upstream.requests.length
   const { status, headers, text } = await simplify('many', 5_000)
   assert.equal(status, 429)
@@ -72,10 +72,10 @@ test('S28 more texts than a key may send in a minute never pass, and its client 
   assert.equal(headers.get('x-should-retry'), 'false')
   assert.equal(upstream.requests.length, from)
   const { headers: next } = await simplify('many', 10)
-  assert.equal(next.get('x-ratelimit-remaining-requests'), '0', 'it counted for nothing')
+  assert.equal(next.get('x-ratelimit-remaining-requests'), '0', 'it was not counted')
 })
 
-/** Answers only once the wanted number has arrived; how many were open at most. */
+/** Answers only once the expected number has arrived; `most` is how many were open at the same time. */
 function measured(wanted: number, answer: upstreams.Behaviour): { most(): number } {
   let open = 0
   let most = 0
@@ -91,7 +91,7 @@ function measured(wanted: number, answer: upstreams.Behaviour): { most(): number
   return { most: () => most }
 }
 
-test('S28 texts run at a time as far as the key has places, and give them back', async () => {
+test('S28 as many texts run at a time as the key has slots, which are released afterwards', async () => {
   const { most } = measured(3, upstreams.openaiText('Hi'))
   assert.equal((await simplify('places', 12)).status, 200)
   assert.equal(most(), 3)
@@ -112,7 +112,7 @@ test('S28 texts run at a time as far as the key has places, and give them back',
   assert.equal((await simplify('places', 1)).status, 200)
 })
 
-test('S28 the parts of a large request for embeddings share the places of the key', async () => {
+test('S28 the parts of a large embeddings request share the slots of the key', async () => {
   const vector = { object: 'embedding', index: 0, embedding: [1] }
   const answer: upstreams.Behaviour = {
     kind: 'reply',
@@ -126,7 +126,7 @@ test('S28 the parts of a large request for embeddings share the places of the ke
   upstream.rescript(upstreams.openaiText('Hi'))
 })
 
-test('S28 of a client that leaves only the texts count that were asked about, and what may have been answered', async () => {
+test('S28 after a client disconnects, only texts that were sent and answers that may exist are charged', async () => {
   upstream.rescript({ kind: 'hang' })
   const from = upstream.requests.length
   const client = await RawClient.open(router.url)
@@ -141,10 +141,10 @@ test('S28 of a client that leaves only the texts count that were asked about, an
   assert.equal(status, 200)
   assert.equal(headers.get('x-ratelimit-remaining-requests'), '7')
   const tokens = Number(headers.get('x-ratelimit-remaining-tokens'))
-  assert.ok(tokens < 5_600, `${tokens}: two answers of 256 tokens, and one that is set aside`)
+  assert.ok(tokens < 5_600, `${tokens}: two answers of 256 tokens, and one that is reserved`)
 })
 
-test('S28 tokens are set aside for each text with its prompt, and no more than each answer may have', async () => {
+test('S28 tokens are reserved for each text with its prompt, at most as many as each answer may have', async () => {
   const { status, headers } = await simplify('tokens', 10, { max_tokens: 50 })
   assert.equal(status, 200)
   const left = Number(headers.get('x-ratelimit-remaining-tokens'))
@@ -152,10 +152,10 @@ test('S28 tokens are set aside for each text with its prompt, and no more than e
   assert.ok(prompts > 200 && prompts < 9_000, `${prompts}`)
   const unbounded = await simplify('tokens', 1)
   const one = 10_000 - Number(unbounded.headers.get('x-ratelimit-remaining-tokens'))
-  assert.ok(one > 256 && one < 1_000, `${one}: 256 that the endpoint asks for, and the prompt`)
+  assert.ok(one > 256 && one < 1_000, `${one}: 256 that the endpoint requests, and the prompt`)
 })
 
-test('S28 a text endpoint asks for no more on its own than the key may ask for', async () => {
+test('S28 a text endpoint itself requests no more tokens than the key allows', async () => {
   const from = upstream.requests.length
   assert.equal((await simplify('cap', 1)).status, 200)
   const { max_tokens: asked } = Object(upstream.requests[from]?.body)

@@ -3,30 +3,30 @@ import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import OpenAI, { toFile } from 'openai'
-import { bearer, KeyHouse, keys } from './key-house.ts'
+import { bearer, KeyedRouter, keys } from './keyed-router.ts'
 
 const url = '/v1/audio/transcriptions'
 
-let house: KeyHouse
+let keyed: KeyedRouter
 
 before(async () => {
-  house = await KeyHouse.open()
-  house.answer = () => ({ kind: 'reply', body: { text: 'hello' } })
+  keyed = await KeyedRouter.open()
+  keyed.answer = () => ({ kind: 'reply', body: { text: 'hello' } })
 })
-after(() => house.close())
+after(() => keyed.close())
 
-/** What the upstream got last, read by another parser than the router's. */
+/** What the upstream received last, read by another parser than the router's. */
 async function lastForm(): Promise<FormData> {
-  const { raw, headers } = house.sent.at(-1) ?? assert.fail('the upstream got nothing')
+  const { raw, headers } = keyed.sent.at(-1) ?? assert.fail('the upstream received nothing')
   const type = String(headers['content-type'])
   return new Response(new Uint8Array(raw), { headers: { 'content-type': type } }).formData()
 }
 
 async function send(body: string, boundary = 'b1'): Promise<Response> {
-  return fetch(house.router.url + url, {
+  return fetch(keyed.router.url + url, {
     method: 'POST',
     headers: {
-      ...house.newcomer(),
+      ...keyed.fromNewAddress(),
       ...bearer(keys.few),
       'content-type': `multipart/form-data; boundary=${boundary}`,
     },
@@ -39,8 +39,8 @@ const field = (disposition: string, value: string): string =>
 const permitted = field('form-data; name="model"', 'small')
 const recording = field('form-data; name="file"; filename="a.wav"\r\nContent-Type: audio/wav', 'RIFF')
 
-test('S9 no way of writing a form leads to a model without a right to it', async () => {
-  const from = house.sent.length
+test('S9 no spelling of a form gives access to a model without a right to it', async () => {
+  const from = keyed.sent.length
   const forms = [
     'form-data; x="; name=y"; name="model"',
     'form-data; name="y"; name="model"',
@@ -65,21 +65,21 @@ test('S9 no way of writing a form leads to a model without a right to it', async
     assert.match(error.message, /form|'model'|'Model'/)
   }
   assert.equal((await send(`${recording}${field('form-data; name="model"', 'Large')}--b1--\r\n`)).status, 404)
-  assert.equal(house.sent.length, from)
+  assert.equal(keyed.sent.length, from)
 })
 
-test('S9 an upstream gets the parts that were judged, and nothing around them', async () => {
+test('S9 an upstream receives the parts that were checked, and nothing around them', async () => {
   const odd = field('Form-Data;name=prompt\r\nContent-Length: 1\r\nX-Name: model', 'a')
   const form = `name="model"\r\n\r\nLarge\r\n${odd}${permitted}${recording}--b1--\r\n${permitted}--b1--\r\n`
   const answer = await send(form)
   assert.deepEqual([answer.status, await answer.json()], [200, { text: 'hello' }])
-  const { raw, headers } = house.sent.at(-1) ?? assert.fail()
+  const { raw, headers } = keyed.sent.at(-1) ?? assert.fail()
   assert.equal(raw.toString(), `${field('form-data; name="prompt"', 'a')}${permitted}${recording}--b1--\r\n`)
   assert.equal(headers['content-type'], 'multipart/form-data; boundary="b1"')
   assert.equal(Number(headers['content-length']), raw.length)
 })
 
-test('forms of the clients that people use arrive whole', async (t) => {
+test('forms of widely used clients arrive whole', async (t) => {
   const bytes = new Uint8Array(Buffer.from('RIFF\r\n--x\r\n\0'))
   const names = ['a.wav', 'zażółć; 录音 (1).wav', 'a"b=c,d.wav']
   const check = async (name: string | undefined): Promise<void> => {
@@ -91,9 +91,9 @@ test('forms of the clients that people use arrive whole', async (t) => {
     assert.deepEqual(form.getAll('model'), ['small'])
     assert.deepEqual(form.getAll('timestamp_granularities[]'), ['word', 'segment'])
   }
-  const client = new OpenAI({ baseURL: `${house.router.url}/v1`, apiKey: keys.few, maxRetries: 0 })
+  const client = new OpenAI({ baseURL: `${keyed.router.url}/v1`, apiKey: keys.few, maxRetries: 0 })
   for (const name of names) {
-    await t.test(`openai, ${name}`, async () => {
+    await t.test(`a form of openai arrives whole: ${name}`, async () => {
       await client.audio.transcriptions.create({
         file: await toFile(bytes, name, { type: 'audio/wav' }),
         model: 'small',
@@ -101,18 +101,18 @@ test('forms of the clients that people use arrive whole', async (t) => {
       })
       await check(name)
     })
-    await t.test(`fetch, ${name}`, async () => {
+    await t.test(`a form of fetch arrives whole: ${name}`, async () => {
       const body = new FormData()
       body.append('timestamp_granularities[]', 'word')
       body.append('file', new Blob([bytes]), name)
       body.append('model', 'small')
       body.append('timestamp_granularities[]', 'segment')
-      const answer = await fetch(house.router.url + url, { method: 'POST', headers: bearer(keys.few), body })
+      const answer = await fetch(keyed.router.url + url, { method: 'POST', headers: bearer(keys.few), body })
       assert.equal(answer.status, 200)
       await check(name)
     })
   }
-  await t.test('curl', async () => {
+  await t.test('a form of curl arrives whole', async () => {
     const fields = ['model=small', 'timestamp_granularities[]=word', 'timestamp_granularities[]=segment']
     const file = ['-F', `file=@-;filename=a b.wav;type=audio/wav`]
     const args = ['-sS', '-w', '%{http_code}', '-H', `authorization: Bearer ${keys.few}`]
@@ -120,13 +120,13 @@ test('forms of the clients that people use arrive whole', async (t) => {
       ...args,
       ...file,
       ...fields.flatMap((each) => ['-F', each]),
-      house.router.url + url,
+      keyed.router.url + url,
     ])
     running.child.stdin?.end(bytes)
     assert.match((await running).stdout, /"hello"\}200$/)
     await check('a b.wav')
   })
-  // As these libraries write it: the name in raw UTF-8 (requests), without quotes (.NET), with further headers (OkHttp).
+  // As these libraries write it: the name in raw UTF-8 (requests), without quotes (.NET), with additional headers (OkHttp).
   for (const [library, head] of [
     ['requests', 'Content-Disposition: form-data; name="file"; filename="zażółć.wav"'],
     ['.NET', 'Content-Type: audio/wav\r\nContent-Disposition: form-data; name=file; filename=a.wav'],
@@ -135,7 +135,7 @@ test('forms of the clients that people use arrive whole', async (t) => {
       'Content-Disposition: form-data; name="file"; filename="a.wav"\r\nContent-Transfer-Encoding: binary\r\nContent-Type: audio/wav\r\nContent-Length: 13',
     ],
   ] as const) {
-    await t.test(library, async () => {
+    await t.test(`a form of ${library} arrives whole`, async () => {
       const lists = ['word', 'segment']
         .map((value) => field('form-data; name="timestamp_granularities[]"', value))
         .join('')

@@ -34,9 +34,9 @@ after(async () => {
   await upstream.close()
 })
 
-/** Says what the request said, in many pieces with other requests' pieces between them. */
+/** Repeats what the request said, in many pieces interleaved with other requests' pieces. */
 function echo({ method, url, body }: RecordedRequest): Behaviour {
-  // The router wants to know which contexts are in use.
+  // The router asks which contexts are in use.
   if (method === 'GET') return { kind: 'reply', status: 404, body: {} }
   assert.ok(typeof body === 'object' && body !== null && 'messages' in body && Array.isArray(body.messages))
   const said = String(body.messages[0]?.content)
@@ -55,7 +55,7 @@ function echo({ method, url, body }: RecordedRequest): Behaviour {
   return { kind: 'stream', pieces: pieces((content) => openaiChunk({ content }), end) }
 }
 
-test('S25 of hundreds of answers at once, none holds a byte of another', async () => {
+test('S25 of hundreds of concurrent answers none contains a byte of another', async () => {
   const ask = async (index: number): Promise<void> => {
     const tag = `<tag-${index}>`
     const model = index % 2 === 0 ? 'same' : 'other'
@@ -70,7 +70,7 @@ test('S25 of hundreds of answers at once, none holds a byte of another', async (
   await Promise.all(Array.from({ length: 200 }, (_, index) => ask(index)))
 })
 
-test('S32 no answer opens the router to web pages of other origins', async () => {
+test('S32 no response opens the router to web pages of other origins', async () => {
   const origin = 'https://evil.example'
   const preflight = await fetch(router.url + path, {
     method: 'OPTIONS',
@@ -107,7 +107,7 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-test('S33 no bytes of a client end the process, or keep it from answering the next one', async () => {
+test('S33 no bytes of a client end the process or keep it from answering the next client', async () => {
   const random = randomFrom(20261123)
   const body = { model: 'same', messages: [{ role: 'user', content: 'x' }], stream: true }
   const good = postBytes(path, body, ['expect: 100-continue', 'x-request-id: a', 'te: trailers'])
@@ -122,7 +122,7 @@ test('S33 no bytes of a client end the process, or keep it from answering the ne
     const client = await RawClient.open(router.url)
     client.send(text)
     client.socket.end()
-    // Whatever it is, it comes to an end.
+    // Whatever the response is, the connection ends.
     await client.rest()
   }
   const { status } = await post(router.url + path, body)

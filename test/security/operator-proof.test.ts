@@ -17,9 +17,9 @@ interface Route {
   security: Record<string, unknown>[] | undefined
 }
 
-/** Routes of the router itself, which do more than count: what they do is looked at by tests of their own. */
+/** Routes of the router itself, which do more than count: their effects have tests of their own. */
 const isOwn = ({ path }: Pick<Route, 'path'>): boolean => /^\/api\/(?:admin\/|session|models\/)/.test(path)
-/** These take the role admin. */
+/** These require the role admin. */
 const isOfAdmins = ({ path }: Pick<Route, 'path'>): boolean => path.startsWith('/api/admin/')
 
 /** Every route of the document that may change something. */
@@ -55,7 +55,7 @@ async function start(
 }
 
 let addresses = 0
-/** Each request comes from an address of its own, so that none pays for the wrong keys of another. */
+/** Each request comes from a different address, so that none is limited for the invalid keys of another. */
 async function send(
   url: string,
   { method, path }: Pick<Route, 'method' | 'path'>,
@@ -82,15 +82,15 @@ const clientRecords = [
 ]
 
 for (const [name, env, records] of [
-  ['without keys of clients', {}, undefined],
-  ['with keys of clients', {}, clientRecords.slice(0, 1)],
+  ['without client keys', {}, undefined],
+  ['with client keys', {}, clientRecords.slice(0, 1)],
   [
     'where all paths are public',
     { LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/change/undeclared,/change/admin' },
     clientRecords.slice(0, 1),
   ],
 ] as [string, Record<string, string>, object[] | undefined][])
-  test(`what changes the router is refused where no operator key is set: ${name}`, async (t) => {
+  test(`routes that change the router are rejected if no operator key is set: ${name}`, async (t) => {
     const router = await start(t, env, records)
     const routes = (await changingRoutes(router)).filter(ofOperators)
     assert.ok(routes.length >= 16)
@@ -105,10 +105,10 @@ for (const [name, env, records] of [
   })
 
 for (const [name, records] of [
-  ['without keys of clients', undefined],
-  ['with keys of clients', clientRecords],
+  ['without client keys', undefined],
+  ['with client keys', clientRecords],
 ] as const)
-  test(`what changes the router takes an operator key, on every port: ${name}`, async (t) => {
+  test(`routes that change the router require an operator key, on every port: ${name}`, async (t) => {
     const port = await freePort()
     const router = await start(
       t,
@@ -149,7 +149,7 @@ for (const [name, records] of [
     assert.ok(router.logs.some(({ msg, client }) => msg === 'request' && client === 'admin-key'))
   })
 
-test('what is for clients takes none: their requests, their answers, and routes that say so', async (t) => {
+test('client routes need no operator key: model requests, stored responses, and routes that declare it', async (t) => {
   const router = await start(t, { LLM_ROUTER_ADMIN_KEY: adminKey })
   const routes = (await changingRoutes(router)).filter((route) => !ofOperators(route))
   assert.ok(routes.some(({ method, path }) => method === 'DELETE' && path === '/v1/responses/x'))
@@ -162,7 +162,7 @@ test('what is for clients takes none: their requests, their answers, and routes 
   assert.equal((await send(router.url, { method: 'GET', path: '/change/undeclared' })).status, 200)
 })
 
-test('the operator key opens what operators look at, and nothing of the clients', async (t) => {
+test('the operator key gives access to operator pages, but not to client endpoints', async (t) => {
   const router = await start(
     t,
     { LLM_ROUTER_ADMIN_KEY: adminKey, LLM_ROUTER_USE_PROMETHEUS: '1' },
@@ -176,7 +176,7 @@ test('the operator key opens what operators look at, and nothing of the clients'
   assert.deepEqual([chat.status, chat.error.code], [403, 'endpoint_not_allowed'])
 })
 
-test('wrong operator keys from one address are limited', async (t) => {
+test('invalid operator keys from one address are limited', async (t) => {
   const router = await start(t, { LLM_ROUTER_ADMIN_KEY: adminKey })
   const route = { method: 'POST', path: '/change/undeclared' }
   const from = { 'x-forwarded-for': '198.51.100.7' }
@@ -188,7 +188,7 @@ test('wrong operator keys from one address are limited', async (t) => {
   assert.equal((await send(router.url, route, bearer(adminKey))).status, 200)
 })
 
-test('a key of a client that becomes an operator counts at once', async (t) => {
+test('a client key that becomes an operator key applies immediately', async (t) => {
   const file = keysFile(clientRecords.slice(0, 1))
   t.after(() => file.remove())
   const router = await startRouter({
@@ -206,7 +206,7 @@ test('a key of a client that becomes an operator counts at once', async (t) => {
   assert.equal((await send(router.url, route, bearer(clientKey))).error.code, 'operator_key_not_set')
 })
 
-test('the document names the operator key where something takes it', async (t) => {
+test('the API document names the operator key for routes that require it', async (t) => {
   const router = await start(t)
   const { components, paths } = JSON.parse(router.app.apiDocs.openapi('.'))
   assert.deepEqual(Object.keys(components.securitySchemes), ['operatorBearer', 'operatorKey'])

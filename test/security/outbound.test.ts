@@ -20,7 +20,7 @@ import {
 const path = '/v1/chat/completions'
 
 let upstream: ScriptedUpstream
-/** Where nothing is ever to arrive. */
+/** An address where nothing must ever arrive. */
 let stranger: ScriptedUpstream
 let router: TestRouter
 
@@ -44,7 +44,7 @@ before(async () => {
   })
 })
 after(async () => {
-  assert.equal(stranger.requests.length, 0, 'a request went where no configuration sends it')
+  assert.equal(stranger.requests.length, 0, 'a request went to a destination outside the configuration')
   await router.close()
   await upstream.close()
   await stranger.close()
@@ -65,7 +65,7 @@ const allowed = new Set([
   ...['authorization', 'x-request-id', 'traceparent', 'tracestate'],
 ])
 
-/** None may go upstream; the values are canaries. */
+/** None may be sent upstream; the values are canaries. */
 const clientHeaders = [
   ...['authorization', 'x-api-key', 'api-key', 'cookie', 'forwarded', 'via', 'referer', 'origin', 'from'],
   ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'x-original-url', 'te'],
@@ -82,7 +82,7 @@ test('S1 of 200 headers that a client sends, none reaches an upstream', async ()
     'user-agent: canary-agent',
     'accept: canary/accept',
     'expect: 100-continue',
-    // RFC 9110, 7.6.1: a proxy drops what is named here. The router's own headers must not be among it.
+    // RFC 9110, 7.6.1: a proxy drops the headers named here. The router's own headers must not be among them.
     'connection: keep-alive, authorization, content-length, content-type, host, x-request-id',
   ]
   for (const model of ['vllm', 'openai', 'ollama', 'keyless']) {
@@ -108,7 +108,7 @@ test('S1 of 200 headers that a client sends, none reaches an upstream', async ()
   }
 })
 
-test('S2 each target gets its own key and no other', async () => {
+test('S2 each target gets only its own key', async () => {
   upstream.rescript(openaiText('Hi'))
   const from = upstream.requests.length
   for (let count = 0; count < 4; count++) await post(router.url + path, { model: 'pair', messages })
@@ -119,7 +119,7 @@ test('S2 each target gets its own key and no other', async () => {
   )
 })
 
-test('S2 a redirect is not followed, and the client does not learn where it leads', async () => {
+test('S2 a redirect is not followed, and its target is not revealed to the client', async () => {
   for (const status of [301, 302, 307, 308]) {
     const location = `${stranger.url}/canary-location`
     upstream.rescript({ kind: 'reply', status, headers: { location }, body: '' })
@@ -131,7 +131,7 @@ test('S2 a redirect is not followed, and the client does not learn where it lead
   assert.equal(stranger.requests.length, 0)
 })
 
-test('S3 the upstream hears its own host, whatever host the client asked for', async () => {
+test('S3 the upstream receives its own host, whatever host the client sent', async () => {
   const { host } = new URL(upstream.url)
   for (const client of ['evil.example', 'evil.example:1', 'localhost']) {
     const bytes = postBytes(path, { model: 'vllm', messages }).replace('host: router', `host: ${client}`)
@@ -139,7 +139,7 @@ test('S3 the upstream hears its own host, whatever host the client asked for', a
   }
 })
 
-test('S4 the upstream address comes from the configuration and the route alone', async () => {
+test('S4 the upstream address depends only on the configuration and the route', async () => {
   const targets = [
     `${path}?path=/v1/files&x=../../admin`,
     `${path}/?model=other`,
@@ -171,7 +171,7 @@ test('S4 the upstream address comes from the configuration and the route alone',
   )
 })
 
-test('S5 nothing in a request chooses where it goes', async () => {
+test('S5 nothing in a request determines its destination', async () => {
   const evil = stranger.url
   const body = {
     ...{ model: 'vllm', messages, api_base: evil, base_url: evil, api_host: evil, api_key: 'canary-key' },
@@ -224,7 +224,7 @@ function answerBytes(text: string): string {
   return `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
 }
 
-test('S12 bytes that nobody asked for never become the answer to the next request', async (t) => {
+test('S12 unsolicited bytes never become the response to the next request', async (t) => {
   for (const extra of [answerBytes('canary'), 'garbage\r\n\r\n', 'HTTP/1.1 200 OK\r\n']) {
     let count = 0
     const port = await listening(t, (socket) => {
@@ -243,7 +243,7 @@ test('S12 bytes that nobody asked for never become the answer to the next reques
   }
 })
 
-test('S12 an upstream that refuses before it has the whole body does not spoil the next request', async (t) => {
+test('S12 an upstream that rejects a request before its whole body does not affect the next request', async (t) => {
   const port = await listening(t, (socket) => {
     socket.on('data', (bytes) => {
       if (bytes.includes('content-length: 4000')) {
@@ -261,7 +261,7 @@ test('S12 an upstream that refuses before it has the whole body does not spoil t
   assert.match(text, /"short"/)
 })
 
-test('S15 compressed answers are not asked for, and never inflated', async () => {
+test('S15 compressed answers are not requested, and never inflated', async () => {
   const bomb = gzipSync(Buffer.alloc(16 * 1024 * 1024))
   upstream.rescript({ kind: 'reply', headers: { 'content-encoding': 'gzip' }, body: bomb })
   const index = upstream.requests.length

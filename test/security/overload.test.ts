@@ -29,7 +29,7 @@ async function shed(url: string, reason: string): Promise<number> {
   return Number(new RegExp(`^llm_router_shed_total\\{reason="${reason}"[^}]*\\} (\\d+)`, 'm').exec(text)?.[1])
 }
 
-test('S23, P8 while the event loop is late, new requests are refused and running ones go on', async (t) => {
+test('S23, P8 while the event loop is late, new requests are rejected and running ones continue', async (t) => {
   const router = await start(t, {
     LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
     LLM_ROUTER_USE_PROMETHEUS: '1',
@@ -53,7 +53,7 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   ] as const) {
     const blocked = router.next(({ msg }) => msg === 'blocked')
     const accepted = router.next(({ msg }) => msg === 'new requests are accepted again')
-    // Long enough for a busy machine to send the requests meanwhile. The first of those that have queued up is late for certain.
+    // Long enough for a busy machine to send the requests in the meantime. The first of the queued ones is late for certain.
     const blocking = fetch(`${router.url}/test/block?ms=3000`)
     await blocked
     const late = post(router.url + path, { model: 'one', messages, max_tokens: 1 })
@@ -72,7 +72,7 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)
 })
 
-test('S23, P9 while the heap is too full, new requests are refused and all else is answered', async (t) => {
+test('S23, P9 while the heap is too full, new requests are rejected and all else is answered', async (t) => {
   const router = await start(t, {
     NODE_OPTIONS: '--max-old-space-size=120',
     LLM_ROUTER_USE_PROMETHEUS: '1',
@@ -86,7 +86,7 @@ test('S23, P9 while the heap is too full, new requests are refused and all else 
   assert.equal(await shed(router.url, 'heap'), 1)
 })
 
-test('S23 with 0 nothing is refused', async (t) => {
+test('S23 with limits of 0 nothing is rejected', async (t) => {
   const router = await start(t, {
     LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
     LLM_ROUTER_SHED_DELAY: '0',
@@ -101,7 +101,7 @@ test('S23 with 0 nothing is refused', async (t) => {
 /** On a machine that is busy with other tests the event loop may well be late. */
 const smallHeap = { NODE_OPTIONS: '--max-old-space-size=120', LLM_ROUTER_SHED_DELAY: '0' }
 
-/** Bodies that take many times their size in memory: the first ones of these kill a router that does not look. */
+/** Bodies that take many times their size in memory: the first of these crash a router without a check. */
 const shapes: [what: string, unit: string][] = [
   ['empty objects', '{},'],
   ['nested lists', `${'[['.repeat(50)}${']]'.repeat(50)},`],
@@ -115,7 +115,7 @@ function bodyOf(unit: string, bytes: number): string {
 test('S14 a small process', async (t) => {
   const router = await start(t, smallHeap)
 
-  await t.test('finds room for an ordinary large body', async () => {
+  await t.test('accepts an ordinary large body', async () => {
     const content = 'x'.repeat(8 * mebibyte)
     for (let round = 0; round < 3; round++) {
       const { status, text } = await post(router.url + chat, {
@@ -132,7 +132,7 @@ test('S14 a small process', async (t) => {
       for (const [what, unit] of shapes) {
         const body = bodyOf(unit, 2 * mebibyte)
         const statuses = await Promise.all(
-          // A refused connection is closed before the body is read; not every client then still reads the answer.
+          // A refused connection is closed before the body is read; not every client then still reads the response.
           Array.from({ length: 10 }, () =>
             post(router.url + chat, body).then(
               (answer) => answer.status,
@@ -144,15 +144,14 @@ test('S14 a small process', async (t) => {
         assert.equal(router.child.exitCode, null, what)
       }
       const never = await post(router.url + chat, bodyOf('{},', 12 * mebibyte)).catch(() => undefined)
-      if (never)
-        assert.equal(never.status, 413, 'it would not fit into an empty heap, so trying again is no use')
+      if (never) assert.equal(never.status, 413, 'it would not fit into an empty heap, so a retry is useless')
       assert.equal((await fetch(`${router.url}/livez`)).status, 200)
       await router.logged(({ msg }) => msg === 'listening')
     },
   )
 })
 
-test('S14 the estimate of what a text takes in memory is above what it takes, and near it for ordinary ones', () => {
+test('S14 the memory estimate of a text is above its actual use, and close to it for ordinary texts', () => {
   const text = Buffer.from(JSON.stringify({ content: 'x'.repeat(mebibyte) }))
   assert.ok(jsonMemoryBytes(text) >= 2 * text.length && jsonMemoryBytes(text) < 2.1 * text.length)
   const objects = Buffer.from(`[${'{},'.repeat(1_000)}1]`)
@@ -161,7 +160,7 @@ test('S14 the estimate of what a text takes in memory is above what it takes, an
   assert.ok(jsonMemoryBytes(lists) >= 28 * lists.length)
 })
 
-test("S14 the old generation's limit is what Node was told, else most of the heap's", () => {
+test("S14 the limit of the old generation is the one given to Node, otherwise most of the heap's", () => {
   const limit = 400 * mebibyte
   assert.equal(oldGenerationLimit('--max-old-space-size=100', limit), 100 * mebibyte)
   assert.equal(oldGenerationLimit('--max_old_space_size=90 --inspect', limit), 90 * mebibyte)

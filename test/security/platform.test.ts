@@ -20,9 +20,9 @@ import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-test('S19 the configuration is data: nothing in it is run, read or filled in but what is named for that', () => {
+test('S19 the configuration is data: only what is meant for it is executed, read or expanded', () => {
   const texts = [
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: that it stays as it is is the claim
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: that it stays unexpanded is the claim
     '${HOME}',
     '$(id)',
     '`id`',
@@ -56,7 +56,7 @@ test('S19 the configuration is data: nothing in it is run, read or filled in but
   assert.equal('polluted' in {}, false)
 })
 
-test('S27 an upstream whose certificate is not trusted, or whose TLS is too old, gets no request', async (t) => {
+test('S27 an upstream with an untrusted certificate or outdated TLS gets no request', async (t) => {
   let received = 0
   const start = async (options: object): Promise<TlsServer> => {
     const server = createTlsServer({ ...certificate, ...options }, () => received++).listen(0, '127.0.0.1')
@@ -77,7 +77,7 @@ test('S27 an upstream whose certificate is not trusted, or whose TLS is too old,
       messages: [{ role: 'user', content: 'x' }],
     })
     assert.equal(answer.status, 502, answer.text)
-    // The fault has its name, the server has none.
+    // The error is named, the server is not.
     assert.match(answer.text, /TLS/)
     assert.doesNotMatch(answer.text, /localhost|127\.0\.0\.1|:\d{4}/i)
   }
@@ -112,7 +112,7 @@ test('S30 every package is locked to its content, and none runs a script when in
   assert.doesNotMatch(dockerfile, /npm (?:install|i)\b/)
 })
 
-/** The first versions without the holes that matter for a gateway, one for each line that is kept up. */
+/** The first versions without the vulnerabilities that matter for a gateway, one for each maintained line. */
 const floors: Readonly<Record<string, readonly string[]>> = {
   fastify: ['5.12.3'],
   undici: ['6.28.0', '7.29.0', '8.9.0'],
@@ -120,7 +120,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   'fast-uri': ['3.1.7', '4.1.4'],
 }
 
-test('S31 no package is older than the first version without known holes', () => {
+test('S31 no package is older than the first version without known vulnerabilities', () => {
   for (const [name, known] of Object.entries(floors)) {
     const versions = lockedPackages().filter(([path]) => path.endsWith(`node_modules/${name}`))
     assert.ok(versions.length > 0, name)
@@ -131,7 +131,7 @@ test('S31 no package is older than the first version without known holes', () =>
   assert.ok(!isAbove('4.0.0', ['3.1.7', '4.1.4']) && isAbove('5.0.0', ['3.1.7', '4.1.4']))
 })
 
-test('S31 a Node that misreads JSON is refused, and the sentence says which one is not', () => {
+test('S31 a Node that misreads JSON is rejected with a message that names a suitable version', () => {
   for (const version of ['24.22.2', '24.21.0', '24.9.5', '24.0.0', '22.23.3', '20.20.2'])
     assert.match(nodeError(version) ?? '', /needs Node\.js 24\.22\.3 or newer .*this is \d/, version)
   for (const version of ['25.9.9', '26.12.0', '26.0.0'])
@@ -153,8 +153,8 @@ const versions = [
   '24.100.0',
 ]
 
-test('S31 every way to start the router refuses an older Node in one sentence', async () => {
-  // Node 20 has no types to strip: it refuses a .ts file before it runs it.
+test('S31 every way to start the router rejects an older Node in one sentence', async () => {
+  // Node 20 cannot strip types: it rejects a .ts file before running it.
   const older = { '24.21.0': [], '26.12.0': [], '20.20.2': ['--no-strip-types'] }
   for (const file of ['src/server.ts', 'src/cli.ts', 'bin/llm-router.js']) {
     for (const [version, options] of Object.entries(older)) {
@@ -171,7 +171,7 @@ test('S31 every way to start the router refuses an older Node in one sentence', 
   }
 })
 
-test('S31 the scripts choose a Node by the same floors as the router, and package.json and the image name them', () => {
+test('S31 the scripts accept the same Node versions as the router, package.json and the image', () => {
   const isNew = (version: string): boolean =>
     spawnSync('bash', ['-c', '. scripts/prepare.sh; is_new_enough "$1"', 'bash', version], { cwd: root })
       .status === 0
@@ -187,7 +187,7 @@ test('S31 the scripts choose a Node by the same floors as the router, and packag
   for (const [path, { version = '' }] of bundled) assert.equal(nodeError(version), undefined, path)
 })
 
-test('S31 a system Node that misreads JSON is passed over for the one from npm', (t) => {
+test('S31 a system Node that misreads JSON is skipped in favour of the one from npm', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-nodes-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const chosen = (version: string): string => {
@@ -201,7 +201,7 @@ test('S31 a system Node that misreads JSON is passed over for the one from npm',
   assert.notEqual(chosen('26.12.0'), 'node')
 })
 
-test('a router that is refused all that it can do without', async (t) => {
+test('a router without any permission that it does not need', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   const proxy = await startUpstream(openaiText('canary'))
   t.after(() => Promise.all([upstream.close(), proxy.close()]))
@@ -224,7 +224,7 @@ test('a router that is refused all that it can do without', async (t) => {
     })
 
   await t.test(
-    'S2, S29 it runs without __proto__, and no proxy of the environment sees its calls',
+    'S2, S29 the router runs without __proto__, and sends no request through a proxy of the environment',
     async () => {
       const { status, text } = await chat('x')
       assert.equal(status, 200, text)
@@ -234,7 +234,7 @@ test('a router that is refused all that it can do without', async (t) => {
     },
   )
 
-  await t.test('S29 nothing is written: it starts and answers without any right to write files', async () => {
+  await t.test('S29 the router starts and answers without permission to write files', async () => {
     for (const stream of [false, true]) {
       const { status, text } = await chat('x'.repeat(1_000_000), { stream })
       assert.equal(status, 200, text)

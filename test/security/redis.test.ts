@@ -20,7 +20,7 @@ import { type RedisServer, startRedis } from '../helpers/programs/redis-server.t
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { createDocumentedUser, documentedPassword, documentedUser } from '../stores/documented-user.ts'
-import { freed, taken, wishFor } from '../stores/wishes.ts'
+import { freed, leaseRequest, taken } from '../stores/lease-requests.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
 const certFile = join(folder, 'cert.pem')
@@ -44,7 +44,7 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** Where the user that docs/leases.md describes may come in. */
+/** Addresses from which the user of docs/leases.md may connect. */
 async function limitedUser(db = 0): Promise<RedisAddress> {
   await createDocumentedUser(server.redis)
   const url = `redis://llm-router:${documentedPassword}@127.0.0.1:${server.port}/${db}`
@@ -68,22 +68,22 @@ function storesOf(t: TestContext, address: RedisAddress) {
   return { link, leases, responses, limits }
 }
 
-test('S20 a Redis user that may do what docs/leases.md says can do all that the router needs, and no more', async (t) => {
+test('S20 a Redis user with the rights of docs/leases.md can do all that the router needs, and no more', async (t) => {
   const address = await limitedUser(1)
   const { link, leases, responses, limits } = storesOf(t, address)
   await leases.started()
-  const wish = wishFor('m', ['a', 'b'])
-  const lease = await leases.acquire(wish)
+  const request = leaseRequest('m', ['a', 'b'])
+  const lease = await leases.acquire(request)
   assert.equal(lease?.target.id, 'a')
-  const told = freed(leases, 'm')
-  // The other connection may still be on its way to its channel: what is given back after that is told.
+  const notified = freed(leases, 'm')
+  // The other connection may not have subscribed yet: releases after that are reported.
   for (let waiting = true; waiting; ) {
     waiting = (await server.redis.pubsub('NUMSUB', 'llm-router:freed'))[1] === 0
   }
   await leases.release(lease)
-  assert.equal(await told, 'm')
-  await leases.abandon(wishFor('m', ['b']))
-  assert.equal(await taken(leases, wishFor('m', ['b'])), 'b')
+  assert.equal(await notified, 'm')
+  await leases.abandon(leaseRequest('m', ['b']))
+  assert.equal(await taken(leases, leaseRequest('m', ['b'])), 'b')
   await reapLeases(link, 'w1')
 
   await responses.keep('r1', { response: { id: 'r1' }, input: [] })
@@ -119,14 +119,14 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
   }
 })
 
-test('S20 the documented line names no command that no script and no connection uses', () => {
+test('S20 the documented line names no command that no script or connection uses', () => {
   const sources = ['acquire', 'renew', 'release', 'find-response', 'keep-response', 'remove-response']
     .concat('admit-key', 'keep-key', 'leave-key', 'lead', 'leave-lead')
     .map((step) => readFileSync(join(import.meta.dirname, `../../src/stores/redis/lua/${step}.lua`), 'utf8'))
   const used = new Set(
     [...sources.join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(([, name = '']) => name),
   )
-  // ioredis, at the start of a connection, and the commands outside of scripts.
+  // ioredis when it connects, and the commands outside of scripts.
   for (const name of ['INFO', 'SELECT', 'EVAL', 'EVALSHA', 'SUBSCRIBE', 'SET', 'HGETALL', 'DEL'])
     used.add(name)
   const granted = documentedUser().filter((word) => word.startsWith('+'))
@@ -135,16 +135,16 @@ test('S20 the documented line names no command that no script and no connection 
 
 const strange = ['a', 'a}:leases:b', 'a*', 'a\r\nSET x 1\r\n', '{a}', '%7Ba%7D', 'a\0', 'ą', 'a b', '?[a]']
 
-test('S20 names of models and targets with the signs of Redis and of its protocol are names and nothing else', async (t) => {
+test('S20 names of models and targets with special characters of Redis and its protocol are only names', async (t) => {
   const { leases } = storesOf(t, await limitedUser())
   await leases.started()
   const held = []
   for (const model of strange) {
-    const lease = await leases.acquire(wishFor(model, ['b', '}:leases:b', 'x\r\n*']))
+    const lease = await leases.acquire(leaseRequest(model, ['b', '}:leases:b', 'x\r\n*']))
     assert.equal(lease?.target.id, 'b', `${JSON.stringify(model)} shares nothing with another one`)
     held.push(lease)
   }
-  // With the parts as they are these two would be one key.
+  // Without escaping, these two would be one key.
   assert.notEqual(redisKeys.leases('a}:leases:b', 'c'), redisKeys.leases('a', 'b}:leases:c'))
   assert.equal((await server.redis.keys('{m:*}:leases:*')).length, strange.length)
   assert.equal(await server.redis.exists('x'), 0)
@@ -153,7 +153,7 @@ test('S20 names of models and targets with the signs of Redis and of its protoco
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [])
 })
 
-test('S20 Redis over TLS: a router that trusts its authority shares leases over it, one that does not sends nothing', async (t) => {
+test('S20 over TLS a router that trusts the CA of Redis shares leases, and one that does not sends nothing', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   t.after(() => upstream.close())
   const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })
@@ -183,5 +183,5 @@ test('S20 Redis over TLS: a router that trusts its authority shares leases over 
   t.after(() => doubting.stop())
   const line = await doubting.logged(({ msg }) => msg === 'Redis does not answer')
   assert.match(String(line.error), /certificate/)
-  assert.equal(await connections(), counted + 1, 'only that of this test')
+  assert.equal(await connections(), counted + 1, 'only the one of this test')
 })

@@ -16,7 +16,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-/** Planted in every place that holds a secret; none may be seen in a log, an answer or a metric. */
+/** Planted wherever a secret is held; none may appear in a log, a response or a metric. */
 const canary = {
   upstreamKey: 'sk-canary-upstream-0123456789',
   keyInEnvironment: 'canary-environment-key',
@@ -27,14 +27,14 @@ const canary = {
   upstreamError: 'canary-upstream-error',
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's own way to name a variable
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the configuration's syntax for an environment variable
 const fromEnvironment = '${CANARY_KEY}'
 
 let upstream: ScriptedUpstream
 let router: TestRouter
 const answers: (RawAnswer & { name: string })[] = []
 
-/** What a hostile or careless upstream answers, and the message that carries nothing but its own words. */
+/** What a hostile or careless upstream answers, and the part of the message that is only its own text. */
 const echoes: [name: string, message: string][] = [
   ['its key', `Incorrect API key provided: ${canary.upstreamKey}`],
   ['a bearer token', 'Authorization was Bearer abcdef0123456789'],
@@ -42,8 +42,8 @@ const echoes: [name: string, message: string][] = [
   ['its host and port', 'canary-upstream-error: connect to gpu-7.internal:8000 failed'],
   ['an IPv6 address', 'canary-upstream-error from fd00:ec2::254'],
   ['a path', 'canary-upstream-error in /srv/models/canary/weights.bin'],
-  ['a stack', 'Traceback (most recent call last): canary-upstream-error\n  File "x.py", line 1'],
-  ['a JavaScript stack', 'canary-upstream-error\n    at handler (app.js:10:12)'],
+  ['a stack trace', 'Traceback (most recent call last): canary-upstream-error\n  File "x.py", line 1'],
+  ['a JavaScript stack trace', 'canary-upstream-error\n    at handler (app.js:10:12)'],
   ['a token', 'canary-upstream-error eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0'],
 ]
 
@@ -100,14 +100,14 @@ function messageOf({ text }: RawAnswer): string {
 }
 
 for (const [index, [what, message]] of echoes.entries()) {
-  test(`S7 an upstream error that holds ${what} is said in the router's own words`, async () => {
+  test(`S7 an upstream error that contains ${what} is replaced by the router's own wording`, async () => {
     const answer = await ask(`echo${index}`, openaiError(400, { message, type: 'x', code: 'y' }))
     assert.equal(answer.status, 400)
     assert.equal(messageOf(answer), 'The upstream refused the request with status 400')
   })
 }
 
-test('S7 an upstream error is cut to 512 characters, without control characters', async () => {
+test('S7 an upstream error is truncated to 512 characters, without control characters', async () => {
   const long = await ask('text', openaiError(400, { message: `too long ${'x '.repeat(2000)}` }))
   assert.match(messageOf(long), /^too long x/)
   assert.ok(messageOf(long).length <= 515)
@@ -118,7 +118,7 @@ test('S7 an upstream error is cut to 512 characters, without control characters'
   assert.doesNotMatch(messageOf(control), /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\[31m/)
 })
 
-test('S7 an upstream that answers with a page of HTML shows none of it', async () => {
+test('S7 nothing of an HTML page sent by an upstream is shown', async () => {
   const page = { 'content-type': 'text/html' }
   for (const status of [200, 404, 500]) {
     const body = `<html><h1>${canary.upstreamError}</h1></html>`
@@ -128,7 +128,7 @@ test('S7 an upstream that answers with a page of HTML shows none of it', async (
   }
 })
 
-test('S6 no secret, prompt or upstream address is in a log line, an answer or a metric', async () => {
+test('S6 no secret, prompt or upstream address is in a log line, a response or a metric', async () => {
   const secret = canary.upstreamError
   const cutOff = [openaiChunk({ content: canary.answer }), `data: {"error":{"message":"${secret}"}}\n\n`]
   await ask('plain', openaiText(canary.answer))
@@ -176,7 +176,7 @@ test('S6 no secret, prompt or upstream address is in a log line, an answer or a 
   }
 })
 
-test('S24 no answer tells a stack, a path, or the name and version of the software', async () => {
+test('S24 no response reveals a stack, a path, or the name and version of the software', async () => {
   for (const [path, init] of [
     ['/nowhere', {}],
     ['/v1/models', { method: 'DELETE' }],
@@ -218,7 +218,7 @@ const shown = new Set([
   ...['x-llm-router-lost', 'x-llm-router-model'],
 ])
 
-test('S26 of the headers of an upstream, none but those that clients act on come through', async () => {
+test('S26 of the headers of an upstream only those that clients act on are passed on', async () => {
   const headers = {
     ...{ 'set-cookie': 'a=canary', location: 'http://canary', 'alt-svc': 'canary', server: 'canary' },
     ...{ 'access-control-allow-origin': '*', 'access-control-allow-credentials': 'true', link: '<canary>' },

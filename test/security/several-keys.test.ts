@@ -30,7 +30,7 @@ async function open(t: TestContext, record: object) {
   return { file, router, ask }
 }
 
-test('all keys of a client have one identity: limits, log and metrics', async (t) => {
+test('all keys of a client share one identity: limits, log and metrics', async (t) => {
   const keys = [key('text'), { key: key('object') }, { sha256 }]
   const { router, ask } = await open(t, { key: key('own'), keys, requests_per_minute: 4 })
   const answers = [await ask('own'), await ask('text'), await ask('object'), await ask('digest')]
@@ -46,7 +46,7 @@ test('all keys of a client have one identity: limits, log and metrics', async (t
   assert.deepEqual([...new Set(clients)], ['alice'])
 })
 
-test('each key may have an end of its own, and be disabled or removed by itself while the router runs', async (t) => {
+test('each key can have its own expiry, and be disabled or removed on its own at run time', async (t) => {
   const { router, file, ask } = await open(t, {
     keys: [{ key: key('old'), expires_at: '2020-01-01' }, { key: key('off'), enabled: false }, key('new')],
   })

@@ -23,7 +23,7 @@ after(async () => {
   await upstream.close()
 })
 
-/** A chat request with these header lines in place of the usual ones; a body is added. */
+/** A chat request with these header lines instead of the usual ones; a body is added. */
 function request(lines: readonly string[], { start = `POST ${path} HTTP/1.1`, text = body } = {}): string {
   return `${[start, 'content-type: application/json', ...lines].join('\r\n')}\r\n\r\n${text}`
 }
@@ -39,7 +39,7 @@ function chunks(text: string): string {
   return request(['host: x', 'transfer-encoding: chunked'], { text })
 }
 
-/** What each is answered; all of them close the connection, and none reaches an upstream. */
+/** The response to each; all of them close the connection, and none reaches an upstream. */
 const refused: [name: string, status: number, bytes: string | Uint8Array][] = [
   // C8: two readers, two lengths
   ['Content-Length and Transfer-Encoding', 400, request([...sized, 'transfer-encoding: chunked'])],
@@ -56,8 +56,8 @@ const refused: [name: string, status: number, bytes: string | Uint8Array][] = [
   ['a header without a colon', 400, request(['host: x', 'nothing', `content-length: ${size}`])],
   ['a bare CR in a header', 400, request(['host: x', 'a: b\rtransfer-encoding: chunked', sized[1] ?? ''])],
   ['a NUL in a header', 400, request(['host: x', 'a: b\0c', `content-length: ${size}`])],
-  ['a space in front of the first header', 400, `GET /v1/models HTTP/1.1\r\n host: x\r\n\r\n`],
-  ['a chunk size that is none', 400, chunks('zz\r\n{}\r\n0\r\n\r\n')],
+  ['a space before the first header', 400, `GET /v1/models HTTP/1.1\r\n host: x\r\n\r\n`],
+  ['an invalid chunk size', 400, chunks('zz\r\n{}\r\n0\r\n\r\n')],
   ['a signed chunk size', 400, chunks(`+${chunked}`)],
   ['a chunk size beyond 64 bits', 400, chunks('fffffffffffffffff\r\n{}\r\n0\r\n\r\n')],
   ['a chunk longer than its size', 400, chunks(`2\r\n${body}\r\n0\r\n\r\n`)],
@@ -74,19 +74,19 @@ const refused: [name: string, status: number, bytes: string | Uint8Array][] = [
   ['Transfer-Encoding with a parameter', 400, coded('chunked;q=1')],
   ['Transfer-Encoding: chunked, chunked', 400, coded('chunked, chunked')],
   ['two Transfer-Encodings', 400, coded('chunked', 'chunked')],
-  ['a coding behind a vertical tab', 400, coded('\x0bchunked')],
+  ['a coding after a vertical tab', 400, coded('\x0bchunked')],
   ['Transfer-Encoding in HTTP/1.0', 400, coded('chunked').replace('HTTP/1.1', 'HTTP/1.0')],
   ['HTTP/0.9', 505, 'GET /v1/models\r\n\r\n'],
   ['HTTP/1.2', 505, request(sized, { start: `POST ${path} HTTP/1.2` })],
   ['HTTP/2.0', 505, request(sized, { start: `POST ${path} HTTP/2.0` })],
   ['HTTP/11', 505, request(sized, { start: `POST ${path} HTTP/11` })],
-  ['no HTTP', 400, request(sized, { start: `POST ${path} ICE/1.1` })],
-  ['the preface of HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  ['the hello of TLS', 400, new Uint8Array([22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])],
+  ['another protocol than HTTP', 400, request(sized, { start: `POST ${path} ICE/1.1` })],
+  ['the HTTP/2 preface', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['a TLS hello', 400, new Uint8Array([22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])],
   // C10: hosts
   ['no Host', 400, request([`content-length: ${size}`])],
   ['two Hosts', 400, request([...sized, 'host: x'])],
-  ['two Hosts in other cases', 400, request([...sized, 'HOST: y'])],
+  ['two Hosts in different letter cases', 400, request([...sized, 'HOST: y'])],
   ...[
     '',
     'a/b?c',
@@ -122,15 +122,15 @@ const refused: [name: string, status: number, bytes: string | Uint8Array][] = [
   ['an unknown method', 400, request(sized, { start: `CANARY ${path} HTTP/1.1` })],
   ['an unknown Expect', 417, request([...sized, 'expect: 200-ok'])],
   ['two Expects', 417, request([...sized, 'expect: 100-continue, 200-ok'])],
-  // C13: too much of it
+  // C13: excessive sizes
   ['17 KiB of headers', 431, request([...sized, `a: ${'b'.repeat(17 * 1024)}`])],
   ['3,000 headers', 431, request([...sized, ...Array<string>(3000).fill('a:b')])],
   ['17 KiB of target', 431, `GET /${'a'.repeat(17 * 1024)} HTTP/1.1\r\nhost: x\r\n\r\n`],
 ]
 
-describe('S11 what can be read in two ways is refused, the connection closed, and nothing goes upstream', () => {
+describe('S11 a request that can be read in two ways is rejected, closes the connection, and is not sent upstream', () => {
   for (const [name, status, bytes] of refused) {
-    test(name, async () => {
+    test(`S11 ${name} is rejected`, async () => {
       const from = upstream.requests.length
       const answer = await sendRaw(router.url, bytes)
       assert.equal(answer.status, status, answer.body)
@@ -142,7 +142,7 @@ describe('S11 what can be read in two ways is refused, the connection closed, an
   }
 })
 
-test('S11 the plain forms that the ones above are variants of are answered', async () => {
+test('S11 the valid forms of which the rejected ones are variants are answered', async () => {
   const good = [
     request(sized),
     coded('chunked'),
@@ -158,7 +158,7 @@ test('S11 the plain forms that the ones above are variants of are answered', asy
   assert.equal('x' in Object.prototype, false)
 })
 
-test('S11 what follows a good request on its connection is judged like the first', async () => {
+test('S11 what follows a valid request on its connection is checked like the first', async () => {
   const from = upstream.requests.length
   const client = await RawClient.open(router.url)
   client.send(request(sized))
@@ -169,7 +169,7 @@ test('S11 what follows a good request on its connection is judged like the first
   assert.equal(upstream.requests.length, from + 1)
 })
 
-test('S11 a request hidden behind a refused one is never read', async () => {
+test('S11 a request hidden behind a rejected one is never read', async () => {
   const from = upstream.requests.length
   for (const first of [coded('gzip, chunked'), request([...sized, 'host: y']), coded('identity')]) {
     const client = await RawClient.open(router.url)

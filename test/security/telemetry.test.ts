@@ -41,7 +41,7 @@ async function series(): Promise<Set<string>> {
   return new Set(lines.map((line) => line.replace(/ \S+$/, '')))
 }
 
-test('S16 what clients send makes no new series of metrics', async () => {
+test('S16 client requests create no new metric series', async () => {
   const send = async (index: number): Promise<void> => {
     const name = `random-${index}-${Math.random()}`
     await Promise.all([
@@ -55,12 +55,12 @@ test('S16 what clients send makes no new series of metrics', async () => {
     ])
   }
   for (let index = 0; index < 4; index++) await send(index)
-  // The first look makes the series of the looks themselves.
+  // The first scrape creates the series of the scrapes themselves.
   await series()
   const before = await series()
   assert.ok(before.size > 20)
   for (let index = 4; index < 60; index++) await send(index)
-  // Kinds of garbage collection, and of what keeps Node awake, have a series from their first time on, whenever that is.
+  // Series for kinds of garbage collection and active resources appear at their first occurrence, whenever that is.
   const isOfClients = (name: string): boolean => !/^nodejs_(?:gc_duration_seconds|active_)/.test(name)
   const added = [...(await series())].filter((name) => !before.has(name) && isOfClients(name))
   assert.deepEqual(added, [])
@@ -69,7 +69,7 @@ test('S16 what clients send makes no new series of metrics', async () => {
 
 const hostile = 'x\r\nlevel: error\u001b[31m\u2028\u0007{"msg":"request","status":200}'
 
-test('S17 nothing that a client sends breaks a log line, or makes one long', async () => {
+test('S17 nothing that a client sends breaks a log line or makes one long', async () => {
   const from = router.logs.length
   const logged = router.requestLogged()
   const { status, headers } = await post(router.url + path, {
@@ -97,7 +97,7 @@ test('S17 nothing that a client sends breaks a log line, or makes one long', asy
   }
 })
 
-test('S21 names of fields cannot write headers', async () => {
+test('S21 field names cannot inject headers', async () => {
   upstream.rescript(ollamaText('Hi'))
   const field = 'a\r\nset-cookie: canary=1\r\n\r\n'
   const body = { model: 'native', messages, [field]: 1, [`b${'b'.repeat(500)}`]: 2, 'ż🦙': 3 }
@@ -107,7 +107,7 @@ test('S21 names of fields cannot write headers', async () => {
   assert.match(answer.headers['x-llm-router-lost'] ?? '', /^[\w.[\], -]{1,4096}$/)
 })
 
-test('S21 what a model says cannot write events of its own', async () => {
+test('S21 model output cannot inject events', async () => {
   const texts = [
     '\n\ndata: [DONE]\n\n',
     '\r\n\r\nevent: error\r\n',

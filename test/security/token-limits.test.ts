@@ -14,7 +14,7 @@ import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstre
 const path = '/v1/chat/completions'
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const keyOf = (id: string) => `sk-0123456789abcdef-${id}`
-/** Ten such requests a minute. */
+/** Enough for ten such requests a minute. */
 const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }
 const keyLimits: Record<string, object> = Object.fromEntries(
   [
@@ -62,20 +62,20 @@ function headersOf(id: string, type = 'application/json'): Record<string, string
 const ask = (id: string, more: object = {}, url = router.url) =>
   post(url + path, { ...body, ...more }, headersOf(id))
 
-/** What a key has left, told with a request that takes no tokens. */
+/** What a key has left, read with a request that uses no tokens. */
 async function leftOf(id: string): Promise<number> {
   const { headers } = await post(`${router.url}/api/show`, { model: 'm' }, headersOf(id))
   return Number(headers.get('ratelimit-remaining'))
 }
 
-/** An answer for which the upstream counts these tokens. */
+/** An answer with these token counts from the upstream. */
 function counted(counts: object | undefined): upstreams.Behaviour {
   const answer = upstreams.openaiText('Hi')
   assert.ok(answer.kind === 'reply')
   return { ...answer, body: { ...Object(answer.body), usage: counts } }
 }
 
-/** Sends so many requests at once and holds every answer back until all others are refused; the statuses. */
+/** Sends 60 concurrent requests and holds every answer back until all others are rejected; returns the responses. */
 async function burst(urls: readonly string[], id: string, passing: number): Promise<RawAnswer[]> {
   const opened = Promise.withResolvers<void>()
   upstream.rescript(async () => {
@@ -98,7 +98,7 @@ function served(answers: readonly RawAnswer[]): number {
   return answers.filter(({ status }) => status === 200).length
 }
 
-test('S28 of sixty requests at once a limit worth ten lets no more than ten go upstream', async () => {
+test('S28 of sixty concurrent requests at most ten are sent upstream if the limit allows ten', async () => {
   const from = upstream.requests.length
   const answers = await burst([router.url], 'burst', 10)
   assert.ok(served(answers) >= 8 && served(answers) <= 10, `${served(answers)}`)
@@ -108,7 +108,7 @@ test('S28 of sixty requests at once a limit worth ten lets no more than ten go u
   assert.match(refused?.text ?? '', /"code":"rate_limit_exceeded"/)
 })
 
-test('S28 the processes of a cluster set tokens aside together', async (t) => {
+test('S28 the processes of a cluster share token reservations', async (t) => {
   const env = { ...file.env, LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
   const running = await startRouterProcess({ env, models: models() })
   t.after(() => running.stop())
@@ -116,7 +116,7 @@ test('S28 the processes of a cluster set tokens aside together', async (t) => {
   assert.ok(served(answers) >= 8 && served(answers) <= 10, `${served(answers)}`)
 })
 
-test('S28 processes with one Redis set tokens aside together', async (t) => {
+test('S28 processes with the same Redis share token reservations', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const env = { ...file.env, LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }
@@ -132,7 +132,7 @@ test('S28 processes with one Redis set tokens aside together', async (t) => {
   assert.ok(Number(total ?? 0) <= 1_300, `${total}`)
 })
 
-test('S28 a request that asks for 32,000 tokens costs what it uses', async () => {
+test('S28 a request with max_tokens of 32,000 is charged what it uses', async () => {
   upstream.rescript(counted({ prompt_tokens: 20, completion_tokens: 30, total_tokens: 50 }))
   for (let index = 0; index < 20; index++) {
     const { status, text } = await ask('agent', { max_tokens: 32_000 })
@@ -142,10 +142,10 @@ test('S28 a request that asks for 32,000 tokens costs what it uses', async () =>
   assert.equal(served(answers), 20, 'its answers are known to be short')
 })
 
-test('S28 what is set aside is told, and is given back at every end', async () => {
+test('S28 reserved tokens show in the remaining tokens, and are released at every kind of end', async () => {
   const first = await ask('given')
-  const told = Number(first.headers.get('x-ratelimit-remaining-tokens'))
-  assert.ok(told >= 5_300 && told < 5_400, `${told}: 600 for an answer, and the prompt`)
+  const remaining = Number(first.headers.get('x-ratelimit-remaining-tokens'))
+  assert.ok(remaining >= 5_300 && remaining < 5_400, `${remaining}: 600 for an answer, and the prompt`)
   const bounded = await ask('given', { max_tokens: 5 })
   assert.ok(Number(bounded.headers.get('x-ratelimit-remaining-tokens')) > 5_900)
   upstream.rescript(upstreams.openaiError(400, { message: 'no' }))
@@ -164,25 +164,25 @@ test('S28 what is set aside is told, and is given back at every end', async () =
   assert.ok((await leftOf('given')) > 5_850, `${await leftOf('given')}`)
 })
 
-test('S28 several answers to one request are set aside as several', async () => {
+test('S28 several answers to one request are reserved as several', async () => {
   const left = async (more: object) => {
     const { headers } = await ask('several', more)
     return Number(headers.get('x-ratelimit-remaining-tokens'))
   }
   for (const more of [{ n: 5 }, { best_of: 5 }, { n: 2, best_of: 5 }]) {
-    const told = await left({ max_tokens: 500, ...more })
-    assert.ok(told >= 3_200 && told < 3_500, `${JSON.stringify(more)}: ${told}`)
+    const remaining = await left({ max_tokens: 500, ...more })
+    assert.ok(remaining >= 3_200 && remaining < 3_500, `${JSON.stringify(more)}: ${remaining}`)
   }
   const { headers } = await post(
     `${router.url}/v1/completions`,
     { model: 'm', prompt: ['a', 'b', 'c'], max_tokens: 500 },
     headersOf('several'),
   )
-  const told = Number(headers.get('x-ratelimit-remaining-tokens'))
-  assert.ok(told >= 4_200 && told < 4_500, `${told}`)
+  const remaining = Number(headers.get('x-ratelimit-remaining-tokens'))
+  assert.ok(remaining >= 4_200 && remaining < 4_500, `${remaining}`)
 })
 
-/** A client with this request leaves as soon as the upstream has it; what its key has left then. */
+/** A client with this request disconnects as soon as the upstream has it; returns what its key has left then. */
 async function leaveWith(id: string, bytes: string): Promise<number> {
   upstream.rescript({ kind: 'hang' })
   const from = upstream.requests.length
@@ -197,7 +197,7 @@ async function leaveWith(id: string, bytes: string): Promise<number> {
 
 const longText = 'some words '.repeat(360)
 
-test('S28 who sends chunks and leaves pays for the bytes that were read', async () => {
+test('S28 a client that sends chunks and disconnects is charged for the bytes that were read', async () => {
   const json = JSON.stringify({ ...body, messages: [{ role: 'user', content: longText }], stream: true })
   const chunks = `${json.length.toString(16)}\r\n${json}\r\n0\r\n\r\n`
   const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked`
@@ -205,14 +205,14 @@ test('S28 who sends chunks and leaves pays for the bytes that were read', async 
   assert.ok(left < 500, `${left}`)
 })
 
-test('S28 who sends text/plain to a path of Ollama and leaves pays for the bytes that were read', async () => {
+test('S28 a client that sends text/plain to an Ollama path and disconnects is charged for the bytes that were read', async () => {
   const json = JSON.stringify({ ...body, messages: [{ role: 'user', content: longText }] })
   const head = 'POST /api/chat HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain'
   const left = await leaveWith('plain', `${head}\r\ncontent-length: ${json.length}\r\n\r\n${json}`)
   assert.ok(left < 500, `${left}`)
 })
 
-test('S28 who sends a form and leaves pays for the bytes that were read', async () => {
+test('S28 a client that sends a form and disconnects is charged for the bytes that were read', async () => {
   const form = new URLSearchParams({ model: 'm', texts: longText, language: 'en' }).toString()
   const head =
     'POST /api/simplify_text HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded'
@@ -220,7 +220,7 @@ test('S28 who sends a form and leaves pays for the bytes that were read', async 
   assert.ok(left < 500, `${left}`)
 })
 
-test('S28 who leaves while a whole answer is written pays for what may have been written', async () => {
+test('S28 a client that disconnects during a whole answer is charged for what may have been generated', async () => {
   upstream.rescript({ kind: 'hang' })
   const from = upstream.requests.length
   const client = await RawClient.open(router.url)
@@ -230,12 +230,12 @@ test('S28 who leaves while a whole answer is written pays for what may have been
   client.close()
   await router.requestLogged('whole')
   const left = await leftOf('whole')
-  // 120 for the answer were set aside, and nothing shows how much of it was written.
+  // 120 were reserved for the answer, and nothing shows how much of it was generated.
   assert.ok(before < 1_080 + 60 && left > before, `${before} ${left}`)
   assert.ok(left < 1_200, `${left}`)
 })
 
-test('S28 counts that come at the beginning of a stream do not make the rest of it free', async () => {
+test('S28 token counts at the beginning of a stream do not make the rest of it free', async () => {
   const event = (type: string, more: object) =>
     `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`
   const message = {
@@ -266,7 +266,7 @@ test('S28 counts that come at the beginning of a stream do not make the rest of 
   assert.ok(left < 650, `${left}`)
 })
 
-test('S28 a stream that the upstream breaks off is paid for as far as it came', async () => {
+test('S28 a stream that the upstream breaks off is charged as far as it came', async () => {
   const pieces = Array.from({ length: 600 }, () => upstreams.openaiChunk({ content: 'word ' }))
   upstream.rescript({ kind: 'stream', pieces, ending: 'cut' })
   const { status, text } = await ask('cut', { stream: true })
@@ -277,7 +277,7 @@ test('S28 a stream that the upstream breaks off is paid for as far as it came', 
   assert.ok(left < 700, `${left}`)
 })
 
-test('S28 what breaks the silence before an error is no answer, and takes no tokens', async (t) => {
+test('S28 keep-alives before an error are not an answer, and use no tokens', async (t) => {
   const waiting = await startRouter({
     env: { ...file.env, LLM_ROUTER_STREAM_KEEPALIVE: '0.02' },
     models: models(),
@@ -301,7 +301,7 @@ test('S28 what breaks the silence before an error is no answer, and takes no tok
   assert.ok(Number(shown.headers.get('ratelimit-remaining')) > 1_190)
 })
 
-test('S28 an answer without a count is paid for by its length', async () => {
+test('S28 an answer without a token count is charged by its length', async () => {
   const answer = upstreams.openaiText('some words '.repeat(300))
   assert.ok(answer.kind === 'reply')
   const { usage: _usage, ...uncounted } = Object(answer.body)
@@ -312,7 +312,7 @@ test('S28 an answer without a count is paid for by its length', async () => {
   assert.ok(left < 500, `${left}`)
 })
 
-test('S28 a conversation that is kept here belongs to the prompt', async () => {
+test('S28 a stored conversation counts as part of the prompt', async () => {
   upstream.rescript(counted({ prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }))
   const first = await post(
     `${router.url}/v1/responses`,
@@ -325,7 +325,7 @@ test('S28 a conversation that is kept here belongs to the prompt', async () => {
   assert.ok(left < 500, `${left}`)
 })
 
-test('S28 a request larger than the limit goes through when nothing is owed, and leaves a debt', async () => {
+test('S28 a request larger than the limit passes if nothing is owed, and leaves an overdraft', async () => {
   upstream.rescript(counted({ prompt_tokens: 2_000, completion_tokens: 10, total_tokens: 2_010 }))
   const large = { messages: [{ role: 'user', content: 'some words '.repeat(800) }] }
   assert.equal((await ask('large', large)).status, 200)
@@ -339,13 +339,13 @@ test('S28 a request larger than the limit goes through when nothing is owed, and
     assert.equal(status, 429, text)
     assert.match(text, form)
     const wait = headers.get('retry-after') ?? ''
-    // 810 are owed, at 20 a second.
+    // 810 are owed, recovered at 20 a second.
     assert.match(wait, /^\d+$/)
     assert.ok(Number(wait) > 20 && Number(wait) <= 42, wait)
   }
 })
 
-test('S28 an upload is paid for by its bytes', async () => {
+test('S28 an upload is charged by its bytes', async () => {
   const form = new FormData()
   form.set('model', 'm')
   form.set('file', new Blob([new Uint8Array(600_000)]), 'speech.wav')

@@ -3,10 +3,10 @@ import { request } from 'node:http'
 export interface Seen {
   startedMs: number
   endedMs: number
-  /** 0: no answer. */
+  /** 0: no response. */
   status: number
   text: string
-  /** How the connection failed, or `timeout`; undefined when the answer came whole. */
+  /** How the connection failed, or `timeout`; undefined if the response arrived whole. */
   broken: string | undefined
 }
 
@@ -17,7 +17,7 @@ export interface Question {
   timeoutMs: number
 }
 
-/** One POST on a connection of its own, so that no other request shares its fate. */
+/** One POST on a separate connection, so that no other request is affected. */
 export function ask({ url, body, key, timeoutMs }: Question): Promise<Seen> {
   const startedMs = performance.now()
   const bytes = Buffer.from(JSON.stringify(body))

@@ -1,18 +1,18 @@
 import { modelsConfig } from '../helpers/models-config.ts'
-import type { Wish } from './good-clients.ts'
+import type { RequestKind } from './good-clients.ts'
 import type { Ledger } from './ledger.ts'
 import type { Poison } from './marker.ts'
 import { SickServer } from './sick-server.ts'
 
-/** One model, its servers, and who asks for it. At most two of its servers are sick at a time, the others stay well. */
+/** One model, its servers, and its clients. At most two of its servers are sick at a time, the others stay healthy. */
 export interface SoakModel {
   name: string
   strategy: string
   type: 'vllm' | 'ollama'
   servers: readonly SickServer[]
-  /** So many of its servers, from the first, fall sick in turn. */
+  /** This many of its servers, from the first, fall sick in turn. */
   sick: number
-  wishes: readonly Wish[]
+  kinds: readonly RequestKind[]
   poison: readonly Poison[]
   goodClients: number
   pauseMs: number
@@ -30,21 +30,21 @@ const plans: readonly (Omit<SoakModel, 'servers'> & { count: number; imageReader
     type: 'vllm' as const,
     count: 4,
     sick: 2,
-    wishes: ['chat'] as const,
+    kinds: ['chat'] as const,
     poison: everyServersOpinion,
     goodClients: 2,
     pauseMs: 150,
   })),
-  // Seldom asked by good clients, so that hardly an answer clears a target of what an agent does to it.
+  // Rarely asked by good clients, so that hardly any answer clears a target of what an agent does to it.
   plan({ name: 'quiet', count: 2, poison: ['all-500', 'all-reset'], goodClients: 1, pauseMs: 4_000 }),
-  plan({ name: 'vision', count: 3, imageReader: 2, wishes: ['chat', 'image'] }),
-  plan({ name: 'embeddings', count: 2, wishes: ['embedding'], poison: ['no-operation'] }),
+  plan({ name: 'vision', count: 3, imageReader: 2, kinds: ['chat', 'image'] }),
+  plan({ name: 'embeddings', count: 2, kinds: ['embedding'], poison: ['no-operation'] }),
   plan({ name: 'ollama', type: 'ollama', count: 2, poison: ['repeating'] }),
   plan({ name: 'killed', count: 4, poison: ['kill'] }),
 ]
 
 function plan(given: Partial<(typeof plans)[number]> & { name: string; count: number }) {
-  const common = { strategy: 'balanced', type: 'vllm' as const, sick: 0, wishes: ['chat'] as const }
+  const common = { strategy: 'balanced', type: 'vllm' as const, sick: 0, kinds: ['chat'] as const }
   return { ...common, poison: [], goodClients: 2, pauseMs: 150, ...given }
 }
 
@@ -62,7 +62,7 @@ export async function startFleet(random: () => number, { visits }: Ledger): Prom
   )
 }
 
-/** The models-config.json of the fleet; `without` leaves out the first server of each model that has sick ones. */
+/** The models-config.json of the fleet; `without` omits the first server of each model that has sick ones. */
 export function fleetConfig(
   models: readonly SoakModel[],
   { without, weight }: { without: boolean; weight: number },

@@ -11,15 +11,16 @@ const workers = 3
 const poisonClients = 4
 const externalTimeoutSeconds = 3
 const queueTimeoutSeconds = 20
-/** Three attempts, the queue, and room for a slow machine: what lasts longer hangs. */
+/** Three attempts, the queue, and a margin for a slow machine: what takes longer hangs. */
 const hangsAfterMs = (3 * externalTimeoutSeconds + queueTimeoutSeconds + 16) * 1_000
-/** At the end, when all servers are well again. */
+/** At the end, when all servers are healthy again. */
 const recoveryMs = 5_000
 
 /**
- * Good clients of ten models beside poisonous ones, while up to two servers of a model are dead, frozen or half broken, workers
- * are killed with SIGKILL, and the configuration is rewritten in bursts. Every model keeps servers that are well, so a good
- * request may be lost only for the reasons of {@link Ledger}. Throws when one is lost for another.
+ * Good clients of ten models beside poisonous ones, while up to two servers of a model are dead, frozen or half
+ * broken, workers are killed with SIGKILL, and the configuration is rewritten in bursts. Every model keeps
+ * healthy servers, so a good request may fail only for the reasons of {@link Ledger}. Throws if one fails for
+ * another reason.
  */
 export async function runHostile({ minutes, seed }: { minutes: number; seed: number }): Promise<void> {
   const random = seededRandom(seed)
@@ -36,7 +37,7 @@ export async function runHostile({ minutes, seed }: { minutes: number; seed: num
       LLM_ROUTER_EXTERNAL_TIMEOUT: String(externalTimeoutSeconds),
       LLM_ROUTER_QUEUE_TIMEOUT: String(queueTimeoutSeconds),
       LLM_ROUTER_HEALTH_INTERVAL: '1',
-      // This machine is as busy as the clients make it; that is no reason to refuse.
+      // The clients keep this machine busy; that is no reason to reject requests.
       LLM_ROUTER_SHED_DELAY: '0',
     },
     models: fleetConfig(models, { without: false, weight: 0.5 }),
@@ -50,7 +51,7 @@ export async function runHostile({ minutes, seed }: { minutes: number; seed: num
     Array.from({ length: model.goodClients }, (_, at) =>
       runGoodClient(
         {
-          ...{ url, model: model.name, wishes: model.wishes, pauseMs: model.pauseMs, random, ledger },
+          ...{ url, model: model.name, kinds: model.kinds, pauseMs: model.pauseMs, random, ledger },
           ...{ key: keyOf(`good-${at % 2}`), timeoutMs: hangsAfterMs, nextNumber },
         },
         untilMs,
@@ -100,7 +101,7 @@ export async function runHostile({ minutes, seed }: { minutes: number; seed: num
     throw new Error(`${violationCount} violations beside healthy targets (seed ${seed})`)
 }
 
-/** A model's servers may be killed again when all of them have been back for longer than two health checks. */
+/** A model's servers may be killed again once all of them have been back for longer than two health checks. */
 function killGate(models: readonly SoakModel[]): (name: string) => boolean {
   let lastMs = 0
   return (name) => {

@@ -2,16 +2,16 @@ import type { Seen } from './ask.ts'
 import type { Marker } from './marker.ts'
 import type { Visit } from './sick-server.ts'
 
-/** Why a good request may be lost beside a healthy target; docs/reliability.md names no other reason. */
+/** Why a good request may fail although a target is healthy; docs/reliability.md names no other reason. */
 export type Loss =
   | 'its worker was killed'
   | 'two servers that held it died'
   | 'its server died after the first content'
 
-/** A kill is seen by the client this much later than by the one who kills, or earlier by its start. */
+/** The client sees a kill up to this much later than the killer, or earlier by its start. */
 const killSlackMs = 250
 
-/** What good clients saw, and which of their losses are allowed. */
+/** What good clients saw, and which of their failures are allowed. */
 export class Ledger {
   readonly visits = new Map<string, Visit[]>()
   readonly answered: Record<string, number> = {}
@@ -20,12 +20,12 @@ export class Ledger {
     'two servers that held it died': 0,
     'its server died after the first content': 0,
   }
-  /** How many violations of each kind. */
+  /** The number of violations of each kind. */
   readonly violations: Record<string, number> = {}
   readonly #kills: number[] = []
   #beginMs = performance.now()
 
-  /** From here on seconds are counted. */
+  /** Starts the count of seconds. */
   begin(): void {
     this.#beginMs = performance.now()
   }
@@ -38,11 +38,11 @@ export class Ledger {
     return this.#kills.length
   }
 
-  /** `fault` says what is wrong with the answer; undefined: nothing. */
-  settle(model: string, marker: Marker, seen: Seen, fault: string | undefined): void {
+  /** `problem` says what is wrong with the answer; undefined if nothing is. */
+  settle(model: string, marker: Marker, seen: Seen, problem: string | undefined): void {
     const visits = this.visits.get(marker.text) ?? []
     this.visits.delete(marker.text)
-    if (fault === undefined) {
+    if (problem === undefined) {
       this.answered[model] = (this.answered[model] ?? 0) + 1
       return
     }
@@ -55,12 +55,12 @@ export class Ledger {
     const second = ((seen.startedMs - this.#beginMs) / 1000).toFixed(1)
     const text = seen.text.slice(0, 200).replaceAll('\n', ' ')
     this.violation(
-      `${model}: ${fault}`,
-      `${second} s, ${model}, ${marker.text}: ${fault}; ${seen.broken ?? seen.status} ${text}; asked: ${way || 'nobody'}`,
+      `${model}: ${problem}`,
+      `${second} s, ${model}, ${marker.text}: ${problem}; ${seen.broken ?? seen.status} ${text}; asked: ${way || 'nobody'}`,
     )
   }
 
-  /** The first three of a kind are shown as they happen. */
+  /** Logs the first three violations of a kind as they happen. */
   violation(kind: string, text: string): void {
     const count = (this.violations[kind] ?? 0) + 1
     this.violations[kind] = count

@@ -1,14 +1,14 @@
-/** Poison of the kinds that a request can be, by what servers make of it. */
+/** The kinds of poisonous requests, by what servers do with them. */
 export const poisons = [
-  'kill', // the server dies of it
+  'kill', // the server crashes
   'all-500', // every server answers 500
   'all-reset', // every server resets it
-  'all-401', // a WAF, an unknown file or adapter: every server refuses it in the same way
+  'all-401', // a WAF, an unknown file or adapter: every server rejects it in the same way
   'all-402',
   'all-403',
   'all-404',
   'too-large', // 429 about its own size, without a wait
-  'no-operation', // a chat to a server of embeddings
+  'no-operation', // a chat request to an embeddings server
   'endless', // no server ever answers it
   'cut-call', // a tool call cut by max_tokens
   'odd-call', // a tool call of another type, with malformed arguments
@@ -18,14 +18,14 @@ export const poisons = [
 export type Poison = (typeof poisons)[number]
 
 export interface Marker {
-  /** As it stands in the request, and in the answer to it. */
+  /** As it appears in the request and in the answer to it. */
   text: string
   kind: 'good' | Poison
 }
 
 const pattern = new RegExp(`<(good|${poisons.join('|')}) \\d+>`)
 
-/** What tells a request from all others: servers find it, answers repeat it. */
+/** What distinguishes a request from all others: servers find it, answers repeat it. */
 export function newMarker(kind: Marker['kind'], number: number): Marker {
   return { text: `<${kind} ${number}>`, kind }
 }

@@ -3,10 +3,11 @@ import { soakOptions } from './options.ts'
 import { runSteady } from './steady.ts'
 
 /*
- * Two soaks, each for its share of the time: one whose router may not grow, and one in which servers, workers, files and some
- * clients do their worst beside good clients, of whom none may notice. Exit code 1 when either fails.
+ * Two soak tests, each for its share of the time: one whose router may not grow, and one in which servers,
+ * workers, files and some clients misbehave beside good clients, none of which may be affected. Exit code 1 if
+ * either fails.
  *
- * `node test/soak/mixed.ts --minutes 2 --seed 7 --only hostile`; half an hour of both unless told otherwise.
+ * `node test/soak/mixed.ts --minutes 2 --seed 7 --only hostile`; by default both, for half an hour.
  */
 
 const options = soakOptions(process.argv.slice(2), process.env)
@@ -23,5 +24,5 @@ for (const run of options.runs) {
   }
 }
 console.log(process.exitCode === 1 ? 'verdict: FAILED' : 'verdict: passed')
-// What a failed run left behind keeps nobody waiting.
+// Leftovers of a failed run do not keep the process alive.
 process.exit()

@@ -10,12 +10,12 @@ export interface PoisonClient {
   timeoutMs: number
   random: () => number
   nextNumber: () => number
-  /** Whether the servers of a model are all there, so that one more may be killed. */
+  /** Whether the servers of a model are all up, so that one more may be killed. */
   mayKill: (model: string) => boolean
   outcomes: Record<string, number>
 }
 
-/** Sends poison until `untilMs`. What its client gets is counted and not judged, except that it ends. */
+/** Sends poison until `untilMs`. Responses are counted but not checked, except that they end. */
 export async function runPoisonClient(
   client: PoisonClient,
   untilMs: number,
@@ -29,7 +29,7 @@ export async function runPoisonClient(
     const kind = kinds[Math.floor(random() * kinds.length)]
     if (kind !== undefined && (kind !== 'kill' || client.mayKill(model))) {
       const marker = newMarker(kind, client.nextNumber())
-      // Some repeat themselves to the byte, as retrying clients do; an agent's body differs each turn.
+      // Some repeat themselves to the byte, as retrying clients do; an agent's body differs each time.
       for (let times = random() < 0.2 ? 3 : 1; times > 0; times--) {
         const messages = [{ role: 'user', content: marker.text }]
         const body = { model, messages, stream: random() < 0.5, max_tokens: 50 }

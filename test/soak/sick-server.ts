@@ -4,10 +4,10 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type Marker, markerOf } from './marker.ts'
 import { answerTo } from './upstream-answer.ts'
 
-/** What a server may suffer from; a `share` of its requests, or all of them. */
+/** What a server may suffer from; `share` is the share of affected requests, by default all. */
 export const ailments = [
   'dead', // nothing listens
-  'frozen', // takes connections and answers nothing, not even health checks
+  'frozen', // accepts connections and answers nothing, not even health checks
   'hung', // passes health checks and answers no request
   'half-broken', // 500 for four in ten
   'broken', // 500 for all
@@ -30,18 +30,18 @@ export interface Visit {
 export interface SickServerOptions {
   id: string
   random: () => number
-  /** Reads images, where others answer 500. */
+  /** Reads images, to which others answer 500. */
   readsImages?: boolean
   /** Every visit of a request, by its marker. */
   visits: Map<string, Visit[]>
 }
 
-/** A model server, in plain HTTP, that suffers from what it is told to, and dies of the requests that kill. */
+/** A plain HTTP model server that suffers from what it is set to, and dies of the requests that kill. */
 export class SickServer {
   readonly id: string
   ailment: Ailment = 'well'
   url = ''
-  /** Markers of the requests that it died of. */
+  /** Markers of the requests that killed it. */
   readonly killedBy: string[] = []
   readonly #options: SickServerOptions
   readonly #sockets = new Set<Socket>()
@@ -80,11 +80,11 @@ export class SickServer {
   async suffer(ailment: Ailment): Promise<void> {
     this.ailment = ailment
     if (ailment === 'dead') this.die()
-    // What it froze on stays unanswered.
+    // Requests that it froze on stay unanswered.
     else if (!this.listens && this.#revival === undefined) await this.start()
   }
 
-  /** The process is gone: connections close, and the next one is refused. Comes back after a time, if one is given. */
+  /** The process is gone: connections close, and new ones are refused. Comes back after a time, if one is given. */
   die(reviveMs?: number): void {
     this.#server?.close()
     this.#server = undefined
@@ -138,7 +138,7 @@ export class SickServer {
     reply(response, answer ? 200 : 404, answer ?? { detail: 'Not Found' })
   }
 
-  /** Whether the ailment has dealt with the request. */
+  /** Whether the ailment has handled the request. */
   #isSick(response: ServerResponse): boolean {
     const struck = this.#options.random() < 0.4
     switch (this.ailment) {
@@ -190,7 +190,7 @@ export class SickServer {
       if (index > 0) await new Promise((resolve) => setTimeout(resolve, 5 + this.#options.random() * 20))
       if (response.destroyed) return
       response.write(part)
-      // The first part of a stream has its first content.
+      // The first part of a stream contains its first content.
       if (parts.length > 1) visit.end = 'cut'
     }
     if (status === 200) visit.end = 'answered'

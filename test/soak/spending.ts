@@ -1,6 +1,7 @@
 /**
- * Ten routers in processes of their own spend one budget in PostgreSQL: 10,000 requests, one in ten cancelled, three kills and an
- * outage of 60 s. Prints the outcome of each setting of LLM_ROUTER_BUDGET_STORE_DOWN; ends with 1 if one is wrong.
+ * Ten routers in separate processes spend one budget in PostgreSQL: 10,000 requests, one in ten cancelled, three
+ * kills and an outage of 60 s. Prints the outcome for each setting of LLM_ROUTER_BUDGET_STORE_DOWN; exits with 1
+ * if one is wrong.
  */
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { spend } from '../teams/replica-spending.ts'

@@ -17,15 +17,15 @@ import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 
 /*
- * Clients of both dialects, one in ten of which leaves early, over three upstreams, one in ten of whose
- * answers is broken in one of the ways of test/faults/. The router may not grow after its first minutes, and every client
- * that stays sees a whole answer or an error.
+ * Clients of both dialects, one in ten of which disconnects early, over three upstreams, one in ten of whose
+ * answers is broken in one of the ways of test/faults/. The router may not grow after its first minutes, and
+ * every client that stays receives a whole answer or an error.
  */
 
 const clients = 16
 const faultShare = 0.1
 const leavingShare = 0.1
-/** So much is no growth. */
+/** Growth below this is ignored. */
 const slackMebi = 48
 const mebi = 1024 * 1024
 
@@ -43,7 +43,7 @@ function answer({ body }: RawRequest, random: Random): Iterable<Step> {
   return fitting[Math.floor(random() * fitting.length)]?.steps(pause(random() * 50)) ?? []
 }
 
-/** Gives what the client saw. */
+/** Returns what the client received. */
 async function ask(url: string, stream: boolean, ollama: boolean): Promise<'answer' | 'error'> {
   const { status, text } = await post(`${url}${ollama ? '/api/chat' : '/v1/chat/completions'}`, {
     model: 'm',
@@ -62,7 +62,7 @@ async function ask(url: string, stream: boolean, ollama: boolean): Promise<'answ
 
 async function leave(url: string, random: Random): Promise<'left'> {
   const socket = await openRequest(url, '/v1/chat/completions', { model: 'm', stream: true, messages })
-  socket.on('error', () => undefined) // a reset of ours, seen from our own side
+  socket.on('error', () => undefined) // our own reset, seen from our side
   const closed = once(socket, 'close')
   socket.resume()
   await pause(random() * 20)
@@ -86,7 +86,7 @@ async function runClient(
   }
 }
 
-/** One median for each sixtieth of the time and more: what is held between two collections does not count. */
+/** One median per sixtieth of the time and more: what is held between two collections does not count. */
 async function watchMemory(router: RouterProcess, until: number): Promise<number[]> {
   const medians: number[] = []
   while (performance.now() < until) {
@@ -105,7 +105,7 @@ function medianOf(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
 }
 
-/** Throws when the router grew, logged an error, or left a client without an answer or an error. */
+/** Throws if the router grew, logged an error, or left a client without an answer or an error. */
 export async function runSteady({ minutes, seed }: { minutes: number; seed: number }): Promise<void> {
   const random = seededRandom(seed)
   const upstreams: FaultUpstream[] = []
@@ -128,7 +128,7 @@ export async function runSteady({ minutes, seed }: { minutes: number; seed: numb
     for (const upstream of upstreams) await upstream.idle()
     const asked = Object.values(counts).reduce((sum, count) => sum + count, 0)
     const stayed = asked - (counts.left ?? 0)
-    // A client may have left before its request had come whole, and those that leave all have the same id.
+    // A client may have disconnected before its request was complete, and those that do all have the same id.
     const lines = await router.requestsLogged(stayed)
     const ids = new Set(
       lines.filter(({ outcome }) => outcome !== 'client_gone').map((line) => line.request_id),
@@ -146,8 +146,8 @@ export async function runSteady({ minutes, seed }: { minutes: number; seed: numb
 }
 
 /**
- * What counts is the lowest of each half: garbage may lie for a quarter of an hour before all of it is collected, so that memory
- * goes up and down without growing. Of a run too short for halves nothing can be said.
+ * Compares the lowest values of both halves: garbage may remain for a quarter of an hour before all of it is
+ * collected, so memory goes up and down without growing. A run too short for halves proves nothing.
  */
 function assertSteady(medians: readonly number[], seed: number): void {
   const settled = medians.slice(5)
@@ -155,7 +155,7 @@ function assertSteady(medians: readonly number[], seed: number): void {
   const middle = Math.floor(settled.length / 2)
   const [before, after] = [settled.slice(0, middle), settled.slice(middle)].map((part) => Math.min(...part))
   assert.ok(before !== undefined && after !== undefined)
-  const told = `lowest ${before.toFixed(1)} MiB in the first half after five minutes, ${after.toFixed(1)} in the second`
-  assert.ok(after <= before + slackMebi, `grew: ${told} (seed ${seed})`)
-  console.log(`steady: ${told}; highest ${Math.max(...settled).toFixed(1)}`)
+  const summary = `lowest ${before.toFixed(1)} MiB in the first half after five minutes, ${after.toFixed(1)} in the second`
+  assert.ok(after <= before + slackMebi, `grew: ${summary} (seed ${seed})`)
+  console.log(`steady: ${summary}; highest ${Math.max(...settled).toFixed(1)}`)
 }

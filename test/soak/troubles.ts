@@ -10,7 +10,7 @@ export interface TroubleOptions {
   random: () => number
 }
 
-/** The sick servers of a model fall ill of one thing after the other, and are well in between. */
+/** The sick servers of a model fall ill of one thing after the other, and are healthy in between. */
 export async function sicken(
   { servers, sick }: SoakModel,
   { untilMs, random }: TroubleOptions,
@@ -27,7 +27,7 @@ export async function sicken(
   )
 }
 
-/** Kills one worker at a time, once all of them are there again. */
+/** Kills one worker at a time, once all of them are running again. */
 export async function killWorkers(
   router: RouterProcess,
   ledger: Ledger,
@@ -80,6 +80,6 @@ function parentOf(pid: string): number | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
   } catch {
-    return undefined // it has ended meanwhile
+    return undefined // it has exited in the meantime
   }
 }

@@ -12,11 +12,11 @@ interface UpstreamRequest {
 interface UpstreamAnswer {
   status: number
   headers: Record<string, string>
-  /** Sent one after the other, with pauses; none: no answer at all. */
+  /** Sent one after the other, with pauses; none: no response at all. */
   parts: string[]
 }
 
-/** What a server that is well makes of a request: an answer that repeats the marker, or what the poison asks for. */
+/** What a healthy server makes of a request: an answer that repeats the marker, or what the poison asks for. */
 export function answerTo({ path, body, marker, readsImages }: UpstreamRequest): UpstreamAnswer {
   const request: unknown = JSON.parse(body)
   const stream = isObject(request) && request.stream === true
@@ -52,7 +52,7 @@ export function answerTo({ path, body, marker, readsImages }: UpstreamRequest): 
 
 function goodAnswer(path: string, text: string, stream: boolean): UpstreamAnswer {
   if (path.endsWith('/embeddings')) {
-    // A vector has no words: the number of the marker stands in it.
+    // A vector has no words: it contains the number of the marker.
     const embedding = [Number(/\d+/.exec(text)?.[0]), 0.5]
     const data = [{ object: 'embedding', index: 0, embedding }]
     return json(200, { object: 'list', model: 'm', data, usage: { prompt_tokens: 1, total_tokens: 1 } })

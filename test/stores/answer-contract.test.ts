@@ -12,7 +12,7 @@ import { openTestRedis, type TestRedis } from './test-redis.ts'
 interface Kind {
   name: string
   start(): Promise<void>
-  /** Fresh stores that share what they keep, as two processes would have them; one where it cannot be shared. */
+  /** Fresh stores that share their contents, as in two processes; one store if sharing is not possible. */
   open(): Promise<AnswerStore[]>
   stop(): Promise<void>
 }
@@ -62,7 +62,7 @@ const kinds: Kind[] = [
 const key = (digest: string, model = 'm', client = 'alice'): AnswerKey => ({ model, client, digest })
 
 for (const { name, start, open, stop } of kinds)
-  describe(`answers in ${name}`, () => {
+  describe(`cached answers in ${name}`, () => {
     before(start)
     after(stop)
 
@@ -72,7 +72,7 @@ for (const { name, start, open, stop } of kinds)
       return [one, other]
     }
 
-    test('what one process keeps another one finds, until it is replaced', async () => {
+    test('an answer kept by one process is found by another, until it is replaced', async () => {
       const [one, other] = await two()
       const askedAt = Date.now()
       assert.equal(await other.find(key('a')), undefined)
@@ -83,7 +83,7 @@ for (const { name, start, open, stop } of kinds)
       assert.equal(await one.find(key('b')), undefined)
     })
 
-    test('an answer ends with its time', async () => {
+    test('an answer expires', async () => {
       const [one] = await two()
       await one.keep(key('a'), 'short', { ttlMs: 1, askedAt: Date.now() })
       const signal = AbortSignal.timeout(5_000)
@@ -109,7 +109,7 @@ for (const { name, start, open, stop } of kinds)
       }
     })
 
-    test('what was asked for before a removal is not kept after it', async () => {
+    test('an answer requested before a removal is not kept after it', async () => {
       const [one] = await two()
       const askedAt = Date.now()
       await one.remove({})
@@ -118,7 +118,7 @@ for (const { name, start, open, stop } of kinds)
     })
   })
 
-test('memory is bounded: what was not used for the longest time makes room', async () => {
+test('memory is bounded: the least recently used answers are evicted', async () => {
   let now = 1_000
   const store = memoryAnswers(5_000, () => now)
   const keep = (digest: string, bytes = 1_000) =>
@@ -137,7 +137,7 @@ test('memory is bounded: what was not used for the longest time makes room', asy
   assert.deepEqual([store.sizes()?.answers, store.sizes()?.bytes], [0, 0])
 })
 
-test('a sealed answer opens under its own name, with its own secret, unchanged', () => {
+test('a sealed answer opens only under its own name, with its own secret, unchanged', () => {
   const seal = new AnswerSeal('secret')
   const sealed = seal.seal('żółw', 'name')
   assert.notDeepEqual(seal.seal('żółw', 'name'), sealed)

@@ -14,8 +14,8 @@ const now = Date.parse('2026-05-01T12:00:00Z')
 const routers = [0, 1, 2]
 
 /**
- * Routers that share a budget, over a database whose answers take up to three milliseconds: requests come, end and are booked while
- * slices are being renewed. Resolves with what all of them have spent.
+ * Routers that share a budget, over a database that takes up to three milliseconds to answer: requests start,
+ * end and are booked while slices are being renewed. Resolves with what all of them have spent.
  */
 async function spend(t: TestContext, limit: number, { most, seed }: { most: number; seed: number }) {
   const random = seededRandom(seed)
@@ -69,7 +69,7 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
   }
   await Promise.all(running)
   const deadline = AbortSignal.timeout(20_000)
-  // Leftovers of a slice return to whoever can use them.
+  // Leftovers of a slice return to whichever router can use them.
   while (spent < limit) {
     deadline.throwIfAborted()
     await request()
@@ -89,6 +89,6 @@ function usageOf(requests: number) {
 }
 
 for (const most of [1, 7])
-  test(`three routers spend a shared budget whole and no more, in requests that take up to ${most}`, async (t) => {
+  test(`three routers spend a shared budget in full and no more, in requests that take up to ${most}`, async (t) => {
     for (let seed = 1; seed <= 4; seed++) assert.equal(await spend(t, 60 * most, { most, seed }), 60 * most)
   })

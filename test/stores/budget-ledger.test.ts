@@ -34,7 +34,7 @@ function openLedger() {
   return { ledger, answer, admitted, asked: () => asked.at(-1)?.budgets[0] }
 }
 
-test('while a slice is renewed, no more is spent of it than the process keeps in any case', async () => {
+test('while a slice is renewed, no more of it is spent than the process keeps in any case', async () => {
   const { ledger, answer, admitted, asked } = openLedger()
   const first = admitted(1)
   await new Promise(setImmediate)
@@ -45,14 +45,14 @@ test('while a slice is renewed, no more is spent of it than the process keeps in
   await new Promise(setImmediate)
   const { reserved = 0, kept = 0 } = asked() ?? {}
   assert.equal(reserved, 4)
-  // Of the 16 that are left, the others may get those that are not kept.
+  // Of the 16 that are left, other processes may get those that are not kept.
   assert.ok(kept > 0 && kept < 16, `${kept}`)
   assert.equal(await admitted(16), kept)
   await answer(reserved + kept)
   assert.equal(await admitted(1), 0)
 })
 
-test('those that wait for a slice get it, though the next renewal begins before they go on', async () => {
+test('requests that wait for a slice get it, even if the next renewal begins before they continue', async () => {
   const { ledger, answer, admitted, asked } = openLedger()
   const waiting = Array.from({ length: 5 }, () =>
     ledger.admit([{ id: 'one', record, expected: 1 }], 'refuse'),
@@ -67,7 +67,7 @@ test('those that wait for a slice get it, though the next renewal begins before 
   assert.equal(await admitted(1), 0)
 })
 
-test('renewals that fail take the slice away once at most', async () => {
+test('failed renewals take the slice away at most once', async () => {
   const failing = { isAway: false }
   const ledger = new BudgetLedger({
     now: () => 0,
@@ -82,11 +82,11 @@ test('renewals that fail take the slice away once at most', async () => {
   for (let count = 0; count < 5; count++) await ledger.renew()
   let admitted = 0
   while ((await admit()).refusedBy === undefined) admitted++
-  // Of the 7 that were left, a half may have gone to others with the renewal that was lost.
+  // Of the 7 that were left, half may have gone to others with the failed renewal.
   assert.ok(admitted >= 3 && admitted <= 7, `${admitted}`)
 })
 
-test('an exhausted budget is not asked about for each request that it refuses', async () => {
+test('an exhausted budget does not query the database for each request that it rejects', async () => {
   const clock = { now: 0 }
   let renewals = 0
   const ledger = new BudgetLedger({
@@ -103,7 +103,7 @@ test('an exhausted budget is not asked about for each request that it refuses', 
   assert.equal((await admit()).refusedBy, undefined)
 })
 
-test('the part of a slice that is too small for a request is given back', async () => {
+test('the part of a slice that is too small for a request is returned', async () => {
   const { ledger, answer, admitted, asked } = openLedger()
   const first = admitted(1)
   await new Promise(setImmediate)

@@ -13,7 +13,7 @@ import { openMemoryDatabase } from './memory-database.ts'
 
 /** A day in which nothing resets. */
 const begin = Date.parse('2026-05-01T06:00:00Z')
-/** What is left of it is used up in the outage. */
+/** What is left of it is used up during the outage. */
 const limit = 250_000
 const record: BudgetRecord = { group: 'team', unit: 'tokens', limit, window: 'day' }
 const snapshot: Snapshot = {
@@ -36,7 +36,7 @@ interface Running {
   end(): void
 }
 
-/** A router in virtual time: what it has not flushed goes with it when it is killed. */
+/** A router in virtual time: what it has not flushed is gone when it is killed. */
 class SimulatedRouter {
   readonly ledger: BudgetLedger
   readonly running: Running[] = []
@@ -50,7 +50,7 @@ class SimulatedRouter {
       renew: async (budgets) => {
         if (world.isAway) throw new Error('away')
         const { db, now } = world
-        // As UsageWriter does, which writes nothing when there is nothing.
+        // As UsageWriter does, which writes nothing if there is nothing to write.
         if (!this.sums.isEmpty)
           await writeBatch(
             db,
@@ -81,20 +81,20 @@ class SimulatedRouter {
 }
 
 for (const whenDown of ['refuse', 'allow'] as const)
-  test(`ten routers, 10,000 requests, cancels, kills and an outage of 60 s: ${whenDown}`, async (t) => {
+  test(`ten routers keep a budget over 10,000 requests, cancellations, kills and an outage of 60 s: ${whenDown}`, async (t) => {
     const outcome = await simulate(t, whenDown)
     const { counted, recorded, lost, excess, unchecked, refused } = outcome
-    // Nothing but what kill -9 lost is missing.
+    // Nothing is missing except what kill -9 destroyed.
     assert.equal(recorded + lost, counted)
     assert.ok(lost < counted / 50, `${lost} of ${counted}`)
-    // Beyond the limit: estimation errors, what was lost, and what was allowed without a check.
+    // Beyond the limit: estimation errors, what was destroyed, and what was allowed without a check.
     const allowed = limit + excess + lost + unchecked
     assert.ok(counted <= allowed, JSON.stringify(outcome))
     assert.ok(
       whenDown === 'allow' ? counted > limit + excess + lost : unchecked === 0,
       JSON.stringify(outcome),
     )
-    // It is spent but for less than what each router needs for one request.
+    // It is spent except for less than each router needs for one request.
     assert.ok(counted > limit - 10 * 200, JSON.stringify(outcome))
     assert.ok(refused > 0)
   })
@@ -112,7 +112,7 @@ async function simulate(t: TestContext, whenDown: 'allow' | 'refuse') {
     world.isAway = step >= 40 && step < 100
     total.excess = Math.max(total.excess, excessOf(routers))
     for (const router of routers) total.counted += router.finish()
-    // Two are killed in the middle, with what runs and what is not flushed.
+    // Two are killed in the middle, with their running requests and what is not flushed.
     if (step === 30 || step === 120) {
       const [dead] = routers.splice(step % routers.length, 1, start())
       total.lost += dead?.unflushed ?? 0
@@ -125,7 +125,7 @@ async function simulate(t: TestContext, whenDown: 'allow' | 'refuse') {
       const router = routers[Math.floor(random() * routers.length)]
       if (!router) continue
       const expected = 40 + Math.floor(random() * 40)
-      // One in ten leaves early; others take up to half more or less than was expected.
+      // One in ten is cancelled early; others use up to half more or less than was expected.
       const factor = random() < 0.1 ? random() * 0.5 : 0.5 + random()
       const actual = Math.round(expected * factor)
       const admission = await router.ledger.admit([{ id: 'budget', record, expected }], whenDown)

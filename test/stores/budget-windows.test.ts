@@ -9,7 +9,7 @@ import { openMemoryDatabase } from './memory-database.ts'
 const at = (text: string): number => Date.parse(text)
 const hourMs = 3_600_000
 
-test('windows are those of the zone across both changes of the clocks', () => {
+test('budget windows follow the time zone across both clock changes', () => {
   const warsaw = timeZone('Europe/Warsaw')
   const lengths = (window: 'day' | 'week' | 'month', now: string) => {
     const { start, end } = windowOf({ window }, at(now), warsaw)
@@ -23,13 +23,13 @@ test('windows are those of the zone across both changes of the clocks', () => {
   assert.deepEqual(lengths('month', '2026-10-01T00:00:00Z'), ['2026-09-30T22:00:00.000Z', 745])
 })
 
-test('windows in Kathmandu begin at a quarter past an hour of UTC', () => {
+test('budget windows in Kathmandu begin at a quarter past a UTC hour', () => {
   const zone = timeZone('Asia/Kathmandu')
   const { start, end } = windowOf({ window: 'day' }, at('2026-05-01T18:15:00Z'), zone)
   assert.deepEqual([start, end], [at('2026-05-01T18:15:00Z'), at('2026-05-02T18:15:00Z')])
 })
 
-test('a rolling window moves by quarters of an hour, and has room again when enough has left it', () => {
+test('a rolling window moves in steps of a quarter of an hour, and admits requests again when enough has expired', () => {
   const zone = timeZone('UTC')
   const record = { window: 'rolling', hours: 1, limit: 10 } as const
   const window = windowOf(record, at('2026-05-01T12:07:00Z'), zone)
@@ -47,7 +47,7 @@ test('a rolling window moves by quarters of an hour, and has room again when eno
   assert.ok(windowOf(record, reset - 1, zone).start <= at('2026-05-01T11:45:00Z'))
 })
 
-/** A database and what a holder gets of a budget there at a time. */
+/** A database, and how much of a budget there a holder gets at a time. */
 async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
   const db = await openMemoryDatabase(t)
   return {
@@ -67,7 +67,7 @@ async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
 }
 
 for (const [zone, window, before, within, now, resetsAt] of [
-  // The night of 23 hours, and that of 25, in which an hour comes twice.
+  // The night of 23 hours, and that of 25, in which an hour occurs twice.
   [
     'Europe/Warsaw',
     'day',
@@ -144,12 +144,12 @@ for (const [zone, window, before, within, now, resetsAt] of [
     assert.deepEqual([fresh.spent, fresh.granted > 0], [0, true])
   })
 
-test('the slice of a process that has died returns after 30 s, and that of a living one stays', async (t) => {
+test('the slice of a dead process returns after 30 s, and that of a running one stays', async (t) => {
   const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
   const { renew } = await ledgerOf(t, record)
   const now = at('2026-05-01T12:00:00Z')
   assert.equal((await renew(now, { holder: 'dead', wanted: 60 })).granted, 60)
-  // The other one lives on, and renews each second.
+  // The other one keeps running, and renews every second.
   const most: number[] = []
   for (let second = 1; second <= 30; second++)
     most.push((await renew(now + second * 1_000, { holder: 'living', wanted: 100 })).granted)
@@ -157,7 +157,7 @@ test('the slice of a process that has died returns after 30 s, and that of a liv
   assert.equal(most.at(-1), 100)
 })
 
-test('an outage in which nobody can renew takes the slice of no living process', async (t) => {
+test('an outage in which no process can renew takes the slice of no running process', async (t) => {
   const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
   const { renew } = await ledgerOf(t, record)
   const now = at('2026-05-01T12:00:00Z')
@@ -165,7 +165,7 @@ test('an outage in which nobody can renew takes the slice of no living process',
   assert.equal((await renew(now + 60_000, { holder: 'two', wanted: 100 })).granted, 40)
 })
 
-test('a process keeps what it may spend until the answer reaches it, though a smaller slice would be its due', async (t) => {
+test('a process keeps what it may spend until the renewal is answered, even if its share is now smaller', async (t) => {
   const { renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
   const now = at('2026-05-01T12:00:00Z')
   assert.equal((await renew(now, { holder: 'one', wanted: 80 })).granted, 80)
@@ -173,7 +173,7 @@ test('a process keeps what it may spend until the answer reaches it, though a sm
   assert.equal((await renew(now, { holder: 'two', wanted: 100 })).granted, 30)
 })
 
-test('what another process has booked, but still holds as its slice, takes nothing from what a process keeps', async (t) => {
+test('what another process has booked from its slice does not reduce what a process keeps', async (t) => {
   const { spend, renew } = await ledgerOf(t, { group: 'team', unit: 'requests', limit: 100, window: 'day' })
   const now = at('2026-05-01T12:00:00Z')
   assert.equal((await renew(now, { holder: 'one', wanted: 60 })).granted, 60)

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis'
 
 export const documentedPassword = 'hunter2'
 
-/** The words of the line in docs/leases.md that creates the user of the router. */
+/** The words of the line in docs/leases.md that creates the router's Redis user. */
 export function documentedUser(): string[] {
   const page = readFileSync(join(import.meta.dirname, '../../docs/leases.md'), 'utf8')
   const line = /<!-- redis-acl -->\n```\n(ACL SETUSER .*)\n```/.exec(page)?.[1]
@@ -13,7 +13,7 @@ export function documentedUser(): string[] {
   return line.replace('PASSWORD', documentedPassword).split(' ')
 }
 
-/** What the page adds for a cluster. */
+/** The line that the page adds for a cluster. */
 export function documentedClusterRights(): string[] {
   const page = readFileSync(join(import.meta.dirname, '../../docs/leases.md'), 'utf8')
   const rights = /In a cluster it also needs `([^`]+)`/.exec(page)?.[1]
@@ -21,7 +21,7 @@ export function documentedClusterRights(): string[] {
   return rights.split(' ')
 }
 
-/** Creates the user `llm-router`; `more`: further rights. */
+/** Creates the user `llm-router`; `more` adds rights. */
 export async function createDocumentedUser(redis: Redis, more: readonly string[] = []): Promise<void> {
   const [command = '', ...args] = documentedUser()
   assert.equal(await redis.call(command, ...args, ...more), 'OK')

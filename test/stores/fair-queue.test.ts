@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FairQueue, type Ticket } from '../../src/stores/turns/fair-queue.ts'
 
-/** Everything that can happen without time passing or anybody doing something has happened. */
+/** Resolves when everything has happened that can happen without time passing or another call. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-/** A server whose requests take one tick of a virtual clock each, and the queue in front of it. */
+/** A server whose requests take one tick of a virtual clock each, and the queue before it. */
 function setUp(t: { after(fn: () => void): void }, { places = 1 } = {}) {
   const queue = new FairQueue({ pollMs: { min: 1e6, max: 1e6 }, random: () => 0 })
   let running = 0
-  /** Clients in the order of service, one row for each tick. */
+  /** Clients in the order of service, one row per tick. */
   const served: string[][] = [[]]
   const ticket = (client: string, weight: number): Ticket => ({
     client,
@@ -45,7 +45,7 @@ function setUp(t: { after(fn: () => void): void }, { places = 1 } = {}) {
   }
 }
 
-test('a client with 1,000 requests delays the single request of another by no more than one service time', async (t) => {
+test('a client with 1,000 requests delays the single request of another by at most one service time', async (t) => {
   for (const places of [1, 4])
     for (const passed of [0, 1, 17, 200]) {
       const { served, arrive, tick } = setUp(t, { places })
@@ -53,11 +53,11 @@ test('a client with 1,000 requests delays the single request of another by no mo
       await tick(passed)
       await arrive('single', 1)
       await tick()
-      assert.ok(served.at(-1)?.includes('single'), `${places} places, after ${passed}`)
+      assert.ok(served.at(-1)?.includes('single'), `${places} slots, after ${passed}`)
     }
 })
 
-test('several clients with many requests each delay a single one by one service time each', async (t) => {
+test('several clients with many requests delay a single request by one service time each', async (t) => {
   const { served, arrive, tick } = setUp(t)
   for (const client of ['a', 'b', 'c', 'd']) await arrive(client, 100)
   await tick(50)
@@ -85,7 +85,7 @@ test('clients share the server in proportion to their weights, evenly spread', a
     )
 })
 
-test('requests of high priority go first, and those of low priority are served nevertheless', async (t) => {
+test('requests of high priority go first, and those of low priority are still served', async (t) => {
   const { served, arrive, tick, count } = setUp(t)
   await arrive('before', 1)
   await arrive('low', 200, 1 / 4)
@@ -100,7 +100,7 @@ test('requests of high priority go first, and those of low priority are served n
   )
 })
 
-test('new clients that keep coming do not starve one that was there before', async (t) => {
+test('new clients that keep arriving do not starve an earlier one', async (t) => {
   const { arrive, tick, count } = setUp(t)
   await arrive('old', 20)
   for (let index = 0; index < 60; index++) {
@@ -110,7 +110,7 @@ test('new clients that keep coming do not starve one that was there before', asy
   assert.ok(count('old') >= 5, `${count('old')}`)
 })
 
-test('the requests of one client are served in order of arrival, and one that has left is not', async () => {
+test('the requests of one client are served in order of arrival, and a cancelled one is skipped', async () => {
   const queue = new FairQueue({ pollMs: { min: 1e6, max: 1e6 }, random: () => 0 })
   const names = new Map<Ticket, number>()
   for (let index = 0; index < 5; index++) {

@@ -7,17 +7,17 @@ import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { connectRedis } from '../../src/stores/redis/client.ts'
+import { freed, leaseRequest, taken, withPlaces } from './lease-requests.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
-import { freed, taken, wishFor, withPlaces } from './wishes.ts'
 
 interface Kind {
   name: string
   start(): Promise<void>
-  /** As another process would open the same store; undefined where it is one process's own. */
+  /** Opens the same store as another process would; undefined if it belongs to one process. */
   open(): Promise<LeaseStore>
   shared: boolean
-  /** Hosts that wait take turns in it. */
+  /** Waiting hosts take turns in it. */
   takesTurns?: boolean
   stop(): Promise<void>
 }
@@ -68,15 +68,15 @@ function redis(): Kind {
   }
 }
 
-async function acquired(store: LeaseStore, ...args: Parameters<typeof wishFor>): Promise<StoredLease> {
-  return (await store.acquire(wishFor(...args))) ?? assert.fail('all are taken')
+async function acquired(store: LeaseStore, ...args: Parameters<typeof leaseRequest>): Promise<StoredLease> {
+  return (await store.acquire(leaseRequest(...args))) ?? assert.fail('all are taken')
 }
 
 for (const kind of [memory(), primary(), redis()]) {
   describe(`leases: ${kind.name}`, () => {
     let store: LeaseStore
     let models = 0
-    /** A model of each test's own. */
+    /** A separate model for each test. */
     const newModel = (): string => `model ${kind.name} ${++models}`
 
     before(async () => {
@@ -88,86 +88,92 @@ for (const kind of [memory(), primary(), redis()]) {
       await kind.stop()
     })
 
-    test('the first free target in the order of the wish is taken, until none is left', async () => {
+    test('the first free target in the requested order is leased, until none is left', async () => {
       const model = newModel()
-      assert.equal(await taken(store, wishFor(model, ['b', 'a', 'c'])), 'b')
-      assert.equal(await taken(store, wishFor(model, ['b', 'a', 'c'])), 'a')
-      assert.equal(await taken(store, wishFor(model, ['a', 'b'])), undefined)
-      assert.equal(await taken(store, wishFor(model, ['a', 'b', 'c'])), 'c')
-      assert.equal(await taken(store, wishFor(model, ['a', 'b', 'c'])), undefined)
+      assert.equal(await taken(store, leaseRequest(model, ['b', 'a', 'c'])), 'b')
+      assert.equal(await taken(store, leaseRequest(model, ['b', 'a', 'c'])), 'a')
+      assert.equal(await taken(store, leaseRequest(model, ['a', 'b'])), undefined)
+      assert.equal(await taken(store, leaseRequest(model, ['a', 'b', 'c'])), 'c')
+      assert.equal(await taken(store, leaseRequest(model, ['a', 'b', 'c'])), undefined)
     })
 
-    test('of many that ask at once each target goes to one', async () => {
+    test('each target is leased to one of many concurrent requests', async () => {
       const model = newModel()
       const names = ['a', 'b', 'c', 'd']
-      const got = await Promise.all(Array.from({ length: 40 }, () => taken(store, wishFor(model, names))))
+      const got = await Promise.all(
+        Array.from({ length: 40 }, () => taken(store, leaseRequest(model, names))),
+      )
       assert.deepEqual(got.filter((id) => id !== undefined).toSorted(), names)
     })
 
-    test('a target of one model says nothing about the same name of another', async () => {
+    test('a target of one model is independent of a target with the same name of another', async () => {
       const [one, two] = [newModel(), newModel()]
       const lease = await acquired(store, one, ['a'])
-      assert.equal(await taken(store, wishFor(two, ['a'])), 'a')
+      assert.equal(await taken(store, leaseRequest(two, ['a'])), 'a')
       await store.release(lease)
-      assert.equal(await taken(store, wishFor(two, ['a'])), undefined)
+      assert.equal(await taken(store, leaseRequest(two, ['a'])), undefined)
     })
 
-    test('a released target is free again, and the model is told', async () => {
+    test('a released target is free again, and waiters of the model are notified', async () => {
       const model = newModel()
       const lease = await acquired(store, model, ['a'])
-      const told = freed(store, model)
+      const notified = freed(store, model)
       await store.release(lease)
-      assert.equal(await told, model)
-      assert.equal(await taken(store, wishFor(model, ['a'])), 'a')
+      assert.equal(await notified, model)
+      assert.equal(await taken(store, leaseRequest(model, ['a'])), 'a')
     })
 
-    test('a second release does not free what another request has by then', async () => {
+    test('a second release does not free the target if another request has leased it in the meantime', async () => {
       const model = newModel()
       const lease = await acquired(store, model, ['a'])
       await store.release(lease)
       await acquired(store, model, ['a'])
       await store.release(lease)
-      assert.equal(await taken(store, wishFor(model, ['a'])), undefined)
+      assert.equal(await taken(store, leaseRequest(model, ['a'])), undefined)
     })
 
-    test('a target with places has so many leases at a time, each of which gives back its own', async () => {
+    test('a target with several slots has that many leases at a time, and each releases its own slot', async () => {
       const model = newModel()
-      const wish = () => withPlaces(wishFor(model, ['a']), 3)
-      const leases = [await store.acquire(wish()), await store.acquire(wish()), await store.acquire(wish())]
-      assert.equal(await taken(store, wish()), undefined)
+      const request = () => withPlaces(leaseRequest(model, ['a']), 3)
+      const leases = [
+        await store.acquire(request()),
+        await store.acquire(request()),
+        await store.acquire(request()),
+      ]
+      assert.equal(await taken(store, request()), undefined)
       const [first = assert.fail('no lease')] = leases
       await store.release(first)
       await store.release(first)
-      assert.equal(await taken(store, wish()), 'a')
-      assert.equal(await taken(store, wish()), undefined)
+      assert.equal(await taken(store, request()), 'a')
+      assert.equal(await taken(store, request()), undefined)
     })
 
-    test('a target with more places than others does not lend them', async () => {
+    test('a target with more slots than others does not lend them', async () => {
       const model = newModel()
-      const wish = wishFor(model, ['a', 'b'])
-      const [a = assert.fail('no target'), b = assert.fail('no target')] = wish.targets
-      const ask = () => taken(store, { ...wishFor(model, []), targets: [a, { ...b, places: 2 }] })
+      const request = leaseRequest(model, ['a', 'b'])
+      const [a = assert.fail('no target'), b = assert.fail('no target')] = request.targets
+      const ask = () => taken(store, { ...leaseRequest(model, []), targets: [a, { ...b, places: 2 }] })
       for (const expected of ['a', 'b', 'b', undefined]) assert.equal(await ask(), expected)
     })
 
-    test('asking twice with one key gives one lease', async () => {
+    test('asking twice with the same key returns the same lease', async () => {
       const model = newModel()
-      const wish = wishFor(model, ['a', 'b'])
-      const first = await store.acquire(wish)
-      const second = await store.acquire(wish)
+      const request = leaseRequest(model, ['a', 'b'])
+      const first = await store.acquire(request)
+      const second = await store.acquire(request)
       assert.deepEqual(second, first)
-      assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+      assert.equal(await taken(store, leaseRequest(model, ['a', 'b'])), 'b')
     })
 
-    test('a request that gives up leaves nothing behind, also when it had got something', async () => {
+    test('a request that gives up leaves nothing behind, even if it had been granted a lease', async () => {
       const model = newModel()
-      const wish = wishFor(model, ['a'])
-      await store.acquire(wish)
-      await store.abandon(wish)
-      assert.equal(await taken(store, wishFor(model, ['a'])), 'a')
+      const request = leaseRequest(model, ['a'])
+      await store.acquire(request)
+      await store.abandon(request)
+      assert.equal(await taken(store, leaseRequest(model, ['a'])), 'a')
     })
 
-    test('each lease of a model has a higher fence than those before', async () => {
+    test('each lease of a model has a higher fencing token than those before', async () => {
       const model = newModel()
       const fences: number[] = []
       for (let index = 0; index < 5; index++) {
@@ -182,19 +188,19 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.equal(new Set(fences).size, 5)
     })
 
-    test('a sleeping target is taken when all others are, wherever it stands', async () => {
+    test('a standby target is leased only when all others are, wherever it is listed', async () => {
       const model = newModel()
       const names = ['sleeping', 'a', 'b']
       for (const expected of ['a', 'b', 'sleeping', undefined])
-        assert.equal(await taken(store, wishFor(model, names)), expected)
+        assert.equal(await taken(store, leaseRequest(model, names)), expected)
     })
 
-    test('with affinity the host that ran the model last comes first, then one that ran it', async () => {
+    test('with affinity the host that ran the model last is preferred, then one that ran it earlier', async () => {
       const model = newModel()
       const hosts = [1, 2, 3].map((index) => `h${index} of ${model}`)
       const names = hosts.map((host, index) => `t${index} on ${host}`)
       const use = async (some: readonly string[]): Promise<string | undefined> => {
-        const lease = await store.acquire(wishFor(model, some, { affinity: true }))
+        const lease = await store.acquire(leaseRequest(model, some, { affinity: true }))
         if (lease) await store.release(lease)
         return lease?.target.id
       }
@@ -207,56 +213,56 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.equal(await use(names), 't2')
     })
 
-    test('with affinity a host that another model ran is left to it, as long as there is an unused one', async () => {
+    test('with affinity a host that ran another model is avoided while there is an unused one', async () => {
       const [one, two] = [newModel(), newModel()]
       const [busy, fresh] = [`busy ${one}`, `fresh ${one}`]
       const lease = await acquired(store, one, [`a on ${busy}`], { affinity: true })
       await store.release(lease)
       const names = [`x on ${busy}`, `y on ${fresh}`]
-      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'y')
-      // The work of the first model has ended, so its host is free for others when nothing better is.
-      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'x')
+      assert.equal(await taken(store, leaseRequest(two, names, { affinity: true })), 'y')
+      // The work of the first model has ended, so its host is available to others if nothing better is.
+      assert.equal(await taken(store, leaseRequest(two, names, { affinity: true })), 'x')
     })
 
-    test('with affinity a host that is idle comes before one where another model runs now', async () => {
+    test('with affinity an idle host is preferred over one where another model is running', async () => {
       const [one, two, three] = [newModel(), newModel(), newModel()]
       const [busy, idle] = [`busy ${one}`, `idle ${one}`]
       await store.release(await acquired(store, three, [`a on ${idle}`]))
       await acquired(store, one, [`a on ${busy}`])
       const names = [`x on ${busy}`, `y on ${idle}`]
-      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'y')
-      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'x')
+      assert.equal(await taken(store, leaseRequest(two, names, { affinity: true })), 'y')
+      assert.equal(await taken(store, leaseRequest(two, names, { affinity: true })), 'x')
     })
 
     if (kind.shared) {
-      test('two processes never have the same target, and each hears of the release by the other', async () => {
+      test('two processes never lease the same target, and each is notified of releases by the other', async () => {
         const model = newModel()
         const other = await kind.open()
         const lease = await acquired(store, model, ['a'])
-        assert.equal(await taken(other, wishFor(model, ['a'])), undefined)
-        const told = freed(other, model)
+        assert.equal(await taken(other, leaseRequest(model, ['a'])), undefined)
+        const notified = freed(other, model)
         await store.release(lease)
-        await told
-        assert.equal(await taken(other, wishFor(model, ['a'])), 'a')
-        assert.equal(await taken(store, wishFor(model, ['a'])), undefined)
+        await notified
+        assert.equal(await taken(other, leaseRequest(model, ['a'])), 'a')
+        assert.equal(await taken(store, leaseRequest(model, ['a'])), undefined)
         await other.close()
         await waitFree(store, model)
       })
 
       if (kind.takesTurns)
-        test('hosts with waiting requests get places in turn, and one that has just come is behind them', async () => {
+        test('hosts with waiting requests are served in turn, and one that has just arrived is behind them', async () => {
           const model = newModel()
           const [one, two] = [await kind.open(), await kind.open()]
           let lease = await acquired(store, model, ['a'])
-          const waiting = { one: wishFor(model, ['a']), two: wishFor(model, ['a']) }
+          const waiting = { one: leaseRequest(model, ['a']), two: leaseRequest(model, ['a']) }
           assert.equal(await taken(one, waiting.one), undefined)
-          await new Promise((resolve) => setTimeout(resolve, 5)) // turns are told apart by the millisecond
+          await new Promise((resolve) => setTimeout(resolve, 5)) // turns are distinguished by the millisecond
           assert.equal(await taken(two, waiting.two), undefined)
           await store.release(lease)
-          assert.equal(await taken(store, wishFor(model, ['a'])), undefined)
+          assert.equal(await taken(store, leaseRequest(model, ['a'])), undefined)
           assert.equal(await taken(two, waiting.two), undefined)
-          lease = (await one.acquire(waiting.one)) ?? assert.fail('it was the turn of this one')
-          waiting.one = wishFor(model, ['a'])
+          lease = (await one.acquire(waiting.one)) ?? assert.fail("it was this host's turn")
+          waiting.one = leaseRequest(model, ['a'])
           assert.equal(await taken(one, waiting.one), undefined)
           await one.release(lease)
           assert.equal(await taken(one, waiting.one), undefined)
@@ -264,37 +270,37 @@ for (const kind of [memory(), primary(), redis()]) {
           await Promise.all([one.close(), two.close()])
         })
 
-      test('one that waits for a certain target does not hold up those who want others', async () => {
+      test('a request that waits for a certain target does not block those that accept others', async () => {
         const model = newModel()
         const other = await kind.open()
         await acquired(store, model, ['a', 'b'])
-        assert.equal(await taken(other, wishFor(model, ['a'], { complete: false })), undefined)
-        assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+        assert.equal(await taken(other, leaseRequest(model, ['a'], { complete: false })), undefined)
+        assert.equal(await taken(store, leaseRequest(model, ['a', 'b'])), 'b')
         await other.close()
       })
 
-      test('nor does one in a process to which the others seem down', async () => {
+      test('a request of a process that considers other targets down does not block those that accept others', async () => {
         const model = newModel()
         const other = await kind.open()
         await acquired(store, model, ['a', 'b'])
-        assert.equal(await taken(other, wishFor(model, ['a'])), undefined)
-        assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+        assert.equal(await taken(other, leaseRequest(model, ['a'])), undefined)
+        assert.equal(await taken(store, leaseRequest(model, ['a', 'b'])), 'b')
         await other.close()
       })
 
-      test('a request for which all targets are down gets nothing and holds up nobody', async () => {
+      test('a request for which all targets are down gets nothing and blocks no other request', async () => {
         const model = newModel()
         const other = await kind.open()
-        assert.equal(await taken(other, wishFor(model, [])), undefined)
-        assert.equal(await taken(store, wishFor(model, ['a'])), 'a')
+        assert.equal(await taken(other, leaseRequest(model, [])), undefined)
+        assert.equal(await taken(store, leaseRequest(model, ['a'])), 'a')
         await other.close()
       })
 
-      test('the place of a request that gave up is free at once', async () => {
+      test('the queue position of a request that gave up is free immediately', async () => {
         const model = newModel()
         const other = await kind.open()
         const lease = await acquired(store, model, ['a'])
-        const old = wishFor(model, ['a'])
+        const old = leaseRequest(model, ['a'])
         await taken(other, old)
         await store.release(lease)
         await other.abandon(old)
@@ -302,44 +308,44 @@ for (const kind of [memory(), primary(), redis()]) {
         await other.close()
       })
 
-      test('closing gives back what the process holds, and nothing of others', async () => {
+      test('closing the store releases the leases of the process, and no others', async () => {
         const model = newModel()
         const other = await kind.open()
         await acquired(store, model, ['a'])
         await acquired(other, model, ['b'])
-        const told = freed(store, model)
+        const notified = freed(store, model)
         await other.close()
-        await told
-        assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+        await notified
+        assert.equal(await taken(store, leaseRequest(model, ['a', 'b'])), 'b')
       })
     }
   })
 }
 
-/** A release by another process may still be on its way. */
+/** A release by another process may not have arrived yet. */
 async function waitFree(store: LeaseStore, model: string): Promise<void> {
   const signal = AbortSignal.timeout(2_000)
-  while ((await taken(store, wishFor(model, ['a']))) === undefined) {
+  while ((await taken(store, leaseRequest(model, ['a']))) === undefined) {
     signal.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
-test('a worker that ended frees its leases, and what was still in its pipe takes nothing', async () => {
+test('a worker that exited frees its leases, and acquires left in its pipe are ignored', async () => {
   const channels = new WorkerChannels()
   serveLeases(channels)
   const dead = clusterLeases(addWorker(channels, 'dead'))
   const living = clusterLeases(addWorker(channels, 'living'))
   await acquired(dead, 'm', ['a'])
-  const told = freed(living, 'm')
-  void dead.acquire(wishFor('m', ['b']))
+  const notified = freed(living, 'm')
+  void dead.acquire(leaseRequest('m', ['b']))
   channels.exited('dead')
-  await told
-  assert.equal(await taken(living, wishFor('m', ['a', 'b'])), 'a')
-  assert.equal(await taken(living, wishFor('m', ['a', 'b'])), 'b')
+  await notified
+  assert.equal(await taken(living, leaseRequest('m', ['a', 'b'])), 'a')
+  assert.equal(await taken(living, leaseRequest('m', ['a', 'b'])), 'b')
 })
 
-test('a worker whose primary is gone says so instead of waiting', async () => {
+test('a worker whose primary is gone fails instead of waiting', async () => {
   const store = clusterLeases(new Channel({ send: () => false, onMessage: () => undefined }))
-  await assert.rejects(store.acquire(wishFor('m', ['a'])), { name: 'StoreDownError' })
+  await assert.rejects(store.acquire(leaseRequest('m', ['a'])), { name: 'StoreDownError' })
 })

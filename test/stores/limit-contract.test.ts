@@ -20,7 +20,7 @@ import { openTestRedis, type TestRedis } from './test-redis.ts'
 interface Kind {
   name: string
   start(): Promise<void>
-  /** Fresh stores that share what they count, as two processes would have them; one where it cannot be shared. */
+  /** Fresh stores that share their counts, as in two processes; one store if sharing is not possible. */
   open(): Promise<LimitStore[]>
   stop(): Promise<void>
 }
@@ -74,16 +74,16 @@ function limitsAt(address: RedisAddress, ttlMs?: number): RedisLimits {
 
 let tickets = 0
 
-function wish(limits: KeyLimits, key = 'k'): LimitedRequest {
+function limitedRequest(limits: KeyLimits, key = 'k'): LimitedRequest {
   return { key, ticket: `t${++tickets}`, limits }
 }
 
 type Demand = Partial<Pick<LimitDemand, 'tokens' | 'requests' | 'slots'>>
 
-/** Admits a request and sets aside what it needs. */
+/** Admits a request and reserves what it needs. */
 async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand: Demand) {
   assert.ok(store)
-  const request = wish(limits)
+  const request = limitedRequest(limits)
   const { refusedBy } = await store.admit(request)
   assert.equal(refusedBy, undefined, 'not admitted')
   const verdict = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1, ...demand })
@@ -91,13 +91,13 @@ async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand:
   return { request, verdict }
 }
 
-/** How many of so many requests at once, spread over the stores, are let in; and why the others were not. */
+/** Of `count` concurrent requests, spread over the stores: those admitted, and why the others were not. */
 async function burst(stores: LimitStore[], count: number, limits: KeyLimits) {
-  const wishes = Array.from({ length: count }, () => wish(limits))
+  const asked = Array.from({ length: count }, () => limitedRequest(limits))
   const verdicts = await Promise.all(
-    wishes.map((each, index) => stores[index % stores.length]?.admit(each) ?? assert.fail()),
+    asked.map((each, index) => stores[index % stores.length]?.admit(each) ?? assert.fail()),
   )
-  const admitted = wishes.filter((_wish, index) => verdicts[index]?.refusedBy === undefined)
+  const admitted = asked.filter((_request, index) => verdicts[index]?.refusedBy === undefined)
   return { admitted, reasons: new Set(verdicts.map(({ refusedBy }) => refusedBy)), verdicts }
 }
 
@@ -106,7 +106,7 @@ for (const kind of [memory, primary, redis()]) {
     before(() => kind.start())
     after(() => kind.stop())
 
-    test('S28 of a burst no more run at a time than the limit, and each that ends makes room for one', async () => {
+    test('S28 in a burst no more requests run at a time than the limit, and each end admits one more', async () => {
       const stores = await kind.open()
       const limits = { concurrent: 4 }
       const { admitted, reasons } = await burst(stores, 50, limits)
@@ -116,13 +116,13 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await burst(stores, 50, limits)).admitted.length, 2)
     })
 
-    test('S28 of a burst no more begin within a minute than the limit, whether they have ended or not', async () => {
+    test('S28 in a burst no more requests start within a minute than the limit, whether they have ended or not', async () => {
       const stores = await kind.open()
       const limits = { requests: 7 }
       const { admitted, verdicts } = await burst(stores, 40, limits)
       assert.equal(admitted.length, 7)
       for (const each of admitted) await stores.at(-1)?.settle({ ...each, tokens: 0 })
-      const refused = await stores[0]?.admit(wish(limits))
+      const refused = await stores[0]?.admit(limitedRequest(limits))
       assert.equal(refused?.refusedBy, 'requests')
       assert.ok(refused.waitMs > 50_000 && refused.waitMs <= 60_000, `${refused.waitMs}`)
       assert.equal(refused.requests?.left, 0)
@@ -135,37 +135,37 @@ for (const kind of [memory, primary, redis()]) {
       )
     })
 
-    test('tokens that were taken beyond the limit delay the next request by as much', async () => {
+    test('tokens used beyond the limit delay the next request accordingly', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { tokens: 6000 }
-      const first = wish(limits)
+      const first = limitedRequest(limits)
       assert.equal((await store.admit(first)).tokens?.left, 6000)
       await store.settle({ ...first, tokens: 12_000 })
-      const refused = await store.admit(wish(limits))
+      const refused = await store.admit(limitedRequest(limits))
       assert.equal(refused.refusedBy, 'tokens')
       // 6,000 too many, at 100 a second.
       assert.ok(refused.waitMs > 55_000 && refused.waitMs <= 60_011, `${refused.waitMs}`)
       assert.equal(refused.tokens?.left, 0)
     })
 
-    test('tokens that are left let requests in', async () => {
+    test('remaining tokens admit requests', async () => {
       const stores = await kind.open()
       const limits = { tokens: 6000 }
-      const first = wish(limits)
+      const first = limitedRequest(limits)
       await stores[0]?.admit(first)
       await stores[0]?.settle({ ...first, tokens: 5000 })
-      const second = await stores.at(-1)?.admit(wish(limits))
+      const second = await stores.at(-1)?.admit(limitedRequest(limits))
       assert.equal(second?.refusedBy, undefined)
       assert.ok((second?.tokens?.left ?? 0) >= 1000 && (second?.tokens?.left ?? 0) < 3000)
     })
 
-    test('of a burst no more tokens are set aside than there are, and what was not used is there again', async () => {
+    test('in a burst no more tokens are reserved than available, and unused ones are available again', async () => {
       const stores = await kind.open()
       const limits = { tokens: 6000 }
       const tries = await Promise.all(
         Array.from({ length: 60 }, async (_, index) => {
           const store = stores[index % stores.length] ?? assert.fail()
-          const request = wish(limits)
+          const request = limitedRequest(limits)
           if ((await store.admit(request)).refusedBy !== undefined) return undefined
           const verdict = await store.reserve({ ...request, tokens: 600, requests: 1, slots: 1 })
           if (verdict.refusedBy === undefined) return request
@@ -183,13 +183,13 @@ for (const kind of [memory, primary, redis()]) {
       assert.ok(left >= 4400 && left < 5400, `${left}`)
     })
 
-    test('what is set aside is not left for others, and is given back once', async () => {
+    test('reserved tokens are unavailable to others, and are returned once', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { tokens: 600 }
       const { request, verdict } = await reserve(store, limits, { tokens: 600 })
       assert.equal(verdict.tokens?.left, 0)
       assert.ok((verdict.tokens?.fullInMs ?? 0) > 59_000)
-      const refused = await store.admit(wish(limits))
+      const refused = await store.admit(limitedRequest(limits))
       assert.equal(refused.refusedBy, 'tokens')
       await store.settle({ ...request, tokens: 0 })
       await store.settle({ ...request, tokens: 0 })
@@ -197,7 +197,7 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, 'tokens')
     })
 
-    test('more than the limit can hold is granted when nothing is set aside or owed, and leaves a debt', async () => {
+    test('a reservation above the limit is granted if nothing is reserved or owed, and leaves an overdraft', async () => {
       const stores = await kind.open()
       const limits = { tokens: 6000 }
       const small = await reserve(stores[0], limits, { tokens: 100 })
@@ -206,15 +206,15 @@ for (const kind of [memory, primary, redis()]) {
       const large = await reserve(stores.at(-1), limits, { tokens: 9000 })
       assert.equal(large.verdict.refusedBy, undefined)
       assert.equal(large.verdict.tokens?.left, 0)
-      assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'tokens')
+      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.refusedBy, 'tokens')
       await stores.at(-1)?.settle({ ...large.request, tokens: 9000 })
-      const next = await stores[0]?.admit(wish(limits))
+      const next = await stores[0]?.admit(limitedRequest(limits))
       assert.equal(next?.refusedBy, 'tokens')
       // 6,000 owed, at 100 a second.
       assert.ok((next?.waitMs ?? 0) > 50_000 && (next?.waitMs ?? 0) <= 60_011, `${next?.waitMs}`)
     })
 
-    test('a request that becomes several counts for as many, and those that were not sent are given back', async () => {
+    test('a request that becomes several counts as that many, and those that were not sent are returned', async () => {
       const stores = await kind.open()
       const limits = { requests: 10 }
       const { request, verdict } = await reserve(stores[0], limits, { requests: 7 })
@@ -225,16 +225,16 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await reserve(stores.at(-1), limits, { requests: 2 })).verdict.requests?.left, 1)
       await stores[0]?.settle({ ...request, tokens: 0, requests: 2 })
       assert.equal((await reserve(stores[0], limits, { requests: 6 })).verdict.requests?.left, 0)
-      assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'requests')
+      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.refusedBy, 'requests')
     })
 
-    test('a request gets as many slots as are free, one at least, and gives all of them back', async () => {
+    test('a request gets as many slots as are free, at least one, and releases all of them', async () => {
       const stores = await kind.open()
       const limits = { concurrent: 5 }
       const first = await reserve(stores[0], limits, { slots: 3 })
       const second = await reserve(stores.at(-1), limits, { slots: 3 })
       assert.deepEqual([first.verdict.slots, second.verdict.slots], [3, 2])
-      assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'concurrent')
+      assert.equal((await stores[0]?.admit(limitedRequest(limits)))?.refusedBy, 'concurrent')
       await stores[0]?.settle({ ...first.request, tokens: 0 })
       assert.equal((await reserve(stores.at(-1), limits, { slots: 9 })).verdict.slots, 3)
       await stores.at(-1)?.settle({ ...second.request, tokens: 0 })
@@ -245,12 +245,12 @@ for (const kind of [memory, primary, redis()]) {
       assert.deepEqual([third.verdict.slots, fourth.verdict.slots], [1, 1])
     })
 
-    test('a request that was not admitted before is admitted with what it reserves, in one step', async () => {
+    test('a request not yet admitted is admitted together with its reservation, in one step', async () => {
       const stores = await kind.open()
       const limits = { concurrent: 4, requests: 5, tokens: 1_000 }
       const demand = { tokens: 400, requests: 2, slots: 2 }
       const take = (changes: Demand = {}) => {
-        const request = wish(limits)
+        const request = limitedRequest(limits)
         const store = stores.at(-1) ?? assert.fail()
         return store.reserve({ ...request, ...demand, ...changes }).then((got) => ({ ...got, request }))
       }
@@ -265,18 +265,18 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await take()).refusedBy, 'requests')
     })
 
-    test('what is refused, or undone, counts for nothing', async () => {
+    test('a request that is rejected or undone is not counted', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { concurrent: 1, requests: 2 }
-      const first = wish(limits)
+      const first = limitedRequest(limits)
       await store.admit(first)
-      assert.equal((await store.admit(wish(limits))).refusedBy, 'concurrent')
+      assert.equal((await store.admit(limitedRequest(limits))).refusedBy, 'concurrent')
       await store.settle({ ...first, tokens: 0, undone: true })
-      const { requests } = await store.admit(wish(limits))
+      const { requests } = await store.admit(limitedRequest(limits))
       assert.equal(requests?.left, 1)
     })
 
-    test('a place that is given back twice is one place', async () => {
+    test('a slot that is released twice is one slot', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { concurrent: 2 }
       const { admitted } = await burst([store], 2, limits)
@@ -286,55 +286,55 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await burst([store], 5, limits)).admitted.length, 1)
     })
 
-    test('one key does not pay for another', async () => {
+    test('one key is not charged for another', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { concurrent: 1, requests: 1, tokens: 1 }
-      assert.equal((await store.admit(wish(limits, 'a'))).refusedBy, undefined)
-      assert.equal((await store.admit(wish(limits, 'b'))).refusedBy, undefined)
+      assert.equal((await store.admit(limitedRequest(limits, 'a'))).refusedBy, undefined)
+      assert.equal((await store.admit(limitedRequest(limits, 'b'))).refusedBy, undefined)
     })
   })
 }
 
-test('a minute later, requests and tokens are there again', async () => {
+test('requests and tokens are available again a minute later', async () => {
   let at = 0
   const store = memoryLimits(() => at)
   const limits = { requests: 2, tokens: 600 }
-  const [first, second] = [wish(limits), wish(limits)]
+  const [first, second] = [limitedRequest(limits), limitedRequest(limits)]
   await store.admit(first)
   at = 10_000
   await store.admit(second)
   await store.settle({ ...first, tokens: 650 })
   at = 14_999
-  assert.equal((await store.admit(wish(limits))).refusedBy, 'requests')
+  assert.equal((await store.admit(limitedRequest(limits))).refusedBy, 'requests')
   at = 60_000
-  const next = await store.admit(wish(limits))
+  const next = await store.admit(limitedRequest(limits))
   assert.deepEqual([next.refusedBy, next.requests?.left, next.tokens?.left], [undefined, 0, 450])
   at = 1_000_000
-  assert.equal((await store.admit(wish(limits))).tokens?.left, 600)
+  assert.equal((await store.admit(limitedRequest(limits))).tokens?.left, 600)
 })
 
-test('the slots of a worker that has ended are free at once, and its last messages take none', async () => {
+test('the slots of an exited worker are free immediately, and its last messages take none', async () => {
   const workers = new WorkerChannels()
   const [one = assert.fail(), two = assert.fail()] = workersOf(workers)
   const limits = { concurrent: 3 }
   await burst([one], 3, limits)
-  assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
+  assert.equal((await two.admit(limitedRequest(limits))).refusedBy, 'concurrent')
   endWorker(workers, '1')
-  void one.admit(wish(limits))
+  void one.admit(limitedRequest(limits))
   assert.equal((await burst([two], 5, limits)).admitted.length, 3)
 })
 
-test('what was set aside for a worker that has ended is there again at once', async () => {
+test('the reservations of an exited worker are released immediately', async () => {
   const workers = new WorkerChannels()
   const [one = assert.fail(), two = assert.fail()] = workersOf(workers)
   const limits = { tokens: 600, concurrent: 4 }
   await reserve(one, limits, { tokens: 600, slots: 4 })
-  assert.notEqual((await two.admit(wish(limits))).refusedBy, undefined)
+  assert.notEqual((await two.admit(limitedRequest(limits))).refusedBy, undefined)
   endWorker(workers, '1')
   assert.equal((await reserve(two, limits, { tokens: 600 })).verdict.tokens?.left, 0)
 })
 
-test('in Redis what was set aside for a process that is gone is there again; that of a living one is not', async (t) => {
+test('in Redis the reservations of a dead process expire, and those of a running one do not', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { tokens: 1_000, concurrent: 10 }
@@ -344,7 +344,7 @@ test('in Redis what was set aside for a process that is gone is there again; tha
   await reserve(dead, limits, { tokens: 600, slots: 4 })
   await reserve(living, limits, { tokens: 100, slots: 5 })
   await dead.close()
-  // Redis tells when the dead one's reservation has ended: then all but what the living one holds is free.
+  // Redis shows when the dead process's reservation has expired: then all but what the running one holds is free.
   for (;;) {
     const { verdict } = await reserve(living, limits, { tokens: 900, slots: 9 })
     if (verdict.refusedBy !== undefined) continue
@@ -356,25 +356,25 @@ test('in Redis what was set aside for a process that is gone is there again; tha
   assert.equal(Object.keys(others).length, 2)
 })
 
-test('in Redis the slots of a process that is gone end by themselves; those of a living one stay', async (t) => {
+test('in Redis the slots of a dead process expire, and those of a running one stay', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { concurrent: 2 }
   const dead = redisLimits(server, 300)
   const living = redisLimits(server, 300)
   t.after(() => living.close())
-  await dead.admit(wish(limits))
-  await living.admit(wish(limits))
+  await dead.admit(limitedRequest(limits))
+  await living.admit(limitedRequest(limits))
   await dead.close()
-  // Redis tells when the dead one's place has ended: only then one is free, and no second one.
+  // Redis shows when the dead process's slot has expired: only then one is free, and no second one.
   for (;;) {
-    const free = await living.admit(wish(limits))
+    const free = await living.admit(limitedRequest(limits))
     if (free.refusedBy === undefined) break
   }
-  assert.equal((await living.admit(wish(limits))).refusedBy, 'concurrent')
+  assert.equal((await living.admit(limitedRequest(limits))).refusedBy, 'concurrent')
 })
 
-test('while Redis is away each process keeps to the limits by itself, and counts what runs already', async (t) => {
+test('while Redis is unreachable each process enforces the limits itself, and counts running requests', async (t) => {
   const server = await startRedis()
   const store = limitsWithFallback(redisLimits(server), memoryLimits(now))
   t.after(() => store.close())
@@ -387,14 +387,14 @@ test('while Redis is away each process keeps to the limits by itself, and counts
   assert.equal((await burst([store], 10, limits)).admitted.length, 1)
 })
 
-test('what Redis refuses takes no place in the process', async (t) => {
+test('a request that Redis rejects takes no slot in the process', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
   const stores = [0, 1].map(() => limitsWithFallback(redisLimits(server), memoryLimits(now)))
   t.after(() => Promise.all(stores.map((store) => store.close())))
   const [one = assert.fail(), two = assert.fail()] = stores
   const limits = { concurrent: 1, requests: 2 }
-  const first = wish(limits)
+  const first = limitedRequest(limits)
   const take = async (store: LimitStore, request: LimitedRequest) => {
     await store.admit(request)
     const { refusedBy } = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1 })
@@ -402,19 +402,19 @@ test('what Redis refuses takes no place in the process', async (t) => {
     return refusedBy
   }
   assert.equal(await take(one, first), undefined)
-  assert.equal(await take(two, wish(limits)), 'concurrent')
+  assert.equal(await take(two, limitedRequest(limits)), 'concurrent')
   await one.settle({ ...first, tokens: 0 })
-  // It does not wait for Redis. A place that is still taken in the process would be for good.
+  // It does not wait for Redis. A slot that is still taken in the process would be taken forever.
   const deadline = AbortSignal.timeout(20_000)
   let refusedBy: string | undefined = 'concurrent'
   while (refusedBy === 'concurrent') {
     deadline.throwIfAborted()
-    refusedBy = await take(two, wish(limits))
+    refusedBy = await take(two, limitedRequest(limits))
   }
   assert.equal(refusedBy, undefined)
 })
 
-test('while Redis is away each process sets tokens aside by itself', async (t) => {
+test('while Redis is unreachable each process reserves tokens itself', async (t) => {
   const server = await startRedis()
   const store = limitsWithFallback(redisLimits(server), memoryLimits(now))
   t.after(() => store.close())

@@ -18,14 +18,14 @@ function demandOf(client: string, ticket: number, requests: number): LimitDemand
 }
 
 for (const [name, together] of [
-  ['one after the other', undefined],
-  ['at once', { now }],
+  ['sequentially', undefined],
+  ['together', { now }],
 ] as const) {
-  test(`a client over its own limit takes nothing of its group, whose scopes are asked ${name}`, async () => {
+  test(`a client over its own limit takes nothing from its group, whose scopes are asked ${name}`, async () => {
     const counted = memoryLimits(now)
     let givesBack = true
     const waiting: (() => Promise<void>)[] = []
-    // What is given back arrives later, as it does over a network.
+    // Releases arrive later, as they do over a network.
     const store: LimitStore = {
       ...counted,
       settle: async (settlement) => {

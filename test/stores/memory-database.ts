@@ -2,11 +2,11 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { Kysely, SqliteDialect, type SqliteStatement } from 'kysely'
 import { migrate } from '../../src/stores/database/migrations.ts'
 import type { Database, Tables } from '../../src/stores/database/tables.ts'
-import type { Cleanup } from '../teams/team-house.ts'
+import type { Cleanup } from '../teams/team-router.ts'
 
 /**
- * The router's tables in memory and in this thread, for what is done to rows: starting the thread of a real one takes as long as a
- * hundred transactions.
+ * The router's tables in memory and in this thread, for tests of what is done to rows: starting the thread of a
+ * real database takes as long as a hundred transactions.
  */
 export async function openMemoryDatabase(t: Cleanup): Promise<Database> {
   const rows = new DatabaseSync(':memory:')

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { databaseAddress } from '../../src/lib/database-address.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
-import { type Cleanup, sqliteUrl } from '../teams/team-house.ts'
+import { type Cleanup, sqliteUrl } from '../teams/team-router.ts'
 
 const newDatabases = {
   SQLite: sqliteUrl,
@@ -13,7 +13,7 @@ const newDatabases = {
 
 for (const [kind, urlOf] of Object.entries<(t: Cleanup) => string | Promise<string>>(newDatabases))
   describe(`the tables in ${kind}`, () => {
-    /** Opens a new database each time that it is asked, as routers that start one after the other do. */
+    /** Opens a new database on each call, as routers that start one after the other do. */
     const opener = async (t: TestContext) => {
       const address = databaseAddress(await urlOf(t)) ?? assert.fail()
       return async () => {
@@ -23,7 +23,7 @@ for (const [kind, urlOf] of Object.entries<(t: Cleanup) => string | Promise<stri
       }
     }
 
-    test('routers that start at the same time make them once', async (t) => {
+    test('routers that start at the same time create the tables once', async (t) => {
       const open = await opener(t)
       const [one, ...others] = await Promise.all([open(), open(), open()])
       await one.insertInto('meta').values({ key: 'made', value: 'once' }).execute()
@@ -33,7 +33,7 @@ for (const [kind, urlOf] of Object.entries<(t: Cleanup) => string | Promise<stri
       }
     })
 
-    test('a database of an older router is brought up to date', async (t) => {
+    test('a database of an older router is migrated', async (t) => {
       const open = await opener(t)
       const db = await open()
       if (kind === 'SQLite')
@@ -50,7 +50,7 @@ for (const [kind, urlOf] of Object.entries<(t: Cleanup) => string | Promise<stri
       await assert.rejects(later.deleteFrom('audit').execute(), /append-only/)
     })
 
-    test('a database of a newer router is refused, with what it has and what this router knows', async (t) => {
+    test('a database of a newer router is rejected with both schema versions', async (t) => {
       const open = await opener(t)
       const db = await open()
       await sql`insert into kysely_migration (name, timestamp) values ('9999-later', '2026-12-01')`.execute(

@@ -5,7 +5,7 @@ import { Channel, type Pipe } from '../../src/lib/channel.ts'
 import { WorkerChannels } from '../../src/lib/worker-channels.ts'
 import { endWorker } from './process-pipes.ts'
 
-/** Two ends of a pipe whose messages arrive in the same turn; `cut` makes the first end deaf and dumb. */
+/** Two ends of a pipe whose messages arrive in the same event loop iteration; `cut` drops all messages of the first end. */
 function pipes(): { ours: Pipe; theirs: Pipe; cut(): void } {
   const listeners: ((message: unknown) => void)[][] = [[], []]
   let open = true
@@ -62,7 +62,7 @@ function addWorker(t: TestContext, workers: WorkerChannels, name: string): Worke
 
 const leaders = (...workers: Worker[]): boolean[] => workers.map(({ isLeader }) => isLeader)
 
-test('one worker checks, and when it ends or leaves another does', (t) => {
+test('one worker runs the health checks, and another takes over when it exits or leaves', (t) => {
   const workers = primary()
   const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, workers, name)) as [
     Worker,
@@ -78,7 +78,7 @@ test('one worker checks, and when it ends or leaves another does', (t) => {
   assert.deepEqual(leaders(addWorker(t, workers, '4')), [true])
 })
 
-test('all learn what is found, also one that starts later, and one that has left', (t) => {
+test('all workers learn the results, including one that starts later and one that has left', (t) => {
   const workers = primary()
   const [first, second] = [addWorker(t, workers, '1'), addWorker(t, workers, '2')]
   for (const server of ['a', 'b', 'c']) first.peers.report(server, 'refused')
@@ -93,14 +93,14 @@ test('all learn what is found, also one that starts later, and one that has left
   assert.equal(second.learned.at(-1), 'b up')
 })
 
-test('what a worker that is not the leader reports is ignored', (t) => {
+test('results reported by a worker that is not the leader are ignored', (t) => {
   const workers = primary()
   const [first, second] = [addWorker(t, workers, '1'), addWorker(t, workers, '2')]
   second.peers.report('a', 'refused')
   assert.deepEqual([...first.learned, ...second.learned, ...addWorker(t, workers, '3').learned], [])
 })
 
-test('a leader that says nothing for a while is replaced', (t) => {
+test('a leader that is silent for a while is replaced', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   const workers = primary()
   const [first, second] = [addWorker(t, workers, '1'), addWorker(t, workers, '2')]
@@ -113,7 +113,7 @@ test('a leader that says nothing for a while is replaced', (t) => {
   assert.deepEqual(leaders(second), [true])
 })
 
-test('the leader alone is told that a server whose checks fail has answered another worker', (t) => {
+test('only the leader is notified that a server whose checks fail has answered another worker', (t) => {
   const workers = primary()
   const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, workers, name)) as [
     Worker,

@@ -31,7 +31,7 @@ const sumOf = (parts: MetricFamily[][], name: string): number =>
     .flatMap(({ values }) => values)
     .reduce((sum, { value }) => sum + value, 0)
 
-test('the counts of dead workers are added up, their states are forgotten', async () => {
+test('counters of dead workers are added up, and their gauges are dropped', async () => {
   const workers = primary()
   addWorker(workers, '1', async () => [counter('a', 1), counter('a_other', 5), gauge('g', 1)])
   addWorker(workers, '2', async () => [counter('a', 2, { l: 'x' }), gauge('g', 1)])
@@ -49,14 +49,14 @@ test('the counts of dead workers are added up, their states are forgotten', asyn
   const fourth = addWorker(workers, '4', async () => [counter('a', 8)])
   const parts = await fourth.collect()
   assert.equal(sumOf(parts, 'a'), 15)
-  // Dead workers do not pile up: their series are one.
+  // Dead workers do not accumulate: their series are merged into one.
   assert.equal(parts.at(-1)?.find(({ name }) => name === 'a')?.values.length, 2)
 })
 
-test('what a worker leaves outlives it although nobody has asked', async () => {
+test('the counters of a worker that exits are kept even if no one has asked for them', async () => {
   const workers = primary()
-  const leaver = addWorker(workers, '1', async () => [counter('a', 3), gauge('g', 1)])
-  await leaver.keep()
+  const leavingWorker = addWorker(workers, '1', async () => [counter('a', 3), gauge('g', 1)])
+  await leavingWorker.keep()
   endWorker(workers, '1')
   const other = addWorker(workers, '2', async () => [])
   const parts = await other.collect()
@@ -64,7 +64,7 @@ test('what a worker leaves outlives it although nobody has asked', async () => {
   assert.equal(sumOf(parts, 'g'), 0)
 })
 
-test('a worker that is busy is there with what it last told', async (t: TestContext) => {
+test('a busy worker is included with its last reported values', async (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const workers = primary()
   let answers = true
@@ -78,7 +78,7 @@ test('a worker that is busy is there with what it last told', async (t: TestCont
   assert.equal(sumOf(await collecting, 'a'), 7)
 })
 
-test('a worker that dies while it is asked does not hold the answer up', async () => {
+test('a worker that dies while it is asked does not delay the response', async () => {
   const workers = primary()
   addWorker(workers, '1', () => new Promise(() => undefined))
   const asker = addWorker(workers, '2', async () => [counter('a', 4)])
@@ -88,7 +88,7 @@ test('a worker that dies while it is asked does not hold the answer up', async (
   assert.equal(sumOf(await collecting, 'a'), 4)
 })
 
-test('a primary that does not answer is told', async (t: TestContext) => {
+test('a primary that does not answer is reported as an error', async (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const [here] = processPipes()
   const asker = clusterMetrics(new Channel(here), async () => [])

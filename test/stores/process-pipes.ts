@@ -1,7 +1,7 @@
 import { Channel, type Pipe } from '../../src/lib/channel.ts'
 import type { WorkerChannels } from '../../src/lib/worker-channels.ts'
 
-/** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
+/** Two ends of a pipe that delivers JSON in order, one event loop iteration later, as between processes. */
 export function processPipes(): [Pipe, Pipe] {
   const listeners: ((message: unknown) => void)[][] = [[], []]
   const end = (mine: number): Pipe => ({
@@ -20,14 +20,14 @@ export function processPipes(): [Pipe, Pipe] {
   return [end(0), end(1)]
 }
 
-/** Adds a worker to a primary's channels. The worker's end of its channel. */
+/** Adds a worker to a primary's channels. Returns the worker's end of its channel. */
 export function addWorker(workers: WorkerChannels, id: string): Channel {
   const [ours, theirs] = processPipes()
   workers.add(id, theirs)
   return new Channel(ours)
 }
 
-/** A worker exits, and all that it has sent has been read. */
+/** A worker exits, after all that it has sent has been read. */
 export function endWorker(workers: WorkerChannels, id: string): void {
   workers.exited(id)
   workers.drained(id)

@@ -18,7 +18,7 @@ import { openTestRedis, type TestRedis } from './test-redis.ts'
 interface Kind {
   name: string
   start(): Promise<void>
-  /** Fresh stores that share what they keep, as two processes would have them; one where it cannot be shared. */
+  /** Fresh stores that share their contents, as in two processes; one store if sharing is not possible. */
   open(bounds?: Partial<ResponseBounds>): Promise<ResponseStore[]>
   stop(): Promise<void>
 }
@@ -89,7 +89,7 @@ async function known(store: ResponseStore, ...ids: string[]): Promise<string[]> 
 }
 
 for (const kind of [memory(), primary(), redis()]) {
-  describe(`answers: ${kind.name}`, () => {
+  describe(`stored responses: ${kind.name}`, () => {
     before(() => kind.start())
     after(() => kind.stop())
 
@@ -99,7 +99,7 @@ for (const kind of [memory(), primary(), redis()]) {
       return [one, two ?? one]
     }
 
-    test('an answer is found by every process as it was kept', async () => {
+    test('a response is found by every process as it was stored', async () => {
       const [one, two] = await open()
       await one.keep('a', stored('zażółć'))
       assert.deepEqual(await one.find('a'), stored('zażółć'))
@@ -107,14 +107,14 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.equal(await two.find('b'), undefined)
     })
 
-    test('the later of two answers with one id counts', async () => {
+    test('the later of two responses with the same id is kept', async () => {
       const [one, two] = await open()
       await one.keep('a', stored('old'))
       await two.keep('a', stored('new'))
       assert.deepEqual(await one.find('a'), stored('new'))
     })
 
-    test('an answer is removed once, whoever does it', async () => {
+    test('a response is removed once, whichever process does it', async () => {
       const [one, two] = await open()
       await one.keep('a', stored())
       assert.equal(await two.remove('a'), true)
@@ -122,14 +122,14 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.equal(await one.find('a'), undefined)
     })
 
-    test('an answer is gone when its time is over', async () => {
+    test('a response expires', async () => {
       const [one] = await open({ ttlMs: 1 })
       await one.keep('a', stored())
       while ((await known(one, 'a')).length > 0) await new Promise(setImmediate)
       assert.equal(await one.remove('a'), false)
     })
 
-    test('the least recently used makes room by count', async () => {
+    test('the least recently used response is evicted by count', async () => {
       const [one, two] = await open({ maxCount: 2 })
       await one.keep('a', stored())
       await nextMillisecond()
@@ -141,7 +141,7 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.deepEqual(await known(two, 'a', 'b', 'c'), ['a', 'c'])
     })
 
-    test('the least recently used makes room by bytes, and a removed one gives its bytes back', async () => {
+    test('the least recently used response is evicted by size, and a removed one frees its bytes', async () => {
       const size = Buffer.byteLength(JSON.stringify(stored('é'.repeat(100))))
       const [one] = await open({ maxBytes: 2 * size })
       for (const id of ['a', 'b', 'c']) {
@@ -155,7 +155,7 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.deepEqual(await known(one, 'c', 'd'), ['c', 'd'])
     })
 
-    test('none is kept where none may be, nor one that alone is too large', async () => {
+    test('no response is stored if none may be, nor one that is too large by itself', async () => {
       const [none] = await open({ maxCount: 0 })
       await none.keep('a', stored())
       assert.deepEqual(await known(none, 'a'), [])
@@ -166,7 +166,7 @@ for (const kind of [memory(), primary(), redis()]) {
   })
 }
 
-describe('answers in a Redis that goes away', () => {
+describe('responses of an unreachable Redis', () => {
   test('are kept in the process, with one line in the log, and those of both times are found later', async () => {
     const server = await startRedis()
     const warnings: object[] = []
@@ -188,7 +188,7 @@ describe('answers in a Redis that goes away', () => {
     await again.stop()
   })
 
-  test('outlive the process that kept them, and end by themselves', async () => {
+  test('outlive the process that stored them, and expire', async () => {
     const server = await startRedis()
     const first = redisStore(server.port)
     await first.keep('a', stored())
@@ -204,7 +204,7 @@ describe('answers in a Redis that goes away', () => {
   })
 })
 
-/** Redis counts uses in milliseconds, so two within one are as old as each other. */
+/** Redis counts uses in milliseconds, so two within one are of the same age. */
 async function nextMillisecond(): Promise<void> {
   const from = Date.now()
   while (Date.now() <= from) await new Promise(setImmediate)

@@ -11,8 +11,8 @@ function store({ now = () => 0, ...bounds }: Partial<ResponseBounds> & { now?: (
   return memoryResponses({ maxCount: 10, maxBytes: 10_000, ttlMs: 1_000, ...bounds }, now)
 }
 
-describe('answers kept in memory', () => {
-  it('are found as they were kept, and are copies', async () => {
+describe('responses stored in memory', () => {
+  it('are found as they were stored, and are copies', async () => {
     const answers = store()
     const kept = stored()
     await answers.keep('a', kept)
@@ -24,7 +24,7 @@ describe('answers kept in memory', () => {
     assert.equal(await answers.find('b'), undefined)
   })
 
-  it('removing an answer a second time finds nothing', async () => {
+  it('are not found when removed a second time', async () => {
     const answers = store()
     await answers.keep('a', stored())
     assert.equal(await answers.remove('a'), true)
@@ -32,7 +32,7 @@ describe('answers kept in memory', () => {
     assert.equal(await answers.find('a'), undefined)
   })
 
-  it('are gone when their time is over, however often they were used', async () => {
+  it('expire, however often they were used', async () => {
     let now = 0
     const answers = store({ now: () => now })
     await answers.keep('a', stored())
@@ -44,7 +44,7 @@ describe('answers kept in memory', () => {
     assert.equal(await answers.remove('b'), false)
   })
 
-  it('make room by count: the least recently used goes first', async () => {
+  it('are evicted by count, the least recently used first', async () => {
     const answers = store({ maxCount: 2 })
     await answers.keep('a', stored())
     await answers.keep('b', stored())
@@ -54,7 +54,7 @@ describe('answers kept in memory', () => {
     assert.ok((await answers.find('a')) && (await answers.find('c')))
   })
 
-  it('make room by bytes, counted in UTF-8', async () => {
+  it('are evicted by size, counted in UTF-8 bytes', async () => {
     const size = Buffer.byteLength(JSON.stringify(stored('é'.repeat(100))))
     const answers = store({ maxBytes: 2 * size })
     for (const id of ['a', 'b', 'c']) await answers.keep(id, stored('é'.repeat(100)))
@@ -62,7 +62,7 @@ describe('answers kept in memory', () => {
     assert.ok((await answers.find('b')) && (await answers.find('c')))
   })
 
-  it('give their bytes back when they are replaced, removed or over', async () => {
+  it('free their bytes when they are replaced, removed or expired', async () => {
     let now = 0
     const size = Buffer.byteLength(JSON.stringify(stored()))
     const answers = store({ maxBytes: 2 * size, now: () => now })
@@ -78,7 +78,7 @@ describe('answers kept in memory', () => {
     assert.ok((await answers.find('d')) && (await answers.find('e')))
   })
 
-  it('are not kept where one alone is too large', async () => {
+  it('are not stored if one is too large by itself', async () => {
     const answers = store({ maxBytes: 100 })
     await answers.keep('a', stored('x'.repeat(200)))
     assert.equal(await answers.find('a'), undefined)

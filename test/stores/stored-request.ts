@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { QueuedRequest } from '../../src/plugins/balancer/lease-queue.ts'
 import type { LeaseRequest, LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 
-interface Wish {
+interface RequestOptions {
   model: string
   store: LeaseStore
-  /** The places that the request would accept now. */
+  /** The targets that the request would accept now. */
   targets(): LeaseRequest['targets']
   signal?: AbortSignal
   isComplete?: boolean
@@ -13,10 +13,10 @@ interface Wish {
   weight?: number
 }
 
-/** A request for one of these places, as the balancer makes it. */
-export function storedRequest(wish: Wish): QueuedRequest<StoredLease> {
-  const { model, store, targets, signal = new AbortController().signal, isComplete = true } = wish
-  const { client = 'client', weight = 1 } = wish
+/** A request for one of these targets, as the balancer makes it. */
+export function storedRequest(options: RequestOptions): QueuedRequest<StoredLease> {
+  const { model, store, targets, signal = new AbortController().signal, isComplete = true } = options
+  const { client = 'client', weight = 1 } = options
   const key = randomBytes(12).toString('hex')
   let asked: LeaseRequest | undefined
   return {

@@ -9,8 +9,8 @@ export interface TestRedis {
 }
 
 /**
- * What is at `LLM_ROUTER_TEST_REDIS_URL`: a server, a cluster, Sentinels, of Redis or of Valkey; all of its data is deleted.
- * Unset: a server that is started.
+ * Whatever is at `LLM_ROUTER_TEST_REDIS_URL`: a server, a cluster or Sentinels, of Redis or Valkey; all of its
+ * data is deleted. If unset, a server that is started.
  */
 export async function openTestRedis(): Promise<TestRedis> {
   const url = process.env.LLM_ROUTER_TEST_REDIS_URL

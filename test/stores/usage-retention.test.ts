@@ -6,10 +6,10 @@ import { applyRetention } from '../../src/stores/usage/retention.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
 import { openMemoryDatabase } from './memory-database.ts'
 
-test('old quarters of an hour become local days, the oldest days go, and totals stay', async (t) => {
+test('usage by quarter hour is merged into local days, the oldest days are deleted, and totals stay', async (t) => {
   const db = await openMemoryDatabase(t)
   const also = async (): Promise<void> => undefined
-  // Both sides of a midnight in Warsaw, which is 23:00 UTC, and of the retention.
+  // Both sides of a midnight in Warsaw, which is 23:00 UTC, and of the retention limit.
   const periods = [
     '2026-01-10T22:45:00Z',
     '2026-01-10T23:00:00Z',

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import type { UsageRow } from '../../src/stores/database/tables.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
-import { sqliteUrl } from '../teams/team-house.ts'
+import { sqliteUrl } from '../teams/team-router.ts'
 
 const writes = 1_000
 
@@ -17,7 +17,7 @@ function rowOf(index: number): UsageRow {
   }
 }
 
-/** Milliseconds by which the event loop was late at the median, while the work was done. */
+/** The median delay of the event loop in milliseconds while the work was done. */
 async function medianDelayMs(work: () => Promise<unknown>): Promise<number> {
   const delays = monitorEventLoopDelay({ resolution: 1 })
   delays.enable()
@@ -26,7 +26,7 @@ async function medianDelayMs(work: () => Promise<unknown>): Promise<number> {
   return delays.percentile(50) / 1e6
 }
 
-test('1,000 usage writes to SQLite do not hold the event loop up, not even while another process has it locked', async (t) => {
+test('1,000 usage writes to SQLite do not block the event loop, even while another process has locked the file', async (t) => {
   const path = sqliteUrl(t).slice('sqlite:'.length)
   const { db, close } = await openDatabase({ kind: 'sqlite', path }, assert.ifError)
   t.after(() => close())
@@ -48,7 +48,7 @@ test('1,000 usage writes to SQLite do not hold the event loop up, not even while
   const last = write(writes).then(() => {
     isWritten = true
   })
-  // Were it written in this thread, none of these would come before the lock is gone.
+  // If it were written in this thread, none of these would come before the lock is released.
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 5))
   assert.equal(isWritten, false)
   other.exec('commit')

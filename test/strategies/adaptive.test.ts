@@ -10,31 +10,31 @@ function created(clock = { now: 0 }, seed = 1): SharingInstance {
   return adaptive.create({ now: () => clock.now, random: seededRandom(seed) })
 }
 
-test('the target that begins and goes on faster is taken', () => {
+test('adaptive: the target with the faster first content and tokens is picked', () => {
   const slow = signalsOf('slow', 1, { firstContentMs: 300, perTokenMs: 20 })
   const fast = signalsOf('fast', 1, { firstContentMs: 200, perTokenMs: 10 })
   assert.equal(countOf(picks(created(), [slow, fast], 100), 'fast'), 100)
 })
 
-test('time per token can outweigh a quick beginning', () => {
+test('adaptive: time per token can outweigh fast first content', () => {
   const begins = signalsOf('begins', 1, { firstContentMs: 50, perTokenMs: 40 })
   const goesOn = signalsOf('goes on', 1, { firstContentMs: 1_000, perTokenMs: 10 })
   assert.equal(created().pick([begins, goesOn], plainRequest()), goesOn)
 })
 
-test('a slower target is taken when the faster one has too much in flight', () => {
+test('adaptive: a slower target is picked if the faster one has too much in flight', () => {
   const fast = signalsOf('fast', 1, { firstContentMs: 100 })
   const slow = signalsOf('slow', 1, { firstContentMs: 350 })
   const taken = [0, 1, 2, 3, 4].map((inFlight) => {
     fast.inFlight = inFlight
     return created().pick([fast, slow], plainRequest()).target.id
   })
-  // (inFlight + 1) x 100 against 350: with 2 and 3 the two are within a quarter of each other, and either may be taken.
+  // (inFlight + 1) x 100 against 350: with 2 and 3 the two are within a quarter of each other, and either may be picked.
   assert.deepEqual(taken.slice(0, 2), ['fast', 'fast'])
   assert.equal(taken[4], 'slow')
 })
 
-test('a target that fails half of its requests counts as twice as dear', () => {
+test('adaptive: a target that fails half of its requests counts as twice as expensive', () => {
   const fails = signalsOf('fails', 1, { firstContentMs: 100, failureRate: 0.5 })
   const slow = signalsOf('slow', 1, { firstContentMs: 150 })
   assert.equal(created().pick([fails, slow], plainRequest()), slow)
@@ -42,13 +42,13 @@ test('a target that fails half of its requests counts as twice as dear', () => {
   assert.equal(created().pick([fails, slow], plainRequest()), fails)
 })
 
-test('a target that was never seen counts as quick', () => {
+test('adaptive: a target that was never used counts as fast', () => {
   const known = signalsOf('known', 1, { firstContentMs: 100, perTokenMs: 10, inFlight: 1 })
   const unseen = signalsOf('unseen')
   assert.equal(created().pick([known, unseen], plainRequest()), unseen)
 })
 
-test('targets that are about equal share as their weights say', () => {
+test('adaptive: targets of about equal cost share by weight', () => {
   const a = signalsOf('a', 1, { firstContentMs: 100, inFlight: 1 })
   const b = signalsOf('b', 0.5, { firstContentMs: 110 })
   const picked = picks(created(), [a, b], 9_000)
@@ -56,7 +56,7 @@ test('targets that are about equal share as their weights say', () => {
   assert.ok(Math.abs(countOf(picked, 'a') - 6_000) < 225)
 })
 
-test('a weight of 0 is for nothing, unless all have it', () => {
+test('adaptive: a weight of 0 excludes a target, unless all have it', () => {
   const clock = { now: 0 }
   const instance = created(clock)
   const [spare, dear] = [signalsOf('spare', 0), signalsOf('dear', 0.1, { firstContentMs: 60_000 })]
@@ -67,7 +67,7 @@ test('a weight of 0 is for nothing, unless all have it', () => {
   assert.equal(instance.pick([spare], plainRequest()), spare)
 })
 
-test('a target that came back from a failure is tried at once, with one request', () => {
+test('adaptive: a target that recovered from a failure is tried immediately, with one request', () => {
   const clock = { now: 0 }
   const instance = created(clock)
   const good = signalsOf('good', 1, { firstContentMs: 100 })
@@ -83,7 +83,7 @@ test('a target that came back from a failure is tried at once, with one request'
   assert.equal(countOf(picks(instance, [good, bad], 20), 'bad'), 0)
 })
 
-test('a dear target is tried again after 10 s and 50 requests, not before both', () => {
+test('adaptive: an expensive target is tried again only after both 10 s and 50 requests', () => {
   const clock = { now: 0 }
   const instance = created(clock)
   const dear = signalsOf('dear', 1, { firstContentMs: 1 })
@@ -99,7 +99,7 @@ test('a dear target is tried again after 10 s and 50 requests, not before both',
   assert.equal(instance.pick([dear, cheap], plainRequest()), dear)
 })
 
-test('whatever is observed, nobody with a weight is left out for long', () => {
+test('adaptive: no target with a weight is left out for long, whatever is observed', () => {
   for (let seed = 1; seed <= 10; seed++) {
     const random = seededRandom(50 + seed)
     const clock = { now: 0 }

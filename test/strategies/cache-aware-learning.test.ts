@@ -8,7 +8,7 @@ import { type Signals, signalsOf } from './signals.ts'
 function created(known: Partial<Omit<Signals, 'target'>> = {}) {
   const instance = cacheAware.create({ now: () => 0, random: () => 0 })
   const candidates = [signalsOf('a', 1, known), signalsOf('b', 1, known), signalsOf('c', 1, known)]
-  /** Sends a request to its end; gives the id of the target. */
+  /** Sends a request to its end; returns the id of the target. */
   const ask = (request: RoutingRequest, cachedTokens?: number): string => {
     const { target } = instance.pick(candidates, request)
     instance.taken?.(target, request)
@@ -33,7 +33,7 @@ function prompt(...parts: number[]): RoutingRequest {
   return plainRequest({ prefixKeys: keys, promptTokens: parts.length * 4_000 })
 }
 
-/** Keeps a target busy with so many tokens. */
+/** Keeps a target busy with this many tokens. */
 function load(
   instance: ReturnType<typeof created>['instance'],
   signals: Signals,
@@ -64,7 +64,7 @@ test('cache_aware: a prefix that no longer fits into the KV cache is not expecte
   assert.notEqual(ask(prompt(1, 2, 3)), home)
 })
 
-test('cache_aware: what an engine reports as cached corrects what is expected of it', () => {
+test('cache_aware: what an engine reports as cached corrects the expectation', () => {
   for (const [reported, isExpected] of [
     [8_000, true],
     [0, false],
@@ -80,7 +80,7 @@ test('cache_aware: what an engine reports as cached corrects what is expected of
     serve(prompt(5, 6), 0)
     serve(prompt(1, 2), 0)
     serve(prompt(1, 2, 3), 8_000)
-    // An engine that has lost this has lost what is older.
+    // An engine that has evicted this has evicted what is older.
     serve(prompt(5, 6, 7), reported)
     assert.equal(instance.pick(candidates, prompt(8, 8, 9)).target.id === 'a', isExpected)
   }
@@ -114,8 +114,11 @@ test('cache_aware: a target of weight 0 is a spare', () => {
   assert.equal(instance.pick([spare], prompt(1)), spare)
 })
 
-test('cache_aware: prompts that nobody is known to have go to the target of their hash where other routers use it too', () => {
-  /** How much better the target of the hash is than any other, in tokens, after engines have reported so much of each prompt. */
+test('cache_aware: prompts that are cached nowhere go to the target of their hash if other routers use it too', () => {
+  /**
+   * How much better the target of the hash is than any other, in tokens, after engines have reported this much
+   * of each prompt.
+   */
   const advantage = (reported: number): number => {
     let now = 0
     const instance = cacheAware.create({ now: () => now, random: () => 0 })
@@ -126,7 +129,7 @@ test('cache_aware: prompts that nobody is known to have go to the target of thei
       instance.taken?.(target, request)
       const usage = { promptTokens: 4_000, completionTokens: 10, cachedTokens: reported }
       instance.settled?.(target, { result: 'success', durationMs: 1, firstContentMs: 1, usage }, request)
-      // All that was done is long ago.
+      // Long after all requests.
       now += 3_600_000
     }
     const [best = 0, next = 0] = (instance.scores?.(candidates, prompt(99)) ?? []).toSorted((x, y) => y - x)

@@ -115,7 +115,7 @@ test('cache_aware: requests with the same long system prompt go to the same serv
   assert.equal(used.size, 1)
 })
 
-test("cache_aware: Claude Code's line for billing does not tell its requests apart", async () => {
+test("cache_aware: Claude Code's billing line does not separate its requests", async () => {
   const used = new Set<number>()
   for (let request = 0; request < 6; request++) {
     const system = [
@@ -130,7 +130,7 @@ test("cache_aware: Claude Code's line for billing does not tell its requests apa
   assert.equal(used.size, 1)
 })
 
-test('cache_aware: a session stays at its server, whatever its prompts are', async () => {
+test('cache_aware: a session stays on its server, whatever its prompts are', async () => {
   const named: ((id: string) => { headers?: object; body?: object; path?: string })[] = [
     (id) => ({ headers: { 'x-llm-router-session': id } }),
     (id) => ({ headers: { session_id: id } }),
@@ -165,7 +165,7 @@ test('cache_aware: previous_response_id leads to the server of that response', a
   }
 })
 
-test('cache_aware: a hot prompt spreads over the servers when its requests come at once', async () => {
+test('cache_aware: concurrent requests with a hot prompt spread over the servers', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const counts = servers.map(({ requests }) => requests.length)
   for (const server of servers) {
@@ -216,7 +216,7 @@ test('cache_aware: routers that do not know of each other send a conversation to
   }
 })
 
-test('cache_aware: a conversation moves on when its server is gone, and stays where it went', async () => {
+test('cache_aware: a conversation moves when its server is gone, and stays where it moved to', async () => {
   const messages = [{ role: 'user', content: `The last one. ${longText}` }]
   const { server } = await ask({ messages })
   await servers[server]?.close()

@@ -14,14 +14,14 @@ import { countOf, picks, signalsOf } from './signals.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/strategies.md'), 'utf8')
 
-test('the tables of the page are what the simulation says', () => {
+test('the tables in docs/strategies.md are the results of the simulation', () => {
   for (const conditions of [oneAtATime, eightAtATime]) {
     const table = comparison(conditions)
     assert.ok(page.includes(table), `bench/strategies/simulate.ts now prints:\n${table}`)
   }
 })
 
-test('the page names every strategy, and no other', () => {
+test('docs/strategies.md names every strategy, and no other', () => {
   const described = [...page.matchAll(/^### `(\w+)`$/gm)].map((match) => match[1])
   const own = ['round_robin', 'lowest_latency', 'weighted_random']
   const known = router.app.strategies.names().filter((name) => !own.includes(name))
@@ -29,18 +29,18 @@ test('the page names every strategy, and no other', () => {
 })
 
 let router: TestRouter
-let boxes: ScriptedUpstream[]
+let servers: ScriptedUpstream[]
 let folder: string
 
-/** The page's extension, loaded by the router as a user would have it. */
+/** The page's extension, loaded by the router as a user would load it. */
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'llm-router-docs-'))
   const [, code] = page.match(/```ts\n(\/\/ my-strategies\.ts\n[\s\S]*?)```/) ?? []
   assert.ok(code, 'the page shows my-strategies.ts')
   const extension = join(folder, 'my-strategies.ts')
   writeFileSync(extension, code)
-  boxes = await Promise.all([0, 1, 2].map(() => startUpstream(openaiText('Hi'))))
-  const providers = boxes.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
+  servers = await Promise.all([0, 1, 2].map(() => startUpstream(openaiText('Hi'))))
+  const providers = servers.map(({ url }) => ({ api_type: 'vllm', api_host: url }))
   router = await startRouter({
     env: { LLM_ROUTER_EXTENSIONS: extension, LLM_ROUTER_BALANCE_STRATEGY: 'round_robin' },
     models: modelsConfig({ small: providers }),
@@ -49,23 +49,23 @@ before(async () => {
 
 after(async () => {
   await router.close()
-  for (const box of boxes) await box.close()
+  for (const server of servers) await server.close()
   rmSync(folder, { recursive: true })
 })
 
-test("the page's round robin, named in the configuration, takes the targets in turn", async () => {
+test('the round robin of docs/strategies.md, named in the configuration, picks the targets in turn', async () => {
   const messages = [{ role: 'user', content: 'x' }]
   for (let count = 0; count < 7; count++) {
     const { status } = await post(`${router.url}/v1/chat/completions`, { model: 'small', messages })
     assert.equal(status, 200)
   }
   assert.deepEqual(
-    boxes.map(({ requests }) => requests.length),
+    servers.map(({ requests }) => requests.length),
     [3, 2, 2],
   )
 })
 
-test("the page's latency based strategy takes the fastest, and looks at the others now and then", () => {
+test('the latency-based strategy of docs/strategies.md picks the fastest, and tries the others now and then', () => {
   const slow = signalsOf('slow', 1, { firstContentMs: 900 })
   const fast = signalsOf('fast', 1, { firstContentMs: 100 })
   const picked = picks(instanceOf('lowest_latency'), [slow, fast], 2_000)
@@ -74,7 +74,7 @@ test("the page's latency based strategy takes the fastest, and looks at the othe
   assert.ok(countOf(picks(instanceOf('lowest_latency'), [slow, fast], 100), 'slow') > 80)
 })
 
-test("the page's weighted random strategy draws as the weights say", () => {
+test('the weighted random strategy of docs/strategies.md draws by weight', () => {
   const candidates = [signalsOf('a', 0.75), signalsOf('b', 0.25), signalsOf('never', 0)]
   const picked = picks(instanceOf('weighted_random'), candidates, 10_000)
   // A chance of 3/4 has a standard deviation of 43 in 10,000.

@@ -18,7 +18,7 @@ function shares(instance: SharingInstance, candidates: readonly TargetSignals[])
   return candidates.map(({ target }) => Math.round(countOf(picked, target.id) / 100))
 }
 
-test('before anything is observed, the configured weights hold', () => {
+test('dynamic_weighted: before anything is observed, the configured weights apply', () => {
   const { instance } = created({ now: 0 })
   assert.deepEqual(
     shares(instance, [signalsOf('a', 0.6), signalsOf('b', 0.4), signalsOf('c', 0)]),
@@ -26,7 +26,7 @@ test('before anything is observed, the configured weights hold', () => {
   )
 })
 
-test('it begins at a random target', () => {
+test('dynamic_weighted: the rotation starts at a random target', () => {
   const random = seededRandom(4)
   const first = Array.from({ length: 1_000 }, () => {
     const candidates = [signalsOf('a', 0.6), signalsOf('b', 0.4)]
@@ -35,28 +35,28 @@ test('it begins at a random target', () => {
   assert.equal(Math.round(countOf(first, 'a') / 100), 6)
 })
 
-test('a target that takes twice as long to begin gets half', () => {
+test('dynamic_weighted: a target with twice the time to first content gets half the share', () => {
   const { instance } = created({ now: 60_000 })
   const a = signalsOf('a', 0.6, { firstContentMs: 200 })
   const b = signalsOf('b', 0.6, { firstContentMs: 400 })
   assert.deepEqual(shares(instance, [a, b]), [67, 33])
 })
 
-test('a target that fails every second time gets a quarter of its weight', () => {
+test('dynamic_weighted: a target that fails every second time gets a quarter of its weight', () => {
   const { instance } = created({ now: 60_000 })
   const a = signalsOf('a', 0.4)
   const b = signalsOf('b', 0.4, { failureRate: 0.5 })
   assert.deepEqual(shares(instance, [a, b]), [80, 20])
 })
 
-test('a target that only fails, slowly, keeps 5 % of its weight', () => {
+test('dynamic_weighted: a target that only fails, slowly, keeps 5 % of its weight', () => {
   const { instance } = created({ now: 60_000 })
   const a = signalsOf('a', 0.95, { firstContentMs: 10 })
   const b = signalsOf('b', 1, { firstContentMs: 10_000, failureRate: 1 })
   assert.deepEqual(shares(instance, [a, b]), [95, 5])
 })
 
-test('a target that came back starts with a tenth and has its whole share after 30 s', () => {
+test('dynamic_weighted: a target that recovered starts with a tenth and has its whole share after 30 s', () => {
   const clock = { now: 1_000_000 }
   const { instance } = created(clock)
   const [a, back] = [signalsOf('a'), signalsOf('back', 1, { returnedAt: clock.now })]
@@ -67,14 +67,14 @@ test('a target that came back starts with a tenth and has its whole share after 
   assert.deepEqual(shares(instance, [a, back]), [50, 50])
 })
 
-test('after a start nobody is held back, for all are equally new', () => {
+test('dynamic_weighted: no target ramps up after a start, as all are equally new', () => {
   const { instance } = created({ now: 5_000 })
   const a = signalsOf('a', 1, { returnedAt: 5_000, firstContentMs: 100 })
   const b = signalsOf('b', 1, { returnedAt: 5_000, firstContentMs: 300 })
   assert.deepEqual(shares(instance, [a, b]), [75, 25])
 })
 
-test('a slow target that is quick again gets its share back', () => {
+test('dynamic_weighted: a slow target that is fast again gets its share back', () => {
   const { instance } = created({ now: 60_000 })
   const [a, b] = [signalsOf('a'), signalsOf('b', 1, { firstContentMs: 5_000 })]
   a.firstContentMs = 100
@@ -83,7 +83,7 @@ test('a slow target that is quick again gets its share back', () => {
   assert.deepEqual(shares(instance, [a, b]), [50, 50])
 })
 
-test('a weight that is set while running holds from the next pick, and can be taken back', () => {
+test('dynamic_weighted: a weight set at run time applies from the next pick, and can be reset', () => {
   const { instance, weights } = created({ now: 0 })
   const candidates = [signalsOf('a', 0.5), signalsOf('b', 0.5)]
   assert.equal(weights.get('b'), undefined)
@@ -99,7 +99,7 @@ test('a weight that is set while running holds from the next pick, and can be ta
   assert.throws(() => weights.set('b', Number.NaN), RangeError)
 })
 
-test('whatever is observed, each target gets at least 5 % of its configured share', () => {
+test('dynamic_weighted: each target gets at least 5 % of its configured share, whatever is observed', () => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = seededRandom(seed)
     const clock = { now: 0 }

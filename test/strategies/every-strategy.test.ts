@@ -16,7 +16,7 @@ const strategies: readonly Strategy[] = [
   ...[firstAvailable, firstAvailableOptim],
 ]
 
-/** One slow, one that always fails, one that comes back in the middle. */
+/** One slow, one that always fails, one that recovers in the middle. */
 const scenario: Scenario = {
   name: 'mixed',
   boxes: [{}, { speed: 0.5 }, { fails: true }, { returnsAtMs: 60_000, coldMs: 10_000 }],
@@ -24,7 +24,7 @@ const scenario: Scenario = {
 const conditions: Conditions = { slots: 2, load: 0.4, lastsMs: 120_000, measureFromMs: 0, rounds: 5 }
 
 for (const strategy of strategies) {
-  test(`${strategy.name}: every request is answered by one of the targets on offer, and each try settles once`, () => {
+  test(`${strategy.name}: every request is answered by one of the candidates, and each attempt settles once`, () => {
     const settled = new Map<string, number>()
     const { tries, unanswered } = simulate(watched(strategy, settled), scenario, conditions)
     assert.equal(unanswered, 0)
@@ -34,13 +34,13 @@ for (const strategy of strategies) {
     )
   })
 
-  test(`${strategy.name}: the same clock and luck make the same choices`, () => {
+  test(`${strategy.name}: the same clock and random numbers make the same choices`, () => {
     assert.deepEqual(simulate(strategy, scenario, conditions), simulate(strategy, scenario, conditions))
   })
 }
 
 for (const strategy of strategies.filter(({ exclusive }) => !exclusive)) {
-  test(`${strategy.name}: no target that works starves`, () => {
+  test(`${strategy.name}: no working target starves`, () => {
     const { tries } = simulate(strategy, scenario, conditions)
     const all = tries.reduce((sum, count) => sum + count, 0)
     for (const [index, count] of tries.entries())
@@ -48,7 +48,7 @@ for (const strategy of strategies.filter(({ exclusive }) => !exclusive)) {
   })
 }
 
-/** The same strategy; a choice that was not on offer fails, and what is settled is counted. */
+/** The same strategy; a choice that was not a candidate fails, and settled attempts are counted. */
 function watched(strategy: Strategy, settled: Map<string, number>): Strategy {
   const count = ({ id }: Target): void => {
     settled.set(id, (settled.get(id) ?? 0) + 1)

@@ -4,7 +4,7 @@ import { plainRequest } from '../../bench/strategies/box.ts'
 import { firstAvailable, firstAvailableOptim } from '../../src/strategies/first-available.ts'
 import { noContext, signalsOf } from './signals.ts'
 
-test('first_available takes targets for one request alone, in the order of the file whatever is known of them', () => {
+test('first_available reserves targets for one request each, in the order of the file whatever is observed', () => {
   const candidates = [
     signalsOf('slow', 0.1, { firstContentMs: 9_000, uses: 50, failureRate: 0.9 }),
     signalsOf('fast', 1, { firstContentMs: 10 }),
@@ -19,7 +19,7 @@ test('first_available takes targets for one request alone, in the order of the f
   )
 })
 
-test('first_available_optim leaves the choice of the host to the store, and gives it the order of the file', () => {
+test('first_available_optim lets the store choose the host, and passes it the order of the file', () => {
   const candidates = [signalsOf('b'), signalsOf('a')]
   assert.equal(firstAvailableOptim.exclusive, true)
   assert.equal(firstAvailableOptim.affinity, true)

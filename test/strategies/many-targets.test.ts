@@ -10,7 +10,8 @@ import { weighted } from '../../src/strategies/weighted.ts'
 import { countOf, picks, type Signals, signalsOf } from './signals.ts'
 
 /*
- * Among hundreds of targets strategies keep what they know of them from pick to pick, which nobody may notice.
+ * With hundreds of targets, strategies keep what they know of them from pick to pick, which must have no visible
+ * effect.
  */
 const count = 500
 
@@ -23,14 +24,14 @@ function created(strategy: SharingStrategy, clock = { now: 60_000 }) {
 }
 
 for (const strategy of [balanced, weighted, dynamicWeighted]) {
-  test(`${strategy.name}: of five hundred equal targets each gets one request in five hundred`, () => {
+  test(`${strategy.name}: each of five hundred equal targets gets one request in five hundred`, () => {
     const instance = created(strategy)
     const candidates = many()
     for (let cycle = 0; cycle < 3; cycle++)
       assert.equal(new Set(picks(instance, candidates, count)).size, count, `cycle ${cycle}`)
   })
 
-  test(`${strategy.name}: the standing of the others stays when a part is left out for a while`, () => {
+  test(`${strategy.name}: leaving out one target for a while does not change the order of the others`, () => {
     const instance = strategy.create({ now: () => 60_000, random: () => 0 })
     const candidates = many()
     const first = new Set(picks(instance, candidates, 200))
@@ -41,7 +42,7 @@ for (const strategy of [balanced, weighted, dynamicWeighted]) {
   })
 }
 
-test('dynamic_weighted: a weight that is set counts with the next request', () => {
+test('dynamic_weighted: a weight that is set applies to the next request among hundreds of targets', () => {
   const instance = created(dynamicWeighted)
   const candidates = many()
   picks(instance, candidates, 3)
@@ -51,7 +52,7 @@ test('dynamic_weighted: a weight that is set counts with the next request', () =
   assert.ok(countOf(picks(instance, candidates, count), 't7') <= 2)
 })
 
-test('dynamic_weighted: a target that fails has lost most of its share a few requests later', () => {
+test('dynamic_weighted: a failing target among hundreds loses most of its share within a few requests', () => {
   const instance = created(dynamicWeighted)
   const candidates = many()
   picks(instance, candidates, count)
@@ -62,7 +63,7 @@ test('dynamic_weighted: a target that fails has lost most of its share a few req
   assert.ok(countOf(picks(instance, candidates, 10 * count), 't250') <= 1)
 })
 
-test('adaptive: the cheapest of hundreds is taken, and the next when it is busy', () => {
+test('adaptive: the cheapest of hundreds is picked, and the next cheapest when it is busy', () => {
   const instance = created(adaptive)
   const candidates = many((index) => ({ firstContentMs: index === 123 ? 10 : index === 321 ? 15 : 100 }))
   assert.deepEqual(new Set(picks(instance, candidates, 20)), new Set(['t123']))
@@ -72,7 +73,7 @@ test('adaptive: the cheapest of hundreds is taken, and the next when it is busy'
   assert.deepEqual(new Set(picks(instance, candidates, 20)), new Set(['t321']))
 })
 
-test('adaptive: one that nobody takes is tried again, though hundreds are better', () => {
+test('adaptive: an unused target is tried again although hundreds are better', () => {
   const clock = { now: 60_000 }
   const instance = created(adaptive, clock)
   const candidates = many((index) => ({ firstContentMs: index === 9 ? 1_000 : 10 }))
@@ -82,12 +83,12 @@ test('adaptive: one that nobody takes is tried again, though hundreds are better
   assert.ok(countOf(later, 't9') >= 1)
 })
 
-test('least_busy: two different ones are drawn, each with its chance', () => {
+test('least_busy: two different targets among hundreds are drawn, each by its chance', () => {
   const instance = created(leastBusy)
   const candidates = many((index) => ({ inFlight: index < 250 ? 1 : 0 }))
   const picked = picks(instance, candidates, 20_000)
   const idle = picked.filter((id) => Number(id.slice(1)) >= 250).length
-  // Busy ones are taken only where both are: a quarter of 20,000, with a standard deviation of 61.
+  // Busy ones are picked only if both are: a quarter of 20,000, with a standard deviation of 61.
   assert.ok(Math.abs(idle - 15_000) < 310, `${idle}`)
   assert.ok(new Set(picked).size > 490)
 })

@@ -7,7 +7,7 @@ import { balanced } from '../../src/strategies/balanced.ts'
 import { weighted } from '../../src/strategies/weighted.ts'
 import { countOf, noContext, picks, signalsOf } from './signals.ts'
 
-test('balanced: calls in flight break a tie, the order of the file breaks the next', () => {
+test('balanced: requests in flight break a tie, the order of the file breaks the next', () => {
   const [a, b, c] = [signalsOf('a'), signalsOf('b'), signalsOf('c')]
   a.inFlight = 2
   b.inFlight = 1
@@ -16,7 +16,7 @@ test('balanced: calls in flight break a tie, the order of the file breaks the ne
   assert.deepEqual(picks(instance, [a, b, c], 3), ['b', 'c', 'a'])
 })
 
-test('balanced: calls in flight never outweigh a use', () => {
+test('balanced: requests in flight never outweigh a use', () => {
   const [a, b] = [signalsOf('a'), signalsOf('b')]
   const instance = balanced.create(noContext)
   assert.equal(instance.pick([a, b], plainRequest()).target.id, 'a')
@@ -24,7 +24,7 @@ test('balanced: calls in flight never outweigh a use', () => {
   assert.equal(instance.pick([a, b], plainRequest()).target.id, 'b')
 })
 
-test('balanced: the weights of the file count for nothing', () => {
+test('balanced: the configured weights are ignored', () => {
   const candidates = [signalsOf('a', 1), signalsOf('b', 0.1), signalsOf('c', 0)]
   assert.deepEqual(picks(balanced.create(noContext), candidates, 6), ['a', 'b', 'c', 'a', 'b', 'c'])
 })
@@ -38,9 +38,9 @@ test('weighted: 0.5, 0.3 and 0.2 give 5, 3 and 2 in each ten, for a million requ
   }
 })
 
-test('weighted: the heaviest does not take its share in one burst', () => {
+test('weighted: the heaviest target does not get its share in one burst', () => {
   const candidates = [signalsOf('a', 1), signalsOf('b', 0.2), signalsOf('c', 0.2)]
-  // The sequence that nginx's page gives for the weights 5, 1, 1.
+  // The sequence in nginx's documentation for the weights 5, 1, 1.
   assert.deepEqual(picks(weighted.create(noContext), candidates, 7), ['a', 'a', 'b', 'a', 'c', 'a', 'a'])
 })
 
@@ -49,12 +49,12 @@ test('weighted: a weight of 0 gets nothing, however small the others are', () =>
   assert.equal(countOf(picks(weighted.create(noContext), candidates, 100), 'b'), 100)
 })
 
-test('weighted: where all weights are 0, all get the same', () => {
+test('weighted: if all weights are 0, all targets get the same', () => {
   const candidates = [signalsOf('a', 0), signalsOf('b', 0)]
   assert.deepEqual(picks(weighted.create(noContext), candidates, 4), ['a', 'b', 'a', 'b'])
 })
 
-test('weighted: a spare of weight 0 helps out when it alone is left, and is a spare again after that', () => {
+test('weighted: a target of weight 0 is used if it alone is left, and only then', () => {
   const [main, other, spare] = [signalsOf('main', 0.5), signalsOf('other', 0.5), signalsOf('spare', 0)]
   const instance = weighted.create(noContext)
   assert.deepEqual(
@@ -64,7 +64,7 @@ test('weighted: a spare of weight 0 helps out when it alone is left, and is a sp
   assert.deepEqual(picks(instance, [main, other, spare], 4), ['main', 'other', 'main', 'other'])
 })
 
-test('weighted: random weights come out exactly in every cycle', () => {
+test('weighted: random weights are met exactly in every cycle', () => {
   const random = seededRandom(1)
   for (let round = 0; round < 200; round++) {
     const parts = Array.from({ length: 2 + Math.floor(random() * 7) }, () => Math.floor(random() * 21))
@@ -80,7 +80,7 @@ test('weighted: random weights come out exactly in every cycle', () => {
   }
 })
 
-test('balanced and weighted begin at a random target, with a chance as the weights say', () => {
+test('balanced and weighted start at a random target, with a chance proportional to its weight', () => {
   const random = seededRandom(5)
   const begun = (strategy: SharingStrategy, weights: readonly number[]): number[] => {
     const first = Array.from({ length: 1_000 }, () => {
@@ -94,7 +94,7 @@ test('balanced and weighted begin at a random target, with a chance as the weigh
   assert.deepEqual(begun(weighted, [0, 0.7131, 0.2869001]), [0, 7, 3])
 })
 
-test('wherever a rotation begins, every cycle from there on is exact, and at any moment nobody is two requests off', () => {
+test('wherever a rotation starts, every cycle is exact, and no target is ever off by two requests', () => {
   const random = seededRandom(2)
   for (let round = 0; round < 300; round++) {
     const strategy = round % 3 === 0 ? balanced : weighted
@@ -119,7 +119,7 @@ test('wherever a rotation begins, every cycle from there on is exact, and at any
 })
 
 for (const strategy of [balanced, weighted]) {
-  test(`${strategy.name}: a target that comes back is not flooded with what it missed`, () => {
+  test(`${strategy.name}: a target that recovers is not flooded with what it missed`, () => {
     const [a, b, c] = [signalsOf('a'), signalsOf('b'), signalsOf('c')]
     const instance = strategy.create(noContext)
     picks(instance, [a, b, c], 30)
@@ -133,7 +133,7 @@ for (const strategy of [balanced, weighted]) {
     assert.deepEqual(after.slice(0, 3).toSorted(), ['a', 'b', 'c'])
   })
 
-  test(`${strategy.name}: a new target is not flooded either`, () => {
+  test(`${strategy.name}: a new target is not flooded`, () => {
     const [a, b, added] = [signalsOf('a'), signalsOf('b'), signalsOf('added')]
     const instance = strategy.create(noContext)
     picks(instance, [a, b], 1_000)
@@ -144,7 +144,7 @@ for (const strategy of [balanced, weighted]) {
     )
   })
 
-  test(`${strategy.name}: a target that always fails draws no more than its share, and the others share the rest`, () => {
+  test(`${strategy.name}: a target that always fails gets no more than its share, and the others share the rest`, () => {
     const [bad, b, c] = [signalsOf('bad'), signalsOf('b'), signalsOf('c')]
     const instance = strategy.create(noContext)
     const tries: string[] = []
@@ -159,12 +159,12 @@ for (const strategy of [balanced, weighted]) {
     )
   })
 
-  test(`${strategy.name}: whichever part of the targets is offered, each gets its share of what it was offered`, () => {
+  test(`${strategy.name}: whatever subset of targets is available, each gets its share of the picks it was available for`, () => {
     for (let seed = 1; seed <= 20; seed++) assertFairOverSubsets(strategy, seed)
   })
 }
 
-/** Over 5,000 picks among random parts of random targets, nobody is ever two requests off. */
+/** Over 5,000 picks among random subsets of random targets, no target is ever off by two requests. */
 function assertFairOverSubsets(strategy: SharingStrategy, seed: number): void {
   const random = seededRandom(seed)
   const all = Array.from({ length: 2 + (seed % 6) }, (_, index) =>

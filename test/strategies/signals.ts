@@ -3,7 +3,7 @@ import type { SharingInstance, TargetSignals } from '../../src/sdk/strategy.ts'
 
 export type Signals = { -readonly [Key in keyof TargetSignals]: TargetSignals[Key] }
 
-/** What a balancer knows of a target, as the test wants it. */
+/** What a balancer knows of a target, as set by the test. */
 export function signalsOf(id: string, weight = 1, known: Partial<Omit<Signals, 'target'>> = {}): Signals {
   return {
     target: simulatedTarget(id, weight),
@@ -17,7 +17,7 @@ export function signalsOf(id: string, weight = 1, known: Partial<Omit<Signals, '
   }
 }
 
-/** The ids of so many picks, none of them settled; `inFlight` is left to the test. */
+/** The ids of this many picks, none of them settled; `inFlight` is left to the test. */
 export function picks(
   instance: SharingInstance,
   candidates: readonly TargetSignals[],
@@ -30,7 +30,7 @@ export function countOf<T>(items: readonly T[], wanted: T): number {
   return items.filter((item) => item === wanted).length
 }
 
-/** For strategies that must not ask for the time; they begin where the file does. */
+/** For strategies that must not read the clock; they start at the first target of the file. */
 export const noContext = {
   now: (): number => {
     throw new Error('asked for the time')

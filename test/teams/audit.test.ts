@@ -17,7 +17,7 @@ import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { adminKey, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 interface Entry {
   at: string
@@ -30,12 +30,12 @@ interface Entry {
   after: string
 }
 
-const entries = async ({ admin }: TeamHouse): Promise<Entry[]> => (await admin('GET', '/audit')).body.data
+const entries = async ({ admin }: TeamRouter): Promise<Entry[]> => (await admin('GET', '/audit')).body.data
 
-/** The first entry, past or to come, of which this is true. */
-async function entry(house: TeamHouse, isWanted: (each: Entry) => boolean): Promise<Entry> {
+/** The first entry, existing or future, for which this is true. */
+async function entry(team: TeamRouter, isWanted: (each: Entry) => boolean): Promise<Entry> {
   for (;;) {
-    const found = (await entries(house)).find(isWanted)
+    const found = (await entries(team)).find(isWanted)
     if (found) return found
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -46,21 +46,21 @@ for (const store of databaseKinds)
     const key = 'sk-of-the-file-one-0123456789'
     const file = keysFile([{ id: 'one', key }])
     after(() => file.remove())
-    const house = shareTeam(databases[store], () => file.env)
+    const team = shareTeam(databases[store], () => file.env)
 
-    test('it says which files were taken, with what was in them before and after, and no key', async () => {
+    test('it records applied configuration files with their content before and after, without keys', async () => {
       file.write([
         { id: 'one', key, enabled: false },
         { id: 'two', key: `${key}-two`, role: 'viewer' },
       ])
-      await house.router.app.reload.now()
+      await team.router.app.reload.now()
       const {
         source,
         action,
         actor,
         before: former,
         after: later,
-      } = await entry(house, ({ entity_id }) => entity_id === 'LLM_ROUTER_AUTH_MEMORY_SEED_FILE')
+      } = await entry(team, ({ entity_id }) => entity_id === 'LLM_ROUTER_AUTH_MEMORY_SEED_FILE')
       assert.deepEqual([source, action, actor], ['reload', 'reload', ''])
       assert.deepEqual(
         [former, later].map((text) =>
@@ -78,50 +78,50 @@ for (const store of databaseKinds)
           ],
         ],
       )
-      const models = JSON.parse(readFileSync(house.router.file, 'utf8'))
+      const models = JSON.parse(readFileSync(team.router.file, 'utf8'))
       const served = models.active_models.all
       models.active_models.all = ['small']
-      writeFileSync(house.router.file, JSON.stringify(models))
-      await house.router.app.reload.now()
-      const change = await entry(house, ({ entity_id }) => entity_id === 'LLM_ROUTER_MODELS_CONFIG')
+      writeFileSync(team.router.file, JSON.stringify(models))
+      await team.router.app.reload.now()
+      const change = await entry(team, ({ entity_id }) => entity_id === 'LLM_ROUTER_MODELS_CONFIG')
       assert.deepEqual(
         [JSON.parse(change.before).models, JSON.parse(change.after).models],
         [served, ['small']],
       )
-      writeFileSync(house.router.file, '{')
-      await house.router.app.reload.now()
-      const all = await entries(house)
+      writeFileSync(team.router.file, '{')
+      await team.router.app.reload.now()
+      const all = await entries(team)
       assert.equal(all.length, 2)
       assert.ok(!JSON.stringify(all).includes(key))
     })
 
-    test('it says what the command line has changed', async () => {
+    test('it records changes made on the command line', async () => {
       const printed: string[] = []
       const context = {
         program: 'llm-router',
         flags: { profiles: false, role: undefined, url: undefined, force: false },
-        env: { LLM_ROUTER_DATABASE_URL: house.url },
+        env: { LLM_ROUTER_DATABASE_URL: team.url },
         print: (text: string) => void printed.push(text),
         printError: (text: string) => void printed.push(text),
       }
       assert.equal(await recordCommand('groups')(['create', 'team'], context), 0)
-      const made = await entry(house, ({ entity_id }) => entity_id === 'team')
+      const made = await entry(team, ({ entity_id }) => entity_id === 'team')
       assert.deepEqual([made.source, made.action], ['cli', 'create'])
       assert.notEqual(made.actor, '')
       assert.equal(await auditCommand([], context), 0)
       assert.match(printed.at(-1) ?? '', /"source": "cli"/)
     })
 
-    test('it is exported whole, one JSON object per line, the latest first', async () => {
-      for (const id of ['a', 'b', 'c']) await house.admin('POST', '/groups', { id })
-      const response = await fetch(`${house.router.url}/api/admin/audit?limit=1`, {
+    test('it is exported completely, one JSON object per line, newest first', async () => {
+      for (const id of ['a', 'b', 'c']) await team.admin('POST', '/groups', { id })
+      const response = await fetch(`${team.router.url}/api/admin/audit?limit=1`, {
         headers: { ...bearer(adminKey), accept: 'application/x-ndjson' },
       })
       assert.match(response.headers.get('content-type') ?? '', /^application\/x-ndjson/)
       const lines = (await response.text()).trimEnd().split('\n')
       const ids = lines.map((line) => JSON.parse(line).entity_id)
       assert.deepEqual(ids.slice(0, 3), ['c', 'b', 'a'])
-      const { body } = await house.admin('GET', '/audit?limit=100')
+      const { body } = await team.admin('GET', '/audit?limit=100')
       assert.deepEqual(
         ids,
         body.data.map(({ entity_id }: Entry) => entity_id),
@@ -129,34 +129,34 @@ for (const store of databaseKinds)
     })
 
     test('no entry can be changed or removed, not even in the database', async () => {
-      await house.admin('POST', '/groups', { id: 'kept' })
-      const former = await entries(house)
+      await team.admin('POST', '/groups', { id: 'kept' })
+      const former = await entries(team)
       for (const statement of ["update audit set actor = 'x'", 'delete from audit'])
-        await assert.rejects(() => run(house.url, statement), /append-only/, statement)
+        await assert.rejects(() => run(team.url, statement), /append-only/, statement)
       for (const method of ['DELETE', 'PATCH', 'PUT', 'POST'])
-        assert.equal((await house.admin(method, '/audit', {})).status, 405, method)
-      assert.deepEqual(await entries(house), former)
+        assert.equal((await team.admin(method, '/audit', {})).status, 405, method)
+      assert.deepEqual(await entries(team), former)
     })
   })
 
-test('a change is told over Redis', async (t) => {
+test('changes are announced over Redis', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
   const url = `redis://127.0.0.1:${redis.port}`
-  const house = await openTeam(t, await (await sharedPostgres()).url(), { LLM_ROUTER_REDIS_URL: url })
+  const team = await openTeam(t, await (await sharedPostgres()).url(), { LLM_ROUTER_REDIS_URL: url })
   const listener = new Redis(url)
   t.after(() => listener.disconnect())
   await listener.subscribe('llm-router:directory')
-  const told = once(listener, 'message')
+  const notified = once(listener, 'message')
   // Until the router is connected, a change is noticed without Redis.
   let count = 0
-  const timer = setInterval(() => void house.admin('POST', '/groups', { id: `g${count++}` }), 100)
-  const [channel] = await told.finally(() => clearInterval(timer))
+  const timer = setInterval(() => void team.admin('POST', '/groups', { id: `g${count++}` }), 100)
+  const [channel] = await notified.finally(() => clearInterval(timer))
   assert.equal(channel, 'llm-router:directory')
 })
 
-test('a host that is told of a change reads it at once', async (t) => {
-  // It never asks by itself.
+test('a host that receives the announcement reads the change immediately', async (t) => {
+  // It never polls.
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const database = await openDatabase(
     { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },

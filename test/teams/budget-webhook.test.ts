@@ -11,7 +11,7 @@ import { webhookTo } from '../../src/stores/budgets/webhook.ts'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openMemoryDatabase } from '../stores/memory-database.ts'
-import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
+import { eventually, models, requestsTo, sqliteUrl, teamEnv } from './team-router.ts'
 
 const secret = 'a secret of the tests, long enough'
 
@@ -21,7 +21,7 @@ interface Message {
 }
 
 async function receiver(t: TestContext) {
-  // What NODE_EXTRA_CA_CERTS does for a process of its own.
+  // Has the effect of NODE_EXTRA_CA_CERTS in a separate process.
   const trusted = getCACertificates('default')
   setDefaultCACertificates([...trusted, testCa])
   t.after(() => setDefaultCACertificates(trusted))
@@ -44,7 +44,7 @@ async function receiver(t: TestContext) {
   return { messages, url: `https://localhost:${port}/budgets` }
 }
 
-test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signed', async (t) => {
+test('one of two routers sends the webhook once at 50, 80 and 100 %, signed', async (t) => {
   const { messages, url } = await receiver(t)
   const env = {
     ...teamEnv(sqliteUrl(t)),
@@ -62,24 +62,27 @@ test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signe
   await eventually(async () => (await two.chat(key)).status === 200)
   for (let count = 0; count < 11; count++) await (count % 2 ? one : two).chat(key)
   await eventually(async () => messages.length >= 3)
-  const told = messages.map(({ body }) => JSON.parse(body))
+  const payloads = messages.map(({ body }) => JSON.parse(body))
   assert.deepEqual(
-    told.map(({ data }) => data.threshold).toSorted((a, b) => a - b),
+    payloads.map(({ data }) => data.threshold).toSorted((a, b) => a - b),
     [50, 80, 100],
   )
-  assert.deepEqual([told[0].type, told[0].data.budget, told[0].data.limit], ['budget.threshold', 'ten', 10])
+  assert.deepEqual(
+    [payloads[0].type, payloads[0].data.budget, payloads[0].data.limit],
+    ['budget.threshold', 'ten', 10],
+  )
   for (const { headers, body } of messages) {
     const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
     const wanted = createHmac('sha256', secret).update(signed).digest('base64')
     assert.equal(headers['webhook-signature'], `v1,${wanted}`)
   }
-  // Nothing more, though both go on.
+  // No further messages, although both routers keep running.
   for (const each of [one, two]) await each.chat(key)
   await eventually(async () => (await one.admin('GET', '/usage')).body.data[0]?.requests >= 14)
   assert.equal(messages.length, 3)
 })
 
-test('what was not delivered is sent again, by another router too, until it is', async (t) => {
+test('an undelivered message is retried, by another router too, until it is delivered', async (t) => {
   const db = await openMemoryDatabase(t)
   const log = { info: () => undefined, warn: () => undefined }
   const sent: string[] = []
@@ -100,7 +103,7 @@ test('what was not delivered is sent again, by another router too, until it is',
   for (const each of notices) await each.note([state], [{ id: 'ten', record }], Date.now())
   await notices[0]?.send()
   assert.deepEqual(sent, ['ten.0.50'])
-  // Its claim has run out.
+  // Its claim has expired.
   await db.updateTable('budget_notices').set({ claimed_until: 0 }).execute()
   answer = undefined
   await notices[1]?.send()
@@ -110,8 +113,8 @@ test('what was not delivered is sent again, by another router too, until it is',
   assert.equal(sent.length, 2)
 })
 
-test('a threshold that is reached while a message is on its way is sent right after it', async (t) => {
-  // No interval comes to its help.
+test('a threshold reached while a message is being sent is sent immediately afterwards', async (t) => {
+  // The interval is too long to trigger it.
   t.mock.timers.enable({ apis: ['setInterval'] })
   const db = await openMemoryDatabase(t)
   const [begun, ended, next] = [0, 1, 2].map(() => Promise.withResolvers<void>())
@@ -162,7 +165,7 @@ test('a threshold that a router reached before it stopped is sent by the next on
   )
 })
 
-test('a message is tried for an hour and then given up', async (t) => {
+test('a message is retried for an hour and then dropped', async (t) => {
   const db = await openMemoryDatabase(t)
   const sent: string[] = []
   const webhook = {
@@ -189,7 +192,7 @@ test('a message is tried for an hour and then given up', async (t) => {
   assert.deepEqual([sent.length, await againAfter(3_500_000), await againAfter(3_600_001)], [1, 1, 0])
 })
 
-test('only https, no link-local address, and only with a secret', async () => {
+test('a webhook needs https and a secret, and link-local addresses are rejected', async () => {
   const settings = (url: string, given = secret) =>
     loadConfig({ LLM_ROUTER_BUDGET_WEBHOOK_URL: url, LLM_ROUTER_BUDGET_WEBHOOK_SECRET: given })
   for (const url of ['http://example.org/', 'https://169.254.169.254/', 'https://[fe80::1]/', 'ftp://x/'])

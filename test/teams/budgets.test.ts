@@ -4,33 +4,33 @@ import { BudgetStatusSchema } from '../../src/sdk/teams/budget-status.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { eventually, openTeam, shareTeam, type TeamHouse } from './team-house.ts'
+import { eventually, openTeam, shareTeam, type TeamRouter } from './team-router.ts'
 
 const perDay = { window: 'day', unit: 'requests' }
 
-async function budget({ admin }: TeamHouse, id: string, record: object): Promise<void> {
+async function budget({ admin }: TeamRouter, id: string, record: object): Promise<void> {
   const { status, body } = await admin('POST', '/budgets', { id, ...perDay, ...record })
   assert.equal(status, 201, JSON.stringify(body))
 }
 
-async function ownUsage({ router }: TeamHouse, key: string) {
+async function ownUsage({ router }: TeamRouter, key: string) {
   const response = await fetch(`${router.url}/api/usage`, { headers: bearer(key) })
   const body: { budgets: Record<string, unknown>[] } = JSON.parse(await response.text())
   return body
 }
 
-// A database that is too slow for the machine is away, and then the default allows requests.
+// If the database is too slow for the machine it counts as unavailable, and then the default allows requests.
 const strictly = { LLM_ROUTER_BUDGET_STORE_DOWN: 'refuse' }
 
 for (const store of databaseKinds) {
   describe(`budgets in ${store}`, () => {
-    const house = shareTeam(databases[store], () => strictly)
+    const team = shareTeam(databases[store], () => strictly)
 
-    test('an exhausted budget is a 429 that no client retries, in its dialect, with the true reset', async () => {
-      const key = await house.newKey('alice')
-      await budget(house, 'three', { client: 'alice', limit: 3 })
-      for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
-      const { status, headers, body } = await house.chat(key)
+    test("an exhausted budget is a 429 in the client's dialect that clients do not retry, with the exact reset time", async () => {
+      const key = await team.newKey('alice')
+      await budget(team, 'three', { client: 'alice', limit: 3 })
+      for (let count = 0; count < 3; count++) assert.equal((await team.chat(key)).status, 200)
+      const { status, headers, body } = await team.chat(key)
       assert.deepEqual(
         [status, body.error.code, body.error.type, headers.get('x-should-retry')],
         [429, 'insufficient_quota', 'insufficient_quota', 'false'],
@@ -39,7 +39,7 @@ for (const store of databaseKinds) {
       const tomorrow = new Date(new Date().setUTCHours(24, 0, 0, 0)).toISOString().slice(0, 19)
       assert.match(body.error.message, new RegExp(`three.*${tomorrow}Z`))
       assert.match(headers.get('x-ratelimit-reset-tokens') ?? '', /^\d+s$/)
-      const anthropic = await fetch(`${house.router.url}/v1/messages`, {
+      const anthropic = await fetch(`${team.router.url}/v1/messages`, {
         method: 'POST',
         headers: { ...bearer(key), 'content-type': 'application/json' },
         body: JSON.stringify({ model: 'small', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }),
@@ -49,23 +49,23 @@ for (const store of databaseKinds) {
         [429, 'rate_limit_error'],
       )
       assert.ok(anthropic.headers.get('anthropic-ratelimit-tokens-reset')?.startsWith(tomorrow))
-      await eventually(async () => (await ownUsage(house, key)).budgets[0]?.spent === 3)
-      const [own] = (await ownUsage(house, key)).budgets
+      await eventually(async () => (await ownUsage(team, key)).budgets[0]?.spent === 3)
+      const [own] = (await ownUsage(team, key)).budgets
       assert.deepEqual([own?.id, own?.left, own?.limit], ['three', 0, 3])
-      // Raised, it has room again.
-      await house.admin('PATCH', '/budgets/three', { limit: 4 })
-      await eventually(async () => (await house.chat(key)).status === 200)
+      // A raised budget has room again.
+      await team.admin('PATCH', '/budgets/three', { limit: 4 })
+      await eventually(async () => (await team.chat(key)).status === 200)
     })
 
-    test('the budget of a group is shared by all below it, and that of a model counts this one alone', async () => {
-      await house.admin('POST', '/groups', { id: 'company' })
-      await house.admin('POST', '/groups', { id: 'team', parent: 'company' })
+    test("a group's budget is shared by all its clients, and a model's budget counts only that model", async () => {
+      await team.admin('POST', '/groups', { id: 'company' })
+      await team.admin('POST', '/groups', { id: 'team', parent: 'company' })
       const [alice, bob] = [
-        await house.newKey('anna', { group: 'team' }),
-        await house.newKey('ben', { group: 'company' }),
+        await team.newKey('anna', { group: 'team' }),
+        await team.newKey('ben', { group: 'company' }),
       ]
-      await budget(house, 'together', { group: 'company', limit: 3 })
-      await budget(house, 'large', { client: 'anna', model: 'large', limit: 1 })
+      await budget(team, 'together', { group: 'company', limit: 3 })
+      await budget(team, 'large', { client: 'anna', model: 'large', limit: 1 })
       const seen = []
       for (const [key, model] of [
         [alice, 'large'],
@@ -75,20 +75,20 @@ for (const store of databaseKinds) {
         [bob, 'small'],
         [alice, 'small'],
       ] as const)
-        seen.push((await house.chat(key, model)).status)
+        seen.push((await team.chat(key, model)).status)
       assert.deepEqual(seen, [200, 429, 200, 200, 429, 429])
     })
 
-    test('an operator reads what was spent of each budget, when it resets and where the present rate leads', async () => {
-      const key = await house.newKey('carol')
-      await budget(house, 'ten', { client: 'carol', limit: 10 })
-      await budget(house, 'fast', { client: 'carol', limit: 4, window: 'month' })
-      await budget(house, 'hour', { client: 'carol', limit: 100, window: 'rolling', hours: 1 })
-      await budget(house, 'idle', { client: 'carol', model: 'large', limit: 10 })
-      for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
-      const read = async (id: string) => (await house.admin('GET', `/budgets/${id}`)).body
+    test("an operator reads each budget's spending, reset time and projection", async () => {
+      const key = await team.newKey('carol')
+      await budget(team, 'ten', { client: 'carol', limit: 10 })
+      await budget(team, 'fast', { client: 'carol', limit: 4, window: 'month' })
+      await budget(team, 'hour', { client: 'carol', limit: 100, window: 'rolling', hours: 1 })
+      await budget(team, 'idle', { client: 'carol', model: 'large', limit: 10 })
+      for (let count = 0; count < 3; count++) assert.equal((await team.chat(key)).status, 200)
+      const read = async (id: string) => (await team.admin('GET', `/budgets/${id}`)).body
       await eventually(async () => (await read('ten')).spent === 3)
-      const { body } = await house.admin('GET', '/budgets')
+      const { body } = await team.admin('GET', '/budgets')
       assert.deepEqual(
         body.data
           .filter(({ client }: Record<string, unknown>) => client === 'carol')
@@ -119,44 +119,44 @@ for (const store of databaseKinds) {
         members.filter((name) => !(name in hour)),
         [],
       )
-      // Used up, there is nothing to project: it resets.
-      assert.equal((await house.chat(key)).status, 200)
+      // An exhausted budget has no projection: it resets.
+      assert.equal((await team.chat(key)).status, 200)
       await eventually(async () => (await read('fast')).left === 0)
       assert.equal((await read('fast')).used_up_at, null)
-      // What is read is not written back.
-      assert.equal((await house.admin('PATCH', '/budgets/ten', { spent: 0 })).status, 400)
+      // Reading it does not write it back.
+      assert.equal((await team.admin('PATCH', '/budgets/ten', { spent: 0 })).status, 400)
     })
 
-    test('a new budget counts what was used in its window already', async () => {
-      const key = await house.newKey('dave')
-      for (let count = 0; count < 2; count++) await house.chat(key)
+    test('a new budget includes what was already used in its window', async () => {
+      const key = await team.newKey('dave')
+      for (let count = 0; count < 2; count++) await team.chat(key)
       await eventually(
-        async () => (await house.admin('GET', '/usage?client=dave')).body.data[0]?.requests === 2,
+        async () => (await team.admin('GET', '/usage?client=dave')).body.data[0]?.requests === 2,
       )
-      await budget(house, 'two', { client: 'dave', limit: 2, window: 'rolling', hours: 1 })
-      assert.equal((await house.chat(key)).status, 429)
+      await budget(team, 'two', { client: 'dave', limit: 2, window: 'rolling', hours: 1 })
+      assert.equal((await team.chat(key)).status, 429)
     })
 
-    test('a soft budget refuses nothing, and tells in a header and in the log', async () => {
-      const key = await house.newKey('erin')
-      await budget(house, 'soft', { client: 'erin', limit: 2, hard: false })
+    test('a soft budget rejects nothing, and warns in a header and in the log', async () => {
+      const key = await team.newKey('erin')
+      await budget(team, 'soft', { client: 'erin', limit: 2, hard: false })
       for (let count = 0; count < 2; count++)
-        assert.equal((await house.chat(key)).headers.get('x-llm-router-budget-warning'), null)
-      const { status, headers } = await house.chat(key)
+        assert.equal((await team.chat(key)).headers.get('x-llm-router-budget-warning'), null)
+      const { status, headers } = await team.chat(key)
       assert.equal(status, 200)
       assert.match(headers.get('x-llm-router-budget-warning') ?? '', /^soft is at 100% until /)
-      await house.router.logged(({ msg, budget: id }) => id === 'soft' && /soft budget/.test(String(msg)))
+      await team.router.logged(({ msg, budget: id }) => id === 'soft' && /soft budget/.test(String(msg)))
     })
 
-    test('two routers never spend more than a hard budget together', async (t) => {
-      const [one, two] = [house, await openTeam(t, house.url, strictly)]
+    test('two routers together never exceed a hard budget', async (t) => {
+      const [one, two] = [team, await openTeam(t, team.url, strictly)]
       const key = await one.newKey('frank')
       await budget(one, 'twenty', { client: 'frank', limit: 20 })
       await eventually(async () => (await ownUsage(two, key)).budgets?.length === 1)
       const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => (at % 2 ? one : two).chat(key)))
       const passed = answers.filter(({ status }) => status === 200).length
       assert.ok(passed <= 20, `${passed}`)
-      // What a slice has left returns to the other router.
+      // The unused part of a slice returns to the other router.
       let total = passed
       await eventually(async () => {
         for (const each of [one, two]) if ((await each.chat(key)).status === 200) total++
@@ -171,8 +171,8 @@ for (const store of databaseKinds) {
       assert.equal(total, 20)
     })
 
-    test('records that make no sense are refused', async () => {
-      await house.newKey('grace')
+    test('contradictory budget records are rejected', async () => {
+      await team.newKey('grace')
       for (const record of [
         { limit: 1 },
         { client: 'grace', group: 'team', limit: 1 },
@@ -184,7 +184,7 @@ for (const store of databaseKinds) {
         { client: 'grace', limit: 1, unit: 'euros' },
       ])
         assert.equal(
-          (await house.admin('POST', '/budgets', { id: 'one', ...perDay, ...record })).status,
+          (await team.admin('POST', '/budgets', { id: 'one', ...perDay, ...record })).status,
           400,
           JSON.stringify(record),
         )
@@ -193,30 +193,34 @@ for (const store of databaseKinds) {
 }
 
 for (const whenDown of ['allow', 'refuse'] as const) {
-  test(`a hard budget while the database is away: ${whenDown}`, async (t) => {
+  test(`a hard budget while the database is unavailable: ${whenDown}`, async (t) => {
     const postgres = await sharedPostgres()
-    const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_BUDGET_STORE_DOWN: whenDown })
-    const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
-    await budget(house, 'eight', { client: 'alice', limit: 8 })
-    assert.equal((await house.chat(alice)).status, 200)
+    const team = await openTeam(t, await postgres.url(), { LLM_ROUTER_BUDGET_STORE_DOWN: whenDown })
+    const [alice, bob] = [await team.newKey('alice'), await team.newKey('bob')]
+    await budget(team, 'eight', { client: 'alice', limit: 8 })
+    assert.equal((await team.chat(alice)).status, 200)
+    // A renewal that began before the first usage is known would return half of the slice.
+    await eventually(
+      async () => (await team.admin('GET', '/usage?client=alice')).body.data?.[0]?.requests === 1,
+    )
     await postgres.stop()
     const seen: number[] = []
     try {
-      for (let count = 0; count < 12; count++) seen.push((await house.chat(alice)).status)
-      assert.equal((await house.chat(bob)).status, 200)
+      for (let count = 0; count < 12; count++) seen.push((await team.chat(alice)).status)
+      assert.equal((await team.chat(bob)).status, 200)
     } finally {
       await postgres.start()
     }
-    // The slice that it has is spent in any case.
+    // The slice that it holds can be spent in any case.
     assert.equal(seen[0], 200)
     assert.equal(seen.at(-1), whenDown === 'allow' ? 200 : 503)
     await eventually(async () => {
-      const { body } = await house.admin('GET', '/usage?client=alice')
+      const { body } = await team.admin('GET', '/usage?client=alice')
       return (
         body.data?.[0]?.requests - body.data?.[0]?.errors ===
         1 + seen.filter((status) => status === 200).length
       )
     })
-    if (whenDown === 'allow') await eventually(async () => (await house.chat(alice)).status === 429)
+    if (whenDown === 'allow') await eventually(async () => (await team.chat(alice)).status === 429)
   })
 }

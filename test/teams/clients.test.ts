@@ -3,19 +3,19 @@ import { after, describe, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 for (const store of databaseKinds) {
   describe(`clients in ${store}`, () => {
     const file = keysFile([{ id: 'filed', key: 'sk-of-the-file-0123456789' }])
     after(() => file.remove())
-    const house = shareTeam(databases[store], () => file.env)
-    const { admin, newKey, chat } = house
+    const team = shareTeam(databases[store], () => file.env)
+    const { admin, newKey, chat } = team
 
-    test('a key lets its client in, and only the answer that creates it shows it', async () => {
+    test('a key authenticates its client, and only the response that creates it contains it', async () => {
       const key = await newKey('alice', { description: 'a person' })
       assert.equal((await chat(key)).status, 200)
-      const line = await house.router.logged(({ client }) => client === 'alice')
+      const line = await team.router.logged(({ client }) => client === 'alice')
       assert.equal(line.model, 'small')
       const list = await admin('GET', '/keys?client=alice')
       assert.deepEqual(
@@ -26,16 +26,16 @@ for (const store of databaseKinds) {
         ]),
         [['alice', key.slice(0, 14), undefined]],
       )
-      const everything = JSON.stringify([list.body, (await admin('GET', '/audit')).body, house.router.logs])
+      const everything = JSON.stringify([list.body, (await admin('GET', '/audit')).body, team.router.logs])
       assert.ok(!everything.includes(key.slice(14)))
     })
 
-    test('a client has several keys, with the same limits, metrics and id', async () => {
+    test('a client can have several keys, with the same limits, metrics and id', async () => {
       const keys = [await newKey('several', { requests_per_minute: 2 }), await newKey('several')]
       assert.deepEqual(await statuses(chat, [keys[0], keys[1], keys[0], keys[1]]), [200, 200, 429, 429])
     })
 
-    test('a revoked key and one of a disabled or expired client are refused at once', async () => {
+    test('a revoked key, and a key of a disabled or expired client, is rejected immediately', async () => {
       const [first, second] = [await newKey('rita'), await newKey('rita')]
       const [{ id }] = (await admin('GET', '/keys?client=rita')).body.data.filter(
         ({ prefix }: { prefix: string }) => prefix === first.slice(0, 14),
@@ -50,7 +50,7 @@ for (const store of databaseKinds) {
       assert.deepEqual(await statuses(chat, [second]), [200])
     })
 
-    test('a rotated key stays valid for as long as it was said', async () => {
+    test('a rotated key remains valid for the specified period', async () => {
       const first = await newKey('roger')
       const [{ id }] = (await admin('GET', '/keys?client=roger')).body.data
       const second = (await admin('POST', `/keys/${id}/rotate`, { overlap_seconds: 3_600 })).body
@@ -60,7 +60,7 @@ for (const store of databaseKinds) {
       assert.equal((await admin('POST', `/keys/${second.id}/rotate`, {})).status, 409)
     })
 
-    test('groups bound the models, surfaces, endpoints and tokens of the clients below', async () => {
+    test("a group's models, surfaces, endpoints and tokens restrict its clients", async () => {
       await admin('POST', '/groups', { id: 'company', surfaces: ['openai'], max_tokens: 100 })
       await admin('POST', '/groups', { id: 'team', parent: 'company', models: ['small'] })
       const key = await newKey('bound', { group: 'team', models: ['*'] })
@@ -74,7 +74,7 @@ for (const store of databaseKinds) {
       )
       const ask = async (path: string, body: object) =>
         (
-          await fetch(house.router.url + path, {
+          await fetch(team.router.url + path, {
             method: 'POST',
             headers: { ...bearer(key), 'content-type': 'application/json' },
             body: JSON.stringify(body),
@@ -89,14 +89,14 @@ for (const store of databaseKinds) {
       assert.equal((await chat(key)).status, 401)
     })
 
-    test('the limit of a group is shared by its clients, and each keeps its own', async () => {
+    test("a group's limit is shared by its clients, and each client also has its own", async () => {
       await admin('POST', '/groups', { id: 'sharing', requests_per_minute: 3 })
       const alice = await newKey('lisa', { group: 'sharing', requests_per_minute: 1 })
       const bob = await newKey('bob', { group: 'sharing' })
       assert.deepEqual(await statuses(chat, [alice, alice, bob, bob, bob]), [200, 429, 200, 200, 429])
     })
 
-    test('a change with the ETag of an older state is refused', async () => {
+    test('a change with an outdated ETag is rejected', async () => {
       await newKey('etta')
       const first = await admin('GET', '/clients/etta')
       const etag = first.headers.get('etag') ?? ''
@@ -108,7 +108,7 @@ for (const store of databaseKinds) {
       assert.equal((await admin('GET', '/clients/etta')).body.description, 'one')
     })
 
-    test('a repeated create with the same idempotency key answers 200 with the same id and without the key', async () => {
+    test('a repeated create with the same idempotency key returns 200 with the same id and without the key', async () => {
       const headers = { 'idempotency-key': 'once' }
       const clients = [
         await admin('POST', '/clients', { id: 'once' }, headers),
@@ -127,7 +127,7 @@ for (const store of databaseKinds) {
       assert.deepEqual([typeof first.body.key, 'key' in again.body], ['string', false])
     })
 
-    test('members that nobody may set, unknown groups and a third level are refused', async () => {
+    test('read-only members, unknown groups and a third group level are rejected', async () => {
       for (const member of ['sha256', 'version', 'created_at', 'key', '__proto__x'])
         assert.equal((await admin('POST', '/clients', { id: 'nobody', [member]: 'x' })).status, 400, member)
       const { status, body } = await admin('POST', '/clients', { id: 'nobody', group: 'nogroup' })
@@ -140,7 +140,7 @@ for (const store of databaseKinds) {
       assert.equal((await admin('GET', '/clients/nobody')).status, 404)
     })
 
-    test('lists come in pages', async () => {
+    test('lists are paginated', async () => {
       for (const id of ['page-a', 'page-b', 'page-c']) await admin('POST', '/clients', { id })
       const ids: string[] = []
       let cursor = ''
@@ -160,7 +160,7 @@ for (const store of databaseKinds) {
       )
     })
 
-    test('the audit log says who changed what from where, before and after', async () => {
+    test('the audit log records who changed what and from where, with the values before and after', async () => {
       await newKey('audited', { models: ['small'] })
       await admin('PATCH', '/clients/audited', { models: ['large'] })
       const [last] = (await admin('GET', '/audit')).body.data
@@ -174,7 +174,7 @@ for (const store of databaseKinds) {
       )
     })
 
-    test('roles: a viewer reads, an operator changes no clients, an admin does, a client sees nothing', async () => {
+    test('a viewer can read, an operator cannot change clients, an admin can, and a client has no access', async () => {
       const keys = {
         client: await newKey('carol'),
         viewer: await newKey('vera', { role: 'viewer' }),
@@ -190,18 +190,18 @@ for (const store of databaseKinds) {
       assert.deepEqual(await seen(keys.viewer), [200, 403])
       assert.deepEqual(await seen(keys.operator), [200, 403])
       assert.deepEqual(await seen(keys.admin), [200, 201])
-      assert.equal((await fetch(`${house.router.url}/api/admin/clients`)).status, 401)
+      assert.equal((await fetch(`${team.router.url}/api/admin/clients`)).status, 401)
     })
 
-    test('keys of the file and of the database are valid side by side', async () => {
+    test('keys of the file and of the database are valid at the same time', async () => {
       assert.deepEqual(
         await statuses(chat, ['sk-of-the-file-0123456789', await newKey('stored')]),
         [200, 200],
       )
     })
 
-    test('a second router on the same database knows a key, and its revocation, within two seconds', async (t) => {
-      const two = await openTeam(t, house.url, file.env)
+    test('a second router on the same database accepts a new key, and its revocation, within two seconds', async (t) => {
+      const two = await openTeam(t, team.url, file.env)
       const key = await newKey('second')
       assert.ok((await eventually(async () => (await two.chat(key)).status === 200)) < 2_500)
       const [{ id }] = (await admin('GET', '/keys?client=second')).body.data
@@ -234,23 +234,23 @@ test('the examples of the API documentation succeed', async (t) => {
   assert.equal((await admin('POST', `/keys/${made[4]?.body.id}/rotate`, rotation)).status, 201)
 })
 
-test('requests go on while the database is away, and changes are refused until it is back', async (t) => {
+test('requests continue while the database is unavailable, and changes are rejected until it is back', async (t) => {
   const postgres = await sharedPostgres()
-  const house = await openTeam(t, await postgres.url())
-  const key = await house.newKey('alice')
+  const team = await openTeam(t, await postgres.url())
+  const key = await team.newKey('alice')
   await postgres.stop()
   try {
-    assert.equal((await house.chat(key)).status, 200)
-    const refused = await house.admin('POST', '/clients', { id: 'bob' })
+    assert.equal((await team.chat(key)).status, 200)
+    const refused = await team.admin('POST', '/clients', { id: 'bob' })
     assert.deepEqual([refused.status, refused.body.code], [503, 'database_unavailable'])
-    assert.equal((await house.chat(key)).status, 200)
+    assert.equal((await team.chat(key)).status, 200)
   } finally {
     await postgres.start()
   }
-  await eventually(async () => (await house.admin('POST', '/clients', { id: 'bob' })).status === 201)
+  await eventually(async () => (await team.admin('POST', '/clients', { id: 'bob' })).status === 201)
 })
 
-async function statuses(chat: TeamHouse['chat'], keys: readonly (string | undefined)[]): Promise<number[]> {
+async function statuses(chat: TeamRouter['chat'], keys: readonly (string | undefined)[]): Promise<number[]> {
   const all: number[] = []
   for (const key of keys) all.push((await chat(key ?? '')).status)
   return all

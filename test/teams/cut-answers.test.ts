@@ -3,26 +3,26 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, openTeam, sqliteUrl } from './team-house.ts'
+import { eventually, openTeam, sqliteUrl } from './team-router.ts'
 
 const messages = [{ role: 'user', content: 'x'.repeat(4_000) }]
 
-test('a whole answer that its client did not wait for counts its prompt and what was probably written', async (t) => {
+test('a non-streaming response that its client abandoned counts its prompt and the estimated completion', async (t) => {
   const upstream = await startUpstream({ kind: 'hang' })
   t.after(() => upstream.close())
   const provider = { id: 'slow', api_type: 'vllm', api_host: upstream.url }
-  const house = await openTeam(
+  const team = await openTeam(
     t,
     sqliteUrl(t),
     {},
     { active_models: { all: ['slow'] }, all: { slow: { providers: [provider] } } },
   )
-  const key = await house.newKey('alice')
+  const key = await team.newKey('alice')
   const leave = async (body: object, index: number): Promise<void> => {
     const headers = [`authorization: Bearer ${key}`]
-    const socket = await openRequest(house.router.url, '/v1/chat/completions', body, `left-${index}`, headers)
+    const socket = await openRequest(team.router.url, '/v1/chat/completions', body, `left-${index}`, headers)
     await upstream.requestReceived(index)
-    // What was probably written is estimated from the time that has passed.
+    // The completion is estimated from the elapsed time.
     await new Promise((resolve) => setTimeout(resolve, 100))
     socket.destroy()
     await once(socket, 'close')
@@ -32,11 +32,11 @@ test('a whole answer that its client did not wait for counts its prompt and what
   await leave({ model: 'slow', messages, max_tokens: 3, stream: true }, 1)
   let line: Record<string, number> = {}
   await eventually(async () => {
-    const { body } = await house.admin('GET', '/usage?by=client')
+    const { body } = await team.admin('GET', '/usage?by=client')
     line = body.data[0] ?? {}
     return line.requests === 2
   })
-  // Both prompts are paid for; of the whole answer at most what it might have had, of the stream nothing was seen.
+  // Both prompts count; of the non-streaming response at most its limit, and of the stream nothing was sent.
   assert.ok(Number(line.prompt_tokens) > 2_000 && Number(line.prompt_tokens) < 2_200, `${line.prompt_tokens}`)
   assert.equal(line.completion_tokens, 3)
   assert.equal(line.errors, 0)

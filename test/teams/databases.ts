@@ -1,9 +1,9 @@
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
-import { type Cleanup, sqliteUrl } from './team-house.ts'
+import { type Cleanup, sqliteUrl } from './team-router.ts'
 
 export type DatabaseKind = 'SQLite' | 'PostgreSQL'
 
-/** The address of a new database of each kind. */
+/** The URL of a new database of each kind. */
 export const databases: Readonly<Record<DatabaseKind, (t: Cleanup) => string | Promise<string>>> = {
   SQLite: sqliteUrl,
   PostgreSQL: async () => (await sharedPostgres()).url(),

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { importCommand } from '../../src/cli/import.ts'
-import { openTeam, sqliteUrl } from './team-house.ts'
+import { openTeam, sqliteUrl } from './team-router.ts'
 
-/** What the command prints. */
+/** The output of the command. */
 async function imported(t: TestContext, url: string, kind: string, ...contents: unknown[]) {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-import-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -30,7 +30,7 @@ async function imported(t: TestContext, url: string, kind: string, ...contents: 
   return JSON.parse(printed)
 }
 
-test('keys and teams of LiteLLM move with their limits, and the keys stay valid', async (t) => {
+test('LiteLLM keys and teams are imported with their limits, and the keys remain valid', async (t) => {
   const url = sqliteUrl(t)
   const [one, two] = ['sk-of-litellm-one-0123456789', 'sk-of-litellm-two-0123456789']
   const token = (key: string): string => createHash('sha256').update(key).digest('hex')
@@ -74,7 +74,7 @@ test('keys and teams of LiteLLM move with their limits, and the keys stay valid'
 
 const digest = (key: string): string => createHash('sha256').update(key).digest('hex')
 
-/** As `/key/list?return_full_object=true` lists it: all members, most of them without a value. */
+/** As `/key/list?return_full_object=true` lists it: all members, most of them null. */
 const listedKey = (key: string, more: object) => ({
   token: digest(key),
   key_name: `sk-...${key.slice(-4)}`,
@@ -129,7 +129,7 @@ const keysOfLiteLlm = ['alice', 'bob', 'carol', 'dave', 'erin'].map(
 )
 const [alice = '', bob = '', carol = '', dave = '', erin = ''] = keysOfLiteLlm
 
-test('pages of LiteLLM move whole: keys in several files, teams in either form', async (t) => {
+test('paginated LiteLLM exports are imported completely: keys in several files, teams in either form', async (t) => {
   const pages = [
     {
       keys: [
@@ -209,7 +209,7 @@ test('pages of LiteLLM move whole: keys in several files, teams in either form',
       ['my-app-budget', 'my-app', undefined, 20, 'day', 'cost', undefined],
     ],
   )
-  // Two names that become the same id are two clients.
+  // Two names that map to the same id are two clients.
   const clients = (await admin('GET', '/clients')).body.data.map(({ id }: { id: string }) => id)
   assert.ok(
     clients.includes('my-app') && clients.includes(`my-app-${digest(bob).slice(0, 12)}`),
@@ -218,7 +218,7 @@ test('pages of LiteLLM move whole: keys in several files, teams in either form',
   assert.ok(clients.every((id: string) => id !== 'proxy_admin'))
 })
 
-test('a key of a team that is not in the files lets nobody in', async (t) => {
+test('a key of a team that is missing from the files is imported disabled', async (t) => {
   const url = sqliteUrl(t)
   const { notes } = await imported(t, url, 'litellm', { keys: [listedKey(alice, { team_id: 'gone' })] })
   assert.match(notes.join(), /is disabled: its team gone is not in the files/)
@@ -226,7 +226,7 @@ test('a key of a team that is not in the files lets nobody in', async (t) => {
   assert.equal((await chat(alice)).status, 401)
 })
 
-test('keys of the Python router move', async (t) => {
+test('keys of the Python router are imported', async (t) => {
   const url = sqliteUrl(t)
   const key = 'sk-of-the-python-router-0123456789'
   const records = [
@@ -238,7 +238,7 @@ test('keys of the Python router move', async (t) => {
   assert.deepEqual([(await chat(key)).status, (await chat(key, 'large')).status], [200, 404])
 })
 
-test('a client of a keys file moves with all its keys, each with its own end', async (t) => {
+test('a client of a keys file is imported with all its keys, each with its own expiry', async (t) => {
   const url = sqliteUrl(t)
   const keys = ['own', 'second', 'ended', 'off'].map((name) => `sk-of-the-file-${name}-0123456789`)
   const [own, second, ended, off] = keys
@@ -253,7 +253,7 @@ test('a client of a keys file moves with all its keys, each with its own end', a
   assert.equal((await admin('GET', '/clients/alice')).body.priority_header, true)
 })
 
-test('a file that is none of these is refused', async (t) => {
+test('a file of unknown format is rejected', async (t) => {
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /not a response of LiteLLM/)
   const digests = { keys: [digest(alice)], total_count: 1 }
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', digests), /return_full_object=true/)

@@ -5,21 +5,21 @@ import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { type DatabaseKind, databases } from './databases.ts'
-import { eventually, requestsTo, teamEnv } from './team-house.ts'
+import { eventually, requestsTo, teamEnv } from './team-router.ts'
 
 const kinds: [store: DatabaseKind, type: string][] = [
   ['SQLite', 'single'],
   ['PostgreSQL', 'cluster'],
 ]
 
-/** What may end while nothing is written, in milliseconds: docs/teams.md. */
+/** The maximum period of usage that a kill can lose, in milliseconds: docs/teams.md. */
 const lostMs = 1_000
 
 for (const [store, type] of kinds)
   test(`kill -9 loses at most the usage of the last second, counted by the upstream: ${store}, ${type}`, async (t) => {
     const upstream = await startUpstream(openaiText('Hi'))
     t.after(() => upstream.close())
-    /** When each request had ended, on the clock of the tests. */
+    /** When each request ended, on the test's clock. */
     const ended: number[] = []
     const url = await databases[store](t)
     const providers = [{ id: 'small', api_type: 'vllm', api_host: upstream.url }]
@@ -30,7 +30,7 @@ for (const [store, type] of kinds)
     t.after(() => first.stop())
     const { newKey, chat } = requestsTo(first.url)
     const key = await newKey('alice')
-    // A steady load: each client asks again soon after it has its answer.
+    // A constant load: each client sends its next request soon after it has its response.
     let isOver = false
     const load = Array.from({ length: 4 }, async () => {
       while (!isOver) {
@@ -54,7 +54,7 @@ for (const [store, type] of kinds)
     const safe = ended.filter((at) => at < killedAt - lostMs).length
     assert.ok(safe > 0 && safe < ended.length)
     await eventually(async () => (await recorded()) >= safe)
-    // What the upstream has counted is the most that there can be.
+    // The upstream's count is the maximum.
     const counted = upstream.requests.length
     assert.ok((await recorded()) <= counted, `${await recorded()} of ${counted}`)
   })

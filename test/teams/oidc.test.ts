@@ -12,10 +12,10 @@ import {
 import { bearer } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
-import { openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 let provider: IdentityProvider
-/** Where a proxy in front of the router would be: the provider knows this address. */
+/** The address of a proxy in front of the router, as registered with the provider. */
 let publicUrl = ''
 
 before(async () => {
@@ -38,11 +38,11 @@ const settings = (): Record<string, string> => ({
 
 const trusting = { LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }
 
-const open = (t: TestContext, env: Record<string, string>): Promise<TeamHouse> =>
+const open = (t: TestContext, env: Record<string, string>): Promise<TeamRouter> =>
   openTeam(t, sqliteUrl(t), { ...settings(), ...trusting, ...env })
 const withoutClaim = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting }))
 
-/** A browser with its cookies, by host. The public address of the router is where it listens. */
+/** A browser with its cookies, by host. Requests to the public address go to the router's own. */
 function browser(routerUrl: string) {
   const jars = new Map<string, Map<string, string>>()
   const go = async (address: string, init: RequestInit = {}): Promise<Response> => {
@@ -62,7 +62,7 @@ function browser(routerUrl: string) {
   return {
     go,
     cookies: () => jars.get(new URL(routerUrl).host) ?? new Map<string, string>(),
-    /** Follows the provider up to the address that leads back to the router. */
+    /** Follows the provider's redirects up to the one back to the router. */
     async leave(): Promise<string> {
       let address = (await go(`${routerUrl}/api/session/oidc`)).headers.get('location') ?? ''
       while (!address.startsWith(publicUrl)) {
@@ -81,7 +81,7 @@ const me = async (person: ReturnType<typeof browser>, url: string) =>
   Object(await (await person.go(`${url}/api/session`)).json())
 
 describe('signing in by OpenID Connect', () => {
-  test('a person gets the highest role that the map gives to a value of the claim', async () => {
+  test('a person gets the highest role that the map assigns to a value of the claim', async () => {
     const { router } = withoutClaim
     const cases: [unknown, string | number][] = [
       [['llm-admins', 'staff'], 'admin'],
@@ -108,7 +108,7 @@ describe('signing in by OpenID Connect', () => {
     }
   })
 
-  test('what a person changes is in the audit log under their name', async () => {
+  test("a person's changes are in the audit log under their name", async () => {
     const { router, admin } = withoutClaim
     const person = browser(router.url)
     await person.signIn()
@@ -122,13 +122,13 @@ describe('signing in by OpenID Connect', () => {
     assert.deepEqual([last.actor, last.source], ['oidc:ada', 'console'])
   })
 
-  test('the way back is only taken in the browser that began, once, with the state that was given', async () => {
+  test('the callback is accepted only once, in the browser that started, with the issued state', async () => {
     const { router } = withoutClaim
     const person = browser(router.url)
     const back = await person.leave()
     assert.equal((await browser(router.url).go(back)).status, 403)
     assert.equal((await person.go(back.replace(/state=[^&]+/, 'state=other'))).status, 403)
-    assert.equal((await person.go(back)).status, 403, 'the attempt is used up')
+    assert.equal((await person.go(back)).status, 403, 'the sign-in attempt is used up')
     const second = await person.leave()
     const cookies = new Map(person.cookies())
     assert.equal((await person.go(second)).status, 200)
@@ -137,7 +137,7 @@ describe('signing in by OpenID Connect', () => {
     assert.equal((await person.go(`${router.url}/api/session/oidc/callback?error=access_denied`)).status, 403)
   })
 
-  test('an ID token for somebody else, of somebody else, of another time or without signature is refused', async () => {
+  test('an ID token with a wrong audience, issuer, time or signature is rejected', async () => {
     const { router } = withoutClaim
     const now = () => Math.floor(Date.now() / 1000)
     const outcome = async (change: Parameters<IdentityProvider['tamper']>[0]) => {
@@ -165,7 +165,7 @@ describe('signing in by OpenID Connect', () => {
     assert.equal(await outcome((claims) => sign({ ...claims, iat: now() + 15 })), 200)
   })
 
-  test('a key that the provider has begun to use is taken', async () => {
+  test('a key that the provider has rotated in is accepted', async () => {
     const { router } = withoutClaim
     assert.equal((await browser(router.url).signIn()).status, 200)
     provider.rotate()
@@ -183,7 +183,7 @@ describe('signing in by OpenID Connect', () => {
     assert.equal((await browser(router.url).signIn()).status, 403)
   })
 
-  test('a provider that is away is told, and a router starts without it', async (t) => {
+  test('an unreachable provider is reported, and a router starts without it', async (t) => {
     const { router } = await open(t, { LLM_ROUTER_OIDC_ISSUER: `http://127.0.0.1:${await freePort()}` })
     const response = await fetch(`${router.url}/api/session/oidc`, { redirect: 'manual' })
     assert.deepEqual(
@@ -192,7 +192,7 @@ describe('signing in by OpenID Connect', () => {
     )
   })
 
-  test('the page to sign in leads to the provider', async () => {
+  test('the sign-in page links to the provider', async () => {
     const { router } = withoutClaim
     const page = await (await fetch(`${router.url}/ui`, { headers: { accept: 'text/html' } })).text()
     const [, link = ''] = /href="([^"]+oidc)"/.exec(page) ?? []
@@ -200,7 +200,7 @@ describe('signing in by OpenID Connect', () => {
     assert.equal(status, 302)
   })
 
-  test('settings that cannot work stop the start', async () => {
+  test('contradictory settings prevent startup', async () => {
     for (const [env, expected] of [
       [{ LLM_ROUTER_OIDC_CLIENT_ID: '' }, /OIDC_CLIENT_ID must be set/],
       [{ LLM_ROUTER_PUBLIC_URL: '' }, /PUBLIC_URL must be set/],
@@ -220,9 +220,9 @@ describe('signing in by OpenID Connect', () => {
 
 describe('JSON Web Tokens of API clients', () => {
   const apiSettings = { LLM_ROUTER_OIDC_CLIENT_CLAIM: 'client_id', LLM_ROUTER_OIDC_AUDIENCE: audience }
-  const house = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting, ...apiSettings }))
+  const team = shareTeam(sqliteUrl, () => ({ ...settings(), ...trusting, ...apiSettings }))
   const now = (): number => Math.floor(Date.now() / 1000)
-  /** Each test has a client of its own. */
+  /** Each test has its own client. */
   const claims = (client: string) => ({
     iss: provider.issuer,
     aud: audience,
@@ -232,8 +232,8 @@ describe('JSON Web Tokens of API clients', () => {
     exp: now() + 60,
   })
 
-  test('a token of the provider stands for the client that it names, with its permissions', async () => {
-    const { admin, newKey, chat, router } = house
+  test("a provider's token authenticates the client that it names, with that client's permissions", async () => {
+    const { admin, newKey, chat, router } = team
     const token = await provider.clientToken()
     assert.equal((await chat(token)).status, 401)
     await newKey(clientId, { models: ['small'] })
@@ -244,12 +244,12 @@ describe('JSON Web Tokens of API clients', () => {
     assert.ok(!JSON.stringify(router.logs).includes(token.slice(-20)))
   })
 
-  test('only a signature of the issuer counts, for this audience, at this time', async () => {
-    const { newKey, router } = house
+  test("only the issuer's signature is accepted, for this audience and within the validity period", async () => {
+    const { newKey, router } = team
     await newKey('signed')
     const { sign } = provider
     let address = 0
-    // Each from an address of its own, so that none pays for another.
+    // Each from its own address, so that failed attempts do not throttle the others.
     const status = async (token: string | Promise<string>) => {
       const from = { 'x-forwarded-for': `192.0.2.${++address}` }
       return (await fetch(`${router.url}/v1/models`, { headers: { ...bearer(await token), ...from } })).status
@@ -288,8 +288,8 @@ describe('JSON Web Tokens of API clients', () => {
     for (const [name, token] of Object.entries(refused)) assert.equal(await status(token), 401, name)
   })
 
-  test('clocks may differ by half a minute', async () => {
-    const { newKey, chat } = house
+  test('a clock skew of 30 seconds is tolerated', async () => {
+    const { newKey, chat } = team
     await newKey('clocked')
     const status = async (change: object) =>
       (await chat(await provider.sign({ ...claims('clocked'), ...change }))).status
@@ -299,8 +299,8 @@ describe('JSON Web Tokens of API clients', () => {
     assert.equal(await status({ nbf: now() + 45 }), 401)
   })
 
-  test('after a rotation tokens of the new key count, and those of the old one no longer', async () => {
-    const { newKey, chat } = house
+  test('after a key rotation tokens of the new key are accepted, and those of the old one are not', async () => {
+    const { newKey, chat } = team
     await newKey('rotated')
     const old = await provider.sign(claims('rotated'))
     assert.equal((await chat(old)).status, 200)
@@ -309,8 +309,8 @@ describe('JSON Web Tokens of API clients', () => {
     assert.equal((await chat(old)).status, 401)
   })
 
-  test('a token is never taken for a key, nor a key or session tried instead', async () => {
-    const { newKey, chat, router } = house
+  test('a token is never tried as a key, and a key or session is never tried in its place', async () => {
+    const { newKey, chat, router } = team
     const key = await newKey('both')
     const response = await fetch(`${router.url}/v1/models`, {
       headers: { ...bearer(await provider.sign({ ...claims('both'), aud: 'other' })), 'x-api-key': key },
@@ -319,7 +319,7 @@ describe('JSON Web Tokens of API clients', () => {
     assert.equal((await chat(key)).status, 200)
   })
 
-  test('without the name of a claim tokens are unknown keys', async () => {
+  test('without a configured claim, tokens are unknown keys', async () => {
     const { newKey, chat } = withoutClaim
     await newKey('unnamed')
     assert.equal((await chat(await provider.sign({ ...claims('unnamed'), aud: clientId }))).status, 401)
@@ -329,7 +329,7 @@ describe('JSON Web Tokens of API clients', () => {
 async function eventually(isSo: () => Promise<boolean>): Promise<void> {
   const since = performance.now()
   while (!(await isSo())) {
-    assert.ok(performance.now() - since < 30_000, 'never came true')
+    assert.ok(performance.now() - since < 30_000, 'the condition was not met in time')
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
 }

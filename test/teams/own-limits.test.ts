@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
-import { openTeam, sqliteUrl } from './team-house.ts'
+import { openTeam, sqliteUrl } from './team-router.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>
 
@@ -21,18 +21,18 @@ const stores = {
 } as const
 
 for (const [store, envOf] of Object.entries(stores))
-  describe(`what is left, ${store}`, () => {
-    test('a client sees what is left of its own limits and of those of its group', async (t) => {
-      const house = await openTeam(t, sqliteUrl(t), envOf())
-      await house.admin('POST', '/groups', { id: 'team', requests_per_minute: 10 })
-      const alice = await house.newKey('alice', { group: 'team', requests_per_minute: 5, max_concurrent: 2 })
-      const bob = await house.newKey('bob', { group: 'team', tokens_per_minute: 1_000 })
-      await house.chat(alice)
-      await house.chat(alice)
+  describe(`remaining limits, ${store}`, () => {
+    test("a client sees what remains of its own limits and of its group's", async (t) => {
+      const team = await openTeam(t, sqliteUrl(t), envOf())
+      await team.admin('POST', '/groups', { id: 'team', requests_per_minute: 10 })
+      const alice = await team.newKey('alice', { group: 'team', requests_per_minute: 5, max_concurrent: 2 })
+      const bob = await team.newKey('bob', { group: 'team', tokens_per_minute: 1_000 })
+      await team.chat(alice)
+      await team.chat(alice)
       const long = [{ role: 'user', content: 'word '.repeat(500) }]
-      const answer = await house.chat(bob, 'small', { messages: long })
+      const answer = await team.chat(bob, 'small', { messages: long })
       const own = async (key: string) => {
-        const response = await fetch(`${house.router.url}/api/usage`, { headers: bearer(key) })
+        const response = await fetch(`${team.router.url}/api/usage`, { headers: bearer(key) })
         const { limits }: { limits: Record<string, unknown>[] } = JSON.parse(await response.text())
         return limits
       }
@@ -49,7 +49,7 @@ for (const [store, envOf] of Object.entries(stores))
         ],
       )
       assert.ok(Number(requests?.full_in_seconds) > 0 && Number(requests?.full_in_seconds) <= 60)
-      // To look takes nothing away, and what it says is what the header has said.
+      // Reading consumes nothing, and returns the same values as the headers.
       const [tokens] = (await own(bob)).filter(({ limit }) => limit === 'tokens_per_minute')
       assert.equal(tokens?.most, 1_000)
       assert.ok(Number(tokens?.left) >= Number(answer.headers.get('x-ratelimit-remaining-tokens')))

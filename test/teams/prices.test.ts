@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pricesOf } from '../../src/plugins/usage/prices.ts'
-import { eventually, shareTeam, sqliteUrl } from './team-house.ts'
+import { eventually, shareTeam, sqliteUrl } from './team-router.ts'
 
 const { admin, chat, newKey } = shareTeam(sqliteUrl)
 
-test('cost is computed by the price of the target, the model or a pattern, when usage is booked', async () => {
+test('cost is computed from the price of the target, the model or a pattern when usage is recorded', async () => {
   const made = await admin('POST', '/prices', { id: 'all', model: '*', currency: 'EUR', request: 1 })
   assert.equal(made.status, 201)
   await admin('POST', '/prices', { id: 'large', model: 'large', prompt: 2, completion: 1_000_000 })
@@ -20,18 +20,18 @@ test('cost is computed by the price of the target, the model or a pattern, when 
   assert.equal(await cost('small'), 1)
   const { prompt_tokens: prompt, completion_tokens: completion } = body.usage
   assert.ok(Math.abs((await cost('large')) - (completion + (prompt * 2) / 1_000_000)) < 1e-6)
-  // What was booked keeps its price.
+  // Recorded usage keeps its price.
   await admin('PATCH', '/prices/all', { request: 5 })
   await chat(key)
   await eventually(async () => (await cost('small')) === 6)
 })
 
-test('a price needs a model or a target, and no member that it does not have', async () => {
+test('a price needs a model or a target, and unknown members are rejected', async () => {
   for (const price of [{ request: 1 }, { model: 'small', request: -1 }, { model: 'small', per_token: 1 }])
     assert.equal((await admin('POST', '/prices', { id: 'one', ...price })).status, 400, JSON.stringify(price))
 })
 
-test('of several prices that of the target holds, then that of the name, then that of a pattern', () => {
+test("a target's price overrides a model's price, which overrides a pattern's", () => {
   const usage = {
     ...{ model: 'small', target: 'gpu1', requests: 1, busy_ms: 500 },
     ...{ prompt_tokens: 2_000_000, cached_tokens: 1_000_000, completion_tokens: 1_000_000 },

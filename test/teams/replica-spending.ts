@@ -3,15 +3,15 @@ import { bearer } from '../helpers/keys-file.ts'
 import type { Postgres } from '../helpers/programs/postgres.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
-import { eventually, requestsTo, teamEnv } from './team-house.ts'
+import { eventually, requestsTo, teamEnv } from './team-router.ts'
 
 export interface SpendingOptions {
   postgres: Postgres
   routers: number
   requests: number
-  /** Of the budget, in requests. */
+  /** The budget, in requests. */
   limit: number
-  /** Clients that ask at the same time. */
+  /** Number of concurrent clients. */
   clients: number
   /** How many routers are killed while requests run; each is replaced. */
   kills: number
@@ -20,25 +20,25 @@ export interface SpendingOptions {
 }
 
 export interface Spending {
-  /** Requests that the upstream has got. */
+  /** Requests that the upstream received. */
   counted: number
   /** Requests in the database. */
   recorded: number
-  /** What kill -9 may have lost: what ran, and what ended in the last second. */
+  /** Requests that kill -9 may have lost: running ones, and those that ended in the last second. */
   mayBeLost: number
   refused: number
-  /** Requests that went upstream while the database was away. */
+  /** Requests that were sent upstream while the database was unavailable. */
   whileAway: number
   cancelled: number
-  /** Requests that found a router that was being replaced. */
+  /** Requests that reached a router that was being replaced. */
   unanswered: number
 }
 
-/** What may end while nothing is written, in milliseconds: docs/teams.md. */
+/** The maximum period of usage that a kill can lose, in milliseconds: docs/teams.md. */
 const lostMs = 1_000
 
-const leaver = 'leaves'
-const leaves = (body: unknown): boolean => Object(body).user === leaver
+const disconnecting = 'leaves'
+const disconnects = (body: unknown): boolean => Object(body).user === disconnecting
 
 interface Replica {
   process: RouterProcess
@@ -47,15 +47,18 @@ interface Replica {
 }
 
 /**
- * Routers in processes of their own spend one budget in PostgreSQL, with clients that leave, processes that are killed and a
- * database that is away for a while, and an upstream that counts for itself.
+ * Routers in separate processes spend one budget in PostgreSQL, with clients that disconnect, processes that are killed, a
+ * database that is unavailable for a while, and an upstream that counts independently.
  */
 export async function spend(options: SpendingOptions): Promise<Spending> {
   const { postgres, requests, clients } = options
   const upstream = await startUpstream(({ body }) => ({
     kind: 'stream',
-    pieces: [openaiChunk({ content: 'Hi' }), ...(leaves(body) ? [] : [openaiChunk({}, 'stop'), openaiDone])],
-    ending: leaves(body) ? 'hang' : 'end',
+    pieces: [
+      openaiChunk({ content: 'Hi' }),
+      ...(disconnects(body) ? [] : [openaiChunk({}, 'stop'), openaiDone]),
+    ],
+    ending: disconnects(body) ? 'hang' : 'end',
   }))
   const url = await postgres.url()
   const start = async (): Promise<Replica> => {
@@ -89,7 +92,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
         signal: leaving.signal,
         body: JSON.stringify({
           ...{ model: 'small', messages: [{ role: 'user', content: 'hi' }], stream: true },
-          ...(leavesEarly ? { user: leaver } : {}),
+          ...(leavesEarly ? { user: disconnecting } : {}),
         }),
       })
       if (response.status === 429 || response.status === 503) total.refused++
@@ -125,7 +128,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
     isAway = false
   }
 
-  // Each happens when so many requests have been sent: the outage in the middle, kills before and after it.
+  // Each event happens after this many requests: the outage in the middle, kills before and after it.
   const events = [
     ...Array.from({ length: options.kills }, (_, index) => ({
       at: Math.floor((requests * (index + 1)) / (options.kills + 2)),
@@ -158,7 +161,7 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
       return body.data?.[0]?.requests ?? 0
     }
     await eventually(async () => (await recorded()) >= counted - total.mayBeLost)
-    // What is still on its way must not be missed.
+    // Usage still being written must not be missed.
     for (const { process } of replicas) {
       process.child.kill('SIGTERM')
       if (process.child.exitCode === null && process !== one.process) await once(process.child, 'exit')
@@ -180,7 +183,7 @@ async function ownUsage(url: string, key: string): Promise<string> {
   return (await fetch(`${url}/api/usage`, { headers: bearer(key) })).text()
 }
 
-/** One after the other: they would keep each other waiting. */
+/** One after the other: concurrent starts would delay each other. */
 async function inTurn<Value>(count: number, make: () => Promise<Value>): Promise<Value[]> {
   const made: Value[] = []
   while (made.length < count) made.push(await make())

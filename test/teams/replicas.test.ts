@@ -4,7 +4,7 @@ import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { spend } from './replica-spending.ts'
 
 // test/soak/spending.ts does the same with ten routers, 10,000 requests and an outage of 60 s.
-test('replicas spend a budget right, with clients that leave, a kill and an outage', {
+test('replicas account for a budget correctly despite disconnecting clients, a kill and an outage', {
   timeout: 120_000,
 }, async () => {
   const limit = 150

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { request } from 'undici'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { adminKey, openTeam, shareTeam, sqliteUrl } from './team-house.ts'
+import { adminKey, openTeam, shareTeam, sqliteUrl } from './team-router.ts'
 
 const filed = (name: string): string => `sk-of-the-file-${name}-0123456789`
 const records = [
@@ -21,10 +21,10 @@ interface Operation {
 
 const file = keysFile(records)
 after(() => file.remove())
-const house = shareTeam(sqliteUrl, () => ({ ...file.env, LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
-const { admin, newKey, chat } = house
+const team = shareTeam(sqliteUrl, () => ({ ...file.env, LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
+const { admin, newKey, chat } = team
 
-/** Every operation of the document, at a path that exists. */
+/** Every operation of the document, at an existing path. */
 async function operations(url: string, key: string): Promise<Operation[]> {
   const response = await fetch(`${url}/openapi.json`, { headers: bearer(key) })
   const document = Object(await response.json())
@@ -38,7 +38,10 @@ async function operations(url: string, key: string): Promise<Operation[]> {
 }
 
 let addresses = 0
-/** The status, and whether the refusal is about the role. Each from an address of its own, so that none pays for another. */
+/**
+ * The status, and whether the rejection is about the role. Each from its own address, so that failed attempts do not throttle
+ * others.
+ */
 async function ask(url: string, { method, path }: Operation, key: string | undefined): Promise<string> {
   const address = `192.0.${++addresses >> 8}.${addresses & 255}`
   const hasBody = !['DELETE', 'GET', 'HEAD'].includes(method)
@@ -51,7 +54,7 @@ async function ask(url: string, { method, path }: Operation, key: string | undef
     },
     ...(hasBody ? { body: '[' } : {}),
   })
-  // Read to its end, so that the connection serves the next one too; events have no end.
+  // Read to its end, so that the connection can be reused; event streams have no end.
   if (/event-stream/.test(String(headers['content-type']))) body.on('error', () => undefined).destroy()
   else await body.dump({ limit: Number.POSITIVE_INFINITY })
   return statusCode === 401 || statusCode === 403 ? `${statusCode}` : 'let in'
@@ -59,8 +62,8 @@ async function ask(url: string, { method, path }: Operation, key: string | undef
 
 const order = ['viewer', 'operator', 'admin']
 
-test('each role may do what the API document says and no more, with keys of the file and of the database', async () => {
-  const { router } = house
+test('each role may do exactly what the API document says, with keys of the file and of the database', async () => {
+  const { router } = team
   const holders: [string, string | undefined, string][] = [
     ['filed viewer', 'viewer', filed('viewer')],
     ['filed operator', 'operator', filed('operator')],
@@ -90,20 +93,20 @@ test('each role may do what the API document says and no more, with keys of the 
   }
 })
 
-test('a key with a role asks models only where it has their surfaces too', async () => {
+test('a key with a role can use models only if it also has their surfaces', async () => {
   assert.equal((await chat(filed('viewer'))).status, 403)
   assert.equal((await chat(await newKey('alan', { role: 'admin' }))).status, 403)
   assert.equal((await chat(await newKey('both', { role: 'admin', surfaces: ['openai'] }))).status, 200)
 })
 
-test('a group without the surface of operators takes the roles of its clients away', async () => {
+test("a group without the surface of operators revokes its clients' roles", async () => {
   await admin('POST', '/groups', { id: 'team', surfaces: ['openai'] })
   const key = await newKey('astrid', { role: 'admin', group: 'team' })
   assert.equal((await admin('GET', '/clients', undefined, bearer(key))).status, 403)
   assert.equal((await admin('POST', '/clients', { id: 'x' }, bearer(key))).status, 403)
 })
 
-test('a role that does not exist stops the start, with its place in the file', async (t) => {
+test('an unknown role prevents startup, with its position in the file', async (t) => {
   const file = keysFile([{ id: 'x', key: filed('x'), role: 'root' }])
   t.after(() => file.remove())
   await assert.rejects(openTeam(t, sqliteUrl(t), file.env), /role.*viewer.*operator.*admin/s)

@@ -8,7 +8,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
-import { type Answer, adminKey, openTeam, shareTeam } from './team-house.ts'
+import { type Answer, adminKey, openTeam, shareTeam } from './team-router.ts'
 
 const injections = [
   "' or '1'='1",
@@ -29,10 +29,10 @@ interface Parameter {
 
 for (const store of databaseKinds)
   describe(`teams in ${store}`, () => {
-    const house = shareTeam(databases[store], () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
-    const { admin, newKey, chat } = house
+    const team = shareTeam(databases[store], () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
+    const { admin, newKey, chat } = team
 
-    test('no parameter of administration is taken for SQL', async () => {
+    test('no parameter of the administration API is interpreted as SQL', async () => {
       await admin('POST', '/groups', { id: 'team' })
       const key = await newKey('alice', { group: 'team' })
       const state = async () => {
@@ -44,7 +44,7 @@ for (const store of databaseKinds)
         return lists.map(({ body }) => body)
       }
       const former = await state()
-      const document = JSON.parse(house.router.app.apiDocs.openapi('.'))
+      const document = JSON.parse(team.router.app.apiDocs.openapi('.'))
       const operations = Object.entries<Record<string, { parameters?: Parameter[] }>>(document.paths).filter(
         ([path]) => path.startsWith('/api/admin/'),
       )
@@ -57,7 +57,7 @@ for (const store of databaseKinds)
               const filled = path.replaceAll(/\{(\w+)\}/g, (_part, each) => (each === name ? value : 'alice'))
               const query = where === 'query' ? `?${name}=${value}` : ''
               const body = ['get', 'delete'].includes(method) ? undefined : {}
-              // Only the parameter is wrong: a reading of all that is there would show.
+              // Only the parameter is invalid: a result with all records would reveal an injection.
               if (where === 'query' || filled.includes(value)) {
                 const answer = await admin(
                   method.toUpperCase(),
@@ -95,7 +95,7 @@ for (const store of databaseKinds)
       assert.equal((await chat(key)).status, 200)
     })
 
-    test('nobody can set what the router sets, nor give a key to somebody else', async () => {
+    test('members that the router sets are read-only, and a key cannot be moved to another client', async () => {
       await newKey('nadia')
       await newKey('bob')
       const [key] = (await admin('GET', '/keys?client=nadia')).body.data
@@ -121,7 +121,7 @@ for (const store of databaseKinds)
       assert.equal((await admin('GET', '/keys?client=nadia')).body.data.length, 1)
     })
 
-    test('who may not look learns nothing of what there is, and of a key nothing but that it is not valid', async () => {
+    test('an unauthorized caller learns nothing about existing records, nor about keys except that they are invalid', async () => {
       const carol = bearer(await newKey('carol'))
       const [revoked, disabled] = [await newKey('rita'), await newKey('dora')]
       const [{ id }] = (await admin('GET', '/keys?client=rita')).body.data
@@ -141,19 +141,19 @@ for (const store of databaseKinds)
       for (const each of refusals) assert.deepEqual(plain(each), plain(refusals[0] ?? each))
     })
 
-    test('a client of one group gets nothing of another: models, stored responses, administration', async () => {
+    test("a client of one group has no access to another's models, stored responses or administration", async () => {
       await admin('POST', '/groups', { id: 'one', models: ['small'] })
       await admin('POST', '/groups', { id: 'two', models: ['large'] })
       const [one, two] = [await newKey('ann', { group: 'one' }), await newKey('bea', { group: 'two' })]
       assert.deepEqual([(await chat(one, 'small')).status, (await chat(one, 'large')).status], [200, 404])
-      const made = await fetch(`${house.router.url}/v1/responses`, {
+      const made = await fetch(`${team.router.url}/v1/responses`, {
         method: 'POST',
         headers: { ...bearer(one), 'content-type': 'application/json' },
         body: JSON.stringify({ model: 'small', input: 'hi', store: true }),
       })
       const { id } = Object(await made.json())
       const read = async (key: string) =>
-        (await fetch(`${house.router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
+        (await fetch(`${team.router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
       assert.deepEqual([await read(one), await read(two)], [200, 404])
       for (const [method, path] of [
         ['PATCH', '/clients/ann'],
@@ -163,7 +163,7 @@ for (const store of databaseKinds)
         assert.equal((await admin(method, path, {}, bearer(one))).status, 403, path)
     })
 
-    test('a create that is repeated at the same time makes one key, which one answer shows', async () => {
+    test('concurrent repeats of a create make one key, which only one response contains', async () => {
       await admin('POST', '/clients', { id: 'twice' })
       const headers = { 'idempotency-key': 'the-same' }
       const answers = await Promise.all(
@@ -178,7 +178,7 @@ for (const store of databaseKinds)
       assert.equal((await admin('GET', '/keys?client=twice')).body.data.length, 1)
     })
 
-    test('of changes for the same state at the same time one is taken', async () => {
+    test('of concurrent changes with the same ETag exactly one is accepted', async () => {
       await newKey('etta')
       const etag = (await admin('GET', '/clients/etta')).headers.get('etag') ?? ''
       const change = (description: string) =>
@@ -187,18 +187,18 @@ for (const store of databaseKinds)
       assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 412, 412, 412])
     })
 
-    test('a leaked database holds no key, no session and nothing that lets anybody in', async () => {
+    test('a leaked database contains no key, no session and no usable credential', async () => {
       const key = await newKey('leaked', { role: 'admin' })
-      const signedIn = await fetch(`${house.router.url}/api/session`, {
+      const signedIn = await fetch(`${team.router.url}/api/session`, {
         method: 'POST',
         headers: bearer(key),
       })
       const cookie = (signedIn.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
-      await fetch(`${house.router.url}/api/session`, {
+      await fetch(`${team.router.url}/api/session`, {
         method: 'DELETE',
-        headers: { cookie, origin: house.router.url },
+        headers: { cookie, origin: team.router.url },
       })
-      const leaked = await contentOf(house.url)
+      const leaked = await contentOf(team.url)
       const digest = createHash('sha256').update(key).digest('hex')
       assert.ok(leaked.includes(digest))
       for (const secret of [
@@ -213,10 +213,10 @@ for (const store of databaseKinds)
         assert.equal((await chat(wrong)).status, 401)
     })
 
-    test('a backup that was made while the router runs brings everything back', async (t) => {
+    test('a backup made while the router runs restores everything', async (t) => {
       const key = await newKey('saved')
       const { body: audit } = await admin('GET', '/audit')
-      const copy = await backUp(t, house.url)
+      const copy = await backUp(t, team.url)
       await admin('DELETE', '/clients/saved')
       assert.equal((await chat(key)).status, 401)
       const restored = await openTeam(t, copy)
@@ -226,7 +226,7 @@ for (const store of databaseKinds)
     })
   })
 
-/** All bytes of a database, with what SQLite keeps beside it. */
+/** All bytes of a database, including the files that SQLite keeps beside it. */
 async function contentOf(url: string): Promise<string> {
   if (!url.startsWith('sqlite:')) return (await sharedPostgres()).run('pg_dump', [url])
   const folder = dirname(url.slice('sqlite:'.length))
@@ -235,7 +235,7 @@ async function contentOf(url: string): Promise<string> {
     .join('\n')
 }
 
-/** The address of a copy, made and restored as docs/teams.md says. */
+/** The URL of a copy, made and restored as docs/teams.md says. */
 async function backUp(t: TestContext, url: string): Promise<string> {
   if (!url.startsWith('sqlite:')) {
     const postgres = await sharedPostgres()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
-import { adminKey, models, openTeam, shareTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, models, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
@@ -10,7 +10,7 @@ const hosts = () => ({ LLM_ROUTER_SESSION_SECRET: 'the-same-secret-on-all-hosts-
 /** Two hosts with one database and one secret. */
 const one = shareTeam(sqliteUrl, hosts)
 const two = shareTeam(() => one.url, hosts)
-/** Another one, behind a proxy that it trusts. */
+/** Another host, behind a proxy that it trusts. */
 const elsewhere = shareTeam(sqliteUrl, () => ({ LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' }))
 
 /** The cookie that a sign-in sets, as a browser sends it back. */
@@ -70,7 +70,7 @@ test('a key is exchanged for a cookie that scripts, other sites and client endpo
     assert.equal(await statusOf(router.url + path, { headers: { cookie } }), 200, path)
 })
 
-test('the cookie is a __Host- cookie where a trusted proxy says https, and only there', async () => {
+test('the cookie is a __Host- cookie only if a trusted proxy reports https', async () => {
   const { router } = elsewhere
   const https = { 'x-forwarded-proto': 'https' }
   const response = await fetch(`${router.url}/api/session`, {
@@ -98,7 +98,7 @@ test('the cookie is a __Host- cookie where a trusted proxy says https, and only 
   )
 })
 
-test('changes and events are refused unless they come from a page of this router', async () => {
+test('changes and events are rejected unless they come from a page of this router', async () => {
   const { router } = one
   const cookie = await signIn(router.url, adminKey)
   let made = 0
@@ -131,7 +131,7 @@ test('changes and events are refused unless they come from a page of this router
   assert.deepEqual([last.actor, last.source, last.entity_id], ['admin-key', 'console', `group-${made - 1}`])
 })
 
-const endings: [string, (house: TeamHouse, id: string, client: string) => Promise<unknown>][] = [
+const endings: [string, (team: TeamRouter, id: string, client: string) => Promise<unknown>][] = [
   ['its key is revoked', ({ admin }, id) => admin('POST', `/keys/${id}/revoke`)],
   [
     'its key is rotated without overlap',
@@ -165,7 +165,7 @@ for (const [index, [name, end]] of endings.entries())
     assert.ok(performance.now() - since < 10_000)
   })
 
-test('a role that is taken away is taken from the session too', async () => {
+test('a revoked role is also removed from the session', async () => {
   const { admin, newKey, router } = one
   const cookie = await signIn(router.url, await newKey('roland', { role: 'admin' }))
   const create = () =>
@@ -180,10 +180,10 @@ test('a role that is taken away is taken from the session too', async () => {
   assert.equal(await statusOf(`${router.url}/ui`, { headers: { cookie } }), 403)
 })
 
-test('signing out ends the session everywhere, also for who has copied the cookie', async () => {
+test('signing out ends the session on every host, including copies of the cookie', async () => {
   const cookie = await signIn(one.router.url, adminKey)
-  const session = (house: TeamHouse, init: RequestInit = {}) =>
-    fetch(`${house.router.url}/api/session`, { ...init, headers: { cookie, origin: house.router.url } })
+  const session = (team: TeamRouter, init: RequestInit = {}) =>
+    fetch(`${team.router.url}/api/session`, { ...init, headers: { cookie, origin: team.router.url } })
   const out = await session(one, { method: 'DELETE' })
   assert.equal(out.status, 204)
   assert.match(out.headers.getSetCookie()[0] ?? '', /^llm-router-session=; Path=\/; Max-Age=0;/)
@@ -191,7 +191,7 @@ test('signing out ends the session everywhere, also for who has copied the cooki
   await eventually(async () => (await session(two)).status === 401)
 })
 
-test('each sign-in makes another session, and one that was made elsewhere or changed is none', async () => {
+test('each sign-in creates a new session, and a forged or modified one is rejected', async () => {
   const { router } = one
   const cookie = await signIn(router.url, adminKey)
   const again = await signIn(router.url, adminKey, { cookie })
@@ -212,7 +212,7 @@ test('each sign-in makes another session, and one that was made elsewhere or cha
   assert.equal(await ask(cookie), 200)
 })
 
-test('a session does not prolong itself, and a key without a role gets none', async () => {
+test('a session does not extend itself, and a key without a role gets none', async () => {
   const { router, newKey } = one
   const cookie = await signIn(router.url, adminKey)
   const renew = { method: 'POST', headers: { cookie, origin: router.url } }
@@ -223,7 +223,7 @@ test('a session does not prolong itself, and a key without a role gets none', as
   assert.equal(await statusOf(`${router.url}/api/session`, { method: 'POST' }), 401)
 })
 
-test('a browser gets a page to sign in, and a program the error', async () => {
+test('a browser is redirected to the sign-in page, and a program gets the error', async () => {
   const { router } = one
   const page = await fetch(`${router.url}/ui`, { headers: html })
   assert.equal(page.status, 401)
@@ -264,7 +264,7 @@ test('sessions work with keys of the file, and end when the file changes', async
   assert.equal(await statusOf(`${router.url}/ui`, { headers: { cookie } }), 401)
 })
 
-test('a database that several hosts share needs the secret of sessions', async (t) => {
+test('a database shared by several hosts requires the session secret', async (t) => {
   const env = { LLM_ROUTER_SESSION_SECRET: '' }
   await assert.rejects(openTeam(t, 'postgres://127.0.0.1:1/x', env), /LLM_ROUTER_SESSION_SECRET must be set/)
   await assert.rejects(
@@ -277,12 +277,12 @@ test('a database that several hosts share needs the secret of sessions', async (
 async function eventually(isSo: () => Promise<boolean>): Promise<void> {
   const since = performance.now()
   while (!(await isSo())) {
-    assert.ok(performance.now() - since < 20_000, 'never came true')
+    assert.ok(performance.now() - since < 20_000, 'the condition was not met in time')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 
-test('in a cluster a session is valid at each process, and signing out ends it at each', async (t) => {
+test('in a cluster a session is valid in each process, and signing out ends it in each', async (t) => {
   const router = await startRouterProcess({
     models,
     env: {
@@ -294,7 +294,7 @@ test('in a cluster a session is valid at each process, and signing out ends it a
   t.after(() => router.stop())
   await router.listening(2)
   const cookie = await signIn(router.url, adminKey)
-  // Each request has a connection of its own, which either process may take.
+  // Each request has its own connection, which either process may accept.
   const statuses = async (): Promise<number[]> => {
     const all: number[] = []
     for (let count = 0; count < 20; count++)

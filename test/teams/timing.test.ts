@@ -7,7 +7,7 @@ import { directoryKeys } from '../../src/plugins/auth/directory-keys.ts'
 const keyOf = (name: string): string => `sk-llmr-0123456789-${name}`
 const past = Date.parse('2020-01-01')
 
-test('a key is compared once, whole and in constant time, whether it is valid, ended, disabled or unknown', (t) => {
+test('a key is compared once, in full and in constant time, whether valid, expired, disabled or unknown', (t) => {
   const clients = [
     { id: 'alice', record: {} },
     { id: 'off', record: { enabled: false } },
@@ -20,7 +20,7 @@ test('a key is compared once, whole and in constant time, whether it is valid, e
   }))
   const nothing = { revision: 1, groups: [], prices: [], budgets: [], endedSessions: [] }
   const { ring } = directoryKeys({ ...nothing, clients, keys })
-  // The names that modules import follow what the module has.
+  // Updates the named exports that modules have imported.
   const compared = t.mock.method(crypto, 'timingSafeEqual')
   const digested = t.mock.method(crypto, 'createHmac')
   syncBuiltinESMExports()

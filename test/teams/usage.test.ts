@@ -17,15 +17,15 @@ import {
   requestsTo,
   shareTeam,
   sqliteUrl,
-  type TeamHouse,
+  type TeamRouter,
   teamEnv,
-} from './team-house.ts'
+} from './team-router.ts'
 
 type Line = Record<string, number | string>
 
-/** The lines of these clients once so many requests of theirs are in the database. */
+/** The lines of these clients, as soon as the database contains this many of their requests. */
 async function usageOf(
-  { admin }: Pick<TeamHouse, 'admin'>,
+  { admin }: Pick<TeamRouter, 'admin'>,
   clients: readonly string[],
   requests: number,
   query = 'by=client,model',
@@ -47,19 +47,19 @@ function sum(lines: readonly Line[], member: string): number {
 
 for (const store of databaseKinds) {
   describe(`usage in ${store}`, () => {
-    const house = shareTeam(databases[store], () => ({ LLM_ROUTER_TIME_ZONE: 'Asia/Kathmandu' }))
+    const team = shareTeam(databases[store], () => ({ LLM_ROUTER_TIME_ZONE: 'Asia/Kathmandu' }))
 
-    test('requests, tokens, busy seconds and errors are told by client, key, model and target', async () => {
-      const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
+    test('requests, tokens, busy seconds and errors are reported by client, key, model and target', async () => {
+      const [alice, bob] = [await team.newKey('alice'), await team.newKey('bob')]
       const answers = [
-        await house.chat(alice),
-        await house.chat(alice),
-        await house.chat(alice, 'large'),
-        await house.chat(bob),
+        await team.chat(alice),
+        await team.chat(alice),
+        await team.chat(alice, 'large'),
+        await team.chat(bob),
       ]
-      assert.equal((await house.chat(bob, 'broken')).status, 400)
-      const lines = await usageOf(house, ['alice', 'bob'], 5, 'by=client,model,target,key')
-      const keys = (await house.admin('GET', '/keys')).body.data
+      assert.equal((await team.chat(bob, 'broken')).status, 400)
+      const lines = await usageOf(team, ['alice', 'bob'], 5, 'by=client,model,target,key')
+      const keys = (await team.admin('GET', '/keys')).body.data
       const keyOf = (client: string) => keys.find((key: { client: string }) => key.client === client).id
       assert.deepEqual(
         lines.map(({ client, model, target, key, requests, errors }) => [
@@ -74,23 +74,23 @@ for (const store of databaseKinds) {
       )
       const counted = (member: string) =>
         answers.slice(0, 3).reduce((total, { body }) => total + body.usage[member], 0)
-      const [own] = (await house.admin('GET', '/usage?client=alice')).body.data
+      const [own] = (await team.admin('GET', '/usage?client=alice')).body.data
       assert.equal(own.prompt_tokens, counted('prompt_tokens'))
       assert.equal(own.completion_tokens, counted('completion_tokens'))
       assert.ok(own.busy_seconds > 0)
       for (const { last_used_at: at } of keys) assert.ok(Date.now() - Date.parse(at) < 60_000)
     })
 
-    test('a client sees its own usage alone, with any of its keys', async () => {
+    test('a client sees only its own usage, with any of its keys', async () => {
       const [carol, dan] = [
-        await house.newKey('carol', { surfaces: ['anthropic', 'openai'] }),
-        await house.newKey('dan'),
+        await team.newKey('carol', { surfaces: ['anthropic', 'openai'] }),
+        await team.newKey('dan'),
       ]
-      await house.chat(carol)
-      await house.chat(dan)
-      await usageOf(house, ['carol', 'dan'], 2)
+      await team.chat(carol)
+      await team.chat(dan)
+      await usageOf(team, ['carol', 'dan'], 2)
       const own = async (key: string, query = '') => {
-        const response = await fetch(`${house.router.url}/api/usage${query}`, { headers: bearer(key) })
+        const response = await fetch(`${team.router.url}/api/usage${query}`, { headers: bearer(key) })
         const body: { data: Line[] } = JSON.parse(await response.text())
         return { status: response.status, body }
       }
@@ -103,18 +103,18 @@ for (const store of databaseKinds) {
       assert.equal((await own(carol, '?by=target')).status, 400)
       assert.equal((await own(carol, '?by=client')).status, 400)
       assert.equal((await own('sk-nobody-0123456789')).status, 401)
-      assert.equal((await house.admin('GET', '/usage', undefined, bearer(carol))).status, 403)
+      assert.equal((await team.admin('GET', '/usage', undefined, bearer(carol))).status, 403)
     })
 
-    test('periods begin in LLM_ROUTER_TIME_ZONE, and a table guards what a spreadsheet would run', async () => {
-      const key = await house.newKey('erin')
-      await house.chat(key)
-      await usageOf(house, ['erin'], 1)
-      const [line] = (await house.admin('GET', '/usage?bucket=day&by=client&client=erin')).body.data
+    test('periods start in LLM_ROUTER_TIME_ZONE, CSV is supported, and invalid queries are rejected', async () => {
+      const key = await team.newKey('erin')
+      await team.chat(key)
+      await usageOf(team, ['erin'], 1)
+      const [line] = (await team.admin('GET', '/usage?bucket=day&by=client&client=erin')).body.data
       assert.match(line.period, /T00:00:00\+05:45$/)
-      const [hour] = (await house.admin('GET', '/usage?bucket=hour&client=erin')).body.data
+      const [hour] = (await team.admin('GET', '/usage?bucket=hour&client=erin')).body.data
       assert.match(hour.period, /:00:00\+05:45$/)
-      const table = await house.admin('GET', '/usage?by=client,model&client=erin', undefined, {
+      const table = await team.admin('GET', '/usage?by=client,model&client=erin', undefined, {
         accept: 'text/csv',
       })
       assert.match(table.headers.get('content-type') ?? '', /^text\/csv/)
@@ -127,49 +127,49 @@ for (const store of databaseKinds) {
         'format=xml',
         'from=2026-01-02&to=2026-01-01',
       ])
-        assert.equal((await house.admin('GET', `/usage?${query}`)).status, 400, query)
+        assert.equal((await team.admin('GET', `/usage?${query}`)).status, 400, query)
     })
   })
 }
 
-test('an outage of the database loses no usage, is told, and is over when the database is back', async (t) => {
+test('a database outage loses no usage, is reported, and ends when the database is back', async (t) => {
   const postgres = await sharedPostgres()
-  const house = await openTeam(t, await postgres.url(), { LLM_ROUTER_USE_PROMETHEUS: '1' })
-  const key = await house.newKey('alice')
-  await house.chat(key)
+  const team = await openTeam(t, await postgres.url(), { LLM_ROUTER_USE_PROMETHEUS: '1' })
+  const key = await team.newKey('alice')
+  await team.chat(key)
   const operator = async (path: string) =>
-    (await fetch(house.router.url + path, { headers: bearer(adminKey) })).text()
+    (await fetch(team.router.url + path, { headers: bearer(adminKey) })).text()
   await postgres.stop()
   try {
-    for (let count = 0; count < 20; count++) assert.equal((await house.chat(key)).status, 200)
+    for (let count = 0; count < 20; count++) assert.equal((await team.chat(key)).status, 200)
     await eventually(async () => /usage is spooled to disk/.test(await operator('/healthz')))
     assert.match(await operator('/metrics'), /llm_router_usage_spool_bytes [1-9]/)
-    for (let count = 0; count < 20; count++) assert.equal((await house.chat(key)).status, 200)
+    for (let count = 0; count < 20; count++) assert.equal((await team.chat(key)).status, 200)
   } finally {
     await postgres.start()
   }
-  const [line] = await usageOf(house, ['alice'], 41)
+  const [line] = await usageOf(team, ['alice'], 41)
   assert.equal(line?.client, 'alice')
   await eventually(async () => !/usage waits/.test(await operator('/healthz')))
 })
 
-test('usage on disk survives kill -9 while the database is away, and is written once', async (t) => {
+test('usage on disk survives kill -9 while the database is unavailable, and is written once', async (t) => {
   const postgres = await sharedPostgres()
   const database = await postgres.url()
   const folder = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
   const env = { ...teamEnv(database), LLM_ROUTER_USAGE_SPOOL: folder }
   const first = await startRouterProcess({ models, env })
   t.after(() => first.stop())
-  const house = requestsTo(first.url)
-  const key = await house.newKey('alice')
+  const team = requestsTo(first.url)
+  const key = await team.newKey('alice')
   await postgres.stop()
   try {
-    for (let count = 0; count < 10; count++) assert.equal((await house.chat(key)).status, 200)
+    for (let count = 0; count < 10; count++) assert.equal((await team.chat(key)).status, 200)
     await eventually(async () => {
       const text = await (await fetch(`${first.url}/healthz`, { headers: bearer(adminKey) })).text()
       return /usage is spooled to disk/.test(text)
     })
-    // All of it: what ended in the last half of a second may be in memory alone.
+    // All of it: what ended in the last half second may exist only in memory.
     const spooled = () =>
       readdirSync(folder)
         .flatMap((name) => [...readFileSync(`${folder}/${name}`, 'utf8').matchAll(/"requests":(\d+)/g)])
@@ -188,7 +188,7 @@ test('usage on disk survives kill -9 while the database is away, and is written 
 })
 
 for (const workers of [1, 2]) {
-  test(`SIGTERM loses no usage, of running requests either, with ${workers} worker(s)`, async (t) => {
+  test(`SIGTERM loses no usage, including that of running requests, with ${workers} worker(s)`, async (t) => {
     const database = sqliteUrl(t)
     const cluster = {
       LLM_ROUTER_SERVER_TYPE: 'cluster',
@@ -201,9 +201,9 @@ for (const workers of [1, 2]) {
     })
     t.after(() => router.stop())
     if (workers > 1) await router.listening(workers)
-    const house = requestsTo(router.url)
-    const key = await house.newKey('alice')
-    const answers = await Promise.all(Array.from({ length: 10 }, () => house.chat(key)))
+    const team = requestsTo(router.url)
+    const key = await team.newKey('alice')
+    const answers = await Promise.all(Array.from({ length: 10 }, () => team.chat(key)))
     assert.ok(answers.every(({ status }) => status === 200))
     const running = await Promise.all(
       Array.from({ length: 10 }, () =>
@@ -232,10 +232,10 @@ for (const workers of [1, 2]) {
   })
 }
 
-test('requests do not wait for a database that another process holds locked', async (t) => {
+test('requests do not wait for a database that another process has locked', async (t) => {
   const url = sqliteUrl(t)
-  const house = await openTeam(t, url)
-  const key = await house.newKey('alice')
+  const team = await openTeam(t, url)
+  const key = await team.newKey('alice')
   const other = new DatabaseSync(url.slice('sqlite:'.length))
   other.exec('BEGIN IMMEDIATE')
   const longest = { ms: 0 }
@@ -244,7 +244,7 @@ test('requests do not wait for a database that another process holds locked', as
     let last = performance.now()
     while (performance.now() < until) {
       await delay(50)
-      await house.chat(key)
+      await team.chat(key)
       longest.ms = Math.max(longest.ms, performance.now() - last)
       last = performance.now()
     }
@@ -252,7 +252,7 @@ test('requests do not wait for a database that another process holds locked', as
     other.exec('ROLLBACK')
     other.close()
   }
-  // A synchronous write would wait for the lock, for up to 5 s.
+  // A synchronous write would wait up to 5 s for the lock.
   assert.ok(longest.ms < 4_000, `${longest.ms} ms`)
 })
 

@@ -15,7 +15,7 @@ const scriptThatTells =
   'globalThis.Scalar = { createApiReference: (_element, options) => { globalThis.calledWith = options } }'
 
 let chrome: TestBrowser | undefined
-/** One for all: it leaves a router when it goes to the next one. */
+/** One page for all tests. */
 let tab: Page
 before(async () => {
   if (chromium === undefined) return
@@ -27,7 +27,7 @@ after(async () => {
   await chrome?.close()
 })
 
-/** Reading three megabytes of script takes seconds: here it only says what it is called with. docs-page.test.ts reads it. */
+/** The script of three megabytes takes seconds: a stub records its options instead. docs-page.test.ts loads the real one. */
 function withoutScript(request: HTTPRequest): void {
   if (!request.url().endsWith('/scalar.js')) void request.continue()
   else void request.respond({ contentType: 'text/javascript', body: scriptThatTells })
@@ -36,7 +36,7 @@ function withoutScript(request: HTTPRequest): void {
 for (const { name, removed, env, root = '/llm' } of [
   { name: 'removed by the proxy', removed: true, env: {} },
   { name: 'kept, with LLM_ROUTER_BASE_PATH', removed: false, env: { LLM_ROUTER_BASE_PATH: '/llm' } },
-  // Then some endpoints are outside it, such as /v1/models beside /llm/v1/models.
+  // Some endpoints are then outside it, such as /v1/models beside /llm/v1/models.
   { name: 'kept, as LLM_ROUTER_EP_PREFIX', removed: false, env: { LLM_ROUTER_EP_PREFIX: '/llm' }, root: '/' },
   {
     name: 'removed, though LLM_ROUTER_BASE_PATH is set',
@@ -53,7 +53,7 @@ for (const { name, removed, env, root = '/llm' } of [
     })
     after(() => Promise.all([proxy.close(), router.close()]))
 
-    // Pages of one depth name the same files.
+    // Pages at the same depth name the same files.
     const statuses = new Map<string, Promise<number>>()
     const statusOf = async (url: string): Promise<number> => {
       const response = await fetch(url)
@@ -62,7 +62,7 @@ for (const { name, removed, env, root = '/llm' } of [
     }
 
     for (const page of ['/ui', '/ui/', '/ui/fleet', '/ui/fleet/?target=demo', '/docs', '/docs/?x=1']) {
-      test(`${page} names only files that load from where it is`, async () => {
+      test(`${page} names only files that load from its own address`, async () => {
         const response = await fetch(proxy.url + page)
         assert.equal(response.status, 200)
         const html = await response.text()
@@ -77,14 +77,14 @@ for (const { name, removed, env, root = '/llm' } of [
       })
     }
 
-    test('the OpenAPI document leads to the router', async () => {
+    test('the OpenAPI document has the address of the router', async () => {
       const address = `${proxy.url}/openapi.json`
       const { servers } = Object(await (await fetch(address)).json())
       const { pathname } = new URL(`${servers[0].url}/x`, address)
       assert.equal(pathname, `${root === '/' ? '' : root}/x`)
     })
 
-    test('the console is live, and its pages load again from their own addresses', options, async () => {
+    test('the console is live, and its pages can be reloaded from their own addresses', options, async () => {
       await tab.goto(`${proxy.url}/ui`)
       await tab.waitForSelector('#as-of[data-state=live]')
       await tab.click('nav a[href$="/fleet"]')
@@ -93,7 +93,7 @@ for (const { name, removed, env, root = '/llm' } of [
       await tab.waitForSelector('[data-target=demo]')
     })
 
-    test('the documentation names its document and the public address of the router', options, async (t) => {
+    test('the documentation has the addresses of its document and of the router', options, async (t) => {
       const shown = new URL(root, proxy.url).href.replace(/\/$/, '')
       await tab.setRequestInterception(true)
       tab.on('request', withoutScript)
@@ -108,7 +108,7 @@ for (const { name, removed, env, root = '/llm' } of [
       assert.equal((await fetch(url)).status, 200)
     })
 
-    test('no page asks for anything outside the base path', () => {
+    test('no page requests anything outside the base path', () => {
       assert.deepEqual(proxy.strays, [])
     })
   })
@@ -117,7 +117,7 @@ for (const { name, removed, env, root = '/llm' } of [
 describe('LLM_ROUTER_BASE_PATH', () => {
   const env = { LLM_ROUTER_BASE_PATH: '/team/llm' }
 
-  test('every dialect answers below it, in its own form of errors, and without it as before', async (t) => {
+  test('every dialect is served below it, with its own error format, and without it as before', async (t) => {
     const router = await startRouter({ models, env })
     t.after(() => router.close())
     for (const head of ['', '/team/llm']) {
@@ -134,7 +134,7 @@ describe('LLM_ROUTER_BASE_PATH', () => {
     assert.equal((await fetch(`${router.url}/team/llmx/v1/models`)).status, 404)
   })
 
-  test('a key is asked for below it too', async (t) => {
+  test('a key is required below it too', async (t) => {
     const file = keysFile([{ id: 'a', key: 'sk-0123456789abcdefghij' }])
     const router = await startRouter({ models, env: { ...env, ...file.env } })
     t.after(async () => {
@@ -149,7 +149,7 @@ describe('LLM_ROUTER_BASE_PATH', () => {
   })
 
   for (const basePath of ['/v1', '/api', '/ui', '/api/status'])
-    test(`the start refuses ${basePath}, which is the router's own`, async () => {
+    test(`the start rejects ${basePath}, which is a path of the router`, async () => {
       const start = startRouter({ models, env: { LLM_ROUTER_BASE_PATH: basePath } })
       await assert.rejects(start, ({ errors: [error] }: { errors: string[] }) =>
         Boolean(error?.startsWith(`LLM_ROUTER_BASE_PATH: ${basePath} would hide`)),

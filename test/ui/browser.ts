@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import puppeteer, { type Browser } from 'puppeteer-core'
 
-/** The program as Debian and others name it, from PATH; undefined when there is none. */
+/** The path of Chromium by its usual names, from PATH; undefined if there is none. */
 export function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
   return folders
@@ -16,17 +16,17 @@ export interface TestBrowser {
   close(): Promise<void>
 }
 
-/** How long a Chromium without users waits for the next file of the group, in milliseconds. */
+/** How long an unused Chromium waits for the next file of the group, in milliseconds. */
 const lingerMs = 5_000
 
-/** The one of this process, its users and its end. */
+/** The browser of this process, its users and its closing timer. */
 const shared: { running?: Promise<TestBrowser> | undefined; users: number; ending?: NodeJS.Timeout } = {
   users: 0,
 }
 
 /**
- * A headless Chromium, which asks nobody for anything. The files of a group run in one process and use the same one, one after the
- * other; each takes contexts of its own.
+ * A headless Chromium that makes no requests of its own. The files of a group run in one process and use the same browser, one
+ * after the other; each creates its own contexts.
  */
 export async function startBrowser(executablePath: string): Promise<TestBrowser> {
   clearTimeout(shared.ending)
@@ -48,18 +48,18 @@ export async function startBrowser(executablePath: string): Promise<TestBrowser>
   }
 }
 
-/** With a profile of its own. */
+/** With a separate profile. */
 async function launch(executablePath: string): Promise<TestBrowser> {
   const userDataDir = mkdtempSync(join(tmpdir(), 'llm-router-browser-'))
   const browser = await puppeteer.launch({
     executablePath,
     userDataDir,
     headless: true,
-    // A browser's own sandbox does not start as root, nor in most containers.
+    // The sandbox of Chromium does not start as root, nor in most containers.
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
-      // Frames of animations cost more than all else that a page does; a test that is about them asks for them.
+      // Animation frames cost more than everything else that a page does; a test of animations enables them.
       '--force-prefers-reduced-motion',
     ],
   })

@@ -12,13 +12,13 @@ import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
 import { adminKey, type ConsoleFleet, startConsoleFleet } from './console-fleet.ts'
 
-/** What the functions find that run in the browser. */
+/** Globals of functions that run in the browser. */
 declare const document: { querySelector(selector: string): { textContent: string } | null }
 
-/** Milliseconds between looks at texts, whose changes Chromium reports to nobody. */
+/** Milliseconds between checks of text content, for whose changes Chromium has no event. */
 const polling = 50
 
-/** Says what it was asked, as the library of OpenAI does not: it need not be installed. */
+/** A stub of the OpenAI library, which need not be installed. It prints its arguments. */
 const pythonLibrary = `
 import json
 class OpenAI:
@@ -31,7 +31,7 @@ class OpenAI:
         return []
 `
 
-/** Runs a program as somebody who has copied it would. What it writes to stdout. */
+/** Runs a copied program as a user would. Returns its output to stdout. */
 async function run(
   language: 'curl' | 'Python' | 'TypeScript',
   program: string,
@@ -55,7 +55,7 @@ async function run(
   return output
 }
 
-describe('an operator acts in the console', needsChromium, () => {
+describe('operator actions in the console', needsChromium, () => {
   let chrome: TestBrowser
   let fleet: ConsoleFleet
   let console: ConsoleBrowser
@@ -75,7 +75,7 @@ describe('an operator acts in the console', needsChromium, () => {
       .models.flatMap(({ targets }) => targets)
       .find((target) => target.id === id)?.state
 
-  test('drains a server after reading what will happen, and resumes it', async () => {
+  test('draining a server shows the effect first, and resuming it brings it back', async () => {
     const { page, click, text, open } = console
     await open('/fleet?target=dgx1')
     await click('dialog ::-p-text(Drain)')
@@ -93,7 +93,7 @@ describe('an operator acts in the console', needsChromium, () => {
     assert.equal(await targetState('dgx1'), 'up')
   })
 
-  test('the last usable server of a model is drained only after a second yes', async () => {
+  test('draining the last usable server of a model requires a second confirmation', async () => {
     const { page, click, open } = console
     await open('/fleet?target=h200-1')
     await click('dialog ::-p-text(Drain)')
@@ -108,7 +108,7 @@ describe('an operator acts in the console', needsChromium, () => {
     await fleet.router.app.overrides.drain('h200-1', false, 'test')
   })
 
-  test('sets weights, and reads why a model cannot be unloaded', async () => {
+  test('weights can be set, and a failed unload shows the reason', async () => {
     const { page, click, open, text } = console
     await open('/fleet')
     await click('::-p-text(By model)')
@@ -132,7 +132,7 @@ describe('an operator acts in the console', needsChromium, () => {
     await page.waitForSelector('dialog', { hidden: true })
   })
 
-  test('creates a client and a key, which is shown once and works, rotates and revokes it', async () => {
+  test('a client and a key can be created; the key is shown once, works, and can be rotated and revoked', async () => {
     const { page, click, goTo } = console
     await goTo('Teams')
     await click('#new-client')
@@ -167,7 +167,7 @@ describe('an operator acts in the console', needsChromium, () => {
     )
   })
 
-  test('changes and removes what is in the directory, and the audit log says so', async () => {
+  test('budgets and prices can be changed and removed, and the changes are in the audit log', async () => {
     const { page, click, goTo, open } = console
     await open('/teams')
     await click('#tab-budgets')
@@ -197,7 +197,7 @@ describe('an operator acts in the console', needsChromium, () => {
     assert.match(await console.text('tbody tr:first-child'), /admin-key.*console/)
   })
 
-  test('asks two models side by side, sees how fast they are, and where a request would go', async () => {
+  test('the playground compares two models, shows their speed, and explains where a request would go', async () => {
     const { page, click, goTo, text } = console
     await goTo('Playground')
     await click('#compare')
@@ -249,7 +249,7 @@ describe('an operator acts in the console', needsChromium, () => {
     }
   })
 
-  test('follows requests as they end, filters them, and sees the attempts of one', async () => {
+  test('requests appear as they end, can be filtered, and show their attempts', async () => {
     const { page, click, goTo, text } = console
     await goTo('Requests')
     await page.waitForSelector('#page .card')
@@ -267,7 +267,7 @@ describe('an operator acts in the console', needsChromium, () => {
     await page.keyboard.press('Escape')
   })
 
-  test('whoever may only look is told so, and gets no button that changes clients', async () => {
+  test('a viewer sees that access is read-only, and gets no buttons that change clients', async () => {
     const { body } = await fleet.admin('POST', '/clients', {
       id: 'guest',
       role: 'viewer',
@@ -286,7 +286,7 @@ describe('an operator acts in the console', needsChromium, () => {
     await page.waitForSelector('dialog ::-p-text(guest has the role viewer)')
   })
 
-  test('without a database the teams say so, and the fleet can be changed', async (t) => {
+  test('without a database the teams page says so, and the fleet can still be changed', async (t) => {
     const models = modelsConfig({
       m: [
         { id: 'gpu1', api_type: 'mock' },
@@ -307,9 +307,9 @@ describe('an operator acts in the console', needsChromium, () => {
     assert.equal(other.app.status.read().models[0]?.targets[0]?.state, 'drained')
   })
 
-  test('nothing in the console complained meanwhile', () => {
+  test('the console caused no browser errors during these actions', () => {
     assert.deepEqual(
-      console.complaints.filter((each) => !/status of 4\d\d/.test(each)),
+      console.browserErrors.filter((each) => !/status of 4\d\d/.test(each)),
       [],
     )
   })

@@ -9,7 +9,7 @@ export const chromium = findChromium()
 export const needsChromium =
   chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
 
-/** What the functions find that run in the browser. */
+/** Globals of functions that run in the browser. */
 declare const document: { documentElement: { scrollWidth: number } }
 declare const window: { innerWidth: number }
 declare const axe: { run(options: object): Promise<{ violations: AxeViolation[] }> }
@@ -20,40 +20,40 @@ interface AxeViolation {
 }
 
 export interface ConsoleBrowser {
-  /** A page of the console for whoever is signed in in this context. */
+  /** A page of the console for whoever is signed in within this context. */
   readonly page: Page
-  /** What the browser complained of: errors, broken loads, refusals of its security policy. */
-  readonly complaints: string[]
-  /** Opens one of the pages by its address below `/ui`, and waits until it is drawn. */
+  /** Browser errors: exceptions, failed loads, violations of the content security policy. */
+  readonly browserErrors: string[]
+  /** Opens a page by its path below `/ui`, and waits until it is rendered. */
   open(path: string): Promise<void>
-  /** Goes to one of the pages by its link, without loading the console again. */
+  /** Opens a page by its link, without loading the console again. */
   goTo(title: string): Promise<void>
   signIn(key?: string): Promise<void>
-  /** Goes on with another router, or the same one, where nobody is signed in. A page of its own would cost a second. */
+  /** Switches to a router without a session. Opening another page would cost a second. */
   use(url: string): Promise<void>
-  /** The text of what a selector finds. */
+  /** The text content of the element that a selector matches. */
   text(selector: string): Promise<string>
-  /** Waits for a selector, which may be one of puppeteer's own, and clicks. */
+  /** Waits for a selector, which may be one of Puppeteer's own, and clicks the element. */
   click(selector: string): Promise<void>
   close(): Promise<void>
 }
 
-/** Sessions are cookies, and those of routers on one host would mix: each has a context of its own. */
+/** Sessions are cookies, which routers on one host would share: each has its own context. */
 export async function openConsole({ browser }: TestBrowser, first = 'about:blank'): Promise<ConsoleBrowser> {
   let url = first
   const context = await browser.createBrowserContext()
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)
   await page.setViewport({ width: 1280, height: 900 })
-  const complaints: string[] = []
+  const browserErrors: string[] = []
   page.on('console', (message) => {
     if (['error', 'warn'].includes(message.type()) && !/status of 401/.test(message.text()))
-      complaints.push(`${message.type()}: ${message.text()}`)
+      browserErrors.push(`${message.type()}: ${message.text()}`)
   })
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('pageerror', (error) => browserErrors.push(String(error)))
   const console: ConsoleBrowser = {
     page,
-    complaints,
+    browserErrors,
     async open(path) {
       await page.goto(`${url}/ui${path}`)
       await page.waitForSelector('#page > *')
@@ -98,12 +98,12 @@ export async function browserFor(): Promise<TestBrowser> {
 
 const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
-/** What the theme can change; everything else depends on the width alone. */
+/** Rules that depend on the theme; all others depend on the width only. */
 const ofColours = ['color-contrast', 'link-in-text-block']
 
 /**
- * What axe-core finds wrong with what is shown: WCAG 2.2 A and AA, and its best practices. `rules`: those of colours, or all others;
- * all unless given.
+ * Violations that axe-core finds on the current page: WCAG 2.2 A and AA, and its best practices. `rules`: those of colours, or all
+ * others; all by default.
  */
 export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Promise<string[]> {
   const isThere = await page.evaluate(() => 'axe' in globalThis)
@@ -130,30 +130,30 @@ export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Pr
   )
 }
 
-/** Widths of a phone, a laptop and a wall. */
+/** Widths of a phone, a laptop and a large display. */
 const widths = [390, 1280, 1920]
 
-/** Looks at what is shown at three widths, each in both themes. What axe-core finds wrong, and by how much it is too wide. */
-export async function faultsOf(page: Page): Promise<string[]> {
-  const faults: string[] = []
+/** Checks the current page at three widths, each in both themes: violations that axe-core finds, and horizontal overflow. */
+export async function pageErrorsOf(page: Page): Promise<string[]> {
+  const errors: string[] = []
   for (const width of widths) {
     await page.setViewport({ width, height: 900 })
     const overflow = await overflowOf(page)
-    if (overflow > 0) faults.push(`${overflow} px too wide at ${width} px`)
+    if (overflow > 0) errors.push(`${overflow} px too wide at ${width} px`)
     for (const theme of ['light', 'dark']) {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
       const found = await violationsOf(page, 'colours')
       if (theme === 'light') found.push(...(await violationsOf(page, 'others')))
-      faults.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
+      errors.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
     }
   }
-  return faults
+  return errors
 }
 
-/** Charts follow the window a frame or more later; what is too wide for so long stays so. */
+/** Charts are resized a frame or more later; overflow that lasts this long is permanent. */
 const fittingMs = 5_000
 
-/** By how many pixels the page is wider than the window. */
+/** The horizontal overflow of the page in pixels. */
 export async function overflowOf(page: Page): Promise<number> {
   const fits = () => document.documentElement.scrollWidth <= window.innerWidth
   await page.waitForFunction(fits, { polling: 'raf', timeout: fittingMs }).catch(() => undefined)

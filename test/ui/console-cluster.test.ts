@@ -12,7 +12,7 @@ import { type RouterProcess, startRouterProcess } from '../helpers/router-proces
 import type { TestBrowser } from './browser.ts'
 import { browserFor, chromium, needsChromium, openConsole } from './console-browser.ts'
 
-/** One for all tests, as three processes take seconds to start. */
+/** One cluster for all tests, as three processes take seconds to start. */
 let router: RouterProcess
 let chrome: TestBrowser | undefined
 before(async () => {
@@ -24,7 +24,7 @@ before(async () => {
 })
 after(() => Promise.all([chrome?.close(), router?.stop()]))
 
-/** Over a new connection each, so over any of the workers. */
+/** Each request opens a connection, which any of the workers may get. */
 function ask(url: string, body: object): Promise<number> {
   const { hostname: host, port } = new URL(url)
   return new Promise((resolve, reject) => {
@@ -55,7 +55,7 @@ test('the console shows each process of a cluster', needsChromium, async (t) => 
   )
 })
 
-test('history, requests and events are those of all workers, and outlive a worker', async () => {
+test('history, requests and events cover all workers, and survive the death of a worker', async () => {
   const pids = await router.listening(2)
   const events = await openEvents(router.url)
   await events.next('status')
@@ -75,10 +75,10 @@ test('history, requests and events are those of all workers, and outlive a worke
   const historyOf = () => read<History>(router.url, '/history')
   assert.equal((await historyOf()).totals.requests, count)
   assert.equal(sum((await historyOf()).targets[0]?.requests ?? []), count)
-  let told = 0
-  while (told < 2 * count) {
+  let received = 0
+  while (received < 2 * count) {
     const { data } = await events.next('requests')
-    told += (data.data as unknown[]).length + (data.skipped as number)
+    received += (data.data as unknown[]).length + (data.skipped as number)
   }
   events.close()
   const restarted = router.listening(3)
@@ -92,7 +92,7 @@ test('a process of a cluster that hangs is a problem', async (t) => {
   const events = await openEvents(router.url)
   t.after(() => events.close())
   const { worker, workers } = (await events.next('status')).data as Pick<Status, 'worker' | 'workers'>
-  // Not the one that this stream comes from.
+  // Not the one that sends these events.
   const other = workers.find((each) => each.worker !== worker) ?? assert.fail('one worker')
   process.kill(other.pid, 'SIGSTOP')
   t.after(() => process.kill(other.pid, 'SIGCONT'))

@@ -6,7 +6,7 @@ import type { HTTPRequest } from 'puppeteer-core'
 import { freePort } from '../helpers/free-port.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { adminKey } from '../teams/team-house.ts'
+import { adminKey } from '../teams/team-router.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, chromium, needsChromium, openConsole } from './console-browser.ts'
 
@@ -26,7 +26,7 @@ describe('the files of the console', () => {
   })
   after(() => router.close())
 
-  /** Every file that a page names, and that those name: import map, style sheet, modules and the pages that they load. */
+  /** Every file that a page references, directly or through other files: import map, style sheet, modules and dynamic imports. */
   const filesOf = (path: string): Promise<URL[]> => {
     const found = known.get(path) ?? readFiles(path)
     known.set(path, found)
@@ -57,7 +57,7 @@ describe('the files of the console', () => {
     return [...files.values()]
   }
 
-  test('all of them together are below 150 KB as a browser gets them, and none is of another server', async () => {
+  test('the compressed files of the console are below 150 KB in total, and all are from the router', async () => {
     const files = await filesOf('/ui')
     let bytes = 0
     for (const url of files) {
@@ -71,7 +71,7 @@ describe('the files of the console', () => {
     assert.ok(bytes > 50_000 && bytes < 150_000, `${bytes} bytes`)
   })
 
-  test('a file comes as Brotli, gzip or plain, always with the same content, and may be kept for ever', async () => {
+  test('a file is served as Brotli, gzip or plain, with the same content, and may be cached forever', async () => {
     for (const url of await filesOf('/ui/fleet')) {
       const raw = async (coding: string) => {
         const response = await router.app.inject({
@@ -95,7 +95,7 @@ describe('the files of the console', () => {
     }
   })
 
-  test('a path with another version is answered, and not kept', async () => {
+  test('a path with another version is served, and not cached', async () => {
     const [url] = (await filesOf('/ui')).filter(({ pathname }) => pathname.endsWith('app.js'))
     const other = url?.pathname.replace(/\/ui\/[^/]+\//, '/ui/0.9.0-0/') ?? ''
     const response = await fetch(router.url + other)
@@ -105,7 +105,7 @@ describe('the files of the console', () => {
       assert.equal((await router.app.inject(`/ui/1/${outside}`)).statusCode, 404, outside)
   })
 
-  test('a page runs its own modules alone: the policy has the hash of its import map, and no foreign address', async () => {
+  test('a page runs only its own modules: the policy has the hash of its import map, and no other origin', async () => {
     for (const path of allPages) {
       const response = await fetch(`${router.url}/ui${path}`)
       assert.equal(response.status, 200, path)
@@ -123,7 +123,7 @@ describe('the files of the console', () => {
   })
 })
 
-test('the console is not there when it is switched off; the status is', async (t) => {
+test('LLM_ROUTER_UI=0 disables the console, but not the status', async (t) => {
   const router = await startRouter({ models, env: { LLM_ROUTER_UI: '0' } })
   t.after(() => router.close())
   for (const path of ['/ui', '/ui/fleet', '/ui/1/app.js'])
@@ -131,17 +131,17 @@ test('the console is not there when it is switched off; the status is', async (t
   assert.equal((await fetch(`${router.url}/api/status`)).status, 200)
 })
 
-describe('in a browser', needsChromium, () => {
+describe('the console in a browser', needsChromium, () => {
   let console: ConsoleBrowser
   before(async () => {
     console = await openConsole(chrome ?? assert.fail('no Chromium'))
   })
   after(() => console?.close())
 
-  test('the first page loads at most 12 files, all of them of this router', async (t) => {
+  test('the first page loads at most 12 files, all of them from this router', async (t) => {
     const router = await startRouter({ models })
     t.after(() => router.close())
-    const { page, complaints, open, use } = console
+    const { page, browserErrors, open, use } = console
     await use(router.url)
     const files: string[] = []
     const strays: string[] = []
@@ -160,10 +160,10 @@ describe('in a browser', needsChromium, () => {
     await page.waitForSelector('.u-wrap canvas')
     assert.ok(files.length <= 12, files.join('\n'))
     assert.equal(new Set(files).size, files.length)
-    assert.deepEqual([complaints, strays], [[], []])
+    assert.deepEqual([browserErrors, strays], [[], []])
   })
 
-  test('a link with a key signs in, and the key does not stay in the address', async (t) => {
+  test('a link with a key signs in, and the key is removed from the address', async (t) => {
     const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
     t.after(() => router.close())
     const { page, use } = console
@@ -173,7 +173,7 @@ describe('in a browser', needsChromium, () => {
     assert.equal(page.url(), `${router.url}/ui/fleet`)
   })
 
-  test('on the admin port it works too, and is on no other', async (t) => {
+  test('with an admin port the console works on that port only', async (t) => {
     const port = await freePort()
     const router = await startRouter({
       models,
@@ -181,11 +181,11 @@ describe('in a browser', needsChromium, () => {
     })
     t.after(() => router.close())
     assert.equal((await fetch(`${router.url}/ui`)).status, 404)
-    const { page, complaints, open, signIn, use } = console
-    complaints.length = 0
+    const { page, browserErrors, open, signIn, use } = console
+    browserErrors.length = 0
     await use(`http://127.0.0.1:${port}`)
     await signIn()
-    // A page that was left holds no connection: browsers open six to a host.
+    // A page that is closed holds no connection: browsers open six to a host.
     assert.ok(allPages.length > 6)
     for (const path of allPages) await open(path)
     await open('/fleet')
@@ -194,7 +194,7 @@ describe('in a browser', needsChromium, () => {
     await open('/teams')
     await page.waitForSelector('::-p-text(no database)')
     assert.deepEqual(
-      complaints.filter((each) => !/status of 404/.test(each)),
+      browserErrors.filter((each) => !/status of 404/.test(each)),
       [],
     )
   })

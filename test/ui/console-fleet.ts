@@ -12,7 +12,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { adminKey, requestsTo, type TeamHouse, teamEnv } from '../teams/team-house.ts'
+import { adminKey, requestsTo, type TeamRouter, teamEnv } from '../teams/team-router.ts'
 
 export { adminKey }
 
@@ -22,7 +22,7 @@ const loading: Behaviour = {
   body: { error: { message: 'Loading model', type: 'unavailable_error', code: 503 } },
 }
 
-/** A vLLM that answers, with the load that its metrics say. */
+/** A responding vLLM, with the load that its metrics report. */
 function vllm(
   text: string,
   load: Parameters<typeof vllmMetrics>[0],
@@ -36,11 +36,11 @@ function vllm(
   }
 }
 
-export interface ConsoleFleet extends Pick<TeamHouse, 'admin' | 'chat'> {
+export interface ConsoleFleet extends Pick<TeamRouter, 'admin' | 'chat'> {
   readonly router: TestRouter
   /** The key of the client `alice`. */
   readonly key: string
-  /** One request of each kind that an operator may want to see: answered, retried, failed, rejected, unknown. */
+  /** Sends one request of each kind that an operator may want to see: successful, retried, failed, rejected, unknown. */
   traffic(): Promise<void>
   close(): Promise<void>
 }
@@ -48,10 +48,10 @@ export interface ConsoleFleet extends Pick<TeamHouse, 'admin' | 'chat'> {
 /** A router with servers in each state, clients in groups, prices and budgets. */
 export async function startConsoleFleet(env: Record<string, string> = {}): Promise<ConsoleFleet> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-console-'))
-  const boxes: ScriptedUpstream[] = []
-  const box = async (script: Parameters<typeof startUpstream>[0]): Promise<string> => {
+  const servers: ScriptedUpstream[] = []
+  const server = async (script: Parameters<typeof startUpstream>[0]): Promise<string> => {
     const started = await startUpstream(script)
-    boxes.push(started)
+    servers.push(started)
     return started.url
   }
   const words =
@@ -85,12 +85,12 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
             {
               id: 'dgx2',
               api_type: 'vllm',
-              api_host: await box(vllm(words, { running: 2, waiting: 1 })),
+              api_host: await server(vllm(words, { running: 2, waiting: 1 })),
               weight: 0.5,
               input_size: 32_768,
             },
             { id: 'dgx3', api_type: 'vllm', api_host: await closedPort(), weight: 0.5 },
-            { id: 'dgx4', api_type: 'vllm', api_host: await box({ kind: 'hang' }), weight: 0.2 },
+            { id: 'dgx4', api_type: 'vllm', api_host: await server({ kind: 'hang' }), weight: 0.2 },
           ],
           providers_sleep: [{ id: 'dgx9', ...healthy }],
         },
@@ -100,7 +100,7 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
             {
               id: 'a100-2',
               api_type: 'vllm',
-              api_host: await box(({ method }) =>
+              api_host: await server(({ method }) =>
                 method === 'GET' ? { kind: 'reply', body: {} } : openaiError(500, { message: 'CUDA error' }),
               ),
             },
@@ -121,12 +121,12 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
             {
               id: 'l40-1',
               api_type: 'vllm',
-              api_host: await box(({ method }) =>
+              api_host: await server(({ method }) =>
                 method === 'GET' ? { kind: 'reply', body: {} } : openaiError(401, { message: 'no' }),
               ),
             },
             { id: 'l40-3', ...healthy },
-            { id: 'l40-2', api_type: 'vllm', api_host: await box(loading) },
+            { id: 'l40-2', api_type: 'vllm', api_host: await server(loading) },
           ],
         },
       },
@@ -195,7 +195,7 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
     async close() {
       open.abort()
       await router.close()
-      await Promise.all(boxes.map((each) => each.close().catch(() => undefined)))
+      await Promise.all(servers.map((each) => each.close().catch(() => undefined)))
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -7,7 +7,7 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
 
-/** What the functions find that run in the browser. */
+/** Globals of functions that run in the browser. */
 declare const document: {
   activeElement: { id: string; textContent: string; tagName: string } | null
   body: { append(child: unknown): void }
@@ -23,7 +23,7 @@ declare function getComputedStyle(element: unknown): {
 declare const localStorage: { clear(): void }
 declare const CanvasRenderingContext2D: { prototype: { clearRect(...of: number[]): void } }
 
-/** Milliseconds between looks at texts, whose changes Chromium reports to nobody. */
+/** Milliseconds between checks of text content, for whose changes Chromium has no event. */
 const polling = 50
 
 const evil = '<img src=x onerror="window.hacked=1">&amp;<script>window.hacked=1</script>'
@@ -57,10 +57,10 @@ describe('the console', needsChromium, () => {
     await chrome?.close()
   })
 
-  /** One page for all tests, which comes from the test before; what the browser complained of there is forgotten. */
+  /** One page for all tests, reused from the previous test; its earlier browser errors are discarded. */
   async function opened(path: string, router: TestRouter = common): Promise<Opened> {
     await console.use(router.url)
-    console.complaints.length = 0
+    console.browserErrors.length = 0
     await console.open(path)
     return {
       ...console,
@@ -75,8 +75,8 @@ describe('the console', needsChromium, () => {
     }
   }
 
-  test('shows what servers do as it happens, failures as "1 of 1", and error codes in words', async () => {
-    const { page, text, chat, complaints } = await opened('/fleet')
+  test('updates the state of servers live, shows failures as "1 of 1", and error codes in words', async () => {
+    const { page, text, chat, browserErrors } = await opened('/fleet')
     await page.waitForSelector('[data-target=gpu2] ::-p-text(up)')
     for (let count = 0; count < 5; count++) assert.equal(await chat('llama'), 200)
     await page.waitForSelector('[data-target=gpu2] ::-p-text(ejected)')
@@ -98,11 +98,11 @@ describe('the console', needsChromium, () => {
         ),
       { polling },
     )
-    assert.deepEqual(complaints, [])
+    assert.deepEqual(browserErrors, [])
   })
 
-  test('shows names as they are, and never as markup', async () => {
-    const { page, complaints } = await opened('/fleet')
+  test('shows names as text, and never as markup', async () => {
+    const { page, browserErrors } = await opened('/fleet')
     await page.waitForSelector('[data-target=gpu1]')
     const names = await page.$$eval('tbody th', (all) => all.map((each) => each.textContent))
     assert.ok(
@@ -113,10 +113,10 @@ describe('the console', needsChromium, () => {
     await page.waitForSelector('tr.group')
     assert.equal(await page.$('main img, main script'), null)
     assert.equal(await page.evaluate(() => 'hacked' in globalThis), false)
-    assert.deepEqual(complaints, [])
+    assert.deepEqual(browserErrors, [])
   })
 
-  test('refuses a script that is not its own', async () => {
+  test('does not run a script that is not its own', async () => {
     const { page } = await opened('')
     const ran = await page.evaluate(() => {
       const script = document.createElement('script')
@@ -124,14 +124,14 @@ describe('the console', needsChromium, () => {
         script.textContent = 'globalThis.hacked = 1'
         document.body.append(script)
       } catch {
-        // Trusted Types refuse the text already.
+        // Trusted Types reject the text already.
       }
       return 'hacked' in globalThis
     })
     assert.equal(ran, false)
   })
 
-  test('can be used by keyboard alone: skip, move between pages, tabs and dialogs', async () => {
+  test('can be used by keyboard only: skip link, pages, tabs and dialogs', async () => {
     const { page } = await opened('')
     const focus = () =>
       page.evaluate(() => {
@@ -182,7 +182,7 @@ describe('the console', needsChromium, () => {
     await page.evaluate(() => localStorage.clear())
   })
 
-  test('moves its dot for a moment with each update, and nothing for whoever wants less motion', async (t) => {
+  test('animates its dot at each update, unless the user prefers reduced motion', async (t) => {
     const { page } = await opened('')
     t.after(() => page.emulateMediaFeatures())
     const moving = (count: number) =>
@@ -201,13 +201,13 @@ describe('the console', needsChromium, () => {
     assert.equal(await animation(), 'none')
   })
 
-  test('draws its charts for a new history, and not for every change of the status', async () => {
+  test('redraws its charts for a new history, and not for every change of the status', async () => {
     const { page } = await opened('')
     await page.waitForSelector('.u-wrap canvas')
     assert.deepEqual(await page.evaluate(drawnCharts), { status: 0, history: 6 })
   })
 
-  test('turns grey and says so when the router is gone', async () => {
+  test('shows that the router is unreachable, and since when', async () => {
     const { page, router, text } = await opened('', await start())
     await page.waitForSelector('#as-of[data-state=live]')
     await router.close()
@@ -217,7 +217,7 @@ describe('the console', needsChromium, () => {
     await page.waitForSelector('.notice ::-p-text(The router does not respond)')
   })
 
-  test('an update of 200 servers costs at most ten times one of 10', async (t) => {
+  test('spends at most ten times as much on an update of 200 servers as on one of 10', async (t) => {
     const costs: number[] = []
     for (const count of [10, 200]) {
       const router = await startRouter({
@@ -233,7 +233,7 @@ describe('the console', needsChromium, () => {
       t.after(() => router.close())
       const { page } = await opened('/fleet', router)
       await page.waitForSelector('tbody tr')
-      // Folded they would cost nothing.
+      // Collapsed groups would cost nothing.
       const fold = await page.$('button[aria-expanded=false]')
       await fold?.click()
       await page.waitForSelector(count > 10 ? 'tbody tr:nth-child(40)' : 'tbody tr:nth-child(10)')
@@ -244,7 +244,7 @@ describe('the console', needsChromium, () => {
   })
 })
 
-/** Seconds that the browser computes for updates in each of which every server changes: scripts, styles and layout. */
+/** Seconds of computation in the browser for updates that change every server: scripts, styles and layout. */
 async function costOfUpdates(page: Page): Promise<number> {
   const spent = async (): Promise<number> => {
     const { ScriptDuration = 0, LayoutDuration = 0, RecalcStyleDuration = 0 } = await page.metrics()
@@ -270,7 +270,7 @@ async function update(rounds: number): Promise<void> {
   }
 }
 
-/** How many charts are drawn after a change of the status alone, and after one of the history. */
+/** How many charts are drawn after a change of the status only, and after one of the history. */
 async function drawnCharts(): Promise<{ status: number; history: number }> {
   const { href } = Object(globalThis).document.querySelector('link[href$="live.js"]')
   const live = await import(href)

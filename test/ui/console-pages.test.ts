@@ -3,10 +3,16 @@ import { after, before, describe, test } from 'node:test'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import type { TestBrowser } from './browser.ts'
-import { browserFor, type ConsoleBrowser, faultsOf, needsChromium, openConsole } from './console-browser.ts'
+import {
+  browserFor,
+  type ConsoleBrowser,
+  needsChromium,
+  openConsole,
+  pageErrorsOf,
+} from './console-browser.ts'
 import { type ConsoleFleet, startConsoleFleet } from './console-fleet.ts'
 
-/** Consecutive views of one page are reached from each other. */
+/** Consecutive views of one page are opened from each other. */
 const views: readonly { path: string; title: string; clicks?: readonly string[]; shows: string }[] = [
   { path: '', title: 'Overview', shows: '#tiles dd' },
   { path: '/fleet', title: 'Fleet', shows: '[data-target=dgx3]' },
@@ -56,7 +62,7 @@ describe('the pages of the console', needsChromium, () => {
 
   for (const { path, title, clicks = [], shows } of views)
     test(`${path || '/'} ${clicks.join(' ')} fits three widths, each in both themes, without a violation of WCAG`, async () => {
-      const { page, complaints, text } = console
+      const { page, browserErrors, text } = console
       await page.setViewport({ width: 1280, height: 900 })
       if (path.includes('?')) await console.open(path)
       else {
@@ -68,18 +74,18 @@ describe('the pages of the console', needsChromium, () => {
       await page.waitForSelector(shows)
       assert.equal(await text('h1'), title)
       assert.equal(await page.title(), `${title} - llm-router`)
-      assert.deepEqual(await faultsOf(page), [])
-      assert.deepEqual(complaints, [])
+      assert.deepEqual(await pageErrorsOf(page), [])
+      assert.deepEqual(browserErrors, [])
     })
 
-  test('the page to sign in, and the one for what is not there, have no violation of WCAG either', async (t) => {
+  test('the sign-in page and the page for an unknown address have no violation of WCAG', async (t) => {
     const open = await startRouter({ models: modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] }) })
     t.after(() => open.close())
     const { page, use } = console
     await use(fleet.router.url)
     for (const path of [`${fleet.router.url}/ui`, `${open.url}/nothing/here`]) {
       await page.goto(path)
-      assert.deepEqual(await faultsOf(page), [], path)
+      assert.deepEqual(await pageErrorsOf(page), [], path)
     }
     await page.click('a[href]')
     await page.waitForSelector('#tiles')

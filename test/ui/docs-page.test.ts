@@ -7,7 +7,7 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startPathProxy } from '../helpers/proxies/path-proxy.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
-import { faultsOf } from './console-browser.ts'
+import { pageErrorsOf } from './console-browser.ts'
 
 const chromium = findChromium()
 const options = chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
@@ -24,19 +24,19 @@ before(async () => {
 after(() => Promise.all([chrome?.close(), router.close()]))
 
 test(
-  'behind a proxy that removes a path, the page shows the endpoints and its public address, asks no other server for anything, and has no violation of WCAG at three widths in both themes',
+  'behind a proxy that removes a path prefix, the page works, requests nothing elsewhere, and meets WCAG',
   options,
   async (t) => {
     const proxy = await startPathProxy(router.url, { path: '/llm', removed: true })
     t.after(() => proxy.close())
     const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
     t.after(() => page.close())
-    const complaints: string[] = []
+    const browserErrors: string[] = []
     const elsewhere: string[] = []
     page.on('console', (message) => {
-      if (['error', 'warn'].includes(message.type())) complaints.push(message.text())
+      if (['error', 'warn'].includes(message.type())) browserErrors.push(message.text())
     })
-    page.on('pageerror', (error) => complaints.push(String(error)))
+    page.on('pageerror', (error) => browserErrors.push(String(error)))
     page.on('request', (request) => {
       const url = request.url()
       if (!url.startsWith(`${proxy.url}/`) && !/^(data|blob):/.test(url)) elsewhere.push(url)
@@ -50,12 +50,12 @@ test(
     const address = await page.waitForSelector(`::-p-text(${proxy.url})`)
     assert.ok(address)
     if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'docs.png') })
-    assert.deepEqual(await faultsOf(page), [])
-    assert.deepEqual([complaints, elsewhere, proxy.strays], [[], [], []])
+    assert.deepEqual(await pageErrorsOf(page), [])
+    assert.deepEqual([browserErrors, elsewhere, proxy.strays], [[], [], []])
   },
 )
 
-test('who takes no gzip gets the script of the page too', async () => {
+test('the script of the page is also served uncompressed', async () => {
   const url = `${router.url}/docs/scalar.js`
   const [packed, plain] = await Promise.all([
     fetch(url, { headers: { 'accept-encoding': 'gzip' } }),
@@ -68,7 +68,7 @@ test('who takes no gzip gets the script of the page too', async () => {
   assert.equal(await packed.text(), text)
 })
 
-test('the examples name models that the router has, and change with them', async (t) => {
+test('the examples use models that the router has, and change with them', async (t) => {
   const router = await startRouter({
     models: modelsConfig({
       'bge-m3': [{ api_type: 'vllm', api_host: await closedPort(), is_embedding: true }],
@@ -89,7 +89,7 @@ test('the examples name models that the router has, and change with them', async
   assert.deepEqual(await modelsOf(), ['qwen', 'qwen', 'my-embedding-model', 'qwen', 'qwen'])
 })
 
-test('every answer of JSON has a schema that says something', async (t) => {
+test('every JSON response has a schema with content', async (t) => {
   const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: 'sk-admin-0123456789' } })
   t.after(() => router.close())
   const { paths, components } = Object(await (await fetch(`${router.url}/openapi.json`)).json())

@@ -7,7 +7,7 @@ import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 
-test('an answer with headers without end is a failure of its target, and errors keep their stacks', async (t) => {
+test('a response with endless headers is a failure of its target, and errors keep their stacks', async (t) => {
   const headers = 'x-a: b\r\n'.repeat(25_000)
   const upstream = await startUpstream([
     { kind: 'raw', bytes: `HTTP/1.1 200 OK\r\n${headers}\r\n` },
@@ -29,7 +29,7 @@ test('an answer with headers without end is a failure of its target, and errors 
   assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
 })
 
-test('a scrape of many models lets other requests in between', async (t) => {
+test('a scrape of many models lets other requests run in between', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   const names = Array.from({ length: 300 }, (_, index) => `m${index}`)
   const router = await startRouter({
@@ -59,6 +59,6 @@ test('a scrape of many models lets other requests in between', async (t) => {
       scrape.body.includes(`llm_router_target_usable{model_name="${name}",target="${name}"} 1\n`),
       name,
     )
-  // In one piece it turns twice.
-  assert.ok(turns > 5, `the event loop turned ${turns} times`)
+  // In one piece it would take two iterations.
+  assert.ok(turns > 5, `the event loop ran ${turns} iterations`)
 })

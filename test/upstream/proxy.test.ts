@@ -51,7 +51,7 @@ async function routerOf(
 
 const portOf = (url: string): number => Number(new URL(url).port)
 
-test('proxy: http and https servers are reached by CONNECT, with the credentials of the configuration, which no log has', async (t) => {
+test('proxy: http and https servers are reached by CONNECT, with the configured credentials, which are never logged', async (t) => {
   const proxy = await proxyOf(t, { credentials: 'me:p@ss/w:rd%' })
   const plain = await upstreamOf(t)
   const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
@@ -78,7 +78,7 @@ test('proxy: http and https servers are reached by CONNECT, with the credentials
   assert.doesNotMatch(JSON.stringify(router.logs), /p@ss|p%40ss|bWU6/)
 })
 
-test('a proxy with an https:// address is spoken to over TLS', async (t) => {
+test('proxy: a proxy with an https:// address is reached over TLS', async (t) => {
   const proxy = await proxyOf(t, { tls: serverPair })
   const upstream = await upstreamOf(t)
   const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
@@ -95,7 +95,7 @@ test('a proxy with an https:// address is spoken to over TLS', async (t) => {
   assert.equal(error.debug.cause, 'PROXY_TLS')
 })
 
-test('what goes wrong at a proxy is named, and the target counts as unreachable', async (t) => {
+test('proxy: a failure at a proxy is reported as a proxy failure, and the target counts as unreachable', async (t) => {
   const good = await upstreamOf(t)
   const dead = await closedPort()
   const wants = await proxyOf(t, { credentials: 'me:secret-of-proxy' })
@@ -128,7 +128,7 @@ test('what goes wrong at a proxy is named, and the target counts as unreachable'
   assert.doesNotMatch(JSON.stringify(router.logs), /secret|c2VjcmV0|bWU6/)
 })
 
-test('a tunnel that turns out stale is replaced without a failure', async (t) => {
+test('proxy: a stale tunnel is replaced without a failure', async (t) => {
   const proxy = await proxyOf(t)
   const upstream = await upstreamOf(t)
   const router = await routerOf(t, {
@@ -141,10 +141,10 @@ test('a tunnel that turns out stale is replaced without a failure', async (t) =>
   upstream.rescript({ kind: 'reset' })
   await post(`${router.url}/v1/chat/completions`, { model: 'm', messages })
   const { status } = await router.ask('m')
-  assert.equal(status, 502, 'a fresh tunnel that is reset is the failure of its target')
+  assert.equal(status, 502, 'a fresh tunnel that is reset is a failure of its target')
 })
 
-test('LLM_ROUTER_UPSTREAM_PROXY is used for what is outside of the own network, and "" of a provider turns it off', async (t) => {
+test('LLM_ROUTER_UPSTREAM_PROXY applies to addresses outside the local network, and a provider\'s "" disables it', async (t) => {
   const upstream = await upstreamOf(t)
   const proxy = await proxyOf(t, { leadsTo: portOf(upstream.url) })
   const other = await proxyOf(t, { leadsTo: portOf(upstream.url) })
@@ -210,7 +210,7 @@ test('health checks, discover and check use the same proxy', async (t) => {
   assert.equal(bad.code, 0)
 })
 
-test('discover and check name what is wrong with the certificate of a server', async (t) => {
+test('discover and check report what is wrong with the certificate of a server', async (t) => {
   const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
   t.after(() => secure.close())
   const found = await runCli(['discover', secure.url])
@@ -227,7 +227,7 @@ test('discover and check name what is wrong with the certificate of a server', a
   assert.match(stdout, /no errors, 1 warning\n$/)
 })
 
-test('the rule for LLM_ROUTER_UPSTREAM_PROXY', () => {
+test('LLM_ROUTER_UPSTREAM_PROXY applies to public hosts except those in LLM_ROUTER_UPSTREAM_NO_PROXY', () => {
   const used = (origin: string, upstreamNoProxy: string[] = []): boolean =>
     proxyRule({ upstreamProxy: 'http://p:1', upstreamNoProxy, allowLinkLocal: false })(origin) !== undefined
   for (const host of [
@@ -275,7 +275,7 @@ test('the rule for LLM_ROUTER_UPSTREAM_PROXY', () => {
   )
 })
 
-test('a proxy that is none, and a bad entry of LLM_ROUTER_UPSTREAM_NO_PROXY, stop the start without showing a secret', async () => {
+test('an invalid proxy or entry of LLM_ROUTER_UPSTREAM_NO_PROXY prevents startup without showing a secret', async () => {
   const start = await runCliProcess([], { LLM_ROUTER_UPSTREAM_PROXY: 'socks5://me:hunter2@h:1' })
   assert.equal(start.code, 2)
   assert.match(start.stderr, /^LLM_ROUTER_UPSTREAM_PROXY: /)

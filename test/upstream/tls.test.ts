@@ -76,7 +76,7 @@ const faults: [
 ]
 
 for (const [what, pair, provider, code, words] of faults) {
-  test(`${what} is named to the client and in the log, and the target counts as unreachable`, async (t) => {
+  test(`${what} is reported to the client and in the log, and the target counts as unreachable`, async (t) => {
     const bad = await upstreamOf(t, pair)
     const good = await startUpstream(openaiText('Hi'))
     t.after(() => good.close())
@@ -95,9 +95,9 @@ for (const [what, pair, provider, code, words] of faults) {
     const line = await router.logged(({ msg }) => msg === 'request')
     assert.equal(line.error_cause, code)
     assert.match(String(line.error), words)
-    const told = await router.logged(({ msg }) => String(msg).startsWith('cannot connect to a server'))
-    assert.match(String(told.msg), words)
-    assert.deepEqual(told.targets, ['alone', 'bad'])
+    const warning = await router.logged(({ msg }) => String(msg).startsWith('cannot connect to a server'))
+    assert.match(String(warning.msg), words)
+    assert.deepEqual(warning.targets, ['alone', 'bad'])
     assert.equal((await router.ask('two')).status, 200)
     const failover = await router.logged(({ msg }) => msg === 'failover')
     assert.equal(failover.error_cause, code)
@@ -105,7 +105,7 @@ for (const [what, pair, provider, code, words] of faults) {
   })
 }
 
-test('a handshake that fails is named, and why: no TLS there, no common version, a connection that closes', async (t) => {
+test('a failed handshake is reported with its cause: no TLS, no common version, or a closed connection', async (t) => {
   const plain = await startUpstream(openaiText('Hi'))
   const old = await upstreamOf(t, { ...serverPair, maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' })
   const leaving = createServer((socket) => socket.once('data', () => socket.end()))
@@ -133,7 +133,7 @@ test('a handshake that fails is named, and why: no TLS there, no common version,
   }
 })
 
-test('ca_file trusts a server with an own CA, for requests and for health checks', async (t) => {
+test('ca_file trusts a server with a private CA, for requests and for health checks', async (t) => {
   const upstream = await upstreamOf(t, serverPair)
   const router = await routerOf(
     t,
@@ -149,7 +149,7 @@ for (const [what, files] of [
   ['client_cert_file and client_key_file', { client_cert_file: certFile, client_key_file: keyFile }],
   ['client_cert_file with the key in it', { client_cert_file: bothFile }],
 ] as const) {
-  test(`${what}: the router shows its certificate to a server that asks for one`, async (t) => {
+  test(`${what}: the router presents its certificate to a server that requests one`, async (t) => {
     const upstream = await upstreamOf(t, {
       ...serverPair,
       ca: testCa,
@@ -167,11 +167,11 @@ for (const [what, files] of [
   })
 }
 
-test('a file that is missing, empty, no PEM, cut, or the key of another certificate stops the start with its path', async () => {
+test('a TLS file that is missing, empty, invalid, cut, or not matching prevents startup with its path in the error', async () => {
   const otherKey = file('other.key', serverPair.key)
   const cut = file('cut.pem', testCa.slice(0, 200))
   const odd = file('odd.pem', testCa.replace(/MII.{40}/, 'MIIAAAA'))
-  const wrong: [provider: object, fault: RegExp][] = [
+  const wrong: [provider: object, pattern: RegExp][] = [
     [{ ca_file: 'missing.pem' }, /\.ca_file: cannot read "missing\.pem" \(ENOENT\)/],
     [{ ca_file: file('empty.pem', ' ') }, /\.ca_file: .*is empty/],
     [{ ca_file: file('text.pem', 'hello') }, /\.ca_file: contains no certificate in PEM format/],
@@ -185,11 +185,11 @@ test('a file that is missing, empty, no PEM, cut, or the key of another certific
     ],
     [{ client_cert_file: certFile, client_key_file: caFile }, /\.client_key_file: contains no private key/],
   ]
-  for (const [provider, fault] of wrong) {
+  for (const [provider, pattern] of wrong) {
     const secure = { id: 'm', api_type: 'vllm', api_host: 'https://localhost', ...provider }
     await assert.rejects(startRouter({ models: modelsConfig({ m: [secure] }) }), (error) => {
       assert.ok(error instanceof ConfigError, String(error))
-      assert.match(error.errors.join('\n'), fault)
+      assert.match(error.errors.join('\n'), pattern)
       assert.match(error.errors.join('\n'), /^test_models\["m"\]\.providers\[0\]\./)
       assert.doesNotMatch(error.errors.join('\n'), /PRIVATE|MII/)
       return true
@@ -197,7 +197,7 @@ test('a file that is missing, empty, no PEM, cut, or the key of another certific
   }
 })
 
-test('a changed ca_file is used from the next request on, and a broken one changes nothing', async (t) => {
+test('a changed ca_file applies from the next request on, and an invalid one changes nothing', async (t) => {
   const upstream = await upstreamOf(t, serverPair)
   const own = file('reloaded.pem', certificate.cert)
   const router = await routerOf(t, {
@@ -212,7 +212,7 @@ test('a changed ca_file is used from the next request on, and a broken one chang
   assert.equal((await router.ask('m')).status, 200)
 })
 
-test('the start refuses NODE_TLS_REJECT_UNAUTHORIZED=0, and so does check', async () => {
+test('NODE_TLS_REJECT_UNAUTHORIZED=0 is rejected at startup and by check', async () => {
   assert.throws(
     () => loadConfig({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }),
     /NODE_TLS_REJECT_UNAUTHORIZED=0 .*ca_file/,

@@ -4,8 +4,8 @@ import type { Upstream } from '../cases.ts'
 import type { Gateway } from './gateway.ts'
 
 /**
- * As its documentation has it for a vLLM server: a provider of one's own over the OpenAI one, for each upstream because a
- * provider has one address. https://docs.getbifrost.ai/quickstart/gateway/provider-configuration
+ * As documented for a vLLM server: a custom provider based on the OpenAI one, for each upstream because a provider has one
+ * address. https://docs.getbifrost.ai/quickstart/gateway/provider-configuration
  */
 export const bifrost: Gateway = {
   name: 'Bifrost',
@@ -34,17 +34,17 @@ function configOf(upstreamPorts: Record<Upstream, number>, prices: string): obje
       },
       custom_provider_config: {
         base_provider_type: 'openai',
-        // Listing models is not among them: the upstream knows one answer, and that is no list.
+        // Listing models is not among them: the upstream has one response, which is not a list.
         allowed_requests: { chat_completion: true, chat_completion_stream: true },
       },
     },
   ])
   return {
     providers: Object.fromEntries(providers),
-    // Its own log stays; a database of all requests and answers is more than the others keep. The one of its settings
-    // stays too: without it some versions do not start (https://github.com/maximhq/bifrost/issues/3298).
+    // Its log stays enabled; a database of all requests and responses is more than the others keep. The database of its
+    // settings also stays: without it some versions do not start (https://github.com/maximhq/bifrost/issues/3298).
     logs_store: { enabled: false },
-    // Else it fetches them as it starts. https://docs.getbifrost.ai/deployment-guides/how-to/airgapped
+    // Otherwise it downloads them at startup. https://docs.getbifrost.ai/deployment-guides/how-to/airgapped
     framework: { pricing: { pricing_url: `file://${prices}`, model_parameters_url: `file://${prices}` } },
   }
 }

@@ -4,18 +4,18 @@ import { freePort } from '../../support/child.ts'
 import type { Upstream } from '../cases.ts'
 import { type MeasuredProxy, proxyCpu, startOn } from '../stage.ts'
 
-/** A gateway that is no package of ours; it runs where an environment variable names its program. */
+/** A third-party gateway; it runs if an environment variable names its program. */
 export interface Gateway {
   name: string
   /** The environment variable that names the program. */
   variable: string
-  /** Writes its configuration into `folder`, which is its own, and says how to start it on 127.0.0.1. */
+  /** Writes its configuration into its own folder `folder`, and returns how to start it on 127.0.0.1. */
   prepare(place: GatewayPlace): PreparedGateway
-  /** What it calls the model of an upstream, where it does not take the upstream's own name. */
+  /** Its name for an upstream's model, if it does not accept the upstream's own name. */
   modelFor?(upstream: Upstream): string
 }
 
-/** The upstreams that `bench:neighbours` asks for. */
+/** The upstreams that `bench:neighbours` uses. */
 type AskedUpstream = 'openaiWhole' | 'openaiStream'
 
 export interface PreparedGateway {
@@ -27,13 +27,13 @@ export interface PreparedGateway {
 export interface GatewayPlace {
   folder: string
   port: number
-  /** Where one instance serves one upstream only. */
+  /** If one instance serves only one upstream. */
   ports: Record<AskedUpstream, number>
   metricsPorts: Record<AskedUpstream, number>
   upstreamPorts: Record<Upstream, number>
 }
 
-/** Undefined where the variable is not set. Rejects with what the program wrote when it does not start. */
+/** Undefined if the variable is not set. Rejects with the program's output if it does not start. */
 export async function startGateway(
   { name, variable, prepare, modelFor }: Gateway,
   parent: string,
@@ -51,7 +51,7 @@ export async function startGateway(
   const metricsPorts = { openaiWhole: await freePort(), openaiStream: await freePort() }
   const { instances, env } = prepare({ folder, port, ports, metricsPorts, upstreamPorts })
   const used = instances.length === 1 ? [port] : Object.values(ports)
-  // A file, as for the router: a pipe would cost this process what it reads.
+  // A file, as for the router: with a pipe this process would have to read the log.
   const log = join(folder, 'stdout.log')
   const options = { stdout: openSync(log, 'a'), ...(env && { env }) }
   const model = modelFor?.('openaiWhole') ?? 'openaiWhole'
@@ -71,7 +71,7 @@ export async function startGateway(
   }
 }
 
-/** Whether a question is answered: some listen before they know their upstream. */
+/** Whether a request succeeds: some listen before they know their upstream. */
 async function answers(port: number, model: string): Promise<boolean> {
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'x' }] })
   try {
@@ -83,11 +83,11 @@ async function answers(port: number, model: string): Promise<boolean> {
     await response.body?.cancel()
     return response.ok
   } catch {
-    return false // nothing listens yet
+    return false // no process listens yet
   }
 }
 
-/** Several instances have a shell above them, which ends them when it is told to end. */
+/** Several instances have a parent shell, which ends them when it receives the signal. */
 function commandOf(program: string, instances: PreparedGateway['instances']): string[] {
   const [first = []] = instances
   if (instances.length === 1) return [program, ...first]

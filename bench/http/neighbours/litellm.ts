@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Upstream } from '../cases.ts'
 import type { Gateway } from './gateway.ts'
 
-/** One worker, no database; the access log and all else as it comes. */
+/** One worker, no database; access log and other settings at their defaults. */
 export const litellm: Gateway = {
   name: 'LiteLLM',
   variable: 'LITELLM',
@@ -13,11 +13,11 @@ export const litellm: Gateway = {
     return {
       instances: [['--config', file, '--host', '127.0.0.1', '--port', `${port}`, '--num_workers', '1']],
       env: {
-        // Nothing from the network and no `.env` of the folder it is started in.
+        // Nothing from the network, and no `.env` of the folder in which it is started.
         LITELLM_LOCAL_MODEL_COST_MAP: 'True',
         LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS: 'True',
         LITELLM_MODE: 'PRODUCTION',
-        // After 100 equal pieces it takes a model to be stuck and breaks the stream off; the bench's has 200 of them.
+        // After 100 equal chunks it assumes that a model is stuck and aborts the stream; the benchmark's stream has 200.
         REPEATED_STREAMING_CHUNK_LIMIT: '1000000',
       },
     }
@@ -36,7 +36,7 @@ function configOf(upstreamPorts: Record<Upstream, number>): object {
   return {
     model_list: models,
     litellm_settings: { telemetry: false },
-    // None of the proxies here asks a client for a key; without this it starts only when it may.
+    // No proxy here requires a client key; without this setting it refuses to start without one.
     general_settings: { dangerously_permit_weak_or_unset_master_key: true },
   }
 }

@@ -2,8 +2,8 @@ import type { BenchCase } from '../cases.ts'
 import { bodyFor, type MeasuredProxy } from '../stage.ts'
 
 /**
- * Rejects unless one answer through this proxy has the same words as through the other. The load looks at the end of an
- * answer alone, and one with a part missing would seem cheap.
+ * Rejects unless one response through this proxy has the same text as through the other. The load checks only the end of a
+ * response, and one with a missing part would seem cheap.
  */
 export async function expectSameWords(
   proxy: MeasuredProxy,

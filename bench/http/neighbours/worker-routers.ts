@@ -1,8 +1,8 @@
 import type { Gateway } from './gateway.ts'
 
 /**
- * SMG and vllm-router: gateways in Rust that are told the addresses of their workers and take each of them to serve every model. So
- * there is a process for each upstream. Their logs, metrics and checks of the workers stay as they come.
+ * SMG and vllm-router: gateways in Rust that are configured with the addresses of their workers and assume that each serves every
+ * model. So there is one process for each upstream. Logs, metrics and worker checks stay at their defaults.
  */
 export const smg: Gateway = {
   name: 'SMG',
@@ -13,7 +13,7 @@ export const smg: Gateway = {
       ...workerArgs(ports[upstream], metricsPorts[upstream], upstreamPorts[upstream]),
     ]),
   }),
-  // The upstream of the benchmark has one answer, so a worker's list of models does not name it.
+  // The benchmark's upstream has one response, so a worker's model list does not contain the model.
   modelFor: () => 'unknown',
 }
 

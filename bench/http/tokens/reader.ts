@@ -5,20 +5,20 @@ import { answerJobs } from '../../support/answer-jobs.ts'
 import { machineMs } from '../../support/machine-clock.ts'
 import { readTokens } from './stamp.ts'
 
-/** What the reader of streams is told to do; it answers each when it is done. */
+/** Commands for the reader of streams; it replies to each when it has finished. */
 export type TokenJob =
-  /** Answered when each stream has had its first token. A stream that ends is asked for anew on its socket. */
+  /** Replied to when each stream has had its first token. A stream that ends is requested again on its socket. */
   | { do: 'open'; port: number; request: string; streams: number; atOnce: number; pauseMs: number }
-  /** Answered with what was heard within this time. */
+  /** Replied to with the measurements within this time. */
   | { do: 'listen'; durationMs: number }
   | { do: 'close' }
 
 export interface Heard {
   seconds: number
   tokens: number
-  /** How much later than sent all but the first tokens of streams came, in milliseconds. */
+  /** Delays of all but the first tokens of streams, relative to their send times, in milliseconds. */
   later: Spread
-  /** From a request to the first token of its answer, in milliseconds. */
+  /** From a request to the first token of its response, in milliseconds. */
   first: Spread
 }
 
@@ -75,7 +75,7 @@ async function closeAll(): Promise<void> {
   await Promise.all(closing.map((socket) => once(socket.destroy(), 'close')))
 }
 
-/** Asks for a stream, again whenever it has ended; settles with its first token. Whatever else comes ends the program. */
+/** Requests a stream, and again whenever it ends; settles with its first token. Any other response ends the program. */
 function follow(port: number, request: Buffer): Promise<void> {
   const socket = connect(port, '127.0.0.1').setNoDelay(true)
   sockets.add(socket)

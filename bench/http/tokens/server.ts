@@ -6,12 +6,12 @@ import { providerTypes } from '../cases.ts'
 import { tokenText } from './stamp.ts'
 
 /**
- * A model server whose tokens say when they were sent. Arguments: milliseconds between two tokens of a stream, and tokens of
- * a stream, where 0 is no end. The first token goes out with the head at once, the others at the stream's own moment within
- * the interval, so that all streams together are an even flow. Prints its port, once for each kind of upstream.
+ * A model server whose tokens contain their send times. Arguments: milliseconds between two tokens of a stream, and tokens per
+ * stream, where 0 means endless. The first token is sent immediately with the head, the others at the stream's own offset
+ * within the interval, so that all streams together are an even flow. Prints its port, once for each kind of upstream.
  */
 const [intervalMs = 1000, tokens = 0] = process.argv.slice(2).map(Number)
-/** Without a factor in common with any interval that is used, so that each next stream has a moment far from the last. */
+/** Coprime to every interval in use, so that consecutive streams have offsets far apart. */
 const stepMs = 617
 
 interface Stream {

@@ -3,14 +3,14 @@ import { otherCpu, startGenerator } from '../stage.ts'
 import type { Heard, TokenJob } from './reader.ts'
 
 export interface TokenReader {
-  /** Opens streams, so many at once, and waits for the first token of each before the next. */
+  /** Opens streams, this many at a time, and waits for the first token of each before the next. */
   open(port: number, streams: number, pace: { atOnce: number; pauseMs: number }): Promise<void>
   listen(durationMs: number): Promise<Heard>
   close(): Promise<void>
   end(): void
 }
 
-/** The clients of streams: a process of its own. */
+/** The clients of streams, in a separate process. */
 export async function startTokenReader(unpinned = false): Promise<TokenReader> {
   const child = await startGenerator(unpinned ? 'any' : otherCpu, 'tokens/reader.ts')
   const tell = <T>(job: TokenJob): Promise<T> => askChild<T>(child, job)

@@ -1,4 +1,4 @@
-/** For localhost, signed by itself; valid until 2126. No one trusts it unasked. */
+/** Self-signed for localhost; valid until 2126. Trusted only if configured. */
 export const certificate = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgytYn6nsUQRVsiyn7

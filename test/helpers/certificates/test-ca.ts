@@ -3,7 +3,7 @@ interface Pair {
   cert: string
 }
 
-/** Nobody trusts it unasked; good until 2125. Its key is thrown away, and those below are good for nothing else. */
+/** Trusted only if configured; valid until 2125. Its private key was deleted, and the certificates below have no other use. */
 export const testCa = `-----BEGIN CERTIFICATE-----
 MIIBVjCB/aADAgECAgEBMAoGCCqGSM49BAMCMBIxEDAOBgNVBAMMB1Rlc3QgQ0Ew
 IBcNMjQwMTAxMDAwMDAwWhgPMjEyNTAxMDEwMDAwMDBaMBIxEDAOBgNVBAMMB1Rl
@@ -38,7 +38,7 @@ amClZndlOfb6heigpZYFXyv6fujXYNnZsDg=
 `,
 }
 
-/** As `serverPair`, until June 2025. */
+/** Like `serverPair`, but expired in June 2025. */
 export const expiredPair: Pair = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg25bszby3xr80h+eH

@@ -10,11 +10,11 @@ import { freePort } from '../free-port.ts'
 import { missing } from './program.ts'
 
 export interface Postgres {
-  /** Of a new database with the router's tables, or without any. */
+  /** The URL of a new database with or without the router's tables. */
   url(content?: 'tables' | 'nothing'): Promise<string>
-  /** Runs one of its programs, such as `pg_dump`; gives what it has written to stdout. */
+  /** Runs one of its programs, such as `pg_dump`; returns what it wrote to stdout. */
   run(program: string, args: readonly string[], input?: string): string
-  /** Ends it at once; `start` brings it back with what was committed. */
+  /** Stops it immediately; `start` restarts it with the committed data. */
   stop(): Promise<void>
   start(): Promise<void>
 }
@@ -22,15 +22,16 @@ export interface Postgres {
 let shared: Promise<Postgres> | undefined
 
 /**
- * A real PostgreSQL on a free port, one for all tests of this process, with which it ends: to set one up takes as long as the tests
- * of a file. Who stops it starts it again. It refuses to run as root, so root runs it as the user of Debian's package.
+ * A real PostgreSQL on a free port, shared by all tests of this process and stopped with it: setting one up takes as long as
+ * the tests of a file. A test that stops it must start it again. It refuses to run as root, so root runs it as the user of
+ * Debian's package.
  */
 export function sharedPostgres(): Promise<Postgres> {
   shared ??= startPostgres()
   return shared
 }
 
-/** Tests may be killed with their process, not their computer: nothing needs to be on the disk. */
+/** Tests may be killed with their process, but not with the machine: nothing needs to be flushed to disk. */
 const settings = ['fsync=off', 'full_page_writes=off', 'shared_buffers=16MB', 'max_wal_senders=0']
   .concat('wal_level=minimal', 'autovacuum=off')
   .flatMap((setting) => ['-c', setting])
@@ -60,7 +61,7 @@ async function startPostgres(): Promise<Postgres> {
       output += chunk
     }
     child.stderr.resume()
-    // It does not keep the process of the tests alive.
+    // It does not keep the test process alive.
     child.unref()
     if (child.stderr instanceof Socket) child.stderr.unref()
     stopping = async () => {
@@ -70,7 +71,7 @@ async function startPostgres(): Promise<Postgres> {
     }
   }
   process.once('exit', () => {
-    // Waits for its end, unlike a signal: it writes to its folder until then.
+    // Waits for its end, unlike a signal: until then it writes to its folder.
     spawnSync('pg_ctl', ['stop', '-m', 'immediate', '-D', data], { ...options, stdio: 'ignore' })
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   })
@@ -108,7 +109,7 @@ async function startPostgres(): Promise<Postgres> {
   }
 }
 
-/** Debian keeps the server's programs out of the path. */
+/** Debian installs the server's programs outside PATH. */
 function debianFolders(): string[] {
   const versions = '/usr/lib/postgresql'
   try {

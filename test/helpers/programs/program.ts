@@ -1,6 +1,6 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 
-/** Runs a program that the system's packages bring. Throws what to install when it is not there. */
+/** Runs a program from the system's packages. If it is missing, throws an error that says what to install. */
 export function run(
   program: string,
   args: readonly string[],

@@ -10,14 +10,14 @@ import type { TestRouter } from '../router.ts'
 import { missing } from './program.ts'
 
 export interface Prometheus {
-  /** The number of series that this gives now. Throws what is wrong with a query. */
+  /** The number of series that this query returns now. Throws the error of an invalid query. */
   query(expression: string): Promise<number>
-  /** Fulfilled when Prometheus has stored all that the router shows now. */
+  /** Fulfilled when Prometheus has stored all current metrics of the router. */
   scraped(): Promise<void>
   stop(): Promise<void>
 }
 
-/** A real Prometheus that asks this router for its metrics every second, as job `router`. */
+/** A real Prometheus that scrapes this router every second, as job `router`. */
 export async function startPrometheus({ url: routerUrl, app }: TestRouter): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-prometheus-'))
   const config = {
@@ -51,10 +51,10 @@ export async function startPrometheus({ url: routerUrl, app }: TestRouter): Prom
     const answer = await fetch(`http://127.0.0.1:${port}/api/v1/query`, { method: 'POST', body })
     const { status, error, data } = (await answer.json()) as QueryAnswer
     assert.equal(status, 'success', `${expression}: ${error}`)
-    // A quotient of nothing is a number to Prometheus, but nothing to look at.
+    // A division by zero is a number to Prometheus, but a graph shows nothing.
     return data?.result.filter(({ value }) => value[1] !== 'NaN').length ?? 0
   }
-  /** Fulfilled with the answer to the next scrape as it begins. */
+  /** Fulfilled with the response to the next scrape as it begins. */
   const scrape = (): Promise<ServerResponse> =>
     new Promise((resolve) => {
       const onRequest = ({ url }: IncomingMessage, answer: ServerResponse): void => {
@@ -70,10 +70,10 @@ export async function startPrometheus({ url: routerUrl, app }: TestRouter): Prom
       for (let hasFinished = false; !hasFinished; ) {
         const answer = await scrape()
         await once(answer, 'close')
-        // Prometheus gives up a scrape that takes too long.
+        // Prometheus aborts a scrape that takes too long.
         hasFinished = answer.writableFinished
       }
-      // It stores what it got before it asks again.
+      // It stores a scrape before it starts the next one.
       await scrape()
     },
     async stop() {
@@ -84,7 +84,7 @@ export async function startPrometheus({ url: routerUrl, app }: TestRouter): Prom
   }
 }
 
-/** By its documentation, "HTTP API", instant queries. */
+/** See Prometheus documentation, "HTTP API", instant queries. */
 interface QueryAnswer {
   status: string
   error?: string

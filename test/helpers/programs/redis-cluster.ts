@@ -11,17 +11,17 @@ import { redisProgram } from './redis-server.ts'
 export interface ClusterNode {
   readonly id: string
   readonly port: number
-  /** For looking into it, and for doing harm to it. */
+  /** A client for inspecting and disturbing it. */
   readonly redis: Redis
   /** Its process, for signals. */
   readonly process: ChildProcess
 }
 
 export interface RedisCluster {
-  /** Three masters, then a replica of each. */
+  /** Three masters, followed by a replica of each. */
   readonly nodes: readonly ClusterNode[]
   readonly url: string
-  /** The node that has the slot of the key now, as the first of these that answers knows it; absent: of all. */
+  /** The node that has the key's slot now, according to the first of these nodes that responds; by default all are asked. */
   ownerOf(key: string, asked?: readonly ClusterNode[]): Promise<ClusterNode>
   stop(): Promise<void>
 }
@@ -39,7 +39,7 @@ export async function startRedisCluster(nodeTimeoutMs = 1_000): Promise<RedisClu
       busPort: Number(await freePort()),
     })),
   )
-  // Nodes that know each other from the start need not be introduced.
+  // Nodes that are configured with each other from the start need no CLUSTER MEET.
   const lines = (own: string): string =>
     places
       .map(({ id, port, busPort }, index) => {
@@ -124,7 +124,7 @@ async function untilReplicated(nodes: readonly ClusterNode[]): Promise<void> {
   for (const [index, { redis }] of nodes.entries()) {
     for (;;) {
       signal.throwIfAborted()
-      // Six servers that start at once may be slow to answer.
+      // Six servers that start at the same time may respond slowly.
       const answers = Promise.all([redis.cluster('INFO'), redis.info('replication')])
       const [info, replication] = await answers.catch(() => ['', ''] as const)
       const isSynced = index < masters ? /connected_slaves:1/ : /master_link_status:up/

@@ -16,7 +16,7 @@ export interface SentinelNode {
 
 export interface RedisSentinels {
   readonly url: string
-  /** The node that the Sentinels call the master now. */
+  /** The node that the Sentinels report as the master now. */
   master(): Promise<SentinelNode>
   stop(): Promise<void>
 }
@@ -24,7 +24,7 @@ export interface RedisSentinels {
 export const sentinelPassword = 'hunter2'
 const sentinels = 3
 
-/** A master, a replica, and three Sentinels that replace a master which has been silent for `downAfterMs`. */
+/** A master, a replica, and three Sentinels that replace a master that has not responded for `downAfterMs`. */
 export async function startRedisSentinels(downAfterMs = 1_000): Promise<RedisSentinels> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-sentinel-'))
   const started: SentinelNode[] = []

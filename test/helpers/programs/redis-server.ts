@@ -6,19 +6,19 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { freePort } from '../free-port.ts'
 
-/** Another server with the same options, as valkey-server, can be tested instead. */
+/** Another server with the same options, such as valkey-server, can be tested instead. */
 export const redisProgram = process.env.LLM_ROUTER_TEST_REDIS_SERVER ?? 'redis-server'
 
 export interface RedisServer {
   readonly port: number
-  /** For looking into it, and for doing harm to it. */
+  /** A client for inspecting and disturbing it. */
   readonly redis: Redis
   /** Its process, for signals. */
   readonly process: ChildProcess
   stop(): Promise<void>
 }
 
-/** A real redis-server on a free port, or on the given one, with nothing in it; `more`: further options. */
+/** A real, empty redis-server on a free port or on the given one; `more`: additional options. */
 export async function startRedis(at?: number, more: readonly string[] = []): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-'))
   const port = at ?? (await freePort())

@@ -7,25 +7,25 @@ export interface ConnectProxy {
   /** `http://127.0.0.1:port`, or `https://localhost:port` */
   readonly url: string
   readonly port: number
-  /** What was asked for so far: `host:port`, with the value of `proxy-authorization`. */
+  /** The tunnels requested so far: `host:port`, with the value of `proxy-authorization`. */
   readonly tunnels: readonly { to: string; authorization: string | undefined }[]
-  /** Requests that were no CONNECT. */
+  /** Requests with a method other than CONNECT. */
   readonly others: number
   close(): Promise<void>
 }
 
 export interface ConnectProxyOptions {
-  /** `name:password` that it wants; absent: it lets everybody in. */
+  /** The required `name:password`; absent: no authentication. */
   credentials?: string
-  /** What it answers in place of a tunnel. */
+  /** The response sent in place of a tunnel. */
   refuses?: string
-  /** Where tunnels lead, for names that do not exist; to what was asked for unless given. */
+  /** Destination of all tunnels, for host names that do not exist; by default the requested one. */
   leadsTo?: number
-  /** With TLS to the proxy itself. */
+  /** Use TLS to the proxy itself. */
   tls?: { key: string; cert: string }
 }
 
-/** A real HTTP proxy that does CONNECT alone. */
+/** A real HTTP proxy that supports only CONNECT. */
 export async function startConnectProxy(options: ConnectProxyOptions = {}): Promise<ConnectProxy> {
   const tunnels: { to: string; authorization: string | undefined }[] = []
   const sockets = new Set<Socket>()

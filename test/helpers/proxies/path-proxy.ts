@@ -4,14 +4,14 @@ import { createServer, request } from 'node:http'
 export interface PathProxy {
   /** The address at which the router is published, such as `http://127.0.0.1:port/llm`. */
   readonly url: string
-  /** Requests for paths outside the published one, which another service of that host name would get. */
+  /** Requests for paths outside the published one, which would go to another service on that host name. */
   readonly strays: readonly string[]
   close(): Promise<void>
 }
 
 /**
- * A reverse proxy that publishes the router below a path, as an Ingress does: `removed`, it sends `/llm/ui` on as `/ui`, else
- * as it is.
+ * A reverse proxy that publishes the router below a path, as an Ingress does: with `removed` it sends `/llm/ui` as `/ui`,
+ * otherwise unchanged.
  */
 export async function startPathProxy(
   upstream: string,
@@ -36,7 +36,7 @@ export async function startPathProxy(
     outgoing.on('close', () => forwarded.destroy())
     incoming.pipe(forwarded)
   })
-  // The keep-alive header that clients get is the router's: closing earlier would reset their next request.
+  // Clients receive the router's keep-alive header: closing earlier would reset their next request.
   server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

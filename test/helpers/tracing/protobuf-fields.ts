@@ -1,7 +1,7 @@
 type Field = { number: number; varint?: bigint; bytes?: Buffer }
 
 /**
- * The fields of one protobuf message, by their numbers; what is missing reads as protobuf has it: empty or zero.
+ * The fields of one protobuf message, by number; a missing field has the protobuf default: empty or zero.
  * Source: Protocol Buffers documentation, "Encoding".
  */
 export class ProtobufFields {
@@ -62,7 +62,7 @@ export class ProtobufFields {
   }
 }
 
-/** Where a field's bytes start, and how many they are. */
+/** Where a field's bytes start, and how many there are. */
 function spanOf(message: Buffer, at: number, type: number): [start: number, length: number] {
   if (type === 1) return [at, 8]
   if (type === 5) return [at, 4]

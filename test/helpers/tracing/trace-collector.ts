@@ -9,7 +9,7 @@ export type Attributes = Record<string, AttributeValue>
 export interface CollectedSpan {
   traceId: string
   spanId: string
-  /** Empty: a root. */
+  /** Empty: a root span. */
   parentId: string
   name: string
   kind: 'server' | 'client' | 'other'
@@ -23,18 +23,21 @@ export interface CollectedSpan {
 }
 
 export interface TraceCollector {
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** The value of OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string
   readonly spans: readonly CollectedSpan[]
   readonly headers: readonly IncomingHttpHeaders[]
-  /** Everything that was received, as it came. */
+  /** All requests received. */
   readonly bytes: Buffer
-  /** Fulfilled with all spans of which this is true, once there are as many. */
+  /** Fulfilled with all spans for which this is true, once there are this many. */
   spansWhere(count: number, wanted: (span: CollectedSpan) => boolean): Promise<CollectedSpan[]>
   close(): Promise<void>
 }
 
-/** An OpenTelemetry collector: takes spans by OTLP over HTTP, as protobuf. `status`: what it answers; `hangs`: nothing. */
+/**
+ * An OpenTelemetry collector: receives spans by OTLP over HTTP, as protobuf. `status`: its response status; `hangs`: no
+ * response.
+ */
 export async function startCollector({
   status = 200,
   hangs = false,

@@ -6,7 +6,7 @@ import { type Script, type ScriptedUpstream, startUpstream } from '../scripted-u
 import type { CollectedSpan, TraceCollector } from './trace-collector.ts'
 
 export const chatPath = '/v1/chat/completions'
-/** A client's span, of which its requests are a part. */
+/** A client's span, the parent of its requests. */
 export const clientTrace = '0af7651916cd43dd8448eb211c80319c'
 export const clientSpan = 'b7ad6b7169203331'
 export const traceparent = `00-${clientTrace}-${clientSpan}-01`
@@ -16,7 +16,9 @@ export interface TracedRouter {
   upstreams: ScriptedUpstream[]
 }
 
-/** A router that sends its spans to this collector, and whose model `one` is served by one upstream for each script, the first one first. */
+/**
+ * A router that sends its spans to this collector, and whose model `one` has one upstream for each script, the first one first.
+ */
 export async function tracedRouter(
   t: TestContext,
   collector: TraceCollector,
@@ -48,7 +50,7 @@ export async function tracedRouter(
   return { router, upstreams }
 }
 
-/** The tree of a request: its own span, and those of its tries in order. Waits for so many spans. */
+/** The span tree of a request: its own span and those of its attempts, in order. Waits for this many spans. */
 export async function treeOf(
   collector: TraceCollector,
   requestId: string,
@@ -64,7 +66,7 @@ export async function treeOf(
   return [request, ...calls.toSorted((a, b) => Number(a.start - b.start))]
 }
 
-/** The trace context that the last request of an upstream had. */
+/** The trace context of an upstream's last request. */
 export function upstreamTrace(upstream: ScriptedUpstream | undefined): string {
   return String(upstream?.requests.at(-1)?.headers.traceparent)
 }

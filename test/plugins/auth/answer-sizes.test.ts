@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AnswerSizes } from '../../../src/plugins/auth/answer-sizes.ts'
 
-test('an answer of which nothing is known is taken to have 1,024 tokens, a tenth of the limit at most', () => {
+test('a response of unknown size is estimated at 1,024 tokens, but at no more than a tenth of the limit', () => {
   const sizes = new AnswerSizes()
   assert.equal(sizes.expected('a', 'm', 100_000), 1_024)
   assert.equal(sizes.expected('a', 'm', 6_000), 600)
@@ -10,7 +10,7 @@ test('an answer of which nothing is known is taken to have 1,024 tokens, a tenth
   assert.equal(sizes.expected('a', 'm', 1), 1)
 })
 
-test('ten answers tell how long the next one hardly gets, of this client and model alone', () => {
+test('the estimate is a high percentile of at least ten responses of the same client and model', () => {
   const sizes = new AnswerSizes()
   for (let index = 1; index <= 9; index++) sizes.add('a', 'm', index)
   assert.equal(sizes.expected('a', 'm', 6_000), 600, 'too few are known')
@@ -20,14 +20,14 @@ test('ten answers tell how long the next one hardly gets, of this client and mod
   assert.equal(sizes.expected('b', 'm', 6_000), 600)
 })
 
-test('of few answers the longest counts where it is longer than what is taken for an unknown one', () => {
+test('with fewer than ten responses the estimate is the longest, if it exceeds the default', () => {
   const sizes = new AnswerSizes()
   sizes.add('a', 'm', 5_000)
   sizes.add('a', 'm', 10)
   assert.equal(sizes.expected('a', 'm', 6_000), 5_000)
 })
 
-test('only recent answers count, and the memory of them is bounded', () => {
+test('only recent responses count, and the memory for them is bounded', () => {
   const sizes = new AnswerSizes()
   for (let index = 0; index < 64; index++) sizes.add('a', 'm', 5_000)
   for (let index = 0; index < 64; index++) sizes.add('a', 'm', 20)

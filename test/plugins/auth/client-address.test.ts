@@ -6,7 +6,7 @@ import { addressBlock, clientAddress, trustProxy } from '../../../src/plugins/au
 
 const proxies = ['10.0.0.0/8', '::1', 'fd00::/8']
 
-/** What Fastify, with these trusted proxies, makes of a connection from `peer` with this X-Forwarded-For. */
+/** The address that Fastify, with these trusted proxies, derives for a connection from `peer` with this X-Forwarded-For. */
 async function seenFrom(peer: string, forwardedFor: string | undefined, trusted: string[]): Promise<string> {
   const app = fastify({ trustProxy: trustProxy(trusted) })
   app.get('/', (request) => clientAddress(request))
@@ -14,38 +14,38 @@ async function seenFrom(peer: string, forwardedFor: string | undefined, trusted:
   return (await app.inject({ url: '/', remoteAddress: peer, headers })).body
 }
 
-test('without trusted proxies the socket alone says where a request is from', async () => {
+test('without trusted proxies the client address is that of the socket', async () => {
   assert.equal(await seenFrom('192.0.2.1', '198.51.100.1', []), '192.0.2.1')
   assert.equal(await seenFrom('::ffff:192.0.2.1', undefined, []), '192.0.2.1')
 })
 
-test('a header from somebody who is no trusted proxy says nothing', async () => {
+test('X-Forwarded-For from an untrusted peer is ignored', async () => {
   assert.equal(await seenFrom('192.0.2.1', '198.51.100.1', proxies), '192.0.2.1')
 })
 
-test('behind trusted proxies the last address that is none of theirs counts', async () => {
+test('behind trusted proxies the client address is the last one that is not trusted', async () => {
   assert.equal(await seenFrom('10.0.0.1', '198.51.100.1', proxies), '198.51.100.1')
   assert.equal(await seenFrom('10.0.0.1', '198.51.100.1, 10.0.0.2', proxies), '198.51.100.1')
   assert.equal(await seenFrom('::ffff:10.0.0.1', '198.51.100.1', proxies), '198.51.100.1')
   assert.equal(await seenFrom('::1', '2001:db8::1', proxies), '2001:db8::1')
 })
 
-test('what the client itself wrote in front does not count', async () => {
+test('addresses that the client itself put into X-Forwarded-For are ignored', async () => {
   assert.equal(await seenFrom('10.0.0.1', '203.0.113.9, 198.51.100.1', proxies), '198.51.100.1')
   assert.equal(await seenFrom('10.0.0.1', '10.0.0.9, 198.51.100.1, 10.0.0.2', proxies), '198.51.100.1')
 })
 
-test('an entry that is no address ends the search at the proxy that wrote it', async () => {
+test('an invalid entry in X-Forwarded-For yields the address of the proxy that added it', async () => {
   for (const header of ['unknown', '_hidden', '', '198.51.100.1, unknown', 'x'.repeat(10_000)])
     assert.equal(await seenFrom('10.0.0.1', header, proxies), '10.0.0.1')
 })
 
-test('ports and brackets are no part of an address', async () => {
+test('ports and brackets are removed from addresses', async () => {
   assert.equal(await seenFrom('10.0.0.1', '198.51.100.1:4711', proxies), '198.51.100.1')
   assert.equal(await seenFrom('10.0.0.1', '[2001:DB8::1]:4711', proxies), '2001:db8::1')
 })
 
-test('an IPv6 client is one with its whole /64', () => {
+test('IPv6 clients in the same /64 network count as one client', () => {
   const first = addressBlock('2001:db8:0:5::1')
   assert.equal(addressBlock('2001:db8::5:ffff:1:2:3'), first)
   assert.equal(addressBlock('2001:0db8:0000:0005:0:0:0:9'), first)
@@ -54,7 +54,7 @@ test('an IPv6 client is one with its whole /64', () => {
   assert.notEqual(addressBlock('192.0.2.1'), addressBlock('192.0.2.2'))
 })
 
-test('networks are addresses with or without a width, and nothing else', () => {
+test('a network is an address with or without a prefix length; anything else is rejected', () => {
   assert.deepEqual(readNetworks('10.0.0.0/8, ::1,192.0.2.1'), ['10.0.0.0/8', '::1', '192.0.2.1'])
   for (const text of [
     '10.0.0.0/33',

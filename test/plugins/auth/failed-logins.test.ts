@@ -4,7 +4,7 @@ import { FailedLogins } from '../../../src/plugins/auth/failed-logins.ts'
 
 const long = 'sk-0123456789abcdefg'
 
-test('ten different wrong keys at once, then one in six seconds', () => {
+test('an address may fail with ten different keys, then with one every six seconds', () => {
   let at = 0
   const logins = new FailedLogins(() => at)
   for (let index = 0; index < 10; index++) {
@@ -20,7 +20,7 @@ test('ten different wrong keys at once, then one in six seconds', () => {
   assert.ok(logins.waitMs('a') > 5_990)
 })
 
-test('one wrong key counts once, however often it comes', () => {
+test('a repeated wrong key counts once', () => {
   const logins = new FailedLogins(() => 0)
   for (let index = 0; index < 1_000; index++) logins.failed('a', 'wrong')
   for (let index = 0; index < 8; index++) logins.failed('a', `wrong ${index}`)
@@ -32,7 +32,7 @@ test('one wrong key counts once, however often it comes', () => {
   assert.equal(logins.hasFailed('b', 'wrong'), false)
 })
 
-test('a thousand wrong keys of an address are remembered, those that came last', () => {
+test('the last thousand wrong keys of an address are remembered', () => {
   const logins = new FailedLogins(() => 0)
   logins.failed('a', 'first')
   logins.failed('a', 'second')
@@ -43,7 +43,7 @@ test('a thousand wrong keys of an address are remembered, those that came last',
   assert.equal(logins.hasFailed('a', 'second'), false)
 })
 
-test('a valid key passes also while its address has to wait: a long one always, a short one where it came before', () => {
+test('a valid key passes while its address has to wait, if it is long or has passed before', () => {
   const logins = new FailedLogins(() => 0)
   for (let index = 0; index < 10; index++) logins.failed('a', `wrong ${index}`)
   assert.equal(logins.alwaysPasses('a', long, 'id'), true)
@@ -53,13 +53,13 @@ test('a valid key passes also while its address has to wait: a long one always, 
   assert.equal(logins.alwaysPasses('b', long.slice(1), 'id'), false)
 })
 
-test('one address does not pay for another', () => {
+test('failed logins of one address do not affect another', () => {
   const logins = new FailedLogins(() => 0)
   for (let index = 0; index < 20; index++) logins.failed('a', `wrong ${index}`)
   assert.equal(logins.waitMs('b'), 0)
 })
 
-test('many addresses and many keys do not fill the memory, and the newest are remembered', () => {
+test('memory stays bounded with many addresses and keys, and the newest are remembered', () => {
   const logins = new FailedLogins(() => 0)
   for (let index = 0; index < 20_000; index++) logins.failed(`address ${index}`, 'wrong')
   for (let index = 0; index < 9; index++) logins.failed('address 19999', `wrong ${index}`)

@@ -11,14 +11,14 @@ function estimate(content: unknown): number {
 
 const words = 'some words '.repeat(10_000)
 
-test('text is a token for four bytes, however long it is and whether or not it has blanks', () => {
+test('text is estimated at one token for four bytes, regardless of length and white space', () => {
   for (const text of [words, 'x'.repeat(110_000)]) {
     const tokens = estimate(text)
     assert.ok(tokens >= 27_500 && tokens < 27_600, `${tokens}`)
   }
 })
 
-test('an image has a fixed price, whatever its size and its dialect', () => {
+test('an image has a fixed estimate, whatever its size and dialect', () => {
   const jpeg = `/9j/${'A'.repeat(400_000)}`
   for (const part of [
     { type: 'image_url', image_url: { url: `data:image/jpeg;base64,${jpeg}` } },
@@ -31,7 +31,7 @@ test('an image has a fixed price, whatever its size and its dialect', () => {
   }
 })
 
-test('a PDF costs by its pages', () => {
+test('the estimate of a PDF depends on its number of pages', () => {
   const tokens = estimate([{ type: 'document', source: { data: `JVBERi0xLjQK${'A'.repeat(400_000)}` } }])
   assert.ok(tokens >= 17_600 && tokens < 17_800, `${tokens}`)
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { scanObject } from '../../../src/lib/json/splice.ts'
 import { askedTokens, checkTokenCap } from '../../../src/plugins/auth/token-cap.ts'
 
-/** Whether a body with this text goes through a cap of 100. */
+/** Whether a body with this text is within a cap of 100. */
 function passes(text: string): boolean {
   const bytes = Buffer.from(text)
   const scan = scanObject(bytes)
@@ -16,7 +16,7 @@ function passes(text: string): boolean {
   }
 }
 
-test('a request for no more than the cap, or for nothing, goes through', () => {
+test('a request within the cap, or without a limit of its own, is accepted', () => {
   for (const text of [
     '{}',
     '{"max_tokens":100}',
@@ -35,7 +35,7 @@ test('a request for no more than the cap, or for nothing, goes through', () => {
     assert.ok(passes(text), text)
 })
 
-test('a request for more is refused, however it says so', () => {
+test('a request above the cap is rejected, whichever field sets the limit', () => {
   for (const text of [
     '{"max_tokens":101}',
     '{"max_tokens":1e9}',
@@ -74,13 +74,13 @@ test('a request for more is refused, however it says so', () => {
     assert.ok(!passes(text), text)
 })
 
-test('the fields of a form are looked at too', () => {
+test('the fields of a form are checked too', () => {
   assert.throws(() => checkTokenCap({ body: { max_new_tokens: '101' }, raw: undefined }, 100), {
     code: 'max_tokens_exceeded',
   })
 })
 
-test('the answers that a request asks for are multiplied, and what bounds each of them is told', () => {
+test('the number of responses that a request asks for is multiplied, and the limits of each are returned', () => {
   const body = { max_tokens: 7, n: 2, best_of: 3, prompt: ['a', 'b'], options: { num_predict: -1 } }
   const { answers, bounds } = askedTokens({ body, raw: undefined })
   assert.equal(answers, 6)

@@ -13,8 +13,8 @@ function setUp() {
   const healthOf = (target: Target) => healths.get(target) ?? assert.fail('a target of another model')
   const available = new AvailableTargets(healthOf)
   const [a, b] = all.map(({ target }) => healthOf(target))
-  const stranger = healthOfNothing()
-  return { all, available, a: a ?? assert.fail(), b: b ?? assert.fail(), stranger }
+  const unrelated = healthOfNothing()
+  return { all, available, a: a ?? assert.fail(), b: b ?? assert.fail(), unrelated }
 }
 
 function healthOfNothing(): TargetHealth {
@@ -28,7 +28,7 @@ function healthOfNothing(): TargetHealth {
 
 const idsOf = (list: readonly LiveSignals[]): string[] => list.map(({ target }) => target.id)
 
-test('targets are left out while something is known against them, in the order of the rest', () => {
+test('excluded targets are left out, and the others keep their order', () => {
   const { all, available, a, b } = setUp()
   assert.deepEqual(idsOf(available.of(all, [b])), ['a', 'c'])
   assert.deepEqual(idsOf(available.of(all, [b, a])), ['c'])
@@ -36,14 +36,14 @@ test('targets are left out while something is known against them, in the order o
   assert.equal(available.of(all, []), all)
 })
 
-test('the list is the same one until it changes, whatever keeps targets of other models out', () => {
-  const { all, available, b, stranger } = setUp()
+test('the list is the same object until it changes, whatever targets of other models are excluded', () => {
+  const { all, available, b, unrelated } = setUp()
   const list = available.of(all, [b])
-  assert.equal(available.of(all, [stranger, b]), list)
-  assert.equal(available.of(all, [stranger]), all)
+  assert.equal(available.of(all, [unrelated, b]), list)
+  assert.equal(available.of(all, [unrelated]), all)
 })
 
-test('after a reload it is another list, for the targets behind the same signals may have changed', () => {
+test('a reload yields a new list, because the targets behind the same signals may have changed', () => {
   const { all, available, b } = setUp()
   const before = available.of(all, [b])
   const after = available.of([...all], [b])
@@ -51,7 +51,7 @@ test('after a reload it is another list, for the targets behind the same signals
   assert.notEqual(after, before)
 })
 
-test('after a reload it is among the targets that there are then', () => {
+test('after a reload the list has the new targets only', () => {
   const { all, available, b } = setUp()
   const keepingOut = [b]
   available.of(all, keepingOut)

@@ -68,11 +68,11 @@ const common = {
   msg: 'request',
 }
 
-test('the line of a request that went well tells what is known, and no more', () => {
+test('the log line of a successful request has what is known, and no more', () => {
   assert.deepEqual(linesOf([record]), [common])
 })
 
-test('tries, fallback, client, trace and losses are told where there are any', () => {
+test('attempts, fallback, client, trace and dropped fields are logged when there are any', () => {
   const trace = {
     traceId: 'a'.repeat(32),
     spanId: 'b'.repeat(16),
@@ -92,13 +92,13 @@ test('tries, fallback, client, trace and losses are told where there are any', (
   })
 })
 
-test('names that are no plain words come out as they are', () => {
+test('names with special characters are logged unchanged', () => {
   const name = 'a "model"\\ of\n\u2028 żółw \ud800'
   const [line] = linesOf([{ ...record, model: name, target: name }])
   assert.deepEqual(line, { ...common, model: name, target: name })
 })
 
-test('a request that failed is a warning, with the error but not the words of an upstream', () => {
+test('a failed request is logged as a warning, with the error but not the message of the upstream', () => {
   const shown = new RouterError('upstream_error', 'It "failed"', { code: 'broken', causeCode: 'ECONNRESET' })
   const quoted = new RouterError('upstream_error', 'prompt', { code: 'broken', quotesUpstream: true })
   const failed = { ...record, status: 502, outcome: 'error', usage: undefined } as const
@@ -113,7 +113,7 @@ test('a request that failed is a warning, with the error but not the words of an
   )
 })
 
-test('a request of which little is known has a line all the same', () => {
+test('a request of which little is known is logged too', () => {
   const nothing = { dialect: undefined, model: undefined, target: undefined, providerType: undefined }
   const missing = {
     ...record,
@@ -127,6 +127,6 @@ test('a request of which little is known has a line all the same', () => {
   assert.deepEqual(linesOf([missing]), [{ ...known, endpoint: 'unmatched' }])
 })
 
-test('a logger that is to be quiet writes no line', () => {
+test('a silent logger writes no line', () => {
   assert.deepEqual(linesOf([record], 'warn'), [])
 })

@@ -48,7 +48,7 @@ async function routeOf(
   return names.map((name) => answer.headers.get(name))
 }
 
-test('LLM_ROUTER_ROUTE_HEADERS names target and attempts of whole answers, streams and other operations', async (t) => {
+test('LLM_ROUTER_ROUTE_HEADERS names target and attempts of whole responses, streams and other operations', async (t) => {
   const env = { LLM_ROUTER_ROUTE_HEADERS: '1' }
   const { router, upstreams } = await started(t, [openaiError(500, { message: 'no' }), openaiText('Hi')], env)
   assert.deepEqual(await routeOf(router, '/v1/chat/completions', chat()), ['gpu-b', '2'])
@@ -66,7 +66,7 @@ test('LLM_ROUTER_ROUTE_HEADERS names target and attempts of whole answers, strea
   assert.equal(other, 'gpu-b')
 })
 
-test('an error after failed attempts names them, too', async (t) => {
+test('an error after failed attempts names them too', async (t) => {
   const { router } = await started(
     t,
     [openaiError(500, { message: 'no' }), openaiError(500, { message: 'no' })],
@@ -75,7 +75,7 @@ test('an error after failed attempts names them, too', async (t) => {
   assert.deepEqual(await routeOf(router, '/v1/chat/completions', chat()), ['gpu-b', '2'])
 })
 
-test('without the setting only a request with an operator key is told its route', async (t) => {
+test('without the setting only a request with an operator key gets the route headers', async (t) => {
   const adminKey = 'operator-key-of-this-test'
   const { router } = await started(t, [openaiText('Hi')], { LLM_ROUTER_ADMIN_KEY: adminKey })
   const path = '/v1/chat/completions'
@@ -87,7 +87,7 @@ test('without the setting only a request with an operator key is told its route'
   ])
 })
 
-test('with client keys those with the surface "operator" are told their route', async (t) => {
+test('with client keys, those with the surface "operator" get the route headers', async (t) => {
   const file = keysFile([
     { id: 'team', key: 'key-of-the-team-12345' },
     { id: 'ops', key: 'key-of-operators-12345', surfaces: ['openai', 'operator'] },
@@ -111,7 +111,7 @@ async function reasonOf(
   return (await line).reason
 }
 
-test('the log line says why each target was picked', async (t) => {
+test('the log line says why each target was chosen', async (t) => {
   const { router, upstreams } = await started(t, [openaiText('Hi'), openaiText('Hi')], {
     LLM_ROUTER_BALANCE_STRATEGY: 'least_busy',
   })
@@ -123,7 +123,7 @@ test('the log line says why each target was picked', async (t) => {
   )
 })
 
-test('cache_aware tells which part of the prompt it expects in the cache', async (t) => {
+test('cache_aware reports which part of the prompt it expects in the cache', async (t) => {
   const { router } = await started(t, [openaiText('Hi'), openaiText('Hi')], {
     LLM_ROUTER_BALANCE_STRATEGY: 'cache_aware',
   })
@@ -137,7 +137,7 @@ test('cache_aware tells which part of the prompt it expects in the cache', async
   assert.ok(known !== undefined && prompt !== undefined && known > 1_000 && known < prompt, reason)
 })
 
-test('a request that waited for its target says for how long', async (t) => {
+test('a request that waited for its target reports how long', async (t) => {
   const release = Promise.withResolvers<void>()
   const answer = openaiText('Hi')
   const { router, upstreams } = await started(

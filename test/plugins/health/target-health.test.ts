@@ -56,7 +56,7 @@ function times(count: number, act: (index: number) => void): void {
   for (let index = 0; index < count; index++) act(index)
 }
 
-test('five failures that another target made good eject a target, for which alone all are used when none is well', () => {
+test('five failures of requests that another target answered eject a target, which is still used if all are ejected', () => {
   const { health, fail } = setUp()
   times(4, () => fail())
   assert.equal(health.standing(0), 'first')
@@ -64,7 +64,7 @@ test('five failures that another target made good eject a target, for which alon
   assert.deepEqual([health.standing(0), health.usable], ['ejected', false])
 })
 
-test('a failure that nobody made good puts a target last for ten seconds, or until its next answer', () => {
+test('a failure that no target made up for ranks a target last for ten seconds, or until its next success', () => {
   const { health, fail, answer, wait } = setUp()
   times(20, () => fail({ answeredBy: 'nobody' }))
   assert.deepEqual([health.standing(0), health.usable], ['last', true])
@@ -77,7 +77,7 @@ test('a failure that nobody made good puts a target last for ten seconds, or unt
   assert.equal(health.standing(0), 'first')
 })
 
-test('failures with a feature pass the target over for requests that need all of it, and for no others', () => {
+test('failures with a feature exclude the target for requests that need all of it, and for no others', () => {
   const { health, fail } = setUp()
   times(5, () => fail({ features: image }))
   assert.deepEqual(
@@ -86,13 +86,13 @@ test('failures with a feature pass the target over for requests that need all of
   )
 })
 
-test('an operation is a feature as well', () => {
+test('an operation is a feature too', () => {
   const { health, fail } = setUp()
   times(5, () => fail({ features: embedding }))
   assert.deepEqual([health.standing(embedding), health.standing(0)], ['ejected', 'first'])
 })
 
-test('a feature is probed after its pause, and two answers bring it back', () => {
+test('a feature is probed after its pause, and two successes restore it', () => {
   const { health, fail, answer, wait } = setUp()
   times(5, () => fail({ features: image }))
   wait(5_000)
@@ -104,7 +104,7 @@ test('a feature is probed after its pause, and two answers bring it back', () =>
   assert.equal(health.standing(image), 'first')
 })
 
-test('where a fallback model answers, three different requests in a row count as three failures', () => {
+test('when a fallback model answers, three different requests in a row count as three failures', () => {
   const { health, fail, wait } = setUp()
   times(10, () => fail({ answeredBy: 'fallback', fingerprint: 'same' }))
   wait(10_000)
@@ -116,7 +116,7 @@ test('where a fallback model answers, three different requests in a row count as
   assert.equal(health.standing(0), 'ejected')
 })
 
-test('an answer in between makes the different requests count from the start', () => {
+test('a success in between restarts the count of different requests', () => {
   const { health, fail, answer } = setUp()
   times(12, (index) => {
     fail({ answeredBy: 'fallback', fingerprint: `${index}` })
@@ -134,7 +134,7 @@ test('the same request counts again after five minutes', () => {
   assert.notEqual(health.breaker.state, 'closed')
 })
 
-test('a rejected key makes a target that never answered misconfigured at once, and one that did after three times', () => {
+test('a rejected key marks a target as misconfigured immediately, or after three times if it has succeeded before', () => {
   const fresh = setUp()
   fresh.fail({ answeredBy: 'nobody', refusal: 401 })
   assert.deepEqual(fresh.health.misconfigured, { status: 401 })
@@ -147,7 +147,7 @@ test('a rejected key makes a target that never answered misconfigured at once, a
   assert.deepEqual([known.health.standing(0), known.health.usable], ['last', true])
 })
 
-test('a misconfigured target is due once a minute, and well with its next answer', () => {
+test('a misconfigured target gets one request a minute, and recovers with its next success', () => {
   const { health, fail, answer, wait, changes } = setUp()
   fail({ refusal: 403 })
   assert.equal(health.isDue, false)
@@ -160,14 +160,14 @@ test('a misconfigured target is due once a minute, and well with its next answer
   assert.deepEqual(changes, ['misconfigured', 'configured'])
 })
 
-test('one client that repeats a refused request does not make a target misconfigured', () => {
+test('one client that repeats a rejected request does not make a target misconfigured', () => {
   const { health, fail, answer } = setUp()
   answer()
   times(10, () => fail({ answeredBy: 'nobody', refusal: 404 }))
   assert.equal(health.misconfigured, undefined)
 })
 
-test('a pause that the target asked for keeps it out, for five minutes at most', () => {
+test('a cooldown that the target asked for excludes it, for five minutes at most', () => {
   const { health, wait } = setUp()
   health.end(health.begin(0), failure('cooldown', 1e12))
   assert.deepEqual([health.standing(0), health.cooldownMs, health.usable], ['out', 300_000, false])
@@ -175,7 +175,7 @@ test('a pause that the target asked for keeps it out, for five minutes at most',
   assert.equal(health.standing(0), 'first')
 })
 
-test('a probe is over when it is known who answered its request, and no other one is sent before', () => {
+test('a probe ends when it is known which target answered its request, and no other one is sent before', () => {
   const { health, fail, wait } = setUp()
   times(5, () => fail())
   wait(6_000)
@@ -184,7 +184,7 @@ test('a probe is over when it is known who answered its request, and no other on
   assert.equal(health.standing(0), 'ejected')
   const judgement = { kind: 'failure', features: 0, names: undefined, fingerprint: 'x' } as const
   health.judge(ticket, { ...judgement, answeredBy: 'unknown' })
-  assert.equal(health.standing(0), 'first', 'its client left: the next request is the probe')
+  assert.equal(health.standing(0), 'first', 'its client disconnected: the next request is the probe')
   const next = health.begin(0)
   health.end(next, failure())
   health.judge(next, { ...judgement, answeredBy: 'target' })

@@ -16,7 +16,7 @@ for (const [path, api_type, counts] of [
   ['/api/chat', 'vllm', '"usage":{"prompt_tokens":1e999,"completion_tokens":-5}'],
   ['/v1/chat/completions', 'ollama', '"prompt_eval_count":-5,"eval_count":1e999'],
 ] as const) {
-  test(`an answer with token counts that cannot be, ${api_type} for ${path}, goes out and is counted without them`, async (t) => {
+  test(`a response with impossible token counts is sent on and counted without them: ${api_type} for ${path}`, async (t) => {
     const message = '{"role":"assistant","content":"Hi"}'
     const answer =
       api_type === 'ollama'

@@ -33,7 +33,7 @@ test('a busy second of a server is divided equally among its attempts, times its
   assert.deepEqual([a.value, b.value, all.value], [8, 10, 18])
 })
 
-test('whatever runs, the busy seconds never exceed the time of all servers, in one process or two', () => {
+test('busy seconds never exceed the time of all servers, in one process or two', () => {
   const random = seededRandom(11)
   const servers = [server(1, 1), server(2, 2), server(3, 8)]
   let now = 0
@@ -49,7 +49,7 @@ test('whatever runs, the busy seconds never exceed the time of all servers, in o
   const open: (() => void)[] = []
   for (let step = 0; step < 5_000; step++) {
     now += random() * 100
-    // What other processes run has just been told.
+    // Each process has just received what the others run.
     for (const clock of clocks) clock.divide()
     const target = servers[Math.floor(random() * servers.length)]
     const one = series[Math.floor(random() * series.length)]
@@ -70,7 +70,7 @@ test('whatever runs, the busy seconds never exceed the time of all servers, in o
   assert.ok(sum > 0.5 * fleet && sum <= fleet * (1 + 1e-9), `${sum} of ${fleet}`)
 })
 
-test('tokens, busy seconds and times are told by client, model and target', async (t) => {
+test('tokens, busy seconds and durations are reported by client, model and target', async (t) => {
   const upstream = await startUpstream(openaiStream(['Hi', ' there'], { usage: true }))
   const file = keysFile([
     { id: 'team', key: 'key-of-the-team-12345', surfaces: ['openai', 'operator'] },

@@ -23,7 +23,7 @@ function libraryOf(
 
 const answer = 'builtin/system/*/answer'
 
-test('the language of the request chooses the prompt', () => {
+test('the language of the request selects the prompt', () => {
   const { library, warnings } = libraryOf({
     'builtin/system/en/answer': 'own en',
     'builtin/system/pl/answer': 'own pl',
@@ -34,7 +34,7 @@ test('the language of the request chooses the prompt', () => {
   assert.deepEqual(warnings, [])
 })
 
-test('a language may be written in any case, with a region, or left blank', () => {
+test('a language may be in any case, have a region, or be blank', () => {
   const { library, warnings } = libraryOf(undefined)
   for (const language of ['EN', ' en ', 'en-GB', 'en_US.UTF-8'])
     assert.equal(library.resolve(answer, language)?.language, 'en', language)
@@ -43,7 +43,7 @@ test('a language may be written in any case, with a region, or left blank', () =
   assert.deepEqual(warnings, [])
 })
 
-test('what is no language tag is undetermined, and no part of a path', () => {
+test('an invalid language tag is undetermined, and never part of a path', () => {
   for (const language of ['../../etc', '12', 'e', '*', 'en2', 'x-private'])
     assert.equal(normalLanguage(language), 'und', language)
   assert.equal(libraryOf(undefined).library.resolve(answer, '../pl')?.language, 'pl')
@@ -61,14 +61,14 @@ test('a missing language falls back to the default one, with one warning', () =>
   ])
 })
 
-test('without the default language the English prompt serves', () => {
+test('without a prompt in the default language the English prompt is used', () => {
   const { library, warnings } = libraryOf({ 'builtin/system/en/answer': 'own en' })
   assert.equal(library.resolve(answer, 'de')?.text, 'own en')
   assert.equal(library.resolve(answer, undefined)?.text, 'own en')
   assert.equal(warnings.length, 2)
 })
 
-test('what the directory lacks altogether is shipped, in the best language there is', () => {
+test('a prompt missing from the directory is shipped, in the best available language', () => {
   const { library, warnings } = libraryOf({ 'builtin/system/en/other': 'own' })
   assert.equal(library.resolve(answer, 'en')?.text, 'shipped en ##Q##')
   assert.equal(library.resolve(answer, 'de')?.text, 'shipped pl ##Q##')
@@ -79,23 +79,23 @@ test('what the directory lacks altogether is shipped, in the best language there
   ])
 })
 
-test('a prompt in some other language is better than none', () => {
+test('a prompt in any language is used if there is no better one', () => {
   const { library } = libraryOf({ 'builtin/system/fr/poem': 'un poème' })
   assert.equal(library.resolve('builtin/system/*/poem', 'en')?.text, 'un poème')
 })
 
-test('without a directory the shipped prompts serve without a word', () => {
+test('without a directory the shipped prompts are used without a warning', () => {
   const { library, warnings } = libraryOf(undefined)
   assert.equal(library.resolve(answer, 'en')?.text, 'shipped en ##Q##')
   assert.deepEqual(warnings, [])
 })
 
-test('a default language that nobody has leads to the English prompt', () => {
+test('an unavailable default language falls back to English', () => {
   const { library } = libraryOf(undefined, 'de-DE')
   assert.equal(library.resolve(answer, null)?.language, 'en')
 })
 
-test('a prompt that nobody has is undefined, without a warning', () => {
+test('an unknown prompt is undefined, without a warning', () => {
   const { library, warnings } = libraryOf({ 'notes/own': 'x' })
   for (const id of [
     'builtin/system/en/nothing',
@@ -111,7 +111,7 @@ test('a prompt that nobody has is undefined, without a warning', () => {
   assert.deepEqual(warnings, [])
 })
 
-test('an id names its own prompt, the shipped one too, before any fallback', () => {
+test('an id selects its own prompt, even a shipped one, before any fallback', () => {
   const { library, warnings } = libraryOf({
     'builtin/system/pl/answer': 'own pl',
     'notes/own': 'own notes',
@@ -134,32 +134,32 @@ test('the list has every id once, with its language and placeholders, and no tex
   ])
 })
 
-test('replaced prompts serve at once, are told to listeners, and are warned of anew', () => {
+test('replaced prompts are used immediately, listeners are notified, and warnings may repeat', () => {
   const { library, warnings } = libraryOf({ 'builtin/system/pl/answer': 'first' })
-  const heard: (string | undefined)[] = []
-  const stop = library.onReload(() => heard.push(library.resolve(answer, 'de')?.text))
+  const received: (string | undefined)[] = []
+  const stop = library.onReload(() => received.push(library.resolve(answer, 'de')?.text))
   library.resolve(answer, 'de')
   library.replace(new Map([['builtin/system/pl/answer', 'second']]))
   stop()
   library.replace(new Map())
-  assert.deepEqual(heard, ['second'])
+  assert.deepEqual(received, ['second'])
   assert.equal(warnings.length, 2)
 })
 
-test('a listener that fails keeps neither the prompts nor the other listeners from the news', () => {
+test('a failing listener affects neither the prompts nor the other listeners', () => {
   const { library, warnings } = libraryOf({})
-  let heard = 0
+  let received = 0
   library.onReload(() => {
     throw new Error('no')
   })
-  library.onReload(() => heard++)
+  library.onReload(() => received++)
   library.replace(new Map([['builtin/system/pl/answer', 'second']]))
-  assert.equal(heard, 1)
+  assert.equal(received, 1)
   assert.equal(library.find('builtin/system/pl/answer')?.text, 'second')
   assert.match(warnings.join(), /listener.*no/)
 })
 
-test('languages made up by clients are not warned of without end', () => {
+test('warnings about languages invented by clients are limited', () => {
   const { library, warnings } = libraryOf(undefined)
   const letters = Array.from('bcdfghjklmnpqrst')
   for (const a of letters)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RecentCount } from '../../../src/plugins/status/recent-count.ts'
 
-test('what is more than a minute old no longer counts', () => {
+test('events older than a minute are not counted', () => {
   let now = 5_500
   const count = new RecentCount(() => now)
   count.add()
@@ -18,7 +18,7 @@ test('what is more than a minute old no longer counts', () => {
   assert.equal(count.total, 0)
 })
 
-test('after a long silence nothing of the time before is left', () => {
+test('after a long silence earlier events are not counted', () => {
   let now = 0
   const count = new RecentCount(() => now)
   for (; now < 60_000; now += 1_000) count.add()

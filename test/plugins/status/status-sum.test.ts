@@ -42,7 +42,7 @@ const sumOf = (first: Status, ...others: Status[]): Status =>
   )
 const onlyTarget = ({ models }: Status): TargetStatus => models[0]?.targets[0] ?? assert.fail('no target')
 
-test('counts are added up, once for each process', () => {
+test('counts are summed over all processes, each once', () => {
   const sum = sumOf(
     statusOf(1, [target({ in_flight: 1, uses: 5, requests_per_minute: 2 })]),
     statusOf(2, [target({ in_flight: 2, uses: 6, requests_per_minute: 3 })]),
@@ -55,7 +55,7 @@ test('counts are added up, once for each process', () => {
   assert.deepEqual([sum.worker, sum.uptime_seconds, sum.started_at], [1, 2, '2026-01-01T00:00:00.000Z'])
 })
 
-test('moving averages count as much as they were used, and not where they are unknown', () => {
+test('moving averages are weighted by use, and left out where they are unknown', () => {
   const sum = sumOf(
     statusOf(1, [target({ uses: 1, failure_rate: 1, first_content_ms: 100 })]),
     statusOf(2, [target({ uses: 3, failure_rate: 0, first_content_ms: 200 })]),
@@ -65,7 +65,7 @@ test('moving averages count as much as they were used, and not where they are un
   assert.deepEqual([rate, first, speed], [0.25, 175, undefined])
 })
 
-test('a target is as bad as where it is worst', () => {
+test('the state of a target is the worst of all processes', () => {
   const sum = sumOf(
     statusOf(1, [target({ state: 'trial', breaker: 'half_open' })]),
     statusOf(2, [target({ state: 'down', breaker: 'open', retry_in_seconds: 4 })], { state: 'unusable' }),
@@ -74,7 +74,7 @@ test('a target is as bad as where it is worst', () => {
   assert.deepEqual([state, breaker, seconds, sum.state], ['down', 'open', 4, 'degraded'])
 })
 
-test('the router is what its processes are that go on', () => {
+test('the state of the router is that of the processes that are not draining', () => {
   const up = [target()]
   const states = (...each: Status['state'][]): Status['state'] => {
     const [first, ...others] = each.map((state, index) => statusOf(index + 1, up, { state }))
@@ -89,7 +89,7 @@ test('the router is what its processes are that go on', () => {
   assert.deepEqual([late.state, late.workers.map(({ state }) => state)], ['degraded', ['ready', 'silent']])
 })
 
-test('of the errors and failures of all the latest are kept, newest first', () => {
+test('the latest errors and failures of all processes are kept, newest first', () => {
   const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`
   const error = (second: number) => ({ at: at(second), code: `E${second}`, text: 'in words' })
   const failure = (second: number) => {
@@ -109,7 +109,7 @@ test('of the errors and failures of all the latest are kept, newest first', () =
   )
 })
 
-test('a model or a target that one process alone has yet is there', () => {
+test('a model or a target that only one process has is included', () => {
   const more = {
     models: [
       {

@@ -14,7 +14,7 @@ interface Call {
   fail(error: unknown): void
 }
 
-/** Calls that a test ends by hand; a call whose signal is aborted fails with the signal's reason. */
+/** Calls that a test completes by hand; a call whose signal is aborted fails with the signal's reason. */
 function handmade(options: Partial<EachTextOptions> & { texts: readonly string[] }) {
   const calls: Call[] = []
   const outcomes = eachText({
@@ -40,7 +40,7 @@ async function all(outcomes: AsyncIterable<TextOutcome>): Promise<unknown[]> {
   return results
 }
 
-test('results come in the order of the texts, each as soon as those before it are there', async () => {
+test('results are in the order of the texts, each returned as soon as those before it are complete', async () => {
   const { call, outcomes } = handmade({ texts: ['a', 'b', 'c'] })
   const first = outcomes.next()
   call(2).done('C')
@@ -53,7 +53,7 @@ test('results come in the order of the texts, each as soon as those before it ar
   assert.equal((await outcomes.next()).done, true)
 })
 
-test('no more calls are open than the limit, and a free place is taken at once', async () => {
+test('no more calls run than the limit, and a free slot is used immediately', async () => {
   const { calls, call, outcomes } = handmade({ texts: ['a', 'b', 'c', 'd'], limit: 2 })
   const first = outcomes.next()
   assert.deepEqual(
@@ -72,7 +72,7 @@ test('no more calls are open than the limit, and a free place is taken at once',
   assert.deepEqual(await all(outcomes), ['D'])
 })
 
-test('the first failure is thrown with its place though earlier texts are open, and the others are cancelled', async () => {
+test('the first failure is thrown with its index even if earlier texts are open, and the others are cancelled', async () => {
   const { calls, call, outcomes } = handmade({ texts: ['a', 'b', 'c'], limit: 2 })
   const first = outcomes.next()
   const cause = new Error('ECONNRESET')
@@ -98,12 +98,12 @@ test('the first failure is thrown with its place though earlier texts are open, 
   })
   assert.ok(call(0).signal.aborted)
   const reason: unknown = call(0).signal.reason
-  // To its target a cancelled call is as if the client had left.
+  // To its target a cancelled call looks like a client that disconnected.
   assert.ok(reason instanceof RouterError && reason.kind === 'client_gone')
   assert.equal(calls.length, 2)
 })
 
-test('with partial a failure is an outcome, and the others go on', async () => {
+test('with partial a failure is an outcome, and the other texts continue', async () => {
   const { call, outcomes } = handmade({ texts: ['a', 'b'], partial: true })
   const first = outcomes.next()
   const error = new RouterError('upstream_error', 'broken')
@@ -113,7 +113,7 @@ test('with partial a failure is an outcome, and the others go on', async () => {
   assert.deepEqual(await all(outcomes), ['B'])
 })
 
-test('the end of the whole request is thrown, also with partial', async () => {
+test('the abort of the whole request is thrown, also with partial', async () => {
   for (const partial of [false, true]) {
     const controller = new AbortController()
     const { call, outcomes } = handmade({ texts: ['a', 'b'], partial, signal: controller.signal })
@@ -125,7 +125,7 @@ test('the end of the whole request is thrown, also with partial', async () => {
   }
 })
 
-test('a bug is thrown as it is, also with partial', async () => {
+test('a bug is thrown unchanged, also with partial', async () => {
   const { call, outcomes } = handmade({ texts: ['a'], partial: true })
   const first = outcomes.next()
   const bug = new TypeError('x is undefined')
@@ -133,7 +133,7 @@ test('a bug is thrown as it is, also with partial', async () => {
   await assert.rejects(first, (error) => error === bug)
 })
 
-test('a reader that stops early cancels what is open and waits until it is', async () => {
+test('a reader that stops early cancels open calls and waits until they have ended', async () => {
   const { call, outcomes } = handmade({ texts: ['a', 'b'] })
   const first = outcomes.next()
   call(0).done('A')
@@ -142,13 +142,13 @@ test('a reader that stops early cancels what is open and waits until it is', asy
   assert.ok(call(1).signal.aborted)
 })
 
-test('without texts nothing is asked', async () => {
+test('without texts no call is made', async () => {
   const { calls, outcomes } = handmade({ texts: [] })
   assert.deepEqual(await all(outcomes), [])
   assert.equal(calls.length, 0)
 })
 
-test('a call that succeeds after a failure leads to no further call', async () => {
+test('a call that succeeds after a failure starts no further call', async () => {
   const asked: string[] = []
   const late = Promise.withResolvers<string>()
   const outcomes = eachText({
@@ -164,7 +164,7 @@ test('a call that succeeds after a failure leads to no further call', async () =
   })
   const first = outcomes.next()
   late.resolve('done all the same')
-  // Which of the two is told is a matter of their order; neither may begin the third.
+  // Which of the two is reported depends on their order; neither may start the third.
   await first.catch(() => undefined)
   await outcomes.next().catch(() => undefined)
   assert.deepEqual(asked, ['late', 'bad'])

@@ -13,7 +13,7 @@ const schema = Type.Object({
   either: Type.Union([Type.String(), Type.Number()]),
 })
 
-test('texts become what the schema wants', () => {
+test('strings are converted to what the schema expects', () => {
   assert.deepEqual(
     laxBody(schema, { share: '0.3', count: ' 12 ', loud: 'tak', name: '5', either: '5' }, { form: false }),
     { share: 0.3, count: 12, loud: true, name: '5', either: '5' },
@@ -25,13 +25,13 @@ test('texts become what the schema wants', () => {
   })
 })
 
-test('what does not read as that stays for the schema to refuse, and unknown fields stay as they are', () => {
+test('values that cannot be converted are left for the schema to reject, and unknown fields stay unchanged', () => {
   const body = { share: 'many', count: '', loud: 'perhaps', constructor: '1', other: '2', texts: 'a' }
   assert.deepEqual(laxBody(schema, body, { form: false }), body)
   const typed = { share: 1, count: null, loud: false, texts: ['a'] }
   assert.deepEqual(laxBody(schema, typed, { form: false }), typed)
 })
 
-test('in a form a single text is a list where a list belongs', () => {
+test('in a form a single string becomes a list where the schema expects a list', () => {
   assert.deepEqual(laxBody(schema, { texts: 'a', name: 'b' }, { form: true }), { texts: ['a'], name: 'b' })
 })

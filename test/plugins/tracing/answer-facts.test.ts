@@ -13,7 +13,7 @@ const openai =
   'data: {"id":"chatcmpl-1","model":"org/m","choices":[{"index":0,"delta":{},"finish_reason": "length","stop_reason":"canary"}]}\n\n' +
   'data: [DONE]\n\n'
 
-test('the facts of a stream are found wherever it is cut', () => {
+test('model, id and finish reasons of a stream are found wherever it is split', () => {
   const wanted = { id: 'chatcmpl-1', model: 'org/m', finishReasons: ['length'] }
   for (let at = 0; at <= openai.length; at++) {
     assert.deepEqual(factsOf('openai', [openai.slice(0, at), openai.slice(at)]), wanted, `cut at ${at}`)
@@ -21,7 +21,7 @@ test('the facts of a stream are found wherever it is cut', () => {
   assert.deepEqual(factsOf('openai', [...openai]), wanted, 'byte by byte')
 })
 
-test('each dialect has its own word for why an answer ended', () => {
+test('each dialect has its own finish reasons', () => {
   const anthropic =
     'data: {"type":"message_start","message":{"id":"msg_1","type":"message","model":"claude","stop_reason":null}}\n\n' +
     'data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null}}\n\n'
@@ -35,18 +35,18 @@ test('each dialect has its own word for why an answer ended', () => {
   assert.deepEqual(factsOf('ollama', [ollama]), { model: 'llama', finishReasons: ['stop'] })
 })
 
-test('several answers have several reasons', () => {
+test('several choices have several finish reasons', () => {
   const choices = ['stop', 'length'].map((reason, index) => ({ index, finish_reason: reason }))
   assert.deepEqual(factsOf('openai', [JSON.stringify({ choices })]).finishReasons, ['stop', 'length'])
 })
 
-test('what a text says of itself is no fact', () => {
+test('metadata within the generated text is ignored', () => {
   const text = '"id":"chatcmpl-2","model":"other","finish_reason":"stop"'
   const answer = JSON.stringify({ choices: [{ message: { content: text } }] })
   assert.deepEqual(factsOf('openai', [answer]), { finishReasons: [] })
 })
 
-test('of a large answer the beginning and the end are looked at', () => {
+test('only the beginning and the end of a large response are searched', () => {
   const vectors = `"data":"${'x'.repeat(500_000)}"`
   const ends = `{"id":"chatcmpl-1",${vectors},"model":"m"}`
   assert.deepEqual(factsOf('openai', [ends]), { id: 'chatcmpl-1', model: 'm', finishReasons: [] })
@@ -54,6 +54,6 @@ test('of a large answer the beginning and the end are looked at', () => {
   assert.deepEqual(factsOf('openai', [middle]), { id: 'chatcmpl-1', finishReasons: [] })
 })
 
-test('a value without an end is no fact, however long it goes on', () => {
+test('an unterminated value is ignored, however long it is', () => {
   assert.deepEqual(factsOf('openai', [`{"model":"${'m'.repeat(300)}"}`]), { finishReasons: [] })
 })

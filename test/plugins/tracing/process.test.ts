@@ -8,7 +8,7 @@ import { startCollector } from '../../helpers/tracing/trace-collector.ts'
 const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const body = { model: 'demo', messages: [{ role: 'user', content: 'x' }] }
 
-/** Node's option to refuse every module of OpenTelemetry. The Prometheus client loads its interfaces, which do nothing alone. */
+/** Node's option to refuse every module of OpenTelemetry. The Prometheus client only loads its API, without an SDK. */
 const withoutOpenTelemetry = `--import ${dataModule(`
   import { registerHooks } from 'node:module'
   registerHooks({
@@ -30,7 +30,7 @@ async function start(t: TestContext, env: Record<string, string>) {
   return router
 }
 
-test('without an endpoint nothing of OpenTelemetry is loaded', async (t) => {
+test('without an endpoint no module of OpenTelemetry is loaded', async (t) => {
   const router = await start(t, { NODE_OPTIONS: withoutOpenTelemetry, OTEL_SERVICE_NAME: 'x' })
   const { status } = await post(`${router.url}/v1/chat/completions`, body)
   assert.equal(status, 200)
@@ -41,7 +41,7 @@ test('without an endpoint nothing of OpenTelemetry is loaded', async (t) => {
   )
 })
 
-test('every process of a cluster obeys the variables of OpenTelemetry, sends its own spans, and at its end what is left', async (t) => {
+test('every process of a cluster uses the OpenTelemetry variables, and sends its own spans, the last ones at its exit', async (t) => {
   const collector = await startCollector()
   t.after(() => collector.close())
   const router = await start(t, {
@@ -56,7 +56,7 @@ test('every process of a cluster obeys the variables of OpenTelemetry, sends its
   await router.listening(2)
   const workers = new Set<unknown>()
   let sent = 0
-  // Any worker may get a connection.
+  // Any worker may get the connection.
   while (workers.size < 2 && sent < 200) {
     const id = `of-${sent++}`
     const { status } = await post(`${router.url}/v1/chat/completions`, body, {
@@ -92,7 +92,7 @@ test('every process of a cluster obeys the variables of OpenTelemetry, sends its
   assert.equal(new Set(collector.spans.map(({ resource }) => resource['service.instance.id'])).size, 2)
 })
 
-test('a protocol that is not spoken here is told at the start', async (t) => {
+test('an unsupported protocol is reported at the start', async (t) => {
   const router = await start(t, {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4317',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',

@@ -7,22 +7,22 @@ const traceId = '0af7651916cd43dd8448eb211c80319c'
 const parentId = 'b7ad6b7169203331'
 const valid = `00-${traceId}-${parentId}-01`
 
-test('a valid traceparent is read', () => {
+test('a valid traceparent is parsed', () => {
   assert.deepEqual(readTraceContext(valid, undefined), { traceId, parentId, flags: 1, state: undefined })
 })
 
-test('a later version is read as far as this one knows it', () => {
+test('a later version is parsed as far as this one is known', () => {
   for (const later of [`cc-${traceId}-${parentId}-01`, `cc-${traceId}-${parentId}-01-what.the-future`]) {
     assert.deepEqual(readTraceContext(later, undefined), { traceId, parentId, flags: 1, state: undefined })
   }
 })
 
-test('flags without a meaning are dropped', () => {
+test('undefined flags are dropped', () => {
   assert.equal(readTraceContext(`00-${traceId}-${parentId}-ff`, undefined)?.flags, 3)
   assert.equal(readTraceContext(`00-${traceId}-${parentId}-08`, undefined)?.flags, 0)
 })
 
-test('a traceparent that breaks the rules is none', () => {
+test('an invalid traceparent is ignored', () => {
   const bad = [
     '',
     `ff-${traceId}-${parentId}-01`,
@@ -37,7 +37,7 @@ test('a traceparent that breaks the rules is none', () => {
     `00-${traceId}-${parentId}-0g`,
     `0-${traceId}-${parentId}-01`,
     `00_${traceId}_${parentId}_01`,
-    // Node joins a header that came twice.
+    // Node joins repeated headers.
     `${valid}, ${valid}`,
   ]
   for (const text of bad) assert.equal(readTraceContext(text, 'a=1'), undefined, text)
@@ -47,7 +47,7 @@ test('a traceparent that breaks the rules is none', () => {
 
 const stateOf = (tracestate: string) => readTraceContext(valid, tracestate)?.state
 
-test('a tracestate is handed on with its members in order, without the blanks around them', () => {
+test('the members of a tracestate are passed on in order, without the white space around them', () => {
   assert.equal(
     stateOf('rojo=00f067aa0ba902b7, tenant@system=t61rcWkgMzE\t,,x=a b'),
     'rojo=00f067aa0ba902b7,tenant@system=t61rcWkgMzE,x=a b',
@@ -55,13 +55,13 @@ test('a tracestate is handed on with its members in order, without the blanks ar
   assert.equal(stateOf(Array.from({ length: 32 }, (_, index) => `k${index}=v`).join())?.split(',').length, 32)
 })
 
-test('keys of Level 2 may begin with a digit and have at signs anywhere behind', () => {
+test('keys of Level 2 may begin with a digit and contain at signs after the first character', () => {
   for (const key of ['foo@', '1foo', 'foo@@bar', 'a@b@c', `t@${'v'.repeat(15)}`, `0${'@'.repeat(255)}`]) {
     assert.equal(stateOf(`${key}=1,bar=2`), `${key}=1,bar=2`)
   }
 })
 
-test('a tracestate that breaks the rules is dropped whole, and the traceparent is kept', () => {
+test('an invalid tracestate is dropped as a whole, and the traceparent is kept', () => {
   const bad = [
     'a',
     '=1',
@@ -86,13 +86,13 @@ test('a tracestate that breaks the rules is dropped whole, and the traceparent i
   assert.equal(stateOf(''), undefined)
 })
 
-test('of a long tracestate the first members that fit into 512 characters are handed on', () => {
+test('a long tracestate is truncated to the first members that fit into 512 characters', () => {
   const members = Array.from({ length: 5 }, (_, index) => `k${index}=${'v'.repeat(125)}`)
   // Four members of 128 characters and three commas are 515.
   assert.equal(stateOf(members.join()), members.slice(0, 3).join())
 })
 
-test('a trace that is only passed on is handed on as it came', () => {
+test('a trace context that is only passed on stays unchanged', () => {
   const trace = passedOnTrace({ traceparent: valid })
   assert.deepEqual(trace?.beginAttempt(targetOf({}), {}).dispatched('chat', false), {
     traceparent: valid,

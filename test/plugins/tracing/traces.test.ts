@@ -28,7 +28,7 @@ function body(): object {
   return { model: 'one', messages: [{ role: 'user', content: 'canary-prompt' }] }
 }
 
-test('a bad trace context begins a new trace', async (t) => {
+test('an invalid trace context starts a new trace', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
   const headers = { ...json, traceparent: `00-${clientTrace}-0000000000000000-01`, tracestate: 'a=1' }
   await post(router.url + chatPath, body(), { ...headers, 'x-request-id': 'bad' })
@@ -39,7 +39,7 @@ test('a bad trace context begins a new trace', async (t) => {
   assert.equal(upstreams[0]?.requests[0]?.headers.tracestate, undefined)
 })
 
-test('a trace that its client does not keep is not kept here either, but goes on', async (t) => {
+test('a trace that its client does not sample is not sampled here either, but is passed on', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
   const other = '11111111111111111111111111111111'
   const headers = { ...json, traceparent: `00-${other}-${clientSpan}-00` }
@@ -47,7 +47,7 @@ test('a trace that its client does not keep is not kept here either, but goes on
   const line = await router.requestLogged('unsampled')
   assert.equal(upstreamTrace(upstreams[0]), `00-${other}-${line.span_id}-00`)
   assert.equal(line.trace_id, other)
-  // What is sent after it shows that it would have been there.
+  // A later span shows that this one would have arrived.
   await post(router.url + chatPath, body(), { ...json, 'x-request-id': 'after' })
   await treeOf(collector, 'after', 2)
   assert.deepEqual(
@@ -56,7 +56,7 @@ test('a trace that its client does not keep is not kept here either, but goes on
   )
 })
 
-test('the flag of a random trace id goes on with the id, whether or not the trace is sampled', async (t) => {
+test('the random flag is passed on with the trace id, whether or not the trace is sampled', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
   for (const flags of ['02', '03']) {
     await post(router.url + chatPath, body(), {
@@ -67,7 +67,7 @@ test('the flag of a random trace id goes on with the id, whether or not the trac
   }
 })
 
-test('the sampler of the environment decides on new traces', async (t) => {
+test('the sampler in the environment decides on new traces', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')], {
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
     OTEL_TRACES_SAMPLER_ARG: '0',
@@ -78,7 +78,7 @@ test('the sampler of the environment decides on new traces', async (t) => {
   assert.match(upstreamTrace(upstreams[0]), /-01$/)
 })
 
-test('probes are in no trace, and a path that is none has no route', async (t) => {
+test('probes have no trace, and an unknown path has no route', async (t) => {
   const { router } = await tracedRouter(t, collector, [openaiText('Hi')], { LLM_ROUTER_USE_PROMETHEUS: '1' })
   for (const probe of ['/livez', '/readyz', '/ping', '/metrics']) {
     await fetch(router.url + probe, { headers: { 'x-request-id': 'probe' } })
@@ -120,7 +120,7 @@ test('embeddings and texts of one request have their own names and spans', async
   )
 })
 
-test('a collector that does not answer holds up neither requests nor the end for long', async (t) => {
+test('a collector that does not respond delays neither requests nor shutdown for long', async (t) => {
   const dead = await startCollector({ hangs: true })
   t.after(() => dead.close())
   const upstream = await startUpstream(openaiText('Hi'))
@@ -138,7 +138,7 @@ test('a collector that does not answer holds up neither requests nor the end for
   assert.ok(ms >= 1_900 && ms < 4_000, `${ms} ms`)
 })
 
-test('a collector that refuses is told of once, however often it does', async (t) => {
+test('a collector that rejects spans is logged once, however often it does', async (t) => {
   const refusing = await startCollector({ status: 400 })
   t.after(() => refusing.close())
   const upstream = await startUpstream(openaiText('Hi'))
@@ -152,8 +152,8 @@ test('a collector that refuses is told of once, however often it does', async (t
     await post(router.url + chatPath, body(), { ...json, 'x-request-id': id })
     await refusing.spansWhere(1, ({ attributes }) => attributes['llm_router.request_id'] === id)
   }
-  const told = await router.logged(({ msg }) => msg === 'spans could not be sent to the collector')
-  assert.deepEqual([told.level, told.error_cause], [40, '400'])
-  assert.ok(refusing.headers.length >= 3, 'it was sent three batches')
-  assert.equal(router.logs.filter(({ msg }) => msg === told.msg).length, 1)
+  const line = await router.logged(({ msg }) => msg === 'spans could not be sent to the collector')
+  assert.deepEqual([line.level, line.error_cause], [40, '400'])
+  assert.ok(refusing.headers.length >= 3, 'three batches were sent')
+  assert.equal(router.logs.filter(({ msg }) => msg === line.msg).length, 1)
 })

@@ -38,9 +38,9 @@ const missing: [endpoint: string, body: object, names: string][] = [
   ['create_full_article_from_texts', { model_name: 'm1', texts: ['a'] }, "'user_query'"],
 ]
 
-describe('a required field that is missing is named in both error forms', () => {
+describe('a required field that is missing is named in both error formats', () => {
   for (const [endpoint, body, names] of missing) {
-    test(`${endpoint} ${JSON.stringify(body)}`, async () => {
+    test(`${endpoint} ${JSON.stringify(body)} is rejected with the missing field`, async () => {
       const { status, text } = await post(`${router.url}/builtin/${endpoint}`, body)
       assert.equal(status, 400)
       const message = `Missing required argument(s) [${names}] for endpoint ${endpoint}`
@@ -91,9 +91,9 @@ const wrong: [endpoint: string, body: unknown, param: string | null][] = [
   ['conversation_with_model', '{"model":', null],
 ]
 
-describe('a field of the wrong kind is named, and nothing goes upstream', () => {
+describe('a field of the wrong type is named, and nothing is sent upstream', () => {
   for (const [endpoint, body, param] of wrong) {
-    test(`${endpoint} ${JSON.stringify(body).slice(0, 90)}`, async () => {
+    test(`${endpoint} ${JSON.stringify(body).slice(0, 90)} is rejected with the invalid field`, async () => {
       const since = upstream.requests.length
       const { status, text } = await post(`${router.url}/api/${endpoint}`, body)
       assert.equal(status, 400, text)
@@ -107,7 +107,7 @@ describe('a field of the wrong kind is named, and nothing goes upstream', () => 
   }
 })
 
-test('an unknown model is 404 and named in both error forms, with and without texts', async () => {
+test('an unknown model is a 404 and named in both error formats, with and without texts', async () => {
   for (const texts of [[], ['a']]) {
     const { status, text } = await post(`${router.url}/api/translate`, { model_name: 'nope', texts })
     assert.equal(status, 404)
@@ -119,15 +119,19 @@ test('an unknown model is 404 and named in both error forms, with and without te
 
 const failures: [what: string, behaviour: Behaviour, status: number][] = [
   ['an error with its address', openaiError(500, { message: 'http://10.0.0.1:8000/srv/weights broke' }), 502],
-  ['a refused key', openaiError(401, { message: 'bad key sk-secret' }), 502],
-  ['a page', { kind: 'reply', headers: { 'content-type': 'text/html' }, body: '<h1>10.0.0.1</h1>' }, 502],
+  ['a rejected key', openaiError(401, { message: 'bad key sk-secret' }), 502],
+  [
+    'an HTML page',
+    { kind: 'reply', headers: { 'content-type': 'text/html' }, body: '<h1>10.0.0.1</h1>' },
+    502,
+  ],
   ['an answer without choices', { kind: 'reply', body: {} }, 502],
   ['a dead socket', { kind: 'reset' }, 502],
 ]
 
-describe('nothing of an upstream that fails is shown', () => {
+describe('nothing of a failing upstream is shown', () => {
   for (const [what, behaviour, expected] of failures) {
-    test(`${what}: ${expected}`, async () => {
+    test(`${what} is a ${expected} without details`, async () => {
       upstream.rescript(behaviour)
       for (const [endpoint, body] of [
         ['conversation_with_model', talk],
@@ -142,7 +146,7 @@ describe('nothing of an upstream that fails is shown', () => {
   }
 })
 
-test('an answer with empty content is an answer', async () => {
+test('an answer with empty content is a valid answer', async () => {
   upstream.rescript(openaiText('', { content: null }))
   const { status, text } = await post(`${router.url}/api/generate_questions`, { model: 'm1', texts: ['x'] })
   assert.equal(status, 200, text)

@@ -42,7 +42,7 @@ function inFlight(alias: string): number {
   return router.app.balancer.signals(model).reduce((sum, signals) => sum + signals.inFlight, 0)
 }
 
-test('texts go to both targets side by side and are answered in their order, though the first is the last to finish', async () => {
+test('texts go to both targets in parallel, and the results are in order even if the first finishes last', async () => {
   const first = Promise.withResolvers<Behaviour>()
   const script = byText({ a: first.promise, b: openaiText('B'), c: openaiText('C'), d: openaiText('D') })
   left.rescript(script)
@@ -64,7 +64,7 @@ test('texts go to both targets side by side and are answered in their order, tho
   assert.equal(left.requests.length - leftSince, 2)
 })
 
-test('no more calls are under way at once than LLM_ROUTER_FANOUT says', async () => {
+test('no more requests run at the same time than LLM_ROUTER_FANOUT allows', async () => {
   const gates = Array.from({ length: 5 }, () => Promise.withResolvers<Behaviour>())
   const since = left.requests.length
   let open = 0
@@ -73,7 +73,7 @@ test('no more calls are under way at once than LLM_ROUTER_FANOUT says', async ()
     most = Math.max(most, ++open)
     const behaviour = await gates[index - since]?.promise
     open--
-    return behaviour ?? assert.fail('one call too many')
+    return behaviour ?? assert.fail('one request too many')
   })
   const answer = post(`${router.url}/api/simplify_text`, { model: 'one', texts: ['1', '2', '3', '4', '5'] })
   for (const [index, gate] of gates.entries()) {
@@ -84,7 +84,7 @@ test('no more calls are under way at once than LLM_ROUTER_FANOUT says', async ()
   assert.equal(most, 3)
 })
 
-test('without texts there is an empty list and no call', async () => {
+test('an empty list of texts returns an empty list without any upstream request', async () => {
   const since = left.requests.length
   for (const endpoint of ['translate', 'simplify_text', 'generate_questions']) {
     const { text } = await post(`${router.url}/api/${endpoint}`, { model: 'one', texts: [] })
@@ -93,11 +93,11 @@ test('without texts there is an empty list and no call', async () => {
   assert.equal(left.requests.length, since)
 })
 
-test('the first failure fails the request with its status and place, ends the other calls and begins no more', async () => {
+test('the first failure fails the request with its status and index, ends the others and starts no more', async () => {
   const since = left.requests.length
   left.rescript(async (request, index) => {
     if (askedIn(request) !== 'bad') return { kind: 'hang' }
-    // The others are there to be cancelled.
+    // The others exist to be cancelled.
     await left.requestReceived(index === since ? since + 1 : since)
     await left.requestReceived(since + 2)
     return openaiError(422, { message: 'see http://10.0.0.1:8000/secret' })
@@ -117,7 +117,7 @@ test('the first failure fails the request with its status and place, ends the ot
   assert.equal(inFlight('one'), 0)
 })
 
-test('a failure moves a text on to the other target before it counts', async () => {
+test('a failed text is retried on the other target before it counts as failed', async () => {
   left.rescript(openaiError(500, { message: 'down' }))
   right.rescript(openaiText('ok'))
   const { status, text } = await post(`${router.url}/api/simplify_text`, { model: 'two', texts: ['a', 'b'] })
@@ -125,7 +125,7 @@ test('a failure moves a text on to the other target before it counts', async () 
   assert.deepEqual(untimed(text), { response: ['ok', 'ok'] })
 })
 
-test('with partial the failed texts are null, and named with their messages', async () => {
+test('with partial, failed texts are null and reported with their errors', async () => {
   left.rescript(
     byText({ a: openaiText('A'), b: openaiError(400, { message: 'too rude' }), c: openaiText('C') }),
   )
@@ -144,7 +144,7 @@ test('with partial the failed texts are null, and named with their messages', as
   assert.deepEqual(untimed(whole.text), { response: ['A'], errors: [] })
 })
 
-test('a client that leaves ends every call', async () => {
+test('a client that disconnects ends every upstream request', async () => {
   left.rescript({ kind: 'hang' })
   const since = left.requests.length
   const logged = router.requestLogged()
@@ -162,7 +162,7 @@ test('a client that leaves ends every call', async () => {
   assert.equal(left.requests.length - since, 3)
 })
 
-test('what a target cannot carry is reported in the header and in the log, whichever call began last', async () => {
+test('what a target cannot carry is reported in the header and in the log, whichever request began last', async () => {
   left.rescript(openaiText('ok'))
   const logged = router.requestLogged()
   const { headers } = await post(`${router.url}/api/simplify_text`, {

@@ -59,7 +59,7 @@ async function simplified(body: Record<string, unknown>): Promise<{ sent: unknow
   return { sent: upstream.requests.at(-1)?.body, answer }
 }
 
-test('what the client sends goes upstream by its name there, and nothing else of the request does', async () => {
+test("client parameters are sent upstream under the upstream's names, and other members are not sent", async () => {
   const given = { temperature: 0.2, top_k: 5, top_p: 0.5, typical_p: 0.9, repetition_penalty: 1.1 }
   const noise = { anonymize: true, seed: 3, response_time: 1, status: false, prompt_str_force: 'SYS' }
   const { sent } = await simplified({ model: 'oll', max_tokens: 64, ...given, ...noise })
@@ -78,7 +78,7 @@ test('what the client sends goes upstream by its name there, and nothing else of
   })
 })
 
-test('max_tokens and max_new_tokens are one, and max_tokens goes before', async () => {
+test('max_tokens and max_new_tokens mean the same, and max_tokens takes precedence', async () => {
   const limits: [Record<string, unknown>, number][] = [
     [{ max_tokens: 64 }, 64],
     [{ max_new_tokens: 64 }, 64],
@@ -91,12 +91,12 @@ test('max_tokens and max_new_tokens are one, and max_tokens goes before', async 
   }
 })
 
-test('model goes before model_name', async () => {
+test('model takes precedence over model_name', async () => {
   const { sent } = await simplified({ model: 'm1', model_name: 'oll' })
   assert.deepEqual(sent, { model: 'm1', ...plain, ...vllmDefaults })
 })
 
-test('texts of numbers and booleans are taken for what they say', async () => {
+test('strings of numbers and booleans are accepted as numbers and booleans', async () => {
   const body = { temperature: '0.3', top_k: '12', max_new_tokens: '7', stream: 'false' }
   const { sent } = await simplified({ model: 'm1', ...body })
   assert.deepEqual(sent, {
@@ -109,14 +109,14 @@ test('texts of numbers and booleans are taken for what they say', async () => {
   })
 })
 
-test('a default that the target does not know is passed over without a word; what the client sent is reported', async () => {
+test("a default that the target does not support is dropped silently, but a client's value is reported", async () => {
   const silent = await simplified({ model: 'm1' })
   assert.equal(silent.answer.headers.get('x-llm-router-lost'), null)
   const { answer } = await simplified({ model: 'm1', typical_p: 0.9 })
   assert.equal(answer.headers.get('x-llm-router-lost'), 'typical_p')
 })
 
-test('upstreams of type openai get no defaults, as they got none from the Python router', async () => {
+test('upstreams of type openai get no defaults, as in the Python router', async () => {
   const { sent, answer } = await simplified({ model: 'oai' })
   assert.deepEqual(sent, { model: 'oai', ...plain })
   assert.equal(answer.headers.get('x-llm-router-lost'), null)
@@ -125,7 +125,7 @@ test('upstreams of type openai get no defaults, as they got none from the Python
   assert.equal(asked.answer.headers.get('x-llm-router-lost'), 'top_k')
 })
 
-test("the configuration's defaults go before the endpoint's, and the client's values before both", async () => {
+test("the configuration's defaults override the endpoint's, and the client's values override both", async () => {
   const { top_k: _dropped, max_tokens: _replaced, ...rest } = vllmDefaults
   const { sent } = await simplified({ model: 'set' })
   assert.deepEqual(sent, {
@@ -147,7 +147,7 @@ test("the configuration's defaults go before the endpoint's, and the client's va
   })
 })
 
-test("Ollama's options of the configuration go before the endpoint's defaults", async () => {
+test("Ollama's options in the configuration override the endpoint's defaults", async () => {
   const { sent } = await simplified({ model: 'setoll' })
   assert.deepEqual(sent, {
     model: 'setoll',
@@ -158,7 +158,7 @@ test("Ollama's options of the configuration go before the endpoint's defaults", 
   })
 })
 
-test('a streamed answer is asked for with the same defaults', async () => {
+test('a streamed answer uses the same defaults', async () => {
   upstream.rescript(openaiText('ok'))
   await post(`${router.url}/api/generate_article_from_text`, { model: 'set', text: 'x', stream: true })
   const { top_k: _dropped, max_tokens: _replaced, ...rest } = vllmDefaults
@@ -176,7 +176,7 @@ test('a streamed answer is asked for with the same defaults', async () => {
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
-test('a form is a body too: numbers are read, a repeated field is a list, and so is a single text where one belongs', async () => {
+test('a form is accepted: numbers are parsed, and repeated fields and single texts become lists where needed', async () => {
   upstream.rescript(openaiText('1. A?'))
   const fields = 'model_name=m1&user_last_statement=hi+%C5%BC&temperature=0.5'
   const talk = await post(`${router.url}/api/conversation_with_model`, fields, form)
@@ -204,7 +204,7 @@ test('a form is a body too: numbers are read, a repeated field is a list, and so
   }
 })
 
-test('a form with a bad field is refused by the name of the field', async () => {
+test('a form with an invalid field is rejected with the name of the field', async () => {
   const bad = [
     ['model=m1&model=m2&texts=a', /'model'/],
     ['model=m1&texts=a&top_k=many', /'top_k' must be an integer/],

@@ -43,7 +43,7 @@ interface Case {
   endpoint: string
   what: string
   body: Record<string, unknown>
-  /** The messages of each upstream call, in the order of their last texts. */
+  /** The messages of each upstream request, in the order of their last texts. */
   messages: { role: string; content: string }[][]
   answer: string
   result: Record<string, unknown>
@@ -52,7 +52,7 @@ interface Case {
 const cases: Case[] = [
   {
     endpoint: 'generate_questions',
-    what: 'asks for the number in English and reads the questions of all blocks, not more than asked for',
+    what: 'asks for the number in English and returns the questions of all blocks, at most as many as requested',
     body: { texts: ['T'], number_of_questions: 2, language: 'en' },
     messages: [[system('EN write 2 question(s).'), user('T')]],
     answer: 'Here they are:\n\n1. A?\n\n- **B?**\n3) C?',
@@ -60,7 +60,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'generate_questions',
-    what: 'asks for one question in Polish unless told otherwise, for each text',
+    what: 'asks for one question per text, in Polish by default',
     body: { texts: ['T', 'U'] },
     messages: [
       [system('PL ułóż 1 pytanie.'), user('T')],
@@ -76,7 +76,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'generate_questions',
-    what: 'takes a text with nothing to ask about for one without questions',
+    what: 'returns no questions for a text with nothing to ask about',
     body: { texts: [''], number_of_questions: 5 },
     messages: [[system('PL ułóż 5 pytań.'), user('')]],
     answer: 'BRAK',
@@ -84,7 +84,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'translate',
-    what: 'goes to Polish unless told otherwise',
+    what: 'translates to Polish by default',
     body: { texts: ['cat'] },
     messages: [[system('PL przetłumacz na polski.'), user('cat')]],
     answer: 'kot',
@@ -92,7 +92,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'translate',
-    what: 'goes to Polish by its prompt when Polish is named, in the language of the request',
+    what: 'uses the prompt for Polish if Polish is named, in the language of the request',
     body: { texts: ['cat'], target_language: 'Polish', language: 'en-GB' },
     messages: [[system('EN translate into Polish.'), user('cat')]],
     answer: 'kot',
@@ -100,7 +100,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'translate',
-    what: 'goes to the language that is named',
+    what: 'translates to the language that is named',
     body: { texts: ['kot'], target_language: 'de', language: 'en' },
     messages: [[system('EN translate into de.'), user('kot')]],
     answer: 'Katze',
@@ -108,7 +108,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'simplify_text',
-    what: 'gives a text for a text',
+    what: 'returns one text per text',
     body: { texts: ['x'], language: 'en' },
     messages: [[system('EN simplify.'), user('x')]],
     answer: ' plain ',
@@ -116,7 +116,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'generate_article_from_text',
-    what: 'gives the article in response and at the top',
+    what: 'returns the article in response and at the top level',
     body: { text: 'x' },
     messages: [[system('PL wpis.'), user('x')]],
     answer: 'news',
@@ -132,7 +132,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'create_full_article_from_texts',
-    what: 'writes also without texts and without a kind of article',
+    what: 'works without texts and without a kind of article',
     body: { user_query: 'Q', texts: [] },
     messages: [[system('PL artykuł o Q.'), user('')]],
     answer: 'nothing to write about',
@@ -143,7 +143,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'generative_answer',
-    what: 'joins a list of texts, keeps blank ones between, and gives a string',
+    what: 'joins a list of texts, keeps blank ones, and returns a string',
     body: { question_str: 'Q?', texts: ['p', '', 'q '], question_prompt: 'short' },
     messages: [[system('PL odpowiedz: Q?\n\nshort'), user('p\n\n\n\nq')]],
     answer: 'yes',
@@ -172,7 +172,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'generative_answer',
-    what: 'leaves the documents unnamed unless asked, and takes the own system prompt with its placeholder',
+    what: "names documents only on request, and accepts the request's own system prompt with its placeholder",
     body: { question_str: 'Q?', texts: { d1: ['p', 'q'] }, system_prompt: 'Use ##QUESTION_STR##' },
     messages: [[system('Use Q?'), user('p\n\nq')]],
     answer: 'yes',
@@ -180,7 +180,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'conversation_with_model',
-    what: 'puts history in pairs between the system message and the last statement',
+    what: 'puts history given as pairs between the system message and the last statement',
     body: { user_last_statement: '3?', historical_messages: [{ user: '1' }, { assistant: '2' }] },
     messages: [[system('PL rozmowa.'), user('1'), assistant('2'), user('3?')]],
     answer: '4',
@@ -188,7 +188,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'conversation_with_model',
-    what: 'takes history with roles and pairs in one object too',
+    what: 'accepts history with roles and pairs in one object',
     body: {
       user_last_statement: '5?',
       historical_messages: [
@@ -204,7 +204,7 @@ const cases: Case[] = [
   },
   {
     endpoint: 'extended_conversation_with_model',
-    what: "has the request's own system prompt, history in the middle, and no prompt of the library",
+    what: "uses the request's own system prompt, then the history, and no prompt of the library",
     body: {
       system_prompt: 'S ##X##',
       user_last_statement: 'c',
@@ -216,7 +216,7 @@ const cases: Case[] = [
   },
 ]
 
-describe('an endpoint sends exactly its messages and parameters, and answers in its own form', () => {
+describe('an endpoint sends exactly its messages and parameters, and answers in its own format', () => {
   for (const { endpoint, what, body, messages, answer, result } of cases) {
     test(`${endpoint} ${what}, over vLLM`, async () => {
       upstream.rescript(openaiText(answer))
@@ -251,7 +251,7 @@ describe('an endpoint sends exactly its messages and parameters, and answers in 
   }
 })
 
-test('every endpoint stands at its three paths', async () => {
+test('every endpoint is available at its three paths', async () => {
   upstream.rescript(openaiText('ok'))
   const endpoints = router.app.textEndpoints.list()
   assert.deepEqual(
@@ -266,7 +266,7 @@ test('every endpoint stands at its three paths', async () => {
   }
 })
 
-test('without a prefix the paths that fall together are one', async (t) => {
+test('without a prefix, paths that coincide are registered once', async (t) => {
   const bare = await startRouter({
     env: { LLM_ROUTER_EP_PREFIX: '' },
     models: modelsConfig({ demo: [{ api_type: 'mock' }] }),

@@ -51,7 +51,7 @@ function deltas(events: unknown[]): string {
     .join('')
 }
 
-test('one text is streamed in OpenAI chunks with the prompt applied, over either kind of upstream', async () => {
+test('one text is streamed in OpenAI chunks with the prompt applied, from either kind of upstream', async () => {
   for (const [model, script] of [
     ['m1', openaiStream(['Hel', 'lo'])],
     ['oll', ollamaStream(['Hel', 'lo'])],
@@ -73,7 +73,7 @@ test('one text is streamed in OpenAI chunks with the prompt applied, over either
   })
 })
 
-test('one text is streamed in Ollama lines for who accepts those', async () => {
+test('one text is streamed in Ollama lines to clients that accept those', async () => {
   for (const [model, script] of [
     ['m1', openaiStream(['Hel', 'lo'])],
     ['oll', ollamaStream(['Hel', 'lo'])],
@@ -94,7 +94,7 @@ test('one text is streamed in Ollama lines for who accepts those', async () => {
   }
 })
 
-test('one text whose upstream fails before its first content has a real status', async () => {
+test('one text whose upstream fails before its first content gets a real HTTP status', async () => {
   upstream.rescript(openaiError(429, { message: 'slow down' }, { 'retry-after': '7' }))
   const { status, headers, text } = await article({ model: 'resting' })
   assert.equal(status, 429)
@@ -102,7 +102,7 @@ test('one text whose upstream fails before its first content has a real status',
   assert.equal(JSON.parse(text).status, false)
 })
 
-test('several texts give an event each, in order and as soon as it is their turn, then the totals', async () => {
+test('several texts yield one event each, in order and as soon as possible, followed by the totals', async () => {
   const gates = new Map(['a', 'b', 'c'].map((text) => [text, Promise.withResolvers<Behaviour>()]))
   upstream.rescript(byText(Object.fromEntries(Array.from(gates, ([text, { promise }]) => [text, promise]))))
   const socket = await openRequest(router.url, '/api/translate', {
@@ -139,7 +139,7 @@ test('several texts give an event each, in order and as soon as it is their turn
   assert.ok(generation_time > 0)
 })
 
-test('several texts give JSON lines for who accepts those; no texts give the totals alone', async () => {
+test('several texts yield JSON lines for clients that accept those, and no texts only the totals', async () => {
   upstream.rescript(openaiText('1. A?'))
   const path = `${router.url}/builtin/generate_questions`
   const { headers, text } = await post(path, { model: 'm1', texts: ['T'], stream: true }, lines)
@@ -177,14 +177,14 @@ test('a text that fails after the first event ends the stream with an error and 
   }
 })
 
-test('a failure before the first event has a real status', async () => {
+test('a failure before the first event gets a real HTTP status', async () => {
   upstream.rescript(byText({ a: { kind: 'hang' }, b: openaiError(500, { message: 'x' }) }))
   const { status, text } = await simplify({ texts: ['a', 'b'] })
   assert.equal(status, 502, text)
   assert.equal(JSON.parse(text).error.param, 'texts[1]')
 })
 
-test('with partial a failed text has an event with its error, and counts in the totals', async () => {
+test('with partial, a failed text yields an event with its error, and counts in the totals', async () => {
   upstream.rescript(byText({ a: openaiError(400, { message: 'no' }), b: openaiText('B') }))
   const { status, text } = await simplify({ texts: ['a', 'b'], partial: true })
   assert.equal(status, 200)
@@ -195,7 +195,7 @@ test('with partial a failed text has an event with its error, and counts in the 
   assert.deepEqual([last?.done, last?.total, last?.failed], [true, 2, 1])
 })
 
-test('a client that leaves a stream of texts ends every call that is under way', async () => {
+test('a client that disconnects from a stream of texts ends every running upstream request', async () => {
   upstream.rescript(byText({ a: openaiText('A'), b: { kind: 'hang' }, c: { kind: 'hang' } }))
   const since = upstream.requests.length
   const logged = router.requestLogged()
@@ -209,7 +209,7 @@ test('a client that leaves a stream of texts ends every call that is under way',
   assert.equal((await logged).outcome, 'client_gone')
 })
 
-test('a client that leaves the stream of one text ends its call', async () => {
+test('a client that disconnects from the stream of one text ends its upstream request', async () => {
   upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'hang' })
   const since = upstream.requests.length
   const body = { model: 'm1', text: 'x', stream: true }

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { Behaviour, RecordedRequest, ScriptedUpstream } from '../../helpers/scripted-upstream.ts'
 
-/** A directory with short prompts under all the ids, so that whole upstream bodies can stand in a test. */
+/** A directory with short prompts for all ids, so that a test can contain whole upstream bodies. */
 export const promptsDir = join(import.meta.dirname, '../../fixtures/prompts')
 
-/** What goes to a vLLM server with every request that says nothing else. */
+/** What is sent to a vLLM server with every request that sets nothing else. */
 export const vllmDefaults = {
   temperature: 0.75,
   max_tokens: 256,
@@ -14,7 +14,7 @@ export const vllmDefaults = {
   repetition_penalty: 1.2,
 }
 
-/** The same for Ollama, which knows all of them. */
+/** The same for Ollama, which supports all of them. */
 export const ollamaDefaults = {
   temperature: 0.75,
   num_predict: 256,
@@ -24,7 +24,7 @@ export const ollamaDefaults = {
   repeat_penalty: 1.2,
 }
 
-/** An Ollama server is to refuse a prompt that is too long, not to cut it. */
+/** An Ollama server must reject a prompt that is too long, not cut it. */
 export const uncut = { truncate: false, shift: false }
 
 export function system(content: string) {
@@ -39,7 +39,7 @@ export function assistant(content: string) {
   return { role: 'assistant', content }
 }
 
-/** The last message of a recorded request: the text that it asks about. */
+/** The last message of a recorded request: the text that it is about. */
 export function askedIn({ body }: RecordedRequest): string {
   assert.ok(typeof body === 'object' && body !== null && 'messages' in body && Array.isArray(body.messages))
   return body.messages.at(-1).content
@@ -53,14 +53,14 @@ export function bodiesSince(upstream: ScriptedUpstream, index: number): unknown[
     .map(({ body }) => body)
 }
 
-/** A script that answers each text in its own way. */
+/** A script that answers each text individually. */
 export function byText(
   answers: Readonly<Record<string, Behaviour | Promise<Behaviour>>>,
 ): (request: RecordedRequest) => Behaviour | Promise<Behaviour> {
   return (request) => answers[askedIn(request)] ?? assert.fail(`no answer for ${askedIn(request)}`)
 }
 
-/** An answer without its time, which is a number of seconds. */
+/** An answer without its duration in seconds. */
 export function untimed(text: string): Record<string, unknown> {
   const { generation_time, ...rest } = JSON.parse(text)
   assert.equal(typeof generation_time, 'number')
@@ -68,9 +68,9 @@ export function untimed(text: string): Record<string, unknown> {
   return rest
 }
 
-/** The data of server-sent events, parsed where it is JSON. */
+/** The data of SSE events, parsed if it is JSON. */
 export function eventsIn(text: string): unknown[] {
-  assert.ok(text.endsWith('\n\n'), 'every event is ended by an empty line')
+  assert.ok(text.endsWith('\n\n'), 'every event is terminated by an empty line')
   return text
     .split('\n\n')
     .filter((event) => event !== '')

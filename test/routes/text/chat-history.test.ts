@@ -20,7 +20,7 @@ function placeOfFault(items: object[]): string | undefined {
   return undefined
 }
 
-test('both formats are read, also mixed, in their order', () => {
+test('both formats are read, also mixed, in order', () => {
   assert.deepEqual(
     turnsOf([
       { user: '1' },
@@ -40,11 +40,11 @@ test('both formats are read, also mixed, in their order', () => {
   )
 })
 
-test('a turn that is not there yet may be null', () => {
+test('a turn that is still missing may be null', () => {
   assert.deepEqual(turnsOf([{ user: '1', assistant: null }]), [['user', '1']])
 })
 
-test('what is no turn is told with its place', () => {
+test('an invalid turn is reported with its position', () => {
   assert.equal(placeOfFault([{ user: '1' }, {}]), 'history[1]')
   assert.equal(placeOfFault([{ user: 5 }]), 'history[0].user')
   assert.equal(placeOfFault([{ role: 'user' }]), 'history[0].content')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readQuestions } from '../../../src/routes/text/generate-questions.ts'
 
-test('numbers, bullets and emphasis before a question are taken off', () => {
+test('numbers, bullets and emphasis before a question are removed', () => {
   const lines = [
     '1. A?',
     '2) A?',
@@ -26,7 +26,7 @@ test('numbers, bullets and emphasis before a question are taken off', () => {
   )
 })
 
-test('what belongs to the question stays', () => {
+test('characters that belong to the question are kept', () => {
   const lines = [
     '2024. roku co się stało?',
     '3.5 procent czego?',
@@ -40,17 +40,17 @@ test('what belongs to the question stays', () => {
   assert.deepEqual(readQuestions('2. 2024. roku?', 1), ['2024. roku?'])
 })
 
-test('questions of all blocks count, and lines that are none do not', () => {
+test('questions of all blocks are returned, and lines that are not questions are ignored', () => {
   const answer = 'Sure, here are the questions:\n\n1. A?\n2. B?\n\nAnd more\n\n3. C?\n\nNONE\nBRAK'
   assert.deepEqual(readQuestions(answer, 99), ['A?', 'B?', 'C?'])
   assert.deepEqual(readQuestions('NONE', 5), [])
   assert.deepEqual(readQuestions('', 5), [])
 })
 
-test('not more come back than were asked for', () => {
+test('at most the requested number of questions is returned', () => {
   assert.deepEqual(readQuestions('A?\nB?\nC?', 2), ['A?', 'B?'])
 })
 
-test('question marks of other scripts are question marks', () => {
+test('question marks of other scripts are recognised', () => {
   assert.deepEqual(readQuestions('1. 这是什么？\n2. ما هذا؟', 9), ['这是什么？', 'ما هذا؟'])
 })

@@ -12,7 +12,7 @@ import { RedisResponses } from '../../../src/stores/responses/redis.ts'
 import { type RedisCluster, startRedisCluster } from '../../helpers/programs/redis-cluster.ts'
 import { underLoad } from '../../redis/under-load.ts'
 import { createDocumentedUser, documentedClusterRights, documentedPassword } from '../documented-user.ts'
-import { freed, taken, wishFor } from '../wishes.ts'
+import { freed, leaseRequest, taken } from '../lease-requests.ts'
 
 let cluster: RedisCluster
 let url: string
@@ -48,41 +48,41 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   }
 }
 
-test('in a cluster leases of several models are exclusive among processes, and each hears of what others give back', async (t) => {
+test('in a cluster leases of several models are exclusive among processes, and each is notified of releases', async (t) => {
   const [one, two] = [await openLeases(t, 'w1'), await openLeases(t, 'w2')]
   const leases = []
   for (const model of ['m', 'n', 'o{p}'])
-    leases.push((await one.acquire(wishFor(model, ['a'], { affinity: true }))) ?? assert.fail(model))
-  for (const { model } of leases) assert.equal(await taken(two, wishFor(model, ['a'])), undefined)
+    leases.push((await one.acquire(leaseRequest(model, ['a'], { affinity: true }))) ?? assert.fail(model))
+  for (const { model } of leases) assert.equal(await taken(two, leaseRequest(model, ['a'])), undefined)
   for (const lease of leases) {
-    const told = freed(two, lease.model)
-    // The subscription may still be on its way: what is given back after that is heard.
+    const notified = freed(two, lease.model)
+    // The subscription may not be active yet: releases after that are received.
     for (let isHeard = false; !isHeard; ) {
       await one.release(lease)
-      await one.abandon(wishFor(lease.model, ['a']))
+      await one.abandon(leaseRequest(lease.model, ['a']))
       isHeard = await Promise.race([
-        told.then(() => true),
+        notified.then(() => true),
         new Promise<false>((resolve) => setTimeout(resolve, 50, false)),
       ])
     }
-    assert.equal(await taken(two, wishFor(lease.model, ['a'])), 'a')
+    assert.equal(await taken(two, leaseRequest(lease.model, ['a'])), 'a')
   }
   const owners = await Promise.all(cluster.nodes.map(({ redis }) => redis.keys('model:*')))
   assert.deepEqual(owners.flat(), [], 'the hash of the Python version is not written')
 })
 
-test('in a cluster a primary frees what its dead worker held', async (t) => {
+test('in a cluster a primary frees the leases of its dead worker', async (t) => {
   const link = connectRedis(address, 2_000)
   t.after(() => link.close())
   const [dead, living] = [await openLeases(t, 'dead'), await openLeases(t, 'living')]
-  await dead.acquire(wishFor('reaped', ['a']))
+  await dead.acquire(leaseRequest('reaped', ['a']))
   await until(() => link.commands.status === 'ready')
   await reapLeases(link, 'dead')
-  assert.equal(await taken(living, wishFor('reaped', ['a'])), 'a')
+  assert.equal(await taken(living, leaseRequest('reaped', ['a'])), 'a')
 })
 
-test('in a cluster limits and stored responses are shared, and routers hear each other', async (t) => {
-  // On a busy machine it may take several attempts to connect, each of which is limited to half a second.
+test("in a cluster limits and stored responses are shared, and routers receive each other's notifications", async (t) => {
+  // On a busy machine it may take several attempts to connect, each limited to half a second.
   const options = { address, now, log: { info: () => undefined, warn: () => undefined } }
   const limits = [0, 1].map(() => new RedisLimits(options))
   const bounds = { ttlMs: 60_000, maxCount: 2, maxBytes: 1_000 }
@@ -100,9 +100,9 @@ test('in a cluster limits and stored responses are shared, and routers hear each
   for (const store of limits) await until(() => isAnswered(store.read({ key: 'none', limits: {} })))
   for (const store of responses) await until(() => isAnswered(store.find('none')))
   for (const key of ['k1', 'k2', 'k3']) {
-    const wish = { key, limits: { concurrent: 1, requests: 5, tokens: 100 } }
-    assert.equal((await limits[0]?.admit({ ...wish, ticket: 't1' }))?.refusedBy, undefined)
-    assert.equal((await limits[1]?.admit({ ...wish, ticket: 't2' }))?.refusedBy, 'concurrent')
+    const request = { key, limits: { concurrent: 1, requests: 5, tokens: 100 } }
+    assert.equal((await limits[0]?.admit({ ...request, ticket: 't1' }))?.refusedBy, undefined)
+    assert.equal((await limits[1]?.admit({ ...request, ticket: 't2' }))?.refusedBy, 'concurrent')
   }
   await responses[0]?.keep('r', { response: { id: 'r' }, input: [] })
   assert.equal((await responses[1]?.find('r'))?.response.id, 'r')
@@ -115,7 +115,7 @@ test('in a cluster limits and stored responses are shared, and routers hear each
   assert.deepEqual(await heard.promise, { type: 'demand', models: {} })
 })
 
-test('a node of a cluster that is named as a server: the log says how to name it', async (t) => {
+test('a cluster node configured as a single server is reported in the log with the right setting', async (t) => {
   const { port } = cluster.nodes[0] ?? assert.fail()
   const single = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
   const said: object[] = []
@@ -131,7 +131,7 @@ test('a node of a cluster that is named as a server: the log says how to name it
   )
 })
 
-test('a killed master of the cluster: requests go on, and a target never has two', async (t) => {
+test('after a master of the cluster is killed, requests succeed, and no target is leased twice', async (t) => {
   const { statuses, most, logs } = await underLoad(t, { LLM_ROUTER_REDIS_URL: url }, async () => {
     const key = `llm-router:{leases}:${redisKeys.fence('m')}`
     const master = await cluster.ownerOf(key)
@@ -141,5 +141,5 @@ test('a killed master of the cluster: requests go on, and a target never has two
   assert.deepEqual([...statuses], [200])
   assert.equal(most, 1)
   const said = logs.filter(({ msg }) => /leases are not shared with the Python/.test(String(msg)))
-  assert.equal(said.length, 2, 'each router says so at its start')
+  assert.equal(said.length, 2, 'each router logs it at startup')
 })

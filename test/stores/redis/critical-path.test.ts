@@ -9,7 +9,7 @@ import { messages } from '../../helpers/messages.ts'
 import { modelsConfig } from '../../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../../helpers/scripted-upstream.ts'
-import { openTeam, type TeamHouse } from '../../teams/team-house.ts'
+import { openTeam, type TeamRouter } from '../../teams/team-router.ts'
 import { type RoundTripProxy, startRoundTripProxy } from './round-trip-proxy.ts'
 import { periodicCommands, redisScripts } from './scripts.ts'
 
@@ -20,9 +20,9 @@ const folder = mkdtempSync(join(tmpdir(), 'llm-router-critical-path-'))
 let server: RedisServer
 let proxy: RoundTripProxy
 let upstream: ScriptedUpstream
-let house: TeamHouse
-/** Another router, whose requests take places of the same targets. */
-let other: TeamHouse
+let team: TeamRouter
+/** Another router, whose requests take slots of the same targets. */
+let other: TeamRouter
 let key: string
 
 before(async () => {
@@ -34,20 +34,20 @@ before(async () => {
     places: ['a', 'b', 'c'].map((id) => ({ ...provider, id })),
     alone: [{ ...provider, id: 'd', max_in_flight: 100 }],
   })
-  const team = (name: string, port: number) =>
+  const openRouter = (name: string, port: number) =>
     openTeam(
       undefined,
       `sqlite:${join(folder, name)}`,
       { LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${port}`, LLM_ROUTER_SESSION_SECRET: secret },
       config,
     )
-  house = await team('one.db', proxy.port)
-  other = await team('two.db', server.port)
+  team = await openRouter('one.db', proxy.port)
+  other = await openRouter('two.db', server.port)
   // Everything that can be limited: a client, its group, and the group above that.
   const limits = { max_concurrent: 50, requests_per_minute: 1_000, tokens_per_minute: 1_000_000 }
-  await house.admin('POST', '/groups', { id: 'company', ...limits })
-  await house.admin('POST', '/groups', { id: 'team', parent: 'company', ...limits })
-  const budget = await house.admin('POST', '/budgets', {
+  await team.admin('POST', '/groups', { id: 'company', ...limits })
+  await team.admin('POST', '/groups', { id: 'team', parent: 'company', ...limits })
+  const budget = await team.admin('POST', '/budgets', {
     id: 'spent',
     group: 'team',
     unit: 'tokens',
@@ -55,15 +55,15 @@ before(async () => {
     window: 'day',
   })
   assert.equal(budget.status, 201, JSON.stringify(budget.body))
-  key = await house.newKey('alice', { group: 'team', ...limits })
-  // Connections are opened, and scripts loaded, by the first requests.
+  key = await team.newKey('alice', { group: 'team', ...limits })
+  // The first requests open connections and load scripts.
   const { id } = await ask('/v1/responses', { model: 'alone', input: 'Hi' })
   await ask('/v1/responses', { model: 'alone', input: 'Hi', previous_response_id: id })
   await ask('/v1/chat/completions', { model: 'places', messages })
 })
 after(async () => {
   proxy.pass()
-  await house.router.close()
+  await team.router.close()
   await other.router.close()
   proxy.close()
   await upstream.close()
@@ -72,7 +72,7 @@ after(async () => {
 })
 
 async function ask(path: string, body: object, headers = {}): Promise<Record<string, unknown>> {
-  const { status, text } = await post(house.router.url + path, body, {
+  const { status, text } = await post(team.router.url + path, body, {
     ...{ 'content-type': 'application/json' },
     ...{ ...bearer(key), ...headers },
   })
@@ -93,20 +93,20 @@ async function tripsOf(path: string, body: object, headers = {}): Promise<number
 
 const chat = '/v1/chat/completions'
 
-test('limits of a client and its groups, and a place: a request waits for two round trips', async () => {
+test('a request with limits of a client and its groups, and a leased slot, waits for two round trips', async () => {
   assert.equal(await tripsOf(chat, { model: 'alone', messages }), 2)
   assert.equal(await tripsOf(chat, { model: 'alone', messages, stream: true }), 2)
   assert.equal(await tripsOf(chat, { model: 'alone', messages }, { 'x-llm-router-session': 'one' }), 2)
 })
 
-test('a response that continues another one and is kept waits for two round trips too', async () => {
+test('a response that continues another one and is stored waits for two round trips too', async () => {
   const first = await ask('/v1/responses', { model: 'alone', input: 'Hi' })
   const body = { model: 'alone', input: 'And?', previous_response_id: first.id }
   assert.equal(await tripsOf('/v1/responses', body), 2)
   assert.equal(await tripsOf('/v1/responses', { ...body, stream: true }), 2)
 })
 
-test('a request finds the one target that has a place, whatever others took, within the same round trips', async () => {
+test('a request finds the one target with a free slot within the same round trips, whatever others took', async () => {
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve

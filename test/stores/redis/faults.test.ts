@@ -18,7 +18,7 @@ interface Line {
   /** Nanoseconds on the clock that all processes of the machine share. */
   at: string
   key: string
-  /** When the lease was asked for, likewise. */
+  /** When the lease was requested, on the same clock. */
   asked: string
   /** Each request of the process has asked once; those that got nothing wait. */
   waiting?: boolean
@@ -30,13 +30,13 @@ type LeaseChild = ChildProcessByStdio<Writable, Readable, null>
 interface LeaseProcess {
   child: LeaseChild
   lines: readonly Line[]
-  /** Fulfilled when it has done all, or has been killed. */
+  /** Fulfilled when the process has done everything, or has been killed. */
   exit: Promise<void>
-  /** Fulfilled at the first line, old or new, that the condition holds for. */
+  /** Fulfilled at the first line, past or future, that meets the condition. */
   said(condition: (line: Line, index: number) => boolean): Promise<Line>
 }
 
-/** Processes that have done what they were asked for: a start takes longer than most tasks. */
+/** Processes that have finished their tasks, for reuse: a start takes longer than most tasks. */
 const idle: LeaseChild[] = []
 after(() => {
   for (const child of idle) child.stdin.end()
@@ -129,9 +129,9 @@ async function assertNothingLeft(): Promise<void> {
     assert.ok(!signal.aborted, keys.flat().join())
 }
 
-// The long freeze has a Redis of its own, so that the others need not wait for it.
-describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
-  test('while Redis is frozen for ten seconds leases stay what they are, and after it all goes on', async (t) => {
+// The long freeze has a separate Redis, so that the others need not wait for it.
+describe('leases in Redis under failures', { concurrency: 2 }, () => {
+  test('while Redis is frozen for ten seconds leases stay unchanged, and afterwards requests continue', async (t) => {
     const own = await startRedis()
     t.after(() => own.stop())
     const { port } = own
@@ -141,7 +141,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     const workers = [0, 1].map(() => startLeaseProcess({ port, targets: ['a', 'b'], tasks: 2, rounds: 80 }))
     await Promise.all(workers.map(({ said }) => said(({ end }) => end !== undefined)))
     own.process.kill('SIGSTOP')
-    await new Promise((resolve) => setTimeout(resolve, 10_000)) // the fault itself takes this long
+    await new Promise((resolve) => setTimeout(resolve, 10_000)) // the failure itself takes this long
     own.process.kill('SIGCONT')
     await Promise.all(workers.map(({ exit }) => exit))
     assert.deepEqual(await own.redis.zrange('{m:m}:leases:a', '0', '-1'), value)
@@ -160,12 +160,12 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     beforeEach(() => server.redis.flushall())
     after(() => server.stop())
 
-    test('four processes under load never share a target, though Redis freezes for a second in between', async () => {
+    test('four processes under load never share a target, even if Redis freezes for a second in between', async () => {
       const targets = ['a', 'b', 'c']
       const processes = Array.from({ length: 4 }, () => startLeaseProcess({ targets, tasks: 6, rounds: 30 }))
       await Promise.all(processes.map(({ said }) => said(({ end }) => end !== undefined)))
       server.process.kill('SIGSTOP')
-      await new Promise((resolve) => setTimeout(resolve, 1_000)) // the fault itself takes this long
+      await new Promise((resolve) => setTimeout(resolve, 1_000)) // the failure itself takes this long
       server.process.kill('SIGCONT')
       await Promise.all(processes.map(({ exit }) => exit))
       const all = processes.flatMap((each) => uses(each))
@@ -191,7 +191,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
       assert.deepEqual(overlaps(processes.flatMap((each) => uses(each))), [])
     })
 
-    test('a thousand requests wait in two processes, and each gets its turn', async () => {
+    test('of a thousand requests that wait in two processes each gets its turn', async () => {
       const targets = ['a', 'b']
       const holder = startLeaseProcess({ targets, tasks: 2, ttlMs: 1_000, beatMs: 250 })
       await Promise.all(targets.map((target) => holder.said(({ begin }) => begin === target)))
@@ -202,7 +202,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
       const all = processes.flatMap((each) => uses(each))
       assert.equal(new Set(all.map(({ from }) => from)).size, 1_000)
       assert.deepEqual(overlaps(all), [])
-      // In each process first come is first served.
+      // Within each process, requests are served in order of arrival.
       for (const { lines } of processes) {
         const asked = lines.filter(({ begin }) => begin !== undefined).map((line) => line.asked)
         assert.deepEqual(asked, asked.toSorted())
@@ -219,7 +219,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
       assert.ok(median < 10, `${median} ms`)
     })
 
-    test('what a killed process held is free after the expiry and not before', async () => {
+    test('the leases of a killed process are free after their expiry and not before', async () => {
       const [ttlMs, beatMs] = [1_000, 250]
       const dead = startLeaseProcess({ ttlMs, beatMs })
       const held = await dead.said(({ begin }) => begin === 'a')
@@ -235,7 +235,7 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
       assert.ok(Number(BigInt(taken.at) - BigInt(held.at)) / 1e6 > ttlMs - 50)
     })
 
-    test('a process that starts frees nothing that another holds', async () => {
+    test('a process that starts frees no lease of another', async () => {
       const holder = startLeaseProcess({})
       await holder.said(({ begin }) => begin === 'a')
       const before = await server.redis.zrange('{m:m}:leases:a', '0', '-1')

@@ -6,12 +6,12 @@ import { connectRedis } from '../../../src/stores/redis/client.ts'
 import { LocalTurns } from '../../../src/stores/turns/local.ts'
 import { storedRequest } from '../stored-request.ts'
 
-/** A process of its own that takes leases as each line of its input says, and tells of it: see startLeaseProcess. */
+/** A separate process that takes leases as each line of its input says, and reports them: see startLeaseProcess. */
 export interface LeaseProcessTask {
   port: number
   model: string
   targets: string[]
-  /** Requests at a time. */
+  /** Concurrent requests. */
   tasks: number
   /** Requests of each, one after the other; 0: each takes one lease and keeps it. */
   rounds: number
@@ -46,13 +46,13 @@ async function play({ port, model, targets, tasks, rounds, ttlMs, beatMs }: Leas
 
   async function request(): Promise<void> {
     const asked = process.hrtime.bigint()
-    const wished = targets.map((id) => ({ id, host: id, reserve: false, places: 1 }))
-    const wish = storedRequest({ model, store, targets: () => wished })
+    const candidates = targets.map((id) => ({ id, host: id, reserve: false, places: 1 }))
+    const queued = storedRequest({ model, store, targets: () => candidates })
     const lease = await queue.acquire({
-      ...wish,
+      ...queued,
       take: () =>
-        // After as many as there are requests none of them still has its first one on the way: they all wait.
-        wish.take().finally(() => {
+        // After as many attempts as there are requests, none still has its first one on the way: they all wait.
+        queued.take().finally(() => {
           if (++tries === tasks) say({ waiting: true })
         }),
     })
@@ -61,7 +61,7 @@ async function play({ port, model, targets, tasks, rounds, ttlMs, beatMs }: Leas
     say({ begin: target, at: String(from), key: lease.key, asked: String(asked) })
     if (rounds === 0) return
     await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4))
-    // Over before it is given back: what comes between belongs to nobody.
+    // Reported before the release: the target is unused in between.
     say({ end: target, at: String(process.hrtime.bigint()), key: lease.key })
     await store.release(lease)
   }
@@ -77,7 +77,7 @@ async function play({ port, model, targets, tasks, rounds, ttlMs, beatMs }: Leas
   }
 }
 
-/** Written at once, so that a killed process has said all that it did. */
+/** Written immediately, so that a killed process has reported all that it did. */
 function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }

@@ -6,7 +6,7 @@ import type { LeaseStore } from '../../../src/stores/leases/store.ts'
 import { connectRedis } from '../../../src/stores/redis/client.ts'
 import { pythonField, redisKeys } from '../../../src/stores/redis/keys.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
-import { taken, wishFor } from '../wishes.ts'
+import { leaseRequest, taken } from '../lease-requests.ts'
 
 let server: RedisServer
 
@@ -21,7 +21,7 @@ const linkTo = (port: number) =>
 
 interface Opened {
   store: LeaseStore
-  /** What it told the log. */
+  /** What was logged. */
   warnings: string[]
 }
 
@@ -47,7 +47,7 @@ async function open(
   return { store, warnings }
 }
 
-/** Asks again at once until the answer is not undefined, as a waiting request does; a bound against hanging. */
+/** Asks again immediately until the result is not undefined, as a waiting request does; bounded against hanging. */
 async function until<T>(ask: () => Promise<T | undefined> | T | undefined): Promise<T> {
   const signal = AbortSignal.timeout(5_000)
   for (;;) {
@@ -58,22 +58,22 @@ async function until<T>(ask: () => Promise<T | undefined> | T | undefined): Prom
   }
 }
 
-/** The token that has the first place of the target; null: all are free. */
+/** The token that holds the first slot of the target; null if all are free. */
 const leaseOf = async (id: string): Promise<string | null> =>
   (await server.redis.zrange(redisKeys.leases('m', id), '0', '0'))[0] ?? null
 
-test('a lease is kept beyond its expiry as long as its process lives', async (t) => {
+test('a lease is kept beyond its expiry as long as its process runs', async (t) => {
   const { store } = await open(t, { ttlMs: 300, beatMs: 50 })
-  await store.acquire(wishFor('m', ['a']))
+  await store.acquire(leaseRequest('m', ['a']))
   const first = await leaseOf('a')
   const end = performance.now() + 600
   while (performance.now() < end) assert.equal(await leaseOf('a'), first)
 })
 
-test('all leases of a process are renewed by one call', async (t) => {
+test('all leases of a process are renewed by one command', async (t) => {
   const { store } = await open(t)
   for (let index = 0; index < 8; index++)
-    await store.acquire(wishFor('m', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']))
+    await store.acquire(leaseRequest('m', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']))
   const monitor = await server.redis.monitor()
   t.after(() => monitor.disconnect())
   const calls: { at: number; args: string[] }[] = []
@@ -86,28 +86,28 @@ test('all leases of a process are renewed by one call', async (t) => {
     for (const id of 'abcdefgh') assert.ok(args.includes(redisKeys.leases('m', id)))
 })
 
-test('after FLUSHALL the holder has its lease again within a beat, with a higher fence', async (t) => {
+test('after FLUSHALL the holder has its lease again within one heartbeat, with a higher fencing token', async (t) => {
   const { store, warnings } = await open(t)
-  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  const lease = (await store.acquire(leaseRequest('m', ['a']))) ?? assert.fail('taken')
   await server.redis.flushall()
   const token = await until(async () => (await leaseOf('a')) ?? undefined)
   assert.equal(token, `w1-${lease.key}`)
   const owned = (await server.redis.hget(redisKeys.owned('w1'), token)) ?? assert.fail('not owned')
   assert.ok(Number(JSON.parse(owned).fence) > lease.fence)
-  assert.equal(await taken((await open(t, { worker: 'w2' })).store, wishFor('m', ['a'])), undefined)
+  assert.equal(await taken((await open(t, { worker: 'w2' })).store, leaseRequest('m', ['a'])), undefined)
   await store.release(lease)
   assert.equal(await leaseOf('a'), null)
   assert.deepEqual(warnings, [])
 })
 
-test('a lease that another process took over is counted as lost once, and stays the other one’s', async (t) => {
+test('a lease that another process took over is counted as revoked once, and stays with the other process', async (t) => {
   const { store, warnings } = await open(t)
-  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  const lease = (await store.acquire(leaseRequest('m', ['a']))) ?? assert.fail('taken')
   const other = (await open(t, { worker: 'w2' })).store
   await server.redis.eval('redis.call("DEL", KEYS[1])', 1, redisKeys.leases('m', 'a'))
   const theirs = await until(() =>
     other
-      .acquire(wishFor('m', ['a']))
+      .acquire(leaseRequest('m', ['a']))
       .then((got) => got ?? server.redis.del(redisKeys.leases('m', 'a')).then(() => undefined)),
   )
   await until(() => (store.counts.revoked > 0 ? true : undefined))
@@ -117,140 +117,140 @@ test('a lease that another process took over is counted as lost once, and stays 
   assert.match((await leaseOf('a')) ?? '', new RegExp(`^w2-${theirs.key}$`))
 })
 
-test('a request whose answer was lost finds its lease when it asks again', async (t) => {
+test('a request whose response from Redis was lost finds its lease when it asks again', async (t) => {
   const { store } = await open(t, { holdMs: 60_000 })
-  const wish = wishFor('m', ['a', 'b'])
+  const request = leaseRequest('m', ['a', 'b'])
   server.process.kill('SIGSTOP')
-  await assert.rejects(store.acquire(wish), { name: 'StoreDownError' })
+  await assert.rejects(store.acquire(request), { name: 'StoreDownError' })
   server.process.kill('SIGCONT')
-  assert.equal(await taken(store, wish), 'a')
+  assert.equal(await taken(store, request), 'a')
   assert.equal(await leaseOf('b'), null)
 })
 
-test('a request that gave up while Redis was frozen leaves no ghost', async (t) => {
+test('a request that gave up while Redis was frozen leaves no lease behind', async (t) => {
   const { store } = await open(t, { holdMs: 60_000, ttlMs: 60_000 })
-  const wish = wishFor('m', ['a'])
+  const request = leaseRequest('m', ['a'])
   server.process.kill('SIGSTOP')
-  await assert.rejects(store.acquire(wish), { name: 'StoreDownError' })
-  await store.abandon(wish)
+  await assert.rejects(store.acquire(request), { name: 'StoreDownError' })
+  await store.abandon(request)
   server.process.kill('SIGCONT')
-  assert.equal(await taken((await open(t, { worker: 'w2' })).store, wishFor('m', ['a'])), 'a')
+  assert.equal(await taken((await open(t, { worker: 'w2' })).store, leaseRequest('m', ['a'])), 'a')
 })
 
-test('a late copy of an acquire takes nothing for a request that gave up', async (t) => {
+test('a delayed duplicate of an acquire takes nothing for a request that gave up', async (t) => {
   const { store } = await open(t)
-  const wish = wishFor('m', ['a'])
-  await store.abandon(wish)
-  assert.equal(await store.acquire(wish), undefined)
-  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+  const request = leaseRequest('m', ['a'])
+  await store.abandon(request)
+  assert.equal(await store.acquire(request), undefined)
+  assert.equal(await taken(store, leaseRequest('m', ['a'])), 'a')
 })
 
-test('a release that Redis did not hear is made good when it is back', async (t) => {
+test('a release that did not reach Redis is repeated when Redis is back', async (t) => {
   const { store } = await open(t, { holdMs: 60_000, ttlMs: 60_000 })
-  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
+  const lease = (await store.acquire(leaseRequest('m', ['a']))) ?? assert.fail('taken')
   server.process.kill('SIGSTOP')
   await store.release(lease)
   server.process.kill('SIGCONT')
   await until(async () => ((await leaseOf('a')) === null ? true : undefined))
 })
 
-test('without Redis leases are exclusive within the process after the hold, and Redis learns of them', async (t) => {
+test('without Redis leases are exclusive within the process after the hold time, and registered in Redis later', async (t) => {
   const own = await startRedis()
   const { store, warnings } = await open(t, {}, own.port)
   await own.stop()
-  const wish = wishFor('m', ['a'])
-  await assert.rejects(store.acquire(wish), { name: 'StoreDownError' })
-  const lease = await until(() => store.acquire(wish).catch(() => undefined))
+  const request = leaseRequest('m', ['a'])
+  await assert.rejects(store.acquire(request), { name: 'StoreDownError' })
+  const lease = await until(() => store.acquire(request).catch(() => undefined))
   assert.equal(lease.fence, 0)
-  assert.equal(await store.acquire(wishFor('m', ['a'])), undefined)
+  assert.equal(await store.acquire(leaseRequest('m', ['a'])), undefined)
   assert.equal(store.counts.local, 1)
   assert.equal(warnings[0], 'Redis does not answer')
   const back = await startRedis(own.port)
   t.after(() => back.stop())
   await until(async () => (await back.redis.zcard(redisKeys.leases('m', 'a'))) || undefined)
-  assert.equal(await store.acquire(wishFor('m', ['a'])), undefined)
+  assert.equal(await store.acquire(leaseRequest('m', ['a'])), undefined)
   await store.release(lease)
-  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+  assert.equal(await taken(store, leaseRequest('m', ['a'])), 'a')
 })
 
-test('a lease given and returned while Redis is away can be given again', async (t) => {
+test('a lease granted and released while Redis is unreachable can be granted again', async (t) => {
   const { store } = await open(t, { holdMs: 0 }, 1)
-  const lease = (await store.acquire(wishFor('m', ['a']))) ?? assert.fail('taken')
-  assert.equal(await store.acquire(wishFor('m', ['a'])), undefined)
-  const told: string[] = []
-  store.onFreed((model) => told.push(model))
+  const lease = (await store.acquire(leaseRequest('m', ['a']))) ?? assert.fail('taken')
+  assert.equal(await store.acquire(leaseRequest('m', ['a'])), undefined)
+  const notified: string[] = []
+  store.onFreed((model) => notified.push(model))
   await store.release(lease)
-  assert.ok(told.includes('m'), 'those who wait were not woken')
-  assert.ok(await store.acquire(wishFor('m', ['a'])))
+  assert.ok(notified.includes('m'), 'waiting requests were not woken')
+  assert.ok(await store.acquire(leaseRequest('m', ['a'])))
 })
 
-test('without Redis in reject mode the client gets a 503 after the hold', async (t) => {
+test('without Redis in reject mode the client gets a 503 after the hold time', async (t) => {
   const { store } = await open(t, { whenDown: 'reject', holdMs: 0 }, 1)
-  await assert.rejects(store.acquire(wishFor('m', ['a'])), {
+  await assert.rejects(store.acquire(leaseRequest('m', ['a'])), {
     name: 'RouterError',
     status: 503,
     code: 'lease_store_down',
   })
 })
 
-test('a Redis that forgets its scripts is no fault', async (t) => {
+test('a Redis without the cached scripts causes no error', async (t) => {
   const { store, warnings } = await open(t)
   await server.redis.script('FLUSH')
-  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+  assert.equal(await taken(store, leaseRequest('m', ['a'])), 'a')
   assert.deepEqual(warnings, [])
 })
 
-test('a primary frees what its dead worker held, and nothing that the dead still asks for is given', async (t) => {
+test('a primary frees the leases of its dead worker, and delayed acquires of that worker are not granted', async (t) => {
   const link = linkTo(server.port)
   t.after(() => link.close())
   const { store: dead } = await open(t, { worker: 'dead', beatMs: 60_000 })
   const { store: living } = await open(t, { worker: 'living' })
-  await dead.acquire(wishFor('m', ['a']))
-  await dead.acquire(wishFor('n', ['b']))
-  await living.acquire(wishFor('m', ['c']))
+  await dead.acquire(leaseRequest('m', ['a']))
+  await dead.acquire(leaseRequest('n', ['b']))
+  await living.acquire(leaseRequest('m', ['c']))
   await reapLeases(link, 'dead')
-  assert.equal(await dead.acquire(wishFor('m', ['d'])), undefined)
-  assert.equal(await taken(living, wishFor('m', ['a', 'c'])), 'a')
-  assert.equal(await taken(living, wishFor('m', ['c'])), undefined)
-  assert.equal(await taken(living, wishFor('n', ['b'])), 'b')
+  assert.equal(await dead.acquire(leaseRequest('m', ['d'])), undefined)
+  assert.equal(await taken(living, leaseRequest('m', ['a', 'c'])), 'a')
+  assert.equal(await taken(living, leaseRequest('m', ['c'])), undefined)
+  assert.equal(await taken(living, leaseRequest('n', ['b'])), 'b')
 })
 
-test('the Python router sees our leases in its hash, as long as they last', async (t) => {
+test("the Python router sees this router's leases in its hash, as long as they last", async (t) => {
   const { store } = await open(t)
   const [key, field] = ['model:google_gemma-3', 'vllm_gpu_1']
-  const lease = (await store.acquire(wishFor('google/gemma-3', ['vllm gpu:1']))) ?? assert.fail('taken')
+  const lease = (await store.acquire(leaseRequest('google/gemma-3', ['vllm gpu:1']))) ?? assert.fail('taken')
   assert.equal(await server.redis.hget(redisKeys.python('google/gemma-3'), `${field}:is_chosen`), 'true')
   assert.equal(redisKeys.python('google/gemma-3'), key.replaceAll('-', '_'))
   await store.release(lease)
   assert.deepEqual(await server.redis.hgetall(redisKeys.python('google/gemma-3')), {})
 })
 
-test('a target that a Python router has taken is not taken, and one that it freed is', async (t) => {
+test('a target that a Python router has taken is not leased, and one that it freed is', async (t) => {
   const { store } = await open(t)
   await server.redis.hset('model:m', 'a:is_chosen', 'true', 'b:is_chosen', 'false')
-  assert.equal(await taken(store, wishFor('m', ['a', 'b'])), 'b')
-  assert.equal(await taken(store, wishFor('m', ['a'])), undefined)
+  assert.equal(await taken(store, leaseRequest('m', ['a', 'b'])), 'b')
+  assert.equal(await taken(store, leaseRequest('m', ['a'])), undefined)
   await server.redis.hset('model:m', 'a:is_chosen', 'false')
-  assert.equal(await taken(store, wishFor('m', ['a'])), 'a')
+  assert.equal(await taken(store, leaseRequest('m', ['a'])), 'a')
 })
 
-test('the field that a crashed process of ours left is no lock', async (t) => {
+test('the field that a crashed process left in the Python hash does not block the target', async (t) => {
   const { store } = await open(t)
-  await store.acquire(wishFor('m', ['a']))
+  await store.acquire(leaseRequest('m', ['a']))
   const { store: other } = await open(t, { worker: 'w2' })
   await server.redis.hset('model:m', 'b:is_chosen', 'true', 'b:lease', 'crashed-token')
-  assert.equal(await taken(other, wishFor('m', ['b'])), 'b')
+  assert.equal(await taken(other, leaseRequest('m', ['b'])), 'b')
 })
 
-test('a Python router that clears its hash at its start does not end our leases', async (t) => {
+test("a Python router that clears its hash at startup does not end this router's leases", async (t) => {
   const { store } = await open(t)
-  await store.acquire(wishFor('m', ['a']))
+  await store.acquire(leaseRequest('m', ['a']))
   await server.redis.hset('model:m', 'a:is_chosen', 'false')
-  assert.equal(await taken(store, wishFor('m', ['a'])), undefined)
+  assert.equal(await taken(store, leaseRequest('m', ['a'])), undefined)
   await until(async () => ((await server.redis.hget('model:m', 'a:is_chosen')) === 'true' ? true : undefined))
 })
 
-test('a provider without an id has its address as its field, as in Python', () => {
+test('a provider without an id uses its address as its field, as in the Python router', () => {
   assert.equal(pythonField('gemma@3f1c09aa#0', 'http://gpu-1:8000'), 'http___gpu_1_8000')
   assert.equal(pythonField('vllm-1', 'http://gpu-1:8000'), 'vllm_1')
 })

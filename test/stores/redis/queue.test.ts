@@ -9,27 +9,27 @@ import { type RouterProcess, startRouterProcess } from '../../helpers/router-pro
 
 const places = 2
 let redis: RedisServer
-/** The first one dies, so it has a process of its own. */
+/** The first one is killed, so it has a separate process. */
 let routers: [RouterProcess, TestRouter]
-let box: CountingUpstream
+let server: CountingUpstream
 /** Which router the requests at the server came from, in order. */
 const arrived: string[] = []
 
 before(async () => {
   redis = await startRedis()
-  box = await startCounting(({ body }) => {
+  server = await startCounting(({ body }) => {
     arrived.push(JSON.stringify(body).includes('first') ? 'first' : 'second')
   })
-  const provider = { id: 'box', api_type: 'vllm', api_host: box.upstream.url, max_in_flight: places }
+  const provider = { id: 'box', api_type: 'vllm', api_host: server.upstream.url, max_in_flight: places }
   const models = { test_models: { m: { providers: [provider] } }, active_models: { test_models: ['m'] } }
   const env = { LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${redis.port}` }
   routers = await Promise.all([startRouterProcess({ models, env }), startRouter({ models, env })])
 })
 after(async () => {
-  box.open()
+  server.open()
   await routers[0].stop()
   await routers[1].close()
-  await box.upstream.close()
+  await server.upstream.close()
   await redis.stop()
 })
 
@@ -53,37 +53,37 @@ async function untilWaiting(router: number, count: number): Promise<void> {
   })
 }
 
-test('routers with one Redis share the places of a target and take them in turn', async () => {
+test('routers with the same Redis share the slots of a target and take them in turn', async () => {
   const asked = Array.from({ length: 10 }, () => ask(0))
   await untilWaiting(0, 10 - places)
   asked.push(...Array.from({ length: 4 }, () => ask(1)))
   await untilWaiting(1, 4)
-  await until(() => box.running === places)
+  await until(() => server.running === places)
   for (let index = places; index < asked.length; index++) {
-    box.answerOne()
+    server.answerOne()
     await until(() => arrived.length === index + 1)
   }
-  box.answerOne()
-  box.answerOne()
+  server.answerOne()
+  server.answerOne()
   const answers = await Promise.all(asked)
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
-  assert.equal(box.most, places)
+  assert.equal(server.most, places)
   // The second router came later, with fewer requests, and does not wait for all of the first.
   const lastOfSecond = arrived.lastIndexOf('second')
   assert.ok(lastOfSecond <= places + 2 * 4 + 1, arrived.join(' '))
 })
 
-test('the places of a router that died come back, and the other one uses them', async () => {
+test('the slots of a killed router become free, and the other one uses them', async () => {
   const lost = [ask(0), ask(0)].map((asked) => asked.catch(() => undefined))
-  await until(() => box.running === places)
+  await until(() => server.running === places)
   const next = ask(1)
   await untilWaiting(1, 1)
   await routers[0].stop()
   await Promise.all(lost)
-  await until(() => box.running === 1)
-  box.answerOne()
-  box.answerOne()
-  box.answerOne()
+  await until(() => server.running === 1)
+  server.answerOne()
+  server.answerOne()
+  server.answerOne()
   assert.equal((await next).status, 200)
-  assert.ok(box.most <= places, `${box.most}`)
+  assert.ok(server.most <= places, `${server.most}`)
 })

@@ -3,19 +3,25 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export interface RoundTripProxy {
   readonly port: number
-  /** How often all that was asked of Redis so far has been answered, since `count`: commands that are sent at once are one round trip. */
+  /**
+   * Number of times that all outstanding Redis commands were answered since `count`: commands sent together are
+   * one round trip.
+   */
   readonly trips: number
-  /** From here on answers are held until nothing more is asked. `digests`: of the scripts that count. */
+  /** From here on responses are held until no more commands arrive. `digests`: of the scripts that count. */
   count(digests: readonly string[]): void
-  /** Answers pass as they come. */
+  /** Responses pass as they arrive. */
   pass(): void
   close(): void
 }
 
-/** Nothing more is asked once this has passed, in milliseconds: what is sent in one step arrives within a fraction of it. */
+/**
+ * In milliseconds; no more commands are expected after this time: what is sent in one step arrives within a
+ * fraction of it.
+ */
 const quietMs = 60
 
-/** Between a router and Redis: counts the round trips that a request waits for. */
+/** A proxy between a router and Redis that counts the round trips that a request waits for. */
 export async function startRoundTripProxy(redisPort: number): Promise<RoundTripProxy> {
   const sockets = new Set<Socket>()
   const held: (() => void)[] = []
@@ -32,7 +38,7 @@ export async function startRoundTripProxy(redisPort: number): Promise<RoundTripP
   const wait = (): void => {
     clearTimeout(timer)
     const mine = setTimeout(async () => {
-      // The router runs in this process: where both stood still, what it has sent meanwhile is read before the time counts.
+      // The router runs in this process: if both were paused, what it has sent meanwhile is read before the time counts.
       for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
       if (timer === mine) deliver()
     }, quietMs)

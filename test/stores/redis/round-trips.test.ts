@@ -38,7 +38,7 @@ before(async () => {
   })
   monitor = await server.redis.monitor()
   monitor.on('monitor', (_time: string, [command = '', text = '']: string[], source: string) => {
-    // The first time a connection sends the script itself.
+    // The first time, a connection sends the script itself.
     const script = redisScripts.find(({ digest, firstLine }) => text === digest || text.startsWith(firstLine))
     const name = script?.name ?? command.toLowerCase()
     if (source !== 'lua' && !periodicCommands.has(name)) sent.push(name)
@@ -54,7 +54,7 @@ after(async () => {
 
 type Body = Record<string, unknown>
 
-/** Waits for so many of a command that comes last, or for the monitor to tell of all that there was. */
+/** Waits for this many of a command that comes last, or for the monitor to report all earlier ones. */
 async function heard(last: string, count: number): Promise<void> {
   const signal = AbortSignal.timeout(10_000)
   await server.redis.echo('over')
@@ -64,7 +64,10 @@ async function heard(last: string, count: number): Promise<void> {
   }
 }
 
-/** How often each command comes to Redis for one request. `last`: the command that comes last, or `echo` where none is expected. */
+/**
+ * How often each command reaches Redis for one request. `last`: the command that comes last, or `echo` if none
+ * is expected.
+ */
 async function commandsOf(
   key: 'free' | 'limited',
   path: string,
@@ -87,35 +90,35 @@ async function commandsOf(
   await heard(last, rounds)
   const counts: Record<string, number> = {}
   for (const name of sent) if (name !== 'echo') counts[name] = (counts[name] ?? 0) + 1 / rounds
-  // What the router asks now and then on its own comes less often than once per request.
+  // Periodic commands of the router are rarer than once per request.
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0.99))
 }
 
 const messages = [{ role: 'user', content: 'Hi' }]
 const chat = (model: string) => () => ({ model, messages })
 
-test('a request of a key without limits, to a target without a limit, asks Redis nothing', async () => {
+test('a request of a key without limits to a target without a limit sends no Redis command', async () => {
   const counts = await commandsOf('free', '/v1/chat/completions', chat('shared'), 'echo')
   assert.deepEqual(counts, {})
 })
 
-test('the limits of a key cost two round trips: one before the request, one after it', async () => {
+test('the limits of a key cost two round trips: one before and one after the request', async () => {
   const counts = await commandsOf('limited', '/v1/chat/completions', chat('shared'), 'leave-key')
   assert.deepEqual(counts, { 'admit-key': 1, 'leave-key': 1 })
 })
 
-test('an exclusive target costs two round trips: one before the request, one after it', async () => {
+test('an exclusive target costs two round trips: one before and one after the request', async () => {
   const counts = await commandsOf('free', '/v1/chat/completions', chat('exclusive'), 'release')
   assert.deepEqual(counts, { acquire: 1, release: 1 })
 })
 
-test('a response that continues another one is found, and the new one announced and kept', async () => {
+test('a response that continues another one causes one lookup, one announcement and one write', async () => {
   const body = (_round: number, { id }: Body) => ({ model: 'shared', input: 'Hi', previous_response_id: id })
   const counts = await commandsOf('free', '/v1/responses', body, 'keep-response')
   assert.deepEqual(counts, { 'announce-response': 1, 'find-response': 1, 'keep-response': 1 })
 })
 
-test('all of it together asks for each of them once', async () => {
+test('a request that uses all of these sends each command once', async () => {
   const body = (_round: number, { id }: Body) => ({
     model: 'exclusive',
     input: 'Hi',

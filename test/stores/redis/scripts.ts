@@ -4,12 +4,12 @@ import { join } from 'node:path'
 
 const folder = join(import.meta.dirname, '../../../src/stores/redis/lua')
 
-/** The scripts that the router runs in Redis, as they come there. */
+/** The scripts that the router runs in Redis, as they arrive there. */
 export const redisScripts = readdirSync(folder).map((file) => {
   const text = readFileSync(join(folder, file), 'utf8')
   const digest = createHash('sha1').update(text).digest('hex')
   return { name: file.replace('.lua', ''), digest, firstLine: text.split('\n')[0] ?? '' }
 })
 
-/** By the clock, for all requests of a process together. */
+/** Periodic, for all requests of a process together. */
 export const periodicCommands: ReadonlySet<string> = new Set(['lead', 'publish', 'renew', 'keep-key'])

@@ -21,13 +21,13 @@ const seed = 20261123
 const random = seededRandom(seed)
 const aWhile = (ms: number) => new Promise((resolve) => setTimeout(resolve, random() * ms))
 
-let openaiBox: ScriptedUpstream
-let ollamaBox: ScriptedUpstream
+let openaiServer: ScriptedUpstream
+let ollamaServer: ScriptedUpstream
 let router: TestRouter
 
 before(async () => {
-  // Answers that take a random while at every step, so that clients leave at every stage of them.
-  openaiBox = await startUpstream(async (request) => {
+  // Answers that take a random time at every step, so that clients disconnect at every stage of them.
+  openaiServer = await startUpstream(async (request) => {
     await aWhile(8)
     const streams = (request.body as { stream?: boolean }).stream === true
     if (!streams) return openaiText('Hi')
@@ -43,7 +43,7 @@ before(async () => {
       ],
     }
   })
-  ollamaBox = await startUpstream(async () => {
+  ollamaServer = await startUpstream(async () => {
     await aWhile(8)
     return {
       kind: 'stream',
@@ -55,23 +55,23 @@ before(async () => {
     env: { LLM_ROUTER_LOG_LEVEL: 'info' },
     models: modelsConfig({
       both: [
-        { id: 'vllm', api_type: 'vllm', api_host: openaiBox.url },
-        { id: 'ollama', api_type: 'ollama', api_host: ollamaBox.url },
+        { id: 'vllm', api_type: 'vllm', api_host: openaiServer.url },
+        { id: 'ollama', api_type: 'ollama', api_host: ollamaServer.url },
       ],
     }),
   })
 })
 after(async () => {
   await router.close()
-  await openaiBox.close()
-  await ollamaBox.close()
+  await openaiServer.close()
+  await ollamaServer.close()
 })
 
-/** Sends a request, or a part of it, and leaves at a random moment, by FIN or RST; one in five stays to the end. */
+/** Sends a whole or partial request and disconnects at a random moment, by FIN or RST; one in five stays to the end. */
 async function client(index: number): Promise<void> {
   const { hostname, port } = new URL(router.url)
   const socket = connect(Number(port), hostname)
-  socket.on('error', () => undefined) // a reset of ours, seen from our own side
+  socket.on('error', () => undefined) // our own reset, seen from our side
   const closed = once(socket, 'close')
   await once(socket, 'connect')
   const path = index % 2 === 0 ? '/v1/chat/completions' : '/api/chat'
@@ -94,7 +94,7 @@ async function client(index: number): Promise<void> {
   await closed
 }
 
-test(`${clients} clients that leave at random moments leave nothing behind (seed ${seed})`, async () => {
+test(`${clients} clients that disconnect at random moments leak nothing (seed ${seed})`, async () => {
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < clients) await client(next++)
@@ -105,8 +105,8 @@ test(`${clients} clients that leave at random moments leave nothing behind (seed
   assert.ok(model)
   const inFlight = (): number =>
     router.app.balancer.signals(model).reduce((sum, signals) => sum + signals.inFlight, 0)
-  // Every request that reached the router ends in one log line; the last ones may still be on their way.
-  while (inFlight() > 0 || openaiBox.openRequests > 0 || ollamaBox.openRequests > 0) {
+  // Every request that reached the router ends in one log line; the last ones may not have been written yet.
+  while (inFlight() > 0 || openaiServer.openRequests > 0 || ollamaServer.openRequests > 0) {
     await new Promise((resolve) => setImmediate(resolve))
   }
   const lines = router.logs.filter(({ msg }) => msg === 'request')
@@ -122,6 +122,6 @@ test(`${clients} clients that leave at random moments leave nothing behind (seed
   assert.deepEqual(
     router.logs.filter(({ level }) => Number(level) >= 50),
     [],
-    'no bug was met',
+    'no internal error was logged',
   )
 })

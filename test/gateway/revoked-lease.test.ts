@@ -28,7 +28,7 @@ const vectors = {
 }
 const question = [{ role: 'user', content: 'x' }]
 
-/** One way to ask, each with a server of its own, which the other router takes as well. */
+/** A kind of request, each with a separate server that the other router leases as well. */
 const ways: { name: string; path: string; body: object; answer: unknown }[] = [
   { name: 'chat', path: '/v1/chat/completions', body: { messages: question }, answer: chatAnswer },
   { name: 'embeddings', path: '/v1/embeddings', body: { input: 'x' }, answer: vectors },
@@ -37,27 +37,27 @@ const ways: { name: string; path: string; body: object; answer: unknown }[] = [
 
 let redis: RedisServer
 let routers: TestRouter[]
-/** Each answers its second request once the first is over, and never answers the first. */
-let boxes: Record<string, ScriptedUpstream>
+/** Each server answers its second request once the first is over, and never answers the first. */
+let servers: Record<string, ScriptedUpstream>
 let spare: ScriptedUpstream
 let streaming: ScriptedUpstream
 const finish = Promise.withResolvers<void>()
 
-async function startBox(answer: unknown): Promise<ScriptedUpstream> {
-  const box: ScriptedUpstream = await startUpstream(async (_request, index): Promise<Behaviour> => {
+async function startServer(answer: unknown): Promise<ScriptedUpstream> {
+  const server: ScriptedUpstream = await startUpstream(async (_request, index): Promise<Behaviour> => {
     if (index === 0) return { kind: 'hang' }
-    if (index === 1) await box.requestClosed(0)
+    if (index === 1) await server.requestClosed(0)
     return { kind: 'reply', body: answer }
   })
-  return box
+  return server
 }
 
 before(async () => {
   redis = await startRedis()
-  boxes = Object.fromEntries(
+  servers = Object.fromEntries(
     await Promise.all(
       [...ways, { name: 'pair', answer: chatAnswer }].map(
-        async ({ name, answer }) => [name, await startBox(answer)] as const,
+        async ({ name, answer }) => [name, await startServer(answer)] as const,
       ),
     ),
   )
@@ -66,8 +66,8 @@ before(async () => {
   streaming = await startUpstream({ kind: 'stream', pieces })
   const provider = (id: string, { url }: ScriptedUpstream) => ({ id, api_type: 'openai', api_host: url })
   const models = modelsConfig({
-    ...Object.fromEntries(Object.entries(boxes).map(([name, box]) => [name, [provider(name, box)]])),
-    pair: [provider('first', boxOf('pair')), provider('second', spare)],
+    ...Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, [provider(name, server)]])),
+    pair: [provider('first', serverOf('pair')), provider('second', spare)],
     stream: [provider('stream', streaming)],
   })
   const env = {
@@ -80,26 +80,26 @@ before(async () => {
 })
 after(async () => {
   await Promise.all(routers.map((router) => router.close()))
-  await Promise.all([...Object.values(boxes), spare, streaming].map((box) => box.close()))
+  await Promise.all([...Object.values(servers), spare, streaming].map((server) => server.close()))
   await redis.stop()
 })
 
-/** What each model's first request, by the first router, got, and its second one, by the other router. */
+/** Responses for each model: to the first request, by the first router, and to the second, by the other router. */
 let asked: Map<string, ReturnType<typeof post>[]>
 
-async function loseAll(): Promise<void> {
+async function revokeAll(): Promise<void> {
   const [ours, theirs] = routers
   assert.ok(ours && theirs)
   const chat = { path: '/v1/chat/completions', body: { messages: question } }
   const requests = [
-    ...ways.map((way) => ({ ...way, box: boxOf(way.name) })),
-    { ...chat, name: 'pair', box: boxOf('pair') },
-    { ...chat, name: 'stream', box: streaming, body: { messages: question, stream: true } },
+    ...ways.map((way) => ({ ...way, server: serverOf(way.name) })),
+    { ...chat, name: 'pair', server: serverOf('pair') },
+    { ...chat, name: 'stream', server: streaming, body: { messages: question, stream: true } },
   ]
   const askAll = async ({ url }: TestRouter, index: number): Promise<void> => {
     for (const { name, path, body } of requests)
       asked.set(name, [...(asked.get(name) ?? []), post(url + path, { model: name, ...body })])
-    await Promise.all(requests.map(({ box }) => box.requestReceived(index)))
+    await Promise.all(requests.map(({ server }) => server.requestReceived(index)))
   }
   asked = new Map()
   await askAll(ours, 0)
@@ -107,8 +107,8 @@ async function loseAll(): Promise<void> {
   await askAll(theirs, 1)
 }
 
-function boxOf(name: string): ScriptedUpstream {
-  return boxes[name] ?? assert.fail(`no box ${name}`)
+function serverOf(name: string): ScriptedUpstream {
+  return servers[name] ?? assert.fail(`no server ${name}`)
 }
 
 async function assertAnswered(model: string): Promise<void> {
@@ -121,28 +121,28 @@ async function assertAnswered(model: string): Promise<void> {
 
 const timeout = 20_000
 
-describe('a lease that was lost because Redis was emptied and another router took the target', () => {
-  // Renewals tell the loss, and come every five seconds: all cases wait for the same ones.
-  before(loseAll)
+describe('a lease that is revoked because Redis was emptied and another router acquired the target', () => {
+  // Renewals detect the revocation and happen every five seconds: all cases wait for the same ones.
+  before(revokeAll)
 
   for (const { name } of ways) {
-    test(`${name}: while it waits for its first byte the call is ended, and its turn comes again`, {
+    test(`${name}: a request whose lease is revoked before its first byte is ended upstream and queued again`, {
       timeout,
     }, async () => {
-      // The other router's answer comes once the first call has been ended.
+      // The other router's answer comes once the first upstream request has been ended.
       await assertAnswered(name)
-      assert.equal(boxOf(name).requests.length, 3)
+      assert.equal(serverOf(name).requests.length, 3)
     })
   }
 
-  test('another target that is free answers', { timeout }, async () => {
+  test('a request whose lease is revoked moves to another target that is free', { timeout }, async () => {
     await assertAnswered('pair')
-    assert.deepEqual([boxOf('pair').requests.length, spare.requests.length], [2, 1])
+    assert.deepEqual([serverOf('pair').requests.length, spare.requests.length], [2, 1])
     const failover = await routers[0]?.logged(({ msg, model }) => msg === 'failover' && model === 'pair')
     assert.deepEqual([failover?.target, failover?.error_cause], ['first', 'LEASE_LOST'])
   })
 
-  test('after its first content it goes on to its end', { timeout }, async () => {
+  test('a stream whose lease is revoked after its first content runs to its end', { timeout }, async () => {
     await routers[0]?.logged(
       ({ msg, model }) => String(msg).startsWith('lease revoked') && model === 'stream',
     )

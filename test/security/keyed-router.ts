@@ -20,7 +20,7 @@ export const keys = {
   expired: `${head}expired-0123456789`,
   operator: `${head}operator-0123456789`,
   ollama: `${head}ollama-0123456789`,
-  /** Under 20 characters. */
+  /** Shorter than 20 characters. */
   short: 'sk-short-key',
 }
 export const records = [
@@ -36,11 +36,11 @@ export const records = [
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 export const chat = (model: string) => ({ model, messages: [{ role: 'user', content: 'x' }] })
 
-/** What the models of the house are upstream. */
+/** The names of the models upstream. */
 const served = ['small', 'gpt-4', 'large', 'gpt-5']
 
-/** A router that asks for these keys, and has models that not all of them may use. */
-export class KeyHouse {
+/** A router that requires these keys, with models that not all of them may use. */
+export class KeyedRouter {
   readonly router: TestRouter
   readonly file: KeysFile
   /** How a request is answered upstream. */
@@ -55,7 +55,7 @@ export class KeyHouse {
     upstream.rescript((request) => (isQuestion(request) ? list : this.answer(request)))
   }
 
-  static async open(): Promise<KeyHouse> {
+  static async open(): Promise<KeyedRouter> {
     const upstream = await startUpstream(list)
     const provider = { api_type: 'vllm', api_host: upstream.url }
     const model = (id: string, more: object = {}) => ({
@@ -78,7 +78,7 @@ export class KeyHouse {
       },
       models: { g: group, active_models: { g: Object.keys(group) } },
     })
-    return new KeyHouse(router, upstream, file)
+    return new KeyedRouter(router, upstream, file)
   }
 
   async close(): Promise<void> {
@@ -87,13 +87,13 @@ export class KeyHouse {
     this.file.remove()
   }
 
-  /** What has gone upstream for clients. */
+  /** What was sent upstream for clients. */
   get sent(): RecordedRequest[] {
     return this.#upstream.requests.filter((request) => !isQuestion(request))
   }
 
-  /** Each request comes from an address of its own, so that none pays for the wrong keys of another. */
-  newcomer(): Record<string, string> {
+  /** Each request comes from a different address, so that none is limited for the invalid keys of another. */
+  fromNewAddress(): Record<string, string> {
     const count = ++this.#addresses
     return {
       'x-forwarded-for': `192.0.${count >> 8}.${count & 255}`,
@@ -102,7 +102,7 @@ export class KeyHouse {
   }
 
   async statusFor(key: string, body: object, at = path): Promise<number> {
-    const { status } = await post(this.router.url + at, body, { ...this.newcomer(), ...bearer(key) })
+    const { status } = await post(this.router.url + at, body, { ...this.fromNewAddress(), ...bearer(key) })
     return status
   }
 
@@ -112,7 +112,7 @@ export class KeyHouse {
   }
 }
 
-/** Whether the router asks for itself: which models the server has, and how it is. */
+/** Whether the router itself asks: for the models of the server, or for its health. */
 function isQuestion({ method }: RecordedRequest): boolean {
   return method === 'GET'
 }

@@ -13,14 +13,14 @@ import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 import { faultText, wholeJson } from './upstream-faults.ts'
 
 /**
- * `one` has only the upstream with the fault, `pair` has it twice, `two` has a good one beside it. `nowhere` and `plain`
- * have the upstream too, and another one that cannot be reached.
+ * Models: `one` has only the faulty upstream, `pair` has it twice, `two` has a working one beside it. `nowhere`
+ * and `plain` have the faulty upstream and another one that cannot be reached.
  */
 const kinds = ['one', 'pair', 'two', 'nowhere', 'plain'] as const
 type Kind = (typeof kinds)[number]
 
-/** An upstream with a fault and a good one, with models of their own in a router. */
-export interface House {
+/** A faulty upstream and a working one, with separate models in a router. */
+export interface FaultySetup {
   router: TestRouter
   /** Names of its models in the router. */
   models: Record<Kind, string>
@@ -32,49 +32,49 @@ export const goodText = 'from the spare'
 const goodStream = openaiChunk({ content: goodText }) + openaiChunk({}, 'stop') + openaiDone
 const goodJson = wholeJson.replace(faultText, goodText)
 
-interface Plot extends Omit<House, 'router'> {
+interface FaultyUpstreams extends Omit<FaultySetup, 'router'> {
   script: FaultScript | undefined
 }
 
-/** One router for the tests of a file, with a house for each of `count` tests; `open` gives the next one. */
-export function sharedHouses(count: number): { open(script: FaultScript): House } {
-  const plots: Plot[] = []
+/** One router for the tests of a file, with one setup for each of `count` tests; `open` returns the next one. */
+export function sharedSetups(count: number): { open(script: FaultScript): FaultySetup } {
+  const setups: FaultyUpstreams[] = []
   let router: TestRouter | undefined
   let opened = 0
   before(async () => {
-    for (let index = 0; index < count; index++) plots.push(await plotOf(index))
-    router = await routerOf(plots)
+    for (let index = 0; index < count; index++) setups.push(await startUpstreams(index))
+    router = await routerOf(setups)
   })
   after(async () => {
     await router?.close()
-    await Promise.all(plots.map(closePlot))
+    await Promise.all(setups.map(closeUpstreams))
   })
   return {
     open(script) {
-      const plot = plots[opened++] ?? assert.fail(`more than ${count} houses`)
-      plot.script = script
-      return { ...plot, router: router ?? assert.fail('no router') }
+      const upstreams = setups[opened++] ?? assert.fail(`more than ${count} setups`)
+      upstreams.script = script
+      return { ...upstreams, router: router ?? assert.fail('no router') }
     },
   }
 }
 
-/** A house in a router of its own. */
+/** A setup in its own router. */
 export async function openWith(
   t: TestContext,
   script: FaultScript,
   options: FaultOptions = {},
-): Promise<House> {
-  const plot = await plotOf(0, options)
-  plot.script = script
-  t.after(() => closePlot(plot))
-  const router = await routerOf([plot])
+): Promise<FaultySetup> {
+  const upstreams = await startUpstreams(0, options)
+  upstreams.script = script
+  t.after(() => closeUpstreams(upstreams))
+  const router = await routerOf([upstreams])
   t.after(() => router.close())
-  return { ...plot, router }
+  return { ...upstreams, router }
 }
 
-async function plotOf(index: number, options: FaultOptions = {}): Promise<Plot> {
+async function startUpstreams(index: number, options: FaultOptions = {}): Promise<FaultyUpstreams> {
   const upstream = await startFaultUpstream(
-    (request, at) => plot.script?.(request, at) ?? assert.fail('not opened yet'),
+    (request, at) => upstreams.script?.(request, at) ?? assert.fail('not opened yet'),
     options,
   )
   const spare = await startFaultUpstream(({ body }) => [
@@ -90,18 +90,18 @@ async function plotOf(index: number, options: FaultOptions = {}): Promise<Plot> 
     nowhere: name('nowhere'),
     plain: name('plain'),
   }
-  const plot: Plot = { upstream, spare, models, script: undefined }
-  return plot
+  const upstreams: FaultyUpstreams = { upstream, spare, models, script: undefined }
+  return upstreams
 }
 
-async function closePlot({ upstream, spare }: Plot): Promise<void> {
+async function closeUpstreams({ upstream, spare }: FaultyUpstreams): Promise<void> {
   await Promise.all([upstream.close(), spare.close()])
 }
 
-function routerOf(plots: readonly Plot[]): Promise<TestRouter> {
+function routerOf(setups: readonly FaultyUpstreams[]): Promise<TestRouter> {
   let count = 0
   const at = (api_host: string) => ({ id: `box${count++}`, api_type: 'vllm', api_host })
-  const models = plots.map(({ models, upstream: { url }, spare }) => ({
+  const models = setups.map(({ models, upstream: { url }, spare }) => ({
     [models.one]: [at(url)],
     [models.pair]: [at(url), at(url)],
     [models.two]: [at(url), at(spare.url)],

@@ -12,28 +12,28 @@ export const adminKey = 'sk-admin-of-the-tests-0123456789'
 export interface Answer {
   status: number
   headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the API answers is looked at by the tests.
+  // biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary API responses.
   body: any
 }
 
-/** A router with a database, and the requests that its administrators and clients send. */
-export interface TeamHouse {
+/** A router with a database, and the requests of its administrators and clients. */
+export interface TeamRouter {
   readonly router: TestRouter
   /** A request to `P/admin` with the administrator's key, or with another one. */
   admin(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<Answer>
-  /** The whole text of a new key of a client, which is created when it is not there. */
+  /** A new key of a client, in full; the client is created if it does not exist. */
   newKey(client: string, record?: object): Promise<string>
   /** A chat with a model, by default one that every client may use. */
   chat(key: string, model?: string, more?: object): Promise<Answer>
 }
 
-/** What runs `cleanup` when its test or its suite has ended. */
+/** Runs `cleanup` when its test or its suite has ended. */
 export interface Cleanup {
   after(cleanup: () => unknown): void
 }
 
-export interface SharedTeam extends TeamHouse {
-  /** Of its database. */
+export interface SharedTeam extends TeamRouter {
+  /** The URL of its database. */
   readonly url: string
 }
 
@@ -46,7 +46,7 @@ export const models = {
   },
 }
 
-/** What has a router use a database, with an administrator. */
+/** Settings that make a router use a database, with an administrator. */
 export function teamEnv(databaseUrl: string): Record<string, string> {
   return {
     LLM_ROUTER_DATABASE_URL: databaseUrl,
@@ -63,7 +63,7 @@ export async function openTeam(
   databaseUrl: string,
   env: Record<string, string> = {},
   config: object = models,
-): Promise<TeamHouse> {
+): Promise<TeamRouter> {
   const router = await startRouter({
     models: config,
     env: { ...teamEnv(databaseUrl), ...env },
@@ -72,26 +72,26 @@ export async function openTeam(
   return { router, ...requestsTo(router.url) }
 }
 
-/** A router for all tests of the suite that calls this as it is declared: each has clients, groups and budgets of its own. */
+/** A router for all tests of the suite in which this is called: each test has its own clients, groups and budgets. */
 export function shareTeam(
   urlOf: (t: Cleanup) => string | Promise<string>,
   envOf: () => Record<string, string> = () => ({}),
   configOf: () => object = () => models,
 ): SharedTeam {
-  let [url, house]: [string?, TeamHouse?] = []
+  let [url, team]: [string?, TeamRouter?] = []
   const cleanups: (() => unknown)[] = []
   before(async () => {
     url = await urlOf({ after: (cleanup) => cleanups.push(cleanup) })
-    house = await openTeam(undefined, url, envOf(), configOf())
+    team = await openTeam(undefined, url, envOf(), configOf())
   })
   after(async () => {
-    await house?.router.close()
+    await team?.router.close()
     for (const cleanup of cleanups) await cleanup()
   })
-  const opened = (): TeamHouse => house ?? assert.fail('the router has not been started')
+  const opened = (): TeamRouter => team ?? assert.fail('the router is not running')
   return {
     get url() {
-      return url ?? assert.fail('the router has not been started')
+      return url ?? assert.fail('the router is not running')
     },
     get router() {
       return opened().router
@@ -102,7 +102,7 @@ export function shareTeam(
   }
 }
 
-export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
+export function requestsTo(url: string): Omit<TeamRouter, 'router'> {
   const ask = async (
     method: string,
     path: string,
@@ -114,14 +114,14 @@ export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
       headers: { ...type, ...more },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }
-    // Thousands of requests: fetch would cost three times as much.
+    // For thousands of requests: fetch costs three times as much.
     const response = await request(url + path, init)
     const text = await response.body.text()
     const headers = headersOf(response.headers)
     const isJson = /json/.test(headers.get('content-type') ?? '')
     return { status: response.statusCode, headers, body: isJson ? JSON.parse(text) : text }
   }
-  const admin: TeamHouse['admin'] = (method, path, body, headers = {}) =>
+  const admin: TeamRouter['admin'] = (method, path, body, headers = {}) =>
     ask(method, `/api/admin${path}`, { body, headers: { ...bearer(adminKey), ...headers } })
   return {
     admin,
@@ -150,19 +150,19 @@ function headersOf(all: Record<string, string | string[] | undefined>): Headers 
   return headers
 }
 
-/** The address of a SQLite database in a folder that goes with the test. */
+/** The URL of a SQLite database in a folder that is removed with the test. */
 export function sqliteUrl(t: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-sqlite-'))
-  // The router that closes next may still write to it; a failure here would keep the other hooks from running.
+  // The router that closes next may still write to it; a failure here would prevent the other hooks from running.
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return `sqlite:${join(folder, 'router.db')}`
 }
 
-/** Asks again until it is so. Milliseconds that it took. */
+/** Polls until the condition is true. Returns the milliseconds that it took. */
 export async function eventually(isSo: () => Promise<boolean>): Promise<number> {
   const since = performance.now()
   while (!(await isSo())) {
-    assert.ok(performance.now() - since < 25_000, 'never came true')
+    assert.ok(performance.now() - since < 25_000, 'the condition was not met in time')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return performance.now() - since
