@@ -12,7 +12,7 @@ export interface CountingUpstream {
   readonly most: number
   /** From now on requests are answered, including those held. */
   open(): void
-  /** Answers the oldest held request. */
+  /** Answers the oldest held request; if none is held, the next one to arrive. */
   answerOne(): void
 }
 
@@ -21,6 +21,8 @@ export async function startCounting(
   onRequest: (request: RecordedRequest) => void = () => undefined,
 ): Promise<CountingUpstream> {
   let [running, most, isOpen] = [0, 0, false]
+  /** Requests to answer on arrival. */
+  let due = 0
   const held: (() => void)[] = []
   const upstream = await startUpstream(async (request, index) => {
     running++
@@ -31,7 +33,8 @@ export async function startCounting(
       isGone = true
     })
     onRequest(request)
-    if (!isOpen) await new Promise<void>((resolve) => held.push(resolve))
+    if (due > 0) due--
+    else if (!isOpen) await new Promise<void>((resolve) => held.push(resolve))
     await new Promise((resolve) => setImmediate(resolve))
     if (!isGone) running--
     isGone = true
@@ -49,6 +52,10 @@ export async function startCounting(
       isOpen = true
       for (const answer of held.splice(0)) answer()
     },
-    answerOne: () => held.shift()?.(),
+    answerOne() {
+      const answer = held.shift()
+      if (answer) answer()
+      else due++
+    },
   }
 }
