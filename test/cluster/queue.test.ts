@@ -89,25 +89,20 @@ class Cluster {
     return { status: promise, leave: () => asked.destroy() }
   }
 
-  /** The status once this many requests wait for the model, and no worker has an abandoned one left. */
-  async untilWaiting(model: Model, count: number): Promise<Status> {
+  /** The status once this many requests wait for the model. `count`: called anew each time. */
+  async untilWaiting(model: Model, count: () => number): Promise<Status> {
     const signal = AbortSignal.timeout(45_000)
-    let seen = ''
+    let waiting: number | undefined
     while (!signal.aborted) {
       // A connection to a worker that dies fails.
       const now = await fetch(`${this.#router.url}/api/status`, { headers: operator })
         .then((response) => response.json() as Promise<Status>)
         .catch(() => undefined)
-      if (now) {
-        const { waiting, targets } = inStatus(now, model)
-        const running = targets.reduce((sum, { in_flight }) => sum + in_flight, 0)
-        const ofWorkers = now.workers.reduce((sum, worker) => sum + worker.in_flight + worker.waiting, 0)
-        if (waiting === count && ofWorkers === running + waiting) return now
-        seen = `${waiting} requests wait, not ${count}; ${running} run, the workers have ${ofWorkers}`
-      }
+      if (now) ({ waiting } = inStatus(now, model))
+      if (now && waiting === count()) return now
       await setTimeout(20)
     }
-    return assert.fail(seen)
+    return assert.fail(`${waiting} requests wait, not ${count()}`)
   }
 }
 
@@ -149,20 +144,20 @@ for (const kept of ['by the primary', 'in Redis'])
 
     test('are shared by the workers, even when one of them dies', async () => {
       const server = cluster.servers.several.counting
-      const untilWaiting = (count: number) => cluster.untilWaiting('several', count)
+      const untilWaiting = (count: number) => cluster.untilWaiting('several', () => count)
       const asked = Array.from({ length: 20 }, () => cluster.ask('several'))
       await untilWaiting(20 - slots)
       await until(() => server.running === slots)
       const abandoned = cluster.ask('several')
       await untilWaiting(21 - slots)
       abandoned.leave()
-      // All requests have arrived by now, so that the number per worker stays constant.
       const { workers } = await untilWaiting(20 - slots)
 
       const dead = workers.find(({ in_flight }) => in_flight > 0) ?? assert.fail('nobody works')
+      let gone = 0
+      for (const { status } of asked) status.catch(() => gone++)
       process.kill(dead.pid, 'SIGKILL')
-      const gone = dead.in_flight + dead.waiting
-      await untilWaiting(Math.max(0, 20 - gone - slots))
+      await cluster.untilWaiting('several', () => (gone === 0 ? Number.NaN : Math.max(0, 20 - gone - slots)))
       server.open()
       const results = await Promise.allSettled(asked.map((each) => each.status))
       const answered = results.filter((result) => result.status === 'fulfilled' && result.value === 200)
@@ -182,7 +177,7 @@ for (const kept of ['by the primary', 'in Redis'])
 
     test('are assigned fairly across workers: many requests of a client delay a single one by one at most', async () => {
       const { counting: server, arrived } = cluster.servers.one
-      const untilWaiting = (count: number) => cluster.untilWaiting('one', count)
+      const untilWaiting = (count: number) => cluster.untilWaiting('one', () => count)
       const asked = Array.from({ length: 16 }, () => cluster.ask('one', 'flood'))
       await untilWaiting(15)
       for (let index = 1; index <= 3; index++) {
