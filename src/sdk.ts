@@ -32,10 +32,9 @@ export {
   type RouterErrorDetails,
   upstreamFailed,
 } from './sdk/errors.ts'
-export type * from './sdk/flavour.ts'
 export type * from './sdk/operation.ts'
 export type * from './sdk/processor.ts'
-export type { Profile } from './sdk/profile.ts'
+export type { Flavour, Profile, SystemTurns } from './sdk/profile.ts'
 export type * from './sdk/provider.ts'
 export type * from './sdk/question.ts'
 export type * from './sdk/registry.ts'

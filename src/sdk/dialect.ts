@@ -3,8 +3,8 @@ import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
 import type { DialectContents } from './content.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
-import type { Flavour } from './flavour.ts'
 import type { Operation } from './operation.ts'
+import type { Flavour } from './profile.ts'
 import type { WriteRequestOptions } from './write-options.ts'
 
 /** Features that a chat may use and a server may not support. */

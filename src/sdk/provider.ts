@@ -1,8 +1,8 @@
 import type { EngineListing } from './engine-listings.ts'
 import type { EngineKind } from './engine-signals.ts'
-import type { Flavour } from './flavour.ts'
 import type { MockSettings } from './mock-settings.ts'
 import type { CallForm, Operation } from './operation.ts'
+import type { Flavour } from './profile.ts'
 import type { Transport } from './transport.ts'
 
 /** Properties of a request that a path may depend on, besides the operation. */

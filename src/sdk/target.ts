@@ -1,10 +1,9 @@
-import type { Connection } from './connection.ts'
 import type { EngineListing } from './engine-listings.ts'
-import type { SystemTurns } from './flavour.ts'
 import type { MockSettings } from './mock-settings.ts'
 import type { CallForm, Operation } from './operation.ts'
-import type { Profile } from './profile.ts'
+import type { Profile, SystemTurns } from './profile.ts'
 import type { ProviderType } from './provider.ts'
+import type { Connection } from './transport.ts'
 
 export type { MockSettings }
 

@@ -1,5 +1,4 @@
-import type { Flavour, SystemTurns } from './flavour.ts'
-import type { Profile } from './profile.ts'
+import type { Flavour, Profile, SystemTurns } from './profile.ts'
 
 /** Reports a dropped field, which the target cannot carry: one log line and the `x-llm-router-lost` header. */
 export type Drop = (field: string, why: string) => void

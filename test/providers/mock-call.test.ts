@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { mock } from '../../src/providers/mock/index.ts'
-import { open, play, Recorder } from '../helpers/mock-player.ts'
+import { open, play, Recorder } from './mock-player.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }], stream: true }
 const reply = 'a b c d' // four tokens

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { answerOf, eventsOf, messageOf, play } from '../helpers/mock-player.ts'
+import { answerOf, eventsOf, messageOf, play } from './mock-player.ts'
 
 const hello = { model: 'mock-model', messages: [{ role: 'user', content: 'Hello there' }] }
 const weather = {

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import type { Connection } from '../../sdk/connection.ts'
+import type { Connection } from '../../sdk/transport.ts'
 import { type Findings, memberPath, type ProviderAtPath } from '../models/check.ts'
 import { type ProxyRule, proxyUrlError } from '../proxy-rule.ts'
 import { expanded, readTextFile, type SecretSources } from '../secrets.ts'

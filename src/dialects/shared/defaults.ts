@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Sampling } from '../../sdk/chat.ts'
-import type { Flavour } from '../../sdk/flavour.ts'
+import type { Flavour } from '../../sdk/profile.ts'
 import { type SamplingField, type SamplingValues, spellings } from '../../sdk/sampling.ts'
 import {
   fieldNamed,

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type { Flavour } from '../../sdk/flavour.ts'
+import type { Flavour } from '../../sdk/profile.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 
 /** Members that never affect a response (`client_metadata` of Codex, cache hints). They are dropped without a report. */

@@ -1,6 +1,6 @@
 import type { ReasoningEffort } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import type { Flavour } from '../../sdk/flavour.ts'
+import type { Flavour } from '../../sdk/profile.ts'
 import { isAbsent } from './sampling.ts'
 
 /** Lowest first. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import type { Flavour } from '../../sdk/flavour.ts'
+import type { Flavour } from '../../sdk/profile.ts'
 import {
   type Sampling,
   type SamplingField,

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import type { Connection } from '../../sdk/connection.ts'
 import type { Problem } from '../../sdk/console/problems.ts'
 import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
 import type { Status } from '../../sdk/console/status.ts'
+import type { Connection } from '../../sdk/transport.ts'
 
 type Finding = Omit<Problem, 'since'>
 

@@ -6,7 +6,7 @@ import {
   scanObject,
   setMembers,
 } from '../../lib/json/splice.ts'
-import type { Flavour } from '../../sdk/flavour.ts'
+import type { Flavour } from '../../sdk/profile.ts'
 import { flavourOf } from '../../sdk/profile.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/write-options.ts'

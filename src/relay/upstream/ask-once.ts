@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net'
-import type { Connection } from '../../sdk/connection.ts'
+import type { Connection } from '../../sdk/transport.ts'
 import { createHttpTransport } from './http-transport.ts'
 
 export interface Question {

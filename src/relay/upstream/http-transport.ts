@@ -2,8 +2,8 @@ import type { LookupFunction, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
 import { ConnectError, codeOf, handshakeError, tlsError } from '../../lib/connect-error.ts'
-import type { Connection } from '../../sdk/connection.ts'
 import type {
+  Connection,
   OpenRequest,
   Transport,
   UpstreamHeaders,

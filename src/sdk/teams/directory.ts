@@ -11,9 +11,8 @@ const Count = (description: string) =>
       allowed: 'a number from 1 to 1000000000, or null',
     }),
   )
-const idPattern = '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$'
 export const IdSchema = Type.String({
-  pattern: idPattern,
+  pattern: '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$',
   allowed: 'up to 64 letters, digits and . _ @ -, the first a letter or digit',
   description: 'Name in the log, in metrics and in usage.',
 })
@@ -295,8 +294,7 @@ export function recordError(
   if (entity !== 'budgets') return undefined
   const { client, group, window, hours } = record as BudgetRecord
   if (!client === !group) return { message: "A budget has a 'client' or a 'group'", param: 'client' }
-  if (window === 'rolling' && !hours) return { message: "A rolling budget needs 'hours'", param: 'hours' }
-  if (window !== 'rolling' && hours)
-    return { message: "'hours' is only allowed for the window 'rolling'", param: 'hours' }
-  return undefined
+  if (window === 'rolling')
+    return hours ? undefined : { message: "A rolling budget needs 'hours'", param: 'hours' }
+  return hours ? { message: "'hours' is only allowed for the window 'rolling'", param: 'hours' } : undefined
 }

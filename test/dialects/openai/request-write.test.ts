@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { readRequest } from '../../../src/dialects/openai/request/read.ts'
 import { writeRequest } from '../../../src/dialects/openai/request/write.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
-import type { Flavour } from '../../../src/sdk/flavour.ts'
+import type { Flavour } from '../../../src/sdk/profile.ts'
 
 const user: ChatMessage = { role: 'user', parts: [{ type: 'text', text: 'Hi' }] }
 

@@ -4,7 +4,7 @@ import { missingDefaults } from '../../../src/dialects/responses/request/samplin
 import { writeRequest } from '../../../src/dialects/responses/request/write.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
-import type { Flavour } from '../../../src/sdk/flavour.ts'
+import type { Flavour } from '../../../src/sdk/profile.ts'
 import { type Json, readMembers } from './support.ts'
 
 const messages: ChatMessage[] = [

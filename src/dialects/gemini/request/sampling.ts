@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
-import type { Flavour } from '../../../sdk/flavour.ts'
+import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import type { SamplingTable } from '../../shared/sampling.ts'
 import { nameIn, objectIn } from '../members.ts'

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import type { Flavour } from '../../../sdk/flavour.ts'
+import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
 

@@ -1,7 +1,7 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import type { Flavour } from '../../../sdk/flavour.ts'
+import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 
 /** Writes the turns of a conversation as messages. */

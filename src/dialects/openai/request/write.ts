@@ -1,6 +1,6 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
-import type { Flavour } from '../../../sdk/flavour.ts'
+import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
