@@ -181,17 +181,17 @@ describe('the console in a browser', needsChromium, () => {
     })
     t.after(() => router.close())
     assert.equal((await fetch(`${router.url}/ui`)).status, 404)
-    const { page, browserErrors, open, signIn, use } = console
+    const { page, browserErrors, goTo, open, signIn, use } = console
     browserErrors.length = 0
     await use(`http://127.0.0.1:${port}`)
     await signIn()
     // A page that is closed holds no connection: browsers open six to a host.
     assert.ok(allPages.length > 6)
     for (const path of allPages) await open(path)
-    await open('/fleet')
+    await goTo('Fleet')
     await page.waitForSelector('[data-target=demo]')
     await page.waitForSelector('#as-of[data-state=live]')
-    await open('/teams')
+    await goTo('Teams')
     await page.waitForSelector('::-p-text(no database)')
     assert.deepEqual(
       browserErrors.filter((each) => !/status of 404/.test(each)),
