@@ -5,9 +5,9 @@ import type { Page } from 'puppeteer-core'
 /** Globals of functions that run in the browser. */
 interface PageElement {
   readonly localName: string
-  readonly outerHTML: string
   readonly parentElement: PageElement | null
   readonly childNodes: Iterable<{ nodeType: number; data: string }>
+  checkVisibility(options: object): boolean
 }
 declare const document: {
   documentElement: { scrollWidth: number }
@@ -122,6 +122,7 @@ async function checkColours(
     !skipped.has(lookOf(element))
   const include = [...document.querySelectorAll('body *')].filter(
     (element) =>
+      element.checkVisibility({ visibilityProperty: true }) &&
       (['input', 'select', 'textarea'].includes(element.localName) ||
         [...element.childNodes].some(({ nodeType, data }) => nodeType === 3 && data.trim() !== '')) &&
       isUnknown(element),

@@ -57,7 +57,7 @@ for (const { name, removed, env, root = '/llm' } of [
     // Pages at the same depth name the same files.
     const statuses = new Map<string, Promise<number>>()
     const statusOf = async (url: string): Promise<number> => {
-      const { statusCode, body } = await request(url)
+      const { statusCode, body } = await request(url, { headers: { 'accept-encoding': 'gzip' } })
       await body.dump()
       return statusCode
     }

@@ -55,6 +55,7 @@ async function launch(executablePath: string): Promise<TestBrowser> {
     executablePath,
     userDataDir,
     headless: true,
+    pipe: true,
     // The sandbox of Chromium does not start as root, nor in most containers.
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],

@@ -16,7 +16,8 @@ export interface ConsoleBrowser {
   open(path: string): Promise<void>
   /** Opens a page by its link, without loading the console again, unless it is open; closes dialogs first. */
   goTo(title: string): Promise<void>
-  signIn(key?: string): Promise<void>
+  /** Signs in on a page, by default the overview, which is then shown. */
+  signIn(key?: string, path?: string): Promise<void>
   /** Switches to a router without a session. Opening another page would cost a second. */
   use(url: string): Promise<void>
   /** Enters a text at once. A frame for each character would cost a second. */
@@ -74,8 +75,8 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
       )
       await page.waitForSelector('#page > *')
     },
-    async signIn(key = adminKey) {
-      await page.goto(`${url}/ui`)
+    async signIn(key = adminKey, path = '') {
+      await page.goto(`${url}/ui${path}`)
       await fill('#key', key)
       await page.keyboard.press('Enter')
       await page.waitForSelector('#sign-out')
