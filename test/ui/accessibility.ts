@@ -11,6 +11,7 @@ interface PageElement {
 }
 declare const document: {
   documentElement: { scrollWidth: number }
+  querySelector(selector: string): PageElement | null
   querySelectorAll(selector: string): Iterable<PageElement>
 }
 declare const window: { innerWidth: number; matchMedia(query: string): { matches: boolean } }
@@ -120,7 +121,9 @@ async function checkColours(
   const isUnknown = (element: PageElement): boolean =>
     (element.localName === 'a' && getComputedStyle(element).display === 'inline') ||
     !skipped.has(lookOf(element))
-  const include = [...document.querySelectorAll('body *')].filter(
+  // What is behind a modal dialog is checked without the dialog.
+  const isModal = document.querySelector('dialog:modal') !== null
+  const include = [...document.querySelectorAll(isModal ? 'dialog:modal *' : 'body *')].filter(
     (element) =>
       element.checkVisibility({ visibilityProperty: true }) &&
       (['input', 'select', 'textarea'].includes(element.localName) ||

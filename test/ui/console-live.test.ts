@@ -135,7 +135,7 @@ describe('the console', needsChromium, () => {
   })
 
   test('can be used by keyboard only: skip link, pages, tabs and dialogs', async () => {
-    const { page, open } = await opened('Overview')
+    const { page, goTo, open } = await opened('Overview')
     await open('')
     const focus = () =>
       page.evaluate(() => {
@@ -163,7 +163,7 @@ describe('the console', needsChromium, () => {
     assert.equal(await page.evaluate(() => document.activeElement?.id), 'tab-files')
     await page.goBack()
     await page.waitForSelector('#tiles')
-    await page.goto(`${page.url().replace(/\/ui.*/, '')}/ui/fleet`)
+    await goTo('Fleet')
     await page.waitForSelector('[data-target=gpu1]')
     await page.focus('[data-target=gpu1] button')
     await page.keyboard.press('Enter')
