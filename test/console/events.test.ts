@@ -137,6 +137,32 @@ test('without keys, events contain no addresses', async (t) => {
   assert.ok(!JSON.stringify(data).includes('"address"'))
 })
 
+test('an idle router sends no changes until its memory has changed by 16 MiB', async (t) => {
+  const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
+  t.after(() => router.close())
+  const MiB = 1_048_576
+  let bytes = 100 * MiB
+  let readings = 0
+  const enough = Promise.withResolvers<void>()
+  t.mock.method(process.memoryUsage, 'rss', () => {
+    readings++
+    if (readings === 4) enough.resolve()
+    // As garbage collection changes it.
+    return bytes + (readings % 2) * 15 * MiB
+  })
+  const events = await openEvents(router.url)
+  t.after(() => events.close())
+  await events.next('status')
+  await enough.promise
+  bytes = 300 * MiB
+  const { data } = await events.next('delta')
+  assert.equal(events.seen.filter(({ name }) => name === 'delta').length, 1)
+  const { status, models } = data as unknown as StatusDelta
+  assert.deepEqual([Object.keys(status), models], [['workers'], []])
+  assert.ok((status.workers?.[0]?.memory_bytes ?? 0) >= bytes)
+  assert.ok((status.workers?.[0]?.uptime_seconds ?? 0) > 0)
+})
+
 /** A status in which every target has changed since the previous second. */
 function busyStatus(targets: number, second: number): Status {
   return {

@@ -107,12 +107,13 @@ function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf, state
 
 /** This process as one row of the worker list. */
 function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
-  const { worker, state, uptime_seconds, models, requests, config } = status
+  const { worker, state, started_at, uptime_seconds, models, requests, config } = status
   const targets = models.flatMap((model) => model.targets)
   return {
     worker,
     pid,
     state,
+    started_at,
     uptime_seconds,
     in_flight: targets.reduce((sum, { in_flight }) => sum + in_flight, 0),
     waiting: models.reduce((sum, { waiting }) => sum + waiting, 0),

@@ -165,6 +165,7 @@ const WorkerStatusSchema = Type.Object({
   worker: Type.Integer({ description: 'Number of the process in the cluster; 0: single process.' }),
   pid: Type.Integer(),
   state: words([...routerStates, 'silent'], 'State of the process; silent: it does not respond.'),
+  started_at: Type.String({ format: 'date-time' }),
   uptime_seconds: Type.Number({ minimum: 0 }),
   in_flight: count('Attempts in flight.'),
   waiting: count('Requests that wait for a free target.'),
