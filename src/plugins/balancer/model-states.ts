@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ModelsChange } from '../../config/models/swap.ts'
+import type { ModelsChange } from '../../config/models/reuse.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
@@ -152,26 +152,26 @@ function update(
   for (const { active, reserve } of states.values())
     for (const live of [...active, ...reserve]) known.set(live.target, live)
   const liveOf = (target: Target): LiveSignals => {
-    const former = replaced.get(target)
-    const live = known.get(target) ?? (former && known.get(former)) ?? new LiveSignals(target, now())
+    const previous = replaced.get(target)
+    const live = known.get(target) ?? (previous && known.get(previous)) ?? new LiveSignals(target, now())
     live.target = target
     live.engine ??= app.engines.signalsOf(target)
     return live
   }
-  const former = new Map(states)
+  const previous = new Map(states)
   states.clear()
   for (const model of app.models.all()) {
-    const state = former.get(model.alias)
+    const state = previous.get(model.alias)
     states.set(model.alias, state ?? stateOf(app, model, context))
     if (!state) continue
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
     if (name !== state.strategyName) Object.assign(state, strategyOf(app, name))
     state.strategy.retain?.([...model.targets, ...model.sleeping])
-    former.delete(model.alias)
+    previous.delete(model.alias)
     state.queue.wake()
   }
-  for (const [alias, state] of former) {
+  for (const [alias, state] of previous) {
     Object.assign(state, { active: [], reserve: [], live: new Map() })
     state.queue.refuseAll(modelNotFound(alias))
   }
