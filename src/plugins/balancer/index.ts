@@ -8,11 +8,16 @@ import { openTurns } from '../../stores/choose.ts'
 import { candidates, failsOften, lastAnswered } from './candidates.ts'
 import leaseStore from './lease-store.ts'
 import type { Group } from './live-signals.ts'
-import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
+import {
+  type ModelState,
+  modelStates,
+  type SettledListener,
+  setWeights,
+  weightControl,
+} from './model-states.ts'
 import { type Preview, preview } from './preview.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
-import { setWeights, weightControl } from './set-weights.ts'
 import { ExclusiveAcquisition, SharedAcquisition } from './slot-acquisition.ts'
 import { slotLimitOf } from './slot-limit.ts'
 

@@ -4,7 +4,7 @@ import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
-import type { StrategyInstance } from '../../sdk/strategy.ts'
+import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
@@ -212,4 +212,27 @@ export class AvailableTargets {
 
 function areSame<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((each, index) => each === b[index])
+}
+
+/** For a strategy that manages its own weights. */
+export function weightControl({ strategy }: Pick<ModelState, 'strategy'>): WeightControl | undefined {
+  return 'pick' in strategy ? strategy.weights : undefined
+}
+
+/** Sets these weights, by target id; all other targets have the configured ones. */
+export function setWeights(state: ModelState, weights: ReadonlyMap<string, number>): void {
+  const control = weightControl(state)
+  let hasChanged = false
+  for (const signals of state.live.values()) {
+    const { id } = signals.target
+    const weight = weights.get(id)
+    if (weight === undefined) control?.reset(id)
+    else control?.set(id, weight)
+    hasChanged ||= signals.weight !== weight
+    signals.weight = weight
+  }
+  if (!hasChanged) return
+  // Strategies cache by list.
+  state.active = [...state.active]
+  state.reserve = [...state.reserve]
 }

@@ -1,5 +1,13 @@
-import type { ModelStatus, Status, TargetStatus, WorkerStatus } from '../../sdk/console/status.ts'
-import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
+import type {
+  Changes,
+  ModelDelta,
+  ModelStatus,
+  Status,
+  StatusDelta,
+  TargetDelta,
+  TargetStatus,
+  WorkerStatus,
+} from '../../sdk/console/status.ts'
 
 /** Maximum number of targets per delta, which bounds the cost of an update of a large fleet. */
 const maxTargets = 64
