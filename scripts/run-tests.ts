@@ -54,6 +54,8 @@ const maxFiles = 18
 const testTimeoutMs = 120_000
 const groupTimeoutMs = 600_000
 const root = join(import.meta.dirname, '..')
+/** A larger young generation: a test process loads much and keeps little, and is a tenth cheaper with it. */
+const nodeOptions = ['--min-semi-space-size=32', '--max-semi-space-size=64']
 const compileCache = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node') }
 const reports = join(root, 'coverage/tests')
 
@@ -63,9 +65,9 @@ const patterns = process.argv.slice(2)
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts', { cwd: root })
 const waiting = groupsOf(files.toSorted())
 const results: Result[] = []
-await Promise.all([compileSources(), compileSources('--expose-gc')])
-// Tests wait about as long as they compute: one process more than there are processors keeps them busy.
-await Promise.all(Array.from({ length: availableParallelism() + 1 }, runNext))
+await Promise.all([compileSources(...nodeOptions), compileSources('--expose-gc')])
+// Tests wait longer than they compute: twice as many processes as processors keep these busy.
+await Promise.all(Array.from({ length: 2 * availableParallelism() }, runNext))
 
 writeFileSync(join(root, 'coverage/tests.txt'), results.map(({ report }) => report).join('\n'))
 const sum = (key: keyof Counts): number => results.reduce((total, result) => total + result[key], 0)
@@ -151,7 +153,13 @@ async function run({ name, files: of }: Group): Promise<Result> {
   const path = join(reports, `${name.replaceAll(/[^a-z0-9.]+/g, '-')}.txt`)
   const output = createWriteStream(path)
   await once(output, 'open')
-  const args = [`--test-timeout=${testTimeoutMs}`, '--test-reporter=spec', 'test/helpers/group.ts', ...of]
+  const args = [
+    ...nodeOptions,
+    `--test-timeout=${testTimeoutMs}`,
+    '--test-reporter=spec',
+    'test/helpers/group.ts',
+    ...of,
+  ]
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', output, output],
