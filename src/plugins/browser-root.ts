@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { acceptsHtml } from '../lib/accepts-html.ts'
+import { acceptsHtml } from '../lib/html-pages.ts'
 import { withoutBasePath } from './base-path.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { formatCount } from '../lib/format-count.ts'
+import { formatCount } from '../lib/numbers.ts'
 import type { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 

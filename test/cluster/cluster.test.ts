@@ -254,7 +254,7 @@ describe('a cluster', { concurrency: 2 }, () => {
       }
       await assert.rejects(
         startRouterProcess({ models, env }),
-        /ended with 1: [\s\S]*a worker ended \(exit code 7\)[\s\S]*giving up/,
+        /ended with 1: [\s\S]*worker exited \(exit code 7\)[\s\S]*giving up/,
       )
     })
   })

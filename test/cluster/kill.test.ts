@@ -112,7 +112,7 @@ async function endOf(pid: number): Promise<Record<string, unknown>> {
 }
 
 function isEnd({ msg }: Record<string, unknown>): boolean {
-  return String(msg).startsWith('a worker ended')
+  return String(msg).startsWith('worker exited')
 }
 
 test('a worker killed under load leaves no connection hanging and does not affect the rest of the router', async (t) => {

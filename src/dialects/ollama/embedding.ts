@@ -53,8 +53,8 @@ export const embedding: EmbeddingCodec = {
   writeRequest,
   readResponse,
   writeResponse,
-  goesThrough: (request) => !isOlderForm(request),
-  isInWantedForm: () => true,
+  canPassThrough: (request) => !isOlderForm(request),
+  hasRequestedEncoding: () => true,
   // Ollama truncates long inputs by default, and the vector of a truncated text looks like any other.
   translatedMembers: { truncate: false },
   missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),

@@ -58,8 +58,8 @@ export const embedding: EmbeddingCodec = {
   writeRequest,
   readResponse,
   writeResponse,
-  goesThrough: () => true,
-  isInWantedForm: (answer, request) => {
+  canPassThrough: () => true,
+  hasRequestedEncoding: (answer, request) => {
     const form = request.encoding_format === 'base64' ? 'string' : 'object'
     return isObject(answer) && objectsIn(answer.data).every(({ embedding: vector }) => typeof vector === form)
   },

@@ -124,7 +124,7 @@ class StreamFilter implements ChatPassthrough {
   }
 
   /** Otherwise the client's parser would read a following error as part of the incomplete event. */
-  endTorn(): string {
+  closeEvent(): string {
     return this.#isPartlySent ? this.#policy.framing.close('') : ''
   }
 

@@ -1,5 +1,5 @@
 import { present } from '../../lib/json/read.ts'
-import { tenths } from '../../lib/tenths.ts'
+import { tenths } from '../../lib/numbers.ts'
 import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import type { TimedAttempt } from '../../relay/timeline.ts'
 import { errorWords } from '../../sdk/console/error-words.ts'

@@ -117,11 +117,11 @@ export default fp(
         .of(client.id, model)
         .filter(({ id, record }) => (model !== undefined || !record.model) && !before.has(id))
       if (budgets.length === 0) return
-      const wishes = budgets.map(({ id, record }) => ({
+      const requested = budgets.map(({ id, record }) => ({
         ...{ id, record },
         expected: expectations.of(record.unit, model, cost),
       }))
-      const admission = await ledger.admit(wishes, config.budgetStoreDown)
+      const admission = await ledger.admit(requested, config.budgetStoreDown)
       noteStore()
       if (admission.refusedBy !== undefined) {
         counts.refusals++

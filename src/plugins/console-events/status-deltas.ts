@@ -1,8 +1,19 @@
-import type { ModelStatus, Status, TargetStatus } from '../../sdk/console/status.ts'
-import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
+import type {
+  Changes,
+  ModelDelta,
+  ModelStatus,
+  Status,
+  StatusDelta,
+  TargetDelta,
+  TargetStatus,
+  WorkerStatus,
+} from '../../sdk/console/status.ts'
 
 /** Maximum number of targets per delta, which bounds the cost of an update of a large fleet. */
 const maxTargets = 64
+
+/** Resident memory varies constantly; only changes of at least this many bytes are sent. */
+const memoryStep = 16 * 1_048_576
 
 interface KnownModel {
   model: Record<string, string>
@@ -21,11 +32,13 @@ interface Changed {
 
 /**
  * Returns each status as the difference to what was sent before. Changes of states are sent first, others as long as there
- * is room, the oldest first.
+ * is room, the oldest first. Uptimes are never a change, because listeners know when each process started.
  */
 export class StatusDeltas {
   #status: Record<string, string> = {}
   readonly #models = new Map<string, KnownModel>()
+  /** Resident memory that was sent, by process id. */
+  #memory = new Map<number, number>()
   #count = 0
   #whole: Status | undefined
 
@@ -39,13 +52,15 @@ export class StatusDeltas {
     this.#count++
     const isFirst = this.#whole === undefined
     const delta = this.#deltaTo(status, isFirst)
-    this.#whole = isFirst ? status : applied(this.#whole ?? status, delta)
+    this.#whole = isFirst ? status : withUptimes(applied(this.#whole ?? status, delta), status)
     const isEmpty = Object.keys(delta.status).length === 0 && delta.models.length === 0 && !delta.removed
     return isFirst || isEmpty ? undefined : delta
   }
 
-  #deltaTo({ models, ...rest }: Status, isFirst: boolean): StatusDelta {
-    const top = textsOf(rest)
+  #deltaTo({ models, uptime_seconds: _uptime, ...status }: Status, isFirst: boolean): StatusDelta {
+    const rest = { ...status, workers: status.workers.map((row) => this.#withSentMemory(row)) }
+    this.#memory = new Map(rest.workers.map(({ pid, memory_bytes }) => [pid, memory_bytes]))
+    const top = textsOf({ ...rest, workers: rest.workers.map(({ uptime_seconds: _up, ...row }) => row) })
     const changes = changesOf(rest, top, this.#status)
     this.#status = top
     const changed: Changed[] = []
@@ -67,6 +82,12 @@ export class StatusDeltas {
       models: [...deltas],
       ...(removed.length > 0 ? { removed } : {}),
     }
+  }
+
+  #withSentMemory(row: WorkerStatus): WorkerStatus {
+    const sent = this.#memory.get(row.pid)
+    const isSmall = sent !== undefined && Math.abs(row.memory_bytes - sent) < memoryStep
+    return isSmall ? { ...row, memory_bytes: sent } : row
   }
 
   #lookAt({ targets, ...rest }: ModelStatus, changed: Changed[], deltas: Set<ModelDelta>): void {
@@ -93,6 +114,18 @@ export class StatusDeltas {
     if (removed.length === 0) return
     model.removed = removed
     deltas.add(model)
+  }
+}
+
+function withUptimes(whole: Status, { uptime_seconds, workers }: Status): Status {
+  const uptimes = new Map(workers.map((row) => [row.pid, row.uptime_seconds]))
+  return {
+    ...whole,
+    uptime_seconds,
+    workers: whole.workers.map((row) => ({
+      ...row,
+      uptime_seconds: uptimes.get(row.pid) ?? row.uptime_seconds,
+    })),
   }
 }
 

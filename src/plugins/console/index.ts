@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { relativePath } from '../../lib/endpoint-paths.ts'
-import { pageHeaders } from '../../lib/page-headers.ts'
+import { pageHeaders } from '../../lib/html-pages.ts'
 import { type ConsoleFile, readConsoleFiles } from './files.ts'
 
 /** A page that works at any address because it only uses relative URLs. */

@@ -15,10 +15,10 @@ import { AnswerGuard } from './answer-guard.ts'
 import type { CompiledProcessor, MaskingProcessor, OwnProcessor } from './compiled.ts'
 import type { GuardedOptions } from './guarded-client.ts'
 import { judgedAnswer } from './judged-answer.ts'
-import type { RequestWishes } from './request-wishes.ts'
-import { nameOf, type ProcessorRuns, type RunSurroundings } from './runs.ts'
+import type { RequestOptions } from './request-options.ts'
+import { nameOf, type ProcessorRuns, type RunContext } from './runs.ts'
 
-export interface Surroundings extends RunSurroundings {
+export interface ProcessingContext extends RunContext {
   readonly processors: readonly CompiledProcessor[]
   readonly key: MaskingKey
   readonly model: string
@@ -32,7 +32,7 @@ export type AnswerStage = 'early' | 'late'
 
 /** What processors do with the response to one request. */
 export class Answering {
-  readonly #around: Surroundings
+  readonly #around: ProcessingContext
   readonly #runs: ProcessorRuns
   readonly #masking: MaskingProcessor | undefined
   readonly #guards: Readonly<Record<AnswerStage, AnswerGuard | undefined>>
@@ -49,7 +49,7 @@ export class Answering {
   #blocked: { stage: AnswerStage; answer: JsonObject } | undefined
   protected pseudonyms: Pseudonyms | undefined
 
-  constructor(around: Surroundings, runs: ProcessorRuns) {
+  constructor(around: ProcessingContext, runs: ProcessorRuns) {
     this.#around = around
     this.#runs = runs
     this.#masking = around.processors.find((each) => each.type === 'masking')
@@ -184,7 +184,7 @@ export class Answering {
     this.#documents = documents
   }
 
-  protected wishes({ isStructured, logprobs }: RequestWishes): void {
+  protected applyOptions({ isStructured, logprobs }: RequestOptions): void {
     this.#isStructured ||= isStructured
     this.#wantsLogprobs ||= logprobs
   }

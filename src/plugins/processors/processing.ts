@@ -14,11 +14,11 @@ import type { ChatRequest } from '../../sdk/chat.ts'
 import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
-import { Answering, type Surroundings } from './answering.ts'
+import { Answering, type ProcessingContext } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
 import { blocked, checkProtection, notProtected } from './protection.ts'
-import { wishesOf, withoutSwitch } from './request-wishes.ts'
-import { BlockedError, inGroups, ProcessorRuns, sideBySide } from './runs.ts'
+import { requestOptionsOf, withoutAnonymize } from './request-options.ts'
+import { BlockedError, inGroups, ProcessorRuns, runConcurrently } from './runs.ts'
 
 /** Contents of a request during processing. */
 interface Passing {
@@ -28,10 +28,10 @@ interface Passing {
 
 /** Processing of one request to a model and its response. Its knowledge of the content ends with the request. */
 export class Processing extends Answering {
-  readonly #around: Surroundings
+  readonly #around: ProcessingContext
   readonly #runs: ProcessorRuns
 
-  constructor(around: Surroundings) {
+  constructor(around: ProcessingContext) {
     const runs = new ProcessorRuns(around)
     super(around, runs)
     this.#around = around
@@ -99,21 +99,21 @@ export class Processing extends Answering {
     operation: string,
     documents?: DialectContents['documents'],
   ): Promise<Buffer> {
-    const bytes = withoutSwitch(received)
+    const bytes = withoutAnonymize(received)
     if (this.#around.processors.length === 0) return bytes
     if (shape === undefined) {
       this.unprotected(`Requests for '${operation}'`)
       return bytes
     }
     const contents = new BodyContents(bytes, shape, { openProof: this.#around.key.openProof })
-    this.wishes(wishesOf(bytes))
+    this.applyOptions(requestOptionsOf(bytes))
     let texts = contents.texts.map(({ text }) => text)
     const asked = contents.texts.findLastIndex(isOfTurn)
     const sent = texts[asked] ?? ''
     const processors = this.#around.processors.filter(readsRequests)
     try {
       for (const group of inGroups(processors)) {
-        const changed = await sideBySide(group, (processor, others) =>
+        const changed = await runConcurrently(group, (processor, others) =>
           this.#through(processor, { contents, bytes }, texts, others),
         )
         texts = changed.at(-1) ?? texts

@@ -3,7 +3,7 @@ import type { Processed } from '../../relay/processed.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { CompiledProcessor } from './compiled.ts'
 
-export interface RunSurroundings {
+export interface RunContext {
   readonly exchange: Exchange
   /** Aborts all runs; its reason is a RouterError. */
   readonly signal: AbortSignal
@@ -22,9 +22,9 @@ export class BlockedError extends Error {
 
 /** Runs processors for one request: applies timeouts, records results, and handles failures. */
 export class ProcessorRuns {
-  readonly #around: RunSurroundings
+  readonly #around: RunContext
 
-  constructor(around: RunSurroundings) {
+  constructor(around: RunContext) {
     this.#around = around
   }
 
@@ -85,7 +85,7 @@ export class ProcessorRuns {
 }
 
 /** Runs independent processors concurrently; the first that throws cancels the others. */
-export async function sideBySide<Item, Result>(
+export async function runConcurrently<Item, Result>(
   items: readonly Item[],
   run: (item: Item, others: AbortSignal) => Promise<Result>,
 ): Promise<Result[]> {

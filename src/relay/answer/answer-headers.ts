@@ -19,7 +19,7 @@ export function routeHeaders({ tellsRoute, target, attempts }: Exchange): Record
 }
 
 /** The same as a comment at the end of a stream whose headers were sent too early to contain it. */
-export function lateComment({ model, answeringModel, target, dropped }: Exchange): string {
+export function trailingComment({ model, answeringModel, target, dropped }: Exchange): string {
   if (target === undefined) return ''
   const other =
     answeringModel === undefined || answeringModel === model ? '' : ` model=${headerText(answeringModel)}`

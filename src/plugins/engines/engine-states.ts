@@ -1,10 +1,12 @@
+import { parseJson } from '../../lib/json/read.ts'
 import { version } from '../../lib/version.ts'
+import { askEngine, type EngineAsking } from '../../relay/upstream/ask-engine.ts'
+import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineState } from '../../sdk/engine-listings.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
-import { lookAtEngine } from './engine-look.ts'
 
-export interface EngineLooksOptions {
+export interface EngineStatesOptions {
   transportOf(target: Target): Transport
   /** Interval between checks of servers that have not answered yet, in milliseconds. */
   intervalMs: number
@@ -13,12 +15,12 @@ export interface EngineLooksOptions {
 }
 
 /** Last known state of a server. */
-export interface Look {
+export interface KnownEngine {
   readonly answered: boolean
   readonly state: EngineState | undefined
 }
 
-interface Server extends Look {
+interface Server extends KnownEngine {
   /** Time of the last request and of the last answer, on the clock of the options. */
   askedAt: number
   answeredAt: number
@@ -40,25 +42,25 @@ const firstMs = 2_000
 const maxAtOnce = 32
 
 /** Model lists of the servers behind the targets. Targets of the same server share one request. */
-export class EngineLooks {
-  readonly #options: EngineLooksOptions
+export class EngineStates {
+  readonly #options: EngineStatesOptions
   readonly #servers = new Map<string, Server>()
   readonly #byTarget = new WeakMap<Target, Server>()
   #timer: NodeJS.Timeout | undefined
   #running = 0
   readonly #queue: (() => void)[] = []
 
-  constructor(options: EngineLooksOptions) {
+  constructor(options: EngineStatesOptions) {
     this.#options = options
   }
 
   /** State of a target's server; undefined for a provider type without model lists. */
-  lookAt(target: Target): Look | undefined {
+  of(target: Target): KnownEngine | undefined {
     return target.listings ? this.#serverOf(target) : undefined
   }
 
   stateOf(target: Target): EngineState | undefined {
-    return this.lookAt(target)?.state
+    return this.of(target)?.state
   }
 
   /** Replaces the set of servers to check periodically. */
@@ -67,11 +69,11 @@ export class EngineLooks {
     const kept = new Set(targets.map(keyOf))
     for (const key of this.#servers.keys()) if (!kept.has(key)) this.#servers.delete(key)
     const { intervalMs } = this.#options
-    const look = (): void => {
-      for (const target of targets) if (target.listings && this.#isDue(target)) void this.#look(target)
-      this.#timer = setTimeout(look, intervalMs).unref()
+    const checkAll = (): void => {
+      for (const target of targets) if (target.listings && this.#isDue(target)) void this.#check(target)
+      this.#timer = setTimeout(checkAll, intervalMs).unref()
     }
-    this.#timer = setTimeout(look, firstMs).unref()
+    this.#timer = setTimeout(checkAll, firstMs).unref()
   }
 
   stop(): void {
@@ -87,18 +89,18 @@ export class EngineLooks {
     { maxAgeMs, waitMs, onlyNew = false }: { maxAgeMs: number; waitMs: number; onlyNew?: boolean },
   ): Promise<void> {
     const now = this.#options.now()
-    const looks: Promise<void>[] = []
+    const checks: Promise<void>[] = []
     for (const target of targets) {
       if (!target.listings) continue
       const server = this.#serverOf(target)
       const isNew = server.askedAt === Number.NEGATIVE_INFINITY
-      const look = now - server.askedAt > maxAgeMs ? this.#look(target) : server.running
-      if (look && (isNew || !onlyNew)) looks.push(look)
+      const check = now - server.askedAt > maxAgeMs ? this.#check(target) : server.running
+      if (check && (isNew || !onlyNew)) checks.push(check)
     }
-    if (looks.length === 0) return
+    if (checks.length === 0) return
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, waitMs)
-    await Promise.race([Promise.all(looks), late])
+    await Promise.race([Promise.all(checks), late])
     clearTimeout(timer)
   }
 
@@ -120,7 +122,7 @@ export class EngineLooks {
     return server
   }
 
-  #look(target: Target): Promise<void> {
+  #check(target: Target): Promise<void> {
     const server = this.#serverOf(target)
     server.running ??= this.#ask(target, server)
     return server.running
@@ -131,7 +133,7 @@ export class EngineLooks {
     this.#running++
     const { transportOf, now } = this.#options
     const transport = transportOf(target)
-    const found = await lookAtEngine(target, { transport, timeoutMs, userAgent: `llm-router/${version}` })
+    const found = await readEngineState(target, { transport, timeoutMs, userAgent: `llm-router/${version}` })
     this.#running--
     this.#queue.shift()?.()
     server.running = undefined
@@ -142,6 +144,25 @@ export class EngineLooks {
     server.answered = found.answered
     if (found.answered) server.answeredAt = now()
   }
+}
+
+/** Requests the model list of a target's server. `answered`: it responded, with or without a list. Never rejects. */
+async function readEngineState(
+  target: Target,
+  asking: EngineAsking,
+): Promise<{ answered: boolean; timedOut: boolean; state: EngineState | undefined }> {
+  let answered = false
+  let timedOut = false
+  for (const listing of target.listings ?? []) {
+    const { status, text, ...answer } = await askEngine(target, listing, asking)
+    // After a 5xx, the server may have a list later.
+    answered ||= status !== undefined && status < 500
+    timedOut ||= answer.timedOut
+    const isList = status !== undefined && isSuccess(status) && text !== undefined
+    const state = isList ? listing.read(parseJson(text)) : undefined
+    if (state) return { answered, timedOut, state }
+  }
+  return { answered, timedOut, state: undefined }
 }
 
 function newServer(): Server {

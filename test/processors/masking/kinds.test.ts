@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EventLoopBudget } from '../../src/lib/event-loop-budget.ts'
-import { MaskingRules } from '../../src/processors/masking/masking-rules.ts'
+import { EventLoopBudget } from '../../../src/lib/event-loop-budget.ts'
+import { MaskingRules } from '../../../src/processors/masking/masking-rules.ts'
 
 const all = { off: [], words: {}, expressions: {}, phoneCountries: ['PL', 'US', 'GB'] }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { reuse } from '../../src/config/models/swap.ts'
+import { reuse } from '../../src/config/models/reuse.ts'
 import { load } from '../helpers/models-file.ts'
 
 interface ModelText {

@@ -3,7 +3,7 @@ import type { RoutingRequest, TargetSignals } from '../../src/sdk/strategy.ts'
 import type { Target } from '../../src/sdk/target.ts'
 import type { Timeline } from './timeline.ts'
 
-export interface BoxPlan {
+export interface SimulatedServerPlan {
   /** 1 is normal; 0.5 takes twice the time. */
   speed?: number
   /** As in the configuration; 1 if absent. */
@@ -29,9 +29,9 @@ const coldSlowdown = 3
 const newest = 0.2
 
 /** One simulated engine: processes some requests concurrently, queues the others, and keeps the balancer's state. */
-export class Box implements TargetSignals {
+export class SimulatedServer implements TargetSignals {
   readonly target: Target
-  readonly plan: BoxPlan
+  readonly plan: SimulatedServerPlan
   readonly #timeline: Timeline
   readonly #slots: number
   readonly #waiting: (() => void)[] = []
@@ -43,7 +43,7 @@ export class Box implements TargetSignals {
   failureRate = 0
   readonly returnedAt: number
 
-  constructor(name: string, plan: BoxPlan, timeline: Timeline, slots: number) {
+  constructor(name: string, plan: SimulatedServerPlan, timeline: Timeline, slots: number) {
     this.target = simulatedTarget(name, plan.weight ?? 1)
     this.plan = plan
     this.#timeline = timeline

@@ -5,7 +5,7 @@ import type { Model } from '../../sdk/target.ts'
  * Errors for guardrails on responses whose model may have no free slot except that of the judged request: the request keeps
  * its target while its response is judged, and would deadlock.
  */
-export function ownTargets(
+export function judgeDeadlocks(
   configured: readonly ConfiguredProcessor[],
   models: readonly Model[],
   isExclusive: (strategy: string | undefined) => boolean,

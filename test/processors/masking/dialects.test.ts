@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { startRouter, type TestRouter } from '../helpers/router.ts'
-import type { ScriptedUpstream } from '../helpers/scripted-upstream.ts'
-import { askIn, clientDialects } from './dialect-players.ts'
-import { type Cut, everyCharacter, startEcho, upstreamKinds, wholeText } from './echo-upstream.ts'
+import { startRouter, type TestRouter } from '../../helpers/router.ts'
+import type { ScriptedUpstream } from '../../helpers/scripted-upstream.ts'
+import { askIn, clientDialects } from '../dialect-players.ts'
+import { type Cut, everyCharacter, startEcho, upstreamKinds, wholeText } from '../echo-upstream.ts'
 
 const value = 'jan.kowalski@firma.pl'
 const pseudonym = /EMAIL_[2-9b-df-hj-np-tv-z]{8}/

@@ -1,22 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import type { Lease, TargetWish } from '../../relay/run/lease.ts'
+import type { Lease, PickContext } from '../../relay/run/lease.ts'
 import type { ExclusiveInstance, SharingInstance } from '../../sdk/strategy.ts'
 import type { LeaseCandidate, LeaseRequest, StoredLease } from '../../stores/leases/store.ts'
 import { failsOften, lastAnswered } from './candidates.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import { isCold, loadedFirst } from './loaded-first.ts'
 import type { ModelState } from './model-states.ts'
-import { exclusivePlacesOf, placesOf } from './places.ts'
 import { reserve, signalsIn } from './reserve.ts'
+import { exclusiveSlotLimitOf, slotLimitOf } from './slot-limit.ts'
 
 type Health = FastifyInstance['health']
 
-interface TakingOptions {
+interface SlotAcquisitionOptions {
   app: Pick<FastifyInstance, 'leases' | 'health'>
   alias: string
   state: ModelState
-  wish: TargetWish
+  context: PickContext
   /** By lease key; aborted when the lease is revoked. */
   revocations: Map<string, AbortController>
   /** The targets that the request may use now; throws the error for the client if there is none. */
@@ -24,15 +24,15 @@ interface TakingOptions {
 }
 
 /** Takes a slot at a target for one request, immediately or when its turn comes. */
-export abstract class Taking {
+export abstract class SlotAcquisition {
   readonly isComplete: boolean
-  protected readonly options: TakingOptions
+  protected readonly options: SlotAcquisitionOptions
   /** The same for every call, so that a lease is found again after a lost response. */
   readonly #key = randomBytes(12).toString('hex')
   #asked: LeaseRequest | undefined
 
-  constructor(options: TakingOptions) {
-    const { tried, can } = options.wish
+  constructor(options: SlotAcquisitionOptions) {
+    const { tried, can } = options.context
     this.options = options
     this.isComplete = tried.size === 0 && can === undefined
   }
@@ -49,8 +49,8 @@ export abstract class Taking {
   }
 
   protected groups(): readonly Group[] {
-    const { app, wish } = this.options
-    return inOrder(this.options.groups(), wish, app.health)
+    const { app, context } = this.options
+    return inOrder(this.options.groups(), context, app.health)
   }
 
   /** Asks the store. */
@@ -61,11 +61,11 @@ export abstract class Taking {
   }
 
   protected granted(signals: LiveSignals, stored: StoredLease): Lease {
-    const { app, state, wish, revocations } = this.options
+    const { app, state, context, revocations } = this.options
     const { leases, health } = app
     const revocation = leases.onRevoked && new AbortController()
     if (revocation) revocations.set(stored.key, revocation)
-    const lease = reserve(state, signals, wish, health, () => {
+    const lease = reserve(state, signals, context, health, () => {
       revocations.delete(stored.key)
       void leases.release(stored)
     })
@@ -74,10 +74,10 @@ export abstract class Taking {
 }
 
 /** The store takes the first target with a free slot, in the strategy's order. */
-export class ExclusiveTaking extends Taking {
+export class ExclusiveAcquisition extends SlotAcquisition {
   readonly #strategy: ExclusiveInstance
 
-  constructor(strategy: ExclusiveInstance, options: TakingOptions) {
+  constructor(strategy: ExclusiveInstance, options: SlotAcquisitionOptions) {
     super(options)
     this.#strategy = strategy
   }
@@ -94,10 +94,10 @@ export class ExclusiveTaking extends Taking {
   }
 
   #candidates(): readonly LeaseCandidate[] {
-    const { state, wish } = this.options
+    const { state, context } = this.options
     const { affinity, isLimited } = state
     const candidatesOf = ({ signals, isStandby }: Group, index: number): readonly LeaseCandidate[] => {
-      const ordered = this.#strategy.order(loadedFirst(signals, isCold), wish.request)
+      const ordered = this.#strategy.order(loadedFirst(signals, isCold), context.request)
       // A host that has the model loaded precedes others of its group, but never a better group.
       const reserve = affinity && index > 0 ? true : isStandby
       // In configuration order, the result depends only on the list, so it is cached.
@@ -106,7 +106,7 @@ export class ExclusiveTaking extends Taking {
       if (known) return known
       const candidates = ordered
         .map((each) => candidateOf(signalsIn(state, each), reserve))
-        .filter(({ places }) => places > 0)
+        .filter(({ slots }) => slots > 0)
       if (isPlain) wished.set(signals, candidates)
       return candidates
     }
@@ -121,26 +121,26 @@ const wished = new WeakMap<readonly LiveSignals[], readonly LeaseCandidate[]>()
 function candidateOf(signals: LiveSignals, reserve: boolean): LeaseCandidate {
   const { id, origin } = signals.target
   // An embedded target is its own host.
-  return { id, host: origin || id, reserve, places: exclusivePlacesOf(signals) }
+  return { id, host: origin || id, reserve, slots: exclusiveSlotLimitOf(signals) }
 }
 
 /** The strategy picks among the targets with a free slot; only those with a limit are in the store. */
-export class SharingTaking extends Taking {
+export class SharedAcquisition extends SlotAcquisition {
   readonly #strategy: SharingInstance
 
-  constructor(strategy: SharingInstance, options: TakingOptions) {
+  constructor(strategy: SharingInstance, options: SlotAcquisitionOptions) {
     super(options)
     this.#strategy = strategy
   }
 
   async take(): Promise<Lease | undefined> {
-    const { app, state, wish } = this.options
+    const { app, state, context } = this.options
     /** Other processes hold their slots. */
     const full = new Set<LiveSignals>()
     for (;;) {
       const [picked, ...others] = this.#picks(full)
       if (!picked) return undefined
-      if (placesOf(picked) === undefined) return reserve(state, picked, wish, app.health)
+      if (slotLimitOf(picked) === undefined) return reserve(state, picked, context, app.health)
       const asked = [picked, ...others]
       // Counted during the call to the store, so that the next request sees it.
       picked.picked()
@@ -158,16 +158,16 @@ export class SharingTaking extends Taking {
 
   /** The strategy's choice, and alternatives for the store if the choice is full meanwhile. */
   #picks(full: ReadonlySet<LiveSignals>): readonly LiveSignals[] {
-    const { state, wish } = this.options
+    const { state, context } = this.options
     const isOpen = (signals: LiveSignals): boolean =>
-      !full.has(signals) && signals.inFlight < (placesOf(signals) ?? Number.POSITIVE_INFINITY)
+      !full.has(signals) && signals.inFlight < (slotLimitOf(signals) ?? Number.POSITIVE_INFINITY)
     for (const { signals } of this.groups()) {
       const open = signals.filter(isOpen)
       // The same list object as long as it has the same members, because strategies cache by list.
       if (open.length === 0) continue
       const soonest = state.loadedFirst.soonest(open.length === signals.length ? signals : open)
-      const picked = signalsIn(state, this.#strategy.pick(soonest, wish.request))
-      return placesOf(picked) === undefined ? [picked] : [picked, ...this.#others(soonest, picked)]
+      const picked = signalsIn(state, this.#strategy.pick(soonest, context.request))
+      return slotLimitOf(picked) === undefined ? [picked] : [picked, ...this.#others(soonest, picked)]
     }
     return []
   }
@@ -175,16 +175,17 @@ export class SharingTaking extends Taking {
   /** The next best targets, up to the first that is certain to have a slot. */
   #others(candidates: readonly LiveSignals[], picked: LiveSignals): readonly LiveSignals[] {
     if (candidates.length === 1) return []
-    const ranked = this.#strategy.rank?.(candidates, this.options.wish.request) ?? candidates.toSorted(byLoad)
+    const ranked =
+      this.#strategy.rank?.(candidates, this.options.context.request) ?? candidates.toSorted(byLoad)
     const others = ranked.map((each) => signalsIn(this.options.state, each)).filter((each) => each !== picked)
-    const unlimited = others.findIndex((each) => placesOf(each) === undefined)
+    const unlimited = others.findIndex((each) => slotLimitOf(each) === undefined)
     return unlimited === -1 ? others : others.slice(0, unlimited)
   }
 }
 
 function sharedCandidate(signals: LiveSignals): LeaseCandidate {
   const { id, origin } = signals.target
-  return { id, host: origin || id, reserve: false, places: placesOf(signals) ?? 0 }
+  return { id, host: origin || id, reserve: false, slots: slotLimitOf(signals) ?? 0 }
 }
 
 /** Those of weight 0 last. */
@@ -197,8 +198,8 @@ function byLoad(a: LiveSignals, b: LiveSignals): number {
  * Order for a request's last attempt: the target that answered most recently, then the others that have answered. The
  * request waits while these are taken instead of taking a target that is free only because it fails.
  */
-function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
-  const known = wish.isLast ? lastAnswered(groups, health) : undefined
+function inOrder(groups: readonly Group[], context: PickContext, health: Health): readonly Group[] {
+  const known = context.isLast ? lastAnswered(groups, health) : undefined
   if (!known) return groups
   const isProven = ({ target, failureRate }: LiveSignals): boolean =>
     failureRate < failsOften && Number.isFinite(health.of(target).answeredAt)

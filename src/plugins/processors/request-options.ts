@@ -3,12 +3,12 @@ import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
 import { asksForJson } from '../../processors/structured.ts'
 
 /** Response options of a request. */
-export interface RequestWishes {
+export interface RequestOptions {
   readonly isStructured: boolean
   readonly logprobs: boolean
 }
 
-export function wishesOf(bytes: Buffer): RequestWishes {
+export function requestOptionsOf(bytes: Buffer): RequestOptions {
   const body: unknown = JSON.parse(bytes.toString())
   if (!isObject(body)) return { isStructured: false, logprobs: false }
   return { isStructured: asksForJson(body), logprobs: Boolean(body.logprobs) || Boolean(body.top_logprobs) }
@@ -17,7 +17,7 @@ export function wishesOf(bytes: Buffer): RequestWishes {
 const anonymize: ReadonlySet<string> = new Set(['anonymize'])
 
 /** The body without the member that enables masking, which upstreams do not know. */
-export function withoutSwitch(bytes: Buffer): Buffer {
+export function withoutAnonymize(bytes: Buffer): Buffer {
   if (!bytes.includes('"anonymize"')) return bytes
   const scan = scanObject(bytes)
   if (!scan?.members.some(({ key }) => key === 'anonymize')) return bytes
