@@ -50,7 +50,7 @@ const slow = [
   'test/clients',
 ]
 /** Maximum number of files in a process: few enough that the other processes need not wait for it at the end. */
-const maxFiles = 18
+const maxFiles = 30
 const testTimeoutMs = 120_000
 const groupTimeoutMs = 600_000
 const root = join(import.meta.dirname, '..')
