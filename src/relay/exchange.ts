@@ -99,7 +99,7 @@ export class Exchange {
   readonly reasons = new PickReasons()
   readonly timeline = new Timeline()
   /** Whether response headers name the target. */
-  tellsRoute = false
+  showsRoute = false
   /** Start of the first attempt; same clock as `startedAt`. */
   sentAt: number | undefined
   /** Size of the request body, once it has been read completely. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
@@ -52,6 +53,12 @@ const ofChat: Refused[] = [
   ['a forced tool', chat({ tool_choice: named('g') }), 'tool_choice.function.name'],
   ['a forced call, without any tools', { messages, tool_choice: 'required' }, 'tool_choice'],
   ['a forced call, with nothing allowed', chat(allowed([], 'required')), 'tool_choice.allowed_tools.tools'],
+  ['a forced function, of tools', chat({ function_call: { name: 'g' } }), 'function_call.name'],
+  [
+    'a forced tool, of functions',
+    { messages, functions: [{ name: 'f' }], tool_choice: named('g') },
+    'tool_choice.function.name',
+  ],
   [
     'allowed tools that are not a list',
     chat({ tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: 'g' } } }),
@@ -133,6 +140,7 @@ describe('a tool or call that a request refers to', () => {
     const types = ['openai', 'anthropic', 'gemini', 'ollama', 'vllm']
     const of = (api_type: string) => [{ api_type, api_host: upstream.url, model_path: 'up' }]
     router = await startRouter({
+      env: { LLM_ROUTER_EXTENSIONS: join(import.meta.dirname, '../fixtures/extensions/asking.ts') },
       models: modelsConfig(Object.fromEntries(types.map((type) => [type, of(type)]))),
     })
   })
@@ -147,7 +155,7 @@ describe('a tool or call that a request refers to', () => {
     const before = upstream.requests.length
     const { status, text } = await post(`${router.url}${path}`, body)
     assert.equal(status, 400, text)
-    assert.ok(text.includes(where) || where === 'tool_choice', text)
+    assert.ok(text.includes(where) || /^tool_?choice$/i.test(where), text)
     assert.equal(upstream.requests.length, before)
     return JSON.parse(text)
   }
@@ -245,4 +253,13 @@ describe('a tool or call that a request refers to', () => {
     const [, { tool_calls: sentCalls }, first, second] = sent().messages
     assert.deepEqual([first.tool_call_id, second.tool_call_id], [sentCalls[1].id, sentCalls[0].id])
   })
+
+  const question = { model: 'vllm', messages }
+  for (const [what, body, path] of [
+    ['a forced tool', { tools: [{ name: 'f' }], toolChoice: { name: 'g' } }, 'toolChoice.name'],
+    ['a forced call, without any tools', { toolChoice: 'required' }, 'toolChoice'],
+  ] as const)
+    test(`must be in the question of an extension: ${what}`, async () => {
+      await assertRefused('/ask/question', { ...question, ...body }, path)
+    })
 })

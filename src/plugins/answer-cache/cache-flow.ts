@@ -40,19 +40,19 @@ const header = 'x-llm-router-cache'
 
 /** The path of one request through the cache: a hit, a follower of an identical request in flight, or a miss. */
 export class CacheFlow {
-  readonly #around: CacheContext
+  readonly #context: CacheContext
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
 
-  constructor(around: CacheContext, request: FastifyRequest, reply: FastifyReply) {
-    this.#around = around
+  constructor(context: CacheContext, request: FastifyRequest, reply: FastifyReply) {
+    this.#context = context
     this.#request = request
     this.#reply = reply
   }
 
   /** `signal` cancels the request. */
   async through<Given>(job: CacheJob<Given>, signal: AbortSignal): Promise<Given> {
-    const { flights } = this.#around
+    const { flights } = this.#context
     const { exchange, headers } = this.#request
     const directives = readCacheDirectives(headers['cache-control'])
     if (directives.noStore || job.bypass !== undefined) {
@@ -83,7 +83,7 @@ export class CacheFlow {
 
   #hit<Given>(job: CacheJob<Given>, answer: KeptAnswer): Given {
     const { exchange, limitUse } = this.#request
-    const { counts } = this.#around.rule
+    const { counts } = this.#context.rule
     this.#note('hit')
     if (counts === 'tokens') exchange.addUsage(answer.usage)
     if (counts === 'nothing') limitUse?.refuse()
@@ -93,7 +93,7 @@ export class CacheFlow {
 
   #ask<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
     const { exchange } = this.#request
-    const { maxEntryBytes } = this.#around.rule
+    const { maxEntryBytes } = this.#context.rule
     const askedAt = Date.now()
     this.#note('miss')
     const keep: Keep = (given) => {
@@ -112,7 +112,7 @@ export class CacheFlow {
   }
 
   async #find(key: AnswerKey, { maxAgeMs }: CacheDirectives): Promise<KeptAnswer | undefined> {
-    const { store, rule, failed } = this.#around
+    const { store, rule, failed } = this.#context
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error('the cache store timed out')), rule.timeoutMs)
@@ -130,7 +130,7 @@ export class CacheFlow {
   }
 
   async #keep(key: AnswerKey, json: string, askedAt: number): Promise<void> {
-    const { store, rule, failed } = this.#around
+    const { store, rule, failed } = this.#context
     try {
       await store.keep(key, json, { ttlMs: rule.ttlMs, askedAt })
     } catch (error) {

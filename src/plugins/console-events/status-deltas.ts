@@ -17,7 +17,7 @@ const memoryStep = 16 * 1_048_576
 
 interface KnownModel {
   model: Record<string, string>
-  targets: Map<string, { members: Record<string, string>; state: string; toldAt: number }>
+  targets: Map<string, { members: Record<string, string>; state: string; sentAt: number }>
 }
 
 interface Changed {
@@ -27,7 +27,7 @@ interface Changed {
   members: Record<string, string>
   /** For a new target or a changed state. */
   isUrgent: boolean
-  toldAt: number
+  sentAt: number
 }
 
 /**
@@ -65,16 +65,16 @@ export class StatusDeltas {
     this.#status = top
     const changed: Changed[] = []
     const deltas = new Set<ModelDelta>()
-    for (const model of models) this.#lookAt(model, changed, deltas)
+    for (const model of models) this.#compare(model, changed, deltas)
     const names = new Set(models.map(({ name }) => name))
     const removed = [...this.#models.keys()].filter((name) => !names.has(name))
     for (const name of removed) this.#models.delete(name)
-    const told = isFirst ? changed : mostUrgent(changed)
-    for (const { model, target, known, members } of told) {
+    const sent = isFirst ? changed : mostUrgent(changed)
+    for (const { model, target, known, members } of sent) {
       model.targets ??= []
       model.targets.push(target)
       deltas.add(model)
-      known.targets.set(target.id, { members, state: members.state ?? '', toldAt: this.#count })
+      known.targets.set(target.id, { members, state: members.state ?? '', sentAt: this.#count })
     }
     return {
       at: new Date().toISOString(),
@@ -90,7 +90,7 @@ export class StatusDeltas {
     return isSmall ? { ...row, memory_bytes: sent } : row
   }
 
-  #lookAt({ targets, ...rest }: ModelStatus, changed: Changed[], deltas: Set<ModelDelta>): void {
+  #compare({ targets, ...rest }: ModelStatus, changed: Changed[], deltas: Set<ModelDelta>): void {
     const before = this.#models.get(rest.name)
     const known: KnownModel = before ?? { model: {}, targets: new Map() }
     this.#models.set(rest.name, known)
@@ -100,13 +100,13 @@ export class StatusDeltas {
     if (!before || Object.keys(changes).length > 0) deltas.add(model)
     known.model = texts
     for (const target of targets) {
-      const told = known.targets.get(target.id)
+      const sent = known.targets.get(target.id)
       const members = textsOf(target)
-      const differences = changesOf(target, members, told?.members ?? {})
+      const differences = changesOf(target, members, sent?.members ?? {})
       if (Object.keys(differences).length === 0) continue
-      const isUrgent = told?.state !== members.state
-      const toldAt = told?.toldAt ?? 0
-      changed.push({ model, target: { ...differences, id: target.id }, known, members, isUrgent, toldAt })
+      const isUrgent = sent?.state !== members.state
+      const sentAt = sent?.sentAt ?? 0
+      changed.push({ model, target: { ...differences, id: target.id }, known, members, isUrgent, sentAt })
     }
     const ids = new Set(targets.map(({ id }) => id))
     const removed = [...known.targets.keys()].filter((id) => !ids.has(id))
@@ -132,7 +132,7 @@ function withUptimes(whole: Status, { uptime_seconds, workers }: Status): Status
 function mostUrgent(changed: readonly Changed[]): readonly Changed[] {
   if (changed.length <= maxTargets) return changed
   return changed
-    .toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.toldAt - b.toldAt)
+    .toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.sentAt - b.sentAt)
     .slice(0, maxTargets)
 }
 

@@ -22,10 +22,10 @@ export class BlockedError extends Error {
 
 /** Runs processors for one request: applies timeouts, records results, and handles failures. */
 export class ProcessorRuns {
-  readonly #around: RunContext
+  readonly #context: RunContext
 
-  constructor(around: RunContext) {
-    this.#around = around
+  constructor(context: RunContext) {
+    this.#context = context
   }
 
   /** Rejects with the error of `run`, on timeout, and when the request ends. */
@@ -34,7 +34,7 @@ export class ProcessorRuns {
     run: (signal: AbortSignal) => Promise<T>,
     others?: AbortSignal,
   ): Promise<T> {
-    const { exchange, signal } = this.#around
+    const { exchange, signal } = this.#context
     const ends = [signal, AbortSignal.timeout(timeoutMs), ...(others ? [others] : [])]
     const stop = AbortSignal.any(ends)
     const aborted = Promise.withResolvers<never>()
@@ -56,7 +56,7 @@ export class ProcessorRuns {
     record: (outcome: Processed['outcome']) => void,
     what: 'request' | 'response' = 'request',
   ): void {
-    const { signal, warn } = this.#around
+    const { signal, warn } = this.#context
     if (signal.aborted) throw asRouterError(signal.reason)
     if (failure === 'open') {
       record('failed_open')
@@ -78,7 +78,7 @@ export class ProcessorRuns {
   }
 
   record(step: Processed): void {
-    const { exchange } = this.#around
+    const { exchange } = this.#context
     exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.steps.push(step)
   }

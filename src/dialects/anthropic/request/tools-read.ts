@@ -10,7 +10,7 @@ import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
 import { callableTools, declaredTool } from '../../shared/declared-tools.ts'
-import type { ReportField } from '../../shared/unknown-members.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 import { clientToolOf } from './client-tools.ts'
 
 export interface OfferedTools {

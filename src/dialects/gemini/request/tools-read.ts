@@ -2,7 +2,7 @@ import { booleanOf, filledTextOf, type JsonObject, present, textOf } from '../..
 import type { ChatRequest, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { allowedTools, callableTools } from '../../shared/declared-tools.ts'
-import type { ReportField } from '../../shared/unknown-members.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { schemaIn } from './json-schema.ts'
 

@@ -24,9 +24,9 @@ export function readTools(body: JsonObject): OfferedTools {
   const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
   if (tools.length === 0 && Array.isArray(body.functions)) {
     const functions = body.functions.map((each: unknown, index) => readFunction(each, `functions[${index}]`))
-    return { tools: functions, ...readFunctionCall(body.function_call, functions) }
+    return readEitherChoice(body, functions)
   }
-  return readChoice(body.tool_choice, tools)
+  return readEitherChoice(body, tools)
 }
 
 function readTool(tool: unknown, path: string): ToolDefinition {
@@ -70,6 +70,13 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
   }
 }
 
+/** The choice in its current form, which counts even for deprecated definitions, otherwise in the deprecated form. */
+function readEitherChoice(body: JsonObject, tools: ToolDefinition[]): OfferedTools {
+  const { tool_choice: choice, function_call: call } = body
+  if (choice !== undefined && choice !== null) return readChoice(choice, tools)
+  return { tools, ...readFunctionCall(call, tools) }
+}
+
 function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { toolChoice?: ToolChoice } {
   if (call === undefined || call === null) return {}
   if (call === 'none' || call === 'auto') return { toolChoice: call }
@@ -78,7 +85,6 @@ function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { to
 
 function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
   const choice = normalizedChoice(sent)
-  if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
   if (choice === 'required') return { tools: callableTools(tools, 'tool_choice'), toolChoice: choice }
   if (isObject(choice)) {
