@@ -148,11 +148,10 @@ test('S28 the processes of a cluster share the limits of a key, and the key has 
 // test/security/token-limits.test.ts covers one process, and processes with the same Redis.
 test('S28 the processes of a cluster share token reservations', async () => {
   const opened = Promise.withResolvers<void>()
-  const { body, ...whole } = openaiText('Hi')
   plain.rescript(async () => {
     await opened.promise
     const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }
-    return { ...whole, body: { ...Object(body), usage } }
+    return { kind: 'reply', body: { ...completion('Hi'), usage } }
   })
   let refused = 0
   const answers = await Promise.all(
