@@ -118,12 +118,13 @@ function isEnd({ msg }: Record<string, unknown>): boolean {
 test('a worker killed under load leaves no connection hanging and does not affect the rest of the router', async (t) => {
   const clients = Array.from({ length: 16 }, connection)
   let stopped = false
+  /** Between two requests of a client: keeps some in flight, and gives new workers time to start. */
+  let pauseMs = 10
   const counts = { answered: 0, broken: 0 }
   const load = Promise.all(
     clients.map(async (agent) => {
       while (!stopped) {
-        // Keeps some requests in flight, and gives new workers time to start.
-        await pause(10)
+        await pause(pauseMs)
         try {
           assert.equal((await send(agent, 'POST', path, question('x'))).status, 200)
           counts.answered++
@@ -136,12 +137,17 @@ test('a worker killed under load leaves no connection hanging and does not affec
   )
   const killed: number[] = []
   for (let round = 0; round < 2; round++) {
+    pauseMs = 300
     const pids = await router.listening(workersCount + round)
+    const asked = counts.answered
+    pauseMs = 10
+    while (counts.answered < asked + 100) await pause(20)
     const victim = pids.find((pid) => !killed.includes(pid)) ?? assert.fail('all are dead')
     process.kill(victim, 'SIGKILL')
     killed.push(victim)
     await endOf(victim)
   }
+  pauseMs = 300
   await router.listening(workersCount + killed.length)
   stopped = true
   // A hanging connection would block its client here forever.

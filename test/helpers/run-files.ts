@@ -18,6 +18,7 @@ asyncHooks.createHook = (callbacks) => {
   return hook
 }
 const { describe } = await import('node:test')
+asyncHooks.createHook = createHook
 
 const files = process.argv.slice(2)
 await runFiles(files)
@@ -34,7 +35,6 @@ async function runFiles(names: readonly string[]): Promise<void> {
   for (const name of names) {
     for (const follower of followers) follower.enable()
     await describe(name, async () => {
-      asyncHooks.createHook = createHook
       try {
         await import(pathToFileURL(resolve(name)).href)
       } finally {

@@ -35,8 +35,13 @@ export class ProcessorRuns {
     others?: AbortSignal,
   ): Promise<T> {
     const { exchange, signal } = this.#context
-    const ends = [signal, AbortSignal.timeout(timeoutMs), ...(others ? [others] : [])]
-    const stop = AbortSignal.any(ends)
+    // AbortSignal.timeout() would stay, with its error, until it fires: a stream has a run for each window.
+    const late = new AbortController()
+    const timer = setTimeout(
+      () => late.abort(new DOMException('No result in time', 'TimeoutError')),
+      timeoutMs,
+    )
+    const stop = AbortSignal.any([signal, late.signal, ...(others ? [others] : [])])
     const aborted = Promise.withResolvers<never>()
     aborted.promise.catch(() => undefined)
     const onAbort = (): void => aborted.reject(stop.reason)
@@ -45,6 +50,7 @@ export class ProcessorRuns {
     try {
       return await exchange.steps.outside(Promise.race([run(stop), aborted.promise]))
     } finally {
+      clearTimeout(timer)
       stop.removeEventListener('abort', onAbort)
     }
   }
@@ -92,8 +98,9 @@ export async function runConcurrently<Item, Result>(
   const others = new AbortController()
   try {
     return await Promise.all(items.map((item) => run(item, others.signal)))
-  } finally {
+  } catch (error) {
     others.abort()
+    throw error
   }
 }
 
