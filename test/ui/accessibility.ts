@@ -13,7 +13,7 @@ declare const document: {
   documentElement: { scrollWidth: number }
   querySelectorAll(selector: string): Iterable<PageElement>
 }
-declare const window: { innerWidth: number; passedLooks?: Set<string> }
+declare const window: { innerWidth: number }
 declare function getComputedStyle(element: PageElement): Record<string, string>
 declare const axe: {
   run(context: object, options: object): Promise<{ violations: AxeResult[]; passes: AxeResult[] }>
@@ -32,6 +32,9 @@ const ofColours = ['color-contrast', 'link-in-text-block']
 /** The width of a laptop, of a large display and of a phone. */
 const widths = [1280, 1920, 390]
 
+/** How texts look that have passed: an axe-core that sees one again comes to the same result. */
+const passedLooks = new Set<string>()
+
 /**
  * Checks the current page at three widths for violations that axe-core finds (WCAG 2.2 A and AA, and its best practices) and for
  * horizontal overflow, and its colours in the dark theme too, at the widths with the most and the least content.
@@ -46,18 +49,25 @@ export async function pageErrorsOf(page: Page): Promise<string[]> {
     await setWidth(width)
     const overflow = await overflowOf(page)
     if (overflow > 0) errors.push(`${overflow} px too wide at ${width} px`)
-    const found = [
-      ...(await page.evaluate(checkStructure, ofColours)),
-      ...(await page.evaluate(checkColours, ofColours)),
-    ]
+    const found = [...(await page.evaluate(checkStructure, ofColours)), ...(await colourErrorsOf(page))]
     errors.push(...found.map((each) => `light, ${width} px: ${each}`))
   }
   await setTheme('dark')
   for (const width of [390, 1920]) {
     await setWidth(width)
-    const found = await page.evaluate(checkColours, ofColours)
+    const found = await colourErrorsOf(page)
     errors.push(...found.map((each) => `dark, ${width} px: ${each}`))
   }
+  return errors
+}
+
+/**
+ * The rules of colours cost more than all others together, so a text is skipped if one that looks the same has passed: the same
+ * colours, size and weight, on the same backgrounds.
+ */
+async function colourErrorsOf(page: Page): Promise<string[]> {
+  const { errors, passed } = await page.evaluate(checkColours, ofColours, [...passedLooks])
+  for (const look of passed) passedLooks.add(look)
   return errors
 }
 
@@ -82,13 +92,12 @@ async function checkStructure(ofColours: readonly string[]): Promise<string[]> {
   )
 }
 
-/**
- * Runs in the browser. The violations of the rules of colours. They cost more than all others together, so a text is skipped if
- * one that looks the same has passed: the same colours, size and weight, on the same backgrounds.
- */
-async function checkColours(rules: readonly string[]): Promise<string[]> {
-  window.passedLooks ??= new Set()
-  const passed = window.passedLooks
+/** Runs in the browser. The violations of the rules of colours, and the looks that passed, where those known are skipped. */
+async function checkColours(
+  rules: readonly string[],
+  known: readonly string[],
+): Promise<{ errors: string[]; passed: string[] }> {
+  const skipped = new Set(known)
   const backdrops = new Map<PageElement | null, string>([[null, '']])
   const backdropOf = (element: PageElement | null): string => {
     const known = backdrops.get(element)
@@ -107,14 +116,14 @@ async function checkColours(rules: readonly string[]): Promise<string[]> {
   /** A link within a text must also differ from the text. */
   const isUnknown = (element: PageElement): boolean =>
     (element.localName === 'a' && getComputedStyle(element).display === 'inline') ||
-    !passed.has(lookOf(element))
+    !skipped.has(lookOf(element))
   const include = [...document.querySelectorAll('body *')].filter(
     (element) =>
       (['input', 'select', 'textarea'].includes(element.localName) ||
         [...element.childNodes].some(({ nodeType, data }) => nodeType === 3 && data.trim() !== '')) &&
       isUnknown(element),
   )
-  if (include.length === 0) return []
+  if (include.length === 0) return { errors: [], passed: [] }
   const { violations, passes } = await axe.run(
     { include },
     {
@@ -124,9 +133,12 @@ async function checkColours(rules: readonly string[]): Promise<string[]> {
       runOnly: { type: 'rule', values: rules },
     },
   )
-  for (const { id, nodes } of passes)
-    if (id === 'color-contrast') for (const { element } of nodes) if (element) passed.add(lookOf(element))
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.slice(0, 4).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
-  )
+  return {
+    errors: violations.flatMap(({ id, nodes }) =>
+      nodes.slice(0, 4).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+    ),
+    passed: passes
+      .filter(({ id }) => id === 'color-contrast')
+      .flatMap(({ nodes }) => nodes.flatMap(({ element }) => (element ? [lookOf(element)] : []))),
+  }
 }
