@@ -123,8 +123,9 @@ export default fp(
       },
     })
     app.addHook('preHandler', (request, _reply, next) => {
+      if (request.method !== 'POST' || app.models.loading().autoModel === undefined) return next()
       const { docs, admin } = request.routeOptions.config
-      if (request.method !== 'POST' || admin || !docs || !docs.operations) return next()
+      if (admin || !docs || !docs.operations) return next()
       const named = namedModel(request)
       if (!app.auto.isMeant(named.model)) return next()
       const asked = named.method === undefined ? docs.operations : operationsOf(named.method)
