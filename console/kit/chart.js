@@ -31,7 +31,8 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
     let stopped = false
     let watcher
     void import('uplot').then(({ default: UPlot }) => {
-      if (stopped) return
+      // The effect of a removed chart is cleaned up a frame later.
+      if (stopped || box.current === null) return
       const colour = (element, name) => getComputedStyle(element)[name]
       const lines = [...keys.current.querySelectorAll('.key')].map((key) => colour(key, 'backgroundColor'))
       const isShort = times.at(-1) - times[0] < 600

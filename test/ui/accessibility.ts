@@ -5,15 +5,16 @@ import type { Page } from 'puppeteer-core'
 /** Globals of functions that run in the browser. */
 interface PageElement {
   readonly localName: string
-  readonly outerHTML: string
   readonly parentElement: PageElement | null
   readonly childNodes: Iterable<{ nodeType: number; data: string }>
+  checkVisibility(options: object): boolean
 }
 declare const document: {
   documentElement: { scrollWidth: number }
+  querySelector(selector: string): PageElement | null
   querySelectorAll(selector: string): Iterable<PageElement>
 }
-declare const window: { innerWidth: number }
+declare const window: { innerWidth: number; matchMedia(query: string): { matches: boolean } }
 declare function getComputedStyle(element: PageElement): Record<string, string>
 declare const axe: {
   run(context: object, options: object): Promise<{ violations: AxeResult[]; passes: AxeResult[] }>
@@ -21,7 +22,7 @@ declare const axe: {
 
 interface AxeResult {
   id: string
-  nodes: { target: unknown[]; html: string; element?: PageElement; failureSummary?: string }[]
+  nodes: { html: string; element?: PageElement; failureSummary?: string }[]
 }
 
 const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
@@ -29,34 +30,37 @@ const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.m
 /** Rules that depend on colours, and so on the theme; all others depend on the width only. */
 const ofColours = ['color-contrast', 'link-in-text-block']
 
-/** The width of a laptop, of a large display and of a phone. */
-const widths = [1280, 1920, 390]
+/** The width of a large display, of a laptop and of a phone; in the dark theme those with the most and the least content. */
+const views = [
+  { theme: 'light', width: 1920 },
+  { theme: 'light', width: 1280 },
+  { theme: 'light', width: 390 },
+  { theme: 'dark', width: 390 },
+  { theme: 'dark', width: 1920 },
+]
 
 /** How texts look that have passed: an axe-core that sees one again comes to the same result. */
 const passedLooks = new Set<string>()
 
 /**
  * Checks the current page at three widths for violations that axe-core finds (WCAG 2.2 A and AA, and its best practices) and for
- * horizontal overflow, and its colours in the dark theme too, at the widths with the most and the least content.
+ * horizontal overflow, and its colours in both themes. It begins with the theme in which the previous check ended, as each change
+ * draws the page again.
  */
 export async function pageErrorsOf(page: Page): Promise<string[]> {
   const errors: string[] = []
-  const setWidth = (width: number) => page.setViewport({ width, height: 900 })
-  const setTheme = (value: string) => page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }])
-  if ((await page.evaluate(() => 'axe' in globalThis)) === false) await page.evaluate(axeSource)
-  await setTheme('light')
-  for (const width of widths) {
-    await setWidth(width)
-    const overflow = await overflowOf(page)
-    if (overflow > 0) errors.push(`${overflow} px too wide at ${width} px`)
-    const found = [...(await page.evaluate(checkStructure, ofColours)), ...(await colourErrorsOf(page))]
-    errors.push(...found.map((each) => `light, ${width} px: ${each}`))
-  }
-  await setTheme('dark')
-  for (const width of [390, 1920]) {
-    await setWidth(width)
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axeSource)
+  const isDark = await page.evaluate(() => window.matchMedia('(prefers-color-scheme: dark)').matches)
+  for (const { theme, width } of isDark ? views.toReversed() : views) {
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
+    if (page.viewport()?.width !== width) await page.setViewport({ width, height: 900 })
     const found = await colourErrorsOf(page)
-    errors.push(...found.map((each) => `dark, ${width} px: ${each}`))
+    if (theme === 'light') {
+      const overflow = await overflowOf(page)
+      if (overflow > 0) found.push(`${overflow} px too wide`)
+      found.push(...(await page.evaluate(checkStructure, ofColours)))
+    }
+    errors.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
   }
   return errors
 }
@@ -86,9 +90,9 @@ export async function overflowOf(page: Page): Promise<number> {
 /** Runs in the browser. The violations of all rules but those of colours. */
 async function checkStructure(ofColours: readonly string[]): Promise<string[]> {
   const rules = Object.fromEntries(ofColours.map((name) => [name, { enabled: false }]))
-  const { violations } = await axe.run(document, { resultTypes: ['violations'], rules })
+  const { violations } = await axe.run(document, { resultTypes: ['violations'], selectors: false, rules })
   return violations.flatMap(({ id, nodes }) =>
-    nodes.slice(0, 4).map(({ target, failureSummary }) => `${id}: ${target.join(' ')} ${failureSummary}`),
+    nodes.slice(0, 4).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
   )
 }
 
@@ -117,8 +121,11 @@ async function checkColours(
   const isUnknown = (element: PageElement): boolean =>
     (element.localName === 'a' && getComputedStyle(element).display === 'inline') ||
     !skipped.has(lookOf(element))
-  const include = [...document.querySelectorAll('body *')].filter(
+  // What is behind a modal dialog is checked without the dialog.
+  const isModal = document.querySelector('dialog:modal') !== null
+  const include = [...document.querySelectorAll(isModal ? 'dialog:modal *' : 'body *')].filter(
     (element) =>
+      element.checkVisibility({ visibilityProperty: true }) &&
       (['input', 'select', 'textarea'].includes(element.localName) ||
         [...element.childNodes].some(({ nodeType, data }) => nodeType === 3 && data.trim() !== '')) &&
       isUnknown(element),

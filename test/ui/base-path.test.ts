@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { HTTPRequest, Page } from 'puppeteer-core'
+import { request } from 'undici'
 import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type PathProxy, startPathProxy } from '../helpers/proxies/path-proxy.ts'
@@ -28,9 +29,9 @@ after(async () => {
 })
 
 /** The script of three megabytes takes seconds: a stub records its options instead. docs-page.test.ts loads the real one. */
-function withoutScript(request: HTTPRequest): void {
-  if (!request.url().endsWith('/scalar.js')) void request.continue()
-  else void request.respond({ contentType: 'text/javascript', body: scriptThatTells })
+function withoutScript(asked: HTTPRequest): void {
+  if (!asked.url().endsWith('/scalar.js')) void asked.continue()
+  else void asked.respond({ contentType: 'text/javascript', body: scriptThatTells })
 }
 
 for (const { name, removed, env, root = '/llm' } of [
@@ -56,9 +57,9 @@ for (const { name, removed, env, root = '/llm' } of [
     // Pages at the same depth name the same files.
     const statuses = new Map<string, Promise<number>>()
     const statusOf = async (url: string): Promise<number> => {
-      const response = await fetch(url)
-      await response.body?.cancel()
-      return response.status
+      const { statusCode, body } = await request(url, { headers: { 'accept-encoding': 'gzip' } })
+      await body.dump()
+      return statusCode
     }
 
     for (const page of ['/ui', '/ui/', '/ui/fleet', '/ui/fleet/?target=demo', '/docs', '/docs/?x=1']) {

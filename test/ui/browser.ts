@@ -1,13 +1,16 @@
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import puppeteer, { type Browser } from 'puppeteer-core'
+
+/** Chromium without the parts that only a visible browser needs, which take most of its main process. */
+const shell = 'chromium-headless-shell'
 
 /** The path of Chromium by its usual names, from PATH; undefined if there is none. */
 export function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
-  return folders
-    .flatMap((folder) => ['chromium', 'chromium-browser'].map((name) => join(folder, name)))
+  return [shell, 'chromium', 'chromium-browser']
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
     .find(canRun)
 }
 
@@ -54,7 +57,10 @@ async function launch(executablePath: string): Promise<TestBrowser> {
   const browser = await puppeteer.launch({
     executablePath,
     userDataDir,
-    headless: true,
+    headless: basename(executablePath) === shell ? 'shell' : true,
+    pipe: true,
+    // Without a language, `navigator.language` of the headless shell is none that Intl accepts.
+    env: { ...process.env, LANG: 'en_US.UTF-8' },
     // The sandbox of Chromium does not start as root, nor in most containers.
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],

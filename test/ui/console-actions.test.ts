@@ -69,6 +69,17 @@ describe('operator actions in the console', needsChromium, () => {
     await fleet?.close()
   })
 
+  const showTarget = async (id: string): Promise<void> => {
+    await console.goTo('Fleet')
+    await console.click(`[data-target="${id}"] button`)
+  }
+
+  /** Waits for a message, and for the end of the question that has led to it: until then clicks beside it would only close it. */
+  const reported = async (message: string): Promise<void> => {
+    await console.page.waitForSelector(`.toasts ::-p-text(${message})`)
+    await console.page.waitForFunction(() => document.querySelector('dialog.question') === null, { polling })
+  }
+
   const targetState = async (id: string): Promise<string | undefined> =>
     fleet.router.app.status
       .read()
@@ -76,26 +87,26 @@ describe('operator actions in the console', needsChromium, () => {
       .find((target) => target.id === id)?.state
 
   test('draining a server shows the effect first, and resuming it brings it back', async () => {
-    const { page, click, text, open } = console
-    await open('/fleet?target=dgx1')
+    const { page, click, text } = console
+    await showTarget('dgx1')
     await click('dialog ::-p-text(Drain)')
     await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '), {
       polling,
     })
     assert.match(await text('#effect'), /no new requests.*other usable/)
     await click('dialog.question button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(dgx1 is drained)')
+    await reported('dgx1 is drained')
     assert.equal(await targetState('dgx1'), 'drained')
     await page.waitForSelector('dialog.drawer ::-p-text(Resume)')
     await click('dialog.drawer ::-p-text(Resume)')
     await click('dialog.question button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(dgx1 takes requests again)')
+    await reported('dgx1 takes requests again')
     assert.equal(await targetState('dgx1'), 'up')
   })
 
   test('draining the last usable server of a model requires a second confirmation', async () => {
-    const { page, click, open } = console
-    await open('/fleet?target=h200-1')
+    const { page, click } = console
+    await showTarget('h200-1')
     await click('dialog ::-p-text(Drain)')
     await page.waitForSelector('dialog.question input[type=checkbox]')
     assert.equal(
@@ -104,18 +115,18 @@ describe('operator actions in the console', needsChromium, () => {
     )
     await click('dialog.question input[type=checkbox]')
     await click('dialog.question button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(h200-1 is drained)')
+    await reported('h200-1 is drained')
     await fleet.router.app.overrides.drain('h200-1', false, 'test')
   })
 
   test('weights can be set, and a failed unload shows the reason', async () => {
-    const { page, click, open, text } = console
-    await open('/fleet')
+    const { page, click, fill, goTo, text } = console
+    await goTo('Fleet')
     await click('::-p-text(By model)')
     await click('[aria-label="Weights of llama-3.3-70b"]')
-    await page.type('input[name=weight-1]', '0.25')
+    await fill('input[name=weight-1]', '0.25')
     await click('dialog button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(weights of llama-3.3-70b are set)')
+    await reported('weights of llama-3.3-70b are set')
     const [, dgx2] = fleet.router.app.status.read().models[0]?.targets ?? []
     assert.deepEqual([dgx2?.weight, dgx2?.configured_weight], [0.25, 0.5])
     await click('[aria-label="Unload qwen3-32b"]')
@@ -133,15 +144,15 @@ describe('operator actions in the console', needsChromium, () => {
   })
 
   test('a client and a key can be created; the key is shown once, works, and can be rotated and revoked', async () => {
-    const { page, click, goTo } = console
+    const { page, click, fill, goTo } = console
     await goTo('Teams')
     await click('#new-client')
-    await page.type('[name=field-id]', 'robot')
-    await page.type('[name=field-group]', 'research')
+    await fill('[name=field-id]', 'robot')
+    await fill('[name=field-group]', 'research')
     await click('dialog button[type=submit]')
     await click('tbody ::-p-text(robot)')
     await click('dialog ::-p-text(New key)')
-    await page.type('[name=description]', 'night shift')
+    await fill('[name=description]', 'night shift')
     await click('dialog.question button[type=submit]')
     const key = await (await page.waitForSelector('#new-key'))?.evaluate((element) => element.textContent)
     assert.equal((await fleet.chat(key ?? '', 'qwen3-32b')).status, 200)
@@ -159,7 +170,7 @@ describe('operator actions in the console', needsChromium, () => {
       'dialog.drawer tbody tr:last-child [aria-label^="Revoke"], dialog.drawer [aria-label^="Revoke"]',
     )
     await click('dialog.question button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(is revoked)')
+    await reported('is revoked')
     const { body } = await fleet.admin('GET', '/keys?client=robot')
     assert.equal(
       body.data.filter((each: { revoked_at: string | null }) => each.revoked_at !== null).length,
@@ -168,27 +179,27 @@ describe('operator actions in the console', needsChromium, () => {
   })
 
   test('budgets and prices can be changed and removed, and the changes are in the audit log', async () => {
-    const { page, click, goTo, open } = console
-    await open('/teams')
+    const { page, click, fill, goTo } = console
+    await goTo('Teams')
     await click('#tab-budgets')
     await click('[aria-label="Edit research-month"]')
     await page.$eval('[name=field-limit]', (input) => {
       Object(input).value = ''
     })
-    await page.type('[name=field-limit]', '9000')
+    await fill('[name=field-limit]', '9000')
     await click('dialog button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(research-month is changed)')
+    await reported('research-month is changed')
     assert.equal((await fleet.admin('GET', '/budgets/research-month')).body.limit, 9_000)
     await click('[aria-label="Remove students-week"]')
     await click('dialog button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(students-week is removed)')
+    await reported('students-week is removed')
     assert.equal((await fleet.admin('GET', '/budgets/students-week')).status, 404)
     await goTo('Models')
     await click('#tab-prices')
     await click('#new-price')
-    await page.type('[name=field-id]', 'qwen')
-    await page.type('[name=field-model]', 'qwen*')
-    await page.type('[name=field-prompt]', '0.2')
+    await fill('[name=field-id]', 'qwen')
+    await fill('[name=field-model]', 'qwen*')
+    await fill('[name=field-prompt]', '0.2')
     await click('dialog button[type=submit]')
     await page.waitForSelector('tbody ::-p-text(qwen*)')
     await goTo('Settings')
@@ -198,7 +209,7 @@ describe('operator actions in the console', needsChromium, () => {
   })
 
   test('the playground compares two models, shows their speed, and explains where a request would go', async () => {
-    const { page, click, goTo, text } = console
+    const { page, click, fill, goTo, text } = console
     await goTo('Playground')
     await click('#compare')
     await page.select('.field:has(select.model) ~ * select, select.model', 'llama-3.3-70b')
@@ -221,7 +232,7 @@ describe('operator actions in the console', needsChromium, () => {
     await click('#explain')
     await page.waitForSelector('dialog .notice strong')
     await page.keyboard.press('Escape')
-    await page.type('[name=system]', "it's short")
+    await fill('[name=system]', "it's short")
     for (const [language, expected] of [
       ['curl', /curl .*\/api\/v1\/chat\/completions[\s\S]*it'\\''s short/],
       ['Python', /client\.chat\.completions\.create\([\s\S]*"stream": True/],
@@ -250,14 +261,14 @@ describe('operator actions in the console', needsChromium, () => {
   })
 
   test('requests appear as they end, can be filtered, and show their attempts', async () => {
-    const { page, click, goTo, text } = console
+    const { page, click, fill, goTo, text } = console
     await goTo('Requests')
     await page.waitForSelector('#page .card')
     await page.waitForSelector('#as-of[data-state=live]')
     await fleet.traffic()
     await page.waitForSelector('tbody ::-p-text(gpt-9)')
     await page.waitForSelector('#unknown ::-p-text(gpt-9)')
-    await page.type('#find', 'qwen3-32b')
+    await fill('#find', 'qwen3-32b')
     await page.waitForSelector('tbody tr ::-p-text(qwen3-32b)')
     await page.select('#status', '4xx')
     await page.waitForSelector('tbody tr ::-p-text(rejected)')
@@ -275,13 +286,13 @@ describe('operator actions in the console', needsChromium, () => {
     })
     assert.equal(body.id, 'guest')
     const made = await fleet.admin('POST', '/clients/guest/keys', {})
-    const { page, click, goTo, open, signIn, use } = console
+    const { page, click, goTo, signIn, use } = console
     await use(fleet.router.url)
     await signIn(made.body.key)
     await goTo('Teams')
     await page.waitForSelector('tbody ::-p-text(alice)')
     assert.equal(await page.$('#new-client'), null)
-    await open('/fleet?target=dgx1')
+    await showTarget('dgx1')
     await click('dialog ::-p-text(Drain)')
     await page.waitForSelector('dialog ::-p-text(guest has the role viewer)')
   })
@@ -295,15 +306,15 @@ describe('operator actions in the console', needsChromium, () => {
     })
     const other = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
     t.after(() => other.close())
-    const { page, click, goTo, open, signIn, use } = console
+    const { page, click, goTo, signIn, use } = console
     await use(other.url)
     await signIn()
     await goTo('Teams')
     await page.waitForSelector('::-p-text(no database)')
-    await open('/fleet?target=gpu1')
+    await showTarget('gpu1')
     await click('dialog ::-p-text(Drain)')
     await click('dialog.question button[type=submit]')
-    await page.waitForSelector('.toasts ::-p-text(gpu1 is drained)')
+    await reported('gpu1 is drained')
     assert.equal(other.app.status.read().models[0]?.targets[0]?.state, 'drained')
   })
 

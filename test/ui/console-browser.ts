@@ -14,11 +14,14 @@ export interface ConsoleBrowser {
   readonly browserErrors: string[]
   /** Opens a page by its path below `/ui`, and waits until it is rendered. */
   open(path: string): Promise<void>
-  /** Opens a page by its link, without loading the console again. */
+  /** Opens a page by its link, without loading the console again, unless it is open; closes dialogs first. */
   goTo(title: string): Promise<void>
-  signIn(key?: string): Promise<void>
+  /** Signs in on a page, by default the overview, which is then shown. */
+  signIn(key?: string, path?: string): Promise<void>
   /** Switches to a router without a session. Opening another page would cost a second. */
   use(url: string): Promise<void>
+  /** Enters a text at once. A frame for each character would cost a second. */
+  fill(selector: string, text: string): Promise<void>
   /** The text content of the element that a selector matches. */
   text(selector: string): Promise<string>
   /** Waits for a selector, which may be one of Puppeteer's own, and clicks the element. */
@@ -39,6 +42,10 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
       browserErrors.push(`${message.type()}: ${message.text()}`)
   })
   page.on('pageerror', (error) => browserErrors.push(String(error)))
+  const fill = async (selector: string, text: string): Promise<void> => {
+    await page.focus(selector)
+    await page.keyboard.sendCharacter(text)
+  }
   const console: ConsoleBrowser = {
     page,
     browserErrors,
@@ -48,6 +55,16 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
       await page.waitForSelector('#as-of:not([data-state=connecting])')
     },
     async goTo(title) {
+      const countDialogs = () => page.$$eval('dialog[open]', ({ length }) => length)
+      for (let count = await countDialogs(); count > 0; count = await countDialogs()) {
+        await page.keyboard.press('Escape')
+        await page.waitForFunction(
+          (before: number) => Object(globalThis).document.querySelectorAll('dialog[open]').length < before,
+          { polling: 20 },
+          count,
+        )
+      }
+      if ((await page.$eval('h1', ({ textContent }) => textContent)) === title) return
       await page.$eval(`nav ::-p-xpath(//a[starts-with(normalize-space(), "${title}")])`, (link) =>
         Object(link).click(),
       )
@@ -58,9 +75,9 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
       )
       await page.waitForSelector('#page > *')
     },
-    async signIn(key = adminKey) {
-      await page.goto(`${url}/ui`)
-      await page.type('#key', key)
+    async signIn(key = adminKey, path = '') {
+      await page.goto(`${url}/ui${path}`)
+      await fill('#key', key)
       await page.keyboard.press('Enter')
       await page.waitForSelector('#sign-out')
     },
@@ -68,6 +85,7 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
       await context.deleteCookie(...(await context.cookies()))
       url = next
     },
+    fill,
     text: (selector) => page.$eval(selector, (element) => element.textContent),
     async click(selector) {
       const element = await page.waitForSelector(selector, { visible: true })

@@ -14,18 +14,14 @@ const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
 const allPages = ['', '/fleet', '/requests', '/playground', '/teams', '/models', '/settings']
 
 let chrome: TestBrowser | undefined
+let router: TestRouter
 before(async () => {
+  router = await startRouter({ models })
   if (chromium !== undefined) chrome = await browserFor()
 })
-after(() => chrome?.close())
+after(() => Promise.all([chrome?.close(), router.close()]))
 
 describe('the files of the console', () => {
-  let router: TestRouter
-  before(async () => {
-    router = await startRouter({ models })
-  })
-  after(() => router.close())
-
   /** Every file that a page references, directly or through other files: import map, style sheet, modules and dynamic imports. */
   const filesOf = (path: string): Promise<URL[]> => {
     const found = known.get(path) ?? readFiles(path)
@@ -139,8 +135,6 @@ describe('the console in a browser', needsChromium, () => {
   after(() => console?.close())
 
   test('the first page loads at most 12 files, all of them from this router', async (t) => {
-    const router = await startRouter({ models })
-    t.after(() => router.close())
     const { page, browserErrors, open, use } = console
     await use(router.url)
     const files: string[] = []
@@ -181,17 +175,17 @@ describe('the console in a browser', needsChromium, () => {
     })
     t.after(() => router.close())
     assert.equal((await fetch(`${router.url}/ui`)).status, 404)
-    const { page, browserErrors, open, signIn, use } = console
+    const { page, browserErrors, goTo, open, signIn, use } = console
     browserErrors.length = 0
     await use(`http://127.0.0.1:${port}`)
     await signIn()
-    // A page that is closed holds no connection: browsers open six to a host.
+    // A page that is closed holds no connection: browsers open six to a host. Signing in has opened the first page.
     assert.ok(allPages.length > 6)
-    for (const path of allPages) await open(path)
-    await open('/fleet')
+    for (const path of allPages.slice(1)) await open(path)
+    await goTo('Fleet')
     await page.waitForSelector('[data-target=demo]')
     await page.waitForSelector('#as-of[data-state=live]')
-    await open('/teams')
+    await goTo('Teams')
     await page.waitForSelector('::-p-text(no database)')
     assert.deepEqual(
       browserErrors.filter((each) => !/status of 404/.test(each)),
