@@ -9,8 +9,10 @@ import { type RedisServer, startRedis } from '../helpers/programs/redis-server.t
 import { startRouter } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { connectTo } from './conversation.ts'
+import { health, healthEnv, healthExtension } from './health.ts'
 import { kill, killExtension } from './kill.ts'
 import { leases } from './leases.ts'
+import { metrics } from './metrics.ts'
 import { slotClients, slots } from './slots.ts'
 import { status } from './status.ts'
 import { type Config, keyOf, runningWorkers, type Topic, workersCount } from './workers.ts'
@@ -23,6 +25,7 @@ let keys: KeysFile
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'llm-router-cluster-'))
   writeFileSync(join(folder, 'kill.ts'), killExtension)
+  writeFileSync(join(folder, 'health.ts'), healthExtension)
   writeFileSync(join(folder, 'crash.ts'), 'process.exit(7)\n')
   keys = keysFile([
     { id: 'everything', key: keyOf('everything'), surfaces: ['openai', 'text', 'operator'] },
@@ -46,9 +49,10 @@ function share(topics: readonly Topic[], envOf: () => Promise<Record<string, str
       models: config,
       env: {
         ...cluster,
-        ...(await envOf()),
-        LLM_ROUTER_EXTENSIONS: join(folder, 'kill.ts'),
+        ...keys.env,
+        LLM_ROUTER_EXTENSIONS: `${join(folder, 'kill.ts')},${join(folder, 'health.ts')}`,
         LLM_ROUTER_CONFIG_POLL: '0',
+        ...(await envOf()),
       },
     })
     await runningWorkers(router)
@@ -68,7 +72,7 @@ function share(topics: readonly Topic[], envOf: () => Promise<Record<string, str
 
 describe('a cluster without Redis', () => {
   // The status first: its numbers include all requests.
-  share([status(), kill(), slots('by the primary'), leases()], async () => keys.env)
+  share([status(), kill(), slots('by the primary'), leases()], async () => ({}))
 })
 
 describe('a cluster with Redis', () => {
@@ -83,6 +87,11 @@ describe('a cluster with Redis', () => {
     return env()
   })
   after(() => redis.stop())
+})
+
+describe('a cluster with metrics and health checks', () => {
+  const measured = metrics()
+  share([health(), measured], async () => ({ ...healthEnv, ...(await measured.env()) }))
 })
 
 describe('a cluster that cannot work', () => {
