@@ -16,6 +16,7 @@ Scalar.createApiReference('#app', {
   customCss: `
     .light-mode { --scalar-color-2: #4a4f58; --scalar-color-3: #646a75; --scalar-color-green: #067a4e; --scalar-color-orange: #a15309; --scalar-color-blue: #0668b3; --scalar-color-red: #c2203a; }
     .dark-mode { --scalar-color-2: #b4bac4; --scalar-color-3: #9aa2ae; --scalar-color-red: #ff7b7b; }
+    @media (prefers-reduced-motion: reduce) { *, ::before, ::after { animation: none !important; transition: none !important; } }
   `,
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
 })

@@ -117,7 +117,7 @@ describe('a cluster that cannot work', () => {
     }
     await assert.rejects(
       startRouterProcess({ models, env }),
-      /ended with 1: [\s\S]*a worker ended \(exit code 7\)[\s\S]*giving up/,
+      /ended with 1: [\s\S]*worker exited \(exit code 7\)[\s\S]*giving up/,
     )
   })
 })

@@ -27,7 +27,7 @@ export const keyOf = (id: string): string => `sk-llm-router-${id}-0123456789`
 export const everything = { 'content-type': 'application/json', ...bearer(keyOf('everything')) }
 
 export function isEnd({ msg }: Record<string, unknown>): boolean {
-  return String(msg).startsWith('a worker ended')
+  return String(msg).startsWith('worker exited')
 }
 
 /** The log line about the end of a process, once it is written. */

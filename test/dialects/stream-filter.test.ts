@@ -208,9 +208,9 @@ for (const row of rows) {
         passed += filter.push(piece)?.length ?? 0
       }
       assert.ok(passed > maxEventBytes)
-      assert.equal(filter.endTorn?.(), isLines(row) ? '\n' : '\n\n')
+      assert.equal(filter.closeEvent?.(), isLines(row) ? '\n' : '\n\n')
       assert.equal(filter.push(Buffer.from(behind))?.toString(), behind)
-      assert.equal(filter.endTorn?.(), '')
+      assert.equal(filter.closeEvent?.(), '')
       assert.equal(
         filter.push(Buffer.from(written(...finish) + mark))?.toString(),
         renamed(written(...finish) + mark),

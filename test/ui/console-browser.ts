@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'puppeteer-core'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 import { adminKey } from './console-fleet.ts'
@@ -8,16 +6,6 @@ import { adminKey } from './console-fleet.ts'
 export const chromium = findChromium()
 export const needsChromium =
   chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
-
-/** Globals of functions that run in the browser. */
-declare const document: { documentElement: { scrollWidth: number } }
-declare const window: { innerWidth: number }
-declare const axe: { run(options: object): Promise<{ violations: AxeViolation[] }> }
-
-interface AxeViolation {
-  id: string
-  nodes: { target: unknown[]; html: string; failureSummary?: string }[]
-}
 
 export interface ConsoleBrowser {
   /** A page of the console for whoever is signed in within this context. */
@@ -94,68 +82,4 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
 
 export async function browserFor(): Promise<TestBrowser> {
   return startBrowser(chromium ?? assert.fail('no Chromium'))
-}
-
-const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
-
-/** Rules that depend on the theme; all others depend on the width only. */
-const ofColours = ['color-contrast', 'link-in-text-block']
-
-/**
- * Violations that axe-core finds on the current page: WCAG 2.2 A and AA, and its best practices. `rules`: those of colours, or all
- * others; all by default.
- */
-export async function violationsOf(page: Page, rules?: 'colours' | 'others'): Promise<string[]> {
-  const isThere = await page.evaluate(() => 'axe' in globalThis)
-  if (!isThere) await page.evaluate(axeSource)
-  const { violations } = await page.evaluate(
-    (wanted, names) =>
-      axe.run({
-        resultTypes: ['violations'],
-        ...(wanted === 'colours' && { runOnly: { type: 'rule', values: names } }),
-        ...(wanted === 'others' && {
-          rules: Object.fromEntries(names.map((name) => [name, { enabled: false }])),
-        }),
-      }),
-    rules ?? '',
-    ofColours,
-  )
-  return violations.flatMap(({ id, nodes }) =>
-    nodes
-      .slice(0, 4)
-      .map(
-        ({ target, failureSummary = '' }) =>
-          `${id}: ${target.join(' ')} ${failureSummary.replaceAll('\n', ' ')}`,
-      ),
-  )
-}
-
-/** Widths of a phone, a laptop and a large display. */
-const widths = [390, 1280, 1920]
-
-/** Checks the current page at three widths, each in both themes: violations that axe-core finds, and horizontal overflow. */
-export async function pageErrorsOf(page: Page): Promise<string[]> {
-  const errors: string[] = []
-  for (const width of widths) {
-    await page.setViewport({ width, height: 900 })
-    const overflow = await overflowOf(page)
-    if (overflow > 0) errors.push(`${overflow} px too wide at ${width} px`)
-    for (const theme of ['light', 'dark']) {
-      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
-      const found = await violationsOf(page, 'colours')
-      if (theme === 'light') found.push(...(await violationsOf(page, 'others')))
-      errors.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
-    }
-  }
-  return errors
-}
-
-/** Charts are resized a frame or more later; overflow that lasts this long is permanent. */
-const fittingMs = 5_000
-
-/** The horizontal overflow of the page in pixels. */
-export async function overflowOf(page: Page): Promise<number> {
-  const fits = () => document.documentElement.scrollWidth <= window.innerWidth
-  await page.waitForFunction(fits, { polling: 'raf', timeout: fittingMs }).catch(() => undefined)
-  return page.evaluate(() => Math.max(0, document.documentElement.scrollWidth - window.innerWidth))
 }

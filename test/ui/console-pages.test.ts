@@ -2,14 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
+import { pageErrorsOf } from './accessibility.ts'
 import type { TestBrowser } from './browser.ts'
-import {
-  browserFor,
-  type ConsoleBrowser,
-  needsChromium,
-  openConsole,
-  pageErrorsOf,
-} from './console-browser.ts'
+import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
 import { type ConsoleFleet, startConsoleFleet } from './console-fleet.ts'
 
 /** Consecutive views of one page are opened from each other. */

@@ -6,8 +6,8 @@ import { closedPort } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startPathProxy } from '../helpers/proxies/path-proxy.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { pageErrorsOf } from './accessibility.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
-import { pageErrorsOf } from './console-browser.ts'
 
 const chromium = findChromium()
 const options = chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
