@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
 import { startEmbeddings } from '../auto/rig.ts'
 import { completion } from '../cache/cache-setup.ts'
+import { runCli } from '../cli/run-cli.ts'
 import { post, type RawAnswer } from '../helpers/http.ts'
 import { bearer, type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { messages } from '../helpers/messages.ts'
@@ -42,6 +43,7 @@ before(async () => {
   writeIndex(folder.path, 'docs', ['A holiday takes 20 days.', 'A poem rhymes.'])
   keys = keysFile([
     { id: 'all', key: keyOf('all'), surfaces: ['openai', 'operator'], role: 'admin' },
+    { id: 'alice', key: keyOf('alice') },
     { id: 'five', key: keyOf('five'), requests_per_minute: 5 },
     { id: 'tokens', key: keyOf('tokens'), tokens_per_minute: 6_000 },
   ])
@@ -56,12 +58,14 @@ before(async () => {
     providers: [{ api_type: 'vllm', api_host: url, model_path: `up-${name}` }],
   })
   const retrieval = { type: 'retrieval', index: 'docs', embedding_model: 'e', clients: ['*'], limit: 1 }
+  const mock = { tokens_per_second: 4, reply: 'one two three four' }
   const g = {
     plain: model('plain', plain),
     cached: model('cached', numbered),
     small: model('small', echo),
     large: model('large', echo),
     e: model('e', embeddings),
+    slow: { providers: [{ id: 'slow', api_type: 'mock', mock }] },
   }
   router = await startRouterProcess({
     models: {
@@ -84,6 +88,7 @@ before(async () => {
       LLM_ROUTER_SERVER_TYPE: 'cluster',
       LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
       LLM_ROUTER_ADMIN_KEY: adminKey,
+      LLM_ROUTER_DATABASE_URL: databaseUrl(),
       LLM_ROUTER_USE_PROMETHEUS: '1',
     },
   })
@@ -104,6 +109,8 @@ after(async () => {
   keys.remove()
   folder.remove()
 })
+
+const databaseUrl = (): string => `sqlite:${folder.path}/router.db`
 
 /** All requests use one connection, so they go to one worker. */
 function connect(): Send {
@@ -235,4 +242,32 @@ test('each worker of a cluster routes auto, finds passages and uses a new index 
     assert.match(sent().text, /A holiday takes 26 days\./)
   }
   await router.logged(({ msg }) => /updated index rejected/.test(String(msg)))
+})
+
+// The last test: it ends the cluster. test/teams/usage.test.ts covers a single process.
+test('SIGTERM loses no usage, including that of running requests, with 2 worker(s)', async () => {
+  const answers = await Promise.all(Array.from({ length: 10 }, () => ask('alice')))
+  assert.equal(served(answers).length, 10)
+  const running = await Promise.all(
+    Array.from({ length: 10 }, () =>
+      fetch(router.url + path, {
+        method: 'POST',
+        headers: headersOf('alice'),
+        body: JSON.stringify({ model: 'slow', stream: true, messages }),
+      }),
+    ),
+  )
+  router.child.kill('SIGTERM')
+  for (const answer of running) assert.match(await answer.text(), /\[DONE\]/)
+  assert.equal(await router.exit, 0)
+  const { stdout } = await runCli(['usage', 'by=client,model'], { LLM_ROUTER_DATABASE_URL: databaseUrl() })
+  assert.deepEqual(
+    JSON.parse(stdout)
+      .filter(({ client }: Record<string, unknown>) => client === 'alice')
+      .map(({ model, requests }: Record<string, unknown>) => [model, requests]),
+    [
+      ['plain', 10],
+      ['slow', 10],
+    ],
+  )
 })

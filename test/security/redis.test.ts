@@ -17,6 +17,7 @@ import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
+import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { createDocumentedUser, documentedPassword, documentedUser } from '../stores/documented-user.ts'
@@ -179,8 +180,8 @@ test('S20 over TLS a router that trusts the CA of Redis shares leases, and one t
     Number(/total_commands_processed:(\d+)/.exec(await server.redis.info())?.[1])
   await trusting.stop()
   const counted = await connections()
-  const doubting = await startRouterProcess({ env, models })
-  t.after(() => doubting.stop())
+  const doubting = await startRouter({ env, models })
+  t.after(() => doubting.close())
   const line = await doubting.logged(({ msg }) => msg === 'Redis does not answer')
   assert.match(String(line.error), /certificate/)
   assert.equal(await connections(), counted + 1, 'only the one of this test')
