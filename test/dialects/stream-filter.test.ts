@@ -248,7 +248,7 @@ test('events that begin differently and arrive together keep every byte except t
   for (const lineEnd of ['\n', '\r\n', '\r', '\n\r']) {
     const emptyLine = lineEnd === '\n\r' ? lineEnd : lineEnd + lineEnd
     const events = [bytes, late + early, late + late, late]
-    const pieces = [...events.map((piece) => piece.replaceAll('\n\n', emptyLine)), row.mark]
+    const pieces: string[] = [...events.map((piece) => piece.replaceAll('\n\n', emptyLine)), row.mark]
     for (const received of [pieces, [pieces.join('')]]) {
       const { out, state } = pass(row, received)
       assert.equal(out, renamed(pieces.join('')))
