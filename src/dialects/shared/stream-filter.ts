@@ -209,15 +209,13 @@ class StreamFilter implements ChatPassthrough {
     const { framing } = this.#policy
     const replaced = this.#model.replaceKnown(events, text, known)
     if (replaced) return replaced
-    const ends = framing.ends(text)
-    if (ends.length < 2) return this.#model.replace(events, text, framing.dataStart(text))
-    let at = 0
-    const each = ends.map((end) => {
-      const start = at
-      at = end
+    const starts = [0, ...framing.ends(text).filter((end) => end < text.length)]
+    if (starts.length === 1) return this.#model.replace(events, text, framing.dataStart(text))
+    const each = starts.map((start, index) => {
+      const end = starts[index + 1]
       return this.#renamed(events.subarray(start, end), text.slice(start, end))
     })
-    return Buffer.concat([...each, events.subarray(at)])
+    return Buffer.concat(each)
   }
 
   /** Offset of the first mark from the beginning of an event on. */
