@@ -21,6 +21,8 @@ export const newRequests = signal([])
 export const newestRequest = signal()
 export const unknownModels = signal([])
 export const asOf = signal()
+/** Seconds that something had been running when the router was last heard of. */
+export const uptime = (startedAt) => Math.max((asOf.value - new Date(startedAt)) / 1_000, 0)
 /** `connecting`, `live`, `polling`, `refused` (needs a key) or `lost`. */
 export const connection = signal('connecting')
 /** Who is signed in; null: nobody; undefined: not known yet. */

@@ -1,108 +1,83 @@
 /**
- * Runs all tests, or the files that match the given patterns. Files share a process, which loads the router's sources once;
- * files that measure memory or simulate failures have their own. Prints a line for each process as it ends, with its failed
- * tests. Writes the reports to coverage/tests.txt.
+ * Runs all tests, or the files that match the given patterns. A few processes take one file after the other, so that each loads
+ * the router's sources once; files that measure memory or simulate failures have a process of their own. Prints a line for each
+ * folder as its last file ends, and the failed tests at the end. Writes the reports to coverage/tests.txt.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
+import {
+  type Counts,
+  compileCache,
+  nodeOptions,
+  root,
+  TestProcess,
+  type TestResult,
+  testTimeoutMs,
+} from './test-process.ts'
 
-interface Group {
-  /** The folders of its files; the file itself if it has its own process. */
-  readonly name: string
+/** Files that run one after the other in the same process. */
+interface Unit {
+  readonly folder: string
   readonly files: readonly string[]
-}
-
-interface Counts {
-  readonly passed: number
-  readonly failed: number
-  readonly skipped: number
-}
-
-interface Result extends Counts {
-  readonly report: string
 }
 
 /** The folder in which each file has its own process. */
 const apart = 'test/faults'
-/** Folders that take longest, the slowest first, so that none of them starts last. */
-const slow = [
-  'test/teams',
+/** Folders whose files run one after the other, because they share a browser, a build of the package, or files. */
+const together = ['test/packaging', 'test/ui', 'test/docs']
+/** Folders with long tests, the longest first, so that none of these runs alone at the end. */
+const long = [
   'test/packaging',
   'test/ui',
-  'test/docs',
-  'test/security',
-  'test/processors',
-  'test/engines',
-  'test/plugins',
-  'test/console',
-  'test/stores',
-  'test/faults',
+  'test/teams',
   'test/cluster',
-  'test/strategies',
-  'test/routes',
+  'test/faults',
+  'test/processors',
+  'test/security',
+  'test/engines',
+  'test/console',
+  'test/docs',
+  'test/deploy',
+  'test/stores',
+  'test/retrieval',
   'test/cache',
-  'test/cli',
-  'test/gateway',
-  'test/clients',
 ]
-/** Maximum number of files in a process: few enough that the other processes need not wait for it at the end. */
-const maxFiles = 18
-const testTimeoutMs = 120_000
-const groupTimeoutMs = 600_000
-const root = join(import.meta.dirname, '..')
-const compileCache = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node') }
 const reports = join(root, 'coverage/tests')
 
 rmSync(reports, { recursive: true, force: true })
 mkdirSync(reports, { recursive: true })
 const patterns = process.argv.slice(2)
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts', { cwd: root })
-const waiting = groupsOf(files.toSorted())
-const results: Result[] = []
-await Promise.all([compileSources(), compileSources('--expose-gc')])
-// Tests wait about as long as they compute: one process more than there are processors keeps them busy.
-await Promise.all(Array.from({ length: availableParallelism() + 1 }, runNext))
+const waiting = unitsOf(files.toSorted())
+const folders = new Map<string, { left: number; startedAt?: number }>()
+for (const { folder } of waiting) folders.set(folder, { left: (folders.get(folder)?.left ?? 0) + 1 })
+const results: TestResult[] = []
+let processes = 0
+await Promise.all([compileSources(...nodeOptions), compileSources('--expose-gc')])
+// Tests wait longer than they compute: twice as many processes as processors keep these busy.
+await Promise.all(Array.from({ length: 2 * availableParallelism() }, runUnits))
 
 writeFileSync(join(root, 'coverage/tests.txt'), results.map(({ report }) => report).join('\n'))
+for (const { failed, report } of results) if (failed > 0) process.stdout.write(`\n${failuresIn(report)}\n`)
 const sum = (key: keyof Counts): number => results.reduce((total, result) => total + result[key], 0)
 process.stdout.write(`tests: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped\n`)
 process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
 
-/** Slow and large folders have separate processes; the others share one. */
-function groupsOf(all: readonly string[]): Group[] {
-  const folders = Map.groupBy(all, (file) => (folderOf(file) === apart ? file : folderOf(file)))
-  const groups: Group[] = []
-  const small: Group[] = []
-  for (const [name, files] of [...folders].toSorted(([a], [b]) => rank(a) - rank(b))) {
-    if (rank(name) === slow.length && files.length <= maxFiles) {
-      small.push({ name, files })
-      continue
-    }
-    const parts = Math.ceil(files.length / maxFiles)
-    const size = Math.ceil(files.length / parts)
-    for (let part = 0; part < parts; part++)
-      groups.push({
-        name: parts === 1 ? name : `${name} ${part + 1}/${parts}`,
-        files: files.slice(part * size, (part + 1) * size),
-      })
+function unitsOf(all: readonly string[]): Unit[] {
+  const units: Unit[] = []
+  for (const [folder, files] of Map.groupBy(all, folderOf)) {
+    if (together.includes(folder)) units.push({ folder, files })
+    else units.push(...files.map((file) => ({ folder, files: [file] })))
   }
-  const shared: Group[] = []
-  for (const next of small) {
-    const last = shared.at(-1)
-    if (last === undefined || last.files.length + next.files.length > maxFiles) shared.push(next)
-    else shared.splice(-1, 1, { name: `${last.name}, ${next.name}`, files: [...last.files, ...next.files] })
-  }
-  return [...groups, ...shared]
+  return units.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/** Position in `slow` of a folder, or of a file with its own process. */
-function rank(name: string): number {
-  const at = slow.findIndex((folder) => name === folder || name.startsWith(`${folder}/`))
-  return at === -1 ? slow.length : at
+function rank({ folder }: Unit): number {
+  const at = long.indexOf(folder)
+  return at === -1 ? long.length : at
 }
 
 function folderOf(file: string): string {
@@ -133,44 +108,30 @@ async function compileSources(...options: string[]): Promise<void> {
   await once(child, 'close')
 }
 
-async function runNext(): Promise<void> {
-  for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-    const startedAt = performance.now()
-    const result = await run(group)
-    results.push(result)
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-    const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
-    const counts = `${result.passed} passed${result.failed > 0 ? `, ${result.failed} FAILED` : ''}${skipped}`
-    process.stdout.write(`${result.failed > 0 ? '✖' : '✔'} ${group.name}: ${counts} (${seconds} s)\n`)
-    if (result.failed > 0) process.stdout.write(`${failuresIn(result.report)}\n`)
+/** Takes units until none is left. Those that follow each other share a process, except for those that are to be apart. */
+async function runUnits(): Promise<void> {
+  let shared: TestProcess | undefined
+  for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
+    const folder = folders.get(unit.folder) ?? { left: 1 }
+    folder.startedAt ??= performance.now()
+    if (unit.folder === apart) {
+      const own = new TestProcess(join(reports, `${++processes}.txt`))
+      await own.run(unit.files)
+      results.push(await own.end())
+    } else {
+      shared ??= new TestProcess(join(reports, `${++processes}.txt`))
+      await shared.run(unit.files)
+      if (shared.hasEnded) {
+        results.push(await shared.end())
+        shared = undefined
+      }
+    }
+    folder.left--
+    if (folder.left > 0) continue
+    const seconds = ((performance.now() - folder.startedAt) / 1000).toFixed(0)
+    process.stdout.write(`${unit.folder}: ended after ${seconds} s\n`)
   }
-}
-
-/** One process with the tests of these files. It counts as a failed test if it exits with an error of its own. */
-async function run({ name, files: of }: Group): Promise<Result> {
-  const path = join(reports, `${name.replaceAll(/[^a-z0-9.]+/g, '-')}.txt`)
-  const output = createWriteStream(path)
-  await once(output, 'open')
-  const args = [`--test-timeout=${testTimeoutMs}`, '--test-reporter=spec', 'test/helpers/group.ts', ...of]
-  const child = spawn(process.execPath, args, {
-    cwd: root,
-    stdio: ['ignore', output, output],
-    env: { ...compileCache, ...process.env },
-    timeout: groupTimeoutMs,
-    killSignal: 'SIGKILL',
-  })
-  const [code, signal] = await once(child, 'close')
-  output.end()
-  const report = stripVTControlCharacters(readFileSync(path, 'utf8'))
-  const counts = countsIn(report)
-  if (code === 0 || counts.failed > 0) return { ...counts, report }
-  return { ...counts, failed: 1, report: `${report}\n${name} ended with ${signal ?? `exit code ${code}`}\n` }
-}
-
-function countsIn(report: string): Counts {
-  const count = (word: string): number =>
-    Number([...report.matchAll(new RegExp(`^ℹ ${word} (\\d+)$`, 'gm'))].at(-1)?.[1] ?? 0)
-  return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') }
+  if (shared) results.push(await shared.end())
 }
 
 /** The part of a report that describes failures, or its end if there are none. */

@@ -19,11 +19,11 @@ const strategies: readonly Strategy[] = [
 const speeds = [1, 1, 0.5, 0.25]
 
 const scenarios: readonly Scenario[] = [
-  { name: 'equal', boxes: [{}, {}, {}, {}] },
-  { name: 'unequal', boxes: speeds.map((speed) => ({ speed })) },
-  { name: 'unequal, weights set', boxes: speeds.map((speed) => ({ speed, weight: speed })) },
-  { name: 'one failing', boxes: [{}, { fails: true }, {}, {}] },
-  { name: 'one recovering', boxes: [{}, { returnsAtMs: 60_000, coldMs: 20_000 }, {}, {}] },
+  { name: 'equal', servers: [{}, {}, {}, {}] },
+  { name: 'unequal', servers: speeds.map((speed) => ({ speed })) },
+  { name: 'unequal, weights set', servers: speeds.map((speed) => ({ speed, weight: speed })) },
+  { name: 'one failing', servers: [{}, { fails: true }, {}, {}] },
+  { name: 'one recovering', servers: [{}, { returnsAtMs: 60_000, coldMs: 20_000 }, {}, {}] },
 ]
 
 const common = { load: 0.6, lastsMs: 120_000, measureFromMs: 60_000 }

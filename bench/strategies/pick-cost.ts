@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/config/settings/settings.ts'
 import type { TargetHealth } from '../../src/plugins/health/target-health.ts'
 import { movesOn } from '../../src/relay/attempt/attempt-result.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
-import { plainRequest } from './box.ts'
+import { plainRequest } from './simulated-server.ts'
 
 /**
  * `node bench/strategies/pick-cost.ts` prints the cost of picking one of many targets and settling it, in microseconds of

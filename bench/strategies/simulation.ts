@@ -1,11 +1,11 @@
 import type { RoutingRequest, Strategy, StrategyInstance } from '../../src/sdk/strategy.ts'
-import { Box, type BoxPlan, plainRequest, type Work } from './box.ts'
 import { seededRandom } from './seeded-random.ts'
+import { plainRequest, SimulatedServer, type SimulatedServerPlan, type Work } from './simulated-server.ts'
 import { Timeline } from './timeline.ts'
 
 export interface Scenario {
   name: string
-  boxes: readonly BoxPlan[]
+  servers: readonly SimulatedServerPlan[]
 }
 
 export interface Conditions {
@@ -42,7 +42,7 @@ const maxTries = 3
 /** Runs requests through a strategy on a virtual clock; the same arguments give the same report. */
 export function simulate(strategy: Strategy, scenario: Scenario, conditions: Conditions): Report {
   const durations: number[] = []
-  const tries = scenario.boxes.map(() => 0)
+  const tries = scenario.servers.map(() => 0)
   let unanswered = 0
   for (let round = 0; round < conditions.rounds; round++) {
     const outcome = new Round(strategy, scenario, conditions, round + 1).run()
@@ -56,7 +56,7 @@ export function simulate(strategy: Strategy, scenario: Scenario, conditions: Con
   return {
     p50Ms: durations[Math.floor(durations.length * 0.5)] ?? 0,
     p99Ms: durations[Math.floor(durations.length * 0.99)] ?? 0,
-    worstShare: worstShare(tries, scenario.boxes.map(speedOf)),
+    worstShare: worstShare(tries, scenario.servers.map(speedOf)),
     unanswered,
     tries,
   }
@@ -68,7 +68,7 @@ interface Request {
   seen: RoutingRequest
   isCounted: boolean
   work: Work
-  tried: Set<Box>
+  tried: Set<SimulatedServer>
 }
 
 /** One run with one strategy, from the first arrival until the last request has ended. */
@@ -79,17 +79,17 @@ class Round {
   readonly #timeline = new Timeline()
   readonly #random: () => number
   readonly #conditions: Conditions
-  readonly #boxes: readonly Box[]
+  readonly #servers: readonly SimulatedServer[]
   readonly #instance: StrategyInstance
   readonly #meanGapMs: number
   #queue: Request[] = []
 
-  constructor(strategy: Strategy, { boxes: plans }: Scenario, conditions: Conditions, seed: number) {
+  constructor(strategy: Strategy, { servers: plans }: Scenario, conditions: Conditions, seed: number) {
     const { slots, load } = conditions
     const timeline = this.#timeline
     this.#random = seededRandom(seed)
     this.#conditions = conditions
-    this.#boxes = plans.map((plan, index) => new Box(`box${index}`, plan, timeline, slots))
+    this.#servers = plans.map((plan, index) => new SimulatedServer(`server${index}`, plan, timeline, slots))
     this.#instance = strategy.create({ now: () => timeline.now(), random: seededRandom(seed + 1_000) })
     const places = slots * plans.reduce((sum, plan) => sum + speedOf(plan), 0)
     this.#meanGapMs = (firstContentMs + meanTokens * tokenMs) / (places * load)
@@ -119,29 +119,34 @@ class Round {
   }
 
   #serve(request: Request): void {
-    const untried = this.#boxes.filter((box) => box.isUp() && !request.tried.has(box))
+    const untried = this.#servers.filter((server) => server.isUp() && !request.tried.has(server))
     if (untried.length === 0 || request.tried.size >= maxTries) {
       if (request.isCounted) this.unanswered++
       return
     }
-    const box = choose(this.#instance, untried, request.seen)
-    if (!box) {
+    const server = choose(this.#instance, untried, request.seen)
+    if (!server) {
       this.#queue.push(request)
       return
     }
-    request.tried.add(box)
-    this.#instance.taken?.(box.target, request.seen)
-    const index = this.#boxes.indexOf(box)
+    request.tried.add(server)
+    this.#instance.taken?.(server.target, request.seen)
+    const index = this.#servers.indexOf(server)
     if (request.isCounted) this.tries[index] = (this.tries[index] ?? 0) + 1
     const takenAt = this.#timeline.now()
-    box.serve(request.work, (firstContent) => this.#settle(request, box, takenAt, firstContent))
+    server.serve(request.work, (firstContent) => this.#settle(request, server, takenAt, firstContent))
   }
 
-  #settle(request: Request, box: Box, takenAt: number, firstContent: number | undefined): void {
+  #settle(
+    request: Request,
+    server: SimulatedServer,
+    takenAt: number,
+    firstContent: number | undefined,
+  ): void {
     const now = this.#timeline.now()
     const result = firstContent === undefined ? 'failure' : 'success'
     const outcome = { result, durationMs: now - takenAt, firstContentMs: firstContent } as const
-    this.#instance.settled?.(box.target, outcome, request.seen)
+    this.#instance.settled?.(server.target, outcome, request.seen)
     if (result === 'failure') this.#serve(request)
     else if (request.isCounted) this.durations.push(now - request.arrivedAt)
     const waiting = this.#queue
@@ -153,9 +158,9 @@ class Round {
 /** Undefined if the strategy leases targets exclusively and none is free. */
 function choose(
   instance: StrategyInstance,
-  untried: readonly Box[],
+  untried: readonly SimulatedServer[],
   request: RoutingRequest,
-): Box | undefined {
+): SimulatedServer | undefined {
   const chosen =
     'pick' in instance
       ? instance.pick(untried, request)
@@ -163,10 +168,10 @@ function choose(
           untried.filter(({ inFlight }) => inFlight === 0),
           request,
         )[0]
-  return untried.find((box) => box === chosen)
+  return untried.find((server) => server === chosen)
 }
 
-function speedOf({ speed = 1, fails = false }: BoxPlan): number {
+function speedOf({ speed = 1, fails = false }: SimulatedServerPlan): number {
   return fails ? 0 : speed
 }
 

@@ -18,7 +18,7 @@ import {
   Time,
   whole,
 } from '../kit.js'
-import { apiRoot, connection, history, problems, range, setRange, status, uiRoot } from '../live.js'
+import { apiRoot, connection, history, problems, range, setRange, status, uiRoot, uptime } from '../live.js'
 
 const tones = { critical: 'bad', error: 'bad', warning: 'warn', info: 'info' }
 const severities = { critical: 'critical', error: 'error', warning: 'warning', info: 'note' }
@@ -156,10 +156,10 @@ function errorFigure({ errors, requests }) {
   return requests === 0 ? 'no requests' : `${failures(errors, requests)} failed`
 }
 
-function Links({ now: { uptime_seconds: uptime, workers, version } }) {
+function Links({ now: { started_at: start, workers, version } }) {
   const memory = sum(workers.map(({ memory_bytes: bytes }) => bytes))
   return html`<p class="row quiet" id="links">
     <a href=${`${apiRoot}docs`}>API documentation</a> <a href=${`${apiRoot}openapi.json`}>OpenAPI</a>
     <a href=${`${apiRoot}metrics`}>Metrics</a> <a href=${`${apiRoot}status`}>Status as JSON</a>
-    <span>${`version ${version}, up ${duration(uptime)}, ${plural(workers.length, 'process', 'processes')}, ${whole(memory / 1_048_576)} MiB`}</span></p>`
+    <span>${`version ${version}, up ${duration(uptime(start))}, ${plural(workers.length, 'process', 'processes')}, ${whole(memory / 1_048_576)} MiB`}</span></p>`
 }

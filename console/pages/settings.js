@@ -18,7 +18,7 @@ import {
   Tabs,
   whole,
 } from '../kit.js'
-import { api, me, routers, status } from '../live.js'
+import { api, me, routers, status, uptime } from '../live.js'
 import { Facts } from './fleet-actions.js'
 
 const tab = signal('configuration')
@@ -165,7 +165,7 @@ function Versions() {
         (
           each,
         ) => html`<tr key=${each.pid}><th scope="row">${each.worker === 0 ? 'single' : each.worker} <span class="quiet small">pid ${each.pid}</span></th><td><${State} of=${each.state} /></td>
-          <td class="number narrow-hidden">${duration(each.uptime_seconds)}</td><td class="number">${whole(each.in_flight)}</td><td class="number medium-only">${whole(each.waiting)}</td>
+          <td class="number narrow-hidden">${duration(uptime(each.started_at))}</td><td class="number">${whole(each.in_flight)}</td><td class="number medium-only">${whole(each.waiting)}</td>
           <td class="number medium-only">${whole(each.finished)}</td><td class="number medium-only">${whole(each.failed)}</td><td class="number">${whole(each.memory_bytes / 1_048_576)} MiB</td></tr>`,
       )}</tbody></${Table}></${Card}>`
     }

@@ -1,7 +1,7 @@
 import {
   type ConfigFeed,
   type ConfigSource,
-  type ConfigTaker,
+  type ConfigSubscriber,
   firstOf,
   Reloader,
 } from '../config/reloader.ts'
@@ -51,25 +51,27 @@ export function clusterFeed<Snapshot>(
   source: ConfigSource<Snapshot>,
 ): ConfigFeed<Snapshot> {
   const { join, prepare, commit, drop, reload } = reloadTopics(source)
-  const serving = Promise.withResolvers<ConfigTaker<Snapshot> | undefined>()
+  const serving = Promise.withResolvers<ConfigSubscriber<Snapshot> | undefined>()
   let work: Promise<unknown> = serving.promise
   /** Runs steps in the order of their messages, after the worker has called `serve`. */
-  const inOrder = <T>(step: (taker: ConfigTaker<Snapshot> | undefined) => T | Promise<T>): Promise<T> => {
+  const inOrder = <T>(
+    step: (subscriber: ConfigSubscriber<Snapshot> | undefined) => T | Promise<T>,
+  ): Promise<T> => {
     const result = work.then(async () => step(await serving.promise))
     work = result.catch(() => undefined)
     return result
   }
-  primary.on(prepare, (snapshot) => inOrder((taker) => taker?.prepare(snapshot) ?? []))
-  primary.on(commit, ({ reports }) => inOrder((taker) => taker?.commit(reports)))
-  primary.on(drop, ({ errors, reports }) => inOrder((taker) => taker?.drop(errors, reports)))
+  primary.on(prepare, (snapshot) => inOrder((subscriber) => subscriber?.prepare(snapshot) ?? []))
+  primary.on(commit, ({ reports }) => inOrder((subscriber) => subscriber?.commit(reports)))
+  primary.on(drop, ({ errors, reports }) => inOrder((subscriber) => subscriber?.drop(errors, reports)))
   let first: Promise<Snapshot> | undefined
   return {
     first() {
       first ??= primary.request(join)
       return first
     },
-    async serve(taker) {
-      serving.resolve(taker)
+    async serve(subscriber) {
+      serving.resolve(subscriber)
     },
     async reload() {
       primary.cast(reload)
@@ -111,7 +113,7 @@ function serveSource<Snapshot>(
     const reloader = new Reloader(first, {
       source,
       pollMs,
-      takers: () => takersOf(joined, topics, source.name),
+      subscribers: () => takersOf(joined, topics, source.name),
       onWatchError: (error) =>
         warn(`${source.name}: changes are noticed late or not at all (${String(error)})`),
     })
@@ -139,7 +141,7 @@ function takersOf<Snapshot>(
   joined: ReadonlySet<Channel>,
   { prepare, commit, drop }: ReloadTopics<Snapshot>,
   name: string,
-): ConfigTaker<Snapshot>[] {
+): ConfigSubscriber<Snapshot>[] {
   let isReported = false
   // The first worker that is still alive reports the result, because any of them may have died in the meantime.
   const settle = <P extends Commit>(worker: Channel, topic: Topic<P, void>, payload: P): void => {

@@ -102,5 +102,5 @@ function logLineOf(
       started_at: new Date(startedAtMs).toISOString(),
     })),
   }
-  return [fields, `a worker ended (${signal ?? `exit code ${code}`})`]
+  return [fields, `worker exited (${signal ?? `exit code ${code}`})`]
 }

@@ -37,13 +37,13 @@ export async function firstOf<Snapshot>({ read, live }: ConfigSource<Snapshot>):
   return live ? live.complete(snapshot) : snapshot
 }
 
-/** Applies snapshots in two phases, so that either all takers apply a snapshot or none does. */
-export interface ConfigTaker<Snapshot> {
+/** Applies snapshots in two phases, so that either all subscribers apply a snapshot or none does. */
+export interface ConfigSubscriber<Snapshot> {
   /** Validates the snapshot and prepares `commit`. Returns the errors; none if it can be applied. */
   prepare(snapshot: Snapshot): Promise<readonly string[]>
-  /** Applies the last prepared snapshot atomically. `reports`: whether this taker logs and counts it on behalf of all. */
+  /** Applies the last prepared snapshot atomically. `reports`: whether this subscriber logs and counts it on behalf of all. */
   commit(reports: boolean): void
-  /** Discards the last prepared snapshot because of these errors, from this or another taker. */
+  /** Discards the last prepared snapshot because of these errors, from this or another subscriber. */
   drop(errors: readonly string[], reports: boolean): void
   /** Returns the applied state for the audit log, without secrets. */
   describe?(): object
@@ -53,8 +53,8 @@ export interface ConfigTaker<Snapshot> {
 export interface ConfigFeed<Snapshot> {
   /** The initial snapshot. */
   first(): Promise<Snapshot>
-  /** Passes each later snapshot to the taker. Resolves when no change will be missed. */
-  serve(taker: ConfigTaker<Snapshot>): Promise<void>
+  /** Passes each later snapshot to the subscriber. Resolves when no change will be missed. */
+  serve(subscriber: ConfigSubscriber<Snapshot>): Promise<void>
   /** Reloads immediately, even without a detected change. Resolves when the result was applied or rejected. */
   reload(): Promise<void>
   close(): Promise<void>
@@ -65,7 +65,7 @@ export interface ReloaderOptions<Snapshot> {
   /** Polling interval for changes without an event, in milliseconds; 0: never. */
   pollMs: number
   /** Returns the processes or objects that apply a snapshot; called for each snapshot. */
-  takers: () => readonly ConfigTaker<Snapshot>[]
+  subscribers: () => readonly ConfigSubscriber<Snapshot>[]
   /** See `FileWatchOptions.onWatchError`. */
   onWatchError: (error: unknown) => void
 }
@@ -77,7 +77,7 @@ const retryMs = 5_000
 /** Maximum consecutive reads of files that keep changing; they are read again after the next event. */
 const maxReadings = 3
 
-/** Reads a source after each change of its files; either all takers apply it or none does. */
+/** Reads a source after each change of its files; either all subscribers apply it or none does. */
 export class Reloader<Snapshot> {
   readonly #options: ReloaderOptions<Snapshot>
   readonly #watch: FileWatch
@@ -153,8 +153,8 @@ export class Reloader<Snapshot> {
     const read = await this.#read()
     const digest = digestOf(read)
     if (this.#closed || (digest === this.#seen && !isRequested)) return
-    // Without takers nothing can be validated. The next taker starts with the last applied snapshot and reloads.
-    if (this.#options.takers().length === 0) return
+    // Without subscribers nothing can be validated. The next subscriber starts with the last applied snapshot and reloads.
+    if (this.#options.subscribers().length === 0) return
     this.#seen = digest
     const { live } = this.#options.source
     await this.#offer(live ? await live.complete(read) : read)
@@ -171,16 +171,16 @@ export class Reloader<Snapshot> {
     this.#retry = setTimeout(() => void this.#request('live'), retryMs).unref()
   }
 
-  /** Applies the snapshot in all takers or in none. Returns whether it was applied. */
+  /** Applies the snapshot in all subscribers or in none. Returns whether it was applied. */
   async #offer(snapshot: Snapshot): Promise<boolean> {
-    const takers = this.#options.takers()
-    if (takers.length === 0) return false
-    const results = await Promise.all(takers.map((taker) => errorsOf(taker, snapshot)))
+    const subscribers = this.#options.subscribers()
+    if (subscribers.length === 0) return false
+    const results = await Promise.all(subscribers.map((subscriber) => errorsOf(subscriber, snapshot)))
     const errors = results.find((found) => found.length > 0)
     if (!errors) this.#current = snapshot
-    for (const [index, taker] of takers.entries()) {
-      if (errors) taker.drop(errors, index === 0)
-      else taker.commit(index === 0)
+    for (const [index, subscriber] of subscribers.entries()) {
+      if (errors) subscriber.drop(errors, index === 0)
+      else subscriber.commit(index === 0)
     }
     return !errors
   }
@@ -203,11 +203,11 @@ function digestOf(snapshot: unknown): string {
 
 /** Prepares a snapshot. A bug in the router or an extension counts as an error, so that it does not crash the process. */
 async function errorsOf<Snapshot>(
-  taker: ConfigTaker<Snapshot>,
+  subscriber: ConfigSubscriber<Snapshot>,
   snapshot: Snapshot,
 ): Promise<readonly string[]> {
   try {
-    return await taker.prepare(snapshot)
+    return await subscriber.prepare(snapshot)
   } catch (error) {
     return [`cannot be read: ${error instanceof Error ? error.message : error}`]
   }
@@ -215,9 +215,9 @@ async function errorsOf<Snapshot>(
 
 /** Creates the feed of a single process. */
 export function localFeed<Snapshot>(
-  options: Omit<ReloaderOptions<Snapshot>, 'takers'>,
+  options: Omit<ReloaderOptions<Snapshot>, 'subscribers'>,
 ): ConfigFeed<Snapshot> {
-  const takers: ConfigTaker<Snapshot>[] = []
+  const subscribers: ConfigSubscriber<Snapshot>[] = []
   let reading: Promise<Snapshot> | undefined
   let reloader: Reloader<Snapshot> | undefined
   const first = (): Promise<Snapshot> => {
@@ -226,9 +226,9 @@ export function localFeed<Snapshot>(
   }
   return {
     first,
-    async serve(taker) {
-      takers.push(taker)
-      reloader = new Reloader(await first(), { ...options, takers: () => takers })
+    async serve(subscriber) {
+      subscribers.push(subscriber)
+      reloader = new Reloader(await first(), { ...options, subscribers: () => subscribers })
       await reloader.start()
     },
     reload: async () => reloader?.reload(),

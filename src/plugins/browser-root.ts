@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { acceptsHtml } from '../lib/accepts-html.ts'
+import { acceptsHtml } from '../lib/html-pages.ts'
 import { withoutBasePath } from './base-path.ts'
 
 /**
@@ -12,8 +12,9 @@ export default fp(
     if (!ui) return done()
     app.addHook('onRequest', (request, reply, next) => {
       const { method, originalUrl, headers, raw } = request
+      if (method !== 'GET') return next()
       const [address = ''] = originalUrl.split('?', 1)
-      if (method !== 'GET' || withoutBasePath(address, basePath) !== '/') return next()
+      if (withoutBasePath(address, basePath) !== '/') return next()
       reply.header('vary', 'accept')
       // With an admin port, the console is on that port only.
       const hasConsole = adminPort === 0 || app.adminPort.isUsedBy(raw)

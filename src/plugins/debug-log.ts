@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { tenths } from '../lib/tenths.ts'
+import { tenths } from '../lib/numbers.ts'
 import type { Step } from '../relay/steps.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { takesCommands } from '../relay/upstream/engine-command.ts'
+import { acceptsCommands } from '../relay/upstream/engine-command.ts'
 import type { Effect, EffectAction } from '../sdk/console/effects.ts'
 import type { ModelStatus, Status, TargetStatus } from '../sdk/console/status.ts'
 import type { Target } from '../sdk/target.ts'
@@ -112,7 +112,7 @@ function modelEffect(
     return {
       id: target.id,
       in_flight: status?.in_flight ?? 0,
-      supported: takesCommands(target),
+      supported: acceptsCommands(target),
       loaded: isLoaded(app, target),
     }
   })

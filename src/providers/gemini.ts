@@ -1,7 +1,7 @@
-import type { CallForm, Operation } from '../sdk/operation.ts'
+import type { Operation, ToolCallFormat } from '../sdk/operation.ts'
 import type { ProviderType } from '../sdk/provider.ts'
 
-const methods: Readonly<Partial<Record<Operation, Readonly<Partial<Record<CallForm, string>>>>>> = {
+const methods: Readonly<Partial<Record<Operation, Readonly<Partial<Record<ToolCallFormat, string>>>>>> = {
   chat: { whole: 'generateContent', stream: 'streamGenerateContent?alt=sse' },
   embedding: { whole: 'embedContent', batch: 'batchEmbedContents' },
   count: { whole: 'countTokens' },

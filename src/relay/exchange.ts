@@ -99,7 +99,7 @@ export class Exchange {
   readonly reasons = new PickReasons()
   readonly timeline = new Timeline()
   /** Whether response headers name the target. */
-  tellsRoute = false
+  showsRoute = false
   /** Start of the first attempt; same clock as `startedAt`. */
   sentAt: number | undefined
   /** Size of the request body, once it has been read completely. */
@@ -140,7 +140,7 @@ export class Exchange {
   #deadline: NodeJS.Timeout | undefined
   #brokenOff = false
   #closeListeners: (() => void)[] | undefined
-  readonly #openWork = new Set<() => void>()
+  #openWork: Set<() => void> | undefined
 
   /** `onStep` is called at the end of each step of the request. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
@@ -235,12 +235,13 @@ export class Exchange {
   /** Starts an attempt at a target; `end` returns the target's share. Call the result once, at the end of the attempt. */
   beginWork({ id, model }: { id: string; model: string }, end: () => number): () => void {
     const done = (): void => {
-      if (!this.#openWork.delete(done)) return
+      if (!this.#openWork?.delete(done)) return
       const busyMs = end()
       const same = this.work.find((each) => each.target === id && each.model === model)
       if (same) same.busyMs += busyMs
       else this.work.push({ target: id, model, busyMs })
     }
+    this.#openWork ??= new Set()
     this.#openWork.add(done)
     return done
   }
@@ -287,7 +288,7 @@ export class Exchange {
 
   /** Targets that still work for it are counted up to now. */
   end(): void {
-    for (const done of [...this.#openWork]) done()
+    for (const done of [...(this.#openWork ?? [])]) done()
   }
 
   outcome(status: number): ExchangeOutcome {

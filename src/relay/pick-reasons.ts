@@ -1,4 +1,4 @@
-import { formatCount } from '../lib/format-count.ts'
+import { formatCount } from '../lib/numbers.ts'
 import type { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 
@@ -16,6 +16,8 @@ const leastWaitMs = 1
 /** Why the targets of one request were picked. The text is built when it is read. */
 export class PickReasons {
   #picks: Pick[] | undefined
+  /** The texts of all picks, once they were read. */
+  #texts: string[] | undefined
   #waitedMs = 0
 
   /** The request waited for its next target. */
@@ -30,29 +32,30 @@ export class PickReasons {
     this.#picks ??= []
     this.#picks.push({ target, reason, after, waitedMs: this.#waitedMs })
     this.#waitedMs = 0
+    this.#texts = undefined
   }
 
   /** Reason of each attempt, in order. */
-  all(): string[] {
-    return (this.#picks ?? []).map(textOf)
+  all(): readonly string[] {
+    this.#texts ??= (this.#picks ?? []).map(textOf)
+    return this.#texts
   }
 
   /** Reason of the last attempt. */
   last(): string | undefined {
-    const pick = this.#picks?.at(-1)
-    return pick && textOf(pick)
+    return this.all().at(-1)
   }
 
   /** Reasons of all attempts, in order: `queue 840 ms, least loaded`, with target names if there were several. */
   toString(): string | undefined {
-    const picks = this.#picks
-    if (!picks) return undefined
-    if (picks.length === 1) return this.last()
-    return picks.map((pick) => `${pick.target}: ${textOf(pick)}`).join('; ')
+    const texts = this.all()
+    if (texts.length < 2) return texts[0]
+    return this.#picks?.map(({ target }, index) => `${target}: ${texts[index]}`).join('; ')
   }
 }
 
 function textOf({ reason, after, waitedMs }: Pick): string {
+  if (!after && waitedMs < leastWaitMs && typeof reason === 'string') return reason
   const parts: string[] = []
   if (after) parts.push(`failover after ${codeOf(after)}`)
   if (waitedMs >= leastWaitMs) parts.push(`queue ${formatCount(waitedMs)} ms`)

@@ -74,7 +74,7 @@ export interface ChatPassthrough {
    */
   end(isComplete?: boolean): Buffer | undefined
   /** Bytes that end a partially sent event, so that an error can follow; '' if there is none. */
-  endTorn?(): string
+  closeEvent?(): string
   /** The in-band error that fits the forwarded bytes; undefined: the dialect's own. */
   writeError?(error: RouterError): string | undefined
 }

@@ -46,7 +46,7 @@ export interface EmbeddingCodec {
   readResponse(body: unknown, inputs: number): EmbeddingResponse
   writeResponse(response: EmbeddingResponse, context: EmbeddingContext): Record<string, unknown>
   /** Whether a server of this dialect accepts the client's body unchanged. */
-  goesThrough(request: Readonly<Record<string, unknown>>): boolean
+  canPassThrough(request: Readonly<Record<string, unknown>>): boolean
   /** The operator's defaults for members missing in a body; absent if unsupported. */
   missingDefaults?(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
   /** For APIs with the model in the path: body members that repeat the model name, rewritten for the target. */
@@ -56,5 +56,5 @@ export interface EmbeddingCodec {
   /** Members added to translated requests if neither the client nor the operator sets them. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
   /** Whether an upstream response has the vectors in the encoding that the client requested. */
-  isInWantedForm(answer: unknown, request: Readonly<Record<string, unknown>>): boolean
+  hasRequestedEncoding(answer: unknown, request: Readonly<Record<string, unknown>>): boolean
 }

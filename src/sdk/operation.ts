@@ -32,4 +32,4 @@ export type Operation = (typeof operations)[number]
 /** Form of the response: one whole response, a stream, or results for several inputs. */
 export const callForms = ['whole', 'stream', 'batch'] as const
 
-export type CallForm = (typeof callForms)[number]
+export type ToolCallFormat = (typeof callForms)[number]

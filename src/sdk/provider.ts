@@ -1,7 +1,7 @@
 import type { EngineListing } from './engine-listings.ts'
 import type { EngineKind } from './engine-signals.ts'
 import type { MockSettings } from './mock-settings.ts'
-import type { CallForm, Operation } from './operation.ts'
+import type { Operation, ToolCallFormat } from './operation.ts'
 import type { Flavour } from './profile.ts'
 import type { Transport } from './transport.ts'
 
@@ -9,7 +9,7 @@ import type { Transport } from './transport.ts'
 export interface Call {
   /** The model's name at the upstream. */
   readonly model: string
-  readonly form: CallForm
+  readonly form: ToolCallFormat
 }
 
 /** The members of a target that the transport of an embedded type may depend on. */

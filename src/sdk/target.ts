@@ -1,6 +1,6 @@
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
-import type { CallForm, Operation } from './operation.ts'
+import type { Operation, ToolCallFormat } from './operation.ts'
 import type { Profile, SystemTurns } from './profile.ts'
 import type { ProviderType } from './provider.ts'
 import type { Connection } from './transport.ts'
@@ -26,7 +26,7 @@ export interface Target {
   /** Path and query for each operation that the upstream offers. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>
   /** Paths for forms other than `whole`, if they differ. */
-  readonly formPaths?: Readonly<Partial<Record<CallForm, Target['paths']>>>
+  readonly formPaths?: Readonly<Partial<Record<ToolCallFormat, Target['paths']>>>
   readonly token: string | undefined
   /** Absent: a direct connection with Node's defaults. */
   readonly connection?: Connection

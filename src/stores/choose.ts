@@ -14,8 +14,8 @@ import { RedisAnswers } from './answers/redis.ts'
 import type { AnswerStore } from './answers/store.ts'
 import type { Directory } from './directory/directory.ts'
 import type { DirectoryHost } from './directory/host.ts'
-import { RedisBoard } from './fleet/redis.ts'
-import type { FleetBoard } from './fleet/store.ts'
+import { RedisFleetBus } from './fleet/redis.ts'
+import type { FleetBus } from './fleet/store.ts'
 import { clusterLeases, serveLeases } from './leases/cluster.ts'
 import { LazyLeases } from './leases/lazy.ts'
 import { memoryLeases } from './leases/memory.ts'
@@ -133,12 +133,12 @@ async function openRedisLeases(
 }
 
 /** Connects this router to the others on the same Redis; undefined without Redis. */
-export async function openBoard(context: StoreContext): Promise<FleetBoard | undefined> {
+export async function openFleetBus(context: StoreContext): Promise<FleetBus | undefined> {
   const address = redisAddress(context.config)
   if (!address) return undefined
   const { connectListening } = await import('./redis/client.ts')
   const link = connectListening(address, ['lead', 'leave-lead'] as const)
-  return new RedisBoard({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
+  return new RedisFleetBus({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
 }
 
 /** Opens operator overrides of targets, shared by all processes of a router, and with Redis by all routers. */

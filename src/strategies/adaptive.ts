@@ -1,6 +1,6 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
-import { draw, inPlay, loadOf, noCandidates, weightInPlay } from './draw.ts'
+import { draw, effectiveWeight, loadOf, noCandidates, withWeight } from './draw.ts'
 
 /** Assumed response length in tokens; determines how much time per token matters relative to time to first content. */
 const typicalTokens = 200
@@ -39,7 +39,7 @@ export const adaptive: SharingStrategy = {
     return {
       reason: () => 'least expected time',
       preview(candidates) {
-        const targets = inPlay(candidates)
+        const targets = withWeight(candidates)
         return choose(targets, targets.map(history.lastOf), { at: now(), picks })
       },
       scores(candidates) {
@@ -48,7 +48,7 @@ export const adaptive: SharingStrategy = {
       },
       pick(candidates) {
         const moment = { at: now(), picks }
-        const targets = inPlay(candidates)
+        const targets = withWeight(candidates)
         const lastPicked = history.of(targets, moment)
         const picked = choose(targets, lastPicked, moment)
         picks++
@@ -120,7 +120,7 @@ function costOf(signals: TargetSignals, quickest: Quickest): number {
   const perTokenMs = signals.perTokenMs ?? quickest.perTokenMs
   const responseMs = firstContentMs + perTokenMs * typicalTokens
   const health = Math.max(minHealth, 1 - signals.failureRate)
-  return (responseMs * (loadOf(signals) + 1)) / (weightInPlay(signals) * health)
+  return (responseMs * (loadOf(signals) + 1)) / (effectiveWeight(signals) * health)
 }
 
 function finite(value: number, otherwise: number): number {

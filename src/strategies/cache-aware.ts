@@ -1,4 +1,4 @@
-import { formatCount } from '../lib/format-count.ts'
+import { formatCount } from '../lib/numbers.ts'
 import { hashOfText } from '../lib/rolling-hash.ts'
 import type { Outcome, PickReason, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
@@ -6,7 +6,7 @@ import { type HashedRequest, HashTrust } from './affinity/hash-trust.ts'
 import { Rendezvous } from './affinity/rendezvous.ts'
 import { type SessionState, Sessions, sessionKey } from './affinity/sessions.ts'
 import { TargetCache } from './affinity/target-cache.ts'
-import { inPlay, noCandidates, weightInPlay } from './draw.ts'
+import { effectiveWeight, noCandidates, withWeight } from './draw.ts'
 
 /**
  * Picks a target that has most of the prompt cached and little work. The cost of a target, in tokens, is the part of the prompt
@@ -71,12 +71,12 @@ class Affinity {
     const session = keyOf(request)
     const last = session === undefined ? undefined : this.#sessions.of(session)
     const seed = seedOf(request)
-    const usable = inPlay(candidates)
+    const usable = withWeight(candidates)
     const scored = usable.map((signals) => this.#score(signals, request, { session, last, seed }))
     const hashed = scored.reduce((best, next) => (next.rank > best.rank ? next : best))
     const known = Math.max(...scored.map(({ cached }) => cached))
     const unknown = request.promptTokens - known
-    hashed.cost -= (this.#trust.share * unknown) / weightInPlay(hashed.signals)
+    hashed.cost -= (this.#trust.share * unknown) / effectiveWeight(hashed.signals)
     // The target of the conversation's previous turn has also cached its own response, which this router has not counted.
     const answer = hashed.cached > 0 ? Math.min(unknown, longAnswer * this.#answerTokens) : 0
     const trusted = { known: known + answer, unknown: unknown - answer }
@@ -170,7 +170,7 @@ class Affinity {
     const load = runningShare * running + recentShare * cache.recent(this.#now())
     // A failed attempt doubles the cost of the request.
     const failing = signals.failureRate * (promptTokens + this.#workTokens)
-    const cost = (promptTokens - cached + history + load + failing) / weightInPlay(signals)
+    const cost = (promptTokens - cached + history + load + failing) / effectiveWeight(signals)
     return { signals, cost, isLast, cached, rank: this.#rendezvous.rank(seed, target) }
   }
 

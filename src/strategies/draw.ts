@@ -5,8 +5,8 @@ export function weightOf({ target, weight = target.weight }: TargetSignals): num
   return weight
 }
 
-/** The weight of a target in play ({@link inPlay}): a target with 0 is only in play if all have 0, and then all are equal. */
-export function weightInPlay(signals: TargetSignals): number {
+/** The weight of a target in play ({@link withWeight}): a target with 0 is only in play if all have 0, and then all are equal. */
+export function effectiveWeight(signals: TargetSignals): number {
   const weight = weightOf(signals)
   return weight > 0 ? weight : 1
 }
@@ -20,7 +20,7 @@ export function loadOf({ inFlight, engine }: TargetSignals): number {
  * Returns the candidates with a positive weight, or all if there are none. Returns the same list if it would contain all of
  * them.
  */
-export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
+export function withWeight(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
   if (candidates.every(hasWeight)) return candidates
   const weighted = candidates.filter(hasWeight)
   return weighted.length > 0 ? weighted : candidates
@@ -40,13 +40,13 @@ export function draw(
   except?: TargetSignals,
 ): TargetSignals | undefined {
   let sum = 0
-  for (const signals of targets) if (signals !== except) sum += weightInPlay(signals)
+  for (const signals of targets) if (signals !== except) sum += effectiveWeight(signals)
   let left = random * sum
   let last: TargetSignals | undefined
   for (const signals of targets) {
     if (signals === except) continue
     last = signals
-    left -= weightInPlay(signals)
+    left -= effectiveWeight(signals)
     if (left < 0) break
   }
   return last

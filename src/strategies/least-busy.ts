@@ -1,5 +1,5 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
-import { draw, inPlay, loadOf, noCandidates, weightInPlay } from './draw.ts'
+import { draw, effectiveWeight, loadOf, noCandidates, withWeight } from './draw.ts'
 
 /**
  * Draws two targets by weight and picks the one with fewer requests in flight per weight, including those of other users if the
@@ -19,7 +19,7 @@ export const leastBusy: SharingStrategy = {
 }
 
 function lessBusy(candidates: readonly TargetSignals[], random: () => number): TargetSignals {
-  const targets = inPlay(candidates)
+  const targets = withWeight(candidates)
   const first = draw(targets, random())
   const second = draw(targets, random(), first)
   if (!first) return noCandidates()
@@ -27,5 +27,5 @@ function lessBusy(candidates: readonly TargetSignals[], random: () => number): T
 }
 
 function load(signals: TargetSignals): number {
-  return loadOf(signals) / weightInPlay(signals)
+  return loadOf(signals) / effectiveWeight(signals)
 }

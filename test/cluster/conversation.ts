@@ -4,12 +4,14 @@ import { Agent, request } from 'node:http'
 export type Send = (method: string, path: string, body?: object) => Promise<{ status: number; text: string }>
 
 /** All requests use one connection, so they reach one worker. */
-export function connectTo({ url }: { readonly url: string }): Send {
+export function connectTo(
+  { url }: { readonly url: string },
+  headers: Record<string, string> = { 'content-type': 'application/json' },
+): Send {
   const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   return (method, path, body) =>
     new Promise((resolve, reject) => {
-      const headers = { 'content-type': 'application/json' }
       const sent = request({ host, port, method, path, agent, headers }, async (response) => {
         let text = ''
         for await (const chunk of response) text += chunk

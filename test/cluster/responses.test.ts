@@ -10,7 +10,7 @@ async function start(t: TestContext, env: Record<string, string>): Promise<TestR
   return router
 }
 
-// test/cluster/kill.test.ts covers the workers of one machine.
+// test/cluster/kill.ts covers the workers of one machine.
 test('stored responses are available to all routers with one Redis, including those that start later', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())

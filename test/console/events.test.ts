@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applied, StatusDeltas } from '../../src/plugins/console-events/status-deltas.ts'
-import type { Status } from '../../src/sdk/console/status.ts'
-import type { StatusDelta } from '../../src/sdk/console/status-delta.ts'
+import type { Status, StatusDelta } from '../../src/sdk/console/status.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -135,6 +134,32 @@ test('without keys, events contain no addresses', async (t) => {
   t.after(() => events.close())
   const { data } = await events.next('status')
   assert.ok(!JSON.stringify(data).includes('"address"'))
+})
+
+test('an idle router sends no changes until its memory has changed by 16 MiB', async (t) => {
+  const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
+  t.after(() => router.close())
+  const MiB = 1_048_576
+  let bytes = 100 * MiB
+  let readings = 0
+  const enough = Promise.withResolvers<void>()
+  t.mock.method(process.memoryUsage, 'rss', () => {
+    readings++
+    if (readings === 4) enough.resolve()
+    // As garbage collection changes it.
+    return bytes + (readings % 2) * 15 * MiB
+  })
+  const events = await openEvents(router.url)
+  t.after(() => events.close())
+  await events.next('status')
+  await enough.promise
+  bytes = 300 * MiB
+  const { data } = await events.next('delta')
+  assert.equal(events.seen.filter(({ name }) => name === 'delta').length, 1)
+  const { status, models } = data as unknown as StatusDelta
+  assert.deepEqual([Object.keys(status), models], [['workers'], []])
+  assert.ok((status.workers?.[0]?.memory_bytes ?? 0) >= bytes)
+  assert.ok((status.workers?.[0]?.uptime_seconds ?? 0) > 0)
 })
 
 /** A status in which every target has changed since the previous second. */

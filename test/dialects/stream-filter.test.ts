@@ -208,9 +208,9 @@ for (const row of rows) {
         passed += filter.push(piece)?.length ?? 0
       }
       assert.ok(passed > maxEventBytes)
-      assert.equal(filter.endTorn?.(), isLines(row) ? '\n' : '\n\n')
+      assert.equal(filter.closeEvent?.(), isLines(row) ? '\n' : '\n\n')
       assert.equal(filter.push(Buffer.from(behind))?.toString(), behind)
-      assert.equal(filter.endTorn?.(), '')
+      assert.equal(filter.closeEvent?.(), '')
       assert.equal(
         filter.push(Buffer.from(written(...finish) + mark))?.toString(),
         renamed(written(...finish) + mark),
@@ -236,6 +236,26 @@ for (const row of rows) {
     })
   })
 }
+
+test('events that begin differently and arrive together keep every byte except the model name', () => {
+  const [row] = rows
+  assert.ok(row)
+  const event = (data: object): string => `data: ${JSON.stringify(data)}\n\n`
+  const early = event(row.text('a'))
+  const late = event({ choices: [{ index: 0, delta: { content: `"model":"${model}"` } }], id: 'x', model })
+  const finish = event({ id: 'x', model, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })
+  const bytes = early + early + late + late + early + finish + late + early
+  for (const lineEnd of ['\n', '\r\n', '\r', '\n\r']) {
+    const emptyLine = lineEnd === '\n\r' ? lineEnd : lineEnd + lineEnd
+    const events = [bytes, late + early, late + late, late]
+    const pieces: string[] = [...events.map((piece) => piece.replaceAll('\n\n', emptyLine)), row.mark]
+    for (const received of [pieces, [pieces.join('')]]) {
+      const { out, state } = pass(row, received)
+      assert.equal(out, renamed(pieces.join('')))
+      assert.equal(state.ended, true)
+    }
+  }
+})
 
 test('token counts in every OpenAI event are passed on, and the last ones are used', () => {
   const [row] = rows

@@ -9,7 +9,7 @@ import { startRouterProcess } from '../helpers/router-process.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { engineOf, targetIn } from '../helpers/status-events.ts'
 
-const leastPauseMs = 1_990
+const minPauseMs = 1_990
 
 interface Polled extends ScriptedUpstream {
   readonly polls: readonly number[]
@@ -72,7 +72,7 @@ test('in a cluster one process polls the engines, and every worker has the resul
     }
   }
   assert.ok(
-    pausesOf(engine).every((pause) => pause >= leastPauseMs),
+    pausesOf(engine).every((pause) => pause >= minPauseMs),
     `${pausesOf(engine)}`,
   )
 })
@@ -95,7 +95,7 @@ test('with Redis one router polls for all, and another takes over when it stops'
   assert.equal((await engineOf(second.url, 'a'))?.running, 3)
   await engine.polled(engine.polls.length + 1)
   assert.ok(
-    pausesOf(engine).every((pause) => pause >= leastPauseMs),
+    pausesOf(engine).every((pause) => pause >= minPauseMs),
     `${pausesOf(engine)}`,
   )
   await first.close()

@@ -3,99 +3,15 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, describe, type TestContext, test } from 'node:test'
-import { closedPort, post, type RawAnswer } from '../helpers/http.ts'
+import { describe, type TestContext, test } from 'node:test'
+import { closedPort, post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { startRouter, type TestRouter } from '../helpers/router.ts'
-import {
-  openaiChunk,
-  openaiError,
-  openaiText,
-  type RecordedRequest,
-  type Script,
-  type ScriptedUpstream,
-  startUpstream,
-} from '../helpers/scripted-upstream.ts'
-import { SharedRouter } from '../helpers/shared-router.ts'
+import { startRouter } from '../helpers/router.ts'
+import { openaiChunk, openaiError, type Script, startUpstream } from '../helpers/scripted-upstream.ts'
+import { answered, breaksOn, broken, type Fleet, fleetStarter, good, textOf } from './fleet.ts'
 
-interface Fleet {
-  router: TestRouter
-  servers: ScriptedUpstream[]
-  /** The router's name of the model that the test calls `name`. */
-  nameOf(model: string): string
-  /** The target of the model `m` on the server with this letter. */
-  targetOn(letter: string): string
-  /** A chat with this text; `more` adds members to the body. */
-  ask(text: string, more?: object, model?: string): Promise<RawAnswer>
-  /** Requests that each server received since the last call. */
-  counts(): number[]
-}
-
-interface FleetOptions {
-  strategy?: string
-  /** By default, the fleet replaces the previous one in a router that the tests share. */
-  env?: Record<string, string>
-  /** Further models by name, with the indexes of their servers. */
-  models?: Record<string, number[]>
-  fallbacks?: string[]
-}
-
-const env = { LLM_ROUTER_LOG_LEVEL: 'info', LLM_ROUTER_USE_PROMETHEUS: '1' }
-const shared = new SharedRouter(env)
-let fleets = 0
-
-after(() => shared.close())
-
-/** The model `m` on one server per script, in this order. */
-async function startFleet(t: TestContext, scripts: Script[], options: FleetOptions = {}): Promise<Fleet> {
-  const servers = await Promise.all(scripts.map((script) => startUpstream(script)))
-  t.after(() => Promise.all(servers.map((server) => server.close())))
-  const number = ++fleets
-  const nameOf = (model: string): string => `${model}${number}`
-  const provider = (index: number, model: string) => ({
-    id: `${nameOf(model)}-${'abcdefgh'[index]}`,
-    api_type: 'vllm',
-    api_host: servers[index]?.url ?? assert.fail('no such server'),
-    model_path: 'up',
-  })
-  const all: Record<string, number[]> = { m: servers.map((_, index) => index), ...options.models }
-  const models = modelsConfig(
-    Object.fromEntries(
-      Object.entries(all).map(([name, of]) => [nameOf(name), of.map((index) => provider(index, name))]),
-    ),
-  ) as { test_models: Record<string, object> }
-  const strategy = options.strategy ?? 'first_available'
-  for (const model of Object.values(models.test_models)) Object.assign(model, { strategy })
-  if (options.fallbacks)
-    Object.assign(models.test_models[nameOf('m')] ?? {}, { fallbacks: options.fallbacks.map(nameOf) })
-  const router = options.env
-    ? await startRouter({ env: { ...env, ...options.env }, models })
-    : await shared.with(models)
-  t.after(() => router.close())
-  let seen = servers.map(() => 0)
-  return {
-    router,
-    servers,
-    nameOf,
-    targetOn: (letter) => `${nameOf('m')}-${letter}`,
-    ask: (text, more = {}, model = 'm') =>
-      post(`${router.url}/v1/chat/completions`, {
-        model: nameOf(model),
-        messages: [{ role: 'user', content: text }],
-        ...more,
-      }),
-    counts() {
-      const now = servers.map(({ requests }) => requests.length)
-      const since = now.map((count, index) => count - (seen[index] ?? 0))
-      seen = now
-      return since
-    },
-  }
-}
-
-const broken = openaiError(500, { message: 'internal' })
-const good = openaiText('good')
+const startFleet = fleetStarter()
 const strategies = [
   'first_available',
   'first_available_optim',
@@ -105,21 +21,6 @@ const strategies = [
   'least_busy',
   'adaptive',
 ]
-const textOf = ({ raw }: RecordedRequest): string => raw.toString()
-/** Fails requests that contain `poison`, answers all others. */
-const breaksOn =
-  (failure = broken, answer = good): Script =>
-  (request) =>
-    textOf(request).includes('poison') ? failure : answer
-
-async function answered(fleet: Fleet, texts: readonly string[]): Promise<number> {
-  let count = 0
-  for (const text of texts) {
-    const { status } = await fleet.ask(text)
-    if (status === 200) count++
-  }
-  return count
-}
 
 describe('two broken servers out of three cause no failed request', () => {
   for (const strategy of strategies) {
@@ -213,201 +114,6 @@ test('a request that fails everywhere reaches three servers at most', async (t) 
   assert.deepEqual(fleet.counts(), [1, 1, 1, 0, 0])
   assert.equal((await fleet.ask('hi')).status, 502)
   assert.deepEqual(fleet.counts().slice(3), [1, 1], 'suspected servers come last')
-})
-
-for (const message of ["model 'up' not found", 'model is not loaded'])
-  test(`a server that answers 400 "${message}" is passed over, and the client gets an answer`, async (t) => {
-    const lacking: Script = () => openaiError(400, { code: 400, message, type: 'invalid_request_error' })
-    const fleet = await startFleet(t, [lacking, good])
-    assert.equal((await fleet.ask('hi')).status, 200)
-    assert.equal((await fleet.ask('hi', { stream: true })).status, 200)
-    assert.equal((await fleet.ask('hi')).status, 200)
-    fleet.counts()
-    assert.equal((await fleet.ask('hi')).status, 200)
-    assert.deepEqual(fleet.counts(), [0, 1], 'it counts as misconfigured, like a server that answers 404')
-  })
-
-test("a 400 about the request is the client's error even if its message mentions a model", async (t) => {
-  const message = 'This model does not support the tool that was not found'
-  const fleet = await startFleet(t, [() => openaiError(400, { message }), good])
-  assert.equal((await fleet.ask('hi')).status, 400)
-  assert.deepEqual(fleet.counts(), [1, 0])
-})
-
-describe('a request that every server refuses', () => {
-  const refusals: [status: number, error: object, returned: number][] = [
-    [401, { message: 'denied' }, 502],
-    [402, { message: 'no credit' }, 502],
-    [403, { message: 'blocked by policy' }, 403],
-    [404, { message: 'No such file: file-1' }, 404],
-    [404, { message: 'The model `lora-x` does not exist.', code: 'model_not_found' }, 404],
-    // llama.cpp in router mode
-    [400, { code: 400, message: "model 'up' not found", type: 'invalid_request_error' }, 404],
-    [400, { code: 400, message: 'model is not loaded', type: 'invalid_request_error' }, 404],
-    // LM Studio
-    [400, { code: 'model_not_found', message: 'Failed to load model "up"', param: 'model' }, 404],
-  ]
-  for (const [status, error, returned] of refusals) {
-    test(`with ${status} ${JSON.stringify(error)} gets ${returned} and affects no other client`, async (t) => {
-      const refusing = breaksOn(openaiError(status, error))
-      const fleet = await startFleet(t, [refusing, refusing, good], {
-        strategy: 'balanced',
-        models: { two: [0, 1] },
-      })
-      assert.equal((await fleet.ask('hi', {}, 'two')).status, 200)
-      assert.equal((await fleet.ask('hi', {}, 'two')).status, 200)
-      for (let index = 0; index < 6; index++) {
-        assert.equal((await fleet.ask(`poison ${index}`, {}, 'two')).status, returned)
-        assert.equal((await fleet.ask('hi', {}, 'two')).status, 200)
-      }
-      const ready = await fetch(`${fleet.router.url}/readyz`)
-      assert.equal(ready.status, 200)
-    })
-  }
-
-  test('leaves a cold model available to the next client', async (t) => {
-    const refusing = breaksOn(openaiError(401, { message: 'x' }))
-    const fleet = await startFleet(t, [refusing, refusing])
-    for (let index = 0; index < 4; index++) await fleet.ask(`poison ${index}`)
-    assert.equal((await fetch(`${fleet.router.url}/readyz`)).status, 200)
-    assert.equal((await fleet.ask('hi')).status, 200)
-  })
-})
-
-test("a server that rejects the router's key comes last and is reported as misconfigured", async (t) => {
-  const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' }), good], {
-    strategy: 'balanced',
-  })
-  for (let index = 0; index < 10; index++) assert.equal((await fleet.ask(`hi ${index}`)).status, 200)
-  assert.equal(fleet.counts()[0], 1, 'one rejection is enough for a server that never answered')
-  const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
-  assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
-  const line = await fleet.router.logged(
-    ({ msg, target }) => msg === 'target misconfigured' && target === fleet.targetOn('a'),
-  )
-  assert.match(String(line.reason), /api_token/)
-  const status = JSON.parse(await (await fetch(`${fleet.router.url}/api/status`)).text())
-  const [target] = status.models[0].targets
-  assert.equal(target.state, 'misconfigured')
-  assert.match(target.reason, /401.*api_token/)
-})
-
-test('a rejected key on the only server is a 502 with code upstream_auth', async (t) => {
-  const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' })])
-  for (let index = 0; index < 3; index++) {
-    const { status, text } = await fleet.ask('hi')
-    assert.deepEqual([status, JSON.parse(text).error.code], [502, 'upstream_auth'])
-  }
-  assert.deepEqual(fleet.counts(), [3], 'it stays in use because it is the only server')
-  const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
-  assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
-})
-
-test('chats to a model without chat support do not affect its embeddings', async (t) => {
-  const embedding = { kind: 'reply', body: { data: [{ index: 0, embedding: [1] }], usage: {} } } as const
-  const script: Script = ({ url }) =>
-    url.includes('embeddings') ? embedding : { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
-  const fleet = await startFleet(t, [script])
-  const embed = () => post(`${fleet.router.url}/v1/embeddings`, { model: fleet.nameOf('m'), input: 'x' })
-  assert.equal((await embed()).status, 200)
-  for (const path of [
-    '/v1/chat/completions',
-    '/v1/messages',
-    '/api/chat',
-    '/v1/responses',
-    '/v1/completions',
-  ]) {
-    const asked = path.endsWith('responses')
-      ? { input: 'hi' }
-      : { messages: [{ role: 'user', content: 'hi' }], prompt: 'hi', max_tokens: 5 }
-    const body = { model: fleet.nameOf('m'), stream: false, ...asked }
-    const { status, text } = await post(`${fleet.router.url}${path}`, body)
-    assert.equal(status, 400, `${path}: ${text}`)
-    assert.match(text, /does not support/)
-    assert.equal((await embed()).status, 200)
-  }
-})
-
-describe('a 429', () => {
-  const tooLarge = openaiError(
-    429,
-    { message: 'Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7214.' },
-    { 'retry-after': '30' },
-  )
-
-  test('about the size of one request causes no pause, whatever its headers say', async (t) => {
-    const fleet = await startFleet(t, [breaksOn(tooLarge), breaksOn(tooLarge)])
-    for (let index = 0; index < 5; index++) {
-      const { status, text } = await fleet.ask(`poison ${index}`)
-      assert.equal(status, 429)
-      assert.match(text, /Limit 6000/)
-      assert.equal((await fleet.ask('hi')).status, 200)
-    }
-  })
-
-  test('without a wait does not pause the only server of a model', async (t) => {
-    const fleet = await startFleet(t, [breaksOn(openaiError(429, { message: 'slow down' }))])
-    for (let index = 0; index < 5; index++) {
-      assert.equal((await fleet.ask(`poison ${index}`)).status, 429)
-      assert.equal((await fleet.ask('hi')).status, 200)
-    }
-  })
-
-  const waits: [headers: Record<string, string | string[] | (() => string)>, seconds: number][] = [
-    [{ 'retry-after': '20' }, 20],
-    [{ 'retry-after': ['20', '40'] }, 40],
-    [{ 'retry-after-ms': '20000' }, 20],
-    [{ 'retry-after': '86400' }, 300],
-    [{ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '1m5s' }, 65],
-    [{ 'x-ratelimit-remaining-requests': '7', 'x-ratelimit-reset-requests': '6m0s', 'retry-after': '3' }, 3],
-    [
-      {
-        'anthropic-ratelimit-tokens-remaining': '0',
-        'anthropic-ratelimit-tokens-reset': () => new Date(Date.now() + 90_000).toISOString(),
-      },
-      90,
-    ],
-    [
-      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': () => `${Math.floor(Date.now() / 1000) + 45}` },
-      45,
-    ],
-  ]
-  for (const [given, seconds] of waits) {
-    test(`with ${Object.entries(given).join(' ')} pauses the server for about ${seconds} s`, async (t) => {
-      const headers = Object.fromEntries(
-        Object.entries(given).map(([name, value]) => [name, typeof value === 'function' ? value() : value]),
-      )
-      const fleet = await startFleet(t, [
-        { kind: 'reply', status: 429, headers, body: { error: { message: 'x' } } },
-      ])
-      await fleet.ask('hi')
-      fleet.counts()
-      const answer = await fleet.ask('hi')
-      assert.equal(answer.status, 429)
-      assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/)
-      const returned = Number(answer.headers.get('retry-after'))
-      assert.ok(returned <= seconds && returned > seconds - 15, `${returned}`)
-      assert.deepEqual(fleet.counts(), [0], 'it receives nothing while it is paused')
-    })
-  }
-
-  test('that names a limit with something remaining implies no wait', async (t) => {
-    const headers = { 'x-ratelimit-remaining-tokens': '10', 'x-ratelimit-reset-tokens': '6m0s' }
-    const fleet = await startFleet(t, [openaiError(429, { message: 'x' }, headers)])
-    await fleet.ask('hi')
-    await fleet.ask('hi')
-    assert.deepEqual(fleet.counts(), [2])
-  })
-})
-
-test('a 503 with Retry-After for one request does not affect other requests', async (t) => {
-  const failing = breaksOn(openaiError(503, { message: 'x' }, { 'retry-after': '100' }))
-  const fleet = await startFleet(t, [failing, failing])
-  for (let index = 0; index < 5; index++) {
-    const { status } = await fleet.ask(`poison ${index}`)
-    assert.ok(status >= 500)
-    assert.equal((await fleet.ask('hi')).status, 200)
-  }
 })
 
 test('streams that break after their first content eject no target if no other target answered', async (t) => {
@@ -597,23 +303,6 @@ test('the last attempt waits for the only working server if each server accepts 
   taken.resolve()
   const statuses = (await Promise.all(asked)).map(({ status }) => status)
   assert.deepEqual(statuses, Array(6).fill(200))
-})
-
-test('a key rejected for embeddings is reported like one rejected for chats', async (t) => {
-  const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' })])
-  const { status } = await post(`${fleet.router.url}/v1/embeddings`, { model: fleet.nameOf('m'), input: 'x' })
-  assert.equal(status, 502)
-  const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
-  assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
-  const state = JSON.parse(await (await fetch(`${fleet.router.url}/api/status`)).text()).state
-  assert.equal(state, 'degraded', 'it stays in use because it is the only server')
-})
-
-test('if two servers ask for a pause during one request, the client receives the shorter wait', async (t) => {
-  const pause = (seconds: string) => openaiError(429, { message: 'x' }, { 'retry-after': seconds })
-  const fleet = await startFleet(t, [pause('30'), pause('100')])
-  const { status, headers } = await fleet.ask('hi')
-  assert.deepEqual([status, headers.get('retry-after')], [429, '30'])
 })
 
 test('queued requests fail immediately when the only server becomes unreachable', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { isObject } from '../../src/lib/json/read.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -38,8 +39,8 @@ export function conversation(about: string): Conversation {
 export interface AllProcessorsOptions {
   /** `api_type` of the models; each model is named after its type. */
   kinds: readonly string[]
-  /** Members added to all entries of `processors`. */
-  more?: object
+  /** Members added to an entry of `processors`, by its name, but not to the cache's. */
+  more?: (name: string) => object
   /** Whether a service also detects names. */
   analyzes?: boolean
 }
@@ -53,6 +54,8 @@ export interface AllProcessors {
   readonly services: ScriptedUpstream
   /** Makes the model stop after the beginning of its response. */
   hang(hangs: boolean): void
+  /** Reads the configuration again with these members, as in `AllProcessorsOptions`. */
+  configure(more: (name: string) => object): Promise<void>
   /** Makes the service at this path fail from now on. */
   breakService(path: string | undefined, how?: Failure): void
   close(): Promise<void>
@@ -65,7 +68,7 @@ const pieces = /[^\n]{1,7}|\n/g
 /** A router with every kind of processor and a server that repeats all pseudonyms that it received, in its text and in a call. */
 export async function startAllProcessors({
   kinds,
-  more = {},
+  more = () => ({}),
   analyzes = false,
 }: AllProcessorsOptions): Promise<AllProcessors> {
   let hangs = false
@@ -104,18 +107,20 @@ export async function startAllProcessors({
       { providers: [{ id: api_type, api_type, api_host: model.url, api_token: 'sk', model_path: 'up' }] },
     ]),
   )
-  const router = await startRouter({
-    models: {
-      processors: processors.map((each) => (each.type === 'cache' ? each : { ...each, ...more })),
-      g,
-      active_models: { g: [...kinds] },
-    },
-    env: { LLM_ROUTER_USE_PROMETHEUS: '1' },
+  const modelsWith = (members: (name: string) => object) => ({
+    processors: processors.map((each) => (each.type === 'cache' ? each : { ...each, ...members(each.name) })),
+    g,
+    active_models: { g: [...kinds] },
   })
+  const router = await startRouter({ models: modelsWith(more), env: { LLM_ROUTER_USE_PROMETHEUS: '1' } })
   return {
     ...{ router, model, services },
     hang(wanted) {
       hangs = wanted
+    },
+    async configure(members) {
+      writeFileSync(router.file, JSON.stringify(modelsWith(members)))
+      await router.app.reload.now()
     },
     breakService(path, how = 'hang') {
       broken = { path, how }

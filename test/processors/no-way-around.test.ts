@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { request } from 'undici'
 import { isObject, type JsonObject } from '../../src/lib/json/read.ts'
-import { post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
@@ -63,7 +63,12 @@ test('an address in any string of any route reaches no server', { timeout: 100_0
   assert.ok(operations.size > 20, [...operations].join())
   const queue = requests.values()
   const work = async (): Promise<void> => {
-    for (const { url, body } of queue) await post(url, body)
+    for (const { url, body } of queue) {
+      const headers = { 'content-type': 'application/json' }
+      // fetch() takes three times as long.
+      const response = await request(url, { method: 'POST', headers, body: JSON.stringify(body) })
+      await response.body.text()
+    }
   }
   await Promise.all(Array.from({ length: 8 }, work))
   for (const { raw, url, headers } of upstream.requests) {

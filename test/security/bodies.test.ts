@@ -196,12 +196,14 @@ test('S14 a whole answer without an end is abandoned or passed on, but not kept 
   let received = 0
   let most = 0
   for await (const chunk of response.body ?? []) {
+    // Not for each chunk: to read the memory use takes longer than to receive one.
+    const isSampled = received >> 20 !== (received + chunk.length) >> 20
     received += chunk.length
-    most = Math.max(most, process.memoryUsage().arrayBuffers)
-    if (received > 160 * 1024 * 1024) break
+    if (isSampled) most = Math.max(most, process.memoryUsage().arrayBuffers)
+    if (received > 112 * 1024 * 1024) break
   }
   await upstream.requestClosed(index)
-  assert.ok(most - before < 128 * 1024 * 1024, `${most - before} bytes`)
+  assert.ok(most - before < 96 * 1024 * 1024, `${most - before} bytes`)
   upstream.rescript(openaiText('Hi'))
 })
 
@@ -264,8 +266,11 @@ test('S23 a large body takes time proportional to its size, whatever it contains
     const [small, large] = [of(limitBytes / 16), of(limitBytes / 2)]
     await cost(small)
     const few = Math.min(await cost(small), await cost(small))
-    const many = Math.min(await cost(large), await cost(large))
     // Eight times the size; a parser that backtracks takes 64 times as long.
-    assert.ok(many < 32 * Math.max(few, 5), `${name}: ${few} ms, ${many} ms`)
+    const most = 32 * Math.max(few, 5)
+    let many = await cost(large)
+    // The machine may have been busy.
+    if (many >= most) many = await cost(large)
+    assert.ok(many < most, `${name}: ${few} ms, ${many} ms`)
   }
 })

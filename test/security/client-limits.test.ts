@@ -6,12 +6,10 @@ import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import { post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
-import { scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
@@ -216,20 +214,4 @@ test('S28 processes with the same Redis share the limits of a key', async (t) =>
   assert.equal(answers.filter(({ status }) => status === 200).length, 5)
 })
 
-const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
-
-test('S28 the processes of a cluster share the limits of a key, and the key has its metrics', async (t) => {
-  const env = { ...file.env, ...cluster, LLM_ROUTER_USE_PROMETHEUS: '1' }
-  const open = { ...env, LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/metrics' }
-  const running = await startRouterProcess({ env: open, models: modelsConfig({ m: [provider()] }) })
-  t.after(() => running.stop())
-  const answers = await Promise.all(Array.from({ length: 40 }, () => ask('five', {}, running.url)))
-  assert.equal(answers.filter(({ status }) => status === 200).length, 5)
-  assert.equal((await post(running.url + path, body)).status, 401)
-  await running.requestsLogged(5)
-  const series = await scrape(running.url)
-  const sum = (name: string, labels: Record<string, string>) => series.sum(`llm_router_${name}`, labels)
-  assert.equal(sum('client_requests_total', { client: 'five', outcome: 'success' }), 5)
-  assert.equal(sum('client_refusals_total', { client: 'five', reason: 'requests' }), 35)
-  assert.equal(sum('login_failures_total', { reason: 'missing' }), 1)
-})
+// test/cluster/shared-state.test.ts covers the processes of a cluster.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { request } from 'undici'
 import { freePort } from '../helpers/free-port.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -63,15 +64,16 @@ async function send(
 ): Promise<{ status: number; error: Record<string, unknown> }> {
   const address = `192.0.${++addresses >> 8}.${addresses & 255}`
   const body = ['DELETE', 'GET'].includes(method) ? {} : { body: '{}' }
-  const response = await fetch(url + path, {
+  // fetch() takes three times as long.
+  const response = await request(url + path, {
     method,
     headers: { 'content-type': 'application/json', 'x-forwarded-for': address, ...headers },
     ...body,
   })
-  const text = await response.text()
+  const text = await response.body.text()
   const { error, ...rest } = Object(text === '' ? {} : JSON.parse(text))
   return {
-    status: response.status,
+    status: response.statusCode,
     error: { ...rest, ...(typeof error === 'string' ? { message: error } : Object(error)) },
   }
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
-import { RedisBoard } from '../../src/stores/fleet/redis.ts'
+import { RedisFleetBus } from '../../src/stores/fleet/redis.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import { reapLeases } from '../../src/stores/leases/redis-reaper.ts'
 import { RedisLimits } from '../../src/stores/limits/redis.ts'
@@ -17,6 +17,7 @@ import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { type RedisServer, startRedis } from '../helpers/programs/redis-server.ts'
+import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { createDocumentedUser, documentedPassword, documentedUser } from '../stores/documented-user.ts'
@@ -98,13 +99,13 @@ test('S20 a Redis user with the rights of docs/leases.md can do all that the rou
   assert.equal((await limits.reserve(demand)).refusedBy, undefined)
   await limits.settle({ ...limited, tokens: 7, undone: false })
 
-  const boardLink = connectListening(address, ['lead', 'leave-lead'] as const)
-  const board = new RedisBoard({ link: boardLink, router: 'r1', now: () => performance.now(), log: silent })
-  while (board.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
-  board.publish({ type: 'demand', models: {} })
+  const busLink = connectListening(address, ['lead', 'leave-lead'] as const)
+  const bus = new RedisFleetBus({ link: busLink, router: 'r1', now: () => performance.now(), log: silent })
+  while (bus.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
+  bus.publish({ type: 'demand', models: {} })
   while ((await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] === 0)
     await new Promise((resolve) => setTimeout(resolve, 20))
-  await board.close()
+  await bus.close()
 
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')
   for (const [command, ...args] of [
@@ -179,8 +180,8 @@ test('S20 over TLS a router that trusts the CA of Redis shares leases, and one t
     Number(/total_commands_processed:(\d+)/.exec(await server.redis.info())?.[1])
   await trusting.stop()
   const counted = await connections()
-  const doubting = await startRouterProcess({ env, models })
-  t.after(() => doubting.stop())
+  const doubting = await startRouter({ env, models })
+  t.after(() => doubting.close())
   const line = await doubting.logged(({ msg }) => msg === 'Redis does not answer')
   assert.match(String(line.error), /certificate/)
   assert.equal(await connections(), counted + 1, 'only the one of this test')

@@ -7,7 +7,6 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRedis } from '../helpers/programs/redis-server.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
@@ -18,7 +17,7 @@ const keyOf = (id: string) => `sk-0123456789abcdef-${id}`
 const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }
 const keyLimits: Record<string, object> = Object.fromEntries(
   [
-    ...['burst', 'cluster', 'redis', 'agent', 'given', 'several'].map((id) => [id, 6000]),
+    ...['burst', 'redis', 'agent', 'given', 'several'].map((id) => [id, 6000]),
     ...[
       'chunked',
       'plain',
@@ -108,14 +107,7 @@ test('S28 of sixty concurrent requests at most ten are sent upstream if the limi
   assert.match(refused?.text ?? '', /"code":"rate_limit_exceeded"/)
 })
 
-test('S28 the processes of a cluster share token reservations', async (t) => {
-  const env = { ...file.env, LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
-  const running = await startRouterProcess({ env, models: models() })
-  t.after(() => running.stop())
-  const answers = await burst([running.url], 'cluster', 10)
-  assert.ok(served(answers) >= 8 && served(answers) <= 10, `${served(answers)}`)
-})
-
+// test/cluster/shared-state.test.ts covers the processes of a cluster.
 test('S28 processes with the same Redis share token reservations', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())

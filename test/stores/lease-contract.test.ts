@@ -7,7 +7,7 @@ import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { connectRedis } from '../../src/stores/redis/client.ts'
-import { freed, leaseRequest, taken, withPlaces } from './lease-requests.ts'
+import { freed, leaseRequest, taken, withSlots } from './lease-requests.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
 
@@ -134,7 +134,7 @@ for (const kind of [memory(), primary(), redis()]) {
 
     test('a target with several slots has that many leases at a time, and each releases its own slot', async () => {
       const model = newModel()
-      const request = () => withPlaces(leaseRequest(model, ['a']), 3)
+      const request = () => withSlots(leaseRequest(model, ['a']), 3)
       const leases = [
         await store.acquire(request()),
         await store.acquire(request()),
@@ -152,7 +152,7 @@ for (const kind of [memory(), primary(), redis()]) {
       const model = newModel()
       const request = leaseRequest(model, ['a', 'b'])
       const [a = assert.fail('no target'), b = assert.fail('no target')] = request.targets
-      const ask = () => taken(store, { ...leaseRequest(model, []), targets: [a, { ...b, places: 2 }] })
+      const ask = () => taken(store, { ...leaseRequest(model, []), targets: [a, { ...b, slots: 2 }] })
       for (const expected of ['a', 'b', 'b', undefined]) assert.equal(await ask(), expected)
     })
 

@@ -19,12 +19,12 @@ export function leaseRequest(
 
 function targetNamed(name: string): LeaseCandidate {
   const [id = '', host = `host-of-${name}`] = name.split(' on ')
-  return { id, host, reserve: id.startsWith('sleeping'), places: 1 }
+  return { id, host, reserve: id.startsWith('sleeping'), slots: 1 }
 }
 
 /** The same with this many slots at each target. */
-export function withPlaces(request: LeaseRequest, places: number): LeaseRequest {
-  return { ...request, targets: request.targets.map((target) => ({ ...target, places })) }
+export function withSlots(request: LeaseRequest, slots: number): LeaseRequest {
+  return { ...request, targets: request.targets.map((target) => ({ ...target, slots })) }
 }
 
 /** The id of the target that the request gets; undefined if it gets none. */

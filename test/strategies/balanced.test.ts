@@ -35,7 +35,11 @@ async function threeServers(t: { after(fn: () => Promise<void>): void }): Promis
 }> {
   const servers: ScriptedUpstream[] = []
   for (let index = 0; index < 3; index++) servers.push(await startUpstream(openaiText('Hi')))
-  const providers = servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
+  const providers = servers.map(({ url }, index) => ({
+    id: `server${index}`,
+    api_type: 'vllm',
+    api_host: url,
+  }))
   const router = await startRouter({ models: modelsConfig({ small: providers }) })
   t.after(async () => {
     await router.close()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { plainRequest } from '../../bench/strategies/box.ts'
+import { plainRequest } from '../../bench/strategies/simulated-server.ts'
 import type { RoutingRequest } from '../../src/sdk/strategy.ts'
 import { cacheAware } from '../../src/strategies/cache-aware.ts'
 import { type Signals, signalsOf } from './signals.ts'

@@ -19,7 +19,7 @@ const strategies: readonly Strategy[] = [
 /** One slow, one that always fails, one that recovers in the middle. */
 const scenario: Scenario = {
   name: 'mixed',
-  boxes: [{}, { speed: 0.5 }, { fails: true }, { returnsAtMs: 60_000, coldMs: 10_000 }],
+  servers: [{}, { speed: 0.5 }, { fails: true }, { returnsAtMs: 60_000, coldMs: 10_000 }],
 }
 const conditions: Conditions = { slots: 2, load: 0.4, lastsMs: 120_000, measureFromMs: 0, rounds: 5 }
 
@@ -30,7 +30,7 @@ for (const strategy of strategies) {
     assert.equal(unanswered, 0)
     assert.deepEqual(
       tries,
-      scenario.boxes.map((_, index) => settled.get(`box${index}`) ?? 0),
+      scenario.servers.map((_, index) => settled.get(`server${index}`) ?? 0),
     )
   })
 
@@ -44,7 +44,7 @@ for (const strategy of strategies.filter(({ exclusive }) => !exclusive)) {
     const { tries } = simulate(strategy, scenario, conditions)
     const all = tries.reduce((sum, count) => sum + count, 0)
     for (const [index, count] of tries.entries())
-      if (!scenario.boxes[index]?.fails) assert.ok(count > 0.03 * all, `${tries}`)
+      if (!scenario.servers[index]?.fails) assert.ok(count > 0.03 * all, `${tries}`)
   })
 }
 

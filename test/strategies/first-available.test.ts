@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { plainRequest } from '../../bench/strategies/box.ts'
+import { plainRequest } from '../../bench/strategies/simulated-server.ts'
 import { firstAvailable, firstAvailableOptim } from '../../src/strategies/first-available.ts'
 import { noContext, signalsOf } from './signals.ts'
 

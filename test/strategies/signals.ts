@@ -1,4 +1,4 @@
-import { plainRequest, simulatedTarget } from '../../bench/strategies/box.ts'
+import { plainRequest, simulatedTarget } from '../../bench/strategies/simulated-server.ts'
 import type { SharingInstance, TargetSignals } from '../../src/sdk/strategy.ts'
 
 export type Signals = { -readonly [Key in keyof TargetSignals]: TargetSignals[Key] }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
-import { adminKey, models, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
+import { adminKey, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
@@ -274,6 +273,7 @@ test('a database shared by several hosts requires the session secret', async (t)
   await assert.rejects(openTeam(t, sqliteUrl(t), { LLM_ROUTER_SESSION_SECRET: 'short' }), /32 visible/)
 })
 
+// test/cluster/shared-state.test.ts covers the sessions of a cluster.
 async function eventually(isSo: () => Promise<boolean>): Promise<void> {
   const since = performance.now()
   while (!(await isSo())) {
@@ -281,28 +281,3 @@ async function eventually(isSo: () => Promise<boolean>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
-
-test('in a cluster a session is valid in each process, and signing out ends it in each', async (t) => {
-  const router = await startRouterProcess({
-    models,
-    env: {
-      LLM_ROUTER_SERVER_TYPE: 'cluster',
-      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
-      LLM_ROUTER_ADMIN_KEY: adminKey,
-    },
-  })
-  t.after(() => router.stop())
-  await router.listening(2)
-  const cookie = await signIn(router.url, adminKey)
-  // Each request has its own connection, which either process may accept.
-  const statuses = async (): Promise<number[]> => {
-    const all: number[] = []
-    for (let count = 0; count < 20; count++)
-      all.push(await statusOf(`${router.url}/api/session`, { headers: { cookie, connection: 'close' } }))
-    return [...new Set(all)]
-  }
-  assert.deepEqual(await statuses(), [200])
-  const out = { method: 'DELETE', headers: { cookie, origin: router.url } }
-  assert.equal(await statusOf(`${router.url}/api/session`, out), 204)
-  assert.deepEqual(await statuses(), [401])
-})

@@ -187,50 +187,43 @@ test('usage on disk survives kill -9 while the database is unavailable, and is w
   assert.deepEqual(readdirSync(folder), [])
 })
 
-for (const workers of [1, 2]) {
-  test(`SIGTERM loses no usage, including that of running requests, with ${workers} worker(s)`, async (t) => {
-    const database = sqliteUrl(t)
-    const cluster = {
-      LLM_ROUTER_SERVER_TYPE: 'cluster',
-      LLM_ROUTER_SERVER_WORKERS_COUNT: String(workers),
-      LLM_ROUTER_SERVER_PORT: '0',
-    }
-    const router = await startRouterProcess({
-      models: slowModels,
-      env: { ...teamEnv(database), ...(workers > 1 ? cluster : {}) },
-    })
-    t.after(() => router.stop())
-    if (workers > 1) await router.listening(workers)
-    const team = requestsTo(router.url)
-    const key = await team.newKey('alice')
-    const answers = await Promise.all(Array.from({ length: 10 }, () => team.chat(key)))
-    assert.ok(answers.every(({ status }) => status === 200))
-    const running = await Promise.all(
-      Array.from({ length: 10 }, () =>
-        fetch(`${router.url}/v1/chat/completions`, {
-          method: 'POST',
-          headers: { ...bearer(key), 'content-type': 'application/json' },
-          body: JSON.stringify({
-            model: 'slow',
-            stream: true,
-            messages: [{ role: 'user', content: 'hi' }],
-          }),
-        }),
-      ),
-    )
-    router.child.kill('SIGTERM')
-    for (const answer of running) assert.match(await answer.text(), /\[DONE\]/)
-    assert.equal(await router.exit, 0)
-    const { stdout } = await runCli(['usage', 'by=client,model'], teamEnv(database))
-    assert.deepEqual(
-      JSON.parse(stdout).map(({ client, model, requests }: Line) => [client, model, requests]),
-      [
-        ['alice', 'slow', 10],
-        ['alice', 'small', 10],
-      ],
-    )
+// test/cluster/shared-state.test.ts covers two workers.
+test('SIGTERM loses no usage, including that of running requests, with 1 worker(s)', async (t) => {
+  const database = sqliteUrl(t)
+  const router = await startRouterProcess({
+    models: slowModels,
+    env: teamEnv(database),
   })
-}
+  t.after(() => router.stop())
+  const team = requestsTo(router.url)
+  const key = await team.newKey('alice')
+  const answers = await Promise.all(Array.from({ length: 10 }, () => team.chat(key)))
+  assert.ok(answers.every(({ status }) => status === 200))
+  const running = await Promise.all(
+    Array.from({ length: 10 }, () =>
+      fetch(`${router.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { ...bearer(key), 'content-type': 'application/json' },
+        body: JSON.stringify({
+          model: 'slow',
+          stream: true,
+          messages: [{ role: 'user', content: 'hi' }],
+        }),
+      }),
+    ),
+  )
+  router.child.kill('SIGTERM')
+  for (const answer of running) assert.match(await answer.text(), /\[DONE\]/)
+  assert.equal(await router.exit, 0)
+  const { stdout } = await runCli(['usage', 'by=client,model'], teamEnv(database))
+  assert.deepEqual(
+    JSON.parse(stdout).map(({ client, model, requests }: Line) => [client, model, requests]),
+    [
+      ['alice', 'slow', 10],
+      ['alice', 'small', 10],
+    ],
+  )
+})
 
 test('requests do not wait for a database that another process has locked', async (t) => {
   const url = sqliteUrl(t)

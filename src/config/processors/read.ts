@@ -37,7 +37,7 @@ export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
 
 const defaultTimeoutMs = 5_000
 
-export interface KnownToProcessors {
+export interface ProcessorReferences {
   readonly models: ReadonlySet<string>
   readonly mayGrow: boolean
   readonly env: SecretSources['env']
@@ -46,7 +46,7 @@ export interface KnownToProcessors {
 /** Reads `processors`. Invalid entries are reported in the findings and omitted. */
 export function readProcessors(
   root: Readonly<Record<string, unknown>>,
-  known: KnownToProcessors,
+  known: ProcessorReferences,
   findings: Findings,
 ): ConfiguredProcessor[] {
   const { processors: list = [] } = root
@@ -80,7 +80,12 @@ export function readProcessors(
   })
 }
 
-function checkModel(name: string, path: string, { models, mayGrow }: KnownToProcessors, to: Findings): void {
+function checkModel(
+  name: string,
+  path: string,
+  { models, mayGrow }: ProcessorReferences,
+  to: Findings,
+): void {
   if (models.has(name)) return
   const text = `${path}: no active model ${JSON.stringify(name)}${didYouMean(name, models)}`
   if (mayGrow) to.warnings.push(`${text}; it applies once a server has it`)
@@ -90,7 +95,7 @@ function checkModel(name: string, path: string, { models, mayGrow }: KnownToProc
 function withToken(
   entry: GuardrailEntry,
   path: string,
-  { env }: KnownToProcessors,
+  { env }: ProcessorReferences,
   { errors }: Findings,
 ): GuardrailEntry {
   const { service } = entry

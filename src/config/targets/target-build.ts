@@ -1,6 +1,6 @@
 import { numberOf } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
-import type { CallForm } from '../../sdk/operation.ts'
+import type { ToolCallFormat } from '../../sdk/operation.ts'
 import type { SystemTurns } from '../../sdk/profile.ts'
 import type { ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -50,7 +50,7 @@ function buildTarget(
 ): Target {
   const { provider, path, server } = entry
   const upstreamModel = provider.model_path?.trim() || alias
-  const pathsFor = (form: CallForm): Target['paths'] =>
+  const pathsFor = (form: ToolCallFormat): Target['paths'] =>
     pathsOf(type, host, provider.paths, { model: upstreamModel, form })
   const endpointConnection = connectionTo(endpoint, connection)
   return {

@@ -1,4 +1,4 @@
-import { type CallForm, callForms, type Operation, operations } from '../../sdk/operation.ts'
+import { callForms, type Operation, operations, type ToolCallFormat } from '../../sdk/operation.ts'
 import type { Call, ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { memberPath, type ProviderAtPath } from '../models/check.ts'
@@ -24,9 +24,9 @@ export function pathsOf(
 }
 
 /** Returns the paths that differ from those of whole responses. */
-export function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
+export function formPathsOf(pathsFor: (form: ToolCallFormat) => Target['paths']): Pick<Target, 'formPaths'> {
   const whole = pathsFor('whole')
-  const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
+  const forms = callForms.flatMap((form): [ToolCallFormat, Target['paths']][] => {
     const paths = pathsFor(form)
     const others = operations.map((operation) => [operation, paths[operation]] as const)
     const different = others.filter(([operation, path]) => path !== whole[operation])

@@ -1,15 +1,16 @@
 import { sseFraming } from '../../lib/bytes/framing.ts'
+import { sseMarks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
-import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { reportedError } from './errors.ts'
 import { readCounts } from './response/fields-read.ts'
 
 /** Only `message_` events have the model's name, token counts or the end of the stream. */
-const marks = sseMarks('message_')
+const marks = sseMarks(['message_'])
 
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
   const policy: StreamPolicy = { framing: sseFraming, marks, modelIn: 'message', parse: parseEvent, note }

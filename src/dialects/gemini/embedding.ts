@@ -23,8 +23,8 @@ export const embedding: EmbeddingCodec = {
   writeRequest,
   readResponse,
   writeResponse,
-  goesThrough: () => true,
-  isInWantedForm: () => true,
+  canPassThrough: () => true,
+  hasRequestedEncoding: () => true,
   isBatch,
   modelMembers: (body, model) => {
     const name = modelResource(model)

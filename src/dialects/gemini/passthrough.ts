@@ -1,16 +1,17 @@
 import { sseFraming } from '../../lib/bytes/framing.ts'
+import { sseMarks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import { filledTextOf, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
-import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { reportedError } from './errors.ts'
 import { memberOf } from './members.ts'
 import { isBlocked, partsIn, readUsage } from './response/fields-read.ts'
 
 const marks = sseMarks(
-  'finishReason|finish_reason|promptFeedback|prompt_feedback',
-  'usageMetadata|usage_metadata',
+  ['finishReason', 'finish_reason', 'promptFeedback', 'prompt_feedback'],
+  ['usageMetadata', 'usage_metadata'],
 )
 const nothing = Buffer.alloc(0)
 

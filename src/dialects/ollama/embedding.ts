@@ -9,8 +9,8 @@ import type {
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../sdk/write-options.ts'
+import { unknownMembers } from '../shared/dropped-fields.ts'
 import { optional } from '../shared/schema.ts'
-import { unknownMembers } from '../shared/unknown-members.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { unitVector } from '../shared/vector-bytes.ts'
 import { missingDefaults } from './request/sampling.ts'
@@ -53,8 +53,8 @@ export const embedding: EmbeddingCodec = {
   writeRequest,
   readResponse,
   writeResponse,
-  goesThrough: (request) => !isOlderForm(request),
-  isInWantedForm: () => true,
+  canPassThrough: (request) => !isOlderForm(request),
+  hasRequestedEncoding: () => true,
   // Ollama truncates long inputs by default, and the vector of a truncated text looks like any other.
   translatedMembers: { truncate: false },
   missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),

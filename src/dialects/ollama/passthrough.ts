@@ -1,12 +1,13 @@
 import { ndjsonFraming } from '../../lib/bytes/framing.ts'
+import { lineMarks } from '../../lib/bytes/marks.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent } from '../shared/stream-event.ts'
-import { createStreamFilter, lineMarks, type StreamPolicy } from '../shared/stream-filter.ts'
+import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { emptyAnswer, hasContent, readUsage } from './response/fields-read.ts'
 import { Repetition } from './stream/repetition.ts'
 
-const marks = lineMarks('done"[ \\t]*:[ \\t]*t')
+const marks = lineMarks(['done"[ \\t]*:[ \\t]*t'])
 /** Enough of the last lines to detect repetition. */
 const recentBytes = 8 * 1024
 const nothing = Buffer.alloc(0)

@@ -12,6 +12,7 @@ import { annotatedRanges } from '../shared/annotations.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
 import { filteredAnswer } from './ending.ts'
 import { content, messageMembers, messages, part } from './message-contents.ts'
+import { sampling as samplingTable } from './request/sampling.ts'
 import type { OpenaiChatBody, OpenaiCompletionBody } from './request/schema.ts'
 import { completionStream } from './stream-contents.ts'
 
@@ -46,11 +47,15 @@ const vendorMembers = {
   moderation: 'keep',
 } as const satisfies Record<string, ContentShape>
 
+type SamplingName = (typeof samplingTable)[keyof typeof samplingTable]['names'][number]
+
+const samplingNames: readonly SamplingName[] = Object.values(samplingTable).flatMap(({ names }) => names)
+
 const sampling = {
-  ...{ temperature: 'keep', top_p: 'keep', top_k: 'keep', min_p: 'keep', typical_p: 'keep' },
-  ...{ repetition_penalty: 'keep', repeat_penalty: 'keep', presence_penalty: 'keep' },
-  ...{ frequency_penalty: 'keep', max_tokens: 'keep', n: 'keep', seed: 'keep', stop },
-  ...{ logit_bias: 'keep', stream: 'keep', stream_options: 'keep' },
+  ...(Object.fromEntries(samplingNames.map((name) => [name, 'keep'])) as Record<SamplingName, 'keep'>), // of these names
+  stop,
+  stream: 'keep',
+  stream_options: 'keep',
 } as const satisfies Record<string, ContentShape>
 
 const chat = {
@@ -58,9 +63,6 @@ const chat = {
   model_name: 'own',
   messages,
   ...sampling,
-  max_completion_tokens: 'keep',
-  logprobs: 'keep',
-  top_logprobs: 'keep',
   tools: 'schema',
   tool_choice: 'schema',
   parallel_tool_calls: 'keep',
@@ -91,7 +93,6 @@ const completion = {
   suffix: 'text',
   echo: 'keep',
   best_of: 'keep',
-  logprobs: 'keep',
   user: 'text',
 } as const satisfies MembersOf<Static<typeof OpenaiCompletionBody>>
 

@@ -19,9 +19,9 @@ import type {
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../sdk/write-options.ts'
+import { unknownMembers } from '../shared/dropped-fields.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { optional } from '../shared/schema.ts'
-import { unknownMembers } from '../shared/unknown-members.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { vectorFromBase64, vectorToBase64 } from '../shared/vector-bytes.ts'
 
@@ -58,8 +58,8 @@ export const embedding: EmbeddingCodec = {
   writeRequest,
   readResponse,
   writeResponse,
-  goesThrough: () => true,
-  isInWantedForm: (answer, request) => {
+  canPassThrough: () => true,
+  hasRequestedEncoding: (answer, request) => {
     const form = request.encoding_format === 'base64' ? 'string' : 'object'
     return isObject(answer) && objectsIn(answer.data).every(({ embedding: vector }) => typeof vector === form)
   },

@@ -1,4 +1,5 @@
 import { sseFraming } from '../../lib/bytes/framing.ts'
+import { sseMarks } from '../../lib/bytes/marks.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import { type Edit, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type {
@@ -9,15 +10,15 @@ import type {
 } from '../../sdk/dialect.ts'
 import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
-import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { normalizedChoice } from './request/tool-choice.ts'
 import { readUsage } from './response/fields-read.ts'
 
 const doneEvent = Buffer.from('data: [DONE]\n\n')
 /** Finish reasons, and the usage chunk, which has no choices. */
 const marks = sseMarks(
-  'finish_reason"[ \\t]*:[ \\t]*"[^"]|choices"[ \\t]*:[ \\t]*\\[[ \\t]*\\]',
-  'usage"[ \\t]*:[ \\t]*\\{',
+  ['finish_reason"[ \\t]*:[ \\t]*"[^"]', 'choices"[ \\t]*:[ \\t]*\\[[ \\t]*\\]'],
+  ['usage"[ \\t]*:[ \\t]*\\{'],
 )
 /** Members that every chunk may have. */
 const headMembers: ReadonlySet<string> = new Set([

@@ -28,6 +28,7 @@ export class ClientTools {
   /** Tools that OpenAI runs, by the field that is reported. */
   readonly dropped: JsonObject = {}
   readonly #byWireName: ReadonlyMap<string, ClientTool>
+  readonly #hosted: JsonObject[] = []
 
   /** `items`: of the input, with those of earlier turns first. */
   constructor(tools: unknown, items: readonly { item: JsonObject; path: string }[] = []) {
@@ -69,6 +70,13 @@ export class ClientTools {
     return this.all.filter((tool) => tool.namespace === namespace)
   }
 
+  /** Whether a tool that OpenAI runs is declared. A reference may also name its MCP server. */
+  declaresHosted({ type, server_label: server }: JsonObject): boolean {
+    return this.#hosted.some(
+      (tool) => tool.type === type && (server === undefined || server === tool.server_label),
+    )
+  }
+
   #flattened({ tools, path }: Group): ClientTool[] {
     return objectsIn(tools).flatMap((definition, index) => {
       const at = `${path}[${index}]`
@@ -86,6 +94,7 @@ export class ClientTools {
     const native = nativeToolOf(definition)
     if (type !== 'function' && type !== 'custom' && !native) {
       this.dropped[`tools.${textOf(type) ?? path}`] = definition
+      this.#hosted.push(definition)
       return []
     }
     const name = native?.name ?? filledTextOf(definition.name) ?? ''

@@ -1,16 +1,17 @@
 import { sseFraming } from '../../lib/bytes/framing.ts'
+import { sseMarks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
-import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
 import { reportedError } from '../shared/upstream-error.ts'
 import { answerError, serverEvent } from './errors.ts'
 import { readUsage } from './response/read.ts'
 
 /** Only events with a `response` object have the model's name, or end the stream. */
-const marks = sseMarks('response"')
+const marks = sseMarks(['response"'])
 const numberKey = '"sequence_number"'
 
 export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {

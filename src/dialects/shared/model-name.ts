@@ -1,7 +1,6 @@
 import { lineJson } from '../../lib/bytes/lines.ts'
 import { type JsonScan, type Member, scanObject } from '../../lib/json/splice.ts'
 
-const modelKey = '"model"'
 /** Maximum length of a common beginning; a longer one contains part of the response. */
 const maxKnownBytes = 1024
 /** After so many different beginnings, no further one is learned. */
@@ -21,7 +20,7 @@ interface Known {
 export class ModelName {
   readonly #json: Buffer
   readonly #outer: string | undefined
-  readonly #marks: RegExp
+  readonly #isMarked: (text: string) => boolean
   /** The common beginning of events. */
   #beginning: Known | undefined
   /** The member `model` as events write it. */
@@ -29,13 +28,13 @@ export class ModelName {
   #misses = 0
 
   /**
-   * `outer`: the member whose object contains `model`; undefined if the event itself contains it. `marks`: a beginning that
-   * matches is not learned.
+   * `outer`: the member whose object contains `model`; undefined if the event itself contains it. `isMarked`: whether a
+   * beginning has marks; it is then not learned.
    */
-  constructor(name: string, outer: string | undefined, marks: RegExp) {
+  constructor(name: string, outer: string | undefined, isMarked: (text: string) => boolean) {
     this.#json = Buffer.from(lineJson(name))
     this.#outer = outer
-    this.#marks = marks
+    this.#isMarked = isMarked
   }
 
   /** Length of the known beginning; 0 if the text begins differently. */
@@ -46,7 +45,7 @@ export class ModelName {
 
   /** The bytes with the client's name; undefined if they must be scanned. `known`: the result of {@link knownLength}. */
   replaceKnown(bytes: Buffer, text: string, known: number): Buffer | undefined {
-    const at = text.indexOf(modelKey, known)
+    const at = modelKeyAt(text, known)
     if (known > 0 && this.#beginning) {
       this.#misses = 0
       return at === -1 ? spliced(bytes, 0, this.#beginning) : this.#replaceEach(bytes, text, at)
@@ -54,8 +53,7 @@ export class ModelName {
     if (at === -1) return bytes
     // A single occurrence, written like the member that was learned, is that member, not one of a nested object.
     const member = this.#member
-    if (!member || !text.startsWith(member.sent, at) || text.indexOf(modelKey, at + 1) !== -1)
-      return undefined
+    if (!member || !text.startsWith(member.sent, at) || modelKeyAt(text, at + 1) !== -1) return undefined
     return spliced(bytes, at, member)
   }
 
@@ -63,9 +61,10 @@ export class ModelName {
   #replaceEach(bytes: Buffer, text: string, second: number): Buffer | undefined {
     const { sent, renamed } = this.#beginning ?? {}
     if (sent === undefined) return undefined
-    const keyAt = sent.lastIndexOf(modelKey)
-    for (let at = second; at !== -1; at = text.indexOf(modelKey, at + sent.length - keyAt)) {
-      if (text[at - keyAt - 1] !== '\n' || !text.startsWith(sent, at - keyAt)) return undefined
+    const keyAt = sent.lastIndexOf('"model"')
+    for (let at = second; at !== -1; at = modelKeyAt(text, at + sent.length - keyAt)) {
+      const start = at - keyAt
+      if (text[start - 1] !== '\n' || text.slice(start, start + sent.length) !== sent) return undefined
     }
     const name = renamed?.toString('latin1')
     return name === undefined
@@ -107,8 +106,15 @@ export class ModelName {
     })
     this.#member = known(keyStart)
     if (valueEnd > maxKnownBytes || this.#misses++ >= maxMisses) return
-    if (!this.#marks.test(text.slice(0, valueEnd))) this.#beginning = known(0)
+    if (!this.#isMarked(text.slice(0, valueEnd))) this.#beginning = known(0)
   }
+}
+
+/** Offset of the next `"model"`; -1 if there is none. Searches for a letter first, because quotes are frequent. */
+function modelKeyAt(text: string, from: number): number {
+  let at = text.indexOf('model"', from + 1)
+  while (at !== -1 && text[at - 1] !== '"') at = text.indexOf('model"', at + 1)
+  return at === -1 ? -1 : at - 1
 }
 
 /** The members `model` whose value is a non-empty string. */

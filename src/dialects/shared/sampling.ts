@@ -53,6 +53,12 @@ export type SamplingRow<Value> = Carried<Value> | Dropped<Value> | Refused<Value
  */
 export type SamplingTable = { readonly [Field in SamplingField]: SamplingRow<SamplingValues[Field]> }
 
+/** The rows of fields that only inference engines have, for the dialect of a vendor. */
+export function engineFieldsDropped<Reason extends string>(reason: Reason) {
+  const row = { dropped: reason }
+  return { minP: row, typicalP: row } satisfies Partial<SamplingTable>
+}
+
 /** Why a value may not be sent although the dialect has the field: something else in the request or the model forbids it. */
 export type SamplingVeto = {
   readonly [Field in SamplingField]?: (value: SamplingValues[Field]) => string | undefined

@@ -1,5 +1,6 @@
 import type { Framing } from '../../lib/bytes/framing.ts'
 import { GrowingBuffer } from '../../lib/bytes/growing-buffer.ts'
+import type { Marks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import { type Edit, setMembers } from '../../lib/json/splice.ts'
@@ -43,35 +44,6 @@ export interface StreamPolicy {
   writeError?(error: RouterError): string | undefined
 }
 
-/** Patterns that are searched for in the bytes of events, to find the few that must be parsed. */
-export interface Marks {
-  /** Matches anything that an ordinary content event does not contain. */
-  readonly any: RegExp
-  /** Matches what must be parsed at once; other matches of `any` are token counts. */
-  readonly read: RegExp
-}
-
-/**
- * The marks of server-sent events: errors, data that does not begin or end like an object, and the keys of a dialect. `own`
- * and `counts` are sources of expressions that follow an opening quote, which generated text could only contain escaped.
- */
-export function sseMarks(own: string, counts?: string): Marks {
-  const field = 'event: *error|data: *[^\\s{]'
-  const ends = `\\n(?:${field}|\\r?\\n(?<!\\}\\r?\\n\\r?\\n))|\\r(?:${field}|\\r(?<!\\}\\r\\r))`
-  return marksOf(`^(?:${field})|${ends}`, own, counts)
-}
-
-/** The same for JSON lines. After a known beginning, the text continues with a comma. */
-export function lineMarks(own: string): Marks {
-  return marksOf('^[^{,]|\\n(?:[^{]|(?<!\\}\\r?\\n))', own)
-}
-
-function marksOf(framing: string, own: string, counts?: string): Marks {
-  const keys = `${own}|error"(?![ \\t]*:[ \\t]*(?:null|false))`
-  const read = new RegExp(`"(?:${keys})|${framing}`)
-  return { any: counts === undefined ? read : new RegExp(`"(?:${keys}|${counts})|${framing}`), read }
-}
-
 /**
  * Filters the stream of a passthrough: whole events are forwarded, unchanged except for the model's name. Until the first
  * content every event is parsed, because another target may still take over. Afterwards, a search of the bytes finds the few
@@ -96,7 +68,7 @@ class StreamFilter implements ChatPassthrough {
 
   constructor(policy: StreamPolicy, model: string) {
     this.#policy = policy
-    this.#model = new ModelName(model, policy.modelIn, policy.marks.any)
+    this.#model = new ModelName(model, policy.modelIn, (text) => this.#marksIn(text, 0) !== 'none')
   }
 
   push(chunk: Buffer): Buffer | undefined {
@@ -124,7 +96,7 @@ class StreamFilter implements ChatPassthrough {
   }
 
   /** Otherwise the client's parser would read a following error as part of the incomplete event. */
-  endTorn(): string {
+  closeEvent(): string {
     return this.#isPartlySent ? this.#policy.framing.close('') : ''
   }
 
@@ -141,14 +113,18 @@ class StreamFilter implements ChatPassthrough {
     return out
   }
 
-  /** The fast path of most chunks: whole events that need neither parsing nor a scan for the model. Undefined for others. */
+  /** The fast path of most chunks: whole events, none of which must be parsed. Undefined for others. */
   #unparsed(chunk: Buffer): Buffer | undefined {
-    if (!this.state.content || this.#held.length > 0 || this.#isPartlySent) return undefined
+    if (!this.#mayPass || this.#held.length > 0) return undefined
     const text = chunk.toString('latin1')
     if (!this.#policy.framing.isWhole(text)) return undefined
     const known = this.#model.knownLength(text)
-    if (this.#marksIn(text, known) !== 'none') return undefined
-    return this.#model.replaceKnown(chunk, text, known)
+    return this.#marksIn(text, known) === 'none' ? this.#renamed(chunk, text, known) : undefined
+  }
+
+  /** Whether events without marks are forwarded unparsed. */
+  get #mayPass(): boolean {
+    return this.state.content && !this.#isPartlySent
   }
 
   /** Returns the events that the chunk completes, and holds the rest. */
@@ -162,17 +138,21 @@ class StreamFilter implements ChatPassthrough {
     const out: (Buffer | undefined)[] = []
     let sent = 0
     let at = 0
-    for (const found of this.#policy.framing.ends(text)) {
-      const end = searched + found
-      const event = bytes.subarray(at, end)
-      const isInText = at >= searched
-      const kept = this.#event(event, isInText ? text.slice(at - searched, found) : event.toString('latin1'))
-      if (kept !== event) {
+    const ends = this.#policy.framing.ends(text)
+    for (let index = 0; index < ends.length && !this.#isOver(); index++) {
+      const from = at - searched
+      const mark = this.#mayPass && from >= 0 ? this.#nextMark(text, from) : from
+      // Events before the next mark are forwarded together.
+      while ((ends[index + 1] ?? Number.POSITIVE_INFINITY) <= mark) index++
+      const found = ends[index] ?? text.length
+      const events = bytes.subarray(at, searched + found)
+      const eventsText = from >= 0 ? text.slice(from, found) : events.toString('latin1')
+      const kept = found <= mark ? this.#renamed(events, eventsText) : this.#event(events, eventsText)
+      if (kept !== events) {
         out.push(bytes.subarray(sent, at), kept)
-        sent = end
+        sent = searched + found
       }
-      at = end
-      if (this.#isOver()) break
+      at = searched + found
     }
     out.push(bytes.subarray(sent, at))
     if (!this.#isOver()) {
@@ -192,7 +172,7 @@ class StreamFilter implements ChatPassthrough {
     const piece = bytes.subarray(0, end)
     if (this.#isPartlySent) return piece
     const beginning = piece.toString('latin1', 0, beginningBytes)
-    if (this.#policy.marks.read.test(beginning)) {
+    if (this.#marksIn(beginning, 0) === 'read') {
       this.state.failure = unreadable('event too long')
       return undefined
     }
@@ -221,8 +201,30 @@ class StreamFilter implements ChatPassthrough {
       // Copied, because a view would keep the whole network chunk in memory.
       this.#counted = Buffer.from(event)
     }
-    const replaced = this.#model.replaceKnown(event, text, known)
-    return replaced ?? this.#model.replace(event, text, this.#policy.framing.dataStart(text))
+    return this.#renamed(event, text, known)
+  }
+
+  /** Whole events with the client's model name. `known`: the length of their known beginning. */
+  #renamed(events: Buffer, text: string, known = this.#model.knownLength(text)): Buffer {
+    const { framing } = this.#policy
+    const replaced = this.#model.replaceKnown(events, text, known)
+    if (replaced) return replaced
+    const starts = [0, ...framing.ends(text).filter((end) => end < text.length)]
+    if (starts.length === 1) return this.#model.replace(events, text, framing.dataStart(text))
+    const each = starts.map((start, index) => {
+      const end = starts[index + 1]
+      return this.#renamed(events.subarray(start, end), text.slice(start, end))
+    })
+    return Buffer.concat(each)
+  }
+
+  /** Offset of the first mark from the beginning of an event on. */
+  #nextMark(text: string, from: number): number {
+    const { begin, any } = this.#policy.marks
+    const rest = text.slice(from)
+    if (begin.test(rest)) return from
+    const at = rest.search(any)
+    return at === -1 ? text.length : from + at
   }
 
   /**
@@ -230,7 +232,8 @@ class StreamFilter implements ChatPassthrough {
    * marks.
    */
   #marksIn(text: string, known: number): 'read' | 'counts' | 'none' {
-    const { any, read } = this.#policy.marks
+    const { begin, any, read } = this.#policy.marks
+    if (known === 0 && begin.test(text)) return 'read'
     const rest = known === 0 ? text : text.slice(known)
     if (!any.test(rest)) return 'none'
     return any === read || read.test(rest) ? 'read' : 'counts'

@@ -38,11 +38,11 @@ export class ServerFollower {
   /** Endpoints were added since the models were last requested. */
   #hasNew = false
 
-  /** `former`: the state of this server under the previous configuration. */
-  constructor(server: FollowedServer, former: readonly ServerEndpoint[], options: FollowerOptions) {
+  /** `previous`: the state of this server under the previous configuration. */
+  constructor(server: FollowedServer, previous: readonly ServerEndpoint[], options: FollowerOptions) {
     this.#server = server
     this.#options = options
-    this.#endpoints = former
+    this.#endpoints = previous
     this.#stopAddresses = this.#followAddresses()
   }
 
@@ -85,9 +85,9 @@ export class ServerFollower {
       this.#first.resolve()
       return
     }
-    const former = new Map(this.#endpoints.map((endpoint) => [endpoint.name, endpoint]))
+    const previous = new Map(this.#endpoints.map((endpoint) => [endpoint.name, endpoint]))
     const endpoints = found.map((endpoint): ServerEndpoint => {
-      const models = former.get(endpoint.name)?.models
+      const models = previous.get(endpoint.name)?.models
       return { ...endpoint, ...(models === undefined ? {} : { models }) }
     })
     this.#become(endpoints)

@@ -121,11 +121,13 @@ export function rangeOfUniqueMember(bytes: Buffer, quotedName: Buffer): ByteRang
   return bytes[start] === quote ? { start, end: stringEnd(bytes, start) } : undefined
 }
 
+const none: ReadonlySet<string> = new Set()
+
 /** Returns edits that set members of the outermost object: existing values are replaced, others are prepended. */
 export function setMembers(
   scan: JsonScan,
   values: Record<string, unknown>,
-  removed: ReadonlySet<string> = new Set(),
+  removed: ReadonlySet<string> = none,
 ): Edit[] {
   const edits: Edit[] = []
   const added: string[] = []

@@ -2,12 +2,12 @@ import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { closestName } from '../../lib/did-you-mean.ts'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
-import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
+import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import type { RecentRequest, UnknownModel } from '../../sdk/console/recent-requests.ts'
 import { maxRequests } from '../../stores/activity/request-list.ts'
 import type { ActivityPart, ActivityStore, UnknownAsked } from '../../stores/activity/store.ts'
 import { openActivity } from '../../stores/choose.ts'
-import { type EndedRequest, recentRequest, shownName } from './recent-request.ts'
+import { recentRequest, shownName } from './recent-request.ts'
 import { Tally } from './tally.ts'
 
 declare module 'fastify' {
@@ -26,7 +26,8 @@ const maxUnknown = 100
 export default fp(
   (app, _options, done) => {
     const tally = new Tally()
-    let ended: EndedRequest[] = []
+    let ended: Omit<RecentRequest, 'seq'>[] = []
+    let ending: [ExchangeRecord, Exchange][] = []
     let unlisted = 0
     let unknown: UnknownAsked[] = []
     let hadLoad = false
@@ -34,30 +35,26 @@ export default fp(
     app.exchanges.onStep((step) => {
       if (step.type === 'attempt') tally.attempted(step.attempt)
     })
-    app.exchanges.onEnd((record, { timeline, reasons, startedAt }) => {
+    app.exchanges.onEnd((record, exchange) => {
       const name = record.error?.unknownModel
       if (name !== undefined && unknown.length < maxUnknown) unknown.push(askedInVain(app, record, name))
       if (record.model !== undefined) tally.ended(record)
       else if (name === undefined && record.operation === undefined) return
-      if (ended.length >= maxRequests) {
-        ended.shift()
-        unlisted++
-      }
-      // Other members of a record reference the request, whose body would stay in memory until the next report.
-      const { estimatedTokens: _tokens, processed: _processed, ...kept } = record
-      ended.push({ record: kept, timing: { timeline, reasons, startedAt }, endedAt: Date.now() })
+      // The attempt of a client that has disconnected ends shortly after its request.
+      if (ending.push([record, exchange]) === 1) setImmediate(list)
     })
+    const list = (): void => {
+      for (const [record, exchange] of ending) ended.push(recentRequest(record, exchange, worker))
+      ending = []
+      for (; ended.length > maxRequests; unlisted++) ended.shift()
+    }
     const take = (): ActivityPart | undefined => {
+      list()
       const load = loadOf(app)
       const hasLoad = load.waiting > 0 || load.running > 0
       if (!hasLoad && !hadLoad && ended.length === 0 && tally.isEmpty) return undefined
       hadLoad = hasLoad
-      const part = {
-        ...load,
-        ...tally.take(),
-        requests: ended.map((each) => recentRequest(each, worker)),
-        ...{ unlisted, unknown },
-      }
+      const part = { ...load, ...tally.take(), ...{ requests: ended, unlisted, unknown } }
       ended = []
       unlisted = 0
       unknown = []

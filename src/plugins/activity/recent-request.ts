@@ -1,65 +1,54 @@
-import { present } from '../../lib/json/read.ts'
-import { tenths } from '../../lib/tenths.ts'
+import { tenths } from '../../lib/numbers.ts'
 import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import type { TimedAttempt } from '../../relay/timeline.ts'
 import { errorWords } from '../../sdk/console/error-words.ts'
 import type { RecentRequest, RequestAttempt } from '../../sdk/console/recent-requests.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 
-type KeptRecord = Omit<ExchangeRecord, 'estimatedTokens' | 'processed'>
-
-/** Data of an ended request, kept until it is reported; contains no reference to its body. */
-export interface EndedRequest {
-  readonly record: KeptRecord
-  readonly timing: Pick<Exchange, 'timeline' | 'reasons' | 'startedAt'>
-  /** Milliseconds since 1970. */
-  readonly endedAt: number
-}
-
 const maxTextLength = 300
 /** Further attempts are omitted: a text endpoint may make hundreds of calls. */
 const maxAttempts = 32
 
-/** A request without its prompt and response. */
+/** An ended request without its prompt and response. */
 export function recentRequest(
-  { record, timing, endedAt }: EndedRequest,
+  record: ExchangeRecord,
+  exchange: Pick<Exchange, 'timeline' | 'reasons' | 'startedAt' | 'elapsedMs'>,
   worker: number,
 ): Omit<RecentRequest, 'seq'> {
-  const { timeline, reasons, startedAt } = timing
-  const { usage, error, dropped, firstContentMs, durationMs, model, outcome } = record
-  const texts = reasons.all()
-  return {
+  const { usage, error, dropped, stream, firstContentMs, durationMs, outcome } = record
+  const { timeline, startedAt } = exchange
+  const texts = exchange.reasons.all()
+  const request: Omit<RecentRequest, 'seq'> = {
     id: record.id,
-    at: new Date(endedAt - durationMs).toISOString(),
+    at: new Date(Date.now() - exchange.elapsedMs()).toISOString(),
     duration_ms: tenths(durationMs),
     client: record.client ?? null,
-    model: model ?? null,
-    ...present({
-      asked: error?.unknownModel === undefined ? undefined : shownName(error.unknownModel),
-      answered_by: record.answeringModel,
-    }),
+    model: record.model ?? null,
     dialect: record.dialect ?? null,
     operation: record.operation ?? null,
     method: record.method,
     endpoint: record.endpoint,
-    stream: record.stream,
+    stream,
     target: record.target ?? null,
     reason: record.reason ?? null,
     queue_ms: tenths(timeline.queueMs),
-    ttft_ms: record.stream && firstContentMs !== undefined ? tenths(firstContentMs) : null,
+    ttft_ms: stream && firstContentMs !== undefined ? tenths(firstContentMs) : null,
     prompt_tokens: usage?.promptTokens ?? null,
     completion_tokens: usage?.completionTokens ?? null,
     cached_tokens: usage?.cachedTokens ?? null,
-    tokens_per_second: record.stream ? speedOf(record) : null,
+    tokens_per_second: stream ? speedOf(record) : null,
     status: record.status,
     outcome,
-    ...(error && outcome !== 'success' ? { error: shownError(error) } : {}),
-    ...(dropped.length > 0 ? { dropped: [...dropped] } : {}),
     attempts: timeline.attempts
       .slice(0, maxAttempts)
       .map((attempt, index) => shownAttempt(attempt, texts[index], { startedAt, durationMs })),
     worker,
   }
+  if (error?.unknownModel !== undefined) request.asked = shownName(error.unknownModel)
+  if (record.answeringModel !== undefined) request.answered_by = record.answeringModel
+  if (error && outcome !== 'success') request.error = shownError(error)
+  if (dropped.length > 0) request.dropped = [...dropped]
+  return request
 }
 
 function shownAttempt(
@@ -67,8 +56,10 @@ function shownAttempt(
   reason: string | undefined,
   request: { startedAt: number; durationMs: number },
 ): RequestAttempt {
-  return {
-    ...{ target: target.id, model: target.model, type: target.type.name },
+  const attempt: RequestAttempt = {
+    target: target.id,
+    model: target.model,
+    type: target.type.name,
     reason: reason ? reason : null,
     start_ms: Math.max(0, tenths(startedAt - request.startedAt)),
     queue_ms: tenths(queueMs),
@@ -76,12 +67,13 @@ function shownAttempt(
     // The end of a stream is detected shortly after its last byte.
     end_ms: end ? Math.max(0, tenths(Math.min(end.at - request.startedAt, request.durationMs))) : null,
     outcome: end?.outcome ?? 'cancelled',
-    ...(end?.error ? { error: shownError(end.error) } : {}),
   }
+  if (end?.error) attempt.error = shownError(end.error)
+  return attempt
 }
 
 /** Tokens per second after the first token of a stream; null if unknown. */
-function speedOf({ usage, firstContentMs, durationMs }: KeptRecord): number | null {
+function speedOf({ usage, firstContentMs, durationMs }: ExchangeRecord): number | null {
   const tokens = usage?.completionTokens ?? 0
   const ms = durationMs - (firstContentMs ?? durationMs)
   return tokens < 2 || ms < 1 ? null : tenths(((tokens - 1) * 1000) / ms)

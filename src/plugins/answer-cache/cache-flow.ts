@@ -1,5 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type BypassReason, type CacheWish, cacheWish } from '../../processors/cache/bypass.ts'
+import {
+  type BypassReason,
+  type CacheDirectives,
+  readCacheDirectives,
+} from '../../processors/cache/bypass.ts'
 import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
 import type { CacheOutcome } from '../../relay/exchange.ts'
 import { asRouterError } from '../../sdk/errors.ts'
@@ -7,7 +11,7 @@ import type { AnswerKey, AnswerStore } from '../../stores/answers/store.ts'
 import { Flight } from './flight.ts'
 import type { CacheRule } from './rules.ts'
 
-export interface CacheSurroundings {
+export interface CacheContext {
   readonly rule: CacheRule
   readonly store: AnswerStore
   /** Single flight: requests in progress in this process, by cache key. */
@@ -36,28 +40,28 @@ const header = 'x-llm-router-cache'
 
 /** The path of one request through the cache: a hit, a follower of an identical request in flight, or a miss. */
 export class CacheFlow {
-  readonly #around: CacheSurroundings
+  readonly #context: CacheContext
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
 
-  constructor(around: CacheSurroundings, request: FastifyRequest, reply: FastifyReply) {
-    this.#around = around
+  constructor(context: CacheContext, request: FastifyRequest, reply: FastifyReply) {
+    this.#context = context
     this.#request = request
     this.#reply = reply
   }
 
   /** `signal` cancels the request. */
   async through<Given>(job: CacheJob<Given>, signal: AbortSignal): Promise<Given> {
-    const { flights } = this.#around
+    const { flights } = this.#context
     const { exchange, headers } = this.#request
-    const wish = cacheWish(headers['cache-control'])
-    if (wish.noStore || job.bypass !== undefined) {
+    const directives = readCacheDirectives(headers['cache-control'])
+    if (directives.noStore || job.bypass !== undefined) {
       this.#note('bypass')
       return job.ask({ flight: undefined, keep: undefined })
     }
     const key = job.key()
-    if (wish.noCache || wish.maxAgeMs === 0) return this.#ask(job, key)
-    const kept = await exchange.steps.outside(this.#find(key, wish))
+    if (directives.noCache || directives.maxAgeMs === 0) return this.#ask(job, key)
+    const kept = await exchange.steps.outside(this.#find(key, directives))
     if (kept && job.fits(kept)) return this.#hit(job, kept)
     const running = flights.get(key.digest)
     // A follower whose leader failed asks for itself and leads nobody, so that a failure does not cascade through the followers.
@@ -79,7 +83,7 @@ export class CacheFlow {
 
   #hit<Given>(job: CacheJob<Given>, answer: KeptAnswer): Given {
     const { exchange, limitUse } = this.#request
-    const { counts } = this.#around.rule
+    const { counts } = this.#context.rule
     this.#note('hit')
     if (counts === 'tokens') exchange.addUsage(answer.usage)
     if (counts === 'nothing') limitUse?.refuse()
@@ -89,7 +93,7 @@ export class CacheFlow {
 
   #ask<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
     const { exchange } = this.#request
-    const { maxEntryBytes } = this.#around.rule
+    const { maxEntryBytes } = this.#context.rule
     const askedAt = Date.now()
     this.#note('miss')
     const keep: Keep = (given) => {
@@ -107,8 +111,8 @@ export class CacheFlow {
     return job.ask({ flight, keep })
   }
 
-  async #find(key: AnswerKey, { maxAgeMs }: CacheWish): Promise<KeptAnswer | undefined> {
-    const { store, rule, failed } = this.#around
+  async #find(key: AnswerKey, { maxAgeMs }: CacheDirectives): Promise<KeptAnswer | undefined> {
+    const { store, rule, failed } = this.#context
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error('the cache store timed out')), rule.timeoutMs)
@@ -126,7 +130,7 @@ export class CacheFlow {
   }
 
   async #keep(key: AnswerKey, json: string, askedAt: number): Promise<void> {
-    const { store, rule, failed } = this.#around
+    const { store, rule, failed } = this.#context
     try {
       await store.keep(key, json, { ttlMs: rule.ttlMs, askedAt })
     } catch (error) {

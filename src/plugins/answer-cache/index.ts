@@ -13,7 +13,7 @@ import type { ClientName } from '../processors/compiled.ts'
 import { followClients } from './client-rights.ts'
 import type { Flight } from './flight.ts'
 import { RequestCache } from './request-cache.ts'
-import { type Asked, answerKey, sharedClient } from './request-key.ts'
+import { answerKey, type CacheKeyInput, sharedClient } from './request-key.ts'
 import { type CacheRule, modelRevision, processorsRevision, rulesOf, rulesRevision } from './rules.ts'
 
 declare module 'fastify' {
@@ -90,7 +90,7 @@ export default fp(
         if (rules.length === 0) return undefined
         const rule = ruleFor(rules, model, request.client)
         if (!rule) return undefined
-        const keyOf = (asked: Asked): AnswerKey =>
+        const keyOf = (asked: CacheKeyInput): AnswerKey =>
           answerKey(asked, { digests, rule, request, processors, revisionOf })
         return new RequestCache({ rule, store: store(), flights, keyOf, failed }, request, reply)
       },

@@ -7,13 +7,13 @@ import { answerChat } from '../../relay/run/chat.ts'
 import { answerEmbedding, type ClientEmbedding, type EmbeddingAnswer } from '../../relay/run/embedding.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { AnswerKey } from '../../stores/answers/store.ts'
-import { CacheFlow, type CacheJob, type CacheSurroundings } from './cache-flow.ts'
+import { type CacheContext, CacheFlow, type CacheJob } from './cache-flow.ts'
 import { recordingClient } from './recording-client.ts'
 import { fitsForm, replay, withoutTimes } from './replay.ts'
-import type { Asked } from './request-key.ts'
+import type { CacheKeyInput } from './request-key.ts'
 
-export interface RequestCacheOptions extends CacheSurroundings {
-  keyOf(asked: Asked): AnswerKey
+export interface RequestCacheOptions extends CacheContext {
+  keyOf(asked: CacheKeyInput): AnswerKey
 }
 
 /** The cache for one request that has passed permissions, limits and request processors. */

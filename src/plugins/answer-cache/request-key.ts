@@ -10,7 +10,7 @@ import { permissionsRevision } from './client-rights.ts'
 import type { CacheRule } from './rules.ts'
 
 /** What a cache key is computed from. */
-export interface Asked {
+export interface CacheKeyInput {
   readonly model: Model
   /** The model name that the client used. */
   readonly alias: string
@@ -34,7 +34,7 @@ export const sharedClient = ''
 
 /** The cache key: an HMAC over everything that the response depends on. */
 export function answerKey(
-  { model, alias, dialect, services, parts }: Asked,
+  { model, alias, dialect, services, parts }: CacheKeyInput,
   { digests, rule, request, processors, revisionOf }: KeyOptions,
 ): AnswerKey {
   const { client, headers } = request

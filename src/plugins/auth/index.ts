@@ -139,7 +139,7 @@ export default fp(
 function tellOperators(app: FastifyInstance, keys: Keys): void {
   app.addHook('onRequest', ({ headers, exchange }, _reply, next) => {
     const key = presentedKey(headers)
-    if (key !== undefined && keys.find(key).error === undefined) exchange.tellsRoute = true
+    if (key !== undefined && keys.find(key).error === undefined) exchange.showsRoute = true
     next()
   })
 }
@@ -202,7 +202,7 @@ function requireKeys(
     request.client = client
     request.exchange.client = client.id
     request.exchange.key = client.keyId
-    if (client.surfaces.has('operator')) request.exchange.tellsRoute = true
+    if (client.surfaces.has('operator')) request.exchange.showsRoute = true
     const surface = surfaceOf(app, request)
     if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
       return next(notAllowed())

@@ -15,13 +15,13 @@ import { costOf, type RequestCost } from './request-cost.ts'
 export interface LimitUseOptions {
   store: LimitStore
   sizes: AnswerSizes
-  wish: LimitedRequest
+  limited: LimitedRequest
   request: FastifyRequest
 }
 
 /** What one request takes from the limits of its key, from admission to end. */
 export class LimitUse {
-  readonly wish: LimitedRequest
+  readonly limited: LimitedRequest
   readonly #options: LimitUseOptions
   #cost: RequestCost | undefined
   /** For all responses together. */
@@ -38,7 +38,7 @@ export class LimitUse {
 
   constructor(options: LimitUseOptions) {
     this.#options = options
-    this.wish = options.wish
+    this.limited = options.limited
   }
 
   /** How many upstream requests may run concurrently; undefined for no restriction. */
@@ -56,17 +56,17 @@ export class LimitUse {
    * alias of the requested model.
    */
   demand(model: string | undefined): LimitDemand {
-    const { sizes, wish, request } = this.#options
-    const { tokens: limit } = wish.limits
+    const { sizes, limited, request } = this.#options
+    const { tokens: limit } = limited.limits
     const cost = costOf(request)
     this.#cost = cost
-    if (!cost.asksModel) return { ...wish, tokens: 0, requests: 1, slots: 1 }
+    if (!cost.asksModel) return { ...limited, tokens: 0, requests: 1, slots: 1 }
     if (limit !== undefined && cost.answers > 0) {
-      const each = Math.min(sizes.expected(wish.key, model, limit), cost.maxTokens)
+      const each = Math.min(sizes.expected(limited.key, model, limit), cost.maxTokens)
       this.#expectedTokens = Math.ceil(each * cost.answers)
     }
     const tokens = limit === undefined ? 0 : cost.promptTokens + this.#expectedTokens
-    return { ...wish, tokens, requests: cost.requests, slots: cost.atOnce }
+    return { ...limited, tokens, requests: cost.requests, slots: cost.atOnce }
   }
 
   async reserve(demand: LimitDemand): Promise<LimitReservation> {
@@ -101,18 +101,18 @@ export class LimitUse {
 
   /** Adds text to the prompt that the client did not send. `text` is called only if the key has a token limit. */
   addPrompt(text: () => string): void {
-    if (this.wish.limits.tokens !== undefined) this.#addedBytes += Buffer.byteLength(text())
+    if (this.limited.limits.tokens !== undefined) this.#addedBytes += Buffer.byteLength(text())
   }
 
   /** Call in the same tick as the response's `close`: what is still running afterwards is not counted. */
   end(): LimitSettlement {
     this.#ended = true
     const cost = this.#cost
-    if (this.#refused) return { ...this.wish, tokens: 0, undone: true }
-    if (!cost) return { ...this.wish, tokens: 0 }
-    if (this.wish.limits.tokens !== undefined) this.#learn(cost)
-    if (cost.requests === 1) return { ...this.wish, tokens: this.#spent(cost) }
-    return { ...this.wish, tokens: this.#spentOnSeveral(cost), requests: this.#begun }
+    if (this.#refused) return { ...this.limited, tokens: 0, undone: true }
+    if (!cost) return { ...this.limited, tokens: 0 }
+    if (this.limited.limits.tokens !== undefined) this.#learn(cost)
+    if (cost.requests === 1) return { ...this.limited, tokens: this.#spent(cost) }
+    return { ...this.limited, tokens: this.#spentOnSeveral(cost), requests: this.#begun }
   }
 
   async settle(end: LimitSettlement): Promise<void> {
@@ -151,12 +151,12 @@ export class LimitUse {
 
   /** Records the response lengths, unless responses were cut off at the requested maximum. */
   #learn({ requests, answers, maxTokens }: RequestCost): void {
-    const { sizes, request, wish } = this.#options
+    const { sizes, request, limited } = this.#options
     const { usage, model, error } = request.exchange
     const answered = requests === 1 ? answers : this.#begun - this.#uncounted
     if (error || !usage || model === undefined || answers === 0 || answered === 0) return
     const each = Math.ceil(usage.completionTokens / answered)
-    if (each < maxTokens) sizes.add(wish.key, model, each)
+    if (each < maxTokens) sizes.add(limited.key, model, each)
   }
 }
 

@@ -37,7 +37,7 @@ interface LimitedQuestionOptions {
   store: LimitStore
   sizes: AnswerSizes
   /** The admitted call. */
-  wish: LimitedRequest
+  limited: LimitedRequest
   cost: QuestionCost
 }
 
@@ -50,20 +50,20 @@ export class LimitedQuestion implements QuestionUse {
 
   constructor(options: LimitedQuestionOptions) {
     this.#options = options
-    const { sizes, wish, cost } = options
-    const { tokens: limit } = wish.limits
+    const { sizes, limited, cost } = options
+    const { tokens: limit } = limited.limits
     const { model, maxTokens = Number.POSITIVE_INFINITY } = cost
     this.#promptTokens = textTokens(cost.promptBytes)
     this.#expectedTokens =
-      limit === undefined ? 0 : Math.min(sizes.expected(wish.key, model, limit), maxTokens)
+      limit === undefined ? 0 : Math.min(sizes.expected(limited.key, model, limit), maxTokens)
   }
 
   /** A rejected call is not counted. */
   async reserve(): Promise<LimitReservation> {
-    const { store, wish } = this.#options
-    const tokens = wish.limits.tokens === undefined ? 0 : this.#promptTokens + this.#expectedTokens
+    const { store, limited } = this.#options
+    const tokens = limited.limits.tokens === undefined ? 0 : this.#promptTokens + this.#expectedTokens
     try {
-      const reservation = await store.reserve({ ...wish, tokens, requests: 1, slots: 1 })
+      const reservation = await store.reserve({ ...limited, tokens, requests: 1, slots: 1 })
       if (reservation.refusedBy !== undefined) await this.#undo()
       return reservation
     } catch (error) {
@@ -75,7 +75,7 @@ export class LimitedQuestion implements QuestionUse {
   async end({ usage, answerBytes, thrown }: QuestionEnd): Promise<void> {
     if (this.#ended) return
     this.#ended = true
-    const { store, sizes, wish, cost } = this.#options
+    const { store, sizes, limited, cost } = this.#options
     const { model, maxTokens = Number.POSITIVE_INFINITY } = cost
     const hasLeft = thrown !== undefined && asRouterError(thrown).kind === 'client_gone'
     const tokens = spentTokens({
@@ -89,13 +89,13 @@ export class LimitedQuestion implements QuestionUse {
       sinceSentMs: performance.now() - this.#startedAt,
     })
     if (thrown === undefined && usage && usage.completionTokens < maxTokens)
-      sizes.add(wish.key, model, usage.completionTokens)
-    await store.settle({ ...wish, tokens })
+      sizes.add(limited.key, model, usage.completionTokens)
+    await store.settle({ ...limited, tokens })
   }
 
   async #undo(): Promise<void> {
     this.#ended = true
-    const { store, wish } = this.#options
-    await store.settle({ ...wish, tokens: 0, undone: true })
+    const { store, limited } = this.#options
+    await store.settle({ ...limited, tokens: 0, undone: true })
   }
 }

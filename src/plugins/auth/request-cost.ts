@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Operation } from '../../sdk/operation.ts'
 import { estimatePromptTokens, textTokens, uploadTokens } from './prompt-estimate.ts'
-import { askedTokens } from './token-cap.ts'
+import { requestedTokens } from './token-cap.ts'
 
 /** Upstream cost of a request that causes several upstream requests, or a different one. */
 export interface UpstreamCost {
@@ -39,7 +39,7 @@ export function costOf(request: FastifyRequest): RequestCost {
   const { docs, upstreamCost } = request.routeOptions.config
   const operations = docs ? docs.operations : undefined
   const own = upstreamCost?.(request)
-  const { answers, bounds } = askedTokens({ body: request.body, raw: request.rawBody })
+  const { answers, bounds } = requestedTokens({ body: request.body, raw: request.rawBody })
   const requests = own?.requests ?? 1
   const isGenerating = operations?.some((operation) => generating.has(operation)) ?? true
   return {

@@ -30,7 +30,7 @@ const multipliers = new Set(['N', 'BEST_OF', 'N_CMPL'])
 const prompts = ['PROMPT', 'PROMPT_EMBEDS']
 
 /** Request body, and its bytes if it was sent as JSON. */
-export interface AskedBody {
+export interface ParsedBody {
   body: unknown
   raw: { bytes: Buffer; scan: JsonScan } | undefined
 }
@@ -41,7 +41,7 @@ interface Bound {
   tokens: number
 }
 
-export interface AskedTokens {
+export interface RequestedTokens {
   /** Number of responses requested. */
   answers: number
   /** Limits per response that the request sets. */
@@ -52,7 +52,7 @@ export interface AskedTokens {
  * Determines how many responses and tokens a request asks for. Every spelling counts that some server accepts: servers
  * written in Go match names case-insensitively, and either of two duplicate names may win.
  */
-export function askedTokens({ body, raw }: AskedBody): AskedTokens {
+export function requestedTokens({ body, raw }: ParsedBody): RequestedTokens {
   const found: Bound[] = []
   let answersEach = 1
   let promptCount = 0
@@ -73,8 +73,8 @@ export function askedTokens({ body, raw }: AskedBody): AskedTokens {
 }
 
 /** Throws `bad_request` if the request asks for more tokens, over all of its responses, than its key permits. */
-export function checkTokenCap(asked: AskedBody, most: number): void {
-  const { answers, bounds: named } = askedTokens(asked)
+export function checkTokenCap(asked: ParsedBody, most: number): void {
+  const { answers, bounds: named } = requestedTokens(asked)
   for (const { name, tokens } of named) {
     if (tokens * answers <= most) continue
     const how = answers === 1 ? '' : ` in all, and this request asks for ${answers} responses`

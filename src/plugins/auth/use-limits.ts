@@ -48,7 +48,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
   let count = 0
-  const wishOf = ({ id, limitScopes }: ClientKey, limits: KeyLimits): LimitedRequest => ({
+  const limitedRequestOf = ({ id, limitScopes }: ClientKey, limits: KeyLimits): LimitedRequest => ({
     key: id,
     ...(limitScopes ? { scopes: limitScopes } : {}),
     ticket: `${process}-${++count}`,
@@ -72,23 +72,23 @@ export function useLimits(app: FastifyInstance): UseLimits {
     },
     async begin(client, limits, request, cost) {
       await request.limitUse?.handOver()
-      const wish = wishOf(client, limits)
-      const verdict = await store.admit(wish)
+      const limited = limitedRequestOf(client, limits)
+      const verdict = await store.admit(limited)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
-      const use = new LimitedQuestion({ store, sizes, wish, cost })
+      const use = new LimitedQuestion({ store, sizes, limited, cost })
       const reservation = await use.reserve()
       if (reservation.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
       return use
     },
     async admit(client, limits, request, reply) {
-      const wish = wishOf(client, limits)
-      const use = new LimitUse({ store, sizes, wish, request })
+      const limited = limitedRequestOf(client, limits)
+      const use = new LimitUse({ store, sizes, limited, request })
       const closed = Promise.withResolvers<() => Promise<void>>()
       reply.raw.once('close', () => {
         const end = use.end()
         closed.resolve(() => use.settle(end))
       })
-      const verdict = await store.admit(wish)
+      const verdict = await store.admit(limited)
       setLimitHeaders(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       request.limitUse = use
@@ -98,7 +98,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
     async reserve(use, request, reply) {
       if (use.hasEnded) return
       const demand = use.demand(modelNamed(app, request))
-      const { limits } = use.wish
+      const { limits } = use.limited
       if (limits.requests !== undefined && demand.requests > limits.requests) {
         use.refuse()
         throw tooManyAtOnce(demand.requests, limits.requests)

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { having } from '../../relay/request/operation-targets.ts'
+import { supporting } from '../../relay/request/operation-targets.ts'
 import { type Operation, operations } from '../../sdk/operation.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { AutoFacts } from './facts.ts'
@@ -36,7 +36,7 @@ function reason(
   if (
     isServed &&
     wanted.length > 0 &&
-    !targets.some((target) => wanted.some((operation) => having(operation)(target)))
+    !targets.some((target) => wanted.some((operation) => supporting(operation)(target)))
   )
     return `does not support ${wanted[0]}`
   if (model.embedding && wanted.includes('chat') && !wanted.includes('embedding')) return 'embedding model'

@@ -27,7 +27,7 @@ export interface Choosing {
   /** Models that the client may use, in order; at least one. */
   readonly candidates: readonly Candidate[]
   /** The model that the conversation used so far. */
-  readonly former: string | undefined
+  readonly previous: string | undefined
   /** The most similar example of these models. Rejects if the embedding fails. */
   nearest(text: string, models: ReadonlySet<string>): ReturnType<Examples['nearest']>
   onFailure(error: unknown): void
@@ -50,10 +50,10 @@ export async function chosenModel(choosing: Choosing): Promise<AutoChoice | unde
 type Decision = Pick<AutoChoice, 'by' | 'detail'> & { model: Model }
 
 async function decided(choosing: Choosing, models: readonly Model[]): Promise<Decision | undefined> {
-  const { entry, facts, former, client } = choosing
+  const { entry, facts, previous, client } = choosing
   const named = (alias: string | undefined): Model | undefined =>
     models.find((model) => model.alias === alias)
-  const kept = named(former)
+  const kept = named(previous)
   if (kept) return { model: kept, by: 'conversation' }
   for (const [index, rule] of (entry.rules ?? []).entries()) {
     const model = named(rule.model)

@@ -34,7 +34,7 @@ declare module 'fastify' {
   }
 }
 
-interface AutoWish {
+interface AutoQuery {
   readonly request: FastifyRequest
   readonly facts: AutoFacts
   /** Operations of which the model must support at least one. */
@@ -42,7 +42,7 @@ interface AutoWish {
   readonly models: Pick<Models, 'find'>
   readonly client: ClientName | undefined
   /** The model that the conversation used so far. */
-  readonly former?: string | undefined
+  readonly previous?: string | undefined
 }
 
 /** State that lasts until the configuration changes. */
@@ -64,18 +64,18 @@ export default fp(
         kept = { entry, examples: new Examples(entry.examples ?? {}), conversations: new Conversations() }
       return kept
     }
-    const chosen = async (wish: AutoWish): Promise<AutoChoice | undefined> => {
+    const chosen = async (query: AutoQuery): Promise<AutoChoice | undefined> => {
       const { autoModel: entry } = app.models.loading()
       if (!entry) return undefined
-      const { facts, request, client } = wish
+      const { facts, request, client } = query
       const { examples } = stateOf(entry)
-      const permitted = autoModels(wish.models, entry.models)
-      const candidates = candidatesFor(app, permitted, facts, wish.asked).map(({ model, excluded }) => {
+      const permitted = autoModels(query.models, entry.models)
+      const candidates = candidatesFor(app, permitted, facts, query.asked).map(({ model, excluded }) => {
         const isUsedUp = client !== undefined && app.budgets.isUsedUp(client.id, model.alias)
         return { model, excluded: excluded ?? (isUsedUp ? 'budget used up' : undefined) }
       })
       return chosenModel({
-        ...{ entry, examples, facts, client, candidates, former: wish.former },
+        ...{ entry, examples, facts, client, candidates, previous: query.previous },
         nearest: (text, names) => nearest(app, { entry, examples, request, permitted }, text, names),
         onFailure: (error) => {
           if (request.exchange.signal.aborted) throw request.exchange.signal.reason
@@ -107,9 +107,9 @@ export default fp(
         const key = conversationKey(name, facts)
         const isSticky = entry.sticky !== false
         const isKnown = isSticky && (facts.continues || facts.session !== undefined)
-        const former = isKnown ? conversations.find(key) : undefined
+        const previous = isKnown ? conversations.find(key) : undefined
         const models = app.rights.models(request)
-        const choice = await chosen({ request, facts, asked, models, client, former })
+        const choice = await chosen({ request, facts, asked, models, client, previous })
         if (!choice) return
         request.autoChoice = choice
         const { model, by } = choice
@@ -123,8 +123,9 @@ export default fp(
       },
     })
     app.addHook('preHandler', (request, _reply, next) => {
+      if (request.method !== 'POST' || app.models.loading().autoModel === undefined) return next()
       const { docs, admin } = request.routeOptions.config
-      if (request.method !== 'POST' || admin || !docs || !docs.operations) return next()
+      if (admin || !docs || !docs.operations) return next()
       const named = namedModel(request)
       if (!app.auto.isMeant(named.model)) return next()
       const asked = named.method === undefined ? docs.operations : operationsOf(named.method)
@@ -163,9 +164,9 @@ async function nearest(
   names: ReadonlySet<string>,
 ): ReturnType<Examples['nearest']> {
   const { embedding_model: model = '' } = entry
-  const wish = { request, operation: 'embedding' } as const
+  const query = { request, operation: 'embedding' } as const
   // The embeddings of the examples serve all requests, so they outlive this one.
-  const ready = examples.ready((texts) => app.internalCalls.embed(model, texts, { ...wish, outlives: true }))
+  const ready = examples.ready((texts) => app.internalCalls.embed(model, texts, { ...query, outlives: true }))
   const signal = AbortSignal.timeout(embeddingMs)
   const late = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -173,7 +174,7 @@ async function nearest(
   await Promise.race([ready, late])
   // The embedding model gets the same masked text as the chosen model would.
   const shown = await app.processors.shownOutside(request, permitted, text)
-  const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...wish, signal })
+  const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...query, signal })
   return vector && examples.nearest(vector, names)
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { TargetWish } from '../../relay/run/lease.ts'
+import type { PickContext } from '../../relay/run/lease.ts'
 import type { Standing } from '../health/target-health.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
@@ -7,36 +7,36 @@ import type { ModelState } from './model-states.ts'
 type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
 
 /** Groups the targets that an attempt may use, in descending preference. Empty if none can answer now. */
-export function candidates(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
-  const groups = usable(state, wish, health)
+export function candidates(state: ModelState, context: PickContext, health: Health): readonly Group[] {
+  const groups = usable(state, context, health)
   return state.canaries
-    ? state.canaries.apply(groups, [...state.active, ...state.reserve], wish.request)
+    ? state.canaries.apply(groups, [...state.active, ...state.reserve], context.request)
     : groups
 }
 
-function usable(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
+function usable(state: ModelState, context: PickContext, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
-  const isPlain = wish.tried.size === 0 && wish.can === undefined && admitted.reserve.length === 0
+  const isPlain = context.tried.size === 0 && context.can === undefined && admitted.reserve.length === 0
   if (isPlain && !outlook.isMixed && !health.hasHung()) {
     const well = state.available.of(admitted.active, outlook.kept)
     if (well.length > 0) return [{ signals: well, isStandby: false }]
   }
-  const groups = new Search(admitted, wish, health).groups()
-  if (groups.length > 0 || wish.hasFallback) return groups
-  return new Search(health.loadingOf(state), wish, health).groups()
+  const groups = new Search(admitted, context, health).groups()
+  if (groups.length > 0 || context.hasFallback) return groups
+  return new Search(health.loadingOf(state), context, health).groups()
 }
 
 /** Checks each target individually. `candidates` skips this if no target needs it. */
 class Search {
-  readonly #wish: TargetWish
+  readonly #context: PickContext
   readonly #health: Health
   /** Targets that can serve the request and answer now, including those already tried. */
   readonly #active: readonly Assessed[]
   readonly #standby: readonly Assessed[]
 
-  constructor({ active, reserve }: Admitted, wish: TargetWish, health: Health) {
-    this.#wish = wish
+  constructor({ active, reserve }: Admitted, context: PickContext, health: Health) {
+    this.#context = context
     this.#health = health
     this.#active = this.#assess(active)
     this.#standby = this.#assess(reserve)
@@ -50,7 +50,7 @@ class Search {
   }
 
   #assess(signals: readonly LiveSignals[]): readonly Assessed[] {
-    const { can, traits } = this.#wish
+    const { can, traits } = this.#context
     const assessed: Assessed[] = []
     for (const each of signals) {
       if (can && !can(each.target)) continue
@@ -80,7 +80,7 @@ class Search {
    * left to their probes.
    */
   #asIfHealthy(all: readonly Assessed[]): Group[] {
-    const { hasFallback } = this.#wish
+    const { hasFallback } = this.#context
     const isEjected = all.every(({ signals }) => this.#health.of(signals.target).breaker.state === 'open')
     if (hasFallback && isEjected) return []
     return [
@@ -91,7 +91,7 @@ class Search {
 
   /** A misconfigured target that is due for another try goes first; the others serve the request if it fails again. */
   #due(): LiveSignals | undefined {
-    if (this.#wish.tried.size > 0) return undefined
+    if (this.#context.tried.size > 0) return undefined
     const due = this.#active.find(
       ({ signals, standing }) => standing === 'last' && this.#health.of(signals.target).isDue,
     )
@@ -99,7 +99,7 @@ class Search {
   }
 
   #untried(assessed: readonly Assessed[], wanted?: Standing): readonly LiveSignals[] {
-    const { tried } = this.#wish
+    const { tried } = this.#context
     return assessed
       .filter(({ signals, standing }) => !tried.has(signals.target.id) && (wanted ?? standing) === standing)
       .map(({ signals }) => signals)
@@ -107,7 +107,7 @@ class Search {
 
   /** For retries, targets that fail most requests are used only if no other target is left. */
   #steady(group: Group): Group {
-    if (this.#wish.tried.size === 0) return group
+    if (this.#context.tried.size === 0) return group
     const steady = group.signals.filter(({ failureRate }) => failureRate < failsOften)
     return steady.length === 0 ? group : { ...group, signals: steady }
   }

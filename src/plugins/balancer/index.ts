@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
+import type { Acquired, Lease, PickContext } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Priority, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
@@ -8,13 +8,18 @@ import { openTurns } from '../../stores/choose.ts'
 import { candidates, failsOften, lastAnswered } from './candidates.ts'
 import leaseStore from './lease-store.ts'
 import type { Group } from './live-signals.ts'
-import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
-import { placesOf } from './places.ts'
+import {
+  type ModelState,
+  modelStates,
+  type SettledListener,
+  setWeights,
+  weightControl,
+} from './model-states.ts'
 import { type Preview, preview } from './preview.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
-import { setWeights, weightControl } from './set-weights.ts'
-import { ExclusiveTaking, SharingTaking } from './taking.ts'
+import { ExclusiveAcquisition, SharedAcquisition } from './slot-acquisition.ts'
+import { slotLimitOf } from './slot-limit.ts'
 
 export interface Balancer {
   /**
@@ -22,9 +27,9 @@ export interface Balancer {
    * has a free slot: throws RouterError `queue_full`, `queue_timeout` or `deadline_exceeded`, or the abort reason of the
    * signal.
    */
-  acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
+  acquire(model: Model, context: PickContext, signal: AbortSignal): Acquired
   /** What `acquire` would do now, without effect; undefined if there is no such model. */
-  preview(model: Model, wish: TargetWish): Preview | undefined
+  preview(model: Model, context: PickContext): Preview | undefined
   /** Current signals of a model's targets, in configuration order; standby targets come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Number of requests of a model that wait for a target in this process. */
@@ -32,7 +37,7 @@ export interface Balancer {
   /** Whether requests of the model may have to wait for a slot. */
   mayWait(alias: string): boolean
   /** Current limit of concurrent requests at a target, over all processes; undefined: unlimited. */
-  places(target: Target): number | undefined
+  slotLimit(target: Target): number | undefined
   /** Whether most recent attempts at the target failed and none succeeded. */
   failsOften(target: Target): boolean
   /** Limits a model's retries while its targets fail often. */
@@ -68,28 +73,28 @@ export default fp(
     app.leases.onRevoked?.(({ key }) => revocations.get(key)?.abort())
     app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
     app.decorate('balancer', {
-      acquire(model, wish, signal) {
+      acquire(model, context, signal) {
         const state = states.get(model.alias)
         if (!state) return undefined
-        const groups = candidates(state, wish, app.health)
+        const groups = candidates(state, context, app.health)
         const [best] = groups
         if (!best) {
           // On a failover, the previous error says more than that no target is left.
-          if (wish.tried.size > 0 || state.active.length === 0) return undefined
+          if (context.tried.size > 0 || state.active.length === 0) return undefined
           throw noneUsable(model, state, app.health)
         }
         const { strategy } = state
         if ('order' in strategy || state.isLimited)
-          return acquirePlace(app, state, { model, wish, signal, revocations })
-        const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
+          return acquireSlot(app, state, { model, context, signal, revocations })
+        const known = context.isLast ? lastAnswered(groups, app.health) : undefined
         const picked =
-          known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), wish.request))
-        return reserve(state, picked, wish, app.health)
+          known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), context.request))
+        return reserve(state, picked, context, app.health)
       },
-      preview(model, wish) {
+      preview(model, context) {
         const state = states.get(model.alias)
         const none = (): RouterError => noneUsable(model, state ?? { active: [], reserve: [] }, app.health)
-        return state && preview(state, wish, { health: app.health, none })
+        return state && preview(state, context, { health: app.health, none })
       },
       signals: (model) => {
         const state = states.get(model.alias)
@@ -106,12 +111,12 @@ export default fp(
         const state = states.get(alias)
         return state !== undefined && ('order' in state.strategy || state.isLimited)
       },
-      places: (target) => {
+      slotLimit: (target) => {
         const state = states.get(target.model)
         const signals = state?.live.get(target)
         if (!state || !signals) return undefined
         const isExclusive = 'order' in state.strategy && target.maxInFlight === undefined
-        return isExclusive ? 1 : placesOf(signals)
+        return isExclusive ? 1 : slotLimitOf(signals)
       },
       retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
       waiting: (model) => states.get(model.alias)?.queue.length ?? 0,
@@ -140,36 +145,38 @@ export default fp(
   { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health', 'engines'] },
 )
 
-interface Placed {
+interface SlotRequest {
   model: Model
-  wish: TargetWish
+  context: PickContext
   signal: AbortSignal
   revocations: Map<string, AbortController>
 }
 
 /** Takes a slot at a target, or waits for one in the model's queue. */
-async function acquirePlace(
+async function acquireSlot(
   app: FastifyInstance,
   state: ModelState,
-  { model, wish, signal, revocations }: Placed,
+  { model, context, signal, revocations }: SlotRequest,
 ): Promise<Lease | undefined> {
   const { strategy } = state
   let none: RouterError | undefined
   const groups = (): readonly Group[] => {
-    const groups = candidates(state, wish, app.health)
+    const groups = candidates(state, context, app.health)
     // All targets became unavailable while the request waited: it fails like a new request does.
     if (groups.length > 0) return groups
     none = noneUsable(model, state, app.health)
     throw none
   }
-  const options = { app, alias: model.alias, state, wish, revocations, groups }
+  const options = { app, alias: model.alias, state, context, revocations, groups }
   const taking =
-    'order' in strategy ? new ExclusiveTaking(strategy, options) : new SharingTaking(strategy, options)
+    'order' in strategy
+      ? new ExclusiveAcquisition(strategy, options)
+      : new SharedAcquisition(strategy, options)
   try {
     return await state.queue.acquire({
-      client: wish.request.client,
-      weight: wish.turn.weight * weightOf[wish.request.priority],
-      deadlineAt: wish.turn.deadlineAt,
+      client: context.request.client,
+      weight: context.turn.weight * weightOf[context.request.priority],
+      deadlineAt: context.turn.deadlineAt,
       isComplete: taking.isComplete,
       signal,
       take: () => taking.take(),
@@ -177,7 +184,7 @@ async function acquirePlace(
       left: () => taking.left(),
     })
   } catch (error) {
-    if (error === none && wish.tried.size > 0) return undefined
+    if (error === none && context.tried.size > 0) return undefined
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { deadlineExceeded } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { StoreDownError } from '../../stores/leases/store.ts'
-import type { Offered, Ticket } from '../../stores/turns/fair-queue.ts'
+import type { OfferResult, Ticket } from '../../stores/turns/fair-queue.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import { QueuePace } from './queue-pace.ts'
 
@@ -171,7 +171,7 @@ class Waiter<Granted> implements Ticket {
     this.#reject(error)
   }
 
-  async offer(): Promise<Offered> {
+  async offer(): Promise<OfferResult> {
     if (this.isOver) return 'gone'
     const { request } = this
     try {

@@ -20,7 +20,7 @@ export class LiveSignals implements TargetSignals {
   returnedAt: number
   #engine: EngineSignals | undefined
   /** Concurrency of its engine, as last reported. */
-  toldPlaces: number | undefined
+  reportedSlots: number | undefined
   /** Moving average of the time that the engine took to load the model, in ms; undefined before the first. */
   loadMs: number | undefined
   /** Whether the target has answered since the last poll of its engine, so that the model is loaded. */
@@ -40,7 +40,7 @@ export class LiveSignals implements TargetSignals {
   set engine(engine: EngineSignals | undefined) {
     this.#engine = engine
     // An engine that misses one poll keeps its number of slots.
-    this.toldPlaces = engine?.slots ?? engine?.maxRunning ?? this.toldPlaces
+    this.reportedSlots = engine?.slots ?? engine?.maxRunning ?? this.reportedSlots
   }
 
   /** Discards the measurements. */

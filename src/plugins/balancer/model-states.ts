@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
-import type { ModelsChange } from '../../config/models/swap.ts'
+import type { ModelsChange } from '../../config/models/reuse.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
-import type { StrategyInstance } from '../../sdk/strategy.ts'
+import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
@@ -152,26 +152,26 @@ function update(
   for (const { active, reserve } of states.values())
     for (const live of [...active, ...reserve]) known.set(live.target, live)
   const liveOf = (target: Target): LiveSignals => {
-    const former = replaced.get(target)
-    const live = known.get(target) ?? (former && known.get(former)) ?? new LiveSignals(target, now())
+    const previous = replaced.get(target)
+    const live = known.get(target) ?? (previous && known.get(previous)) ?? new LiveSignals(target, now())
     live.target = target
     live.engine ??= app.engines.signalsOf(target)
     return live
   }
-  const former = new Map(states)
+  const previous = new Map(states)
   states.clear()
   for (const model of app.models.all()) {
-    const state = former.get(model.alias)
+    const state = previous.get(model.alias)
     states.set(model.alias, state ?? stateOf(app, model, context))
     if (!state) continue
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
     if (name !== state.strategyName) Object.assign(state, strategyOf(app, name))
     state.strategy.retain?.([...model.targets, ...model.sleeping])
-    former.delete(model.alias)
+    previous.delete(model.alias)
     state.queue.wake()
   }
-  for (const [alias, state] of former) {
+  for (const [alias, state] of previous) {
     Object.assign(state, { active: [], reserve: [], live: new Map() })
     state.queue.refuseAll(modelNotFound(alias))
   }
@@ -212,4 +212,27 @@ export class AvailableTargets {
 
 function areSame<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((each, index) => each === b[index])
+}
+
+/** For a strategy that manages its own weights. */
+export function weightControl({ strategy }: Pick<ModelState, 'strategy'>): WeightControl | undefined {
+  return 'pick' in strategy ? strategy.weights : undefined
+}
+
+/** Sets these weights, by target id; all other targets have the configured ones. */
+export function setWeights(state: ModelState, weights: ReadonlyMap<string, number>): void {
+  const control = weightControl(state)
+  let hasChanged = false
+  for (const signals of state.live.values()) {
+    const { id } = signals.target
+    const weight = weights.get(id)
+    if (weight === undefined) control?.reset(id)
+    else control?.set(id, weight)
+    hasChanged ||= signals.weight !== weight
+    signals.weight = weight
+  }
+  if (!hasChanged) return
+  // Strategies cache by list.
+  state.active = [...state.active]
+  state.reserve = [...state.reserve]
 }

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import type { TargetWish } from '../../relay/run/lease.ts'
+import type { PickContext } from '../../relay/run/lease.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import { candidates } from './candidates.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import { isCold, loadedFirst } from './loaded-first.ts'
 import type { ModelState } from './model-states.ts'
-import { exclusivePlacesOf, placesOf } from './places.ts'
+import { exclusiveSlotLimitOf, slotLimitOf } from './slot-limit.ts'
 
 /** One possible target of a request. */
 export interface PreviewedTarget {
@@ -35,24 +35,24 @@ export interface Preview {
 /** Computes what a request would get now, using the deciding code but without effect. */
 export function preview(
   state: ModelState,
-  wish: TargetWish,
+  context: PickContext,
   { health, none }: { health: FastifyInstance['health']; none(): RouterError },
 ): Preview {
-  const groups = candidates(state, wish, health)
+  const groups = candidates(state, context, health)
   const { strategy, strategyName } = state
   const isExclusive = 'order' in strategy
   const isFull = (signals: LiveSignals): boolean => {
-    const places = isExclusive ? exclusivePlacesOf(signals) : placesOf(signals)
+    const places = isExclusive ? exclusiveSlotLimitOf(signals) : slotLimitOf(signals)
     return signals.inFlight >= (places ?? Number.POSITIVE_INFINITY)
   }
-  const listed = groups.map((group, index) => ranked(state, group, { wish, index, isFull }))
+  const listed = groups.map((group, index) => ranked(state, group, { context, index, isFull }))
   const first = listed.find((list) => list.some((each) => !each.isFull))
   const open = first?.filter((each) => !each.isFull).map(({ signals }) => signals) ?? []
-  const chosen = isExclusive ? open[0] : open.length === 0 ? undefined : previewed(state, open, wish)
+  const chosen = isExclusive ? open[0] : open.length === 0 ? undefined : previewed(state, open, context)
   return {
     strategy: strategyName,
     candidates: listed.flat().map(({ signals, ...rest }) => ({ target: signals.target, ...rest })),
-    choice: chosen && { target: chosen.target, reason: reasonOf(state, chosen, wish) },
+    choice: chosen && { target: chosen.target, reason: reasonOf(state, chosen, context) },
     waits: groups.length > 0 && open.length === 0,
     error: groups.length === 0 ? none() : undefined,
   }
@@ -63,16 +63,16 @@ type Ranked = Omit<PreviewedTarget, 'target'> & { signals: LiveSignals }
 function ranked(
   { strategy, live }: ModelState,
   { signals, isStandby }: Group,
-  { wish, index, isFull }: { wish: TargetWish; index: number; isFull(signals: LiveSignals): boolean },
+  { context, index, isFull }: { context: PickContext; index: number; isFull(signals: LiveSignals): boolean },
 ): Ranked[] {
   const of = ({ target }: { target: Target }): LiveSignals => live.get(target) ?? signals[0] ?? none()
   if ('order' in strategy) {
-    const ordered = strategy.order(loadedFirst(signals, isCold), wish.request).map(of)
+    const ordered = strategy.order(loadedFirst(signals, isCold), context.request).map(of)
     return ordered.map((each) => ({
       ...{ signals: each, group: index, isStandby, score: undefined, isFull: isFull(each) },
     }))
   }
-  const scores = strategy.scores?.(signals, wish.request)
+  const scores = strategy.scores?.(signals, context.request)
   return signals.map((each, position) => ({
     ...{ signals: each, group: index, isStandby, score: scores?.[position], isFull: isFull(each) },
   }))
@@ -81,7 +81,7 @@ function ranked(
 function previewed(
   { strategy, loadedFirst: loaded }: ModelState,
   open: readonly LiveSignals[],
-  { request }: TargetWish,
+  { request }: PickContext,
 ): { target: Target } | undefined {
   if ('order' in strategy) return undefined
   const soonest = loaded.soonest(open)
@@ -91,11 +91,11 @@ function previewed(
 function reasonOf(
   { strategy, strategyName, live }: ModelState,
   { target }: { target: Target },
-  wish: TargetWish,
+  context: PickContext,
 ): string {
   if (live.size === 1) return 'only target'
   if (target.canary) return 'canary'
-  const reason = strategy.reason?.(target, wish.request) ?? strategyName
+  const reason = strategy.reason?.(target, context.request) ?? strategyName
   return typeof reason === 'string' ? reason : reason()
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
-import type { Lease, TargetWish } from '../../relay/run/lease.ts'
+import type { Lease, PickContext } from '../../relay/run/lease.ts'
 import type { PickReason, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
@@ -20,7 +20,7 @@ export function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 
 export function reserve(
   state: ModelState,
   signals: LiveSignals,
-  { traits, request }: TargetWish,
+  { traits, request }: PickContext,
   healths: Health,
   release?: () => void,
 ): Lease {

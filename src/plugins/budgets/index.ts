@@ -86,7 +86,7 @@ export default fp(
         ledger.book(id, amountOf(budget.unit, row))
     })
 
-    const told = new Set<string>()
+    const reported = new Set<string>()
     const warn = (id: string, { limit }: BudgetRecord, reply: FastifyReply): void => {
       const spent = ledger.spentOf(id)
       const state = ledger.stateOf(id)
@@ -95,8 +95,8 @@ export default fp(
       const percent = Math.floor((spent / limit) * 100)
       reply.header('x-llm-router-budget-warning', `${id} is at ${percent}% until ${iso(state.resetsAt)}`)
       const window = `${id}/${state.start}`
-      if (told.has(window)) return
-      told.add(window)
+      if (reported.has(window)) return
+      reported.add(window)
       app.log.warn({ budget: id, percent, resets_at: iso(state.resetsAt) }, 'a soft budget is used up')
     }
 
@@ -117,11 +117,11 @@ export default fp(
         .of(client.id, model)
         .filter(({ id, record }) => (model !== undefined || !record.model) && !before.has(id))
       if (budgets.length === 0) return
-      const wishes = budgets.map(({ id, record }) => ({
+      const requested = budgets.map(({ id, record }) => ({
         ...{ id, record },
         expected: expectations.of(record.unit, model, cost),
       }))
-      const admission = await ledger.admit(wishes, config.budgetStoreDown)
+      const admission = await ledger.admit(requested, config.budgetStoreDown)
       noteStore()
       if (admission.refusedBy !== undefined) {
         counts.refusals++

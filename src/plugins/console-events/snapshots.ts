@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { type Range, ranges } from '../../sdk/console/history.ts'
-import { type Status, withoutAddresses } from '../../sdk/console/status.ts'
-import type { StatusDelta } from '../../sdk/console/status-delta.ts'
+import { type Status, type StatusDelta, withoutAddresses } from '../../sdk/console/status.ts'
 import { StatusDeltas } from './status-deltas.ts'
 
 /** One event, serialized once for all its recipients. */

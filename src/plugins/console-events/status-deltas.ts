@@ -1,12 +1,23 @@
-import type { ModelStatus, Status, TargetStatus } from '../../sdk/console/status.ts'
-import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
+import type {
+  Changes,
+  ModelDelta,
+  ModelStatus,
+  Status,
+  StatusDelta,
+  TargetDelta,
+  TargetStatus,
+  WorkerStatus,
+} from '../../sdk/console/status.ts'
 
 /** Maximum number of targets per delta, which bounds the cost of an update of a large fleet. */
 const maxTargets = 64
 
+/** Resident memory varies constantly; only changes of at least this many bytes are sent. */
+const memoryStep = 16 * 1_048_576
+
 interface KnownModel {
   model: Record<string, string>
-  targets: Map<string, { members: Record<string, string>; state: string; toldAt: number }>
+  targets: Map<string, { members: Record<string, string>; state: string; sentAt: number }>
 }
 
 interface Changed {
@@ -16,16 +27,18 @@ interface Changed {
   members: Record<string, string>
   /** For a new target or a changed state. */
   isUrgent: boolean
-  toldAt: number
+  sentAt: number
 }
 
 /**
  * Returns each status as the difference to what was sent before. Changes of states are sent first, others as long as there
- * is room, the oldest first.
+ * is room, the oldest first. Uptimes are never a change, because listeners know when each process started.
  */
 export class StatusDeltas {
   #status: Record<string, string> = {}
   readonly #models = new Map<string, KnownModel>()
+  /** Resident memory that was sent, by process id. */
+  #memory = new Map<number, number>()
   #count = 0
   #whole: Status | undefined
 
@@ -39,27 +52,29 @@ export class StatusDeltas {
     this.#count++
     const isFirst = this.#whole === undefined
     const delta = this.#deltaTo(status, isFirst)
-    this.#whole = isFirst ? status : applied(this.#whole ?? status, delta)
+    this.#whole = isFirst ? status : withUptimes(applied(this.#whole ?? status, delta), status)
     const isEmpty = Object.keys(delta.status).length === 0 && delta.models.length === 0 && !delta.removed
     return isFirst || isEmpty ? undefined : delta
   }
 
-  #deltaTo({ models, ...rest }: Status, isFirst: boolean): StatusDelta {
-    const top = textsOf(rest)
+  #deltaTo({ models, uptime_seconds: _uptime, ...status }: Status, isFirst: boolean): StatusDelta {
+    const rest = { ...status, workers: status.workers.map((row) => this.#withSentMemory(row)) }
+    this.#memory = new Map(rest.workers.map(({ pid, memory_bytes }) => [pid, memory_bytes]))
+    const top = textsOf({ ...rest, workers: rest.workers.map(({ uptime_seconds: _up, ...row }) => row) })
     const changes = changesOf(rest, top, this.#status)
     this.#status = top
     const changed: Changed[] = []
     const deltas = new Set<ModelDelta>()
-    for (const model of models) this.#lookAt(model, changed, deltas)
+    for (const model of models) this.#compare(model, changed, deltas)
     const names = new Set(models.map(({ name }) => name))
     const removed = [...this.#models.keys()].filter((name) => !names.has(name))
     for (const name of removed) this.#models.delete(name)
-    const told = isFirst ? changed : mostUrgent(changed)
-    for (const { model, target, known, members } of told) {
+    const sent = isFirst ? changed : mostUrgent(changed)
+    for (const { model, target, known, members } of sent) {
       model.targets ??= []
       model.targets.push(target)
       deltas.add(model)
-      known.targets.set(target.id, { members, state: members.state ?? '', toldAt: this.#count })
+      known.targets.set(target.id, { members, state: members.state ?? '', sentAt: this.#count })
     }
     return {
       at: new Date().toISOString(),
@@ -69,7 +84,13 @@ export class StatusDeltas {
     }
   }
 
-  #lookAt({ targets, ...rest }: ModelStatus, changed: Changed[], deltas: Set<ModelDelta>): void {
+  #withSentMemory(row: WorkerStatus): WorkerStatus {
+    const sent = this.#memory.get(row.pid)
+    const isSmall = sent !== undefined && Math.abs(row.memory_bytes - sent) < memoryStep
+    return isSmall ? { ...row, memory_bytes: sent } : row
+  }
+
+  #compare({ targets, ...rest }: ModelStatus, changed: Changed[], deltas: Set<ModelDelta>): void {
     const before = this.#models.get(rest.name)
     const known: KnownModel = before ?? { model: {}, targets: new Map() }
     this.#models.set(rest.name, known)
@@ -79,13 +100,13 @@ export class StatusDeltas {
     if (!before || Object.keys(changes).length > 0) deltas.add(model)
     known.model = texts
     for (const target of targets) {
-      const told = known.targets.get(target.id)
+      const sent = known.targets.get(target.id)
       const members = textsOf(target)
-      const differences = changesOf(target, members, told?.members ?? {})
+      const differences = changesOf(target, members, sent?.members ?? {})
       if (Object.keys(differences).length === 0) continue
-      const isUrgent = told?.state !== members.state
-      const toldAt = told?.toldAt ?? 0
-      changed.push({ model, target: { ...differences, id: target.id }, known, members, isUrgent, toldAt })
+      const isUrgent = sent?.state !== members.state
+      const sentAt = sent?.sentAt ?? 0
+      changed.push({ model, target: { ...differences, id: target.id }, known, members, isUrgent, sentAt })
     }
     const ids = new Set(targets.map(({ id }) => id))
     const removed = [...known.targets.keys()].filter((id) => !ids.has(id))
@@ -96,10 +117,22 @@ export class StatusDeltas {
   }
 }
 
+function withUptimes(whole: Status, { uptime_seconds, workers }: Status): Status {
+  const uptimes = new Map(workers.map((row) => [row.pid, row.uptime_seconds]))
+  return {
+    ...whole,
+    uptime_seconds,
+    workers: whole.workers.map((row) => ({
+      ...row,
+      uptime_seconds: uptimes.get(row.pid) ?? row.uptime_seconds,
+    })),
+  }
+}
+
 function mostUrgent(changed: readonly Changed[]): readonly Changed[] {
   if (changed.length <= maxTargets) return changed
   return changed
-    .toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.toldAt - b.toldAt)
+    .toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.sentAt - b.sentAt)
     .slice(0, maxTargets)
 }
 

@@ -39,11 +39,11 @@ export interface ConsoleFiles {
   build: string
   find(name: string): ConsoleFile | undefined
   /** The import map of a page for files at a relative URL. */
-  importMap(base: string): string
+  readonly importMap: (base: string) => string
   /** Modules that every page needs, to be preloaded in parallel. */
   preloads: readonly string[]
   /** A page of the console, as a template. */
-  template(name: 'index.html' | 'sign-in.html' | 'not-found.html'): string
+  readonly template: (name: 'index.html' | 'sign-in.html' | 'not-found.html') => string
 }
 
 /** Reads the console: its own files and the npm modules. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { relativePath } from '../../lib/endpoint-paths.ts'
-import { pageHeaders } from '../../lib/page-headers.ts'
-import { type ConsoleFile, readConsoleFiles } from './files.ts'
+import { pageHeaders } from '../../lib/html-pages.ts'
+import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from './files.ts'
 
 /** A page that works at any address because it only uses relative URLs. */
 export interface ConsolePage {
@@ -19,7 +19,7 @@ declare module 'fastify' {
 
 interface ConsoleDelivery {
   /** Part of the path of all files, which changes with their content. */
-  build: string
+  readonly build: string
   file(name: string): ConsoleFile | undefined
   /** The page for a request to this path. `ui`: one of the console's two paths. */
   page(name: 'index.html' | 'sign-in.html' | 'not-found.html', path: string, ui?: string): ConsolePage
@@ -33,30 +33,37 @@ export default fp(
       app.decorate('console', undefined)
       return done()
     }
-    const files = readConsoleFiles()
+    // Read on the first request for it: most workers and routers never serve the console.
+    let read: ConsoleFiles | undefined
+    const files = (): ConsoleFiles => {
+      read ??= readConsoleFiles()
+      return read
+    }
     const provider = oidcIssuer === '' ? '' : providerLink
     const pages = new Map<string, ConsolePage>()
-    const render = (name: Parameters<typeof files.template>[0], path: string, ui: string): ConsolePage => {
-      const base = relativePath(path, `${prefix}/ui/${files.build}`)
-      const map = files.importMap(base.startsWith('.') ? base : `./${base}`)
+    const render = (name: Parameters<ConsoleFiles['template']>[0], path: string, ui: string): ConsolePage => {
+      const { build, importMap, preloads, template } = files()
+      const base = relativePath(path, `${prefix}/ui/${build}`)
+      const map = importMap(base.startsWith('.') ? base : `./${base}`)
       const values: Readonly<Record<string, string>> = {
         files: base,
         api: relativePath(path, `${prefix}/status`).replace(/status$/, ''),
         ui: relativePath(path, ui),
         session: relativePath(path, `${prefix}/session`),
       }
-      const html = files
-        .template(name)
+      const html = template(name)
         .replace('"{{imports}}"', map)
-        .replace('{{preloads}}', files.preloads.map((file) => preload(`${base}/${file}`)).join(''))
+        .replace('{{preloads}}', preloads.map((file) => preload(`${base}/${file}`)).join(''))
         .replace('<!-- provider -->', provider)
         // Paths of a configuration contain no characters that are special in HTML.
         .replaceAll(/\{\{(\w+)\}\}/g, (_whole, value) => values[value] ?? '')
       return { html, headers: headersOf(name === 'index.html' ? map : undefined) }
     }
     app.decorate('console', {
-      build: files.build,
-      file: files.find,
+      get build() {
+        return files().build
+      },
+      file: (name) => files().find(name),
       page(name, path, ui = `${prefix}/ui`) {
         const key = [name, relativePath(path, `${prefix}/x`), relativePath(path, ui)].join(' ')
         const page = pages.get(key) ?? render(name, path, ui)

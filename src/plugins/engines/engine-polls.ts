@@ -7,7 +7,7 @@ import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
-import type { FleetBoard, FleetMessage } from '../../stores/fleet/store.ts'
+import type { FleetBus, FleetMessage } from '../../stores/fleet/store.ts'
 
 export interface EnginePollsOptions {
   transportOf(target: Target): Transport
@@ -18,7 +18,7 @@ export interface EnginePollsOptions {
   /** How long an engine may take to wake up, in milliseconds. */
   wakeTimeoutMs: number
   /** Opens the connection to other routers, once this process polls. Undefined if there are none. */
-  openBoard(): Promise<FleetBoard | undefined>
+  openFleetBus(): Promise<FleetBus | undefined>
   /** Forwards results of polls, by this or another router, to all processes of this router. */
   tell(message: FleetMessage, router: string): void
   /** Called with every change of the known state of the server behind these targets. */
@@ -30,7 +30,7 @@ export interface EnginePollsOptions {
 }
 
 /** Minimum interval between polls of a server, in milliseconds: see `engineQuestions`. */
-export const leastPauseMs = 2_000
+export const minPauseMs = 2_000
 /**
  * Delay of the first polls, in milliseconds: they do not compete with startup, and the polling router has been elected by then.
  */
@@ -67,7 +67,7 @@ export class EnginePolls {
   readonly #engines = new Map<string, Engine>()
   readonly #engineOf = new WeakMap<Target, Engine>()
   #targets: ReadonlySet<Target> = new Set()
-  #board: FleetBoard | undefined
+  #bus: FleetBus | undefined
   #isLeader = false
   readonly #stopping = new AbortController()
   #sweep: NodeJS.Timeout | undefined
@@ -82,8 +82,8 @@ export class EnginePolls {
   }
 
   /** The other routers, while this process polls. */
-  get board(): FleetBoard | undefined {
-    return this.#board
+  get bus(): FleetBus | undefined {
+    return this.#bus
   }
 
   /** Replaces the set of targets. */
@@ -101,7 +101,7 @@ export class EnginePolls {
       clearTimeout(engine.timer)
       this.#engines.delete(engine.key)
     }
-    this.#sweep ??= setInterval(() => this.#review(), leastPauseMs).unref()
+    this.#sweep ??= setInterval(() => this.#review(), minPauseMs).unref()
   }
 
   lead(isLeader: boolean): void {
@@ -157,19 +157,19 @@ export class EnginePolls {
     this.#isLeader = false
     clearInterval(this.#sweep)
     for (const { timer } of this.#engines.values()) clearTimeout(timer)
-    await this.#board?.close()
+    await this.#bus?.close()
   }
 
   async #begin(): Promise<void> {
     const now = this.#options.now()
     for (const engine of this.#engines.values()) engine.heardAt = Math.max(engine.heardAt, now)
-    const board = await this.#options.openBoard()
+    const bus = await this.#options.openFleetBus()
     if (!this.#isLeader) {
-      await board?.close()
+      await bus?.close()
       return
     }
-    this.#board = board
-    board?.onMessage((message, router) => {
+    this.#bus = bus
+    bus?.onMessage((message, router) => {
       if (message.type !== 'signals' || this.#engines.has(message.server)) this.#options.tell(message, router)
     })
     for (const engine of this.#engines.values()) this.#schedule(engine, firstMs)
@@ -177,9 +177,9 @@ export class EnginePolls {
 
   #end(): void {
     for (const engine of this.#engines.values()) clearTimeout(engine.timer)
-    const board = this.#board
-    this.#board = undefined
-    void board?.close()
+    const bus = this.#bus
+    this.#bus = undefined
+    void bus?.close()
   }
 
   #add(target: Target): void {
@@ -211,12 +211,12 @@ export class EnginePolls {
 
   async #turn(engine: Engine): Promise<void> {
     if (this.#isDue(engine)) await this.#poll(engine)
-    if (this.#isLeader && this.#engines.has(engine.key)) this.#schedule(engine, leastPauseMs)
+    if (this.#isLeader && this.#engines.has(engine.key)) this.#schedule(engine, minPauseMs)
   }
 
   #isDue({ heardAt, polledAt }: Engine): boolean {
     const now = this.#options.now()
-    switch (this.#board?.role ?? 'alone') {
+    switch (this.#bus?.role ?? 'alone') {
       case 'leader':
         return true
       case 'follower':
@@ -239,7 +239,7 @@ export class EnginePolls {
     if (this.#stopping.signal.aborted) return
     const message = { type: 'signals', server: engine.key, signals } as const
     tell(message, '')
-    if (this.#board?.role === 'leader') this.#board.publish(message)
+    if (this.#bus?.role === 'leader') this.#bus.publish(message)
   }
 
   /** Expires state that is not refreshed; also, the kind of a server's engine may become known only now. */

@@ -8,10 +8,10 @@ import { modelIn } from '../../sdk/engine-listings.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
-import { openBoard } from '../../stores/choose.ts'
+import { openFleetBus } from '../../stores/choose.ts'
 import type { ModelDemand } from '../../stores/fleet/store.ts'
-import { EngineLooks } from './engine-looks.ts'
-import { EnginePolls, leastPauseMs } from './engine-polls.ts'
+import { EnginePolls, minPauseMs } from './engine-polls.ts'
+import { EngineStates } from './engine-states.ts'
 
 type RouterListener = (router: string, about: Router) => void
 type DemandListener = (router: string, models: ModelDemand) => void
@@ -81,38 +81,38 @@ const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
  */
 export default fp(
   (app, _options, done) => {
-    const looks = new EngineLooks({
+    const states = new EngineStates({
       transportOf: app.upstream.transportOf,
       intervalMs: app.config.healthIntervalMs,
       now: () => performance.now(),
     })
     const named = new WeakSet<Target>()
     const { polls, listeners, demandListeners, routerListeners, connect, wake } = signalPolls(app, (target) =>
-      kindOf(target, looks),
+      kindOf(target, states),
     )
     const targetsOf = (models: readonly Model[]): Target[] => models.flatMap(({ targets }) => targets)
     app.decorate('engines', {
       collects: (target) =>
         target.type.collectsWholeAnswers === true ||
         named.has(target) ||
-        looks.stateOf(target)?.isLlamaCpp === true,
+        states.stateOf(target)?.isLlamaCpp === true,
       heard: (target, headers) => {
         if (headers.server === 'llama.cpp') named.add(target)
       },
       contextOf: (model) => {
-        const contexts = model.targets.flatMap((target) => contextOf(target, looks) ?? [])
+        const contexts = model.targets.flatMap((target) => contextOf(target, states) ?? [])
         return contexts.length === 0 ? 0 : Math.min(...contexts)
       },
       async loaded(models) {
-        await looks.refresh(targetsOf(models), { maxAgeMs: loadedAgeMs, waitMs: loadedWaitMs })
-        return new Map(models.map((model) => [model, loadedOf(model, looks)]))
+        await states.refresh(targetsOf(models), { maxAgeMs: loadedAgeMs, waitMs: loadedWaitMs })
+        return new Map(models.map((model) => [model, loadedOf(model, states)]))
       },
       contextsKnown: (models) =>
-        looks.refresh(targetsOf(models), { maxAgeMs: contextAgeMs, waitMs: contextWaitMs, onlyNew: true }),
+        states.refresh(targetsOf(models), { maxAgeMs: contextAgeMs, waitMs: contextWaitMs, onlyNew: true }),
       async disguised(targets) {
         const others = targets.filter(({ type }) => otherTypes.has(type.name))
-        await looks.refresh(others, { maxAgeMs: 0, waitMs: checkWaitMs })
-        return new Set(others.filter((target) => looks.stateOf(target)?.isLlamaCpp === true))
+        await states.refresh(others, { maxAgeMs: 0, waitMs: checkWaitMs })
+        return new Set(others.filter((target) => states.stateOf(target)?.isLlamaCpp === true))
       },
       signalsOf: (target) => polls.signalsOf(target),
       onSignals: (listener) => {
@@ -121,24 +121,24 @@ export default fp(
       peer: connect,
       wake,
       async shareDemand(read) {
-        const { board } = polls
-        if (!board || board.role === 'alone') return
+        const { bus } = polls
+        if (!bus || bus.role === 'alone') return
         const models = await read()
-        if (models) board.publish({ type: 'demand', models })
+        if (models) bus.publish({ type: 'demand', models })
       },
       onDemand: (listener) => {
         demandListeners.push(listener)
       },
       async shareRouter(read) {
-        const { board } = polls
-        if (board && board.role !== 'alone') board.publish({ type: 'router', about: await read() })
+        const { bus } = polls
+        if (bus && bus.role !== 'alone') bus.publish({ type: 'router', about: await read() })
       },
       onRouter: (listener) => {
         routerListeners.push(listener)
       },
     })
     if (app.config.healthIntervalMs > 0) {
-      const watch = (): void => looks.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
+      const watch = (): void => states.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
       app.models.onChange(watch)
       app.addHook('onReady', (ready) => {
         watch()
@@ -146,7 +146,7 @@ export default fp(
       })
     }
     app.addHook('preClose', (closed) => {
-      looks.stop()
+      states.stop()
       closed()
     })
     done()
@@ -158,10 +158,10 @@ export default fp(
  * The kind of engine that a target's server is polled as; undefined if it is not polled because it is a cloud provider or its
  * health checks are disabled.
  */
-function kindOf(target: Target, looks: EngineLooks): EngineKind | undefined {
+function kindOf(target: Target, states: EngineStates): EngineKind | undefined {
   const { type, healthPath } = target
   if (type.engine !== undefined && healthPath === undefined) return undefined
-  if (mayBeDisguised(target) && looks.stateOf(target)?.isLlamaCpp) return 'llamacpp'
+  if (mayBeDisguised(target) && states.stateOf(target)?.isLlamaCpp) return 'llamacpp'
   // The operator declared that the server supports more than chats.
   return type.engine ?? (type.dialect === 'openai' && healthPath !== undefined ? 'metrics' : undefined)
 }
@@ -175,8 +175,8 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
   const polls = new EnginePolls({
     ...{ kindOf, random: Math.random, now: () => performance.now() },
     transportOf: app.upstream.transportOf,
-    intervalMs: leastPauseMs * replicas,
-    openBoard: () => openBoard(app),
+    intervalMs: minPauseMs * replicas,
+    openFleetBus: () => openFleetBus(app),
     wakeTimeoutMs: Math.min(externalTimeoutMs, Math.max(leastWakeMs, loadingTimeoutMs)),
     tell: (message, router) => peers?.tell(message, router),
     onSignals: (targets, signals) => {
@@ -225,11 +225,11 @@ function mayBeDisguised({ type, origin, healthPath }: Target): boolean {
 }
 
 /** The smallest of the configured contexts and the engine's current one; undefined if none is known. */
-function contextOf(target: Target, looks: EngineLooks): number | undefined {
+function contextOf(target: Target, states: EngineStates): number | undefined {
   const { options } = target.defaults
   const set = isObject(options) ? options.num_ctx : undefined
   const configured = [target.inputSize, typeof set === 'number' ? set : 0].filter((size) => size > 0)
-  const state = looks.stateOf(target)
+  const state = states.stateOf(target)
   // If every request sets its context, the engine's current one only reflects the last request.
   const used =
     typeof set === 'number' || target.autoContext ? undefined : state && modelIn(state, target.upstreamModel)
@@ -237,12 +237,12 @@ function contextOf(target: Target, looks: EngineLooks): number | undefined {
   return known.length === 0 ? undefined : Math.min(...known)
 }
 
-function loadedOf(model: Model, looks: EngineLooks): LoadedModel[] {
+function loadedOf(model: Model, states: EngineStates): LoadedModel[] {
   return model.targets.flatMap((target): LoadedModel[] => {
-    const look = looks.lookAt(target)
-    if (!look) return [{ target, entry: undefined }]
-    const entry = look.state && modelIn(look.state, target.upstreamModel)
+    const known = states.of(target)
+    if (!known) return [{ target, entry: undefined }]
+    const entry = known.state && modelIn(known.state, target.upstreamModel)
     if (entry) return entry.loaded ? [{ target, entry }] : []
-    return look.answered && !target.type.loadsModels ? [{ target, entry }] : []
+    return known.answered && !target.type.loadsModels ? [{ target, entry }] : []
   })
 }

@@ -68,7 +68,7 @@ export default fp(
     app.decorateRequest('exchange')
     app.addHook('onRequest', (request, reply, next) => {
       const exchange = new Exchange(request.id, notifyStep)
-      exchange.tellsRoute = app.config.routeHeaders
+      exchange.showsRoute = app.config.routeHeaders
       request.exchange = exchange
       exchange.trace = beginTrace(request)
       open.add(exchange)

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { tenths } from '../../lib/tenths.ts'
+import { tenths } from '../../lib/numbers.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 
 /**

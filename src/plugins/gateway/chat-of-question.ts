@@ -1,3 +1,4 @@
+import { callableTools, declaredTool } from '../../dialects/shared/declared-tools.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
@@ -13,12 +14,15 @@ export function chatOfQuestion(question: Question, { stream }: { stream: boolean
   if (!Array.isArray(messages) || messages.length === 0) {
     throw badRequest("'messages' must be a non-empty list", 'messages', 'invalid_value')
   }
+  const offered = [...(tools ?? [])]
+  if (toolChoice === 'required') callableTools(offered, 'toolChoice')
+  if (typeof toolChoice === 'object') declaredTool(offered, toolChoice.name, 'toolChoice.name')
   return {
     model,
     stream,
     includeUsage: true,
     messages: messages.map((message, index) => chatMessage(message, `messages[${index}]`)),
-    tools: [...(tools ?? [])],
+    tools: offered,
     sampling: samplingOf(question),
     extras: {},
     ...(toolChoice === undefined ? {} : { toolChoice }),

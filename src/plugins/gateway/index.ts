@@ -14,7 +14,7 @@ import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
-import type { Target } from '../../sdk/target.ts'
+import type { Model, Target } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
 import { formOf, framingOf } from '../processors/answer-form.ts'
 import { processedClient } from '../processors/processed-client.ts'
@@ -209,11 +209,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
-    fallbacksOf: ({ fallbacks }) =>
-      [...new Set([...fallbacks, ...(request.autoChoice?.fallbacks ?? [])])]
-        .map((alias) => app.rights.models(request).find(alias))
-        .filter((model) => model !== undefined)
-        .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),
+    fallbacksOf: ({ fallbacks }) => fallbacksFor(app, request, fallbacks),
     onFailover: (target, error) => {
       const { exchange, log } = request
       const { causeCode, upstreamText } = error
@@ -229,6 +225,22 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
       )
     },
   })
+}
+
+const none: readonly never[] = []
+
+function fallbacksFor(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  configured: readonly string[],
+): readonly Model[] {
+  const { client, autoChoice } = request
+  const chosen = autoChoice?.fallbacks ?? none
+  if (configured.length + chosen.length === 0) return none
+  return [...new Set([...configured, ...chosen])]
+    .map((alias) => app.rights.models(request).find(alias))
+    .filter((model) => model !== undefined)
+    .filter(({ alias }) => !client || !app.budgets.isUsedUp(client.id, alias))
 }
 
 /** Logs each text once per process; the number of texts is small. */

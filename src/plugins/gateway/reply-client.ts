@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { deferWrite } from '../../lib/deferred-writes.ts'
 import { ClientAnswerContext } from '../../relay/answer/answer-context.ts'
-import { answerHeaders, lateComment } from '../../relay/answer/answer-headers.ts'
+import { answerHeaders, trailingComment } from '../../relay/answer/answer-headers.ts'
 import { type ChatClient, type ClientStream, createClientStream } from '../../relay/answer/client-stream.ts'
 import { KeepAlive } from '../../relay/answer/keep-alive.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
@@ -100,7 +100,7 @@ export function keptAlive(
   const onOpen = (): void => {
     isEarly = true
   }
-  const lastWords = (): string => lateComment(exchange)
+  const lastWords = (): string => trailingComment(exchange)
   const keepAlive = new KeepAlive(stream, { intervalMs, ping, onOpen, lastWords })
   reply.raw.once('close', () => keepAlive.stop())
   return keepAlive

@@ -16,7 +16,7 @@ export interface Health {
   /** Health as seen by requests; shared by all models that the target serves. */
   of(target: Target): TargetHealth
   /** Summary of all targets, which spares a pick from checking each of them. */
-  outlook(): Outlook
+  outlook(): HealthSummary
   /** State from the health checks of a target's server. Independent of the breaker, which requests drive. */
   stateOf(target: Target): CheckedState
   /** Calls the listener with each change of `stateOf`. */
@@ -135,7 +135,7 @@ function allTargets(app: FastifyInstance): Target[] {
 
 function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
   const healths = new WeakMap<Target, TargetHealth>()
-  const troubled = new Troubled()
+  const troubled = new UnhealthyTargets()
   const of = (target: Target): TargetHealth => {
     let health = healths.get(target)
     if (!health) {
@@ -151,7 +151,7 @@ function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
     return health
   }
   app.models.onChange(({ replaced }) => {
-    for (const [target, former] of replaced) healths.set(target, of(former))
+    for (const [target, previous] of replaced) healths.set(target, of(previous))
     troubled.retain(new Set(allTargets(app).map(of)))
   })
   return { of, outlook: () => troubled.outlook() }
@@ -192,7 +192,7 @@ function serverChecks(
 }
 
 /** Health of the targets of all models, for a request without features. */
-export interface Outlook {
+export interface HealthSummary {
   /** Targets whose standing is not `first`. The same list is returned while its members stay the same. */
   readonly kept: readonly TargetHealth[]
   /**
@@ -202,12 +202,12 @@ export interface Outlook {
   readonly isMixed: boolean
 }
 
-const well: Outlook = { kept: [], isMixed: false }
+const well: HealthSummary = { kept: [], isMixed: false }
 
 /** Targets with known problems. There are nearly always none, so a pick costs nothing extra. */
-export class Troubled {
+export class UnhealthyTargets {
   readonly #all = new Set<TargetHealth>()
-  #outlook: Outlook = well
+  #outlook: HealthSummary = well
 
   add(health: TargetHealth): void {
     this.#all.add(health)
@@ -217,7 +217,7 @@ export class Troubled {
     for (const health of this.#all) if (!present.has(health)) this.#all.delete(health)
   }
 
-  outlook(): Outlook {
+  outlook(): HealthSummary {
     if (this.#all.size === 0 && this.#outlook.kept.length === 0) return well
     const { kept } = this.#outlook
     let count = 0

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isObject } from '../../lib/json/read.ts'
 import { scanObject } from '../../lib/json/splice.ts'
-import { tenths } from '../../lib/tenths.ts'
+import { tenths } from '../../lib/numbers.ts'
 import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import { answerEmbedding } from '../../relay/run/embedding.ts'
 import type { RelayServices } from '../../relay/services.ts'
@@ -19,16 +19,16 @@ declare module 'fastify' {
        * Begins an internal call to a model for a client's request: processors do not apply, it ends with the request, and
        * its usage is recorded. `model`: an alias. `settle` must be called once; `thrown`: the error of the call.
        */
-      begin(model: string, wish: InternalWish): InternalCall
+      begin(model: string, options: InternalCallOptions): InternalCall
       /** Embeddings of these texts, in order. Rejects with a RouterError. */
-      embed(model: string, inputs: readonly string[], wish: InternalWish): Promise<Float32Array[]>
+      embed(model: string, inputs: readonly string[], options: InternalCallOptions): Promise<Float32Array[]>
       /** Calls the listener at the end of each call. */
       onEnd(listener: (record: ExchangeRecord, bookedTo: BookedTo) => void): void
     }
   }
 }
 
-interface InternalWish {
+interface InternalCallOptions {
   /** The request that the call is for. */
   readonly request: FastifyRequest
   readonly operation: Operation
@@ -51,25 +51,25 @@ export type BookedTo = { readonly client: string; readonly key: string | undefin
 export default fp(
   (app, _options, done) => {
     const listeners: ((record: ExchangeRecord, bookedTo: BookedTo) => void)[] = []
-    const begin = (alias: string, wish: InternalWish): InternalCall => {
+    const begin = (alias: string, options: InternalCallOptions): InternalCall => {
       const model = app.models.find(alias)
       if (!model) throw modelNotFound(alias)
       const exchange = app.exchanges.create(randomUUID())
-      const services = servicesOf(app, exchange, wish.request)
-      const detach = follow(exchange, wish, services.turn?.deadlineAt)
+      const services = servicesOf(app, exchange, options.request)
+      const detach = follow(exchange, options, services.turn?.deadlineAt)
       exchange.dialect = 'openai'
       exchange.client = internalClient
       exchange.model = model.alias
-      const bookedTo = wish.outlives || !app.config.bookInternalCalls ? undefined : payer(wish.request)
+      const bookedTo = options.outlives || !app.config.bookInternalCalls ? undefined : payer(options.request)
       const settle = (thrown?: unknown): void => {
         detach()
         exchange.end()
-        const record = internalRecord(exchange, wish.operation, thrown)
+        const record = internalRecord(exchange, options.operation, thrown)
         for (const listener of listeners) listener(record, bookedTo)
         app.log.info(
           {
-            ...wish.request.exchange.logIds,
-            ...{ model: model.alias, target: record.target, operation: wish.operation },
+            ...options.request.exchange.logIds,
+            ...{ model: model.alias, target: record.target, operation: options.operation },
             ...{ outcome: record.outcome, duration_ms: tenths(record.durationMs) },
             ...{ prompt_tokens: record.usage?.promptTokens, error_code: record.error?.code },
           },
@@ -81,8 +81,8 @@ export default fp(
     app.decorate('internalCalls', {
       begin,
       onEnd: (listener) => listeners.push(listener),
-      async embed(alias, inputs, wish) {
-        const { model, services, settle } = begin(alias, wish)
+      async embed(alias, inputs, options) {
+        const { model, services, settle } = begin(alias, options)
         try {
           const vectors = await embedded(app, model, inputs, services)
           settle()
@@ -104,7 +104,7 @@ export default fp(
 /** The call ends with its request, and at its deadline, on the clock of `performance.now()`. */
 function follow(
   exchange: Exchange,
-  { request, signal, outlives }: InternalWish,
+  { request, signal, outlives }: InternalCallOptions,
   deadlineAt: number | undefined,
 ): () => void {
   const detached = new AbortController()

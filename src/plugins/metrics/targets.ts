@@ -16,7 +16,7 @@ const restingReasons = ['busy', 'misconfigured'] as const
  */
 export function exposeTargets(app: FastifyInstance, names: TargetLabels): void {
   exposeCalls(app, names)
-  exposePlaces(app, names)
+  exposeSlots(app, names)
   exposeCanaries(app, names)
   exposeStates(app, names)
   exposeMisconfigured(app, names)
@@ -35,7 +35,7 @@ function exposeCalls(app: FastifyInstance, names: TargetLabels): void {
   })
 }
 
-function exposePlaces(app: FastifyInstance, names: TargetLabels): void {
+function exposeSlots(app: FastifyInstance, names: TargetLabels): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_places',
     help: 'Maximum number of concurrent requests at a target; absent for targets without a limit.',
@@ -43,7 +43,7 @@ function exposePlaces(app: FastifyInstance, names: TargetLabels): void {
     aggregator: 'max',
     *read() {
       for (const signals of allSignals(app)) {
-        const value = app.balancer.places(signals.target)
+        const value = app.balancer.slotLimit(signals.target)
         if (value !== undefined) yield { labels: labelsOf(signals, names), value }
       }
     },

@@ -8,8 +8,8 @@ import { errorsAtPositions } from '../../config/config-path.ts'
 import { type Located, locatedWarnings } from '../../config/located.ts'
 import type { FoundServer } from '../../config/models/discovered.ts'
 import { type LoadedModels, loadModels } from '../../config/models/load.ts'
-import { type ModelsChange, reuse } from '../../config/models/swap.ts'
-import type { ConfigTaker } from '../../config/reloader.ts'
+import { type ModelsChange, reuse } from '../../config/models/reuse.ts'
+import type { ConfigSubscriber } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/targets/target-access.ts'
@@ -111,7 +111,7 @@ export default fp(
       for (const listener of listeners) notify(app, listener, change)
       return change
     }
-    feed.serve(taker(app, { load, take, first }))
+    feed.serve(subscriber(app, { load, take, first }))
   },
   {
     name: 'models',
@@ -192,7 +192,10 @@ interface TakerOptions {
   first: Loaded
 }
 
-function taker(app: FastifyInstance, { load, take, first }: TakerOptions): ConfigTaker<ModelsSnapshot> {
+function subscriber(
+  app: FastifyInstance,
+  { load, take, first }: TakerOptions,
+): ConfigSubscriber<ModelsSnapshot> {
   const { reloads } = app.models.loading()
   const describe = ({ version, models }: Loaded): object => ({
     version,
@@ -247,9 +250,9 @@ function warningsOf({ warnings, snapshot: { main } }: Loaded): Located[] {
 }
 
 /** Whether only the state of servers has changed. SIGHUP reloads the same files. */
-function isLiveChange(former: ModelsSnapshot, { main, files, fleet }: ModelsSnapshot): boolean {
-  const hasSameFiles = isDeepStrictEqual([former.main, former.files], [main, files])
-  return hasSameFiles && !isDeepStrictEqual(former.fleet, fleet)
+function isLiveChange(previous: ModelsSnapshot, { main, files, fleet }: ModelsSnapshot): boolean {
+  const hasSameFiles = isDeepStrictEqual([previous.main, previous.files], [main, files])
+  return hasSameFiles && !isDeepStrictEqual(previous.fleet, fleet)
 }
 
 function errorsIn({ main }: ModelsSnapshot, error: ConfigError, path: string): readonly string[] {

@@ -6,7 +6,7 @@ import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { type ClientPipe, createClientPipe } from '../../relay/answer/client-stream.ts'
 import { aliasOf, type ClientRequest } from '../../relay/request/client-request.ts'
 import { countPrompt } from '../../relay/run/count.ts'
-import { answerEmbedding, partsAtOnce } from '../../relay/run/embedding.ts'
+import { answerEmbedding, maxConcurrentParts } from '../../relay/run/embedding.ts'
 import {
   answerForward,
   type ForwardedRequest,
@@ -102,7 +102,7 @@ function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamC
   const model = typeof name === 'string' ? app.rights.models(request).findLoosely(name) : undefined
   if (!model) return undefined
   const promptBytes = request.exchange.receivedBytes
-  return { requests: 1, atOnce: partsAtOnce(model, body), promptBytes, maxTokens: undefined }
+  return { requests: 1, atOnce: maxConcurrentParts(model, body), promptBytes, maxTokens: undefined }
 }
 
 async function embed(

@@ -3,7 +3,7 @@ import type { Exchange } from '../../relay/exchange.ts'
 import type { Processed } from '../../relay/processed.ts'
 import type { ProcessorVerdict } from '../../sdk/processor.ts'
 import type { OwnProcessor } from './compiled.ts'
-import { BlockedError, inGroups, type ProcessorRuns, sideBySide } from './runs.ts'
+import { BlockedError, inGroups, type ProcessorRuns, runConcurrently } from './runs.ts'
 
 interface AnswerGuardOptions {
   readonly processors: readonly OwnProcessor[]
@@ -36,7 +36,7 @@ export class AnswerGuard {
     let texts = passages.map(({ text }) => text)
     try {
       for (const group of inGroups(this.#options.processors)) {
-        const judged = await sideBySide(group, async (processor, others) =>
+        const judged = await runConcurrently(group, async (processor, others) =>
           processor.type === 'own' ? this.#one(processor, passages, texts, others) : texts,
         )
         texts = [...(judged.at(-1) ?? texts)]

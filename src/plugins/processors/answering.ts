@@ -15,10 +15,10 @@ import { AnswerGuard } from './answer-guard.ts'
 import type { CompiledProcessor, MaskingProcessor, OwnProcessor } from './compiled.ts'
 import type { GuardedOptions } from './guarded-client.ts'
 import { judgedAnswer } from './judged-answer.ts'
-import type { RequestWishes } from './request-wishes.ts'
-import { nameOf, type ProcessorRuns, type RunSurroundings } from './runs.ts'
+import type { RequestOptions } from './request-options.ts'
+import { nameOf, type ProcessorRuns, type RunContext } from './runs.ts'
 
-export interface Surroundings extends RunSurroundings {
+export interface ProcessingContext extends RunContext {
   readonly processors: readonly CompiledProcessor[]
   readonly key: MaskingKey
   readonly model: string
@@ -32,7 +32,7 @@ export type AnswerStage = 'early' | 'late'
 
 /** What processors do with the response to one request. */
 export class Answering {
-  readonly #around: Surroundings
+  readonly #context: ProcessingContext
   readonly #runs: ProcessorRuns
   readonly #masking: MaskingProcessor | undefined
   readonly #guards: Readonly<Record<AnswerStage, AnswerGuard | undefined>>
@@ -49,10 +49,10 @@ export class Answering {
   #blocked: { stage: AnswerStage; answer: JsonObject } | undefined
   protected pseudonyms: Pseudonyms | undefined
 
-  constructor(around: Surroundings, runs: ProcessorRuns) {
-    this.#around = around
+  constructor(context: ProcessingContext, runs: ProcessorRuns) {
+    this.#context = context
     this.#runs = runs
-    this.#masking = around.processors.find((each) => each.type === 'masking')
+    this.#masking = context.processors.find((each) => each.type === 'masking')
     this.#guards = { early: this.#guard('early'), late: this.#guard('late') }
   }
 
@@ -74,7 +74,7 @@ export class Answering {
   guarding(stage: AnswerStage): Omit<GuardedOptions, 'form'> | undefined {
     const guard = this.#guards[stage]
     if (!guard) return undefined
-    const { exchange } = this.#around
+    const { exchange } = this.#context
     return {
       guard,
       isStructured: this.#isStructured,
@@ -148,14 +148,14 @@ export class Answering {
       dictionary: new Dictionary(entries),
       isStructured: this.#isStructured,
       leavesOutLogprobs: this.restores,
-      sealProof: this.#around.key.sealProof,
+      sealProof: this.#context.key.sealProof,
       documentOf: (index) => this.#documents?.textOf(index, this.pseudonyms),
     }
   }
 
   countRestored({ values, unknown, lostOffsets }: Omit<Restored, 'leftOutLogprobs'>): void {
     if (values === 0 && unknown === 0 && lostOffsets === 0) return
-    const { exchange } = this.#around
+    const { exchange } = this.#context
     exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.restored += values
     exchange.processed.unknown += unknown
@@ -169,7 +169,7 @@ export class Answering {
 
   /** The response cannot be processed, so it cannot be sent. */
   breakOff(thrown: unknown): void {
-    const { exchange, warn } = this.#around
+    const { exchange, warn } = this.#context
     exchange.breakOff(asRouterError(thrown))
     warn({ error_name: nameOf(thrown) }, 'the answer could not be processed and was broken off')
   }
@@ -184,13 +184,13 @@ export class Answering {
     this.#documents = documents
   }
 
-  protected wishes({ isStructured, logprobs }: RequestWishes): void {
+  protected applyOptions({ isStructured, logprobs }: RequestOptions): void {
     this.#isStructured ||= isStructured
     this.#wantsLogprobs ||= logprobs
   }
 
   #guard(stage: AnswerStage): AnswerGuard | undefined {
-    const { exchange, model, client, processors } = this.#around
+    const { exchange, model, client, processors } = this.#context
     const own = processors.filter(
       (each): each is OwnProcessor =>
         each.type === 'own' && each.processor.response !== undefined && each.answerStage === stage,
@@ -206,7 +206,10 @@ export class Answering {
   }
 
   #dropLogprobs(): void {
-    this.#around.exchange.drop('logprobs', 'the tokens of masked answers are not those that the client reads')
+    this.#context.exchange.drop(
+      'logprobs',
+      'the tokens of masked answers are not those that the client reads',
+    )
   }
 }
 

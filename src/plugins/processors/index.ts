@@ -22,7 +22,7 @@ import {
   type MaskingProcessor,
 } from './compiled.ts'
 import type { AskRouterModel } from './guardrail.ts'
-import { ownTargets } from './own-targets.ts'
+import { judgeDeadlocks } from './judge-deadlocks.ts'
 import { Processing } from './processing.ts'
 
 declare module 'fastify' {
@@ -61,13 +61,13 @@ export default fp(
     app.decorate('processorTypes', types)
     app.decorateRequest('processing', undefined)
     const begin = (request: FastifyRequest, models: readonly string[]): Processing | undefined => {
-      const wish = wishOf(request)
-      if (current.list.length === 0 && wish === undefined) return undefined
+      const anonymize = anonymizeOf(request)
+      if (current.list.length === 0 && anonymize === undefined) return undefined
       const { client, exchange, log } = request
-      const processors = applying(current, models, client, wish === true).flatMap((each) =>
+      const processors = applying(current, models, client, anonymize === true).flatMap((each) =>
         forRequest(each, (question) => askModel(app, request, question)),
       )
-      if (processors.length === 0 && wish === undefined) return undefined
+      if (processors.length === 0 && anonymize === undefined) return undefined
       return new Processing({
         ...{ processors, exchange, model: models[0] ?? '', client: client?.id, signal: exchange.signal },
         key: keyOf(keys, secret, client?.id ?? ''),
@@ -77,7 +77,7 @@ export default fp(
     }
     app.decorate('processors', {
       compile(configured, models) {
-        const conflicts = ownTargets(configured, models, (name) => isExclusive(app, name))
+        const conflicts = judgeDeadlocks(configured, models, (name) => isExclusive(app, name))
         if (conflicts.length > 0) throw new ConfigError(conflicts)
         const masks = configured.some(({ type }) => type === 'masking')
         if (masks && app.config.maskingSecret === '' && hasSeveralHosts(app.config))
@@ -126,7 +126,7 @@ function forwardedHeaders({ providers }: FastifyInstance, { headers }: FastifyRe
 }
 
 /** Whether the request asks for masking; undefined if unspecified. */
-function wishOf({ body }: FastifyRequest): boolean | undefined {
+function anonymizeOf({ body }: FastifyRequest): boolean | undefined {
   if (typeof body !== 'object' || body === null || !('anonymize' in body) || !isObject(body)) return undefined
   const { anonymize } = body
   return anonymize === true || anonymize === 'true' || anonymize === 1

@@ -14,11 +14,11 @@ import type { ChatRequest } from '../../sdk/chat.ts'
 import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { replacedBy } from './answer-guard.ts'
-import { Answering, type Surroundings } from './answering.ts'
+import { Answering, type ProcessingContext } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
 import { blocked, checkProtection, notProtected } from './protection.ts'
-import { wishesOf, withoutSwitch } from './request-wishes.ts'
-import { BlockedError, inGroups, ProcessorRuns, sideBySide } from './runs.ts'
+import { requestOptionsOf, withoutAnonymize } from './request-options.ts'
+import { BlockedError, inGroups, ProcessorRuns, runConcurrently } from './runs.ts'
 
 /** Contents of a request during processing. */
 interface Passing {
@@ -28,19 +28,19 @@ interface Passing {
 
 /** Processing of one request to a model and its response. Its knowledge of the content ends with the request. */
 export class Processing extends Answering {
-  readonly #around: Surroundings
+  readonly #context: ProcessingContext
   readonly #runs: ProcessorRuns
 
-  constructor(around: Surroundings) {
-    const runs = new ProcessorRuns(around)
-    super(around, runs)
-    this.#around = around
+  constructor(context: ProcessingContext) {
+    const runs = new ProcessorRuns(context)
+    super(context, runs)
+    this.#context = context
     this.#runs = runs
   }
 
   /** Whether a request without an entry in the tables must be rejected. */
   get failsClosed(): boolean {
-    return this.#around.processors.some(({ failure }) => failure === 'closed')
+    return this.#context.processors.some(({ failure }) => failure === 'closed')
   }
 
   /** The client's chat with processed contents. */
@@ -99,21 +99,21 @@ export class Processing extends Answering {
     operation: string,
     documents?: DialectContents['documents'],
   ): Promise<Buffer> {
-    const bytes = withoutSwitch(received)
-    if (this.#around.processors.length === 0) return bytes
+    const bytes = withoutAnonymize(received)
+    if (this.#context.processors.length === 0) return bytes
     if (shape === undefined) {
       this.unprotected(`Requests for '${operation}'`)
       return bytes
     }
-    const contents = new BodyContents(bytes, shape, { openProof: this.#around.key.openProof })
-    this.wishes(wishesOf(bytes))
+    const contents = new BodyContents(bytes, shape, { openProof: this.#context.key.openProof })
+    this.applyOptions(requestOptionsOf(bytes))
     let texts = contents.texts.map(({ text }) => text)
     const asked = contents.texts.findLastIndex(isOfTurn)
     const sent = texts[asked] ?? ''
-    const processors = this.#around.processors.filter(readsRequests)
+    const processors = this.#context.processors.filter(readsRequests)
     try {
       for (const group of inGroups(processors)) {
-        const changed = await sideBySide(group, (processor, others) =>
+        const changed = await runConcurrently(group, (processor, others) =>
           this.#through(processor, { contents, bytes }, texts, others),
         )
         texts = changed.at(-1) ?? texts
@@ -153,7 +153,7 @@ export class Processing extends Answering {
    */
   async masked(text: string): Promise<string> {
     let current = text
-    for (const processor of this.#around.processors) {
+    for (const processor of this.#context.processors) {
       if (processor.type !== 'masking') continue
       const content = { text: current, run: 0, isSystem: false, path: '' }
       const { texts } = await this.#runs.inTime(processor, (signal) =>
@@ -166,7 +166,7 @@ export class Processing extends Answering {
 
   /** The contents of such a request cannot be inspected. Throws if a processor fails closed. */
   unprotected(what: string): void {
-    for (const processor of this.#around.processors) {
+    for (const processor of this.#context.processors) {
       const record = (outcome: Processed['outcome']): void =>
         this.#runs.record({ processor: processor.name, outcome, values: 0, durationMs: 0 })
       this.#runs.failed(processor, notProtected(`${what} cannot be processed by '${processor.name}'`), record)
@@ -185,7 +185,7 @@ export class Processing extends Answering {
       this.#runs.record({ processor: processor.name, outcome, values, durationMs })
     }
     try {
-      checkProtection(processor, contents, this.#around.headers)
+      checkProtection(processor, contents, this.#context.headers)
       const current = contents.texts.map((found, index) => ({ ...found, text: texts[index] ?? '' }))
       const run = (signal: AbortSignal) => this.#run(processor, current, bytes, signal)
       const done = await this.#runs.inTime(processor, run, others)
@@ -207,12 +207,12 @@ export class Processing extends Answering {
   ): Promise<{ texts: string[]; values: number; isFlagged?: boolean }> {
     if (processor.type === 'masking') {
       const asked = askedFormats(bytes.toString())
-      this.pseudonyms ??= new Pseudonyms(this.#around.key.bytes, (kind) =>
+      this.pseudonyms ??= new Pseudonyms(this.#context.key.bytes, (kind) =>
         asked.has(kind) ? 'shaped' : processor.styleOf(kind),
       )
       return masked(current, processor.plan, this.pseudonyms, signal)
     }
-    const { model, client } = this.#around
+    const { model, client } = this.#context
     const contents = current.map(({ text }) => text)
     const verdict = (await processor.processor.request?.(contents, { model, client, signal })) ?? {
       type: 'pass',

@@ -3,7 +3,7 @@ import type { Processed } from '../../relay/processed.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { CompiledProcessor } from './compiled.ts'
 
-export interface RunSurroundings {
+export interface RunContext {
   readonly exchange: Exchange
   /** Aborts all runs; its reason is a RouterError. */
   readonly signal: AbortSignal
@@ -22,10 +22,10 @@ export class BlockedError extends Error {
 
 /** Runs processors for one request: applies timeouts, records results, and handles failures. */
 export class ProcessorRuns {
-  readonly #around: RunSurroundings
+  readonly #context: RunContext
 
-  constructor(around: RunSurroundings) {
-    this.#around = around
+  constructor(context: RunContext) {
+    this.#context = context
   }
 
   /** Rejects with the error of `run`, on timeout, and when the request ends. */
@@ -34,9 +34,14 @@ export class ProcessorRuns {
     run: (signal: AbortSignal) => Promise<T>,
     others?: AbortSignal,
   ): Promise<T> {
-    const { exchange, signal } = this.#around
-    const ends = [signal, AbortSignal.timeout(timeoutMs), ...(others ? [others] : [])]
-    const stop = AbortSignal.any(ends)
+    const { exchange, signal } = this.#context
+    // AbortSignal.timeout() would stay, with its error, until it fires: a stream has a run for each window.
+    const late = new AbortController()
+    const timer = setTimeout(
+      () => late.abort(new DOMException('No result in time', 'TimeoutError')),
+      timeoutMs,
+    )
+    const stop = AbortSignal.any([signal, late.signal, ...(others ? [others] : [])])
     const aborted = Promise.withResolvers<never>()
     aborted.promise.catch(() => undefined)
     const onAbort = (): void => aborted.reject(stop.reason)
@@ -45,6 +50,7 @@ export class ProcessorRuns {
     try {
       return await exchange.steps.outside(Promise.race([run(stop), aborted.promise]))
     } finally {
+      clearTimeout(timer)
       stop.removeEventListener('abort', onAbort)
     }
   }
@@ -56,7 +62,7 @@ export class ProcessorRuns {
     record: (outcome: Processed['outcome']) => void,
     what: 'request' | 'response' = 'request',
   ): void {
-    const { signal, warn } = this.#around
+    const { signal, warn } = this.#context
     if (signal.aborted) throw asRouterError(signal.reason)
     if (failure === 'open') {
       record('failed_open')
@@ -78,22 +84,23 @@ export class ProcessorRuns {
   }
 
   record(step: Processed): void {
-    const { exchange } = this.#around
+    const { exchange } = this.#context
     exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.steps.push(step)
   }
 }
 
 /** Runs independent processors concurrently; the first that throws cancels the others. */
-export async function sideBySide<Item, Result>(
+export async function runConcurrently<Item, Result>(
   items: readonly Item[],
   run: (item: Item, others: AbortSignal) => Promise<Result>,
 ): Promise<Result[]> {
   const others = new AbortController()
   try {
     return await Promise.all(items.map((item) => run(item, others.signal)))
-  } finally {
+  } catch (error) {
     others.abort()
+    throw error
   }
 }
 

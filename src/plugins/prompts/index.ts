@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { readPromptTree } from '../../config/prompt-tree.ts'
-import type { ConfigTaker } from '../../config/reloader.ts'
+import type { ConfigSubscriber } from '../../config/reloader.ts'
 import type { PromptsSnapshot } from '../../config/sources.ts'
 import { PromptLibrary } from './prompt-library.ts'
 
@@ -37,13 +37,13 @@ export default fp(
     const texts = own && new Map(own.texts)
     if (texts) library.replace(texts)
     app.decorate('prompts', library)
-    feed.serve(taker(app, texts))
+    feed.serve(subscriber(app, texts))
   },
   { name: 'prompts', dependencies: ['config', 'reload'] },
 )
 
 /** An error in any file rejects the whole reload: a partial library is worse than an outdated one. */
-function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<PromptsSnapshot> {
+function subscriber(app: FastifyInstance, first: Texts | undefined): ConfigSubscriber<PromptsSnapshot> {
   let current = first
   let prepared: Texts | undefined
   return {
@@ -77,6 +77,6 @@ function digestOf(texts: Texts | undefined): string {
 
 type Texts = ReadonlyMap<string, string>
 
-function isSame(texts: Texts, former: Texts | undefined): boolean {
-  return texts.size === former?.size && [...texts].every(([id, text]) => former.get(id) === text)
+function isSame(texts: Texts, previous: Texts | undefined): boolean {
+  return texts.size === previous?.size && [...texts].every(([id, text]) => previous.get(id) === text)
 }

@@ -1,7 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { clusterFeed } from '../../cluster/config-reload.ts'
-import { type ConfigFeed, type ConfigSource, type ConfigTaker, localFeed } from '../../config/reloader.ts'
+import {
+  type ConfigFeed,
+  type ConfigSource,
+  type ConfigSubscriber,
+  localFeed,
+} from '../../config/reloader.ts'
 import type { ConfigSources } from '../../config/sources.ts'
 import { type FleetOptions, followedSources } from '../../fleet/servers/fleet.ts'
 
@@ -26,7 +31,7 @@ export interface Reload {
    */
   feed<Snapshot>(source: ConfigSource<Snapshot>): {
     first(): Promise<Snapshot>
-    serve(taker: ConfigTaker<Snapshot>): void
+    serve(subscriber: ConfigSubscriber<Snapshot>): void
   }
   /** Reloads all sources immediately. */
   now(): Promise<void>
@@ -69,8 +74,10 @@ export default fp(
           first: () => feed.first(),
           // Not earlier: if a later plugin fails at the start, nothing runs the close hooks, and file watchers would
           // stay open.
-          serve: (taker: ConfigTaker<Snapshot>) =>
-            void app.addHook('onReady', () => feed.serve(recording(taker, source.name, { failures, tell }))),
+          serve: (subscriber: ConfigSubscriber<Snapshot>) =>
+            void app.addHook('onReady', () =>
+              feed.serve(recording(subscriber, source.name, { failures, tell })),
+            ),
         }
       },
       async now() {
@@ -107,23 +114,23 @@ function watchFailureText(pollMs: number): string {
 }
 
 function recording<Snapshot>(
-  taker: ConfigTaker<Snapshot>,
+  subscriber: ConfigSubscriber<Snapshot>,
   name: string,
   { failures, tell }: { failures: Map<string, ReloadFailure>; tell(change: ConfigChange): void },
-): ConfigTaker<Snapshot> {
+): ConfigSubscriber<Snapshot> {
   return {
-    prepare: (snapshot) => taker.prepare(snapshot),
+    prepare: (snapshot) => subscriber.prepare(snapshot),
     commit(notice) {
       failures.delete(name)
-      const before = taker.describe?.()
-      taker.commit(notice)
-      const after = taker.describe?.()
+      const before = subscriber.describe?.()
+      subscriber.commit(notice)
+      const after = subscriber.describe?.()
       if (notice && before && after && JSON.stringify(before) !== JSON.stringify(after))
         tell({ setting: name, before, after })
     },
     drop(errors, notice) {
       failures.set(name, { at: new Date(), errors })
-      taker.drop(errors, notice)
+      subscriber.drop(errors, notice)
     },
   }
 }

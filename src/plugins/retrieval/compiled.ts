@@ -29,7 +29,7 @@ export interface Retrieval {
 const defaultLimit = 5
 const defaultMaxTokens = 2_000
 
-interface Surroundings {
+interface ProcessingContext {
   readonly config: Config
   readonly env: Readonly<Record<string, string | undefined>>
   /** Names of the active models. */
@@ -39,7 +39,7 @@ interface Surroundings {
 /** Compiles the retrievals of a configuration. Throws ConfigError, also for an unusable index. */
 export function compiledRetrievals(
   configured: readonly ConfiguredProcessor[],
-  { config, env, models }: Surroundings,
+  { config, env, models }: ProcessingContext,
 ): Retrieval[] {
   const errors: string[] = []
   const own = configured.flatMap((processor): Retrieval[] => {

@@ -80,8 +80,8 @@ async function search(
   const { path, model } = from
   // The embedding model gets the same masked text as the model that answers.
   const query = await shown(question)
-  const wish = { request, operation: 'embedding', signal } as const
-  const [vector] = await app.internalCalls.embed(model, [query], wish)
+  const options = { request, operation: 'embedding', signal } as const
+  const [vector] = await app.internalCalls.embed(model, [query], options)
   return vector ? searcher.search({ path, model, vector, limit }) : []
 }
 

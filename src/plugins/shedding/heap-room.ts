@@ -41,7 +41,7 @@ export function oldGenerationLimit(nodeOptions: string, heapLimitBytes: number):
 }
 
 /** Upper bound of parsed size per byte of JSON; `[[[[` comes closest. Measured on Node 24. */
-export const mostPerByte = 32
+export const maxHeapPerByte = 32
 
 /** Heap bytes per element or member (including its position in the text), and per array or object. */
 const perComma = 96
@@ -64,5 +64,5 @@ export function jsonMemoryBytes(json: Buffer): number {
     else if (byte === openBracket || byte === openBrace) openings++
   }
   const counted = json.length * perByte + commas * perComma + openings * perOpening
-  return Math.min(counted, json.length * mostPerByte)
+  return Math.min(counted, json.length * maxHeapPerByte)
 }

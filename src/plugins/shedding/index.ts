@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { canCollectGarbage, collectGarbage } from '../../runtime/garbage-collector.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { HeapRoom, jsonMemoryBytes, mostPerByte } from './heap-room.ts'
+import { HeapRoom, jsonMemoryBytes, maxHeapPerByte } from './heap-room.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -55,7 +55,7 @@ export default fp(
       counts,
       checkRoom(bytes) {
         if (shedHeapPercent === 0 || bytes.length < smallBytes) return
-        if (heap.holds(bytes.length * mostPerByte)) return
+        if (heap.holds(bytes.length * maxHeapPerByte)) return
         const needed = jsonMemoryBytes(bytes)
         if (heap.hasRoom(needed)) return
         throw heap.couldHold(needed) ? refuse('heap') : tooLarge()

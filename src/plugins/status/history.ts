@@ -31,7 +31,7 @@ export function keep<Item>(list: Item[], item: Item, most: number): void {
 }
 
 /** An error by its code and in words. */
-export function saidOf(error: RouterError): { code: string; text: string } {
+export function errorSummary(error: RouterError): { code: string; text: string } {
   const code = codeOf(error)
   return { code, text: errorWords(code) }
 }

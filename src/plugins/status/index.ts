@@ -7,7 +7,7 @@ import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ModelStatus, Status, WorkerStatus } from '../../sdk/console/status.ts'
 import type { Target } from '../../sdk/target.ts'
-import { keep, kept, newCount, rounded, saidOf, type TargetHistory, timestamp } from './history.ts'
+import { errorSummary, keep, kept, newCount, rounded, type TargetHistory, timestamp } from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
 import { countRequests } from './request-counts.ts'
 import { serverNames } from './server-names.ts'
@@ -42,7 +42,7 @@ export default fp(
       history.ended.add()
       if (result?.type !== 'failure') return
       history.failed.add()
-      keep(history.errors, { at: timestamp(), ...saidOf(result.error) }, kept.errors)
+      keep(history.errors, { at: timestamp(), ...errorSummary(result.error) }, kept.errors)
     })
     const states = targetStatesSince(app)
     const read = (): Status => ownStatus(app, { startedAt, requests, historyOf, states })
@@ -107,12 +107,13 @@ function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf, state
 
 /** This process as one row of the worker list. */
 function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
-  const { worker, state, uptime_seconds, models, requests, config } = status
+  const { worker, state, started_at, uptime_seconds, models, requests, config } = status
   const targets = models.flatMap((model) => model.targets)
   return {
     worker,
     pid,
     state,
+    started_at,
     uptime_seconds,
     in_flight: targets.reduce((sum, { in_flight }) => sum + in_flight, 0),
     waiting: models.reduce((sum, { waiting }) => sum + waiting, 0),

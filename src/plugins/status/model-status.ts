@@ -40,7 +40,7 @@ export function modelStatus(
       breaker: health.breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(health.waitMs / 1000),
-      ...placesOf(app, target),
+      ...slotLimitOf(app, target),
       ...measured(signals.get(target)),
       requests_per_minute: ended.total,
       failed_per_minute: failed.total,
@@ -72,8 +72,8 @@ function weightsOf(
   return set === undefined ? { weight } : { weight: set, configured_weight: weight }
 }
 
-function placesOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'places'> {
-  const places = app.balancer.places(target)
+function slotLimitOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'places'> {
+  const places = app.balancer.slotLimit(target)
   return places === undefined ? {} : { places }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { Failure } from '../../sdk/console/status.ts'
-import { keep, kept, newCount, type RequestCounts, saidOf, timestamp } from './history.ts'
+import { errorSummary, keep, kept, newCount, type RequestCounts, timestamp } from './history.ts'
 import type { RecentCount } from './recent-count.ts'
 
 /** Codes of requests rejected because no target could accept them. */
@@ -53,6 +53,6 @@ function failureOf({ target, status, outcome, error }: ExchangeRecord, model: st
     ...(target === undefined ? {} : { target }),
     status,
     outcome,
-    ...(error ? saidOf(error) : { code: 'unknown', text: 'unknown' }),
+    ...(error ? errorSummary(error) : { code: 'unknown', text: 'unknown' }),
   }
 }

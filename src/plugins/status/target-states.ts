@@ -34,8 +34,8 @@ export function targetStatesSince(app: FastifyInstance): StatesSince {
   }
   // A reload may replace the object of a target that stays.
   app.models.onChange(({ replaced }) => {
-    for (const [target, former] of replaced) {
-      const before = known.get(former)
+    for (const [target, previous] of replaced) {
+      const before = known.get(previous)
       if (before) known.set(target, before)
     }
   })

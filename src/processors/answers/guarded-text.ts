@@ -103,13 +103,13 @@ export class GuardedText {
 }
 
 /** Contents that are judged together, and written together. */
-export interface Together {
+export interface JudgedGroup {
   readonly texts: readonly string[]
   with(texts: readonly string[]): string
 }
 
 /** The strings of a JSON text; undefined if it is not valid JSON. */
-function jsonContents(text: string): Together | undefined {
+function jsonContents(text: string): JudgedGroup | undefined {
   try {
     JSON.parse(text)
   } catch {
@@ -119,7 +119,7 @@ function jsonContents(text: string): Together | undefined {
 }
 
 /** Contents of a part of an answer. */
-export function contentsOf(json: Buffer, shape: ContentShape): Together {
+export function contentsOf(json: Buffer, shape: ContentShape): JudgedGroup {
   const contents = new BodyContents(json, shape, { openProof: () => undefined })
   return {
     texts: contents.texts.map(({ text }) => text),
@@ -128,7 +128,7 @@ export function contentsOf(json: Buffer, shape: ContentShape): Together {
 }
 
 export function* judgedTogether(
-  { texts, with: written }: Together,
+  { texts, with: written }: JudgedGroup,
   done: (text: string) => void,
 ): Generator<Job> {
   const judged: string[] = [...texts]

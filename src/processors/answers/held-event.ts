@@ -14,7 +14,7 @@ export interface Piece {
 }
 
 /** A value that an event carries complete. */
-export interface Whole {
+export interface WholeValue {
   readonly node: JsonNode
   /** Undefined: nothing in it is judged. An empty `text`: not judged yet. */
   readonly judged: { text: string } | undefined
@@ -31,7 +31,7 @@ export interface HeldEvent {
   readonly begun: readonly GuardedText[]
   readonly contents: ReturnType<StreamContents['read']> | undefined
   /** Undefined until the events before it have passed. */
-  wholes: Whole[] | undefined
+  wholes: WholeValue[] | undefined
 }
 
 /** Whether all of a text has passed. A text that is judged as a whole must also have ended. */

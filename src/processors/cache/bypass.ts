@@ -44,7 +44,7 @@ function hasSeed(body: JsonObject, generation: JsonObject): boolean {
 }
 
 /** Request directives of `cache-control` (RFC 9111, section 5.2.1). */
-export interface CacheWish {
+export interface CacheDirectives {
   /** Bypass: no entry is read or written. */
   readonly noStore: boolean
   /** No entry is read; the new response is stored. */
@@ -53,10 +53,10 @@ export interface CacheWish {
   readonly maxAgeMs: number
 }
 
-const nothing: CacheWish = { noStore: false, noCache: false, maxAgeMs: Number.POSITIVE_INFINITY }
+const nothing: CacheDirectives = { noStore: false, noCache: false, maxAgeMs: Number.POSITIVE_INFINITY }
 
 /** Parses `cache-control`. Unknown directives are ignored, as RFC 9111 requires. */
-export function cacheWish(header: string | undefined): CacheWish {
+export function readCacheDirectives(header: string | undefined): CacheDirectives {
   if (header === undefined) return nothing
   const directives = header
     .toLowerCase()

@@ -4,22 +4,22 @@ import type { Exchange } from '../exchange.ts'
 export function answerHeaders(
   exchange: Exchange,
   headers: Record<string, string> = {},
-  tells: { dropped: boolean; route?: boolean } = { dropped: true },
+  shown: { dropped: boolean; route?: boolean } = { dropped: true },
 ): Record<string, string> {
   const { answeringModel = exchange.model, dropped } = exchange
-  if (tells.dropped && dropped.size > 0) Object.assign(headers, droppedHeader(dropped))
+  if (shown.dropped && dropped.size > 0) Object.assign(headers, droppedHeader(dropped))
   if (answeringModel !== undefined) headers['x-llm-router-model'] = headerText(answeringModel)
-  return tells.route === false ? headers : Object.assign(headers, routeHeaders(exchange))
+  return shown.route === false ? headers : Object.assign(headers, routeHeaders(exchange))
 }
 
 /** If the request may see them: the last target, and the number of attempts. */
-export function routeHeaders({ tellsRoute, target, attempts }: Exchange): Record<string, string> {
-  if (!tellsRoute || target === undefined) return {}
+export function routeHeaders({ showsRoute, target, attempts }: Exchange): Record<string, string> {
+  if (!showsRoute || target === undefined) return {}
   return { 'x-llm-router-target': headerText(target), 'x-llm-router-attempts': String(attempts) }
 }
 
 /** The same as a comment at the end of a stream whose headers were sent too early to contain it. */
-export function lateComment({ model, answeringModel, target, dropped }: Exchange): string {
+export function trailingComment({ model, answeringModel, target, dropped }: Exchange): string {
   if (target === undefined) return ''
   const other =
     answeringModel === undefined || answeringModel === model ? '' : ` model=${headerText(answeringModel)}`

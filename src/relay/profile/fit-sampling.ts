@@ -1,6 +1,12 @@
-import { isObject } from '../../lib/json/read.ts'
+import { isObject, numberOf } from '../../lib/json/read.ts'
 import type { Profile } from '../../sdk/profile.ts'
-import { type Sampling, type SamplingField, samplingFields, spellings } from '../../sdk/sampling.ts'
+import {
+  type Sampling,
+  type SamplingField,
+  type SamplingValues,
+  samplingFields,
+  spellings,
+} from '../../sdk/sampling.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 
 /** The sampling that a model accepts; changes are reported, unless the value is the model's default anyway. */
@@ -39,18 +45,14 @@ function fitRanges(sampling: Sampling, { ranges = {} }: Profile, drop: Drop): vo
   }
 }
 
-const numberFields = [
-  'temperature',
-  'topP',
-  'topK',
-  'minP',
-  'typicalP',
-  'repetitionPenalty',
-  'presencePenalty',
-  'frequencyPenalty',
-  'topLogprobs',
-  'n',
-] as const satisfies readonly SamplingField[]
+type NumberField = {
+  [Field in SamplingField]: SamplingValues[Field] extends number ? Field : never
+}[SamplingField]
+
+/** Token limits and seeds have readers of their own; a range would change what they mean. */
+const numberFields = samplingFields.filter(
+  (field): field is NumberField => spellings[field].read === numberOf,
+)
 
 function fitTemperature(sampling: Sampling, profile: Profile, drop: Drop): void {
   const { max_temperature: highest, temperature_with_top_p: both = true } = profile

@@ -43,7 +43,7 @@ export function requireOperation(model: Model, operation: Operation, others: rea
 }
 
 /** Whether a target has an operation. */
-export function having(operation: Operation): (target: Target) => boolean {
+export function supporting(operation: Operation): (target: Target) => boolean {
   return ({ paths }) => paths[operation] !== undefined
 }
 

@@ -14,6 +14,7 @@ import { fitDefaults } from '../profile/fit-sampling.ts'
 import { wellFormed } from '../profile/well-formed.ts'
 
 const none: readonly never[] = []
+const nothing: ReadonlySet<string> = new Set()
 
 export type PreparedBody = Buffer | readonly Buffer[]
 
@@ -42,11 +43,11 @@ export function passthroughBody(
 ): PreparedBody {
   const { defaults, set, edits = none, drop } = changes
   if (drop) reportDropped(scan, target, drop)
-  const removed = removedMembers(target, changes.removed)
+  let removed = removedMembers(target, changes.removed)
   const values: Record<string, unknown> = { ...defaults }
   for (const name of removed) delete values[name]
   Object.assign(values, set, modelMember(target))
-  if (removed.size > 0) for (const name of Object.keys(values)) removed.delete(name)
+  if (removed.size > 0) removed = new Set([...removed].filter((name) => !Object.hasOwn(values, name)))
   if (edits.length === 0) return edited(bytes, setMembers(scan, values, removed))
   if (removed.size === 0) return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
   // Removals span members that were just edited, so the positions are looked up again.
@@ -69,9 +70,12 @@ function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop
 }
 
 /** Members removed from a client's body; never the model name. */
-export function removedMembers({ dropParams }: Target, removed: readonly string[] = none): Set<string> {
-  const all = new Set(dropParams)
-  for (const name of removed) all.add(name)
+export function removedMembers(
+  { dropParams }: Target,
+  removed: readonly string[] = none,
+): ReadonlySet<string> {
+  if (dropParams.length + removed.length === 0) return nothing
+  const all = new Set([...dropParams, ...removed])
   all.delete('model')
   return all
 }

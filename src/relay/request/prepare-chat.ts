@@ -21,10 +21,10 @@ import {
 } from './prepare-body.ts'
 import {
   isEmbedded,
-  judgesItself,
   lacksCustomTools,
   nativeOperation,
   upstreamSurface,
+  upstreamValidates,
   withTools,
 } from './upstream-surface.ts'
 
@@ -68,7 +68,7 @@ export function createChatPreparer(
     } catch (error) {
       // A server of the client's own dialect may accept what the router cannot read.
       const { targets, sleeping } = client.model
-      if ([...targets, ...sleeping].some((each) => judgesItself(client.dialect, each))) throw error
+      if ([...targets, ...sleeping].some((each) => upstreamValidates(client.dialect, each))) throw error
       throw new UnreadableRequest(error)
     }
   }

@@ -1,4 +1,4 @@
-import type { CallForm, Operation } from '../../sdk/operation.ts'
+import type { Operation, ToolCallFormat } from '../../sdk/operation.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { RelayServices } from '../services.ts'
@@ -8,7 +8,7 @@ import type { AttemptTrace } from '../trace.ts'
 export interface UpstreamBody extends Pick<UpstreamRequest, 'body' | 'openBody'> {
   readonly operation: Operation
   /** Absent: a stream if one was requested, otherwise a whole response. */
-  readonly form?: CallForm
+  readonly form?: ToolCallFormat
   /** Whether the client's bytes, and the headers of its dialect, are passed through. */
   readonly isPassthrough?: boolean
   /** Replaces the headers for JSON. */
@@ -46,7 +46,7 @@ export function upstreamRequest(
   }
 }
 
-function pathOf({ paths, formPaths }: Target, operation: Operation, form: CallForm): string {
+function pathOf({ paths, formPaths }: Target, operation: Operation, form: ToolCallFormat): string {
   return formPaths?.[form]?.[operation] ?? paths[operation] ?? ''
 }
 

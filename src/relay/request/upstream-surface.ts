@@ -21,7 +21,7 @@ export function lacksCustomTools({ dialect, outline }: ClientRequest, { type }: 
 }
 
 /** Whether a target accepts the client's bytes unchanged and validates them itself. */
-export function judgesItself(dialect: Dialect, target: Target): boolean {
+export function upstreamValidates(dialect: Dialect, target: Target): boolean {
   return nativeOperation(dialect, target) !== undefined && !isEmbedded(target)
 }
 

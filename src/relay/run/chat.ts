@@ -18,7 +18,7 @@ import {
 import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
 import type { Exchange } from '../exchange.ts'
 import type { ClientRequest, EndpointDefaults } from '../request/client-request.ts'
-import { having } from '../request/operation-targets.ts'
+import { supporting } from '../request/operation-targets.ts'
 import {
   createChatPreparer,
   type PreparedChat,
@@ -64,12 +64,12 @@ export async function answerChat(
     }
   }
   const { model } = request
-  const deliver = await overTargets({ model, ...wishOf(request, services), prepare }, services)
+  const deliver = await overTargets({ model, ...pickContextOf(request, services), prepare }, services)
   deliver?.()
 }
 
 /** What a chat request requires of a target. */
-export function wishOf(
+export function pickContextOf(
   request: ClientRequest,
   services: Parameters<typeof routingOfClient>[1],
 ): Pick<AttemptPlan<unknown>, 'traits' | 'request' | 'can'> {
@@ -77,7 +77,7 @@ export function wishOf(
   return {
     traits: traitsOf(request),
     request: routingOfClient(request, services),
-    can: only && having(only),
+    can: only && supporting(only),
   }
 }
 
@@ -94,7 +94,7 @@ function eventsTo(chat: ChatClient, filter: AnswerFilter, exchange: Exchange): A
   const client = chat.stream()
   const breakOff = (thrown: RouterError): void => {
     const error = exchange.forClient(thrown)
-    const torn = filter.endTorn?.() ?? ''
+    const torn = filter.closeEvent?.() ?? ''
     client.write(torn + (filter.writeError?.(error) ?? chat.writeError(error)))
     client.end()
   }

@@ -8,11 +8,11 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
-import type { CallForm } from '../../sdk/operation.ts'
+import type { ToolCallFormat } from '../../sdk/operation.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
-import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
+import { requireOperation, supporting, targetsWith } from '../request/operation-targets.ts'
 import {
   type PassthroughChanges,
   type PreparedBody,
@@ -38,7 +38,7 @@ export interface ClientEmbedding {
   body: Record<string, unknown>
   /** Models known to support embeddings, for the error if this one does not. */
   others: readonly string[]
-  /** Maximum number of concurrent parts of the request; undefined: see {@link partsAtOnce}. */
+  /** Maximum number of concurrent parts of the request; undefined: see {@link maxConcurrentParts}. */
   atOnce?: number | undefined
 }
 
@@ -46,7 +46,7 @@ export interface ClientEmbedding {
 const maxPartsAtOnce = 8
 
 /** How many parts of a request with this body may be sent upstream concurrently, if nothing else limits them. */
-export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unknown>>): number {
+export function maxConcurrentParts(model: Model, { input }: Readonly<Record<string, unknown>>): number {
   const inputs = Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
   return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
 }
@@ -82,9 +82,10 @@ function forwardUnread(
   services: RelayServices,
 ): Promise<EmbeddingAnswer> {
   const { model, alias, bytes, dialect } = client
-  const can = (target: Target): boolean => target.type.dialect === dialect.name && having('embedding')(target)
+  const can = (target: Target): boolean =>
+    target.type.dialect === dialect.name && supporting('embedding')(target)
   const isKnown = [...model.targets, ...model.sleeping].some(can)
-  if (!isKnown || !codecOf(dialect).goesThrough(client.body)) throw unread
+  if (!isKnown || !codecOf(dialect).canPassThrough(client.body)) throw unread
   const prepare = (target: Target): PreparedAttempt<EmbeddingAnswer> => ({
     operation: 'embedding',
     body: clientBytes(client, target, { drop: (field, why) => services.exchange.drop(field, why) }),
@@ -118,7 +119,7 @@ async function answerRead(
     return bytes ?? write(response)
   }
   const { atOnce: limit = maxPartsAtOnce } = client
-  const answers = await sideBySide(parts, { limit, signal }, (inputs, ends) =>
+  const answers = await mapConcurrently(parts, { limit, signal }, (inputs, ends) =>
     askPart({ client, codec, request: { ...request, inputs }, whole: false }, { ...services, signal: ends }),
   )
   return write(joined(answers.map(({ response }) => response)))
@@ -172,7 +173,7 @@ function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
       model,
       traits: traitsOfOperation('embedding', bytes),
       request: routingOfOperation(bytes.length, services),
-      can: having('embedding'),
+      can: supporting('embedding'),
       prepare: (target) => preparePart(part, target, services),
     },
     services,
@@ -184,7 +185,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   const upstream = services.dialectOf(target.type.dialect)
   // `input` holds the inputs of a body that names its model; bodies of other clients are rewritten for each part.
   const isCut = !whole && target.type.modelIn === 'path'
-  const same = upstream === client.dialect && codec.goesThrough(client.body) && !isCut
+  const same = upstream === client.dialect && codec.canPassThrough(client.body) && !isCut
   const dropped = new Map<string, string>()
   const prepared = same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped })
   return {
@@ -194,7 +195,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
       const answer: unknown = JSON.parse(body.toString())
       const response = codecOf(upstream).readResponse(answer, request.inputs.length)
       for (const [field, why] of dropped) services.exchange.drop(field, why)
-      const through = same && whole && codec.isInWantedForm(answer, client.body)
+      const through = same && whole && codec.hasRequestedEncoding(answer, client.body)
       const bytes = through ? renameModel(body, client.alias, { parsed: answer }) : undefined
       return { answer: { response, bytes }, usage: promptUsage(response.promptTokens) }
     },
@@ -226,10 +227,10 @@ function clientBytes(client: ClientEmbedding, target: Target, changes: Passthrou
 
 interface FormedBody {
   body: PreparedBody
-  form: CallForm
+  form: ToolCallFormat
 }
 
-function formOf(codec: EmbeddingCodec, body: Readonly<Record<string, unknown>>): CallForm {
+function formOf(codec: EmbeddingCodec, body: Readonly<Record<string, unknown>>): ToolCallFormat {
   return codec.isBatch?.(body) ? 'batch' : 'whole'
 }
 
@@ -249,7 +250,7 @@ function otherBody(
  * Processes up to `limit` items concurrently, and returns the results in the order of the items. The first failure
  * cancels the others and is thrown when none of them is running any more.
  */
-export async function sideBySide<Item, Result>(
+export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
   options: { limit: number; signal: AbortSignal },
   work: (item: Item, signal: AbortSignal) => Promise<Result>,

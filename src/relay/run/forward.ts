@@ -8,7 +8,7 @@ import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AnswerFilter } from '../answer/translation.ts'
 import type { AnswerStream, AttemptPlan, PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import type { Exchange } from '../exchange.ts'
-import { having, requireOperation } from '../request/operation-targets.ts'
+import { requireOperation, supporting } from '../request/operation-targets.ts'
 import { type PreparedBody, passthroughBody } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import { routingOfOperation } from '../request/routing-request.ts'
@@ -71,7 +71,7 @@ function planOf(
 ): Omit<AttemptPlan<never>, 'prepare'> {
   requireOperation(model, operation)
   const request = routingOfOperation(bytes?.length, services)
-  return { model, traits: traitsOfOperation(operation, bytes), request, can: having(operation) }
+  return { model, traits: traitsOfOperation(operation, bytes), request, can: supporting(operation) }
 }
 
 /** An attempt whose response is streamed to the client, whatever its content. */

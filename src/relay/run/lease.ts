@@ -16,7 +16,7 @@ export interface Turn {
 export const plainTurn: Turn = { weight: 1, deadlineAt: undefined }
 
 /** What an attempt requires of a target. */
-export interface TargetWish {
+export interface PickContext {
   /** Ids of the targets that failed this request: a reload may replace a target but keeps its id. */
   readonly tried: ReadonlySet<string>
   readonly traits: RequestTraits
@@ -35,7 +35,7 @@ export interface TargetWish {
 export type Acquired = Lease | undefined | Promise<Lease | undefined>
 
 /** Picks and reserves a target; undefined if none is left. */
-export type Acquire = (model: Model, wish: TargetWish, signal: AbortSignal) => Acquired
+export type Acquire = (model: Model, context: PickContext, signal: AbortSignal) => Acquired
 
 /** A picked and reserved target. */
 export interface Lease {

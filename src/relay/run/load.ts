@@ -7,7 +7,7 @@ import type { ClientRequest } from '../request/client-request.ts'
 import { translatedBody } from '../request/prepare-body.ts'
 import type { RelayServices } from '../services.ts'
 import type { EngineAsking } from '../upstream/ask-engine.ts'
-import { commandEngine, takesCommands } from '../upstream/engine-command.ts'
+import { acceptsCommands, commandEngine } from '../upstream/engine-command.ts'
 
 /**
  * Sends a request to load or unload a model to all its servers that support it, concurrently. Throws the first error
@@ -15,18 +15,18 @@ import { commandEngine, takesCommands } from '../upstream/engine-command.ts'
  */
 export async function loadModel(
   request: ClientRequest,
-  wish: 'load' | 'unload',
+  action: 'load' | 'unload',
   services: RelayServices,
 ): Promise<void> {
   const { targets, sleeping } = request.model
-  const concerned = wish === 'load' ? targets : [...targets, ...sleeping]
+  const concerned = action === 'load' ? targets : [...targets, ...sleeping]
   const servers = concerned.filter(
     ({ type, paths }) => type.dialect === 'ollama' && pathOf(paths) !== undefined,
   )
-  const others = concerned.filter((target) => takesCommands(target) && !servers.includes(target))
+  const others = concerned.filter((target) => acceptsCommands(target) && !servers.includes(target))
   const [results, commanded] = await Promise.all([
     Promise.all(servers.map((target) => handTo(target, request, services))),
-    Promise.all(others.map((target) => commandEngine(target, wish, askingOf(target, services)))),
+    Promise.all(others.map((target) => commandEngine(target, action, askingOf(target, services)))),
   ])
   const [failed] = results.filter((result) => result.type === 'failure')
   const isDone =
@@ -34,10 +34,10 @@ export async function loadModel(
   if (isDone) return
   if (failed) throw failed.error
   if (commanded.some(({ type }) => type === 'failed'))
-    throw new RouterError('upstream_error', `The upstream could not ${wish} the model`, {
+    throw new RouterError('upstream_error', `The upstream could not ${action} the model`, {
       code: 'upstream_error',
     })
-  if (wish === 'unload')
+  if (action === 'unload')
     services.exchange.drop('keep_alive', 'the upstream decides how long a model stays loaded')
 }
 

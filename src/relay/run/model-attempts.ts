@@ -7,7 +7,7 @@ import type { AttemptContext } from '../attempt/prepared-attempt.ts'
 import { namedBy, type RequestTraits } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
-import { type Judgement, type Lease, plainTurn, type TargetWish } from './lease.ts'
+import { type Judgement, type Lease, type PickContext, plainTurn } from './lease.ts'
 
 /** No target of a model answered. `isFinal`: no fallback model may be tried either. */
 export interface ModelFailure {
@@ -66,7 +66,7 @@ export class ModelAttempts implements LoadingWait {
     this.#loading.clear()
   }
 
-  wish(isLast: boolean): TargetWish {
+  pickContext(isLast: boolean): PickContext {
     const { traits, request, can, hasFallback } = this.#options
     const { turn = plainTurn } = this.#services
     return { tried: this.#tried, traits, request, turn, can, isLast, hasFallback }

@@ -4,7 +4,7 @@ import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult, AttemptSuccess } from '../attempt/attempt-result.ts'
 import type { AttemptPlan } from '../attempt/prepared-attempt.ts'
 import type { RelayServices } from '../services.ts'
-import { type Acquired, deadlineExceeded, plainTurn, type TargetWish } from './lease.ts'
+import { type Acquired, deadlineExceeded, type PickContext, plainTurn } from './lease.ts'
 import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
 
 const maxAttempts = 3
@@ -90,7 +90,7 @@ async function overTargetsOnce<Answer>(
 ): Promise<AttemptSuccess<Answer> | ModelFailure> {
   try {
     for (let made = 0; made < maxAttempts; ) {
-      const found = search(attempts, attempts.wish(made === maxAttempts - 1), services)
+      const found = search(attempts, attempts.pickContext(made === maxAttempts - 1), services)
       const lease = found instanceof Promise ? await found : found
       const running = lease && attempts.begin(lease)
       if (!running) break
@@ -120,13 +120,13 @@ async function overTargetsOnce<Answer>(
   }
 }
 
-function search({ model }: ModelAttempts, wish: TargetWish, services: RelayServices): Acquired {
+function search({ model }: ModelAttempts, context: PickContext, services: RelayServices): Acquired {
   const { acquire, exchange, signal = exchange.signal } = services
   const { steps } = exchange
-  const { deadlineAt } = wish.turn
+  const { deadlineAt } = context.turn
   try {
     if (deadlineAt !== undefined && steps.now() >= deadlineAt) throw deadlineExceeded()
-    const acquired = acquire(model, wish, signal)
+    const acquired = acquire(model, context, signal)
     if (acquired instanceof Promise) return steps.search(model.alias, acquired)
     steps.searched(model.alias, acquired !== undefined)
     return acquired

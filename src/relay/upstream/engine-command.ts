@@ -14,7 +14,7 @@ export type EngineResult =
 const unsupported: EngineResult = { type: 'unsupported' }
 
 /** Whether the target's engine may support this command. */
-export function takesCommands({ type }: Target): boolean {
+export function acceptsCommands({ type }: Target): boolean {
   return type.engine === 'ollama' || type.engine === 'llamacpp' || type.engine === 'lmstudio'
 }
 

@@ -34,7 +34,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           request.client = consoleClient
           request.exchange.client = consoleClient.id
           request.exchange.key = undefined
-          request.exchange.tellsRoute = true
+          request.exchange.showsRoute = true
           request.log.info({ ...request.exchange.logIds, by: operator }, 'playground request')
           next()
         },

@@ -63,7 +63,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       if (isStored) void store.announce?.(responseId(answerId))
       let answered: JsonObject | undefined
       let kept: Promise<void> | undefined
-      const remembering = forOneRequest(client.dialect, {
+      const remembering = withRequestState(client.dialect, {
         remembered,
         onAnswer(response) {
           request.exchange.answerId = String(response.id)
@@ -114,7 +114,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       if (typeof body.previous_response_id === 'string' && !remembered.history) throw previousNotFound(body)
       const counted = {
         ...client,
-        dialect: forOneRequest(client.dialect, { remembered, onAnswer() {} }),
+        dialect: withRequestState(client.dialect, { remembered, onAnswer() {} }),
         remembers: isStoredHere,
       }
       const tokens = await app.operations.countPrompt(counted, request)
@@ -212,7 +212,7 @@ function notFound(id: string): RouterError {
   return new RouterError('not_found', `Response with id '${id.slice(0, 128)}' not found`)
 }
 
-export interface OneRequest {
+export interface RequestState {
   /** The resolved `previous_response_id` and item references of the request. */
   remembered: Remembered
   /** Receives the final object of a complete response before the client does. */
@@ -223,7 +223,7 @@ export interface OneRequest {
  * Returns a dialect with the state of a single request: the history that it continues, and the writer of its stream. An error
  * in the stream, `response.failed`, carries the id, the items so far and the next sequence number, which only the writer knows.
  */
-export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneRequest): Dialect {
+export function withRequestState(dialect: Dialect, { remembered, onAnswer }: RequestState): Dialect {
   let writer: ChatStreamWriter | undefined
   const { native, ...rest } = dialect
   // Upstreams do not have responses stored by the router, so such a request is translated for every target.

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { present } from '../../lib/json/read.ts'
 import { readClientRequest } from '../../relay/request/client-request.ts'
-import { wishOf } from '../../relay/run/chat.ts'
+import { pickContextOf } from '../../relay/run/chat.ts'
 import { plainTurn } from '../../relay/run/lease.ts'
 import { TargetStatusSchema } from '../../sdk/console/status.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -136,15 +136,15 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const { model } = client
         const services = app.gateway.services(request)
         const { turn = plainTurn } = services
-        const wish = wishOf(
+        const context = pickContextOf(
           client,
           clientId === undefined ? services : { ...services, clientName: () => clientId },
         )
         const preview = app.balancer.preview(model, {
-          ...{ ...wish, turn, tried: new Set<string>(), isLast: false },
+          ...{ ...context, turn, tried: new Set<string>(), isLast: false },
           hasFallback: services.fallbacksOf(model).length + (auto?.fallbacks.length ?? 0) > 0,
         })
-        const { session, promptTokens, prefixKeys, client: from, priority } = wish.request
+        const { session, promptTokens, prefixKeys, client: from, priority } = context.request
         const targets = app.status.read().models.find(({ name }) => name === model.alias)?.targets ?? []
         const signalsOf = ({ id }: Pick<Target, 'id'>) => {
           const { id: _id, ...signals } = targets.find((each) => each.id === id) ?? unknown()

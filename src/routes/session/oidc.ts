@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { pageHeaders } from '../../lib/page-headers.ts'
+import { pageHeaders } from '../../lib/html-pages.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 
 /** Sign-in with OpenID Connect: the redirect to the provider, and the callback. */

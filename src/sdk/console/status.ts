@@ -165,6 +165,7 @@ const WorkerStatusSchema = Type.Object({
   worker: Type.Integer({ description: 'Number of the process in the cluster; 0: single process.' }),
   pid: Type.Integer(),
   state: words([...routerStates, 'silent'], 'State of the process; silent: it does not respond.'),
+  started_at: Type.String({ format: 'date-time' }),
   uptime_seconds: Type.Number({ minimum: 0 }),
   in_flight: count('Attempts in flight.'),
   waiting: count('Requests that wait for a free target.'),
@@ -226,3 +227,23 @@ export type EngineStatus = Static<typeof EngineStatusSchema>
 export type TargetError = Static<typeof TargetErrorSchema>
 export type WorkerStatus = Static<typeof WorkerStatusSchema>
 export type Failure = Static<typeof FailureSchema>
+
+/** Changes of an object: new values by member, and the names of removed members in `unset`. */
+export type Changes<Whole> = Partial<Whole> & { unset?: string[] }
+
+export type TargetDelta = Changes<TargetStatus> & { id: string }
+export type ModelDelta = Changes<Omit<ModelStatus, 'targets'>> & {
+  name: string
+  targets?: TargetDelta[]
+  /** Ids of targets that the model no longer has. */
+  removed?: string[]
+}
+
+/** The difference between a status and the previous one. Unchanged members are absent; a new model or target is complete. */
+export interface StatusDelta {
+  at: string
+  status: Changes<Omit<Status, 'models'>>
+  models: ModelDelta[]
+  /** Names of removed models. */
+  removed?: string[]
+}

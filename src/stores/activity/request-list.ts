@@ -13,9 +13,10 @@ export class RequestList {
     return this.#newest
   }
 
+  /** Numbers the request. */
   add(request: Omit<RecentRequest, 'seq'>): void {
     const seq = ++this.#newest
-    this.#slots[seq % maxRequests] = { seq, ...request }
+    this.#slots[seq % maxRequests] = Object.assign(request, { seq })
   }
 
   /** Skips numbers for ended requests that are not in the list. */

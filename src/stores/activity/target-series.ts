@@ -1,4 +1,4 @@
-import { tenths } from '../../lib/tenths.ts'
+import { tenths } from '../../lib/numbers.ts'
 import { type Range, rangeNames, ranges, type TargetHistory } from '../../sdk/console/history.ts'
 import type { TargetCounts } from './store.ts'
 

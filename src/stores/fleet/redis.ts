@@ -5,9 +5,9 @@ import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { RedisLink, ScriptLink } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { fleetChannel, redisKeys } from '../redis/keys.ts'
-import type { FleetBoard, FleetMessage, ModelDemand } from './store.ts'
+import type { FleetBus, FleetMessage, ModelDemand } from './store.ts'
 
-export interface RedisBoardOptions {
+export interface RedisFleetBusOptions {
   link: ScriptLink<'lead' | 'leave-lead'> & Pick<RedisLink, 'subscriber'>
   /** Name of this router, unique among all. */
   router: string
@@ -21,15 +21,15 @@ const leaseMs = 10_000
 const renewMs = 2_000
 
 /** Messages between routers by publish and subscribe in Redis, and election of a leader by a lease. */
-export class RedisBoard implements FleetBoard {
-  readonly #options: RedisBoardOptions
+export class RedisFleetBus implements FleetBus {
+  readonly #options: RedisFleetBusOptions
   readonly #health: RedisHealth
   readonly #listeners: ((message: FleetMessage, router: string) => void)[] = []
-  #role: FleetBoard['role'] = 'alone'
+  #role: FleetBus['role'] = 'alone'
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(options: RedisBoardOptions) {
+  constructor(options: RedisFleetBusOptions) {
     this.#options = options
     const { link, now, log } = options
     this.#health = new RedisHealth(now, log, 'each router polls the engines itself')
@@ -46,7 +46,7 @@ export class RedisBoard implements FleetBoard {
     this.#timer = setInterval(() => void this.#requestLease(), renewMs).unref()
   }
 
-  get role(): FleetBoard['role'] {
+  get role(): FleetBus['role'] {
     return this.#role
   }
 

@@ -20,7 +20,7 @@ export interface Demand {
 }
 
 /** The routers that share a Redis; the leader polls the engines for all of them. */
-export interface FleetBoard {
+export interface FleetBus {
   /** `alone`: the other routers are unreachable. */
   readonly role: 'leader' | 'follower' | 'alone'
   publish(message: FleetMessage): void

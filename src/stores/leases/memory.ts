@@ -82,7 +82,7 @@ export class LeaseTable {
     let best: LeaseCandidate | undefined
     let bestRank = Number.POSITIVE_INFINITY
     for (const target of targets) {
-      if ((used.get(target.id) ?? 0) >= target.places) continue
+      if ((used.get(target.id) ?? 0) >= target.slots) continue
       const rank = (target.reserve ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
       if (rank >= bestRank) continue
       best = target

@@ -38,8 +38,8 @@ export async function acquireStep(
   ]
   const reply = await link.run('acquire', keys, [
     ...[token, ttlMs, waiter, model, flag(affinity), flag(complete)],
-    ...targets.flatMap(({ id, host, reserve, places }) => [
-      ...[id, fieldOf(link, id, host), host, flag(reserve), places],
+    ...targets.flatMap(({ id, host, reserve, slots }) => [
+      ...[id, fieldOf(link, id, host), host, flag(reserve), slots],
     ]),
   ])
   if (!Array.isArray(reply)) return undefined
@@ -65,15 +65,15 @@ export async function renewStep(
     [redisKeys.owned(worker), ...keys],
     [
       ttlMs,
-      ...leases.flatMap(({ token, model, target: { id, host, places } }) => [
-        ...[token, model, id, fieldOf(link, id, host), host, places],
+      ...leases.flatMap(({ token, model, target: { id, host, slots } }) => [
+        ...[token, model, id, fieldOf(link, id, host), host, slots],
       ]),
     ],
   )
   return Array.isArray(reply) ? reply.map(Number) : []
 }
 
-export interface Leaving {
+export interface ReleaseRequest {
   token: string
   model: string
   targets: readonly Pick<LeaseCandidate, 'id' | 'host'>[]
@@ -84,7 +84,7 @@ export interface Leaving {
 /** Releases the leases of a token at the targets. */
 export async function releaseStep(
   { link, worker, host: waiter, ttlMs }: Process,
-  { token, model, targets, abandon }: Leaving,
+  { token, model, targets, abandon }: ReleaseRequest,
 ): Promise<void> {
   const keys = [
     redisKeys.python(model),

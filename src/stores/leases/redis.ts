@@ -3,7 +3,13 @@ import { RouterError } from '../../sdk/errors.ts'
 import type { RedisLink } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { freedChannel } from '../redis/keys.ts'
-import { acquireStep, type Leaving, releaseStep, renewStep, type TakenTarget } from './redis-scripts.ts'
+import {
+  acquireStep,
+  type ReleaseRequest,
+  releaseStep,
+  renewStep,
+  type TakenTarget,
+} from './redis-scripts.ts'
 import {
   type LeaseCandidate,
   type LeaseRequest,
@@ -53,7 +59,7 @@ export class RedisLeases implements LeaseStore {
   readonly #health: RedisHealth
   readonly #held = new Map<string, Held>()
   /** Released leases that Redis has not confirmed, with the time at which they expire there. */
-  readonly #leaving = new Map<string, Leaving & { until: number }>()
+  readonly #leaving = new Map<string, ReleaseRequest & { until: number }>()
   readonly #listeners: ((model: string) => void)[] = []
   readonly #revokedListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
@@ -190,11 +196,11 @@ export class RedisLeases implements LeaseStore {
       if (held.model === model && counts(held)) used.set(held.target.id, (used.get(held.target.id) ?? 0) + 1)
     if (used.size === 0) return [...targets]
     return targets
-      .map((target) => ({ ...target, places: target.places - (used.get(target.id) ?? 0) }))
-      .filter(({ places }) => places > 0)
+      .map((target) => ({ ...target, slots: target.slots - (used.get(target.id) ?? 0) }))
+      .filter(({ slots }) => slots > 0)
   }
 
-  async #leave(leaving: Leaving): Promise<void> {
+  async #leave(leaving: ReleaseRequest): Promise<void> {
     const entry = { ...leaving, until: this.#options.now() + this.#options.ttlMs }
     this.#leaving.set(leaving.token, entry)
     if (!(await this.#send(entry))) {
@@ -205,7 +211,7 @@ export class RedisLeases implements LeaseStore {
   }
 
   /** Sends a release. Returns whether Redis responded. */
-  async #send(leaving: Leaving): Promise<boolean> {
+  async #send(leaving: ReleaseRequest): Promise<boolean> {
     try {
       await this.#health.run(() => releaseStep(this.#process, leaving))
       this.#leaving.delete(leaving.token)

@@ -6,7 +6,7 @@ export interface LeaseCandidate {
   /** A standby or degraded target, used only if all others are in use. */
   readonly reserve: boolean
   /** Maximum number of concurrent leases per model and id; 1: exclusive. */
-  readonly places: number
+  readonly slots: number
 }
 
 /** A request for a lease, repeated until it is granted or the client request stops waiting. */

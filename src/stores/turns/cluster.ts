@@ -1,6 +1,6 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
-import type { FairQueueOptions, Offered, Ticket } from './fair-queue.ts'
+import type { FairQueueOptions, OfferResult, Ticket } from './fair-queue.ts'
 import { LocalTurns, type Turns } from './local.ts'
 
 interface Entry {
@@ -16,7 +16,7 @@ const enter = topic<Entry>('queue.enter')
 const leave = topic<Pick<Entry, 'model' | 'id'>>('queue.leave')
 const wake = topic<string>('queue.wake', { isHint: true })
 /** The timeout is short, because a hung worker must not delay requests of the others. */
-const offer = topic<number, Offered>('queue.offer', { timeoutMs: 500 })
+const offer = topic<number, OfferResult>('queue.offer', { timeoutMs: 500 })
 const waiting = topic<{ model: string; isWaiting: boolean }>('queue.waiting')
 const waitingNow = topic<void, string[]>('queue.waiting-now')
 

@@ -3,7 +3,7 @@
  * but others may accept more targets. `taken`: no slot is free for any request. `away`: unknown, because the store is
  * unreachable.
  */
-export type Offered = 'served' | 'gone' | 'passed' | 'taken' | 'away'
+export type OfferResult = 'served' | 'gone' | 'passed' | 'taken' | 'away'
 
 /** A waiting request. */
 export interface Ticket {
@@ -11,7 +11,7 @@ export interface Ticket {
   /** Weight of its client, above 0. */
   readonly weight: number
   /** Takes a slot if one is free for this request. Never rejects. */
-  offer(): Promise<Offered>
+  offer(): Promise<OfferResult>
 }
 
 export interface FairQueueOptions {

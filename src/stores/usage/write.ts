@@ -13,13 +13,13 @@ export interface UsageBatch {
 }
 
 /** Additional writes in the same transaction. */
-export type AlsoWrite = (rows: Transaction<Tables>, part: UsagePart) => Promise<void>
+export type AdditionalWrites = (rows: Transaction<Tables>, part: UsagePart) => Promise<void>
 
 /** Writes a batch. Idempotent, because a connection can fail after the commit but before its acknowledgement. */
 export async function writeBatch(
   db: Database,
   { id, part }: UsageBatch,
-  { now, previous, also }: { now: number; previous: string | undefined; also: AlsoWrite },
+  { now, previous, also }: { now: number; previous: string | undefined; also: AdditionalWrites },
 ): Promise<void> {
   await db.transaction().execute(async (rows) => {
     const known = await rows

@@ -3,7 +3,7 @@ import type { Database } from '../database/tables.ts'
 import type { StoreLog } from '../redis/health.ts'
 import type { UsageSpool } from './spool.ts'
 import { type UsagePart, UsageSums } from './sums.ts'
-import { type AlsoWrite, writeBatch } from './write.ts'
+import { type AdditionalWrites, writeBatch } from './write.ts'
 
 /** Amount of usage that is not in the database yet. */
 export interface UsageBacklog {
@@ -29,7 +29,7 @@ export interface UsageWriterOptions {
   db: Database
   spool: UsageSpool
   log: StoreLog
-  also?: AlsoWrite
+  also?: AdditionalWrites
   /** Called when the backlog becomes empty or non-empty. */
   onBacklog?: (backlog: UsageBacklog) => void
 }

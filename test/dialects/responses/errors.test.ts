@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { responses } from '../../../src/dialects/responses/index.ts'
-import { forOneRequest } from '../../../src/routes/openai/openai-responses.ts'
+import { withRequestState } from '../../../src/routes/openai/openai-responses.ts'
 import { badRequest, RouterError, streamTruncated, upstreamFailed } from '../../../src/sdk/errors.ts'
 import { checkStream, eventsOf, objectOf } from './grammar.ts'
 import { context, type Json } from './support.ts'
@@ -9,7 +9,7 @@ import { context, type Json } from './support.ts'
 const options = { ownPath: false, debug: false, requestId: 'req1' }
 
 function oneCall(onAnswer: (answer: Json) => void = () => {}) {
-  return forOneRequest(responses, { remembered: { history: undefined, referenced: new Map() }, onAnswer })
+  return withRequestState(responses, { remembered: { history: undefined, referenced: new Map() }, onAnswer })
 }
 
 describe('errors before a response', () => {

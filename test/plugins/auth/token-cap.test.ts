@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { scanObject } from '../../../src/lib/json/splice.ts'
-import { askedTokens, checkTokenCap } from '../../../src/plugins/auth/token-cap.ts'
+import { checkTokenCap, requestedTokens } from '../../../src/plugins/auth/token-cap.ts'
 
 /** Whether a body with this text is within a cap of 100. */
 function passes(text: string): boolean {
@@ -82,7 +82,7 @@ test('the fields of a form are checked too', () => {
 
 test('the number of responses that a request asks for is multiplied, and the limits of each are returned', () => {
   const body = { max_tokens: 7, n: 2, best_of: 3, prompt: ['a', 'b'], options: { num_predict: -1 } }
-  const { answers, bounds } = askedTokens({ body, raw: undefined })
+  const { answers, bounds } = requestedTokens({ body, raw: undefined })
   assert.equal(answers, 6)
   assert.deepEqual(
     bounds.map(({ tokens }) => tokens),

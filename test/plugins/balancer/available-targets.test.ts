@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { simulatedTarget } from '../../../bench/strategies/box.ts'
+import { simulatedTarget } from '../../../bench/strategies/simulated-server.ts'
 import { LiveSignals } from '../../../src/plugins/balancer/live-signals.ts'
 import { AvailableTargets } from '../../../src/plugins/balancer/model-states.ts'
 import { TargetHealth } from '../../../src/plugins/health/target-health.ts'

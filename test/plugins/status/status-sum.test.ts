@@ -26,7 +26,7 @@ function statusOf(worker: number, targets: TargetStatus[], more: Partial<Status>
     workers: [
       {
         ...{ worker, pid: 100 + worker, state, uptime_seconds: worker, in_flight: 0, waiting: 2 },
-        ...{ finished: 10, failed: 2, memory_bytes: 1, config: 'v' },
+        ...{ finished: 10, failed: 2, memory_bytes: 1, config: 'v', started_at: '2026-01-01T00:00:00.000Z' },
       },
     ],
     ...more,

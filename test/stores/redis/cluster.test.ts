@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { RedisBoard } from '../../../src/stores/fleet/redis.ts'
+import { RedisFleetBus } from '../../../src/stores/fleet/redis.ts'
 import type { FleetMessage } from '../../../src/stores/fleet/store.ts'
 import { RedisLeases } from '../../../src/stores/leases/redis.ts'
 import { reapLeases } from '../../../src/stores/leases/redis-reaper.ts'
@@ -87,11 +87,11 @@ test("in a cluster limits and stored responses are shared, and routers receive e
   const limits = [0, 1].map(() => new RedisLimits(options))
   const bounds = { ttlMs: 60_000, maxCount: 2, maxBytes: 1_000 }
   const responses = [0, 1].map(() => new RedisResponses({ ...bounds, ...options }))
-  const boards = ['r1', 'r2'].map((router) => {
+  const buses = ['r1', 'r2'].map((router) => {
     const link = connectListening(address, ['lead', 'leave-lead'] as const)
-    return new RedisBoard({ link, router, now, log })
+    return new RedisFleetBus({ link, router, now, log })
   })
-  t.after(() => Promise.all([...limits, ...responses, ...boards].map((store) => store.close())))
+  t.after(() => Promise.all([...limits, ...responses, ...buses].map((store) => store.close())))
   const isAnswered = (asked: Promise<unknown>): Promise<boolean> =>
     asked.then(
       () => true,
@@ -107,10 +107,10 @@ test("in a cluster limits and stored responses are shared, and routers receive e
   await responses[0]?.keep('r', { response: { id: 'r' }, input: [] })
   assert.equal((await responses[1]?.find('r'))?.response.id, 'r')
   const heard = Promise.withResolvers<FleetMessage>()
-  for (const board of boards) board.onMessage((message) => heard.resolve(message))
-  await until(() => boards.every(({ role }) => role !== 'alone'))
-  assert.deepEqual(boards.map(({ role }) => role).toSorted(), ['follower', 'leader'])
-  const speaking = setInterval(() => boards[0]?.publish({ type: 'demand', models: {} }), 20)
+  for (const bus of buses) bus.onMessage((message) => heard.resolve(message))
+  await until(() => buses.every(({ role }) => role !== 'alone'))
+  assert.deepEqual(buses.map(({ role }) => role).toSorted(), ['follower', 'leader'])
+  const speaking = setInterval(() => buses[0]?.publish({ type: 'demand', models: {} }), 20)
   t.after(() => clearInterval(speaking))
   assert.deepEqual(await heard.promise, { type: 'demand', models: {} })
 })

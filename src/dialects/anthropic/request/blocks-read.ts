@@ -9,7 +9,7 @@ import {
 import type { ImagePart, TextPart, UserPart } from '../../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
-import type { ReportField } from '../../shared/unknown-members.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 
 /** Content of a user turn or tool result: a string or blocks. Throws `bad_request` for blocks that only Anthropic supports. */
 export function readContent(content: unknown, path: string, drop: ReportField): UserPart[] {

@@ -1,5 +1,5 @@
 import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
-import { type KnownMembers, type ReportField, reportNested } from '../../shared/unknown-members.ts'
+import { type KnownMembers, type ReportField, reportNested } from '../../shared/dropped-fields.ts'
 
 const block: KnownMembers = {
   ...{ type: true, text: true, cache_control: true, source: true, title: true, context: true },

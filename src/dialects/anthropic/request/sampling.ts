@@ -1,13 +1,19 @@
 import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
-import { isAbsent, type SamplingTable, type SamplingVeto } from '../../shared/sampling.ts'
+import {
+  engineFieldsDropped,
+  isAbsent,
+  type SamplingTable,
+  type SamplingVeto,
+} from '../../shared/sampling.ts'
 import { maxTokensWithBudget } from './reasoning-write.ts'
 
 const absent = 'not supported by Anthropic'
 
 /** Sampling of Messages. Source: Anthropic API reference, "Create a Message". */
 export const sampling = {
+  ...engineFieldsDropped(absent),
   maxTokens: { names: ['max_tokens'] },
   temperature: {
     names: ['temperature'],
@@ -18,8 +24,6 @@ export const sampling = {
   },
   topP: { names: ['top_p'] },
   topK: { names: ['top_k'] },
-  minP: { dropped: absent },
-  typicalP: { dropped: absent },
   repetitionPenalty: { dropped: absent, unless: (penalty) => penalty === 1 },
   presencePenalty: { dropped: absent, unless: (penalty) => penalty === 0 },
   frequencyPenalty: { dropped: absent, unless: (penalty) => penalty === 0 },

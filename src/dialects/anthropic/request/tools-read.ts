@@ -9,7 +9,8 @@ import {
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
-import type { ReportField } from '../../shared/unknown-members.ts'
+import { callableTools, declaredTool } from '../../shared/declared-tools.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 import { clientToolOf } from './client-tools.ts'
 
 export interface OfferedTools {
@@ -61,7 +62,7 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
 }
 
 /** A plain string, and the values of OpenAI's API, are accepted too. */
-function readChoice(sent: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+function readChoice(sent: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 'tools'> {
   const choice = typeof sent === 'string' ? { type: sent } : sent
   if (!isObject(choice)) return {}
   const { disable_parallel_tool_use: single } = choice
@@ -72,14 +73,12 @@ function readChoice(sent: unknown, tools: readonly ToolDefinition[]): Omit<Offer
       return { toolChoice: choice.type, ...parallel }
     case 'any':
     case 'required':
+      callableTools(tools, 'tool_choice')
       return { toolChoice: 'required', ...parallel }
     case 'tool':
     case 'function': {
       const called = isObject(choice.function) ? choice.function : choice
-      const name = filledTextOf(called.name)
-      if (name === undefined || !tools.some((tool) => tool.name === name)) {
-        throw badRequest("'tool_choice.name' must name one of the tools", 'tool_choice.name')
-      }
+      const { name } = declaredTool(tools, called.name, 'tool_choice.name')
       return { toolChoice: { name }, ...parallel }
     }
     default:

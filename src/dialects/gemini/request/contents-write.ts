@@ -21,9 +21,11 @@ export interface WrittenContents {
 
 interface Turn {
   role: 'user' | 'model'
-  /** Results of calls, which come before the other parts. */
-  results: JsonObject[]
+  /** Results by the id of their call, which come before the other parts. */
+  results: Map<string, JsonObject>
   parts: JsonObject[]
+  /** Names by id of the calls in this turn (model), or in the previous one (user). */
+  calls: Map<string, string>
 }
 
 type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
@@ -35,7 +37,6 @@ type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
 export function writeContents(messages: readonly ChatMessage[], options: Options): WrittenContents {
   const turns: Turn[] = []
   const system: JsonObject[] = []
-  const names = new Map<string, string>()
   for (const [index, message] of messages.entries()) {
     const path = `messages[${index}].content`
     if (message.role !== 'tool' && message.name !== undefined)
@@ -52,15 +53,17 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
         reportDetail(message.parts, options)
         break
       case 'tool':
-        addResult(turnOf(turns, 'user'), message, names, path)
+        addResult(turnOf(turns, 'user'), message, path, options)
         break
-      case 'assistant':
-        for (const { id, name } of message.toolCalls) names.set(id, name)
-        turnOf(turns, 'model').parts.push(...writeAssistant(message, options))
+      case 'assistant': {
+        const turn = turnOf(turns, 'model')
+        for (const { id, name } of message.toolCalls) turn.calls.set(id, name)
+        turn.parts.push(...writeAssistant(message, options))
+      }
     }
   }
   const contents = turns
-    .map(({ role, results, parts }) => ({ role, parts: [...results, ...parts] }))
+    .map(({ role, results, parts }) => ({ role, parts: [...results.values(), ...parts] }))
     .filter(({ parts }) => parts.length > 0)
   return {
     systemInstruction: system.length === 0 ? undefined : { parts: system },
@@ -71,21 +74,23 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
 function turnOf(turns: Turn[], role: Turn['role']): Turn {
   const last = turns.at(-1)
   if (last?.role === role) return last
-  const turn: Turn = { role, results: [], parts: [] }
+  const calls = role === 'user' ? last?.calls : undefined
+  const turn: Turn = { role, results: new Map(), parts: [], calls: calls ?? new Map() }
   turns.push(turn)
   return turn
 }
 
-function addResult(turn: Turn, message: ToolMessage, names: ReadonlyMap<string, string>, path: string): void {
+function addResult(turn: Turn, message: ToolMessage, path: string, { drop }: Options): void {
   const { callId: id } = message
+  const name = turn.calls.get(id)
+  if (name === undefined || turn.results.has(id)) {
+    drop('messages.tool_call_id', 'a result without a call in the previous turn was sent as user text')
+    turn.parts.push(...message.parts.flatMap((part) => writePart(part, path)))
+    return
+  }
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
-  turn.results.push({
-    functionResponse: {
-      id,
-      name: message.name ?? names.get(id) ?? id,
-      response: resultOf(texts.join('\n'), message.isError === true),
-    },
-  })
+  const response = resultOf(texts.join('\n'), message.isError === true)
+  turn.results.set(id, { functionResponse: { id, name, response } })
   const media = message.parts.filter(({ type }) => type !== 'text')
   turn.parts.push(...media.flatMap((part) => writePart(part, path)))
 }

@@ -1,7 +1,7 @@
 import { filledTextOf, type JsonObject, textOf } from '../../../lib/json/read.ts'
 import type { TextPart, UserPart } from '../../../sdk/chat.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 import { standardBase64 } from '../../shared/images.ts'
-import type { ReportField } from '../../shared/unknown-members.ts'
 import { memberOf, objectIn } from '../members.ts'
 
 /** Gemini rejects empty text; other dialects do not need it. */

@@ -39,6 +39,11 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       'contents',
       'missing_required_parameter',
     )
+  if ((memberOf(body, 'cachedContent') ?? '') !== '')
+    throw badRequest(
+      "'cachedContent' is stored at Google, so this model's upstream cannot read it: send the content itself",
+      'cachedContent',
+    )
   for (const name of Object.keys(othersIn(config, knownConfig))) dropped[`generationConfig.${name}`] = true
   return {
     model: '',

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
-import type { SamplingTable } from '../../shared/sampling.ts'
+import { engineFieldsDropped, type SamplingTable } from '../../shared/sampling.ts'
 import { nameIn, objectIn } from '../members.ts'
 
 const absent = 'not supported by Gemini'
@@ -10,6 +10,7 @@ const maxStopSequences = 5
 
 /** Sampling of `generationConfig`. Source: Gemini API reference, "GenerationConfig". */
 export const sampling = {
+  ...engineFieldsDropped(absent),
   maxTokens: { names: ['maxOutputTokens', 'max_output_tokens'] },
   temperature: {
     names: ['temperature'],
@@ -17,8 +18,6 @@ export const sampling = {
   },
   topP: { names: ['topP', 'top_p'] },
   topK: { names: ['topK', 'top_k'] },
-  minP: { dropped: absent },
-  typicalP: { dropped: absent },
   repetitionPenalty: { dropped: absent, unless: (penalty) => penalty === 1 },
   presencePenalty: { names: ['presencePenalty', 'presence_penalty'] },
   frequencyPenalty: { names: ['frequencyPenalty', 'frequency_penalty'] },

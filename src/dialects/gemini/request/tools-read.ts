@@ -1,7 +1,8 @@
 import { booleanOf, filledTextOf, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import type { ReportField } from '../../shared/unknown-members.ts'
+import { allowedTools, callableTools } from '../../shared/declared-tools.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { schemaIn } from './json-schema.ts'
 
@@ -34,21 +35,21 @@ function readDeclaration(declaration: JsonObject, path: string): ToolDefinition 
 function chosen(tools: ToolDefinition[], body: JsonObject): Pick<ChatRequest, 'tools' | 'toolChoice'> {
   const config = objectIn(objectIn(body, 'toolConfig') ?? {}, 'functionCallingConfig')
   if (!config) return { tools }
-  const sent = memberOf(config, 'allowedFunctionNames')
-  const allowed = Array.isArray(sent) ? sent.filter((name) => typeof name === 'string') : []
-  const unknown = allowed.find((name) => !tools.some((tool) => tool.name === name))
-  if (unknown !== undefined) {
-    const path = 'toolConfig.functionCallingConfig.allowedFunctionNames'
-    throw badRequest(`'${path}' must name declared functions, and '${unknown}' is none`, path)
+  const path = 'toolConfig.functionCallingConfig'
+  const names = memberOf(config, 'allowedFunctionNames') ?? []
+  if (!Array.isArray(names)) {
+    throw badRequest(`'${path}.allowedFunctionNames' must be a list`, `${path}.allowedFunctionNames`)
   }
-  const offered = allowed.length === 0 ? tools : tools.filter(({ name }) => allowed.includes(name))
+  const isLimited = names.length > 0
+  const offered = isLimited ? allowedTools(tools, names, `${path}.allowedFunctionNames`) : tools
   const mode = textOf(config.mode)?.toUpperCase()
+  if (mode === 'ANY') callableTools(offered, `${path}.mode`)
   const [only] = offered
   const choice: Partial<Record<string, ToolChoice>> = {
     NONE: 'none',
     AUTO: 'auto',
     VALIDATED: 'auto',
-    ANY: allowed.length > 0 && offered.length === 1 && only ? { name: only.name } : 'required',
+    ANY: isLimited && offered.length === 1 && only ? { name: only.name } : 'required',
   }
   const toolChoice = choice[mode ?? '']
   const isNamed = typeof toolChoice === 'object'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isObject, type JsonObject } from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -90,7 +90,12 @@ function readToolResult(message: JsonObject, path: string, calls: OpenCalls): To
   const sentName = message.tool_name ?? message.name
   const name = typeof sentName === 'string' && sentName !== '' ? sentName : undefined
   const call = calls.answer(message.tool_call_id, name)
-  if (!call) throw badRequest(`${path} matches no tool call: every earlier call already has its result`, path)
+  if (!call) {
+    throw badRequest(
+      `${path} matches no tool call: no earlier call without a result has its tool_call_id or tool_name`,
+      path,
+    )
+  }
   return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, path) }
 }
 
@@ -115,13 +120,19 @@ class OpenCalls {
     return id
   }
 
-  /** Removes and returns the call that a result belongs to: by id, else the oldest of that name, else the oldest. */
+  /**
+   * Removes and returns the call that a result belongs to: the one with its id, else the oldest of its name. A result without a
+   * name belongs to the oldest call, and one with an id never to a call with another id.
+   */
   answer(sentId: unknown, name: string | undefined): { id: string; name: string } | undefined {
-    let index = -1
-    if (typeof sentId === 'string' && sentId !== '')
-      index = this.#open.findIndex((call) => call.sentId === sentId)
-    if (index === -1 && name) index = this.#open.findIndex((call) => call.name === name)
-    return this.#open.splice(Math.max(index, 0), 1)[0]
+    const id = filledTextOf(sentId)
+    const call =
+      (id === undefined ? undefined : this.#open.find((each) => each.sentId === id)) ??
+      this.#open.find(
+        (each) => (id === undefined || !each.sentId) && (name === undefined || each.name === name),
+      )
+    if (call) this.#open.splice(this.#open.indexOf(call), 1)
+    return call
   }
 }
 

@@ -1,11 +1,16 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { DroppedFields, notTranslated } from '../../shared/dropped-fields.ts'
+import {
+  DroppedFields,
+  type KnownMembers,
+  notTranslated,
+  reportNested,
+  unknownMembers,
+} from '../../shared/dropped-fields.ts'
 import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
 import { readThink } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
-import { type KnownMembers, reportNested, unknownMembers } from '../../shared/unknown-members.ts'
 import { readMessages } from './messages-read.ts'
 import { otherOptions, sampling } from './sampling.ts'
 import { OllamaChatBody } from './schema.ts'

@@ -3,7 +3,6 @@ import {
   filledTextOf,
   isObject,
   type JsonObject,
-  objectsIn,
   present,
   textOf,
 } from '../../../lib/json/read.ts'
@@ -11,6 +10,7 @@ import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
 import { customToolAsFunction } from '../../shared/custom-tools.ts'
+import { allowedTools, callableTools, declaredTool } from '../../shared/declared-tools.ts'
 import { normalizedChoice } from './tool-choice.ts'
 
 export interface OfferedTools {
@@ -24,9 +24,9 @@ export function readTools(body: JsonObject): OfferedTools {
   const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
   if (tools.length === 0 && Array.isArray(body.functions)) {
     const functions = body.functions.map((each: unknown, index) => readFunction(each, `functions[${index}]`))
-    return { tools: functions, ...readFunctionCall(body.function_call, functions) }
+    return readEitherChoice(body, functions)
   }
-  return readChoice(body.tool_choice, tools)
+  return readEitherChoice(body, tools)
 }
 
 function readTool(tool: unknown, path: string): ToolDefinition {
@@ -70,6 +70,13 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
   }
 }
 
+/** The choice in its current form, which counts even for deprecated definitions, otherwise in the deprecated form. */
+function readEitherChoice(body: JsonObject, tools: ToolDefinition[]): OfferedTools {
+  const { tool_choice: choice, function_call: call } = body
+  if (choice !== undefined && choice !== null) return readChoice(choice, tools)
+  return { tools, ...readFunctionCall(call, tools) }
+}
+
 function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { toolChoice?: ToolChoice } {
   if (call === undefined || call === null) return {}
   if (call === 'none' || call === 'auto') return { toolChoice: call }
@@ -78,8 +85,8 @@ function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { to
 
 function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
   const choice = normalizedChoice(sent)
-  if (choice === undefined || choice === null) return { tools }
-  if (choice === 'none' || choice === 'auto' || choice === 'required') return { tools, toolChoice: choice }
+  if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
+  if (choice === 'required') return { tools: callableTools(tools, 'tool_choice'), toolChoice: choice }
   if (isObject(choice)) {
     if (choice.type === 'allowed_tools') return readAllowed(choice.allowed_tools, tools)
     if (choice.type === 'function')
@@ -100,19 +107,17 @@ function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): Offere
   if (!isObject(allowed) || (mode !== 'auto' && mode !== 'required')) {
     throw badRequest(`'${path}.mode' must be auto or required`, `${path}.mode`)
   }
-  const names = new Set(
-    objectsIn(allowed.tools).map(({ function: called, custom }) => {
-      const tool = called ?? custom
-      return isObject(tool) && tool.name
-    }),
-  )
-  return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
+  if (!Array.isArray(allowed.tools)) throw badRequest(`'${path}.tools' must be a list`, `${path}.tools`)
+  const names = allowed.tools.map((tool: unknown) => {
+    if (!isObject(tool)) return undefined
+    const called = tool.function ?? tool.custom ?? tool
+    return isObject(called) ? called.name : undefined
+  })
+  const kept = allowedTools(tools, names, `${path}.tools`)
+  return { tools: mode === 'required' ? callableTools(kept, `${path}.tools`) : kept, toolChoice: mode }
 }
 
 function namedChoice(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
-  const name = isObject(choice) ? textOf(choice.name) : undefined
-  if (name === undefined || !tools.some((tool) => tool.name === name)) {
-    throw badRequest(`'${path}.name' must name one of the tools`, `${path}.name`)
-  }
+  const { name } = declaredTool(tools, isObject(choice) ? choice.name : undefined, `${path}.name`)
   return { name }
 }

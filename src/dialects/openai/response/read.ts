@@ -12,7 +12,7 @@ import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
 import { signatureIn } from '../../shared/signatures.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
-import { calledIn } from '../stream/calls.ts'
+import { toolCallContentOf } from '../stream/calls.ts'
 import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
 
 /**
@@ -71,7 +71,7 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   if (calls.length === 0) return []
   const ids = new AnswerCallIds(newCallId)
   return calls.flatMap((call) => {
-    const { name, json, input } = calledIn(call)
+    const { name, json, input } = toolCallContentOf(call)
     // A call without a name is dropped: it would be an error in the next turn.
     if (name === '') return []
     const text = input === undefined ? wholeArgumentText(json) : customArguments(input)

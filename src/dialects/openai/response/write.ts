@@ -1,7 +1,7 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { type CallForm, callFormOf, writeToolCall } from './call-form.ts'
+import { type ToolCallFormat, toolCallFormatOf, writeToolCall } from './tool-call-format.ts'
 
 /** A `chat.completion` object. Source: OpenAI API reference, "The chat completion object". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
@@ -21,7 +21,7 @@ function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
   const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
   const hasNoText = text === '' && (toolCalls.length > 0 || refusal !== undefined)
   const reason = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
-  const form = toolCalls.length > 0 ? callFormOf(context) : undefined
+  const form = toolCalls.length > 0 ? toolCallFormatOf(context) : undefined
   return {
     index,
     message: {
@@ -39,7 +39,7 @@ function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
 }
 
 /** The deprecated form holds a single call. */
-function writeCalls(calls: readonly ToolCall[], form: CallForm): JsonObject {
+function writeCalls(calls: readonly ToolCall[], form: ToolCallFormat): JsonObject {
   if (!form.isLegacy) return { tool_calls: calls.map((call) => writeToolCall(call, form)) }
   const [call] = calls
   return { function_call: { name: call?.name, arguments: call?.arguments } }

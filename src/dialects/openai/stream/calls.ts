@@ -63,7 +63,7 @@ export class StreamedCalls {
 
   /** `previous`: the call of the preceding fragment in the same delta. */
   #fragment(fragment: JsonObject, previous: StreamedCall | undefined, emit: Emit): StreamedCall {
-    const called = calledIn(fragment)
+    const called = toolCallContentOf(fragment)
     const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...called }
     let call = this.#find(sent)
     if (call && startsAnother(call, sent, call === previous)) {
@@ -88,7 +88,7 @@ export class StreamedCalls {
     return call
   }
 
-  #continue(call: StreamedCall, id: string, { name, json, input }: Called, emit: Emit): void {
+  #continue(call: StreamedCall, id: string, { name, json, input }: ToolCallContent, emit: Emit): void {
     if (call.sentId === '') call.sentId = id
     if (input !== undefined) call.input = (call.input ?? '') + input
     call.arguments += json
@@ -144,7 +144,7 @@ export class StreamedCalls {
   }
 }
 
-interface SentFragment extends Called {
+interface SentFragment extends ToolCallContent {
   /** Empty if missing. */
   id: string
   index: number | undefined
@@ -169,7 +169,7 @@ function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolea
 }
 
 /** Content of a tool call or fragment. */
-export interface Called {
+export interface ToolCallContent {
   /** Empty if missing. */
   name: string
   /** Of a function: its arguments, or the next piece of them. */
@@ -179,7 +179,7 @@ export interface Called {
 }
 
 /** Calls of unknown types have an empty name. Source: OpenAI API reference, "The chat completion object", `tool_calls`. */
-export function calledIn(call: JsonObject): Called {
+export function toolCallContentOf(call: JsonObject): ToolCallContent {
   const custom = isObject(call.custom) ? call.custom : undefined
   const called = custom ?? (isObject(call.function) ? call.function : {})
   return {

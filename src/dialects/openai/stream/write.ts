@@ -4,7 +4,7 @@ import type { RouterError } from '../../../sdk/errors.ts'
 import { customText } from '../../shared/custom-tools.ts'
 import { describeForOpenai } from '../../shared/openai-error.ts'
 import { signedId } from '../../shared/signatures.ts'
-import { type CallForm, callFormOf } from '../response/call-form.ts'
+import { type ToolCallFormat, toolCallFormatOf } from '../response/tool-call-format.ts'
 import { answerId, writeLogprobs, writeUsage } from '../response/write.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
@@ -29,7 +29,7 @@ class StreamWriter implements ChatStreamWriter {
   readonly #noUsage: ',"usage":null' | ''
   #usage: Usage | undefined
   /** Set by the first call. */
-  #form: CallForm | undefined
+  #form: ToolCallFormat | undefined
   #over = false
 
   constructor(context: AnswerContext) {
@@ -88,7 +88,7 @@ class StreamWriter implements ChatStreamWriter {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, 'null')
     const state = this.#choices.get(choice)
     if (state) state.calledTools = true
-    this.#form ??= callFormOf(this.#context)
+    this.#form ??= toolCallFormatOf(this.#context)
     const { isLegacy, custom } = this.#form
     if (isLegacy) {
       return call > 0

@@ -1,5 +1,5 @@
 import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
-import { type KnownMembers, type ReportField, reportNested } from '../../shared/unknown-members.ts'
+import { type KnownMembers, type ReportField, reportNested } from '../../shared/dropped-fields.ts'
 
 const item: KnownMembers = { type: true, id: true, status: true, phase: true }
 

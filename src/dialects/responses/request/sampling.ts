@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
-import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
+import { engineFieldsDropped, isAbsent, type SamplingTable } from '../../shared/sampling.ts'
 
 export const logprobsName = 'message.output_text.logprobs'
 
@@ -12,6 +12,7 @@ const minOutputTokens = 16
 
 /** Sampling of the Responses API. Source: OpenAI API reference, "Create a model response". */
 export const sampling = {
+  ...engineFieldsDropped(absent),
   maxTokens: {
     names: ['max_output_tokens'],
     read: numberOf,
@@ -20,8 +21,6 @@ export const sampling = {
   temperature: { names: ['temperature'] },
   topP: { names: ['top_p'] },
   topK: { dropped: absent },
-  minP: { dropped: absent },
-  typicalP: { dropped: absent },
   repetitionPenalty: { dropped: absent },
   presencePenalty: { dropped: absent },
   frequencyPenalty: { dropped: absent },

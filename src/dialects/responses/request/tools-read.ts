@@ -3,13 +3,13 @@ import {
   filledTextOf,
   isObject,
   type JsonObject,
-  objectsIn,
   present,
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { customToolAsFunction } from '../../shared/custom-tools.ts'
+import { callableTools, declaredTool, undeclared } from '../../shared/declared-tools.ts'
 import type { ClientTool, ClientTools } from '../client-tools.ts'
 
 export interface OfferedTools {
@@ -70,7 +70,7 @@ function readChoice(
   const choice = normalizedChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
-  if (choice === 'required') return { tools: someOf(tools, 'tool_choice'), toolChoice: choice }
+  if (choice === 'required') return { tools: callableTools(tools, 'tool_choice'), toolChoice: choice }
   if (isObject(choice)) {
     if (choice.type === 'allowed_tools') return readAllowed(choice, tools, offered)
     const named = namedBy(choice, offered)
@@ -94,9 +94,27 @@ function readAllowed(
   if (mode !== 'auto' && mode !== 'required') {
     throw badRequest("'tool_choice.mode' must be auto or required", 'tool_choice.mode')
   }
-  const names = new Set(objectsIn(allowed.tools).flatMap((tool) => namedBy(tool, offered) ?? []))
+  if (!Array.isArray(allowed.tools))
+    throw badRequest("'tool_choice.tools' must be a list", 'tool_choice.tools')
+  const names = new Set<string>()
+  for (const [index, tool] of allowed.tools.entries()) {
+    const path = `tool_choice.tools[${index}]`
+    for (const name of allowedBy(tool, offered, path)) names.add(declaredTool(tools, name, path).name)
+  }
   const kept = tools.filter(({ name }) => names.has(name))
-  return { tools: mode === 'required' ? someOf(kept, 'tool_choice.tools') : kept, toolChoice: mode }
+  return {
+    tools: mode === 'required' ? callableTools(kept, 'tool_choice.tools') : kept,
+    toolChoice: mode,
+  }
+}
+
+/** The wire names of an allowed tool; none if it is declared and runs at OpenAI, because it is reported as dropped. */
+function allowedBy(tool: unknown, offered: ClientTools, path: string): string[] {
+  if (!isObject(tool)) throw undeclared(undefined, path)
+  const names = namedBy(tool, offered)
+  if (names === undefined && offered.declaresHosted(tool)) return []
+  if (!names?.length) throw undeclared(tool.name ?? tool.type, path)
+  return names
 }
 
 /** The wire names of the tools that a choice refers to; undefined for a type of tool that OpenAI runs. */
@@ -125,15 +143,10 @@ function chosen(
 ): Omit<OfferedTools, 'dropped'> {
   const kept = tools.filter(({ name }) => names.includes(name))
   const [only] = kept
-  if (!only) throw badRequest("'tool_choice.name' must name one of the tools", path)
+  if (!only) throw undeclared(names[0], path)
   return kept.length === 1
     ? { tools: [...tools], toolChoice: { name: only.name } }
     : { tools: kept, toolChoice: 'required' }
-}
-
-function someOf(tools: ToolDefinition[], path: string): ToolDefinition[] {
-  if (tools.length > 0) return tools
-  throw badRequest('A tool call is required, but none of the tools can be called', path)
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Config } from '../../../config/settings/settings.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { cookie } from '../sessions/cookies.ts'
-import { cameByHttps } from '../sessions/origin.ts'
+import { isHttps } from '../sessions/origin.ts'
 import { createSeal } from '../sessions/seal.ts'
 import type { SignedIn } from '../sessions/sessions.ts'
 import { claimOf, nameOfUser, roleOfClaim } from './claims.ts'
@@ -39,7 +39,7 @@ export function oidcSignIn(
 ): OidcSignIn {
   const sealed = createSeal(secret, 'sign-in')
   // Not Strict: the provider redirects the browser back here.
-  const jar = cookie('llm-router-sign-in', 'Lax', (request) => cameByHttps(request, config.publicUrl))
+  const jar = cookie('llm-router-sign-in', 'Lax', (request) => isHttps(request, config.publicUrl))
   const callback = `${config.publicUrl}${config.endpointPrefix}/session/oidc/callback`
   return {
     async begin(request, reply) {

@@ -15,7 +15,7 @@ export function isFromOwnPage(request: FastifyRequest, publicUrl: string): boole
 }
 
 /** Whether the browser uses HTTPS, directly or through a trusted proxy. */
-export function cameByHttps(request: FastifyRequest, publicUrl: string): boolean {
+export function isHttps(request: FastifyRequest, publicUrl: string): boolean {
   return (
     request.protocol === 'https' || (publicUrl.startsWith('https:') && hostOf(publicUrl) === request.host)
   )

@@ -6,7 +6,7 @@ import { type ClientKey, type Role, roles } from '../../../sdk/client-key.ts'
 import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { cookie } from './cookies.ts'
-import { cameByHttps } from './origin.ts'
+import { isHttps } from './origin.ts'
 import { createSeal } from './seal.ts'
 
 /** Lifetime of a session, in milliseconds. */
@@ -63,7 +63,7 @@ export interface Sessions {
  */
 export function createSessions({ secret, publicUrl, keys, ended }: SessionsOptions): Sessions {
   const sealed = createSeal(secret === '' ? randomBytes(32).toString('hex') : secret, 'session')
-  const jar = cookie('llm-router-session', 'Strict', (request) => cameByHttps(request, publicUrl))
+  const jar = cookie('llm-router-session', 'Strict', (request) => isHttps(request, publicUrl))
   const read = (request: FastifyRequest): Session | undefined => {
     const text = jar.read(request)
     const session = text === undefined ? undefined : sealed.open(text)

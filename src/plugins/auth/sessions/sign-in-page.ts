@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { acceptsHtml } from '../../../lib/accepts-html.ts'
+import { acceptsHtml } from '../../../lib/html-pages.ts'
 import { withoutBasePath } from '../../base-path.ts'
 import type { ConsolePage } from '../../console/index.ts'
 import { isForPeople } from '../route-audience.ts'

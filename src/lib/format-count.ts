@@ -1,4 +1,0 @@
-/** Formats a rounded number with thousands separators, such as `3,072`. */
-export function formatCount(count: number): string {
-  return Math.round(count).toLocaleString('en-US')
-}

@@ -1,0 +1,9 @@
+/** Rounds to one decimal. */
+export function tenths(value: number): number {
+  return Math.round(value * 10) / 10
+}
+
+/** Formats a rounded number with thousands separators, such as `3,072`. */
+export function formatCount(count: number): string {
+  return Math.round(count).toLocaleString('en-US')
+}
