@@ -19,7 +19,11 @@ export interface RedisServer {
 }
 
 /** A real, empty redis-server on a free port or on the given one; `more`: additional options. */
-export async function startRedis(at?: number, more: readonly string[] = []): Promise<RedisServer> {
+export async function startRedis(
+  at?: number,
+  more: readonly string[] = [],
+  triesLeft = 3,
+): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-'))
   const port = at ?? (await freePort())
   const child = spawn(redisProgram, [
@@ -37,7 +41,13 @@ export async function startRedis(at?: number, more: readonly string[] = []): Pro
   let output = ''
   while (!output.includes('Ready to accept connections')) {
     const [chunk] = await Promise.race([once(child.stdout, 'data'), exit])
-    if (child.exitCode !== null) throw new Error(`redis-server ended: ${output}`)
+    if (child.exitCode !== null) {
+      rmSync(folder, { recursive: true })
+      // Another process may have taken the free port.
+      const isTaken = at === undefined && output.includes('Address already in use')
+      if (isTaken && triesLeft > 0) return startRedis(at, more, triesLeft - 1)
+      throw new Error(`redis-server ended: ${output}`)
+    }
     output += chunk
   }
   child.stdout.resume()
