@@ -62,7 +62,8 @@ before(async () => {
   ]
   const urls = [...bad.map(({ url }) => url), await closedPort()]
   router = await startRouter({
-    env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '1', LLM_ROUTER_LOG_LEVEL: 'error' },
+    // Long enough for the working server on a busy machine.
+    env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '3', LLM_ROUTER_LOG_LEVEL: 'error' },
     models: modelsConfig(Object.fromEntries(urls.map(both))),
   })
 })

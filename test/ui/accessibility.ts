@@ -15,6 +15,7 @@ declare const document: {
   querySelectorAll(selector: string): Iterable<PageElement>
 }
 declare const window: { innerWidth: number; matchMedia(query: string): { matches: boolean } }
+declare function requestAnimationFrame(callback: (time: number) => void): void
 declare function getComputedStyle(element: PageElement): Record<string, string>
 declare const axe: {
   run(context: object, options: object): Promise<{ violations: AxeResult[]; passes: AxeResult[] }>
@@ -52,7 +53,7 @@ export async function pageErrorsOf(page: Page): Promise<string[]> {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axeSource)
   const isDark = await page.evaluate(() => window.matchMedia('(prefers-color-scheme: dark)').matches)
   for (const { theme, width } of isDark ? views.toReversed() : views) {
-    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
+    await setTheme(page, theme)
     if (page.viewport()?.width !== width) await page.setViewport({ width, height: 900 })
     const found = await colourErrorsOf(page)
     if (theme === 'light') {
@@ -63,6 +64,19 @@ export async function pageErrorsOf(page: Page): Promise<string[]> {
     errors.push(...found.map((each) => `${theme}, ${width} px: ${each}`))
   }
   return errors
+}
+
+/** Pages that change their theme by script are told with the next frame. */
+async function setTheme(page: Page, theme: string): Promise<void> {
+  const isSet = await page.evaluate(
+    (wanted) => window.matchMedia(`(prefers-color-scheme: ${wanted})`).matches,
+    theme,
+  )
+  if (isSet) return
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
+  await page.evaluate(
+    () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+  )
 }
 
 /**
