@@ -1,5 +1,6 @@
 import type { Framing } from '../../lib/bytes/framing.ts'
 import { GrowingBuffer } from '../../lib/bytes/growing-buffer.ts'
+import { joined } from '../../lib/bytes/joined.ts'
 import type { Marks } from '../../lib/bytes/marks.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
@@ -285,11 +286,6 @@ class StreamFilter implements ChatPassthrough {
     this.#first = false
     return hasMark ? bytes.subarray(3) : bytes
   }
-}
-
-function joined(pieces: readonly (Buffer | undefined)[]): Buffer | undefined {
-  const filled = pieces.filter((piece): piece is Buffer => piece !== undefined && piece.length > 0)
-  return filled.length > 1 ? Buffer.concat(filled) : filled[0]
 }
 
 /** Sets `stream` as a boolean, if the server would otherwise understand it differently. */

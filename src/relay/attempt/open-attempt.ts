@@ -1,3 +1,4 @@
+import { joined } from '../../lib/bytes/joined.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
@@ -163,15 +164,14 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   #relayCollected(stream: AnswerStream, last: Buffer): void {
-    const collected = [...this.#chunks, last]
-    this.#chunks = []
+    const collected = [...this.#chunks.splice(0), last]
     this.#mode = 'streaming'
     this.#stream = stream
     for (const chunk of collected) this.#relay(chunk)
   }
 
   #endOfWhole(): void {
-    const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
+    const body = joined(this.#chunks) ?? Buffer.alloc(0)
     if (isSuccess(this.#status)) {
       this.#contentSeen()
       this.#finishWhole({ headers: this.#headers, body })
@@ -210,8 +210,8 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#handsOver = true
     client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
-    if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#pace.waitFor(client)
-    this.#chunks = []
+    const held = joined(this.#chunks.splice(0))
+    if (held && !client.write(held)) this.#pace.waitFor(client)
   }
 
   #contentSeen(): void {
