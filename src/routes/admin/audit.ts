@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { json, lines } from '../../sdk/endpoint-docs.ts'
 import { ListQuerySchema } from './records.ts'
 
@@ -27,7 +28,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/admin/audit', encapsulate: true })
 
 function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { NewKeySchema, RotationSchema } from '../../sdk/teams/directory.ts'
 import { ListQuerySchema } from './records.ts'
@@ -24,7 +25,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/admin/keys', encapsulate: true })
 
 function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app

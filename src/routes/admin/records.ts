@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { BudgetStatusSchema } from '../../sdk/teams/budget-status.ts'
 import {
@@ -29,7 +30,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/admin/records', encapsulate: true })
 
 function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app

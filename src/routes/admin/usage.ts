@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { json } from '../../sdk/endpoint-docs.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import {
@@ -58,7 +59,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/admin/usage', encapsulate: true })
 
 function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app

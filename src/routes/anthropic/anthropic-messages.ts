@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { AnthropicCountBody, AnthropicMessagesBody } from '../../dialects/anthropic/request/schema.ts'
 import { MessageSchema } from '../../dialects/anthropic/response/schemas.ts'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
@@ -32,7 +33,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/anthropic/anthropic-messages', encapsulate: true })
 
 const dialect = 'anthropic'
 const example = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import { consoleRole } from '../../config/settings/sign-in.ts'
 import { capabilitiesOf } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -21,7 +22,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/console/catalogue', encapsulate: true })
 
 function shown(app: FastifyInstance, model: Model): CatalogueModel {
   const { alias, group, targets, sleeping, embedding, fallbacks, strategy } = model

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EffectAction, EffectSchema, effectActions } from '../../sdk/console/effects.ts'
@@ -43,7 +44,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/console/effects', encapsulate: true })
 
 function required(name: string): RouterError {
   return badRequest(`'${name}' is required for this action`, name, 'missing_required_parameter')

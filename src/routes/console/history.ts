@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { HistorySchema, RangeSchema } from '../../sdk/console/history.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -22,7 +23,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/console/history', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'history',

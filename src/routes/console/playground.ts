@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { OpenaiChatBody, OpenaiChatEnvelope } from '../../dialects/openai/request/schema.ts'
 import { ChatCompletionSchema } from '../../dialects/openai/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -48,7 +49,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/console/playground', encapsulate: true })
 
 /** The client for which requests of the console are logged and counted. Operators may use any model. */
 const consoleClient: ClientKey = {

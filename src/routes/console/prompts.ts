@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, parseJson } from '../../lib/json/read.ts'
@@ -90,7 +91,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/console/prompts', encapsulate: true })
 
 // Returns `builtin/system/*/translate` for `builtin/system/pl/translate`.
 function nameOf(id: string, language: string | undefined): string {

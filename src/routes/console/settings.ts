@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
 import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { SettingsSchema } from '../../sdk/console/settings.ts'
@@ -14,7 +15,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/console/settings', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'settings',

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
 import { modelCard, modelList, readCallPath, refuseQueryKey } from '../../dialects/gemini/models.ts'
 import { GeminiBody } from '../../dialects/gemini/request/schema.ts'
@@ -86,7 +87,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/gemini/gemini-models', encapsulate: true })
 
 const dialect = 'gemini'
 

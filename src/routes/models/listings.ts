@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
 import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/response/schemas.ts'
 import { OllamaTagsSchema } from '../../dialects/ollama/response/schemas.ts'
@@ -97,7 +98,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/models/listings', encapsulate: true })
 
 const name = { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } }
 

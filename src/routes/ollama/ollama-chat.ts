@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/request/schema.ts'
 import { OllamaChatSchema } from '../../dialects/ollama/response/schemas.ts'
@@ -31,7 +32,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/ollama/ollama-chat', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'ollamaChat',

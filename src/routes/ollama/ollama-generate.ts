@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/request/schema.ts'
 import { OllamaGenerateSchema } from '../../dialects/ollama/response/schemas.ts'
@@ -32,7 +33,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/ollama/ollama-generate', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'ollamaGenerate',

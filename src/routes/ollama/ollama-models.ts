@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { OllamaRunningSchema, OllamaShowSchema } from '../../dialects/ollama/response/schemas.ts'
 import { ollamaRunning, ollamaShow } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -51,7 +52,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/ollama/ollama-models', encapsulate: true })
 
 const dialect = 'ollama'
 

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import {
   OllamaEmbedBody,
   OllamaEmbeddingsBody,
@@ -68,7 +69,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/openai/embeddings', encapsulate: true })
 
 function inputMissing(): Error {
   return badRequest("'input' is required", 'input', 'missing_required_parameter')

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import {
   ClassificationSchema,
   CohereEmbeddingsSchema,
@@ -56,7 +57,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/openai/forwarded', encapsulate: true })
 
 /**
  * `small`: unless it is a stream, the response is short JSON and is buffered, so that it can name the model as the client does.

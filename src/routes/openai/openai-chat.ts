@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
 import { OpenaiChatBody, OpenaiChatEnvelope } from '../../dialects/openai/request/schema.ts'
 import { ChatCompletionSchema } from '../../dialects/openai/response/schemas.ts'
@@ -41,7 +42,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/openai/openai-chat', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'createChatCompletion',

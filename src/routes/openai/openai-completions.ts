@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
 import { OpenaiCompletionBody, OpenaiCompletionEnvelope } from '../../dialects/openai/request/schema.ts'
 import { CompletionSchema } from '../../dialects/openai/response/schemas.ts'
@@ -43,7 +44,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/openai/openai-completions', encapsulate: true })
 
 function requirePrompt({
   prompt = null,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import fp from 'fastify-plugin'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type Remembered } from '../../dialects/responses/request/input-read.ts'
@@ -145,7 +146,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/openai/openai-responses', encapsulate: true })
 
 const id = { id: { name: 'response_id', description: 'The `id` of a response.' } }
 

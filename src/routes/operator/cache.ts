@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
@@ -34,7 +35,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/cache', encapsulate: true })
 
 /** Returns undefined if the parameter is absent or empty. */
 function textIn(query: Record<string, unknown>, name: string): string | undefined {

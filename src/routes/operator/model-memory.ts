@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { commandEngine, type EngineAction } from '../../relay/upstream/engine-command.ts'
@@ -61,7 +62,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/model-memory', encapsulate: true })
 
 function actionOf(path: string): { name: string; action: EngineAction } {
   const [, name, action] = /^(.+)\/(load|unload)$/.exec(path) ?? []

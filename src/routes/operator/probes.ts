@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -43,7 +44,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/probes', encapsulate: true })
 
 const LiveSchema = Type.Object({ status: Type.Literal('ok') })
 const ReadySchema = Type.Object({

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { present } from '../../lib/json/read.ts'
 import { readClientRequest } from '../../relay/request/client-request.ts'
@@ -194,7 +195,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/route', encapsulate: true })
 
 function unknown(): never {
   throw new Error('a candidate is missing in the status')

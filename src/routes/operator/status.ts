@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { StatusSchema, withoutAddresses } from '../../sdk/console/status.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
@@ -39,7 +40,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/status', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'status',

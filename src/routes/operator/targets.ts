@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
@@ -84,7 +85,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/targets', encapsulate: true })
 
 function actionOf(path: string): { name: string; action: Action } {
   const [, name, word] = /^(.+)\/([a-z]+)$/.exec(path) ?? []

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { consoleRole } from '../../config/settings/sign-in.ts'
 import { endpointPaths, hasTrailingSlash } from '../../lib/endpoint-paths.ts'
 import { acceptsHtml } from '../../lib/html-pages.ts'
@@ -79,7 +80,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/operator/ui', encapsulate: true })
 
 /** Falls back to gzip, because browsers accept Brotli only over HTTPS or from localhost. */
 function codingOf(accepted = ''): 'br' | 'gzip' | 'identity' {

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { pageHeaders } from '../../lib/html-pages.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 
@@ -25,7 +26,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/session/oidc', encapsulate: true })
 
 const docs: EndpointDocs = {
   id: 'signInByProvider',

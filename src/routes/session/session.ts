@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { presentedKey, sha256Of } from '../../config/client-keys/key-ring.ts'
 import { roleOf } from '../../sdk/client-key.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -42,7 +43,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/session/session', encapsulate: true })
 
 const signInDocs: EndpointDocs = {
   id: 'signIn',

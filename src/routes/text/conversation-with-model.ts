@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import type { ChatMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { optional } from '../../sdk/text-endpoint.ts'
@@ -33,7 +34,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/conversation-with-model', encapsulate: true })
 
 /**
  * Reads earlier turns of a conversation: `{"user": "...", "assistant": "..."}` with one or both members, or

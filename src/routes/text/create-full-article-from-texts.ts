@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { optional } from '../../sdk/text-endpoint.ts'
 
 const plugin: FastifyPluginAsync = async (app) => {
@@ -27,4 +28,4 @@ const plugin: FastifyPluginAsync = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/create-full-article-from-texts', encapsulate: true })

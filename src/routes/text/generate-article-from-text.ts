@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
@@ -14,4 +15,4 @@ const plugin: FastifyPluginAsync = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/generate-article-from-text', encapsulate: true })

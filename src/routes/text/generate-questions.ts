@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { questionCount } from '../../config/prompt-tree.ts'
 import { optional } from '../../sdk/text-endpoint.ts'
 
@@ -25,7 +26,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/generate-questions', encapsulate: true })
 
 /** What may precede a question: bullets, emphasis, and a list number (but not a year, a decimal or a time). */
 const lead = /^(?:[>+–—-]\s+|[•·▪◦*]+\s*)*(?:\(?(?:Q(?:uestion)?\s*|Pytanie\s+)?\d{1,3}[.):](?!\d))?[\s*_]*/iu

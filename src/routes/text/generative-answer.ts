@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { optional } from '../../sdk/text-endpoint.ts'
 
 const TextList = Type.Array(Type.String())
@@ -36,7 +37,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/generative-answer', encapsulate: true })
 
 /** Labels a passage with its document, in the language of the prompt, which asks the model to name the source. */
 function labelled(name: string, text: string, language: string | undefined): string {

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
@@ -19,7 +20,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   }
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/prompts', encapsulate: true })
 
 const PromptsSchema = Type.Object({
   prompts: Type.Array(

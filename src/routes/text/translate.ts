@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { optional } from '../../sdk/text-endpoint.ts'
 
 const plugin: FastifyPluginAsync = async (app) => {
@@ -27,7 +28,7 @@ const plugin: FastifyPluginAsync = async (app) => {
   })
 }
 
-export default plugin
+export default fp(plugin, { name: 'routes/text/translate', encapsulate: true })
 
 /** Whether this is the language code of Polish (BCP 47, with or without region), or its name in English or Polish. */
 function isPolish(language: string): boolean {
