@@ -57,8 +57,8 @@ for (const { folder } of waiting) folders.set(folder, { left: (folders.get(folde
 const results: TestResult[] = []
 let processes = 0
 await Promise.all([compileSources(...nodeOptions), compileSources('--expose-gc')])
-// Tests wait longer than they compute: twice as many processes as processors keep these busy.
-await Promise.all(Array.from({ length: 2 * availableParallelism() }, runUnits))
+// Tests wait about as long as they compute: one process more than there are processors keeps them busy.
+await Promise.all(Array.from({ length: availableParallelism() + 1 }, runUnits))
 
 writeFileSync(join(root, 'coverage/tests.txt'), results.map(({ report }) => report).join('\n'))
 for (const { failed, report } of results) if (failed > 0) process.stdout.write(`\n${failuresIn(report)}\n`)
