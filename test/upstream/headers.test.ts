@@ -31,7 +31,7 @@ test('a response with endless headers is a failure of its target, and errors kee
 
 test('a scrape of many models lets other requests run in between', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
-  const names = Array.from({ length: 300 }, (_, index) => `m${index}`)
+  const names = Array.from({ length: 1000 }, (_, index) => `m${index}`)
   const router = await startRouter({
     env: { LLM_ROUTER_USE_PROMETHEUS: '1' },
     models: modelsConfig(
