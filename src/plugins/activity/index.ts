@@ -54,7 +54,7 @@ export default fp(
       const hasLoad = load.waiting > 0 || load.running > 0
       if (!hasLoad && !hadLoad && ended.length === 0 && tally.isEmpty) return undefined
       hadLoad = hasLoad
-      const part = { ...load, ...tally.take(), ...{ requests: ended, unlisted, unknown } }
+      const part = { ...load, ...tally.take(), requests: ended, unlisted, unknown }
       ended = []
       unlisted = 0
       unknown = []
