@@ -108,7 +108,7 @@ async function compileSources(...options: string[]): Promise<void> {
   await once(child, 'close')
 }
 
-/** Takes units until none is left. Those that follow each other share a process, except for those that are to be apart. */
+/** Runs units until none is left: all in the same process, except for those in `apart`. A process that has ended is replaced. */
 async function runUnits(): Promise<void> {
   let shared: TestProcess | undefined
   for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
@@ -119,12 +119,12 @@ async function runUnits(): Promise<void> {
       await own.run(unit.files)
       results.push(await own.end())
     } else {
-      shared ??= new TestProcess(join(reports, `${++processes}.txt`))
-      await shared.run(unit.files)
-      if (shared.hasEnded) {
+      if (shared?.hasEnded) {
         results.push(await shared.end())
         shared = undefined
       }
+      shared ??= new TestProcess(join(reports, `${++processes}.txt`))
+      await shared.run(unit.files)
     }
     folder.left--
     if (folder.left > 0) continue

@@ -6,15 +6,15 @@ import '../../src/runtime/relative-imports.js'
 // Runs test files one after the other in this process, so that the router's sources are loaded once: those named on the command
 // line, or those that scripts/run-tests.ts sends. Each is a suite of its own: its hooks apply only to its tests.
 
-// node:test follows every promise, to know in which suite a test is declared, and which test an uncaught exception belongs to. That
-// costs a tenth of the processor time, so it is limited to the loading of a file. An exception that no test catches then still fails
+// node:test tracks every promise, to know in which suite a test is declared, and which test an uncaught exception belongs to. That
+// costs a tenth of the processor time, so it is only done while a file loads. An exception that no test catches then still fails
 // the run, but not by the name of its test. A file that is run alone names it.
 const asyncHooks: typeof import('node:async_hooks') = createRequire(import.meta.url)('node:async_hooks')
 const { createHook } = asyncHooks
-const followers: import('node:async_hooks').AsyncHook[] = []
+const trackers: import('node:async_hooks').AsyncHook[] = []
 asyncHooks.createHook = (callbacks) => {
   const hook = createHook(callbacks)
-  followers.push(hook)
+  trackers.push(hook)
   return hook
 }
 const { describe } = await import('node:test')
@@ -33,12 +33,12 @@ if (process.send && files.length === 0) {
 
 async function runFiles(names: readonly string[]): Promise<void> {
   for (const name of names) {
-    for (const follower of followers) follower.enable()
+    for (const tracker of trackers) tracker.enable()
     await describe(name, async () => {
       try {
         await import(pathToFileURL(resolve(name)).href)
       } finally {
-        for (const follower of followers) follower.disable()
+        for (const tracker of trackers) tracker.disable()
       }
     })
   }

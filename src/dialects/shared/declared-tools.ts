@@ -1,8 +1,8 @@
 import type { ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 
-/** Characters of a client's name that an error repeats. */
-const maxRepeated = 128
+/** Maximum length of a name from the request in an error message, in characters. */
+const maxNameLength = 128
 
 /** The tool that a request refers to by name. Throws `bad_request` if the request declares no such tool. */
 export function declaredTool(tools: readonly ToolDefinition[], name: unknown, path: string): ToolDefinition {
@@ -12,7 +12,7 @@ export function declaredTool(tools: readonly ToolDefinition[], name: unknown, pa
 }
 
 export function undeclared(name: unknown, path: string): RouterError {
-  const sent = typeof name === 'string' ? `, and '${name.slice(0, maxRepeated)}' is none of them` : ''
+  const sent = typeof name === 'string' ? `, and '${name.slice(0, maxNameLength)}' is not one of them` : ''
   return badRequest(`'${path}' must name one of the tools${sent}`, path)
 }
 

@@ -219,7 +219,7 @@ export function weightControl({ strategy }: Pick<ModelState, 'strategy'>): Weigh
   return 'pick' in strategy ? strategy.weights : undefined
 }
 
-/** Sets these weights, by target id; all other targets have the configured ones. */
+/** Sets weights by target id. All other targets return to their configured weights. */
 export function setWeights(state: ModelState, weights: ReadonlyMap<string, number>): void {
   const control = weightControl(state)
   let hasChanged = false
