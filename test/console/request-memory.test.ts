@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage } from '../helpers/garbage.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -16,10 +15,8 @@ test('the list of recent requests holds no body, neither before nor after it is 
   t.after(() => mock.timers.reset())
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
-  setFlagsFromString('--expose-gc')
-  const collect: () => void = runInNewContext('gc')
   const usedBytes = (): number => {
-    collect()
+    collectGarbage()
     const { heapUsed, external } = process.memoryUsage()
     return heapUsed + external
   }

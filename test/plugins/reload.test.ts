@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Status, TargetStatus } from '../../src/sdk/console/status.ts'
 import type { Target } from '../../src/sdk/target.ts'
+import { collectGarbage } from '../helpers/garbage.ts'
 import { post } from '../helpers/http.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -353,16 +353,13 @@ test(`after ${reloads} reloads no former target is left in memory`, async (t) =>
   assert.ok(before > 0)
   assert.equal(resources(), before)
   assert.equal(former.length, reloads)
-  await collectGarbage()
-  const alive = former.filter((target) => target.deref() !== undefined).length
+  let alive = reloads
+  // What a request or a reload leaves for a later moment can hold a target a little longer.
+  for (let tries = 0; alive > 2 && tries < 50; tries++) {
+    // The target of a WeakRef that was read stays alive to the end of this event loop iteration.
+    await pause(tries * 10)
+    collectGarbage()
+    alive = former.filter((target) => target.deref() !== undefined).length
+  }
   assert.ok(alive <= 2, `${alive} of ${reloads} are alive`)
 })
-
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  assert.ok(typeof collect === 'function')
-  // The target of a WeakRef that was read in this event loop iteration stays alive to its end.
-  await new Promise((resolve) => setImmediate(resolve))
-  collect()
-}
