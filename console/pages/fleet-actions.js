@@ -93,7 +93,7 @@ function Confirm({ action, target, model, onClose }) {
     toast(`${name} ${pasts[action]}.`)
   }
   return html`<${Question} title=${titles[action](name)} confirm=${verbs[action]} danger=${action === 'drain' || action === 'unload'}
-    disabled=${known?.needs_force === true && !force.value} onConfirm=${confirm} onClose=${onClose}>
+    disabled=${!known || (known.needs_force === true && !force.value)} onConfirm=${confirm} onClose=${onClose}>
     <p id="effect">${known?.text ?? 'Asking the router what would happen ...'}</p>
     ${
       known?.models?.length > 0 &&

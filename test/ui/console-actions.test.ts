@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import type { HTTPRequest } from 'puppeteer-core'
 import { root } from '../helpers/child-env.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -89,12 +90,23 @@ describe('operator actions in the console', needsChromium, () => {
   test('draining a server shows the effect first, and resuming it brings it back', async () => {
     const { page, click, text } = console
     await showTarget('dgx1')
-    await click('dialog ::-p-text(Drain)')
-    await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '), {
-      polling,
+    await page.setRequestInterception(true)
+    const effects = new Promise<HTTPRequest>((resolve) => {
+      page.on('request', (request) => {
+        if (request.url().includes('/effects?')) resolve(request)
+        else void request.continue()
+      })
     })
-    assert.match(await text('#effect'), /no new requests.*other usable/)
-    await click('dialog.question button[type=submit]')
+    await click('dialog ::-p-text(Drain)')
+    const request = await effects
+    const confirm = 'dialog.question button[type=submit]'
+    assert.equal(await page.$eval(confirm, (button) => Object(button).disabled), true)
+    await request.continue()
+    await page.waitForSelector(`${confirm}:enabled`)
+    page.removeAllListeners('request')
+    await page.setRequestInterception(false)
+    assert.match(await text('#effect'), /dgx1 .*no new requests.*other usable/)
+    await click(confirm)
     await reported('dgx1 is drained')
     assert.equal(await targetState('dgx1'), 'drained')
     await page.waitForSelector('dialog.drawer ::-p-text(Resume)')

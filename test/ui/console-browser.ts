@@ -24,7 +24,7 @@ export interface ConsoleBrowser {
   fill(selector: string, text: string): Promise<void>
   /** The text content of the element that a selector matches. */
   text(selector: string): Promise<string>
-  /** Waits for a selector, which may be one of Puppeteer's own, and clicks the element. */
+  /** Waits until an element matches a selector, which may be one of Puppeteer's own, and is enabled; then clicks it. */
   click(selector: string): Promise<void>
   close(): Promise<void>
 }
@@ -89,6 +89,7 @@ export async function openConsole({ browser }: TestBrowser, first = 'about:blank
     text: (selector) => page.$eval(selector, (element) => element.textContent),
     async click(selector) {
       const element = await page.waitForSelector(selector, { visible: true })
+      await page.waitForFunction((each) => Object(each).disabled !== true, { polling: 20 }, element)
       await element?.click()
     },
     close: async () => {
