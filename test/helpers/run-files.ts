@@ -20,6 +20,8 @@ asyncHooks.createHook = (callbacks) => {
 const { describe } = await import('node:test')
 asyncHooks.createHook = createHook
 
+/** How long the process may keep running after its last file, in milliseconds. */
+const leftOpenMs = 10_000
 const files = process.argv.slice(2)
 await runFiles(files)
 
@@ -29,6 +31,18 @@ if (process.send && files.length === 0) {
     // The parent disconnects when there are no more files.
     if (process.connected) process.send?.(null)
   })
+  process.on('disconnect', () => setTimeout(end, leftOpenMs).unref())
+}
+
+/** Ends the process although a test has left something open. Otherwise the results of all its files would be lost. */
+function end(): void {
+  console.error(`left open by a test: ${process.getActiveResourcesInfo().join(', ')}`)
+  process.on('exit', () => {
+    process.exitCode = 1
+  })
+  // This makes node:test print its summary.
+  process.emit('beforeExit', 1)
+  setTimeout(process.exit, 1_000)
 }
 
 async function runFiles(names: readonly string[]): Promise<void> {

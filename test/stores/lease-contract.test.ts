@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setImmediate as nextIteration } from 'node:timers/promises'
 import { Channel } from '../../src/lib/channel.ts'
 import { WorkerChannels } from '../../src/lib/worker-channels.ts'
 import { clusterLeases, serveLeases } from '../../src/stores/leases/cluster.ts'
@@ -66,6 +67,12 @@ function redis(): Kind {
     takesTurns: true,
     stop: () => server.stop(),
   }
+}
+
+/** Resolves when the clock has advanced: Redis records since when a host waits by the millisecond. */
+async function nextMillisecond(): Promise<void> {
+  const from = Date.now()
+  while (Date.now() <= from) await nextIteration()
 }
 
 async function acquired(store: LeaseStore, ...args: Parameters<typeof leaseRequest>): Promise<StoredLease> {
@@ -250,24 +257,25 @@ for (const kind of [memory(), primary(), redis()]) {
       })
 
       if (kind.takesTurns)
-        test('hosts with waiting requests are served in turn, and one that has just arrived is behind them', async () => {
+        test('hosts with waiting requests are served in turn, and one that has just arrived is behind them', async (t) => {
           const model = newModel()
           const [one, two] = [await kind.open(), await kind.open()]
+          t.after(() => Promise.all([one.close(), two.close()]))
           let lease = await acquired(store, model, ['a'])
           const waiting = { one: leaseRequest(model, ['a']), two: leaseRequest(model, ['a']) }
           assert.equal(await taken(one, waiting.one), undefined)
-          await new Promise((resolve) => setTimeout(resolve, 5)) // turns are distinguished by the millisecond
+          await nextMillisecond()
           assert.equal(await taken(two, waiting.two), undefined)
           await store.release(lease)
           assert.equal(await taken(store, leaseRequest(model, ['a'])), undefined)
           assert.equal(await taken(two, waiting.two), undefined)
           lease = (await one.acquire(waiting.one)) ?? assert.fail("it was this host's turn")
           waiting.one = leaseRequest(model, ['a'])
+          await nextMillisecond()
           assert.equal(await taken(one, waiting.one), undefined)
           await one.release(lease)
           assert.equal(await taken(one, waiting.one), undefined)
           assert.equal(await taken(two, waiting.two), 'a')
-          await Promise.all([one.close(), two.close()])
         })
 
       test('a request that waits for a certain target does not block those that accept others', async () => {
