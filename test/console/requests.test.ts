@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mock, test } from 'node:test'
 import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type RecentRequests, RecentRequestsSchema } from '../../src/sdk/console/recent-requests.ts'
@@ -174,12 +174,32 @@ test('a request whose client disconnects is listed with the outcome of its attem
   )
 })
 
+test('of many requests per second, 100 with the same outcome are listed, and all are counted', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.after(() => mock.timers.reset())
+  const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
+  t.after(() => router.close())
+  await askAll(router.url, Array<string>(150).fill('gone'))
+  assert.equal((await post(`${router.url}/v1/chat/completions`, chat('one'))).status, 200)
+  const { data, newest } = await requestsOf(router.url, '?limit=1000')
+  assert.deepEqual(
+    [newest, data[0]?.outcome, data.slice(1).map(({ outcome }) => outcome)],
+    [151, 'success', Array(100).fill('client_error')],
+  )
+  await askAll(router.url, ['gone'])
+  const later = await requestsOf(router.url, `?since=${newest}`)
+  assert.deepEqual([later.newest, later.data.length], [152, 1])
+})
+
 test('the list keeps the last 1,000 requests', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   const oldest = await fetch(`${router.url}/v1/chat/completions`, { method: 'POST' })
   await oldest.text()
-  await askAll(router.url, Array<string>(1_050).fill('gone'))
+  for (let count = 0; count < 1_050; count += 50) {
+    await askAll(router.url, Array<string>(50).fill('gone'))
+    await requestsOf(router.url, '?limit=1')
+  }
   const { data, newest } = await requestsOf(router.url, '?limit=1000')
   assert.deepEqual([data.length, newest], [1_000, 1_051])
   const response = await fetch(`${router.url}/api/requests/${oldest.headers.get('x-request-id')}`)

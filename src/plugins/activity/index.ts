@@ -2,9 +2,8 @@ import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { closestName } from '../../lib/did-you-mean.ts'
-import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import type { Exchange, ExchangeOutcome, ExchangeRecord } from '../../relay/exchange.ts'
 import type { RecentRequest, UnknownModel } from '../../sdk/console/recent-requests.ts'
-import { maxRequests } from '../../stores/activity/request-list.ts'
 import type { ActivityPart, ActivityStore, UnknownAsked } from '../../stores/activity/store.ts'
 import { openActivity } from '../../stores/choose.ts'
 import { recentRequest, shownName } from './recent-request.ts'
@@ -21,6 +20,8 @@ declare module 'fastify' {
 const everyMs = 1_000
 /** Maximum number of names per report. */
 const maxUnknown = 100
+/** Maximum number of listed requests per outcome and report: nobody reads more, and at full load their number is expensive. */
+const maxListed = 100
 
 /** Keeps the router's recent activity for the console, in bounded memory and without Prometheus. */
 export default fp(
@@ -28,6 +29,7 @@ export default fp(
     const tally = new Tally()
     let ended: Omit<RecentRequest, 'seq'>[] = []
     let ending: [ExchangeRecord, Exchange][] = []
+    const listed = new Map<ExchangeOutcome, number>()
     let unlisted = 0
     let unknown: UnknownAsked[] = []
     let hadLoad = false
@@ -40,13 +42,18 @@ export default fp(
       if (name !== undefined && unknown.length < maxUnknown) unknown.push(askedInVain(app, record, name))
       if (record.model !== undefined) tally.ended(record)
       else if (name === undefined && record.operation === undefined) return
+      const count = listed.get(record.outcome) ?? 0
+      if (count === maxListed) {
+        unlisted++
+        return
+      }
+      listed.set(record.outcome, count + 1)
       // The attempt of a client that has disconnected ends shortly after its request.
       if (ending.push([record, exchange]) === 1) setImmediate(list)
     })
     const list = (): void => {
       for (const [record, exchange] of ending) ended.push(recentRequest(record, exchange, worker))
       ending = []
-      for (; ended.length > maxRequests; unlisted++) ended.shift()
     }
     const take = (): ActivityPart | undefined => {
       list()
@@ -56,6 +63,7 @@ export default fp(
       hadLoad = hasLoad
       const part = { ...load, ...tally.take(), requests: ended, unlisted, unknown }
       ended = []
+      listed.clear()
       unlisted = 0
       unknown = []
       return part

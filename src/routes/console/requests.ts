@@ -54,7 +54,7 @@ const listDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'The last 1,000 requests, without prompts and responses',
   description:
-    'Requests of all processes of this router, newest first. `since` with `newest` of the previous response returns new ones; `cursor` pages back.',
+    'Requests of all processes of this router, newest first. `since` with `newest` of the previous response returns new ones; `cursor` pages back. Of more than 100 requests per second and process with the same outcome, the others are not listed.',
   answers: [json('A page of requests, and the unknown models that were asked for.', RecentRequestsSchema)],
   query: RecentQuerySchema.properties,
 }

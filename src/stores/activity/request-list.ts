@@ -1,11 +1,12 @@
 import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/console/recent-requests.ts'
 
 /** Maximum number of stored requests. */
-export const maxRequests = 1_000
+const maxRequests = 1_000
 
-/** The last requests, in constant memory. */
+/** The last requests that are listed, in constant memory. */
 export class RequestList {
   readonly #slots: RecentRequest[] = []
+  #listed = 0
   #newest = 0
 
   /** `seq` of the newest request; 0 if there is none. */
@@ -15,8 +16,7 @@ export class RequestList {
 
   /** Numbers the request. */
   add(request: Omit<RecentRequest, 'seq'>): void {
-    const seq = ++this.#newest
-    this.#slots[seq % maxRequests] = Object.assign(request, { seq })
+    this.#slots[this.#listed++ % maxRequests] = Object.assign(request, { seq: ++this.#newest })
   }
 
   /** Skips numbers for ended requests that are not in the list. */
@@ -42,9 +42,9 @@ export class RequestList {
   }
 
   *#newestFirst(): Generator<RecentRequest> {
-    for (let seq = this.#newest; seq > this.#newest - maxRequests && seq > 0; seq--) {
-      const request = this.#slots[seq % maxRequests]
-      if (request?.seq === seq) yield request
+    for (let back = 1; back <= this.#slots.length; back++) {
+      const request = this.#slots[(this.#listed - back) % maxRequests]
+      if (request) yield request
     }
   }
 }

@@ -16,7 +16,7 @@ export interface ActivityPart {
   readonly firstContents: readonly (readonly [bucket: number, count: number])[]
   readonly targets: readonly TargetCounts[]
   readonly requests: readonly Omit<RecentRequest, 'seq'>[]
-  /** Number of requests omitted from `requests` because there were too many. */
+  /** Number of ended requests that are not in `requests` because there were too many. */
   readonly unlisted: number
   readonly unknown: readonly UnknownAsked[]
 }
