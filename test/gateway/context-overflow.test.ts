@@ -20,6 +20,8 @@ const both = {
   SGLang:
     "Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of 9000 tokens: 5000 tokens from the input messages and 4000 tokens for the completion.",
   TGI: 'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192. Given: 5000 `inputs` tokens and 4000 `max_new_tokens`',
+  OpenRouter:
+    "This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens (5000 of text input, 4000 in the output). Please reduce the length of either one.",
   Anthropic:
     'input length and `max_tokens` exceed context limit: 5000 + 4000 > 8192, decrease input length or `max_tokens` and try again',
 }
@@ -29,12 +31,19 @@ const prompt = {
   TGI: 'Input validation error: `inputs` must have less than 8192 tokens. Given: 9000',
   'llama.cpp': 'request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it',
   Gemini: 'The input token count (9000) exceeds the maximum number of tokens allowed (8192).',
+  'Vertex AI':
+    'Unable to submit request because the input token count is 9000 but model only supports up to 8192. Reduce the input token count and try again.',
+  GitHub: 'prompt token count of 9000 exceeds the limit of 8192',
+  Moonshot: 'Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)',
   Bedrock: 'Too many input tokens. Max input tokens: 8192, request input token count: 9000',
   Anthropic: 'prompt is too long: 9000 tokens > 8192 maximum',
 }
 const bare = {
   Bedrock: 'Input is too long for requested model.',
   Ollama: 'the input length exceeds the context length',
+  Groq: 'Please reduce the length of the messages or completion.',
+  Zhipu: 'Prompt exceeds max length',
+  Alibaba: 'Range of input length should be [1, 30720]',
   OpenAI: 'Your input exceeds the context window of this model. Please adjust your input and try again.',
 }
 

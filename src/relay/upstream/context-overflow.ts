@@ -16,7 +16,9 @@ const tooLong = new RegExp(
     'prompt \\(total length \\d+\\) is too long', // vLLM
     'max_tokens must be at least 1, got -', // vLLM: nothing is left behind the prompt
     '`inputs` (?:tokens \\+ `max_new_tokens` must be|must have less than)', // TGI
-    'input token count[^.]{0,40}exceeds the maximum number of tokens', // Gemini
+    'input token count[^.]{0,40}(?:exceeds the maximum number of tokens|but model only supports)', // Gemini, Vertex AI
+    'prompt token count of \\d+ exceeds|prompt exceeds max(?:imum)? length', // GitHub, Zhipu
+    'range of input length should be|reduce the length of the (?:messages|prompt|input)', // Alibaba, Groq
     'too many (?:total )?(?:input )?(?:tokens\\b.{0,60}cannot exceed|input tokens|text bytes)', // Cohere, Bedrock
     'exceeded model token limit', // Moonshot
   ].join('|'),
@@ -37,8 +39,8 @@ const counts: readonly RegExp[] = [
   // Anthropic
   /exceed context limit: (?<input>\d+) \+ (?<answer>\d+) > (?<context>\d+)/,
   /prompt is too long: (?<input>\d+) tokens > (?<context>\d+)/,
-  // OpenAI, vLLM
-  /maximum context length is (?<context>\d+) tokens?.*?requested (?<total>\d+) tokens? \(.*?(?<answer>\d+) in the completion/,
+  // OpenAI, vLLM, OpenRouter
+  /maximum context length is (?<context>\d+) tokens?.*?requested (?:about )?(?<total>\d+) tokens? \(.*?(?<answer>\d+) in the (?:completion|output)/,
   /is too large: (?<answer>\d+)\. This model's maximum context length is (?<context>\d+) tokens and your request has (?<input>\d+) input/,
   /passed (?<input>\d+) input tokens and requested (?<answer>\d+) output tokens.*?context length is only (?<context>\d+)/,
   /maximum context length is (?<context>\d+) tokens?.*?(?:resulted in|contains at least|request has|requested) (?<input>\d+)/,
@@ -54,6 +56,11 @@ const counts: readonly RegExp[] = [
   /request \((?<input>\d+) tokens\) exceeds the available context size \((?<context>\d+)/,
   // Gemini
   /input token count \(?(?<input>\d+)\)? exceeds the maximum number of tokens allowed \(?(?<context>\d+)/,
+  // Vertex AI, GitHub
+  /input token count is (?<input>\d+) but model only supports up to (?<context>\d+)/,
+  /prompt token count of (?<input>\d+) exceeds the limit of (?<context>\d+)/,
+  // Moonshot
+  /exceeded model token limit: (?<context>\d+) \(requested: (?<input>\d+)\)/,
   // Bedrock
   /Max input tokens: (?<context>\d+), request input token count: (?<input>\d+)/,
   // Mistral, xAI
