@@ -323,3 +323,37 @@ describe('calls without a result', () => {
     }
   })
 })
+
+test('a failed result says so on every server without a member for failures', async () => {
+  const result = { type: 'tool_result', tool_use_id: 'c1', is_error: true, content: 'no such file' }
+  const messages = [
+    { role: 'user', content: 'hi' },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 'c1', name: 'f', input: {} }] },
+    { role: 'user', content: [result] },
+  ]
+  const expected = 'Error: no such file'
+  rig.upstream.rescript({ kind: 'reply', status: 400, body: { error: 'enough' } })
+  for (const model of ['vllm', 'ollama']) {
+    await ask(rig, 'anthropic', model, { messages })
+    assert.equal(rig.sent().messages[2].content, expected, model)
+  }
+  await ask(rig, 'anthropic', 'responses', { messages, tools: [{ name: 'f', input_schema: parameters }] })
+  assert.equal(rig.sent().input[2].output, expected)
+})
+
+test('a file without a name gets one for OpenAI, which accepts no data without it', async () => {
+  rig.upstream.rescript({ kind: 'reply', status: 400, body: { error: 'enough' } })
+  const pdf = {
+    type: 'document',
+    source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0xLjQK' },
+  }
+  const messages = [{ role: 'user', content: [pdf] }]
+  await ask(rig, 'anthropic', 'openai', { messages })
+  const file_data = 'data:application/pdf;base64,JVBERi0xLjQK'
+  assert.deepEqual(rig.sent().messages[0].content[0].file, { file_data, filename: 'document.pdf' })
+  const bare = { type: 'input_file', file_data: 'JVBERi0xLjQK', filename: 'a.pdf' }
+  await ask(rig, 'responses', 'chatonly', { input: [{ role: 'user', content: [bare] }] })
+  assert.deepEqual(rig.sent().messages[0].content[0].file, { file_data, filename: 'a.pdf' })
+  await ask(rig, 'anthropic', 'responses', { messages, tools: [{ name: 'f', input_schema: parameters }] })
+  assert.equal(rig.sent().input[0].content[0].filename, 'document.pdf')
+})

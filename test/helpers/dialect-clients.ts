@@ -25,6 +25,9 @@ export async function startRig(answer: Behaviour): Promise<Rig & { close(): Prom
   // A server of the openai dialect that has only chats.
   const [, [chats = {}] = []] = providers[0] ?? []
   providers.push(['chatonly', [{ ...chats, id: 'chatonly', responses: false }]])
+  // A model that supports tools with reasoning in the Responses API only.
+  const profile = { tools_with_effort: 'responses' }
+  providers.push(['responses', [{ ...chats, id: 'responses', responses: true, profile }]])
   const router = await startRouter({
     models: modelsConfig(Object.fromEntries(providers)),
   })

@@ -10,6 +10,7 @@ import type {
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
+import { pdfStart } from '../../shared/openai-file.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'
 import { parseArguments } from '../../shared/tool-arguments.ts'
@@ -205,9 +206,6 @@ function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): Js
   if (mediaType === undefined) throw refused(path, 'accepts JPEG, PNG, GIF and WebP images only')
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
-
-/** The first bytes of every PDF, `%PDF`, in base64. */
-const pdfStart = 'JVBERi'
 
 function writeFile(part: { data?: string; url?: string; name?: string }, path: string): JsonObject {
   if (part.url !== undefined && part.data === undefined) {

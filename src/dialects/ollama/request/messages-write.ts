@@ -3,6 +3,7 @@ import type { ChatMessage, ToolCall, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
 import { parseArguments } from '../../shared/tool-arguments.ts'
+import { failureText } from '../../shared/tool-results.ts'
 import { writeImage } from './messages-read.ts'
 
 /**
@@ -45,11 +46,10 @@ function writeMessage(
     case 'tool': {
       const name = names.get(message.callId) ?? message.name
       const written = writeUserParts(message.parts, path, drop)
-      const failed = message.isError === true && !/^error\b/i.test(written.content)
       return {
         role: 'tool',
         ...written,
-        ...(failed ? { content: `Error: ${written.content}` } : {}),
+        ...(message.isError === true ? { content: failureText(written.content) } : {}),
         ...(name === undefined ? {} : { tool_name: name }),
         tool_call_id: message.callId,
       }

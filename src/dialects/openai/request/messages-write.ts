@@ -3,6 +3,8 @@ import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } f
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
+import { openaiFile } from '../../shared/openai-file.ts'
+import { failureText } from '../../shared/tool-results.ts'
 
 /** Writes the turns of a conversation as messages. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
@@ -31,8 +33,7 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
   const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
-  const failed = isError === true && !/^error\b/i.test(text)
-  return { role: 'tool', tool_call_id: callId, content: failed ? `Error: ${text}` : text }
+  return { role: 'tool', tool_call_id: callId, content: isError === true ? failureText(text) : text }
 }
 
 function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavour): JsonObject {
@@ -97,7 +98,7 @@ function writePart(part: UserPart): JsonObject {
       }
       return {
         type: 'file',
-        file: present({ file_data: part.data, file_id: part.fileId, filename: part.name }),
+        file: { ...openaiFile(part), ...present({ file_id: part.fileId }) },
       }
   }
 }

@@ -3,12 +3,12 @@ import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/c
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
-import { withAllResults } from '../../shared/missing-results.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { openaiExtrasOn, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
+import { withAllResults } from '../../shared/tool-results.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 

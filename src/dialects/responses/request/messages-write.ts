@@ -2,6 +2,8 @@ import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
+import { openaiFile } from '../../shared/openai-file.ts'
+import { failureText } from '../../shared/tool-results.ts'
 
 /** Writes turns as input items. Their ids are omitted, because only the upstream that created them knows them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
@@ -56,8 +58,15 @@ function writeAssistant(message: AssistantMessage, acceptsReasoning: boolean): J
   return items
 }
 
-function writeResult({ callId, parts }: ToolMessage): JsonObject {
-  return { type: 'function_call_output', call_id: callId, output: writeContent(parts) }
+function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
+  const output = isError === true ? failed(parts) : parts
+  return { type: 'function_call_output', call_id: callId, output: writeContent(output) }
+}
+
+function failed([first, ...rest]: readonly UserPart[]): UserPart[] {
+  if (first?.type === 'text') return [{ ...first, text: failureText(first.text) }, ...rest]
+  const failure: UserPart = { type: 'text', text: failureText('') }
+  return first ? [failure, first, ...rest] : [failure]
 }
 
 function writeContent(parts: readonly UserPart[]): string | JsonObject[] {
@@ -77,7 +86,8 @@ function writePart(part: UserPart): JsonObject {
     case 'file':
       return {
         type: 'input_file',
-        ...present({ file_data: part.data, file_url: part.url, file_id: part.fileId, filename: part.name }),
+        ...openaiFile(part),
+        ...present({ file_url: part.url, file_id: part.fileId }),
       }
     case 'audio':
       throw badRequest('The upstream of this model does not accept audio', 'messages')

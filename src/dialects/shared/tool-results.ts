@@ -25,3 +25,8 @@ export function withAllResults(messages: readonly ChatMessage[]): readonly ChatM
 function noResult(callId: string, name: string): ToolMessage {
   return { role: 'tool', callId, name, parts: [{ type: 'text', text: 'No result' }], isError: true }
 }
+
+/** The result of a failed call, for dialects without a member for failures. */
+export function failureText(text: string): string {
+  return /^error\b/i.test(text) ? text : `Error: ${text}`
+}
