@@ -90,6 +90,13 @@ export const ProfileSchema = Type.Object(
         allowed: '"word" or "any"',
       }),
     ),
+    property_names: optional(
+      Type.Union([Type.Literal('word'), Type.Literal('any')], {
+        description:
+          'word: parameters of tools have names of at most 64 letters, digits, _, . and -; others are changed. any: no restriction.',
+        allowed: '"word" or "any"',
+      }),
+    ),
     max_call_id: count('Maximum length of a tool call id; longer ids are replaced by a digest.'),
     exact_call_id: count('Tool call ids have exactly this many letters and digits.'),
     max_user: count('Maximum length of the end user id; longer ids are replaced by a digest.'),

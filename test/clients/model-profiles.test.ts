@@ -11,7 +11,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
+import { anthropicText, anthropicToolCall, anthropicToolCallStream } from './anthropic-answers.ts'
 
 const geminiCall = (name: string) => {
   const content = { role: 'model', parts: [{ functionCall: { name, args: {} } }] }
@@ -323,6 +323,42 @@ describe('what a model accepts', () => {
       upstream.rescript(geminiCall(declared.name))
       assert.match((await chat('gemini', { tools })).answer, new RegExp(`"name":"${name}"`))
     }
+  })
+
+  test('parameter names that Anthropic would reject are changed upstream and restored in responses', async () => {
+    const long = 'x'.repeat(70)
+    const own = ['$top', 'filter[id]', 'filter{id}', long, 'plain']
+    const properties = Object.fromEntries(own.map((name) => [name, { type: 'integer' }]))
+    const parameters = { type: 'object', properties, required: ['$top', 'plain'] }
+    const tools = [{ type: 'function', function: { name: 'f', parameters } }]
+    const json = JSON.stringify(Object.fromEntries(own.map((name, index) => [name, index])))
+    const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: json } }
+    const turns = [
+      ...messages,
+      { role: 'assistant', content: null, tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'c1', content: 'ok' },
+    ]
+    overAnthropic()
+    const { body } = await chat('sonnet', { tools, messages: turns })
+    const [{ input_schema: schema }] = [body.tools].flat().map(Object)
+    const sent = Object.keys(schema.properties)
+    assert.equal(new Set(sent).size, own.length)
+    for (const name of sent) assert.match(name, /^[a-zA-Z0-9_.-]{1,64}$/)
+    assert.deepEqual(schema.required, [sent[0], 'plain'])
+    const [, called] = [body.messages].flat().map(Object)
+    assert.deepEqual(Object.keys(called.content[0].input), sent)
+
+    const input = Object.fromEntries(sent.map((name, index) => [name, index]))
+    upstream.rescript(anthropicToolCall('f', input))
+    const whole = JSON.parse((await chat('sonnet', { tools })).answer)
+    assert.equal(whole.choices[0].message.tool_calls[0].function.arguments, json)
+    const pieces = JSON.stringify(input).match(/.{1,7}/g) ?? []
+    upstream.rescript(anthropicToolCallStream('f', pieces))
+    const events = (await chat('sonnet', { tools, stream: true })).answer.split('\n\n')
+    const streamed = events
+      .filter((event) => event.includes('tool_calls'))
+      .map((event) => JSON.parse(event.slice('data: '.length)).choices[0].delta.tool_calls?.[0].function)
+    assert.equal(streamed.map((called) => called?.arguments ?? '').join(''), json)
   })
 
   test('of several tools with the same name the first is sent, and a different one is reported', async () => {

@@ -8,6 +8,7 @@ import type { Sampling } from '../../sdk/sampling.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 import { fitSampling } from './fit-sampling.ts'
 import { fitCallIds, fitUser, limitsCallIds } from './identifiers.ts'
+import { fitPropertyNames, type PropertyNames } from './property-names.ts'
 import { withoutKeywords, withoutRootKeywords } from './schema-keywords.ts'
 import { fitToolNames, type ToolNames } from './tool-names.ts'
 
@@ -15,9 +16,11 @@ export interface FittedRequest {
   request: ChatRequest
   /** Original names of renamed tools. */
   names: ToolNames
+  /** Original names of renamed parameters. */
+  properties: PropertyNames
 }
 
-const noNames: ToolNames = new Map()
+const nothing = { names: new Map(), properties: new Map() }
 
 /**
  * Adapts a request to a model, independently of the dialect it is written in. Every change is reported; a
@@ -30,8 +33,9 @@ export function fitRequest(
 ): FittedRequest {
   checkLimit(sent.sampling)
   const given = withoutRepeatedTools(sent, drop)
-  if (!profile) return { request: given, names: noNames }
-  const { request, names } = fitToolNames(given, profile)
+  if (!profile) return { request: given, ...nothing }
+  const { request: renamed, properties } = fitPropertyNames(given, profile)
+  const { request, names } = fitToolNames(renamed, profile)
   const { user, ...rest } = request
   const fitted: ChatRequest = { ...rest, sampling: fitSampling(request.sampling, profile, drop) }
   const fittedUser = fitUser(user, profile, drop)
@@ -40,7 +44,7 @@ export function fitRequest(
   if (profile.prefill === false) fitEnd(fitted, drop)
   fitEffort(fitted, profile, { operation, drop })
   fitSchemas(fitted, profile, drop)
-  return { request: fitted, names }
+  return { request: fitted, names, properties }
 }
 
 /** With 0, Anthropic only fills its prompt cache, Ollama has no limit, and other servers reject the request. */

@@ -8,6 +8,7 @@ import type { Target } from '../../sdk/target.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
 import { fitRequest } from '../profile/fit-request.ts'
+import { restoringProperties } from '../profile/property-names.ts'
 import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
 import { type ClientRequest, type EndpointDefaults, exactBody } from './client-request.ts'
@@ -221,7 +222,7 @@ export function prepareTranslated(
     operation,
     drop,
   })
-  const upstream = restoringNames(dialect.chat, fitted.names)
+  const upstream = restoringProperties(restoringNames(dialect.chat, fitted.names), fitted.properties)
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
   const written = upstream.writeRequest(fitted.request, writeOptions(target, drop))
   const fit = (body: Record<string, unknown>): void => {

@@ -36,12 +36,14 @@ const anthropicKeywords = [
 /** Claude models. */
 export const anthropicRules: readonly ProfileRule[] = [
   // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no email address); names of tools have
-  // 128 characters; error text of tools: "input_schema does not support oneOf, allOf, or anyOf at the top level".
+  // 128 characters; error texts of tools: "input_schema does not support oneOf, allOf, or anyOf at the top level", "Property keys
+  // should match pattern '^[a-zA-Z0-9_.-]{1,64}$'".
   // "Migrating to Claude 4.5": `temperature` or `top_p`, not both.
   {
     type: 'anthropic',
     profile: {
       max_tool_name: 128,
+      property_names: 'word',
       max_user: 256,
       user_email: false,
       temperature_with_top_p: false,
