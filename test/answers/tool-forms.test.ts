@@ -357,3 +357,23 @@ test('a file without a name gets one for OpenAI, which accepts no data without i
   await ask(rig, 'anthropic', 'responses', { messages, tools: [{ name: 'f', input_schema: parameters }] })
   assert.equal(rig.sent().input[0].content[0].filename, 'document.pdf')
 })
+
+test('a result that is neither text nor blocks reaches the model as its JSON', async () => {
+  rig.upstream.rescript({ kind: 'reply', status: 400, body: { error: 'enough' } })
+  const use = { type: 'tool_use', id: 'c1', name: 'f', input: {} }
+  for (const [content, expected] of [
+    [{ rows: [1] }, '{"rows":[1]}'],
+    [7, '7'],
+    [['a', { b: 1 }], 'a\n{"b":1}'],
+    [{ type: 'text', text: 'x' }, 'x'],
+    [null, ''],
+  ]) {
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: [use] },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1', content }] },
+    ]
+    await ask(rig, 'anthropic', 'vllm', { messages })
+    assert.equal(rig.sent().messages[2].content, expected)
+  }
+})

@@ -6,6 +6,7 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { anthropicText } from './anthropic-answers.ts'
+import { geminiText } from './gemini-answers.ts'
 
 const url = 'https://files.example/report.pdf'
 const name = 'report.pdf'
@@ -26,6 +27,7 @@ describe('a file given by its URL', () => {
         native: server('openai', { responses: true }),
         chats: server('openai'),
         llama: server('ollama'),
+        google: server('gemini'),
       }),
     })
   })
@@ -56,13 +58,38 @@ describe('a file given by its URL', () => {
     assert.deepEqual(input[0]?.content[0], { type: 'input_file', file_url: url, filename: name })
   })
 
+  test('is sent from any client to a Gemini server as file data', async () => {
+    upstream.rescript(geminiText('Done'))
+    const body = { model: 'google', max_tokens: 9, messages: fromAnthropic }
+    for (const [path, asked] of [
+      ['/v1/messages', body],
+      ['/v1/responses', { model: 'google', input: fromResponses }],
+    ] as const) {
+      const answer = await post(`${router.url}${path}`, asked)
+      assert.equal(answer.status, 200, answer.text)
+      const { contents } = sent().body as { contents: { parts: unknown[] }[] }
+      assert.deepEqual(contents[0]?.parts[0], { fileData: { fileUri: url } })
+    }
+  })
+
+  test('is sent from a Gemini client to an Anthropic server as a document', async () => {
+    upstream.rescript(anthropicText('Done'))
+    const asked = { contents: [{ parts: [{ fileData: { mimeType: 'application/pdf', fileUri: url } }] }] }
+    const answer = await post(`${router.url}/v1beta/models/claude:generateContent`, asked)
+    assert.equal(answer.status, 200, answer.text)
+    const { messages } = sent().body as { messages: { content: unknown[] }[] }
+    assert.deepEqual(messages[0]?.content[0], { type: 'document', source: { type: 'url', url } })
+  })
+
   for (const model of ['chats', 'llama']) {
     test(`is rejected before any upstream request if the server of ${model} loads no URLs`, async () => {
       const asked = upstream.requests.length
       const one = await post(`${router.url}/v1/responses`, { model, input: fromResponses })
       const body = { model, max_tokens: 9, messages: fromAnthropic }
       const other = await post(`${router.url}/v1/messages`, body)
-      assert.deepEqual([one.status, other.status], [400, 400])
+      const contents = [{ parts: [{ fileData: { fileUri: url } }] }]
+      const third = await post(`${router.url}/v1beta/models/${model}:generateContent`, { contents })
+      assert.deepEqual([one.status, other.status, third.status], [400, 400, 400])
       assert.equal(upstream.requests.length, asked)
     })
   }

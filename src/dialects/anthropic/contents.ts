@@ -92,7 +92,12 @@ const blocks = {
       ...marks,
       tool_use_id: 'keep',
       is_error: 'keep',
-      content: { text: 'json', items: { by: { member: 'type', cases: resultBlocks } }, joined: true },
+      content: {
+        text: 'json',
+        numbers: 'refused',
+        items: { numbers: 'refused', by: { member: 'type', cases: resultBlocks } },
+        joined: true,
+      },
     },
   },
   web_search_tool_result: {

@@ -153,6 +153,14 @@ describe('a Gemini upstream', () => {
     assert.equal(response.headers.get('x-llm-router-lost'), 'logit_bias')
   })
 
+  test('receives images with the media type found in their bytes', async () => {
+    const image_url = { url: 'data:image/jpg;base64,/9j/4AAQSkZJRgAB' }
+    const content = [{ type: 'image_url' as const, image_url }]
+    await openai.chat.completions.create({ model: 'small', messages: [{ role: 'user', content }] })
+    const [{ parts }] = [lastBody().contents].flat().map(Object)
+    assert.equal(parts[0].inlineData.mimeType, 'image/jpeg')
+  })
+
   test('receives a seed that fits into 32 bits, and the rest is reported', async () => {
     const sent = async (seed: number): Promise<unknown[]> => {
       const asked = openai.chat.completions.create({ model: 'small', messages, seed })

@@ -181,6 +181,20 @@ function at(value: unknown, ...path: (string | number)[]): unknown {
   return found
 }
 
+test('a tool result in a form that cannot be inspected is rejected', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const use = { type: 'tool_use', id: 'c1', name: 'f', input: {} }
+  for (const content of [44051401359, [44051401359], { mail: address }, [{ mail: address }]]) {
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: [use] },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1', content }] },
+    ]
+    const { status } = await post(`${router.url}/v1/messages`, { model: 'm', max_tokens: 9, messages })
+    assert.equal(status, 403, JSON.stringify(content))
+  }
+})
+
 test('an image in the form of chat completions is forwarded for a Responses client', async () => {
   const router = await routerWith([{ type: 'masking', media: 'pass' }])
   const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } }

@@ -13,8 +13,14 @@ import type { ReportField } from '../../shared/dropped-fields.ts'
 
 /** Content of a user turn or tool result: a string or blocks. Throws `bad_request` for blocks that only Anthropic supports. */
 export function readContent(content: unknown, path: string, drop: ReportField): UserPart[] {
-  if (typeof content === 'string') return textParts(content)
-  return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${path}[${index}]`, drop))
+  if (content === undefined || content === null) return []
+  const blocks: unknown[] = Array.isArray(content) ? content : [content]
+  return blocks.flatMap((block, index) => {
+    if (isObject(block) && typeof block.type === 'string')
+      return readUserBlock(block, `${path}[${index}]`, drop)
+    // Some clients send the tool's own JSON. Without it, the model would see an empty result.
+    return textParts(typeof block === 'string' ? block : JSON.stringify(block))
+  })
 }
 
 export function readUserBlock(block: JsonObject, path: string, drop: ReportField): UserPart[] {

@@ -10,7 +10,7 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
-import { readDataUrl } from '../../shared/images.ts'
+import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tool-arguments.ts'
 import { standInSignature } from '../signatures.ts'
@@ -142,12 +142,15 @@ function inline(mimeType: string, data: string): JsonObject {
   return { inlineData: { mimeType, data } }
 }
 
+/** Media types from clients are often wrong, and Gemini does not know `image/jpg`. */
 function writeImage({ source }: ImagePart): JsonObject {
-  return source.kind === 'url' ? { fileData: { fileUri: source.url } } : inline(source.mediaType, source.data)
+  if (source.kind === 'url') return { fileData: { fileUri: source.url } }
+  return inline(imageTypeOf(source.data) ?? source.mediaType, source.data)
 }
 
-function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
+function writeFile({ data, url, fileId }: FilePart, path: string): JsonObject {
   if (data === undefined) {
+    if (url !== undefined) return { fileData: { fileUri: url } }
     if (fileId !== undefined && /^https:\/\//.test(fileId)) return { fileData: { fileUri: fileId } }
     throw badRequest(
       `'${path}': the upstream of this model does not know file ids of other providers; send the data`,

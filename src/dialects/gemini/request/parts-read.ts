@@ -50,5 +50,6 @@ function readFile(file: JsonObject): UserPart {
   const mediaType = textOf(memberOf(file, 'mimeType')) ?? ''
   const isImage =
     mediaType.startsWith('image/') || (mediaType === '' && /\.(?:png|jpe?g|gif|webp)$/i.test(url))
-  return isImage ? { type: 'image', source: { kind: 'url', url } } : { type: 'file', fileId: url }
+  if (isImage) return { type: 'image', source: { kind: 'url', url } }
+  return /^https?:\/\//i.test(url) ? { type: 'file', url } : { type: 'file', fileId: url }
 }
