@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { ask, assertOk, type ClientDialect, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { post } from '../helpers/http.ts'
 import { ollamaText, openaiChunk, openaiDone, openaiText } from '../helpers/scripted-upstream.ts'
 
 let rig: Awaited<ReturnType<typeof startRig>>
@@ -118,4 +119,32 @@ describe('finish reasons of any server', () => {
     rig.upstream.rescript({ kind: 'reply', body: { ...message, stop_reason: 'malformed_tool_use' } })
     assert.equal((await ask(rig, 'openai', 'anthropic')).status, 502)
   })
+})
+
+test('a refusal follows the text of an Ollama client, whole and streamed', async () => {
+  rig.upstream.rescript(openaiText('Well. ', { refusal: 'No.' }))
+  const whole = await ask(rig, 'ollama', 'vllm')
+  assert.equal(whole.json.message.content, 'Well. No.')
+  const pieces = [
+    openaiChunk({ content: 'Well. ' }),
+    openaiChunk({ refusal: 'No.' }),
+    openaiChunk({}, 'stop'),
+  ]
+  rig.upstream.rescript({ kind: 'stream', pieces: [...pieces, openaiDone] })
+  const { events } = await ask(rig, 'ollama', 'vllm', { stream: true })
+  assert.equal(events.map(({ message }) => message.content).join(''), 'Well. No.')
+})
+
+test('a refusal follows the text of a completion', async () => {
+  const details = { type: 'refusal', category: null, explanation: 'No.' }
+  rig.upstream.rescript({
+    kind: 'reply',
+    body: {
+      ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up', stop_reason: 'refusal' },
+      ...{ content: [{ type: 'text', text: 'Well. ' }], stop_details: details, stop_sequence: null },
+      usage: { input_tokens: 3, output_tokens: 5 },
+    },
+  })
+  const { text } = await post(`${rig.router.url}/v1/completions`, { model: 'anthropic', prompt: 'hi' })
+  assert.equal(JSON.parse(text).choices[0].text, 'Well. No.')
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { anthropicText, anthropicToolCall } from '../clients/anthropic-answers.ts'
+import { geminiText } from '../clients/gemini-answers.ts'
 import { ask, assertOk, type Json, startRig } from '../helpers/dialect-clients.ts'
 import { ollamaText, ollamaToolCall, ollamaToolCallStream, openaiText } from '../helpers/scripted-upstream.ts'
 
@@ -234,5 +235,38 @@ describe('tool calls in the history with invalid arguments', () => {
     ]
     assertOk(await ask(rig, 'ollama', 'vllm', { messages: ollama }))
     assert.equal(rig.sent().messages[1].tool_calls[0].function.arguments, '{"a":"half"}')
+  })
+})
+
+describe('calls without a result', () => {
+  const call = (a: string) => ({ function: { name: 'f', arguments: { a } } })
+  const messages = [
+    { role: 'user', content: 'hi' },
+    { role: 'assistant', content: '', tool_calls: [call('1'), call('2')] },
+    { role: 'tool', content: 'done', tool_name: 'f' },
+    { role: 'user', content: 'go on' },
+  ]
+
+  test('get a failed one for OpenAI', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    assertOk(await ask(rig, 'ollama', 'openai', { messages, tools }))
+    const [, called, ...results] = rig.sent().messages
+    const [first, second] = called.tool_calls
+    assert.deepEqual(results, [
+      { role: 'tool', tool_call_id: first.id, content: 'done' },
+      { role: 'tool', tool_call_id: second.id, content: 'Error: No result' },
+      { role: 'user', content: 'go on' },
+    ])
+  })
+
+  test('get a failed one for Gemini, also at the end of the conversation', async () => {
+    rig.upstream.rescript(geminiText('ok'))
+    for (const sent of [messages, messages.slice(0, 2)]) {
+      assertOk(await ask(rig, 'ollama', 'gemini', { messages: sent, tools }))
+      const { parts } = rig.sent().contents[2]
+      const responses = parts.flatMap((part: Json) => part.functionResponse?.response ?? [])
+      assert.deepEqual(responses.at(-1), { error: 'No result' })
+      assert.equal(responses.length, 2)
+    }
   })
 })

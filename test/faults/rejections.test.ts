@@ -183,6 +183,21 @@ describe('a 429', () => {
     })
   }
 
+  test('of Gemini, which has its wait in the body only, pauses the server for that long', async (t) => {
+    const type = 'type.googleapis.com/google.rpc'
+    const details = [{ '@type': `${type}.Help` }, { '@type': `${type}.RetryInfo`, retryDelay: '36.25s' }]
+    const limited = { error: { code: 429, message: 'x', status: 'RESOURCE_EXHAUSTED', details } }
+    for (const body of [limited, [limited]]) {
+      const fleet = await startFleet(t, [{ kind: 'reply', status: 429, body }])
+      const answers = [await fleet.ask('hi'), await fleet.ask('hi')]
+      for (const { status, headers } of answers) {
+        const seconds = Number(headers.get('retry-after'))
+        assert.ok(status === 429 && seconds > 20 && seconds <= 37, `${status} ${seconds}`)
+      }
+      assert.deepEqual(fleet.counts(), [1])
+    }
+  })
+
   test('that names a limit with something remaining implies no wait', async (t) => {
     const headers = { 'x-ratelimit-remaining-tokens': '10', 'x-ratelimit-reset-tokens': '6m0s' }
     const fleet = await startFleet(t, [openaiError(429, { message: 'x' }, headers)])

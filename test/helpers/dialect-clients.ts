@@ -17,7 +17,7 @@ export interface Rig {
 /** One upstream behind a model for each provider type, named after the type. */
 export async function startRig(answer: Behaviour): Promise<Rig & { close(): Promise<void> }> {
   const upstream = await startUpstream(answer)
-  const types = ['openai', 'vllm', 'llamacpp', 'ollama', 'anthropic']
+  const types = ['openai', 'vllm', 'llamacpp', 'ollama', 'anthropic', 'gemini']
   const providers = types.map((api_type): [string, object[]] => [
     api_type,
     [{ id: api_type, api_type, api_host: upstream.url, model_path: upstreamModel, api_token: 'sk-up' }],

@@ -1,4 +1,5 @@
 import type { SseEvent } from '../../lib/bytes/sse.ts'
+import { withExactIntegers } from '../../lib/json/exact.ts'
 import { isObject, type JsonObject, parseJson, textOf } from '../../lib/json/read.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { isErrorShaped, reportedError, unreadable } from './upstream-error.ts'
@@ -26,7 +27,7 @@ export function parseEvent({ event, data }: SseEvent, readError = reportedError)
   if (event === 'error') return { type: 'error', error: readError(parseJson(data) ?? data) }
   // llama.cpp begins the stream of several prompts with `null`.
   if (trimmed === '' || trimmed === 'null' || keepAliveEvents.has(event)) return nothing
-  const value = parseJson(data)
+  const value = withExactIntegers(parseJson(data), () => data)
   if (isErrorShaped(value)) return { type: 'error', error: readError(value) }
   if (!isObject(value)) return { type: 'broken', error: unreadable('event') }
   const name = textOf(value.type) ?? event

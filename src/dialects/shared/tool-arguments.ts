@@ -1,4 +1,5 @@
-import { isNoArguments, type JsonObject, parseArguments, parseObject } from '../../lib/json/read.ts'
+import { parseExactObject } from '../../lib/json/exact.ts'
+import { isNoArguments, type JsonObject } from '../../lib/json/read.ts'
 
 /*
  * The arguments of a tool call are generated text: usually a JSON object, but a token limit may truncate them anywhere, and
@@ -25,6 +26,12 @@ export function wholeArgumentText(value: unknown): string {
 /** The input of a custom tool as arguments of the function that stands for it in other dialects. */
 export function customArguments(input: string): string {
   return JSON.stringify({ input })
+}
+
+/** Parses the arguments of a complete call; {} if there are none, undefined if they are not an object. */
+export function parseArguments(text: string): JsonObject | undefined {
+  const trimmed = text.trim()
+  return isNoArguments(trimmed) ? {} : parseExactObject(trimmed)
 }
 
 /** Whether the text is a complete JSON object, or an accepted form of no arguments. */
@@ -66,7 +73,7 @@ export function objectSoFar(text: string): JsonObject | undefined {
   /** Offset behind the last complete value or opening bracket. The same brackets are open there as at the end of the text. */
   let complete = 0
   const closedAt = (end: number, tail = ''): JsonObject | undefined =>
-    parseObject(text.slice(0, end) + tail + closers.toReversed().join(''))
+    parseExactObject(text.slice(0, end) + tail + closers.toReversed().join(''))
   for (let at = 0; at < text.length; at++) {
     switch (text[at]) {
       case '"': {

@@ -67,9 +67,3 @@ export function isNoArguments(text: string): boolean {
   const trimmed = text.length <= 16 ? text.trim() : text
   return trimmed === '' || trimmed === 'null'
 }
-
-/** Parses the arguments of a complete tool call; {} if there are none, undefined if they are not an object. */
-export function parseArguments(text: string): JsonObject | undefined {
-  const trimmed = text.trim()
-  return trimmed === '' || trimmed === 'null' ? {} : parseObject(trimmed)
-}

@@ -1,3 +1,4 @@
+import { withExactIntegers } from '../../lib/json/exact.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
@@ -22,8 +23,12 @@ export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatRespon
   const { headers, body } = answer
   const response = isStreamed(answer)
     ? collectStream(body, upstream, isFramed(headers))
-    : upstream.readResponse(JSON.parse(body.toString()))
+    : upstream.readResponse(parsedAnswer(body.toString()))
   return wellFormedAnswer(response)
+}
+
+function parsedAnswer(text: string): unknown {
+  return withExactIntegers(JSON.parse(text), () => text)
 }
 
 const nothing: ReadonlySet<string> = new Set()

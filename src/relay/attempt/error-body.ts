@@ -73,6 +73,8 @@ export interface ErrorBody {
   code: string | undefined
   /** Path of the invalid field. */
   param: string | undefined
+  /** Google's wait before a retry, as a duration such as `36.2s`. */
+  retryDelay?: string
 }
 
 const silent: ErrorBody = { message: undefined, code: undefined, param: undefined }
@@ -112,7 +114,10 @@ function readErrorValue(value: unknown, depth: number): ErrorBody {
       jsonIn(error.message) ?? (error.message === undefined && isObject(error.error) ? error : undefined)
     const quoted = inner && read(inner)
     if (quoted?.message !== undefined) return quoted
-    return said(error.message, codeOf(error) ?? textOf(error.type), error.param)
+    return {
+      ...said(error.message, codeOf(error) ?? textOf(error.type), error.param),
+      ...retryDelayIn(error.details),
+    }
   }
   if (Array.isArray(error)) return read(error[0])
   if (typeof detail === 'string') return said(detail, undefined)
@@ -144,6 +149,13 @@ function codeOf({ code }: Record<string, unknown>): string | undefined {
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string' && value !== '') return value
   return typeof value === 'number' ? String(value) : undefined
+}
+
+/** Gemini reports the wait of a 429 in the body only. Source: google.rpc.error_details, `RetryInfo`. */
+function retryDelayIn(details: unknown): { retryDelay?: string } {
+  const info = objectsIn(details).find((detail) => textOf(detail['@type'])?.endsWith('google.rpc.RetryInfo'))
+  const retryDelay = textOf(info?.retryDelay)
+  return retryDelay === undefined ? {} : { retryDelay }
 }
 
 /** Accepts only a field path, because it is sent to the client. */

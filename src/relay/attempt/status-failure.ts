@@ -8,7 +8,7 @@ import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 import { type ErrorBody, readErrorBody } from './error-body.ts'
 import { safeUpstreamText } from './safe-text.ts'
 
-type Said = Omit<ErrorBody, 'param'>
+type Said = Pick<ErrorBody, 'message' | 'code'>
 
 /** The failure of a non-2xx response. `body`: the text as far as it was read; undefined if it is not text. */
 export function failureOfStatus(
@@ -17,11 +17,11 @@ export function failureOfStatus(
   body: string | undefined,
   target: Target,
 ): AttemptFailure {
-  const { param, ...said } = readErrorBody(body ?? '')
+  const { param, retryDelay, ...said } = readErrorBody(body ?? '')
   const text = safeUpstreamText(said.message, target)
   const quotesUpstream = text !== undefined
   const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
-  if (status === 429) return rateLimited(headers, said, text, evidence)
+  if (status === 429) return rateLimited({ headers, retryDelay }, said, text, evidence)
   if (status === 401 || status === 402 || status === 403 || isInvalidKey(status, said)) {
     const details = { code: 'upstream_auth', ...evidence }
     const words = 'The upstream refused the credentials of the router'
@@ -48,7 +48,7 @@ export function failureOfStatus(
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
         ...{ status, code: 'overloaded', retryAfterSeconds: 5, ...evidence, quotesUpstream: false },
-        ...retryAdvice(headers),
+        ...retryAdvice({ headers, retryDelay }),
       })
     : new RouterError('upstream_error', 'The upstream failed to answer', {
         code: 'upstream_error',
@@ -62,17 +62,17 @@ export function failureOfStatus(
  * answer other requests.
  */
 function rateLimited(
-  headers: UpstreamHeaders,
+  advice: RetryAdvice,
   said: Said,
   text: string | undefined,
   evidence: RouterErrorDetails,
 ): AttemptFailure {
-  const waitMs = isTooLargeForLimit(said.message) ? undefined : waitOf(headers)
+  const waitMs = isTooLargeForLimit(said.message) ? undefined : waitOf(advice)
   const words = text ?? 'The upstream is rate limited'
   const error = new RouterError('rate_limit', words, {
     code: 'rate_limit_exceeded',
     ...evidence,
-    ...shouldRetryOf(headers),
+    ...shouldRetryOf(advice.headers),
     ...(waitMs === undefined ? {} : { retryAfterSeconds: Math.min(300, waitMs / 1_000) }),
   })
   return waitMs === undefined ? movesOn(error) : movesOn(error, 'cooldown', waitMs)
@@ -169,10 +169,16 @@ function isOverflow(status: number, { code, message }: Said): boolean {
 /** OpenAI: `context_length_exceeded`; llama.cpp: `exceed_context_size_error`. */
 const overflowCode = /^(?:model_)?(?:exceed_)?context_(?:length|size|window)/
 
-/** The upstream's retry information: whether, and after how many seconds. */
-function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {
-  const waitMs = retryAfterMs(headers)
-  return { ...shouldRetryOf(headers), ...(waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }) }
+/** Where an upstream says whether and when to retry. */
+interface RetryAdvice {
+  headers: UpstreamHeaders
+  retryDelay: string | undefined
+}
+
+function retryAdvice(advice: RetryAdvice): { retryAfterSeconds?: number; shouldRetry?: boolean } {
+  const waitMs = retryAfterMs(advice)
+  const wait = waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }
+  return { ...shouldRetryOf(advice.headers), ...wait }
 }
 
 function shouldRetryOf(headers: UpstreamHeaders): { shouldRetry?: boolean } {
@@ -192,20 +198,23 @@ const shortestMs = 1_000
 
 /**
  * The pause that a target asked for with 429, in milliseconds; undefined if it specifies none. Taken from
- * `retry-after-ms` and `retry-after`, then the reset of each limit of which nothing remains. Sources: RFC 9110 section
+ * `retry-after-ms`, `retry-after` and `RetryInfo`, then the reset of each limit of which nothing remains. Sources: RFC 9110 section
  * 10.2.3; OpenAI's guide on rate limits (`x-ratelimit-remaining-tokens`, `x-ratelimit-reset-tokens: 6m0s`); Anthropic's
  * API reference (`anthropic-ratelimit-tokens-remaining`, `anthropic-ratelimit-tokens-reset`, an RFC 3339 time).
  */
-function waitOf(headers: UpstreamHeaders): number | undefined {
-  return retryAfterMs(headers) ?? resetMs(headers)
+function waitOf(advice: RetryAdvice): number | undefined {
+  return retryAfterMs(advice) ?? resetMs(advice.headers)
 }
 
-/** `retry-after-ms`, otherwise `retry-after` in seconds or as a date. With repeated headers the longest wait applies. */
-function retryAfterMs(headers: UpstreamHeaders): number | undefined {
+/**
+ * `retry-after-ms`, otherwise `retry-after` in seconds or as a date, otherwise the delay in the body. With repeated headers
+ * the longest wait applies.
+ */
+function retryAfterMs({ headers, retryDelay }: RetryAdvice): number | undefined {
   const ms = longest(valuesOf(headers['retry-after-ms']).map(plainNumber))
   if (ms !== undefined) return Math.max(shortestMs, ms)
   const waits = datesOrNumbers(headers['retry-after']).map(secondsOrDate)
-  const wait = longest(waits)
+  const wait = longest(waits) ?? durationMs(retryDelay ?? '')
   return wait === undefined ? undefined : Math.max(shortestMs, wait)
 }
 

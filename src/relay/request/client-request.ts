@@ -1,3 +1,5 @@
+import { withExactIntegers } from '../../lib/json/exact.ts'
+import { isObject } from '../../lib/json/read.ts'
 import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest, Sampling } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
@@ -80,6 +82,14 @@ export function readClientRequest({
       'include_usage' in options &&
       options.include_usage === true,
   }
+}
+
+/** The body for a translation: the integers of tool calls have all their digits. */
+export function exactBody({ source, readBody }: ClientRequest): Record<string, unknown> {
+  const body = readBody()
+  if (source.from !== 'client') return body
+  const exact = withExactIntegers(body, () => source.bytes.toString())
+  return isObject(exact) ? exact : body
 }
 
 /** The model name in a body. `model_name` is the legacy member; `model` takes precedence. Throws `bad_request`. */

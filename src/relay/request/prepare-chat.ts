@@ -10,7 +10,7 @@ import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
 import { fitRequest } from '../profile/fit-request.ts'
 import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
-import type { ClientRequest, EndpointDefaults } from './client-request.ts'
+import { type ClientRequest, type EndpointDefaults, exactBody } from './client-request.ts'
 import {
   type PreparedBody,
   passthroughBody,
@@ -62,7 +62,7 @@ export function createChatPreparer(
     try {
       if (!read) {
         chat.checkRequest?.(client.outline)
-        read = { ...chat.readRequest(client.readBody(), client.stream), model: client.alias }
+        read = { ...chat.readRequest(exactBody(client), client.stream), model: client.alias }
       }
       return read
     } catch (error) {

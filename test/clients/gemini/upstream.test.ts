@@ -153,6 +153,18 @@ describe('a Gemini upstream', () => {
     assert.equal(response.headers.get('x-llm-router-lost'), 'logit_bias')
   })
 
+  test('receives a seed that fits into 32 bits, and the rest is reported', async () => {
+    const sent = async (seed: number): Promise<unknown[]> => {
+      const asked = openai.chat.completions.create({ model: 'small', messages, seed })
+      const { response } = await asked.withResponse()
+      const { seed: received } = Object(lastBody().generationConfig)
+      return [received, response.headers.get('x-llm-router-lost')]
+    }
+    assert.deepEqual(await sent(4_000_000_000), [-294_967_296, 'seed'])
+    assert.deepEqual(await sent(2_147_483_647), [2_147_483_647, null])
+    assert.deepEqual(await sent(-1), [-1, null])
+  })
+
   test('returns reasoning, and counts cached and reasoning tokens', async () => {
     const usageMetadata = {
       promptTokenCount: 9,

@@ -191,12 +191,10 @@ describe('writing a whole response', () => {
     )
   })
 
-  test('a refusal becomes the content if there is no other', () => {
-    assert.deepEqual(writeResponse(response({ text: '', refusal: 'No.' }), context).message, {
-      role: 'assistant',
-      content: 'No.',
-    })
-    assert.deepEqual(writeResponse(response({ refusal: 'No.' }), context).message, message)
+  test('a refusal becomes content, after the text that the model wrote before it', () => {
+    const written = (text: string) => writeResponse(response({ text, refusal: 'No.' }), context).message
+    assert.deepEqual(written(''), { role: 'assistant', content: 'No.' })
+    assert.deepEqual(written('Well. '), { role: 'assistant', content: 'Well. No.' })
   })
 
   test('the arguments of a truncated call have the members received so far', () => {

@@ -1,4 +1,4 @@
-import { type JsonObject, parseArguments, present } from '../../../lib/json/read.ts'
+import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type {
   AssistantMessage,
   CacheControl,
@@ -12,6 +12,7 @@ import type { Drop } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'
+import { parseArguments } from '../../shared/tool-arguments.ts'
 import { legalCallId, toWireName } from '../tool-identifiers.ts'
 
 export interface WrittenTurns {

@@ -1,4 +1,5 @@
-import { type JsonObject, parseObject, present } from '../../../lib/json/read.ts'
+import { parseExactObject } from '../../../lib/json/exact.ts'
+import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -98,7 +99,7 @@ function addResult(turn: Turn, message: ToolMessage, path: string, { drop }: Opt
 /** An object is sent unchanged; other results use the documented members `output` and `error`. */
 function resultOf(text: string, isError: boolean): JsonObject {
   if (isError) return { error: text }
-  return (text.trimStart().startsWith('{') ? parseObject(text) : undefined) ?? { output: text }
+  return (text.trimStart().startsWith('{') ? parseExactObject(text) : undefined) ?? { output: text }
 }
 
 /** Thoughts are sent back as Google's own client does; their signature is on the following part. */

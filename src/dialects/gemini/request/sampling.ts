@@ -21,7 +21,10 @@ export const sampling = {
   repetitionPenalty: { dropped: absent, unless: (penalty) => penalty === 1 },
   presencePenalty: { names: ['presencePenalty', 'presence_penalty'] },
   frequencyPenalty: { names: ['frequencyPenalty', 'frequency_penalty'] },
-  seed: { names: ['seed'] },
+  seed: {
+    names: ['seed'],
+    range: { fit: (seed) => seed | 0, why: 'Gemini accepts seeds of 32 bits; the lower bits were sent' },
+  },
   stop: {
     names: ['stopSequences', 'stop_sequences'],
     range: { fit: firstStops, why: `Gemini accepts up to ${maxStopSequences} non-empty stop sequences` },

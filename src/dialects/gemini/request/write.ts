@@ -2,6 +2,7 @@ import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { withAllResults } from '../../shared/missing-results.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { promptOptionsOn, writeOwnExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
@@ -19,7 +20,8 @@ const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedConten
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop, model } = options
-  const { systemInstruction, contents } = writeContents(foldSystemTurns(request.messages, options), options)
+  const messages = withAllResults(foldSystemTurns(request.messages, options))
+  const { systemInstruction, contents } = writeContents(messages, options)
   const config = {
     ...writeSampling(sampling, request.sampling, options),
     ...writeFormat(request.responseFormat),

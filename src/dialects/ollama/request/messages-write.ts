@@ -1,7 +1,8 @@
-import { type JsonObject, parseArguments } from '../../../lib/json/read.ts'
+import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
+import { parseArguments } from '../../shared/tool-arguments.ts'
 import { writeImage } from './messages-read.ts'
 
 /**

@@ -15,8 +15,8 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
     created_at: context.now().toISOString(),
     message: {
       role: 'assistant',
-      // Ollama has no member for refusals.
-      content: text === '' ? refusal : text,
+      // Ollama has no member for refusals, so they follow the text, as in a stream.
+      content: text + refusal,
       ...(reasoning === '' ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),
     },

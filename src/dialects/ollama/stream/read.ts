@@ -1,5 +1,6 @@
 import { LineSplitter } from '../../../lib/bytes/lines.ts'
-import { type JsonObject, parseObject } from '../../../lib/json/read.ts'
+import { withExactIntegers } from '../../../lib/json/exact.ts'
+import { isObject, type JsonObject, parseJson } from '../../../lib/json/read.ts'
 import type { ChatEvent, TokenLogprob } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
@@ -58,7 +59,7 @@ class Reader implements ChatStreamReader {
     if (this.#over) return
     const rest = this.#lines.rest() ?? ''
     if (rest.trim() !== '') {
-      const answer = parseObject(rest)
+      const answer = readLine(rest)
       if (answer) this.#answer(answer, emit)
       else this.#fail(streamTruncated(), emit)
     }
@@ -70,7 +71,7 @@ class Reader implements ChatStreamReader {
 
   #line(line: string, emit: Emit): void {
     if (this.#over || line.trim() === '') return
-    const answer = parseObject(line)
+    const answer = readLine(line)
     if (answer) this.#answer(answer, emit)
     else this.#fail(unreadable('line'), emit)
   }
@@ -139,4 +140,9 @@ class Reader implements ChatStreamReader {
     this.#over = true
     emit({ type: 'error', error })
   }
+}
+
+function readLine(line: string): JsonObject | undefined {
+  const answer = withExactIntegers(parseJson(line), () => line)
+  return isObject(answer) ? answer : undefined
 }

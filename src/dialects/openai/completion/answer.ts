@@ -20,8 +20,8 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
   const prompt = echoed(context)
   return {
     ...headOf(context, response),
-    choices: response.choices.map(({ index, text, refusal, logprobs, finishReason }) => ({
-      text: prompt + (text === '' ? (refusal ?? '') : text),
+    choices: response.choices.map(({ index, text, refusal = '', logprobs, finishReason }) => ({
+      text: prompt + text + refusal,
       index,
       logprobs: writeListedLogprobs(logprobs, prompt.length),
       finish_reason: finishOf(finishReason),

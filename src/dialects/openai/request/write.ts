@@ -3,6 +3,7 @@ import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/c
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { withAllResults } from '../../shared/missing-results.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
@@ -27,7 +28,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
   return {
     model: options.model,
-    messages: writeMessages(foldSystemTurns(request.messages, options), options),
+    messages: writeMessages(withAllResults(foldSystemTurns(request.messages, options)), options),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
     ...writeSampling(sampling, request.sampling, options),

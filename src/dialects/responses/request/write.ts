@@ -2,6 +2,7 @@ import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
+import { withAllResults } from '../../shared/missing-results.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
@@ -29,7 +30,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (effort.why !== undefined) drop('reasoning.effort', effort.why)
   return {
     model: options.model,
-    input: writeItems(foldSystemTurns(request.messages, options), options),
+    input: writeItems(withAllResults(foldSystemTurns(request.messages, options)), options),
     stream: request.stream,
     store: false,
     ...writeSampling(sampling, request.sampling, options),

@@ -1,0 +1,27 @@
+import type { ChatMessage, ToolMessage } from '../../sdk/chat.ts'
+
+/**
+ * Adds a failed result for each call that has none. Interrupted clients leave such calls behind, Ollama and most engines ignore
+ * them, but OpenAI, Gemini and some chat templates reject the conversation, in every later turn too.
+ */
+export function withAllResults(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const answered = new Set(messages.flatMap((message) => (message.role === 'tool' ? [message.callId] : [])))
+  let missing: ToolMessage[] = []
+  const complete: ChatMessage[] = []
+  for (const message of messages) {
+    if (message.role !== 'tool') {
+      complete.push(...missing)
+      missing = []
+    }
+    complete.push(message)
+    if (message.role !== 'assistant') continue
+    missing = message.toolCalls
+      .filter(({ id }) => !answered.has(id))
+      .map(({ id, name }) => noResult(id, name))
+  }
+  return [...complete, ...missing]
+}
+
+function noResult(callId: string, name: string): ToolMessage {
+  return { role: 'tool', callId, name, parts: [{ type: 'text', text: 'No result' }], isError: true }
+}
