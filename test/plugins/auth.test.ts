@@ -32,7 +32,7 @@ test('a missing keys file stops the start', async () => {
     assert.ok(error instanceof ConfigError)
     assert.match(
       error.errors.join(),
-      /^LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read \/nowhere\/keys.json \(ENOENT\)/,
+      /^LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read \/nowhere\/keys.json: no such file \(ENOENT\)/,
     )
     return true
   })

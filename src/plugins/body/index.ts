@@ -190,11 +190,18 @@ function parse(json: string): unknown {
       : JSON.parse(json)
   } catch (error) {
     // The parser's message quotes the body: no part of a prompt may reach the response or the log.
-    const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')
-    throw badRequest(
-      isPrototype ? 'The body contains a forbidden key (__proto__)' : 'The body is not valid JSON',
-    )
+    const { message } = error instanceof Error ? error : { message: '' }
+    if (message.includes('forbidden prototype'))
+      throw badRequest('The body contains a forbidden key (__proto__)')
+    throw badRequest(`The body is not valid JSON${syntaxProblem(message)}`)
   }
+}
+
+/** Says where JSON.parse failed, as far as its message does. */
+function syntaxProblem(message: string): string {
+  if (message === 'Unexpected end of JSON input') return ': it ends too early'
+  const [, line, column] = /\(line (\d+) column (\d+)\)$/.exec(message) ?? []
+  return line === undefined ? '' : ` (line ${line}, column ${column})`
 }
 
 /** Whether the body may contain a key that reaches a prototype; such a key can be escaped. */
