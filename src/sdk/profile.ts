@@ -86,7 +86,7 @@ export const ProfileSchema = Type.Object(
     tool_name_characters: optional(
       Type.Union([Type.Literal('word'), Type.Literal('any')], {
         description:
-          'word: tool names consist of letters, digits, _ and -; other characters are escaped. any: no restriction.',
+          'word: tool names consist of letters, digits, _ and -, and do not begin with a digit or -; others are changed. any: no restriction.',
         allowed: '"word" or "any"',
       }),
     ),

@@ -126,3 +126,22 @@ describe('surrogate pairs that are split between chunks', () => {
     assert.doesNotMatch(text, /\\ud83d/)
   })
 })
+
+describe('members that chats and responses of OpenAI share', () => {
+  test('the service tier and the safety identifier reach an OpenAI server that gets a chat', async () => {
+    rig.upstream.rescript(openaiText('Hi'))
+    const shared = { service_tier: 'flex', safety_identifier: 'user-1' }
+    const { lost } = await ask(rig, 'responses', 'chatonly', shared)
+    const { service_tier, safety_identifier } = rig.sent()
+    assert.deepEqual({ service_tier, safety_identifier }, shared)
+    assert.equal(lost, '')
+  })
+
+  test('other servers do not get them, nor OpenAI the tier of an Anthropic client, which is reported', async () => {
+    rig.upstream.rescript(openaiText('Hi'))
+    const engine = await ask(rig, 'responses', 'vllm', { service_tier: 'flex' })
+    assert.deepEqual(['service_tier' in rig.sent(), engine.lost], [false, 'service_tier'])
+    const claude = await ask(rig, 'anthropic', 'openai', { service_tier: 'standard_only' })
+    assert.deepEqual(['service_tier' in rig.sent(), claude.lost], [false, 'service_tier'])
+  })
+})

@@ -89,6 +89,59 @@ describe('custom tools on chat completions', () => {
   })
 })
 
+describe('forms of the Responses API in chat completions', () => {
+  test('a tool whose definition is in the tool itself is offered, and its calls return', async () => {
+    rig.upstream.rescript(anthropicToolCall('patch', { input: 'free text' }))
+    const format = { type: 'grammar', syntax: 'lark', definition: 'start: "x"' }
+    const flat = [
+      { type: 'function', name: 'f', description: 'F.', parameters },
+      { type: 'custom', name: 'patch', format },
+    ]
+    const answer = await ask(rig, 'openai', 'anthropic', { tools: flat })
+    assertOk(answer)
+    const [first, second] = rig.sent().tools
+    assert.deepEqual(
+      [first.name, first.description, first.input_schema.properties],
+      ['f', 'F.', { a: { type: 'string' } }],
+    )
+    assert.ok(second.description.includes('start: "x"'))
+    assert.deepEqual(answer.json.choices[0].message.tool_calls[0].custom, {
+      name: 'patch',
+      input: 'free text',
+    })
+    assert.equal(answer.lost, '')
+  })
+
+  test('texts and images are read under their names in the Responses API', async () => {
+    rig.upstream.rescript(anthropicText('ok'))
+    const content = [
+      { type: 'input_text', text: 'look' },
+      { type: 'input_image', image_url: 'https://example.com/a.png', detail: 'auto' },
+    ]
+    const messages = [
+      { role: 'user', content },
+      { role: 'assistant', content: [{ type: 'output_text', text: 'seen', annotations: [] }] },
+      { role: 'user', content: 'and?' },
+    ]
+    const { status, text, lost } = await ask(rig, 'openai', 'anthropic', { messages })
+    assert.deepEqual([status, lost], [200, ''], text)
+    const [asked, answered] = rig.sent().messages
+    assert.deepEqual(asked.content, [
+      { type: 'text', text: 'look' },
+      { type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } },
+    ])
+    assert.deepEqual(answered.content, [{ type: 'text', text: 'seen' }])
+  })
+})
+
+test('an image in the form of chat completions is an image for a Responses client too', async () => {
+  rig.upstream.rescript(openaiText('ok'))
+  const url = 'data:image/png;base64,iVBORw0KGgo='
+  const content = [{ type: 'image_url', image_url: { url, detail: 'low' } }]
+  assertOk(await ask(rig, 'responses', 'vllm', { input: [{ role: 'user', content }] }))
+  assert.deepEqual(rig.sent().messages[0].content, [{ type: 'image_url', image_url: { url, detail: 'low' } }])
+})
+
 describe('forms of tool_choice', () => {
   const forms: [unknown, object | undefined][] = [
     [{ type: 'auto' }, { type: 'auto' }],

@@ -314,14 +314,39 @@ describe('what a model accepts', () => {
   })
 
   test('tool names that Gemini would reject are changed upstream and restored in responses', async () => {
-    const name = 'files/read all'
-    const tools = [{ ...functionTool, function: { ...functionTool.function, name } }]
-    upstream.rescript(geminiCall('x'))
-    const { body } = await chat('gemini', { tools })
-    const [declared] = [body.tools].flat().flatMap((tool) => Object(tool).functionDeclarations)
-    assert.match(declared.name, /^[a-zA-Z0-9_-]{1,64}$/)
-    upstream.rescript(geminiCall(declared.name))
-    assert.match((await chat('gemini', { tools })).answer, new RegExp(`"name":"${name}"`))
+    for (const name of ['files/read all', '9lives', `1${'x'.repeat(64)}`]) {
+      const tools = [{ ...functionTool, function: { ...functionTool.function, name } }]
+      upstream.rescript(geminiCall('x'))
+      const { body } = await chat('gemini', { tools })
+      const [declared] = [body.tools].flat().flatMap((tool) => Object(tool).functionDeclarations)
+      assert.match(declared.name, /^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$/)
+      upstream.rescript(geminiCall(declared.name))
+      assert.match((await chat('gemini', { tools })).answer, new RegExp(`"name":"${name}"`))
+    }
+  })
+
+  test('of several tools with the same name the first is sent, and a different one is reported', async () => {
+    const described = (description: string) => ({
+      ...functionTool,
+      function: { ...functionTool.function, description },
+    })
+    const sent = async (model: string, tools: object[]): Promise<[number, string]> => {
+      const { body, lost } = await chat(model, { tools })
+      return [[body.tools].flat().flatMap((tool) => Object(tool).functionDeclarations ?? [tool]).length, lost]
+    }
+    overAnthropic()
+    assert.deepEqual(await sent('sonnet', [functionTool, functionTool]), [1, ''])
+    assert.deepEqual(await sent('sonnet', [described('a'), described('b')]), [1, 'tools.name'])
+    upstream.rescript(geminiCall('f'))
+    assert.deepEqual(await sent('gemini', [functionTool, functionTool]), [1, ''])
+  })
+
+  test('a limit of no tokens is rejected, because it means something else to every server', async () => {
+    const from = upstream.requests.length
+    for (const model of ['sonnet', 'gemini'])
+      assert.match((await chat(model, { max_tokens: 0 })).answer, /'max_tokens' must be at least 1/)
+    assert.match((await claudeCode('vllm', { max_tokens: 0 })).answer, /'max_tokens' must be at least 1/)
+    assert.equal(upstream.requests.length, from)
   })
 
   test('two tool names that would become equal stay distinct', async () => {

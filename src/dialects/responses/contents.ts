@@ -19,6 +19,14 @@ const part = {
     member: 'type',
     cases: {
       input_image: { members: { type: 'keep', image_url: 'media', file_id: 'media', detail: 'keep' } },
+      // The form of chat completions.
+      image_url: {
+        members: {
+          type: 'keep',
+          image_url: { text: 'media', members: {}, rest: 'media' },
+          detail: 'keep',
+        },
+      },
       input_audio: { members: { type: 'keep', input_audio: 'media' } },
       input_file: {
         members: {

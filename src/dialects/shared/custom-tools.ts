@@ -32,7 +32,7 @@ export function customToolAsFunction(
 /** Names of the custom tools in a chat completions body. */
 export function customNames(tools: unknown): ReadonlySet<string> {
   const custom = objectsIn(tools).filter((tool) => tool.type === 'custom')
-  return new Set(custom.map((tool) => (isObject(tool.custom) ? (textOf(tool.custom.name) ?? '') : '')))
+  return new Set(custom.map((tool) => textOf((isObject(tool.custom) ? tool.custom : tool).name) ?? ''))
 }
 
 /** The free text in the arguments of a custom tool's call, which may be truncated. */

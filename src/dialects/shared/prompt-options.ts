@@ -19,6 +19,24 @@ export const bookkeepingMembers: ReadonlySet<string> = new Set([
   'safety_identifier',
 ])
 
+/** Values of `service_tier` in OpenAI's APIs besides `auto`, the default. Anthropic's member of the same name has others. */
+const openaiTiers: ReadonlySet<unknown> = new Set(['default', 'flex', 'priority', 'scale'])
+
+/** Extras that chat completions and the Responses API share, for servers that are OpenAI's. Others are reported with `why`. */
+export function openaiExtrasOn(
+  { promptOptions = false }: Flavour,
+  { extras }: ChatRequest,
+  { drop, why }: { drop: Drop; why: string },
+): JsonObject {
+  const sent: JsonObject = {}
+  for (const [name, value] of Object.entries(extras)) {
+    const isShared = name === 'service_tier' ? openaiTiers.has(value) : name === 'safety_identifier'
+    if (promptOptions && isShared) sent[name] = value
+    else if (!unreportedMembers.has(name)) drop(name, why)
+  }
+  return sent
+}
+
 /** The extras that a dialect has itself. Others are reported with `why`, unless they are bookkeeping. */
 export function writeOwnExtras(
   extras: JsonObject,

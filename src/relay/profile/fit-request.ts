@@ -1,7 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
 import type { Profile } from '../../sdk/profile.ts'
+import type { Sampling } from '../../sdk/sampling.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 import { fitSampling } from './fit-sampling.ts'
 import { fitCallIds, fitUser, limitsCallIds } from './identifiers.ts'
@@ -18,13 +21,15 @@ const noNames: ToolNames = new Map()
 
 /**
  * Adapts a request to a model, independently of the dialect it is written in. Every change is reported; a
- * passthrough request is never adapted.
+ * passthrough request is never adapted. Throws `bad_request` for a limit of no tokens.
  */
 export function fitRequest(
-  given: ChatRequest,
+  sent: ChatRequest,
   profile: Profile | undefined,
   { operation, drop }: { operation: Operation; drop: Drop },
 ): FittedRequest {
+  checkLimit(sent.sampling)
+  const given = withoutRepeatedTools(sent, drop)
   if (!profile) return { request: given, names: noNames }
   const { request, names } = fitToolNames(given, profile)
   const { user, ...rest } = request
@@ -36,6 +41,24 @@ export function fitRequest(
   fitEffort(fitted, profile, { operation, drop })
   fitSchemas(fitted, profile, drop)
   return { request: fitted, names }
+}
+
+/** With 0, Anthropic only fills its prompt cache, Ollama has no limit, and other servers reject the request. */
+function checkLimit({ maxTokens }: Sampling): void {
+  if (maxTokens !== undefined && maxTokens < 1)
+    throw badRequest("'max_tokens' must be at least 1 for this model's upstream", 'max_tokens')
+}
+
+/** Anthropic and Gemini reject a request with two tools of the same name. */
+function withoutRepeatedTools(request: ChatRequest, drop: Drop): ChatRequest {
+  const first = new Map<string, ToolDefinition>()
+  for (const tool of request.tools) {
+    const known = first.get(tool.name)
+    if (!known) first.set(tool.name, tool)
+    else if (!isDeepStrictEqual(known, tool))
+      drop('tools.name', 'of several tools with the same name, only the first was sent')
+  }
+  return first.size === request.tools.length ? request : { ...request, tools: [...first.values()] }
 }
 
 /** Whether a request must use the Responses API of its server. */

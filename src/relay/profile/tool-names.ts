@@ -15,13 +15,16 @@ export function fitToolNames(
   { max_tool_name: longest = Number.POSITIVE_INFINITY, tool_name_characters: characters = 'any' }: Profile,
 ): { request: ChatRequest; names: ToolNames } {
   const fits = (name: string): boolean =>
-    characters === 'word' ? isWord(name) && name.length <= longest : escapedLength(name) <= longest
+    characters === 'word'
+      ? isWord(name) && startsWell(name) && name.length <= longest
+      : escapedLength(name) <= longest
   const given = new Set(namesIn(request))
   const names = new Map<string, string>()
   const wire = new Map<string, string>()
   for (const name of given) {
     if (fits(name)) continue
-    const plain = name.replaceAll(/[^a-zA-Z0-9_-]+/g, '_')
+    const word = name.replaceAll(/[^a-zA-Z0-9_-]+/g, '_')
+    const plain = startsWell(word) ? word : `_${word}`
     const isFree = plain.length <= longest && !given.has(plain) && !names.has(plain)
     const fitted = isFree ? plain : `${plain.slice(0, Math.max(longest, 12) - 9)}_${digestOf(name, 8)}`
     names.set(fitted, name)
@@ -88,6 +91,11 @@ function* namesIn({ tools, messages, toolChoice }: ChatRequest): Generator<strin
 
 function isWord(name: string): boolean {
   return /^[a-zA-Z0-9_-]+$/.test(name)
+}
+
+/** Gemini accepts only names that begin with a letter or an underscore. */
+function startsWell(name: string): boolean {
+  return /^[a-zA-Z_]/.test(name)
 }
 
 /** Length after escaping special characters as `-x2e-`, as the codecs do. */

@@ -134,6 +134,16 @@ describe('a Gemini client', () => {
     assert.deepEqual(tool_choice, { type: 'function', function: { name: 'f' } })
   })
 
+  test('may send counts of 0, which mean that they are not set', async () => {
+    const generationConfig = { candidateCount: 0, maxOutputTokens: 0 }
+    await send('/v1beta/models/small:generateContent', {
+      contents: [{ parts: [{ text: 'Hello' }] }],
+      generationConfig,
+    })
+    const { n, max_tokens } = lastBody()
+    assert.deepEqual([n, max_tokens], [undefined, undefined])
+  })
+
   test('gets an error for an allowed function that it does not declare', async () => {
     const response = await send('/v1beta/models/small:generateContent', {
       contents,

@@ -181,6 +181,16 @@ function at(value: unknown, ...path: (string | number)[]): unknown {
   return found
 }
 
+test('an image in the form of chat completions is forwarded for a Responses client', async () => {
+  const router = await routerWith([{ type: 'masking', media: 'pass' }])
+  const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } }
+  const input = [{ role: 'user', content: [{ type: 'input_text', text: address }, image] }]
+  const { status, text } = await post(`${router.url}/v1/responses`, { model: 'm', input })
+  assert.equal(status, 200, text)
+  const raw = sent().raw.toString()
+  assert.ok(raw.includes('iVBORw0KGgo=') && !raw.includes(address), raw)
+})
+
 test('a client cannot obtain a value by writing its pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address))

@@ -39,17 +39,13 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   }
 }
 
-/** With 0, Anthropic only fills its prompt cache. Ollama would treat it as no limit, and vLLM rejects it. */
 function checkLimit(value: unknown): void {
-  const limit = numberOf(value)
-  if (limit === undefined) {
-    throw badRequest(
-      "'max_tokens' is required: an integer of at least 1",
-      'max_tokens',
-      'missing_required_parameter',
-    )
-  }
-  if (limit < 1) throw badRequest("'max_tokens' must be at least 1 for this model's upstream", 'max_tokens')
+  if (numberOf(value) !== undefined) return
+  throw badRequest(
+    "'max_tokens' is required: an integer of at least 1",
+    'max_tokens',
+    'missing_required_parameter',
+  )
 }
 
 const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high', 'xhigh', 'max']

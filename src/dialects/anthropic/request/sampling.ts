@@ -14,7 +14,7 @@ const absent = 'not supported by Anthropic'
 /** Sampling of Messages. Source: Anthropic API reference, "Create a Message". */
 export const sampling = {
   ...engineFieldsDropped(absent),
-  maxTokens: { names: ['max_tokens'] },
+  maxTokens: { names: ['max_tokens'], read: numberOf },
   temperature: {
     names: ['temperature'],
     range: {

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../lib/json/read.ts'
+import { type JsonObject, numberOf } from '../../../lib/json/read.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
 import { engineFieldsDropped, type SamplingTable } from '../../shared/sampling.ts'
@@ -33,7 +33,12 @@ export const sampling = {
   logitBias: { dropped: absent, unless: (biases) => Object.keys(biases).length === 0 },
   logprobs: { names: ['responseLogprobs', 'response_logprobs'], write: (asked) => asked || undefined },
   topLogprobs: { names: ['logprobs'], write: (count) => (count > 0 ? count : undefined) },
-  n: { names: ['candidateCount', 'candidate_count'], write: (count) => (count > 1 ? count : undefined) },
+  // 0 is the default of a protocol buffer.
+  n: {
+    names: ['candidateCount', 'candidate_count'],
+    read: (count) => numberOf(count) || undefined,
+    write: (count) => (count > 1 ? count : undefined),
+  },
 } as const satisfies SamplingTable
 
 function firstStops(texts: string[]): string[] {

@@ -8,7 +8,7 @@ const message: KnownMembers = {
   ...{ role: true, name: true, tool_call_id: true, refusal: true, cache_control: true, annotations: true },
   ...{ reasoning: true, reasoning_content: true, function_call: functionCall },
   content: {
-    ...{ type: true, text: true, refusal: true, cache_control: true, annotations: true },
+    ...{ type: true, text: true, refusal: true, cache_control: true, annotations: true, detail: true },
     image_url: { url: true, detail: true },
     input_audio: { data: true, format: true },
     file: { file_data: true, file_id: true, filename: true },
@@ -26,7 +26,8 @@ const definition: KnownMembers = {
 }
 
 const tool: KnownMembers = {
-  ...{ type: true, cache_control: true },
+  ...{ type: true, format: true },
+  ...definition,
   function: definition,
   custom: { name: true, description: true, format: true },
 }

@@ -9,11 +9,15 @@ export function readTextParts(content: unknown, path: string): TextPart[] {
   return readParts(content, path, readTextPart)
 }
 
-/** Content of `user` and `tool`; for `tool`, parts other than text are an extension. */
+/**
+ * Content of `user` and `tool`; for `tool`, parts other than text are an extension. Some clients (Cursor) send the parts and
+ * tools of the Responses API.
+ */
 export function readUserParts(content: unknown, path: string): UserPart[] {
   return readParts<UserPart>(content, path, (part, at) => {
     switch (part.type) {
       case 'image_url':
+      case 'input_image':
         return readImage(part, at)
       case 'input_audio':
         return readAudio(part, at)
@@ -50,7 +54,7 @@ function readParts<T>(
 }
 
 function readTextPart(part: JsonObject, path: string): TextPart {
-  if (part.type !== 'text') {
+  if (part.type !== 'text' && part.type !== 'input_text' && part.type !== 'output_text') {
     throw badRequest(
       `'${path}.type' is a kind of content that this model's upstream does not support`,
       `${path}.type`,
@@ -67,7 +71,7 @@ function readImage(part: JsonObject, path: string): ImagePart {
   return {
     type: 'image',
     source: readImageSource(url, at),
-    ...present({ detail: filledTextOf(image.detail) }),
+    ...present({ detail: filledTextOf(image.detail ?? part.detail) }),
   }
 }
 

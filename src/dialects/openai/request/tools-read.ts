@@ -31,11 +31,14 @@ export function readTools(body: JsonObject): OfferedTools {
 
 function readTool(tool: unknown, path: string): ToolDefinition {
   const type = isObject(tool) ? (tool.type ?? 'function') : undefined
+  // The Responses API has the definition in the tool itself.
+  const isFlat = isObject(tool) && typeof tool.name === 'string'
   if (isObject(tool) && type === 'custom') {
-    return { ...readCustom(tool.custom, `${path}.custom`), ...cacheMark(tool) }
+    return { ...readCustom(tool.custom ?? (isFlat ? tool : undefined), `${path}.custom`), ...cacheMark(tool) }
   }
   if (isObject(tool) && type === 'function') {
-    return { ...readFunction(tool.function, `${path}.function`), ...cacheMark(tool) }
+    const definition = tool.function ?? (isFlat ? tool : undefined)
+    return { ...readFunction(definition, `${path}.function`), ...cacheMark(tool) }
   }
   throw badRequest(
     `'${path}.type' must be function or custom: this model's upstream supports no other tools`,
@@ -50,7 +53,8 @@ function readCustom(custom: unknown, path: string): ToolDefinition {
     throw badRequest(`'${path}' must be an object with a name`, path)
   }
   const format = isObject(custom.format) && custom.format.type === 'grammar' ? custom.format : {}
-  return customToolAsFunction(name, textOf(custom.description), format.grammar)
+  const isFlat = format.definition !== undefined
+  return customToolAsFunction(name, textOf(custom.description), isFlat ? format : format.grammar)
 }
 
 function readFunction(definition: unknown, path: string): ToolDefinition {

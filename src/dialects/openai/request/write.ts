@@ -5,7 +5,7 @@ import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { withAllResults } from '../../shared/missing-results.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'
+import { openaiExtrasOn, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
@@ -20,9 +20,10 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { flavour, drop } = options
   reportOllamaMembers(request.ollama, drop)
   reportCacheMarks(request, drop)
-  for (const name of Object.keys(request.extras)) {
-    if (!unreportedMembers.has(name)) drop(name, 'OpenAI chat completions have no such field')
-  }
+  const extras = openaiExtrasOn(flavour, request, {
+    drop,
+    why: 'OpenAI chat completions have no such field',
+  })
   const { promptCacheKey, verbosity } = promptOptionsOn(flavour, request, drop)
   const effort = effortOn(flavour, request.reasoningEffort)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
@@ -40,6 +41,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
       prompt_cache_key: promptCacheKey,
       verbosity,
     }),
+    ...extras,
   }
 }
 

@@ -13,6 +13,7 @@ export function readUserParts(content: unknown, path: string): UserPart[] {
   return readParts<UserPart>(content, path, (part, at) => {
     switch (part.type) {
       case 'input_image':
+      case 'image_url':
         return readImage(part, at)
       case 'input_file':
         return readFile(part, at)
@@ -73,11 +74,12 @@ function readImage(part: JsonObject, path: string): ImagePart {
       'unsupported_parameter',
     )
   }
-  const url = required(isObject(part.image_url) ? part.image_url.url : part.image_url, at)
+  const image = isObject(part.image_url) ? part.image_url : { url: part.image_url }
+  const url = required(image.url, at)
   return {
     type: 'image',
     source: readImageSource(url, at),
-    ...present({ detail: filledTextOf(part.detail) }),
+    ...present({ detail: filledTextOf(part.detail ?? image.detail) }),
   }
 }
 

@@ -4,7 +4,7 @@ import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { withAllResults } from '../../shared/missing-results.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, unreportedMembers } from '../../shared/prompt-options.ts'
+import { openaiExtrasOn, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
@@ -20,9 +20,10 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { drop } = options
   reportSignatures(request, drop)
   reportCacheMarks(request, drop)
-  for (const name of Object.keys(request.extras)) {
-    if (!unreportedMembers.has(name)) drop(name, 'the Responses API has no such field')
-  }
+  const extras = openaiExtrasOn(options.flavour, request, {
+    drop,
+    why: 'the Responses API has no such field',
+  })
   const { promptCacheKey, verbosity } = promptOptionsOn(options.flavour, request, drop)
   reportOllamaMembers(request.ollama, drop)
   const format = writeFormat(request.responseFormat)
@@ -38,6 +39,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...(format || verbosity ? { text: present({ format, verbosity }) } : {}),
     ...(effort.level === undefined ? {} : { reasoning: { effort: effort.level } }),
     ...present({ user: request.user, prompt_cache_key: promptCacheKey }),
+    ...extras,
   }
 }
 
