@@ -2,6 +2,7 @@ import { errorPosition, fromTextPosition, modelPath } from '../config/config-pat
 import { readConfigText, syntaxOf } from '../config/config-text.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import type { TextPosition } from '../lib/json/jsonc.ts'
+import { isObject } from '../lib/json/read.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
@@ -34,6 +35,9 @@ export const check: Command = async ([file], { env, print }) => {
     }),
   ]
   for (const finding of findings.toSorted(byPosition)) print(format(finding))
+  const silent = publishing(positions?.value).filter((id) => !hasTarget(models, id))
+  if (errors.length === 0 && silent.length > 0)
+    print(`${path}: no models of ${silent.join(', ')}, which did not answer or has none\n`)
   const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
   const warningCount = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warningCount}\n`)
@@ -42,6 +46,16 @@ export const check: Command = async ([file], { env, print }) => {
       `${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no errors, ${warningCount}\n`,
     )
   return errors.length > 0 ? 2 : 0
+}
+
+/** Ids of the servers that publish all of their models. */
+function publishing(config: unknown): string[] {
+  const list = isObject(config) && Array.isArray(config.servers) ? config.servers : []
+  return list.flatMap((server) => (isObject(server) && server.models === '*' ? [String(server.id)] : []))
+}
+
+function hasTarget(models: readonly Model[], server: string): boolean {
+  return models.some(({ targets }) => targets.some(({ id }) => id.startsWith(`${server}/`)))
 }
 
 interface Finding {

@@ -329,6 +329,25 @@ test('the start reports errors of the file like check: every one, with file, lin
   assert.equal((await runCliProcess(['--config', torn])).stderr, reason)
 })
 
+test('check recognizes the names that other programs use for a field, and names a server without models', async () => {
+  const path = file(
+    'elsewhere.json',
+    '{ "g": { "m": { "providers": [{ "api_type": "mock", "api_key": "sk-x", "colour": 1 }] } }, "active_models": { "g": ["m"] } }',
+  )
+  const { code, stdout } = await runCli(['check', path])
+  assert.match(stdout, /\.api_key: no such field, it has no effect; did you mean "api_token"\?/)
+  assert.match(stdout, /no errors, 1 warning\n$/)
+  assert.equal(code, 0)
+  const servers = [{ id: 'gpu', api_type: 'vllm', api_host: await closedPort(), models: '*' }]
+  const silent = file('silent.json', JSON.stringify({ servers }))
+  const checked = await runCli(['check', silent])
+  assert.equal(
+    checked.stdout,
+    `${silent}: no models of gpu, which did not answer or has none\n${silent}: 0 models, 0 servers, no errors, 0 warnings\n`,
+  )
+  assert.equal(checked.code, 0)
+})
+
 test('an argument that a command does not take is rejected, and a file without its option is recognized', async () => {
   const [serve, alone, check] = await Promise.all([
     runCli(['serve', 'models.json']),
