@@ -21,10 +21,14 @@ case "${1-}" in
 esac
 install_packages all || exit 1
 choose_node || exit 1
-install_servers redis-server prometheus || exit 1
-compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null 2>&1 || install_servers postgresql || exit 1
-# Without it the tests of the status page are skipped, and say so.
-install_servers chromium || true
+servers=(redis-server prometheus)
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || is_there postgres || servers+=(postgresql)
+install_servers "${servers[@]}" || exit 1
+# Debian has a package of Chromium without a window, which starts and runs faster.
+browser=chromium
+if apt-cache show chromium-headless-shell >/dev/null 2>&1; then browser=chromium-headless-shell; fi
+# Without a browser, the tests of the console are skipped, and say so.
+is_there chromium || is_there chromium-browser || install_servers "$browser" || true
 if [ "${1-}" = --install ]; then exit 0; fi
 # The tools and the package scripts start "node" by name: they are to get the chosen one.
 if [ "$NODE" != node ]; then PATH="$PWD/node_modules/.bin:$PATH"; fi

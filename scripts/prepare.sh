@@ -71,12 +71,16 @@ choose_node() {
   return 1
 }
 
+is_there() {
+  command -v "$1" >/dev/null 2>&1
+}
+
 # Arguments: names of Debian packages with a program of the same name that the tests start, such as redis-server.
 # Installs the missing ones if possible; otherwise prints what to install.
 install_servers() {
   local program missing=()
   for program in "$@"; do
-    command -v "$program" >/dev/null 2>&1 || missing+=("$program")
+    is_there "$program" || missing+=("$program")
   done
   if [ ${#missing[@]} -eq 0 ]; then
     return 0

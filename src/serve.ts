@@ -144,10 +144,32 @@ function reportAndExit(error: unknown, nameOption: (error: string) => string): v
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
     process.exit(2)
   }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const text = error instanceof Error ? error.message : String(error)
-  process.stderr.write(
-    `llm-router cannot start: ${text}${code === '' || text.includes(code) ? '' : ` (${code})`}\n`,
-  )
+  process.stderr.write(`llm-router cannot start: ${startProblem(error)}\n`)
   process.exit(1)
 }
+
+/** Says why the start failed, and for common problems of the address what to do. */
+function startProblem(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { message, code, port, address, hostname }: ListenError = error
+  switch (code) {
+    case undefined:
+      return message
+    case 'EADDRINUSE':
+      return `port ${port} is already in use (${code}); stop the other process, or choose another port (${settingOf(port)})`
+    case 'EACCES':
+      if (port === undefined) break
+      return `this user may not listen on port ${port} (${code}); choose another port (${settingOf(port)})`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${address ?? hostname} is not an address of this machine (${code}); choose another one (--host)`
+  }
+  return message.includes(code) ? message : `${message} (${code})`
+}
+
+function settingOf(port: number | undefined): string {
+  return String(port) === process.env.LLM_ROUTER_ADMIN_PORT ? 'LLM_ROUTER_ADMIN_PORT' : '--port'
+}
+
+/** Members that Node adds to errors of `listen`. */
+type ListenError = Error & { code?: string; port?: number; address?: string; hostname?: string }

@@ -84,7 +84,7 @@ test('a router without configuration', async (t) => {
 
   await t.test('makes a second router on its port end with one clear line and exit code 1', async () => {
     const second = start({ LLM_ROUTER_SERVER_PORT: port })
-    await second.seen('stderr', /cannot start: .*EADDRINUSE/)
+    await second.seen('stderr', /cannot start: port \d+ is already in use \(EADDRINUSE\); .*--port/)
     assert.equal(await second.exit, 1)
   })
 

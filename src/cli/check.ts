@@ -2,6 +2,7 @@ import { errorPosition, fromTextPosition, modelPath } from '../config/config-pat
 import { readConfigText, syntaxOf } from '../config/config-text.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import type { TextPosition } from '../lib/json/jsonc.ts'
+import { isObject } from '../lib/json/read.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
@@ -21,22 +22,22 @@ export const check: Command = async ([file], { env, print }) => {
   } = await readWholeConfig(env, file, { askServers: true })
   const path = config.modelsConfigPath
   const document = text === undefined ? undefined : readConfigText(text, syntaxOf(path))
-  if (document?.syntaxError) {
-    const { syntaxError: position } = document
-    print(format({ kind: 'error', message: `not valid ${syntaxOf(path)} from here on`, position }, path))
-    return 2
-  }
+  const positions = document?.syntaxError ? undefined : document
   const warnings = [...found, ...(await checkConnections(models))]
+  // The file was named by an argument, not by the variable.
+  const unnamed = (message: string): string =>
+    file === undefined ? message : message.replace(/^LLM_ROUTER_MODELS_CONFIG: /, '')
   const findings: Finding[] = [
-    ...errors.map(
-      (message): Finding => ({ kind: 'error', message, position: errorPosition(message, document) }),
-    ),
+    ...errors.map((message): Finding => ({ kind: 'error', ...fileAndPosition(unnamed(message)) })),
     ...warnings.map((message): Finding => {
-      const located = fromTextPosition(message) ?? { message, position: errorPosition(message, document) }
-      return { kind: 'warning', ...located }
+      const located = fromTextPosition(message) ?? { message, position: errorPosition(message, positions) }
+      return { kind: 'warning', file: path, ...located }
     }),
   ]
-  for (const finding of findings.toSorted(byPosition)) print(format(finding, path))
+  for (const finding of findings.toSorted(byPosition)) print(format(finding))
+  const silent = publishing(positions?.value).filter((id) => !hasTarget(models, id))
+  if (errors.length === 0 && silent.length > 0)
+    print(`${path}: no models of ${silent.join(', ')}, which did not answer or has none\n`)
   const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
   const warningCount = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warningCount}\n`)
@@ -47,15 +48,33 @@ export const check: Command = async ([file], { env, print }) => {
   return errors.length > 0 ? 2 : 0
 }
 
+/** Ids of the servers that publish all of their models. */
+function publishing(config: unknown): string[] {
+  const list = isObject(config) && Array.isArray(config.servers) ? config.servers : []
+  return list.flatMap((server) => (isObject(server) && server.models === '*' ? [String(server.id)] : []))
+}
+
+function hasTarget(models: readonly Model[], server: string): boolean {
+  return models.some(({ targets }) => targets.some(({ id }) => id.startsWith(`${server}/`)))
+}
+
 interface Finding {
   kind: 'error' | 'warning'
   message: string
-  /** Undefined for findings outside the file. */
+  file: string
+  /** Undefined for findings outside a file. */
   position: TextPosition | undefined
 }
 
-function format({ kind, message, position }: Finding, path: string): string {
-  return `${position ? `${path}:${position.line}:${position.column}: ` : ''}${kind}: ${message}\n`
+/** Parses an error as `file:line:column: message`. */
+function fileAndPosition(error: string): Omit<Finding, 'kind'> {
+  const [, file, line, column, message] = /^(.+?):(\d+):(\d+): (.*)$/s.exec(error) ?? []
+  if (file === undefined || message === undefined) return { message: error, file: '', position: undefined }
+  return { message, file, position: { line: Number(line), column: Number(column) } }
+}
+
+function format({ kind, message, file, position }: Finding): string {
+  return `${position ? `${file}:${position.line}:${position.column}: ` : ''}${kind}: ${message}\n`
 }
 
 function byPosition({ position: a }: Finding, { position: b }: Finding): number {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { loadClientKeys } from '../config/client-keys/load.ts'
+import { readProblem } from '../lib/read-problem.ts'
 import { readYaml } from '../lib/yaml.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Entities, EntityName } from '../sdk/teams/directory.ts'
@@ -67,7 +68,7 @@ async function write(run: Run, { groups, clients, budgets, notes }: Imported) {
 
 async function textOf(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(({ code }) => {
-    throw new ConfigError([`cannot read ${file} (${code})`])
+    throw new ConfigError([`cannot read ${file}: ${readProblem(String(code))}`])
   })
 }
 

@@ -32,6 +32,17 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   help: () => help,
 }
 
+/** Maximum number of arguments of a command; the others check theirs themselves. */
+const maxArguments: Readonly<Record<string, number>> = {
+  serve: 0,
+  check: 1,
+  models: 1,
+  healthcheck: 1,
+  audit: 0,
+  schema: 0,
+  version: 0,
+}
+
 export interface CliProcess extends Omit<CommandContext, 'flags'> {
   /**
    * Starts the router with these environment variables; it runs until a signal ends it. `nameOption` rewrites an error of the
@@ -50,6 +61,11 @@ export async function runCli(argv: readonly string[], caller: CliProcess): Promi
   const { command, args, flags } = line
   const nameOption = (error: string): string => namingOption(error, line.env)
   const env = { ...shippedFiles(), ...caller.env, ...line.env }
+  const unexpected = args[maxArguments[command] ?? args.length]
+  if (unexpected !== undefined) {
+    caller.printError(unexpectedArgument(command, unexpected, caller.program))
+    return 2
+  }
   if (command === 'serve') {
     await caller.serve(env, nameOption)
     return undefined
@@ -78,8 +94,19 @@ const help: Command = async ([name], { program, print, printError }) => {
 }
 
 function unknownCommand(name: string, program: string): string {
-  const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
+  const hint = isConfigFile(name)
+    ? `; did you mean "--config ${name}"?`
+    : didYouMean(name, [...Object.keys(commands), 'serve'])
   return `unknown command ${name}${hint}\nsee '${program} --help'\n`
+}
+
+function unexpectedArgument(command: string, argument: string, program: string): string {
+  const hint = command === 'serve' && isConfigFile(argument) ? `; did you mean "--config ${argument}"?` : ''
+  return `unexpected argument ${argument} of ${command}${hint}\nsee '${program} ${command} --help'\n`
+}
+
+function isConfigFile(name: string): boolean {
+  return /\.(?:jsonc?|ya?ml)$/i.test(name)
 }
 
 function printing(text: string): Command {

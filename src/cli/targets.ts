@@ -1,8 +1,11 @@
+import { didYouMean } from '../lib/did-you-mean.ts'
 import { isObject } from '../lib/json/read.ts'
 import type { Status } from '../sdk/console/status.ts'
 import { askRouter as ask } from './ask-router.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { usageOf } from './help.ts'
+
+const actions: readonly string[] = ['list', 'drain', 'resume', 'reset', 'weight']
 
 /** `targets ...`: lists, drains, resumes and resets targets of a running router and sets their weights. */
 export const targets: Command = async ([action = 'list', ...args], context) => {
@@ -34,7 +37,10 @@ export const targets: Command = async ([action = 'list', ...args], context) => {
       return 0
     }
   }
-  printError(usageOf('targets', context.program) ?? '')
+  const problem = actions.includes(action)
+    ? `invalid arguments of targets ${action}`
+    : `targets: no such command ${action}${didYouMean(action, actions)}`
+  printError(`${problem}\n\n${usageOf('targets', context.program) ?? ''}`)
   return 2
 }
 

@@ -1,5 +1,5 @@
-import type { JsonPath, JsonPositions, TextPosition } from '../lib/json/jsonc.ts'
-import { readConfigText, syntaxOf } from './config-text.ts'
+import type { JsonPath, JsonPositions, SyntaxProblem, TextPosition } from '../lib/json/jsonc.ts'
+import { readConfigText, syntaxErrorText, syntaxOf } from './config-text.ts'
 
 /** Formats the path of a model as in error messages: `google_models["gemma"]`. */
 export function modelPath(group: string, alias: string): string {
@@ -53,16 +53,18 @@ export function errorPosition(error: string, positions: JsonPositions | undefine
 /** Prefixes each error of a models-config.json with `file:line:column: `, as compilers do. */
 export function errorsAtPositions(errors: readonly string[], text: string, path: string): string[] {
   const document = readConfigText(text, syntaxOf(path))
-  if (document.syntaxError) return [syntaxErrorAt(document.syntaxError, path)]
   return errors.map((error) => {
-    const position = errorPosition(error, document)
-    return `${path}:${position ? `${position.line}:${position.column}:` : ''} ${error}`
+    const { message, position } = fromTextPosition(error) ?? {
+      message: error,
+      position: document.syntaxError ? undefined : errorPosition(error, document),
+    }
+    return position ? `${path}:${position.line}:${position.column}: ${message}` : message
   })
 }
 
 /** Formats a syntax error. The surrounding text is omitted, because it may be a key. */
-export function syntaxErrorAt({ line, column }: TextPosition, path: string): string {
-  return `${path}:${line}:${column}: not valid ${syntaxOf(path)} from here on`
+export function syntaxErrorAt(error: SyntaxProblem, path: string): string {
+  return `${path}:${error.line}:${error.column}: ${syntaxErrorText(error, syntaxOf(path))}`
 }
 
 const firstStep = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/

@@ -1,5 +1,5 @@
-import { readJsonc } from '../lib/json/jsonc.ts'
 import { errorPosition, fromTextPosition } from './config-path.ts'
+import { readConfigText, syntaxOf } from './config-text.ts'
 
 /** A message about a file, with its position. */
 export interface Located {
@@ -20,9 +20,9 @@ export function locatedError(error: string, path: string): Located {
 }
 
 /** Adds to warnings about a models-config.json their positions in its text. */
-export function locatedWarnings(warnings: readonly string[], text: string): Located[] {
+export function locatedWarnings(warnings: readonly string[], text: string, path: string): Located[] {
   if (warnings.length === 0) return []
-  const document = readJsonc(text)
+  const document = readConfigText(text, syntaxOf(path))
   return warnings.map((warning) => {
     const located = fromTextPosition(warning)
     if (located) return { message: located.message, ...located.position }

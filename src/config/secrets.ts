@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { readProblem } from '../lib/read-problem.ts'
 import { memberPath, type ProviderAtPath } from './models/check.ts'
 
 export interface SecretSources {
@@ -71,8 +72,8 @@ export function readTextFile(
   try {
     text = readFile(resolve(baseDir, file))
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${error.code})` : ''
-    errors.push(`${path}: cannot read ${JSON.stringify(file)}${code}`)
+    const problem = error instanceof Error && 'code' in error ? `: ${readProblem(String(error.code))}` : ''
+    errors.push(`${path}: cannot read ${JSON.stringify(file)}${problem}`)
     return undefined
   }
   if (text.trim() === '') errors.push(`${path}: ${JSON.stringify(file)} is empty`)

@@ -48,7 +48,7 @@ export async function discover(
 ): Promise<Discovery> {
   const searching: Search = { ...options, signal }
   const searches = hosts.map(async (host, index) => {
-    const found = await Promise.all(addressesOf(host).map((url) => look(url, boxOf(url, index), searching)))
+    const found = await Promise.all(addressesOf(host).map((url) => look(url, labelOf(url, index), searching)))
     return { host, servers: found.filter((server) => server !== undefined) }
   })
   const results = await Promise.all(searches)
@@ -67,10 +67,10 @@ function addressesOf(host: string): string[] {
   return usualPorts.map((port) => `http://${url.hostname}:${port}`)
 }
 
-function boxOf(url: string, index: number): string {
+function labelOf(url: string, index: number): string {
   const { hostname } = new URL(url)
   if (['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return 'local'
-  return /^[\d.]+$|^\[/.test(hostname) ? `box${index + 1}` : (hostname.split('.')[0] ?? hostname)
+  return /^[\d.]+$|^\[/.test(hostname) ? `server${index + 1}` : (hostname.split('.')[0] ?? hostname)
 }
 
 /** Identifies each kind of server by its own form of model list. */

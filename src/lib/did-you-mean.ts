@@ -1,17 +1,17 @@
 import { distance } from 'fastest-levenshtein'
 
 /**
- * Returns `; did you mean "ollama"?` to append to an error, or ''. Names under 4 characters resemble everything and get none.
+ * Returns `; did you mean "ollama"?` to append to an error, or ''. Names under 3 characters resemble everything and get none.
  */
 export function didYouMean(name: string, known: Iterable<string>): string {
   const others = [...known].filter((one) => one !== name)
-  const closest = name.length < 4 ? undefined : closestName(name, others)
+  const closest = name.length < 3 ? undefined : closestName(name, others)
   return closest === undefined ? '' : `; did you mean ${JSON.stringify(closest)}?`
 }
 
 /** Returns the known name that was most likely meant; undefined if none is similar. */
 export function closestName(name: string, known: Iterable<string>): string | undefined {
-  const maxEdits = Math.max(2, Math.floor(name.length / 5))
+  const maxEdits = name.length < 4 ? 1 : Math.max(2, Math.floor(name.length / 5))
   let closest: string | undefined
   let closestEdits = maxEdits + 1
   for (const candidate of known) {

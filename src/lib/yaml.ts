@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
-import type { Node, Pair } from 'yaml'
-import type { JsonDocument, JsonPath, TextPosition } from './json/jsonc.ts'
+import type { ErrorCode, Node, Pair } from 'yaml'
+import type { JsonDocument, JsonPath, SyntaxProblem, TextPosition } from './json/jsonc.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -10,12 +10,11 @@ function yaml(): typeof import('yaml') {
 }
 
 /**
- * Parses YAML 1.2 with anchors and merge keys to JSON values. For invalid YAML it returns the position of the first syntax
- * error, without the parser's message, which could quote a secret from the file.
+ * Parses YAML 1.2 with anchors and merge keys to JSON values. For invalid YAML it returns the first syntax error.
  */
 export function readYaml(
   text: string,
-): (JsonDocument & { syntaxError?: undefined }) | { syntaxError: TextPosition } {
+): (JsonDocument & { syntaxError?: undefined }) | { syntaxError: SyntaxProblem } {
   const { LineCounter, parseDocument } = yaml()
   const lines = new LineCounter()
   const document = parseDocument(text, {
@@ -30,12 +29,13 @@ export function readYaml(
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
   const [error] = document.errors
-  if (error) return { syntaxError: positionOf(error.pos[0]) }
+  if (error)
+    return { syntaxError: { ...positionOf(error.pos[0]), reason: reasons[error.code] ?? 'unexpected text' } }
   let value: unknown
   try {
     value = document.toJS()
   } catch {
-    return { syntaxError: { line: 1, column: 1 } } // excessive alias expansion
+    return { syntaxError: { line: 1, column: 1, reason: 'the aliases (*name) expand to too much text' } }
   }
   const root = document.contents
   return {
@@ -46,6 +46,18 @@ export function readYaml(
       position: positionOf(node.range?.[0] ?? 0),
     })),
   }
+}
+
+/** The parser's own messages could quote a secret from the file. */
+const reasons: Readonly<Partial<Record<ErrorCode, string>>> = {
+  BAD_ALIAS: 'not a valid alias',
+  BAD_DQ_ESCAPE: 'an invalid escape in a string in double quotes',
+  BAD_INDENT: 'the indentation does not fit the lines above',
+  BLOCK_AS_IMPLICIT_KEY: 'a second ":" in one line; put the value in quotes',
+  MISSING_CHAR: 'a quote, a bracket, ":" or another character is missing',
+  MULTILINE_IMPLICIT_KEY: 'expected ":" after the name',
+  MULTIPLE_DOCS: 'more than one document (---)',
+  TAB_AS_INDENT: 'tabs are not allowed as indentation; use spaces',
 }
 
 function innermost(root: Node | null, path: JsonPath): Node | null {

@@ -4,6 +4,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { RouterError, tooLarge } from '../sdk/errors.ts'
+import { clientAddress } from './auth/client-address.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -20,18 +21,24 @@ declare module 'fastify' {
  * size.
  */
 const shareOfHeap = 1 / 8
+/**
+ * What a client may hold with several bodies, as a multiple of what it leaves to the others: at most four fifths of the budget,
+ * however slowly it sends.
+ */
+const maxShareOfFree = 4
 const retryAfterSeconds = 1
 
 /**
  * Limits the total bytes of all request bodies in memory. A body counts from when its length is announced, or its
  * chunks arrive, until its exchange ends, because it is kept for a retry on another target. A body that exceeds the
- * budget is rejected before it is read.
+ * budget, or its client's share, is rejected before it is read.
  */
 export default fp(
   (app, _options, done) => {
     const wanted = app.config.bodyBudgetBytes || Math.floor(getHeapStatistics().heap_size_limit * shareOfHeap)
-    // The largest single body always has to fit.
-    const budget = new Budget(Math.max(wanted, app.config.bodyLimitBytes))
+    // The largest single body always has to fit, and must leave room for others.
+    const least = Math.ceil(app.config.bodyLimitBytes * (1 + 1 / maxShareOfFree))
+    const budget = new Budget(Math.max(wanted, least))
     app.decorate('admission', budget)
     app.addHook('preParsing', (request, reply, payload, next) => {
       const announced = announcedBytes(request.raw.headers)
@@ -42,7 +49,7 @@ export default fp(
         return next()
       }
       if (announced !== undefined && announced > request.routeOptions.bodyLimit) return next(tooLarge())
-      const share = budget.openShare()
+      const share = budget.openShare(request.exchange.client ?? clientAddress(request))
       reply.raw.on('close', share.release)
       if (announced !== undefined && !share.reserve(announced)) return next(noRoom())
       if (awaitsContinue(request)) reply.raw.writeContinue()
@@ -57,6 +64,7 @@ export default fp(
 class Budget {
   readonly budgetBytes: number
   #heldBytes = 0
+  readonly #ofClient = new Map<string, number>()
 
   constructor(budgetBytes: number) {
     this.budgetBytes = budgetBytes
@@ -67,21 +75,31 @@ class Budget {
   }
 
   /** The bytes that one request holds. After `release`, `reserve` has no effect. */
-  openShare(): { reserve(bytes: number): boolean; release(): void } {
+  openShare(client: string): { reserve(bytes: number): boolean; release(): void } {
     let reserved: number | undefined = 0
     return {
       reserve: (bytes) => {
         if (reserved === undefined) return true
-        if (this.#heldBytes + bytes > this.budgetBytes) return false
+        const held = this.#ofClient.get(client) ?? 0
+        const free = this.budgetBytes - this.#heldBytes - bytes
+        const isOnly = held === reserved
+        if (free < 0 || (!isOnly && held + bytes > free * maxShareOfFree)) return false
         reserved += bytes
-        this.#heldBytes += bytes
+        this.#add(client, bytes)
         return true
       },
       release: () => {
-        this.#heldBytes -= reserved ?? 0
+        this.#add(client, -(reserved ?? 0))
         reserved = undefined
       },
     }
+  }
+
+  #add(client: string, bytes: number): void {
+    this.#heldBytes += bytes
+    const held = (this.#ofClient.get(client) ?? 0) + bytes
+    if (held === 0) this.#ofClient.delete(client)
+    else this.#ofClient.set(client, held)
   }
 }
 

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { extname, join, resolve } from 'node:path'
+import { dirname, extname, join, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
@@ -20,16 +21,28 @@ export default fp(
     // Stays registered, because extensions may import lazily.
     app.addHook('onClose', async () => hooks.deregister())
     const errors: string[] = []
+    let loading: string | undefined
+    const owners = new Map<string, string>()
+    app.addHook('onRoute', ({ method, url, constraints }) => {
+      for (const name of [method].flat()) {
+        const route = `${name} ${url} ${constraints?.listener ?? ''}`
+        const owner = owners.get(route)
+        if (loading !== undefined) owners.set(route, owner ?? loading)
+        // The router's own endpoints are declared after those of extensions.
+        else if (owner !== undefined)
+          throw new ConfigError([errorOf(owner, `${name} ${url} is an endpoint of the router`)])
+      }
+    })
     for (const name of extensions) {
+      loading = name
       try {
         await app.register(fp(await load(name), { name: `extension ${name}` }))
         await app.after()
       } catch (error) {
-        errors.push(
-          `LLM_ROUTER_EXTENSIONS: "${name}": ${error instanceof Error ? error.message : String(error)}`,
-        )
+        errors.push(errorOf(name, problemOf(error)))
       }
     }
+    loading = undefined
     if (errors.length > 0) {
       hooks.deregister()
       throw new ConfigError(errors)
@@ -37,6 +50,26 @@ export default fp(
   },
   { name: 'extensions', dependencies: ['config', 'registries', 'errors'] },
 )
+
+function errorOf(name: string, problem: string): string {
+  return `LLM_ROUTER_EXTENSIONS: "${name}": ${problem}`
+}
+
+/** Describes why an extension could not be loaded, with the file and line where it failed. */
+function problemOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { message, stack = '' } = error
+  // A .js or .ts file with "type": "commonjs" in its package.json, which `npm init` writes.
+  if (/^Cannot use import statement outside a module|^Unexpected token 'export'/.test(message))
+    return 'it is an ES module: set "type": "module" in its package.json, or name the file .mjs or .mts'
+  const places = stack.matchAll(/(?:^|\(|at )(?:file:\/\/)?(\/[^\s()]+?:\d+(?::\d+)?)(?=\)?$)/gm)
+  const place = [...places].map(([, place = '']) => place).find(isOfExtension)
+  return place === undefined ? message : `${message} (${place})`
+}
+
+function isOfExtension(place: string): boolean {
+  return !place.startsWith(dirname(import.meta.dirname) + sep) && !place.includes('/node_modules/')
+}
 
 /** Prefix of a package name to be resolved from the working directory. */
 const fromWorkingDirectory = 'llm-router-extension:'
@@ -57,6 +90,7 @@ const resolveForExtensions: ResolveHook = (specifier, context, next) => {
 
 async function load(name: string): Promise<FastifyPluginAsync> {
   const isFile = name.startsWith('.') || name.startsWith('/')
+  if (isFile && !existsSync(name)) throw new Error(`there is no such file: ${resolve(name)}`)
   const loaded: { default?: unknown } = isFile
     ? await import(pathToFileURL(resolve(name)).href)
     : await loadPackage(name)
@@ -75,7 +109,8 @@ async function loadPackage(name: string): Promise<{ default?: unknown }> {
     return await import(name)
   } catch (error) {
     if (!isMissing(error, name)) throw error
-    throw new Error(`package found neither in ${resolve('node_modules')} nor next to the router`)
+    const hint = existsSync(name) ? `; did you mean the file "./${name}"?` : ''
+    throw new Error(`package found neither in ${resolve('node_modules')} nor next to the router${hint}`)
   }
 }
 

@@ -32,7 +32,7 @@ export function banner(config: Config, { port, models, foundServers, operatorKey
       ? [
           [
             'teams',
-            'off; set LLM_ROUTER_DATABASE_URL to manage clients, keys, budgets and usage (docs/teams.md)',
+            `off; set LLM_ROUTER_DATABASE_URL${config.authEnabled ? '' : ' and LLM_ROUTER_AUTH_ENABLED=1'} to manage clients, keys, budgets and usage (docs/teams.md)`,
           ],
         ]
       : []),

@@ -131,7 +131,10 @@ test('check accepts comments and trailing commas, and counts their lines', async
 test('check reports the position at which a file stops being JSON', async () => {
   const path = file('comma.json', '{\n  "a": {},\n,}\n')
   const { code, stdout } = await runCli(['check', path])
-  assert.equal(stdout, `${path}:3:1: error: not valid JSON from here on\n`)
+  assert.equal(
+    stdout,
+    `${path}:3:1: error: not valid JSON from here on: expected a name in double quotes\n${path}: 1 error, 0 warnings\n`,
+  )
   assert.equal(code, 2)
 })
 
@@ -147,7 +150,7 @@ test('check confirms a valid file', async () => {
 
 test('check reports errors in settings too', async () => {
   const missing = await runCli(['check', join(folder, 'missing.json')])
-  assert.match(missing.stdout, /^error: LLM_ROUTER_MODELS_CONFIG: cannot read .*missing\.json \(ENOENT\)\n/)
+  assert.match(missing.stdout, /^error: cannot read .*missing\.json: no such file \(ENOENT\)\n/)
   assert.equal(missing.code, 2)
   const strategy = await runCli(['check'], { LLM_ROUTER_BALANCE_STRATEGY: 'balancd' })
   assert.match(strategy.stdout, /error: LLM_ROUTER_BALANCE_STRATEGY: .*did you mean "balanced"\?/)
@@ -299,7 +302,65 @@ test('a YAML file is checked with line and column', async () => {
   )
   assert.equal(code, 0)
   const torn = file('torn.yml', 'g: [1\nb: 2\n')
-  assert.equal((await runCli(['check', torn])).stdout, `${torn}:2:1: error: not valid YAML from here on\n`)
+  assert.match(
+    (await runCli(['check', torn])).stdout,
+    /torn\.yml:2:1: error: not valid YAML from here on: the indentation does not fit the lines above\n/,
+  )
+})
+
+test('the start reports errors of the file like check: every one, with file, line and column', async () => {
+  const path = file(
+    'wrong.json',
+    '{\n  "g": { "m": { "providers": [{ "api_type": "vlm", "api_host": "http://h" }, 5] } },\n  "active_models": { "g": ["m"] }\n}\n',
+  )
+  const started = await runCliProcess(['--config', path])
+  assert.equal(started.code, 2)
+  const checked = await runCli(['check', path])
+  const lines = started.stderr.trim().split('\n')
+  assert.match(
+    started.stderr,
+    /wrong\.json:2:45: g\["m"\]\.providers\[0\]\.api_type: "vlm" is unknown.*did you mean "vllm"\?/,
+  )
+  assert.equal(lines.length, 2)
+  for (const line of lines)
+    assert.ok(checked.stdout.includes(line.replace(/(:\d+:\d+: )/, '$1error: ')), checked.stdout)
+  const torn = file('torn.json', '{ "g": [1 }')
+  const reason = `${torn}:1:11: not valid JSON from here on: expected "," or the end of the object or list\n`
+  assert.equal((await runCliProcess(['--config', torn])).stderr, reason)
+})
+
+test('check recognizes the names that other programs use for a field, and names a server without models', async () => {
+  const path = file(
+    'elsewhere.json',
+    '{ "g": { "m": { "providers": [{ "api_type": "mock", "api_key": "sk-x", "colour": 1 }] } }, "active_models": { "g": ["m"] } }',
+  )
+  const { code, stdout } = await runCli(['check', path])
+  assert.match(stdout, /\.api_key: no such field, it has no effect; did you mean "api_token"\?/)
+  assert.match(stdout, /no errors, 1 warning\n$/)
+  assert.equal(code, 0)
+  const servers = [{ id: 'gpu', api_type: 'vllm', api_host: await closedPort(), models: '*' }]
+  const silent = file('silent.json', JSON.stringify({ servers }))
+  const checked = await runCli(['check', silent])
+  assert.equal(
+    checked.stdout,
+    `${silent}: no models of gpu, which did not answer or has none\n${silent}: 0 models, 0 servers, no errors, 0 warnings\n`,
+  )
+  assert.equal(checked.code, 0)
+})
+
+test('an argument that a command does not take is rejected, and a file without its option is recognized', async () => {
+  const [serve, alone, check] = await Promise.all([
+    runCli(['serve', 'models.json']),
+    runCli(['models.yaml']),
+    runCli(['check', 'a.json', 'b.json']),
+  ])
+  assert.match(
+    serve.stderr,
+    /unexpected argument models\.json of serve; did you mean "--config models\.json"\?/,
+  )
+  assert.match(alone.stderr, /unknown command models\.yaml; did you mean "--config models\.yaml"\?/)
+  assert.match(check.stderr, /unexpected argument b\.json of check\n/)
+  assert.deepEqual([serve.code, alone.code, check.code], [2, 2, 2])
 })
 
 test('every command has its own help, and messages name the program as it was started', async () => {

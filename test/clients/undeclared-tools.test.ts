@@ -98,6 +98,17 @@ const ofResponses: Refused[] = [
 const ofMessages: Refused[] = [
   ['a forced tool', message({ tool_choice: { type: 'tool', name: 'g' } }), 'tool_choice.name'],
   ['a forced call, without any tools', message({ tools: [], tool_choice: { type: 'any' } }), 'tool_choice'],
+  [
+    'a forced tool that runs at Anthropic',
+    message({
+      tools: [
+        { name: 'f', input_schema: parameters },
+        { type: 'web_search_20250305', name: 'web_search' },
+      ],
+      tool_choice: { type: 'tool', name: 'web_search' },
+    }),
+    "The tool 'web_search' is not supported, so it cannot be chosen",
+  ],
 ]
 const inConfig = 'toolConfig.functionCallingConfig'
 const ofGemini: Refused[] = [

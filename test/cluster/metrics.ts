@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from '../helpers/free-port.ts'
+import { freePort } from '../helpers/http.ts'
 import { type Series, scrape } from '../helpers/metrics.ts'
 import { endOf, everything, runningWorkers, type Topic } from './workers.ts'
 

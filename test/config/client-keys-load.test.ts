@@ -212,7 +212,10 @@ test('a keys file may have comments and trailing commas, and a repeated member i
 })
 
 test('invalid JSON is reported with its position and without its text', () => {
-  assert.equal(errorsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
+  assert.equal(
+    errorsOf(`{"keys": [\n{"key": "${long}",,}]}`),
+    'keys.json:2:35: not valid JSON from here on: expected a name in double quotes',
+  )
 })
 
 test('keys files without keys, or with duplicate ids or keys, are rejected', () => {

@@ -110,24 +110,26 @@ test('a file may have comments and trailing commas', () => {
   )
 })
 
-test('invalid JSON is reported with line and column, without the text', () => {
-  const broken: [text: string, line: number, column: number][] = [
-    ['{\n  "a": 1,\n  b}', 3, 3],
-    ['{"api_token": hunter2}', 1, 15],
-    ['{"api_token": "hunter2" "x": 1}', 1, 25],
-    ['{\r\n"a": [1, 2,,]}', 2, 12],
-    ['{"a": "hunter2", /* hunter2', 1, 18],
-    ['{"a": "tab\there"}', 1, 7],
-    ['{"a": 01}', 1, 8],
-    ['{"a": {"b": 1}', 1, 15],
-    ['{} {}', 1, 4],
-    ['[1}', 1, 3],
-    ['', 1, 1],
+test('invalid JSON is reported with line, column and reason, without the text', () => {
+  const broken: [text: string, line: number, column: number, reason: string][] = [
+    ['{\n  "a": 1,\n  b}', 3, 3, 'expected a value, or a name in double quotes'],
+    ['{"api_token": hunter2}', 1, 15, 'expected a value, or a name in double quotes'],
+    ['{"api_token": "hunter2" "x": 1}', 1, 25, 'expected "," or the end of the object or list'],
+    ['{\r\n"a": [1, 2,,]}', 2, 12, 'expected a value'],
+    ['{"a": "hunter2", /* hunter2', 1, 18, 'the comment is not closed'],
+    ['{"a": "tab\there"}', 1, 7, 'a control character in a string, such as a tab or a line break'],
+    ['{"a": 01}', 1, 8, 'expected "," or the end of the object or list'],
+    ['{"a": {"b": 1}', 1, 15, 'expected "}"'],
+    ['{} {}', 1, 4, 'expected the end of the file'],
+    ['[1}', 1, 3, 'expected "," or the end of the object or list'],
+    ["{'a': 1}", 1, 2, 'expected double quotes instead of single quotes'],
+    ['a:\n  b: 1', 1, 1, 'expected "{"; the name of a YAML file must end in .yaml or .yml'],
+    ['', 1, 1, 'the file is empty'],
   ]
-  for (const [text, line, column] of broken) {
+  for (const [text, line, column, reason] of broken) {
     assert.deepEqual(
       faultsOf(text),
-      [`models-config.json: not valid JSON (line ${line}, column ${column})`],
+      [`models-config.json (line ${line}, column ${column}): not valid JSON from here on: ${reason}`],
       JSON.stringify(text),
     )
   }
@@ -135,7 +137,7 @@ test('invalid JSON is reported with line and column, without the text', () => {
 
 test('a byte order mark is accepted, a list is not', () => {
   assert.deepEqual(load('\ufeff{"active_models": {}}').models, [])
-  assert.deepEqual(faultsOf('[]'), ['models-config.json: not an object'])
+  assert.deepEqual(faultsOf('[]'), ['models-config.json (line 1, column 1): not an object'])
 })
 
 test('active_models is required, and names existing models only', () => {

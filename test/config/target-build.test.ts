@@ -127,7 +127,7 @@ test('the path of a key file is relative to the configuration', () => {
 
 test('a key file that is missing or empty, or set together with a key, is an error', () => {
   assert.deepEqual(providerFaults({ api_token_file: 'keys/a' }), [
-    `${at}.api_token_file: cannot read "keys/a" (ENOENT)`,
+    `${at}.api_token_file: cannot read "keys/a": no such file (ENOENT)`,
   ])
   assert.deepEqual(providerFaults({ api_token_file: 'a' }, { files: { '/etc/llm/a': '\n' } }), [
     `${at}.api_token_file: "a" is empty`,

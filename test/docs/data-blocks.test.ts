@@ -85,7 +85,7 @@ const json: Rule[] = [
     holds: (_value, { text }) => {
       const file = join(folder, 'keys.json')
       writeFileSync(file, text)
-      return passesCheck(modelsConfig({ small: [{ api_type: 'mock' }] }), {
+      return passesCheck(modelsConfig({ demo: [{ api_type: 'mock' }] }), {
         LLM_ROUTER_AUTH_ENABLED: '1',
         LLM_ROUTER_AUTH_MEMORY_SEED_FILE: file,
         TEAM_A_KEY: 'sk-0123456789abcdefghij',

@@ -62,6 +62,32 @@ test('the text endpoint of docs/extending.md works as an extension, with validat
   assert.match(listed?.summary ?? '', /how well/)
 })
 
+test('the processor of docs/extending.md blocks requests, replaces texts of responses, and checks its options', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-extending-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const extension = join(folder, 'project-names.ts')
+  writeFileSync(extension, blockOf('extending.md', 'A processor', 'ts'))
+  const upstream = await startUpstream(openaiText('Bluebird is late.'))
+  t.after(() => upstream.close())
+  const start = (options: object) =>
+    startRouter({
+      env: { LLM_ROUTER_EXTENSIONS: extension },
+      models: {
+        ...modelsConfig({ demo: [{ id: 'demo', api_type: 'vllm', api_host: upstream.url }] }),
+        processors: [{ type: 'project_names', options }],
+      },
+    })
+  await assert.rejects(start({}), /names: missing; it must be a list of names/)
+  const router = await start({ names: ['Bluebird'] })
+  t.after(() => router.close())
+  const ask = (content: string) =>
+    post(`${router.url}/v1/chat/completions`, { model: 'demo', messages: [{ role: 'user', content }] })
+  assert.equal((await ask('How is Bluebird?')).status, 400)
+  const { status, text } = await ask('How is the project?')
+  assert.equal(status, 200, text)
+  assert.equal(JSON.parse(text).choices[0].message.content, '(removed)')
+})
+
 test('docs/text-endpoints.md names every endpoint, with its fields, and every prompt', async (t) => {
   const router = await startRouter({ models: modelsConfig({ demo: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())

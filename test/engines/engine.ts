@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { freePort } from '../helpers/free-port.ts'
+import { freePort } from '../helpers/http.ts'
 import { list, object, text } from './meaning.ts'
 
 export interface Engine {

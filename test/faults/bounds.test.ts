@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { chunk, head, type Step, startFaultUpstream, streamHead } from '../helpers/fault-upstream.ts'
 import { openRequest } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
+import { RawClient } from '../helpers/raw-client.ts'
 import { repeats } from '../helpers/repeats.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
@@ -173,6 +174,46 @@ describe('memory', { concurrency: false }, () => {
     assert.equal((await assertQuiet()).outcome, 'success')
   })
 
+  // A `Buffer` for each of them would take 240 MiB.
+  const byteCount = 600_000
+  const oneByteChunks = '1\r\n \r\n'.repeat(byteCount)
+
+  test('a body in chunks of one byte takes little more memory than its bytes', async () => {
+    script = wholeAnswer('')
+    const body = JSON.stringify(question(false))
+    const client = await RawClient.open(router.url)
+    const got = await bounded(16, async () => {
+      client.send(`POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n`)
+      client.send(`transfer-encoding: chunked\r\n\r\n${oneByteChunks}`)
+      client.send(`${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`)
+      return client.answer()
+    })
+    client.socket.destroy()
+    asked++
+    assert.equal(got.status, 200)
+    assert.equal((await assertQuiet()).outcome, 'success')
+  })
+
+  test('a whole answer in chunks of one byte takes little more memory than its bytes', async () => {
+    script = wholeAnswer(oneByteChunks)
+    const got = await bounded(16, () => ask(path, question(false)))
+    assert.deepEqual([got.status, got.whole], [200, true])
+    assert.equal((await assertQuiet()).outcome, 'success')
+  })
+
+  test('an event in chunks of one byte takes little more memory than its bytes', async () => {
+    script = function* () {
+      yield streamHead
+      yield chunk('data: ')
+      yield oneByteChunks
+      yield chunk(openaiChunk({ content: 'x' }).slice('data: '.length) + finish)
+      yield chunk()
+    }
+    const got = await bounded(16, () => ask(ollamaPath, question(true)))
+    assert.equal(got.lineEnds, 2)
+    assert.equal((await assertQuiet()).outcome, 'success')
+  })
+
   const readers = repeats(50, 500)
   test(`${readers} clients that stop reading pause their upstreams, and one that resumes gets the whole answer`, async () => {
     // More than the system may buffer for a connection that was fast before: 32 MiB and more here (tcp_rmem, tcp(7)).
@@ -229,6 +270,17 @@ function largeEvents(size: number): () => Iterable<Step> {
     yield chunk(finish)
     yield chunk()
   }
+}
+
+/** An answer after these chunks. */
+function wholeAnswer(chunks: string): () => Iterable<Step> {
+  const choice = { index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'stop' }
+  return () => [
+    head(['content-type: application/json', 'transfer-encoding: chunked']),
+    chunks,
+    chunk(JSON.stringify({ id: 'x', model: 'upstream-model', choices: [choice] })),
+    chunk(),
+  ]
 }
 
 /** In pieces of a hundred, as a busy engine's socket delivers them. */

@@ -78,7 +78,7 @@ test('C17 many concurrent bodies of the largest size stay within the body budget
   const counts = new Map<number, number>()
   for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1)
   assert.deepEqual([...counts.keys()].toSorted(), [200, 503])
-  assert.ok((counts.get(200) ?? 0) >= 8, 'at least as many as fit at the same time')
+  assert.ok((counts.get(200) ?? 0) >= 6, 'at least as many as fit into the share of one client')
   const grown = router.peakBytes() - before
   assert.ok(grown < 1536 * mebibyte, `${Math.round(grown / mebibyte)} MiB more`)
 })

@@ -59,7 +59,7 @@ test('a server is validated even if no provider refers to it', () => {
   const servers = [gpuA, { id: 'gpu-b', api_type: 'ollama', api_token_file: 'none' }]
   assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' })), [
     'servers[1].api_host: missing; ollama needs the address of its server',
-    'servers[1].api_token_file: cannot read "none" (ENOENT)',
+    'servers[1].api_token_file: cannot read "none": no such file (ENOENT)',
   ])
 })
 

@@ -103,10 +103,10 @@ test('a fallback that is not an active model prevents startup', async () => {
   })
   await assert.rejects(start, (error) => {
     assert.ok(error instanceof ConfigError)
-    assert.deepEqual(error.errors, [
-      'm["a"].fallbacks[0]: no active model "b"',
-      'm["a"].fallbacks[1]: a model cannot be its own fallback',
-    ])
+    const [unknown, own, ...others] = error.errors
+    assert.match(unknown ?? '', /:1:\d+: m\["a"\]\.fallbacks\[0\]: no active model "b"$/)
+    assert.match(own ?? '', /:1:\d+: m\["a"\]\.fallbacks\[1\]: a model cannot be its own fallback$/)
+    assert.deepEqual(others, [])
     return true
   })
 })

@@ -37,12 +37,19 @@ export async function openRequest(
   return socket
 }
 
-/** An address on which no process listens. */
-export async function closedPort(): Promise<string> {
+/** A port of this machine on which no process listens now. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
+  if (typeof address !== 'object' || !address) throw new Error('no port')
   server.close()
-  return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : ''
+  await once(server, 'close')
+  return address.port
+}
+
+/** An address on which no process listens. */
+export async function closedPort(): Promise<string> {
+  return `http://127.0.0.1:${await freePort()}`
 }

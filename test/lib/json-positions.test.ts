@@ -75,6 +75,7 @@ test('an error without a path at the beginning has none', () => {
 test('a hint suggests the nearest name, and short names get none', () => {
   assert.equal(didYouMean('olama', ['openai', 'ollama']), '; did you mean "ollama"?')
   assert.equal(didYouMean('nothing-like-it', ['openai', 'ollama']), '')
+  assert.equal(didYouMean('vlm', ['tgi', 'vllm']), '; did you mean "vllm"?')
   assert.equal(didYouMean('ab', ['ac']), '')
   assert.equal(didYouMean('same', ['same']), '')
 })

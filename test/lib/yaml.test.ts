@@ -37,7 +37,11 @@ test('each YAML node has its position, and a path to a missing node has that of 
 })
 
 test('invalid YAML yields the position of the first error, without the text', () => {
-  assert.deepEqual(readYaml('a: 1\nb: [1, 2\nc: 3\n').syntaxError, { line: 3, column: 1 })
+  assert.deepEqual(readYaml('a: 1\nb: [1, 2\nc: 3\n').syntaxError, {
+    line: 3,
+    column: 1,
+    reason: 'the indentation does not fit the lines above',
+  })
   const nested = Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)
   assert.ok(readYaml(['a0: &a0 [x, x]', ...nested].join('\n')).syntaxError, 'exponentially growing aliases')
 })

@@ -16,8 +16,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { root } from '../helpers/child-env.ts'
-import { freePort } from '../helpers/free-port.ts'
-import { post } from '../helpers/http.ts'
+import { freePort, post } from '../helpers/http.ts'
 import { image, layOut } from './image.ts'
 
 /** Runs it as Docker does, except for the container: in /app, with the image's command, as a user that owns no files. */

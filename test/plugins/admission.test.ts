@@ -17,7 +17,11 @@ const clients: RawClient[] = []
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
   router = await startRouter({
-    env: { LLM_ROUTER_BODY_LIMIT: '1000', LLM_ROUTER_BODY_BUDGET: '2000' },
+    env: {
+      LLM_ROUTER_BODY_LIMIT: '1000',
+      LLM_ROUTER_BODY_BUDGET: '2000',
+      LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1',
+    },
     models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
   })
 })
@@ -66,6 +70,21 @@ test('a body that exceeds the budget is rejected unread with 503 and Retry-After
   }
   assert.equal((await sendRaw(router.url, postBytes(path, body))).status, 200)
   assert.equal(router.app.admission.heldBytes, 0)
+})
+
+test('a client that only announces bodies leaves a fifth of the budget to others', async () => {
+  const announceSmall = async (): Promise<number> => {
+    const client = await open()
+    client.send(
+      postBytes(path, 'x'.repeat(100), ['x-forwarded-for: 10.0.0.1', 'expect: 100-continue']).slice(0, -100),
+    )
+    return (await client.answer()).status
+  }
+  let announced = 0
+  for (let status = await announceSmall(); status === 100; status = await announceSmall()) announced++
+  assert.equal(announced, 16)
+  const other = JSON.stringify({ model: 'one', messages: [{ role: 'user', content: 'x'.repeat(300) }] })
+  assert.equal((await sendRaw(router.url, postBytes(path, other, ['x-forwarded-for: 10.0.0.2']))).status, 200)
 })
 
 test('a body counts toward the budget as long as its request runs', async () => {
@@ -134,6 +153,6 @@ test('a single body of the largest allowed size always fits into the budget', as
     models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
   })
   t.after(() => small.close())
-  assert.equal(small.app.admission.budgetBytes, 1000)
+  assert.equal(small.app.admission.budgetBytes, 1250)
   assert.equal((await sendRaw(small.url, postBytes(path, body))).status, 200)
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import { childEnv } from '../helpers/child-env.ts'
-import { freePort } from '../helpers/free-port.ts'
+import { freePort } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
@@ -32,7 +32,7 @@ test('a missing keys file stops the start', async () => {
     assert.ok(error instanceof ConfigError)
     assert.match(
       error.errors.join(),
-      /^LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read \/nowhere\/keys.json \(ENOENT\)/,
+      /^LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read \/nowhere\/keys.json: no such file \(ENOENT\)/,
     )
     return true
   })

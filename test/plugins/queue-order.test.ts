@@ -8,6 +8,7 @@ import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
+const queueSize = 40
 const keyOf = (id: string) => `sk-llm-router-${id}-0123456789`
 const records = [
   { id: 'flood', key: keyOf('flood') },
@@ -33,7 +34,7 @@ before(async () => {
   const provider = { api_type: 'vllm', api_host: server.upstream.url, max_in_flight: 1 }
   router = await startRouter({
     models: { test_models: { m: { providers: [provider] } }, active_models: { test_models: ['m'] } },
-    env: { ...file.env, LLM_ROUTER_QUEUE_SIZE: '2000' },
+    env: { ...file.env, LLM_ROUTER_QUEUE_SIZE: `${queueSize}` },
   })
 })
 after(async () => {
@@ -85,6 +86,28 @@ const times = (count: number, client: string) => Array.from({ length: count }, (
 test('a client with many requests delays the single request of another by one at most', async () => {
   const order = await served([...times(20, 'flood'), ['single']])
   assert.ok(order.indexOf('single') <= 1, order.join(' '))
+})
+
+test('a client that fills the queue keeps nobody out: its newest request is rejected for that of another', async () => {
+  const model = router.app.models.find('m') ?? assert.fail('no model')
+  arrived.length = 0
+  const flood = [ask('flood')]
+  await until(() => arrived.length === 1)
+  for (let waiting = 1; waiting <= queueSize; waiting++) {
+    flood.push(ask('flood'))
+    await until(() => router.app.balancer.waiting(model) === waiting)
+  }
+  const codeOf = ({ status, text }: RawAnswer) => [status, JSON.parse(text).error.code]
+  assert.deepEqual(codeOf(await ask('flood')), [503, 'queue_full'])
+  const single = ask('single')
+  assert.deepEqual(codeOf((await flood.pop()) ?? assert.fail()), [503, 'queue_full'])
+  const answers = [single, ...flood]
+  for (let served = 1; served <= answers.length; served++) {
+    await until(() => arrived.length === served)
+    server.answerOne()
+  }
+  assert.deepEqual(new Set((await Promise.all(answers)).map(({ status }) => status)), new Set([200]))
+  assert.ok(arrived.indexOf('single') <= 2, arrived.join(' '))
 })
 
 test('a key of twice the weight gets twice as many slots while both wait', async () => {

@@ -128,7 +128,10 @@ test('an invalid file changes nothing; its position is logged, counted and shown
     Reflect.get(Object(await (await fetch(`${gateway.url}/healthz`)).json()), 'reasons')
   writeFileSync(gateway.file, '{\n  "g": {,}\n}')
   const line = await gateway.logged(({ level }) => level === 50)
-  assert.equal(line.msg, `${gateway.file}:2:9: not valid JSON from here on; the models in use stay in effect`)
+  assert.equal(
+    line.msg,
+    `${gateway.file}:2:9: not valid JSON from here on: expected a value; the models in use stay in effect`,
+  )
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
   assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
@@ -166,7 +169,7 @@ test('a deleted file leaves the models as they were, and is loaded again when it
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
   rmSync(gateway.file)
   const { msg } = await gateway.logged(({ level }) => level === 50)
-  assert.match(String(msg), /cannot read .* \(ENOENT\); the models in use stay in effect$/)
+  assert.match(String(msg), /cannot read .*: no such file \(ENOENT\); the models in use stay in effect$/)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   write(gateway.file, modelsConfig({ m: [provider('b', server)] }))
   await takenOn(gateway, 'b')

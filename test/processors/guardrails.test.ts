@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
+import { chunk, hang, head, startFaultUpstream } from '../helpers/fault-upstream.ts'
 import { closedPort, post } from '../helpers/http.ts'
 import { startRouter } from '../helpers/router.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -74,6 +75,24 @@ test('services judge contents only, masked unless they run before masking', asyn
     const blocked = await post(`${router.url}/v1/chat/completions`, chat('bad'))
     assert.deepEqual([blocked.status, JSON.parse(blocked.text).error.code], [400, 'content_filter'])
   }
+})
+
+test('a service whose response has no end is cut off, whatever its timeout', async () => {
+  const mebi = 1024 * 1024
+  const most = 64
+  const service = await startFaultUpstream(function* () {
+    yield head(['content-type: application/json', 'transfer-encoding: chunked'])
+    for (let sent = 0; sent < most; sent++) yield chunk(' '.repeat(mebi))
+    yield hang
+  })
+  open.push(service)
+  const router = await routerWith([
+    { type: 'guardrail', timeout: 600, service: { type: 'http', url: `${service.url}/judge` } },
+  ])
+  const { status, text } = await post(`${router.url}/v1/chat/completions`, chat('good'))
+  assert.deepEqual([status, JSON.parse(text).error.code], [503, 'processor_failed'])
+  await service.idle()
+  assert.ok(service.sentBytes < most * mebi)
 })
 
 test('guardrails of the Python router and the moderations API are supported', async () => {

@@ -20,7 +20,8 @@ const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
 
 const bad: [name: string, body: string | Uint8Array, status: number, says: RegExp][] = [
   ['no body', '', 400, /body/],
-  ['broken JSON', '{"model":"demo", canary-prompt', 400, /not valid JSON/],
+  ['broken JSON', '{"model":"demo", canary-prompt', 400, /not valid JSON \(line 1, column 18\)/],
+  ['JSON that was cut', '{"model":"demo","messages":', 400, /not valid JSON: it ends too early/],
   ['a list', '[]', 400, /JSON object/],
   ['a string', '"canary-prompt"', 400, /JSON object/],
   ['null', 'null', 400, /JSON object/],
@@ -121,6 +122,22 @@ test('a body of another media type is rejected with 415, except what curl -d sen
   assert.equal((await post(`${router.url}/v1/chat/completions`, body, packed)).status, 415)
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   assert.equal((await post(`${router.url}/api/chat`, body, form)).status, 200)
+})
+
+test('an unknown path that resembles a known one is answered with the known one', async () => {
+  const messageOf = async (path: string) => {
+    const { status, text } = await post(router.url + path, {})
+    assert.equal(status, 404)
+    const { error } = JSON.parse(text)
+    return error.message ?? error
+  }
+  const chat = 'Unknown path; did you mean /v1/chat/completions?'
+  assert.equal(await messageOf('/v1/chat/completion'), chat)
+  assert.equal(await messageOf('/v1/v1/chat/completions'), chat)
+  assert.equal(await messageOf('/v1/v1/messages'), 'Unknown path; did you mean /v1/messages?')
+  assert.equal(await messageOf('/v1/api/chat'), 'Unknown path; did you mean /api/chat?')
+  assert.equal(await messageOf('/nothing/like/it'), 'Unknown path')
+  assert.equal(await messageOf(`/v1/${'x'.repeat(10_000)}/v1/messages`), 'Unknown path')
 })
 
 test('an unknown path is a 404 and a wrong method a 405 with Allow, in the dialect that the path suggests', async () => {

@@ -132,7 +132,9 @@ test('the last usable target of a model is drained only with ?force=true', async
   assert.equal((await act(router.url, 'rack/gpu-b/drain?force=true')).status, 200)
   const body = { model: 'one', messages: [{ role: 'user', content: 'Hi' }] }
   assert.equal((await post(`${router.url}/v1/chat/completions`, body, json)).status, 503)
-  assert.equal((await act(router.url, 'gpu-x/drain')).status, 404)
+  const unknown = await act(router.url, 'gpu-x/drain')
+  assert.equal(unknown.status, 404)
+  assert.match(unknown.error ?? '', /GET \/api\/status lists the targets/)
   assert.equal((await act(router.url, 'gpu-a/explode')).status, 404)
 })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSecretKey } from 'node:crypto'
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
-import { freePort } from '../helpers/free-port.ts'
+import { freePort } from '../helpers/http.ts'
 import {
   audience,
   clientId,

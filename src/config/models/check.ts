@@ -107,13 +107,36 @@ export function checkPart<Schema extends TSchema>(
   return undefined
 }
 
-/** Unknown fields are allowed; a warning is returned for those that resemble a known field. */
+/** Names of fields in the configurations of other programs, and the name of the same field here. */
+const namesElsewhere: Readonly<Record<string, string>> = {
+  api_base: 'api_host',
+  api_key: 'api_token',
+  base_url: 'api_host',
+  context_length: 'input_size',
+  host: 'api_host',
+  max_concurrent: 'max_in_flight',
+  max_parallel_requests: 'max_in_flight',
+  model: 'model_path',
+  model_name: 'model_path',
+  token: 'api_token',
+  url: 'api_host',
+}
+
+/**
+ * Unknown fields are allowed; a warning is returned for those that resemble a known field, or have the name that other programs
+ * use for it.
+ */
 function misspelled(schema: TSchema, value: unknown, path: string): string[] {
   if (!KindGuard.IsObject(schema) || !isObject(value)) return []
   const known = Object.keys(schema.properties)
   const missing = known.filter((name) => !(name in value))
   return Object.keys(value).flatMap((key) => {
-    const hint = known.includes(key) || /^[$_]/.test(key) ? '' : didYouMean(key, missing)
+    if (known.includes(key) || /^[$_]/.test(key)) return []
+    const elsewhere = Object.hasOwn(namesElsewhere, key) ? namesElsewhere[key] : undefined
+    const hint =
+      elsewhere !== undefined && missing.includes(elsewhere)
+        ? `; did you mean "${elsewhere}"?`
+        : didYouMean(key, missing)
     const at = pathBelow(path, `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
     return hint === '' ? [] : [`${at}: no such field, it has no effect${hint}`]
   })

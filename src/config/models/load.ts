@@ -6,7 +6,7 @@ import type { Model, Target } from '../../sdk/target.ts'
 import { readAutoModel } from '../auto/read.ts'
 import type { AutoModelEntry } from '../auto/schema.ts'
 import { activePath, atTextPosition, modelPath } from '../config-path.ts'
-import { readConfigText, type Syntax } from '../config-text.ts'
+import { readConfigText, type Syntax, syntaxErrorText } from '../config-text.ts'
 import { type ConfiguredProcessor, readProcessors } from '../processors/read.ts'
 import { aliasNames, readAliases } from '../servers/aliases.ts'
 import type { FleetSnapshot, ServerEndpoint } from '../servers/fleet-snapshot.ts'
@@ -76,11 +76,9 @@ export interface LoadedModels {
 
 function parse(text: string, syntax: Syntax): { root: Record<string, unknown>; warnings: string[] } {
   const document = readConfigText(text, syntax)
-  if (document.syntaxError) {
-    const { line, column } = document.syntaxError
-    throw new ConfigError([`models-config.json: not valid ${syntax} (line ${line}, column ${column})`])
-  }
-  if (!isObject(document.value)) throw new ConfigError(['models-config.json: not an object'])
+  const { syntaxError } = document
+  if (syntaxError) throw new ConfigError([atTextPosition(syntaxError, syntaxErrorText(syntaxError, syntax))])
+  if (!isObject(document.value)) throw new ConfigError([atTextPosition(document.find([]), 'not an object')])
   return { root: document.value, warnings: duplicateNames(document) }
 }
 

@@ -206,7 +206,8 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|INDEX_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|INDEX_KEY|REDIS_HOST|PII_HOST|GUARD_HOST/.test(name))
+    return 'the value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 

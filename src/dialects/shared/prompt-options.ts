@@ -4,7 +4,7 @@ import type { Flavour } from '../../sdk/profile.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 
 /** Members that never affect a response (`client_metadata` of Codex, cache hints). They are dropped without a report. */
-export const unreportedMembers: ReadonlySet<string> = new Set([
+const unreportedMembers: ReadonlySet<string> = new Set([
   'client_metadata',
   'prompt_cache_key',
   'prompt_cache_retention',

@@ -1,3 +1,5 @@
+import { ChunkList } from './chunk-list.ts'
+
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
@@ -9,7 +11,7 @@ export const maxLineBytes = 8 * 1024 * 1024
  * spans two chunks is read correctly. Memory is bounded by `maxBytes` per line.
  */
 export class LineSplitter {
-  #pending: Uint8Array[] = []
+  readonly #pending = new ChunkList()
   #pendingBytes = 0
   #skipLineFeed = false
   #first = true
@@ -71,7 +73,7 @@ export class LineSplitter {
     if (bytes.length === 0) return
     this.#pendingBytes += bytes.length
     if (this.#pendingBytes > this.#maxBytes) throw new RangeError('line too long')
-    this.#pending.push(bytes)
+    this.#pending.add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
   }
 
   #take(tail: Uint8Array): string {
@@ -79,8 +81,7 @@ export class LineSplitter {
     if (this.#pendingBytes === 0) {
       text = Buffer.from(tail.buffer, tail.byteOffset, tail.length).toString('utf8')
     } else {
-      text = Buffer.concat([...this.#pending, tail]).toString('utf8')
-      this.#pending = []
+      text = Buffer.concat([...this.#pending.take(), tail]).toString('utf8')
       this.#pendingBytes = 0
     }
     if (this.#first) {

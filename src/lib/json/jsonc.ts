@@ -6,6 +6,12 @@ export interface TextPosition {
   column: number
 }
 
+/** The first syntax error of a file. */
+export interface SyntaxProblem extends TextPosition {
+  /** What is wrong there, without any text of the file, which could be a secret. */
+  readonly reason: string
+}
+
 export type JsonPath = readonly (string | number)[]
 
 export interface JsonPositions {
@@ -20,12 +26,11 @@ export interface JsonDocument extends JsonPositions {
 }
 
 /**
- * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first
- * syntax error, without the parser's message, which could quote a secret from the file.
+ * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the first syntax error.
  */
 export function readJsonc(
   text: string,
-): (JsonDocument & { syntaxError?: undefined }) | { syntaxError: TextPosition } {
+): (JsonDocument & { syntaxError?: undefined }) | { syntaxError: SyntaxProblem } {
   const json = text.startsWith('\ufeff') ? text.slice(1) : text
   const positionOf = (offset: number): TextPosition => {
     const lines = json.slice(0, offset).split(/\r\n|\n|\r/)
@@ -33,12 +38,40 @@ export function readJsonc(
   }
   const errors: ParseError[] = []
   const root = jsonc.parseTree(json, errors, { allowTrailingComma: true })
-  if (!root || errors.length > 0) return { syntaxError: positionOf(errors[0]?.offset ?? 0) }
+  const [error] = errors
+  if (!root || error)
+    return { syntaxError: { ...positionOf(error?.offset ?? 0), reason: reasonOf(error, json) } }
   return {
     value: readValue(root),
     find: (path) => positionOf(innermost(root, path).offset),
     duplicates: duplicatesIn(root).map(({ path, node }) => ({ path, position: positionOf(node.offset) })),
   }
+}
+
+function reasonOf(error: ParseError | undefined, json: string): string {
+  const rest = json.slice(error?.offset ?? 0)
+  if (json.trim() === '') return 'the file is empty'
+  if (rest === json.trimStart()) return 'expected "{"; the name of a YAML file must end in .yaml or .yml'
+  if (rest.startsWith("'")) return 'expected double quotes instead of single quotes'
+  return (error && reasons[jsonc.printParseErrorCode(error.error)]) ?? 'unexpected text'
+}
+
+const reasons: Readonly<Partial<Record<ReturnType<typeof jsonc.printParseErrorCode>, string>>> = {
+  InvalidSymbol: 'expected a value, or a name in double quotes',
+  InvalidNumberFormat: 'not a valid number',
+  PropertyNameExpected: 'expected a name in double quotes',
+  ValueExpected: 'expected a value',
+  ColonExpected: 'expected ":" after the name',
+  CommaExpected: 'expected "," or the end of the object or list',
+  CloseBraceExpected: 'expected "}"',
+  CloseBracketExpected: 'expected "]"',
+  EndOfFileExpected: 'expected the end of the file',
+  UnexpectedEndOfComment: 'the comment is not closed',
+  UnexpectedEndOfString: 'the closing double quote of a string is missing',
+  UnexpectedEndOfNumber: 'not a valid number',
+  InvalidUnicode: 'an invalid \\u escape in a string',
+  InvalidEscapeCharacter: 'an invalid escape in a string; a backslash itself is written as \\\\',
+  InvalidCharacter: 'a control character in a string, such as a tab or a line break',
 }
 
 /** Unlike jsonc.getNodeValue, handles a member `__proto__` and returns ordinary objects. */

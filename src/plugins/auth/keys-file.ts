@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { KeyRing, type Login, type RingEntry } from '../../config/client-keys/key-ring.ts'
 import { loadClientKeys } from '../../config/client-keys/load.ts'
 import type { FileContent } from '../../config/sources.ts'
+import { readProblem } from '../../lib/read-problem.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 
@@ -76,7 +77,9 @@ function loaded(
   env: Readonly<Record<string, string | undefined>>,
 ): Loaded {
   if ('code' in content)
-    throw new ConfigError([`LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read ${file} (${content.code})`])
+    throw new ConfigError([
+      `LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read ${file}: ${readProblem(content.code)}`,
+    ])
   const { clients, entries, warnings } = loadClientKeys(content.text, file, env)
   return {
     ring: new KeyRing(entries),

@@ -4,6 +4,7 @@ import { StoreDownError } from '../../stores/leases/store.ts'
 import type { OfferResult, Ticket } from '../../stores/turns/fair-queue.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import { QueuePace } from './queue-pace.ts'
+import { WaitingRequests } from './waiting-requests.ts'
 
 /** A request for a slot at one of a model's targets. */
 export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'> {
@@ -41,7 +42,7 @@ export class LeaseQueue {
   readonly #pace: QueuePace
   /** All requests that need a slot, including those that have not tried yet. */
   readonly #all = new Set<Refusable>()
-  #length = 0
+  readonly #waiting = new WaitingRequests<Refusable>()
   /** Number of events that may have freed a slot. */
   #wakes = 0
 
@@ -52,7 +53,7 @@ export class LeaseQueue {
 
   /** Waiting requests. */
   get length(): number {
-    return this.#length
+    return this.#waiting.length
   }
 
   /**
@@ -67,7 +68,7 @@ export class LeaseQueue {
     this.#all.add(waiter)
     try {
       // Later requests do not overtake waiting ones.
-      if (this.#length > 0 || turns.isWaiting(model)) return await this.#wait(waiter, true)
+      if (this.#waiting.length > 0 || turns.isWaiting(model)) return await this.#wait(waiter, true)
       const wakes = this.#wakes
       // A client that disconnects does not wait for the store.
       await Promise.race([waiter.offer(), waiter.granted])
@@ -82,7 +83,7 @@ export class LeaseQueue {
   /** Call when a slot may be free. */
   wake(): void {
     this.#wakes++
-    if (this.#length > 0) this.#options.turns.wake(this.#options.model)
+    if (this.#waiting.length > 0) this.#options.turns.wake(this.#options.model)
   }
 
   /** Rejects all requests, because the model was removed. */
@@ -92,19 +93,26 @@ export class LeaseQueue {
 
   async #wait<Granted>(waiter: Waiter<Granted>, offers: boolean): Promise<Granted> {
     const { model, turns, size } = this.#options
-    if (this.#length >= size) waiter.refuse(this.#refused('queue_full', 'are busy and its queue is full'))
+    if (this.#waiting.length >= size) this.#refuseOne(waiter)
     if (waiter.isOver) return waiter.granted
-    if (this.#length === 0) this.#pace.began()
-    this.#length++
+    if (this.#waiting.length === 0) this.#pace.began()
+    this.#waiting.add(waiter)
     turns.enter(model, waiter, offers)
     try {
       const granted = await waiter.granted
       this.#pace.served()
       return granted
     } finally {
-      this.#length--
+      this.#waiting.delete(waiter)
       turns.leave(model, waiter)
     }
+  }
+
+  /** The queue is full: the client with most waiting requests for its weight loses its newest one. */
+  #refuseOne(arriving: Refusable): void {
+    const refused = this.#waiting.displacedBy(arriving) ?? arriving
+    this.#waiting.delete(refused)
+    refused.refuse(this.#refused('queue_full', 'are busy and its queue is full'))
   }
 
   /** Ends the wait when the client disconnects, on timeout, or at the deadline. */
@@ -128,12 +136,12 @@ export class LeaseQueue {
   #refused(code: 'queue_full' | 'queue_timeout', why: string): RouterError {
     return new RouterError('overloaded', `All upstreams of the model '${this.#options.model}' ${why}`, {
       code,
-      retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length),
+      retryAfterSeconds: this.#pace.retryAfterSeconds(this.#waiting.length),
     })
   }
 }
 
-interface Refusable {
+interface Refusable extends Pick<Ticket, 'client' | 'weight'> {
   readonly request: Pick<QueuedRequest<never>, 'signal' | 'deadlineAt'>
   refuse(error: unknown): void
 }

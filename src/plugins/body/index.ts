@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
 import { asRouterError, badRequest, RouterError, tooLarge } from '../../sdk/errors.ts'
 import { isMostlyLong, outlineOf } from './outline.ts'
@@ -189,11 +190,18 @@ function parse(json: string): unknown {
       : JSON.parse(json)
   } catch (error) {
     // The parser's message quotes the body: no part of a prompt may reach the response or the log.
-    const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')
-    throw badRequest(
-      isPrototype ? 'The body contains a forbidden key (__proto__)' : 'The body is not valid JSON',
-    )
+    const { message } = error instanceof Error ? error : { message: '' }
+    if (message.includes('forbidden prototype'))
+      throw badRequest('The body contains a forbidden key (__proto__)')
+    throw badRequest(`The body is not valid JSON${syntaxProblem(message)}`)
   }
+}
+
+/** Says where JSON.parse failed, as far as its message does. */
+function syntaxProblem(message: string): string {
+  if (message === 'Unexpected end of JSON input') return ': it ends too early'
+  const [, line, column] = /\(line (\d+) column (\d+)\)$/.exec(message) ?? []
+  return line === undefined ? '' : ` (line ${line}, column ${column})`
 }
 
 /** Whether the body may contain a key that reaches a prototype; such a key can be escaped. */
@@ -223,7 +231,7 @@ export function collectBody(
     return
   }
   const known = announced === undefined ? undefined : room(announced)
-  const chunks: Buffer[] = []
+  const chunks = new ChunkList()
   let received = 0
   let over = false
   const end = (result: Buffer | Error): void => {
@@ -236,13 +244,13 @@ export function collectBody(
     const at = received
     received += chunk.length
     if (received > limit) end(tooLarge())
-    else if (!known) chunks.push(chunk)
+    else if (!known) chunks.add(chunk)
     else if (received <= known.length) chunk.copy(known, at)
   }
   const onEnd = (): void => {
     if (known && received !== known.length)
       end(badRequest('The length of the body does not match content-length'))
-    else end(known ?? Buffer.concat(chunks, received))
+    else end(known ?? Buffer.concat(chunks.take(), received))
   }
   // The listeners stay attached: removing them costs more, and a rejected body may still emit an error, which needs a
   // handler.

@@ -11,6 +11,7 @@ import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../s
 import { withoutBasePath } from '../base-path.ts'
 import type { ConsolePage } from '../console/index.ts'
 import { validationError } from '../validation.ts'
+import { nearPath } from './near-path.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -66,7 +67,12 @@ type RouteMethods = Map<string, Set<string>>
 
 function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyReply): RouterError {
   const allowed = methodsOf(methods, pathOf(request))
-  if (allowed === undefined) return new RouterError('not_found', 'Unknown path', { code: 'not_found' })
+  if (allowed === undefined) {
+    const fixed = [...methods.keys()].filter((url) => !/[:*]/.test(url))
+    const near = nearPath(pathOf(request), fixed)
+    const hint = near === undefined ? '' : `; did you mean ${request.server.config.basePath}${near}?`
+    return new RouterError('not_found', `Unknown path${hint}`, { code: 'not_found' })
+  }
   const list = [...allowed].join(', ')
   reply.header('allow', list)
   return new RouterError('method_not_allowed', `This path supports ${list}`, { code: 'method_not_allowed' })

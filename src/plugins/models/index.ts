@@ -13,6 +13,7 @@ import type { ConfigSubscriber } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/targets/target-access.ts'
+import { readProblem } from '../../lib/read-problem.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
@@ -74,7 +75,7 @@ export default fp(
   async (app, options: ModelsOptions) => {
     const feed = app.reload.feed(app.reload.sources.models)
     const load = loader(app, options.env, (await options.found) ?? [])
-    const first = load(await feed.first())
+    const first = firstLoaded(load, await feed.first(), app.config.modelsConfigPath)
     const { models, aliases, warnings, version } = first
     for (const warning of warnings) app.log.warn(warning)
     let table = tableOf(models, aliases)
@@ -82,7 +83,12 @@ export default fp(
     app.retrieval.use(first.retrievals)
     app.answerCache.use(first.processors, models)
     const loading: ConfigLoading = {
-      ...{ version, at: new Date(), warnings: warningsOf(first), autoModel: first.autoModel },
+      ...{
+        version,
+        at: new Date(),
+        warnings: warningsOf(first, app.config.modelsConfigPath),
+        autoModel: first.autoModel,
+      },
       reloads: { success: 0, failure: 0 },
     }
     const listeners: ((change: ModelsChange) => void)[] = []
@@ -105,7 +111,7 @@ export default fp(
       app.retrieval.use(loaded.retrievals)
       app.answerCache.use(loaded.processors, next)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
-      loading.warnings = warningsOf(loaded)
+      loading.warnings = warningsOf(loaded, app.config.modelsConfigPath)
       // Learned state is kept where nothing has changed.
       if (!isDeepStrictEqual(loading.autoModel, loaded.autoModel)) loading.autoModel = loaded.autoModel
       for (const listener of listeners) notify(app, listener, change)
@@ -171,7 +177,7 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const { main, files, fleet } = snapshot
     if ('code' in main)
       throw new ConfigError([
-        `LLM_ROUTER_MODELS_CONFIG: cannot read ${config.modelsConfigPath} (${main.code})`,
+        `LLM_ROUTER_MODELS_CONFIG: cannot read ${config.modelsConfigPath}: ${readProblem(main.code)}`,
       ])
     const { text } = main
     const sources = { ...targetSources({ config, env, providers }, files), strategies }
@@ -183,6 +189,16 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const autoModel = all.autoModel ?? autoModelOf(config, names)
     const retrievals = app.retrieval.compile(own.processors, names)
     return { ...all, autoModel, version, snapshot, compiled, retrievals }
+  }
+}
+
+/** Loads the models of the start. The errors that it throws are located, like those of a reload. */
+function firstLoaded(load: Loader, snapshot: ModelsSnapshot, path: string): Loaded {
+  try {
+    return load(snapshot)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new ConfigError(errorsIn(snapshot, error, path), error.warnings)
   }
 }
 
@@ -245,8 +261,8 @@ function subscriber(
   }
 }
 
-function warningsOf({ warnings, snapshot: { main } }: Loaded): Located[] {
-  return 'text' in main ? locatedWarnings(warnings, main.text) : []
+function warningsOf({ warnings, snapshot: { main } }: Loaded, path: string): Located[] {
+  return 'text' in main ? locatedWarnings(warnings, main.text, path) : []
 }
 
 /** Whether only the state of servers has changed. SIGHUP reloads the same files. */

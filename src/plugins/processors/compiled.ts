@@ -2,6 +2,7 @@ import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
 import type { MaskingEntry } from '../../config/processors/schema.ts'
 import type { Config } from '../../config/settings/settings.ts'
+import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { MaskingPlan, MaskingService } from '../../processors/masking/masking.ts'
 import { MaskingRules } from '../../processors/masking/masking-rules.ts'
 import { presidio } from '../../processors/masking/presidio.ts'
@@ -70,8 +71,11 @@ export function compiled(
     const { type, options = {} } = entry.entry
     const known = types.find(type)
     if (!known) {
-      const names = ['masking', 'guardrail', 'cache', ...types.names()].join(', ')
-      errors.push(`${entry.path}.type: no processor ${JSON.stringify(type)}; known: ${names}`)
+      const names = ['masking', 'guardrail', 'retrieval', 'cache', ...types.names()]
+      const hint = didYouMean(type, names)
+      errors.push(
+        `${entry.path}.type: no processor ${JSON.stringify(type)}; known: ${names.join(', ')}${hint}`,
+      )
       return []
     }
     try {

@@ -1,3 +1,4 @@
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { AnswerForm } from './answer-form.ts'
@@ -50,7 +51,7 @@ export class GuardedClient implements ChatClient {
   }
 
   large(): ClientStream {
-    const chunks: Buffer[] = []
+    const chunks = new ChunkList()
     let length = 0
     const inner = this.#inner.large()
     let isForgotten = false
@@ -65,12 +66,12 @@ export class GuardedClient implements ChatClient {
       commit() {},
       write(bytes) {
         length += bytes.length
-        if (length <= maxHeldBytes) chunks.push(Buffer.from(bytes))
+        if (length <= maxHeldBytes) chunks.add(Buffer.from(bytes))
         return true
       },
       onDrain: (resume) => resume(),
       end: () => {
-        const all = Buffer.concat(chunks)
+        const all = Buffer.concat(chunks.take())
         const judged =
           length > maxHeldBytes ? Promise.reject(new RangeError('answer too long')) : this.#judged(all)
         this.#await(judged.then(send))

@@ -1,3 +1,4 @@
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import type { PostJson } from '../../processors/masking/presidio.ts'
 
 /** Maximum size of a service's response, in bytes. */
@@ -30,10 +31,18 @@ export async function postJson(
     await response.body?.cancel()
     throw new Error(`the service responded with status ${response.status}`)
   }
-  const announced = Number(response.headers.get('content-length') ?? 0)
-  if (announced > maxAnswerBytes) {
-    await response.body?.cancel()
-    throw new Error('the response of the service is too large')
+  return JSON.parse(await textOf(response))
+}
+
+/** Counts the bytes as they arrive: their number is not always announced, and a compressed response is larger than announced. */
+async function textOf({ body }: Response): Promise<string> {
+  const chunks = new ChunkList()
+  let bytes = 0
+  // Leaving the loop cancels the response.
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > maxAnswerBytes) throw new Error('the response of the service is too large')
+    chunks.add(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))
   }
-  return response.json()
+  return Buffer.concat(chunks.take()).toString()
 }

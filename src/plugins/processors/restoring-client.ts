@@ -1,3 +1,4 @@
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import { StreamRestoring } from '../../processors/answers/stream-restoring.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { type AnswerForm, framingOf } from './answer-form.ts'
@@ -98,16 +99,16 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Answer
 const maxCollectedBytes = 64 * 1024 * 1024
 
 function collecting(processing: Processing, { answers }: AnswerForm): Change {
-  const chunks: Buffer[] = []
+  const chunks = new ChunkList()
   let length = 0
   return {
     push(bytes) {
       const piece = Buffer.from(bytes)
       length += piece.length
       if (length > maxCollectedBytes) throw new RangeError('answer too long')
-      chunks.push(piece)
+      chunks.add(piece)
       return ''
     },
-    end: () => processing.restored(Buffer.concat(chunks), answers),
+    end: () => processing.restored(Buffer.concat(chunks.take()), answers),
   }
 }

@@ -1,3 +1,4 @@
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import { joined } from '../../lib/bytes/joined.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
@@ -49,7 +50,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
   #headers: UpstreamHeaders = {}
-  #chunks: Buffer[] = []
+  readonly #chunks = new ChunkList()
   #bytes = 0
   #startedAt = 0
   #firstContentMs = 0
@@ -133,7 +134,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     if (large && succeeded && this.#bytes > maxCollectedBytes && isJson(this.#headers)) {
       this.#relayCollected(large(), chunk)
     } else if (this.#bytes <= (succeeded ? maxWholeBytes : maxErrorBytes)) {
-      this.#chunks.push(chunk)
+      this.#chunks.add(chunk)
     } else if (succeeded) {
       this.fail(unreadableFailure('too large'))
     } else {
@@ -164,14 +165,13 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   #relayCollected(stream: AnswerStream, last: Buffer): void {
-    const collected = [...this.#chunks.splice(0), last]
     this.#mode = 'streaming'
     this.#stream = stream
-    for (const chunk of collected) this.#relay(chunk)
+    for (const chunk of [...this.#chunks.take(), last]) this.#relay(chunk)
   }
 
   #endOfWhole(): void {
-    const body = joined(this.#chunks) ?? Buffer.alloc(0)
+    const body = joined(this.#chunks.take()) ?? Buffer.alloc(0)
     if (isSuccess(this.#status)) {
       this.#contentSeen()
       this.#finishWhole({ headers: this.#headers, body })
@@ -197,7 +197,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
       if (out && !client.write(out)) this.#pace.waitFor(client)
     } else {
       this.#bytes += chunk.length
-      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
+      if (out) this.#chunks.add(typeof out === 'string' ? Buffer.from(out) : out)
       if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
     }
     this.#checkEnd(this.#stream)
@@ -210,7 +210,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#handsOver = true
     client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
-    const held = joined(this.#chunks.splice(0))
+    const held = joined(this.#chunks.take())
     if (held && !client.write(held)) this.#pace.waitFor(client)
   }
 

@@ -1,3 +1,4 @@
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
 import { isUnreachable } from './connection-errors.ts'
@@ -30,7 +31,7 @@ export function askEngine(
   { transport, timeoutMs, userAgent, signal }: EngineAsking,
 ): Promise<EngineAnswer> {
   const { promise, resolve } = Promise.withResolvers<EngineAnswer>()
-  const chunks: Buffer[] = []
+  const chunks = new ChunkList()
   let bytes = 0
   let status: number | undefined
   const end = (answer: Partial<EngineAnswer>): void => {
@@ -63,9 +64,9 @@ export function askEngine(
     onData: (chunk) => {
       bytes += chunk.length
       if (bytes > maxBytes) setImmediate(end, {})
-      else chunks.push(chunk)
+      else chunks.add(chunk)
     },
-    onEnd: () => setImmediate(end, { text: Buffer.concat(chunks).toString() }),
+    onEnd: () => setImmediate(end, { text: Buffer.concat(chunks.take()).toString() }),
     onError: (error) => setImmediate(end, { status: undefined, refused: isUnreachable(error) }),
   })
   return promise

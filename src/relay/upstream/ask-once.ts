@@ -1,4 +1,5 @@
 import type { LookupFunction } from 'node:net'
+import { ChunkList } from '../../lib/bytes/chunk-list.ts'
 import type { Connection } from '../../sdk/transport.ts'
 import { createHttpTransport } from './http-transport.ts'
 
@@ -49,7 +50,7 @@ export async function askOnce({
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     signal.throwIfAborted()
-    const chunks: Buffer[] = []
+    const chunks = new ChunkList()
     let status = 0
     let bytes = 0
     transport.open(
@@ -69,10 +70,10 @@ export async function askOnce({
         },
         onData: (chunk) => {
           bytes += chunk.length
-          if (bytes <= maxAnswerBytes) chunks.push(chunk)
+          if (bytes <= maxAnswerBytes) chunks.add(chunk)
           else reject(new Error('the answer is too large'))
         },
-        onEnd: () => resolve({ status, text: Buffer.concat(chunks).toString() }),
+        onEnd: () => resolve({ status, text: Buffer.concat(chunks.take()).toString() }),
         onError: reject,
       },
     )

@@ -78,7 +78,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         if (!prompt)
           throw new RouterError(
             'not_found',
-            `Unknown prompt '${id.slice(0, 256)}'; GET P/prompts/library lists them`,
+            `Unknown prompt '${id.slice(0, 256)}'; GET ${app.config.endpointPrefix}/prompts/library lists them`,
             {
               code: 'prompt_not_found',
             },

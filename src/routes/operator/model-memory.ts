@@ -49,7 +49,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       path,
       { config: { admin: true, docs }, schema: { response: { 200: ResultSchema } } },
       async (request) => {
-        const { name, action } = actionOf(request.params['*'])
+        const { name, action } = actionOf(request.params['*'], app.config.endpointPrefix)
         const model = app.models.find(name)
         if (!model) throw modelNotFound(name.slice(0, 256))
         const targets = await command(model, action)
@@ -64,10 +64,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default fp(plugin, { name: 'routes/operator/model-memory', encapsulate: true })
 
-function actionOf(path: string): { name: string; action: EngineAction } {
+function actionOf(path: string, prefix: string): { name: string; action: EngineAction } {
   const [, name, action] = /^(.+)\/(load|unload)$/.exec(path) ?? []
   if (name === undefined || (action !== 'load' && action !== 'unload'))
-    throw new RouterError('not_found', 'Use P/models/{name}/load or P/models/{name}/unload', {
+    throw new RouterError('not_found', `Use ${prefix}/models/{name}/load or unload`, {
       code: 'unknown_url',
     })
   return { name, action }

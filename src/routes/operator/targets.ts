@@ -40,9 +40,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       path,
       { config: { admin: true, docs: targetDocs }, schema: { response: { 200: TargetSchema } } },
       async (request) => {
-        const { name: target, action } = actionOf(request.params['*'])
+        const { name: target, action } = actionOf(request.params['*'], prefix)
         const models = app.overrides.modelsWith(target).map(({ alias }) => alias)
-        if (models.length === 0) throw targetNotFound(target)
+        if (models.length === 0) throw targetNotFound(target, prefix)
         const by = request.client?.id ?? ''
         if (action === 'drain' && request.query.force !== 'true') {
           const [last] = app.overrides.servedOnlyBy(target)
@@ -63,7 +63,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
       async (request) => {
         const [, name] = /^(.+)\/weights$/.exec(request.params['*']) ?? []
-        if (name === undefined) throw unknownPath('P/models/{name}/weights')
+        if (name === undefined) throw unknownPath(`${prefix}/models/{name}/weights`)
         const model = app.models.find(name)
         if (!model) throw modelNotFound(name.slice(0, 256))
         const { alias } = model
@@ -71,7 +71,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           throw noWeights(alias, model.strategy ?? app.config.balanceStrategy)
         const ids = new Set([...model.targets, ...model.sleeping].map(({ id }) => id))
         const unknown = Object.keys(request.body).find((id) => !ids.has(id))
-        if (unknown !== undefined) throw targetNotFound(unknown)
+        if (unknown !== undefined) throw targetNotFound(unknown, prefix)
         const by = request.client?.id ?? ''
         for (const [id, weight] of Object.entries(request.body))
           await app.overrides.setWeight(alias, id, weight, by)
@@ -87,10 +87,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default fp(plugin, { name: 'routes/operator/targets', encapsulate: true })
 
-function actionOf(path: string): { name: string; action: Action } {
+function actionOf(path: string, prefix: string): { name: string; action: Action } {
   const [, name, word] = /^(.+)\/([a-z]+)$/.exec(path) ?? []
   const action = actions.find((each) => each === word)
-  if (name === undefined || !action) throw unknownPath('P/targets/{id}/drain, resume or reset')
+  if (name === undefined || !action) throw unknownPath(`${prefix}/targets/{id}/drain, resume or reset`)
   return { name, action }
 }
 
@@ -98,10 +98,10 @@ function unknownPath(known: string): RouterError {
   return new RouterError('not_found', `Use ${known}`, { code: 'unknown_url' })
 }
 
-function targetNotFound(id: string): RouterError {
+function targetNotFound(id: string, prefix: string): RouterError {
   return new RouterError(
     'not_found',
-    `Unknown target '${id.slice(0, 256)}'; GET P/status lists the targets of each model`,
+    `Unknown target '${id.slice(0, 256)}'; GET ${prefix}/status lists the targets of each model`,
     { code: 'target_not_found' },
   )
 }

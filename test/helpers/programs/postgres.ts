@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import pg from 'pg'
 import { openDatabase } from '../../../src/stores/database/open.ts'
-import { freePort } from '../free-port.ts'
+import { freePort } from '../http.ts'
 import { missing } from './program.ts'
 
 export interface Postgres {

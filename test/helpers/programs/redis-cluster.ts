@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { freePort } from '../free-port.ts'
+import { freePort } from '../http.ts'
 import { redisProgram } from './redis-server.ts'
 
 export interface ClusterNode {

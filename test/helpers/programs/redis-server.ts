@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { freePort } from '../free-port.ts'
+import { freePort } from '../http.ts'
 
 /** Another server with the same options, such as valkey-server, can be tested instead. */
 export const redisProgram = process.env.LLM_ROUTER_TEST_REDIS_SERVER ?? 'redis-server'

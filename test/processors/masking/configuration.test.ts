@@ -87,6 +87,7 @@ test('a changed configuration takes effect without a restart, and an invalid one
 test('configuration errors of processors prevent startup, each with its path', async () => {
   for (const [processors, expected] of [
     [[{ type: 'magic' }], /processors\[0\]\.type: no processor "magic"/],
+    [[{ type: 'gardrail' }], /no processor "gardrail"; known: .*; did you mean "guardrail"\?/],
     [[{ type: 'masking', kinds: { EMIAL: false } }], /processors\[0\]\.kinds\.EMIAL: .*did you mean "?EMAIL/],
     [[{ type: 'masking', expressions: { A1: '(?=x)y' } }], /processors\[0\]\.expressions/],
     [[{ type: 'masking', expressions: { AB: 'x(?=y)' } }], /expressions\.AB: look-around at character 2/],

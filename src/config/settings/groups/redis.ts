@@ -3,10 +3,14 @@ import { oneOf, seconds, text, words } from './kinds.ts'
 
 /** Redis, and the responses stored for `previous_response_id`. */
 export const redisSettings = {
-  redisHost: text(
-    '',
-    'Redis host, for sharing leases ([leases.md](leases.md)), limits of client keys and stored responses between hosts; empty disables it.',
-  ),
+  redisHost: Type.String({
+    default: '',
+    // Several colons: an IPv6 address.
+    pattern: '^(?!.*[/@])(?:[^:]*|.*:.*:.*)$',
+    allowed: 'a hostname or an address; the port is LLM_ROUTER_REDIS_PORT, and a URL is LLM_ROUTER_REDIS_URL',
+    description:
+      'Redis host, for sharing leases ([leases.md](leases.md)), limits of client keys and stored responses between hosts; empty disables it.',
+  }),
   redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535, description: 'Redis port.' }),
   redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: 'Redis database.' }),
   redisPassword: text('', 'Redis password.'),

@@ -39,7 +39,7 @@ export function readTools(body: JsonObject, drop: ReportField): OfferedTools {
       'tools',
     )
   }
-  return { tools, ...readChoice(body.tool_choice, tools) }
+  return { tools, ...readChoice(body.tool_choice, tools, sent) }
 }
 
 /** Without such a tool the response would differ. Unknown types may be optional. */
@@ -62,7 +62,11 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
 }
 
 /** A plain string, and the values of OpenAI's API, are accepted too. */
-function readChoice(sent: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+function readChoice(
+  sent: unknown,
+  tools: ToolDefinition[],
+  declared: readonly JsonObject[],
+): Omit<OfferedTools, 'tools'> {
   const choice = typeof sent === 'string' ? { type: sent } : sent
   if (!isObject(choice)) return {}
   const { disable_parallel_tool_use: single } = choice
@@ -78,6 +82,14 @@ function readChoice(sent: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 
     case 'tool':
     case 'function': {
       const called = isObject(choice.function) ? choice.function : choice
+      const isOffered = tools.some((tool) => tool.name === called.name)
+      if (!isOffered && declared.some((tool) => tool.name === called.name)) {
+        throw badRequest(
+          `The tool '${textOf(called.name) ?? ''}' is not supported, so it cannot be chosen`,
+          'tool_choice.name',
+          'unsupported_value',
+        )
+      }
       const { name } = declaredTool(tools, called.name, 'tool_choice.name')
       return { toolChoice: { name }, ...parallel }
     }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ChunkList } from '../../../lib/bytes/chunk-list.ts'
 import { parseJson } from '../../../lib/json/read.ts'
 import { createHttpTransport, type HttpTransport } from '../../../relay/upstream/http-transport.ts'
 
@@ -46,14 +47,14 @@ export class KubernetesApi {
 
   /** Gets an object. Rejects with a KubernetesError. */
   async get(path: string, options: ReadOptions): Promise<unknown> {
-    const chunks: Buffer[] = []
+    const chunks = new ChunkList()
     let bytes = 0
     await this.#read(path, options, (chunk) => {
       bytes += chunk.length
       if (bytes > maxListBytes) throw new KubernetesError(0, 'the answer is too large')
-      chunks.push(chunk)
+      chunks.add(chunk)
     })
-    return parseJson(Buffer.concat(chunks).toString())
+    return parseJson(Buffer.concat(chunks.take()).toString())
   }
 
   /** Passes on each line of an answer that has no end of its own. Resolves when the server ends it. */
