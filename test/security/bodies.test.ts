@@ -48,6 +48,7 @@ const refused: [name: string, body: string | Uint8Array][] = [
   ['10,000 levels', nested(10_000)],
   ['1,000,000 levels', nested(1_000_000)],
   ['1,000,000 levels that never end', withMembers(`"x":${'['.repeat(1_000_000)}`)],
+  ['10,001 members', withMembers(Array.from({ length: 9_999 }, (_, at) => `"x${at}":1`).join())],
   ['__proto__', withMembers('"__proto__":{"x":1}')],
   ['__proto__ with escapes', withMembers('"\\u005f_proto_\\u005f":{"x":1}')],
   ['a nested __proto__', withMembers('"a":[{"b":{"__proto__":{"x":1}}}]')],
@@ -247,13 +248,13 @@ test('S23 a large body takes time proportional to its size, whatever it contains
   const fill: [string, (bytes: number) => string][] = [
     [
       'keys like integers',
-      (bytes) => withMembers(Array.from({ length: bytes / 10 }, (_, at) => `"${at}":1`).join()),
+      (bytes) => withMembers(`"a":{${Array.from({ length: bytes / 10 }, (_, at) => `"${at}":1`).join()}}`),
     ],
-    ['one key many times', (bytes) => withMembers('"a":1,'.repeat(bytes / 6).slice(0, -1))],
+    ['one key many times', (bytes) => withMembers(`"a":{${'"a":1,'.repeat(bytes / 6).slice(0, -1)}}`)],
     ['backslashes', (bytes) => withMembers(`"a":"${'\\\\'.repeat(bytes / 2)}"`)],
     ['quotes', (bytes) => withMembers(`"a":"${'\\"'.repeat(bytes / 2)}"`)],
     ['short lists', (bytes) => withMembers(`"a":[${'[],'.repeat(bytes / 3)}0]`)],
-    ['escapes in keys', (bytes) => withMembers('"\\u0061":1,'.repeat(bytes / 11).slice(0, -1))],
+    ['escapes in keys', (bytes) => withMembers(`"a":{${'"\\u0061":1,'.repeat(bytes / 11).slice(0, -1)}}`)],
     ['blanks', (bytes) => withMembers(`${' '.repeat(bytes)}"a":1`)],
   ]
   // An unknown model ends the request once its body has been read.

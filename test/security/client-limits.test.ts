@@ -214,4 +214,37 @@ test('S28 processes with the same Redis share the limits of a key', async (t) =>
   assert.equal(answers.filter(({ status }) => status === 200).length, 5)
 })
 
+test('S28 a key has all of its slots as soon as Redis answers again, whatever ended while it did not', async (t) => {
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  const env = { ...file.env, LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }
+  const other = await startRouter({ env, models: modelsConfig({ m: [provider()] }) })
+  t.after(() => other.close())
+  assert.equal((await ask('two', {}, other.url)).status, 200)
+
+  const { open, script } = gate()
+  t.after(open)
+  upstream.rescript(script)
+  const from = upstream.requests.length
+  redis.process.kill('SIGSTOP')
+  // Redis executes these calls once it continues, but the router does not wait for that.
+  const running = [ask('two', {}, other.url), ask('two', {}, other.url), ask('left', {}, other.url)]
+  await upstream.requestReceived(from + 2)
+  open()
+  for (const { status } of await Promise.all(running)) assert.equal(status, 200)
+  redis.process.kill('SIGCONT')
+
+  upstream.rescript(upstreams.openaiText('Hi'))
+  let isBack = false
+  const back = other
+    .logged(({ msg }) => msg === 'Redis answers again')
+    .then(() => {
+      isBack = true
+    })
+  while (!isBack) await ask('left', {}, other.url)
+  await back
+  for (const { status } of await Promise.all([1, 2].map(() => ask('two', {}, other.url))))
+    assert.equal(status, 200)
+})
+
 // test/cluster/shared-state.test.ts covers the processes of a cluster.

@@ -27,8 +27,14 @@ export class ClientTools {
   readonly all: readonly ClientTool[]
   /** Tools that OpenAI runs, by the field that is reported. */
   readonly dropped: JsonObject = {}
+  readonly #byKey: ReadonlyMap<string, ClientTool>
   readonly #byWireName: ReadonlyMap<string, ClientTool>
-  readonly #hosted: JsonObject[] = []
+  /** By name, whatever their namespace. */
+  readonly #byName: ReadonlyMap<string, readonly ClientTool[]>
+  #byNamespace: ReadonlyMap<string | undefined, readonly ClientTool[]> | undefined
+  #byType: ReadonlyMap<unknown, readonly ClientTool[]> | undefined
+  /** The types of tools that OpenAI runs, without and with their server. */
+  readonly #hosted = new Set<string>()
 
   /** `items`: of the input, with those of earlier turns first. */
   constructor(tools: unknown, items: readonly { item: JsonObject; path: string }[] = []) {
@@ -48,33 +54,40 @@ export class ClientTools {
       named.set(tool.wireName, tool)
     }
     this.all = all
+    this.#byKey = found
     this.#byWireName = named
+    this.#byName = Map.groupBy(all, ({ name }) => name)
   }
 
   /** The tool that a model calls. Some models omit the namespace. */
   called(wireName: string): ClientTool | undefined {
     const exact = this.#byWireName.get(wireName)
     if (exact) return exact
-    const matches = this.all.filter(({ name }) => name === wireName)
-    return matches.length === 1 ? matches[0] : undefined
+    const matches = this.#byName.get(wireName)
+    return matches?.length === 1 ? matches[0] : undefined
   }
 
   /** The name that the model sees, even of a tool that is no longer offered. */
   wireNameOf(name: string, namespace: string | undefined): string {
-    const tool = this.all.find((each) => each.name === name && each.namespace === namespace)
+    const tool = this.#byKey.get(keyOfName(namespace, name))
     if (tool) return tool.wireName
     return namespace === undefined ? name : flatName(namespace, name, new Map())
   }
 
   inNamespace(namespace: string): readonly ClientTool[] {
-    return this.all.filter((tool) => tool.namespace === namespace)
+    this.#byNamespace ??= Map.groupBy(this.all, (tool) => tool.namespace)
+    return this.#byNamespace.get(namespace) ?? []
+  }
+
+  /** Undefined if there are none. */
+  ofType(type: unknown): readonly ClientTool[] | undefined {
+    this.#byType ??= Map.groupBy(this.all, ({ definition }) => definition.type)
+    return this.#byType.get(type)
   }
 
   /** Whether a tool that OpenAI runs is declared. A reference may also name its MCP server. */
   declaresHosted({ type, server_label: server }: JsonObject): boolean {
-    return this.#hosted.some(
-      (tool) => tool.type === type && (server === undefined || server === tool.server_label),
-    )
+    return this.#hosted.has(JSON.stringify(server === undefined ? [type] : [type, server]))
   }
 
   #flattened({ tools, path }: Group): ClientTool[] {
@@ -94,7 +107,7 @@ export class ClientTools {
     const native = nativeToolOf(definition)
     if (type !== 'function' && type !== 'custom' && !native) {
       this.dropped[`tools.${textOf(type) ?? path}`] = definition
-      this.#hosted.push(definition)
+      for (const key of [[type], [type, definition.server_label]]) this.#hosted.add(JSON.stringify(key))
       return []
     }
     const name = native?.name ?? filledTextOf(definition.name) ?? ''
@@ -110,7 +123,11 @@ function groupOf(item: JsonObject, path: string): Group {
 
 function keyOf({ namespace, name, path }: ClientTool): string {
   // Tools without a name are rejected one by one.
-  return name === '' ? path : JSON.stringify([namespace ?? null, name])
+  return name === '' ? path : keyOfName(namespace, name)
+}
+
+function keyOfName(namespace: string | undefined, name: string): string {
+  return JSON.stringify([namespace ?? null, name])
 }
 
 /** Most servers accept no longer name, and only these characters. Source: OpenAI API reference, `tools.function.name`. */

@@ -25,7 +25,6 @@ export class AnswerCallIds {
 }
 
 interface KnownCall {
-  sentId: string
   id: string
   name: string
   answered: boolean
@@ -34,8 +33,12 @@ interface KnownCall {
 /** The tool calls of a conversation, with unique ids: some clients count from zero in each turn and so reuse theirs. */
 export class ConversationCalls {
   readonly #prefix: string
-  readonly #calls: KnownCall[] = []
   readonly #used = new Set<string>()
+  readonly #byId = new CallIndex<KnownCall>()
+  readonly #byName = new CallIndex<KnownCall>()
+  #count = 0
+  /** All smaller numbers are used. */
+  #nextNumber = 0
 
   /** `prefix`: of generated ids. */
   constructor(prefix: 'call_' | 'toolu_') {
@@ -45,27 +48,52 @@ export class ConversationCalls {
   /** The call's id. A generated one depends only on its position, so a history gets the same ids in every turn. */
   add(sentId: string, name: string): string {
     let { id } = readSignedId(sentId)
-    for (let number = this.#calls.length; id === '' || this.#used.has(id); number++) {
-      id = `${this.#prefix}${number}`
-    }
+    this.#nextNumber = Math.max(this.#nextNumber, this.#count++)
+    while (id === '' || this.#used.has(id)) id = `${this.#prefix}${this.#nextNumber++}`
     this.#used.add(id)
-    this.#calls.push({ sentId, id, name, answered: false })
+    const call = { id, name, answered: false }
+    this.#byId.add(sentId, call)
+    this.#byName.add(name, call)
     return id
   }
 
   /** The call that a result with this id belongs to: the oldest without a result, else the last. */
   answerById(sentId: string): { id: string; name: string } | undefined {
-    return this.#answer((call) => call.sentId === sentId)
+    return answered(this.#byId, sentId)
   }
 
   /** The same for a result that names only the function. */
   answerByName(name: string): { id: string; name: string } | undefined {
-    return this.#answer((call) => call.name === name)
+    return answered(this.#byName, name)
+  }
+}
+
+function answered(index: CallIndex<KnownCall>, key: string): KnownCall | undefined {
+  const call = index.oldestOpen(key) ?? index.last(key)
+  if (call) call.answered = true
+  return call
+}
+
+/** Finds calls by keys. A conversation of 32 MiB has more than 100,000 calls, so they are not searched one by one. */
+export class CallIndex<Call extends { answered: boolean }> {
+  /** In order. `from`: all calls before this position are answered. */
+  readonly #ofKey = new Map<string, { calls: Call[]; from: number }>()
+
+  add(key: string, call: Call): void {
+    const known = this.#ofKey.get(key)
+    if (known) known.calls.push(call)
+    else this.#ofKey.set(key, { calls: [call], from: 0 })
   }
 
-  #answer(matches: (call: KnownCall) => boolean): KnownCall | undefined {
-    const call = this.#calls.find((each) => !each.answered && matches(each)) ?? this.#calls.findLast(matches)
-    if (call) call.answered = true
-    return call
+  /** The oldest call that is not answered. */
+  oldestOpen(key: string): Call | undefined {
+    const known = this.#ofKey.get(key)
+    if (!known) return undefined
+    while (known.calls[known.from]?.answered) known.from++
+    return known.calls[known.from]
+  }
+
+  last(key: string): Call | undefined {
+    return this.#ofKey.get(key)?.calls.at(-1)
   }
 }

@@ -22,7 +22,10 @@ export function allowedTools(
   names: readonly unknown[],
   path: string,
 ): ToolDefinition[] {
-  const allowed = new Set(names.map((name, index) => declaredTool(tools, name, `${path}[${index}]`).name))
+  const declared = new Set<unknown>(tools.map(({ name }) => name))
+  for (const [index, name] of names.entries())
+    if (!declared.has(name)) throw undeclared(name, `${path}[${index}]`)
+  const allowed = new Set(names)
   return tools.filter(({ name }) => allowed.has(name))
 }
 

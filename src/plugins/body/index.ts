@@ -35,6 +35,8 @@ declare module 'fastify' {
 
 /** No real body is nested deeper, and `JSON.stringify` fails at several thousand levels. */
 const maxDepth = 128
+/** No real body has more members. Each unknown one is reported, which would take seconds for a million of them. */
+const maxMembers = 10_000
 /** For smaller bodies, an outline is no faster than parsing everything. */
 const largeBytes = 16 * 1024
 
@@ -107,6 +109,8 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
   const scan = scanObject(bytes)
   if (scan && scan.depth > maxDepth) throw badRequest(`The body is nested deeper than ${maxDepth} levels`)
+  if (scan && scan.members.length > maxMembers)
+    throw badRequest(`The body has more than ${maxMembers} members`)
   const cut =
     scan && bytes.length >= largeBytes && request.routeOptions.config.outline && isMostlyLong(bytes, scan)
   const body = parse(cut ? outlineOf(bytes, scan) : bytes.toString())

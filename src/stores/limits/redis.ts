@@ -35,6 +35,17 @@ interface Held {
   requests: number
 }
 
+/** An ended request that Redis has not released. */
+interface Leaving {
+  key: string
+  args: readonly (string | number)[]
+  /** When its slots expire in Redis. */
+  until: number
+}
+
+/** Retry delay of failed releases, in milliseconds. */
+const retryMs = 1_000
+
 /**
  * Usage of client keys in all routers on one Redis, by the clock of Redis. Rejects with StoreDownError while Redis does not
  * respond. Slots of a dead process are released after `ttlMs`.
@@ -43,12 +54,18 @@ export class RedisLimits implements LimitStore {
   readonly #ttlMs: number
   readonly #scripts: LazyScripts<Step>
   readonly #held = new Map<string, Map<string, Held>>()
+  /** Oldest first. */
+  readonly #leaving = new Set<Leaving>()
+  #retry: NodeJS.Timeout | undefined
+  #releasing: Promise<void> | undefined
+  readonly #now: () => number
   /** Heartbeat; starts with the first slot. */
   #heartbeat: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(options: RedisLimitsOptions) {
     this.#ttlMs = options.ttlMs ?? 30_000
+    this.#now = options.now
     const health = new RedisHealth(options.now, options.log, 'limits of keys apply within each process')
     this.#scripts = new LazyScripts({ address: options.address, steps, health })
   }
@@ -68,10 +85,18 @@ export class RedisLimits implements LimitStore {
     if (!known && undone) return
     const held = known ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
-    await this.#run('leave-key', key, [
-      ...[ticket, tokens, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
+    const argsFor = (counted: number): (string | number)[] => [
+      ...[ticket, counted, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
       ...[held.slots, held.requests, requests ?? held.requests],
-    ])
+    ]
+    try {
+      await this.#run('leave-key', key, argsFor(tokens))
+    } catch (error) {
+      // Redis may have counted the tokens, so they are not counted again.
+      this.#leaving.add({ key, args: argsFor(0), until: this.#now() + this.#ttlMs })
+      this.#scheduleRetry()
+      throw error
+    }
   }
 
   async read({ key, limits }: LimitScope): Promise<LimitState> {
@@ -89,18 +114,31 @@ export class RedisLimits implements LimitStore {
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#heartbeat)
+    clearTimeout(this.#retry)
     await this.#scripts.close()
   }
 
   async #take(demand: LimitDemand): Promise<LimitReservation> {
     const { concurrent = 0, requests = 0, tokens = 0 } = demand.limits
-    const reply = await this.#run('admit-key', demand.key, [
+    const args = [
       ...[demand.ticket, concurrent, requests, tokens],
       ...[this.#ttlMs, limitWindowMs],
       ...[demand.tokens, demand.requests, demand.slots],
       this.#held.get(demand.key)?.has(demand.ticket) ? 1 : 0,
-    ])
-    const reservation = reservationOf(reply, demand)
+    ]
+    let reply: unknown
+    try {
+      reply = await this.#run('admit-key', demand.key, args)
+    } catch (error) {
+      // Redis may execute the call later, and the request runs without its reply.
+      this.#hold(demand, demand.slots)
+      throw error
+    }
+    let reservation = reservationOf(reply, demand)
+    if (reservation.refusedBy !== undefined && this.#leaving.size > 0) {
+      await this.#release()
+      reservation = reservationOf(await this.#run('admit-key', demand.key, args), demand)
+    }
     if (reservation.refusedBy === undefined) this.#hold(demand, reservation.slots)
     return reservation
   }
@@ -121,6 +159,35 @@ export class RedisLimits implements LimitStore {
         return // logged by RedisHealth; the next interval retries
       }
     }
+  }
+
+  #scheduleRetry(): void {
+    if (!this.#closed && this.#leaving.size > 0)
+      this.#retry ??= setTimeout(() => void this.#release(), retryMs)
+  }
+
+  /** Retries the failed releases: otherwise their slots would be missing until they expire, although Redis is back. */
+  #release(): Promise<void> {
+    this.#releasing ??= this.#releaseAll().finally(() => {
+      this.#releasing = undefined
+    })
+    return this.#releasing
+  }
+
+  async #releaseAll(): Promise<void> {
+    for (const leaving of this.#leaving) {
+      if (leaving.until > this.#now()) {
+        try {
+          await this.#run('leave-key', leaving.key, leaving.args)
+        } catch {
+          break // logged by RedisHealth
+        }
+      }
+      this.#leaving.delete(leaving)
+    }
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    this.#scheduleRetry()
   }
 
   #run(step: Step, key: string, args: readonly (string | number)[]): Promise<unknown> {

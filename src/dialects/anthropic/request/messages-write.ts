@@ -24,7 +24,7 @@ export interface WrittenTurns {
 interface AssistantTurn {
   role: 'assistant'
   content: JsonObject[]
-  calls: string[]
+  calls: Set<string>
 }
 
 interface UserTurn {
@@ -33,7 +33,7 @@ interface UserTurn {
   results: Map<string, JsonObject>
   rest: JsonObject[]
   /** Ids of the calls in the previous turn, each of which must have a result here. */
-  calls: readonly string[]
+  calls: ReadonlySet<string>
 }
 
 type Turn = AssistantTurn | UserTurn
@@ -83,7 +83,7 @@ function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Dro
 function userTurn(turns: Turn[]): UserTurn {
   const last = turns.at(-1)
   if (last?.role === 'user') return last
-  const turn: UserTurn = { role: 'user', results: new Map(), rest: [], calls: last?.calls ?? [] }
+  const turn: UserTurn = { role: 'user', results: new Map(), rest: [], calls: last?.calls ?? new Set() }
   turns.push(turn)
   return turn
 }
@@ -91,7 +91,7 @@ function userTurn(turns: Turn[]): UserTurn {
 function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Drop): void {
   const id = legalCallId(message.callId)
   const content = writeParts(message.parts, `${path}.content`, drop)
-  if (!turn.calls.includes(id) || turn.results.has(id)) {
+  if (!turn.calls.has(id) || turn.results.has(id)) {
     drop('messages.tool_call_id', 'a result without a call in the previous turn was sent as user text')
     turn.rest.push(...content)
     return
@@ -134,19 +134,19 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   if (content.length === 0) return
   const last = turns.at(-1)
   const turn: AssistantTurn =
-    last?.role === 'assistant' ? last : { role: 'assistant', content: [], calls: [] }
+    last?.role === 'assistant' ? last : { role: 'assistant', content: [], calls: new Set() }
   if (turn !== last) turns.push(turn)
   turn.content.push(...content)
-  turn.calls.push(...calls.map(({ id }) => id))
+  for (const { id } of calls) turn.calls.add(id)
 }
 
 function finished(turns: Turn[]): JsonObject[] {
   const last = turns.at(-1)
-  if (last?.role === 'assistant' && last.calls.length > 0) userTurn(turns)
+  if (last?.role === 'assistant' && last.calls.size > 0) userTurn(turns)
   else trimPrefill(last)
   const messages = turns.map((turn): JsonObject => {
     if (turn.role === 'assistant') return { role: turn.role, content: turn.content }
-    const results = turn.calls.map((id) => turn.results.get(id) ?? missingResult(id))
+    const results = Array.from(turn.calls, (id) => turn.results.get(id) ?? missingResult(id))
     return { role: turn.role, content: [...results, ...turn.rest] }
   })
   if (turns[0]?.role === 'user') return messages

@@ -10,6 +10,7 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
+import { CallIndex } from '../../shared/call-ids.ts'
 import { imageTypeOf, standardBase64 } from '../../shared/images.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { convertedArguments, historyArguments } from '../../shared/tool-arguments.ts'
@@ -105,7 +106,7 @@ function readToolResult(message: JsonObject, path: string, calls: OpenCalls): To
  */
 class OpenCalls {
   readonly #used = new Set<string>()
-  readonly #open: { id: string; sentId: unknown; name: string }[] = []
+  readonly #open = new CallIndex<{ id: string; name: string; answered: boolean }>()
 
   /**
    * The call's id, unique in the conversation. A generated one depends only on the position, so that a conversation gets the
@@ -116,22 +117,25 @@ class OpenCalls {
       typeof sentId === 'string' && sentId !== '' ? readSignedId(sentId).id : positionalId(message, call, 0)
     for (let salt = 1; this.#used.has(id); salt++) id = positionalId(message, call, salt)
     this.#used.add(id)
-    this.#open.push({ id, sentId, name })
+    const opened = { id, name, answered: false }
+    for (const key of ['all', `name ${name}`]) this.#open.add(key, opened)
+    if (typeof sentId === 'string' && sentId !== '') this.#open.add(`id ${sentId}`, opened)
+    else if (!sentId) for (const key of ['no id', `no id, name ${name}`]) this.#open.add(key, opened)
     return id
   }
 
   /**
-   * Removes and returns the call that a result belongs to: the one with its id, else the oldest of its name. A result without a
+   * Closes and returns the call that a result belongs to: the one with its id, else the oldest of its name. A result without a
    * name belongs to the oldest call, and one with an id never to a call with another id.
    */
   answer(sentId: unknown, name: string | undefined): { id: string; name: string } | undefined {
     const id = filledTextOf(sentId)
+    const others = id === undefined ? 'all' : 'no id'
+    const named = id === undefined ? `name ${name}` : `no id, name ${name}`
     const call =
-      (id === undefined ? undefined : this.#open.find((each) => each.sentId === id)) ??
-      this.#open.find(
-        (each) => (id === undefined || !each.sentId) && (name === undefined || each.name === name),
-      )
-    if (call) this.#open.splice(this.#open.indexOf(call), 1)
+      (id === undefined ? undefined : this.#open.oldestOpen(`id ${id}`)) ??
+      this.#open.oldestOpen(name === undefined ? others : named)
+    if (call) call.answered = true
     return call
   }
 }

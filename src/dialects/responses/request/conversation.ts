@@ -1,11 +1,12 @@
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import { CallIndex } from '../../shared/call-ids.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 
 interface Call {
-  sentId: string
   id: string
   name: string
+  answered: boolean
   result: ToolMessage | undefined
 }
 
@@ -26,7 +27,11 @@ interface Turn {
  */
 export class Conversation {
   readonly #turns: Turn[] = []
-  readonly #calls: Call[] = []
+  readonly #calls = new CallIndex<Call>()
+  readonly #usedIds = new Set<string>()
+  #callCount = 0
+  /** All smaller numbers are used. */
+  #nextNumber = 0
   /** Outputs that precede their call. */
   readonly #waiting: Result[] = []
   /** The response that the next items may belong to. */
@@ -55,14 +60,14 @@ export class Conversation {
   addCall(sentId: string, name: string, json: string): void {
     const { id: unsignedId, signature } = readSignedId(sentId)
     const id = this.#uniqueId(unsignedId)
-    const call = { sentId, id, name, result: undefined }
+    const call = { id, name, answered: false, result: undefined }
     this.#open ??= this.#begin()
     this.#open.message.toolCalls.push({
       ...{ id, name, arguments: json },
       ...(signature === undefined ? {} : { signature }),
     })
     this.#open.calls.push(call)
-    this.#calls.push(call)
+    this.#calls.add(sentId, call)
     this.#attachReasoning(this.#open.message)
   }
 
@@ -87,8 +92,9 @@ export class Conversation {
 
   /** Among calls with equal ids, the oldest without output is meant: some engines count from zero in every turn. */
   #settle({ sentId, parts }: Result): boolean {
-    const call = this.#calls.find((each) => each.sentId === sentId && !each.result)
+    const call = this.#calls.oldestOpen(sentId)
     if (!call) return false
+    call.answered = true
     call.result = { role: 'tool', callId: call.id, name: call.name, parts }
     return true
   }
@@ -96,9 +102,9 @@ export class Conversation {
   /** Depends only on the position, so the same history gets the same ids in every turn. */
   #uniqueId(sentId: string): string {
     let id = sentId
-    for (let number = this.#calls.length; this.#calls.some((call) => call.id === id); number++) {
-      id = `call_${number}`
-    }
+    this.#nextNumber = Math.max(this.#nextNumber, this.#callCount++)
+    while (this.#usedIds.has(id)) id = `call_${this.#nextNumber++}`
+    this.#usedIds.add(id)
     return id
   }
 

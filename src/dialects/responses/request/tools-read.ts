@@ -9,7 +9,7 @@ import {
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { customToolAsFunction } from '../../shared/custom-tools.ts'
-import { callableTools, declaredTool, undeclared } from '../../shared/declared-tools.ts'
+import { callableTools, undeclared } from '../../shared/declared-tools.ts'
 import type { ClientTool, ClientTools } from '../client-tools.ts'
 
 export interface OfferedTools {
@@ -96,10 +96,20 @@ function readAllowed(
   }
   if (!Array.isArray(allowed.tools))
     throw badRequest("'tool_choice.tools' must be a list", 'tool_choice.tools')
+  const declared = new Set(tools.map(({ name }) => name))
   const names = new Set<string>()
+  /** A repeated entry may name many tools each time. */
+  const read = new Set<string>()
   for (const [index, tool] of allowed.tools.entries()) {
+    const { type, name, namespace, server_label: server } = isObject(tool) ? tool : {}
+    const meant = JSON.stringify([type, name, namespace, server])
+    if (isObject(tool) && read.has(meant)) continue
+    read.add(meant)
     const path = `tool_choice.tools[${index}]`
-    for (const name of allowedBy(tool, offered, path)) names.add(declaredTool(tools, name, path).name)
+    for (const name of allowedBy(tool, offered, path)) {
+      if (!declared.has(name)) throw undeclared(name, path)
+      names.add(name)
+    }
   }
   const kept = tools.filter(({ name }) => names.has(name))
   return {
@@ -129,8 +139,7 @@ function namedBy(choice: JsonObject, offered: ClientTools): string[] | undefined
     case 'namespace':
       return offered.inNamespace(name).map(({ wireName }) => wireName)
     default: {
-      const own = offered.all.filter(({ definition }) => definition.type === choice.type)
-      return own.length === 0 ? undefined : own.map(({ wireName }) => wireName)
+      return offered.ofType(choice.type)?.map(({ wireName }) => wireName)
     }
   }
 }
@@ -141,7 +150,8 @@ function chosen(
   tools: readonly ToolDefinition[],
   path: string,
 ): Omit<OfferedTools, 'dropped'> {
-  const kept = tools.filter(({ name }) => names.includes(name))
+  const allowed = new Set(names)
+  const kept = tools.filter(({ name }) => allowed.has(name))
   const [only] = kept
   if (!only) throw undeclared(names[0], path)
   return kept.length === 1
