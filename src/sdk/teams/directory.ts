@@ -17,7 +17,9 @@ export const IdSchema = Type.String({
   description: 'Name in the log, in metrics and in usage.',
 })
 const Time = Type.String({
-  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d+)?)?(?:Z|[+-]\\d\\d:\\d\\d)$',
+  // Date.parse accepts everything that matches.
+  pattern:
+    '^\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])T(?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d+)?)?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)$',
   allowed: 'a time like "2027-01-31T00:00:00Z"',
 })
 const orNull = <Item extends TSchema>(item: Item, description: string, allowed: string) =>
