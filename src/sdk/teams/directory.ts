@@ -68,7 +68,7 @@ export const ClientRecordSchema = Type.Object(
     role: orNull(
       Type.Union(roles.map((role) => Type.Literal(role))),
       'Role for managing the router: viewer reads, operator also changes the fleet, admin also changes clients; absent: none.',
-      `${roles.join(', ')} or null`,
+      `one of: ${roles.join(', ')}, null`,
     ),
     expires_at: orNull(Time, 'When all its keys expire.', 'a time like "2027-01-31T00:00:00Z", or null'),
     priority: Type.Optional(
@@ -76,7 +76,7 @@ export const ClientRecordSchema = Type.Object(
         priorities.map((priority) => Type.Literal(priority)),
         {
           description: 'Multiplies its weight in the queue: high by 4, low by 1/4.',
-          allowed: priorities.join(', '),
+          allowed: `one of: ${priorities.join(', ')}`,
         },
       ),
     ),
@@ -228,7 +228,7 @@ export const BudgetRecordSchema = Type.Object(
     model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
     unit: Type.Union(
       budgetUnits.map((unit) => Type.Literal(unit)),
-      { description: 'What is limited.', allowed: budgetUnits.join(', ') },
+      { description: 'What is limited.', allowed: `one of: ${budgetUnits.join(', ')}` },
     ),
     limit: Type.Number({
       exclusiveMinimum: 0,
@@ -240,7 +240,7 @@ export const BudgetRecordSchema = Type.Object(
       budgetWindows.map((window) => Type.Literal(window)),
       {
         description: 'A day, a week from Monday or a month in LLM_ROUTER_TIME_ZONE, or the last `hours`.',
-        allowed: budgetWindows.join(', '),
+        allowed: `one of: ${budgetWindows.join(', ')}`,
       },
     ),
     hours: orNull(

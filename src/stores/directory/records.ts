@@ -60,9 +60,11 @@ export function checkFields(schema: TSchema, value: object, noun: string): void 
   const [first] = Value.Errors(schema, value)
   if (!first) return
   const field = first.path.slice(1).replaceAll('/', '.')
+  const allowed = allowedBy(first.schema)
   const isUnknown = first.message === 'Unexpected property'
+  const given = first.value === undefined ? 'is missing; it must be' : 'is not'
   throw badRequest(
-    isUnknown ? `'${field}' is not a field of a ${noun}` : `'${field}' is not ${allowedBy(first.schema)}`,
+    isUnknown ? `'${field}' is not a field of a ${noun}` : `'${field}' ${given} ${allowed}`,
     field,
     'invalid_value',
   )
