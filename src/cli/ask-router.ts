@@ -2,7 +2,7 @@ import { loadConfig } from '../config/settings/settings.ts'
 import { isObject, parseObject } from '../lib/json/read.ts'
 import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import type { CommandContext } from './command-line.ts'
-import { ownAddress } from './healthcheck.ts'
+import { isHttpUrl, ownAddress } from './healthcheck.ts'
 
 const timeoutMs = 10_000
 
@@ -14,6 +14,10 @@ export async function askRouter(
   body?: object,
 ): Promise<Record<string, unknown> | undefined> {
   const { adminKey, endpointPrefix } = loadConfig(env).config
+  if (flags.url !== undefined && !isHttpUrl(flags.url)) {
+    printError(`--url: ${flags.url} is not an http:// or https:// address\n`)
+    return undefined
+  }
   const url = `${withoutTrailingSlashes(flags.url ?? ownAddress(env))}${endpointPrefix}${path}`
   try {
     const response = await fetch(url, {

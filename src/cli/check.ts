@@ -24,11 +24,8 @@ export const check: Command = async ([file], { env, print }) => {
   const document = text === undefined ? undefined : readConfigText(text, syntaxOf(path))
   const positions = document?.syntaxError ? undefined : document
   const warnings = [...found, ...(await checkConnections(models))]
-  // The file was named by an argument, not by the variable.
-  const unnamed = (message: string): string =>
-    file === undefined ? message : message.replace(/^LLM_ROUTER_MODELS_CONFIG: /, '')
   const findings: Finding[] = [
-    ...errors.map((message): Finding => ({ kind: 'error', ...fileAndPosition(unnamed(message)) })),
+    ...errors.map((message): Finding => ({ kind: 'error', ...fileAndPosition(message) })),
     ...warnings.map((message): Finding => {
       const located = fromTextPosition(message) ?? { message, position: errorPosition(message, positions) }
       return { kind: 'warning', file: path, ...located }

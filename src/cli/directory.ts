@@ -132,12 +132,10 @@ export function membersOf(schema: TSchema, args: readonly string[]): Record<stri
   return Object.fromEntries(
     args.map((arg) => {
       const [, name = '', text = ''] = /^([^=]+)=(.*)$/s.exec(arg) ?? []
-      if (name === '') throw new ConfigError([`${arg}: expected member=value, such as description=text`])
+      if (name === '') throw new ConfigError([`${arg}: expected field=value, such as description=text`])
       const known = Object.keys(schema.properties)
       if (!known.includes(name))
-        throw new ConfigError([
-          `there is no member ${name}${didYouMean(name, known)}; known: ${known.join(', ')}`,
-        ])
+        throw new ConfigError([`no such field ${name}${didYouMean(name, known)}; known: ${known.join(', ')}`])
       return [name, memberValue(schema.properties[name], text)]
     }),
   )

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { configOf } from '../config/models/discovered.ts'
 import { proxyRule } from '../config/proxy-rule.ts'
 import { loadConfig } from '../config/settings/settings.ts'
-import { discover as search } from '../fleet/discovery.ts'
+import { isHost, discover as search } from '../fleet/discovery.ts'
 import type { Command, CommandContext } from './command-line.ts'
 
 /** Time limit for a search: a host that is down does not refuse connections. */
@@ -55,7 +55,9 @@ async function searchHosts(
   }
   for (const host of silent)
     printError(
-      `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-like server found\n`,
+      isHost(host)
+        ? `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-compatible server found\n`
+        : `${host}: not a hostname, an address, or an http:// or https:// URL without a user name\n`,
     )
   return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
 }

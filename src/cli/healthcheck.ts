@@ -6,6 +6,10 @@ const timeoutMs = 3_000
 
 /** `healthcheck [url]`: exit code 0 if the router responds, for container health checks. */
 export const healthcheck: Command = async ([url], { env, print, printError }) => {
+  if (url !== undefined && !isHttpUrl(url)) {
+    printError(`${url} is not an http:// or https:// address\n`)
+    return 2
+  }
   const address = `${withoutTrailingSlashes(url ?? ownAddress(env))}/ping`
   try {
     const response = await fetch(address, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
@@ -19,6 +23,10 @@ export const healthcheck: Command = async ([url], { env, print, printError }) =>
     printError(`${address} does not answer\n`)
   }
   return 1
+}
+
+export function isHttpUrl(text: string): boolean {
+  return /^https?:$/.test(URL.parse(text)?.protocol ?? '')
 }
 
 /** Returns the local URL of the router with these settings. */

@@ -64,12 +64,12 @@ expected one. The router is that of the settings, or that at --url; LLM_ROUTER_A
     forms: [
       'clients [list]',
       'clients get ID',
-      'clients create ID member=value...',
-      'clients change ID member=value...',
+      'clients create ID field=value...',
+      'clients change ID field=value...',
       'clients remove ID',
     ],
     purpose: 'list and change the clients in the database',
-    more: 'Uses the database of LLM_ROUTER_DATABASE_URL. docs/teams.md lists the members.',
+    more: 'Uses the database of LLM_ROUTER_DATABASE_URL. docs/teams.md lists the fields.',
   },
   groups: { forms: ['groups ...'], purpose: 'list and change groups of clients' },
   prices: { forms: ['prices ...'], purpose: 'list and change prices' },
@@ -77,7 +77,7 @@ expected one. The router is that of the settings, or that at --url; LLM_ROUTER_A
   keys: {
     forms: [
       'keys [list] [CLIENT]',
-      'keys create CLIENT [member=value...] [--role viewer|operator|admin]',
+      'keys create CLIENT [field=value...] [--role viewer|operator|admin]',
       'keys rotate ID',
       'keys revoke ID',
     ],
@@ -92,9 +92,9 @@ settings without a counterpart to stderr. Exports of LiteLLM's API (keys, teams)
   },
   audit: { forms: ['audit'], purpose: 'print the audit log of the database' },
   usage: {
-    forms: ['usage [member=value...]'],
+    forms: ['usage [field=value...]'],
     purpose: 'print usage from the database',
-    more: 'Members: from, to, by=client,group,key,model,target, bucket, client, group, model, format=csv.',
+    more: 'Fields: from, to, by=client,group,key,model,target, bucket, client, group, model, format=csv.',
   },
   healthcheck: { forms: ['healthcheck [url]'], purpose: 'exit with code 0 if the router responds' },
   schema: { forms: ['schema'], purpose: 'print the JSON Schema of models-config.json' },

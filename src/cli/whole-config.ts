@@ -56,7 +56,11 @@ export async function readWholeConfig(
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return { config, text, models: [], errors: error.errors, warnings: [...warnings, ...error.warnings] }
+    // A file that was named by an argument was not named by the variable.
+    const errors = error.errors.map((line) =>
+      file === undefined ? line : line.replace(/^LLM_ROUTER_MODELS_CONFIG: /, ''),
+    )
+    return { config, text, models: [], errors, warnings: [...warnings, ...error.warnings] }
   }
 }
 

@@ -58,6 +58,11 @@ export async function discover(
   }
 }
 
+/** Whether a host is a name, an address or a URL that can be searched. */
+export function isHost(host: string): boolean {
+  return addressesOf(host).length > 0
+}
+
 function addressesOf(host: string): string[] {
   const bare = /:\/\//.test(host) ? host : `http://${/^[^[\]]*:[^[\]]*:/.test(host) ? `[${host}]` : host}`
   const url = URL.parse(bare)

@@ -348,6 +348,33 @@ test('check recognizes the names that other programs use for a field, and names 
   assert.equal(checked.code, 0)
 })
 
+test('a field of a key that is invalid is reported in one line', async () => {
+  const env = { LLM_ROUTER_DATABASE_URL: `sqlite:${join(folder, 'keys.db')}` }
+  assert.equal((await runCli(['clients', 'create', 'alice'], env)).code, 0)
+  const time = await runCli(['keys', 'create', 'alice', 'expires_at=tomorrow'], env)
+  assert.equal(time.stderr, `'expires_at' is not a time like "2027-01-31T00:00:00Z", or null\n`)
+  const key = JSON.parse((await runCli(['keys', 'create', 'alice'], env)).stdout)
+  const overlap = await runCli(['keys', 'rotate', key.id, 'overlap_seconds=long'], env)
+  assert.equal(overlap.stderr, "'overlap_seconds' is not a number of seconds from 0 to 31536000\n")
+  const budget = await runCli(['budgets', 'create', 'b'], env)
+  assert.match(budget.stderr, /^'unit' is missing; it must be one of: tokens, /)
+  const misspelled = await runCli(['clients', 'change', 'alice', 'gruop=x'], env)
+  assert.match(misspelled.stderr, /^no such field gruop; did you mean "group"\?; known: group, /)
+  assert.deepEqual([time.code, overlap.code, misspelled.code], [2, 2, 2])
+})
+
+test('an address or a host that is none is reported as such', async () => {
+  const [targets, health, found] = await Promise.all([
+    runCli(['targets', '--url', 'localhost:8080']),
+    runCli(['healthcheck', 'gpu']),
+    runCli(['discover', 'two words']),
+  ])
+  assert.equal(targets.stderr, '--url: localhost:8080 is not an http:// or https:// address\n')
+  assert.equal(health.stderr, 'gpu is not an http:// or https:// address\n')
+  assert.match(found.stderr, /^two words: not a hostname, an address, or an http:\/\/ or https:\/\/ URL/)
+  assert.deepEqual([targets.code, health.code, found.code], [1, 2, 1])
+})
+
 test('an argument that a command does not take is rejected, and a file without its option is recognized', async () => {
   const [serve, alone, check] = await Promise.all([
     runCli(['serve', 'models.json']),

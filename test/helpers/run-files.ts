@@ -24,6 +24,7 @@ asyncHooks.createHook = createHook
 const leftOpenMs = 10_000
 const files = process.argv.slice(2)
 await runFiles(files)
+if (files.length > 0) setTimeout(end, leftOpenMs).unref()
 
 if (process.send && files.length === 0) {
   process.on('message', async (sent: readonly string[]) => {

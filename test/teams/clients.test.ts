@@ -50,6 +50,16 @@ for (const store of databaseKinds) {
       assert.deepEqual(await statuses(chat, [second]), [200])
     })
 
+    test('an expiry that is no time is rejected, for a key and for a client', async () => {
+      await newKey('tim')
+      for (const wrong of ['tomorrow', '2027-13-01T00:00:00Z', '2027-01-31T25:00:00Z', '2027-01-31']) {
+        const key = await admin('POST', '/clients/tim/keys', { expires_at: wrong })
+        assert.deepEqual([key.status, key.body.param], [400, 'expires_at'], wrong)
+        const client = await admin('PATCH', '/clients/tim', { expires_at: wrong })
+        assert.deepEqual([client.status, client.body.param], [400, 'expires_at'], wrong)
+      }
+    })
+
     test('a rotated key remains valid for the specified period', async () => {
       const first = await newKey('roger')
       const [{ id }] = (await admin('GET', '/keys?client=roger')).body.data

@@ -17,7 +17,9 @@ export const IdSchema = Type.String({
   description: 'Name in the log, in metrics and in usage.',
 })
 const Time = Type.String({
-  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d+)?)?(?:Z|[+-]\\d\\d:\\d\\d)$',
+  // Date.parse accepts everything that matches.
+  pattern:
+    '^\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])T(?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d+)?)?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)$',
   allowed: 'a time like "2027-01-31T00:00:00Z"',
 })
 const orNull = <Item extends TSchema>(item: Item, description: string, allowed: string) =>
@@ -66,7 +68,7 @@ export const ClientRecordSchema = Type.Object(
     role: orNull(
       Type.Union(roles.map((role) => Type.Literal(role))),
       'Role for managing the router: viewer reads, operator also changes the fleet, admin also changes clients; absent: none.',
-      `${roles.join(', ')} or null`,
+      `one of: ${roles.join(', ')}, null`,
     ),
     expires_at: orNull(Time, 'When all its keys expire.', 'a time like "2027-01-31T00:00:00Z", or null'),
     priority: Type.Optional(
@@ -74,7 +76,7 @@ export const ClientRecordSchema = Type.Object(
         priorities.map((priority) => Type.Literal(priority)),
         {
           description: 'Multiplies its weight in the queue: high by 4, low by 1/4.',
-          allowed: priorities.join(', '),
+          allowed: `one of: ${priorities.join(', ')}`,
         },
       ),
     ),
@@ -226,7 +228,7 @@ export const BudgetRecordSchema = Type.Object(
     model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
     unit: Type.Union(
       budgetUnits.map((unit) => Type.Literal(unit)),
-      { description: 'What is limited.', allowed: budgetUnits.join(', ') },
+      { description: 'What is limited.', allowed: `one of: ${budgetUnits.join(', ')}` },
     ),
     limit: Type.Number({
       exclusiveMinimum: 0,
@@ -238,7 +240,7 @@ export const BudgetRecordSchema = Type.Object(
       budgetWindows.map((window) => Type.Literal(window)),
       {
         description: 'A day, a week from Monday or a month in LLM_ROUTER_TIME_ZONE, or the last `hours`.',
-        allowed: budgetWindows.join(', '),
+        allowed: `one of: ${budgetWindows.join(', ')}`,
       },
     ),
     hours: orNull(

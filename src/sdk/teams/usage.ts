@@ -103,7 +103,7 @@ export function usageQuestion(
 function word<Word extends string>(member: string, given: string, known: readonly Word[]): Word {
   const found = known.find((each) => each === given)
   if (found !== undefined) return found
-  throw badRequest(`'${member}' is not ${known.join(', ')}`, member, 'invalid_value')
+  throw badRequest(`'${member}' is not one of: ${known.join(', ')}`, member, 'invalid_value')
 }
 
 /** Formats a report as CSV with the columns of the requested dimensions. */

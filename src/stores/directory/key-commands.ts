@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { RouterError } from '../../sdk/errors.ts'
+import { NewKeySchema, RotationSchema } from '../../sdk/teams/directory.ts'
 import {
   type CommandHandlers,
   type Context,
@@ -10,7 +11,7 @@ import {
 } from './changes.ts'
 import { storedKey } from './commands.ts'
 import { pageOf } from './pages.ts'
-import { conflict, find } from './records.ts'
+import { checkFields, conflict, find } from './records.ts'
 
 const defaultOverlapSeconds = 86_400
 
@@ -25,6 +26,7 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
   },
 
   async createKey(rows, { client, key, idempotencyKey }, context) {
+    checkFields(NewKeySchema, key, 'key')
     const before = await createdBefore(rows, 'keys', idempotencyKey, context)
     if (before !== undefined) return { stored: storedKey(await findKey(rows, before)), isNew: false }
     await find(rows, 'clients', client)
@@ -52,6 +54,7 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
   },
 
   async rotateKey(rows, { id, rotation }, context) {
+    checkFields(RotationSchema, rotation, 'rotation')
     const old = await findKey(rows, id)
     const endsAt = context.now + (rotation.overlap_seconds ?? defaultOverlapSeconds) * 1000
     if (hasEnded(old, context.now))

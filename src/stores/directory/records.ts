@@ -1,3 +1,4 @@
+import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { allowedBy } from '../../lib/json/allowed.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
@@ -49,19 +50,22 @@ export async function find(rows: Rows, entity: EntityName, id: string): Promise<
 
 /** Throws a RouterError (400) for an invalid record. */
 export function check(entity: EntityName, record: object): void {
-  const [first] = Value.Errors(recordSchemas[entity], record)
-  if (!first) {
-    const error = recordError(entity, record)
-    if (error) throw badRequest(error.message, error.param, 'invalid_value')
-    return
-  }
-  const member = first.path.slice(1).replaceAll('/', '.')
+  checkFields(recordSchemas[entity], record, recordNouns[entity])
+  const error = recordError(entity, record)
+  if (error) throw badRequest(error.message, error.param, 'invalid_value')
+}
+
+/** Throws a RouterError (400) for a field that does not match the schema. */
+export function checkFields(schema: TSchema, value: object, noun: string): void {
+  const [first] = Value.Errors(schema, value)
+  if (!first) return
+  const field = first.path.slice(1).replaceAll('/', '.')
+  const allowed = allowedBy(first.schema)
   const isUnknown = first.message === 'Unexpected property'
+  const given = first.value === undefined ? 'is missing; it must be' : 'is not'
   throw badRequest(
-    isUnknown
-      ? `'${member}' is not a member of a ${recordNouns[entity]}`
-      : `'${member}' is not ${allowedBy(first.schema)}`,
-    member,
+    isUnknown ? `'${field}' is not a field of a ${noun}` : `'${field}' ${given} ${allowed}`,
+    field,
     'invalid_value',
   )
 }
