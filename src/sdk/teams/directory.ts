@@ -24,6 +24,11 @@ const Time = Type.String({
 })
 const orNull = <Item extends TSchema>(item: Item, description: string, allowed: string) =>
   Type.Optional(Type.Union([item, Type.Null()], { description, allowed }))
+const oneOf = <Value extends string>(values: readonly Value[], description: string) =>
+  Type.Union(
+    values.map((value) => Type.Literal(value)),
+    { description, allowed: `one of: ${values.join(', ')}` },
+  )
 const Flag = (description: string) =>
   Type.Optional(Type.Boolean({ description: `${description} Default false.`, allowed: 'true or false' }))
 const text = Type.Optional(
@@ -71,15 +76,7 @@ export const ClientRecordSchema = Type.Object(
       `one of: ${roles.join(', ')}, null`,
     ),
     expires_at: orNull(Time, 'When all its keys expire.', 'a time like "2027-01-31T00:00:00Z", or null'),
-    priority: Type.Optional(
-      Type.Union(
-        priorities.map((priority) => Type.Literal(priority)),
-        {
-          description: 'Multiplies its weight in the queue: high by 4, low by 1/4.',
-          allowed: `one of: ${priorities.join(', ')}`,
-        },
-      ),
-    ),
+    priority: Type.Optional(oneOf(priorities, 'Multiplies its weight in the queue: high by 4, low by 1/4.')),
     weight: Type.Optional(
       Type.Number({
         minimum: 0.01,
@@ -226,22 +223,16 @@ export const BudgetRecordSchema = Type.Object(
       'the id of a group, or null',
     ),
     model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
-    unit: Type.Union(
-      budgetUnits.map((unit) => Type.Literal(unit)),
-      { description: 'What is limited.', allowed: `one of: ${budgetUnits.join(', ')}` },
-    ),
+    unit: oneOf(budgetUnits, 'What is limited.'),
     limit: Type.Number({
       exclusiveMinimum: 0,
       maximum: 1e15,
       description: 'Maximum amount per window.',
       allowed: 'a number above 0',
     }),
-    window: Type.Union(
-      budgetWindows.map((window) => Type.Literal(window)),
-      {
-        description: 'A day, a week from Monday or a month in LLM_ROUTER_TIME_ZONE, or the last `hours`.',
-        allowed: `one of: ${budgetWindows.join(', ')}`,
-      },
+    window: oneOf(
+      budgetWindows,
+      'A day, a week from Monday or a month in LLM_ROUTER_TIME_ZONE, or the last `hours`.',
     ),
     hours: orNull(
       Type.Integer({ minimum: 1, maximum: 744 }),
