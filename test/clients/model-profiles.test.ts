@@ -65,6 +65,7 @@ describe('what a model accepts', () => {
         'mistral-openai': of('openai', { model_path: 'mistral-large-latest' }),
         'mistral-llamacpp': of('llamacpp', { model_path: 'mistral-small' }),
         gemini: of('gemini', { model_path: 'gemini-3-pro' }),
+        'gemini-openai': of('openai', { model_path: 'gemini-2.5-flash' }),
         dropping: of('vllm', { drop_params: ['seed'] }),
       }),
     })
@@ -311,6 +312,19 @@ describe('what a model accepts', () => {
       tool_choice: { type: 'tool', name: long },
     })
     assert.equal(Object(choice.body.tool_choice).function.name, sent[1])
+  })
+
+  test('penalties are not sent to Gemini models that reject them', async () => {
+    upstream.rescript(geminiCall('x'))
+    const penalties = { presence_penalty: 0.2, frequency_penalty: 0.3 }
+    const { body, lost } = await chat('gemini', penalties)
+    assert.deepEqual([body.generationConfig, lost], [undefined, 'presence_penalty, frequency_penalty'])
+    assert.equal((await chat('gemini', { presence_penalty: 0 })).lost, '')
+    upstream.rescript(openaiText('Hi'))
+    const options = { ...penalties, temperature: 0.5 }
+    const compatible = await ask('/api/chat', { model: 'gemini-openai', messages, stream: false, options })
+    assert.equal(compatible.lost, 'presence_penalty, frequency_penalty')
+    assert.deepEqual([compatible.body.temperature, compatible.body.presence_penalty], [0.5, undefined])
   })
 
   test('tool names that Gemini would reject are changed upstream and restored in responses', async () => {

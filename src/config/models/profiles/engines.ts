@@ -54,4 +54,11 @@ export const engineRules: readonly ProfileRule[] = [
       ranges: { temperature: [0, 2], top_p: [0, 1] },
     },
   },
+  // Gemini API, error text of Gemini 2.5 and later: "Penalty is not enabled for this model". Their OpenAI endpoint does not know
+  // the members either.
+  ...['gemini', 'openai'].map((type) => ({
+    type,
+    model: /^(models\/|google\/)?gemini-(2\.[5-9]|[3-9]|\d\d)/,
+    profile: { unsupported: ['presence_penalty', 'frequency_penalty'] },
+  })),
 ]
