@@ -146,6 +146,19 @@ test('an invalid file changes nothing; its position is logged, counted and shown
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'success' }), 1)
 })
 
+test('a file that is nested too deeply or too large changes nothing', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
+  for (const [text, reason] of [
+    [`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, ':1:133: not valid JSON from here on'],
+    [`{}${' '.repeat(17 * 1024 * 1024)}`, 'EFBIG'],
+  ] as const) {
+    writeFileSync(gateway.file, text)
+    await gateway.logged(({ level, msg }) => level === 50 && String(msg).includes(reason))
+    assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  }
+})
+
 test('an invalid value is logged with its position in the file', async (t) => {
   const server = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })

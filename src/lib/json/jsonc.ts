@@ -19,9 +19,13 @@ export interface JsonDocument extends JsonPositions {
   readonly value: unknown
 }
 
+/** The parser is recursive, and deeper nesting could exceed the stack. */
+const maxDepth = 128
+
 /**
  * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first
- * syntax error, without the parser's message, which could quote a secret from the file.
+ * syntax error, without the parser's message, which could quote a secret from the file. Nesting deeper than 128 levels counts
+ * as one.
  */
 export function readJsonc(
   text: string,
@@ -31,6 +35,8 @@ export function readJsonc(
     const lines = json.slice(0, offset).split(/\r\n|\n|\r/)
     return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
   }
+  const deep = firstTooDeep(json)
+  if (deep !== undefined) return { syntaxError: positionOf(deep) }
   const errors: ParseError[] = []
   const root = jsonc.parseTree(json, errors, { allowTrailingComma: true })
   if (!root || errors.length > 0) return { syntaxError: positionOf(errors[0]?.offset ?? 0) }
@@ -39,6 +45,19 @@ export function readJsonc(
     find: (path) => positionOf(innermost(root, path).offset),
     duplicates: duplicatesIn(root).map(({ path, node }) => ({ path, position: positionOf(node.offset) })),
   }
+}
+
+function firstTooDeep(json: string): number | undefined {
+  const scanner = jsonc.createScanner(json, true)
+  let depth = 0
+  for (scanner.scan(); scanner.getTokenLength() > 0; scanner.scan()) {
+    const offset = scanner.getTokenOffset()
+    const first = json[offset]
+    if (first === '{' || first === '[') depth++
+    else if (first === '}' || first === ']') depth--
+    if (depth > maxDepth) return offset
+  }
+  return undefined
 }
 
 /** Unlike jsonc.getNodeValue, handles a member `__proto__` and returns ordinary objects. */
