@@ -31,18 +31,16 @@ export function readJsonc(
   text: string,
 ): (JsonDocument & { syntaxError?: undefined }) | { syntaxError: TextPosition } {
   const json = text.startsWith('\ufeff') ? text.slice(1) : text
-  const positionOf = (offset: number): TextPosition => {
-    const lines = json.slice(0, offset).split(/\r\n|\n|\r/)
-    return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
-  }
+  const positionOf = positionsIn(json)
   const deep = firstTooDeep(json)
   if (deep !== undefined) return { syntaxError: positionOf(deep) }
   const errors: ParseError[] = []
   const root = jsonc.parseTree(json, errors, { allowTrailingComma: true })
   if (!root || errors.length > 0) return { syntaxError: positionOf(errors[0]?.offset ?? 0) }
+  const members = new Map<Node, ReadonlyMap<string, Node>>()
   return {
     value: readValue(root),
-    find: (path) => positionOf(innermost(root, path).offset),
+    find: (path) => positionOf(innermost(root, path, members).offset),
     duplicates: duplicatesIn(root).map(({ path, node }) => ({ path, position: positionOf(node.offset) })),
   }
 }
@@ -67,17 +65,45 @@ function readValue(node: Node): unknown {
   return Object.fromEntries((node.children ?? []).map((member) => [nameOf(member), readMember(member)]))
 }
 
-function innermost(root: Node, path: JsonPath): Node {
+/** Positions by offset. A file can have as many errors as lines, so the text is not searched for each. */
+function positionsIn(text: string): (offset: number) => TextPosition {
+  let starts: number[] | undefined
+  return (offset) => {
+    starts ??= [0, ...Array.from(text.matchAll(/\r\n|\n|\r/g), ({ index, 0: end }) => index + end.length)]
+    let [line, beyond] = [0, starts.length]
+    while (beyond - line > 1) {
+      const middle = (line + beyond) >> 1
+      if ((starts[middle] ?? 0) <= offset) line = middle
+      else beyond = middle
+    }
+    return { line: line + 1, column: offset - (starts[line] ?? 0) + 1 }
+  }
+}
+
+/** `known`: cache of the members of objects by name. */
+function innermost(root: Node, path: JsonPath, known: Map<Node, ReadonlyMap<string, Node>>): Node {
   let node = root
   for (const step of path) {
     const child =
-      node.type === 'array'
-        ? node.children?.[Number(step)]
-        : node.children?.findLast((member) => nameOf(member) === step)?.children?.[1]
+      node.type === 'array' ? node.children?.[Number(step)] : membersOf(node, known).get(`${step}`)
     if (!child) break
     node = child
   }
   return node
+}
+
+/** Of duplicate names, the last value. */
+function membersOf(node: Node, known: Map<Node, ReadonlyMap<string, Node>>): ReadonlyMap<string, Node> {
+  let members = known.get(node)
+  if (!members) {
+    const pairs = (node.children ?? []).flatMap((member): [string, Node][] => {
+      const value = member.children?.[1]
+      return value ? [[nameOf(member), value]] : []
+    })
+    members = new Map(pairs)
+    known.set(node, members)
+  }
+  return members
 }
 
 interface Duplicate {
