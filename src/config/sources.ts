@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { isObject } from '../lib/json/read.ts'
 import { readConfigText, type Syntax, syntaxOf } from './config-text.ts'
@@ -74,8 +74,12 @@ function promptsSource(directory: string): ConfigSource<PromptsSnapshot> {
   }
 }
 
+/** Reading a larger file would block all requests for seconds. */
+const maxFileBytes = 16 * 1024 * 1024
+
 async function contentOf(path: string): Promise<FileContent> {
   try {
+    if ((await stat(path)).size > maxFileBytes) return { code: 'EFBIG' }
     return { text: await readFile(path, 'utf8') }
   } catch (error) {
     return { code: error instanceof Error && 'code' in error ? String(error.code) : String(error) }

@@ -149,6 +149,37 @@ test('an invalid file changes nothing; its position is logged, counted and shown
   assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'success' }), 1)
 })
 
+test('a file that is nested too deeply or too large changes nothing', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
+  for (const [text, reason] of [
+    [`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, ':1:133: not valid JSON from here on'],
+    [`{}${' '.repeat(17 * 1024 * 1024)}`, 'EFBIG'],
+  ] as const) {
+    writeFileSync(gateway.file, text)
+    await gateway.logged(({ level, msg }) => level === 50 && String(msg).includes(reason))
+    assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  }
+})
+
+test('of a file with thousands of invalid values, the log lists the first hundred and counts the others', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })
+  const invalid = Array.from({ length: 5_000 }, (_, index) => [
+    `m${index}`,
+    [{ api_type: 'openai', api_host: 5 }],
+  ])
+  const from = process.cpuUsage()
+  write(gateway.file, modelsConfig(Object.fromEntries(invalid)))
+  const { errors, msg } = await gateway.logged(({ level }) => level === 50)
+  const { user, system } = process.cpuUsage(from)
+  assert.ok(Array.isArray(errors))
+  assert.equal(errors.length, 100)
+  assert.match(String(msg), /\(and 4999 more\)/)
+  // Searching the file for the position of each error takes longer than the rest together.
+  assert.ok(user + system < 1_500_000, `${(user + system) / 1000} ms`)
+})
+
 test('an invalid value is logged with its position in the file', async (t) => {
   const server = await upstream(t)
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', server)] }) })

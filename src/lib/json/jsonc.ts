@@ -25,29 +25,43 @@ export interface JsonDocument extends JsonPositions {
   readonly value: unknown
 }
 
+/** The parser is recursive, and deeper nesting could exceed the stack. */
+const maxDepth = 128
+
 /**
+<<<<<<< HEAD
  * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the first syntax error.
+=======
+ * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first
+ * syntax error, without the parser's message, which could quote a secret from the file. Nesting deeper than 128 levels counts
+ * as one.
+>>>>>>> 0a05c2651ee0b20f6343c613eef6a57a4573d82b
  */
 export function readJsonc(
   text: string,
 ): (JsonDocument & { syntaxError?: undefined }) | { syntaxError: SyntaxProblem } {
   const json = text.startsWith('\ufeff') ? text.slice(1) : text
-  const positionOf = (offset: number): TextPosition => {
-    const lines = json.slice(0, offset).split(/\r\n|\n|\r/)
-    return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
-  }
+  const positionOf = positionsIn(json)
+  const deep = firstTooDeep(json)
+  if (deep !== undefined) return { syntaxError: positionOf(deep) }
   const errors: ParseError[] = []
   const root = jsonc.parseTree(json, errors, { allowTrailingComma: true })
+<<<<<<< HEAD
   const [error] = errors
   if (!root || error)
     return { syntaxError: { ...positionOf(error?.offset ?? 0), reason: reasonOf(error, json) } }
+=======
+  if (!root || errors.length > 0) return { syntaxError: positionOf(errors[0]?.offset ?? 0) }
+  const members = new Map<Node, ReadonlyMap<string, Node>>()
+>>>>>>> 0a05c2651ee0b20f6343c613eef6a57a4573d82b
   return {
     value: readValue(root),
-    find: (path) => positionOf(innermost(root, path).offset),
+    find: (path) => positionOf(innermost(root, path, members).offset),
     duplicates: duplicatesIn(root).map(({ path, node }) => ({ path, position: positionOf(node.offset) })),
   }
 }
 
+<<<<<<< HEAD
 function reasonOf(error: ParseError | undefined, json: string): string {
   const rest = json.slice(error?.offset ?? 0)
   if (json.trim() === '') return 'the file is empty'
@@ -72,6 +86,19 @@ const reasons: Readonly<Partial<Record<ReturnType<typeof jsonc.printParseErrorCo
   InvalidUnicode: 'an invalid \\u escape in a string',
   InvalidEscapeCharacter: 'an invalid escape in a string; a backslash itself is written as \\\\',
   InvalidCharacter: 'a control character in a string, such as a tab or a line break',
+=======
+function firstTooDeep(json: string): number | undefined {
+  const scanner = jsonc.createScanner(json, true)
+  let depth = 0
+  for (scanner.scan(); scanner.getTokenLength() > 0; scanner.scan()) {
+    const offset = scanner.getTokenOffset()
+    const first = json[offset]
+    if (first === '{' || first === '[') depth++
+    else if (first === '}' || first === ']') depth--
+    if (depth > maxDepth) return offset
+  }
+  return undefined
+>>>>>>> 0a05c2651ee0b20f6343c613eef6a57a4573d82b
 }
 
 /** Unlike jsonc.getNodeValue, handles a member `__proto__` and returns ordinary objects. */
@@ -81,17 +108,45 @@ function readValue(node: Node): unknown {
   return Object.fromEntries((node.children ?? []).map((member) => [nameOf(member), readMember(member)]))
 }
 
-function innermost(root: Node, path: JsonPath): Node {
+/** Positions by offset. A file can have as many errors as lines, so the text is not searched for each. */
+function positionsIn(text: string): (offset: number) => TextPosition {
+  let starts: number[] | undefined
+  return (offset) => {
+    starts ??= [0, ...Array.from(text.matchAll(/\r\n|\n|\r/g), ({ index, 0: end }) => index + end.length)]
+    let [line, beyond] = [0, starts.length]
+    while (beyond - line > 1) {
+      const middle = (line + beyond) >> 1
+      if ((starts[middle] ?? 0) <= offset) line = middle
+      else beyond = middle
+    }
+    return { line: line + 1, column: offset - (starts[line] ?? 0) + 1 }
+  }
+}
+
+/** `known`: cache of the members of objects by name. */
+function innermost(root: Node, path: JsonPath, known: Map<Node, ReadonlyMap<string, Node>>): Node {
   let node = root
   for (const step of path) {
     const child =
-      node.type === 'array'
-        ? node.children?.[Number(step)]
-        : node.children?.findLast((member) => nameOf(member) === step)?.children?.[1]
+      node.type === 'array' ? node.children?.[Number(step)] : membersOf(node, known).get(`${step}`)
     if (!child) break
     node = child
   }
   return node
+}
+
+/** Of duplicate names, the last value. */
+function membersOf(node: Node, known: Map<Node, ReadonlyMap<string, Node>>): ReadonlyMap<string, Node> {
+  let members = known.get(node)
+  if (!members) {
+    const pairs = (node.children ?? []).flatMap((member): [string, Node][] => {
+      const value = member.children?.[1]
+      return value ? [[nameOf(member), value]] : []
+    })
+    members = new Map(pairs)
+    known.set(node, members)
+  }
+  return members
 }
 
 interface Duplicate {

@@ -7,6 +7,7 @@ import type { FileContent } from '../../config/sources.ts'
 import { readProblem } from '../../lib/read-problem.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
+import { maxLoggedErrors } from '../reload/index.ts'
 
 export interface Keys {
   /** See {@link KeyRing.find}. */
@@ -61,7 +62,8 @@ export async function readKeys(
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in effect`)
+      const listed = errors.slice(0, maxLoggedErrors)
+      app.log.error({ errors: listed }, `${errors[0] ?? 'no error'}; the client keys in use stay in effect`)
     },
   })
   return {

@@ -17,6 +17,7 @@ import { readProblem } from '../../lib/read-problem.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
+import { maxLoggedErrors } from '../reload/index.ts'
 import type { Retrieval } from '../retrieval/compiled.ts'
 import { withDiscovered } from './with-discovered.ts'
 
@@ -256,7 +257,10 @@ function subscriber(
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models in use stay in effect`)
+      app.log.error(
+        { errors: errors.slice(0, maxLoggedErrors) },
+        `${first}${rest}; the models in use stay in effect`,
+      )
     },
   }
 }

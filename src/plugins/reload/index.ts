@@ -53,6 +53,9 @@ export interface ReloadOptions {
   lookup?: FleetOptions['lookup']
 }
 
+/** A longer line would be torn apart by those of other processes, and `llm-router check` reports all errors. */
+export const maxLoggedErrors = 100
+
 /** Live reload of the configuration files, and of the state of the servers in them. */
 export default fp(
   (app, { env, lookup }: ReloadOptions, done) => {
