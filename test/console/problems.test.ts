@@ -7,7 +7,7 @@ import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
 import { expiredPair } from '../helpers/certificates/test-ca.ts'
-import { openRequest, post } from '../helpers/http.ts'
+import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
@@ -131,6 +131,19 @@ test('problems require an operator key if one is configured, and are public with
   assert.deepEqual(await problemsOf(open.url, {} as typeof operator), [])
   assert.deepEqual(await problemsOf(closed.url), [])
   assert.equal((await fetch(`${closed.url}/api/problems`)).status, 401)
+})
+
+test('requests to a model without a usable server are a problem of the server, not of capacity', async (t) => {
+  const router = await startRouter({
+    env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
+    models: modelsConfig({ dead: [{ id: 'a', api_type: 'vllm', api_host: await closedPort() }] }),
+  })
+  t.after(() => router.close())
+  const ids = ['model:dead:refusing', 'model:dead:no_usable_target']
+  const found = await problemsWith(router.url, ids, () =>
+    post(`${router.url}/v1/chat/completions`, chat('dead')),
+  )
+  assert.equal(found.get('model:dead:refusing')?.action, 'Bring a server of the model back: none is usable')
 })
 
 test('a full queue is a problem, and so are the requests that it rejects', async (t) => {

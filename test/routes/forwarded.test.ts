@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import OpenAI, { toFile } from 'openai'
 import { openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -286,4 +287,18 @@ describe('requests that are forwarded with routing and failover', () => {
     assert.equal((await post(url, 'x', { 'content-type': 'multipart/form-data' })).status, 415)
     assert.equal((await post(url, { model: 'voice' })).status, 415)
   })
+})
+
+test('a server without the path for chats is reported as one whose api_type or api_host may be wrong', async (t) => {
+  const upstream = await startUpstream({ kind: 'reply', status: 404, body: '404 page not found' })
+  t.after(() => upstream.close())
+  const router = await startRouter({
+    models: modelsConfig({ mistaken: [{ api_type: 'ollama', api_host: upstream.url }] }),
+  })
+  t.after(() => router.close())
+  const answer = await post(`${router.url}/v1/chat/completions`, { model: 'mistaken', messages })
+  assert.equal(answer.status, 400)
+  const { code, message } = JSON.parse(answer.text).error
+  assert.equal(code, 'unsupported_operation')
+  assert.match(message, /its server has no such path; check api_type and api_host of the provider$/)
 })

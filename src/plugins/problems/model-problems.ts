@@ -24,7 +24,10 @@ function findingsOf(model: ModelStatus, queueSize: number): Finding[] {
       severity: 'error',
       code: 'refusing',
       text: `${counted(refused, 'request')} for ${name} ${refused === 1 ? 'was' : 'were'} refused in the last minute`,
-      action: 'No server had capacity: add servers or slots (max_in_flight), or raise LLM_ROUTER_QUEUE_SIZE',
+      action:
+        usable.length === 0
+          ? 'Bring a server of the model back: none is usable'
+          : 'No server had capacity: add servers or slots (max_in_flight), or raise LLM_ROUTER_QUEUE_SIZE',
     })
   return findings
 }

@@ -68,7 +68,16 @@ export function unlessNotOffered(
   if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
     return movesOn(previousNotFound(), 'nothing')
   }
-  return movesOn(notOffered(target.model, operation, []), 'nothing')
+  return movesOn(
+    operation === 'chat' ? noChatPath(target.model) : notOffered(target.model, operation, []),
+    'nothing',
+  )
+}
+
+/** Nearly every server has chats, so most likely it is not of the configured type. */
+function noChatPath(alias: string): RouterError {
+  const message = `The model '${alias}' does not support chat requests: its server has no such path; check api_type and api_host of the provider`
+  return badRequest(message, 'model', unsupported)
 }
 
 /**
