@@ -32,7 +32,7 @@ function quoted(cell: string): string[] {
 function rows(): Row[] {
   const page = readFileSync(new URL('../../docs/cache.md', import.meta.url), 'utf8')
   const [, table = ''] =
-    /\n\| Request \| `P\/route` reports \|[^\n]*\n\|[-|]*\n((?:\|[^\n]*\n)+)/.exec(page) ?? []
+    /\n\| Request \| `\/api\/route` reports \|[^\n]*\n\|[-|]*\n((?:\|[^\n]*\n)+)/.exec(page) ?? []
   return table
     .trim()
     .split('\n')
@@ -45,7 +45,7 @@ function rows(): Row[] {
 
 test('the cache documentation lists every bypass reason and every member that causes one', () => {
   const found = rows()
-  // The dry run of P/route cannot report the reason `processor`.
+  // The dry run of /api/route cannot report the reason `processor`.
   const reasons = found.flatMap(({ reason }) => reason ?? [])
   assert.deepEqual([...reasons, 'processor'].sort(), [...bypassReasons].sort())
   const named = found.flatMap(({ members }) => members)

@@ -29,13 +29,8 @@ export interface JsonDocument extends JsonPositions {
 const maxDepth = 128
 
 /**
-<<<<<<< HEAD
- * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the first syntax error.
-=======
- * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the position of the first
- * syntax error, without the parser's message, which could quote a secret from the file. Nesting deeper than 128 levels counts
- * as one.
->>>>>>> 0a05c2651ee0b20f6343c613eef6a57a4573d82b
+ * Parses JSON with comments, trailing commas and a byte order mark. For invalid JSON it returns the first syntax error. Nesting
+ * deeper than 128 levels counts as one.
  */
 export function readJsonc(
   text: string,
@@ -43,17 +38,14 @@ export function readJsonc(
   const json = text.startsWith('\ufeff') ? text.slice(1) : text
   const positionOf = positionsIn(json)
   const deep = firstTooDeep(json)
-  if (deep !== undefined) return { syntaxError: positionOf(deep) }
+  if (deep !== undefined)
+    return { syntaxError: { ...positionOf(deep), reason: `nested deeper than ${maxDepth} levels` } }
   const errors: ParseError[] = []
   const root = jsonc.parseTree(json, errors, { allowTrailingComma: true })
-<<<<<<< HEAD
   const [error] = errors
   if (!root || error)
     return { syntaxError: { ...positionOf(error?.offset ?? 0), reason: reasonOf(error, json) } }
-=======
-  if (!root || errors.length > 0) return { syntaxError: positionOf(errors[0]?.offset ?? 0) }
   const members = new Map<Node, ReadonlyMap<string, Node>>()
->>>>>>> 0a05c2651ee0b20f6343c613eef6a57a4573d82b
   return {
     value: readValue(root),
     find: (path) => positionOf(innermost(root, path, members).offset),
@@ -61,7 +53,6 @@ export function readJsonc(
   }
 }
 
-<<<<<<< HEAD
 function reasonOf(error: ParseError | undefined, json: string): string {
   const rest = json.slice(error?.offset ?? 0)
   if (json.trim() === '') return 'the file is empty'
@@ -86,7 +77,8 @@ const reasons: Readonly<Partial<Record<ReturnType<typeof jsonc.printParseErrorCo
   InvalidUnicode: 'an invalid \\u escape in a string',
   InvalidEscapeCharacter: 'an invalid escape in a string; a backslash itself is written as \\\\',
   InvalidCharacter: 'a control character in a string, such as a tab or a line break',
-=======
+}
+
 function firstTooDeep(json: string): number | undefined {
   const scanner = jsonc.createScanner(json, true)
   let depth = 0
@@ -98,7 +90,6 @@ function firstTooDeep(json: string): number | undefined {
     if (depth > maxDepth) return offset
   }
   return undefined
->>>>>>> 0a05c2651ee0b20f6343c613eef6a57a4573d82b
 }
 
 /** Unlike jsonc.getNodeValue, handles a member `__proto__` and returns ordinary objects. */
