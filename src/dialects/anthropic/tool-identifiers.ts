@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { badRequest } from '../../sdk/errors.ts'
-import { randomCallId as randomId } from '../shared/call-ids.ts'
+import { randomCallId as randomId } from '../shared/tools/call-ids.ts'
 
 /**
  * Anthropic accepts `^[a-zA-Z0-9_-]{1,128}$` as the name of a tool (API reference, "Create a Message", `tools.name`); other

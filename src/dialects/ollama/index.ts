@@ -1,6 +1,6 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
-import { randomCallId } from '../shared/call-ids.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
+import { randomCallId } from '../shared/tools/call-ids.ts'
 import { ollamaContents } from './contents.ts'
 import { fitContext } from './context.ts'
 import { embedding } from './embedding.ts'

@@ -1,4 +1,4 @@
-import { callableTools, declaredTool } from '../../dialects/shared/declared-tools.ts'
+import { callableTools, declaredTool } from '../../dialects/shared/tools/declared-tools.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { argumentObject, argumentText, objectSoFar } from '../../../src/dialects/shared/tool-arguments.ts'
+import {
+  argumentObject,
+  argumentText,
+  objectSoFar,
+} from '../../../src/dialects/shared/tools/tool-arguments.ts'
 
 for (const [cut, members] of [
   ['{', {}],

@@ -8,10 +8,10 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
-import { ConversationCalls } from '../../shared/call-ids.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { readSignedId } from '../../shared/signatures.ts'
-import { historyArguments } from '../../shared/tool-arguments.ts'
+import { ConversationCalls } from '../../shared/tools/call-ids.ts'
+import { historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 

@@ -13,7 +13,7 @@ import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { pdfStart } from '../../shared/openai-file.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'
-import { parseArguments } from '../../shared/tool-arguments.ts'
+import { parseArguments } from '../../shared/tools/tool-arguments.ts'
 import { legalCallId, toWireName } from '../tool-identifiers.ts'
 
 export interface WrittenTurns {

@@ -9,8 +9,8 @@ import {
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
-import { callableTools, declaredTool } from '../../shared/declared-tools.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
+import { callableTools, declaredTool } from '../../shared/tools/declared-tools.ts'
 import { clientToolOf } from './client-tools.ts'
 
 export interface OfferedTools {

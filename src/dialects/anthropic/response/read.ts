@@ -7,9 +7,9 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
-import { AnswerCallIds } from '../../shared/call-ids.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
-import { wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
+import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
 import { reportedError } from '../errors.ts'
 import { fromWireName, randomCallId } from '../tool-identifiers.ts'

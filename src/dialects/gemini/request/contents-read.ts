@@ -14,10 +14,10 @@ import type {
   UserPart,
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { ConversationCalls } from '../../shared/call-ids.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { signedBy } from '../../shared/signatures.ts'
-import { argumentText, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { ConversationCalls } from '../../shared/tools/call-ids.ts'
+import { argumentText, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { readCarried } from '../signatures.ts'
 import { readUserPart, textParts } from './parts-read.ts'

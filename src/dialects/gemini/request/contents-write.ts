@@ -12,7 +12,7 @@ import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
-import { argumentObject } from '../../shared/tool-arguments.ts'
+import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { standInSignature } from '../signatures.ts'
 
 export interface WrittenContents {

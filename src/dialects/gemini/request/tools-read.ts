@@ -1,8 +1,8 @@
 import { booleanOf, filledTextOf, type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatRequest, ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { allowedTools, callableTools } from '../../shared/declared-tools.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
+import { allowedTools, callableTools } from '../../shared/tools/declared-tools.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { schemaIn } from './json-schema.ts'
 

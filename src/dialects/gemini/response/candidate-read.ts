@@ -7,9 +7,9 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
-import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
 import { signedBy } from '../../shared/signatures.ts'
-import { wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
+import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { memberOf, objectIn } from '../members.ts'
 import { isBlocked, partsIn, readFinish, readLogprobs, readUsage } from './fields-read.ts'
 

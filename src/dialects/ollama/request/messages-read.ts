@@ -10,10 +10,10 @@ import type {
 } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
-import { CallIndex } from '../../shared/call-ids.ts'
 import { imageTypeOf, standardBase64 } from '../../shared/images.ts'
 import { readSignedId } from '../../shared/signatures.ts'
-import { convertedArguments, historyArguments } from '../../shared/tool-arguments.ts'
+import { CallIndex } from '../../shared/tools/call-ids.ts'
+import { convertedArguments, historyArguments } from '../../shared/tools/tool-arguments.ts'
 
 /** Reads the turns of a conversation; assigns an id to every tool call and a call to every result. Throws `bad_request`. */
 export function readMessages(messages: readonly unknown[], drop: Drop): ChatMessage[] {

@@ -2,8 +2,8 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
-import { parseArguments } from '../../shared/tool-arguments.ts'
-import { failureText } from '../../shared/tool-results.ts'
+import { parseArguments } from '../../shared/tools/tool-arguments.ts'
+import { failureText } from '../../shared/tools/tool-results.ts'
 import { writeImage } from './messages-read.ts'
 
 /**

@@ -1,10 +1,10 @@
 import { countOf, filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../../sdk/errors.ts'
-import type { AnswerCallIds } from '../../shared/call-ids.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
-import { wholeArgumentText } from '../../shared/tool-arguments.ts'
+import type { AnswerCallIds } from '../../shared/tools/call-ids.ts'
+import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 
 /** Content of a whole response, or of one line of a stream. */

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { signedId } from '../../shared/signatures.ts'
-import { argumentObject } from '../../shared/tool-arguments.ts'
+import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 
 /** The last members of an answer: finish reason, token counts, durations in nanoseconds. Zeros are omitted. */
 export function writeEnd(

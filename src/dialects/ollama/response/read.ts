@@ -1,8 +1,8 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { ChatResponse } from '../../../sdk/chat.ts'
 import { streamTruncated } from '../../../sdk/errors.ts'
-import { AnswerCallIds } from '../../shared/call-ids.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
+import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import {
   emptyAnswer,

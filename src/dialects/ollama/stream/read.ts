@@ -4,8 +4,8 @@ import { isObject, type JsonObject, parseJson } from '../../../lib/json/read.ts'
 import type { ChatEvent, TokenLogprob } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
-import { AnswerCallIds } from '../../shared/call-ids.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
+import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import {
   emptyAnswer,

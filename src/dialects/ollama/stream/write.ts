@@ -4,7 +4,7 @@ import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../../sdk/chat.
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import { messageForOllama } from '../../shared/error-messages.ts'
 import { signedId } from '../../shared/signatures.ts'
-import { argumentObject } from '../../shared/tool-arguments.ts'
+import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { measuredTimings, writeEnd, writeLogprobs } from '../response/fields-write.ts'
 
 /**

@@ -3,9 +3,9 @@ import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../..
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop } from '../../../sdk/write-options.ts'
 import { cacheMark, markLast } from '../../shared/cache-marks.ts'
-import { ConversationCalls } from '../../shared/call-ids.ts'
 import { readSignedId, signatureIn } from '../../shared/signatures.ts'
-import { convertedArguments, customArguments, historyArguments } from '../../shared/tool-arguments.ts'
+import { ConversationCalls } from '../../shared/tools/call-ids.ts'
+import { convertedArguments, customArguments, historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 interface Reading {

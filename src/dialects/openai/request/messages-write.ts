@@ -4,7 +4,7 @@ import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { openaiFile } from '../../shared/openai-file.ts'
-import { failureText } from '../../shared/tool-results.ts'
+import { failureText } from '../../shared/tools/tool-results.ts'
 
 /** Writes the turns of a conversation as messages. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {

@@ -9,8 +9,8 @@ import {
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { cacheMark } from '../../shared/cache-marks.ts'
-import { customToolAsFunction } from '../../shared/custom-tools.ts'
-import { allowedTools, callableTools, declaredTool } from '../../shared/declared-tools.ts'
+import { customToolAsFunction } from '../../shared/tools/custom-tools.ts'
+import { allowedTools, callableTools, declaredTool } from '../../shared/tools/declared-tools.ts'
 import { normalizedChoice } from './tool-choice.ts'
 
 export interface OfferedTools {

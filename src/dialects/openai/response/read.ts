@@ -7,10 +7,10 @@ import {
   present,
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
-import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
 import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
 import { signatureIn } from '../../shared/signatures.ts'
-import { customArguments, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
+import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import { toolCallContentOf } from '../stream/calls.ts'
 import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'

@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { customNames, customText } from '../../shared/custom-tools.ts'
 import { signedId } from '../../shared/signatures.ts'
+import { customNames, customText } from '../../shared/tools/custom-tools.ts'
 
 /** The form in which a client expects tool calls, by its request: clients that send `functions` do not read `tool_calls`. */
 export interface ToolCallFormat {

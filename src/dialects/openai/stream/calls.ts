@@ -10,9 +10,9 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
-import { AnswerCallIds } from '../../shared/call-ids.ts'
 import { signatureIn } from '../../shared/signatures.ts'
-import { argumentText, customArguments } from '../../shared/tool-arguments.ts'
+import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
+import { argumentText, customArguments } from '../../shared/tools/tool-arguments.ts'
 
 interface StreamedCall {
   /** The server's index, if any. */

@@ -1,9 +1,9 @@
 import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
-import { customText } from '../../shared/custom-tools.ts'
 import { describeForOpenai } from '../../shared/openai-error.ts'
 import { signedId } from '../../shared/signatures.ts'
+import { customText } from '../../shared/tools/custom-tools.ts'
 import { type ToolCallFormat, toolCallFormatOf } from '../response/tool-call-format.ts'
 import { answerId, writeLogprobs, writeUsage } from '../response/write.ts'
 

@@ -1,7 +1,7 @@
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { CallIndex } from '../../shared/call-ids.ts'
 import { readSignedId } from '../../shared/signatures.ts'
+import { CallIndex } from '../../shared/tools/call-ids.ts'
 
 interface Call {
   id: string

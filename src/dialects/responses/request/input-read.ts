@@ -1,7 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../../lib/json/read.ts'
 import type { ChatMessage } from '../../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../../sdk/errors.ts'
-import { customArguments, historyArguments } from '../../shared/tool-arguments.ts'
+import { customArguments, historyArguments } from '../../shared/tools/tool-arguments.ts'
 import type { ClientTools } from '../client-tools.ts'
 import { toolOfCall, toolOfOutput } from '../native-tools.ts'
 import { unseal } from '../sealed-reasoning.ts'

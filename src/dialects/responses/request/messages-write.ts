@@ -3,7 +3,7 @@ import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../..
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { openaiFile } from '../../shared/openai-file.ts'
-import { failureText } from '../../shared/tool-results.ts'
+import { failureText } from '../../shared/tools/tool-results.ts'
 
 /** Writes turns as input items. Their ids are omitted, because only the upstream that created them knows them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {

@@ -8,8 +8,8 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { customToolAsFunction } from '../../shared/custom-tools.ts'
-import { callableTools, undeclared } from '../../shared/declared-tools.ts'
+import { customToolAsFunction } from '../../shared/tools/custom-tools.ts'
+import { callableTools, undeclared } from '../../shared/tools/declared-tools.ts'
 import type { ClientTool, ClientTools } from '../client-tools.ts'
 
 export interface OfferedTools {

@@ -8,7 +8,7 @@ import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
-import { withAllResults } from '../../shared/tool-results.ts'
+import { withAllResults } from '../../shared/tools/tool-results.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 

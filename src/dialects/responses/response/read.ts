@@ -9,10 +9,10 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
-import { AnswerCallIds, randomCallId } from '../../shared/call-ids.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
-import { customArguments, wholeArgumentText } from '../../shared/tool-arguments.ts'
+import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
+import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { filledTextOf, type JsonObject, numberOf, textOf } from '../../../lib/json/read.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
-import { AnswerCallIds } from '../../shared/call-ids.ts'
-import { customArguments } from '../../shared/tool-arguments.ts'
+import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
+import { customArguments } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { callArguments } from '../response/read.ts'
 

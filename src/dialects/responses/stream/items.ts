@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, ToolCall } from '../../../sdk/chat.ts'
-import { customText } from '../../shared/custom-tools.ts'
+import { customText } from '../../shared/tools/custom-tools.ts'
 import type { ClientTool } from '../client-tools.ts'
 import { itemId } from '../response/object.ts'
 import {

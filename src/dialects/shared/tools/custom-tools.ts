@@ -1,5 +1,5 @@
-import { isObject, objectsIn, textOf } from '../../lib/json/read.ts'
-import type { ToolDefinition } from '../../sdk/chat.ts'
+import { isObject, objectsIn, textOf } from '../../../lib/json/read.ts'
+import type { ToolDefinition } from '../../../sdk/chat.ts'
 import { argumentObject } from './tool-arguments.ts'
 
 /*

@@ -1,4 +1,4 @@
-import type { ChatMessage, ToolMessage } from '../../sdk/chat.ts'
+import type { ChatMessage, ToolMessage } from '../../../sdk/chat.ts'
 
 /**
  * Adds a failed result for each call that has none. Interrupted clients leave such calls behind, Ollama and most engines ignore

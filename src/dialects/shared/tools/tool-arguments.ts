@@ -1,5 +1,5 @@
-import { parseExactObject } from '../../lib/json/exact.ts'
-import { isNoArguments, type JsonObject } from '../../lib/json/read.ts'
+import { parseExactObject } from '../../../lib/json/exact.ts'
+import { isNoArguments, type JsonObject } from '../../../lib/json/read.ts'
 
 /*
  * The arguments of a tool call are generated text: usually a JSON object, but a token limit may truncate them anywhere, and

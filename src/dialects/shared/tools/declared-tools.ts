@@ -1,5 +1,5 @@
-import type { ToolDefinition } from '../../sdk/chat.ts'
-import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import type { ToolDefinition } from '../../../sdk/chat.ts'
+import { badRequest, type RouterError } from '../../../sdk/errors.ts'
 
 /** Maximum length of a name from the request in an error message, in characters. */
 const maxNameLength = 128

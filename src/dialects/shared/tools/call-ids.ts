@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readSignedId } from './signatures.ts'
+import { readSignedId } from '../signatures.ts'
 
 /** An id for a tool call without one: a prefix and 24 random characters, in the vendors' form. */
 export function randomCallId(prefix: 'call_' | 'toolu_' = 'call_'): string {
