@@ -19,6 +19,7 @@ import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
 import { maxLoggedErrors } from '../reload/index.ts'
 import type { Retrieval } from '../retrieval/compiled.ts'
+import { looseName, tableOf } from './model-table.ts'
 import { withDiscovered } from './with-discovered.ts'
 
 declare module 'fastify' {
@@ -132,40 +133,6 @@ function notify(app: FastifyInstance, listener: (change: ModelsChange) => void, 
     listener(change)
   } catch (error) {
     app.log.error({ err: error }, 'a listener for model changes failed')
-  }
-}
-
-interface ModelTable {
-  models: readonly Model[]
-  listed: readonly Model[]
-  /** By name and by alias. */
-  byName: ReadonlyMap<string, Model>
-  loosely: ReadonlyMap<string, Model>
-  /** Names and aliases by their loose form. */
-  canonical: ReadonlyMap<string, string>
-  /** Aliases by model. */
-  aliases: ReadonlyMap<string, readonly string[]>
-}
-
-function tableOf(models: readonly Model[], aliases: ReadonlyMap<string, string>): ModelTable {
-  const named = new Map(models.map((model) => [model.alias, model]))
-  const further = [...aliases].flatMap(([name, alias]): [string, Model][] => {
-    const model = named.get(alias)
-    return model ? [[name, model]] : []
-  })
-  const names = [...named, ...further]
-  return {
-    models,
-    listed: [...models, ...further.map(([alias, model]) => ({ ...model, alias }))],
-    byName: new Map(names),
-    loosely: new Map(names.toReversed().map(([name, model]) => [looseName(name), model])),
-    canonical: new Map(names.toReversed().map(([name]) => [looseName(name), name])),
-    aliases: new Map(
-      models.map(({ alias }) => [
-        alias,
-        further.flatMap(([name, model]) => (model.alias === alias ? [name] : [])),
-      ]),
-    ),
   }
 }
 
@@ -296,9 +263,4 @@ function withFound(
   } catch {
     return undefined // a discovered model has the name of one in the file
   }
-}
-
-function looseName(name: string): string {
-  const lower = name.toLowerCase()
-  return lower.endsWith(':latest') ? lower.slice(0, -':latest'.length) : lower
 }
