@@ -135,7 +135,7 @@ describe('a real llama-server', () => {
   }
   /** Polls twice a second: polling more often delays the server's detection of a client that disconnected. */
   const slotsBusy = async (wanted: number): Promise<void> => {
-    while ((await busySlots()) !== wanted) await new Promise((resolve) => setTimeout(resolve, 500))
+    while ((await busySlots()) !== wanted) await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
   for (const model of ['llamacpp', 'openai', 'vllm']) {
