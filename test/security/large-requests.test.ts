@@ -14,7 +14,10 @@ before(async () => {
     body: { type: 'message', role: 'assistant', content, stop_reason: 'end_turn', usage: {} },
   })
   router = await startRouter({
-    models: modelsConfig({ m: [{ id: 'm', api_type: 'anthropic', api_host: upstream.url }] }),
+    models: modelsConfig({
+      m: [{ id: 'm', api_type: 'anthropic', api_host: upstream.url }],
+      gemini: [{ id: 'g', api_type: 'gemini', api_host: upstream.url }],
+    }),
   })
 })
 after(async () => {
@@ -136,3 +139,19 @@ for (const [name, path, of] of requests) {
     assert.ok(many < most, `${few} ms, ${many} ms`)
   })
 }
+
+test('a request with 200,000 parts or calls reaches the server', async () => {
+  const many = 200_000
+  const parts = list(many, () => ({ type: 'text', text: 'x' }))
+  const calls = list(many, (at) => call(`c${at}`))
+  for (const messages of [
+    [{ role: 'user', content: parts }],
+    [{ role: 'system', content: parts }, user],
+    [user, { role: 'assistant', content: null, tool_calls: calls }, user],
+  ])
+    for (const model of ['m', 'gemini']) {
+      const before = upstream.requests.length
+      await router.app.inject({ method: 'POST', url: chat, payload: { model, messages } })
+      assert.equal(upstream.requests.length, before + 1, `${model}, ${messages[0]?.role}`)
+    }
+})

@@ -1,3 +1,4 @@
+import { append } from '../../lib/append.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { readTree, stringAt } from '../../lib/json/tree.ts'
@@ -75,7 +76,7 @@ export class GuardedStream {
     this.#remember()
     for (const held of this.#held) {
       const found = held.wholes ? [] : this.#wholesOf(held)
-      jobs.push(...found)
+      append(jobs, found)
       if (found.length > 0 || !this.#mayGo(held)) break
     }
     this.#jobs = jobs
@@ -227,7 +228,7 @@ export class GuardedStream {
         ? []
         : [{ start: node.start, end: node.end, text: JSON.stringify(shown) }]
     })
-    if (edits.length > 0) edits.push(...withoutProbabilities(root))
+    if (edits.length > 0) append(edits, withoutProbabilities(root))
     for (const { node, judged } of wholes) {
       if (!judged || judged.text === bytes.toString('utf8', node.start, node.end)) continue
       edits.push({ start: node.start, end: node.end, text: judged.text })

@@ -1,3 +1,4 @@
+import { append } from '../../lib/append.ts'
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { AnswerContents, CitedRange } from '../../sdk/content.ts'
@@ -106,7 +107,7 @@ export class ValueRestoring {
       if ('channel' in text) return channelOf(text.channel)
       return 'document' in text ? this.#options.documentOf(text.document) : this.#textAt(root, text.path)
     })
-    this.edits.push(...edits)
+    append(this.edits, edits)
     this.done.lostOffsets += leftOut
   }
 

@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type {
   AssistantMessage,
@@ -51,7 +52,7 @@ export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Wri
       drop('messages.name', 'Anthropic has no field for speaker names')
     }
     if (message.role === 'system' && turns.length === 0) {
-      system.push(...writeTexts(message.parts))
+      append(system, writeTexts(message.parts))
     } else addMessage(turns, message, `messages[${index}]`, drop)
   }
   return { system, messages: finished(turns) }
@@ -69,7 +70,7 @@ function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Dro
     }
     case 'user': {
       const blocks = writeParts(message.parts, `${path}.content`, drop)
-      if (blocks.length > 0) userTurn(turns).rest.push(...blocks)
+      if (blocks.length > 0) append(userTurn(turns).rest, blocks)
       return
     }
     case 'tool':
@@ -93,7 +94,7 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
   const content = writeParts(message.parts, `${path}.content`, drop)
   if (!turn.calls.has(id) || turn.results.has(id)) {
     drop('messages.tool_call_id', 'a result without a call in the previous turn was sent as user text')
-    turn.rest.push(...content)
+    append(turn.rest, content)
     return
   }
   // `cache_control` of a result belongs to the block itself.
@@ -136,7 +137,7 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   const turn: AssistantTurn =
     last?.role === 'assistant' ? last : { role: 'assistant', content: [], calls: new Set() }
   if (turn !== last) turns.push(turn)
-  turn.content.push(...content)
+  append(turn.content, content)
   for (const { id } of calls) turn.calls.add(id)
 }
 

@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import { parseExactObject } from '../../../lib/json/exact.ts'
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type {
@@ -45,12 +46,15 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
     switch (message.role) {
       case 'system': {
         const parts = message.parts.filter(({ text }) => text !== '').map(({ text }) => ({ text }))
-        if (turns.length === 0) system.push(...parts)
-        else turnOf(turns, 'user').parts.push(...parts)
+        if (turns.length === 0) append(system, parts)
+        else append(turnOf(turns, 'user').parts, parts)
         break
       }
       case 'user':
-        turnOf(turns, 'user').parts.push(...message.parts.flatMap((part) => writePart(part, path)))
+        append(
+          turnOf(turns, 'user').parts,
+          message.parts.flatMap((part) => writePart(part, path)),
+        )
         reportDetail(message.parts, options)
         break
       case 'tool':
@@ -59,7 +63,7 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
       case 'assistant': {
         const turn = turnOf(turns, 'model')
         for (const { id, name } of message.toolCalls) turn.calls.set(id, name)
-        turn.parts.push(...writeAssistant(message, options))
+        append(turn.parts, writeAssistant(message, options))
       }
     }
   }
@@ -86,14 +90,20 @@ function addResult(turn: Turn, message: ToolMessage, path: string, { drop }: Opt
   const name = turn.calls.get(id)
   if (name === undefined || turn.results.has(id)) {
     drop('messages.tool_call_id', 'a result without a call in the previous turn was sent as user text')
-    turn.parts.push(...message.parts.flatMap((part) => writePart(part, path)))
+    append(
+      turn.parts,
+      message.parts.flatMap((part) => writePart(part, path)),
+    )
     return
   }
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   const response = resultOf(texts.join('\n'), message.isError === true)
   turn.results.set(id, { functionResponse: { id, name, response } })
   const media = message.parts.filter(({ type }) => type !== 'text')
-  turn.parts.push(...media.flatMap((part) => writePart(part, path)))
+  append(
+    turn.parts,
+    media.flatMap((part) => writePart(part, path)),
+  )
 }
 
 /** An object is sent unchanged; other results use the documented members `output` and `error`. */

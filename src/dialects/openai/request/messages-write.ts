@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
@@ -18,7 +19,10 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
   for (const message of messages) {
     if (message.role === 'tool') {
       written.push(writeResult(message))
-      resultMedia.push(...message.parts.filter((part) => part.type !== 'text'))
+      append(
+        resultMedia,
+        message.parts.filter((part) => part.type !== 'text'),
+      )
       continue
     }
     if (resultMedia.length > 0) written.push({ role: 'user', content: writeParts(resultMedia) })

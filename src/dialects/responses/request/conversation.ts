@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { readSignedId } from '../../shared/signatures.ts'
@@ -52,7 +53,7 @@ export class Conversation {
   /** Text after calls that have no output yet belongs to the same response; other text begins a new one. */
   addAnswer(parts: AssistantMessage['parts']): void {
     if (!this.#open?.calls.length) this.#open = this.#begin()
-    this.#open.message.parts.push(...parts)
+    append(this.#open.message.parts, parts)
     this.#attachReasoning(this.#open.message)
   }
 

@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import type { ChatMessage, ToolMessage } from '../../../sdk/chat.ts'
 
 /**
@@ -10,7 +11,7 @@ export function withAllResults(messages: readonly ChatMessage[]): readonly ChatM
   const complete: ChatMessage[] = []
   for (const message of messages) {
     if (message.role !== 'tool') {
-      complete.push(...missing)
+      append(complete, missing)
       missing = []
     }
     complete.push(message)
