@@ -1,5 +1,6 @@
 const problems: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
+  EFBIG: 'it is larger than 16 MiB',
   EISDIR: 'it is a directory',
   ENOENT: 'no such file',
   ENOTDIR: 'a part of its path is not a directory',

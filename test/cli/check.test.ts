@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { runCli, runCliProcess } from './run-cli.ts'
+import { runCli, runCliProcess, temporaryFolder, writtenTo } from './run-cli.ts'
 
-let folder: string
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'llm-router-cli-'))
-})
-after(() => rmSync(folder, { recursive: true }))
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const folder = temporaryFolder()
+const file = (name: string, text: string): string => writtenTo(folder(), name, text)
 
 const broken = `{
   "local_models": {
@@ -144,7 +133,7 @@ test('check confirms a valid file', async () => {
 })
 
 test('check reports errors in settings too', async () => {
-  const missing = await runCli(['check', join(folder, 'missing.json')])
+  const missing = await runCli(['check', join(folder(), 'missing.json')])
   assert.match(missing.stdout, /^error: cannot read .*missing\.json: no such file \(ENOENT\)\n/)
   assert.equal(missing.code, 2)
   const strategy = await runCli(['check'], { LLM_ROUTER_BALANCE_STRATEGY: 'balancd' })

@@ -1,29 +1,20 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { change, changingRoutes, printedKey } from './changing-routes.ts'
-import { runCli, runCliProcess } from './run-cli.ts'
+import { runCli, runCliProcess, temporaryFolder, writtenTo } from './run-cli.ts'
 
-let folder: string
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'llm-router-cli-'))
-})
-after(() => rmSync(folder, { recursive: true }))
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const folder = temporaryFolder()
+const file = (name: string, text: string): string => writtenTo(folder(), name, text)
 
 test('models lists the models that would be served, without addresses', async () => {
   const path = file(
@@ -132,7 +123,7 @@ test('help names every command; a mistyped command or option gets a hint and exi
 })
 
 test('a field of a key that is invalid is reported in one line', async () => {
-  const env = { LLM_ROUTER_DATABASE_URL: `sqlite:${join(folder, 'keys.db')}` }
+  const env = { LLM_ROUTER_DATABASE_URL: `sqlite:${join(folder(), 'keys.db')}` }
   assert.equal((await runCli(['clients', 'create', 'alice'], env)).code, 0)
   const time = await runCli(['keys', 'create', 'alice', 'expires_at=tomorrow'], env)
   assert.equal(time.stderr, `'expires_at' is not a time like "2027-01-31T00:00:00Z", or null\n`)
@@ -219,12 +210,12 @@ test('docs/cli.md has every command and option, and no other', async () => {
 })
 
 test('the router serves with options from any directory, and prints its operator key once, outside the log', async (t) => {
-  const logFile = join(folder, 'router.log')
+  const logFile = join(folder(), 'router.log')
   const child = spawn(
     process.execPath,
     [join(root, 'src/cli.ts'), '--port', '0', '--log-format=pretty', '--host', '127.0.0.1'],
     {
-      cwd: folder,
+      cwd: folder(),
       env: childEnv({
         LLM_ROUTER_LOG_FILENAME: logFile,
         LLM_ROUTER_LOG_LEVEL: 'trace',
@@ -261,7 +252,7 @@ test('the router serves with options from any directory, and prints its operator
 })
 
 test('the start script passes its arguments on', async () => {
-  const child = spawn(join(root, 'run-rest-api.sh'), ['version'], { cwd: folder })
+  const child = spawn(join(root, 'run-rest-api.sh'), ['version'], { cwd: folder() })
   let text = ''
   child.stdout.on('data', (chunk) => {
     text += chunk

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after, before } from 'node:test'
 import { runCli as runCommand } from '../../src/cli/run.ts'
 import { childEnv, root } from '../helpers/child-env.ts'
 
@@ -49,4 +52,21 @@ export async function runCliProcess(
   }
   const [code] = await once(child, 'close')
   return { ...ended, code: typeof code === 'number' ? code : null }
+}
+
+/** A folder for the tests of a file, which is removed after them. */
+export function temporaryFolder(): () => string {
+  let folder = ''
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'llm-router-cli-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+  return () => folder
+}
+
+/** Writes a file. Returns its path. */
+export function writtenTo(folder: string, name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
 }

@@ -4,7 +4,13 @@ import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  openaiText,
+  type Relayed,
+  relayed,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 import { anthropicText } from './anthropic-answers.ts'
 
 const geminiCall = (name: string) => {
@@ -70,25 +76,7 @@ describe('what a model accepts', () => {
     await upstream.close()
   })
 
-  interface Asked {
-    path: string
-    body: Record<string, unknown>
-    json: string
-    lost: string
-    answer: string
-  }
-
-  async function ask(path: string, body: object | string): Promise<Asked> {
-    const answer = await post(`${router.url}${path}`, body)
-    const request = upstream.requests.at(-1)
-    return {
-      path: request?.url ?? '',
-      body: Object(request?.body),
-      json: request?.raw.toString() ?? '',
-      lost: answer.headers.get('x-llm-router-lost') ?? '',
-      answer: answer.text,
-    }
-  }
+  const ask = (path: string, body: object | string) => relayed(router.url, upstream, path, body)
   const chat = (model: string, members: object = {}) =>
     ask('/v1/chat/completions', { model, messages, ...members })
   const claudeCode = (model: string, members: object = {}) =>
@@ -306,7 +294,7 @@ describe('what a model accepts', () => {
       { role: 'assistant', content: [{ type: 'tool_use', id, name: 'f', input: {} }] },
       { role: 'user', content: [{ type: 'tool_result', tool_use_id: id, content: 'r' }] },
     ]
-    const idsOf = ({ json }: Asked) =>
+    const idsOf = ({ json }: Relayed) =>
       [...json.matchAll(/"(?:tool_call_id|id)":"([^"]*)"/g)].map((found) => found[1])
     for (const [model, pattern] of [
       ['compatible', /^.{1,40}$/],

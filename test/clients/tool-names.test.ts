@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
@@ -8,6 +7,7 @@ import {
   openaiText,
   openaiToolCall,
   openaiToolCallStream,
+  relayed,
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
@@ -44,23 +44,7 @@ describe('names of tools and parameters', () => {
     await upstream.close()
   })
 
-  interface Asked {
-    body: Record<string, unknown>
-    json: string
-    lost: string
-    answer: string
-  }
-
-  async function ask(path: string, body: object): Promise<Asked> {
-    const answer = await post(`${router.url}${path}`, body)
-    const request = upstream.requests.at(-1)
-    return {
-      body: Object(request?.body),
-      json: request?.raw.toString() ?? '',
-      lost: answer.headers.get('x-llm-router-lost') ?? '',
-      answer: answer.text,
-    }
-  }
+  const ask = (path: string, body: object | string) => relayed(router.url, upstream, path, body)
   const chat = (model: string, members: object = {}) =>
     ask('/v1/chat/completions', { model, messages, ...members })
   const claudeCode = (model: string, members: object = {}) =>

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
+import { post } from './http.ts'
 import type { Behaviour, RecordedRequest, Script } from './upstream-script.ts'
 
 export * from './upstream-answers.ts'
@@ -214,4 +215,33 @@ function parse(raw: Buffer): unknown {
 function portOf(address: string | AddressInfo | null): number {
   if (typeof address !== 'object' || address === null) throw new Error('the server is not listening')
   return address.port
+}
+
+/** A request as its upstream received it, and the client's answer. */
+export interface Relayed {
+  path: string
+  body: Record<string, unknown>
+  /** The text of the body. */
+  json: string
+  /** The fields that were not sent. */
+  lost: string
+  answer: string
+}
+
+/** Sends a request through a router to this upstream. */
+export async function relayed(
+  url: string,
+  upstream: ScriptedUpstream,
+  path: string,
+  body: object | string,
+): Promise<Relayed> {
+  const answer = await post(`${url}${path}`, body)
+  const request = upstream.requests.at(-1)
+  return {
+    path: request?.url ?? '',
+    body: Object(request?.body),
+    json: request?.raw.toString() ?? '',
+    lost: answer.headers.get('x-llm-router-lost') ?? '',
+    answer: answer.text,
+  }
 }

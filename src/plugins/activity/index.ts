@@ -20,7 +20,7 @@ declare module 'fastify' {
 const everyMs = 1_000
 /** Maximum number of names per report. */
 const maxUnknown = 100
-/** Maximum number of listed requests per outcome and report: nobody reads more, and at full load their number is expensive. */
+/** Maximum number of listed requests per outcome and report. Nobody reads more, and describing all would be expensive at full load. */
 const maxListed = 100
 
 /** Keeps the router's recent activity for the console, in bounded memory and without Prometheus. */
