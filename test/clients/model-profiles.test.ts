@@ -12,11 +12,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 import { anthropicText } from './anthropic-answers.ts'
-
-const geminiCall = (name: string) => {
-  const content = { role: 'model', parts: [{ functionCall: { name, args: {} } }] }
-  return { kind: 'reply', body: { candidates: [{ index: 0, content, finishReason: 'STOP' }] } } as const
-}
+import { geminiAnswer } from './gemini-answers.ts'
 
 const functionTool = {
   type: 'function',
@@ -268,7 +264,7 @@ describe('what a model accepts', () => {
   })
 
   test('penalties are not sent to Gemini models that reject them', async () => {
-    upstream.rescript(geminiCall('x'))
+    upstream.rescript(geminiAnswer([{ functionCall: { name: 'x', args: {} } }]))
     const penalties = { presence_penalty: 0.2, frequency_penalty: 0.3 }
     const { body, lost } = await chat('gemini', penalties)
     assert.deepEqual([body.generationConfig, lost], [undefined, 'presence_penalty, frequency_penalty'])

@@ -12,11 +12,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 import { anthropicText, anthropicToolCall, anthropicToolCallStream } from './anthropic-answers.ts'
-
-const geminiCall = (name: string) => {
-  const content = { role: 'model', parts: [{ functionCall: { name, args: {} } }] }
-  return { kind: 'reply', body: { candidates: [{ index: 0, content, finishReason: 'STOP' }] } } as const
-}
+import { geminiAnswer } from './gemini-answers.ts'
 
 const functionTool = {
   type: 'function',
@@ -83,11 +79,11 @@ describe('names of tools and parameters', () => {
   test('tool names that Gemini would reject are changed upstream and restored in responses', async () => {
     for (const name of ['files/read all', '9lives', `1${'x'.repeat(64)}`]) {
       const tools = [{ ...functionTool, function: { ...functionTool.function, name } }]
-      upstream.rescript(geminiCall('x'))
+      upstream.rescript(geminiAnswer([{ functionCall: { name: 'x', args: {} } }]))
       const { body } = await chat('gemini', { tools })
       const [declared] = [body.tools].flat().flatMap((tool) => Object(tool).functionDeclarations)
       assert.match(declared.name, /^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$/)
-      upstream.rescript(geminiCall(declared.name))
+      upstream.rescript(geminiAnswer([{ functionCall: { name: declared.name, args: {} } }]))
       assert.match((await chat('gemini', { tools })).answer, new RegExp(`"name":"${name}"`))
     }
   })
@@ -140,7 +136,7 @@ describe('names of tools and parameters', () => {
     overAnthropic()
     assert.deepEqual(await sent('sonnet', [functionTool, functionTool]), [1, ''])
     assert.deepEqual(await sent('sonnet', [described('a'), described('b')]), [1, 'tools.name'])
-    upstream.rescript(geminiCall('f'))
+    upstream.rescript(geminiAnswer([{ functionCall: { name: 'f', args: {} } }]))
     assert.deepEqual(await sent('gemini', [functionTool, functionTool]), [1, ''])
   })
 

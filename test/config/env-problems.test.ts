@@ -76,7 +76,7 @@ test('an audit of contents stops the start, because contents are never stored', 
 test('a Redis host with a port or as a URL is an error that names the right variable, without the value', () => {
   for (const host of ['redis:6379', 'redis://:hunter2@redis:6379', 'redis/1'])
     assert.deepEqual(errorsOf({ LLM_ROUTER_REDIS_HOST: host }), [
-      'LLM_ROUTER_REDIS_HOST: the value is not a hostname or an address; the port is LLM_ROUTER_REDIS_PORT, and a URL is LLM_ROUTER_REDIS_URL',
+      'LLM_ROUTER_REDIS_HOST: the value is not a hostname or an address; LLM_ROUTER_REDIS_PORT sets the port, and LLM_ROUTER_REDIS_URL takes a URL',
     ])
   for (const host of ['redis', 'redis.example.com', '10.0.0.1', '::1', 'fd00::6:1'])
     assert.deepEqual(errorsOf({ LLM_ROUTER_REDIS_HOST: host }), [])

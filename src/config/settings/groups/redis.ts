@@ -7,7 +7,8 @@ export const redisSettings = {
     default: '',
     // Several colons: an IPv6 address.
     pattern: '^(?!.*[/@])(?:[^:]*|.*:.*:.*)$',
-    allowed: 'a hostname or an address; the port is LLM_ROUTER_REDIS_PORT, and a URL is LLM_ROUTER_REDIS_URL',
+    allowed:
+      'a hostname or an address; LLM_ROUTER_REDIS_PORT sets the port, and LLM_ROUTER_REDIS_URL takes a URL',
     description:
       'Redis host, for sharing leases ([leases.md](leases.md)), limits of client keys and stored responses between hosts; empty disables it.',
   }),
