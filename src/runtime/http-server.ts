@@ -94,8 +94,11 @@ export function connectionLimit(): number | undefined {
 /** Handles input that Node does not turn into a request. */
 function rejectInvalidInput(server: Server, pipelines: Pipelines, onRejected: (code: string) => void): void {
   server.on('connect', (_request, socket) => {
+    // Node has removed its own listener, and an error without one would end the process.
+    socket.on('error', () => undefined)
     onRejected('CONNECT')
-    reject(socket, 405)
+    flushDeferredWrites()
+    pipelines.rejectNext(socket, { isSlow: true }, () => reject(socket, 405))
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? error.name
