@@ -124,6 +124,9 @@ export const chatEventStream: StreamContents = {
       case 'end':
       case 'error':
         return { texts: [], ends: [''] }
+      case 'citation':
+        return { texts: [], whole: [{ path: ['citation'], shape: 'value' }] }
+      case 'file':
       case 'start':
       case 'usage':
         return { texts: [] }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AnswerContext } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 import type { Exchange } from '../exchange.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 
@@ -32,6 +33,8 @@ export class ClientAnswerContext implements AnswerContext {
   get request(): Record<string, unknown> {
     return this.#request.readBody()
   }
+
+  readonly drop: Drop = (field, why) => this.#exchange.drop(field, why)
 
   elapsedMs(): number {
     return this.#exchange.elapsedMs()

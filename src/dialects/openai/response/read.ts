@@ -12,6 +12,7 @@ import { signatureIn } from '../../shared/signatures.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
 import { toolCallContentOf } from '../stream/calls.ts'
 import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
 
@@ -47,6 +48,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
 function readChoice(choice: JsonObject, position: number, newCallId: () => string): ChatChoice {
   const message = isObject(choice.message) ? choice.message : {}
   const { text, reasoning, refusal } = readMessageText(message)
+  const citations = readAnnotations(message.annotations)
   const toolCalls = readCalls(message, newCallId)
   const { reason, unknownReason } = readFinishReason(choice.finish_reason, toolCalls.length > 0)
   return {
@@ -57,6 +59,7 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
     finishReason: reason,
     ...(refusal === '' ? {} : { refusal }),
     ...present({
+      citations: citations.length === 0 ? undefined : citations,
       unknownReason,
       logprobs: readLogprobs(choice.logprobs),
       stopSequence: filledTextOf(choice.stop_reason),

@@ -7,6 +7,7 @@ import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
 import { parseEvent } from '../../shared/stream-event.ts'
 import { randomCallId } from '../../shared/tools/call-ids.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
 import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from '../response/fields-read.ts'
 import { StreamedCalls } from './calls.ts'
 
@@ -106,6 +107,8 @@ class StreamReader implements ChatStreamReader {
     if (text !== '' || logprobs) {
       emit({ type: 'text-delta', choice: index, text, ...(logprobs ? { logprobs } : {}) })
     }
+    for (const citation of readAnnotations(delta.annotations))
+      emit({ type: 'citation', choice: index, citation })
     if (refusal !== '') emit({ type: 'refusal-delta', choice: index, text: refusal })
     state.calls.read(fragmentsOf(delta), emit)
     if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
