@@ -1,4 +1,4 @@
-import { withExactIntegers } from '../../lib/json/exact.ts'
+import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
@@ -23,12 +23,8 @@ export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatRespon
   const { headers, body } = answer
   const response = isStreamed(answer)
     ? collectStream(body, upstream, isFramed(headers))
-    : upstream.readResponse(parsedAnswer(body.toString()))
+    : upstream.readResponse(parseCarried(body.toString()))
   return wellFormedAnswer(response)
-}
-
-function parsedAnswer(text: string): unknown {
-  return withExactIntegers(JSON.parse(text), () => text)
 }
 
 const nothing: ReadonlySet<string> = new Set()
