@@ -131,6 +131,8 @@ export interface ChatRequest {
   /** Whether the client asked for token counts in the stream; true in dialects that always send them. */
   includeUsage: boolean
   messages: ChatMessage[]
+  /** Whether a last assistant message is the beginning of the answer, as for Anthropic, Ollama and Gemini. */
+  continuesAnswer?: boolean
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
   parallelToolCalls?: boolean

@@ -81,6 +81,7 @@ export const chatShape = {
         },
       },
     },
+    continuesAnswer: 'keep',
     tools: 'schema',
     toolChoice: 'keep',
     parallelToolCalls: 'keep',
