@@ -198,6 +198,27 @@ describe('an image that the model generated', () => {
     )
   })
 
+  test('of a gateway with a member for it reaches clients of Gemini and of the Responses API', async () => {
+    const images = [{ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }]
+    const { body } = openaiText('Here') as { body: Json }
+    const [choice] = body.choices
+    const message = { ...choice.message, images }
+    const answers: [stream: boolean, answer: Behaviour][] = [
+      [false, { kind: 'reply', body: { ...body, choices: [{ ...choice, message }] } }],
+      [true, { kind: 'stream', pieces: [openaiChunk({ images }), openaiChunk({}, 'stop'), openaiDone] }],
+    ]
+    for (const [stream, answer] of answers) {
+      rig.upstream.rescript(answer)
+      const { json, events } = await ask(rig, 'responses', 'chatonly', { stream })
+      const { output } = stream ? events.at(-1).response : json
+      assert.deepEqual([output.at(-1).type, output.at(-1).result], ['image_generation_call', data])
+      const verb = stream ? 'streamGenerateContent?alt=sse' : 'generateContent'
+      const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
+      const sent = await post(`${rig.router.url}/v1beta/models/chatonly:${verb}`, { contents })
+      assert.ok(sent.text.includes(JSON.stringify({ inlineData: { mimeType: 'image/png', data } })))
+    }
+  })
+
   test('is reported where the dialect of the client cannot carry it, and so is audio', async () => {
     rig.upstream.rescript(geminiAnswer(parts))
     for (const dialect of ['openai', 'anthropic', 'ollama'] as const) {
