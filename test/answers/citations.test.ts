@@ -168,6 +168,15 @@ describe('sources that a response cites', () => {
   })
 })
 
+test('a source of an earlier item of a stream, which has been sent, is not attributed to a later text', async () => {
+  const image = { inlineData: { mimeType: 'image/png', data: 'iVBORw0KGgo=' } }
+  rig.upstream.rescript(geminiStream([{ text: first }, image, { text: second }], { groundingMetadata }))
+  const { events } = await ask(rig, 'responses', 'gemini', { stream: true })
+  const [early, , late] = events.at(-1).response.output
+  assert.deepEqual([early.content[0].text, late.content[0].text], [first, second])
+  assert.deepEqual(late.content[0].annotations, [])
+})
+
 describe('an image that the model generated', () => {
   const data = 'iVBORw0KGgo='
   const parts = [{ text: 'Here' }, { inlineData: { mimeType: 'image/png', data } }]

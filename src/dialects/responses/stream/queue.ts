@@ -74,9 +74,10 @@ export class StreamQueue {
           this.#addContent('reasoning', createReasoningItem, event, true)
         break
       case 'citation': {
-        // Without a text there is nothing to annotate.
+        // Only the open text can be annotated: earlier items have been sent.
         const last = this.#segments.at(-1)
-        if (last?.kind === 'message') last.events.push(event)
+        const isEarlier = (event.citation.end ?? Number.POSITIVE_INFINITY) <= this.#textBefore
+        if (last?.kind === 'message' && !isEarlier) last.events.push(event)
         else dropCitation(this.#output)
         break
       }
