@@ -120,6 +120,16 @@ describe('an integer beyond 2^53 keeps its digits', () => {
         }
     })
 
+  test('in the tools that a response of the Responses API repeats', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    for (const stream of [false, true]) {
+      const { text } = await ask(rig, 'responses', 'vllm', { tools: tools.responses, stream })
+      const repeated = text.match(/"enum":\[\d+\]/g) ?? []
+      assert.ok(repeated.length > 0)
+      for (const each of repeated) assert.match(each, listed)
+    }
+  })
+
   test('in a schema of a client of Gemini, on another server', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
