@@ -1,4 +1,4 @@
-import { withExactIntegers } from '../../lib/json/exact.ts'
+import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
@@ -23,12 +23,8 @@ export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatRespon
   const { headers, body } = answer
   const response = isStreamed(answer)
     ? collectStream(body, upstream, isFramed(headers))
-    : upstream.readResponse(parsedAnswer(body.toString()))
+    : upstream.readResponse(parseCarried(body.toString()))
   return wellFormedAnswer(response)
-}
-
-function parsedAnswer(text: string): unknown {
-  return withExactIntegers(JSON.parse(text), () => text)
 }
 
 const nothing: ReadonlySet<string> = new Set()
@@ -97,12 +93,15 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
   }
   for (const answer of response.choices) {
     const { index: choice, reasoning, reasoningSignature, text, refusal, toolCalls, logprobs } = answer
+    const { citations = [], files = [] } = answer
     const signature = reasoningSignature === undefined ? {} : { signature: reasoningSignature }
     if (reasoning !== '' || reasoningSignature !== undefined) {
       yield { type: 'reasoning-delta', choice, text: reasoning, ...signature }
     }
     if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
+    for (const citation of citations) yield { type: 'citation', choice, citation }
     if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
+    for (const file of files) yield { type: 'file', choice, file }
     for (const [call, { id, name, arguments: json, signature: signed }] of toolCalls.entries()) {
       const proof = signed === undefined ? {} : { signature: signed }
       yield { type: 'tool-call-start', choice, call, id, name, ...proof }
@@ -158,6 +157,16 @@ export function addEvent(response: ChatResponse, event: ChatEvent): void {
     case 'refusal-delta': {
       const choice = choiceOf(response, event.choice)
       choice.refusal = (choice.refusal ?? '') + event.text
+      return
+    }
+    case 'citation': {
+      const choice = choiceOf(response, event.choice)
+      choice.citations = [...(choice.citations ?? []), event.citation]
+      return
+    }
+    case 'file': {
+      const choice = choiceOf(response, event.choice)
+      choice.files = [...(choice.files ?? []), event.file]
       return
     }
     case 'tool-call-start':

@@ -48,6 +48,12 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
       choice.reasoning += event.text
       if (event.signature !== undefined) choice.reasoningSignature = event.signature
       return
+    case 'citation':
+      choice.citations = [...(choice.citations ?? []), event.citation]
+      return
+    case 'file':
+      choice.files = [...(choice.files ?? []), event.file]
+      return
     case 'tool-call-start':
       choice.toolCalls[event.call] = {
         ...{ id: event.id, name: event.name, arguments: '' },

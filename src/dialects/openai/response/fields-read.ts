@@ -7,7 +7,8 @@ import {
   objectsIn,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import type { GeneratedFile, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import { readDataUrl } from '../../shared/images.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
 
@@ -30,6 +31,17 @@ export function readMessageText(message: JsonObject): MessageText {
     reasoning: reasoning || parts.map((part) => reasoningText(part.thinking)).join(''),
     refusal: textOf(message.refusal) ?? '',
   }
+}
+
+/**
+ * Generated images of a `message` or `delta`. OpenAI has no such member; OpenRouter, Vercel's gateway and LiteLLM agree on
+ * one. An image of which only the address is given is not a part of the response.
+ */
+export function readImages({ images }: JsonObject): GeneratedFile[] {
+  return objectsIn(images).flatMap(({ image_url: image }) => {
+    const file = readDataUrl((isObject(image) ? textOf(image.url) : textOf(image)) ?? '')
+    return file ? [{ mediaType: file.mediaType || 'image/png', data: file.data }] : []
+  })
 }
 
 function partText(part: JsonObject): string {

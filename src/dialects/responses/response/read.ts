@@ -14,6 +14,7 @@ import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
 
 /**
  * Checks that a body is a `response` object, whatever its content; that of a background request is unfinished. Throws
@@ -37,6 +38,12 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const items = objectsIn(body.output)
   const parts = items.flatMap((item) => (item.type === 'message' ? objectsIn(item.content) : []))
   const refusal = parts.map((part) => (part.type === 'refusal' ? (textOf(part.refusal) ?? '') : '')).join('')
+  let length = 0
+  const citations = parts.flatMap((part) => {
+    const before = length
+    if (part.type !== 'refusal') length += textOf(part.text)?.length ?? 0
+    return readAnnotations(part.annotations, before)
+  })
   const logprobs = parts.flatMap((part) => readTokenLogprobs(part.logprobs) ?? [])
   const toolCalls = readCalls(items, newCallId)
   const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
@@ -52,6 +59,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
         ...present({ unknownReason }),
         ...(refusal === '' ? {} : { refusal }),
         ...(logprobs.length === 0 ? {} : { logprobs }),
+        ...(citations.length === 0 ? {} : { citations }),
       },
     ],
     ...present({ usage: readUsage(body) }),

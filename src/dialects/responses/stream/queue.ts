@@ -1,10 +1,13 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
-import type { ChatEvent } from '../../../sdk/chat.ts'
+import type { ChatEvent, GeneratedFile } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import type { ClientTools } from '../client-tools.ts'
-import type { ItemStatus } from '../response/write.ts'
+import { type ItemStatus, isImage } from '../response/write.ts'
 import {
   createCallItem,
+  createImageItem,
   createMessageItem,
   createReasoningItem,
   type ItemSlot,
@@ -18,7 +21,7 @@ export type ItemEvent = Extract<ChatEvent, { choice: number }> & {
 export type QueuedItem = Pick<StreamedItem, 'item'>
 
 interface Segment {
-  kind: 'message' | 'reasoning' | 'call'
+  kind: 'message' | 'reasoning' | 'call' | 'image'
   /** Number of the call, where it is one. */
   call: number | undefined
   create: (slot: ItemSlot) => StreamedItem
@@ -26,13 +29,14 @@ interface Segment {
   events: ItemEvent[]
   /** Whether it contains more than white space. */
   hasContent: boolean
+  textLength: number
   ended: boolean
   open: StreamedItem | undefined
 }
 
-export interface QueueOutput {
+export interface QueueOutput extends Pick<AnswerContext, 'drop'> {
   /** The position of the next item. */
-  nextSlot(): ItemSlot
+  nextSlot(): Omit<ItemSlot, 'textBefore'>
   onClosed(item: JsonObject): void
 }
 
@@ -45,6 +49,8 @@ export class StreamQueue {
   readonly #output: QueueOutput
   #segments: Segment[] = []
   #called = false
+  /** Length of the text in items that are done. */
+  #textBefore = 0
 
   constructor(offered: ClientTools, output: QueueOutput) {
     this.#offered = offered
@@ -67,6 +73,17 @@ export class StreamQueue {
         if (event.text !== '' || event.signature !== undefined)
           this.#addContent('reasoning', createReasoningItem, event, true)
         break
+      case 'citation': {
+        // Only the open text can be annotated: earlier items have been sent.
+        const last = this.#segments.at(-1)
+        const isEarlier = (event.citation.end ?? Number.POSITIVE_INFINITY) <= this.#textBefore
+        if (last?.kind === 'message' && !isEarlier) last.events.push(event)
+        else dropCitation(this.#output)
+        break
+      }
+      case 'file':
+        this.#file(event.file)
+        break
       case 'tool-call-start': {
         const { name } = event
         const tool = this.#offered.called(name)
@@ -84,6 +101,16 @@ export class StreamQueue {
       }
     }
     return this.#advance('completed')
+  }
+
+  #file(file: GeneratedFile): void {
+    if (!isImage(file)) {
+      dropFile(this.#output, file)
+      return
+    }
+    const segment = this.#begin('image', (slot) => createImageItem(slot, file), undefined)
+    segment.hasContent = true
+    segment.ended = true
   }
 
   /** Ends all items; `last`: the status of the last one. */
@@ -113,6 +140,7 @@ export class StreamQueue {
       create,
       events: [],
       hasContent: false,
+      textLength: 0,
       ended: false,
       open: undefined,
     }
@@ -150,16 +178,20 @@ export class StreamQueue {
   #stream(segment: Segment): string {
     let out = ''
     if (!segment.open) {
-      segment.open = segment.create(this.#output.nextSlot())
+      segment.open = segment.create({ ...this.#output.nextSlot(), textBefore: this.#textBefore })
       out += segment.open.open()
     }
-    for (const event of segment.events) out += segment.open.take(event)
+    for (const event of segment.events) {
+      out += segment.open.take(event)
+      if (event.type === 'text-delta') segment.textLength += event.text.length
+    }
     segment.events = []
     return out
   }
 
-  #close({ open }: Segment, status: ItemStatus): string {
+  #close({ open, textLength }: Segment, status: ItemStatus): string {
     if (!open) return ''
+    this.#textBefore += textLength
     const out = open.close(status)
     this.#output.onClosed(open.item(status))
     return out
