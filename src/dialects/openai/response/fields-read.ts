@@ -6,6 +6,7 @@ import {
   numberOf,
   objectsIn,
   textOf,
+  tokensOf,
 } from '../../../lib/json/read.ts'
 import type { GeneratedFile, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import { readDataUrl } from '../../shared/images.ts'
@@ -65,9 +66,9 @@ export function readUsage(answer: unknown): Usage | undefined {
 /** Source: OpenAI API reference, "The chat completion object", `usage`. */
 function readCounts(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
-  const prompt = countOf(usage.prompt_tokens)
-  const completion = countOf(usage.completion_tokens)
-  const total = countOf(usage.total_tokens)
+  const prompt = tokensOf(usage.prompt_tokens)
+  const completion = tokensOf(usage.completion_tokens)
+  const total = tokensOf(usage.total_tokens)
   if (prompt === undefined && completion === undefined) return undefined
   const details = usage.prompt_tokens_details
   const cached = detailOf(details, 'cached_tokens') ?? firstCount(usage, cachedNames)
@@ -114,7 +115,7 @@ export function readTimings({ timings }: JsonObject): Timings | undefined {
 }
 
 function detailOf(details: unknown, name: string): number | undefined {
-  return isObject(details) ? countOf(details[name]) : undefined
+  return isObject(details) ? tokensOf(details[name]) : undefined
 }
 
 /** Token probabilities of a choice or chunk; undefined if there are none. */

@@ -1,5 +1,4 @@
 import {
-  countOf,
   filledTextOf,
   isObject,
   type JsonObject,
@@ -7,6 +6,7 @@ import {
   objectsIn,
   present,
   textOf,
+  tokensOf,
 } from '../../../lib/json/read.ts'
 import type { ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
@@ -115,8 +115,8 @@ export function readUsage(body: unknown): Usage | undefined {
   if (isObject(body.response)) return readUsage(body.response)
   const { usage } = body
   if (!isObject(usage)) return undefined
-  const input = countOf(usage.input_tokens)
-  const output = countOf(usage.output_tokens)
+  const input = tokensOf(usage.input_tokens)
+  const output = tokensOf(usage.output_tokens)
   if (input === undefined && output === undefined) return undefined
   const details = isObject(usage.input_tokens_details) ? usage.input_tokens_details : {}
   const outputDetails = isObject(usage.output_tokens_details) ? usage.output_tokens_details : {}
@@ -124,9 +124,9 @@ export function readUsage(body: unknown): Usage | undefined {
     promptTokens: input ?? 0,
     completionTokens: output ?? 0,
     ...present({
-      cachedTokens: countOf(details.cached_tokens),
-      cacheWriteTokens: countOf(details.cache_write_tokens) ?? countOf(details.created_cache_tokens),
-      reasoningTokens: countOf(outputDetails.reasoning_tokens),
+      cachedTokens: tokensOf(details.cached_tokens),
+      cacheWriteTokens: tokensOf(details.cache_write_tokens) ?? tokensOf(details.created_cache_tokens),
+      reasoningTokens: tokensOf(outputDetails.reasoning_tokens),
     }),
   }
 }
