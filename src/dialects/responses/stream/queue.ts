@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
+import { Queue } from '../../../lib/queue.ts'
 import type { ChatEvent } from '../../../sdk/chat.ts'
 import { signedId } from '../../shared/signatures.ts'
 import type { ClientTools } from '../client-tools.ts'
@@ -43,7 +44,9 @@ export interface QueueOutput {
 export class StreamQueue {
   readonly #offered: ClientTools
   readonly #output: QueueOutput
-  #segments: Segment[] = []
+  readonly #segments = new Queue<Segment>()
+  /** Those of calls. */
+  readonly #ofCall = new Map<number, Segment>()
   #called = false
 
   constructor(offered: ClientTools, output: QueueOutput) {
@@ -53,7 +56,7 @@ export class StreamQueue {
 
   /** The item that has been started and is not done. */
   get open(): QueuedItem | undefined {
-    return this.#segments[0]?.open
+    return this.#segments.first?.open
   }
 
   add(event: ItemEvent): string {
@@ -76,10 +79,10 @@ export class StreamQueue {
         break
       }
       case 'tool-call-delta':
-        this.#callOf(event.call)?.events.push(event)
+        this.#ofCall.get(event.call)?.events.push(event)
         break
       case 'block-end': {
-        const segment = this.#callOf(event.call)
+        const segment = this.#ofCall.get(event.call)
         if (segment) segment.ended = true
       }
     }
@@ -98,14 +101,14 @@ export class StreamQueue {
     event: ItemEvent,
     hasContent: boolean,
   ): void {
-    const last = this.#segments.at(-1)
+    const last = this.#segments.last
     const segment = last?.kind === kind ? last : this.#begin(kind, create, undefined)
     segment.events.push(event)
     segment.hasContent ||= hasContent
   }
 
   #begin(kind: Segment['kind'], create: Segment['create'], call: number | undefined): Segment {
-    const last = this.#segments.at(-1)
+    const last = this.#segments.last
     if (last && last.kind !== 'call') last.ended = true
     const segment: Segment = {
       kind,
@@ -117,16 +120,13 @@ export class StreamQueue {
       open: undefined,
     }
     this.#segments.push(segment)
+    if (call !== undefined) this.#ofCall.set(call, segment)
     return segment
-  }
-
-  #callOf(call: number): Segment | undefined {
-    return this.#segments.find((segment) => segment.call === call)
   }
 
   #advance(last: ItemStatus): string {
     let out = ''
-    for (let first = this.#segments[0]; first; first = this.#segments[0]) {
+    for (let first = this.#segments.first; first; first = this.#segments.first) {
       if (!first.open && !first.hasContent) {
         if (!first.ended) return out
         if (this.#isNothing(first)) {
@@ -137,6 +137,7 @@ export class StreamQueue {
       out += this.#stream(first)
       if (!first.ended) return out
       this.#segments.shift()
+      if (first.call !== undefined) this.#ofCall.delete(first.call)
       out += this.#close(first, this.#segments.length === 0 ? last : 'completed')
     }
     return out
