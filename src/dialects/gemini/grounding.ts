@@ -3,6 +3,9 @@ import { filledTextOf, type JsonObject, numberOf, present } from '../../lib/json
 import type { Citation } from '../../sdk/chat.ts'
 import { listIn, memberOf, objectIn } from './members.ts'
 
+/** No real response has more; each may search the whole text. */
+const maxSupports = 1_000
+
 /**
  * Reads the sources of a candidate with this text. Offsets count UTF-8 bytes, and an offset of 0 is omitted. Source: Gemini API
  * reference, "GroundingMetadata".
@@ -11,7 +14,8 @@ export function readGrounding(metadata: JsonObject, text: string): Citation[] {
   const sources = listIn(metadata, 'groundingChunks').map(readSource)
   const offsets = utf8Offsets(text)
   const used = new Set<number>()
-  const ranges = listIn(metadata, 'groundingSupports').flatMap((support): Citation[] => {
+  const supports = listIn(metadata, 'groundingSupports').slice(0, maxSupports)
+  const ranges = supports.flatMap((support): Citation[] => {
     const range = readRange(objectIn(support, 'segment') ?? {}, text, offsets.toUnits)
     const indices = memberOf(support, 'groundingChunkIndices')
     return (Array.isArray(indices) ? indices : []).flatMap((index: unknown) => {

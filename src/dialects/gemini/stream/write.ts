@@ -70,7 +70,7 @@ class StreamWriter implements ChatStreamWriter {
         this.#refused.add(event.choice)
         return event.text === '' ? '' : this.#parts(event.choice, [{ text: event.text }])
       case 'citation':
-        this.#citations.set(event.choice, [...(this.#citations.get(event.choice) ?? []), event.citation])
+        this.#citationsOf(event.choice).push(event.citation)
         return ''
       case 'file':
         return this.#parts(event.choice, [writeFile(event.file)])
@@ -133,6 +133,12 @@ class StreamWriter implements ChatStreamWriter {
   #chunk(members: JsonObject): string {
     const { id } = this.#context
     return this.#framing.chunk(JSON.stringify({ ...members, ...answerTail(this.#context, this.#id ?? id) }))
+  }
+
+  #citationsOf(choice: number): Citation[] {
+    const citations = this.#citations.get(choice) ?? []
+    this.#citations.set(choice, citations)
+    return citations
   }
 
   #grounding(choice: number): JsonObject | undefined {

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
+import { Queue } from '../../../lib/queue.ts'
 import type { ChatEvent, GeneratedFile } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
@@ -47,7 +48,9 @@ export interface QueueOutput extends Pick<AnswerContext, 'drop'> {
 export class StreamQueue {
   readonly #offered: ClientTools
   readonly #output: QueueOutput
-  #segments: Segment[] = []
+  readonly #segments = new Queue<Segment>()
+  /** Those of calls. */
+  readonly #ofCall = new Map<number, Segment>()
   #called = false
   /** Length of the text in items that are done. */
   #textBefore = 0
@@ -59,7 +62,7 @@ export class StreamQueue {
 
   /** The item that has been started and is not done. */
   get open(): QueuedItem | undefined {
-    return this.#segments[0]?.open
+    return this.#segments.first?.open
   }
 
   add(event: ItemEvent): string {
@@ -75,7 +78,7 @@ export class StreamQueue {
         break
       case 'citation': {
         // Only the open text can be annotated: earlier items have been sent.
-        const last = this.#segments.at(-1)
+        const { last } = this.#segments
         const isEarlier = (event.citation.end ?? Number.POSITIVE_INFINITY) <= this.#textBefore
         if (last?.kind === 'message' && !isEarlier) last.events.push(event)
         else dropCitation(this.#output)
@@ -93,10 +96,10 @@ export class StreamQueue {
         break
       }
       case 'tool-call-delta':
-        this.#callOf(event.call)?.events.push(event)
+        this.#ofCall.get(event.call)?.events.push(event)
         break
       case 'block-end': {
-        const segment = this.#callOf(event.call)
+        const segment = this.#ofCall.get(event.call)
         if (segment) segment.ended = true
       }
     }
@@ -125,14 +128,14 @@ export class StreamQueue {
     event: ItemEvent,
     hasContent: boolean,
   ): void {
-    const last = this.#segments.at(-1)
+    const last = this.#segments.last
     const segment = last?.kind === kind ? last : this.#begin(kind, create, undefined)
     segment.events.push(event)
     segment.hasContent ||= hasContent
   }
 
   #begin(kind: Segment['kind'], create: Segment['create'], call: number | undefined): Segment {
-    const last = this.#segments.at(-1)
+    const last = this.#segments.last
     if (last && last.kind !== 'call') last.ended = true
     const segment: Segment = {
       kind,
@@ -145,16 +148,13 @@ export class StreamQueue {
       open: undefined,
     }
     this.#segments.push(segment)
+    if (call !== undefined) this.#ofCall.set(call, segment)
     return segment
-  }
-
-  #callOf(call: number): Segment | undefined {
-    return this.#segments.find((segment) => segment.call === call)
   }
 
   #advance(last: ItemStatus): string {
     let out = ''
-    for (let first = this.#segments[0]; first; first = this.#segments[0]) {
+    for (let first = this.#segments.first; first; first = this.#segments.first) {
       if (!first.open && !first.hasContent) {
         if (!first.ended) return out
         if (this.#isNothing(first)) {
@@ -165,6 +165,7 @@ export class StreamQueue {
       out += this.#stream(first)
       if (!first.ended) return out
       this.#segments.shift()
+      if (first.call !== undefined) this.#ofCall.delete(first.call)
       out += this.#close(first, this.#segments.length === 0 ? last : 'completed')
     }
     return out
