@@ -63,6 +63,23 @@ test('digits that are no phone number cost little, however many countries are co
   assert.ok(three < 3 * one, `${one} ms, ${three} ms`)
 })
 
+test('the endpoint that masks a text takes time proportional to it', async () => {
+  const { app } = await shared.with(models([]))
+  const masking = async (count: number): Promise<number> => {
+    const from = process.cpuUsage()
+    const payload = { text: list(count, (index) => `a${index}@b.co`).join(' ') }
+    const { statusCode, body } = await app.inject({ method: 'POST', url: '/api/fast_text_mask', payload })
+    assert.equal(statusCode, 200, body)
+    const { user: inUser, system } = process.cpuUsage(from)
+    return (inUser + system) / 1000
+  }
+  await masking(2_000)
+  const small = Math.min(await masking(2_000), await masking(2_000))
+  const large = await masking(32_000)
+  // 16 times the size; comparing each value with all others takes 256 times as long.
+  assert.ok(large < 64 * Math.max(small, 5), `${small} ms, ${large} ms`)
+})
+
 test('masking of nested JSON does not exhaust the memory of the router', async () => {
   const router = await startRouterProcess({
     models: models([{ type: 'masking', timeout: 60 }]),
