@@ -38,6 +38,8 @@ export class StreamedCalls {
   readonly #choice: number
   readonly #ids: AnswerCallIds
   readonly #calls: StreamedCall[] = []
+  /** The last call with an index of the server. Earlier ones with the same index have ended. */
+  readonly #numbered = new Map<number, StreamedCall>()
   #started = 0
 
   constructor(choice: number, newId: () => string) {
@@ -82,6 +84,7 @@ export class StreamedCalls {
         ended: false,
       }
       this.#calls.push(call)
+      if (call.index !== undefined) this.#numbered.set(call.index, call)
     }
     call.signature ??= signatureIn(fragment)
     this.#continue(call, sent.id, called, emit)
@@ -116,18 +119,19 @@ export class StreamedCalls {
    * continues the last call, because it cannot begin one.
    */
   #find({ index, id, name }: SentFragment): StreamedCall | undefined {
-    const open = this.#calls.filter((call) => !call.ended)
-    const last = open.at(-1)
+    const lastOpen = (fits: (call: StreamedCall) => boolean): StreamedCall | undefined =>
+      this.#calls.findLast((call) => !call.ended && fits(call))
     if (index !== undefined) {
-      const numbered = open.findLast((call) => call.index === index)
-      if (numbered || name !== '') return numbered
+      const numbered = this.#numbered.get(index)
+      if (numbered?.ended === false) return numbered
+      if (name !== '') return undefined
+      const last = lastOpen(() => true)
       return (
-        open.findLast((call) => id !== '' && call.sentId === id) ??
-        (last?.index === undefined ? last : undefined)
+        lastOpen((call) => id !== '' && call.sentId === id) ?? (last?.index === undefined ? last : undefined)
       )
     }
-    const known = open.findLast((call) => id === '' || call.sentId === '' || call.sentId === id)
-    return known ?? (name === '' ? last : undefined)
+    const known = lastOpen((call) => id === '' || call.sentId === '' || call.sentId === id)
+    return known ?? (name === '' ? lastOpen(() => true) : undefined)
   }
 
   /** A call that never received a name is dropped: it was truncated, or its type has no equivalent. */
