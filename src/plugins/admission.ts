@@ -114,13 +114,21 @@ function awaitsContinue({ raw }: FastifyRequest): boolean {
   return raw.httpVersion === '1.1' && raw.headers.expect !== undefined
 }
 
-/** Passes the payload through and fails as soon as the budget is exhausted. */
+/**
+ * Passes the payload through. Fails as soon as the budget is exhausted, or when the payload closes before its end, as it does when
+ * its client disconnects. The payload itself is never destroyed, because its socket still has to carry the error.
+ */
 function limited(payload: Readable, reserve: (bytes: number) => boolean): Readable {
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, pass) {
       if (reserve(chunk.length)) pass(null, chunk)
       else pass(noRoom())
     },
+  })
+  // Not every route reads its body, and an error without a listener would end the process.
+  counter.on('error', () => undefined)
+  payload.once('close', () => {
+    if (!payload.readableEnded) counter.destroy(new Error('the client disconnected'))
   })
   return payload.pipe(counter)
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -165,3 +166,38 @@ test('a form that is rejected while the client is still sending it gets its erro
   request.on('error', () => undefined).destroy()
   assert.equal((await send(`${permitted}${recording}--b1--\r\n`)).status, 200)
 })
+
+test('a client that leaves in the middle of a chunked form leaves no open file behind', {
+  skip: process.platform !== 'linux' && 'lists open files in /proc',
+}, async ({ signal }) => {
+  const request = httpRequest(keyed.router.url + url, {
+    method: 'POST',
+    headers: {
+      ...keyed.fromNewAddress(),
+      ...bearer(keys.few),
+      'content-type': 'multipart/form-data; boundary=b1',
+    },
+  })
+  request.on('error', () => undefined).write(permitted)
+  await until(() => spooledFiles() === 1, signal)
+  request.destroy()
+  await until(() => spooledFiles() === 0, signal)
+})
+
+/** Number of forms on disk that this process has open. */
+function spooledFiles(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return /llm-router-.*\/body/.test(readlinkSync(`/proc/self/fd/${fd}`))
+    } catch {
+      return false // the descriptor of the listing itself
+    }
+  }).length
+}
+
+async function until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!isSo()) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
