@@ -1,4 +1,4 @@
-import type { ResponseStore } from './store.ts'
+import { ownerOf, type ResponseStore } from './store.ts'
 
 export interface ResponseBounds {
   /** Maximum number of responses. */
@@ -13,12 +13,19 @@ interface Entry {
   expiresAt: number
 }
 
+/** Responses of one owner. */
+interface Share {
+  /** Least recently used first. */
+  readonly entries: Map<string, Entry>
+  bytes: number
+}
+
 /** Responses as JSON in one process: the store of a single process, or the primary's store for its workers. */
 export class ResponseTable {
   readonly #bounds: ResponseBounds
   readonly #now: () => number
-  /** Least recently used first. */
-  readonly #entries = new Map<string, Entry>()
+  readonly #shares = new Map<string, Share>()
+  #count = 0
   #bytes = 0
 
   /** `now`: monotonic milliseconds. */
@@ -47,36 +54,52 @@ export class ResponseTable {
   }
 
   #take(id: string): Entry | undefined {
-    const entry = this.#entries.get(id)
-    if (!entry) return undefined
-    this.#entries.delete(id)
+    const owner = ownerOf(id)
+    const share = this.#shares.get(owner)
+    const entry = share?.entries.get(id)
+    if (!share || !entry) return undefined
+    share.entries.delete(id)
+    share.bytes -= entry.json.length
+    if (share.entries.size === 0) this.#shares.delete(owner)
+    this.#count--
     this.#bytes -= entry.json.length
     return entry
   }
 
   #put(id: string, entry: Entry): void {
-    this.#entries.set(id, entry)
+    const owner = ownerOf(id)
+    const share = this.#shares.get(owner) ?? { entries: new Map(), bytes: 0 }
+    this.#shares.set(owner, share)
+    share.entries.set(id, entry)
+    share.bytes += entry.json.length
+    this.#count++
     this.#bytes += entry.json.length
   }
 
   #dropExpired(): void {
     const now = this.#now()
-    for (const [id, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#take(id)
+    for (const { entries } of this.#shares.values())
+      for (const [id, { expiresAt }] of entries) if (expiresAt <= now) this.#take(id)
   }
 
-  /** Evicts the least recently used responses; a single one over the limit too. */
+  /** Evicts the least recently used responses of whoever has the most; a single one over the limit too. */
   #dropOverflow(): void {
     const { maxCount, maxBytes } = this.#bounds
-    for (const id of this.#entries.keys()) {
-      if (this.#entries.size <= maxCount && this.#bytes <= maxBytes) return
-      this.#take(id)
-    }
+    while (this.#count > maxCount) this.#dropFrom(({ entries }) => entries.size)
+    while (this.#bytes > maxBytes) this.#dropFrom(({ bytes }) => bytes)
+  }
+
+  #dropFrom(sizeOf: (share: Share) => number): void {
+    const [first, ...others] = this.#shares.values()
+    if (!first) return
+    const largest = others.reduce((most, share) => (sizeOf(share) > sizeOf(most) ? share : most), first)
+    const [oldest] = largest.entries.keys()
+    if (oldest !== undefined) this.#take(oldest)
   }
 }
 
 /**
- * Stores responses in this process only. The least recently used response is
- * evicted first. `now`: monotonic milliseconds.
+ * Stores responses in this process only. `now`: monotonic milliseconds.
  */
 export function memoryResponses(bounds: ResponseBounds, now: () => number): ResponseStore {
   const table = new ResponseTable(bounds, now)
