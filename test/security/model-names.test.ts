@@ -2,14 +2,18 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 
 const key = 'sk-of-a-team-with-one-model'
 const operatorKey = 'sk-operator-0123456789abcdef'
 
-test('nothing that a team can read names a model that its key may not use', async (t) => {
+for (const publicPaths of ['/,/healthz', '/,/healthz,/openapi.json'])
+  test(`nothing that a team can read names a model that its key may not use (${publicPaths} are public)`, (t) =>
+    check(t, publicPaths))
+
+async function check(t: TestContext, publicPaths: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-names-'))
   const keys = join(folder, 'keys.json')
   writeFileSync(keys, JSON.stringify({ keys: [{ id: 'team', key, models: ['visible'] }] }))
@@ -18,6 +22,7 @@ test('nothing that a team can read names a model that its key may not use', asyn
       LLM_ROUTER_AUTH_ENABLED: '1',
       LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
       LLM_ROUTER_ADMIN_KEY: operatorKey,
+      LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: publicPaths,
       LLM_ROUTER_HEALTH_INTERVAL: '1',
     },
     models: modelsConfig({
@@ -53,6 +58,7 @@ test('nothing that a team can read names a model that its key may not use', asyn
     for (const token of [undefined, key, 'sk-invalid'])
       assert.doesNotMatch(await read(path, token), /zebra/, `${path} with ${token}`)
   }
-  assert.match(await read('/openapi.json', key), /"visible"/)
+  // Where no key is required, none is read.
+  if (!publicPaths.includes('openapi')) assert.match(await read('/openapi.json', key), /"visible"/)
   assert.equal(JSON.parse(await read('/healthz')).status, 'degraded')
-})
+}

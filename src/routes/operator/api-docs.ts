@@ -30,8 +30,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     endpointPaths(app.config.endpointPrefix, { fixed: [path], prefixed: [path] })
   for (const path of pathsFor('/openapi.json')) {
     app.get(path, { config: { surface: 'any', page: true, docs: documentDocs } }, (request, reply) => {
+      // The document may be public although client keys are enabled.
+      const isUnknown = app.config.authEnabled && !request.client
       const { find } = app.rights.models(request)
-      const usable = app.models.all().filter(({ alias }) => find(alias) !== undefined)
+      const usable = isUnknown ? [] : app.models.all().filter(({ alias }) => find(alias) !== undefined)
       return reply
         .header('cache-control', 'no-cache')
         .type('application/json')
