@@ -44,6 +44,12 @@ const invalid: [code: string, ...problems: string[]][] = [
     "'needsHost' must be true or false",
   ],
   [`app.providers.add({ ${provider}, healthPath: 1 })`, "'healthPath' must be a string"],
+  [`app.providers.add({ ${provider}, engine: 'none' })`, "'engine' must be one of: vllm, sglang, "],
+  [
+    `app.providers.add({ ${provider}, listings: [{ path: 1 }] })`,
+    "'listings[0].path' must be a string",
+    "'listings[0].read' is required: a function",
+  ],
   [`app.providers.add({ ${provider}, dialect: 'none' })`, "'dialect' must be one of: openai, "],
   [
     `app.providers.add({ ${provider}, path: async () => '/v1' })`,

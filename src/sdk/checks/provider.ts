@@ -1,4 +1,5 @@
 import { isObject } from '../../lib/json/read.ts'
+import type { EngineListing } from '../engine-listings.ts'
 import { callForms, operations } from '../operation.ts'
 import type { ProviderType } from '../provider.ts'
 import { type Members, memberErrors } from './members.ts'
@@ -27,10 +28,37 @@ const members: Members<ProviderType> = {
   createTransport: 'function?',
 }
 
+type Worded = 'modelIn' | 'engine' | 'tokenizes' | 'autoLimit'
+
+/** Known values of members that have only some. */
+const words: { readonly [Name in Worded]: Readonly<Record<NonNullable<ProviderType[Name]>, true>> } = {
+  modelIn: { path: true },
+  engine: { vllm: true, sglang: true, llamacpp: true, ollama: true, lmstudio: true, metrics: true },
+  tokenizes: { content: true },
+  autoLimit: { one: true, slots: true, queue: true },
+}
+
+const listing: Members<EngineListing> = { path: 'string', read: 'function' }
+
 /** Also calls its functions, which are pure, so that one that fails is not found by the first request. */
 export function providerErrors(type: ProviderType): string[] {
   const errors = memberErrors(type, members)
-  return errors.length > 0 ? errors : [...pathErrors(type), ...headerErrors(type)]
+  if (errors.length > 0) return errors
+  const { listings = [] } = type
+  return [
+    ...wordErrors(type),
+    ...listings.flatMap((each, index) => memberErrors(each, listing, `listings[${index}]`)),
+    ...pathErrors(type),
+    ...headerErrors(type),
+  ]
+}
+
+function wordErrors(type: ProviderType): string[] {
+  return Object.entries(words).flatMap(([name, known]) => {
+    const value = type[name as Worded] // a key of `words`
+    if (value === undefined || Object.hasOwn(known, value)) return []
+    return [`'${name}' must be one of: ${Object.keys(known).join(', ')}`]
+  })
 }
 
 function pathErrors(type: ProviderType): string[] {
