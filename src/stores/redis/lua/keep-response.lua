@@ -20,16 +20,18 @@ local function ownerOf(of)
   return string.match(of, '^([^/]*)/') or ''
 end
 
-local function uncount(key, from, by)
-  if tonumber(redis.call('ZINCRBY', key, -by, from)) <= 0 then redis.call('ZREM', key, from) end
+-- ZINCRBY and ZREVRANGE would be further permissions of the Redis user: docs/leases.md.
+local function add(key, to, by)
+  local sum = tonumber(redis.call('ZSCORE', key, to) or 0) + by
+  if sum > 0 then redis.call('ZADD', key, sum, to) else redis.call('ZREM', key, to) end
 end
 
 local function drop(old)
   local length = redis.call('HSTRLEN', KEYS[1], old)
   redis.call('DECRBY', KEYS[4], length)
   if redis.call('HDEL', KEYS[1], old) == 1 then
-    uncount(KEYS[6], ownerOf(old), 1)
-    uncount(KEYS[7], ownerOf(old), length)
+    add(KEYS[6], ownerOf(old), -1)
+    add(KEYS[7], ownerOf(old), -length)
   end
   redis.call('ZREM', KEYS[2], old)
   redis.call('ZREM', KEYS[3], old)
@@ -37,7 +39,7 @@ end
 
 -- The least recently used response of the owner with the highest score.
 local function oldestIn(key)
-  local largest = redis.call('ZREVRANGE', key, 0, 0)[1]
+  local largest = redis.call('ZRANGE', key, 0, 0, 'REV')[1]
   local from = 0
   while largest do
     local some = redis.call('ZRANGE', KEYS[2], from, from + 99)
@@ -57,8 +59,8 @@ local function recountIfWrong()
   if total == redis.call('ZCARD', KEYS[2]) then return end
   redis.call('DEL', KEYS[6], KEYS[7])
   for _, each in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-    redis.call('ZINCRBY', KEYS[6], 1, ownerOf(each))
-    redis.call('ZINCRBY', KEYS[7], redis.call('HSTRLEN', KEYS[1], each), ownerOf(each))
+    add(KEYS[6], ownerOf(each), 1)
+    add(KEYS[7], ownerOf(each), redis.call('HSTRLEN', KEYS[1], each))
   end
 end
 
@@ -78,8 +80,8 @@ redis.call('HSET', KEYS[1], id, json)
 redis.call('ZADD', KEYS[2], now, id)
 redis.call('ZADD', KEYS[3], now + ttl, id)
 redis.call('INCRBY', KEYS[4], #json)
-redis.call('ZINCRBY', KEYS[6], 1, owner)
-redis.call('ZINCRBY', KEYS[7], #json, owner)
+add(KEYS[6], owner, 1)
+add(KEYS[7], owner, #json)
 if isOverCount() or isOverBytes() then recountIfWrong() end
 while isOverCount() do drop(oldestIn(KEYS[6])) end
 while isOverBytes() do

@@ -16,6 +16,7 @@ redis.call('HDEL', KEYS[1], id)
 redis.call('ZREM', KEYS[2], id)
 redis.call('ZREM', KEYS[3], id)
 for key, by in pairs({ [KEYS[6]] = 1, [KEYS[7]] = length }) do
-  if tonumber(redis.call('ZINCRBY', key, -by, owner)) <= 0 then redis.call('ZREM', key, owner) end
+  local left = tonumber(redis.call('ZSCORE', key, owner) or 0) - by
+  if left > 0 then redis.call('ZADD', key, left, owner) else redis.call('ZREM', key, owner) end
 end
 return tonumber(expiry) > now and 1 or 0
