@@ -18,7 +18,7 @@ export function processorErrors(processor: ContentProcessor): string[] {
 }
 
 /** Thrown for a result of a processor that is not a verdict. The message quotes no content. */
-export class VerdictError extends TypeError {
+class VerdictError extends TypeError {
   readonly code = 'INVALID_VERDICT'
 }
 
