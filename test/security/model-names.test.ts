@@ -10,7 +10,7 @@ const key = 'sk-of-a-team-with-one-model'
 const operatorKey = 'sk-operator-0123456789abcdef'
 
 for (const publicPaths of ['/,/healthz', '/,/healthz,/openapi.json'])
-  test(`nothing that a team can read names a model that its key may not use (${publicPaths} are public)`, (t) =>
+  test(`S35 nothing that a team can read names a model that its key may not use (${publicPaths} are public)`, (t) =>
     check(t, publicPaths))
 
 async function check(t: TestContext, publicPaths: string): Promise<void> {

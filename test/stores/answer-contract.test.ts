@@ -137,7 +137,7 @@ test('memory is bounded: the least recently used answers are evicted', async () 
   assert.deepEqual([store.sizes()?.answers, store.sizes()?.bytes], [0, 0])
 })
 
-test('a client that fills the memory evicts only its own answers', async () => {
+test('S36 a client that fills the memory evicts only its own answers', async () => {
   const store = memoryAnswers(5_000, () => 1_000)
   const keep = (client: string, digest: string) =>
     store.keep({ ...key(digest), client }, 'x'.repeat(1_000), { ttlMs: 100, askedAt: 1_000 })

@@ -155,7 +155,7 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.deepEqual(await known(one, 'c', 'd'), ['c', 'd'])
     })
 
-    test('a client that stores many or large responses evicts only its own', async () => {
+    test('S36 a client that stores many or large responses evicts only its own', async () => {
       const [few, same] = await open({ maxCount: 4 })
       const ids = ['a/1', 'b/1', 'b/2', 'b/3', 'b/4', 'b/5', 'c/1']
       for (const id of ids) {
