@@ -149,7 +149,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(body)
   await app.register(prompts)
   await app.register(textEndpoints)
-  await app.register(retrieval, { env: options.env })
+  await app.register(retrieval)
   await app.register(processors)
   await app.register(answerCache)
   await app.register(extensions)

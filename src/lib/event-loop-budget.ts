@@ -8,7 +8,13 @@ const heldMs = 4
  * every small step would be slow.
  */
 export class EventLoopBudget {
+  readonly #signal: AbortSignal | undefined
   #since = performance.now()
+
+  /** `signal` ends the work: the promise is then rejected with its reason. */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal
+  }
 
   /** Returns a promise to await, or undefined if it is not time to yield yet. */
   take(): Promise<void> | undefined {
@@ -18,6 +24,7 @@ export class EventLoopBudget {
 
   async #yield(): Promise<void> {
     await nextIteration()
+    this.#signal?.throwIfAborted()
     this.#since = performance.now()
   }
 }

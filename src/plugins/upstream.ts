@@ -27,7 +27,7 @@ export default fp(
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
       onBytes: collectAfterBytes(),
       onConnectError: logRarely(app),
-      ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: logOnce(app) }) }),
+      lookup: checkedLookup({ onRefused: logOnce(app), allowsAll: app.config.allowLinkLocal }),
     }
     const direct = createHttpTransport(settings)
     /** Transports by connection settings: sockets are never shared between different credentials. */

@@ -7,6 +7,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  *
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  * - Reasoning of earlier turns is sent under both names: versions before 0.12 read only `reasoning_content`.
+ * - A last assistant message is continued only with `continue_final_message`, which excludes `add_generation_prompt`.
  * - All versions support `max_tokens`; only later ones support `max_completion_tokens`.
  */
 export const vllm: ProviderType = {
@@ -19,6 +20,7 @@ export const vllm: ProviderType = {
     jsonObject: true,
     namedToolChoice: true,
     customTools: false,
+    continuesFinalMessage: true,
     reasoningHistory: ['reasoning_content', 'reasoning'],
     reasoningEfforts: ['none', 'low', 'medium', 'high'],
   },

@@ -1,3 +1,4 @@
+import { tokensOf } from '../lib/json/read.ts'
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
@@ -220,13 +221,15 @@ export class Exchange {
   addUsage(usage: Usage | undefined): void {
     if (!usage) return
     const before = this.usage
-    const sum = (a: number | undefined, b: number | undefined) =>
-      a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0)
-    const cachedTokens = sum(before?.cachedTokens, usage.cachedTokens)
-    const reasoningTokens = sum(before?.reasoningTokens, usage.reasoningTokens)
+    // The dialect of an extension may report anything.
+    const counted = (name: 'promptTokens' | 'completionTokens' | 'cachedTokens' | 'reasoningTokens') => {
+      const count = tokensOf(usage[name])
+      return count === undefined ? before?.[name] : (before?.[name] ?? 0) + count
+    }
+    const [cachedTokens, reasoningTokens] = [counted('cachedTokens'), counted('reasoningTokens')]
     this.usage = {
-      promptTokens: (before?.promptTokens ?? 0) + usage.promptTokens,
-      completionTokens: (before?.completionTokens ?? 0) + usage.completionTokens,
+      promptTokens: counted('promptTokens') ?? 0,
+      completionTokens: counted('completionTokens') ?? 0,
       ...(cachedTokens === undefined ? {} : { cachedTokens }),
       ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
     }

@@ -94,8 +94,11 @@ export function connectionLimit(): number | undefined {
 /** Handles input that Node does not turn into a request. */
 function rejectInvalidInput(server: Server, pipelines: Pipelines, onRejected: (code: string) => void): void {
   server.on('connect', (_request, socket) => {
+    // Node has removed its own listener, and an error without one would end the process.
+    socket.on('error', () => undefined)
     onRejected('CONNECT')
-    reject(socket, 405)
+    flushDeferredWrites()
+    pipelines.rejectNext(socket, { isSlow: true }, () => reject(socket, 405))
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? error.name
@@ -181,7 +184,7 @@ class Pipelines {
     // The previous response has closed the connection.
     if (socket.writableEnded || socket.destroyed) return
     response.on('close', () => {
-      linger(request)
+      linger(request, socket)
       pending.shift()
       if (pending.length > 0) this.#next(pending)
       else if (socket.writable) this.#rejections.get(socket)?.()
@@ -230,9 +233,8 @@ const lingerMs = 5_000
  * ended the connection. Node would close at once, and the kernel would answer further data with a reset, so a client that only
  * reads after sending would get EPIPE instead of the response.
  */
-function linger(request: IncomingMessage): void {
-  const { socket, complete } = request
-  if (complete || !socket.writableEnded || socket.destroyed) return
+function linger(request: IncomingMessage, socket: Socket): void {
+  if (request.complete || !socket.writableEnded || socket.destroyed) return
   // Added by `destroySoon`, which Node calls after the last response.
   socket.off('finish', socket.destroy)
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref()

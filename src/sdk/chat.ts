@@ -131,6 +131,8 @@ export interface ChatRequest {
   /** Whether the client asked for token counts in the stream; true in dialects that always send them. */
   includeUsage: boolean
   messages: ChatMessage[]
+  /** Whether a last assistant message is the beginning of the answer, as for Anthropic, Ollama and Gemini. */
+  continuesAnswer?: boolean
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
   parallelToolCalls?: boolean
@@ -187,6 +189,25 @@ export interface Timings {
   completionNs?: number
 }
 
+/** A source that a response cites. */
+export interface Citation {
+  /** Absent: a document that has none. */
+  url?: string
+  title?: string
+  /** The cited passage of the source. */
+  quote?: string
+  /** The supported part of the text of the choice, in UTF-16 code units. Absent: all of it. */
+  start?: number
+  end?: number
+}
+
+/** An image or another file that the model generated. */
+export interface GeneratedFile {
+  mediaType: string
+  /** Standard base64. */
+  data: string
+}
+
 export interface ChatChoice {
   index: number
   text: string
@@ -200,6 +221,8 @@ export interface ChatChoice {
   /** The matched stop sequence, if the upstream reports it. */
   stopSequence?: string
   logprobs?: TokenLogprob[]
+  citations?: Citation[]
+  files?: GeneratedFile[]
 }
 
 export interface ChatResponse {
@@ -225,6 +248,9 @@ export type ChatEvent =
   | { type: 'text-delta'; choice: number; text: string; logprobs?: TokenLogprob[] }
   | { type: 'reasoning-delta'; choice: number; text: string; signature?: string }
   | { type: 'refusal-delta'; choice: number; text: string }
+  /** Follows the text that it supports. */
+  | { type: 'citation'; choice: number; citation: Citation }
+  | { type: 'file'; choice: number; file: GeneratedFile }
   | { type: 'tool-call-start'; choice: number; call: number; id: string; name: string; signature?: string }
   | { type: 'tool-call-delta'; choice: number; call: number; arguments: string }
   | { type: 'block-end'; choice: number; call: number }
@@ -239,12 +265,14 @@ export function isContent(event: ChatEvent): boolean {
     case 'text-delta':
     case 'reasoning-delta':
     case 'refusal-delta':
+    case 'file':
     case 'tool-call-start':
     case 'tool-call-delta':
     case 'finish':
     case 'end':
       return true
     case 'start':
+    case 'citation':
     case 'block-end':
     case 'usage':
     case 'error':

@@ -5,7 +5,7 @@ import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
 import type { Operation } from './operation.ts'
 import type { Flavour } from './profile.ts'
-import type { WriteRequestOptions } from './write-options.ts'
+import type { Drop, WriteRequestOptions } from './write-options.ts'
 
 /** Features that a chat may use and a server may not support. */
 export type ContentFeature = 'image' | 'audio' | 'video' | 'file' | 'tools' | 'schema' | 'adapter'
@@ -26,6 +26,8 @@ export interface AnswerContext {
   now(): Date
   /** The client's body, for dialects whose responses depend on it. */
   request?: Record<string, unknown>
+  /** Reports content of a response that the client's dialect cannot carry. */
+  drop?: Drop
 }
 
 /** Converts upstream bytes to events, with the guarantees described at {@link ChatEvent}. */

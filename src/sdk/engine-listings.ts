@@ -1,4 +1,5 @@
 import { countOf, filledTextOf, isObject, type JsonObject, objectsIn } from '../lib/json/read.ts'
+import { looseName } from '../lib/loose-name.ts'
 
 /** A model as its server reports it. */
 export interface EngineModel {
@@ -127,11 +128,6 @@ export function modelIn(
   const wanted = looseName(name)
   const named = models.find(({ names }) => names.some((each) => looseName(each) === wanted))
   return named ?? (anyName && models.length === 1 ? models[0] : undefined)
-}
-
-/** Normalizes a name as Ollama matches it: case-insensitively, and `m` is `m:latest`. */
-function looseName(name: string): string {
-  return name.toLowerCase().replace(/:latest$/, '')
 }
 
 function positive(value: unknown): number | undefined {

@@ -116,6 +116,13 @@ export function isPermanent({ code, cause }: RouterError): boolean {
   return typeof causeCode === 'string' && permanentCodes.has(causeCode)
 }
 
+/**
+ * Whether an account has no credit left, which somebody must pay for. A quota with a known reset time is a rate limit instead.
+ */
+export function needsPayment({ code, retryAfterSeconds }: RouterError): boolean {
+  return code === 'insufficient_quota' && retryAfterSeconds === undefined
+}
+
 /** An invalid configuration: all errors with their positions. At startup the process exits with code 2. */
 export class ConfigError extends Error {
   readonly errors: readonly string[]

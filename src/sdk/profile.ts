@@ -21,6 +21,8 @@ export interface Flavour {
   schemaIn?: 'value'
   /** Whether `tool_choice` may name a function; others get `required` with only that tool. */
   namedToolChoice?: boolean
+  /** Whether the server continues a last assistant message if told so, as vLLM; others decide themselves. */
+  continuesFinalMessage?: boolean
   /** false: the server has no `custom` tools; they are sent as functions with one string parameter. */
   customTools?: false
   /** Members in which reasoning of earlier turns may be sent back; absent: it is not sent. */

@@ -93,6 +93,57 @@ describe('an integer beyond 2^53 keeps its digits', () => {
     })
   }
 
+  const schema = { type: 'object', properties: { id: { type: 'integer', enum: [id] } }, required: ['id'] }
+  const json_schema = { name: 's', schema }
+  const schemas = {
+    openai: { response_format: { type: 'json_schema', json_schema } },
+    anthropic: { output_config: { format: { type: 'json_schema', schema } } },
+    ollama: { format: schema },
+    responses: { text: { format: { type: 'json_schema', ...json_schema } } },
+  } satisfies Record<ClientDialect, object>
+  const nested = [{ type: 'function', function: { name: 'f', parameters: schema } }]
+  const tools = {
+    openai: nested,
+    anthropic: [{ name: 'f', input_schema: schema }],
+    ollama: nested,
+    responses: [{ type: 'function', name: 'f', parameters: schema }],
+  } satisfies Record<ClientDialect, object>
+  const listed = new RegExp(`"enum":\\[${digits}\\]`)
+  for (const client of clients)
+    test(`in a schema of a client of ${paths[client]}, on every server`, async () => {
+      for (const model of ['vllm', 'ollama', 'anthropic', 'gemini'])
+        for (const body of [{ tools: tools[client] }, schemas[client]]) {
+          rig.upstream.rescript({ kind: 'reply', status: 400, body: { error: 'enough' } })
+          const from = rig.upstream.requests.length
+          await ask(rig, client, model, body)
+          assert.match(String(rig.upstream.requests[from]?.raw), listed, `${model} ${JSON.stringify(body)}`)
+        }
+    })
+
+  test('in the tools that a response of the Responses API repeats', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    for (const stream of [false, true]) {
+      const { text } = await ask(rig, 'responses', 'vllm', { tools: tools.responses, stream })
+      const repeated = text.match(/"enum":\[\d+\]/g) ?? []
+      assert.ok(repeated.length > 0)
+      for (const each of repeated) assert.match(each, listed)
+    }
+  })
+
+  test('in a schema of a client of Gemini, on another server', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
+    for (const body of [
+      { generationConfig: { responseMimeType: 'application/json', responseJsonSchema: schema } },
+      { generation_config: { response_mime_type: 'application/json', response_schema: schema } },
+      { tools: [{ functionDeclarations: [{ name: 'f', parameters: schema }] }] },
+    ]) {
+      const from = rig.upstream.requests.length
+      await post(`${rig.router.url}/v1beta/models/vllm:generateContent`, { contents, ...body })
+      assert.match(String(rig.upstream.requests[from]?.raw), listed, JSON.stringify(body))
+    }
+  })
+
   test('while such a number outside of calls is read as a number', async () => {
     rig.upstream.rescript(ollamaToolCall('f', { id }))
     await ask(rig, 'openai', 'ollama', { ...openai, seed: id })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { anthropicText, anthropicToolCall } from '../clients/anthropic-answers.ts'
 import { ask, assertOk, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { post } from '../helpers/http.ts'
 import { openaiChunk, openaiDone, openaiText } from '../helpers/scripted-upstream.ts'
 
 let rig: Awaited<ReturnType<typeof startRig>>
@@ -182,5 +183,41 @@ describe('the thought signature of a tool call', () => {
     })
     assert.match(second.lost, /extra_content/)
     assert.equal(rig.sent().messages[1].content[0].id, 'call_1')
+  })
+})
+
+describe('a beginning of the answer, as the last message,', () => {
+  const user = { role: 'user', content: 'A JSON object' }
+  const begun = { messages: [user, { role: 'assistant', content: '{"a":' }] }
+  const sent = () => [rig.sent().continue_final_message, rig.sent().add_generation_prompt]
+
+  test('is continued by vLLM for clients whose APIs continue it', async () => {
+    rig.upstream.rescript(openaiText('1}'))
+    for (const dialect of ['anthropic', 'ollama'] as const) {
+      assertOk(await ask(rig, dialect, 'vllm', begun))
+      assert.deepEqual(sent(), [true, false], dialect)
+      assert.deepEqual(rig.sent().messages.at(-1), { role: 'assistant', content: '{"a":' })
+    }
+    const contents = [
+      { role: 'user', parts: [{ text: 'A JSON object' }] },
+      { role: 'model', parts: [{ text: '{"a":' }] },
+    ]
+    await post(`${rig.router.url}/v1beta/models/vllm:generateContent`, { contents })
+    assert.deepEqual(sent(), [true, false])
+  })
+
+  test('is not if it is an earlier answer, a call or a message of another API', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const call = { type: 'tool_use', id: 'c1', name: 'f', input: {} }
+    for (const [dialect, body] of [
+      ['anthropic', { messages: [...begun.messages, user] }],
+      ['anthropic', { messages: [user, { role: 'assistant', content: [call] }] }],
+      ['responses', { input: begun.messages }],
+    ] as const) {
+      assertOk(await ask(rig, dialect, 'vllm', body))
+      assert.deepEqual(sent(), [undefined, undefined], JSON.stringify(body))
+    }
+    await ask(rig, 'anthropic', 'llamacpp', begun)
+    assert.deepEqual(sent(), [undefined, undefined])
   })
 })

@@ -4,7 +4,7 @@ import { afterEach, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { keysFile } from '../helpers/keys-file.ts'
 import { askIn, clientDialects } from '../processors/dialect-players.ts'
-import { type AutoRig, startAuto } from './rig.ts'
+import { type AutoRig, startAuto, vectorsFor } from './rig.ts'
 
 const open: AutoRig[] = []
 afterEach(async () => {
@@ -246,4 +246,26 @@ test('a changed auto_model takes effect without a restart', async () => {
   await reloaded
   await post(path, said('hi'))
   assert.deepEqual(rig.asked, ['small', 'large'])
+})
+
+test('while the embedding model hangs, only one request at a time waits for it', async () => {
+  const rig = await rigOf({ models, embedding_model: 'e', examples: { large: ['code'] } })
+  const { embeddings, router } = rig
+  const ask = () => post(`${router.url}/v1/chat/completions`, said('code'))
+  await ask()
+  const { length: before } = embeddings.requests
+  embeddings.rescript({ kind: 'hang' })
+  await Promise.all([ask(), ask(), ask()])
+  let isOver = false
+  const trial = ask().finally(() => {
+    isOver = true
+  })
+  await embeddings.requestReceived(before + 3)
+  await ask()
+  assert.equal(isOver, false)
+
+  embeddings.rescript((request) => ({ kind: 'reply', body: vectorsFor(request) }))
+  await trial
+  await ask()
+  assert.deepEqual(rig.asked, ['large', ...Array.from({ length: 5 }, () => 'small'), 'large'])
 })

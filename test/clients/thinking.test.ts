@@ -127,9 +127,12 @@ describe('thinking', () => {
     assert.equal(lastBody().max_tokens, 32_000)
   })
 
-  test('of a server that signs nothing is not sent to Anthropic', async () => {
+  test('of a server that signs nothing, or of another vendor, is not sent to Anthropic', async () => {
     upstream.rescript(anthropicText('ok'))
     const unsigned = { type: 'thinking', thinking: 'Hm', signature: '' }
+    const ofGemini = { ...unsigned, signature: 'gemini:c2lnbmVk' }
+    const id = '9007199254740993'
+    const called = { ...call, input: { id: JSON.rawJSON(id) } }
     const { status } = await post(`${router.url}/v1/messages`, {
       model: 'a',
       max_tokens: 50,
@@ -139,13 +142,17 @@ describe('thinking', () => {
         user,
         { role: 'assistant', content: [thinking, { type: 'text', text: 'B' }] },
         user,
+        { role: 'assistant', content: [ofGemini, called] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: 'r' }] },
       ],
     })
     assert.equal(status, 200)
     const kinds = lastBody().messages.map(
       ({ content }) => Array.isArray(content) && content.map(({ type }) => type),
     )
-    assert.deepEqual(kinds, [false, ['text'], false, ['thinking', 'text'], false])
+    const rest = [['tool_use'], ['tool_result']]
+    assert.deepEqual(kinds, [false, ['text'], false, ['thinking', 'text'], false, ...rest])
+    assert.match(String(upstream.requests.at(-1)?.raw), new RegExp(`"id":${id}`))
   })
 
   test('is dropped and reported for an Ollama model without it, and later requests need no second attempt', async () => {

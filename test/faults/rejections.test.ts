@@ -30,6 +30,10 @@ describe('a request that every server refuses', () => {
   const refusals: [status: number, error: object, returned: number][] = [
     [401, { message: 'denied' }, 502],
     [402, { message: 'no credit' }, 502],
+    [429, { message: 'x', type: 'insufficient_quota', code: 'insufficient_quota' }, 429],
+    // Anthropic, and Moonshot
+    [400, { type: 'invalid_request_error', message: 'Your credit balance is too low to access' }, 429],
+    [429, { type: 'exceeded_current_quota_error', message: 'Your account is suspended' }, 429],
     [403, { message: 'blocked by policy' }, 403],
     [404, { message: 'No such file: file-1' }, 404],
     [404, { message: 'The model `lora-x` does not exist.', code: 'model_not_found' }, 404],
@@ -82,6 +86,30 @@ test("a server that rejects the router's key comes last and is reported as misco
   const [target] = status.models[0].targets
   assert.equal(target.state, 'misconfigured')
   assert.match(target.reason, /401.*api_token/)
+})
+
+test('a server whose account has no credit left comes last and is reported, whatever wait it names', async (t) => {
+  const quota = { type: 'insufficient_quota', code: 'insufficient_quota', message: 'You exceeded your quota' }
+  const empty: Script = () => ({ ...openaiError(429, quota), headers: { 'retry-after': '1' } })
+  const fleet = await startFleet(t, [empty, good], { strategy: 'balanced' })
+  for (let index = 0; index < 6; index++) assert.equal((await fleet.ask(`hi ${index}`)).status, 200)
+  assert.equal(fleet.counts()[0], 1)
+  const status = JSON.parse(await (await fetch(`${fleet.router.url}/api/status`)).text())
+  assert.match(status.models[0].targets[0].reason, /no credit/)
+})
+
+test('an account without credit is the last word only if no server gives one that a client can act on', async (t) => {
+  const quota = openaiError(429, { code: 'insufficient_quota', message: 'x' })
+  const limited = openaiError(429, { code: 'rate_limit_exceeded', message: 'slow down' })
+  for (const scripts of [
+    [quota, limited],
+    [limited, quota],
+  ]) {
+    const fleet = await startFleet(t, scripts)
+    const { status, text } = await fleet.ask('hi')
+    assert.deepEqual([status, JSON.parse(text).error.code], [429, 'rate_limit_exceeded'])
+    assert.deepEqual(fleet.counts(), [1, 1])
+  }
 })
 
 test('a rejected key on the only server is a 502 with code upstream_auth', async (t) => {

@@ -232,6 +232,22 @@ describe('an error that no retry can change', () => {
     }
   })
 
+  test("is a billing error in the client's dialect if the account of the server has no credit", async () => {
+    const error = { message: 'You exceeded your current quota', type: 'insufficient_quota', code: null }
+    const expected = {
+      '/v1/chat/completions': [429, { type: 'insufficient_quota', code: 'insufficient_quota' }],
+      '/v1/responses': [429, { type: 'insufficient_quota', code: 'insufficient_quota' }],
+      '/v1/messages': [402, { type: 'billing_error' }],
+      '/api/chat': [402, 'You exceeded your current quota'],
+    }
+    for (const [path, [status, members]] of Object.entries(expected)) {
+      const answer = await ask({ error }, { status: 429, path })
+      const seen = JSON.parse(answer.text).error
+      assert.deepEqual([answer.status, answer.headers.get('x-should-retry')], [status, 'false'], path)
+      assert.deepEqual(typeof members === 'object' ? { ...seen, ...members } : members, seen, path)
+    }
+  })
+
   test('is marked as final for an exhausted quota, but not for a failure that may pass', async () => {
     const quota = await ask({ error: { message: 'x', code: 'insufficient_quota' } }, { status: 429 })
     assert.deepEqual([quota.status, quota.headers.get('x-should-retry')], [429, 'false'])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { deferWrite } from '../../src/lib/deferred-writes.ts'
@@ -325,6 +325,30 @@ describe('limits of a connection', () => {
     await once(client.socket, 'data')
     client.send('\0garbage\r\n\r\n')
     assert.doesNotMatch(await client.rest(), /400/)
+  })
+
+  test('CONNECT is rejected after the response to the request before it', async (t) => {
+    const responses: ServerResponse[] = []
+    const { url, server } = await start(t, (_request, response) => responses.push(response), {})
+    const client = await RawClient.open(url)
+    const isRejected = once(server, 'connect')
+    client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\nCONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n')
+    await isRejected
+    responses[0]?.end('ok')
+    assert.equal((await client.answer()).body, 'ok')
+    assert.equal((await client.answer()).status, 405)
+    assert.equal(await client.rest(), '')
+  })
+
+  test('a client that resets its connection after CONNECT affects no one else', async (t) => {
+    const { url } = await start(t, (_request, response) => response.end('ok'), {})
+    // The reset has to arrive between the reading of the request and the response to it.
+    for (let count = 0; count < 100; count++) {
+      const client = await RawClient.open(url)
+      client.socket.write('CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n', () => client.socket.resetAndDestroy())
+      await client.rest()
+    }
+    assert.equal((await sendRaw(url, 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).status, 200)
   })
 
   test('connections over the limit are closed, and new ones are accepted once others have ended', async (t) => {

@@ -1,3 +1,4 @@
+import { parseExactObject } from '../../src/lib/json/exact.ts'
 import { isObject } from '../../src/lib/json/read.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
@@ -117,7 +118,7 @@ const whole: Record<Form, (echo: Echo) => unknown> = {
       { type: 'text', text },
       ...(call === undefined
         ? []
-        : [{ type: 'tool_use', id: 'toolu_1', name: 'f', input: JSON.parse(call) }]),
+        : [{ type: 'tool_use', id: 'toolu_1', name: 'f', input: parseExactObject(call) }]),
     ],
     stop_reason: call === undefined ? 'end_turn' : 'tool_use',
     stop_sequence: null,
@@ -132,7 +133,7 @@ const whole: Record<Form, (echo: Echo) => unknown> = {
           parts: [
             ...(reasoning === undefined ? [] : [{ text: reasoning, thought: true }]),
             { text },
-            ...(call === undefined ? [] : [{ functionCall: { name: 'f', args: JSON.parse(call) } }]),
+            ...(call === undefined ? [] : [{ functionCall: { name: 'f', args: parseExactObject(call) } }]),
           ],
         },
         finishReason: 'STOP',
@@ -149,7 +150,7 @@ const whole: Record<Form, (echo: Echo) => unknown> = {
       ...(reasoning === undefined ? {} : { thinking: reasoning }),
       ...(call === undefined
         ? {}
-        : { tool_calls: [{ function: { name: 'f', arguments: JSON.parse(call) } }] }),
+        : { tool_calls: [{ function: { name: 'f', arguments: parseExactObject(call) } }] }),
     },
     done: true,
     done_reason: 'stop',
@@ -269,7 +270,7 @@ const streams: Record<Form, (echo: Echo, cut: Cut) => string[]> = {
     return [
       ...cut(reasoning ?? '').map((piece) => chunk([{ text: piece, thought: true }])),
       ...cut(text).map((piece) => chunk([{ text: piece }])),
-      ...(call === undefined ? [] : [chunk([{ functionCall: { name: 'f', args: JSON.parse(call) } }])]),
+      ...(call === undefined ? [] : [chunk([{ functionCall: { name: 'f', args: parseExactObject(call) } }])]),
       data({
         candidates: [{ index: 0, content: { role: 'model', parts: [{ text: '' }] }, finishReason: 'STOP' }],
         usageMetadata: { promptTokenCount: 3, candidatesTokenCount: 5, totalTokenCount: 8 },
@@ -284,7 +285,12 @@ const streams: Record<Form, (echo: Echo, cut: Cut) => string[]> = {
       ...cut(text).map((content) => line({ content })),
       ...(call === undefined
         ? []
-        : [line({ content: '', tool_calls: [{ function: { name: 'f', arguments: JSON.parse(call) } }] })]),
+        : [
+            line({
+              content: '',
+              tool_calls: [{ function: { name: 'f', arguments: parseExactObject(call) } }],
+            }),
+          ]),
       line({ content: '' }, { done: true, done_reason: 'stop', prompt_eval_count: 3, eval_count: 5 }),
     ]
   },

@@ -160,13 +160,13 @@ test('an HTTP search receives the question and its key, and OpenAI vector stores
     [
       {
         ...{ type: 'retrieval', name: 'own', clients: ['*'], min_score: 0.5 },
-        service: { type: 'http', url: `${own.url}/search`, token: `\${SEARCH_KEY}` },
+        service: { type: 'http', url: `${own.url}/search`, api_token: `\${SEARCH_KEY}` },
       },
       {
         type: 'retrieval',
         name: 'store',
         clients: ['*'],
-        service: { type: 'vector_store', url: `${store.url}/s` },
+        service: { type: 'vector_store', url: `${store.url}/s`, token: ' sk-store ' },
       },
     ],
     { SEARCH_KEY: 'sk-search' },
@@ -175,6 +175,7 @@ test('an HTTP search receives the question and its key, and OpenAI vector stores
   const [asked] = own.requests
   assert.deepEqual(asked?.body, { query: 'What?', limit: 5 })
   assert.equal(asked?.headers.authorization, 'Bearer sk-search')
+  assert.equal(store.requests[0]?.headers.authorization, 'Bearer sk-store', 'the earlier name')
   assert.deepEqual(store.requests[0]?.body, { query: 'What?', max_num_results: 5 })
   const sent = lastSent(rig)
   assert.match(sent, /\[1\] One, https:\/\/intern\/1\\nPassage one ‹\/retrieved_passages> ignore/)

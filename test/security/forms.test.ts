@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import OpenAI, { toFile } from 'openai'
@@ -144,4 +146,22 @@ test('forms of widely used clients arrive whole', async (t) => {
       await check(undefined)
     })
   }
+})
+
+test('a form that is rejected while the client is still sending it gets its error, and nobody else notices', async () => {
+  const request = httpRequest(keyed.router.url + url, {
+    method: 'POST',
+    headers: {
+      ...keyed.fromNewAddress(),
+      ...bearer(keys.few),
+      'content-type': 'multipart/form-data; boundary=b1',
+      'content-length': 10_000,
+    },
+  })
+  const answered = once(request, 'response')
+  request.write(field('form-data; name="a\\b"', 'x'))
+  const [response] = await answered
+  assert.equal(response.statusCode, 400)
+  request.on('error', () => undefined).destroy()
+  assert.equal((await send(`${permitted}${recording}--b1--\r\n`)).status, 200)
 })

@@ -32,6 +32,10 @@ const called = { name: 'f', arguments: '{}' }
 const call = (id: string) => ({ id, type: 'function', function: called })
 const declared = (name: string) => ({ type: 'function', name, parameters: { type: 'object' } })
 const named = (name: string) => ({ type: 'function', function: { name } })
+const withParameters = (name: string, count: number) => {
+  const properties = Object.fromEntries(list(count, (at) => [`$filter[${at}]`, { type: 'string' }]))
+  return { type: 'function', function: { name, parameters: { type: 'object', properties } } }
+}
 
 const chat = '/v1/chat/completions'
 const responses = '/v1/responses'
@@ -68,6 +72,19 @@ const requests: [name: string, path: string, body: (count: number) => object][] 
         type: 'allowed_tools',
         allowed_tools: { mode: 'auto', tools: list(count, (at) => named(`f${at}`)) },
       },
+    }),
+  ],
+  [
+    'parameters whose names the server rejects',
+    chat,
+    (count) => ({ messages: [user], tools: [withParameters('f', count)] }),
+  ],
+  [
+    'calls of a tool with many parameters whose names the server rejects',
+    chat,
+    (count) => ({
+      messages: [user, { role: 'assistant', tool_calls: list(count / 4, (at) => call(`c${at}`)) }],
+      tools: [withParameters('f', count / 4)],
     }),
   ],
   [

@@ -5,9 +5,11 @@ import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { runCli } from '../cli/run-cli.ts'
 import { bearer } from '../helpers/keys-file.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { databaseKinds, databases } from './databases.ts'
 import {
   adminKey,
@@ -104,6 +106,48 @@ for (const store of databaseKinds) {
       assert.equal((await own(carol, '?by=client')).status, 400)
       assert.equal((await own('sk-nobody-0123456789')).status, 401)
       assert.equal((await team.admin('GET', '/usage', undefined, bearer(carol))).status, 403)
+    })
+
+    test('token counts that no server can mean hide neither the usage of others nor the history', async (t) => {
+      const counts: unknown[] = [1e308, 1e308, 2 ** 60, 1.5, -3, '7', null, {}]
+      const upstream = await startUpstream(({ body }) => {
+        const [, index] = /^odd-(\d+)$/.exec(String(Object(body).messages[0].content)) ?? []
+        const tokens = index === undefined ? 20 : counts[Number(index)]
+        const usage = { prompt_tokens: tokens, completion_tokens: tokens, total_tokens: tokens }
+        const choices = [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }]
+        return {
+          kind: 'reply',
+          body: { id: 'c', object: 'chat.completion', created: 1, model: 'odd', choices, usage },
+        }
+      })
+      t.after(() => upstream.close())
+      const provider = { id: 'odd', api_type: 'vllm', api_host: upstream.url }
+      const { router, admin, chat, newKey } = await openTeam(
+        t,
+        await databases[store](t),
+        {},
+        modelsConfig({ odd: [provider] }),
+      )
+      const [odd, other] = [await newKey('odd'), await newKey('other')]
+      for (const index of counts.keys())
+        assert.equal(
+          (await chat(odd, 'odd', { messages: [{ role: 'user', content: `odd-${index}` }] })).status,
+          200,
+        )
+      assert.equal((await chat(other, 'odd')).status, 200)
+      const lines = await usageOf({ admin }, ['odd', 'other'], counts.length + 1, 'by=client')
+      assert.deepEqual(
+        lines.map(({ client, prompt_tokens, completion_tokens }) => [
+          client,
+          prompt_tokens,
+          completion_tokens,
+        ]),
+        [
+          ['odd', 2, 2],
+          ['other', 20, 20],
+        ],
+      )
+      assert.equal((await fetch(`${router.url}/api/history`, { headers: bearer(adminKey) })).status, 200)
     })
 
     test('periods start in LLM_ROUTER_TIME_ZONE, CSV is supported, and invalid queries are rejected', async () => {

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { address, scope, strings, yesNo } from './schema-parts.ts'
+import { address, apiToken, scope, strings, yesNo } from './schema-parts.ts'
 
 const GuardrailServiceSchema = Type.Object({
   type: Type.Union(
@@ -22,11 +22,7 @@ const GuardrailServiceSchema = Type.Object({
       description: 'With "moderations": model for the moderations API. With "model": model of this router.',
     }),
   ),
-  api_token: Type.Optional(
-    Type.String({
-      description: `Key for the service, sent as a bearer token. Use \${NAME} to read it from an environment variable.`,
-    }),
-  ),
+  api_token: apiToken,
 })
 
 /** A guardrail: judges requests and responses. */

@@ -70,7 +70,10 @@ export function readProcessors(
     pathOf.set(name, earlier ?? path)
     for (const [at, model] of models.entries()) checkModel(model, `${path}.models[${at}]`, known, findings)
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
-    if (processor.type === 'retrieval') checkRetrieval(processor.entry, path, known, findings)
+    if (processor.type === 'retrieval') {
+      checkRetrieval(processor.entry, path, known, findings)
+      return [{ ...processor, entry: withOneToken(processor.entry, path, known, findings) }]
+    }
     if (processor.type !== 'guardrail') return [processor]
     const { service } = processor.entry
     checkGuardrail(processor.entry, path, findings)
@@ -100,10 +103,32 @@ function withToken(
 ): GuardrailEntry {
   const { service } = entry
   if (service?.api_token === undefined) return entry
-  const token = expanded(service.api_token, `${path}.service.api_token`, env, errors).trim()
-  if (!/^[\x20-\x7e]*$/.test(token))
-    errors.push(`${path}.service.api_token: contains a character that is not allowed in an HTTP header`)
+  const token = readToken(service.api_token, `${path}.service.api_token`, env, errors)
   return { ...entry, service: { ...service, api_token: token } }
+}
+
+/** The same for a search service, whose key was called `token` before it had the name that it has everywhere else. */
+function withOneToken(
+  entry: RetrievalEntry,
+  path: string,
+  { env }: ProcessorReferences,
+  { errors }: Findings,
+): RetrievalEntry {
+  const { service } = entry
+  const name = service?.api_token === undefined ? 'token' : 'api_token'
+  const sent = service?.[name]
+  if (!service || sent === undefined) return entry
+  if (name === 'api_token' && service.token !== undefined)
+    errors.push(`${path}.service.token: api_token is set too; remove token, its earlier name`)
+  const token = readToken(sent, `${path}.service.${name}`, env, errors)
+  return { ...entry, service: { ...service, api_token: token } }
+}
+
+function readToken(sent: string, path: string, env: SecretSources['env'], errors: string[]): string {
+  const token = expanded(sent, path, env, errors).trim()
+  if (!/^[\x20-\x7e]*$/.test(token))
+    errors.push(`${path}: contains a character that is not allowed in an HTTP header`)
+  return token
 }
 
 function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {

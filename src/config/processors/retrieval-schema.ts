@@ -1,4 +1,5 @@
 import { type TProperties, Type } from '@sinclair/typebox'
+import { apiToken } from './schema-parts.ts'
 
 const RetrievalServiceSchema = Type.Object({
   type: Type.Union([Type.Literal('http'), Type.Literal('vector_store')], {
@@ -12,12 +13,8 @@ const RetrievalServiceSchema = Type.Object({
       'URL of the search service; for "vector_store" with path, such as https://api.openai.com/v1/vector_stores/vs_1/search.',
     allowed: 'an http:// or https:// address',
   }),
-  token: Type.Optional(
-    Type.String({
-      description: `Key for the search service, sent as a bearer token. Use \${NAME} to read it from an environment variable.`,
-      writeOnly: true,
-    }),
-  ),
+  api_token: apiToken,
+  token: Type.Optional(Type.String({ description: 'Earlier name of api_token.', writeOnly: true })),
   unmasked: Type.Optional(
     Type.Boolean({
       description:

@@ -37,3 +37,10 @@ export const scope = {
 
 export const address = (description: string) =>
   Type.String({ pattern: '^https?://', description, allowed: 'an http:// or https:// address' })
+
+export const apiToken = Type.Optional(
+  Type.String({
+    description: `Key for the service, sent as a bearer token. Use \${NAME} to read it from an environment variable.`,
+    writeOnly: true,
+  }),
+)

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
-import { type ErrorKind, RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import { type ErrorKind, needsPayment, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import { messageForAnthropic } from '../shared/error-messages.ts'
 
 /** Source: Anthropic API reference, "Errors". */
@@ -29,7 +29,7 @@ export function writeError(error: RouterError, options: ErrorOptions): JsonObjec
   return {
     type: 'error',
     error: {
-      type: typeOfKind[error.kind],
+      type: needsPayment(error) ? 'billing_error' : typeOfKind[error.kind],
       message: messageForAnthropic(error),
       ...(options.debug && error.causeCode !== undefined ? { debug: { cause: error.causeCode } } : {}),
     },
@@ -42,8 +42,9 @@ export function writeStreamError(error: RouterError, options: ErrorOptions): str
   return `event: error\ndata: ${JSON.stringify(writeError(error, options))}\n\n`
 }
 
-/** Anthropic has its own status for overload. */
+/** Anthropic has its own status for overload, and reports missing credit with 402. */
 export function errorStatus(error: RouterError): number {
+  if (needsPayment(error)) return 402
   return error.kind === 'overloaded' ? 529 : error.status
 }
 

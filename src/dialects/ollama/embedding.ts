@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { countOf, isObject, type JsonObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, tokensOf } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
 import type {
   EmbeddingCodec,
@@ -107,7 +107,7 @@ function readResponse(body: unknown, inputs: number): EmbeddingResponse {
   const timings = readTimings(body)
   return {
     vectors: embeddings.map(readVector),
-    promptTokens: countOf(counted),
+    promptTokens: tokensOf(counted),
     ...(timings ? { timings } : {}),
   }
 }

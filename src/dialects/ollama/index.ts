@@ -1,4 +1,5 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
+import { needsPayment } from '../../sdk/errors.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { randomCallId } from '../shared/tools/call-ids.ts'
 import { ollamaContents } from './contents.ts'
@@ -51,6 +52,6 @@ export const ollama: Dialect = {
   embedding,
   contents: ollamaContents,
   writeError,
-  errorStatus: (error) => error.status,
+  errorStatus: (error) => (needsPayment(error) ? 402 : error.status),
   writeStreamError,
 }

@@ -1,13 +1,13 @@
 import { Type } from '@sinclair/typebox'
 import {
   booleanOf,
-  countOf,
   filledTextOf,
   isObject,
   type JsonObject,
   numberOf,
   objectsIn,
   present,
+  tokensOf,
 } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
 import type {
@@ -115,7 +115,7 @@ function readResponse(body: unknown, inputs: number): EmbeddingResponse {
   const usage = isObject(body.usage) ? body.usage : {}
   return {
     vectors: sorted.map(({ embedding: vector }) => readVector(vector)),
-    promptTokens: countOf(usage.prompt_tokens) ?? countOf(usage.total_tokens),
+    promptTokens: tokensOf(usage.prompt_tokens) ?? tokensOf(usage.total_tokens),
   }
 }
 

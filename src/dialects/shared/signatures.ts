@@ -24,6 +24,9 @@ export function signatureOf(signer: Signer | 'anthropic', signature: string | un
   return found?.[1] === signer ? found[2] : undefined
 }
 
+/** How the signature of another vendor than Anthropic begins. */
+export const foreignMark = 'gemini:'
+
 /** Separates an id from its signature; no vendor uses it in ids. */
 const separator = '__thought_'
 

@@ -1,3 +1,4 @@
+import { looseName } from '../../lib/loose-name.ts'
 import type { EngineLoadedModel, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 
@@ -29,9 +30,4 @@ export function cacheHitRatio({
   return cacheHitTokens === undefined || cacheQueryTokens === 0
     ? undefined
     : Math.min(1, cacheHitTokens / cacheQueryTokens)
-}
-
-/** Matches names as Ollama does: case-insensitively, and `m` is `m:latest`. */
-function looseName(name: string): string {
-  return name.toLowerCase().replace(/:latest$/, '')
 }

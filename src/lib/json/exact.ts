@@ -17,17 +17,26 @@ declare global {
   }
 }
 
-/** Members whose values are arguments or results of tools: the router reads nothing in them. */
-const carriedMembers: ReadonlySet<string> = new Set(['input', 'arguments', 'args', 'response'])
+/** Members whose values are arguments or results of tools, or JSON Schemas: the router reads no numbers in them. */
+const carriedMembers: ReadonlySet<string> = new Set([
+  ...['input', 'arguments', 'args', 'response'],
+  ...['parameters', 'parametersJsonSchema', 'parameters_json_schema', 'input_schema'],
+  ...['schema', 'format', 'responseSchema', 'response_schema', 'responseJsonSchema', 'response_json_schema'],
+])
 
 /** Deeper values are not searched. Request bodies are at most this deep. */
 const maxDepth = 128
 
-/** The parsed JSON of `text`, in which the integers of tool calls keep all their digits. */
+/** The parsed JSON of `text`, in which the integers of tools and schemas keep all their digits. */
 export function withExactIntegers(parsed: unknown, text: () => string): unknown {
   if (!holdsRounded(parsed, false, maxDepth)) return parsed
   const exact = parseExact(text())
-  return exact === undefined ? parsed : exactOnlyInTools(exact, parsed)
+  return exact === undefined ? parsed : exactWhereCarried(exact, parsed)
+}
+
+/** The same for text that is still to be parsed. Throws SyntaxError. */
+export function parseCarried(text: string): unknown {
+  return withExactIntegers(JSON.parse(text), () => text)
 }
 
 /** Like `parseObject`, but integers keep all their digits. For values that are written again as they are. */
@@ -65,13 +74,13 @@ function digitsOf(_key: string, value: unknown, { source = '' }: { source?: stri
     : value
 }
 
-/** Changes `exact` outside of tool calls to what `parsed` has there. */
-function exactOnlyInTools(exact: unknown, parsed: unknown): unknown {
+/** Changes `exact` outside of these members to what `parsed` has there. */
+function exactWhereCarried(exact: unknown, parsed: unknown): unknown {
   if (JSON.isRawJSON(exact) || typeof exact !== 'object' || exact === null) return parsed
   const from: Record<string, unknown> = Object(parsed)
   for (const [name, value] of Object.entries(exact)) {
     if (!Array.isArray(exact) && carriedMembers.has(name)) continue
-    const plain = exactOnlyInTools(value, from[name])
+    const plain = exactWhereCarried(value, from[name])
     if (plain !== value) Object.assign(exact, { [name]: plain })
   }
   return exact

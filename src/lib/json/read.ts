@@ -23,9 +23,18 @@ export function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined
 }
 
-/** Finite non-negative numbers only: some servers send negative token counts. */
+/** Non-negative numbers only, and none so large that it is no longer exact. */
 export function countOf(value: unknown): number | undefined {
-  return typeof value === 'number' && value >= 0 && Number.isFinite(value) ? value : undefined
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined
+}
+
+/** No prompt or response is longer. Sums of greater counts would exceed the range of the database's integers. */
+const maxTokens = 1e9
+
+/** Token counts of a server, some of which report fractions, negative numbers and other errors. */
+export function tokensOf(value: unknown): number | undefined {
+  const count = countOf(value)
+  return count === undefined || count > maxTokens ? undefined : Math.round(count)
 }
 
 export function booleanOf(value: unknown): boolean | undefined {

@@ -1,6 +1,6 @@
 import { ArrayFraming, EventFraming, type Framing, LineFraming } from '../../processors/answers/framing.ts'
 import { holdsMoreThanChat } from '../../processors/cache/kept-answer.ts'
-import { addEvent } from '../../relay/answer/whole-answer.ts'
+import { CollectedResponse } from '../../relay/answer/whole-answer.ts'
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { ChatStreamReader, Dialect } from '../../sdk/dialect.ts'
 
@@ -12,7 +12,7 @@ export class AnswerCollector {
   readonly #isArray: boolean
   readonly #decoder = new TextDecoder()
   readonly #maxBytes: number
-  #response: ChatResponse | undefined = { choices: [] }
+  #collected: CollectedResponse | undefined = new CollectedResponse()
   #bytes = 0
   #isComplete = false
 
@@ -25,7 +25,7 @@ export class AnswerCollector {
   }
 
   push(bytes: Buffer | string): void {
-    if (!this.#response) return
+    if (!this.#collected) return
     try {
       this.#read(typeof bytes === 'string' ? bytes : this.#decoder.decode(bytes, { stream: true }))
     } catch {
@@ -35,21 +35,21 @@ export class AnswerCollector {
 
   /** Whether it is certain that nothing will be stored. */
   get hasGivenUp(): boolean {
-    return this.#response === undefined
+    return this.#collected === undefined
   }
 
   giveUp(): void {
-    this.#response = undefined
+    this.#collected = undefined
   }
 
   /** The response, if it is complete. */
   end(): ChatResponse | undefined {
     try {
-      if (this.#response) this.#reader.end((event) => this.#add(event), true)
+      if (this.#collected) this.#reader.end((event) => this.#add(event), true)
     } catch {
       this.giveUp() // the stream ended with an error
     }
-    return this.#isComplete ? this.#response : undefined
+    return this.#isComplete ? this.#collected?.response : undefined
   }
 
   #read(text: string): void {
@@ -62,11 +62,11 @@ export class AnswerCollector {
   }
 
   #add(event: ChatEvent): void {
-    if (!this.#response) return
+    if (!this.#collected) return
     if ('text' in event) this.#bytes += Buffer.byteLength(event.text)
     if ('arguments' in event) this.#bytes += Buffer.byteLength(event.arguments)
     if (event.type === 'end') this.#isComplete = true
     if (this.#bytes > this.#maxBytes) this.giveUp()
-    else addEvent(this.#response, event)
+    else this.#collected.add(event)
   }
 }

@@ -1,3 +1,4 @@
+import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject, type JsonObject, parseJson } from '../../lib/json/read.ts'
 import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
 import { cachedUsage, holdsMoreThanChat, type KeptAnswer } from '../../processors/cache/kept-answer.ts'
@@ -38,7 +39,7 @@ export function replay(
 
 /** The response without its id, date and durations. */
 function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dialect): ChatResponse {
-  const chat = kept ?? codec.readResponse(parseJson(whole ?? ''))
+  const chat = kept ?? codec.readResponse(parseCarried(whole ?? 'null'))
   const { id: _id, created: _created, timings: _timings, usage: said, ...rest } = chat
   const counted = usage ?? said
   return { ...rest, ...(counted ? { usage: cachedUsage(counted) } : {}) }

@@ -12,6 +12,7 @@ import { type AutoChoice, chosenModel } from './choose.ts'
 import { answerKey, Conversations, conversationKey } from './conversations.ts'
 import { Examples } from './examples.ts'
 import { type AutoFacts, factsOfRequest } from './facts.ts'
+import { Trials } from './trials.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -49,26 +50,31 @@ interface AutoQuery {
 interface State {
   readonly entry: AutoModelEntry
   readonly examples: Examples
+  readonly trials: Trials
   readonly conversations: Conversations
 }
 
 /** Timeout of embeddings, in milliseconds; then the choice ignores the examples. */
 const embeddingMs = 5_000
+/** The same for those of all examples, which no request waits for; then the next request begins anew. */
+const examplesMs = 60_000
 
 /** The model `auto`: chooses a model for each request for it, before limits and budgets are checked. */
 export default fp(
   (app, _options, done) => {
     let kept: State | undefined
     const stateOf = (entry: AutoModelEntry): State => {
-      if (kept?.entry !== entry)
-        kept = { entry, examples: new Examples(entry.examples ?? {}), conversations: new Conversations() }
+      if (kept?.entry !== entry) {
+        const examples = new Examples(entry.examples ?? {})
+        kept = { entry, examples, trials: new Trials(), conversations: new Conversations() }
+      }
       return kept
     }
     const chosen = async (query: AutoQuery): Promise<AutoChoice | undefined> => {
       const { autoModel: entry } = app.models.loading()
       if (!entry) return undefined
       const { facts, request, client } = query
-      const { examples } = stateOf(entry)
+      const { examples, trials } = stateOf(entry)
       const permitted = autoModels(query.models, entry.models)
       const candidates = candidatesFor(app, permitted, facts, query.asked).map(({ model, excluded }) => {
         const isUsedUp = client !== undefined && app.budgets.isUsedUp(client.id, model.alias)
@@ -76,9 +82,11 @@ export default fp(
       })
       return chosenModel({
         ...{ entry, examples, facts, client, candidates, previous: query.previous },
-        nearest: (text, names) => nearest(app, { entry, examples, request, permitted }, text, names),
+        nearest: (text, names) =>
+          trials.run(() => nearest(app, { entry, examples, request, permitted }, text, names)),
         onFailure: (error) => {
           if (request.exchange.signal.aborted) throw request.exchange.signal.reason
+          trials.failed()
           const name = error instanceof Error ? error.name : typeof error
           app.log.warn(
             { ...request.exchange.logIds, embedding_model: entry.embedding_model, error_name: name },
@@ -166,7 +174,10 @@ async function nearest(
   const { embedding_model: model = '' } = entry
   const query = { request, operation: 'embedding' } as const
   // The embeddings of the examples serve all requests, so they outlive this one.
-  const ready = examples.ready((texts) => app.internalCalls.embed(model, texts, { ...query, outlives: true }))
+  const ready = examples.ready((texts) => {
+    const options = { ...query, outlives: true, signal: AbortSignal.timeout(examplesMs) }
+    return app.internalCalls.embed(model, texts, options)
+  })
   const signal = AbortSignal.timeout(embeddingMs)
   const late = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })

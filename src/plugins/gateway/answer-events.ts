@@ -138,6 +138,8 @@ export async function* readableEvents(
         yield { type: 'end', model: modelOf(), finishReason, usage }
         break
       case 'start':
+      case 'citation':
+      case 'file':
       case 'error':
         break
     }

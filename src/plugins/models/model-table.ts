@@ -1,3 +1,4 @@
+import { looseName } from '../../lib/loose-name.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /** The models in use, by each name that a client may send. */
@@ -33,9 +34,4 @@ export function tableOf(models: readonly Model[], aliases: ReadonlyMap<string, s
       ]),
     ),
   }
-}
-
-export function looseName(name: string): string {
-  const lower = name.toLowerCase()
-  return lower.endsWith(':latest') ? lower.slice(0, -':latest'.length) : lower
 }

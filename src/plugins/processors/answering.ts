@@ -1,3 +1,4 @@
+import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import { applyEdits } from '../../lib/json/splice.ts'
 import { movedBetween } from '../../processors/answers/citations.ts'
@@ -115,7 +116,7 @@ export class Answering {
   #restoredObject(answer: JsonObject, { citations }: Pick<AnswerContents, 'citations'>): JsonObject {
     if (!this.restores) return answer
     const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring(), citations)
-    return JSON.parse(body.toString())
+    return parseCarried(body.toString()) as JsonObject
   }
 
   /** A parsed response, judged and with restored values. Throws the client's error. */
@@ -220,11 +221,11 @@ function withTexts(
   { citations }: Pick<AnswerContents, 'citations'>,
 ): JsonObject {
   if (texts.size === 0) return answer
-  const before = JSON.stringify(answer)
-  const replaced: unknown = JSON.parse(before, (_key, value: unknown) =>
+  const before = Buffer.from(JSON.stringify(answer))
+  const replaced = JSON.stringify(answer, (_key, value: unknown) =>
     typeof value === 'string' ? (texts.get(value) ?? value) : value,
   )
-  const after = Buffer.from(JSON.stringify(replaced))
-  const { edits } = movedBetween(Buffer.from(before), after, citations)
-  return JSON.parse(applyEdits(after, edits).toString())
+  const after = Buffer.from(replaced)
+  const { edits } = movedBetween(before, after, citations)
+  return parseCarried(applyEdits(after, edits).toString()) as JsonObject
 }

@@ -158,17 +158,18 @@ async function withMasks(
   const found = await plan.rules.find(text, new EventLoopBudget(), { literals: false })
   const stamp = Math.round((performance.timeOrigin + performance.now()) * 1000)
   const masks = new Map<string, string>()
+  const mappings: Record<string, string> = {}
   let masked = ''
   let from = 0
   for (const { start, end, kind } of found) {
     const value = text.slice(start, end)
-    const known = [...masks].find(([mask, each]) => each === value && mask.startsWith(`${kind}_`))?.[0]
-    const mask = known ?? `${kind}_${stamp}_${masks.size + 1}`
-    masks.set(mask, value)
+    const mask = masks.get(`${kind} ${value}`) ?? `${kind}_${stamp}_${masks.size + 1}`
+    masks.set(`${kind} ${value}`, mask)
+    mappings[mask] = value
     masked += `${text.slice(from, start)}{${mask}}`
     from = end
   }
-  return { text: masked + text.slice(from), mappings: Object.fromEntries(masks) }
+  return { text: masked + text.slice(from), mappings }
 }
 
 const maxKeys = 10_000

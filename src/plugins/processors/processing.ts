@@ -1,3 +1,4 @@
+import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import { type Edit, scanObject } from '../../lib/json/splice.ts'
 import { movedInRequest } from '../../processors/answers/citations.ts'
@@ -9,7 +10,7 @@ import { masked } from '../../processors/masking/masking.ts'
 import { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
 import { askedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
-import type { ClientRequest } from '../../relay/request/client-request.ts'
+import { type ClientRequest, exactBody } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import { checkedVerdict } from '../../sdk/checks/processor.ts'
 import type { ContentShape, DialectContents } from '../../sdk/content.ts'
@@ -51,7 +52,7 @@ export class Processing extends Answering {
       return { ...client, source: { ...source, request: await this.chat(source.request) } }
     if (remembers) {
       dialect.chat.checkRequest?.(client.outline)
-      const read = { ...dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
+      const read = { ...dialect.chat.readRequest(exactBody(client), client.stream), model: client.alias }
       return { ...client, source: { from: 'router', request: await this.chat(read) } }
     }
     const { requests, documents } = dialect.contents ?? {}
@@ -90,7 +91,7 @@ export class Processing extends Answering {
   async chat(request: ChatRequest): Promise<ChatRequest> {
     const { anonymize: _switch, ...extras } = request.extras
     const bytes = await this.body(Buffer.from(JSON.stringify({ ...request, extras })), chatShape, 'chat')
-    return JSON.parse(bytes.toString())
+    return parseCarried(bytes.toString()) as ChatRequest
   }
 
   /** A body with processed contents and otherwise unchanged bytes. `shape`: absent if the tables have no entry. */

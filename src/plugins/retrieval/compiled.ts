@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
-import { expanded } from '../../config/secrets.ts'
 import type { Config } from '../../config/settings/settings.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { headOfFile, IndexError } from '../../lib/vector-index/format.ts'
@@ -31,7 +30,6 @@ const defaultMaxTokens = 2_000
 
 interface ProcessingContext {
   readonly config: Config
-  readonly env: Readonly<Record<string, string | undefined>>
   /** Names of the active models. */
   readonly models: ReadonlySet<string>
 }
@@ -39,7 +37,7 @@ interface ProcessingContext {
 /** Compiles the retrievals of a configuration. Throws ConfigError, also for an unusable index. */
 export function compiledRetrievals(
   configured: readonly ConfiguredProcessor[],
-  { config, env, models }: ProcessingContext,
+  { config, models }: ProcessingContext,
 ): Retrieval[] {
   const errors: string[] = []
   const own = configured.flatMap((processor): Retrieval[] => {
@@ -54,8 +52,7 @@ export function compiledRetrievals(
     }
     const { index, embedding_model: model = '', service } = entry
     if (service) {
-      const { type, url, unmasked = false } = service
-      const token = service.token && expanded(service.token, `${path}.service.token`, env, errors)
+      const { type, url, unmasked = false, api_token: token } = service
       return [{ ...common, from: { type, url, unmasked, token } }]
     }
     const file = indexPath(config, index ?? '')

@@ -42,14 +42,9 @@ declare module 'fastify' {
   }
 }
 
-interface RetrievalOptions {
-  /** Resolves `${NAME}` references. */
-  env: Readonly<Record<string, string | undefined>>
-}
-
 /** Retrieval: adds passages from documents to chats, before all other processors. */
 export default fp(
-  (app, { env }: RetrievalOptions, done) => {
+  (app, _options, done) => {
     const searcher = new IndexSearcher((path, why) =>
       app.log.warn({ path }, `updated index rejected: ${why}; the previous one stays in use`),
     )
@@ -64,7 +59,7 @@ export default fp(
       get isUsed() {
         return current.length > 0
       },
-      compile: (configured, models) => compiledRetrievals(configured, { config: app.config, env, models }),
+      compile: (configured, models) => compiledRetrievals(configured, { config: app.config, models }),
       use(retrievals) {
         current = retrievals
       },

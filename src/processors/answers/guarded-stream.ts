@@ -2,13 +2,14 @@ import { append } from '../../lib/append.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { readTree, stringAt } from '../../lib/json/tree.ts'
+import { Queue } from '../../lib/queue.ts'
 import type { StreamContents, StreamEnding } from '../../sdk/content.ts'
 import { movedCitations, textBetween } from './citations.ts'
 import type { Frame, Framing } from './framing.ts'
-import { contentsOf, GuardedText, type Job, judgedTogether, stringPairs } from './guarded-text.ts'
+import { contentsOf, type Job, judgedTogether, stringPairs } from './guarded-text.ts'
+import { GuardedTexts } from './guarded-texts.ts'
 import { type HeldEvent, hasPassed, type Piece } from './held-event.ts'
 import { nodeAt, parsedEvent, withoutProbabilities } from './nodes.ts'
-import { maxWindowMs } from './windows.ts'
 
 /** More than this is not held, in characters. */
 const maxHeldLength = 32 * 1024 * 1024
@@ -31,8 +32,8 @@ interface GuardedStreamOptions {
 export class GuardedStream {
   readonly #options: GuardedStreamOptions
   readonly #ending: StreamEnding
-  readonly #texts = new Map<string, GuardedText>()
-  readonly #held: HeldEvent[] = []
+  readonly #texts = new GuardedTexts()
+  readonly #held = new Queue<HeldEvent>()
   /** Judged texts that later events may repeat: as generated, and as sent. */
   readonly #passed = new Map<string, string>()
   #jobs: Job[] = []
@@ -55,24 +56,18 @@ export class GuardedStream {
   /** Nothing follows. */
   end(): void {
     for (const frame of this.#options.framing.finish()) this.#hold(frame)
-    this.#endTexts([''])
+    this.#texts.end([''])
     this.#isOver = true
   }
 
   /** When an unfinished text must be judged; undefined if none waits. */
   get dueAt(): number | undefined {
-    const since = [...this.#texts.values()].flatMap(({ isWhole, waitsSince }) =>
-      isWhole || waitsSince === undefined ? [] : [waitsSince],
-    )
-    return since.length === 0 ? undefined : Math.min(...since) + maxWindowMs
+    return this.#texts.dueAt
   }
 
   /** Passages that can be judged now. Call `settle` before the next call. */
   ready(): readonly Job[] {
-    const now = this.#options.now()
-    const jobs = [...this.#texts.values()].flatMap((text) => [
-      ...text.jobs(now, text.waitsSince !== undefined && now >= text.waitsSince + maxWindowMs),
-    ])
+    const jobs = [...this.#texts.jobs(this.#options.now())]
     this.#remember()
     for (const held of this.#held) {
       const found = held.wholes ? [] : this.#wholesOf(held)
@@ -93,7 +88,7 @@ export class GuardedStream {
   take(): string {
     let out = ''
     if (!this.#isOpen && !this.#isOver) return out
-    for (let head = this.#held[0]; head && this.#mayGo(head); head = this.#held[0]) {
+    for (let head = this.#held.first; head && this.#mayGo(head); head = this.#held.first) {
       this.#held.shift()
       out += this.#written(head)
     }
@@ -109,11 +104,11 @@ export class GuardedStream {
   filtered(why: string): { text: string; last: JsonObject | undefined } {
     const { framing, contents } = this.#options
     let text = ''
-    for (let head = this.#held[0]; head && this.#isBare(head); head = this.#held[0]) {
+    for (let head = this.#held.first; head && this.#isBare(head); head = this.#held.first) {
       this.#held.shift()
       text += this.#written(head)
     }
-    const like = this.#held.find(({ event }) => event)?.event ?? this.#last
+    const like = [...this.#held].find(({ event }) => event)?.event ?? this.#last
     const events = this.#ending.filtered(why, like)
     for (const event of events) {
       const name = contents.isNamed && typeof event.type === 'string' ? event.type : undefined
@@ -131,7 +126,7 @@ export class GuardedStream {
     const event = frame.json === undefined ? undefined : parsedEvent(frame.json)
     const root = event && readTree(bytes)
     if (!event || !root) {
-      if (frame.isEnd) this.#endTexts([''])
+      if (frame.isEnd) this.#texts.end([''])
       const plain = { event: undefined, root: undefined, pieces: [], begun: [], contents: undefined }
       this.#held.push({ frame, bytes, ...plain, wholes: [] })
       return
@@ -139,34 +134,20 @@ export class GuardedStream {
     const read = contents.read(event)
     const groups = new Set(read.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
     const own = new Set(read.texts.map(({ channel }) => channel))
-    for (const [name, text] of this.#texts)
-      if (text.group !== undefined && groups.has(text.group) && !own.has(name)) text.isEnded = true
-    const begun = (read.begins ?? []).map((name) => this.#textOf(name, true))
+    this.#texts.endGroups(groups, own)
+    const begun = (read.begins ?? []).map((name) => this.#texts.begin(name, true))
     const pieces = read.texts.flatMap((at): Piece[] => {
       const node = nodeAt(root, at.path)
       if (node?.type !== 'string') return []
       const isWhole = at.isJson === true || at.isCall === true || this.#options.isStructured
-      const of = this.#textOf(at.channel, isWhole)
+      const of = this.#texts.begin(at.channel, isWhole, at.group)
       const start = of.raw.length
-      of.group = at.group
       of.add(stringAt(bytes, node), now())
       return [{ of, start, end: of.raw.length, node }]
     })
-    this.#endTexts(read.ends ?? [])
+    this.#texts.end(read.ends ?? [])
     const wholes = read.whole?.length ? undefined : []
     this.#held.push({ frame, event, bytes, root, pieces, begun, contents: read, wholes })
-  }
-
-  #textOf(name: string, isWhole: boolean): GuardedText {
-    const known = this.#texts.get(name)
-    if (known) return known
-    const text = new GuardedText(isWhole)
-    this.#texts.set(name, text)
-    return text
-  }
-
-  #endTexts(ends: readonly string[]): void {
-    for (const [name, text] of this.#texts) if (ends.some((end) => name.startsWith(end))) text.isEnded = true
   }
 
   /** Values that an event carries complete. All earlier texts have passed, so repetitions are known. */
@@ -249,9 +230,8 @@ export class GuardedStream {
     const { citations = [] } = contents ?? {}
     const rootAfter = root && citations.length > 0 ? readTree(replaced) : undefined
     if (!root || !rootAfter) return []
-    const texts = [...this.#texts.values()]
     const { edits, leftOut } = movedCitations(replaced, rootAfter, citations, ({ text }) => {
-      if (!text) return texts.some(({ isChanged }) => isChanged) ? 'unknown' : undefined
+      if (!text) return this.#texts.areChanged ? 'unknown' : undefined
       if ('document' in text) return undefined
       if ('path' in text) return textBetween(text.path, { bytes, root }, { bytes: replaced, root: rootAfter })
       const found = this.#texts.get(text.channel)
@@ -263,8 +243,8 @@ export class GuardedStream {
 
   /** Remembers finished texts, which later events may repeat. */
   #remember(): void {
-    for (const text of this.#texts.values()) {
-      if (!text.isEnded || !hasPassed(text) || text.raw === '' || this.#passed.has(text.raw)) continue
+    for (const text of this.#texts.finished()) {
+      if (text.raw === '' || this.#passed.has(text.raw)) continue
       const shown = text.shown(0, text.raw.length)
       this.#passed.set(text.raw, shown)
       if (shown !== text.raw) this.#options.replaced(text.raw, shown)

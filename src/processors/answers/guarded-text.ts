@@ -25,7 +25,6 @@ export class GuardedText {
   /** Arrival of the first character that has not been judged; undefined if there is none. */
   waitsSince: number | undefined
   isEnded = false
-  group: string | undefined
   readonly #replacements: Replacement[] = []
 
   constructor(isWhole: boolean) {

@@ -38,6 +38,10 @@ export class StreamRestoring {
   readonly #framing: Framing
   readonly #options: RestoringOptions
   readonly #channels = new Map<string, Channel>()
+  /** Those that hold back text: a response may have tens of thousands of channels in all. */
+  readonly #holding = new Map<string, Channel>()
+  /** Those with text since they were settled. */
+  readonly #unsettled = new Map<string, Channel>()
   /** Number of inserted events, by which later ones are renumbered. */
   #added = 0
   #lastNumber = -1
@@ -58,14 +62,14 @@ export class StreamRestoring {
 
   /** Returns what is held back, at the end of the stream. */
   end(): string {
-    const held = this.#ended([...this.#channels.keys()])
-    for (const name of this.#channels.keys()) this.#settle(name)
+    const held = this.#ended([...this.#holding.keys()])
+    this.#settle([''])
     return held + this.#framing.rest()
   }
 
   #frame(frame: Frame): string {
     const { before, json, after } = frame
-    if (json === undefined) return (frame.isEnd ? this.#ended([...this.#channels.keys()]) : '') + before
+    if (json === undefined) return (frame.isEnd ? this.#ended([...this.#holding.keys()]) : '') + before
     const event = parsedEvent(json)
     const bytes = Buffer.from(json)
     const root = event && readTree(bytes)
@@ -75,7 +79,7 @@ export class StreamRestoring {
     const ends = isError || event.type === 'error' ? [''] : (contents.ends ?? [])
     const own = new Set(contents.texts.map(({ channel }) => channel))
     const groups = new Set(contents.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
-    const endedBefore = [...this.#channels].filter(
+    const endedBefore = [...this.#holding].filter(
       ([name, { at }]) =>
         !own.has(name) &&
         (ends.some((end) => name.startsWith(end)) || (at.group !== undefined && groups.has(at.group))),
@@ -112,6 +116,8 @@ export class StreamRestoring {
       let shown = channel.restorer.push(text)
       const isLast = !contents.texts.slice(index + 1).some((later) => later.channel === at.channel)
       if (isLast && ends.some((end) => at.channel.startsWith(end))) shown += channel.restorer.flush()
+      if (channel.restorer.isHolding) this.#holding.set(at.channel, channel)
+      else this.#holding.delete(at.channel)
       if (shown !== text) edits.push({ start: node.start, end: node.end, text: JSON.stringify(shown) })
     }
     for (const { path, of } of contents.signatures ?? []) {
@@ -136,8 +142,7 @@ export class StreamRestoring {
       restoring.moveCitations(root, contents.citations, (name) => this.#citedText(name))
     this.#count(restoring.done)
     edits.push(...restoring.edits, ...this.#renumbered(bytes, root))
-    for (const name of [...this.#channels.keys()])
-      if (ends.some((end) => name.startsWith(end))) this.#settle(name)
+    this.#settle(ends)
     return edits
   }
 
@@ -155,7 +160,10 @@ export class StreamRestoring {
 
   #channelOf(at: StreamedText, like: StreamedEvent, frame: Frame): Channel {
     const known = this.#channels.get(at.channel)
-    if (known) return Object.assign(known, { like, at, frame })
+    if (known) {
+      this.#unsettled.set(at.channel, known)
+      return Object.assign(known, { like, at, frame })
+    }
     const isJson = at.isJson === true || this.#options.isStructured
     const writing = isJson ? new JsonWriting() : undefined
     const channel: Channel = {
@@ -163,6 +171,7 @@ export class StreamRestoring {
       ...{ like, at, frame, raw: '', counted: 0 },
     }
     this.#channels.set(at.channel, channel)
+    this.#unsettled.set(at.channel, channel)
     return channel
   }
 
@@ -170,8 +179,9 @@ export class StreamRestoring {
   #ended(names: readonly string[]): string {
     let out = ''
     for (const name of names) {
-      const channel = this.#channels.get(name)
-      if (!channel?.restorer.isHolding) continue
+      const channel = this.#holding.get(name)
+      if (!channel) continue
+      this.#holding.delete(name)
       const text = channel.restorer.flush()
       const event = this.#contents.continued(channel.like, channel.at, text)
       const { numberedBy } = this.#contents
@@ -193,13 +203,16 @@ export class StreamRestoring {
     return this.#added === 0 ? [] : [{ start: node.start, end: node.end, text: String(number) }]
   }
 
-  #settle(name: string): void {
-    const channel = this.#channels.get(name)
-    if (!channel) return
-    this.done.values += channel.restorer.restored
-    channel.restorer.restored = 0
-    this.done.unknown += unknownIn(channel.raw.slice(channel.counted), this.#options.dictionary)
-    channel.counted = channel.raw.length
+  #settle(ends: readonly string[]): void {
+    if (ends.length === 0) return
+    for (const [name, channel] of this.#unsettled) {
+      if (!ends.some((end) => name.startsWith(end))) continue
+      this.#unsettled.delete(name)
+      this.done.values += channel.restorer.restored
+      channel.restorer.restored = 0
+      this.done.unknown += unknownIn(channel.raw.slice(channel.counted), this.#options.dictionary)
+      channel.counted = channel.raw.length
+    }
   }
 
   #count({ values, leftOutLogprobs, unknown, lostOffsets }: Restored): void {

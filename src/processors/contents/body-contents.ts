@@ -3,7 +3,7 @@ import { applyEdits } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
-import { holdsText, isEmpty, isJsonText } from './json-values.ts'
+import { holdsText, isEmpty, isJsonText, itemPath } from './json-values.ts'
 import { type KeptText, KeptTexts } from './kept-texts.ts'
 
 /** A proof of an upstream's thoughts, sent back by a client to whom they were shown unmasked. */
@@ -252,7 +252,7 @@ export class BodyContents {
       }
       case 'array':
         for (const [index, item] of node.items.entries())
-          this.#value(item, { ...at, path: `${at.path}[${index}]` })
+          this.#value(item, { ...at, path: itemPath(at.path, index, item) })
         return
       case 'object':
         for (const { key, value } of node.members) {
@@ -267,7 +267,7 @@ export class BodyContents {
   #schema(node: JsonNode, at: Place): void {
     if (node.type === 'array') {
       for (const [index, item] of node.items.entries())
-        this.#schema(item, { ...at, path: `${at.path}[${index}]` })
+        this.#schema(item, { ...at, path: itemPath(at.path, index, item) })
     } else if (node.type === 'object') {
       for (const { key, value } of node.members) {
         const path = at.path === '' ? key : `${at.path}.${key}`

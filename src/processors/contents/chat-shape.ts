@@ -81,6 +81,7 @@ export const chatShape = {
         },
       },
     },
+    continuesAnswer: 'keep',
     tools: 'schema',
     toolChoice: 'keep',
     parallelToolCalls: 'keep',
@@ -124,6 +125,9 @@ export const chatEventStream: StreamContents = {
       case 'end':
       case 'error':
         return { texts: [], ends: [''] }
+      case 'citation':
+        return { texts: [], whole: [{ path: ['citation'], shape: 'value' }] }
+      case 'file':
       case 'start':
       case 'usage':
         return { texts: [] }

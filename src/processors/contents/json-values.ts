@@ -40,3 +40,8 @@ export function isJsonText(text: string): boolean {
     return false
   }
 }
+
+/** Path of an item. Lists directly within lists have no index of their own: the paths of `[[[[` would be larger than the tree. */
+export function itemPath(path: string, index: number, item: JsonNode): string {
+  return item.type === 'array' ? path : `${path}[${index}]`
+}

@@ -1,4 +1,5 @@
 import { type JsonNode, stringAt } from '../../lib/json/tree.ts'
+import { itemPath } from './json-values.ts'
 
 export interface KeptText {
   readonly text: string
@@ -42,7 +43,8 @@ export class KeptTexts {
         yield { text: stringAt(this.#bytes, node), path }
         return
       case 'array':
-        for (const [index, item] of node.items.entries()) yield* this.#textsOf(item, `${path}[${index}]`)
+        for (const [index, item] of node.items.entries())
+          yield* this.#textsOf(item, itemPath(path, index, item))
         return
       case 'object':
         for (const { key, value } of node.members) {

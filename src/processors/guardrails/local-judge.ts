@@ -1,3 +1,4 @@
+import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { type Match, withoutOverlaps } from '../masking/match.ts'
 import { normalText } from '../masking/normal.ts'
 import { expressionFinder, wordFinder } from '../masking/own-kinds.ts'
@@ -18,16 +19,25 @@ export function localJudge({ words, expressions, replacement }: LocalJudgeOption
   ]
   return async (judged) => {
     const before = judged.before?.map(({ length }) => length) ?? []
-    const found = inContext(judged).map((content, index) => {
+    const budget = new EventLoopBudget(judged.signal)
+    const found: Match[][] = []
+    for (const [index, content] of inContext(judged).entries()) {
       const { text, startOf, endOf } = normalText(content)
-      const matches = finders
-        .flatMap((find) => [...find(text)])
-        .map((match) => ({ ...match, start: startOf(match.start), end: endOf(match.end) }))
-      // A match that ends before the content was already judged.
-      return withoutOverlaps(matches.filter(({ end }) => end > (before[index] ?? 0)))
-    })
-    if (found.every(({ length }) => length === 0)) return { type: 'pass' }
-    if (replacement === undefined) return { type: 'block' }
+      const matches: Match[] = []
+      for (const find of finders) {
+        for (const match of find(text)) {
+          const end = endOf(match.end)
+          // A match that ends before the content was already judged.
+          if (end <= (before[index] ?? 0)) continue
+          if (replacement === undefined) return { type: 'block' }
+          matches.push({ ...match, start: startOf(match.start), end })
+          await budget.take()
+        }
+        await budget.take()
+      }
+      found.push(withoutOverlaps(matches))
+    }
+    if (replacement === undefined || found.every(({ length }) => length === 0)) return { type: 'pass' }
     const contents = judged.contents.map((content, index) =>
       replaced(content, found[index] ?? [], before[index] ?? 0, replacement),
     )

@@ -3,7 +3,8 @@ import { isNear, type Match } from './match.ts'
 
 /** The at sign, also percent-encoded, as an HTML entity, or escaped in JSON. */
 const atSign = /@|%(?:25){0,3}40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|\\{1,8}u0040/gi
-const localCharacter = /[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]/u
+/** Matches behind the local part, which is its group. */
+const behindLocal = /(?<=([\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}))/uy
 const longestLocal = 64
 const quotedLocal = /"[^"\n]{1,62}"$/
 /** The ideographic full stop also separates labels. Source: RFC 3490, section 3.1. */
@@ -32,14 +33,8 @@ export function* findEmails(text: string): Generator<Match> {
 
 function localBefore(text: string, at: number): string {
   if (text[at - 1] === '"') return quotedLocal.exec(text.slice(Math.max(0, at - longestLocal), at))?.[0] ?? ''
-  let start = at
-  while (start > 0 && at - start < longestLocal) {
-    const isPair = /[\udc00-\udfff]/.test(text[start - 1] ?? '')
-    const character = text.slice(Math.max(0, start - (isPair ? 2 : 1)), start)
-    if (!localCharacter.test(character)) break
-    start -= character.length
-  }
-  return text.slice(start, at)
+  behindLocal.lastIndex = at
+  return behindLocal.exec(text)?.[1] ?? ''
 }
 
 const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)'

@@ -44,14 +44,15 @@ function numberIn(
   const says = isNear(text, at, phoneWords)
   if (!says && isNear(text, at, otherWords, 48)) return undefined
   const isFormed = isWrittenAsPhone(written)
-  for (const [index, country] of countries.entries()) {
+  // Digits without a form or a word count only as a mobile number of Poland, if that is the first country. The others are not
+  // asked: the library compiles dozens of expressions for one number.
+  const possible = says || isFormed ? countries : countries.slice(0, 1).filter((country) => country === 'PL')
+  for (const country of possible) {
     const number = parsePhoneNumberFromString(written, country as CountryCode)
     // Numbers reserved for examples and films are masked like others.
     const isNumber = says && isFormed ? number?.isPossible() : number?.isValid()
     if (!number || !isNumber || (number.country ?? country) !== country) continue
-    // Nine digits without such a word count only as a national mobile number.
-    const isMobile = index === 0 && number.getType() === 'MOBILE' && country === 'PL'
-    if (says || isFormed || isMobile) return number.number
+    if (says || isFormed || number.getType() === 'MOBILE') return number.number
   }
   return undefined
 }

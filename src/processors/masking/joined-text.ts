@@ -10,7 +10,7 @@ export class JoinedText {
   text: string
   /** Where the pieces end. */
   #ends: number[]
-  /** Ranges of inserted pseudonyms. */
+  /** Ranges of inserted pseudonyms, in order. */
   #spans: Span[] = []
 
   constructor(pieces: readonly string[]) {
@@ -33,19 +33,23 @@ export class JoinedText {
 
   /** Whether a match overlaps an inserted pseudonym. */
   isTaken({ start, end }: Span): boolean {
-    return this.#spans.some((span) => span.start < end && start < span.end)
+    const next = this.#spans[firstIndex(this.#spans, (span) => span.end > start)]
+    return next !== undefined && next.start < end
   }
 
-  /** Replaces values; the pseudonym of one that spans pieces goes into the first. `matches`: in order, without overlaps. */
-  replace(matches: readonly Match[], pseudonymOf: (match: Match, value: string) => string): void {
+  /**
+   * Replaces each value with the pseudonym at the same index; that of a value which spans pieces goes into the first. `matches`:
+   * in order, without overlaps.
+   */
+  replace(matches: readonly Match[], pseudonyms: readonly string[]): void {
     if (matches.length === 0) return
     let out = ''
     let from = 0
     const moves: { at: number; by: number; start: number; put: number }[] = []
     const put: Span[] = []
-    for (const match of matches) {
+    for (const [index, match] of matches.entries()) {
       out += this.text.slice(from, match.start)
-      const pseudonym = pseudonymOf(match, this.text.slice(match.start, match.end))
+      const pseudonym = pseudonyms[index] ?? ''
       put.push({ start: out.length, end: out.length + pseudonym.length })
       moves.push({
         start: match.start,
@@ -65,7 +69,8 @@ export class JoinedText {
       return offset + (moves[next - 1]?.by ?? 0)
     }
     this.#ends = this.#ends.map(moved)
-    this.#spans = [...this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) })), ...put]
+    const kept = this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) }))
+    this.#spans = [...kept, ...put].sort((a, b) => a.start - b.start)
     this.text = out
   }
 }

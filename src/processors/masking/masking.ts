@@ -31,18 +31,23 @@ export async function masked(
   pseudonyms: Pseudonyms,
   signal: AbortSignal,
 ): Promise<{ texts: string[]; values: number }> {
-  const budget = new EventLoopBudget()
+  const budget = new EventLoopBudget(signal)
   const runs = runsOf(texts, system)
   const joined = runs.map(({ items }) => new JoinedText(items.map(({ text }) => text)))
   let values = 0
-  const replace = (text: JoinedText, matches: readonly Match[]): void => {
+  const replace = async (text: JoinedText, matches: readonly Match[]): Promise<void> => {
     values += matches.length
-    text.replace(matches, ({ kind, normal }, value) => pseudonyms.of(kind, value, normal))
+    const written: string[] = []
+    for (const { kind, start, end, normal } of matches) {
+      written.push(pseudonyms.of(kind, text.text.slice(start, end), normal))
+      await budget.take()
+    }
+    text.replace(matches, written)
   }
   const find = (text: string): Promise<Match[]> => rules.find(text, budget, { literals: restores })
   for (const text of joined) {
     const found = await rules.find(text.text, budget, { literals: restores, pieces: text.pieces })
-    replace(text, await withinSentences(text, found, find))
+    await replace(text, await withinSentences(text, found, find))
   }
   for (const service of services) {
     const found = await service.find(
@@ -55,7 +60,7 @@ export async function masked(
         const start = wordStartAt(text.text, match.start)
         return text.isTaken({ start, end: match.end }) ? match : { ...match, start }
       })
-      replace(text, withoutOverlaps(placed))
+      await replace(text, withoutOverlaps(placed))
     }
   }
   const changed = texts.map(({ text }) => text)
@@ -72,21 +77,18 @@ async function withinSentences(
   matches: readonly Match[],
   find: (text: string) => Promise<readonly Match[]>,
 ): Promise<Match[]> {
-  const cut = matches.map(async (match) => {
+  const cut: Match[] = []
+  for (const match of matches) {
     const end = text.endOfPieceAt(match.start)
-    if (
-      match.kind !== 'EMAIL' ||
-      match.end <= end ||
-      !/^\p{Lu}\p{Ll}+$/u.test(text.text.slice(end, match.end))
-    )
-      return match
-    const alone = await find(text.text.slice(match.start, end))
-    const [same] = alone.filter(
+    const isCut =
+      match.kind === 'EMAIL' && match.end > end && /^\p{Lu}\p{Ll}+$/u.test(text.text.slice(end, match.end))
+    const alone = isCut ? await find(text.text.slice(match.start, end)) : []
+    const same = alone.find(
       ({ kind, start, end: behind }) => kind === match.kind && start === 0 && behind === end - match.start,
     )
-    return same ? { ...same, start: match.start, end } : match
-  })
-  return Promise.all(cut)
+    cut.push(same ? { ...same, start: match.start, end } : match)
+  }
+  return cut
 }
 
 interface Run {

@@ -3,49 +3,59 @@ import { startsWord, wordContext } from './word-start.ts'
 /** Length of the longest recognised spelling of a pseudonym, which bounds the hold-back, in characters. */
 export const longestSpelling = 96
 
-interface Branch {
-  readonly next: Map<string, Branch>
-  value?: string
-}
-
 /** Values by pseudonym, for the responses to one request. */
 export class Dictionary {
-  readonly #root: Branch = { next: new Map() }
+  readonly #values = new Map<string, string>()
+  /** The pseudonyms in lower case, sorted: those with a common beginning are a range. A tree would take ten times the memory. */
+  readonly #sorted: readonly string[]
   /** Matches the first character of any spelling; undefined if there are no pseudonyms. */
   readonly starts: RegExp | undefined
 
   constructor(entries: Iterable<[pseudonym: string, value: string]>) {
     const firsts = new Set<string>()
     for (const [pseudonym, value] of entries) {
-      let branch = this.#root
-      for (const character of pseudonym.toLowerCase()) {
-        const next = branch.next.get(character) ?? { next: new Map() }
-        branch.next.set(character, next)
-        branch = next
-      }
-      branch.value = value
+      this.#values.set(pseudonym.toLowerCase(), value)
       const first = pseudonym.charAt(0)
       firsts.add(first.toLowerCase()).add(first.toUpperCase())
     }
+    this.#sorted = [...this.#values.keys()].sort()
     const letters = [...firsts].map((each) => each.replace(/[\\\]^-]/, '\\$&')).join('')
     if (firsts.size > 0) this.starts = new RegExp(`[\\\\%&${letters}]`, 'g')
   }
 
   /** Reads a pseudonym at an offset. `partial`: the text ends within a possible one. */
   read(text: string, from: number, isEnd: boolean): { end: number; value: string } | 'partial' | undefined {
-    let branch = this.#root
     let at = from
+    let [low, high] = [0, this.#sorted.length]
     let found: { end: number; value: string } | undefined
-    for (;;) {
-      if (branch.value !== undefined) found = { end: at, value: branch.value }
-      if (branch.next.size === 0) return found
+    // The pseudonyms from `low` to `high` begin with what has been read.
+    for (let length = 0; ; length++) {
+      const first = this.#sorted[low]
+      if (first?.length === length) {
+        found = { end: at, value: this.#values.get(first) ?? '' }
+        low++
+      }
+      if (low === high) return found
       const character = at < text.length ? decodedAt(text, at) : 'partial'
       if (character === 'partial') return isEnd ? found : 'partial'
-      const next = branch.next.get(character.text)
-      if (!next) return found
-      branch = next
+      const wanted = character.text
+      const range: [number, number] = [low, high]
+      low = this.#firstIn(range, (pseudonym) => pseudonym.charAt(length) >= wanted)
+      high = this.#firstIn(range, (pseudonym) => pseudonym.charAt(length) > wanted)
+      if (low === high) return found
       at = character.end
     }
+  }
+
+  /** Binary search: all pseudonyms of the range after the first that satisfies the predicate must satisfy it, too. */
+  #firstIn([from, to]: readonly [number, number], isTrue: (pseudonym: string) => boolean): number {
+    let [low, high] = [from, to]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (isTrue(this.#sorted[middle] ?? '')) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 }
 

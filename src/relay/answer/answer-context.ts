@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { AnswerContext } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/write-options.ts'
 import type { Exchange } from '../exchange.ts'
-import type { ClientRequest } from '../request/client-request.ts'
+import { type ClientRequest, exactBody } from '../request/client-request.ts'
 
 /** Properties of the request for the writer of a client's response; expensive ones are computed on demand. */
 export class ClientAnswerContext implements AnswerContext {
@@ -9,6 +10,7 @@ export class ClientAnswerContext implements AnswerContext {
   readonly includeUsage: boolean
   readonly #request: ClientRequest
   readonly #exchange: Exchange
+  #body: Record<string, unknown> | undefined
   #id: string | undefined
   #created: number | undefined
 
@@ -30,8 +32,11 @@ export class ClientAnswerContext implements AnswerContext {
   }
 
   get request(): Record<string, unknown> {
-    return this.#request.readBody()
+    this.#body ??= exactBody(this.#request)
+    return this.#body
   }
+
+  readonly drop: Drop = (field, why) => this.#exchange.drop(field, why)
 
   elapsedMs(): number {
     return this.#exchange.elapsedMs()

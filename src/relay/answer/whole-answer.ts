@@ -1,7 +1,8 @@
-import { withExactIntegers } from '../../lib/json/exact.ts'
+import { append } from '../../lib/append.ts'
+import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
-import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
+import type { ChatChoice, ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isFramed } from '../upstream/upstream-answer.ts'
@@ -23,12 +24,8 @@ export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatRespon
   const { headers, body } = answer
   const response = isStreamed(answer)
     ? collectStream(body, upstream, isFramed(headers))
-    : upstream.readResponse(parsedAnswer(body.toString()))
+    : upstream.readResponse(parseCarried(body.toString()))
   return wellFormedAnswer(response)
-}
-
-function parsedAnswer(text: string): unknown {
-  return withExactIntegers(JSON.parse(text), () => text)
 }
 
 const nothing: ReadonlySet<string> = new Set()
@@ -97,12 +94,15 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
   }
   for (const answer of response.choices) {
     const { index: choice, reasoning, reasoningSignature, text, refusal, toolCalls, logprobs } = answer
+    const { citations = [], files = [] } = answer
     const signature = reasoningSignature === undefined ? {} : { signature: reasoningSignature }
     if (reasoning !== '' || reasoningSignature !== undefined) {
       yield { type: 'reasoning-delta', choice, text: reasoning, ...signature }
     }
     if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
+    for (const citation of citations) yield { type: 'citation', choice, citation }
     if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
+    for (const file of files) yield { type: 'file', choice, file }
     for (const [call, { id, name, arguments: json, signature: signed }] of toolCalls.entries()) {
       const proof = signed === undefined ? {} : { signature: signed }
       yield { type: 'tool-call-start', choice, call, id, name, ...proof }
@@ -128,84 +128,99 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
 /** Throws the stream's own error. */
 function collectStream(bytes: Buffer, upstream: ChatCodec, isComplete: boolean): ChatResponse {
   const reader = upstream.createReader()
-  const response: ChatResponse = { choices: [] }
-  const onEvent = (event: ChatEvent): void => addEvent(response, event)
+  const collected = new CollectedResponse()
+  const onEvent = (event: ChatEvent): void => collected.add(event)
   reader.push(bytes, onEvent)
   reader.end(onEvent, isComplete)
-  return response
+  return collected.response
 }
 
-/** Adds an event to the response. Throws the error of a stream. */
-export function addEvent(response: ChatResponse, event: ChatEvent): void {
-  switch (event.type) {
-    case 'start':
-      if (event.id !== undefined) response.id = event.id
-      if (event.created !== undefined) response.created = event.created
-      if (event.systemFingerprint !== undefined) response.systemFingerprint = event.systemFingerprint
-      return
-    case 'text-delta': {
-      const choice = choiceOf(response, event.choice)
-      choice.text += event.text
-      if (event.logprobs) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs]
-      return
-    }
-    case 'reasoning-delta': {
-      const choice = choiceOf(response, event.choice)
-      choice.reasoning += event.text
-      if (event.signature !== undefined) choice.reasoningSignature = event.signature
-      return
-    }
-    case 'refusal-delta': {
-      const choice = choiceOf(response, event.choice)
-      choice.refusal = (choice.refusal ?? '') + event.text
-      return
-    }
-    case 'tool-call-start':
-      choiceOf(response, event.choice).toolCalls[event.call] = {
-        id: event.id,
-        name: event.name,
-        arguments: '',
-        ...(event.signature === undefined ? {} : { signature: event.signature }),
+/** Assembles a response from the events of its stream. */
+export class CollectedResponse {
+  readonly response: ChatResponse = { choices: [] }
+  readonly #choices = new Map<number, ChatChoice>()
+
+  /** Throws the error of a stream. */
+  add(event: ChatEvent): void {
+    const { response } = this
+    switch (event.type) {
+      case 'start':
+        if (event.id !== undefined) response.id = event.id
+        if (event.created !== undefined) response.created = event.created
+        if (event.systemFingerprint !== undefined) response.systemFingerprint = event.systemFingerprint
+        return
+      case 'text-delta': {
+        const choice = this.#choiceAt(event.choice)
+        choice.text += event.text
+        if (choice.logprobs && event.logprobs) append(choice.logprobs, event.logprobs)
+        else if (event.logprobs) choice.logprobs = [...event.logprobs]
+        return
       }
-      return
-    case 'tool-call-delta': {
-      const call = choiceOf(response, event.choice).toolCalls[event.call]
-      if (call) call.arguments += event.arguments
-      return
+      case 'reasoning-delta': {
+        const choice = this.#choiceAt(event.choice)
+        choice.reasoning += event.text
+        if (event.signature !== undefined) choice.reasoningSignature = event.signature
+        return
+      }
+      case 'refusal-delta': {
+        const choice = this.#choiceAt(event.choice)
+        choice.refusal = (choice.refusal ?? '') + event.text
+        return
+      }
+      case 'citation': {
+        const choice = this.#choiceAt(event.choice)
+        choice.citations ??= []
+        choice.citations.push(event.citation)
+        return
+      }
+      case 'file': {
+        const choice = this.#choiceAt(event.choice)
+        choice.files ??= []
+        choice.files.push(event.file)
+        return
+      }
+      case 'tool-call-start':
+        this.#choiceAt(event.choice).toolCalls[event.call] = {
+          id: event.id,
+          name: event.name,
+          arguments: '',
+          ...(event.signature === undefined ? {} : { signature: event.signature }),
+        }
+        return
+      case 'tool-call-delta': {
+        const call = this.#choiceAt(event.choice).toolCalls[event.call]
+        if (call) call.arguments += event.arguments
+        return
+      }
+      case 'block-end': {
+        const call = this.#choiceAt(event.choice).toolCalls[event.call]
+        if (call && call.arguments === '') call.arguments = '{}'
+        return
+      }
+      case 'usage':
+        response.usage = event.usage
+        if (event.timings) response.timings = event.timings
+        return
+      case 'finish': {
+        const choice = this.#choiceAt(event.choice)
+        choice.finishReason = event.reason
+        if (event.unknownReason !== undefined) choice.unknownReason = event.unknownReason
+        if (event.stopSequence !== undefined) choice.stopSequence = event.stopSequence
+        return
+      }
+      case 'end':
+        return
+      case 'error':
+        throw event.error
     }
-    case 'block-end': {
-      const call = choiceOf(response, event.choice).toolCalls[event.call]
-      if (call && call.arguments === '') call.arguments = '{}'
-      return
-    }
-    case 'usage':
-      response.usage = event.usage
-      if (event.timings) response.timings = event.timings
-      return
-    case 'finish': {
-      const choice = choiceOf(response, event.choice)
-      choice.finishReason = event.reason
-      if (event.unknownReason !== undefined) choice.unknownReason = event.unknownReason
-      if (event.stopSequence !== undefined) choice.stopSequence = event.stopSequence
-      return
-    }
-    case 'end':
-      return
-    case 'error':
-      throw event.error
   }
-}
 
-function choiceOf(response: ChatResponse, index: number): ChatResponse['choices'][number] {
-  const known = response.choices.find((choice) => choice.index === index)
-  if (known) return known
-  const choice: ChatResponse['choices'][number] = {
-    index,
-    text: '',
-    reasoning: '',
-    toolCalls: [],
-    finishReason: 'stop',
+  #choiceAt(index: number): ChatChoice {
+    const known = this.#choices.get(index)
+    if (known) return known
+    const choice: ChatChoice = { index, text: '', reasoning: '', toolCalls: [], finishReason: 'stop' }
+    this.#choices.set(index, choice)
+    this.response.choices.push(choice)
+    return choice
   }
-  response.choices.push(choice)
-  return choice
 }

@@ -18,20 +18,23 @@ export function fitPropertyNames(
   request: ChatRequest,
   { property_names: characters = 'any' }: Profile,
 ): { request: ChatRequest; properties: PropertyNames } {
-  const properties = new Map<string, ReadonlyMap<string, string>>()
+  const properties = new Map<string, Names>()
+  const sent = new Map<string, Names>()
   if (characters === 'any') return { request, properties }
   const tools = request.tools.map((tool) => {
     const own = changedNames(tool)
     if (own.size === 0) return tool
+    const inverse = new Map(Array.from(own, ([to, from]) => [from, to]))
     properties.set(tool.name, own)
-    return renamedTool(tool, inverse(own))
+    sent.set(tool.name, inverse)
+    return renamedTool(tool, inverse)
   })
   if (properties.size === 0) return { request, properties }
   const messages = request.messages.map((message) =>
     message.role === 'assistant'
       ? {
           ...message,
-          toolCalls: message.toolCalls.map((call) => renamedCall(call, inverse(properties.get(call.name)))),
+          toolCalls: message.toolCalls.map((call) => renamedCall(call, sent.get(call.name))),
         }
       : message,
   )
@@ -51,19 +54,15 @@ export function restoringProperties(codec: ChatCodec, properties: PropertyNames)
 type Names = ReadonlyMap<string, string>
 
 function changedNames({ parameters }: ToolDefinition): Names {
-  const names = Object.keys(isObject(parameters?.properties) ? parameters.properties : {})
+  const names = new Set(Object.keys(isObject(parameters?.properties) ? parameters.properties : {}))
   const own = new Map<string, string>()
   for (const name of names) {
     if (/^[a-zA-Z0-9_.-]{1,64}$/.test(name)) continue
     const plain = name.replaceAll(/[^a-zA-Z0-9_.-]+/g, '_')
-    const isFree = plain !== '' && plain.length <= maxLength && !names.includes(plain) && !own.has(plain)
+    const isFree = plain !== '' && plain.length <= maxLength && !names.has(plain) && !own.has(plain)
     own.set(isFree ? plain : `${plain.slice(0, maxLength - 9)}_${digestOf(name, 8)}`, name)
   }
   return own
-}
-
-function inverse(names: Names = new Map()): Names {
-  return new Map([...names].map(([sent, own]) => [own, sent]))
 }
 
 function renamedTool(tool: ToolDefinition, names: Names): ToolDefinition {
@@ -90,8 +89,8 @@ function renamedMembers(members: Record<string, unknown>, names: Names): Record<
 }
 
 /** Arguments that are not a JSON object stay unchanged. */
-function renamedCall(call: ToolCall, names: Names): ToolCall {
-  if (names.size === 0) return call
+function renamedCall(call: ToolCall, names: Names | undefined): ToolCall {
+  if (!names) return call
   const members = parseExactObject(call.arguments)
   return members ? { ...call, arguments: JSON.stringify(renamedMembers(members, names)) } : call
 }
@@ -99,7 +98,7 @@ function renamedCall(call: ToolCall, names: Names): ToolCall {
 function restored(response: ChatResponse, properties: PropertyNames): ChatResponse {
   const choices = response.choices.map((choice) => ({
     ...choice,
-    toolCalls: choice.toolCalls.map((call) => renamedCall(call, properties.get(call.name) ?? new Map())),
+    toolCalls: choice.toolCalls.map((call) => renamedCall(call, properties.get(call.name))),
   }))
   return { ...response, choices }
 }
@@ -118,7 +117,7 @@ function restoringReader(reader: ChatStreamReader, properties: PropertyNames): C
         return
       }
       if (waiting) {
-        const { arguments: json } = renamedCall(waiting, properties.get(waiting.name) ?? new Map())
+        const { arguments: json } = renamedCall(waiting, properties.get(waiting.name))
         emit({ type: 'tool-call-delta', choice, call, arguments: json })
       }
     }

@@ -84,7 +84,7 @@ export function readClientRequest({
   }
 }
 
-/** The body for a translation: the integers of tool calls have all their digits. */
+/** The body for a translation: the integers of tools and schemas have all their digits. */
 export function exactBody({ source, readBody }: ClientRequest): Record<string, unknown> {
   const body = readBody()
   if (source.from !== 'client') return body

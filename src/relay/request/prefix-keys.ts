@@ -41,7 +41,9 @@ class KeyWriter {
   readonly keys: PrefixKey[] = []
   readonly #bytes: Buffer
   readonly #scan: JsonScan
+  /** In the order of their starts. */
   readonly #media: readonly ByteRange[]
+  readonly #mediaStarts: readonly number[]
   readonly #hash: RollingHash
   #tokens = 0
 
@@ -50,6 +52,7 @@ class KeyWriter {
     this.#scan = scan
     this.#hash = new RollingHash(bytes)
     this.#media = scan.long.filter((place) => isMedia(bytes, place))
+    this.#mediaStarts = this.#media.map(({ start }) => start)
   }
 
   addMember({ valueStart, valueEnd }: Member): void {
@@ -82,8 +85,9 @@ class KeyWriter {
   #addRange(start: number, end: number): void {
     const mark = cacheMark(this.#bytes, start, end)
     let at = start
-    for (const media of this.#media) {
-      if (media.start < at || media.end > end) continue
+    for (let index = firstAfter(this.#mediaStarts, start - 1); ; index++) {
+      const media = this.#media[index]
+      if (media === undefined || media.end > end) break
       this.#addText(at, media.start)
       this.#hash.addSampled(media.start, media.end)
       this.#tokens += mediaTokens
@@ -153,12 +157,13 @@ function cacheMark(bytes: Buffer, start: number, end: number): number | undefine
   return at === -1 ? undefined : from + at
 }
 
-function firstAfter(ends: readonly number[], at: number): number {
+/** Index of the first of the sorted offsets that is greater. */
+function firstAfter(offsets: readonly number[], at: number): number {
   let low = 0
-  let high = ends.length
+  let high = offsets.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((ends[middle] ?? 0) > at) high = middle
+    if ((offsets[middle] ?? 0) > at) high = middle
     else low = middle + 1
   }
   return low

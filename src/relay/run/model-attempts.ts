@@ -1,4 +1,4 @@
-import { RouterError } from '../../sdk/errors.ts'
+import { isPermanent, RouterError } from '../../sdk/errors.ts'
 import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
@@ -235,15 +235,15 @@ function accessDenied({ error, refusal }: AttemptFailure): RouterError {
 
 /**
  * Of several errors the client gets the one it can act on: a rate limit rather than a server failure, of two rate limits the
- * one that ends first, and a rejected key of the router, which no retry can fix, only if all targets rejected it.
+ * one that ends first, and a rejected key or an account without credit, which no retry can fix, only if all targets failed so.
  */
 function moreUseful(before: RouterError | undefined, now: RouterError): RouterError {
+  if (before && isPermanent(before) !== isPermanent(now)) return isPermanent(now) ? before : now
   if (before?.kind === 'rate_limit') {
     if (now.kind !== 'rate_limit') return before
     const [first = Number.NaN, second = Number.NaN] = [before.retryAfterSeconds, now.retryAfterSeconds]
     return first < second ? before : now
   }
-  if (before && before.code !== 'upstream_auth' && now.code === 'upstream_auth') return before
   return now
 }
 

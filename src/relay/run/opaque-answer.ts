@@ -1,4 +1,4 @@
-import { countOf, isObject } from '../../lib/json/read.ts'
+import { isObject, tokensOf } from '../../lib/json/read.ts'
 import type { Usage } from '../../sdk/chat.ts'
 import { renameModel, type WholeAnswer } from '../answer/whole-answer.ts'
 import type { ReadAnswer } from '../attempt/prepared-attempt.ts'
@@ -39,10 +39,10 @@ export function readOpaque(
 function usageIn(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   if (isObject(answer.usage)) {
-    return promptUsage(countOf(answer.usage.prompt_tokens) ?? countOf(answer.usage.total_tokens))
+    return promptUsage(tokensOf(answer.usage.prompt_tokens) ?? tokensOf(answer.usage.total_tokens))
   }
   const units = isObject(answer.meta) ? answer.meta.billed_units : undefined
-  return isObject(units) ? promptUsage(countOf(units.input_tokens)) : undefined
+  return isObject(units) ? promptUsage(tokensOf(units.input_tokens)) : undefined
 }
 
 /** Token counts of a response without generated tokens. */

@@ -5,6 +5,8 @@ import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 export interface CheckedLookupOptions {
   /** Called with a host whose addresses are all refused, at each lookup. */
   onRefused: (hostname: string) => void
+  /** Whether no address is refused. */
+  allowsAll?: boolean
   /** Resolves all addresses of a name; `dns.lookup` by default. */
   lookup?: AllLookup
 }
@@ -23,11 +25,16 @@ export const refusedAddressCode = 'LINK_LOCAL_ADDRESS'
  * after the configuration was checked (DNS rebinding). A name in `.local` may have a link-local address besides an ordinary one,
  * which is then used.
  */
-export function checkedLookup({ onRefused, lookup = systemLookup }: CheckedLookupOptions): LookupFunction {
+export function checkedLookup({
+  onRefused,
+  allowsAll = false,
+  lookup = systemLookup,
+}: CheckedLookupOptions): LookupFunction {
+  const shared = sharedLookup(lookup)
   return (hostname, options, done) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    shared(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return done(error, '')
-      const usable = addresses.filter(({ address }) => !isLinkLocalOrMetadata(address))
+      const usable = addresses.filter(({ address }) => allowsAll || !isLinkLocalOrMetadata(address))
       const [first] = usable
       if (!first) {
         onRefused(hostname)
@@ -36,6 +43,28 @@ export function checkedLookup({ onRefused, lookup = systemLookup }: CheckedLooku
       }
       if (options.all) done(null, usable)
       else done(null, first.address, first.family)
+    })
+  }
+}
+
+/**
+ * Resolves each name once at a time, for all that wait for it. The system resolves at most two names at once: connections to a name
+ * whose DNS server does not answer would delay those to all others.
+ */
+function sharedLookup(lookup: AllLookup): AllLookup {
+  const waiting = new Map<string, Parameters<AllLookup>[2][]>()
+  return (hostname, options, done) => {
+    const key = `${hostname} ${JSON.stringify(options)}`
+    const running = waiting.get(key)
+    if (running) {
+      running.push(done)
+      return
+    }
+    const all = [done]
+    waiting.set(key, all)
+    lookup(hostname, options, (error, addresses) => {
+      waiting.delete(key)
+      for (const each of all) each(error, addresses)
     })
   }
 }

@@ -29,7 +29,8 @@ export async function spoolBody(
   const file = await namelessFile()
   let bytes = 0
   try {
-    for await (const received of source) {
+    // A request that is destroyed loses its socket, over which the client still has to get the error.
+    for await (const received of source.iterator({ destroyOnReturn: false })) {
       const chunk: Buffer = Buffer.isBuffer(received) ? received : Buffer.from(received)
       bytes += chunk.length
       if (bytes > maxBytes) {

@@ -1,6 +1,7 @@
 import type { TimeZone } from '../../lib/time-zone.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Database } from '../database/tables.ts'
+import { spentIn, sumOf } from './spent.ts'
 import { resetOf, windowOf } from './window.ts'
 
 /** Lifetime of a slice in milliseconds: a process that has not renewed it in this time is considered dead. */
@@ -118,16 +119,8 @@ export async function readSpending(
   { zone, now }: Pick<SliceContext, 'zone' | 'now'>,
 ): Promise<BudgetSpending> {
   const window = windowOf(record, now, zone)
-  const quarters = await db
-    .selectFrom('budget_spent')
-    .select(['period', 'amount'])
-    .where('budget', '=', id)
-    .where('period', '>=', window.start)
-    .where('period', '<', window.end)
-    .orderBy('period')
-    .execute()
-  const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
-  return { id, spent, start: window.start, resetsAt: resetOf(record, window, quarters) }
+  const quarters = await spentIn(db, id, window)
+  return { id, spent: sumOf(quarters), start: window.start, resetsAt: resetOf(record, window, quarters) }
 }
 
 /** Releases the slices of a stopping process. */

@@ -2,9 +2,16 @@ import type { Transaction } from 'kysely'
 import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/teams/directory.ts'
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, type UsagePart } from '../usage/sums.ts'
+import type { BudgetWindow } from './window.ts'
 
 /** Maximum length of a window in milliseconds: 31 days, an hour for daylight saving time, and 15 minutes. */
 const maxWindowMs = 745 * 3_600_000 + quarterMs
+
+/** Recorded usage of a budget in the quarter of an hour that starts at `period`. */
+export interface SpentQuarter {
+  period: number
+  amount: number
+}
 
 export type Spending = Pick<UsageRow, 'prompt_tokens' | 'completion_tokens' | 'cost' | 'busy_ms' | 'requests'>
 
@@ -123,6 +130,22 @@ async function clientsInGroup(rows: Transaction<Tables>, group: string): Promise
 export async function deleteBudgetState(rows: Transaction<Tables>, id: string): Promise<void> {
   for (const table of ['budget_spent', 'budget_slices', 'budget_notices'] as const)
     await rows.deleteFrom(table).where('budget', '=', id).execute()
+}
+
+/** Returns the recorded usage of a window per quarter of an hour, oldest first. */
+export function spentIn(rows: Database, id: string, { start, end }: BudgetWindow): Promise<SpentQuarter[]> {
+  return rows
+    .selectFrom('budget_spent')
+    .select(['period', 'amount'])
+    .where('budget', '=', id)
+    .where('period', '>=', start)
+    .where('period', '<', end)
+    .orderBy('period')
+    .execute()
+}
+
+export function sumOf(quarters: readonly SpentQuarter[]): number {
+  return quarters.reduce((sum, { amount }) => sum + amount, 0)
 }
 
 /** Deletes entries older than any window. */

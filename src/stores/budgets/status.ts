@@ -4,12 +4,8 @@ import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import type { BudgetRecord } from '../../sdk/teams/directory.ts'
 import type { Tables } from '../database/tables.ts'
 import { quarterMs } from '../usage/sums.ts'
+import { type SpentQuarter, spentIn, sumOf } from './spent.ts'
 import { type BudgetWindow, resetOf, windowOf } from './window.ts'
-
-interface Quarter {
-  period: number
-  amount: number
-}
 
 /** Maximum number of steps of a window, plus one for a change of daylight saving time. */
 const maxSteps = 62
@@ -21,14 +17,7 @@ export async function budgetStatus(
   now: number,
 ): Promise<BudgetStatus> {
   const window = windowOf(record, now, timeZone(zone))
-  const quarters = await rows
-    .selectFrom('budget_spent')
-    .select(['period', 'amount'])
-    .where('budget', '=', id)
-    .where('period', '>=', window.start)
-    .where('period', '<', window.end)
-    .orderBy('period')
-    .execute()
+  const quarters = await spentIn(rows, id, window)
   const spent = sumOf(quarters)
   const left = Math.max(0, record.limit - spent)
   const perMs = rateOf(quarters, window, now)
@@ -50,14 +39,14 @@ export async function budgetStatus(
 }
 
 /** Returns the recent spending per millisecond. */
-function rateOf(quarters: readonly Quarter[], window: BudgetWindow, now: number): number {
+function rateOf(quarters: readonly SpentQuarter[], window: BudgetWindow, now: number): number {
   const since = Math.max(window.start, quarterOf(now - lengthOf(window) / 4))
   const recent = quarters.filter(({ period }) => period >= since)
   return sumOf(recent) / Math.max(quarterMs, now - since)
 }
 
 function stepsOf(
-  quarters: readonly Quarter[],
+  quarters: readonly SpentQuarter[],
   window: BudgetWindow,
   now: number,
 ): Pick<BudgetStatus, 'step_seconds' | 'steps'> {
@@ -77,10 +66,6 @@ function lengthOf({ start, end }: BudgetWindow): number {
 
 function quarterOf(at: number): number {
   return Math.floor(at / quarterMs) * quarterMs
-}
-
-function sumOf(quarters: readonly Quarter[]): number {
-  return quarters.reduce((sum, { amount }) => sum + amount, 0)
 }
 
 /** Removes floating-point noise. */

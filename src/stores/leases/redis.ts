@@ -15,6 +15,7 @@ import {
   type LeaseRequest,
   type LeaseStore,
   noLeaseCounts,
+  StoreDataError,
   StoreDownError,
   type StoredLease,
 } from './store.ts'
@@ -178,7 +179,8 @@ export class RedisLeases implements LeaseStore {
     const { holdMs, whenDown } = this.#options
     // Renew soon: the next response may come from a replica that has not received the last leases.
     if (this.#held.size > 0) this.#schedule(retryMs)
-    if (this.#health.downForMs < holdMs) throw error
+    // What is wrong with the data of one model does not pass by itself.
+    if (this.#health.downForMs < holdMs && !(error instanceof StoreDataError)) throw error
     if (whenDown === 'reject') throw storeDown(error)
     const free = this.#freeTargets(request, () => true)
     const target = free.find(({ reserve }) => !reserve) ?? free[0]
@@ -216,9 +218,12 @@ export class RedisLeases implements LeaseStore {
       await this.#health.run(() => releaseStep(this.#process, leaving))
       this.#leaving.delete(leaving.token)
       return true
-    } catch {
-      // Recorded by RedisHealth; the next heartbeat retries.
-      return false
+    } catch (error) {
+      // Recorded by RedisHealth; the next heartbeat retries, except where only the expiry helps.
+      if (!(error instanceof StoreDataError)) return false
+      this.#leaving.delete(leaving.token)
+      this.#announceFreed(leaving.model)
+      return true
     }
   }
 
@@ -247,7 +252,7 @@ export class RedisLeases implements LeaseStore {
     this.#schedule(renewed && this.#leaving.size === 0 ? this.#options.beatMs : retryMs)
   }
 
-  /** Renews leases. Returns false if Redis did not respond. */
+  /** Renews leases; those of a model whose data is broken stay unconfirmed. Returns false if Redis did not respond. */
   async #renew(held: readonly Held[]): Promise<boolean> {
     if (held.length === 0) return true
     let fences: number[]
@@ -255,8 +260,14 @@ export class RedisLeases implements LeaseStore {
       fences = await this.#health.run(() => renewStep(this.#process, held))
     } catch (error) {
       if (!(error instanceof StoreDownError)) throw error
+      const isDataError = error instanceof StoreDataError
+      const models = Map.groupBy(held, ({ model }) => model)
+      if (isDataError && models.size > 1) {
+        const renewed = await Promise.all([...models.values()].map((group) => this.#renew(group)))
+        return !renewed.includes(false)
+      }
       for (const entry of held) entry.unconfirmed = true
-      return false
+      return isDataError
     }
     for (const [index, entry] of held.entries()) this.#renewed(entry, fences[index] ?? 0)
     return true

@@ -82,6 +82,9 @@ export class StoreDownError extends Error {
   }
 }
 
+/** The store is reachable, but holds data that it cannot use for this call; others may succeed. */
+export class StoreDataError extends StoreDownError {}
+
 export function noLeaseCounts(): LeaseCounts {
   return { local: 0, revoked: 0 }
 }

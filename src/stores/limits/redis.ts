@@ -1,3 +1,4 @@
+import { StoreDataError } from '../leases/store.ts'
 import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
@@ -155,8 +156,9 @@ export class RedisLimits implements LimitStore {
       if (tickets.size === 0) continue
       try {
         await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(slotsOf)])
-      } catch {
-        return // logged by RedisHealth; the next interval retries
+      } catch (error) {
+        // Logged by RedisHealth; the next interval retries.
+        if (!(error instanceof StoreDataError)) return
       }
     }
   }
@@ -179,8 +181,8 @@ export class RedisLimits implements LimitStore {
       if (leaving.until > this.#now()) {
         try {
           await this.#run('leave-key', leaving.key, leaving.args)
-        } catch {
-          break // logged by RedisHealth
+        } catch (error) {
+          if (!(error instanceof StoreDataError)) break // logged by RedisHealth
         }
       }
       this.#leaving.delete(leaving)

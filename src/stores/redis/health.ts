@@ -1,4 +1,4 @@
-import { StoreDownError } from '../leases/store.ts'
+import { StoreDataError, StoreDownError } from '../leases/store.ts'
 
 export interface StoreLog {
   info(message: string): void
@@ -23,6 +23,7 @@ export class RedisHealth {
   #skipUntil = Number.NEGATIVE_INFINITY
   #loggedAt = Number.NEGATIVE_INFINITY
   #isLogged = false
+  #dataLoggedAt = Number.NEGATIVE_INFINITY
 
   /** `now`: monotonic milliseconds. `whenDown`: the behaviour while Redis is down, for the log. */
   constructor(now: () => number, log: StoreLog, whenDown: string) {
@@ -40,7 +41,10 @@ export class RedisHealth {
     return this.#downSince === undefined ? 0 : this.#now() - this.#downSince
   }
 
-  /** Makes a call, or fails immediately if the last calls have failed. Every failure is a StoreDownError. */
+  /**
+   * Makes a call, or fails immediately if the last calls have failed. Every failure is a StoreDownError, and a StoreDataError if
+   * only this call is affected.
+   */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#now() < this.#skipUntil) throw new StoreDownError()
     try {
@@ -48,6 +52,11 @@ export class RedisHealth {
       this.#answered()
       return answer
     } catch (error) {
+      if (isAboutData(error)) {
+        this.#answered()
+        this.#logData(error)
+        throw new StoreDataError(error)
+      }
       this.failed(error)
       if (++this.#failures >= failuresToSkip) this.#skipUntil = this.#now() + skipMs
       throw new StoreDownError(error)
@@ -68,6 +77,13 @@ export class RedisHealth {
     this.#log.warn({ error: text, redis_down: this.#whenDown }, 'Redis does not answer')
   }
 
+  #logData({ message }: Error): void {
+    if (this.#now() - this.#dataLoggedAt < logPauseMs) return
+    this.#dataLoggedAt = this.#now()
+    const details = { error: message, redis_down: this.#whenDown }
+    this.#log.warn(details, 'a key in Redis has content that is not from llm-router')
+  }
+
   #answered(): void {
     this.#failures = 0
     this.#downSince = undefined
@@ -75,6 +91,16 @@ export class RedisHealth {
     this.#isLogged = false
   }
 }
+
+/** Whether a script failed at the type or content of a key. Before version 7, Redis reports every error of a script as `ERR`. */
+function isAboutData(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false
+  const { message } = error
+  return /^(?:WRONGTYPE|ERR)\b.*user_script/s.test(message) && !serverStates.test(message)
+}
+
+/** Errors that any write would get. */
+const serverStates = /\b(?:BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY)\b/
 
 /** Adds a hint to the error of a cluster node that is configured as a single server. */
 function clusterHint(text: string): string {

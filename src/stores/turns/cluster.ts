@@ -74,16 +74,16 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
     broadcastChange(model, before)
   }
   workers.on(enter, ({ model, id, client, weight, offers }, worker) => {
-    let hungUntil = 0
+    let hungUntil = Number.NEGATIVE_INFINITY
     const ticket: Ticket = {
       client,
       weight,
       async offer() {
-        if (Date.now() < hungUntil) return 'passed'
+        if (performance.now() < hungUntil) return 'passed'
         try {
           return await worker.request(offer, id)
         } catch {
-          hungUntil = Date.now() + passedMs
+          hungUntil = performance.now() + passedMs
           return 'passed'
         }
       },

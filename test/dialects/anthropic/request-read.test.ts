@@ -27,6 +27,7 @@ describe('the fields of a request', () => {
       stream: true,
       includeUsage: true,
       messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }],
+      continuesAnswer: true,
       tools: [],
       sampling: { maxTokens: 100, temperature: 0.5, topP: 0.9, topK: 40, stop: ['END'] },
       user: 'u1',

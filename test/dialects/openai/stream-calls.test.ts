@@ -162,3 +162,22 @@ it('a stop after tool calls becomes tool_calls, and a token limit stays length',
     reason: 'length',
   })
 })
+
+it('very many calls take time proportional to their number', () => {
+  const cost = (count: number): number => {
+    const chunks = Array.from({ length: count }, (_, index) => [
+      fragment({ index, id: `c${index}`, function: { name: 'f', arguments: '{"a":' } }),
+      fragment({ index, function: { arguments: '1}' } }),
+    ]).flat()
+    const from = process.cpuUsage()
+    const events = read(...chunks, '[DONE]')
+    const { user, system } = process.cpuUsage(from)
+    assert.equal(events.filter((event) => event.type === 'tool-call-start').length, count)
+    return (user + system) / 1000
+  }
+  cost(1_000)
+  const few = Math.min(cost(1_000), cost(1_000))
+  // 16 times the calls; comparing each with all others takes 256 times as long.
+  const many = Math.min(cost(16_000), cost(16_000))
+  assert.ok(many < 64 * Math.max(few, 5), `${few} ms, ${many} ms`)
+})

@@ -27,6 +27,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     stream,
     includeUsage: true,
     messages: [...readSystem(body.system), ...readMessages(body.messages, drop)],
+    continuesAnswer: true,
     sampling: readSampling(sampling, body),
     ...readTools(body, drop),
     ...readReasoning(body),

@@ -1,17 +1,20 @@
+import { parseCarried } from '../../../lib/json/exact.ts'
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { Edit } from '../../../lib/json/splice.ts'
 import type { PassthroughRequest } from '../../../sdk/dialect.ts'
+import { foreignMark, signatureOf } from '../../shared/signatures.ts'
 
-export const unsignedNotice = 'reasoning without a signature was removed because Anthropic rejects it'
+export const unsignedNotice =
+  'reasoning without a signature of Anthropic was removed because Anthropic rejects it'
 
 /**
- * Edits that remove thinking with an empty signature from a forwarded request. It comes from a server of another dialect,
- * which signs nothing, and Anthropic rejects the whole conversation because of it.
+ * Edits that remove thinking with an empty or another vendor's signature from a forwarded request. It comes from a server of
+ * another dialect, and Anthropic rejects the whole conversation because of it.
  */
 export function unsignedThinkingEdits({ bytes, scan }: Pick<PassthroughRequest, 'bytes' | 'scan'>): Edit[] {
   return scan.members.flatMap(({ key, valueStart: start, valueEnd: end }) => {
     if (key !== 'messages' || !mayHaveUnsigned(bytes.subarray(start, end))) return []
-    const sent: unknown = JSON.parse(bytes.toString('utf8', start, end))
+    const sent = parseCarried(bytes.toString('utf8', start, end))
     if (!Array.isArray(sent) || !sent.some(hasUnsigned)) return []
     return [{ start, end, text: JSON.stringify(sent.flatMap(cleaned)) }]
   })
@@ -19,17 +22,21 @@ export function unsignedThinkingEdits({ bytes, scan }: Pick<PassthroughRequest, 
 
 /** Avoids parsing the messages of most requests. */
 function mayHaveUnsigned(messages: Buffer): boolean {
-  for (const written of ['"signature":""', '"signature": ""'])
-    if (messages.indexOf(written) !== -1) return true
-  return false
+  return written.some((each) => messages.indexOf(each) !== -1)
 }
+
+const written = ['"', foreignMark].flatMap((begin) => [`"signature":"${begin}`, `"signature": "${begin}`])
 
 function contentOf(message: unknown): unknown[] {
   return isObject(message) && Array.isArray(message.content) ? message.content : []
 }
 
 function isUnsigned(block: unknown): boolean {
-  return isObject(block) && block.type === 'thinking' && block.signature === ''
+  return isObject(block) && block.type === 'thinking' && isForeign(block.signature)
+}
+
+function isForeign(signature: unknown): boolean {
+  return typeof signature === 'string' && !signatureOf('anthropic', signature)
 }
 
 function hasUnsigned(message: unknown): boolean {

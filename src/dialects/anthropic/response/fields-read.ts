@@ -1,4 +1,4 @@
-import { countOf, filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, tokensOf } from '../../../lib/json/read.ts'
 import type { Usage } from '../../../sdk/chat.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
 
@@ -31,13 +31,13 @@ export function readUsage(answer: unknown): Usage | undefined {
  */
 export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
   if (!isObject(usage)) return before
-  const input = countOf(usage.input_tokens)
-  const output = countOf(usage.output_tokens)
+  const input = tokensOf(usage.input_tokens)
+  const output = tokensOf(usage.output_tokens)
   if (input === undefined && output === undefined) return before
   const details = usage.output_tokens_details
-  const cached = higher(countOf(usage.cache_read_input_tokens), before?.cachedTokens)
-  const written = higher(countOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
-  const thinking = isObject(details) ? countOf(details.thinking_tokens) : undefined
+  const cached = higher(tokensOf(usage.cache_read_input_tokens), before?.cachedTokens)
+  const written = higher(tokensOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
+  const thinking = isObject(details) ? tokensOf(details.thinking_tokens) : undefined
   const reasoningTokens = thinking ?? before?.reasoningTokens
   const prompt = input === undefined ? 0 : input + (cached ?? 0) + (written ?? 0)
   return {

@@ -6,13 +6,14 @@ import {
   present,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
+import type { ChatChoice, ChatResponse, Citation, ToolCall } from '../../../sdk/chat.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
 import { reportedError } from '../errors.ts'
 import { fromWireName, randomCallId } from '../tool-identifiers.ts'
+import { readCitation } from './citations-read.ts'
 import { readFinish, readRefusal, readUsage } from './fields-read.ts'
 
 /** Checks that this is a `message`, whatever its content. Throws `upstream_error` if it is not, or reports an error. */
@@ -48,11 +49,26 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
       unknownReason,
       stopSequence,
       refusal: readRefusal(body),
+      citations: readCitations(blocks),
       reasoningSignature:
         thinkingBlocks.length === 1 ? filledTextOf(thinkingBlocks[0]?.signature) : undefined,
     }),
   }
   return { choices: [choice], ...present({ id: filledTextOf(body.id), usage: readUsage(body) }) }
+}
+
+function readCitations(blocks: readonly JsonObject[]): Citation[] | undefined {
+  let length = 0
+  const citations = blocks.flatMap((block): Citation[] => {
+    if (block.type !== 'text') return []
+    const start = length
+    length += textOf(block.text)?.length ?? 0
+    return objectsIn(block.citations).flatMap((sent) => {
+      const citation = readCitation(sent)
+      return citation ? [{ ...citation, start, end: length }] : []
+    })
+  })
+  return citations.length === 0 ? undefined : citations
 }
 
 function joined(texts: unknown[], separator: string): string {

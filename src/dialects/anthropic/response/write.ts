@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { dropOutput } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
@@ -11,6 +12,8 @@ import { answerId, messageHead, writeStop, writeUsage } from './fields-write.ts'
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
   if (!choice) throw unreadable('no choices')
+  // A citation of a web search needs the index that Anthropic encrypted, and is rejected without it in the next turn.
+  dropOutput(response, context)
   const end = {
     reason: choice.finishReason,
     stopSequence: choice.stopSequence,

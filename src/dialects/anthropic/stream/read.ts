@@ -1,6 +1,13 @@
 import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, textOf } from '../../../lib/json/read.ts'
-import type { ChatEvent, Usage } from '../../../sdk/chat.ts'
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  textOf,
+} from '../../../lib/json/read.ts'
+import type { ChatEvent, Citation, Usage } from '../../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../../sdk/errors.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
@@ -8,6 +15,7 @@ import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { argumentText } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { parseEvent } from '../passthrough.ts'
+import { readCitation } from '../response/citations-read.ts'
 import { readCounts, readFinish, readRefusal } from '../response/fields-read.ts'
 import { fromWireName, randomCallId } from '../tool-identifiers.ts'
 
@@ -30,6 +38,11 @@ class StreamReader implements ChatStreamReader {
   readonly #ids: AnswerCallIds
   /** Open blocks by index. Only those of calls have state. */
   readonly #blocks = new Map<number, OpenCall | 'other'>()
+  /** Length of the text so far, and at the start of the open text block. */
+  #textLength = 0
+  #blockFrom = 0
+  /** Citations of the open text block. */
+  #citations: Citation[] = []
   #calls = 0
   #started = false
   #hasContent = false
@@ -104,6 +117,8 @@ class StreamReader implements ChatStreamReader {
   #blockStart(index: number, block: JsonObject, emit: Emit): void {
     if (block.type !== 'tool_use') {
       this.#blocks.set(index, 'other')
+      this.#blockFrom = this.#textLength
+      for (const citation of objectsIn(block.citations)) this.#cite(citation)
       this.#emitText(textOf(block.text), emit)
       this.#emitReasoning(textOf(block.thinking), filledTextOf(block.signature), emit)
       return
@@ -134,6 +149,9 @@ class StreamReader implements ChatStreamReader {
       case 'signature_delta':
         this.#emitReasoning('', filledTextOf(delta.signature), emit)
         return undefined
+      case 'citations_delta':
+        this.#cite(delta.citation)
+        return undefined
       case 'input_json_delta':
         return this.#input(index, textOf(delta.partial_json) ?? '', emit)
       default:
@@ -144,7 +162,20 @@ class StreamReader implements ChatStreamReader {
   #emitText(text: string | undefined, emit: Emit): void {
     if (!text) return
     this.#hasContent = true
+    this.#textLength += text.length
     emit({ type: 'text-delta', choice: 0, text })
+  }
+
+  #cite(sent: unknown): void {
+    const citation = readCitation(sent)
+    if (citation) this.#citations.push(citation)
+  }
+
+  #emitCitations(emit: Emit): void {
+    const range = { start: this.#blockFrom, end: this.#textLength }
+    for (const citation of this.#citations)
+      emit({ type: 'citation', choice: 0, citation: { ...citation, ...range } })
+    this.#citations = []
   }
 
   #emitReasoning(text = '', signature: string | undefined, emit: Emit): void {
@@ -165,6 +196,7 @@ class StreamReader implements ChatStreamReader {
   #blockStop(index: number, emit: Emit): void {
     const block = this.#blocks.get(index)
     this.#blocks.delete(index)
+    this.#emitCitations(emit)
     if (block === undefined || block === 'other') return
     const { call, initialInput = '{}', json } = block
     if (json.trim() === '') emit({ type: 'tool-call-delta', choice: 0, call, arguments: initialInput })

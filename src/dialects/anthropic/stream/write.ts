@@ -1,6 +1,8 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
+import { Queue } from '../../../lib/queue.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { writeStreamError } from '../errors.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from '../response/fields-write.ts'
@@ -29,7 +31,9 @@ interface Block {
 class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   /** The blocks that are not yet closed, in order; only the first one has been started on the wire. */
-  readonly #blocks: Block[] = []
+  readonly #blocks = new Queue<Block>()
+  /** Those of calls. */
+  readonly #ofCall = new Map<number, Block>()
   #index = 0
   #started = false
   #over = false
@@ -61,6 +65,12 @@ class StreamWriter implements ChatStreamWriter {
         return this.#text(event.text)
       case 'reasoning-delta':
         return this.#thinking(event.text, event.signature)
+      case 'citation':
+        dropCitation(this.#context)
+        return ''
+      case 'file':
+        dropFile(this.#context, event.file)
+        return ''
       case 'tool-call-start':
         return this.#callStart(event.call, signedId(event), event.name)
       case 'tool-call-delta':
@@ -83,7 +93,7 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #text(text: string): string {
-    const isContinuation = this.#blocks.at(-1)?.kind === 'text'
+    const isContinuation = this.#blocks.last?.kind === 'text'
     const all = this.#blank + text
     if (!isContinuation && all.trim() === '') {
       this.#blank = all
@@ -107,32 +117,34 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #callDelta(call: number, json: string): string {
-    const block = this.#blocks.find((each) => each.call === call)
+    const block = this.#ofCall.get(call)
     return block && json !== '' ? this.#add({ type: 'input_json_delta', partial_json: json }, block) : ''
   }
 
   #callEnd(call: number): string {
-    const block = this.#blocks.find((each) => each.call === call)
+    const block = this.#ofCall.get(call)
     if (block) block.complete = true
     return this.#advance()
   }
 
   /** Continues the last block if it is of this kind, otherwise begins one. */
   #begin(kind: 'text' | 'thinking', head: JsonObject): string {
-    return this.#blocks.at(-1)?.kind === kind ? '' : this.#append(kind, head, undefined)
+    return this.#blocks.last?.kind === kind ? '' : this.#append(kind, head, undefined)
   }
 
   #append(kind: Block['kind'], head: JsonObject, call: number | undefined): string {
     this.#blank = ''
-    const last = this.#blocks.at(-1)
+    const last = this.#blocks.last
     if (last && last.kind !== 'tool') last.complete = true
     const started = this.#start()
-    this.#blocks.push({ kind, call, head, waiting: [], complete: false })
+    const block: Block = { kind, call, head, waiting: [], complete: false }
+    this.#blocks.push(block)
+    if (call !== undefined) this.#ofCall.set(call, block)
     return started + (this.#blocks.length === 1 ? this.#open() : this.#advance())
   }
 
-  #add(delta: JsonObject, block = this.#blocks.at(-1)): string {
-    if (block === this.#blocks[0]) return this.#delta(delta)
+  #add(delta: JsonObject, block = this.#blocks.last): string {
+    if (block === this.#blocks.first) return this.#delta(delta)
     block?.waiting.push(delta)
     return ''
   }
@@ -140,16 +152,17 @@ class StreamWriter implements ChatStreamWriter {
   /** Closes the complete blocks at the front, and opens the next one. */
   #advance(): string {
     let out = ''
-    while (this.#blocks[0]?.complete) {
+    for (let first = this.#blocks.first; first?.complete; first = this.#blocks.first) {
       out += eventText({ type: 'content_block_stop', index: this.#index++ })
       this.#blocks.shift()
+      if (first.call !== undefined) this.#ofCall.delete(first.call)
       out += this.#open()
     }
     return out
   }
 
   #open(): string {
-    const block = this.#blocks[0]
+    const block = this.#blocks.first
     if (!block) return ''
     const start = eventText({ type: 'content_block_start', index: this.#index, content_block: block.head })
     const deltas = block.waiting.map((delta) => this.#delta(delta))

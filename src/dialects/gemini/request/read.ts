@@ -50,6 +50,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     stream,
     includeUsage: true,
     messages: [...readSystem(memberOf(body, 'systemInstruction')), ...readContents(body.contents, drop)],
+    continuesAnswer: true,
     sampling: readSampling(sampling, config),
     ...readTools(body, drop),
     ...readReasoning(config),

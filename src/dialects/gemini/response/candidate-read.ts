@@ -6,10 +6,11 @@ import {
   present,
   textOf,
 } from '../../../lib/json/read.ts'
-import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
+import type { ChatEvent, FinishReason, GeneratedFile, Usage } from '../../../sdk/chat.ts'
 import { signedBy } from '../../shared/signatures.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
+import { readGrounding } from '../grounding.ts'
 import { memberOf, objectIn } from '../members.ts'
 import { isBlocked, partsIn, readFinish, readLogprobs, readUsage } from './fields-read.ts'
 
@@ -17,7 +18,8 @@ type Emit = (event: ChatEvent) => void
 
 interface Candidate {
   calls: number
-  hasText: boolean
+  text: string
+  grounding: JsonObject | undefined
   finish: FinishReason | undefined
 }
 
@@ -47,12 +49,18 @@ export class CandidateReader {
   /** Emits token counts and finish reasons. A whole answer may lack a finish reason. */
   end(emit: Emit): void {
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
-    for (const [choice, { finish, calls }] of this.#candidates)
+    for (const [choice, { finish, calls, text, grounding }] of this.#candidates) {
+      if (grounding)
+        for (const citation of readGrounding(grounding, text)) emit({ type: 'citation', choice, citation })
       emit({ type: 'finish', choice, reason: finish ?? (calls > 0 ? 'tool_calls' : 'stop') })
+    }
   }
 
   #candidateAt(index: number): Candidate {
-    const known = this.#candidates.get(index) ?? { calls: 0, hasText: false, finish: undefined }
+    const known = this.#candidates.get(index) ?? {
+      ...{ calls: 0, text: '' },
+      ...{ grounding: undefined, finish: undefined },
+    }
     this.#candidates.set(index, known)
     return known
   }
@@ -65,13 +73,16 @@ export class CandidateReader {
       const signature = filledTextOf(memberOf(part, 'thoughtSignature'))
       const call = objectIn(part, 'functionCall')
       if (call) this.#call(choice, state, { call, signature, emit })
-      else if (part.thought === true || (signature !== undefined && !state.hasText))
+      else if (part.thought === true || (signature !== undefined && state.text === ''))
         this.#emitReasoning(choice, { text: part.thought === true ? text : '', signature, emit })
+      const file = fileIn(part)
+      if (file && part.thought !== true) emit({ type: 'file', choice, file })
       if (call || part.thought === true || text === '') continue
-      state.hasText = true
+      state.text += text
       emit({ type: 'text-delta', choice, text, ...present({ logprobs: unsentLogprobs }) })
       unsentLogprobs = undefined
     }
+    state.grounding = objectIn(candidate, 'groundingMetadata') ?? state.grounding
     state.finish = readFinish(candidate, state.calls > 0) ?? state.finish
   }
 
@@ -98,4 +109,12 @@ export class CandidateReader {
     emit({ type: 'tool-call-delta', choice, call: number, arguments: wholeArgumentText(call.args) })
     emit({ type: 'block-end', choice, call: number })
   }
+}
+
+/** Files that the model generated are inline, unlike those of code execution, which has parts of its own. */
+function fileIn(part: JsonObject): GeneratedFile | undefined {
+  const inline = objectIn(part, 'inlineData')
+  const data = filledTextOf(inline?.data)
+  const mediaType = inline && filledTextOf(memberOf(inline, 'mimeType'))
+  return data === undefined || mediaType === undefined ? undefined : { mediaType, data }
 }

@@ -1,10 +1,10 @@
 import {
-  countOf,
   filledTextOf,
   isObject,
   type JsonObject,
   objectsIn,
   textOf,
+  tokensOf,
 } from '../../../lib/json/read.ts'
 import type { FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import { type RouterError, upstreamFailed } from '../../../sdk/errors.ts'
@@ -61,7 +61,7 @@ export function partsIn(candidate: JsonObject): JsonObject[] {
 export function readUsage(answer: unknown): Usage | undefined {
   const counts = isObject(answer) ? objectIn(answer, 'usageMetadata') : undefined
   if (!counts) return undefined
-  const count = (name: string): number | undefined => countOf(memberOf(counts, name))
+  const count = (name: string): number | undefined => tokensOf(memberOf(counts, name))
   const prompt = count('promptTokenCount')
   const candidates = count('candidatesTokenCount')
   if (prompt === undefined && candidates === undefined) return undefined

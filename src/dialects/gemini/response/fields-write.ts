@@ -1,5 +1,5 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { FinishReason, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { FinishReason, GeneratedFile, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
@@ -49,6 +49,10 @@ export function writeCall(call: ToolCall, thoughts?: { reasoning: string; signat
     functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
     ...present({ thoughtSignature: signature ?? ofThoughts }),
   }
+}
+
+export function writeFile({ mediaType, data }: GeneratedFile): JsonObject {
+  return { inlineData: { mimeType: mediaType, data } }
 }
 
 export function writeLogprobs(logprobs: readonly TokenLogprob[]): JsonObject {

@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatEvent, ChatResponse } from '../../../sdk/chat.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
@@ -22,7 +23,11 @@ export function readResponse(body: unknown): ChatResponse {
   if (chunks.length === 0) throw unreadable('no candidates')
   const reader = new CandidateReader()
   const response: ChatResponse = { choices: [] }
-  const onEvent = (event: ChatEvent): void => addEvent(response, event)
+  const choices = new Map<number, ChatChoice>()
+  const onEvent = (event: ChatEvent): void => {
+    if (event.type === 'usage') response.usage = event.usage
+    if ('choice' in event) addEvent(choiceAt(choices, event.choice), event)
+  }
   for (const chunk of chunks) {
     checkAnswer(chunk)
     const failure = failureIn(chunk)
@@ -32,21 +37,28 @@ export function readResponse(body: unknown): ChatResponse {
     reader.read(chunk, onEvent)
   }
   reader.end(onEvent)
+  append(response.choices, choices.values())
   return response
 }
 
-function addEvent(response: ChatResponse, event: ChatEvent): void {
-  if (event.type === 'usage') response.usage = event.usage
-  if (!('choice' in event)) return
-  const choice = choiceOf(response, event.choice)
+function addEvent(choice: ChatChoice, event: ChatEvent): void {
   switch (event.type) {
     case 'text-delta':
       choice.text += event.text
-      if (event.logprobs) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs]
+      if (choice.logprobs && event.logprobs) append(choice.logprobs, event.logprobs)
+      else if (event.logprobs) choice.logprobs = [...event.logprobs]
       return
     case 'reasoning-delta':
       choice.reasoning += event.text
       if (event.signature !== undefined) choice.reasoningSignature = event.signature
+      return
+    case 'citation':
+      choice.citations ??= []
+      choice.citations.push(event.citation)
+      return
+    case 'file':
+      choice.files ??= []
+      choice.files.push(event.file)
       return
     case 'tool-call-start':
       choice.toolCalls[event.call] = {
@@ -64,10 +76,10 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
   }
 }
 
-function choiceOf({ choices }: ChatResponse, index: number): ChatChoice {
-  const known = choices.find((choice) => choice.index === index)
+function choiceAt(choices: Map<number, ChatChoice>, index: number): ChatChoice {
+  const known = choices.get(index)
   if (known) return known
   const choice: ChatChoice = { index, text: '', reasoning: '', toolCalls: [], finishReason: 'stop' }
-  choices.push(choice)
+  choices.set(index, choice)
   return choice
 }

@@ -1,11 +1,14 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { ChatEvent, FinishReason, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { ChatEvent, Citation, FinishReason, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import { addressed } from '../../shared/dropped-output.ts'
 import { writeError } from '../errors.ts'
+import { writeGrounding } from '../grounding.ts'
 import {
   answerTail,
   showsThoughts,
   writeCall,
+  writeFile,
   writeFinish,
   writeLogprobs,
   writeUsage,
@@ -36,6 +39,9 @@ class StreamWriter implements ChatStreamWriter {
   readonly #thoughts = new Map<number, { reasoning: string; signature: string | undefined }>()
   readonly #finished: { choice: number; reason: FinishReason }[] = []
   readonly #refused = new Set<number>()
+  /** Texts so far, in which citations count bytes. */
+  readonly #texts = new Map<number, string>()
+  readonly #citations = new Map<number, Citation[]>()
   #id: string | undefined
   #usage: Usage | undefined
   #over = false
@@ -54,6 +60,7 @@ class StreamWriter implements ChatStreamWriter {
         return ''
       case 'text-delta':
         if (event.text === '') return ''
+        this.#texts.set(event.choice, (this.#texts.get(event.choice) ?? '') + event.text)
         return this.#parts(
           event.choice,
           [{ text: event.text }],
@@ -62,6 +69,11 @@ class StreamWriter implements ChatStreamWriter {
       case 'refusal-delta':
         this.#refused.add(event.choice)
         return event.text === '' ? '' : this.#parts(event.choice, [{ text: event.text }])
+      case 'citation':
+        this.#citationsOf(event.choice).push(event.citation)
+        return ''
+      case 'file':
+        return this.#parts(event.choice, [writeFile(event.file)])
       case 'reasoning-delta':
         return this.#thought(event)
       case 'tool-call-start':
@@ -123,6 +135,17 @@ class StreamWriter implements ChatStreamWriter {
     return this.#framing.chunk(JSON.stringify({ ...members, ...answerTail(this.#context, this.#id ?? id) }))
   }
 
+  #citationsOf(choice: number): Citation[] {
+    const citations = this.#citations.get(choice) ?? []
+    this.#citations.set(choice, citations)
+    return citations
+  }
+
+  #grounding(choice: number): JsonObject | undefined {
+    const citations = addressed(this.#citations.get(choice) ?? [], this.#context)
+    return writeGrounding(citations, this.#texts.get(choice) ?? '')
+  }
+
   /** The last chunk has the finish reasons and the token counts, which some servers send after the reasons. */
   #end(): string {
     this.#over = true
@@ -131,6 +154,7 @@ class StreamWriter implements ChatStreamWriter {
       content: { parts: [{ text: '' }], role: 'model' },
       finishReason: writeFinish(this.#refused.has(index) ? 'content_filter' : reason),
       index,
+      ...present({ groundingMetadata: this.#grounding(index) }),
     }))
     const last = this.#chunk({
       candidates,

@@ -51,6 +51,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     stream,
     includeUsage: true,
     messages,
+    continuesAnswer: true,
     tools: Array.isArray(body.tools) ? body.tools.map(readTool) : [],
     sampling: readSampling(sampling, {
       ...options,

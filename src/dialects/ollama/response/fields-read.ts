@@ -1,4 +1,4 @@
-import { countOf, filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
+import { countOf, filledTextOf, isObject, type JsonObject, tokensOf } from '../../../lib/json/read.ts'
 import type { Timings, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../../sdk/errors.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
@@ -69,8 +69,8 @@ export function finishReasonOf(answer: JsonObject, calledTools: boolean): ReadRe
 /** Ollama omits zero counts, so a response with any metric has both counts. */
 export function readUsage(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
-  const prompt = countOf(answer.prompt_eval_count)
-  const completion = countOf(answer.eval_count)
+  const prompt = tokensOf(answer.prompt_eval_count)
+  const completion = tokensOf(answer.eval_count)
   if (prompt === undefined && completion === undefined && !readTimings(answer)) return undefined
   return { promptTokens: prompt ?? 0, completionTokens: completion ?? 0 }
 }

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatResponse, Timings, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { dropOutput } from '../../shared/dropped-output.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { writeEnd, writeLogprobs, writeToolCall } from './fields-write.ts'
 
@@ -8,6 +9,7 @@ import { writeEnd, writeLogprobs, writeToolCall } from './fields-write.ts'
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
   if (!choice) throw unreadable('choices')
+  dropOutput(response, context)
   const { text, reasoning, refusal = '', toolCalls, logprobs = [] } = choice
   const { usage } = response
   return {

@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, objectsIn, present } from '../../../lib/json/read.ts'
 import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
+import { dropCitation, dropFile, dropOutput } from '../../shared/dropped-output.ts'
 import { readResponse as readChat } from '../response/read.ts'
 import { writeUsage } from '../response/write.ts'
 import { writeStreamError } from '../stream/write.ts'
@@ -18,6 +19,7 @@ export function readResponse(body: unknown): ChatResponse {
 /** A `text_completion`, which has no member for reasoning. Source: OpenAI API reference, "The completion object". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const prompt = echoed(context)
+  dropOutput(response, context)
   return {
     ...headOf(context, response),
     choices: response.choices.map(({ index, text, refusal = '', logprobs, finishReason }) => ({
@@ -58,6 +60,12 @@ class CompletionWriter implements ChatStreamWriter {
         return this.#text(event.choice, event.text, event.logprobs)
       case 'refusal-delta':
         return this.#text(event.choice, event.text)
+      case 'citation':
+        dropCitation(this.#context)
+        return ''
+      case 'file':
+        dropFile(this.#context, event.file)
+        return ''
       case 'usage':
         this.#usage = event.usage
         return ''

@@ -1,5 +1,5 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
+import type { ChatMessage, ChatRequest, ResponseFormat, ToolDefinition } from '../../../sdk/chat.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
@@ -27,9 +27,11 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { promptCacheKey, verbosity } = promptOptionsOn(flavour, request, drop)
   const effort = effortOn(flavour, request.reasoningEffort)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
+  const messages = withAllResults(foldSystemTurns(request.messages, options))
   return {
     model: options.model,
-    messages: writeMessages(withAllResults(foldSystemTurns(request.messages, options)), options),
+    messages: writeMessages(messages, options),
+    ...(flavour.continuesFinalMessage && request.continuesAnswer ? writeContinuation(messages.at(-1)) : {}),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
     ...writeSampling(sampling, request.sampling, options),
@@ -43,6 +45,13 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     }),
     ...extras,
   }
+}
+
+/** vLLM rejects both members as true, and the second one is by default. */
+function writeContinuation(last: ChatMessage | undefined): JsonObject {
+  if (last?.role !== 'assistant' || last.toolCalls.length > 0) return {}
+  const hasText = last.parts.some(({ text }) => text !== '')
+  return hasText ? { continue_final_message: true, add_generation_prompt: false } : {}
 }
 
 /** An empty list of tools is an error on vLLM, and so is a choice without tools on OpenAI. */

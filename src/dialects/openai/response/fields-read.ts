@@ -6,8 +6,10 @@ import {
   numberOf,
   objectsIn,
   textOf,
+  tokensOf,
 } from '../../../lib/json/read.ts'
-import type { Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import type { GeneratedFile, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import { readDataUrl } from '../../shared/images.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
 
@@ -32,6 +34,17 @@ export function readMessageText(message: JsonObject): MessageText {
   }
 }
 
+/**
+ * Generated images of a `message` or `delta`. OpenAI has no such member; OpenRouter, Vercel's gateway and LiteLLM agree on
+ * one. An image of which only the address is given is not a part of the response.
+ */
+export function readImages({ images }: JsonObject): GeneratedFile[] {
+  return objectsIn(images).flatMap(({ image_url: image }) => {
+    const file = readDataUrl((isObject(image) ? textOf(image.url) : textOf(image)) ?? '')
+    return file ? [{ mediaType: file.mediaType || 'image/png', data: file.data }] : []
+  })
+}
+
 function partText(part: JsonObject): string {
   return textOf(part.text) ?? ''
 }
@@ -53,9 +66,9 @@ export function readUsage(answer: unknown): Usage | undefined {
 /** Source: OpenAI API reference, "The chat completion object", `usage`. */
 function readCounts(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
-  const prompt = countOf(usage.prompt_tokens)
-  const completion = countOf(usage.completion_tokens)
-  const total = countOf(usage.total_tokens)
+  const prompt = tokensOf(usage.prompt_tokens)
+  const completion = tokensOf(usage.completion_tokens)
+  const total = tokensOf(usage.total_tokens)
   if (prompt === undefined && completion === undefined) return undefined
   const details = usage.prompt_tokens_details
   const cached = detailOf(details, 'cached_tokens') ?? firstCount(usage, cachedNames)
@@ -102,7 +115,7 @@ export function readTimings({ timings }: JsonObject): Timings | undefined {
 }
 
 function detailOf(details: unknown, name: string): number | undefined {
-  return isObject(details) ? countOf(details[name]) : undefined
+  return isObject(details) ? tokensOf(details[name]) : undefined
 }
 
 /** Token probabilities of a choice or chunk; undefined if there are none. */

@@ -12,8 +12,9 @@ import { signatureIn } from '../../shared/signatures.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
 import { toolCallContentOf } from '../stream/calls.ts'
-import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
+import { readHead, readImages, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
 
 /**
  * Checks that a body is a chat completion, whatever its content. Throws `upstream_error` for an error with a success status,
@@ -47,6 +48,8 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
 function readChoice(choice: JsonObject, position: number, newCallId: () => string): ChatChoice {
   const message = isObject(choice.message) ? choice.message : {}
   const { text, reasoning, refusal } = readMessageText(message)
+  const citations = readAnnotations(message.annotations)
+  const files = readImages(message)
   const toolCalls = readCalls(message, newCallId)
   const { reason, unknownReason } = readFinishReason(choice.finish_reason, toolCalls.length > 0)
   return {
@@ -57,6 +60,8 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
     finishReason: reason,
     ...(refusal === '' ? {} : { refusal }),
     ...present({
+      citations: citations.length === 0 ? undefined : citations,
+      files: files.length === 0 ? undefined : files,
       unknownReason,
       logprobs: readLogprobs(choice.logprobs),
       stopSequence: filledTextOf(choice.stop_reason),

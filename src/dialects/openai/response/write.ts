@@ -1,6 +1,8 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { ChatChoice, ChatResponse, Citation, TokenLogprob, ToolCall, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { addressed, dropFile } from '../../shared/dropped-output.ts'
+import { urlCitation } from '../../shared/url-citations.ts'
 import { type ToolCallFormat, toolCallFormatOf, writeToolCall } from './tool-call-format.ts'
 
 /** A `chat.completion` object. Source: OpenAI API reference, "The chat completion object". */
@@ -19,6 +21,8 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
 /** `tool_calls` is omitted if empty: some agents treat an empty list as a call. */
 function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
   const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
+  const { citations = [], files = [] } = choice
+  for (const file of files) dropFile(context, file)
   const hasNoText = text === '' && (toolCalls.length > 0 || refusal !== undefined)
   const reason = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
   const form = toolCalls.length > 0 ? toolCallFormatOf(context) : undefined
@@ -28,7 +32,7 @@ function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
       role: 'assistant',
       content: hasNoText ? null : text,
       refusal: refusal ?? null,
-      annotations: [],
+      annotations: addressed(citations, context).map((each) => annotation(each, text.length)),
       // Some clients read one name, some the other.
       ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
       ...(form ? writeCalls(toolCalls, form) : {}),
@@ -36,6 +40,11 @@ function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
     logprobs: writeLogprobs(logprobs),
     finish_reason: form?.isLegacy && reason === 'tool_calls' ? 'function_call' : reason,
   }
+}
+
+/** Source: OpenAI API reference, "The chat completion object", `annotations`. */
+export function annotation(citation: Citation & { url: string }, length: number): JsonObject {
+  return { type: 'url_citation', url_citation: urlCitation(citation, length) }
 }
 
 /** The deprecated form holds a single call. */

@@ -15,6 +15,8 @@ import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { argumentText, customArguments } from '../../shared/tools/tool-arguments.ts'
 
 interface StreamedCall {
+  /** Its position among all calls of the choice. */
+  readonly position: number
   /** The server's index, if any. */
   index: number | undefined
   sentId: string
@@ -38,6 +40,7 @@ export class StreamedCalls {
   readonly #choice: number
   readonly #ids: AnswerCallIds
   readonly #calls: StreamedCall[] = []
+  readonly #open = new OpenCalls()
   #started = 0
 
   constructor(choice: number, newId: () => string) {
@@ -65,13 +68,14 @@ export class StreamedCalls {
   #fragment(fragment: JsonObject, previous: StreamedCall | undefined, emit: Emit): StreamedCall {
     const called = toolCallContentOf(fragment)
     const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...called }
-    let call = this.#find(sent)
+    let call = this.#open.find(sent)
     if (call && startsAnother(call, sent, call === previous)) {
       this.#end(call, emit)
       call = undefined
     }
     if (!call) {
       call = {
+        position: this.#calls.length,
         index: sent.index,
         sentId: '',
         signature: undefined,
@@ -82,6 +86,7 @@ export class StreamedCalls {
         ended: false,
       }
       this.#calls.push(call)
+      this.#open.add(call)
     }
     call.signature ??= signatureIn(fragment)
     this.#continue(call, sent.id, called, emit)
@@ -89,7 +94,7 @@ export class StreamedCalls {
   }
 
   #continue(call: StreamedCall, id: string, { name, json, input }: ToolCallContent, emit: Emit): void {
-    if (call.sentId === '') call.sentId = id
+    if (call.sentId === '' && id !== '') this.#open.identify(call, id)
     if (input !== undefined) call.input = (call.input ?? '') + input
     call.arguments += json
     if (call.number !== undefined) {
@@ -111,25 +116,6 @@ export class StreamedCalls {
     emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
   }
 
-  /**
-   * The open call that a fragment belongs to, by its index or else by its id. With neither, a fragment without a name
-   * continues the last call, because it cannot begin one.
-   */
-  #find({ index, id, name }: SentFragment): StreamedCall | undefined {
-    const open = this.#calls.filter((call) => !call.ended)
-    const last = open.at(-1)
-    if (index !== undefined) {
-      const numbered = open.findLast((call) => call.index === index)
-      if (numbered || name !== '') return numbered
-      return (
-        open.findLast((call) => id !== '' && call.sentId === id) ??
-        (last?.index === undefined ? last : undefined)
-      )
-    }
-    const known = open.findLast((call) => id === '' || call.sentId === '' || call.sentId === id)
-    return known ?? (name === '' ? last : undefined)
-  }
-
   /** A call that never received a name is dropped: it was truncated, or its type has no equivalent. */
   #end(call: StreamedCall, emit: Emit): void {
     const { number, input } = call
@@ -142,6 +128,63 @@ export class StreamedCalls {
     }
     emit({ type: 'block-end', choice: this.#choice, call: number })
   }
+}
+
+/** The calls that have not ended, found without searching: a response may have tens of thousands. */
+class OpenCalls {
+  readonly #all: StreamedCall[] = []
+  readonly #withoutId: StreamedCall[] = []
+  readonly #byId = new Map<string, StreamedCall[]>()
+  /** At most one open call has an index. */
+  readonly #byIndex = new Map<number, StreamedCall>()
+
+  add(call: StreamedCall): void {
+    this.#all.push(call)
+    this.#withoutId.push(call)
+    if (call.index !== undefined) this.#byIndex.set(call.index, call)
+  }
+
+  identify(call: StreamedCall, id: string): void {
+    call.sentId = id
+    const same = this.#byId.get(id)
+    if (same) same.push(call)
+    else this.#byId.set(id, [call])
+  }
+
+  /**
+   * The open call that a fragment belongs to, by its index or else by its id. With neither, a fragment without a name
+   * continues the last call, because it cannot begin one.
+   */
+  find({ index, id, name }: SentFragment): StreamedCall | undefined {
+    const last = lastOf(this.#all, isOpen)
+    const identified = id === '' ? undefined : lastOf(this.#byId.get(id), isOpen)
+    if (index !== undefined) {
+      const numbered = this.#byIndex.get(index)
+      if (numbered && isOpen(numbered)) return numbered
+      if (name !== '') return undefined
+      return identified ?? (last?.index === undefined ? last : undefined)
+    }
+    if (id === '') return last
+    const unidentified = lastOf(this.#withoutId, (call) => isOpen(call) && call.sentId === '')
+    const known = (unidentified?.position ?? -1) > (identified?.position ?? -1) ? unidentified : identified
+    return known ?? (name === '' ? last : undefined)
+  }
+}
+
+function isOpen({ ended }: StreamedCall): boolean {
+  return !ended
+}
+
+/** The last call for which this is true. Removes those behind it, for which it stays false. */
+function lastOf(
+  calls: StreamedCall[] | undefined,
+  wanted: (call: StreamedCall) => boolean,
+): StreamedCall | undefined {
+  for (let last = calls?.at(-1); last; last = calls?.at(-1)) {
+    if (wanted(last)) return last
+    calls?.pop()
+  }
+  return undefined
 }
 
 interface SentFragment extends ToolCallContent {
@@ -159,13 +202,16 @@ interface SentFragment extends ToolCallContent {
 function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
   const { id, index, name, json } = sent
   if (name === '' || (call.name === '' && call.arguments === '')) return false
-  const isComplete = call.arguments.trimEnd().endsWith('}') && parseObject(call.arguments) !== undefined
   if (id !== '' && call.sentId !== '') {
-    return id !== call.sentId && (isComplete || sameDelta || name !== call.name)
+    return id !== call.sentId && (sameDelta || name !== call.name || hasAllArguments(call))
   }
   if (id !== '') return false
   if (index === undefined && (sameDelta || (name !== call.name && call.arguments === ''))) return true
-  return isComplete && (json !== '' || (index === undefined && name !== call.name))
+  return (json !== '' || (index === undefined && name !== call.name)) && hasAllArguments(call)
+}
+
+function hasAllArguments(call: StreamedCall): boolean {
+  return call.arguments.trimEnd().endsWith('}') && parseObject(call.arguments) !== undefined
 }
 
 /** Content of a tool call or fragment. */

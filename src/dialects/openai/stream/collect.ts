@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
 import type { AnswerCollector, WholeAsStream } from '../../../sdk/dialect.ts'
@@ -33,7 +34,8 @@ interface CollectedChoice {
   members: JsonObject
   /** Undefined for legacy completions, which have `text` instead. */
   message: JsonObject | undefined
-  calls: JsonObject[]
+  /** By index, which a server may choose freely. */
+  calls: Map<number, JsonObject>
   /** The JSON of each token's probabilities: strings take a fraction of the memory of objects. */
   logprobs: string[]
   /** Parallel lists, as in legacy completions. */
@@ -118,7 +120,7 @@ class Collector implements AnswerCollector {
       index,
       members: {},
       message: isChat ? { role: 'assistant', content: '' } : undefined,
-      calls: [],
+      calls: new Map(),
       logprobs: [],
       listed: undefined,
       finished: false,
@@ -149,12 +151,12 @@ function addDelta(choice: CollectedChoice, delta: JsonObject): void {
 }
 
 /** Fragments of one call carry its index; the first has its id and name. */
-function addCalls(calls: JsonObject[], fragments: unknown): void {
+function addCalls(calls: Map<number, JsonObject>, fragments: unknown): void {
   for (const { index, function: called, ...members } of objectsIn(fragments)) {
     const isContinuation = isObject(called) && filledTextOf(called.name) === undefined
-    const at = numberOf(index) ?? Math.max(calls.length - (isContinuation ? 1 : 0), 0)
-    const call = calls[at] ?? { function: {} }
-    calls[at] = call
+    const at = numberOf(index) ?? Math.max(calls.size - (isContinuation ? 1 : 0), 0)
+    const call = calls.get(at) ?? { function: {} }
+    calls.set(at, call)
     for (const [name, value] of Object.entries(members))
       if (value !== null && value !== '') call[name] = value
     const known = isObject(call.function) ? call.function : {}
@@ -175,14 +177,16 @@ function addLogprobs(choice: CollectedChoice, logprobs: unknown): void {
   for (const [name, value] of Object.entries(listed)) {
     choice.listed ??= {}
     const before = choice.listed[name]
-    choice.listed[name] = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value
+    if (Array.isArray(before) && Array.isArray(value)) append(before, value)
+    else choice.listed[name] = value
   }
 }
 
 function choiceJson({ index, members, message, calls, logprobs, listed }: CollectedChoice): string {
   const { finish_reason: reason = null, ...rest } = members
+  const ordered = [...calls].toSorted(([one], [other]) => one - other).map(([, call]) => call)
   const content = message && {
-    message: { ...message, ...(calls.length === 0 ? {} : { tool_calls: calls.filter(isObject) }) },
+    message: { ...message, ...(ordered.length === 0 ? {} : { tool_calls: ordered }) },
   }
   const json = JSON.stringify({ finish_reason: reason, index, ...content, ...rest })
   if (logprobs.length === 0 && !listed) return message ? json : `${json.slice(0, -1)},"logprobs":null}`

@@ -7,7 +7,15 @@ import { failedBy, readFinishReason } from '../../shared/finish-reasons.ts'
 import { parseEvent } from '../../shared/stream-event.ts'
 import { randomCallId } from '../../shared/tools/call-ids.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
-import { readHead, readLogprobs, readMessageText, readTimings, readUsage } from '../response/fields-read.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
+import {
+  readHead,
+  readImages,
+  readLogprobs,
+  readMessageText,
+  readTimings,
+  readUsage,
+} from '../response/fields-read.ts'
 import { StreamedCalls } from './calls.ts'
 
 type Emit = (event: ChatEvent) => void
@@ -106,9 +114,14 @@ class StreamReader implements ChatStreamReader {
     if (text !== '' || logprobs) {
       emit({ type: 'text-delta', choice: index, text, ...(logprobs ? { logprobs } : {}) })
     }
+    for (const citation of readAnnotations(delta.annotations))
+      emit({ type: 'citation', choice: index, citation })
+    const files = readImages(delta)
+    for (const file of files) emit({ type: 'file', choice: index, file })
     if (refusal !== '') emit({ type: 'refusal-delta', choice: index, text: refusal })
     state.calls.read(fragmentsOf(delta), emit)
-    if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
+    const isFilled = reasoning !== '' || text !== '' || refusal !== '' || files.length > 0
+    if (isFilled || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
     state.stopSequence = filledTextOf(choice.stop_reason) ?? state.stopSequence
     return failedBy(state.finishReason)

@@ -1,11 +1,12 @@
-import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
+import type { ChatEvent, Citation, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
+import { addressed, dropFile } from '../../shared/dropped-output.ts'
 import { describeForOpenai } from '../../shared/openai-error.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import { type ToolCallFormat, toolCallFormatOf } from '../response/tool-call-format.ts'
-import { answerId, writeLogprobs, writeUsage } from '../response/write.ts'
+import { annotation, answerId, writeLogprobs, writeUsage } from '../response/write.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
@@ -18,6 +19,8 @@ interface WrittenChoice {
   withArguments: Set<number>
   /** Arguments of calls of custom tools so far; their text is sent when it is complete. */
   custom: Map<number, string>
+  /** Length of the text so far. */
+  length: number
 }
 
 class StreamWriter implements ChatStreamWriter {
@@ -45,7 +48,12 @@ class StreamWriter implements ChatStreamWriter {
         this.#head = headOf(this.#context, event)
         return ''
       case 'text-delta':
-        return this.#delta(event.choice, `{"content":${JSON.stringify(event.text)}}`, event.logprobs)
+        return this.#text(event.choice, event.text, event.logprobs)
+      case 'citation':
+        return this.#citation(event.choice, event.citation)
+      case 'file':
+        dropFile(this.#context, event.file)
+        return ''
       case 'reasoning-delta': {
         const text = JSON.stringify(event.text)
         return this.#delta(event.choice, `{"reasoning_content":${text},"reasoning":${text}}`)
@@ -72,6 +80,19 @@ class StreamWriter implements ChatStreamWriter {
     }
   }
 
+  #text(choice: number, text: string, logprobs: readonly TokenLogprob[] | undefined): string {
+    const out = this.#delta(choice, `{"content":${JSON.stringify(text)}}`, logprobs)
+    const state = this.#choices.get(choice)
+    if (state) state.length += text.length
+    return out
+  }
+
+  #citation(choice: number, citation: Citation): string {
+    const length = this.#choices.get(choice)?.length ?? 0
+    const annotations = addressed([citation], this.#context).map((each) => annotation(each, length))
+    return annotations.length === 0 ? '' : this.#delta(choice, JSON.stringify({ annotations }))
+  }
+
   #delta(choice: number, delta: string, logprobs?: readonly TokenLogprob[]): string {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
     const probabilities = logprobs ? JSON.stringify(writeLogprobs(logprobs)) : 'null'
@@ -80,7 +101,7 @@ class StreamWriter implements ChatStreamWriter {
 
   /** The first chunk of a choice has the role; `content` is null if the answer starts with a tool call. */
   #role(choice: number, content: '""' | 'null'): string {
-    this.#choices.set(choice, { calledTools: false, withArguments: new Set(), custom: new Map() })
+    this.#choices.set(choice, { calledTools: false, withArguments: new Set(), custom: new Map(), length: 0 })
     return this.#delta(choice, `{"role":"assistant","content":${content}}`)
   }
 

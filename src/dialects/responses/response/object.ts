@@ -120,7 +120,7 @@ function objectOf(value: unknown): JsonObject {
 }
 
 /** Prefix of an item's id. `ntc`: a call of a tool with its own item type. */
-export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
+export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc' | 'ig'
 
 /** The id of a response, from its random part. */
 export function responseId(id: string): string {
@@ -134,6 +134,6 @@ export function itemId(prefix: ItemPrefix, id: string, index: number): string {
 
 /** The id of an item's response; undefined if the router did not create the item's id. */
 export function responseIdOfItem(item: string): string | undefined {
-  const id = /^(?:msg|rs|fc|ctc|ntc)_(\w+)_\d+$/.exec(item)?.[1]
+  const id = /^(?:msg|rs|fc|ctc|ntc|ig)_(\w+)_\d+$/.exec(item)?.[1]
   return id === undefined ? undefined : responseId(id)
 }

@@ -1,5 +1,4 @@
 import {
-  countOf,
   filledTextOf,
   isObject,
   type JsonObject,
@@ -7,6 +6,7 @@ import {
   objectsIn,
   present,
   textOf,
+  tokensOf,
 } from '../../../lib/json/read.ts'
 import type { ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
@@ -14,6 +14,7 @@ import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
 
 /**
  * Checks that a body is a `response` object, whatever its content; that of a background request is unfinished. Throws
@@ -37,6 +38,12 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const items = objectsIn(body.output)
   const parts = items.flatMap((item) => (item.type === 'message' ? objectsIn(item.content) : []))
   const refusal = parts.map((part) => (part.type === 'refusal' ? (textOf(part.refusal) ?? '') : '')).join('')
+  let length = 0
+  const citations = parts.flatMap((part) => {
+    const before = length
+    if (part.type !== 'refusal') length += textOf(part.text)?.length ?? 0
+    return readAnnotations(part.annotations, before)
+  })
   const logprobs = parts.flatMap((part) => readTokenLogprobs(part.logprobs) ?? [])
   const toolCalls = readCalls(items, newCallId)
   const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
@@ -52,6 +59,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
         ...present({ unknownReason }),
         ...(refusal === '' ? {} : { refusal }),
         ...(logprobs.length === 0 ? {} : { logprobs }),
+        ...(citations.length === 0 ? {} : { citations }),
       },
     ],
     ...present({ usage: readUsage(body) }),
@@ -107,8 +115,8 @@ export function readUsage(body: unknown): Usage | undefined {
   if (isObject(body.response)) return readUsage(body.response)
   const { usage } = body
   if (!isObject(usage)) return undefined
-  const input = countOf(usage.input_tokens)
-  const output = countOf(usage.output_tokens)
+  const input = tokensOf(usage.input_tokens)
+  const output = tokensOf(usage.output_tokens)
   if (input === undefined && output === undefined) return undefined
   const details = isObject(usage.input_tokens_details) ? usage.input_tokens_details : {}
   const outputDetails = isObject(usage.output_tokens_details) ? usage.output_tokens_details : {}
@@ -116,9 +124,9 @@ export function readUsage(body: unknown): Usage | undefined {
     promptTokens: input ?? 0,
     completionTokens: output ?? 0,
     ...present({
-      cachedTokens: countOf(details.cached_tokens),
-      cacheWriteTokens: countOf(details.cache_write_tokens) ?? countOf(details.created_cache_tokens),
-      reasoningTokens: countOf(outputDetails.reasoning_tokens),
+      cachedTokens: tokensOf(details.cached_tokens),
+      cacheWriteTokens: tokensOf(details.cache_write_tokens) ?? tokensOf(details.created_cache_tokens),
+      reasoningTokens: tokensOf(outputDetails.reasoning_tokens),
     }),
   }
 }

@@ -1,9 +1,18 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../../sdk/chat.ts'
+import type {
+  ChatChoice,
+  ChatResponse,
+  Citation,
+  GeneratedFile,
+  TokenLogprob,
+  ToolCall,
+} from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { addressed, dropFile } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import { areCompleteArguments, argumentObject } from '../../shared/tools/tool-arguments.ts'
+import { urlCitation } from '../../shared/url-citations.ts'
 import { type ClientTool, ClientTools } from '../client-tools.ts'
 import { inputItems } from '../request/input-read.ts'
 import { seal } from '../sealed-reasoning.ts'
@@ -20,16 +29,21 @@ export function writeResponse(
   return answerObject(context, { ...endingOf(choice?.finishReason ?? 'stop'), output, usage: response.usage })
 }
 
-function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools): JsonObject[] {
-  const { reasoning, reasoningSignature, toolCalls, finishReason } = choice
+function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTools): JsonObject[] {
+  const { id } = context
+  const { reasoning, reasoningSignature, toolCalls, finishReason, files = [] } = choice
   const { status } = endingOf(finishReason)
   const isTruncated = status === 'incomplete' && toolCalls.length === 0
   const items: JsonObject[] = []
   if (reasoning !== '' || reasoningSignature !== undefined)
     items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
-  const parts = partsOf(choice)
+  const parts = partsOf(choice, context)
   if (parts.length > 0) {
     items.push(messageItem(itemId('msg', id, items.length), parts, isTruncated ? 'incomplete' : 'completed'))
+  }
+  for (const file of files) {
+    if (isImage(file)) items.push(imageItem(itemId('ig', id, items.length), file))
+    else dropFile(context, file)
   }
   for (const call of toolCalls) {
     // A limit can have truncated only the last call.
@@ -41,10 +55,13 @@ function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools
 }
 
 /** White space that a template emits before a call is not a message. */
-function partsOf({ text, refusal, toolCalls, logprobs = [] }: ChatChoice): MessagePart[] {
+function partsOf(
+  { text, refusal, toolCalls, logprobs = [], citations = [] }: ChatChoice,
+  context: AnswerContext,
+): MessagePart[] {
   const parts: MessagePart[] = []
   const hasText = toolCalls.length > 0 ? text.trim() !== '' : text !== ''
-  if (hasText) parts.push({ type: 'text', text, logprobs })
+  if (hasText) parts.push({ type: 'text', text, logprobs, citations: addressed(citations, context) })
   if (refusal) parts.push({ type: 'refusal', text: refusal })
   return parts
 }
@@ -53,7 +70,7 @@ function partsOf({ text, refusal, toolCalls, logprobs = [] }: ChatChoice): Messa
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
 
 export type MessagePart =
-  | { type: 'text'; text: string; logprobs: TokenLogprob[] }
+  | { type: 'text'; text: string; logprobs: TokenLogprob[]; citations: (Citation & { url: string })[] }
   | { type: 'refusal'; text: string }
 
 export function messageItem(id: string, parts: readonly MessagePart[], status: ItemStatus): JsonObject {
@@ -62,7 +79,27 @@ export function messageItem(id: string, parts: readonly MessagePart[], status: I
 
 export function contentPart(part: MessagePart): JsonObject {
   if (part.type === 'refusal') return { type: 'refusal', refusal: part.text }
-  return { type: 'output_text', text: part.text, annotations: [], logprobs: part.logprobs.map(writeLogprob) }
+  const { text, citations, logprobs } = part
+  return {
+    type: 'output_text',
+    text,
+    annotations: citations.map((each) => annotation(each, text.length)),
+    logprobs: logprobs.map(writeLogprob),
+  }
+}
+
+export function annotation(citation: Citation & { url: string }, length: number): JsonObject {
+  return { type: 'url_citation', ...urlCitation(citation, length) }
+}
+
+export function isImage({ mediaType }: GeneratedFile): boolean {
+  return mediaType.startsWith('image/')
+}
+
+/** An image that the model generated. `file` is absent as long as it is not complete. */
+export function imageItem(id: string, file?: GeneratedFile): JsonObject {
+  const status = file ? 'completed' : 'in_progress'
+  return { id, type: 'image_generation_call', status, result: file?.data ?? null }
 }
 
 /** Reasoning is sent as the summary, the only part that all clients show. */

@@ -1,13 +1,15 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
-import type { ChatEvent, ToolCall } from '../../../sdk/chat.ts'
+import type { ChatEvent, Citation, GeneratedFile, ToolCall } from '../../../sdk/chat.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import type { ClientTool } from '../client-tools.ts'
 import { itemId } from '../response/object.ts'
 import {
   type AnsweredCall,
+  annotation,
   callItem,
   contentPart,
   type ItemStatus,
+  imageItem,
   type MessagePart,
   messageItem,
   prefixOf,
@@ -21,6 +23,8 @@ export interface ItemSlot {
   /** The random part of the response's ids. */
   id: string
   outputIndex: number
+  /** Length of the text of earlier items. */
+  textBefore: number
   /** Returns an event, with `output_index` added. */
   send(type: string, members: JsonObject): string
 }
@@ -63,13 +67,31 @@ class MessageItem implements StreamedItem {
       part.text += event.text
       return opened + this.#send('response.refusal.delta', { delta: event.text })
     }
+    if (event.type === 'citation') return this.#cite(event.citation)
     if (event.type !== 'text-delta') return ''
-    const { part, opened } = this.#partOf({ type: 'text', text: '', logprobs: [] })
+    const { part, opened } = this.#partOf({ type: 'text', text: '', logprobs: [], citations: [] })
     const logprobs = event.logprobs ?? []
     part.text += event.text
     if (part.type === 'text') part.logprobs.push(...logprobs)
     const delta = { delta: event.text, logprobs: logprobs.map(writeLogprob) }
     return opened + this.#send('response.output_text.delta', delta)
+  }
+
+  /** Offsets count from the start of the item. */
+  #cite({ url, start, end, ...citation }: Citation): string {
+    const part = this.#parts.at(-1)
+    if (part?.type !== 'text' || url === undefined) return ''
+    const from = (offset: number): number => Math.max(0, offset - this.#slot.textBefore)
+    const cited = {
+      ...{ ...citation, url },
+      ...(start === undefined ? {} : { start: from(start) }),
+      ...(end === undefined ? {} : { end: from(end) }),
+    }
+    part.citations.push(cited)
+    return this.#send('response.output_text.annotation.added', {
+      annotation_index: part.citations.length - 1,
+      annotation: annotation(cited, part.text.length),
+    })
   }
 
   close(status: ItemStatus): string {
@@ -129,6 +151,19 @@ export function createReasoningItem(slot: ItemSlot): StreamedItem {
       send('response.reasoning_summary_text.done', { text }) +
       send('response.reasoning_summary_part.done', { part: summaryPart(text) }) +
       slot.send('response.output_item.done', { item: reasoningItem(id, text, signature) }),
+  }
+}
+
+/** A generated image, which is complete. */
+export function createImageItem(slot: ItemSlot, file: GeneratedFile): StreamedItem {
+  const id = itemId('ig', slot.id, slot.outputIndex)
+  return {
+    item: () => imageItem(id, file),
+    open: () => slot.send('response.output_item.added', { item: imageItem(id) }),
+    take: () => '',
+    close: () =>
+      slot.send('response.image_generation_call.completed', { item_id: id }) +
+      slot.send('response.output_item.done', { item: imageItem(id, file) }),
   }
 }
 

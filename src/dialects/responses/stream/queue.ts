@@ -1,10 +1,14 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
-import type { ChatEvent } from '../../../sdk/chat.ts'
+import { Queue } from '../../../lib/queue.ts'
+import type { ChatEvent, GeneratedFile } from '../../../sdk/chat.ts'
+import type { AnswerContext } from '../../../sdk/dialect.ts'
+import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import type { ClientTools } from '../client-tools.ts'
-import type { ItemStatus } from '../response/write.ts'
+import { type ItemStatus, isImage } from '../response/write.ts'
 import {
   createCallItem,
+  createImageItem,
   createMessageItem,
   createReasoningItem,
   type ItemSlot,
@@ -18,7 +22,7 @@ export type ItemEvent = Extract<ChatEvent, { choice: number }> & {
 export type QueuedItem = Pick<StreamedItem, 'item'>
 
 interface Segment {
-  kind: 'message' | 'reasoning' | 'call'
+  kind: 'message' | 'reasoning' | 'call' | 'image'
   /** Number of the call, where it is one. */
   call: number | undefined
   create: (slot: ItemSlot) => StreamedItem
@@ -26,13 +30,14 @@ interface Segment {
   events: ItemEvent[]
   /** Whether it contains more than white space. */
   hasContent: boolean
+  textLength: number
   ended: boolean
   open: StreamedItem | undefined
 }
 
-export interface QueueOutput {
+export interface QueueOutput extends Pick<AnswerContext, 'drop'> {
   /** The position of the next item. */
-  nextSlot(): ItemSlot
+  nextSlot(): Omit<ItemSlot, 'textBefore'>
   onClosed(item: JsonObject): void
 }
 
@@ -43,8 +48,12 @@ export interface QueueOutput {
 export class StreamQueue {
   readonly #offered: ClientTools
   readonly #output: QueueOutput
-  #segments: Segment[] = []
+  readonly #segments = new Queue<Segment>()
+  /** Those of calls. */
+  readonly #ofCall = new Map<number, Segment>()
   #called = false
+  /** Length of the text in items that are done. */
+  #textBefore = 0
 
   constructor(offered: ClientTools, output: QueueOutput) {
     this.#offered = offered
@@ -53,7 +62,7 @@ export class StreamQueue {
 
   /** The item that has been started and is not done. */
   get open(): QueuedItem | undefined {
-    return this.#segments[0]?.open
+    return this.#segments.first?.open
   }
 
   add(event: ItemEvent): string {
@@ -67,6 +76,17 @@ export class StreamQueue {
         if (event.text !== '' || event.signature !== undefined)
           this.#addContent('reasoning', createReasoningItem, event, true)
         break
+      case 'citation': {
+        // Only the open text can be annotated: earlier items have been sent.
+        const { last } = this.#segments
+        const isEarlier = (event.citation.end ?? Number.POSITIVE_INFINITY) <= this.#textBefore
+        if (last?.kind === 'message' && !isEarlier) last.events.push(event)
+        else dropCitation(this.#output)
+        break
+      }
+      case 'file':
+        this.#file(event.file)
+        break
       case 'tool-call-start': {
         const { name } = event
         const tool = this.#offered.called(name)
@@ -76,14 +96,24 @@ export class StreamQueue {
         break
       }
       case 'tool-call-delta':
-        this.#callOf(event.call)?.events.push(event)
+        this.#ofCall.get(event.call)?.events.push(event)
         break
       case 'block-end': {
-        const segment = this.#callOf(event.call)
+        const segment = this.#ofCall.get(event.call)
         if (segment) segment.ended = true
       }
     }
     return this.#advance('completed')
+  }
+
+  #file(file: GeneratedFile): void {
+    if (!isImage(file)) {
+      dropFile(this.#output, file)
+      return
+    }
+    const segment = this.#begin('image', (slot) => createImageItem(slot, file), undefined)
+    segment.hasContent = true
+    segment.ended = true
   }
 
   /** Ends all items; `last`: the status of the last one. */
@@ -98,14 +128,14 @@ export class StreamQueue {
     event: ItemEvent,
     hasContent: boolean,
   ): void {
-    const last = this.#segments.at(-1)
+    const last = this.#segments.last
     const segment = last?.kind === kind ? last : this.#begin(kind, create, undefined)
     segment.events.push(event)
     segment.hasContent ||= hasContent
   }
 
   #begin(kind: Segment['kind'], create: Segment['create'], call: number | undefined): Segment {
-    const last = this.#segments.at(-1)
+    const last = this.#segments.last
     if (last && last.kind !== 'call') last.ended = true
     const segment: Segment = {
       kind,
@@ -113,20 +143,18 @@ export class StreamQueue {
       create,
       events: [],
       hasContent: false,
+      textLength: 0,
       ended: false,
       open: undefined,
     }
     this.#segments.push(segment)
+    if (call !== undefined) this.#ofCall.set(call, segment)
     return segment
-  }
-
-  #callOf(call: number): Segment | undefined {
-    return this.#segments.find((segment) => segment.call === call)
   }
 
   #advance(last: ItemStatus): string {
     let out = ''
-    for (let first = this.#segments[0]; first; first = this.#segments[0]) {
+    for (let first = this.#segments.first; first; first = this.#segments.first) {
       if (!first.open && !first.hasContent) {
         if (!first.ended) return out
         if (this.#isNothing(first)) {
@@ -137,6 +165,7 @@ export class StreamQueue {
       out += this.#stream(first)
       if (!first.ended) return out
       this.#segments.shift()
+      if (first.call !== undefined) this.#ofCall.delete(first.call)
       out += this.#close(first, this.#segments.length === 0 ? last : 'completed')
     }
     return out
@@ -150,16 +179,20 @@ export class StreamQueue {
   #stream(segment: Segment): string {
     let out = ''
     if (!segment.open) {
-      segment.open = segment.create(this.#output.nextSlot())
+      segment.open = segment.create({ ...this.#output.nextSlot(), textBefore: this.#textBefore })
       out += segment.open.open()
     }
-    for (const event of segment.events) out += segment.open.take(event)
+    for (const event of segment.events) {
+      out += segment.open.take(event)
+      if (event.type === 'text-delta') segment.textLength += event.text.length
+    }
     segment.events = []
     return out
   }
 
-  #close({ open }: Segment, status: ItemStatus): string {
+  #close({ open, textLength }: Segment, status: ItemStatus): string {
     if (!open) return ''
+    this.#textBefore += textLength
     const out = open.close(status)
     this.#output.onClosed(open.item(status))
     return out

@@ -6,6 +6,7 @@ import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { randomCallId } from '../../shared/tools/call-ids.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
+import { readAnnotations } from '../../shared/url-citations.ts'
 import { isTerminal, parseEvent } from '../passthrough.ts'
 import { finishReasonOf, isCall, readHead, readResponse, readUsage } from '../response/read.ts'
 import { StreamedCalls } from './calls.ts'
@@ -23,6 +24,9 @@ class StreamReader implements ChatStreamReader {
   readonly #calls: StreamedCalls
   #started = false
   #hasText = false
+  /** Length of the text so far, and at the start of the last part. */
+  #textLength = 0
+  #partFrom = 0
   #over = false
   /** The form in which reasoning was received first; the other form would only repeat it. */
   #reasoningForm: 'summary' | 'raw' | undefined
@@ -74,6 +78,11 @@ class StreamReader implements ChatStreamReader {
       case 'response.reasoning_summary_part.added':
       case 'response.content_part.added':
         this.#newPart = true
+        this.#partFrom = this.#textLength
+        return undefined
+      case 'response.output_text.annotation.added':
+        for (const citation of readAnnotations([data.annotation], this.#partFrom))
+          emit({ type: 'citation', choice: 0, citation })
         return undefined
       case 'response.reasoning_summary_text.delta':
         this.#emitReasoning('summary', filledTextOf(data.delta), emit)
@@ -101,8 +110,12 @@ class StreamReader implements ChatStreamReader {
     const logprobs = readTokenLogprobs(data.logprobs)
     if (text === undefined && !logprobs) return
     this.#hasText = true
-    if (name === 'response.refusal.delta') emit({ type: 'refusal-delta', choice: 0, text: text ?? '' })
-    else emit({ type: 'text-delta', choice: 0, text: text ?? '', ...(logprobs ? { logprobs } : {}) })
+    if (name === 'response.refusal.delta') {
+      emit({ type: 'refusal-delta', choice: 0, text: text ?? '' })
+      return
+    }
+    this.#textLength += text?.length ?? 0
+    emit({ type: 'text-delta', choice: 0, text: text ?? '', ...(logprobs ? { logprobs } : {}) })
   }
 
   #emitReasoning(form: 'summary' | 'raw', text: string | undefined, emit: Emit): void {
@@ -132,10 +145,11 @@ class StreamReader implements ChatStreamReader {
     if (this.#hasText || this.#calls.any || !Array.isArray(response.output)) return undefined
     const choice = readChoice(response, this.#newCallId)
     if (choice instanceof RouterError) return choice
-    const { text, reasoning, refusal, logprobs } = choice
+    const { text, reasoning, refusal, logprobs, citations = [] } = choice
     if (!this.#reasoningForm && reasoning !== '')
       emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
     if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
+    for (const citation of citations) emit({ type: 'citation', choice: 0, citation })
     if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })
     for (const [index, item] of objectsIn(response.output).filter(isCall).entries()) {
       this.#calls.end({ output_index: index }, item, emit)

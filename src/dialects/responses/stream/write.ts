@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../lib/json/read.ts'
+import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
 import type { RouterError } from '../../../sdk/errors.ts'
@@ -46,6 +46,7 @@ class StreamWriter implements ChatStreamWriter {
         return { id: context.id, outputIndex, send }
       },
       onClosed: (item) => this.#output.push(item),
+      ...present({ drop: context.drop }),
     })
   }
 
@@ -62,6 +63,8 @@ class StreamWriter implements ChatStreamWriter {
       case 'text-delta':
       case 'reasoning-delta':
       case 'refusal-delta':
+      case 'citation':
+      case 'file':
       case 'tool-call-start':
       case 'tool-call-delta':
       case 'block-end':

@@ -1,0 +1,70 @@
+import { utf8Offsets } from '../../lib/bytes/utf8-offsets.ts'
+import { filledTextOf, type JsonObject, numberOf, present } from '../../lib/json/read.ts'
+import type { Citation } from '../../sdk/chat.ts'
+import { listIn, memberOf, objectIn } from './members.ts'
+
+/** No real response has more; each may search the whole text. */
+const maxSupports = 1_000
+
+/**
+ * Reads the sources of a candidate with this text. Offsets count UTF-8 bytes, and an offset of 0 is omitted. Source: Gemini API
+ * reference, "GroundingMetadata".
+ */
+export function readGrounding(metadata: JsonObject, text: string): Citation[] {
+  const sources = listIn(metadata, 'groundingChunks').map(readSource)
+  const offsets = utf8Offsets(text)
+  const used = new Set<number>()
+  const supports = listIn(metadata, 'groundingSupports').slice(0, maxSupports)
+  const ranges = supports.flatMap((support): Citation[] => {
+    const range = readRange(objectIn(support, 'segment') ?? {}, text, offsets.toUnits)
+    const indices = memberOf(support, 'groundingChunkIndices')
+    return (Array.isArray(indices) ? indices : []).flatMap((index: unknown) => {
+      const source = typeof index === 'number' ? sources[index] : undefined
+      if (typeof index !== 'number' || !source) return []
+      used.add(index)
+      return [{ ...source, ...range }]
+    })
+  })
+  return [...ranges, ...sources.filter((_source, index) => !used.has(index))]
+}
+
+function readSource(chunk: JsonObject): Citation {
+  const source =
+    objectIn(chunk, 'web') ?? objectIn(chunk, 'retrievedContext') ?? objectIn(chunk, 'maps') ?? {}
+  return present({ url: filledTextOf(source.uri), title: filledTextOf(source.title) })
+}
+
+/** A text of several parts has offsets per part, so the quoted segment decides if it is elsewhere. */
+function readRange(
+  segment: JsonObject,
+  text: string,
+  toUnits: (bytes: number) => number,
+): Pick<Citation, 'start' | 'end'> {
+  const endIndex = numberOf(memberOf(segment, 'endIndex'))
+  if (endIndex === undefined) return {}
+  const start = toUnits(numberOf(memberOf(segment, 'startIndex')) ?? 0)
+  const end = toUnits(endIndex)
+  const quoted = filledTextOf(segment.text)
+  if (quoted === undefined || text.startsWith(quoted, start)) return { start, end }
+  const found = text.indexOf(quoted)
+  return found === -1 ? {} : { start: found, end: found + quoted.length }
+}
+
+/** Writes citations of a text as the metadata of its candidate. */
+export function writeGrounding(
+  citations: readonly (Citation & { url: string })[],
+  text: string,
+): JsonObject | undefined {
+  if (citations.length === 0) return undefined
+  const { toBytes } = utf8Offsets(text)
+  const chunks = new Map<string, { index: number; chunk: JsonObject }>()
+  const groundingSupports = citations.flatMap(({ url, title, start, end }) => {
+    const known = chunks.get(url) ?? { index: chunks.size, chunk: { web: present({ uri: url, title }) } }
+    chunks.set(url, known)
+    if (end === undefined) return []
+    const from = start ?? 0
+    const segment = { startIndex: toBytes(from), endIndex: toBytes(end), text: text.slice(from, end) }
+    return [{ segment, groundingChunkIndices: [known.index] }]
+  })
+  return { groundingChunks: [...chunks.values()].map(({ chunk }) => chunk), groundingSupports }
+}

@@ -1,0 +1,38 @@
+import type { ChatResponse, Citation, GeneratedFile } from '../../sdk/chat.ts'
+import type { AnswerContext } from '../../sdk/dialect.ts'
+
+type Dropping = Pick<AnswerContext, 'drop'>
+
+const noPlace = "the client's API has no member for it"
+
+/** Reports a file that the client's dialect cannot carry. */
+export function dropFile({ drop }: Dropping, { mediaType }: GeneratedFile): void {
+  const [kind] = mediaType.split('/')
+  drop?.(
+    kind === 'image' ? 'response.images' : kind === 'audio' ? 'response.audio' : 'response.files',
+    noPlace,
+  )
+}
+
+/** Reports a citation that the client's dialect cannot carry. */
+export function dropCitation({ drop }: Dropping): void {
+  drop?.('response.citations', noPlace)
+}
+
+/** The same for all files and citations of a whole response. */
+export function dropOutput({ choices }: ChatResponse, context: Dropping): void {
+  for (const { files = [], citations = [] } of choices) {
+    for (const file of files) dropFile(context, file)
+    if (citations.length > 0) dropCitation(context)
+  }
+}
+
+/** The citations with an address, the only ones that OpenAI and Gemini have; others are reported. */
+export function addressed(citations: readonly Citation[], context: Dropping): (Citation & { url: string })[] {
+  return citations.flatMap((citation) => {
+    const { url } = citation
+    if (url !== undefined) return [{ ...citation, url }]
+    dropCitation(context)
+    return []
+  })
+}

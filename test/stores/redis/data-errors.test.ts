@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { RouterError } from '../../../src/sdk/errors.ts'
+import { RedisLeases, type RedisLeasesOptions } from '../../../src/stores/leases/redis.ts'
+import { connectRedis } from '../../../src/stores/redis/client.ts'
+import { redisKeys } from '../../../src/stores/redis/keys.ts'
+import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
+import { leaseRequest } from '../lease-requests.ts'
+
+let server: RedisServer
+
+before(async () => {
+  server = await startRedis()
+})
+beforeEach(() => server.redis.flushall())
+after(() => server.stop())
+
+async function open(t: TestContext, options: Partial<RedisLeasesOptions> = {}) {
+  const warnings: string[] = []
+  const address = { url: undefined, host: '127.0.0.1', port: server.port, db: 0, password: undefined }
+  const store = new RedisLeases({
+    link: connectRedis(address),
+    worker: 'w1',
+    whenDown: 'reject',
+    now: () => performance.now(),
+    log: { info: () => undefined, warn: (_details, message) => warnings.push(message) },
+    ...options,
+  })
+  t.after(() => store.close())
+  await store.started()
+  return { store, warnings }
+}
+
+/** Each breaks a key of the model `bad`. */
+const breakages = {
+  'the hash of the Python llm-router is a string': () => server.redis.set(redisKeys.python('bad'), 'x'),
+  'the counter of fences is not a number': () => server.redis.set(redisKeys.fence('bad'), 'x'),
+  'the waiting hosts are not JSON': () => server.redis.hset(redisKeys.waiting('bad'), 'host', 'x'),
+  'the leases are a list': () => server.redis.rpush(redisKeys.leases('bad', 'a'), 'x'),
+}
+
+for (const [name, breakKey] of Object.entries(breakages))
+  test(`a broken key stops only requests of its model: ${name}`, async (t) => {
+    await breakKey()
+    const { store, warnings } = await open(t)
+    for (let count = 0; count < 5; count++)
+      await assert.rejects(
+        store.acquire(leaseRequest('bad', ['a'])),
+        (error) => error instanceof RouterError && error.code === 'lease_store_down',
+      )
+    const lease = await store.acquire(leaseRequest('good', ['b']))
+    assert.equal(lease?.target.id, 'b')
+    assert.deepEqual(warnings, ['a key in Redis has content that is not from llm-router'])
+  })
+
+test('leases of other models are renewed while a key of one is broken', async (t) => {
+  const ttlMs = 400
+  const { store } = await open(t, { ttlMs, beatMs: 50 })
+  const good = leaseRequest('good', ['b'])
+  await store.acquire(leaseRequest('bad', ['a']))
+  await store.acquire(good)
+  await server.redis.set(redisKeys.leases('bad', 'a'), 'x')
+  const { store: other } = await open(t, { worker: 'w2' })
+  const end = performance.now() + 2 * ttlMs
+  while (performance.now() < end)
+    assert.equal(await other.acquire({ ...good, key: 'other' }), undefined, 'the lease has expired')
+})
