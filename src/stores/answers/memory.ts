@@ -1,4 +1,4 @@
-import { FairTable } from '../../lib/fair-table.ts'
+import { FairTable } from '../fair-table.ts'
 import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
 
 interface Entry {

@@ -1,4 +1,4 @@
-import { FairTable } from '../../lib/fair-table.ts'
+import { FairTable } from '../fair-table.ts'
 import { ownerOf, type ResponseStore } from './store.ts'
 
 export interface ResponseBounds {
