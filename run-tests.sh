@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every check and all tests, goes on after a failure, and ends with one line for each. Exit code 1 when one
-# failed. The reports of the tests are left in coverage/tests.txt. Coverage: node --run test:coverage.
+# Runs every check and all tests, continues after a failure, and ends with one line for each. The exit code is 1 if any
+# failed. The reports of the tests are in coverage/tests.txt. Coverage: node --run test:coverage.
 #   ./run-tests.sh            installs what is missing, then runs everything
 #   ./run-tests.sh --install  only installs
 #   ./run-tests.sh --help     prints this
@@ -24,13 +24,13 @@ choose_node || exit 1
 servers=(redis-server prometheus)
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || is_there postgres || servers+=(postgresql)
 install_servers "${servers[@]}" || exit 1
-# Debian has a package of Chromium without a window, which starts and runs faster.
+# Debian has a headless build of Chromium, which starts and runs faster.
 browser=chromium
 if apt-cache show chromium-headless-shell >/dev/null 2>&1; then browser=chromium-headless-shell; fi
-# Without a browser, the tests of the console are skipped, and say so.
+# Without a browser, the tests of the console are reported as skipped.
 is_there chromium || is_there chromium-browser || install_servers "$browser" || true
 if [ "${1-}" = --install ]; then exit 0; fi
-# The tools and the package scripts start "node" by name: they are to get the chosen one.
+# Tools and package scripts start "node" by name; this makes them use the chosen one.
 if [ "$NODE" != node ]; then PATH="$PWD/node_modules/.bin:$PATH"; fi
 
 mkdir -p coverage
@@ -46,7 +46,7 @@ record() { # name, exit code, note
   fi
 }
 
-# The checks take what the tests leave of the processors, and are shown after them.
+# The checks run with low priority beside the tests, and are reported after them.
 run_checks() {
   local name
   for name in typecheck lint deadcode prose; do

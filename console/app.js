@@ -100,7 +100,7 @@ class Safely extends Component {
   }
   render({ children }, { failed }) {
     if (failed)
-      return html`<${Notice} tone="bad">This page could not be drawn. <button type="button"
+      return html`<${Notice} tone="bad">This page could not be displayed. <button type="button"
       onClick=${() => location.reload()}>Load again</button></${Notice}>`
     return children
   }
@@ -160,12 +160,15 @@ function SignIn({ onClose }) {
     } catch (thrown) {
       key.value = ''
       key.focus()
-      error.value = thrown instanceof TypeError ? 'The key has characters that no key has.' : thrown.message
+      error.value =
+        thrown instanceof TypeError
+          ? 'The key contains characters that are not allowed in keys.'
+          : thrown.message
     }
   }
   return html`<${Dialog} title="Sign in" onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
-      <p class="quiet">Operators change it with an operator key, such as LLM_ROUTER_ADMIN_KEY.</p>
+      <p class="quiet">Changes require an operator key, such as LLM_ROUTER_ADMIN_KEY.</p>
       <label class="field">Operator key <input type="password" name="key" autocomplete="current-password" required autofocus /></label>
       <p class="bad" role="alert">${error}</p>
       <div class="actions"><button type="submit" class="primary">Sign in</button></div>

@@ -15,7 +15,8 @@ async function signIn(key) {
     const { detail } = await response.json()
     error.textContent = detail
   } catch {
-    error.textContent = 'The router cannot be reached, or the key has characters that no key has.'
+    error.textContent =
+      'The router cannot be reached, or the key contains characters that are not allowed in keys.'
   }
   input.focus()
 }

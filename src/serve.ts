@@ -162,13 +162,15 @@ function startProblem(error: unknown): string {
       return `this user may not listen on port ${port} (${code}); choose another port (${settingOf(port)})`
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return `${address ?? hostname} is not an address of this machine (${code}); choose another one (--host)`
+      return `${address ?? hostname} is not an address of this machine (${code}); choose another one (LLM_ROUTER_SERVER_HOST or --host)`
   }
   return message.includes(code) ? message : `${message} (${code})`
 }
 
 function settingOf(port: number | undefined): string {
-  return String(port) === process.env.LLM_ROUTER_ADMIN_PORT ? 'LLM_ROUTER_ADMIN_PORT' : '--port'
+  return String(port) === process.env.LLM_ROUTER_ADMIN_PORT
+    ? 'LLM_ROUTER_ADMIN_PORT'
+    : 'LLM_ROUTER_SERVER_PORT or --port'
 }
 
 /** Members that Node adds to errors of `listen`. */

@@ -25,6 +25,6 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text)
     toast('Copied.')
   } catch {
-    toast('The browser does not let this page copy: select the text instead.', 'bad')
+    toast('The browser does not allow this page to copy. Select the text instead.', 'bad')
   }
 }

@@ -94,7 +94,7 @@ function Confirm({ action, target, model, onClose }) {
   }
   return html`<${Question} title=${titles[action](name)} confirm=${verbs[action]} danger=${action === 'drain' || action === 'unload'}
     disabled=${!known || (known.needs_force === true && !force.value)} onConfirm=${confirm} onClose=${onClose}>
-    <p id="effect">${known?.text ?? 'Asking the router what would happen ...'}</p>
+    <p id="effect">${known?.text ?? 'Checking the consequences ...'}</p>
     ${
       known?.models?.length > 0 &&
       html`<ul class="plain-list small quiet">${known.models.map(

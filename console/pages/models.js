@@ -203,7 +203,7 @@ function Prices() {
   return html`${!may('admin') && html`<p class="quiet">Changing prices requires the role admin.</p>`}
     <${Card} title=${plural(prices.length, 'price')} end=${end}>${
       prices.length === 0
-        ? html`<${Empty}>No price yet. Prices turn future usage into costs.</${Empty}>`
+        ? html`<${Empty}>No prices yet. Prices determine the cost of future usage.</${Empty}>`
         : html`<${Table} label="Prices" head=${['Price', 'For', ['Prompt', 'number'], ['Cached', 'number medium-only'], ['Answer', 'number'], ['Busy second', 'number medium-only'], ['Request', 'number medium-only'], ['Currency', 'narrow-hidden'], ['', 'number narrow-hidden']]}>
           <tbody>${prices.map(
             (
@@ -214,7 +214,7 @@ function Prices() {
               <td class="number narrow-hidden"><${AdminButton} class="ghost" aria-label=${`Edit ${price.id}`} onClick=${() => ask(EditRecord, { record: price })}>Edit</${AdminButton}>
                 <${AdminButton} class="ghost" aria-label=${`Remove ${price.id}`} onClick=${() => ask(DeleteRecord, { id: price.id })}>Remove</${AdminButton}></td></tr>`,
           )}</tbody></${Table}>`
-    }</${Card}><p class="quiet small">Prompt, cached and answer: per million tokens.</p>
+    }</${Card}><p class="quiet small">Prompt, cached prompt and completion: per million tokens.</p>
     ${
       Asked &&
       html`<${Asked} entity="prices" ...${dialog.value.props} reload=${reload} onClose=${() => {

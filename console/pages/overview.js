@@ -74,7 +74,7 @@ function Problems() {
   const end = html`<span class="quiet small">${list.length === 0 ? '' : 'worst first'}</span>`
   return html`<${Card} title="What is wrong now" id="problems" end=${end}>${
     list.length === 0
-      ? html`<p class="empty"><span class="state"><span class="dot" data-tone="good"></span>Nothing. All is well.</span></p>`
+      ? html`<p class="empty"><span class="state"><span class="dot" data-tone="good"></span>No problems.</span></p>`
       : html`<ul class="problems">${list.slice(0, 50).map(
           ({ id, severity, text, action, since, subject }) => html`<li key=${id}>
             <span class="state"><span class="dot" data-tone=${tones[severity]}></span><span class="small quiet">${severities[severity]}</span></span>

@@ -211,7 +211,9 @@ function Answer({ index, side }) {
     <header><h2>${side.model}</h2>
       <span class="quiet small">${state === 'running' ? 'answering ...' : (target ?? side.target)}</span></header>
     <div class="answer" aria-busy=${String(state === 'running')}>${
-      state === 'none' ? html`<span class="quiet">The answer appears here. Ctrl + Enter sends.</span>` : ''
+      state === 'none'
+        ? html`<span class="quiet">The response appears here. Press Ctrl + Enter to send.</span>`
+        : ''
     }${reasoning !== '' && html`<details open=${content === ''}><summary>Reasoning</summary>${reasoning}</details>`}${content}${calls.map(
       (call, at) => html`<pre key=${at}>${call.name}(${call.arguments})</pre>`,
     )}${error && html`<p class="bad" role="alert">${error}</p>`}</div>

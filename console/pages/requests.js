@@ -144,7 +144,7 @@ function Filters() {
 function Rows() {
   if (!loaded.value && failure.value === '') return html`<${Empty}>Loading ...</${Empty}>`
   if (rows.value.length === 0)
-    return html`<${Empty}>No matching request yet. The router keeps the last 1,000 requests of all its processes, without prompts and responses.</${Empty}>`
+    return html`<${Empty}>No matching requests yet. The router keeps the last 1,000 requests of all its processes, without prompts and responses.</${Empty}>`
   const head = [
     'Time',
     ['Client', 'narrow-hidden'],

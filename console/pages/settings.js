@@ -101,7 +101,7 @@ function Configuration() {
       <span class="quiet small">${shown.length} of ${all.length}</span></search>
     <div class="card">${
       shown.length === 0
-        ? html`<${Empty}>${onlySet.value ? 'Nothing is set: everything has its default.' : 'No setting matches.'}</${Empty}>`
+        ? html`<${Empty}>${onlySet.value ? 'Nothing is set; all settings have their defaults.' : 'No setting matches.'}</${Empty}>`
         : html`<${Table} label="Settings" head=${['Variable', ['Value', 'narrow-hidden'], ['From', 'narrow-hidden'], ['Default', 'narrow-hidden'], ['Meaning', 'medium-only']]}><tbody>${shown.map(
             (
               setting,

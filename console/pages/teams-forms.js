@@ -76,7 +76,7 @@ const entities = {
       ),
       number('weight', 'Weight', 'its share of the queue'),
     ],
-    removal: 'All its keys end at once; requests that run go on. Its usage stays.',
+    removal: 'All of its keys become invalid at once; running requests continue. Its usage is kept.',
   },
   groups: {
     noun: 'group',
@@ -113,7 +113,7 @@ const entities = {
       flag('hard', 'Hard: refuses requests when it is used up', true),
       flag('enabled', 'Enabled', true),
     ],
-    removal: 'Nothing is limited by it any more. What was used stays in the usage.',
+    removal: 'It no longer limits anything. Recorded usage is kept.',
   },
   prices: {
     noun: 'price',
@@ -178,7 +178,7 @@ export function EditRecord({ entity, record, onClose, reload = refresh }) {
       const current = await send(path)
       const stored = await current.json()
       if (stored.updated_at !== record.updated_at)
-        throw new Error('Somebody else has changed it meanwhile: close this and look at it again.')
+        throw new Error('Somebody else has changed it in the meantime. Close this dialog and open it again.')
       await api(path, {
         method: 'PATCH',
         body: changes,
@@ -246,7 +246,7 @@ export function NewKey({ client, ask, onClose }) {
 /** Shows a new key. It cannot be shown again. */
 export function KeyCreated({ created, onClose }) {
   return html`<${Dialog} title="Copy this key now" onClose=${onClose}>
-    <${Notice} tone="warn">It is shown only this once: the router stores only its digest.</${Notice}>
+    <${Notice} tone="warn">It is shown only once: the router stores only its digest.</${Notice}>
     <code class="secret" id="new-key">${created.key}</code>
     <div class="actions"><button type="button" class="primary" onClick=${() => void copy(created.key)}>Copy</button>
       <button type="button" onClick=${onClose}>I have it</button></div>
@@ -266,7 +266,7 @@ export function RotateKey({ id, client, prefix, ask, onClose }) {
   const done = () => (made.value ? ask('created', { created: made.value }) : onClose())
   return html`<${Question} title=${`Rotate ${prefix}… of ${client}?`} confirm="Rotate" onConfirm=${rotate} onClose=${done}>
     <p>${client} gets another key. The former one stays valid for a while, so that its programs can be changed.</p>
-    <label class="field">Hours until the former key ends <input type="number" name="hours" min="0" max="8760" step="any" defaultValue="24" required /></label>
+    <label class="field">Hours until the old key expires <input type="number" name="hours" min="0" max="8760" step="any" defaultValue="24" required /></label>
   </${Question}>`
 }
 

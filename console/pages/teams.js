@@ -129,7 +129,7 @@ function Clients({ ask: open, data: { clients, keys } }) {
   const end = html`<${AdminButton} class="primary" id="new-client" onClick=${() => open('edit', { entity: 'clients' })}>New client</${AdminButton}>`
   return html`<${Card} title=${plural(clients.length, 'client')} end=${end}>${
     clients.length === 0
-      ? html`<${Empty}>No client yet. A client has keys with which its programs call models.</${Empty}>`
+      ? html`<${Empty}>No clients yet. Programs call models with the keys of a client.</${Empty}>`
       : html`<${Table} label="Clients" head=${['Client', 'State', ['Group', 'narrow-hidden'], ['Models', 'medium-only'], ['Limits', 'wide-only'], ['Role', 'medium-only'], ['Keys', 'number narrow-hidden']]}>
         <tbody>${clients.map(
           (client) => html`<tr key=${client.id} class="link" onClick=${({ target }) => {
@@ -223,7 +223,7 @@ function Groups({ ask: open, data: { groups, clients } }) {
   const end = html`<${AdminButton} class="primary" id="new-group" onClick=${() => open('edit', { entity: 'groups' })}>New group</${AdminButton}>`
   return html`<${Card} title=${plural(groups.length, 'group')} end=${end}>${
     groups.length === 0
-      ? html`<${Empty}>No group yet. A group restricts its clients, and they share its limits.</${Empty}>`
+      ? html`<${Empty}>No groups yet. A group restricts its clients, which share its limits.</${Empty}>`
       : html`<${Table} label="Groups" head=${['Group', 'State', ['Parent', 'medium-only'], ['Models', 'medium-only'], ['Limits', 'narrow-hidden'], ['Clients', 'number'], ['', 'number narrow-hidden']]}>
         <tbody>${groups.map(
           (

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes llm-router-VERSION.tgz with the dashboard and the alert rules of resources/ in it, and index.yaml beside it, which makes
-# the directory a chart repository. Needs no Helm.
+# Creates llm-router-VERSION.tgz, which includes the dashboard and the alert rules of resources/, and an index.yaml that makes the
+# directory a chart repository. Does not require Helm.
 # Usage: deploy/helm/package.sh [DIRECTORY [URL]]
-#   DIRECTORY  where to put them; the current one unless given
-#   URL        from where the archive will be downloaded; from beside index.yaml unless given
+#   DIRECTORY  output directory; default: the current one
+#   URL        download URL of the archive; default: relative to index.yaml
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -24,7 +24,7 @@ for file in grafana/llm-router.json prometheus/rules.yaml; do
   fi
 done
 mkdir -p "$target"
-# macOS would add files of its own.
+# Keeps macOS from adding its own files.
 COPYFILE_DISABLE=1 tar -czf "$target/$archive" -C "$work" llm-router
 
 if command -v sha256sum >/dev/null 2>&1; then
@@ -33,7 +33,7 @@ else
   digest=$(shasum -a 256 "$target/$archive")
 fi
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-# An entry is what Chart.yaml says, and where the archive is (https://helm.sh/docs/topics/chart_repository/#the-index-file).
+# An entry has the content of Chart.yaml and the location of the archive (https://helm.sh/docs/topics/chart_repository/#the-index-file).
 {
   printf 'apiVersion: v1\nentries:\n  llm-router:\n'
   sed -e '/^#/d' -e 's/^/      /' "$chart/Chart.yaml" | sed '1s/^     /    -/'

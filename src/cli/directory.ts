@@ -74,7 +74,7 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
     const known = Object.keys(verbs)
     if (!found)
       throw new ConfigError([
-        `${context.program} ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
+        `${context.program} ${name} ${verb}: no such command; known: ${known.join(', ')}${didYouMean(verb, known)}`,
       ])
     const result = await onDatabase(context, (run) => found(args, context, run))
     if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
@@ -135,7 +135,7 @@ export function membersOf(schema: TSchema, args: readonly string[]): Record<stri
       if (name === '') throw new ConfigError([`${arg}: expected field=value, such as description=text`])
       const known = Object.keys(schema.properties)
       if (!known.includes(name))
-        throw new ConfigError([`no such field ${name}${didYouMean(name, known)}; known: ${known.join(', ')}`])
+        throw new ConfigError([`no such field ${name}; known: ${known.join(', ')}${didYouMean(name, known)}`])
       return [name, memberValue(schema.properties[name], text)]
     }),
   )

@@ -61,19 +61,13 @@ indexed; with --force the other files are indexed.`,
 expected one. The router is that of the settings, or that at --url; LLM_ROUTER_ADMIN_KEY is its operator key.`,
   },
   clients: {
-    forms: [
-      'clients [list]',
-      'clients get ID',
-      'clients create ID field=value...',
-      'clients change ID field=value...',
-      'clients remove ID',
-    ],
+    forms: recordForms('clients'),
     purpose: 'list and change the clients in the database',
     more: 'Uses the database of LLM_ROUTER_DATABASE_URL. docs/teams.md lists the fields.',
   },
-  groups: { forms: ['groups ...'], purpose: 'list and change groups of clients' },
-  prices: { forms: ['prices ...'], purpose: 'list and change prices' },
-  budgets: { forms: ['budgets ...'], purpose: 'list and change budgets' },
+  groups: { forms: recordForms('groups'), purpose: 'list and change groups of clients' },
+  prices: { forms: recordForms('prices'), purpose: 'list and change prices' },
+  budgets: { forms: recordForms('budgets'), purpose: 'list and change budgets' },
   keys: {
     forms: [
       'keys [list] [CLIENT]',
@@ -136,4 +130,9 @@ export function usageOf(name: string, program: string): string | undefined {
   const lines = forms.map((form, index) => `${index === 0 ? 'Usage:' : '      '} ${program} ${form}`)
   const text = `${lines.join('\n')}\n\n${purpose[0]?.toUpperCase()}${purpose.slice(1)}.\n`
   return `${text}${more === undefined ? '' : `\n${more}\n`}${name === 'serve' ? `\n${optionsText}` : ''}`
+}
+
+function recordForms(name: string): string[] {
+  const verbs = ['[list]', 'get ID', 'create ID field=value...', 'change ID field=value...', 'remove ID']
+  return verbs.map((verb) => `${name} ${verb}`)
 }

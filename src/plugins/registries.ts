@@ -7,6 +7,8 @@ import { openaiCompletion } from '../dialects/openai/completion/index.ts'
 import { openai as openaiDialect } from '../dialects/openai/index.ts'
 import { responses as responsesDialect } from '../dialects/responses/index.ts'
 import { builtInProviders } from '../providers/index.ts'
+import { dialectErrors } from '../sdk/checks/dialect.ts'
+import { strategyErrors } from '../sdk/checks/strategy.ts'
 import type { Dialect } from '../sdk/dialect.ts'
 import type { ProviderType } from '../sdk/provider.ts'
 import { Registry } from '../sdk/registry.ts'
@@ -24,7 +26,7 @@ declare module 'fastify' {
 /** Built-in dialects, provider types and strategies. Extensions add to the same registries. */
 export default fp(
   (app, _options, done) => {
-    const dialects = new Registry<Dialect>('dialect')
+    const dialects = new Registry<Dialect>('dialect', dialectErrors)
     for (const dialect of [
       openaiDialect,
       ollamaDialect,
@@ -36,7 +38,7 @@ export default fp(
     ])
       dialects.add(dialect)
     const providers = builtInProviders()
-    const strategies = new Registry<Strategy>('strategy')
+    const strategies = new Registry<Strategy>('strategy', strategyErrors)
     for (const strategy of ownStrategies) strategies.add(strategy)
     app.decorate('dialects', dialects)
     app.decorate('providers', providers)

@@ -7,6 +7,19 @@ import { isObject } from '../lib/json/read.ts'
 import { bodyCheck, fieldAt } from '../sdk/body-check.ts'
 import { badRequest, type RouterError } from '../sdk/errors.ts'
 
+interface SchemaError {
+  /** Method and path. */
+  route: string
+  problem: string
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Schemas that could not be compiled, complete when all plugins are loaded. */
+    readonly schemaErrors: SchemaError[]
+  }
+}
+
 /**
  * Placeholder until the plugin below is registered. Without it, Fastify would load its own compilers: a hundred modules
  * that few routes need.
@@ -26,11 +39,12 @@ function neverAsked(): never {
  * to Fastify's own compilers, which coerce, apply defaults and remove; they are loaded on first use.
  *
  * TypeBox schemas are compiled when their route is first used, since most routes never are and compiling them all takes
- * half of the time of a start. Other schemas are compiled at once: an error in one is then a start error.
+ * half of the time of a start. Other schemas are compiled at once, so that an error in one stops the start.
  */
 export default fp(
   (app, _options, done) => {
-    const fastifys = fastifysCompilers(app)
+    app.decorate('schemaErrors', [])
+    const fastifys = reporting(fastifysCompilers(app), app.schemaErrors)
     app.setValidatorCompiler((route) =>
       route.httpPart === 'body' && isTypeBox(route.schema)
         ? typeBoxCheck(route.schema)
@@ -51,11 +65,39 @@ export default fp(
   { name: 'validation' },
 )
 
-/** Includes the app's shared schemas (`addSchema`), which are complete when routes are compiled. */
-function fastifysCompilers(app: FastifyInstance): {
+interface Compilers {
   validator: FastifySchemaCompiler<unknown>
   serializer: FastifySerializerCompiler<unknown>
-} {
+}
+
+/** Fastify compiles where nothing can catch an exception, so errors are collected for the end of the start. */
+function reporting({ validator, serializer }: Compilers, errors: SchemaError[]): Compilers {
+  const report = ({ method, url }: { method?: string; url?: string }, what: string, error: unknown): void => {
+    const problem = error instanceof Error ? error.message : String(error)
+    errors.push({ route: `${method} ${url}`, problem: `invalid schema of the ${what}: ${problem}` })
+  }
+  return {
+    validator(route) {
+      try {
+        return validator(route)
+      } catch (error) {
+        report(route, String(route.httpPart), error)
+        return () => true
+      }
+    },
+    serializer(route) {
+      try {
+        return serializer(route)
+      } catch (error) {
+        report(route, 'response', error)
+        return () => ''
+      }
+    },
+  }
+}
+
+/** Includes the app's shared schemas (`addSchema`), which are complete when routes are compiled. */
+function fastifysCompilers(app: FastifyInstance): Compilers {
   const load = createRequire(import.meta.url)
   const shared = () => app.getSchemas() as Record<string, object> // `addSchema` accepts nothing else
   let validator: ReturnType<ReturnType<typeof import('@fastify/ajv-compiler')>> | undefined

@@ -1,3 +1,4 @@
+import { providerErrors } from '../sdk/checks/provider.ts'
 import type { ProviderType } from '../sdk/provider.ts'
 import { Registry } from '../sdk/registry.ts'
 import { anthropic } from './anthropic.ts'
@@ -27,7 +28,7 @@ export const providerTypes: readonly ProviderType[] = [
 
 /** Creates a registry with the built-in provider types, to which extensions add theirs. */
 export function builtInProviders(): Registry<ProviderType> {
-  const providers = new Registry<ProviderType>('provider type')
+  const providers = new Registry<ProviderType>('provider type', providerErrors)
   for (const type of providerTypes) providers.add(type)
   return providers
 }

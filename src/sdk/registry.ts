@@ -1,18 +1,23 @@
 /** Named objects of one kind: dialects, provider types, strategies. Filled at startup, read-only afterwards. */
 export class Registry<T extends { readonly name: string }> {
   readonly #kind: string
+  readonly #errorsOf: (item: T) => readonly string[]
   readonly #items = new Map<string, T>()
 
-  constructor(kind: string) {
+  /** `errorsOf`: returns the errors of an item that is added. Extensions may be plain JavaScript, which no compiler checks. */
+  constructor(kind: string, errorsOf: (item: T) => readonly string[] = () => []) {
     this.#kind = kind
+    this.#errorsOf = errorsOf
   }
 
-  /** Throws if the name is empty or in use: extensions must not silently replace each other. */
+  /** Throws if the item is invalid, or its name in use: extensions must not silently replace each other. */
   add(item: T): void {
-    // Extensions may be plain JavaScript, where nothing checks the type of `name`.
-    if (typeof item.name !== 'string' || item.name === '') throw new Error(`a ${this.#kind} needs a name`)
-    if (this.#items.has(item.name)) throw new Error(`${this.#kind} "${item.name}" is registered twice`)
-    this.#items.set(item.name, item)
+    const name: unknown = item?.name
+    if (typeof name !== 'string' || name === '') throw new Error(`a ${this.#kind} needs a name`)
+    if (this.#items.has(name)) throw new Error(`${this.#kind} "${name}" is registered twice`)
+    const errors = this.#errorsOf(item)
+    if (errors.length > 0) throw new Error(`${this.#kind} "${name}": ${errors.join('; ')}`)
+    this.#items.set(name, item)
   }
 
   find(name: string): T | undefined {

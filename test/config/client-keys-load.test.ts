@@ -136,7 +136,7 @@ test('a client may have several keys: strings, objects, and one at the top level
 test('an error in one of several keys names its path, and no key', () => {
   const keys = [long, { key: 'a b' }, { kye: long }, 7, { key: long }]
   const errors = errorsOf({ keys: [{ id: 'a', keys }] })
-  assert.match(errors, /keys\[0\]\.keys\[2\]\.kye: no such member/)
+  assert.match(errors, /keys\[0\]\.keys\[2\]\.kye: no such field/)
   assert.match(errors, /keys\[0\]\.keys\[3\]: 7 is not/)
   assert.ok(!errors.includes(long))
   assert.match(
@@ -197,7 +197,7 @@ test('an error names file, line, column and path, and never a key', () => {
   const errors = errorsOf(text)
   assert.match(errors, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
   assert.match(errors, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
-  assert.match(errors, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
+  assert.match(errors, /^keys\.json:6:17: keys\[1\]\.modles: no such field; did you mean "models"\?/m)
   assert.match(errors, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
   assert.ok(!errors.includes(long))
 })

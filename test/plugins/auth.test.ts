@@ -23,7 +23,7 @@ test('an invalid keys file ends the start with exit code 2 and file, line, colum
     encoding: 'utf8',
   })
   assert.equal(status, 2)
-  assert.equal(stderr, `${file.path}:2:63: keys[0].max_token: no such member; did you mean "max_tokens"?\n`)
+  assert.equal(stderr, `${file.path}:2:63: keys[0].max_token: no such field; did you mean "max_tokens"?\n`)
 })
 
 test('a missing keys file stops the start', async () => {

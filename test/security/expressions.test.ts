@@ -11,7 +11,6 @@ const source = join(import.meta.dirname, '../../src')
  * the beginning of its expression.
  */
 const excused: Readonly<Record<string, string>> = {
-  'plugins/errors/index.ts /([\\w.-]+\\/': "one line of the router's own stack",
   'relay/attempt/safe-text.ts /\\b[a-z0-9-]+(?:\\.': 'the first 1,024 characters of a text',
 }
 

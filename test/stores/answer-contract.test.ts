@@ -137,6 +137,17 @@ test('memory is bounded: the least recently used answers are evicted', async () 
   assert.deepEqual([store.sizes()?.answers, store.sizes()?.bytes], [0, 0])
 })
 
+test('S36 a client that fills the memory evicts only its own answers', async () => {
+  const store = memoryAnswers(5_000, () => 1_000)
+  const keep = (client: string, digest: string) =>
+    store.keep({ ...key(digest), client }, 'x'.repeat(1_000), { ttlMs: 100, askedAt: 1_000 })
+  await keep('quiet', 'mine')
+  for (const digest of ['a', 'b', 'c', 'd', 'e']) await keep('busy', digest)
+  assert.ok(await store.find({ ...key('mine'), client: 'quiet' }))
+  assert.equal(await store.find({ ...key('a'), client: 'busy' }), undefined)
+  assert.ok(await store.find({ ...key('e'), client: 'busy' }))
+})
+
 test('a sealed answer opens only under its own name, with its own secret, unchanged', () => {
   const seal = new AnswerSeal('secret')
   const sealed = seal.seal('żółw', 'name')

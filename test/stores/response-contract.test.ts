@@ -155,6 +155,32 @@ for (const kind of [memory(), primary(), redis()]) {
       assert.deepEqual(await known(one, 'c', 'd'), ['c', 'd'])
     })
 
+    test('S36 a client that stores many or large responses evicts only its own', async () => {
+      const [few, same] = await open({ maxCount: 4 })
+      const ids = ['a/1', 'b/1', 'b/2', 'b/3', 'b/4', 'b/5', 'c/1']
+      for (const id of ids) {
+        await few.keep(id, stored())
+        await nextMillisecond()
+      }
+      assert.deepEqual(await known(same, ...ids), ['a/1', 'b/4', 'b/5', 'c/1'])
+      await few.remove('b/4')
+      await few.keep('c/2', stored())
+      assert.deepEqual(await known(same, ...ids, 'c/2'), ['a/1', 'b/5', 'c/1', 'c/2'])
+
+      const size = Buffer.byteLength(JSON.stringify(stored()))
+      const [small] = await open({ maxBytes: 4 * size + 1000 })
+      for (const [id, text] of Object.entries({
+        'a/1': '',
+        'a/2': '',
+        'b/1': 'x'.repeat(600),
+        'b/2': 'x'.repeat(600),
+      })) {
+        await small.keep(id, stored(text))
+        await nextMillisecond()
+      }
+      assert.deepEqual(await known(small, 'a/1', 'a/2', 'b/1', 'b/2'), ['a/1', 'a/2', 'b/2'])
+    })
+
     test('no response is stored if none may be, nor one that is too large by itself', async () => {
       const [none] = await open({ maxCount: 0 })
       await none.keep('a', stored())
@@ -186,6 +212,21 @@ describe('responses of an unreachable Redis', () => {
     assert.equal(await store.remove('after'), true)
     await shared.close()
     await again.stop()
+  })
+
+  test('are evicted fairly although a router of an older version evicted some without counting', async () => {
+    const server = await startRedis()
+    const store = redisStore(server.port, { maxCount: 4 })
+    for (const id of ['a/1', 'b/1', 'b/2', 'b/3']) await store.keep(id, stored())
+    for (const id of ['b/1', 'b/2']) {
+      await server.redis.hdel('llm-router:responses', id)
+      await server.redis.zrem('llm-router:responses:by-use', id)
+      await server.redis.zrem('llm-router:responses:by-expiry', id)
+    }
+    for (const id of ['a/2', 'a/3', 'a/4']) await store.keep(id, stored())
+    assert.deepEqual(await known(store, 'a/1', 'a/2', 'a/3', 'a/4', 'b/3'), ['a/2', 'a/3', 'a/4', 'b/3'])
+    await store.close()
+    await server.stop()
   })
 
   test('outlive the process that stored them, and expire', async () => {

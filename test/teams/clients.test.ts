@@ -131,7 +131,12 @@ for (const store of databaseKinds) {
           [200, 'once'],
         ],
       )
+      const other = await admin('POST', '/clients', { id: 'other' }, headers)
+      assert.deepEqual([other.status, other.body.code], [422, 'idempotency_key_reused'])
+      await admin('POST', '/clients', { id: 'second' })
       const first = await admin('POST', '/clients/once/keys', {}, headers)
+      const ofOther = await admin('POST', '/clients/second/keys', {}, headers)
+      assert.deepEqual([ofOther.status, ofOther.body.code], [422, 'idempotency_key_reused'])
       const again = await admin('POST', '/clients/once/keys', {}, headers)
       assert.deepEqual([first.status, again.status, again.body.id], [201, 200, first.body.id])
       assert.deepEqual([typeof first.body.key, 'key' in again.body], ['string', false])

@@ -73,7 +73,7 @@ function recordsOf(root: unknown, error: ReportError): { records: unknown[]; at:
     return { records: [], at: [] }
   }
   for (const name of Object.keys(Object(root)))
-    if (name !== 'keys' && !isRemark(name)) error([name], 'no such member')
+    if (name !== 'keys' && !isRemark(name)) error([name], 'no such field')
   return { records: nonEmpty(keys, ['keys'], error), at: ['keys'] }
 }
 
@@ -97,15 +97,15 @@ function checked(value: unknown, path: JsonPath, error: ReportError): KeyRecord 
   }
   if (isObject(value)) {
     for (const name of unknownNames(value, KeyRecordSchema.properties))
-      reject([...path, name], `no such member${didYouMean(name, ownMembers)}`)
+      reject([...path, name], `no such field${didYouMean(name, ownMembers)}`)
     const policy = value.policy_override
     if (isObject(policy))
       for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))
-        reject([...path, 'policy_override', name], 'no such member')
+        reject([...path, 'policy_override', name], 'no such field')
     for (const [index, key] of (Array.isArray(value.keys) ? value.keys : []).entries())
       if (isObject(key))
         for (const name of unknownNames(key, FileKeySchema.properties))
-          reject([...path, 'keys', index, name], 'no such member')
+          reject([...path, 'keys', index, name], 'no such field')
   }
   const record = coerced(KeyRecordSchema, value)
   if (Value.Check(KeyRecordSchema, record)) return isValid ? record : undefined

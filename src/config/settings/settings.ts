@@ -240,12 +240,22 @@ function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: Au
   return []
 }
 
-/** Warns about keys without effect and keys that are too short. */
-function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): string[] {
+/** Warns about settings without effect and keys that are too short. */
+function authWarnings({
+  authEnabled,
+  authKeysFile,
+  adminKey,
+  databaseUrl,
+  budgetWebhookUrl,
+}: Config): string[] {
   const warnings: string[] = []
   if (!authEnabled && authKeysFile !== '')
     warnings.push(
       'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
+    )
+  if (budgetWebhookUrl !== '' && databaseUrl === '')
+    warnings.push(
+      'LLM_ROUTER_BUDGET_WEBHOOK_URL has no effect without LLM_ROUTER_DATABASE_URL, which stores budgets',
     )
   if (adminKey !== '' && adminKey.length < minKeyLength)
     warnings.push(`LLM_ROUTER_ADMIN_KEY: a key of fewer than ${minKeyLength} characters can be guessed`)

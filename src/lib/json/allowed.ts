@@ -30,7 +30,8 @@ interface Bounds {
 }
 
 function range({ minimum, exclusiveMinimum, maximum }: Bounds): string {
-  if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`
+  const isBounded = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER
+  if (minimum !== undefined && isBounded) return ` from ${minimum} to ${maximum}`
   if (minimum !== undefined) return ` of ${minimum} or more`
   return exclusiveMinimum === undefined ? '' : ` over ${exclusiveMinimum}`
 }

@@ -18,9 +18,9 @@ declare module 'fastify' {
       routes(): readonly DocumentedRoute[]
       /**
        * The OpenAPI document as JSON, built on first use. `server`: relative URL from the document to the router's
-       * root.
+       * root. `models`: those that may be named in examples, all by default.
        */
-      openapi(server: string): string
+      openapi(server: string, models?: readonly Model[]): string
       /** The script that renders the page, gzip-compressed; loaded on first use. */
       pageScript(): Promise<Buffer>
     }
@@ -65,15 +65,17 @@ export default fp(
     let script: Promise<Buffer> | undefined
     app.decorate('apiDocs', {
       routes,
-      openapi(server) {
+      openapi(server, models = app.models.all()) {
         if (knownModels !== app.models.all()) texts.clear()
         knownModels = app.models.all()
         const exampleModel: ExampleModel = (operations, named) =>
-          app.models.find(named)?.alias ?? modelFor(app.models.all(), operations)
+          models.find(({ alias }) => alias === app.models.find(named)?.alias)?.alias ??
+          modelFor(models, operations)
+        const key = JSON.stringify([server, models.map(({ alias }) => alias)])
         const text =
-          texts.get(server) ??
+          texts.get(key) ??
           JSON.stringify(openapiDocument(routes(), { version, server, keys: authEnabled, exampleModel }))
-        texts.set(server, text)
+        texts.set(key, text)
         return text
       },
       pageScript() {

@@ -70,7 +70,7 @@ export const administrator: ClientKey = {
 
 function noOperatorKey(): RouterError {
   const message =
-    'This request changes the router and requires an operator key, but none is set: start the router with LLM_ROUTER_ADMIN_KEY, ' +
+    'This request requires an operator key, but none is set: start the router with LLM_ROUTER_ADMIN_KEY, ' +
     'or give a key in LLM_ROUTER_AUTH_MEMORY_SEED_FILE the surface "operator"'
   return new RouterError('forbidden', message, { code: 'operator_key_not_set' })
 }
@@ -85,6 +85,6 @@ function notAnOperator(role: Role): RouterError {
       },
     )
   const message =
-    'This request changes the router and requires an operator key: LLM_ROUTER_ADMIN_KEY or a key with the surface "operator"'
+    'This request requires an operator key: LLM_ROUTER_ADMIN_KEY or a key with the surface "operator"'
   return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })
 }

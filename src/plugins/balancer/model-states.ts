@@ -7,6 +7,7 @@ import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { Turns } from '../../stores/turns/local.ts'
+import { describeBug } from '../errors/describe-bug.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { CanarySplit, isCanary } from './canary.ts'
 import { LeaseQueue } from './lease-queue.ts'
@@ -38,6 +39,8 @@ export interface ModelState {
   readonly queue: LeaseQueue
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
+  /** Calls the strategy; logs what it throws, because the request no longer depends on it. */
+  guarded(call: () => void): void
 }
 
 /** By alias, so that a request that began before a reload finds its model's current state. */
@@ -97,6 +100,7 @@ function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: State
   const name = strategyName(app, model)
   return {
     onSettled,
+    guarded: (call) => guarded(app, model, call),
     ...strategyOf(app, name),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
@@ -109,6 +113,14 @@ function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: State
       timeoutMs: queueTimeoutMs,
       size: queueSize,
     }),
+  }
+}
+
+function guarded(app: FastifyInstance, model: Model, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    app.log.error({ model: model.alias, ...describeBug(error) }, 'strategy failed')
   }
 }
 
@@ -167,7 +179,7 @@ function update(
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
     if (name !== state.strategyName) Object.assign(state, strategyOf(app, name))
-    state.strategy.retain?.([...model.targets, ...model.sleeping])
+    state.guarded(() => state.strategy.retain?.([...model.targets, ...model.sleeping]))
     previous.delete(model.alias)
     state.queue.wake()
   }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Lease, PickContext } from '../../relay/run/lease.ts'
+import { RouterError } from '../../sdk/errors.ts'
 import type { PickReason, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
@@ -9,11 +10,20 @@ import type { ModelState } from './model-states.ts'
 
 type Health = Pick<FastifyInstance['health'], 'of'>
 
-/** Throws if a custom strategy returns a target that it was not offered. */
-export function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target'>): LiveSignals {
-  const signals = live.get(target)
-  if (!signals) throw new Error('the strategy picked a target that is not a candidate')
-  return signals
+/** Throws if the strategy of an extension returned anything but a candidate. */
+export function signalsIn(
+  { live, strategyName }: ModelState,
+  picked: Pick<TargetSignals, 'target'> | undefined,
+): LiveSignals {
+  const signals = picked && live.get(picked.target)
+  if (signals) return signals
+  throw strategyFailed(strategyName, 'no candidate')
+}
+
+export function strategyFailed(name: string, returned: string): RouterError {
+  return new RouterError('internal', `The strategy '${name}' returned ${returned}`, {
+    code: 'strategy_failed',
+  })
 }
 
 /** Counts the target as picked. `release` is called when the lease is settled. */
@@ -25,14 +35,15 @@ export function reserve(
   release?: () => void,
 ): Lease {
   const { target } = signals
-  const health = healths.of(target)
-  const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
   const pickedAt = now()
   const wasCold = isCold(signals)
   let settled = false
   const reason = reasonOf(state, signals, request)
-  signals.picked()
+  // Before anything is counted: the strategy of an extension may throw.
   state.strategy.taken?.(target, request)
+  signals.picked()
+  const health = healths.of(target)
+  const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
   return {
     target,
     reason,
@@ -53,7 +64,7 @@ export function reserve(
         if (wasOut && !isOut(health)) signals.returnedAt = at
         // A target that was removed meanwhile no longer belongs to the strategy.
         if (state.strategy.settled && holds(state, signals))
-          state.strategy.settled(signals.target, outcome, request)
+          state.guarded(() => state.strategy.settled?.(signals.target, outcome, request))
         state.onSettled(target, attempted)
       } finally {
         // Last, because it lets a waiting request pick a target by the current signals.

@@ -7,7 +7,7 @@ import { failsOften, lastAnswered } from './candidates.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import { isCold, loadedFirst } from './loaded-first.ts'
 import type { ModelState } from './model-states.ts'
-import { reserve, signalsIn } from './reserve.ts'
+import { reserve, signalsIn, strategyFailed } from './reserve.ts'
 import { exclusiveSlotLimitOf, slotLimitOf } from './slot-limit.ts'
 
 type Health = FastifyInstance['health']
@@ -65,11 +65,17 @@ export abstract class SlotAcquisition {
     const { leases, health } = app
     const revocation = leases.onRevoked && new AbortController()
     if (revocation) revocations.set(stored.key, revocation)
-    const lease = reserve(state, signals, context, health, () => {
+    const release = (): void => {
       revocations.delete(stored.key)
       void leases.release(stored)
-    })
-    return revocation ? { ...lease, revoked: revocation.signal } : lease
+    }
+    try {
+      const lease = reserve(state, signals, context, health, release)
+      return revocation ? { ...lease, revoked: revocation.signal } : lease
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 }
 
@@ -98,6 +104,7 @@ export class ExclusiveAcquisition extends SlotAcquisition {
     const { affinity, isLimited } = state
     const candidatesOf = ({ signals, isStandby }: Group, index: number): readonly LeaseCandidate[] => {
       const ordered = this.#strategy.order(loadedFirst(signals, isCold), context.request)
+      if (!Array.isArray(ordered)) throw strategyFailed(state.strategyName, 'no list of candidates')
       // A host that has the model loaded precedes others of its group, but never a better group.
       const reserve = affinity && index > 0 ? true : isStandby
       // In configuration order, the result depends only on the list, so it is cached.

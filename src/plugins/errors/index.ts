@@ -11,6 +11,7 @@ import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../s
 import { withoutBasePath } from '../base-path.ts'
 import type { ConsolePage } from '../console/index.ts'
 import { validationError } from '../validation.ts'
+import { describeBug } from './describe-bug.ts'
 import { nearPath } from './near-path.ts'
 
 declare module 'fastify' {
@@ -252,18 +253,6 @@ const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
   415: 'unsupported_media_type',
   422: 'unprocessable',
   429: 'rate_limit',
-}
-
-/** What the log may say of a bug: name and location, but not the message, which can quote a prompt. */
-function describeBug(thrown: unknown): Record<string, unknown> {
-  if (!(thrown instanceof Error)) return { error_name: typeof thrown }
-  const frame = /([\w.-]+\/[\w.-]+\.[jt]s:\d+)/.exec(thrown.stack?.split('\n').find(isOurs) ?? '')
-  return { error_name: thrown.name, error_at: frame?.[1] }
-}
-
-/** Whether a stack line is in the router or an extension. */
-function isOurs(line: string): boolean {
-  return /^\s+at .*[./]/.test(line) && !/\(?node:|\/node_modules\/(?!llm-router\/)/.test(line)
 }
 
 /** Dialect of a route: the declared one, else the one of its surface, else the one that its path resembles. */

@@ -7,6 +7,7 @@ import type { Step } from '../../relay/steps.ts'
 import type { RequestTrace } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { costOf } from '../auth/request-cost.ts'
+import { describeBug } from '../errors/describe-bug.ts'
 import { passedOnTrace } from '../tracing/trace-context.ts'
 import { requestLog } from './request-log.ts'
 
@@ -55,7 +56,11 @@ export default fp(
       get running() {
         return open.count
       },
-      onEnd: (listener) => listeners.push(listener),
+      onEnd: (listener) => {
+        // Extensions may be plain JavaScript.
+        if (typeof listener !== 'function') throw new TypeError('onEnd needs a function')
+        listeners.push(listener)
+      },
       onStep: (listener) => stepListeners.push(listener),
       create: (id) => new Exchange(id, notifyStep),
       traceWith: (begin) => {
@@ -80,7 +85,17 @@ export default fp(
         open.delete(exchange)
         exchange.close(reply.raw.writableFinished)
         const record = recordOf(exchange, request, reply)
-        for (const listener of listeners) listener(record, exchange)
+        for (const listener of listeners) {
+          try {
+            listener(record, exchange)
+          } catch (error) {
+            // Nothing else catches what a listener of an extension throws here.
+            app.log.error(
+              { ...exchange.logIds, ...describeBug(error) },
+              'a listener failed at the end of a request',
+            )
+          }
+        }
       })
       next()
     })

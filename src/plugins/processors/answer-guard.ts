@@ -1,6 +1,7 @@
 import type { Passage, PassageVerdict } from '../../processors/answers/windows.ts'
 import type { Exchange } from '../../relay/exchange.ts'
 import type { Processed } from '../../relay/processed.ts'
+import { checkedVerdict } from '../../sdk/checks/processor.ts'
 import type { ProcessorVerdict } from '../../sdk/processor.ts'
 import type { OwnProcessor } from './compiled.ts'
 import { BlockedError, inGroups, type ProcessorRuns, runConcurrently } from './runs.ts'
@@ -65,10 +66,17 @@ export class AnswerGuard {
       const before = passages.map((passage) => passage.before)
       const verdict = await runs.inTime(
         own,
-        async (signal): Promise<ProcessorVerdict> =>
-          (await own.processor.response?.(texts, { before, asked: asked(), model, client, signal })) ?? {
-            type: 'pass',
-          },
+        async (signal): Promise<ProcessorVerdict> => {
+          if (!own.processor.response) return { type: 'pass' }
+          const answer = await own.processor.response(texts, {
+            before,
+            asked: asked(),
+            model,
+            client,
+            signal,
+          })
+          return checkedVerdict(answer, texts.length)
+        },
         others,
       )
       return this.#read(own, texts, verdict, record)
@@ -94,7 +102,7 @@ export class AnswerGuard {
         record('flagged')
         return texts
       case 'replace': {
-        const changed = replacedBy(verdict.contents, texts)
+        const changed = changedCount(verdict.contents, texts)
         this.#stepOf(name).values += changed
         record(changed > 0 ? 'changed' : 'unchanged')
         return verdict.contents
@@ -114,8 +122,7 @@ export class AnswerGuard {
   }
 }
 
-/** Number of changed contents. Throws if their number differs. */
-export function replacedBy(contents: readonly string[], before: readonly string[]): number {
-  if (contents.length !== before.length) throw new Error('the number of returned contents differs')
+/** Number of contents that a processor changed. */
+export function changedCount(contents: readonly string[], before: readonly string[]): number {
   return contents.filter((text, index) => text !== before[index]).length
 }

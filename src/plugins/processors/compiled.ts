@@ -8,6 +8,7 @@ import { MaskingRules } from '../../processors/masking/masking-rules.ts'
 import { presidio } from '../../processors/masking/presidio.ts'
 import type { PseudonymStyle } from '../../processors/masking/pseudonyms.ts'
 import { pythonMasker } from '../../processors/masking/python-masker.ts'
+import { processorErrors } from '../../sdk/checks/processor.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import { type BuiltInKind, builtInKinds } from '../../sdk/masked-kinds.ts'
@@ -58,6 +59,7 @@ export function compiled(
   configured: readonly ConfiguredProcessor[],
   config: Config,
   types: Pick<Registry<ProcessorType>, 'find' | 'names'>,
+  extensionOf: (type: string) => string | undefined = () => undefined,
 ): CompiledProcessors {
   const errors: string[] = []
   const onRequest = maskingOf(requested(config), everywhere('masking'))
@@ -80,6 +82,12 @@ export function compiled(
     }
     try {
       const processor = known.create(options)
+      const wrong = processorErrors(processor)
+      if (wrong.length > 0) {
+        const what = `processor type "${type}" of "${extensionOf(type)}"`
+        errors.push(`${entry.path}.type: ${what}: the object that 'create' returns: ${wrong.join('; ')}`)
+        return []
+      }
       return [
         { ...commonOf(scope), type: 'own', processor, answerStage: 'late', onlyJudges: false, sample: 1 },
       ]

@@ -9,6 +9,7 @@ import { EventLoopBudget } from '../../lib/event-loop-budget.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { KeptText } from '../../processors/contents/kept-texts.ts'
 import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
+import { processorTypeErrors } from '../../sdk/checks/processor.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { ProcessorType } from '../../sdk/processor.ts'
 import { Registry } from '../../sdk/registry.ts'
@@ -53,7 +54,7 @@ declare module 'fastify' {
 /** Processing of requests and responses on their way to models and back. */
 export default fp(
   (app, _options, done) => {
-    const types = new Registry<ProcessorType>('processor type')
+    const types = new Registry<ProcessorType>('processor type', processorTypeErrors)
     const secret = app.config.maskingSecret === '' ? generatedSecret() : app.config.maskingSecret
     const keys = new Map<string, MaskingKey>()
     let current = compiled([], app.config, types)
@@ -82,7 +83,7 @@ export default fp(
         const masks = configured.some(({ type }) => type === 'masking')
         if (masks && app.config.maskingSecret === '' && hasSeveralHosts(app.config))
           throw new ConfigError([maskingSecretMissing])
-        return compiled(configured, app.config, types)
+        return compiled(configured, app.config, types, (type) => app.extensionOf.get(type))
       },
       use(processors) {
         current = processors

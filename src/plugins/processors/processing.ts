@@ -12,9 +12,10 @@ import { askedFormats } from '../../processors/structured.ts'
 import type { Processed } from '../../relay/processed.ts'
 import { type ClientRequest, exactBody } from '../../relay/request/client-request.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
+import { checkedVerdict } from '../../sdk/checks/processor.ts'
 import type { ContentShape, DialectContents } from '../../sdk/content.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { replacedBy } from './answer-guard.ts'
+import { changedCount } from './answer-guard.ts'
 import { Answering, type ProcessingContext } from './answering.ts'
 import type { CompiledProcessor } from './compiled.ts'
 import { blocked, checkProtection, notProtected } from './protection.ts'
@@ -215,14 +216,15 @@ export class Processing extends Answering {
     }
     const { model, client } = this.#context
     const contents = current.map(({ text }) => text)
-    const verdict = (await processor.processor.request?.(contents, { model, client, signal })) ?? {
-      type: 'pass',
-    }
+    const own = processor.processor
+    if (!own.request) return { texts: contents, values: 0 }
+    const answer = await own.request(contents, { model, client, signal })
+    const verdict = checkedVerdict(answer, contents.length)
     switch (verdict.type) {
       case 'pass':
         return { texts: contents, values: 0 }
       case 'replace':
-        return { texts: [...verdict.contents], values: replacedBy(verdict.contents, contents) }
+        return { texts: [...verdict.contents], values: changedCount(verdict.contents, contents) }
       case 'flag':
         return { texts: contents, values: 0, isFlagged: true }
       case 'block':

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { Sampling } from '../../sdk/chat.ts'
+import { textEndpointErrors } from '../../sdk/checks/text-endpoint.ts'
 import { type EndpointDocs, events, json, lines } from '../../sdk/endpoint-docs.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -46,7 +47,10 @@ export default fp(
       add(definition) {
         // Safe: its functions only get values that its own schema has validated.
         const endpoint: TextEndpoint = definition
-        const { name, summary } = endpoint
+        const errors = textEndpointErrors(endpoint)
+        const { name, summary } = endpoint ?? {}
+        if (typeof name !== 'string' || name === '') throw new Error('a text endpoint needs a name')
+        if (errors.length > 0) throw new Error(`text endpoint "${name}": ${errors.join('; ')}`)
         const request = bodySchema(endpoint)
         const response = 'texts' in endpoint ? listOf(endpoint.item) : endpoint.response
         const paths = endpointPaths(app.config.endpointPrefix, {

@@ -123,7 +123,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       const parsed = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
       // Only operators may see servers and the usage of other clients.
       if (parsed.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
-        throw badRequest("'by' is not model, key", 'by', 'invalid_value')
+        throw badRequest("'by' is not one of: model, key", 'by', 'invalid_value')
       const question = { ...parsed, client: client?.id ?? '' }
       const lines = await administration.run(request, 'usage', question)
       const format = formatOf(request, query)

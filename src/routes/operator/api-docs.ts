@@ -29,12 +29,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const pathsFor = (path: string): string[] =>
     endpointPaths(app.config.endpointPrefix, { fixed: [path], prefixed: [path] })
   for (const path of pathsFor('/openapi.json')) {
-    app.get(path, { config: { surface: 'any', page: true, docs: documentDocs } }, (_request, reply) =>
-      reply
+    app.get(path, { config: { surface: 'any', page: true, docs: documentDocs } }, (request, reply) => {
+      // The document may be public although client keys are enabled.
+      const isUnknown = app.config.authEnabled && !request.client
+      const { find } = app.rights.models(request)
+      const usable = isUnknown ? [] : app.models.all().filter(({ alias }) => find(alias) !== undefined)
+      return reply
         .header('cache-control', 'no-cache')
         .type('application/json')
-        .send(app.apiDocs.openapi(relativeRoot(path))),
-    )
+        .send(app.apiDocs.openapi(relativeRoot(path), usable))
+    })
   }
   const html = readFileSync(join(folder, 'index.html'), 'utf8')
   const start = readFileSync(join(folder, 'start.js'), 'utf8')

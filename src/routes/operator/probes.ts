@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -10,15 +10,15 @@ import type { Target } from '../../sdk/target.ts'
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/livez', { config: { admin: true, docs: liveDocs } }, () => ({ status: 'ok' }))
 
-  app.get('/readyz', { config: { admin: true, docs: readyDocs } }, (_request, reply) => {
+  app.get('/readyz', { config: { admin: true, docs: readyDocs } }, (request, reply) => {
     const reasons = reasonsNotReady(app)
-    const without = modelsWithoutTarget(app)
+    const without = maySeeNames(app, request, reply) ? modelsWithoutTarget(app) : []
     const models = without.length === 0 ? {} : { models_without_usable_target: without }
     if (reasons.length === 0) return { status: 'ready', ...models }
     return reply.code(503).send({ status: 'not_ready', reasons, ...models })
   })
 
-  app.get('/healthz', { config: { admin: true, docs: healthDocs } }, () => {
+  app.get('/healthz', { config: { admin: true, docs: healthDocs } }, (request, reply) => {
     const unusable = unusableTargets(app)
     const panicking = app.models.all().filter((model) => app.health.isPanicking(model))
     const reasons = [
@@ -30,11 +30,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used anyway`),
     ]
     const total = app.models.all().reduce((sum, { targets }) => sum + targets.length, 0)
+    const names = { reasons, down: unusable, models_without_usable_target: modelsWithoutTarget(app) }
     return {
       status: reasons.length === 0 ? 'ok' : 'degraded',
-      reasons,
-      down: unusable,
-      models_without_usable_target: modelsWithoutTarget(app),
+      ...(maySeeNames(app, request, reply) ? names : {}),
       version,
       uptime_seconds: Math.round(performance.now() / 1000),
       models: app.models.all().length,
@@ -54,9 +53,11 @@ const ReadySchema = Type.Object({
 
 const HealthSchema = Type.Object({
   status: Type.Union([Type.Literal('ok'), Type.Literal('degraded')]),
-  reasons: Type.Array(Type.String()),
-  down: Type.Array(Type.Object({ model: Type.String(), target: Type.String(), state: Type.String() })),
-  models_without_usable_target: Type.Array(Type.String()),
+  reasons: Type.Optional(Type.Array(Type.String())),
+  down: Type.Optional(
+    Type.Array(Type.Object({ model: Type.String(), target: Type.String(), state: Type.String() })),
+  ),
+  models_without_usable_target: Type.Optional(Type.Array(Type.String())),
   version: Type.String(),
   uptime_seconds: Type.Integer(),
   models: Type.Integer(),
@@ -76,7 +77,7 @@ const readyDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Readiness probe',
   description:
-    '503 with `reasons` while no model has a usable server or the process is draining. Names the models without a usable server.',
+    '503 with `reasons` while no model has a usable server or the process is draining. Names the models without a usable server; with client keys, for operators only.',
   answers: [json('Ready.', ReadySchema)],
 }
 
@@ -86,10 +87,16 @@ const healthDocs: EndpointDocs = {
   summary: 'Health summary',
   answers: [
     json(
-      '`ok` or `degraded` with reasons, the servers that are down, and the numbers of models and servers.',
+      '`ok` or `degraded`, and the numbers of models and servers. With client keys, only operators get the reasons and the servers that are down.',
       HealthSchema,
     ),
   ],
+}
+
+/** A client must not learn the names of models that it may not use. */
+function maySeeNames(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): boolean {
+  if (!app.config.authEnabled || app.adminPort.isUsedBy(request.raw)) return true
+  return app.rights.isOperator(request, reply)
 }
 
 function reasonsNotReady(app: FastifyInstance): string[] {

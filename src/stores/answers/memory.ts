@@ -1,3 +1,4 @@
+import { FairTable } from '../fair-table.ts'
 import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
 
 interface Entry {
@@ -14,9 +15,8 @@ const overheadBytes = 300
 export class AnswerTable {
   readonly #maxBytes: number
   readonly #now: () => number
-  /** Least recently used first. */
-  readonly #entries = new Map<string, Entry>()
-  readonly #sizes: AnswerSizes = { answers: 0, bytes: 0, evicted: 0 }
+  readonly #entries = new FairTable<Entry>(sizeOf)
+  #evicted = 0
   #emptiedAt = Number.NEGATIVE_INFINITY
 
   /** `now`: milliseconds since 1970. */
@@ -26,57 +26,32 @@ export class AnswerTable {
   }
 
   get sizes(): AnswerSizes {
-    return { ...this.#sizes, answers: this.#entries.size }
+    return { answers: this.#entries.count, bytes: this.#entries.bytes, evicted: this.#evicted }
   }
 
-  find({ digest }: AnswerKey): string | undefined {
-    const entry = this.#take(digest)
+  find({ client, digest }: AnswerKey): string | undefined {
+    const entry = this.#entries.take(client, digest)
     if (!entry || entry.expiresAt <= this.#now()) return undefined
-    this.#put(digest, entry)
+    this.#entries.put(client, digest, entry)
     return entry.answer.toString()
   }
 
   keep({ model, client, digest }: AnswerKey, answer: string, { ttlMs, askedAt }: KeepOptions): void {
     if (askedAt <= this.#emptiedAt) return
-    this.#take(digest)
+    this.#entries.take(client, digest)
     const entry = { model, client, answer: Buffer.from(answer), expiresAt: this.#now() + ttlMs }
     if (sizeOf(entry) > this.#maxBytes) return
-    this.#put(digest, entry)
-    this.#makeRoom()
+    this.#entries.put(client, digest, entry)
+    // Expired responses become the least recently used ones of their client in time.
+    for (; this.#entries.bytes > this.#maxBytes; this.#evicted++) this.#entries.evict('bytes')
   }
 
   remove({ model, client }: AnswerFilter): number {
     this.#emptiedAt = this.#now()
-    let removed = 0
-    for (const [digest, entry] of this.#entries) {
-      if (model !== undefined && entry.model !== model) continue
-      if (client !== undefined && entry.client !== client) continue
-      this.#take(digest)
-      removed++
-    }
-    return removed
-  }
-
-  #take(digest: string): Entry | undefined {
-    const entry = this.#entries.get(digest)
-    if (!entry) return undefined
-    this.#entries.delete(digest)
-    this.#sizes.bytes -= sizeOf(entry)
-    return entry
-  }
-
-  #put(digest: string, entry: Entry): void {
-    this.#entries.set(digest, entry)
-    this.#sizes.bytes += sizeOf(entry)
-  }
-
-  /** Evicts the least recently used responses, which expired ones become in time. */
-  #makeRoom(): void {
-    for (const digest of this.#entries.keys()) {
-      if (this.#sizes.bytes <= this.#maxBytes) return
-      this.#take(digest)
-      this.#sizes.evicted++
-    }
+    return this.#entries.removeAll(
+      (entry) =>
+        (model === undefined || entry.model === model) && (client === undefined || entry.client === client),
+    )
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
+import { RouterError } from '../../sdk/errors.ts'
 import type { Actor, EntityName } from '../../sdk/teams/directory.ts'
 import type { Tables } from '../database/tables.ts'
 import type { CommandName, Commands } from './commands.ts'
@@ -90,6 +91,14 @@ export async function createdBefore(
     .where('entity', '=', entity)
     .executeTakeFirst()
   return row?.id
+}
+
+/** The error for an idempotency key that an earlier request used to create something else. */
+export function reusedKey(): RouterError {
+  return new RouterError('unprocessable', 'This Idempotency-Key has been used for another request', {
+    code: 'idempotency_key_reused',
+    param: 'idempotency-key',
+  })
 }
 
 /** Stores the id of a created record for repeated requests with the same idempotency key. */

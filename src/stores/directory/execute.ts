@@ -11,7 +11,14 @@ import { deleteBudgetState, recalculateBudget } from '../budgets/spent.ts'
 import { budgetStatus } from '../budgets/status.ts'
 import type { Database, EntityRow } from '../database/tables.ts'
 import { readUsage } from '../usage/read.ts'
-import { type CommandHandlers, changed, createdBefore, nextRevision, rememberCreated } from './changes.ts'
+import {
+  type CommandHandlers,
+  changed,
+  createdBefore,
+  nextRevision,
+  rememberCreated,
+  reusedKey,
+} from './changes.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { pageFrom, pageOf } from './pages.ts'
@@ -89,6 +96,7 @@ const handlers: CommandHandlers = {
 
   async create(rows, { entity, id, record, idempotencyKey }, context) {
     const before = await createdBefore(rows, entity, idempotencyKey, context)
+    if (before !== undefined && before !== id) throw reusedKey()
     if (before !== undefined) return { stored: stored(await find(rows, entity, before)), isNew: false }
     check(entity, record)
     await checkReferences(rows, entity, id, record)

@@ -8,6 +8,7 @@ import {
   createdBefore,
   type Rows,
   rememberCreated,
+  reusedKey,
 } from './changes.ts'
 import { storedKey } from './commands.ts'
 import { pageOf } from './pages.ts'
@@ -28,7 +29,11 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
   async createKey(rows, { client, key, idempotencyKey }, context) {
     checkFields(NewKeySchema, key, 'key')
     const before = await createdBefore(rows, 'keys', idempotencyKey, context)
-    if (before !== undefined) return { stored: storedKey(await findKey(rows, before)), isNew: false }
+    if (before !== undefined) {
+      const row = await findKey(rows, before)
+      if (row.client_id !== client) throw reusedKey()
+      return { stored: storedKey(row), isNew: false }
+    }
     await find(rows, 'clients', client)
     const created = await addKey(rows, client, key, context)
     await rememberCreated(rows, 'keys', created.id, idempotencyKey, context)

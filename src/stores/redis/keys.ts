@@ -32,6 +32,9 @@ export const redisKeys = {
   responsesByUse: 'llm-router:responses:by-use',
   responsesByExpiry: 'llm-router:responses:by-expiry',
   responsesBytes: 'llm-router:responses:bytes',
+  /** Their number and total length by owner, for fair eviction. */
+  responseCounts: 'llm-router:responses:counts',
+  responseSizes: 'llm-router:responses:sizes',
   /** Exists while a response is about to be stored. */
   responsePending: (id: string) => `llm-router:responses:pending:${id}`,
   /** A cached response: hashed names of its model and client, and the digest of its request. */

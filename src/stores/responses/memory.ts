@@ -1,4 +1,5 @@
-import type { ResponseStore } from './store.ts'
+import { FairTable } from '../fair-table.ts'
+import { ownerOf, type ResponseStore } from './store.ts'
 
 export interface ResponseBounds {
   /** Maximum number of responses. */
@@ -17,9 +18,7 @@ interface Entry {
 export class ResponseTable {
   readonly #bounds: ResponseBounds
   readonly #now: () => number
-  /** Least recently used first. */
-  readonly #entries = new Map<string, Entry>()
-  #bytes = 0
+  readonly #entries = new FairTable<Entry>(({ json }) => json.length)
 
   /** `now`: monotonic milliseconds. */
   constructor(bounds: ResponseBounds, now: () => number) {
@@ -28,55 +27,31 @@ export class ResponseTable {
   }
 
   find(id: string): string | undefined {
-    const entry = this.#take(id)
+    const entry = this.#entries.take(ownerOf(id), id)
     if (!entry || entry.expiresAt <= this.#now()) return undefined
-    this.#put(id, entry)
+    this.#entries.put(ownerOf(id), id, entry)
     return entry.json.toString()
   }
 
   keep(id: string, json: string): void {
-    this.#take(id)
-    this.#dropExpired()
-    this.#put(id, { json: Buffer.from(json), expiresAt: this.#now() + this.#bounds.ttlMs })
-    this.#dropOverflow()
+    const { maxCount, maxBytes, ttlMs } = this.#bounds
+    const now = this.#now()
+    this.#entries.take(ownerOf(id), id)
+    this.#entries.removeAll(({ expiresAt }) => expiresAt <= now)
+    this.#entries.put(ownerOf(id), id, { json: Buffer.from(json), expiresAt: now + ttlMs })
+    while (this.#entries.count > maxCount) this.#entries.evict('entries')
+    // A single one over the limit is evicted too.
+    while (this.#entries.bytes > maxBytes) this.#entries.evict('bytes')
   }
 
   remove(id: string): boolean {
-    const entry = this.#take(id)
+    const entry = this.#entries.take(ownerOf(id), id)
     return entry !== undefined && entry.expiresAt > this.#now()
-  }
-
-  #take(id: string): Entry | undefined {
-    const entry = this.#entries.get(id)
-    if (!entry) return undefined
-    this.#entries.delete(id)
-    this.#bytes -= entry.json.length
-    return entry
-  }
-
-  #put(id: string, entry: Entry): void {
-    this.#entries.set(id, entry)
-    this.#bytes += entry.json.length
-  }
-
-  #dropExpired(): void {
-    const now = this.#now()
-    for (const [id, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#take(id)
-  }
-
-  /** Evicts the least recently used responses; a single one over the limit too. */
-  #dropOverflow(): void {
-    const { maxCount, maxBytes } = this.#bounds
-    for (const id of this.#entries.keys()) {
-      if (this.#entries.size <= maxCount && this.#bytes <= maxBytes) return
-      this.#take(id)
-    }
   }
 }
 
 /**
- * Stores responses in this process only. The least recently used response is
- * evicted first. `now`: monotonic milliseconds.
+ * Stores responses in this process only. `now`: monotonic milliseconds.
  */
 export function memoryResponses(bounds: ResponseBounds, now: () => number): ResponseStore {
   const table = new ResponseTable(bounds, now)

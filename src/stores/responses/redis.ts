@@ -4,7 +4,7 @@ import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
 import type { ResponseBounds } from './memory.ts'
-import { announcedMs, type ResponseStore, type StoredResponse } from './store.ts'
+import { announcedMs, ownerOf, type ResponseStore, type StoredResponse } from './store.ts'
 
 export interface RedisResponsesOptions extends ResponseBounds {
   address: RedisAddress
@@ -22,6 +22,7 @@ const keys = [
   redisKeys.responsesByExpiry,
   redisKeys.responsesBytes,
 ]
+const ownerKeys = [redisKeys.responseCounts, redisKeys.responseSizes]
 /** Maximum wait for an announced response, and delay of the first retry, in milliseconds. */
 const pendingWaitMs = 1_500
 const firstPollMs = 5
@@ -84,6 +85,10 @@ export class RedisResponses implements ResponseStore {
   }
 
   #run(step: Step, id: string, args: readonly (string | number)[]): Promise<unknown> {
-    return this.#scripts.run(step, [...keys, redisKeys.responsePending(id)], [id, ...args])
+    return this.#scripts.run(
+      step,
+      [...keys, redisKeys.responsePending(id), ...ownerKeys],
+      [id, ownerOf(id), ...args],
+    )
   }
 }

@@ -11,7 +11,8 @@ export const announcedMs = 60_000
 
 /**
  * Stores responses for `previous_response_id`. Bounded: a response may be evicted at any time, and expires after the store's
- * time to live. `find` returns a copy. Each operation is atomic per id, and once the promise of `keep`
+ * time to live. Of all owners (see {@link ownerOf}), the one with the most responses or bytes loses its least recently used
+ * response, so nobody can evict the responses of an owner with less than an equal share. `find` returns a copy. Each operation is atomic per id, and once the promise of `keep`
  * is fulfilled, the response can be found. Rejects only if the store itself cannot be reached.
  */
 export interface ResponseStore {
@@ -27,6 +28,11 @@ export interface ResponseStore {
   /** Returns whether it existed. */
   remove(id: string): Promise<boolean>
   close(): Promise<void>
+}
+
+/** The owner of a response: its id up to the first slash; empty without a slash. */
+export function ownerOf(id: string): string {
+  return id.slice(0, Math.max(0, id.indexOf('/')))
 }
 
 /** Age up to which an announcement is relied on, in milliseconds; an older one may expire before the response is stored. */

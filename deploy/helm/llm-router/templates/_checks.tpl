@@ -1,4 +1,4 @@
-{{/* Values that are well formed one by one and make no sense together. */}}
+{{/* Rejects combinations of values that are valid individually but not together. */}}
 {{- define "llm-router.checks" -}}
 {{- $values := .Values -}}
 {{- if lt (include "llm-router.drainSeconds" . | int) 1 -}}
@@ -61,7 +61,7 @@
 {{- end -}}
 {{- with $values.autoscaling -}}
 {{- if and .enabled (not .cpuUtilization) (not .inFlight.average) -}}
-{{- fail "autoscaling: set cpuUtilization or inFlight.average; there is nothing to scale by" -}}
+{{- fail "autoscaling: set cpuUtilization or inFlight.average, which it scales by" -}}
 {{- end -}}
 {{- if and .enabled .cpuUtilization (not (dig "requests" "cpu" "" $values.resources)) -}}
 {{- fail "autoscaling.cpuUtilization is a share of resources.requests.cpu, which is not set" -}}

@@ -7,7 +7,7 @@ export const accessSettings = {
   authKeyStore: oneOf(
     words.authKeyStore,
     'memory',
-    'Where keys are stored; only `memory` is supported, other values stop the start.',
+    'Where keys are stored; only `memory` is supported; with LLM_ROUTER_AUTH_ENABLED, other values stop the start.',
   ),
   authKeysFile: text('', 'File with the client keys; reloaded when it changes.'),
   authPublicEndpoints: Type.Array(Type.String({ pattern: '^/' }), {

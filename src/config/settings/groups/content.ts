@@ -35,7 +35,7 @@ export const contentSettings = {
     maximum: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
     description:
-      'Maximum size of the cached responses in memory, per process or, in a cluster, in the primary process; the least recently used are evicted first.',
+      'Maximum size of the cached responses in memory, per process or, in a cluster, in the primary process; beyond it, the client with the most loses its least recently used.',
   }),
   cacheSecret: Type.String({
     default: '',

@@ -61,7 +61,7 @@ export const requestSettings = {
     maximum: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
     description:
-      'Limit for all request bodies of a process together, at least 1.25 times LLM_ROUTER_BODY_LIMIT; a client with several bodies may hold four fifths of it. 0: an eighth of the heap limit.',
+      'Limit for all request bodies of a process together; raised to 1.25 times LLM_ROUTER_BODY_LIMIT if it is less. A client with several bodies may hold four fifths of it. 0: an eighth of the heap limit.',
   }),
   streamKeepAliveMs: seconds({
     default: 0,
