@@ -1,4 +1,4 @@
-import { tokensOf } from '../lib/json/read.ts'
+import { present, tokensOf } from '../lib/json/read.ts'
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
@@ -226,12 +226,10 @@ export class Exchange {
       const count = tokensOf(usage[name])
       return count === undefined ? before?.[name] : (before?.[name] ?? 0) + count
     }
-    const [cachedTokens, reasoningTokens] = [counted('cachedTokens'), counted('reasoningTokens')]
     this.usage = {
       promptTokens: counted('promptTokens') ?? 0,
       completionTokens: counted('completionTokens') ?? 0,
-      ...(cachedTokens === undefined ? {} : { cachedTokens }),
-      ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
+      ...present({ cachedTokens: counted('cachedTokens'), reasoningTokens: counted('reasoningTokens') }),
     }
   }
 
