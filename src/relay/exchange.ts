@@ -226,11 +226,12 @@ export class Exchange {
       const count = tokensOf(usage[name])
       return count === undefined ? before?.[name] : (before?.[name] ?? 0) + count
     }
-    this.usage = {
-      promptTokens: counted('promptTokens') ?? 0,
-      completionTokens: counted('completionTokens') ?? 0,
-      ...present({ cachedTokens: counted('cachedTokens'), reasoningTokens: counted('reasoningTokens') }),
-    }
+    const further = present({
+      cachedTokens: counted('cachedTokens'),
+      reasoningTokens: counted('reasoningTokens'),
+    })
+    const [promptTokens = 0, completionTokens = 0] = [counted('promptTokens'), counted('completionTokens')]
+    this.usage = { promptTokens, completionTokens, ...further }
   }
 
   /** Starts an attempt at a target; `end` returns the target's share. Call the result once, at the end of the attempt. */
