@@ -93,8 +93,24 @@ export interface AppOptions {
 
 /** Builds the complete router, identically for production and tests. Throws ConfigError if it cannot start. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const createServer = serverFactory(options)
-  const adminRequests: AdminRequests = new WeakSet()
+  const parts: ServerParts = { createServer: serverFactory(options), adminRequests: new WeakSet() }
+  const app = createInstance(options, parts)
+  try {
+    await addPlugins(app, options, parts)
+  } catch (error) {
+    // Not awaited, because nothing may delay the message of a failed start.
+    app.close().catch(() => undefined)
+    throw error
+  }
+  return app
+}
+
+interface ServerParts {
+  createServer: ReturnType<typeof serverFactory>
+  adminRequests: AdminRequests
+}
+
+function createInstance(options: AppOptions, { createServer, adminRequests }: ServerParts): FastifyInstance {
   const app = fastify({
     loggerInstance: options.logger,
     // The exchange logs one line per request; Fastify's logging would miss requests whose client disconnected.
@@ -123,6 +139,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { onClosed } = options
   // Fastify runs these hooks in reverse order.
   if (onClosed) app.addHook('onClose', onClosed)
+  return app
+}
+
+async function addPlugins(
+  app: FastifyInstance,
+  options: AppOptions,
+  { createServer, adminRequests }: ServerParts,
+): Promise<void> {
   await app.register(config, options)
   await app.register(basePath)
   app.decorate('logError', options.logError ?? (() => undefined))
@@ -179,7 +203,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(effects)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
-  return app
 }
 
 function serverFactory({ config, logger }: AppOptions): (handler: RequestListener) => Server {

@@ -1,5 +1,6 @@
 import { tenths } from '../../lib/numbers.ts'
-import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import type { Exchange } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { TimedAttempt } from '../../relay/timeline.ts'
 import { errorWords } from '../../sdk/console/error-words.ts'
 import type { RecentRequest, RequestAttempt } from '../../sdk/console/recent-requests.ts'

@@ -1,4 +1,4 @@
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { AttemptRecord } from '../../relay/steps.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { ActivityPart, Counts, TargetCounts } from '../../stores/activity/store.ts'

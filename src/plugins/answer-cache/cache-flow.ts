@@ -5,7 +5,7 @@ import {
   readCacheDirectives,
 } from '../../processors/cache/bypass.ts'
 import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
-import type { CacheOutcome } from '../../relay/exchange.ts'
+import type { CacheOutcome } from '../../relay/exchange-record.ts'
 import { asRouterError } from '../../sdk/errors.ts'
 import type { AnswerKey, AnswerStore } from '../../stores/answers/store.ts'
 import { Flight } from './flight.ts'

@@ -1,4 +1,4 @@
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { BudgetUnit } from '../../sdk/teams/directory.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import type { RequestCost } from '../auth/request-cost.ts'

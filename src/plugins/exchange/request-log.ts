@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { tenths } from '../../lib/numbers.ts'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 
 /**
  * Writes one log line per finished request. Contains no prompts, responses or keys, and only the code of an error's

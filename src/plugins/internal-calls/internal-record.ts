@@ -1,4 +1,5 @@
-import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import type { Exchange } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import { asRouterError, type RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
 

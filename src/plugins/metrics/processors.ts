@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import { Families, perKey } from './families.ts'
 import { durationBuckets } from './labels.ts'
 

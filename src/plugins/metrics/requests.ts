@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, methodLabel, type TargetLabels } from './labels.ts'
 import { boundedNames } from './teams.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import { type Count, Families } from './families.ts'
 import type { TargetLabels } from './labels.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { Failure } from '../../sdk/console/status.ts'
 import { errorSummary, keep, kept, newCount, type RequestCounts, timestamp } from './history.ts'
 import type { RecentCount } from './recent-count.ts'

@@ -7,7 +7,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { Step } from '../../relay/steps.ts'
 import type { AttemptTrace, RequestTrace, TraceHeaders } from '../../relay/trace.ts'
 import { reasonOf } from '../metrics/labels.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import { UsageSums } from '../../stores/usage/sums.ts'
 import { pricesOf, type UsageCost } from './prices.ts'

@@ -1,4 +1,4 @@
-import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { Usage } from '../../sdk/chat.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import { quarterMs } from '../../stores/usage/sums.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { requestLog } from '../../../src/plugins/exchange/request-log.ts'
-import type { ExchangeRecord } from '../../../src/relay/exchange.ts'
+import type { ExchangeRecord } from '../../../src/relay/exchange-record.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 
 const record: ExchangeRecord = {
