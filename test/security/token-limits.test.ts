@@ -17,7 +17,7 @@ const keyOf = (id: string) => `sk-0123456789abcdef-${id}`
 const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }
 const keyLimits: Record<string, object> = Object.fromEntries(
   [
-    ...['burst', 'redis', 'agent', 'given', 'several'].map((id) => [id, 6000]),
+    ...['burst', 'redis', 'agent', 'given', 'several', 'absurd'].map((id) => [id, 6000]),
     ...[
       'chunked',
       'plain',
@@ -122,6 +122,26 @@ test('S28 processes with the same Redis share token reservations', async (t) => 
   assert.ok(served(answers) >= 8 && served(answers) <= 10, `${served(answers)}`)
   const { total } = await redis.redis.hgetall('{k:redis}:reserved')
   assert.ok(Number(total ?? 0) <= 1_300, `${total}`)
+})
+
+test('S28 a request for an absurd number of answers leaves the limits of its key as they were', async (t) => {
+  upstream.rescript(counted({ prompt_tokens: 20, completion_tokens: 30, total_tokens: 50 }))
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  const env = { ...file.env, LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }
+  const sharing = await startRouter({ env, models: models() })
+  t.after(() => sharing.close())
+  for (const url of [router.url, sharing.url]) {
+    for (const n of [1e308, 1e15, 1e308]) assert.equal((await ask('absurd', { n }, url)).status, 200)
+    const { status, headers, text } = await post(
+      `${url}/v1/messages`,
+      { ...body, max_tokens: 9 },
+      headersOf('absurd'),
+    )
+    assert.equal(status, 200, text)
+    const reset = Date.parse(headers.get('anthropic-ratelimit-tokens-reset') ?? '')
+    assert.ok(reset - Date.now() < 60_000, String(reset))
+  }
 })
 
 test('S28 a request with max_tokens of 32,000 is charged what it uses', async () => {

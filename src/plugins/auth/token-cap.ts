@@ -26,6 +26,8 @@ const nested: Readonly<Record<string, { bounds: readonly string[]; multipliers: 
  * Fields that request several responses to one prompt; servers generate the largest number. OpenAI and vLLM, llama.cpp.
  */
 const multipliers = new Set(['N', 'BEST_OF', 'N_CMPL'])
+/** No server generates as many responses to one request. Keeps expected tokens finite and exact. */
+const maxAnswers = 1_000_000
 /** A list of prompts requests responses to each of them. vLLM answers prompts and their embeddings alike. */
 const prompts = ['PROMPT', 'PROMPT_EMBEDS']
 
@@ -42,7 +44,7 @@ interface Bound {
 }
 
 export interface RequestedTokens {
-  /** Number of responses requested. */
+  /** Number of responses requested, at most 1,000,000. */
   answers: number
   /** Limits per response that the request sets. */
   bounds: readonly Bound[]
@@ -69,7 +71,7 @@ export function requestedTokens({ body, raw }: ParsedBody): RequestedTokens {
         answersEach = Math.max(answersEach, countIn(wanted))
     }
   }
-  return { answers: answersEach * Math.max(1, promptCount), bounds: found }
+  return { answers: Math.min(maxAnswers, answersEach * Math.max(1, promptCount)), bounds: found }
 }
 
 /** Throws `bad_request` if the request asks for more tokens, over all of its responses, than its key permits. */

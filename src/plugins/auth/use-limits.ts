@@ -180,13 +180,16 @@ export function limitHeaders(
   return headers
 }
 
+/** A year. */
+const longestWaitSeconds = 365 * 24 * 3600
+
 function namesOf(
   dialect: string,
   what: string,
   most: number,
   { left, fullInMs }: { left: number; fullInMs: number },
 ): [string, string][] {
-  const seconds = Math.max(0, Math.ceil(fullInMs / 1000))
+  const seconds = Math.min(longestWaitSeconds, Math.max(0, Math.ceil(fullInMs / 1000)))
   if (dialect === 'anthropic') {
     const reset = new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
     const head = `anthropic-ratelimit-${what}`
