@@ -47,12 +47,20 @@ test('requests that depend on more than their body, or have several outcomes, by
     { functions: [{ name: 'f' }] },
     { plugins: [{ id: 'web' }] },
     { n: 2 },
+    { n: { toString: 2 } },
     { modalities: ['text', 'audio'], audio: { voice: 'alloy', format: 'wav' } },
   ]) {
     await ask({ ...question(), ...more }, 'bypass')
     await ask({ ...question(), ...more }, 'bypass')
   }
-  for (const more of [{ n: 2, seed: 1 }, { tools: [] }, { store: false }, { modalities: ['text'] }]) {
+  for (const more of [
+    { n: 2, seed: 1 },
+    { n: 1 },
+    { n: null },
+    { tools: [] },
+    { store: false },
+    { modalities: ['text'] },
+  ]) {
     await ask({ ...question(), ...more }, 'miss')
     await ask({ ...question(), ...more }, 'hit')
   }

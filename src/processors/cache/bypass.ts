@@ -19,7 +19,7 @@ export function bypassReason(body: JsonObject, { tools }: { tools: boolean }): B
   const generation = [body.generationConfig, body.generation_config].find(isObject) ?? {}
   if (asksForMedia(body) || asksForMedia(generation)) return 'media'
   const answers = [body.n, body.best_of, generation.candidateCount, generation.candidate_count]
-  if (answers.some((count) => Number(count) > 1) && !hasSeed(body, generation)) return 'n'
+  if (!answers.every(isOne) && !hasSeed(body, generation)) return 'n'
   return undefined
 }
 
@@ -29,6 +29,11 @@ export const toolMembers = ['tools', 'functions', 'mcp_servers', 'web_search_opt
 function isSet(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0
   return value !== undefined && value !== null && value !== false && value !== ''
+}
+
+/** A count of another type is for the server to judge. */
+function isOne(count: unknown): boolean {
+  return [undefined, null, 1, '1'].some((one) => one === count)
 }
 
 /** Audio and images are large, and clients expect a new one each time. */
