@@ -49,7 +49,7 @@ const pictures: readonly Picture[] = [
     name: 'playground',
     path: '/playground',
     clicks: ['#compare', '#send'],
-    shows: '[aria-label="Answer 2"][data-state=done]',
+    shows: '[aria-label="Response 2"][data-state=done]',
   },
   { name: 'teams', path: '/teams', shows: 'tbody ::-p-text(alice)' },
   { name: 'client', path: '/teams', clicks: ['tbody ::-p-text(alice)'], shows: 'dialog code' },

@@ -18,7 +18,7 @@ export const states = {
   degraded: ['degraded', 'warn'],
   unusable: ['nothing usable', 'bad'],
   draining: ['shutting down', 'warn'],
-  silent: ['does not answer', 'bad'],
+  silent: ['does not respond', 'bad'],
 }
 
 const codes = {
@@ -34,7 +34,7 @@ const codes = {
   UND_ERR_HEADERS_OVERFLOW: 'headers too large',
   TIMEOUT_CONTENT: 'no first token in time',
   TIMEOUT_SILENCE: 'the stream fell silent',
-  TIMEOUT_REQUEST: 'the answer took too long',
+  TIMEOUT_REQUEST: 'the response took too long',
   TIMEOUT_COUNT: 'counting took too long',
   no_healthy_provider: 'no usable server',
   model_loading: 'the model is loading',
@@ -42,7 +42,7 @@ const codes = {
   queue_timeout: 'waited too long in the queue',
   upstream_unreachable: 'no server reachable',
   upstream_timeout: 'the server took too long',
-  upstream_truncated: 'the answer broke off',
+  upstream_truncated: 'the response was cut off',
   upstream_auth: "the server rejects the router's key",
   upstream_error: 'the server failed',
   rate_limit_exceeded: 'rate limit reached',

@@ -166,7 +166,7 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
       target.places === undefined ? whole(target.in_flight) : `${target.in_flight} of ${target.places}`,
     ],
     ['First token', `${ms(target.first_content_ms)} on average`],
-    ['Tokens/s', `${rate(target.tokens_per_second)} of one answer, on average`],
+    ['Tokens/s', `${rate(target.tokens_per_second)} per response, on average`],
     ['Picked', `${plural(target.uses, 'time')} since the start`],
     [
       'Weight',

@@ -204,7 +204,7 @@ function Prices() {
     <${Card} title=${plural(prices.length, 'price')} end=${end}>${
       prices.length === 0
         ? html`<${Empty}>No prices yet. Prices determine the cost of future usage.</${Empty}>`
-        : html`<${Table} label="Prices" head=${['Price', 'For', ['Prompt', 'number'], ['Cached', 'number medium-only'], ['Answer', 'number'], ['Busy second', 'number medium-only'], ['Request', 'number medium-only'], ['Currency', 'narrow-hidden'], ['', 'number narrow-hidden']]}>
+        : html`<${Table} label="Prices" head=${['Price', 'For', ['Prompt', 'number'], ['Cached', 'number medium-only'], ['Completion', 'number'], ['Busy second', 'number medium-only'], ['Request', 'number medium-only'], ['Currency', 'narrow-hidden'], ['', 'number narrow-hidden']]}>
           <tbody>${prices.map(
             (
               price,

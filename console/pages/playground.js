@@ -118,7 +118,7 @@ function Form({ models, chosen }) {
       </div>
       <label class="field">Tools, as JSON <textarea rows="4" name="tools" class="mono" spellcheck="false" value=${tools} onInput=${set('tools')}
         placeholder='[{"type": "function", "function": {"name": "weather", "parameters": {...}}}]'></textarea></label>
-      <label class="check"><input type="checkbox" checked=${stream} onChange=${set('stream')} /> Stream the answer</label>
+      <label class="check"><input type="checkbox" checked=${stream} onChange=${set('stream')} /> Stream the response</label>
     </div></details>
     <p class="bad" role="alert">${error.value}</p>
     <div class="row">
@@ -207,9 +207,9 @@ function Answer({ index, side }) {
     reason,
     speed,
   } = answers.value[index] ?? {}
-  return html`<section class="card" aria-label=${`Answer ${index + 1}`} data-state=${state}>
+  return html`<section class="card" aria-label=${`Response ${index + 1}`} data-state=${state}>
     <header><h2>${side.model}</h2>
-      <span class="quiet small">${state === 'running' ? 'answering ...' : (target ?? side.target)}</span></header>
+      <span class="quiet small">${state === 'running' ? 'responding ...' : (target ?? side.target)}</span></header>
     <div class="answer" aria-busy=${String(state === 'running')}>${
       state === 'none'
         ? html`<span class="quiet">The response appears here. Press Ctrl + Enter to send.</span>`
@@ -224,7 +224,7 @@ function Answer({ index, side }) {
       <span>tokens <strong>${usage ? `${whole(usage.prompt_tokens ?? 0)} → ${whole(usage.completion_tokens ?? 0)}` : none}</strong></span>
       <span>total <strong>${ms(total)}</strong></span>
       ${reason && html`<span>${target}: ${reason}</span>`}
-      ${content !== '' && html`<button type="button" class="plain" onClick=${() => void copy(content)}>Copy the answer</button>`}
+      ${content !== '' && html`<button type="button" class="plain" onClick=${() => void copy(content)}>Copy the response</button>`}
     </div>`
     }
   </section>`

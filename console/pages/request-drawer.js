@@ -77,7 +77,7 @@ function Timeline({ request: { duration_ms: all, queue_ms: queue, attempts } }) 
     html`<span class="bar" data-kind=${kind} style=${{ left: `${(from / total) * 100}%`, width: `${Math.max(0.4, ((to - from) / total) * 100)}%` }}></span>`
   const queued = attempts.length === 0 ? queue : 0
   return html`<section class="stack" aria-label="Timeline"><div class="row apart"><h3>Attempts</h3>
-      <span class="legend"><span><span class="key key-5"></span>queue</span><span><span class="key"></span>answer (pale: until its first token)</span><span><span class="key key-6"></span>failed</span></span></div>
+      <span class="legend"><span><span class="key key-5"></span>queue</span><span><span class="key"></span>response (pale: until its first token)</span><span><span class="key key-6"></span>failed</span></span></div>
     <ol class="timeline">
       ${queued > 0 && html`<li><span>queue</span><span class="lane">${bar('queue', 0, queued)}</span><span class="number">${ms(queued)}</span></li>`}
       ${attempts.length === 0 && html`<li class="quiet"><span>none</span><span class="lane"></span><span class="number">${ms(all)}</span></li>`}

@@ -42,7 +42,7 @@ const bounds = [
   number('max_concurrent', 'Requests at once'),
   number('requests_per_minute', 'Requests/min'),
   number('tokens_per_minute', 'Tokens/min'),
-  number('max_tokens', 'Tokens of one answer'),
+  number('max_tokens', 'Tokens per response'),
   flag('enabled', 'Enabled', true),
 ]
 
@@ -123,7 +123,7 @@ const entities = {
       text('currency', 'Currency', 'the same for all prices'),
       number('prompt', 'Prompt', 'per million tokens'),
       number('cached_prompt', 'Cached prompt', 'per million tokens'),
-      number('completion', 'Answer', 'per million tokens'),
+      number('completion', 'Completion', 'per million tokens'),
       number('gpu_second', 'Busy second'),
       number('request', 'Request'),
       text('description', 'Description', 'for people'),

@@ -184,7 +184,7 @@ function Shown({ data: { data: lines, from, to }, by, measure, days }) {
     maximumFractionDigits: digits,
   })
   return html`<${Chart} key=${`${by} ${days} ${measure} ${series.map(({ label }) => label)}`} level="h2" title=${`${name} per ${step === 3_600 ? 'hour' : 'day'}`} figure=${`${amount(of(all))} in all since ${day(from)}`} series=${series} from=${start} step=${step} format=${amount} />
-    <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number'], ['Cached', 'number wide-only'], ['Answer', 'number'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
+    <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number'], ['Cached', 'number wide-only'], ['Completion', 'number'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
       <tbody>${[...rows, { key: 'All', total: all }].map(
         ({
           key,

@@ -231,10 +231,10 @@ describe('operator actions in the console', needsChromium, () => {
       select.dispatchEvent(new (Object(globalThis).Event)('change', { bubbles: true }))
     })
     await click('#send')
-    for (const side of ['Answer 1', 'Answer 2'])
+    for (const side of ['Response 1', 'Response 2'])
       await page.waitForSelector(`[aria-label="${side}"][data-state=done]`)
     assert.match(
-      await text('[aria-label="Answer 1"]'),
+      await text('[aria-label="Response 1"]'),
       /dgx1.*A router in front of several servers.*first token \d+ ms.*tokens\/s \d+/s,
     )
     assert.equal(
