@@ -8,9 +8,9 @@ export interface SoakOptions {
   runs: readonly SoakRun[]
 }
 
-export type SoakRun = 'steady' | 'hostile'
+export type SoakRun = 'steady' | 'hostile' | 'raw-http'
 
-const allRuns: readonly SoakRun[] = ['steady', 'hostile']
+const allRuns: readonly SoakRun[] = ['steady', 'hostile', 'raw-http']
 
 /** `--minutes`, `--seed` and `--only`, or `LLM_ROUTER_SOAK_MINUTES` and `LLM_ROUTER_SOAK_SEED`. */
 export function soakOptions(args: readonly string[], env: NodeJS.ProcessEnv): SoakOptions {
