@@ -76,7 +76,7 @@ export class DirectoryHost {
     this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
       ...{ db, spool, log },
-      also: (rows, part) => bookOnBudgets(rows, part, this.#snapshot),
+      also: (rows, usage) => bookOnBudgets(rows, usage, this.#snapshot),
       onBacklog: (backlog) => {
         for (const listener of this.#backlogListeners) listener(backlog)
       },
