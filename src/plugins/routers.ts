@@ -19,7 +19,7 @@ const forgetMs = 10_000
 export default fp(
   (app, _options, done) => {
     const others = new Map<string, { router: Router; heardAt: number }>()
-    app.engines.onRouter((id, router) => others.set(id, { router, heardAt: Date.now() }))
+    app.engines.onRouter((id, router) => others.set(id, { router, heardAt: performance.now() }))
     const own = async (): Promise<Router> => {
       const { version, started_at, uptime_seconds, state, workers, config, requests, models } =
         await app.status.readAll()
@@ -40,12 +40,15 @@ export default fp(
     })
     app.decorate('routers', {
       async read() {
-        const oldest = Date.now() - forgetMs
-        for (const [id, { heardAt }] of others) if (heardAt < oldest) others.delete(id)
+        const now = performance.now()
+        for (const [id, { heardAt }] of others) if (now - heardAt > forgetMs) others.delete(id)
         return {
           this: await own(),
           others: [...others.values()]
-            .map(({ router, heardAt }) => ({ ...router, seen_at: new Date(heardAt).toISOString() }))
+            .map(({ router, heardAt }) => ({
+              ...router,
+              seen_at: new Date(Date.now() - (now - heardAt)).toISOString(),
+            }))
             .toSorted((a, b) => a.name.localeCompare(b.name)),
           shared: app.config.redisUrl !== '' || app.config.redisHost !== '',
         }

@@ -32,5 +32,5 @@ function resourceOf(model: string): string {
 }
 
 function escaped(segment: string): string {
-  return segment === '{model}' ? segment : encodeURIComponent(segment).replaceAll('%3A', ':')
+  return segment === '{model}' ? segment : encodeURIComponent(segment.toWellFormed()).replaceAll('%3A', ':')
 }

@@ -11,7 +11,7 @@ import type { ActivityStore } from './activity/store.ts'
 import { clusterAnswers, serveAnswers } from './answers/cluster.ts'
 import { memoryAnswers } from './answers/memory.ts'
 import { RedisAnswers } from './answers/redis.ts'
-import type { AnswerStore } from './answers/store.ts'
+import { type AnswerStore, answerClock } from './answers/store.ts'
 import type { Directory } from './directory/directory.ts'
 import type { DirectoryHost } from './directory/host.ts'
 import { RedisFleetBus } from './fleet/redis.ts'
@@ -62,7 +62,7 @@ function backendOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
   serveActivity(workers, Date.now)
-  if (!keepsAnswersInRedis(config)) serveAnswers(workers, config.cacheMaxBytes, Date.now)
+  if (!keepsAnswersInRedis(config)) serveAnswers(workers, config.cacheMaxBytes)
   const backend = backendOf({ config, primary: undefined })
   serveTurns(workers, queueOptions(backend))
   serveOverrides(workers)
@@ -194,7 +194,7 @@ export function openAnswers({ config, primary, log }: StoreContext): AnswerStore
   const address = redisAddress(config)
   if (address && keepsAnswersInRedis(config))
     return new RedisAnswers({ address, secret: config.cacheSecret, now, log })
-  return primary ? clusterAnswers(primary) : memoryAnswers(config.cacheMaxBytes, Date.now)
+  return primary ? clusterAnswers(primary) : memoryAnswers(config.cacheMaxBytes, answerClock)
 }
 
 function keepsAnswersInRedis(config: Config): boolean {

@@ -149,6 +149,16 @@ test('DELETE P/cache removes the responses of a model, of a client or all, and r
   assert.equal(mistyped.status, 400)
 })
 
+test('a clock that is set back after the cache was emptied does not disable the cache', async (t) => {
+  const { ask, empty } = await setup([{ type: 'cache' }])
+  const wall = t.mock.method(Date, 'now', () => performance.timeOrigin + performance.now() + 3_600_000)
+  await ask(question(), 'miss', as('alice'))
+  assert.equal(await empty(''), 1)
+  wall.mock.restore()
+  await ask(question(), 'miss', as('alice'))
+  await ask(question(), 'hit', as('alice'))
+})
+
 test('a configuration change removes the responses that it affects', async () => {
   const { ask, reload, upstream, router } = await setup([{ type: 'cache' }])
   const both = ['m', 'other']

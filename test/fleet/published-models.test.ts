@@ -236,3 +236,15 @@ test('an invalid file does not stop the router from following the servers of the
   await changed(started, 'gpu-a/second')
   assert.deepEqual(await listed(started.url), ['first', 'second'])
 })
+
+test('a model that a server publishes with half a surrogate pair in its name answers', async (t) => {
+  const server = await vllm(t, 'half\ud800')
+  const { url } = await router(t, {
+    models: { servers: [{ id: 'gpu-a', api_type: 'vllm', api_host: server.url, models: '*' }] },
+  })
+  for (const stream of [false, true]) {
+    const { status, headers } = await post(`${url}/v1/chat/completions`, { ...ask('half\ud800'), stream })
+    assert.equal(status, 200)
+    assert.equal(headers.get('x-llm-router-model'), 'half%EF%BF%BD')
+  }
+})

@@ -5,7 +5,7 @@ import { AnswerSeal } from '../../src/stores/answers/answer-seal.ts'
 import { clusterAnswers, serveAnswers } from '../../src/stores/answers/cluster.ts'
 import { memoryAnswers } from '../../src/stores/answers/memory.ts'
 import { RedisAnswers } from '../../src/stores/answers/redis.ts'
-import type { AnswerKey, AnswerStore } from '../../src/stores/answers/store.ts'
+import { type AnswerKey, type AnswerStore, answerClock } from '../../src/stores/answers/store.ts'
 import { addWorker } from './process-pipes.ts'
 import { openTestRedis, type TestRedis } from './test-redis.ts'
 
@@ -45,13 +45,13 @@ function redis(): Kind {
 }
 
 const kinds: Kind[] = [
-  { name: 'memory', start: nothing, open: async () => [memoryAnswers(wide, Date.now)], stop: nothing },
+  { name: 'memory', start: nothing, open: async () => [memoryAnswers(wide, answerClock)], stop: nothing },
   {
     name: 'the primary',
     start: nothing,
     async open() {
       const workers = new WorkerChannels()
-      serveAnswers(workers, wide, Date.now)
+      serveAnswers(workers, wide)
       return ['1', '2'].map((id) => clusterAnswers(addWorker(workers, id)))
     },
     stop: nothing,
@@ -74,7 +74,7 @@ for (const { name, start, open, stop } of kinds)
 
     test('an answer kept by one process is found by another, until it is replaced', async () => {
       const [one, other] = await two()
-      const askedAt = Date.now()
+      const askedAt = answerClock()
       assert.equal(await other.find(key('a')), undefined)
       await one.keep(key('a'), 'first', { ttlMs, askedAt })
       assert.equal(await other.find(key('a')), 'first')
@@ -85,7 +85,7 @@ for (const { name, start, open, stop } of kinds)
 
     test('an answer expires', async () => {
       const [one] = await two()
-      await one.keep(key('a'), 'short', { ttlMs: 1, askedAt: Date.now() })
+      await one.keep(key('a'), 'short', { ttlMs: 1, askedAt: answerClock() })
       const signal = AbortSignal.timeout(5_000)
       while ((await one.find(key('a'))) !== undefined) signal.throwIfAborted()
     })
@@ -102,7 +102,7 @@ for (const { name, start, open, stop } of kinds)
           const [model = '', client = ''] = digest.split('-')
           return key(digest, model, client)
         })
-        for (const each of all) await one.keep(each, each.digest, { ttlMs, askedAt: Date.now() })
+        for (const each of all) await one.keep(each, each.digest, { ttlMs, askedAt: answerClock() })
         assert.equal(await one.remove(filter), count)
         const found = await Promise.all(all.map((each) => other.find(each)))
         assert.deepEqual(found.filter(Boolean), left)
@@ -111,7 +111,7 @@ for (const { name, start, open, stop } of kinds)
 
     test('an answer requested before a removal is not kept after it', async () => {
       const [one] = await two()
-      const askedAt = Date.now()
+      const askedAt = answerClock()
       await one.remove({})
       await one.keep(key('a'), 'late', { ttlMs, askedAt })
       assert.equal(await one.find(key('a')), undefined)

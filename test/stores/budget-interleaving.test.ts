@@ -37,9 +37,7 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
           ended[router] = 0
           await latency()
           const rows = [usageOf(requests)]
-          await db
-            .transaction()
-            .execute((writing) => bookOnBudgets(writing, { rows, lastUsed: {} }, snapshot))
+          await db.transaction().execute((writing) => bookOnBudgets(writing, rows, snapshot))
           await latency()
           const context = { budgets, zone: timeZone('UTC'), now }
           const states = await renewSlices(db, { holder: `router-${router}`, budgets: asked }, context)

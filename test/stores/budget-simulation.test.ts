@@ -55,7 +55,12 @@ class SimulatedRouter {
           await writeBatch(
             db,
             { id: `batch-${++world.batches}`, part: this.sums.take() },
-            { now, previous: undefined, also: (rows, written) => bookOnBudgets(rows, written, snapshot) },
+            {
+              now,
+              previous: undefined,
+              also: (rows, written) => bookOnBudgets(rows, written, snapshot),
+              onRejected: assert.fail,
+            },
           )
         const context = { budgets: snapshot.budgets, zone: timeZone('UTC'), now }
         return renewSlices(db, { holder, budgets }, context)

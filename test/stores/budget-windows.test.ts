@@ -157,6 +157,18 @@ test('the slice of a dead process returns after 30 s, and that of a running one 
   assert.equal(most.at(-1), 100)
 })
 
+test('the slice of a dead process returns after 30 s, even if the clock is set back by a day', async (t) => {
+  const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
+  const { renew } = await ledgerOf(t, record)
+  const now = at('2026-05-10T12:00:00Z')
+  await renew(now, { holder: 'dead', wanted: 60 })
+  const back = now - 24 * hourMs
+  const granted: number[] = []
+  for (let second = 1; second <= 31; second++)
+    granted.push((await renew(back + second * 1_000, { holder: 'living', wanted: 100 })).granted)
+  assert.deepEqual([...new Set(granted)], [40, 100])
+})
+
 test('an outage in which no process can renew takes the slice of no running process', async (t) => {
   const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
   const { renew } = await ledgerOf(t, record)

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'kysely'
+import pg from 'pg'
 import { databaseAddress } from '../../src/lib/database-address.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
+import { openTeam } from '../teams/team-router.ts'
 
 test('a connection that breaks within a transaction fails only that transaction', async (t) => {
   const postgres = await sharedPostgres()
@@ -23,4 +25,32 @@ test('a connection that breaks within a transaction fails only that transaction'
   await assert.rejects(broken)
   await postgres.start()
   assert.deepEqual((await sql`select 3 as three`.execute(db)).rows, [{ three: 3 }])
+})
+
+test('a router starts while its database is read-only, with the clients and keys there', async (t) => {
+  const postgres = await sharedPostgres()
+  const url = await postgres.url()
+  const earlier = await openTeam(undefined, url)
+  const key = await earlier.newKey('alice')
+  await earlier.router.close()
+  const database = new URL(url).pathname.slice(1)
+  postgres.run('psql', ['-c', `alter database ${database} set default_transaction_read_only = on`, url])
+  const { chat, admin } = await openTeam(t, url)
+  assert.equal((await chat(key)).status, 200)
+  assert.equal((await admin('POST', '/clients', { id: 'bob' })).status, 503)
+})
+
+test('a router starts while another session has locked the usage', async (t) => {
+  const postgres = await sharedPostgres()
+  const url = await postgres.url()
+  const earlier = await openTeam(undefined, url)
+  const key = await earlier.newKey('alice')
+  await earlier.router.close()
+  const other = new pg.Client(url)
+  await other.connect()
+  t.after(() => other.end())
+  await other.query('begin; lock table usage_quarters, usage_days, usage_batches in access exclusive mode')
+  const { chat } = await openTeam(t, url)
+  assert.equal((await chat(key)).status, 200)
+  await other.query('rollback')
 })

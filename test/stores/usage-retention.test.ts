@@ -17,8 +17,8 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
     '2026-03-30T12:00:00Z',
   ]
   const part = { rows: periods.map((period) => row(Date.parse(period))), lastUsed: {} }
-  await writeBatch(db, { id: 'one', part }, { now: 1, previous: undefined, also })
-  await writeBatch(db, { id: 'one', part }, { now: 2, previous: undefined, also })
+  await writeBatch(db, { id: 'one', part }, { now: 1, previous: undefined, also, onRejected: assert.fail })
+  await writeBatch(db, { id: 'one', part }, { now: 2, previous: undefined, also, onRejected: assert.fail })
   const timeZone = 'Europe/Warsaw'
   const read = (from: string) =>
     db.transaction().execute((rows) =>

@@ -33,7 +33,11 @@ test('1,000 usage writes to SQLite do not block the event loop, even while anoth
   const also = async (): Promise<void> => undefined
   const write = (index: number) => {
     const part = { rows: [rowOf(index)], lastUsed: {} }
-    return writeBatch(db, { id: `batch-${index}`, part }, { now: 0, previous: undefined, also })
+    return writeBatch(
+      db,
+      { id: `batch-${index}`, part },
+      { now: 0, previous: undefined, also, onRejected: assert.fail },
+    )
   }
   const idle = await medianDelayMs(() => new Promise((resolve) => setTimeout(resolve, 500)))
   const busy = await medianDelayMs(async () => {

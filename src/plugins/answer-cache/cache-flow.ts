@@ -7,7 +7,7 @@ import {
 import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
 import type { CacheOutcome } from '../../relay/exchange-record.ts'
 import { asRouterError } from '../../sdk/errors.ts'
-import type { AnswerKey, AnswerStore } from '../../stores/answers/store.ts'
+import { type AnswerKey, type AnswerStore, answerClock } from '../../stores/answers/store.ts'
 import { Flight } from './flight.ts'
 import type { CacheRule } from './rules.ts'
 
@@ -94,7 +94,7 @@ export class CacheFlow {
   #ask<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
     const { exchange } = this.#request
     const { maxEntryBytes } = this.#context.rule
-    const askedAt = Date.now()
+    const askedAt = answerClock()
     this.#note('miss')
     const keep: Keep = (given) => {
       // Responses of fallback models and incomplete responses are not stored.

@@ -94,7 +94,10 @@ function samplerOf(name: SamplerName, ratio: number): Sampler {
 /** The SDK's errors are failed batches with the collector's full response, so they are not logged. */
 function warningsOnly(onWarning: (detail: string) => void): DiagLogger {
   const nothing = (): void => undefined
-  return { error: nothing, warn: onWarning, info: nothing, debug: nothing, verbose: nothing }
+  // Components name themselves before the message. What follows a message is not logged, because it may quote the collector.
+  const warn = (first: string, second?: unknown): void =>
+    onWarning(/^\S+$/.test(first) && typeof second === 'string' ? `${first}: ${second}` : first)
+  return { error: nothing, warn, info: nothing, debug: nothing, verbose: nothing }
 }
 
 /** Reports failed exports, which the SDK passes to its global error handler only. */

@@ -29,7 +29,7 @@ export function trailingComment({ model, answeringModel, target, dropped }: Exch
 /** Model names are free text; characters that are invalid in a header are percent-encoded. */
 function headerText(name: string): string {
   if (/^[\x21-\x7e]*$/.test(name)) return name
-  return name.replaceAll(/[^\x21-\x7e]/gu, (character) => encodeURIComponent(character))
+  return name.toWellFormed().replaceAll(/[^\x21-\x7e]/gu, encodeURIComponent)
 }
 
 /** The header that names the dropped fields; absent if there are none. */

@@ -1,7 +1,14 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { AnswerTable } from './memory.ts'
-import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
+import {
+  type AnswerFilter,
+  type AnswerKey,
+  type AnswerSizes,
+  type AnswerStore,
+  answerClock,
+  type KeepOptions,
+} from './store.ts'
 
 /** Timeout of the primary, in milliseconds, after which a request counts as a miss. */
 const timeoutMs = 1_000
@@ -33,9 +40,9 @@ export function clusterAnswers(primary: Channel): AnswerStore {
   }
 }
 
-/** The primary's side: one table for all workers. `now`: milliseconds since 1970. */
-export function serveAnswers(workers: WorkerChannels, maxBytes: number, now: () => number): void {
-  const table = new AnswerTable(maxBytes, now)
+/** The primary's side: one table for all workers. */
+export function serveAnswers(workers: WorkerChannels, maxBytes: number): void {
+  const table = new AnswerTable(maxBytes, answerClock)
   workers.on(find, (key) => table.find(key))
   workers.on(keep, ({ key, answer, options }) => {
     table.keep(key, answer, options)

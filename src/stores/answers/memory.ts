@@ -19,7 +19,7 @@ export class AnswerTable {
   #evicted = 0
   #emptiedAt = Number.NEGATIVE_INFINITY
 
-  /** `now`: milliseconds since 1970. */
+  /** `now`: `answerClock`, or that of a test. */
   constructor(maxBytes: number, now: () => number) {
     this.#maxBytes = maxBytes
     this.#now = now
@@ -59,7 +59,7 @@ function sizeOf({ answer, model, client }: Entry): number {
   return answer.length + model.length + client.length + overheadBytes
 }
 
-/** `now`: milliseconds since 1970. */
+/** `now`: `answerClock`, or that of a test. */
 export function memoryAnswers(maxBytes: number, now: () => number): AnswerStore {
   const table = new AnswerTable(maxBytes, now)
   return {

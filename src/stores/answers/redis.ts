@@ -5,7 +5,13 @@ import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { AnswerSeal } from './answer-seal.ts'
-import type { AnswerFilter, AnswerKey, AnswerStore, KeepOptions } from './store.ts'
+import {
+  type AnswerFilter,
+  type AnswerKey,
+  type AnswerStore,
+  answerClock,
+  type KeepOptions,
+} from './store.ts'
 
 export interface RedisAnswersOptions {
   address: RedisAddress
@@ -66,7 +72,7 @@ export class RedisAnswers implements AnswerStore {
   }
 
   async remove({ model, client }: AnswerFilter): Promise<number> {
-    this.#emptiedAt = Date.now()
+    this.#emptiedAt = answerClock()
     const { commands } = await this.#open()
     const modelHash = model === undefined ? undefined : this.#hashed(model)
     const clientHash = client === undefined ? undefined : this.#hashed(client)

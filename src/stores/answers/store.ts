@@ -1,3 +1,5 @@
+import { hrtime } from 'node:process'
+
 /** Identifies a response: the digest of its request, and the names by which it can be removed. */
 export interface AnswerKey {
   readonly model: string
@@ -14,8 +16,16 @@ export interface AnswerFilter {
 
 export interface KeepOptions {
   ttlMs: number
-  /** Time of the request, in milliseconds since 1970. A response whose request is older than the last removal is not stored. */
+  /** Time of the request by `answerClock`. A response whose request is older than the last removal is not stored. */
   askedAt: number
+}
+
+/**
+ * Milliseconds of a monotonic clock that all processes of a host share, unlike that of `performance.now()`: when the wall clock
+ * is set back, responses neither outlive their `ttlMs`, nor are they older than a removal.
+ */
+export function answerClock(): number {
+  return Number(hrtime.bigint()) / 1e6
 }
 
 /** Sizes of the store, as known to this process. */

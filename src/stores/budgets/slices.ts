@@ -6,7 +6,7 @@ import { resetOf, windowOf } from './window.ts'
 
 /** Lifetime of a slice in milliseconds: a process that has not renewed it in this time is considered dead. */
 const sliceMs = 30_000
-/** Minimum length of an outage, in which no process could renew, after which all slices are extended, in milliseconds. */
+/** Length of an outage, in which no process could renew, after which all slices end `sliceMs` later, in milliseconds. */
 const outageMs = 5_000
 /** Share of the free budget per slice, so that slices shrink as the budget is used up. */
 const share = 1 / 4
@@ -72,7 +72,8 @@ export async function renewSlices(
       )
       .returning('value')
       .executeTakeFirstOrThrow()
-    if (now - Number(before.value) > outageMs)
+    // Also when the clock was set back: the slice of a process that has died would keep its time until then.
+    if (Math.abs(now - Number(before.value)) > outageMs)
       await rows
         .updateTable('budget_slices')
         .set({ ends_at: now + sliceMs })

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/teams/directory.ts'
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
-import { quarterMs, type UsagePart } from '../usage/sums.ts'
+import { quarterMs } from '../usage/sums.ts'
 import type { BudgetWindow } from './window.ts'
 
 /** Maximum length of a window in milliseconds: 31 days, an hour for daylight saving time, and 15 minutes. */
@@ -64,7 +64,7 @@ export class BudgetIndex {
 /** Adds usage to the budgets that it is charged to. */
 export async function bookOnBudgets(
   rows: Transaction<Tables>,
-  { rows: usage }: UsagePart,
+  usage: readonly UsageRow[],
   snapshot: Snapshot,
 ): Promise<void> {
   if (snapshot.budgets.length === 0) return

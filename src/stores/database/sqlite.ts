@@ -24,8 +24,13 @@ export type SqliteReply =
   | { id: number; rows: object[]; changes?: number; error?: undefined }
   | { id: number; error: { message: string; code: number | undefined } }
 
-/** SQLITE_BUSY: another process held the lock for too long. */
-const busy = 5
+/** Names of the primary result codes that are handled (https://sqlite.org/rescode.html). */
+const codeNames = new Map([
+  [5, 'SQLITE_BUSY'],
+  [18, 'SQLITE_TOOBIG'],
+  [19, 'SQLITE_CONSTRAINT'],
+  [20, 'SQLITE_MISMATCH'],
+])
 
 /** Kysely over `node:sqlite` in a worker thread. */
 export function sqliteDialect(path: string): Dialect {
@@ -158,6 +163,6 @@ class SqliteConnection implements DatabaseConnection {
 }
 
 function databaseError({ message, code }: { message: string; code: number | undefined }): Error {
-  const name = code !== undefined && (code & 0xff) === busy ? 'SQLITE_BUSY' : 'SQLITE_ERROR'
-  return Object.assign(new Error(message), { code: name })
+  const name = code === undefined ? undefined : codeNames.get(code & 0xff)
+  return Object.assign(new Error(message), { code: name ?? 'SQLITE_ERROR' })
 }

@@ -1,4 +1,4 @@
-import { RouterError } from '../../sdk/errors.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { BudgetStatus } from '../../sdk/teams/budget-status.ts'
 import {
   type BudgetRecord,
@@ -52,10 +52,20 @@ export async function execute<Name extends CommandName>(
       ok: await withRetries(() => db.transaction().execute((rows) => handler(rows, input, { actor, now }))),
     }
   } catch (thrown) {
-    if (!(thrown instanceof RouterError)) throw thrown
-    const { kind, message, code = 'invalid', param, status } = thrown
+    const error = isInvalidValue(thrown) ? notStorable() : thrown
+    if (!(error instanceof RouterError)) throw error
+    const { kind, message, code = 'invalid', param, status } = error
     return { error: { kind, status, message, code, ...(param === undefined ? {} : { param }) } }
   }
+}
+
+/** PostgreSQL's class of data exceptions, such as the character NUL in a text. */
+function isInvalidValue(error: unknown): boolean {
+  return /^22[0-9A-Z]{3}$/.test(String(Object(error).code))
+}
+
+function notStorable(): RouterError {
+  return badRequest('The request has a value that the database cannot store', undefined, 'invalid_value')
 }
 
 /** The row was changed by another transaction since it was read. */

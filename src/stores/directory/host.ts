@@ -76,7 +76,7 @@ export class DirectoryHost {
     this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
       ...{ db, spool, log },
-      also: (rows, part) => bookOnBudgets(rows, part, this.#snapshot),
+      also: (rows, usage) => bookOnBudgets(rows, usage, this.#snapshot),
       onBacklog: (backlog) => {
         for (const listener of this.#backlogListeners) listener(backlog)
       },
@@ -93,8 +93,11 @@ export class DirectoryHost {
 
   static async start(database: OpenDatabase, options: HostOptions): Promise<DirectoryHost> {
     const host = new DirectoryHost(database, await readSnapshot(database), options)
-    await host.usage.recover()
-    await applyRetention(database.db, options.retention, Date.now())
+    // A start only requires that the records can be read: a database may be read-only for a while, or its usage locked.
+    await host.usage.recover().catch(({ code }) => {
+      options.log.warn({ code }, 'usage spooled by an earlier process cannot be written to the database yet')
+    })
+    void applyRetention(database.db, options.retention, Date.now()).catch(() => undefined)
     void host.#noteBudgets().catch(() => undefined)
     return host
   }

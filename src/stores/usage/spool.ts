@@ -1,5 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { kill, pid as ownPid } from 'node:process'
@@ -45,11 +56,18 @@ export class UsageSpool {
     return this.#bytes > maxBytes
   }
 
+  /** Appends all parts, or none if it rejects. */
   async append(parts: readonly SpooledPart[]): Promise<void> {
     const text = linesOf(parts)
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    await appendFile(this.#file, text, { mode: 0o600 })
     this.#exists = true
+    try {
+      await appendFile(this.#file, text, { mode: 0o600 })
+    } catch (error) {
+      // A full disk may have taken some of the parts, which the caller appends again.
+      await truncate(this.#file, this.#bytes).catch(() => undefined)
+      throw error
+    }
     this.#bytes += Buffer.byteLength(text)
   }
 

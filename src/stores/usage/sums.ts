@@ -42,13 +42,14 @@ export class UsageSums {
     return this.#rows.size
   }
 
-  add(row: UsageRow): void {
+  add(given: UsageRow): void {
+    const row = storable(given)
     const known = this.#rows.get(keyOf(row))
     if (!known && this.#rows.size >= this.#maxRows && row.model !== other) {
       this.add({ ...row, client_key: '', model: other, target: other })
       return
     }
-    if (!known) this.#rows.set(keyOf(row), { ...row })
+    if (!known) this.#rows.set(keyOf(row), row)
     else for (const count of usageCounts) known[count] += row[count]
   }
 
@@ -73,6 +74,16 @@ export class UsageSums {
     this.#lastUsed = {}
     return part
   }
+}
+
+/** Models may have any name, but databases store no lone surrogates, and PostgreSQL stores no NUL. */
+function storable(row: UsageRow): UsageRow {
+  const { client, model, target } = row
+  return { ...row, client: storableText(client), model: storableText(model), target: storableText(target) }
+}
+
+function storableText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd')
 }
 
 function keyOf({ period, client, client_key, model, target }: UsageRow): string {

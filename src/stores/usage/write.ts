@@ -1,4 +1,5 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
+import { isRejectedValue } from '../database/rejected-value.ts'
 import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { type UsagePart, usageCounts } from './sums.ts'
 
@@ -12,14 +13,27 @@ export interface UsageBatch {
   part: UsagePart
 }
 
-/** Additional writes in the same transaction. */
-export type AdditionalWrites = (rows: Transaction<Tables>, part: UsagePart) => Promise<void>
+export interface WriteOptions {
+  /** Milliseconds since 1970. */
+  now: number
+  /** Id of the previous batch, which is no longer retried. */
+  previous: string | undefined
+  also: AdditionalWrites
+  /** Called for each row that the database does not accept. */
+  onRejected(row: UsageRow, error: unknown): void
+}
 
-/** Writes a batch. Idempotent, because a connection can fail after the commit but before its acknowledgement. */
+/** Additional writes in the same transaction. */
+export type AdditionalWrites = (rows: Transaction<Tables>, usage: readonly UsageRow[]) => Promise<void>
+
+/**
+ * Writes a batch, except the rows that the database rejects: they would fail forever. Idempotent, because a connection can fail
+ * after the commit but before its acknowledgement.
+ */
 export async function writeBatch(
   db: Database,
   { id, part }: UsageBatch,
-  { now, previous, also }: { now: number; previous: string | undefined; also: AdditionalWrites },
+  { now, previous, also, onRejected }: WriteOptions,
 ): Promise<void> {
   await db.transaction().execute(async (rows) => {
     const known = await rows
@@ -29,10 +43,42 @@ export async function writeBatch(
       .executeTakeFirst()
     if (known.numInsertedOrUpdatedRows === 0n) return
     if (previous !== undefined) await rows.deleteFrom('usage_batches').where('id', '=', previous).execute()
-    await addRows(rows, 'usage_quarters', part.rows)
+    const write = async (usage: readonly UsageRow[]): Promise<void> => {
+      await addRows(rows, 'usage_quarters', usage)
+      await also(rows, usage)
+    }
+    await writeAccepted(rows, part.rows, { write, onRejected })
     await writeLastUse(rows, Object.entries(part.lastUsed))
-    await also(rows, part)
   })
+}
+
+interface AcceptedWrites {
+  write(usage: readonly UsageRow[]): Promise<void>
+  onRejected(row: UsageRow, error: unknown): void
+}
+
+/** Writes rows; if the database rejects one of them, finds it by halving. */
+async function writeAccepted(
+  rows: Transaction<Tables>,
+  usage: readonly UsageRow[],
+  writes: AcceptedWrites,
+): Promise<void> {
+  if (usage.length === 0) return
+  await sql`savepoint usage_rows`.execute(rows)
+  try {
+    await writes.write(usage)
+    await sql`release savepoint usage_rows`.execute(rows)
+    return
+  } catch (error) {
+    if (!isRejectedValue(error)) throw error
+    await sql`rollback to savepoint usage_rows`.execute(rows)
+    await sql`release savepoint usage_rows`.execute(rows)
+    const [first] = usage
+    if (first && usage.length === 1) return writes.onRejected(first, error)
+  }
+  const middle = Math.ceil(usage.length / 2)
+  await writeAccepted(rows, usage.slice(0, middle), writes)
+  await writeAccepted(rows, usage.slice(middle), writes)
 }
 
 /** Adds usage to existing rows, or inserts them. */

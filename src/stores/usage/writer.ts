@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Database } from '../database/tables.ts'
+import type { Database, UsageRow } from '../database/tables.ts'
 import type { StoreLog } from '../redis/health.ts'
 import type { UsageSpool } from './spool.ts'
 import { type UsagePart, UsageSums } from './sums.ts'
@@ -87,7 +87,8 @@ export class UsageWriter {
     for (const [id, ofBatch] of Map.groupBy(parts, ({ batch }) => batch)) {
       const sums = new UsageSums(Number.POSITIVE_INFINITY)
       for (const { part } of ofBatch) sums.addAll(part)
-      await writeBatch(db, { id, part: sums.part() }, { now: Date.now(), previous: undefined, also })
+      const options = { now: Date.now(), previous: undefined, also, onRejected: this.#onRejected }
+      await writeBatch(db, { id, part: sums.part() }, options)
     }
     await done()
     log.info('usage spooled by an earlier process written to the database')
@@ -126,11 +127,8 @@ export class UsageWriter {
           this.#now = newBatch()
         }
         const now = Date.now()
-        await writeBatch(
-          db,
-          { id: batch.id, part: batch.sums.part() },
-          { now, previous: this.#previous, also },
-        )
+        const options = { now, previous: this.#previous, also, onRejected: this.#onRejected }
+        await writeBatch(db, { id: batch.id, part: batch.sums.part() }, options)
         this.#previous = batch.id
         this.#inDoubt = undefined
       }
@@ -152,6 +150,12 @@ export class UsageWriter {
       this.#writing = undefined
       this.#reportBacklog()
     }
+  }
+
+  readonly #onRejected = ({ client, model, target, requests }: UsageRow, error: unknown): void => {
+    const { code } = Object(error)
+    const names = { client: shortened(client), model: shortened(model), target: shortened(target) }
+    this.#options.log.warn({ code, ...names, requests }, 'usage that the database rejects is not recorded')
   }
 
   /** Appends parts that are not on disk. */
@@ -193,6 +197,10 @@ export class UsageWriter {
     this.#wasBehind = isBehind
     this.#options.onBacklog?.(this.backlog)
   }
+}
+
+function shortened(name: string): string {
+  return name.slice(0, 200)
 }
 
 function newBatch(): Batch {

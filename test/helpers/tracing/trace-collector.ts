@@ -35,14 +35,16 @@ export interface TraceCollector {
 }
 
 /**
- * An OpenTelemetry collector: receives spans by OTLP over HTTP, as protobuf. `status`: its response status; `hangs`: no
- * response.
+ * An OpenTelemetry collector: receives spans by OTLP over HTTP, as protobuf. `status`: its response status; `answer`: its
+ * response body; `hangs`: no response.
  */
 export async function startCollector({
   status = 200,
+  answer = Buffer.alloc(0),
   hangs = false,
 }: {
   status?: number
+  answer?: Buffer
   hangs?: boolean
 } = {}): Promise<TraceCollector> {
   const spans: CollectedSpan[] = []
@@ -59,7 +61,7 @@ export async function startCollector({
       spans.push(...spansIn(body))
     }
     arrivals.dispatchEvent(new Event('spans'))
-    if (!hangs) response.writeHead(status, { 'content-type': 'application/x-protobuf' }).end()
+    if (!hangs) response.writeHead(status, { 'content-type': 'application/x-protobuf' }).end(answer)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

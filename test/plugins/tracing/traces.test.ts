@@ -157,3 +157,13 @@ test('a collector that rejects spans is logged once, however often it does', asy
   assert.ok(refusing.headers.length >= 3, 'three batches were sent')
   assert.equal(router.logs.filter(({ msg }) => msg === line.msg).length, 1)
 })
+
+test('a response of the collector that is not protobuf is logged with the reason, but not quoted', async (t) => {
+  const strange = await startCollector({ answer: Buffer.from('<html>canary-collector</html>') })
+  t.after(() => strange.close())
+  const { router } = await tracedRouter(t, strange, [openaiText('Hi')])
+  await post(router.url + chatPath, body())
+  const { detail } = await router.logged(({ msg }) => msg === 'OpenTelemetry warning')
+  assert.match(String(detail), /could not deserialize response/)
+  assert.doesNotMatch(String(detail), /canary/)
+})

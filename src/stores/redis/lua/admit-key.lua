@@ -12,7 +12,7 @@
 --       7 tokens to reserve  8 upstream requests  9 requested slots (0: read only)  10 "1": admitted already
 -- Idempotent. Returns { reason, wait ms, requests left, ms until all are available, tokens left, ms until all are available,
 -- granted slots, slots left before };
--- reason 0: granted, 1: too many slots, 2: too many requests, 3: too many tokens. If it is rejected, nothing is changed.
+-- reason 0: granted, 1: too many slots, 2: too many requests, 3: too many tokens. If it is rejected, nothing is reserved.
 
 local ticket, ttl, window = ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[6])
 local maxOpen, maxRecent, maxTokens = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -37,6 +37,15 @@ local function begin(key, score, first, last)
   for i = first, last do redis.call('ZADD', key, score, i == 0 and ticket or ticket .. '.' .. i) end
 end
 
+-- When the clock is set back, as by a failover to another host, what it has recorded would count until the same time again.
+local function notAfter(key, latest)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. latest, '+inf')) do
+    redis.call('ZADD', key, latest, member)
+  end
+end
+notAfter(KEYS[1], now + ttl)
+notAfter(KEYS[2], now)
+
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do releaseReserved(gone) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - window)
@@ -48,6 +57,7 @@ local balance, reserved = maxTokens, 0
 if maxTokens > 0 then
   local kept = redis.call('HMGET', KEYS[3], 'left', 'at')
   if kept[1] and kept[2] then
+    if tonumber(kept[2]) > now then redis.call('HSET', KEYS[3], 'at', string.format('%.0f', now)) end
     local since = math.max(0, now - tonumber(kept[2]))
     balance = math.min(maxTokens, tonumber(kept[1]) + since * maxTokens / window)
   end
