@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { UsageRow } from '../../src/stores/database/tables.ts'
-import { readUsage } from '../../src/stores/usage/read.ts'
-import { applyRetention } from '../../src/stores/usage/retention.ts'
-import { writeBatch } from '../../src/stores/usage/write.ts'
-import { openMemoryDatabase } from './memory-database.ts'
+import type { UsageRow } from '../../../src/stores/database/tables.ts'
+import { readUsage } from '../../../src/stores/usage/read.ts'
+import { applyRetention } from '../../../src/stores/usage/retention.ts'
+import { writeBatch } from '../../../src/stores/usage/write.ts'
+import { openMemoryDatabase } from '../memory-database.ts'
 
 test('usage by quarter hour is merged into local days, the oldest days are deleted, and totals stay', async (t) => {
   const db = await openMemoryDatabase(t)

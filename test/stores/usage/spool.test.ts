@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { test } from 'node:test'
-import { UsageSpool } from '../../src/stores/usage/spool.ts'
+import { UsageSpool } from '../../../src/stores/usage/spool.ts'
 
-const source = new URL('../../src/stores/usage/spool.ts', import.meta.url).href
+const source = new URL('../../../src/stores/usage/spool.ts', import.meta.url).href
 
 test('usage that did not fit on the disk is on it once when there is space again', {
   skip: process.platform === 'win32',

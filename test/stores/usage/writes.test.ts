@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { openDatabase } from '../../src/stores/database/open.ts'
-import type { UsageRow } from '../../src/stores/database/tables.ts'
-import { writeBatch } from '../../src/stores/usage/write.ts'
-import { sqliteUrl } from '../teams/team-router.ts'
+import { openDatabase } from '../../../src/stores/database/open.ts'
+import type { UsageRow } from '../../../src/stores/database/tables.ts'
+import { writeBatch } from '../../../src/stores/usage/write.ts'
+import { sqliteUrl } from '../../teams/team-router.ts'
 
 const writes = 1_000
 
