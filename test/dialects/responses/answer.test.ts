@@ -75,6 +75,9 @@ describe('writing a whole response', () => {
     assert.equal(answer.status, 'incomplete')
     assert.deepEqual(answer.incomplete_details, { reason: 'max_output_tokens' })
     assert.equal(outputOf(answer)[1]?.status, 'incomplete')
+    const files = [{ mediaType: 'image/png', data: 'aW1n' }]
+    const [text, image] = outputOf(write({ reasoning: '', files, finishReason: 'length' }))
+    assert.deepEqual([text?.status, image?.status], ['completed', 'completed'])
   })
 
   it('a call that is complete is so even if the response reached its limit', () => {

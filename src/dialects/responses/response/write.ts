@@ -33,7 +33,7 @@ function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTool
   const { id } = context
   const { reasoning, reasoningSignature, toolCalls, finishReason, files = [] } = choice
   const { status } = endingOf(finishReason)
-  const isTruncated = status === 'incomplete' && toolCalls.length === 0
+  const isTruncated = status === 'incomplete' && toolCalls.length === 0 && !files.some(isImage)
   const items: JsonObject[] = []
   if (reasoning !== '' || reasoningSignature !== undefined)
     items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
