@@ -89,6 +89,12 @@ describe('content of a stream', () => {
       second,
     ])
     assert.deepEqual(thoughtsOf(...thinking('one', 0)), [first, signature])
+    const refused = {
+      ...end('refusal'),
+      delta: { stop_reason: 'refusal', stop_details: { explanation: 'no' } },
+    }
+    const order = read(start, ...thinking('one', 0), refused, stop).map(({ type }) => type)
+    assert.ok(order.lastIndexOf('reasoning-delta') < order.indexOf('refusal-delta'))
   })
 
   it('a stream yields a refusal with its explanation, and the stop sequence that was hit', () => {

@@ -237,6 +237,7 @@ class StreamReader implements ChatStreamReader {
     this.#usage = readCounts(data.usage, this.#usage)
     if (!isObject(data.delta) || filledTextOf(data.delta.stop_reason) === undefined || this.#stop) return
     this.#stop = data.delta
+    this.#emitSignature(emit)
     const refusal = readRefusal(data.delta)
     if (refusal !== undefined) emit({ type: 'refusal-delta', choice: 0, text: refusal })
   }
