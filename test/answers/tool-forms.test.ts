@@ -324,6 +324,49 @@ describe('calls without a result', () => {
   })
 })
 
+test('results are sent in the order of their calls, which chat templates rely on', async () => {
+  const ids = ['c1', 'c2', 'c3']
+  const called = ids.map((id) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } }))
+  const chat = [
+    { role: 'user', content: 'hi' },
+    { role: 'assistant', content: null, tool_calls: called },
+    ...['c3', 'c1', 'c2'].map((id) => ({ role: 'tool', tool_call_id: id, content: `of ${id}` })),
+    { role: 'user', content: 'go on' },
+  ]
+  const contentsOf = (messages: Json[]) => messages.slice(2).map(({ content }) => content)
+  const expected = [...ids.map((id) => `of ${id}`), 'go on']
+  rig.upstream.rescript(ollamaText('ok'))
+  assertOk(await ask(rig, 'openai', 'ollama', { messages: chat, tools }))
+  assert.deepEqual(contentsOf(rig.sent().messages), expected)
+
+  rig.upstream.rescript(geminiText('ok'))
+  assertOk(await ask(rig, 'openai', 'gemini', { messages: chat, tools }))
+  const responses = rig
+    .sent()
+    .contents[2].parts.flatMap((part: Json) => part.functionResponse?.response ?? [])
+  assert.deepEqual(
+    responses.map(({ output }: Json) => output),
+    expected.slice(0, 3),
+  )
+
+  rig.upstream.rescript(openaiText('ok'))
+  const blocks = ids.map((id) => ({ type: 'tool_use', id, name: 'f', input: {} }))
+  const results = ['c3', 'c1', 'c2'].map((id) => ({
+    type: 'tool_result',
+    tool_use_id: id,
+    content: `of ${id}`,
+  }))
+  const messages = [
+    { role: 'user', content: 'hi' },
+    { role: 'assistant', content: blocks },
+    { role: 'user', content: [...results, { type: 'text', text: 'go on' }] },
+  ]
+  assertOk(
+    await ask(rig, 'anthropic', 'vllm', { messages, tools: [{ name: 'f', input_schema: parameters }] }),
+  )
+  assert.deepEqual(contentsOf(rig.sent().messages), expected)
+})
+
 test('a failed result says so on every server without a member for failures', async () => {
   const result = { type: 'tool_result', tool_use_id: 'c1', is_error: true, content: 'no such file' }
   const messages = [

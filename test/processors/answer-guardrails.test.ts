@@ -75,7 +75,8 @@ for (const kind of upstreamKinds)
         judged = []
         says = {
           reasoning: 'I think. So I am.',
-          text: 'First. Then, 3.14 is pi!\nAnd the rest',
+          // Line ends in JavaScript, but neither in JSON nor in events.
+          text: 'First. Then, 3.14 is pi!\nAnd\u2028data: the\u2029rest',
           call: '{"to":"x","n":{"cc":["y"]}}',
         }
         const received = await askIn(dialect, router.url, 'hello', options)
@@ -93,7 +94,7 @@ for (const kind of upstreamKinds)
       test(`an unsafe response is blocked: ${dialect} client, ${kind} server, ${name}`, async () => {
         cut = chosen
         judged = []
-        says = { text: 'All is well here. But this is BAD. And more of it', call: '{"to":"x"}' }
+        says = { text: 'All is well here. But\u2028this is BAD. And more of it', call: '{"to":"x"}' }
         const received = await askIn(dialect, router.url, 'hello', options)
         // The first sentence is judged separately only if it arrived before the rest.
         assert.ok(['', 'All is well here.'].includes(received.text), received.text)

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import type { Usage } from '../../sdk/chat.ts'
 
 /** Approximate tokens of an image of the largest size that is not scaled down. Source: Anthropic documentation, "Vision". */
 const imageTokens = 1_600
@@ -17,6 +18,11 @@ export function estimateTokens(body: JsonObject): number {
   const counted = contents.map(sizeOf).reduce(added, { characters: 0, tokens: messages.length * turnTokens })
   const tools = objectsIn(body.tools).reduce((total, tool) => total + JSON.stringify(tool).length, 0)
   return Math.ceil((counted.characters + tools) / 3) + counted.tokens
+}
+
+/** The token counts of a response whose upstream reports none, because agents add them up. */
+export function estimatedUsage(request: JsonObject | undefined): Usage {
+  return { promptTokens: request ? estimateTokens(request) : 0, completionTokens: 0 }
 }
 
 interface Size {

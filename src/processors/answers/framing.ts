@@ -53,7 +53,7 @@ export class EventFraming implements Framing {
   }
 
   another({ before, after }: Frame, json: string): string {
-    return before.replace(/^(?:id|retry):.*\r?\n/gm, '') + json + after
+    return before.replace(/(?<![^\r\n])(?:id|retry):[^\r\n]*\r?\n/g, '') + json + after
   }
 
   finish(): Frame[] {
@@ -67,8 +67,11 @@ export class EventFraming implements Framing {
   }
 }
 
+/** `^`, `$` and `.` do not serve: to them, U+2028 and U+2029 end a line too, and JSON text may contain both. */
+const dataLine = /(?<![^\r\n])data(?:: ?|(?=[\r\n]))([^\r\n]*)/g
+
 function eventFrame(event: string): Frame {
-  const lines = [...event.matchAll(/^data:? ?(.*?)(?=\r?\n|\r|$)/gm)]
+  const lines = [...event.matchAll(dataLine)]
   const [first] = lines
   if (!first) return { before: event, json: undefined, after: '' }
   const data = lines.map(([, value]) => value).join('\n')

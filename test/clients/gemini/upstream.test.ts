@@ -223,6 +223,25 @@ describe('a Gemini upstream', () => {
     assert.ok(reasons.includes('content_filter') || reasons.length === 0)
   })
 
+  test('may have a candidate without content, and the choices keep their order', async () => {
+    const candidate = (index: number, text?: string) => ({
+      content: { parts: text === undefined ? [] : [{ text }], role: 'model' },
+      finishReason: 'STOP',
+      index,
+    })
+    const body = { candidates: [candidate(1, 'two'), candidate(0, 'one'), candidate(2)] }
+    upstream.rescript({ kind: 'reply', body })
+    const { choices } = await openai.chat.completions.create({ model: 'small', messages, n: 3 })
+    assert.deepEqual(
+      choices.map(({ index, message }) => [index, message.content]),
+      [
+        [0, 'one'],
+        [1, 'two'],
+        [2, ''],
+      ],
+    )
+  })
+
   test('may respond with a list of chunks, as a server without server-sent events does', async () => {
     const chunk = (text: string, more: object = {}) => ({
       candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0, ...more }],

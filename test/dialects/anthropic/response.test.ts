@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { readResponse } from '../../../src/dialects/anthropic/response/read.ts'
 import { writeResponse } from '../../../src/dialects/anthropic/response/write.ts'
+import { estimateTokens } from '../../../src/dialects/anthropic/token-estimate.ts'
 import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 import { context } from './support.ts'
@@ -143,6 +144,12 @@ describe('writing a whole message', () => {
       [Reflect.get(Object(usage), 'input_tokens'), Reflect.get(Object(usage), 'output_tokens')],
       [0, 0],
     )
+  })
+
+  it('a written message has an estimate of an unknown prompt token count, as a streamed one', () => {
+    const request = { messages: [{ role: 'user', content: 'How warm is it in Oslo?' }] }
+    const { usage } = writeResponse({ choices: [choice] }, { ...context, request })
+    assert.equal(Reflect.get(Object(usage), 'input_tokens'), estimateTokens(request))
   })
 
   it('a written message has thinking first, no blank text, and call input as an object', () => {

@@ -66,6 +66,37 @@ describe('content of a stream', () => {
     ])
   })
 
+  it('thoughts of several blocks are separated, and the signature of one does not sign the next', () => {
+    const thinking = (text: string, index: number) => [
+      block({ type: 'thinking', thinking: '', signature: '' }, index),
+      delta({ type: 'thinking_delta', thinking: text }, index),
+      delta({ type: 'signature_delta', signature: `c2ln${index}` }, index),
+      blockStop(index),
+    ]
+    const thoughtsOf = (...values: Record<string, unknown>[]) =>
+      read(start, ...values, end('end_turn'), stop).filter(({ type }) => type === 'reasoning-delta')
+    const said = [block({ type: 'text', text: 'Hi' }, 2), blockStop(2)]
+    const thought = (text: string) => ({ type: 'reasoning-delta', choice: 0, text })
+    const [first, second, signature] = [
+      thought('one'),
+      thought('\n\ntwo'),
+      { ...thought(''), signature: 'c2ln0' },
+    ]
+    assert.deepEqual(thoughtsOf(...thinking('one', 0), ...thinking('two', 1), ...said), [first, second])
+    assert.deepEqual(thoughtsOf(...thinking('one', 0), ...said, ...thinking('two', 3)), [
+      first,
+      signature,
+      second,
+    ])
+    assert.deepEqual(thoughtsOf(...thinking('one', 0)), [first, signature])
+    const refused = {
+      ...end('refusal'),
+      delta: { stop_reason: 'refusal', stop_details: { explanation: 'no' } },
+    }
+    const order = read(start, ...thinking('one', 0), refused, stop).map(({ type }) => type)
+    assert.ok(order.lastIndexOf('reasoning-delta') < order.indexOf('refusal-delta'))
+  })
+
   it('a stream yields a refusal with its explanation, and the stop sequence that was hit', () => {
     assert.deepEqual(
       readPieces([fixture('refusal.sse')]).filter(

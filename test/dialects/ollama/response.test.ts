@@ -15,6 +15,19 @@ function isUpstreamError(error: unknown): boolean {
 }
 
 describe('reading a whole response', () => {
+  test('probabilities are those of the text, as in a stream, not of the reasoning before it', () => {
+    const tokensOf = (logprobs: object[], members: object) =>
+      readResponse({ message: { ...message, ...members }, logprobs, done: true }).choices[0]?.logprobs?.map(
+        ({ token }) => token,
+      )
+    const [plan, end, hi] = [{ token: 'plan' }, { token: '</think>' }, { token: 'Hi' }]
+    const cut = [0xf0, 0x9f, 0x98, 0x80].map((byte) => ({ token: '\ufffd', logprob: -1, bytes: [byte] }))
+    assert.deepEqual(tokensOf([plan, end, hi], { thinking: 'plan' }), ['Hi'])
+    assert.equal(tokensOf([plan, ...cut], { thinking: 'plan', content: '😀' })?.length, 4)
+    assert.equal(tokensOf([plan], { thinking: 'plan', content: '' }), undefined)
+    assert.deepEqual(tokensOf([hi], {}), ['Hi'])
+  })
+
   test('text, reasoning, calls, counts, durations and the creation time are read', () => {
     const response = readResponse({
       model: 'm',

@@ -75,6 +75,23 @@ describe('writing a whole response', () => {
     assert.equal(answer.status, 'incomplete')
     assert.deepEqual(answer.incomplete_details, { reason: 'max_output_tokens' })
     assert.equal(outputOf(answer)[1]?.status, 'incomplete')
+    const files = [{ mediaType: 'image/png', data: 'aW1n' }]
+    const [text, image] = outputOf(write({ reasoning: '', files, finishReason: 'length' }))
+    assert.deepEqual([text?.status, image?.status], ['completed', 'completed'])
+  })
+
+  it('a call that is complete is so even if the response reached its limit', () => {
+    const calls = ['{"a":1}', '{"a":'].map((json, index) => ({
+      id: `call_${index}`,
+      name: 'f',
+      arguments: json,
+    }))
+    const statusOf = (toolCalls: typeof calls) =>
+      outputOf(write({ text: '', reasoning: '', toolCalls, finishReason: 'length' })).map(
+        ({ status }) => status,
+      )
+    assert.deepEqual(statusOf(calls), ['completed', 'incomplete'])
+    assert.deepEqual(statusOf(calls.slice(0, 1)), ['completed'])
   })
 
   it('the call of a custom tool is returned as free text', () => {

@@ -68,6 +68,8 @@ class ItemCheck {
       assert.equal(item.id, this.open.id)
       assert.equal(item.type, this.open.type)
       assert.ok(!this.#part, 'every part is done')
+      const parts = item.summary ?? item.content ?? []
+      assert.equal(Array.isArray(parts) && parts.length, this.#parts, 'the item has the announced parts')
       if (item.type === 'function_call') assert.equal(item.arguments, this.#input)
       if (item.type === 'custom_tool_call') assert.equal(item.input, this.#input)
       this.done.push(item)

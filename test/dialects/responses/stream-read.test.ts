@@ -162,6 +162,19 @@ describe('streams of other servers', () => {
     assert.ok(!events.some((event) => event.type === 'reasoning-delta' && event.text === 'short'))
   })
 
+  it('each reasoning item is read in its own form', () => {
+    const reasoning = (index: number, form: string, delta: string) => [
+      { type: 'response.output_item.added', output_index: index, item: { type: 'reasoning', summary: [] } },
+      { type: `response.${form}.delta`, output_index: index, delta },
+    ]
+    const items = [
+      ...reasoning(0, 'reasoning_summary_text', 'plan'),
+      ...reasoning(1, 'reasoning_text', 'more'),
+    ]
+    const events = readPieces([streamOf(created, ...items, completed())])
+    assert.deepEqual(events.slice(1, 3), [thought('plan'), thought('\n\nmore')])
+  })
+
   it('an error event, a broken event and a lone end marker are errors', () => {
     const error = streamOf(created, { type: 'error', code: 'server_error', message: 'x' })
     assert.equal(causeCodeOf(readPieces([error])), 'UPSTREAM_ERROR')

@@ -113,6 +113,14 @@ describe('events for the client', () => {
     assert.match(String(items[2]?.id), /^fc_/)
   })
 
+  it('hidden reasoning, which has only a signature, is an item without a summary', () => {
+    const hidden: ChatEvent = { type: 'reasoning-delta', choice: 0, text: '', signature: 'c2ln' }
+    const { items } = checkStream(write([start, hidden, text('Hi'), finish(), end]))
+    assert.deepEqual(kinds(items), ['reasoning', 'message'])
+    assert.deepEqual(items[0]?.summary, [])
+    assert.equal(typeof items[0]?.encrypted_content, 'string')
+  })
+
   it('the arguments of the first call are streamed immediately, those of parallel calls follow in order', () => {
     const events = [callStart(0, 'f'), callDelta(0, '{"a":'), callStart(1, 'g'), callDelta(1, '{}')]
     const begun = write([start, ...events])

@@ -5,6 +5,7 @@ import { dropOutput } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
+import { estimatedUsage } from '../token-estimate.ts'
 import { legalCallId } from '../tool-identifiers.ts'
 import { answerId, messageHead, writeStop, writeUsage } from './fields-write.ts'
 
@@ -25,7 +26,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
     content: writeContent(choice),
     ...writeStop(end),
     container: null,
-    usage: writeUsage(response.usage ?? { promptTokens: 0, completionTokens: 0 }),
+    usage: writeUsage(response.usage ?? estimatedUsage(context.request)),
   }
 }
 

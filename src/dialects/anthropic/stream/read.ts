@@ -43,6 +43,12 @@ class StreamReader implements ChatStreamReader {
   #blockFrom = 0
   /** Citations of the open text block. */
   #citations: Citation[] = []
+  #thinkingBlocks = 0
+  /** What separates the next thought from those of earlier blocks. */
+  #gap = ''
+  #hasThoughts = false
+  /** The signature of the first thinking block, until it is known that no other follows directly: it signs only its own. */
+  #signature: string | undefined
   #calls = 0
   #started = false
   #hasContent = false
@@ -115,12 +121,15 @@ class StreamReader implements ChatStreamReader {
   }
 
   #blockStart(index: number, block: JsonObject, emit: Emit): void {
+    if (block.type === 'thinking') this.#nextThought()
+    else this.#emitSignature(emit)
     if (block.type !== 'tool_use') {
       this.#blocks.set(index, 'other')
       this.#blockFrom = this.#textLength
       for (const citation of objectsIn(block.citations)) this.#cite(citation)
       this.#emitText(textOf(block.text), emit)
-      this.#emitReasoning(textOf(block.thinking), filledTextOf(block.signature), emit)
+      this.#emitThought(textOf(block.thinking), emit)
+      this.#sign(block.signature)
       return
     }
     const name = filledTextOf(block.name)
@@ -144,10 +153,10 @@ class StreamReader implements ChatStreamReader {
         this.#emitText(textOf(delta.text), emit)
         return undefined
       case 'thinking_delta':
-        this.#emitReasoning(textOf(delta.thinking), undefined, emit)
+        this.#emitThought(textOf(delta.thinking), emit)
         return undefined
       case 'signature_delta':
-        this.#emitReasoning('', filledTextOf(delta.signature), emit)
+        this.#sign(delta.signature)
         return undefined
       case 'citations_delta':
         this.#cite(delta.citation)
@@ -178,10 +187,31 @@ class StreamReader implements ChatStreamReader {
     this.#citations = []
   }
 
-  #emitReasoning(text = '', signature: string | undefined, emit: Emit): void {
-    if (text === '' && signature === undefined) return
+  #nextThought(): void {
+    this.#thinkingBlocks++
+    this.#signature = undefined
+    if (this.#hasThoughts) this.#gap = '\n\n'
+  }
+
+  #emitThought(text: string | undefined, emit: Emit): void {
+    if (!text) return
     this.#hasContent = true
-    emit({ type: 'reasoning-delta', choice: 0, text, ...(signature === undefined ? {} : { signature }) })
+    this.#hasThoughts = true
+    emit({ type: 'reasoning-delta', choice: 0, text: this.#gap + text })
+    this.#gap = ''
+  }
+
+  #sign(sent: unknown): void {
+    if (this.#thinkingBlocks > 1) return
+    this.#signature = filledTextOf(sent) ?? this.#signature
+    this.#hasContent ||= this.#signature !== undefined
+  }
+
+  #emitSignature(emit: Emit): void {
+    const signature = this.#signature
+    if (signature === undefined) return
+    this.#signature = undefined
+    emit({ type: 'reasoning-delta', choice: 0, text: '', signature })
   }
 
   #input(index: number, json: string, emit: Emit): RouterError | undefined {
@@ -207,6 +237,7 @@ class StreamReader implements ChatStreamReader {
     this.#usage = readCounts(data.usage, this.#usage)
     if (!isObject(data.delta) || filledTextOf(data.delta.stop_reason) === undefined || this.#stop) return
     this.#stop = data.delta
+    this.#emitSignature(emit)
     const refusal = readRefusal(data.delta)
     if (refusal !== undefined) emit({ type: 'refusal-delta', choice: 0, text: refusal })
   }
@@ -214,6 +245,7 @@ class StreamReader implements ChatStreamReader {
   #finish(emit: Emit): RouterError | undefined {
     if (!this.#stop && !this.#hasContent) return streamTruncated()
     for (const index of [...this.#blocks.keys()]) this.#blockStop(index, emit)
+    this.#emitSignature(emit)
     this.#over = true
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     emit({ type: 'finish', choice: 0, ...readFinish(this.#stop ?? {}, this.#calls > 0) })

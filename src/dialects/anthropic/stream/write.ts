@@ -6,7 +6,7 @@ import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { writeStreamError } from '../errors.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from '../response/fields-write.ts'
-import { estimateTokens } from '../token-estimate.ts'
+import { estimatedUsage } from '../token-estimate.ts'
 import { legalCallId } from '../tool-identifiers.ts'
 
 /**
@@ -192,8 +192,7 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   #estimate(): Usage {
-    const { request } = this.#context
-    this.#estimated ??= { promptTokens: request ? estimateTokens(request) : 0, completionTokens: 0 }
+    this.#estimated ??= estimatedUsage(this.#context.request)
     return this.#estimated
   }
 

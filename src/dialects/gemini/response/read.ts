@@ -37,7 +37,10 @@ export function readResponse(body: unknown): ChatResponse {
     reader.read(chunk, onEvent)
   }
   reader.end(onEvent)
-  append(response.choices, choices.values())
+  append(
+    response.choices,
+    [...choices.values()].sort((one, other) => one.index - other.index),
+  )
   return response
 }
 

@@ -7,6 +7,7 @@ import { bookkeepingMembers, promptOptionsOn } from '../../shared/prompt-options
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
+import { inCallOrder } from '../../shared/tools/tool-results.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -29,7 +30,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const engine = { ...shared, ...extras.options, ...ollama?.options }
   return {
     model: options.model,
-    messages: writeMessages(foldSystemTurns(request.messages, options), drop),
+    messages: writeMessages(inCallOrder(foldSystemTurns(request.messages, options)), drop),
     // Always explicit: Ollama streams by default.
     stream: request.stream,
     ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),

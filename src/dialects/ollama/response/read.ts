@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../../../lib/json/read.ts'
-import type { ChatResponse } from '../../../sdk/chat.ts'
+import type { ChatResponse, TokenLogprob } from '../../../sdk/chat.ts'
 import { streamTruncated } from '../../../sdk/errors.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
@@ -39,7 +39,7 @@ export function readResponse(body: unknown, newCallId: () => string): ChatRespon
   if (empty) throw empty
   const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
   const created = readCreated(body)
-  const logprobs = readLogprobs(body)
+  const logprobs = reasoning === '' ? readLogprobs(body) : logprobsOf(text, readLogprobs(body))
   const usage = readUsage(body)
   const timings = readTimings(body)
   return {
@@ -58,4 +58,17 @@ export function readResponse(body: unknown, newCallId: () => string): ChatRespon
     ...(usage ? { usage } : {}),
     ...(timings ? { timings } : {}),
   }
+}
+
+/** A whole answer lists the tokens of its reasoning before those of its text; other dialects have none for reasoning. */
+function logprobsOf(text: string, logprobs: readonly TokenLogprob[]): TokenLogprob[] {
+  const tokens = logprobs.map(({ token, bytes }) => Buffer.from(bytes ?? token))
+  const start = Buffer.concat(tokens).lastIndexOf(text)
+  const end = start + Buffer.byteLength(text)
+  let offset = 0
+  return logprobs.filter((_, index) => {
+    const from = offset
+    offset += tokens[index]?.length ?? 0
+    return start !== -1 && from < end && offset > start
+  })
 }

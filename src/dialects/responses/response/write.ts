@@ -33,7 +33,7 @@ function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTool
   const { id } = context
   const { reasoning, reasoningSignature, toolCalls, finishReason, files = [] } = choice
   const { status } = endingOf(finishReason)
-  const isTruncated = status === 'incomplete' && toolCalls.length === 0
+  const isTruncated = status === 'incomplete' && toolCalls.length === 0 && !files.some(isImage)
   const items: JsonObject[] = []
   if (reasoning !== '' || reasoningSignature !== undefined)
     items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
@@ -46,10 +46,8 @@ function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTool
     else dropFile(context, file)
   }
   for (const call of toolCalls) {
-    // A limit can have truncated only the last call.
-    const callStatus = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
     const tool = offered.called(call.name)
-    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, callStatus))
+    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, 'completed'))
   }
   return items
 }

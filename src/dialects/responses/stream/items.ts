@@ -128,7 +128,7 @@ class MessageItem implements StreamedItem {
   }
 }
 
-/** Reasoning, as one part of its summary. */
+/** Reasoning, as one part of its summary; none if there is only a signature. */
 export function createReasoningItem(slot: ItemSlot): StreamedItem {
   const id = itemId('rs', slot.id, slot.outputIndex)
   let text = ''
@@ -137,20 +137,24 @@ export function createReasoningItem(slot: ItemSlot): StreamedItem {
     slot.send(type, { item_id: id, summary_index: 0, ...members })
   return {
     item: () => reasoningItem(id, text, signature),
-    open: () =>
-      slot.send('response.output_item.added', { item: reasoningItem(id, '') }) +
-      send('response.reasoning_summary_part.added', { part: summaryPart('') }),
+    open: () => slot.send('response.output_item.added', { item: reasoningItem(id, '') }),
     take(event) {
       if (event.type !== 'reasoning-delta') return ''
       signature = event.signature ?? signature
       if (event.text === '') return ''
+      const added =
+        text === '' ? send('response.reasoning_summary_part.added', { part: summaryPart('') }) : ''
       text += event.text
-      return send('response.reasoning_summary_text.delta', { delta: event.text })
+      return added + send('response.reasoning_summary_text.delta', { delta: event.text })
     },
-    close: () =>
-      send('response.reasoning_summary_text.done', { text }) +
-      send('response.reasoning_summary_part.done', { part: summaryPart(text) }) +
-      slot.send('response.output_item.done', { item: reasoningItem(id, text, signature) }),
+    close() {
+      const done =
+        text === ''
+          ? ''
+          : send('response.reasoning_summary_text.done', { text }) +
+            send('response.reasoning_summary_part.done', { part: summaryPart(text) })
+      return done + slot.send('response.output_item.done', { item: reasoningItem(id, text, signature) })
+    },
   }
 }
 

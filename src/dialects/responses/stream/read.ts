@@ -28,7 +28,8 @@ class StreamReader implements ChatStreamReader {
   #textLength = 0
   #partFrom = 0
   #over = false
-  /** The form in which reasoning was received first; the other form would only repeat it. */
+  #hasReasoning = false
+  /** The form in which the reasoning of the item was received first; the other form would only repeat it. */
   #reasoningForm: 'summary' | 'raw' | undefined
   /** Whether the next reasoning begins a new part. */
   #newPart = false
@@ -97,6 +98,10 @@ class StreamReader implements ChatStreamReader {
         return undefined
       case 'response.output_item.added':
         if (item) this.#calls.begin(data, item, emit)
+        if (isObject(data.item) && data.item.type === 'reasoning') {
+          this.#reasoningForm = undefined
+          this.#newPart = true
+        }
         return undefined
       case 'response.output_item.done':
         if (item) this.#calls.end(data, item, emit)
@@ -120,11 +125,11 @@ class StreamReader implements ChatStreamReader {
 
   #emitReasoning(form: 'summary' | 'raw', text: string | undefined, emit: Emit): void {
     if (text === undefined) return
-    const first = this.#reasoningForm === undefined
     this.#reasoningForm ??= form
     if (this.#reasoningForm !== form) return
-    const gap = this.#newPart && !first ? '\n\n' : ''
+    const gap = this.#newPart && this.#hasReasoning ? '\n\n' : ''
     this.#newPart = false
+    this.#hasReasoning = true
     emit({ type: 'reasoning-delta', choice: 0, text: gap + text })
   }
 
@@ -146,8 +151,7 @@ class StreamReader implements ChatStreamReader {
     const choice = readChoice(response, this.#newCallId)
     if (choice instanceof RouterError) return choice
     const { text, reasoning, refusal, logprobs, citations = [] } = choice
-    if (!this.#reasoningForm && reasoning !== '')
-      emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
+    if (!this.#hasReasoning && reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
     if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
     for (const citation of citations) emit({ type: 'citation', choice: 0, citation })
     if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })

@@ -20,7 +20,35 @@ export function withAllResults(messages: readonly ChatMessage[]): readonly ChatM
       .filter(({ id }) => !answered.has(id))
       .map(({ id, name }) => noResult(id, name))
   }
-  return [...complete, ...missing]
+  return inCallOrder([...complete, ...missing])
+}
+
+/**
+ * Sorts consecutive results like their calls. Clients send them as their tools finish, with the id of the call, but most chat
+ * templates ignore the id, so the model takes the first result for that of the first call.
+ */
+export function inCallOrder(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+  const calls = messages.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []))
+  const positions = new Map(calls.map(({ id }, index) => [id, index]))
+  const ordered: ChatMessage[] = []
+  let results: ToolMessage[] = []
+  const addResults = (): void => {
+    const at = ({ callId }: ToolMessage): number => positions.get(callId) ?? calls.length
+    append(
+      ordered,
+      results.sort((one, other) => at(one) - at(other)),
+    )
+    results = []
+  }
+  for (const message of messages) {
+    if (message.role === 'tool') results.push(message)
+    else {
+      addResults()
+      ordered.push(message)
+    }
+  }
+  addResults()
+  return ordered
 }
 
 function noResult(callId: string, name: string): ToolMessage {
