@@ -15,6 +15,7 @@ describe('the context of an Ollama server', () => {
     const server = (more: object) => ({ api_type: 'ollama', api_host: upstream.url, ...more })
     const group = {
       auto: { num_ctx: 'auto', providers: [server({ input_size: 32_768 })] },
+      free: { num_ctx: 'auto', providers: [server({})] },
       set: { num_ctx: 'auto', providers: [server({ num_ctx: 12_288 })] },
       small: { providers: [server({ id: 'small', input_size: 4096 })] },
       grows: {
@@ -40,6 +41,14 @@ describe('the context of an Ollama server', () => {
       assert.equal(context(), 4096)
       assert.equal((await ask(path, 'auto', long)).status, 200)
       assert.equal(context(), 16_384)
+    })
+
+    test(`does not grow with an absurd limit of the response, for clients of ${path}`, async () => {
+      for (const most of [1e9, 1e308]) {
+        const limit = path === '/api/chat' ? { options: { num_predict: most } } : { max_tokens: most }
+        assert.equal((await ask(path, 'free', 'Hello', limit)).status, 200)
+        assert.equal(context(), 65_536)
+      }
     })
 
     test(`is the value in the request, for clients of ${path}`, async () => {

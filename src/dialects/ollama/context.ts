@@ -6,6 +6,8 @@ import { RouterError } from '../../sdk/errors.ts'
 const smallestContext = 4096
 /** Tokens reserved for an answer without a limit. */
 const defaultAnswerTokens = 1024
+/** At most reserved for an answer: clients set limits far above what they need, and a larger context takes memory from everybody. */
+const mostAnswerTokens = 32_768
 /** Approximate number for current models. */
 const tokensPerImage = 512
 const tokensPerMessage = 4
@@ -28,7 +30,8 @@ export function fitContext(body: JsonObject, limits: ContextLimits): JsonObject 
   if (promptTokens > largest) throw overflow(promptTokens, largest)
   if (!limits.autoContext || requested !== undefined) return {}
   // The estimate is low, so that no prompt that fits is rejected; here a third is added.
-  const needed = Math.ceil((promptTokens * 4) / 3) + (positive(options.num_predict) ?? defaultAnswerTokens)
+  const answerTokens = Math.min(positive(options.num_predict) ?? defaultAnswerTokens, mostAnswerTokens)
+  const needed = Math.ceil((promptTokens * 4) / 3) + answerTokens
   let context = smallestContext
   while (context < needed) context *= 2
   return { options: { ...options, num_ctx: Math.min(context, largest) } }
