@@ -262,7 +262,13 @@ describe('a tool or call that a request refers to', () => {
     const { status, text } = await post(`${router.url}/api/chat`, body)
     assert.equal(status, 200, text)
     const [, { tool_calls: sentCalls }, first, second] = sent().messages
-    assert.deepEqual([first.tool_call_id, second.tool_call_id], [sentCalls[1].id, sentCalls[0].id])
+    assert.deepEqual(
+      [first, second].map(({ tool_call_id: id, content }) => [id, content]),
+      [
+        [sentCalls[0].id, 'f'],
+        [sentCalls[1].id, 'g'],
+      ],
+    )
   })
 
   const question = { model: 'vllm', messages }

@@ -80,20 +80,6 @@ describe('writing a whole response', () => {
     assert.deepEqual([text?.status, image?.status], ['completed', 'completed'])
   })
 
-  it('a call that is complete is so even if the response reached its limit', () => {
-    const calls = ['{"a":1}', '{"a":'].map((json, index) => ({
-      id: `call_${index}`,
-      name: 'f',
-      arguments: json,
-    }))
-    const statusOf = (toolCalls: typeof calls) =>
-      outputOf(write({ text: '', reasoning: '', toolCalls, finishReason: 'length' })).map(
-        ({ status }) => status,
-      )
-    assert.deepEqual(statusOf(calls), ['completed', 'incomplete'])
-    assert.deepEqual(statusOf(calls.slice(0, 1)), ['completed'])
-  })
-
   it('the call of a custom tool is returned as free text', () => {
     const call = { id: 'call_1', name: 'patch', arguments: '{"input":"a\\nb"}' }
     const request = { tools: [{ type: 'custom', name: 'patch' }] }

@@ -46,8 +46,10 @@ function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTool
     else dropFile(context, file)
   }
   for (const call of toolCalls) {
+    // A limit can have truncated only the last call. Its arguments do not show it: Anthropic completes the object.
+    const callStatus = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
     const tool = offered.called(call.name)
-    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, 'completed'))
+    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, callStatus))
   }
   return items
 }
