@@ -14,7 +14,7 @@ import type {
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/write-options.ts'
-import { dropCitation, dropFile } from '../shared/dropped-output.ts'
+import { dropEvent } from '../shared/dropped-output.ts'
 import { messageForOllama } from '../shared/error-messages.ts'
 import { randomCallId } from '../shared/tools/call-ids.ts'
 import { generateContents } from './contents.ts'
@@ -166,10 +166,8 @@ class GenerateWriter implements ChatStreamWriter {
       case 'reasoning-delta':
         return this.#line({ response: '', thinking: event.text })
       case 'citation':
-        dropCitation(this.#context)
-        return ''
       case 'file':
-        dropFile(this.#context, event.file)
+        dropEvent(this.#context, event)
         return ''
       case 'usage':
         this.#usage = event.usage

@@ -1,4 +1,4 @@
-import type { ChatResponse, Citation, GeneratedFile } from '../../sdk/chat.ts'
+import type { ChatEvent, ChatResponse, Citation, GeneratedFile } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 
 type Dropping = Pick<AnswerContext, 'drop'>
@@ -17,6 +17,12 @@ export function dropFile({ drop }: Dropping, { mediaType }: GeneratedFile): void
 /** Reports a citation that the client's dialect cannot carry. */
 export function dropCitation({ drop }: Dropping): void {
   drop?.('response.citations', noPlace)
+}
+
+/** The same for an event of a stream. */
+export function dropEvent(context: Dropping, event: Extract<ChatEvent, { type: 'citation' | 'file' }>): void {
+  if (event.type === 'file') dropFile(context, event.file)
+  else dropCitation(context)
 }
 
 /** The same for all files and citations of a whole response. */

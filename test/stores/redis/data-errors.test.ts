@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { RouterError } from '../../../src/sdk/errors.ts'
-import { RedisLeases, type RedisLeasesOptions } from '../../../src/stores/leases/redis.ts'
+import type { RedisLeasesOptions } from '../../../src/stores/leases/redis.ts'
 import { connectRedis } from '../../../src/stores/redis/client.ts'
 import { redisKeys } from '../../../src/stores/redis/keys.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { leaseRequest } from '../lease-requests.ts'
+import { openLeases } from './open-leases.ts'
 
 let server: RedisServer
 
@@ -15,20 +16,9 @@ before(async () => {
 beforeEach(() => server.redis.flushall())
 after(() => server.stop())
 
-async function open(t: TestContext, options: Partial<RedisLeasesOptions> = {}) {
-  const warnings: string[] = []
+function open(t: TestContext, options: Partial<RedisLeasesOptions> = {}) {
   const address = { url: undefined, host: '127.0.0.1', port: server.port, db: 0, password: undefined }
-  const store = new RedisLeases({
-    link: connectRedis(address),
-    worker: 'w1',
-    whenDown: 'reject',
-    now: () => performance.now(),
-    log: { info: () => undefined, warn: (_details, message) => warnings.push(message) },
-    ...options,
-  })
-  t.after(() => store.close())
-  await store.started()
-  return { store, warnings }
+  return openLeases(t, { link: connectRedis(address), whenDown: 'reject', ...options })
 }
 
 /** Each breaks a key of the model `bad`. */

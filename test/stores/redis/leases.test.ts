@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
-import { RedisLeases, type RedisLeasesOptions } from '../../../src/stores/leases/redis.ts'
+import type { RedisLeasesOptions } from '../../../src/stores/leases/redis.ts'
 import { reapLeases } from '../../../src/stores/leases/redis-reaper.ts'
-import type { LeaseStore } from '../../../src/stores/leases/store.ts'
 import { connectRedis } from '../../../src/stores/redis/client.ts'
 import { pythonField, redisKeys } from '../../../src/stores/redis/keys.ts'
 import { type RedisServer, startRedis } from '../../helpers/programs/redis-server.ts'
 import { leaseRequest, taken } from '../lease-requests.ts'
+import { type OpenedLeases, openLeases } from './open-leases.ts'
 
 let server: RedisServer
 
@@ -19,32 +19,13 @@ after(() => server.stop())
 const linkTo = (port: number) =>
   connectRedis({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }, 100)
 
-interface Opened {
-  store: LeaseStore
-  /** What was logged. */
-  warnings: string[]
-}
-
-async function open(
+function open(
   t: TestContext,
   options: Partial<RedisLeasesOptions> = {},
   port = server.port,
-): Promise<Opened> {
-  const warnings: string[] = []
-  const store = new RedisLeases({
-    link: linkTo(port),
-    worker: 'w1',
-    ttlMs: 1_000,
-    beatMs: 100,
-    holdMs: 200,
-    whenDown: 'local',
-    now: () => performance.now(),
-    log: { info: () => undefined, warn: (_details, message) => warnings.push(message) },
-    ...options,
-  })
-  t.after(() => store.close())
-  await store.started()
-  return { store, warnings }
+): Promise<OpenedLeases> {
+  const times = { ttlMs: 1_000, beatMs: 100, holdMs: 200 }
+  return openLeases(t, { link: linkTo(port), whenDown: 'local', ...times, ...options })
 }
 
 /** Asks again immediately until the result is not undefined, as a waiting request does; bounded against hanging. */

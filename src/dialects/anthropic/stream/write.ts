@@ -2,7 +2,7 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import { Queue } from '../../../lib/queue.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
+import { dropEvent } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { writeStreamError } from '../errors.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from '../response/fields-write.ts'
@@ -66,10 +66,8 @@ class StreamWriter implements ChatStreamWriter {
       case 'reasoning-delta':
         return this.#thinking(event.text, event.signature)
       case 'citation':
-        dropCitation(this.#context)
-        return ''
       case 'file':
-        dropFile(this.#context, event.file)
+        dropEvent(this.#context, event)
         return ''
       case 'tool-call-start':
         return this.#callStart(event.call, signedId(event), event.name)

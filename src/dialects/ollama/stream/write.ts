@@ -2,7 +2,7 @@ import { escapeLineBreaks, lineJson } from '../../../lib/bytes/lines.ts'
 import { parseObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
+import { dropEvent } from '../../shared/dropped-output.ts'
 import { messageForOllama } from '../../shared/error-messages.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
@@ -59,10 +59,8 @@ class Writer implements ChatStreamWriter {
       case 'block-end':
         return this.#toolCall(event.call)
       case 'citation':
-        dropCitation(this.#context)
-        return ''
       case 'file':
-        dropFile(this.#context, event.file)
+        dropEvent(this.#context, event)
         return ''
       case 'usage':
         this.#usage = event.usage

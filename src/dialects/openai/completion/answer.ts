@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, objectsIn, present } from '../../../lib/json/read.ts'
 import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from '../../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../../sdk/dialect.ts'
-import { dropCitation, dropFile, dropOutput } from '../../shared/dropped-output.ts'
+import { dropEvent, dropOutput } from '../../shared/dropped-output.ts'
 import { readResponse as readChat } from '../response/read.ts'
 import { writeUsage } from '../response/write.ts'
 import { writeStreamError } from '../stream/write.ts'
@@ -61,10 +61,8 @@ class CompletionWriter implements ChatStreamWriter {
       case 'refusal-delta':
         return this.#text(event.choice, event.text)
       case 'citation':
-        dropCitation(this.#context)
-        return ''
       case 'file':
-        dropFile(this.#context, event.file)
+        dropEvent(this.#context, event)
         return ''
       case 'usage':
         this.#usage = event.usage
