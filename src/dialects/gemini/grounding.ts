@@ -3,7 +3,7 @@ import { filledTextOf, type JsonObject, numberOf, present } from '../../lib/json
 import type { Citation } from '../../sdk/chat.ts'
 import { listIn, memberOf, objectIn } from './members.ts'
 
-/** No real response has more; each may search the whole text. */
+/** Most entries that are read: no real response has more, and each may search the whole text. */
 const maxSupports = 1_000
 
 /**
@@ -34,7 +34,7 @@ function readSource(chunk: JsonObject): Citation {
   return present({ url: filledTextOf(source.uri), title: filledTextOf(source.title) })
 }
 
-/** A text of several parts has offsets per part, so the quoted segment decides if it is elsewhere. */
+/** In a text of several parts, offsets count within the part, so a segment that is elsewhere is searched for. */
 function readRange(
   segment: JsonObject,
   text: string,

@@ -6,7 +6,7 @@ import { RouterError } from '../../sdk/errors.ts'
 const smallestContext = 4096
 /** Tokens reserved for an answer without a limit. */
 const defaultAnswerTokens = 1024
-/** At most reserved for an answer: clients set limits far above what they need, and a larger context takes memory from everybody. */
+/** Most tokens reserved for an answer: clients set limits far above what they need, and a larger context takes memory from all. */
 const mostAnswerTokens = 32_768
 /** Approximate number for current models. */
 const tokensPerImage = 512

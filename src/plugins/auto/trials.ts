@@ -20,7 +20,7 @@ export class Trials {
     }
   }
 
-  /** Unless the request ended by itself. */
+  /** Counts a failure of the embedding model. Not to be called if its request was aborted. */
   failed(): void {
     this.#failures++
   }

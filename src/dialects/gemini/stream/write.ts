@@ -39,7 +39,7 @@ class StreamWriter implements ChatStreamWriter {
   readonly #thoughts = new Map<number, { reasoning: string; signature: string | undefined }>()
   readonly #finished: { choice: number; reason: FinishReason }[] = []
   readonly #refused = new Set<number>()
-  /** Texts so far, in which citations count bytes. */
+  /** Texts so far: citations are written as byte offsets in them. */
   readonly #texts = new Map<number, string>()
   readonly #citations = new Map<number, Citation[]>()
   #id: string | undefined

@@ -47,7 +47,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-/** vLLM rejects both members as true, and the second one is by default. */
+/** vLLM rejects a request in which both members are true, and `add_generation_prompt` is true by default. */
 function writeContinuation(last: ChatMessage | undefined): JsonObject {
   if (last?.role !== 'assistant' || last.toolCalls.length > 0) return {}
   const hasText = last.parts.some(({ text }) => text !== '')

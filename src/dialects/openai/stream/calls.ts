@@ -175,7 +175,7 @@ function isOpen({ ended }: StreamedCall): boolean {
   return !ended
 }
 
-/** The last call for which this is true. Removes those behind it, for which it stays false. */
+/** The last call for which `fits` is true. Removes the calls behind it, for which it stays false. */
 function lastOf(
   calls: StreamedCall[] | undefined,
   wanted: (call: StreamedCall) => boolean,

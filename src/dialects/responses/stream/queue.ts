@@ -49,7 +49,7 @@ export class StreamQueue {
   readonly #offered: ClientTools
   readonly #output: QueueOutput
   readonly #segments = new Queue<Segment>()
-  /** Those of calls. */
+  /** The open segments of calls, by the number of the call. */
   readonly #ofCall = new Map<number, Segment>()
   #called = false
   /** Length of the text in items that are done. */
