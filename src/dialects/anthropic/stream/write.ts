@@ -32,7 +32,7 @@ class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   /** The blocks that are not yet closed, in order; only the first one has been started on the wire. */
   readonly #blocks = new Queue<Block>()
-  /** The open segments of calls, by the number of the call. */
+  /** The open blocks of calls, by the number of the call. */
   readonly #ofCall = new Map<number, Block>()
   #index = 0
   #started = false

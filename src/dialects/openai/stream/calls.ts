@@ -175,7 +175,7 @@ function isOpen({ ended }: StreamedCall): boolean {
   return !ended
 }
 
-/** The last call for which `fits` is true. Removes the calls behind it, for which it stays false. */
+/** The last wanted call. Removes the calls behind it, which will never be wanted again. */
 function lastOf(
   calls: StreamedCall[] | undefined,
   wanted: (call: StreamedCall) => boolean,
