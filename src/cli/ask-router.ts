@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/settings/settings.ts'
+import { withoutTrailingSlashes } from '../lib/endpoint-paths.ts'
 import { isObject, parseObject } from '../lib/json/read.ts'
-import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import type { CommandContext } from './command-line.ts'
 import { isHttpUrl, ownAddress } from './healthcheck.ts'
 

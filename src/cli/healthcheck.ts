@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/settings/settings.ts'
-import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
+import { withoutTrailingSlashes } from '../lib/endpoint-paths.ts'
 import type { Command } from './command-line.ts'
 
 const timeoutMs = 3_000

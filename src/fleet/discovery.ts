@@ -11,8 +11,8 @@ import {
 } from '../config/models/discovered.ts'
 import type { ProxyRule } from '../config/proxy-rule.ts'
 import { ConnectError } from '../lib/connect-error.ts'
+import { withoutTrailingSlashes } from '../lib/endpoint-paths.ts'
 import { isObject } from '../lib/json/read.ts'
-import { withoutTrailingSlashes } from '../lib/trailing-slashes.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
 

@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig } from '../../config/settings/settings.ts'
-import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
+import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 import { IndexError } from '../../lib/vector-index/format.ts'
 import { IndexWriter } from '../../lib/vector-index/write.ts'
 import type { Command } from '../command-line.ts'

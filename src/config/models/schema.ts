@@ -2,8 +2,17 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { AutoModelSchema } from '../auto/schema.ts'
 import { CacheSchema } from '../processors/cache-schema.ts'
 import { ProcessorSchema } from '../processors/schema.ts'
-import { apiType, defaults, engineOptions, keepAlive, numCtx, text, yesNo } from './members.ts'
-import { ServerSchema, serverMembers } from './server-schema.ts'
+import {
+  apiType,
+  defaults,
+  engineOptions,
+  keepAlive,
+  numCtx,
+  ServerSchema,
+  serverMembers,
+  text,
+  yesNo,
+} from './server-schema.ts'
 
 const providerMembers = {
   id: Type.Optional(

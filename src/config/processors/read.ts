@@ -1,5 +1,6 @@
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models/check.ts'
 import { expanded, type SecretSources } from '../secrets.ts'
@@ -7,7 +8,6 @@ import { type CacheEntry, CacheSchema } from './cache-schema.ts'
 import { checkAddress, checkGuardrail } from './check-guardrail.ts'
 import { expressionError } from './expression-error.ts'
 import { type GuardrailEntry, GuardrailSchema } from './guardrail-schema.ts'
-import { checkRetrieval } from './retrieval-check.ts'
 import {
   type MaskingEntry,
   MaskingSchema,
@@ -208,4 +208,30 @@ function checkMasking(
       errors.push(`${path}.styles.${kind}: only ${shapedKinds.join(', ')} can be "shaped"`)
   for (const [index, { url }] of services.entries())
     checkAddress(url, `${path}.services[${index}].url`, errors)
+}
+
+/** Reports missing and contradictory fields of a retrieval. */
+function checkRetrieval(
+  { index, embedding_model: model, service, clients = [], groups = [] }: RetrievalEntry,
+  path: string,
+  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  { errors, warnings }: Findings,
+): void {
+  if ((index === undefined) === (service === undefined)) errors.push(`${path}: set either index or service`)
+  if (index !== undefined && model === undefined)
+    errors.push(`${path}.embedding_model: missing; set it to the model that created the index`)
+  if (service && model !== undefined) warnings.push(`${path}.embedding_model: has no effect with service`)
+  if (index !== undefined && model !== undefined && !known.models.has(model)) {
+    const text = `${path}.embedding_model: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
+    if (known.mayGrow) warnings.push(`${text}; it is used once a server has it`)
+    else errors.push(text)
+  }
+  if (clients.length + groups.length === 0)
+    warnings.push(
+      `${path}: no client may use it, because clients and groups are empty; "clients": ["*"] permits all`,
+    )
+  if (!service) return
+  if (!URL.canParse(service.url)) errors.push(`${path}.service.url: not an http:// or https:// address`)
+  else if (isLinkLocalOrMetadata(new URL(service.url).hostname.replace(/^\[|\]$/g, '')))
+    errors.push(`${path}.service.url: a link-local address`)
 }

@@ -1,4 +1,4 @@
-import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
+import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 /** Parses the trimmed text of a variable; undefined if invalid. */
 export type ReadText<T = unknown> = (text: string) => T | undefined
 

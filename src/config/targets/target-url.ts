@@ -1,5 +1,5 @@
+import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
-import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 
 /**
  * Returns why a text is not a valid server URL, as a predicate that does not quote the text, which may contain a key; undefined

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
+import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 
 /**
  * Probes send no key and reveal nothing. They stay public, so that a list of other paths cannot make Kubernetes kill

@@ -6,11 +6,10 @@ import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ModelStatus, Status, WorkerStatus } from '../../sdk/console/status.ts'
-import type { Target } from '../../sdk/target.ts'
+import type { Model, Target } from '../../sdk/target.ts'
 import { errorSummary, keep, kept, newCount, rounded, type TargetHistory, timestamp } from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
 import { countRequests } from './request-counts.ts'
-import { serverNames } from './server-names.ts'
 import { sumOfStatuses } from './status-sum.ts'
 import { targetStatesSince } from './target-states.ts'
 
@@ -138,4 +137,24 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
   const isUsed = states.some((state) => state === 'up' || state === 'trial' || state === 'misconfigured')
   if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
   return states.every((state) => state === 'up') ? 'ready' : 'degraded'
+}
+
+/**
+ * Names the server of each target; targets with the same name share it: its id in the configuration, otherwise `server 2`,
+ * numbering hosts in configuration order, which is the same in all processes and reveals no address. A target without a host
+ * is a separate server.
+ */
+function serverNames(models: readonly Model[]): (target: Target) => string {
+  const hosts = new Map<string, string>()
+  for (const { targets, sleeping } of models)
+    for (const { serverName, origin } of [...targets, ...sleeping]) {
+      const host = hostIn(origin)
+      if (serverName === undefined && host !== '' && !hosts.has(host))
+        hosts.set(host, `server ${hosts.size + 1}`)
+    }
+  return ({ id, serverName, origin }) => serverName ?? hosts.get(hostIn(origin)) ?? id
+}
+
+function hostIn(origin: string): string {
+  return origin === '' ? '' : new URL(origin).host
 }

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
+import { cacheHitRatio } from '../../fleet/signals/engine-facts.ts'
+import { present } from '../../lib/json/read.ts'
 import { featureNames } from '../../relay/request/request-traits.ts'
-import type { ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
+import type { EngineStatus, ModelStatus, TargetStatus } from '../../sdk/console/status.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
-import { engineStatus } from './engine-status.ts'
 import { type RequestCounts, rounded, type TargetHistory } from './history.ts'
 import { isDown, type StatesSince } from './target-states.ts'
 
@@ -119,4 +120,27 @@ function reasons({
     }),
     ...(features.length > 0 && { ejected_for: features }),
   }
+}
+
+/** Maximum number of listed models per server: some have hundreds. */
+const maxLoaded = 100
+
+/** A server's signals in the form of the status. */
+function engineStatus(signals: EngineSignals): EngineStatus {
+  const { state, sleep, running, waiting, kvUse, slots, maxRunning, loaded } = signals
+  const ratio = cacheHitRatio(signals)
+  return present({
+    ...{ state, sleep, running: whole(running), waiting: whole(waiting) },
+    kv_use: kvUse,
+    cache_hit_ratio: ratio === undefined ? undefined : Math.round(ratio * 1000) / 1000,
+    slots: whole(slots ?? maxRunning),
+    loaded: loaded
+      ?.slice(0, maxLoaded)
+      .map(({ name, context, expiresAt }) => ({ name, ...present({ context, expires_at: expiresAt }) })),
+  })
+}
+
+/** Prometheus samples are floating point. */
+function whole(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value)
 }

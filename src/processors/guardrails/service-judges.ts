@@ -1,5 +1,5 @@
+import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 import { isObject, objectsIn } from '../../lib/json/read.ts'
-import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import type { ProcessorVerdict } from '../../sdk/processor.ts'
 import type { PostJson } from '../masking/presidio.ts'
 import { inContext, type Judge, verdictOf } from './judge.ts'

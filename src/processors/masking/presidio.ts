@@ -1,5 +1,5 @@
+import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { withoutTrailingSlashes } from '../../lib/trailing-slashes.ts'
 import type { MaskingService } from './masking.ts'
 import type { Match } from './match.ts'
 

@@ -1,10 +1,14 @@
 import { type History, type Range, rangeNames, ranges, type Steps } from '../../sdk/console/history.ts'
-import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/console/recent-requests.ts'
+import type {
+  RecentQuery,
+  RecentRequest,
+  RecentRequests,
+  UnknownModel,
+} from '../../sdk/console/recent-requests.ts'
 import { RequestList } from './request-list.ts'
 import { StepRing, StepSums } from './step-ring.ts'
-import type { ActivityNews, ActivityPart } from './store.ts'
+import type { ActivityNews, ActivityPart, UnknownAsked } from './store.ts'
 import { TargetSeries } from './target-series.ts'
-import { UnknownModels } from './unknown-models.ts'
 
 /** Maximum number of requests per event. */
 const maxNews = 50
@@ -113,4 +117,31 @@ export class Activity {
 
 function ring(range: Range): StepRing {
   return new StepRing(ranges[range].stepMs, ranges[range].steps)
+}
+
+const maxNames = 100
+const maxClients = 5
+
+/** The latest unknown model names that clients requested. */
+class UnknownModels {
+  readonly #byName = new Map<string, UnknownModel>()
+
+  add({ name, client, exists }: UnknownAsked, at: string): void {
+    const known = this.#byName.get(name) ?? { name, count: 0, first: at, last: at, clients: [], exists }
+    known.count++
+    known.last = at
+    known.exists = exists
+    if (client !== null && !known.clients.includes(client) && known.clients.length < maxClients)
+      known.clients.push(client)
+    // The map is ordered by last request.
+    this.#byName.delete(name)
+    this.#byName.set(name, known)
+    const [oldest] = this.#byName.keys()
+    if (this.#byName.size > maxNames && oldest !== undefined) this.#byName.delete(oldest)
+  }
+
+  /** Latest first. */
+  all(): UnknownModel[] {
+    return [...this.#byName.values()].reverse()
+  }
 }
