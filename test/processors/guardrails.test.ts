@@ -140,8 +140,12 @@ test('"flag" lets a request pass and records it; a failing guardrail rejects it 
     const entry = { type: 'guardrail', timeout: 1, service: { type: 'sojka_guard', url } }
     const closed = await routerWith([entry])
     assert.equal((await post(`${closed.url}/v1/chat/completions`, chat('x'))).status, 503)
-    const lenient = await routerWith([{ ...entry, failure: 'open' }])
-    assert.equal((await post(`${lenient.url}/v1/chat/completions`, chat('x'))).status, 200)
+    for (const lenient of [{ failure: 'open' }, { action: 'flag' }]) {
+      const router = await routerWith([{ ...entry, ...lenient }])
+      assert.equal((await post(`${router.url}/v1/chat/completions`, chat('x'))).status, 200)
+    }
+    const strict = await routerWith([{ ...entry, action: 'flag', failure: 'closed' }])
+    assert.equal((await post(`${strict.url}/v1/chat/completions`, chat('x'))).status, 503)
   }
 })
 

@@ -176,7 +176,8 @@ function scopeOf(
     models: entry.models,
     groups: entry.groups,
     clients: entry.clients,
-    failure: entry.failure ?? 'closed',
+    // What only observes must not reject.
+    failure: entry.failure ?? ('action' in entry && entry.action === 'flag' ? 'open' : 'closed'),
     timeoutMs: entry.timeout === undefined ? presetMs : entry.timeout * 1000,
   }
 }

@@ -21,7 +21,7 @@ export const scope = {
   failure: Type.Optional(
     Type.Union([Type.Literal('closed'), Type.Literal('open')], {
       description:
-        'What happens if it fails: "closed" (default) rejects the request; "open" passes it on unprocessed, which is logged and counted.',
+        'What happens if it fails: "closed" rejects the request; "open" passes it on unprocessed, which is logged and counted. Default: "closed", but "open" for guardrails with "action": "flag".',
       allowed: '"closed" or "open"',
     }),
   ),
