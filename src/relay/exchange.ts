@@ -12,6 +12,9 @@ import type { RequestTrace } from './trace.ts'
 
 const nothing: ReadonlyMap<string, string> = new Map()
 
+/** Maximum number of dropped fields that the log line and the headers name. */
+const maxDropped = 1_000
+
 /**
  * The record of one client request, from arrival to its one ending. The ending is the close of the response, which
  * Node reports for every request whatever happened; nothing else ends it.
@@ -136,7 +139,7 @@ export class Exchange {
 
   drop(field: string, why: string): void {
     this.#dropped ??= new Map()
-    this.#dropped.set(field, why)
+    if (this.#dropped.size < maxDropped) this.#dropped.set(field, why)
   }
 
   /** Another target is tried: fields dropped for the previous one no longer matter. */

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type { ContentFeature } from '../../sdk/dialect.ts'
+import { membersExcept } from '../shared/dropped-fields.ts'
 
 /**
  * A member in camel case or snake case: Google's servers accept both, and Google's examples use both. Source: Protocol Buffers
@@ -25,12 +26,10 @@ export function listIn(object: JsonObject, name: string): JsonObject[] {
   return objectsIn(memberOf(object, name))
 }
 
-/** The members that are neither known nor absent, with their names in camel case. */
+/** The members that are neither known nor absent, with their names in camel case. Throws `bad_request` if there are too many. */
 export function othersIn(object: JsonObject, known: ReadonlySet<string>): JsonObject {
-  const others = Object.entries(object)
-    .map(([name, value]): [string, unknown] => [camelCase(name), value])
-    .filter(([name, value]) => !known.has(name) && isPresent(value))
-  return Object.fromEntries(others)
+  const others = Object.entries(membersExcept(object, (name) => known.has(camelCase(name))))
+  return Object.fromEntries(others.map(([name, value]) => [camelCase(name), value]))
 }
 
 function isPresent(value: unknown): boolean {

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /** The reason reported for a member that its dialect's reader does not know. */
 export const notTranslated = 'it cannot be translated between dialects'
@@ -21,11 +22,31 @@ export class DroppedFields {
 /** Reports a field that cannot be translated, by its path without list positions. */
 export type ReportField = (field: string) => void
 
-/** The members of a body that are neither known nor absent. */
+/** More than any API has. Every step of a translation takes time for each unknown member. */
+const maxUnknown = 1_000
+
+/** Throws `bad_request` if an object or list of a request has too many unknown members to report. */
+export function checkUnknownCount(count: number): void {
+  if (count > maxUnknown)
+    throw badRequest(
+      `The request has more than ${maxUnknown} members that cannot be translated between dialects`,
+    )
+}
+
+/** The members of a body that are neither known nor absent. Throws `bad_request`, see `checkUnknownCount`. */
 export function unknownMembers(body: JsonObject, known: object): JsonObject {
-  const unknown = Object.entries(body).filter(
-    ([name, value]) => !Object.hasOwn(known, name) && value !== null && value !== undefined,
-  )
+  return membersExcept(body, (name) => Object.hasOwn(known, name))
+}
+
+/** The same with a function that knows the names. */
+export function membersExcept(object: JsonObject, isKnown: (name: string) => boolean): JsonObject {
+  const unknown: [string, unknown][] = []
+  for (const name in object) {
+    const value = object[name]
+    if (value === null || value === undefined || isKnown(name)) continue
+    unknown.push([name, value])
+    checkUnknownCount(unknown.length)
+  }
   return Object.fromEntries(unknown)
 }
 
@@ -34,18 +55,26 @@ export interface KnownMembers {
   readonly [name: string]: true | KnownMembers
 }
 
-/** Reports unknown members of nested objects, such as `messages.content.citations`, unless they are null, false or empty. */
+/**
+ * Reports unknown members of nested objects, such as `messages.content.citations`, unless they are null, false or empty. Throws
+ * `bad_request`, see `checkUnknownCount`.
+ */
 export function reportNested(value: unknown, path: string, known: KnownMembers, report: ReportField): void {
   for (const object of isObject(value) ? [value] : objectsIn(value))
     reportMembers(object, path, known, report)
 }
 
 function reportMembers(object: JsonObject, path: string, known: KnownMembers, report: ReportField): void {
-  for (const [name, value] of Object.entries(object)) {
+  let unknown = 0
+  for (const name in object) {
+    const value = object[name]
     const member = Object.hasOwn(known, name) ? known[name] : undefined
     if (member === true || isInsignificant(value)) continue
     if (member) reportNested(value, `${path}.${name}`, member, report)
-    else report(`${path}.${name}`)
+    else {
+      checkUnknownCount(++unknown)
+      report(`${path}.${name}`)
+    }
   }
 }
 

@@ -2,12 +2,17 @@ import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { Drop } from '../../sdk/write-options.ts'
+import { checkUnknownCount } from './dropped-fields.ts'
 import { isAbsent } from './sampling.ts'
 
 type OllamaMembers = NonNullable<ChatRequest['ollama']>
 
-/** Ollama's `keep_alive` and `options`, which its users also send in requests of other dialects. */
+/**
+ * Ollama's `keep_alive` and `options`, which its users also send in requests of other dialects. Throws `bad_request` for too many
+ * options.
+ */
 export function readOllamaMembers(keepAlive: unknown, options: JsonObject): OllamaMembers | undefined {
+  checkUnknownCount(Object.keys(options).length)
   const members = present({
     keepAlive: typeof keepAlive === 'string' || typeof keepAlive === 'number' ? keepAlive : undefined,
     options: Object.keys(options).length > 0 ? options : undefined,

@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from '../../../lib/json/read.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import { fillMissing, translateDefaults } from '../../shared/defaults.ts'
+import { membersExcept } from '../../shared/dropped-fields.ts'
 import { isAbsent, type SamplingTable } from '../../shared/sampling.ts'
 
 /**
@@ -36,10 +37,9 @@ export const sampling = {
   },
 } as const satisfies SamplingTable
 
-/** The options that only Ollama has. */
+/** The options that only Ollama has. Throws `bad_request` if there are too many. */
 export function otherOptions(options: JsonObject): JsonObject {
-  const others = Object.entries(options).filter(([name, value]) => !isAbsent(value) && !optionNames.has(name))
-  return Object.fromEntries(others)
+  return membersExcept(options, (name) => optionNames.has(name))
 }
 
 const optionNames: ReadonlySet<string> = new Set(

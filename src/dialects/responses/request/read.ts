@@ -8,7 +8,13 @@ import {
 } from '../../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
-import { DroppedFields, notTranslated, unknownMembers } from '../../shared/dropped-fields.ts'
+import {
+  checkUnknownCount,
+  DroppedFields,
+  membersExcept,
+  notTranslated,
+  unknownMembers,
+} from '../../shared/dropped-fields.ts'
 import { readEffort } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
 import { ClientTools } from '../client-tools.ts'
@@ -124,12 +130,13 @@ function readExtras(body: JsonObject): JsonObject {
 
 function nested(name: string, value: unknown, known: readonly string[]): JsonObject {
   if (!isObject(value)) return {}
-  const rest = Object.entries(value).filter(([member, each]) => isSet(each) && !known.includes(member))
+  const rest = Object.entries(membersExcept(value, (member) => known.includes(member)))
   return Object.fromEntries(rest.map(([member, each]) => [`${name}.${member}`, each]))
 }
 
 function readIncluded(include: unknown): JsonObject {
   const names: unknown[] = Array.isArray(include) ? include : []
   const dropped = names.filter((name) => name !== logprobsName && name !== 'reasoning.encrypted_content')
+  checkUnknownCount(dropped.length)
   return Object.fromEntries(dropped.map((name) => [`include.${String(name)}`, true]))
 }
