@@ -65,6 +65,10 @@ export interface ToolCall {
   /** Signature of the reasoning that led to the call (Gemini); useless to any other upstream. */
   signature?: string
   cacheControl?: CacheControl
+  /** In a request: how many of the message's parts precede the call. Absent: all. */
+  partsBefore?: number
+  /** In a response: how much of the choice's text precedes the call, in UTF-16 code units. Absent: all. */
+  textBefore?: number
 }
 
 export interface SystemMessage {
@@ -206,6 +210,8 @@ export interface GeneratedFile {
   mediaType: string
   /** Standard base64. */
   data: string
+  /** How much of the choice's text precedes the file, in UTF-16 code units. Absent: all. */
+  textBefore?: number
 }
 
 export interface ChatChoice {

@@ -168,13 +168,56 @@ describe('sources that a response cites', () => {
   })
 })
 
-test('a source of an earlier item of a stream, which has been sent, is not attributed to a later text', async () => {
+test('a source of an earlier item of a stream, which has been sent, is added to that item', async () => {
   const image = { inlineData: { mimeType: 'image/png', data: 'iVBORw0KGgo=' } }
   rig.upstream.rescript(geminiStream([{ text: first }, image, { text: second }], { groundingMetadata }))
   const { events } = await ask(rig, 'responses', 'gemini', { stream: true })
   const [early, , late] = events.at(-1).response.output
   assert.deepEqual([early.content[0].text, late.content[0].text], [first, second])
+  const expected = { type: 'url_citation', ...source, ...range }
+  assert.deepEqual(early.content[0].annotations, [expected])
   assert.deepEqual(late.content[0].annotations, [])
+  const [added] = events.filter((event) => event.type === 'response.output_text.annotation.added')
+  assert.deepEqual(
+    [added.output_index, added.item_id, added.content_index, added.annotation],
+    [0, early.id, 0, expected],
+  )
+})
+
+test('sources that Gemini names after a call are annotations of the text before it', async () => {
+  const call = { functionCall: { name: 'f', args: {} } }
+  const expected = { type: 'url_citation', ...source, ...range }
+  for (const [stream, answer] of [
+    [false, geminiAnswer([{ text }, call], { groundingMetadata })],
+    [true, geminiStream([{ text: first }, { text: second }, call], { groundingMetadata })],
+  ] as const) {
+    rig.upstream.rescript(answer)
+    const { json, events } = await ask(rig, 'responses', 'gemini', { stream })
+    const { output } = stream ? events.at(-1).response : json
+    assert.deepEqual(
+      output.map(({ type }: Json) => type),
+      ['message', 'function_call'],
+    )
+    assert.deepEqual(output[0].content[0].annotations, [expected])
+  }
+})
+
+test('sources of texts around a call are annotations and supports of the text that they belong to', async () => {
+  const use = { type: 'tool_use', id: 'toolu_1', name: 'f', input: {} }
+  rig.upstream.rescript(
+    anthropic([{ type: 'text', text: first }, use, { type: 'text', text: second, citations: [citation] }]),
+  )
+  const { json } = await ask(rig, 'responses', 'anthropic')
+  const [early, , late] = json.output
+  assert.deepEqual(early.content[0].annotations, [])
+  const [annotated] = late.content[0].annotations
+  assert.deepEqual([annotated.start_index, annotated.end_index], [0, second.length])
+  const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
+  const sent = await post(`${rig.router.url}/v1beta/models/anthropic:generateContent`, { contents })
+  const [support] = JSON.parse(sent.text).candidates[0].groundingMetadata.groundingSupports
+  assert.deepEqual(support.segment, {
+    ...{ partIndex: 2, startIndex: 0, endIndex: Buffer.byteLength(second), text: second },
+  })
 })
 
 describe('an image that the model generated', () => {

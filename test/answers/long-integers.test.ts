@@ -130,6 +130,13 @@ describe('an integer beyond 2^53 keeps its digits', () => {
     }
   })
 
+  test('in the tools of a stored response', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const { json } = await ask(rig, 'responses', 'vllm', { tools: tools.responses })
+    const stored = await fetch(`${rig.router.url}/v1/responses/${json.id}`)
+    assert.match(await stored.text(), listed)
+  })
+
   test('in a schema of a client of Gemini, on another server', async () => {
     rig.upstream.rescript(openaiText('ok'))
     const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]

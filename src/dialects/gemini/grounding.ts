@@ -49,21 +49,32 @@ function readRange(
   return found === -1 ? {} : { start: found, end: found + quoted.length }
 }
 
-/** Writes citations of a text as the metadata of its candidate. */
+/** A part with text. `start`: position in the text of the candidate. */
+interface TextOfPart {
+  text: string
+  start: number
+  partIndex: number
+}
+
+/** Writes citations as the metadata of their candidate. Of several parts, each has a support for its part of the range. */
 export function writeGrounding(
   citations: readonly (Citation & { url: string })[],
-  text: string,
+  texts: readonly TextOfPart[],
 ): JsonObject | undefined {
   if (citations.length === 0) return undefined
-  const { toBytes } = utf8Offsets(text)
+  const parts = texts.map((each) => ({ ...each, ...utf8Offsets(each.text) }))
   const chunks = new Map<string, { index: number; chunk: JsonObject }>()
   const groundingSupports = citations.flatMap(({ url, title, start, end }) => {
     const known = chunks.get(url) ?? { index: chunks.size, chunk: { web: present({ uri: url, title }) } }
     chunks.set(url, known)
     if (end === undefined) return []
-    const from = start ?? 0
-    const segment = { startIndex: toBytes(from), endIndex: toBytes(end), text: text.slice(from, end) }
-    return [{ segment, groundingChunkIndices: [known.index] }]
+    return parts.flatMap(({ text, start: before, partIndex, toBytes }) => {
+      const [from, to] = [Math.max((start ?? 0) - before, 0), end - before]
+      if (parts.length > 1 && (to <= 0 || from >= text.length)) return []
+      const segment = { startIndex: toBytes(from), endIndex: toBytes(to), text: text.slice(from, to) }
+      const place = parts.length > 1 ? { partIndex } : {}
+      return [{ segment: { ...place, ...segment }, groundingChunkIndices: [known.index] }]
+    })
   })
   return { groundingChunks: [...chunks.values()].map(({ chunk }) => chunk), groundingSupports }
 }

@@ -1,5 +1,5 @@
 import { objectsIn } from '../../lib/json/read.ts'
-import type { ChatEvent, ChatRequest } from '../../sdk/chat.ts'
+import type { ChatEvent, ChatRequest, ToolCall } from '../../sdk/chat.ts'
 import type {
   AnswerContents,
   ContentForms,
@@ -55,7 +55,10 @@ const members = {
   reasoningSignature: 'opaque',
   toolCalls: {
     items: {
-      members: { id: 'keep', name: 'keep', arguments: 'json', signature: 'opaque', cacheControl: 'keep' },
+      members: {
+        ...{ id: 'keep', name: 'keep', arguments: 'json', signature: 'opaque', cacheControl: 'keep' },
+        ...{ partsBefore: 'keep', textBefore: 'keep' },
+      } satisfies MembersOf<ToolCall>,
     },
   },
 } as const satisfies Record<string, ContentShape>

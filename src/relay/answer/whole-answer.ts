@@ -3,6 +3,7 @@ import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type { ChatChoice, ChatEvent, ChatResponse } from '../../sdk/chat.ts'
+import { addText, contentEvents } from '../../sdk/choice-pieces.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isFramed } from '../upstream/upstream-answer.ts'
@@ -92,24 +93,7 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
     ...(response.created === undefined ? {} : { created: response.created }),
     ...(response.systemFingerprint === undefined ? {} : { systemFingerprint: response.systemFingerprint }),
   }
-  for (const answer of response.choices) {
-    const { index: choice, reasoning, reasoningSignature, text, refusal, toolCalls, logprobs } = answer
-    const { citations = [], files = [] } = answer
-    const signature = reasoningSignature === undefined ? {} : { signature: reasoningSignature }
-    if (reasoning !== '' || reasoningSignature !== undefined) {
-      yield { type: 'reasoning-delta', choice, text: reasoning, ...signature }
-    }
-    if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
-    for (const citation of citations) yield { type: 'citation', choice, citation }
-    if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
-    for (const file of files) yield { type: 'file', choice, file }
-    for (const [call, { id, name, arguments: json, signature: signed }] of toolCalls.entries()) {
-      const proof = signed === undefined ? {} : { signature: signed }
-      yield { type: 'tool-call-start', choice, call, id, name, ...proof }
-      yield { type: 'tool-call-delta', choice, call, arguments: json }
-      yield { type: 'block-end', choice, call }
-    }
-  }
+  for (const choice of response.choices) yield* contentEvents(choice)
   if (response.usage) {
     yield { type: 'usage', usage: response.usage, ...(response.timings ? { timings: response.timings } : {}) }
   }
@@ -151,7 +135,7 @@ export class CollectedResponse {
         return
       case 'text-delta': {
         const choice = this.#choiceAt(event.choice)
-        choice.text += event.text
+        addText(choice, event.text)
         if (choice.logprobs && event.logprobs) append(choice.logprobs, event.logprobs)
         else if (event.logprobs) choice.logprobs = [...event.logprobs]
         return

@@ -1,7 +1,7 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { type ResponseBounds, ResponseTable } from './memory.ts'
-import type { ResponseStore } from './store.ts'
+import { type ResponseStore, storedResponse } from './store.ts'
 
 const find = topic<string, string | undefined>('response.find')
 /** A request rather than a cast, because a response must be stored before its client can continue it. */
@@ -13,7 +13,7 @@ export function clusterResponses(primary: Channel): ResponseStore {
   return {
     async find(id) {
       const json = await primary.request(find, id)
-      return json === undefined ? undefined : JSON.parse(json)
+      return json === undefined ? undefined : storedResponse(json)
     },
     keep: (id, stored) => primary.request(keep, { id, json: JSON.stringify(stored) }),
     remove: (id) => primary.request(remove, id),

@@ -1,5 +1,5 @@
 import { FairTable } from '../fair-table.ts'
-import { ownerOf, type ResponseStore } from './store.ts'
+import { ownerOf, type ResponseStore, storedResponse } from './store.ts'
 
 export interface ResponseBounds {
   /** Maximum number of responses. */
@@ -58,7 +58,7 @@ export function memoryResponses(bounds: ResponseBounds, now: () => number): Resp
   return {
     async find(id) {
       const json = table.find(id)
-      return json === undefined ? undefined : JSON.parse(json)
+      return json === undefined ? undefined : storedResponse(json)
     },
     keep: async (id, stored) => table.keep(id, JSON.stringify(stored)),
     remove: async (id) => table.remove(id),

@@ -4,7 +4,7 @@ import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
 import type { ResponseBounds } from './memory.ts'
-import { announcedMs, ownerOf, type ResponseStore, type StoredResponse } from './store.ts'
+import { announcedMs, ownerOf, type ResponseStore, type StoredResponse, storedResponse } from './store.ts'
 
 export interface RedisResponsesOptions extends ResponseBounds {
   address: RedisAddress
@@ -50,7 +50,7 @@ export class RedisResponses implements ResponseStore {
 
   async find(id: string): Promise<StoredResponse | undefined> {
     const json = await this.#runWhenStored('find-response', id)
-    return typeof json === 'string' ? JSON.parse(json) : undefined
+    return typeof json === 'string' ? storedResponse(json) : undefined
   }
 
   async announce(id: string): Promise<void> {

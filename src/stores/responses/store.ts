@@ -1,9 +1,16 @@
+import { parseCarried } from '../../lib/json/exact.ts'
+
 /** A response of the Responses API, with everything needed to continue it. */
 export interface StoredResponse {
   /** The whole `response` object, as `GET /v1/responses/{id}` returns it. */
   response: Record<string, unknown>
   /** Input items of the request, including those of earlier turns, oldest first. */
   input: Record<string, unknown>[]
+}
+
+/** Integers of tools and schemas keep all their digits. */
+export function storedResponse(json: string): StoredResponse {
+  return parseCarried(json) as StoredResponse // written by the store
 }
 
 /** Lifetime of an announcement, in milliseconds. */

@@ -11,6 +11,7 @@ import { cacheMark, markLast } from '../../shared/cache-marks.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
+import { addParts } from '../../shared/tools/call-order.ts'
 import { historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
@@ -98,7 +99,7 @@ function readAssistant(
     const at = `${path}[${index}]`
     switch (block.type) {
       case 'text':
-        message.parts.push(...markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
+        addParts(message, markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
         break
       case 'thinking':
         thinking.push(block)

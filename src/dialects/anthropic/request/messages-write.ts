@@ -14,6 +14,7 @@ import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { pdfStart } from '../../shared/openai-file.ts'
 import { signatureOf } from '../../shared/signatures.ts'
 import { asUserText } from '../../shared/system-turns.ts'
+import { inOrder } from '../../shared/tools/call-order.ts'
 import { parseArguments } from '../../shared/tools/tool-arguments.ts'
 import { legalCallId, toWireName } from '../tool-identifiers.ts'
 
@@ -110,7 +111,7 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
 }
 
 function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
-  const { parts, reasoning, toolCalls } = message
+  const { reasoning, toolCalls } = message
   const signature = signatureOf('anthropic', message.reasoningSignature)
   if (reasoning !== '' && signature === undefined) {
     drop('messages.reasoning', 'Anthropic accepts only reasoning that it has signed')
@@ -129,8 +130,9 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
   })
   const content: JsonObject[] = [
     ...(signature === undefined ? [] : [{ type: 'thinking', thinking: reasoning, signature }]),
-    ...writeTexts(parts),
-    ...calls,
+    ...inOrder(message).flatMap((piece) =>
+      piece.type === 'part' ? writeTexts([piece.part]) : calls.slice(piece.index, piece.index + 1),
+    ),
   ]
   if (content.length === 0) return
   const last = turns.at(-1)

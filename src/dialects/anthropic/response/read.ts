@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import {
   filledTextOf,
   isObject,
@@ -7,6 +8,7 @@ import {
   textOf,
 } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, Citation, ToolCall } from '../../../sdk/chat.ts'
+import { addText } from '../../../sdk/choice-pieces.ts'
 import { failedBy } from '../../shared/finish-reasons.ts'
 import { AnswerCallIds } from '../../shared/tools/call-ids.ts'
 import { wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
@@ -31,19 +33,22 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const blocks = objectsIn(body.content)
   const ids = new AnswerCallIds(newCallId)
   const thinkingBlocks = blocks.filter(({ type }) => type === 'thinking')
-  const toolCalls = blocks.filter(({ type }) => type === 'tool_use').flatMap((block) => readCall(block, ids))
-  const { reason, unknownReason, stopSequence } = readFinish(body, toolCalls.length > 0)
   const choice: ChatChoice = {
     index: 0,
-    text: joined(
-      blocks.filter(({ type }) => type === 'text').map(({ text }) => text),
-      '',
-    ),
-    reasoning: joined(
-      thinkingBlocks.map(({ thinking }) => thinking),
-      '\n\n',
-    ),
-    toolCalls,
+    text: '',
+    reasoning: thinkingBlocks
+      .map(({ thinking }) => textOf(thinking))
+      .filter(Boolean)
+      .join('\n\n'),
+    toolCalls: [],
+    finishReason: 'stop',
+  }
+  for (const block of blocks) {
+    if (block.type === 'text') addText(choice, textOf(block.text) ?? '')
+    else if (block.type === 'tool_use') append(choice.toolCalls, readCall(block, ids))
+  }
+  const { reason, unknownReason, stopSequence } = readFinish(body, choice.toolCalls.length > 0)
+  Object.assign(choice, {
     finishReason: reason,
     ...present({
       unknownReason,
@@ -53,7 +58,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
       reasoningSignature:
         thinkingBlocks.length === 1 ? filledTextOf(thinkingBlocks[0]?.signature) : undefined,
     }),
-  }
+  })
   return { choices: [choice], ...present({ id: filledTextOf(body.id), usage: readUsage(body) }) }
 }
 
@@ -69,10 +74,6 @@ function readCitations(blocks: readonly JsonObject[]): Citation[] | undefined {
     })
   })
   return citations.length === 0 ? undefined : citations
-}
-
-function joined(texts: unknown[], separator: string): string {
-  return texts.map(textOf).filter(Boolean).join(separator)
 }
 
 /** A call without a name is dropped: it would be an error in the next turn. */

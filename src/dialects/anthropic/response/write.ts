@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../../sdk/chat.ts'
+import { type ChoicePiece, piecesOf } from '../../../sdk/choice-pieces.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { dropOutput } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
@@ -31,14 +32,25 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
 }
 
 /** Blank text is omitted, because clients would send it back in the next turn, where it is an error. */
-function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls }: ChatChoice): JsonObject[] {
-  const texts = [text, refusal ?? ''].filter((each) => each.trim() !== '')
+function writeContent(choice: ChatChoice): JsonObject[] {
+  const { reasoning, reasoningSignature } = choice
   const hasThinking = reasoning !== '' || reasoningSignature !== undefined
   return [
     ...(hasThinking ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
-    ...texts.map((each) => ({ type: 'text', text: each })),
-    ...toolCalls.map(writeCall),
+    ...piecesOf(choice).flatMap(writePiece),
   ]
+}
+
+function writePiece(piece: ChoicePiece): JsonObject[] {
+  switch (piece.type) {
+    case 'text':
+    case 'refusal':
+      return piece.text.trim() === '' ? [] : [{ type: 'text', text: piece.text }]
+    case 'call':
+      return [writeCall(piece.call)]
+    case 'file':
+      return []
+  }
 }
 
 function writeCall(call: ToolCall): JsonObject {

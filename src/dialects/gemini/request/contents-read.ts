@@ -17,6 +17,7 @@ import { badRequest } from '../../../sdk/errors.ts'
 import type { ReportField } from '../../shared/dropped-fields.ts'
 import { signedBy } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
+import { addParts } from '../../shared/tools/call-order.ts'
 import { argumentText, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { readCarried } from '../signatures.ts'
@@ -124,7 +125,7 @@ class ContentsReader {
       if (call) this.#call(message, call, { signature, path: `${path}.parts[${index}]` })
       else if (text === undefined) this.#drop(`contents.${Object.keys(part)[0] ?? 'parts'}`)
       else if (part.thought === true) message.reasoning += text
-      else message.parts.push(...textParts(text))
+      else addParts(message, textParts(text))
       if (!call && signature !== undefined) message.reasoningSignature = signedBy('gemini', signature)
     }
     return { ...message, ...carried }

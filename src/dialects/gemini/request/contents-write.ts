@@ -13,6 +13,7 @@ import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { imageTypeOf, readDataUrl } from '../../shared/images.ts'
 import { signatureOf } from '../../shared/signatures.ts'
+import { inOrder } from '../../shared/tools/call-order.ts'
 import { argumentObject } from '../../shared/tools/tool-arguments.ts'
 import { standInSignature } from '../signatures.ts'
 
@@ -115,19 +116,21 @@ function resultOf(text: string, isError: boolean): JsonObject {
 /** Thoughts are sent back as Google's own client does; their signature is on the following part. */
 function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
   const own = signatureOf('gemini', message.reasoningSignature)
-  const calls = message.toolCalls.map((call, index): JsonObject => {
-    const { id, signature } = call
-    const fallback = index === 0 ? (own ?? standInSignature(model)) : undefined
-    return {
-      functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
-      ...present({ thoughtSignature: signature ?? fallback }),
-    }
-  })
   const thoughts = message.reasoning === '' ? [] : [{ text: message.reasoning, thought: true }]
-  const texts = message.parts.filter(({ text }) => text !== '').map(({ text }): JsonObject => ({ text }))
-  const last = texts.at(-1)
-  if (last && calls.length === 0 && own !== undefined) last.thoughtSignature = own
-  return [...thoughts, ...texts, ...calls]
+  const parts = inOrder(message).flatMap((piece): JsonObject[] => {
+    if (piece.type === 'part') return piece.part.text === '' ? [] : [{ text: piece.part.text }]
+    const { id, name, arguments: json, signature } = piece.call
+    const fallback = piece.index === 0 ? (own ?? standInSignature(model)) : undefined
+    return [
+      {
+        functionCall: { id, name, args: argumentObject(json) },
+        ...present({ thoughtSignature: signature ?? fallback }),
+      },
+    ]
+  })
+  const last = parts.at(-1)
+  if (last && message.toolCalls.length === 0 && own !== undefined) last.thoughtSignature = own
+  return [...thoughts, ...parts]
 }
 
 function writePart(part: UserPart, path: string): JsonObject[] {

@@ -1,6 +1,7 @@
 import { append } from '../../../lib/append.ts'
 import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatEvent, ChatResponse } from '../../../sdk/chat.ts'
+import { addText } from '../../../sdk/choice-pieces.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
 import { reportedError } from '../errors.ts'
 import { CandidateReader } from './candidate-read.ts'
@@ -47,7 +48,7 @@ export function readResponse(body: unknown): ChatResponse {
 function addEvent(choice: ChatChoice, event: ChatEvent): void {
   switch (event.type) {
     case 'text-delta':
-      choice.text += event.text
+      addText(choice, event.text)
       if (choice.logprobs && event.logprobs) append(choice.logprobs, event.logprobs)
       else if (event.logprobs) choice.logprobs = [...event.logprobs]
       return

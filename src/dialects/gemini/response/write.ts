@@ -1,5 +1,6 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse } from '../../../sdk/chat.ts'
+import { type ChoicePiece, piecesOf } from '../../../sdk/choice-pieces.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { addressed } from '../../shared/dropped-output.ts'
 import { writeGrounding } from '../grounding.ts'
@@ -26,31 +27,39 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
 function writeCandidate(choice: ChatChoice, shows: boolean, context: AnswerContext): JsonObject {
   const {
     index,
-    text,
     reasoning,
     reasoningSignature: signature,
     refusal,
-    toolCalls,
     finishReason,
     logprobs,
     citations = [],
-    files = [],
   } = choice
-  const texts = [text, refusal ?? ''].filter((each) => each !== '')
   const thoughts = signature === undefined ? undefined : { reasoning, signature }
-  const parts = [
-    ...(shows && reasoning !== '' ? [{ text: reasoning, thought: true }] : []),
-    ...texts.map((each) => ({ text: each })),
-    ...files.map(writeFile),
-    ...toolCalls.map((call, position) => writeCall(call, position === 0 ? thoughts : undefined)),
-  ]
+  const pieces = piecesOf(choice)
+  const before = shows && reasoning !== '' ? [{ text: reasoning, thought: true }] : []
+  const parts = [...before, ...pieces.map((piece) => writePiece(piece, thoughts))]
+  const texts = pieces.flatMap((piece, position) =>
+    piece.type === 'text' ? [{ ...piece, partIndex: before.length + position }] : [],
+  )
   return {
     content: { parts: parts.length > 0 ? parts : [{ text: '' }], role: 'model' },
     finishReason: writeFinish(refusal === undefined ? finishReason : 'content_filter'),
     index,
     ...present({
       logprobsResult: logprobs && writeLogprobs(logprobs),
-      groundingMetadata: writeGrounding(addressed(citations, context), text),
+      groundingMetadata: writeGrounding(addressed(citations, context), texts),
     }),
+  }
+}
+
+function writePiece(piece: ChoicePiece, thoughts: Parameters<typeof writeCall>[1]): JsonObject {
+  switch (piece.type) {
+    case 'text':
+    case 'refusal':
+      return { text: piece.text }
+    case 'file':
+      return writeFile(piece.file)
+    case 'call':
+      return writeCall(piece.call, piece.index === 0 ? thoughts : undefined)
   }
 }

@@ -143,7 +143,8 @@ class StreamWriter implements ChatStreamWriter {
 
   #grounding(choice: number): JsonObject | undefined {
     const citations = addressed(this.#citations.get(choice) ?? [], this.#context)
-    return writeGrounding(citations, this.#texts.get(choice) ?? '')
+    const text = this.#texts.get(choice) ?? ''
+    return writeGrounding(citations, [{ text, start: 0, partIndex: 0 }])
   }
 
   /** The last chunk has the finish reasons and the token counts, which some servers send after the reasons. */

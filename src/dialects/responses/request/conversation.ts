@@ -1,8 +1,8 @@
-import { append } from '../../../lib/append.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { CallIndex } from '../../shared/tools/call-ids.ts'
+import { addParts } from '../../shared/tools/call-order.ts'
 
 interface Call {
   id: string
@@ -53,7 +53,7 @@ export class Conversation {
   /** Text after calls that have no output yet belongs to the same response; other text begins a new one. */
   addAnswer(parts: AssistantMessage['parts']): void {
     if (!this.#open?.calls.length) this.#open = this.#begin()
-    append(this.#open.message.parts, parts)
+    addParts(this.#open.message, parts)
     this.#attachReasoning(this.#open.message)
   }
 

@@ -1,8 +1,15 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../sdk/chat.ts'
+import type {
+  AssistantMessage,
+  AssistantPart,
+  ChatMessage,
+  ToolMessage,
+  UserPart,
+} from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { openaiFile } from '../../shared/openai-file.ts'
+import { inOrder } from '../../shared/tools/call-order.ts'
 import { failureText } from '../../shared/tools/tool-results.ts'
 
 /** Writes turns as input items. Their ids are omitted, because only the upstream that created them knows them. */
@@ -38,24 +45,27 @@ function writeTurn(
 }
 
 function writeAssistant(message: AssistantMessage, acceptsReasoning: boolean): JsonObject[] {
-  const { parts, reasoning, toolCalls } = message
+  const { reasoning } = message
   const items: JsonObject[] = []
   if (acceptsReasoning && reasoning !== '') {
     items.push({ type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: reasoning }] })
   }
-  const texts = parts.filter((part) => part.text !== '')
-  if (texts.length > 0) {
-    const content = texts.map((part) =>
-      part.type === 'refusal'
-        ? { type: 'refusal', refusal: part.text }
-        : { type: 'output_text', text: part.text, annotations: [] },
-    )
-    items.push({ type: 'message', role: 'assistant', content })
-  }
-  for (const { id, name, arguments: json } of toolCalls) {
-    items.push({ type: 'function_call', call_id: id, name, arguments: json })
+  let content: JsonObject[] = []
+  for (const piece of inOrder(message)) {
+    if (piece.type === 'call') {
+      const { id, name, arguments: json } = piece.call
+      items.push({ type: 'function_call', call_id: id, name, arguments: json })
+      content = []
+    } else if (piece.part.text !== '') {
+      if (content.length === 0) items.push({ type: 'message', role: 'assistant', content })
+      content.push(writeOutput(piece.part))
+    }
   }
   return items
+}
+
+function writeOutput({ type, text }: AssistantPart): JsonObject {
+  return type === 'refusal' ? { type, refusal: text } : { type: 'output_text', text, annotations: [] }
 }
 
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {

@@ -1,3 +1,4 @@
+import { append } from '../../../lib/append.ts'
 import {
   filledTextOf,
   isObject,
@@ -8,7 +9,8 @@ import {
   textOf,
   tokensOf,
 } from '../../../lib/json/read.ts'
-import type { ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
+import type { ChatChoice, ChatResponse, ToolCall, Usage } from '../../../sdk/chat.ts'
+import { addText } from '../../../sdk/choice-pieces.ts'
 import { type ReadReason, readFinishReason } from '../../shared/finish-reasons.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { AnswerCallIds, randomCallId } from '../../shared/tools/call-ids.ts'
@@ -36,25 +38,28 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const { status } = body
   if (status === 'in_progress' || status === 'queued') throw unreadable('an answer that is not finished')
   const items = objectsIn(body.output)
+  const choice: ChatChoice = { index: 0, text: '', reasoning: '', toolCalls: [], finishReason: 'stop' }
+  const ids = new AnswerCallIds(newCallId)
+  for (const item of items) {
+    if (item.type === 'message') addText(choice, objectsIn(item.content).map(textOfPart).join(''))
+    else if (isCall(item)) append(choice.toolCalls, readCall(item, ids))
+  }
   const parts = items.flatMap((item) => (item.type === 'message' ? objectsIn(item.content) : []))
   const refusal = parts.map((part) => (part.type === 'refusal' ? (textOf(part.refusal) ?? '') : '')).join('')
   let length = 0
   const citations = parts.flatMap((part) => {
     const before = length
-    if (part.type !== 'refusal') length += textOf(part.text)?.length ?? 0
+    length += textOfPart(part).length
     return readAnnotations(part.annotations, before)
   })
   const logprobs = parts.flatMap((part) => readTokenLogprobs(part.logprobs) ?? [])
-  const toolCalls = readCalls(items, newCallId)
-  const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
+  const { reason, unknownReason } = finishReasonOf(body, choice.toolCalls.length > 0)
   return {
     ...readHead(body),
     choices: [
       {
-        index: 0,
-        text: parts.map((part) => (part.type === 'refusal' ? '' : (textOf(part.text) ?? ''))).join(''),
+        ...choice,
         reasoning: items.map(reasoningOf).filter(Boolean).join('\n\n'),
-        toolCalls,
         finishReason: reason,
         ...present({ unknownReason }),
         ...(refusal === '' ? {} : { refusal }),
@@ -66,14 +71,15 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   }
 }
 
-function readCalls(items: readonly JsonObject[], newCallId: () => string): ToolCall[] {
-  const ids = new AnswerCallIds(newCallId)
-  return items.filter(isCall).flatMap((item) => {
-    const name = filledTextOf(item.name)
-    // A call without a name is dropped: it would be an error in the next turn.
-    if (name === undefined) return []
-    return [{ id: ids.claim(filledTextOf(item.call_id)), name, arguments: callArguments(item) }]
-  })
+function textOfPart(part: JsonObject): string {
+  return part.type === 'refusal' ? '' : (textOf(part.text) ?? '')
+}
+
+function readCall(item: JsonObject, ids: AnswerCallIds): ToolCall[] {
+  const name = filledTextOf(item.name)
+  // A call without a name is dropped: it would be an error in the next turn.
+  if (name === undefined) return []
+  return [{ id: ids.claim(filledTextOf(item.call_id)), name, arguments: callArguments(item) }]
 }
 
 export function isCall(item: JsonObject): boolean {

@@ -1,14 +1,7 @@
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type {
-  ChatChoice,
-  ChatResponse,
-  Citation,
-  GeneratedFile,
-  TokenLogprob,
-  ToolCall,
-} from '../../../sdk/chat.ts'
+import type { ChatChoice, ChatResponse, GeneratedFile, TokenLogprob, ToolCall } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
-import { addressed, dropFile } from '../../shared/dropped-output.ts'
+import { dropFile } from '../../shared/dropped-output.ts'
 import { signedId } from '../../shared/signatures.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import { areCompleteArguments, argumentObject } from '../../shared/tools/tool-arguments.ts'
@@ -16,9 +9,10 @@ import { urlCitation } from '../../shared/url-citations.ts'
 import { type ClientTool, ClientTools } from '../client-tools.ts'
 import { inputItems } from '../request/input-read.ts'
 import { seal } from '../sealed-reasoning.ts'
+import { type AddressedCitation, type MessagePart, outputPieces } from './message-parts.ts'
 import { answerObject, endingOf, type ItemPrefix, itemId } from './object.ts'
 
-/** A whole response: reasoning, then the message, then the calls. The API has one choice. */
+/** A whole response: reasoning, then texts and calls in their order. The API has one choice. */
 export function writeResponse(
   response: ChatResponse,
   context: AnswerContext,
@@ -31,47 +25,41 @@ export function writeResponse(
 
 function itemsOf(choice: ChatChoice, context: AnswerContext, offered: ClientTools): JsonObject[] {
   const { id } = context
-  const { reasoning, reasoningSignature, toolCalls, finishReason, files = [] } = choice
-  const { status } = endingOf(finishReason)
-  const isTruncated = status === 'incomplete' && toolCalls.length === 0 && !files.some(isImage)
+  const { reasoning, reasoningSignature, finishReason } = choice
+  const isCut = endingOf(finishReason).status === 'incomplete'
   const items: JsonObject[] = []
   if (reasoning !== '' || reasoningSignature !== undefined)
     items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
-  const parts = partsOf(choice, context)
-  if (parts.length > 0) {
-    items.push(messageItem(itemId('msg', id, items.length), parts, isTruncated ? 'incomplete' : 'completed'))
-  }
-  for (const file of files) {
-    if (isImage(file)) items.push(imageItem(itemId('ig', id, items.length), file))
-    else dropFile(context, file)
-  }
-  for (const call of toolCalls) {
-    // A limit can have truncated only the last call. Its arguments do not show it: Anthropic completes the object.
-    const callStatus = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
-    const tool = offered.called(call.name)
-    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, callStatus))
+  const pieces = outputPieces(choice, context)
+  let parts: MessagePart[] = []
+  for (const [index, piece] of pieces.entries()) {
+    const next = pieces[index + 1]
+    // A limit can have truncated only the last item. The arguments of a call do not show it: Anthropic completes the object.
+    const status = isCut && !next ? 'incomplete' : 'completed'
+    switch (piece.type) {
+      case 'text':
+      case 'refusal':
+        parts.push(piece)
+        if (next?.type === 'text' || next?.type === 'refusal') break
+        items.push(messageItem(itemId('msg', id, items.length), parts, status))
+        parts = []
+        break
+      case 'file':
+        if (isImage(piece.file)) items.push(imageItem(itemId('ig', id, items.length), piece.file))
+        else dropFile(context, piece.file)
+        break
+      case 'call': {
+        const { call } = piece
+        const tool = offered.called(call.name)
+        items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, status))
+      }
+    }
   }
   return items
 }
 
-/** White space that a template emits before a call is not a message. */
-function partsOf(
-  { text, refusal, toolCalls, logprobs = [], citations = [] }: ChatChoice,
-  context: AnswerContext,
-): MessagePart[] {
-  const parts: MessagePart[] = []
-  const hasText = toolCalls.length > 0 ? text.trim() !== '' : text !== ''
-  if (hasText) parts.push({ type: 'text', text, logprobs, citations: addressed(citations, context) })
-  if (refusal) parts.push({ type: 'refusal', text: refusal })
-  return parts
-}
-
 /** Format of the items: OpenAI API reference, "The response object", member `output`. */
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
-
-export type MessagePart =
-  | { type: 'text'; text: string; logprobs: TokenLogprob[]; citations: (Citation & { url: string })[] }
-  | { type: 'refusal'; text: string }
 
 export function messageItem(id: string, parts: readonly MessagePart[], status: ItemStatus): JsonObject {
   return { id, type: 'message', status, role: 'assistant', content: parts.map(contentPart) }
@@ -88,7 +76,7 @@ export function contentPart(part: MessagePart): JsonObject {
   }
 }
 
-export function annotation(citation: Citation & { url: string }, length: number): JsonObject {
+export function annotation(citation: AddressedCitation, length: number): JsonObject {
   return { type: 'url_citation', ...urlCitation(citation, length) }
 }
 

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../../lib/json/read.ts'
 import type { ChatEvent, Citation, GeneratedFile, ToolCall } from '../../../sdk/chat.ts'
 import { customText } from '../../shared/tools/custom-tools.ts'
 import type { ClientTool } from '../client-tools.ts'
+import { type MessagePart, within } from '../response/message-parts.ts'
 import { itemId } from '../response/object.ts'
 import {
   type AnsweredCall,
@@ -10,7 +11,6 @@ import {
   contentPart,
   type ItemStatus,
   imageItem,
-  type MessagePart,
   messageItem,
   prefixOf,
   reasoningItem,
@@ -78,17 +78,14 @@ class MessageItem implements StreamedItem {
   }
 
   /** Offsets count from the start of the item. */
-  #cite({ url, start, end, ...citation }: Citation): string {
-    const part = this.#parts.at(-1)
+  #cite({ url, ...citation }: Citation): string {
+    const index = this.#parts.findLastIndex(({ type }) => type === 'text')
+    const part = this.#parts[index]
     if (part?.type !== 'text' || url === undefined) return ''
-    const from = (offset: number): number => Math.max(0, offset - this.#slot.textBefore)
-    const cited = {
-      ...{ ...citation, url },
-      ...(start === undefined ? {} : { start: from(start) }),
-      ...(end === undefined ? {} : { end: from(end) }),
-    }
+    const cited = within({ ...citation, url }, { start: this.#slot.textBefore, text: part.text })
     part.citations.push(cited)
     return this.#send('response.output_text.annotation.added', {
+      content_index: index,
       annotation_index: part.citations.length - 1,
       annotation: annotation(cited, part.text.length),
     })

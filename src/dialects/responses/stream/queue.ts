@@ -30,15 +30,18 @@ interface Segment {
   events: ItemEvent[]
   /** Whether it contains more than white space. */
   hasContent: boolean
-  textLength: number
+  /** Length of the text of the response before it. */
+  textFrom: number
   ended: boolean
+  isDone: boolean
   open: StreamedItem | undefined
 }
 
 export interface QueueOutput extends Pick<AnswerContext, 'drop'> {
   /** The position of the next item. */
   nextSlot(): Omit<ItemSlot, 'textBefore'>
-  onClosed(item: JsonObject): void
+  /** `write` returns the item with the annotations that it has by then. */
+  onClosed(write: () => JsonObject): void
 }
 
 /**
@@ -51,9 +54,9 @@ export class StreamQueue {
   readonly #segments = new Queue<Segment>()
   /** The open segments of calls, by the number of the call. */
   readonly #ofCall = new Map<number, Segment>()
+  readonly #messages: Segment[] = []
   #called = false
-  /** Length of the text in items that are done. */
-  #textBefore = 0
+  #textLength = 0
 
   constructor(offered: ClientTools, output: QueueOutput) {
     this.#offered = offered
@@ -76,14 +79,8 @@ export class StreamQueue {
         if (event.text !== '' || event.signature !== undefined)
           this.#addContent('reasoning', createReasoningItem, event, true)
         break
-      case 'citation': {
-        // Only the open text can be annotated: earlier items have been sent.
-        const { last } = this.#segments
-        const isEarlier = (event.citation.end ?? Number.POSITIVE_INFINITY) <= this.#textBefore
-        if (last?.kind === 'message' && !isEarlier) last.events.push(event)
-        else dropCitation(this.#output)
-        break
-      }
+      case 'citation':
+        return this.#cite(event)
       case 'file':
         this.#file(event.file)
         break
@@ -104,6 +101,19 @@ export class StreamQueue {
       }
     }
     return this.#advance('completed')
+  }
+
+  /** Annotates the cited text, even if its item is done: Gemini names its sources at the end of the response. */
+  #cite(event: ItemEvent & { type: 'citation' }): string {
+    const { url, start = Number.POSITIVE_INFINITY } = event.citation
+    const messages = this.#messages.filter(({ hasContent }) => hasContent)
+    const cited = messages.findLast(({ textFrom }) => textFrom <= start) ?? messages[0]
+    if (url === undefined || !cited) {
+      dropCitation(this.#output)
+      return ''
+    }
+    cited.events.push(event)
+    return cited.isDone ? this.#stream(cited) : this.#advance('completed')
   }
 
   #file(file: GeneratedFile): void {
@@ -132,6 +142,7 @@ export class StreamQueue {
     const segment = last?.kind === kind ? last : this.#begin(kind, create, undefined)
     segment.events.push(event)
     segment.hasContent ||= hasContent
+    if (event.type === 'text-delta') this.#textLength += event.text.length
   }
 
   #begin(kind: Segment['kind'], create: Segment['create'], call: number | undefined): Segment {
@@ -143,11 +154,13 @@ export class StreamQueue {
       create,
       events: [],
       hasContent: false,
-      textLength: 0,
+      textFrom: this.#textLength,
       ended: false,
+      isDone: false,
       open: undefined,
     }
     this.#segments.push(segment)
+    if (kind === 'message') this.#messages.push(segment)
     if (call !== undefined) this.#ofCall.set(call, segment)
     return segment
   }
@@ -179,22 +192,19 @@ export class StreamQueue {
   #stream(segment: Segment): string {
     let out = ''
     if (!segment.open) {
-      segment.open = segment.create({ ...this.#output.nextSlot(), textBefore: this.#textBefore })
+      segment.open = segment.create({ ...this.#output.nextSlot(), textBefore: segment.textFrom })
       out += segment.open.open()
     }
-    for (const event of segment.events) {
-      out += segment.open.take(event)
-      if (event.type === 'text-delta') segment.textLength += event.text.length
-    }
+    for (const event of segment.events) out += segment.open.take(event)
     segment.events = []
     return out
   }
 
-  #close({ open, textLength }: Segment, status: ItemStatus): string {
+  #close(segment: Segment, status: ItemStatus): string {
+    const { open } = segment
     if (!open) return ''
-    this.#textBefore += textLength
-    const out = open.close(status)
-    this.#output.onClosed(open.item(status))
-    return out
+    segment.isDone = true
+    this.#output.onClosed(() => open.item(status))
+    return open.close(status)
   }
 }

@@ -1,6 +1,7 @@
 import { type SseEvent, SseReader } from '../../../lib/bytes/sse.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatEvent } from '../../../sdk/chat.ts'
+import { contentEvents } from '../../../sdk/choice-pieces.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../../sdk/errors.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
@@ -27,6 +28,7 @@ class StreamReader implements ChatStreamReader {
   /** Length of the text so far, and at the start of the last part. */
   #textLength = 0
   #partFrom = 0
+  #calledUnstreamed = false
   #over = false
   #hasReasoning = false
   /** The form in which the reasoning of the item was received first; the other form would only repeat it. */
@@ -139,7 +141,11 @@ class StreamReader implements ChatStreamReader {
     if (error) return error
     const usage = readUsage(response)
     if (usage) emit({ type: 'usage', usage })
-    emit({ type: 'finish', choice: 0, ...finishReasonOf(response, this.#calls.any) })
+    emit({
+      type: 'finish',
+      choice: 0,
+      ...finishReasonOf(response, this.#calls.any || this.#calledUnstreamed),
+    })
     this.#over = true
     emit({ type: 'end' })
     return undefined
@@ -150,14 +156,9 @@ class StreamReader implements ChatStreamReader {
     if (this.#hasText || this.#calls.any || !Array.isArray(response.output)) return undefined
     const choice = readChoice(response, this.#newCallId)
     if (choice instanceof RouterError) return choice
-    const { text, reasoning, refusal, logprobs, citations = [] } = choice
-    if (!this.#hasReasoning && reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
-    if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
-    for (const citation of citations) emit({ type: 'citation', choice: 0, citation })
-    if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })
-    for (const [index, item] of objectsIn(response.output).filter(isCall).entries()) {
-      this.#calls.end({ output_index: index }, item, emit)
-    }
+    const reasoning = this.#hasReasoning ? '' : choice.reasoning
+    for (const event of contentEvents({ ...choice, reasoning })) emit(event)
+    this.#calledUnstreamed = choice.toolCalls.length > 0
     return undefined
   }
 

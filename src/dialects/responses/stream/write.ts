@@ -25,7 +25,7 @@ class StreamWriter implements ChatStreamWriter {
   readonly #context: AnswerContext
   readonly #onAnswer: ((answer: JsonObject) => void) | undefined
   readonly #queue: StreamQueue
-  readonly #output: JsonObject[] = []
+  readonly #output: (() => JsonObject)[] = []
   #sequence = 0
   #usage: Usage | undefined
   #finishReason: FinishReason = 'stop'
@@ -45,7 +45,7 @@ class StreamWriter implements ChatStreamWriter {
           this.#send(type, { output_index: outputIndex, ...members })
         return { id: context.id, outputIndex, send }
       },
-      onClosed: (item) => this.#output.push(item),
+      onClosed: (write) => this.#output.push(write),
       ...present({ drop: context.drop }),
     })
   }
@@ -96,7 +96,7 @@ class StreamWriter implements ChatStreamWriter {
     const last: ItemStatus = ending.status === 'incomplete' ? 'incomplete' : 'completed'
     const items = this.#queue.finish(last)
     this.#over = true
-    const answer = this.#answer({ ...ending, output: this.#output, usage: this.#usage })
+    const answer = this.#answer({ ...ending, output: this.#written(), usage: this.#usage })
     this.#onAnswer?.(answer)
     return items + this.#send(`response.${ending.status}`, { response: answer })
   }
@@ -105,9 +105,13 @@ class StreamWriter implements ChatStreamWriter {
   #fail(error: RouterError): string {
     this.#over = true
     const open: QueuedItem | undefined = this.#queue.open
-    const output = open ? [...this.#output, open.item('incomplete')] : this.#output
+    const output = open ? [...this.#written(), open.item('incomplete')] : this.#written()
     const answer = this.#answer({ status: 'failed', output, usage: this.#usage, error: answerError(error) })
     return this.#send('response.failed', { response: answer })
+  }
+
+  #written(): JsonObject[] {
+    return this.#output.map((write) => write())
   }
 
   #lifecycle(type: string, status: AnswerState['status']): string {

@@ -1,0 +1,95 @@
+import { present } from '../lib/json/read.ts'
+import type { ChatChoice, ChatEvent, GeneratedFile, TokenLogprob, ToolCall } from './chat.ts'
+
+/** A part of a choice. `start`: position of the text in the text of the choice. */
+export type ChoicePiece =
+  | { type: 'text'; text: string; start: number }
+  | { type: 'refusal'; text: string }
+  | { type: 'file'; file: GeneratedFile }
+  | { type: 'call'; call: ToolCall; index: number }
+
+/** The parts of a choice in the order in which the model wrote them: a refusal, files and calls without a place follow the text. */
+export function piecesOf(
+  choice: Pick<ChatChoice, 'text' | 'refusal' | 'files' | 'toolCalls'>,
+): ChoicePiece[] {
+  const { text, refusal = '', files = [], toolCalls } = choice
+  const pieces: ChoicePiece[] = []
+  let start = 0
+  let isRefusalWritten = refusal === ''
+  const writeUntil = (end: number): void => {
+    if (end > start) {
+      pieces.push({ type: 'text', text: text.slice(start, end), start })
+      start = end
+    }
+    if (start < text.length || isRefusalWritten) return
+    isRefusalWritten = true
+    pieces.push({ type: 'refusal', text: refusal })
+  }
+  const placed = [
+    ...files.map((file) => ({ at: file.textBefore, piece: { type: 'file', file } as const })),
+    ...toolCalls.map((call, index) => ({
+      at: call.textBefore,
+      piece: { type: 'call', call, index } as const,
+    })),
+  ].map(({ at = text.length, piece }) => ({ at: Math.min(at, text.length), piece }))
+  for (const { at, piece } of placed.sort((one, other) => one.at - other.at)) {
+    writeUntil(at)
+    pieces.push(piece)
+  }
+  writeUntil(text.length)
+  return pieces
+}
+
+/** Adds text that follows the calls and files which the choice has so far. */
+export function addText(choice: ChatChoice, text: string): void {
+  if (text !== '') {
+    place(choice.toolCalls, choice.text.length)
+    place(choice.files ?? [], choice.text.length)
+  }
+  choice.text += text
+}
+
+function place(parts: readonly { textBefore?: number }[], length: number): void {
+  for (let index = parts.length - 1; index >= 0; index--) {
+    const part = parts[index]
+    if (!part || part.textBefore !== undefined) return
+    part.textBefore = length
+  }
+}
+
+/** The content of a choice as events, one delta for each part. */
+export function* contentEvents(answer: ChatChoice): Generator<ChatEvent> {
+  const { index: choice, reasoning, reasoningSignature: signature, citations = [], logprobs } = answer
+  if (reasoning !== '' || signature !== undefined)
+    yield { type: 'reasoning-delta', choice, text: reasoning, ...present({ signature }) }
+  for (const piece of piecesOf(answer)) yield* pieceEvents(piece, choice, logprobs)
+  for (const citation of citations) yield { type: 'citation', choice, citation }
+}
+
+/** The token probabilities are sent with the first text. */
+function* pieceEvents(
+  piece: ChoicePiece,
+  choice: number,
+  logprobs: TokenLogprob[] | undefined,
+): Generator<ChatEvent> {
+  switch (piece.type) {
+    case 'text': {
+      const { text, start } = piece
+      yield { type: 'text-delta', choice, text, ...(start === 0 ? present({ logprobs }) : {}) }
+      return
+    }
+    case 'refusal':
+      yield { type: 'refusal-delta', choice, text: piece.text }
+      return
+    case 'file':
+      yield { type: 'file', choice, file: piece.file }
+      return
+    case 'call': {
+      const { id, name, arguments: json, signature } = piece.call
+      const call = piece.index
+      yield { type: 'tool-call-start', choice, call, id, name, ...present({ signature }) }
+      yield { type: 'tool-call-delta', choice, call, arguments: json }
+      yield { type: 'block-end', choice, call }
+    }
+  }
+}
