@@ -17,6 +17,8 @@ const code = await runCli(process.argv.slice(2), {
   print: (text) => void process.stdout.write(text),
   printError: (text) => void process.stderr.write(text),
   async serve(env, nameOption) {
+    // As in start.js; they end all other commands.
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => undefined)
     Object.assign(process.env, env)
     const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
     // Cluster workers inherit the primary's key through the environment.

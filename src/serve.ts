@@ -42,9 +42,6 @@ export async function serve({
 
 /** Loads the configuration, builds the app, listens, and shuts down on a signal. */
 async function run(operatorKey: string | undefined): Promise<void> {
-  // Without a SIGUSR1 listener, Node opens its debugger or the signal ends the process.
-  let onUnusedSignal = (): void => undefined
-  process.on('SIGUSR1', () => onUnusedSignal())
   setV8Flags()
   const running = runningRequests()
   const primary = cluster.worker ? new Channel(workerPipe(cluster.worker)) : undefined
@@ -54,7 +51,7 @@ async function run(operatorKey: string | undefined): Promise<void> {
   const logging = await createLogging(config, { isTerminal, reportsFileErrors: !cluster.isWorker })
   const { logger } = logging
   process.prependListener('exit', () => logging.atExit())
-  onUnusedSignal = () => logger.warn('SIGUSR1 has no effect; SIGUSR2 reopens the log file')
+  process.on('SIGUSR1', () => logger.warn('SIGUSR1 has no effect; SIGUSR2 reopens the log file'))
   if (isPrimary) {
     // Workers inherit it, so that a session is valid in all of them.
     if (config.sessionSecret === '' && !hasSeveralHosts(config))
@@ -74,10 +71,6 @@ async function run(operatorKey: string | undefined): Promise<void> {
     for (const warning of warnings) logger.warn(warning)
   }
   process.on('SIGUSR2', () => logging.reopen())
-  let reload = (): void => undefined
-  // In a cluster, the primary reloads for all workers. Without a listener, a SIGHUP to the process group would end the
-  // workers.
-  process.on('SIGHUP', () => reload())
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
   const servers = searchServers(config)
   // Most of the sources; the primary of a cluster does not need them.
@@ -89,7 +82,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
     ...(primary ? { primary } : {}),
     ...(servers ? { found: servers } : {}),
   })
-  if (!cluster.isWorker) reload = () => void app.reload.now()
+  // In a cluster, the primary reloads for all workers.
+  if (!cluster.isWorker) process.on('SIGHUP', () => void app.reload.now())
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) process.exit(1) // a second signal exits immediately

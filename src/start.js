@@ -5,6 +5,8 @@ import { nodeError } from './runtime/node-floor.js'
 // Before anything else is loaded: an older Node would fail with an obscure error.
 const error = nodeError(process.versions.node)
 if (error === undefined) {
+  // A signal without a listener ends the process. serve.ts adds their effects; loading it takes a while.
+  for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => undefined)
   await import('./runtime/relative-imports.js')
   const { serve } = await import('./serve.ts')
   await serve()

@@ -19,6 +19,7 @@ import { ConfigError } from '../src/sdk/errors.ts'
 import { childEnv, root } from './helpers/child-env.ts'
 import { modelsConfig } from './helpers/models-config.ts'
 import { startRouter } from './helpers/router.ts'
+import { startRouterProcess } from './helpers/router-process.ts'
 
 const run = promisify(execFile)
 let folder: string
@@ -230,6 +231,26 @@ test('a router that logs JSON to stdout and to a file', async (t) => {
 
   await assert.rejects(server.seen('stderr', /Debugger/))
   assert.match(readFileSync(file, 'utf8'), /"endpoint":"\/healthz"/)
+})
+
+test('a signal for another purpose does not end a router that is starting', async (t) => {
+  for (const args of [['src/server.ts'], ['src/cli.ts']])
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
+      // Sends the signal before serve.ts has run.
+      const code = `import { registerHooks } from 'node:module'
+        registerHooks({ load(url, context, load) {
+          if (url.endsWith('/serve.ts')) process.kill(process.pid, '${signal}')
+          return load(url, context)
+        } })`
+      const models = modelsConfig({})
+      const router = await startRouterProcess({
+        models,
+        args: ['--import', `data:text/javascript,${encodeURIComponent(code)}`, ...args],
+      })
+      t.after(() => router.stop())
+      router.child.kill('SIGTERM')
+      assert.equal(await router.exit, 0, signal)
+    }
 })
 
 test('a log file that cannot be opened is a warning, and the log continues on stdout', async (t) => {

@@ -17,6 +17,8 @@ export interface IdentityProvider {
   rotate(): void
   /** Changes the ID tokens of the code flow in transit. */
   tamper(change: ((claims: JWTPayload) => Promise<string>) | undefined): void
+  /** Answers the requests to a path in place of the provider. */
+  fail(path: string, answer: RequestListener | undefined): void
   /** The person who signs in. */
   account: { sub: string; groups: unknown }
   close(): Promise<void>
@@ -36,6 +38,7 @@ export async function startIdentityProvider(redirectUri: () => string): Promise<
   let pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
   let kid = 'one'
   let change: ((claims: JWTPayload) => Promise<string>) | undefined
+  const failing = new Map<string, RequestListener>()
   const account = { sub: 'ada', groups: ['llm-admins'] as unknown }
   const start = (): void => {
     const provider = providerOf(
@@ -46,6 +49,8 @@ export async function startIdentityProvider(redirectUri: () => string): Promise<
     )
     const answer = provider.callback()
     handler = (request, response) => {
+      const failure = failing.get(request.url ?? '')
+      if (failure) return failure(request, response)
       if (request.url?.startsWith('/interaction/')) {
         void provider.interactionFinished(request, response, { login: { accountId: account.sub } })
         return
@@ -77,6 +82,10 @@ export async function startIdentityProvider(redirectUri: () => string): Promise<
     },
     tamper(next) {
       change = next
+    },
+    fail(path, answer) {
+      if (answer) failing.set(path, answer)
+      else failing.delete(path)
     },
     async close() {
       server.close()

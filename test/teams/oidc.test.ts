@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { createSecretKey } from 'node:crypto'
+import { once } from 'node:events'
+import type { RequestListener } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { freePort } from '../helpers/http.ts'
 import {
   audience,
@@ -192,6 +198,61 @@ describe('signing in by OpenID Connect', () => {
     )
   })
 
+  test('a provider that fails is reported as unavailable at each step, and signing in works once it is back', async (t) => {
+    const failures: RequestListener[] = [
+      (_request, response) => response.writeHead(500, json).end('{"error":"server_error"}'),
+      (_request, response) => response.destroy(),
+      endless,
+    ]
+    // Only the user info has the groups, so every endpoint is asked.
+    for (const path of ['/.well-known/openid-configuration', '/jwks', '/token', '/me'])
+      for (const [at, failure] of failures.entries()) {
+        const { router } = await openTeam(t, sqliteUrl(t), { ...settings(), ...trusting })
+        const person = browser(router.url)
+        provider.fail(path, failure)
+        const begun = await person.go(`${router.url}/api/session/oidc`)
+        const response = begun.status === 302 ? await person.signIn() : begun
+        assert.deepEqual([path, at, response.status], [path, at, 503])
+        assert.equal(Object(await response.json()).code, 'identity_provider_unavailable')
+        provider.fail(path, undefined)
+        assert.equal((await person.signIn()).status, 200, path)
+      }
+  })
+
+  test('metadata whose keys cannot be read is not kept', async (t) => {
+    const path = '/.well-known/openid-configuration'
+    const metadata = Object(await (await fetch(`${provider.issuer}${path}`)).json())
+    const wrong = JSON.stringify({ ...metadata, jwks_uri: `${provider.issuer}/former-keys` })
+    provider.fail(path, (_request, response) => response.writeHead(200, json).end(wrong))
+    const { router } = await openTeam(t, sqliteUrl(t), { ...settings(), ...trusting })
+    const person = browser(router.url)
+    assert.equal((await person.go(`${router.url}/api/session/oidc`)).status, 503)
+    provider.fail(path, undefined)
+    assert.equal((await person.signIn()).status, 200)
+  })
+
+  test('keys are never read without TLS if the issuer uses it', async (t) => {
+    const trusted = getCACertificates('default')
+    setDefaultCACertificates([...trusted, testCa])
+    t.after(() => setDefaultCACertificates(trusted))
+    const secure = createServer(serverPair, (_request, response) => {
+      const metadata = {
+        issuer,
+        authorization_endpoint: `${issuer}/auth`,
+        jwks_uri: `${provider.issuer}/jwks`,
+      }
+      response.writeHead(200, json).end(JSON.stringify(metadata))
+    })
+    secure.listen(0, '127.0.0.1')
+    await once(secure, 'listening')
+    t.after(() => secure.close())
+    const issuer = `https://localhost:${(secure.address() as AddressInfo).port}` // it listens on a TCP port
+    const { router } = await openTeam(t, sqliteUrl(t), { ...settings(), LLM_ROUTER_OIDC_ISSUER: issuer })
+    const response = await fetch(`${router.url}/api/session/oidc`, { redirect: 'manual' })
+    assert.equal(response.status, 503)
+    await router.logged(({ error_cause }) => error_cause === 'ADDRESS_WITHOUT_TLS')
+  })
+
   test('the sign-in page links to the provider', async () => {
     const { router } = withoutClaim
     const page = await (await fetch(`${router.url}/ui`, { headers: { accept: 'text/html' } })).text()
@@ -325,6 +386,19 @@ describe('JSON Web Tokens of API clients', () => {
     assert.equal((await chat(await provider.sign({ ...claims('unnamed'), aud: clientId }))).status, 401)
   })
 })
+
+const json = { 'content-type': 'application/json' }
+
+/** A response without an end. */
+const endless: RequestListener = (_request, response) => {
+  response.writeHead(200, json)
+  const chunk = Buffer.alloc(65_536, ' ')
+  const write = (): void => {
+    while (!response.destroyed && response.write(chunk));
+    response.once('drain', write)
+  }
+  write()
+}
 
 async function eventually(isSo: () => Promise<boolean>): Promise<void> {
   const since = performance.now()

@@ -1,4 +1,4 @@
-import { ChunkList } from '../../lib/bytes/chunk-list.ts'
+import { responseText } from '../../lib/bytes/response-text.ts'
 import type { PostJson } from '../../processors/masking/presidio.ts'
 
 /** Maximum size of a service's response, in bytes. */
@@ -31,18 +31,5 @@ export async function postJson(
     await response.body?.cancel()
     throw new Error(`the service responded with status ${response.status}`)
   }
-  return JSON.parse(await textOf(response))
-}
-
-/** Counts the bytes as they arrive: their number is not always announced, and a compressed response is larger than announced. */
-async function textOf({ body }: Response): Promise<string> {
-  const chunks = new ChunkList()
-  let bytes = 0
-  // Leaving the loop cancels the response.
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length
-    if (bytes > maxAnswerBytes) throw new Error('the response of the service is too large')
-    chunks.add(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))
-  }
-  return Buffer.concat(chunks.take()).toString()
+  return JSON.parse(await responseText(response, maxAnswerBytes))
 }

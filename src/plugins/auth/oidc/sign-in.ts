@@ -10,7 +10,7 @@ import { isHttps } from '../sessions/origin.ts'
 import { createSeal } from '../sessions/seal.ts'
 import type { SignedIn } from '../sessions/sessions.ts'
 import { claimOf, nameOfUser, roleOfClaim } from './claims.ts'
-import { type Provider, unavailable } from './provider.ts'
+import { failureOfProvider, type Provider } from './provider.ts'
 
 /** How long signing in at the provider may take, in milliseconds. */
 const patienceMs = 600_000
@@ -96,9 +96,8 @@ async function claimsOf(
       ...claims,
     }
   } catch (error) {
-    if (error instanceof RouterError) throw error
-    // Thrown by fetch if the connection fails.
-    if (error instanceof TypeError) throw unavailable(error)
+    const failure = failureOfProvider(error)
+    if (failure) throw failure
     const { code } = Object(error)
     throw new RouterError('forbidden', 'The identity provider did not confirm the sign-in; try again', {
       code: 'sign_in_failed',
