@@ -6,8 +6,12 @@ import { openaiError, type Script } from '../helpers/scripted-upstream.ts'
 import { breaksOn, fleetStarter, good } from './fleet.ts'
 
 const startFleet = fleetStarter()
+/** Messages of LiteLLM's proxy, version 1.108. */
+const spent = 'Budget has been exceeded! Current cost: 0.2, Max budget: 0.1'
+const invalidName =
+  '/chat/completions: Invalid model name passed in model=up. Call `/v1/models` to view available models for your key.'
 
-for (const message of ["model 'up' not found", 'model is not loaded'])
+for (const message of ["model 'up' not found", 'model is not loaded', invalidName])
   test(`a server that answers 400 "${message}" is passed over, and the client gets an answer`, async (t) => {
     const lacking: Script = () => openaiError(400, { code: 400, message, type: 'invalid_request_error' })
     const fleet = await startFleet(t, [lacking, good])
@@ -34,12 +38,14 @@ describe('a request that every server refuses', () => {
     // Anthropic, and Moonshot
     [400, { type: 'invalid_request_error', message: 'Your credit balance is too low to access' }, 429],
     [429, { type: 'exceeded_current_quota_error', message: 'Your account is suspended' }, 429],
+    [422, { type: 'budget_exceeded', message: spent, param: null, code: '422' }, 429],
     [403, { message: 'blocked by policy' }, 403],
     [404, { message: 'No such file: file-1' }, 404],
     [404, { message: 'The model `lora-x` does not exist.', code: 'model_not_found' }, 404],
     // llama.cpp in router mode
     [400, { code: 400, message: "model 'up' not found", type: 'invalid_request_error' }, 404],
     [400, { code: 400, message: 'model is not loaded', type: 'invalid_request_error' }, 404],
+    [400, { code: '400', message: invalidName, param: null, type: 'invalid_request_error' }, 404],
     // LM Studio
     [400, { code: 'model_not_found', message: 'Failed to load model "up"', param: 'model' }, 404],
   ]
