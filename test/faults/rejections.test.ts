@@ -129,6 +129,17 @@ test('a rejected key on the only server is a 502 with code upstream_auth', async
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
 })
 
+test('an embedding whose Ollama engine crashed, a 400, is sent to the next server', async (t) => {
+  const error = 'do embedding request: Post "http://127.0.0.1:43987/embedding": EOF'
+  const crashed = { kind: 'reply', status: 400, body: { error } } as const
+  const embedding = { kind: 'reply', body: { data: [{ index: 0, embedding: [1] }], usage: {} } } as const
+  const fleet = await startFleet(t, [() => crashed, () => embedding], { models: { m: [0, 1], alone: [0] } })
+  const embed = (model: string) =>
+    post(`${fleet.router.url}/v1/embeddings`, { model: fleet.nameOf(model), input: 'x' })
+  assert.equal((await embed('m')).status, 200)
+  assert.equal((await embed('alone')).status, 502)
+})
+
 test('chats to a model without chat support do not affect its embeddings', async (t) => {
   const embedding = { kind: 'reply', body: { data: [{ index: 0, embedding: [1] }], usage: {} } } as const
   const script: Script = ({ url }) =>

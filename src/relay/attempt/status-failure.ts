@@ -36,7 +36,7 @@ export function failureOfStatus(
     return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: 404 }
   }
   if (isOverflow(status, said)) return final(tooLong(text, said.message, evidence))
-  const refusal = refusalOf(status)
+  const refusal = isOfEngine(status, said) ? undefined : refusalOf(status)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, {
@@ -175,6 +175,14 @@ const unknownModelTexts: readonly RegExp[] = [
   /^(?:the )?model(?: ['"`][^'"`]{1,200}['"`])? (?:(?:was )?not found|is not loaded|does not exist)/i,
   /^\/[\w/]{1,60}: Invalid model name passed in model=/,
 ]
+
+/** Ollama answers an embedding request with 400 if its engine crashed or is gone. Source: Ollama, `llm/server.go`. */
+function isOfEngine(status: number, { message = '' }: Said): boolean {
+  return (
+    status === 400 &&
+    /^(?:do embedding request|error reading embed response|unexpected server status): /.test(message)
+  )
+}
 
 function isOverflow(status: number, { code, message }: Said): boolean {
   switch (status) {
