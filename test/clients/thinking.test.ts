@@ -69,6 +69,8 @@ describe('thinking', () => {
         a: on('anthropic'),
         claude: on('anthropic', 'claude-sonnet-4-5'),
         o: on('ollama'),
+        switch: on('ollama'),
+        high: on('ollama'),
       }),
     })
   })
@@ -175,5 +177,53 @@ describe('thinking', () => {
       requests.push(upstream.requests.length - before)
     }
     assert.deepEqual(requests, [2, 1])
+  })
+
+  test('is enabled without a level for an Ollama model that rejects levels, and reported', async () => {
+    // Ollama 0.17, for every model but gpt-oss.
+    upstream.rescript(({ body }) => {
+      const { think } = Object(body)
+      if (think === 'max') {
+        const error = 'invalid think value: "max" (must be "high", "medium", "low", true, or false)'
+        return { kind: 'reply', status: 400, body: { error } }
+      }
+      return typeof think === 'string'
+        ? {
+            kind: 'reply',
+            status: 400,
+            body: { error: `think value "${think}" is not supported for this model` },
+          }
+        : ollamaText('ok')
+    })
+    const sent: unknown[] = []
+    for (const [path, members] of [
+      ['/v1/chat/completions', { reasoning_effort: 'xhigh' }],
+      ['/v1/messages', { thinking: { type: 'enabled', budget_tokens: 1024 } }],
+      ['/v1/chat/completions', { reasoning_effort: 'none' }],
+    ] as const) {
+      const before = upstream.requests.length
+      const body = { model: 'switch', max_tokens: 2000, messages: [user], stream: false, ...members }
+      const { status, headers, text } = await post(router.url + path, body)
+      assert.equal(status, 200, text)
+      const isReported = /reasoning_effort/.test(headers.get('x-llm-router-lost') ?? '')
+      const thinks = upstream.requests.slice(before).map((each) => Object(each.body).think)
+      sent.push([isReported, ...thinks])
+    }
+    assert.deepEqual(sent, [
+      [true, 'max', 'high', true],
+      [true, true],
+      [false, false],
+    ])
+  })
+
+  test('keeps its level for an Ollama server that only lacks the highest one', async () => {
+    upstream.rescript(({ body }) =>
+      Object(body).think === 'max'
+        ? { kind: 'reply', status: 400, body: { error: 'invalid think value: "max" (must be "high", ...)' } }
+        : ollamaText('ok'),
+    )
+    const body = { model: 'high', messages: [user], reasoning_effort: 'xhigh' }
+    assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
+    assert.equal(Object(lastBody()).think, 'high')
   })
 })

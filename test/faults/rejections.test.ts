@@ -6,8 +6,12 @@ import { openaiError, type Script } from '../helpers/scripted-upstream.ts'
 import { breaksOn, fleetStarter, good } from './fleet.ts'
 
 const startFleet = fleetStarter()
+/** Messages of LiteLLM's proxy, version 1.108. */
+const spent = 'Budget has been exceeded! Current cost: 0.2, Max budget: 0.1'
+const invalidName =
+  '/chat/completions: Invalid model name passed in model=up. Call `/v1/models` to view available models for your key.'
 
-for (const message of ["model 'up' not found", 'model is not loaded'])
+for (const message of ["model 'up' not found", 'model is not loaded', invalidName])
   test(`a server that answers 400 "${message}" is passed over, and the client gets an answer`, async (t) => {
     const lacking: Script = () => openaiError(400, { code: 400, message, type: 'invalid_request_error' })
     const fleet = await startFleet(t, [lacking, good])
@@ -34,12 +38,14 @@ describe('a request that every server refuses', () => {
     // Anthropic, and Moonshot
     [400, { type: 'invalid_request_error', message: 'Your credit balance is too low to access' }, 429],
     [429, { type: 'exceeded_current_quota_error', message: 'Your account is suspended' }, 429],
+    [422, { type: 'budget_exceeded', message: spent, param: null, code: '422' }, 429],
     [403, { message: 'blocked by policy' }, 403],
     [404, { message: 'No such file: file-1' }, 404],
     [404, { message: 'The model `lora-x` does not exist.', code: 'model_not_found' }, 404],
     // llama.cpp in router mode
     [400, { code: 400, message: "model 'up' not found", type: 'invalid_request_error' }, 404],
     [400, { code: 400, message: 'model is not loaded', type: 'invalid_request_error' }, 404],
+    [400, { code: '400', message: invalidName, param: null, type: 'invalid_request_error' }, 404],
     // LM Studio
     [400, { code: 'model_not_found', message: 'Failed to load model "up"', param: 'model' }, 404],
   ]
@@ -121,6 +127,17 @@ test('a rejected key on the only server is a 502 with code upstream_auth', async
   assert.deepEqual(fleet.counts(), [3], 'it stays in use because it is the only server')
   const labels = { target: fleet.targetOn('a'), reason: 'misconfigured' }
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
+})
+
+test('an embedding whose Ollama engine crashed, a 400, is sent to the next server', async (t) => {
+  const error = 'do embedding request: Post "http://127.0.0.1:43987/embedding": EOF'
+  const crashed = { kind: 'reply', status: 400, body: { error } } as const
+  const embedding = { kind: 'reply', body: { data: [{ index: 0, embedding: [1] }], usage: {} } } as const
+  const fleet = await startFleet(t, [() => crashed, () => embedding], { models: { m: [0, 1], alone: [0] } })
+  const embed = (model: string) =>
+    post(`${fleet.router.url}/v1/embeddings`, { model: fleet.nameOf(model), input: 'x' })
+  assert.equal((await embed('m')).status, 200)
+  assert.equal((await embed('alone')).status, 502)
 })
 
 test('chats to a model without chat support do not affect its embeddings', async (t) => {

@@ -2,8 +2,9 @@ import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
-import { isNotOffered, saysNoThinking, unlessNotOffered } from '../request/operation-targets.ts'
+import { isNotOffered, unlessNotOffered } from '../request/operation-targets.ts'
 import { UnreadableRequest } from '../request/prepare-body.ts'
+import { thinkingLimitOf } from '../request/thinking-limits.ts'
 import { type AttemptFailure, type AttemptResult, type AttemptSuccess, movesOn } from './attempt-result.ts'
 import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
 import { type OnResult, OpenAttempt } from './open-attempt.ts'
@@ -39,8 +40,9 @@ export async function attempt<Answer>(
     exchange.drop('max_tokens', `lowered to ${fitting}, which fits the context of the model`)
     return attempt(plan, context, wait, fitting)
   }
-  if (!prepared.isPassthrough && saysNoThinking(failure.error) && !declined.has(target, 'thinking')) {
-    declined.add(target, 'thinking')
+  const limit = prepared.isPassthrough ? undefined : thinkingLimitOf(failure.error)
+  if (limit && !declined.has(target, limit)) {
+    declined.add(target, limit)
     return attempt(plan, context, wait, maxTokens)
   }
   if (prepared.hasAlternative && isNotOffered(failure.error)) {

@@ -36,7 +36,7 @@ export function failureOfStatus(
     return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: 404 }
   }
   if (isOverflow(status, said)) return final(tooLong(text, said.message, evidence))
-  const refusal = refusalOf(status)
+  const refusal = isOfEngine(status, said) ? undefined : refusalOf(status)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, {
@@ -83,8 +83,10 @@ function rateLimited(
 /**
  * The account has no credit: waiting does not help, and another target may belong to another account. OpenAI answers 429 with
  * `insufficient_quota`, Moonshot with `exceeded_current_quota_error`; Anthropic answered 400 before it had `billing_error`.
+ * LiteLLM's proxy answers 400, 422 or 429, depending on version and settings, when the budget of the key is spent.
  */
 function isOutOfCredit(status: number, { code, message = '' }: Said): boolean {
+  if ([400, 422, 429].includes(status) && /^budget has been exceeded/i.test(message)) return true
   if (status === 400) return /credit balance is too low/i.test(message)
   return status === 429 && code !== undefined && outOfCreditCode.test(code)
 }
@@ -161,15 +163,26 @@ function isInvalidKey(status: number, { message = '' }: Said): boolean {
 
 /**
  * Servers with several models report an unknown one with 400. llama.cpp in router mode: "model 'x' not found",
- * and "model is not loaded" if it does not load automatically. LM Studio: `model_not_found`.
+ * and "model is not loaded" if it does not load automatically. LM Studio: `model_not_found`. LiteLLM's proxy:
+ * "/chat/completions: Invalid model name passed in model=x".
  */
 function isUnknownModel(status: number, { code, message = '' }: Said): boolean {
   if (status !== 400) return false
-  return code === 'model_not_found' || unknownModelText.test(message)
+  return code === 'model_not_found' || unknownModelTexts.some((pattern) => pattern.test(message))
 }
 
-const unknownModelText =
-  /^(?:the )?model(?: ['"`][^'"`]{1,200}['"`])? (?:(?:was )?not found|is not loaded|does not exist)/i
+const unknownModelTexts: readonly RegExp[] = [
+  /^(?:the )?model(?: ['"`][^'"`]{1,200}['"`])? (?:(?:was )?not found|is not loaded|does not exist)/i,
+  /^\/[\w/]{1,60}: Invalid model name passed in model=/,
+]
+
+/** Ollama answers an embedding request with 400 if its engine crashed or is gone. Source: Ollama, `llm/server.go`. */
+function isOfEngine(status: number, { message = '' }: Said): boolean {
+  return (
+    status === 400 &&
+    /^(?:do embedding request|error reading embed response|unexpected server status): /.test(message)
+  )
+}
 
 function isOverflow(status: number, { code, message }: Said): boolean {
   switch (status) {

@@ -3,6 +3,7 @@ import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { type AttemptFailure, movesOn } from '../attempt/attempt-result.ts'
+import type { ThinkingLimit } from './thinking-limits.ts'
 
 const unsupported = 'unsupported_operation'
 
@@ -117,16 +118,9 @@ function notOffered(alias: string, operation: Operation, others: readonly string
 /** Time after which the operation is tried again, in milliseconds: a 404 may come from a proxy whose server is starting. */
 const forgetAfterMs = 300_000
 
-/** `thinking`: the model does not support it, and its server rejects requests that enable it. */
-export type Declinable = Operation | 'thinking'
+export type Declinable = Operation | ThinkingLimit
 
-/** Whether an upstream rejected a request because its model does not support thinking. Source: Ollama, `server/routes.go`. */
-export function saysNoThinking({ cause, causeCode }: RouterError): boolean {
-  const message = isObject(cause) ? cause.message : undefined
-  return causeCode === 'HTTP_400' && typeof message === 'string' && /does not support thinking/i.test(message)
-}
-
-/** Operations that servers turned out not to support, so that requests are not sent twice. */
+/** What servers turned out not to support, so that requests are not sent twice. */
 export class DeclinedOperations {
   readonly #now: () => number
   readonly #until = new WeakMap<Target, Map<Declinable, number>>()

@@ -12,6 +12,7 @@ import { restoringProperties } from '../profile/property-names.ts'
 import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
 import { type ClientRequest, type EndpointDefaults, exactBody } from './client-request.ts'
+import type { DeclinedOperations } from './operation-targets.ts'
 import {
   type PreparedBody,
   passthroughBody,
@@ -20,6 +21,7 @@ import {
   UnreadableRequest,
   writeOptions,
 } from './prepare-body.ts'
+import { type ThinkingLimit, withinThinkingLimits } from './thinking-limits.ts'
 import {
   isEmbedded,
   lacksCustomTools,
@@ -93,10 +95,10 @@ export function createChatPreparer(
     }
     const request = readOnce()
     request.notices?.forEach(note)
-    const surfaces = { dialectOf, declined: services.declined }
+    const { declined } = services
+    const surfaces = { dialectOf, declined }
     const { dialect, operation } = upstreamSurface(request, target, surfaces)
-    const thinks = !services.declined.has(target, 'thinking')
-    const plan = { operation, drop, collects, maxTokens, thinks, set: priorityMember(target, services) }
+    const plan = { operation, drop, collects, maxTokens, declined, set: priorityMember(target, services) }
     const translated = prepareTranslated(request, dialect, target, plan)
     return {
       ...translated,
@@ -140,8 +142,7 @@ interface PassthroughPlan {
 
 interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop' | 'set'> {
   maxTokens?: number | undefined
-  /** False: the model is known not to support thinking. */
-  thinks: boolean
+  declined: DeclinedOperations
 }
 
 /** Token limits, in every dialect. */
@@ -215,10 +216,12 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { operation, drop, collects, maxTokens, thinks, set }: TranslationPlan,
+  { operation, drop, collects, maxTokens, declined, set }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
   for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
-  const fitted = fitRequest(withThinking(withTools(request, target), thinks, drop), target.profile, {
+  const isLimited = (limit: ThinkingLimit): boolean => declined.has(target, limit)
+  const limited = withinThinkingLimits(withTools(request, target), isLimited, drop)
+  const fitted = fitRequest(limited, target.profile, {
     operation,
     drop,
   })
@@ -234,13 +237,6 @@ export function prepareTranslated(
   }
   const body = translatedBody(written, target, upstream, { fit, set, drop })
   return { body, upstream, collector: wholeAsStream?.createCollector }
-}
-
-function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRequest {
-  const { reasoningEffort, reasoningBudget: _budget, ...rest } = request
-  if (thinks || reasoningEffort === undefined || reasoningEffort === 'none') return request
-  drop('reasoning_effort', 'the model does not support thinking')
-  return rest
 }
 
 /**

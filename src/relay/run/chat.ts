@@ -181,7 +181,7 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       drop: (field, why) => dropped.set(field, why),
       collects: services.collects(target),
       maxTokens,
-      thinks: !services.declined.has(target, 'thinking'),
+      declined: services.declined,
       set: priorityMember(target, services),
     })
     return {
