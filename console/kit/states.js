@@ -13,7 +13,7 @@ export const states = {
   open: ['ejected', 'bad'],
   down: ['down', 'bad'],
   drained: ['drained', 'none'],
-  parked: ['standby', 'none'],
+  standby: ['standby', 'none'],
   ready: ['all well', 'good'],
   degraded: ['degraded', 'warn'],
   unusable: ['nothing usable', 'bad'],
@@ -98,5 +98,5 @@ export function stateNote({ state, down, retry_in_seconds: seconds }) {
 
 /** Whether a person should look at the target. */
 export function isTroubled({ state }) {
-  return state !== 'up' && state !== 'parked'
+  return state !== 'up' && state !== 'standby'
 }

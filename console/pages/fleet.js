@@ -119,7 +119,7 @@ function Filters() {
     'loading',
     'asleep',
     'drained',
-    'parked',
+    'standby',
     'up',
   ]
   return html`<div class="row apart">

@@ -32,7 +32,7 @@ export default function Overview() {
 
 function Tiles({ now: { models, requests, workers } }) {
   const { totals, completion_tokens: tokens = [], step_seconds: step } = history.value ?? {}
-  const targets = models.flatMap((model) => model.targets).filter(({ state }) => state !== 'parked')
+  const targets = models.flatMap((model) => model.targets).filter(({ state }) => state !== 'standby')
   const well = targets.filter((target) => !isTroubled(target)).length
   const inFlight = sum(targets.map((target) => target.in_flight))
   const waiting = sum(models.map((model) => model.waiting))

@@ -35,7 +35,7 @@ export const check: Command = async ([file], { env, print }) => {
   const silent = publishing(positions?.value).filter((id) => !hasTarget(models, id))
   if (errors.length === 0 && silent.length > 0)
     print(`${path}: no models of ${silent.join(', ')}, which did not answer or has none\n`)
-  const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
+  const servers = models.reduce((sum, { targets, standby }) => sum + targets.length + standby.length, 0)
   const warningCount = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warningCount}\n`)
   else
@@ -105,10 +105,10 @@ export async function checkConnections(models: readonly Model[]): Promise<string
   return (await Promise.all(warnings)).flat()
 }
 
-function locatedTargets({ group, alias, targets, sleeping }: Model): LocatedTarget[] {
+function locatedTargets({ group, alias, targets, standby }: Model): LocatedTarget[] {
   const located = (list: readonly Target[], name: string): LocatedTarget[] =>
     list.map((target, index) => ({ target, path: `${modelPath(group, alias)}.${name}[${index}].api_host` }))
-  return [...located(targets, 'providers'), ...located(sleeping, 'providers_sleep')].filter(
+  return [...located(targets, 'providers'), ...located(standby, 'providers_sleep')].filter(
     ({ target: { origin, connection } }) => origin.startsWith('https:') || connection?.proxy !== undefined,
   )
 }

@@ -1,4 +1,4 @@
-import type { Model } from '../sdk/target.ts'
+import { allTargets, type Model } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
@@ -29,17 +29,17 @@ export const models: Command = async ([file], { env, flags, print, printError })
 }
 
 /** Formats profiles as JSON, so that parts can be copied to `profile` of a provider. */
-function profileLines({ alias, targets, sleeping }: Model): string[] {
-  return [...targets, ...sleeping].map(({ id, type, upstreamModel, profile = {} }) => {
-    return `${alias}  ${id}  ${type.name}  ${upstreamModel}  ${JSON.stringify(profile)}`
+function profileLines(model: Model): string[] {
+  return allTargets(model).map(({ id, type, upstreamModel, profile = {} }) => {
+    return `${model.alias}  ${id}  ${type.name}  ${upstreamModel}  ${JSON.stringify(profile)}`
   })
 }
 
-function rowOf({ alias, targets, sleeping, strategy }: Model, defaultStrategy: string): string[] {
+function rowOf({ alias, targets, standby, strategy }: Model, defaultStrategy: string): string[] {
   const types = new Map<string, number>()
   for (const { type } of targets) types.set(type.name, (types.get(type.name) ?? 0) + 1)
   const servers = [...types].map(([type, count]) => (count === 1 ? type : `${count} ${type}`))
-  if (sleeping.length > 0) servers.push(`${sleeping.length} standby`)
+  if (standby.length > 0) servers.push(`${standby.length} standby`)
   const sizes = targets.map(({ inputSize }) => inputSize).filter((size) => size > 0)
   const context = sizes.length === 0 ? 0 : Math.min(...sizes)
   return [

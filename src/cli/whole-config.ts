@@ -4,7 +4,7 @@ import { buildApp } from '../app.ts'
 import { modelPath } from '../config/config-path.ts'
 import { type Config, loadConfig } from '../config/settings/settings.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import type { Model } from '../sdk/target.ts'
+import { allTargets, type Model } from '../sdk/target.ts'
 import type { CommandContext } from './command-line.ts'
 
 export interface WholeConfig {
@@ -69,11 +69,9 @@ async function disguised(
   app: Awaited<ReturnType<typeof buildApp>>,
   models: readonly Model[],
 ): Promise<string[]> {
-  const found = await app.engines.disguised(
-    models.flatMap(({ targets, sleeping }) => [...targets, ...sleeping]),
-  )
-  return models.flatMap(({ group, alias, targets, sleeping }) =>
-    Object.entries({ providers: targets, providers_sleep: sleeping }).flatMap(([list, those]) =>
+  const found = await app.engines.disguised(models.flatMap(allTargets))
+  return models.flatMap(({ group, alias, targets, standby }) =>
+    Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, those]) =>
       those.flatMap((target, index) => {
         if (!found.has(target)) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
@@ -86,8 +84,8 @@ async function disguised(
 /** Returns a warning for each limit that applies per router instead of globally. */
 function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readonly Model[]): string[] {
   if (replicas === 1 || redisHost !== '' || redisUrl !== '') return []
-  return models.flatMap(({ group, alias, targets, sleeping }) =>
-    Object.entries({ providers: targets, providers_sleep: sleeping }).flatMap(([list, those]) =>
+  return models.flatMap(({ group, alias, targets, standby }) =>
+    Object.entries({ providers: targets, providers_sleep: standby }).flatMap(([list, those]) =>
       those.flatMap(({ maxInFlight }, index) => {
         if (maxInFlight === undefined) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].max_in_flight`

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { acceptsCommands } from '../relay/upstream/engine-command.ts'
 import type { Effect, EffectAction } from '../sdk/console/effects.ts'
 import type { ModelStatus, Status, TargetStatus } from '../sdk/console/status.ts'
-import type { Target } from '../sdk/target.ts'
+import { allTargets, type Target } from '../sdk/target.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,7 +30,7 @@ export default fp(
         const model = app.models.find(name)
         if (!model) return undefined
         const [status] = modelsIn(await app.status.readAll(), new Set([model.alias]))
-        const all = action === 'load' ? model.targets : [...model.targets, ...model.sleeping]
+        const all = action === 'load' ? model.targets : allTargets(model)
         return status && modelEffect(app, action, status, all)
       },
     })
@@ -76,7 +76,7 @@ function targetEffect(
 
 /** Whether resetting its failures makes it usable, which it does not if it is down or drained. */
 function mayReturn({ state }: TargetStatus): boolean {
-  return !['down', 'drained', 'loading', 'asleep', 'parked'].includes(state)
+  return !['down', 'drained', 'loading', 'asleep', 'standby'].includes(state)
 }
 
 function targetText(

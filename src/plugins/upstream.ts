@@ -4,7 +4,7 @@ import type { ConnectError } from '../lib/connect-error.ts'
 import { checkedLookup } from '../relay/upstream/checked-lookup.ts'
 import { createHttpTransport, type HttpTransport } from '../relay/upstream/http-transport.ts'
 import { collectAfterBytes } from '../runtime/garbage-collector.ts'
-import type { Target } from '../sdk/target.ts'
+import { allTargets, type Target } from '../sdk/target.ts'
 import type { Transport } from '../sdk/transport.ts'
 
 declare module 'fastify' {
@@ -56,7 +56,7 @@ export default fp(
       const inUse = new Set(
         app.models
           .all()
-          .flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+          .flatMap(allTargets)
           .map(({ connection }) => JSON.stringify(connection)),
       )
       // Requests on the removed transports continue; their idle sockets time out.
@@ -98,6 +98,6 @@ function logOnce(app: FastifyInstance): (hostname: string) => void {
 }
 
 function targetsAt(app: FastifyInstance, isThere: (target: Target) => boolean): string[] {
-  const targets = app.models.all().flatMap((model) => [...model.targets, ...model.sleeping])
+  const targets = app.models.all().flatMap((model) => allTargets(model))
   return [...new Set(targets.filter(isThere).map(({ id }) => id))]
 }

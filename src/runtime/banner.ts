@@ -63,10 +63,10 @@ function reachOf(host: string, port: number): string {
 }
 
 /** Lists servers as `gpu1 (vllm), gpu2 (ollama)`: by id, never by address. */
-function serversOf({ targets, sleeping }: Model): string {
+function serversOf({ targets, standby }: Model): string {
   const shown = targets.slice(0, 4).map(({ id, type }) => `${id} (${type.name})`)
   if (targets.length > shown.length) shown.push(`${targets.length - shown.length} more`)
-  if (sleeping.length > 0) shown.push(`${sleeping.length} standby`)
+  if (standby.length > 0) shown.push(`${standby.length} standby`)
   return shown.join(', ') || 'no server'
 }
 

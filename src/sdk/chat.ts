@@ -158,7 +158,7 @@ export interface ChatRequest {
   /** Requested length of the response: `low`, `medium` or `high`. */
   verbosity?: string
   /** Fields that the reader had to change or drop, with the reason. */
-  lost?: Readonly<Record<string, string>>
+  dropped?: Readonly<Record<string, string>>
   /** Fields that the reader dropped although no response depends on them; logged once. */
   notices?: readonly string[]
   /** Unknown members by wire name; passed to targets of the same dialect. */

@@ -78,7 +78,7 @@ export interface Model {
   readonly group: string
   readonly targets: readonly Target[]
   /** Standby targets (`providers_sleep`), not used by default. */
-  readonly sleeping: readonly Target[]
+  readonly standby: readonly Target[]
   /** Aliases of the models to try when all targets of this one fail, in order. */
   readonly fallbacks: readonly string[]
   /** Strategy of the model, if it overrides the default. */
@@ -92,9 +92,14 @@ export interface Model {
   readonly details?: Readonly<Record<string, string>>
 }
 
+/** The targets of a model and its standby targets. */
+export function allTargets({ targets, standby }: Pick<Model, 'targets' | 'standby'>): Target[] {
+  return [...targets, ...standby]
+}
+
 /**
- * State of a server according to health checks. `doubtful`: the latest checks failed, but fewer than the threshold. Down:
+ * State of a server according to health checks. `degraded`: the latest checks failed, but fewer than the threshold. Down:
  * `refused` (it refuses connections or is unreachable), `silent` (checks time out) and `failing` (checks fail otherwise).
  * `loading` and `asleep` are reported by the server itself.
  */
-export type CheckedState = 'up' | 'doubtful' | 'refused' | 'silent' | 'failing' | 'loading' | 'asleep'
+export type CheckedState = 'up' | 'degraded' | 'refused' | 'silent' | 'failing' | 'loading' | 'asleep'

@@ -133,7 +133,7 @@ function healthTests(cluster: Parameters<Topic['tests']>[0], servers: () => Mode
         await bothWorkers(({ one }) => one?.at(-1) === 'failing')
         first.healthy = true
         await checked('one', 'up')
-        const all = ['doubtful', 'failing', 'up']
+        const all = ['degraded', 'failing', 'up']
         for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
           const { one, two, 'one-too': oneToo } = told
           assert.deepEqual({ one, oneToo, two }, { one: all, oneToo: all, two: [] })

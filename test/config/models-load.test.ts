@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { at, faultsOf, load, modelFile, providers } from '../helpers/models-file.ts'
+import { at, errorsIn, load, modelFile, providers } from '../helpers/models-file.ts'
 
 test('a configuration of the Python llm-router loads unchanged', () => {
   const { models, warnings } = load({
@@ -92,7 +92,7 @@ test('a configuration of the Python llm-router loads unchanged', () => {
     defaults: {},
   })
   assert.deepEqual(
-    models[0]?.sleeping.map((target) => target.id),
+    models[0]?.standby.map((target) => target.id),
     ['gemma-c'],
   )
   assert.equal(models[1]?.targets[0]?.token, 'k')
@@ -128,7 +128,7 @@ test('invalid JSON is reported with line, column and reason, without the text', 
   ]
   for (const [text, line, column, reason] of broken) {
     assert.deepEqual(
-      faultsOf(text),
+      errorsIn(text),
       [`models-config.json (line ${line}, column ${column}): not valid JSON from here on: ${reason}`],
       JSON.stringify(text),
     )
@@ -137,16 +137,16 @@ test('invalid JSON is reported with line, column and reason, without the text', 
 
 test('a byte order mark is accepted, a list is not', () => {
   assert.deepEqual(load('\ufeff{"active_models": {}}').models, [])
-  assert.deepEqual(faultsOf('[]'), ['models-config.json (line 1, column 1): not an object'])
+  assert.deepEqual(errorsIn('[]'), ['models-config.json (line 1, column 1): not an object'])
 })
 
 test('active_models is required, and names existing models only', () => {
-  assert.match(faultsOf({ g: {} })[0] ?? '', /^active_models: missing/)
-  assert.match(faultsOf({ active_models: null })[0] ?? '', /^active_models: missing/)
-  assert.match(faultsOf({ active_models: ['g'] })[0] ?? '', /^active_models: not an object/)
+  assert.match(errorsIn({ g: {} })[0] ?? '', /^active_models: missing/)
+  assert.match(errorsIn({ active_models: null })[0] ?? '', /^active_models: missing/)
+  assert.match(errorsIn({ active_models: ['g'] })[0] ?? '', /^active_models: not an object/)
   const group = { a: { providers: [] }, gone: null }
   assert.deepEqual(
-    faultsOf({
+    errorsIn({
       google_models: group,
       text: 'x',
       active_models: {
@@ -172,7 +172,7 @@ test('active_models is required, and names existing models only', () => {
 
 test('a model that is active in two groups is an error, one that is listed twice is a warning', () => {
   const model = { providers: [{ api_type: 'mock' }] }
-  assert.deepEqual(faultsOf({ a: { m: model }, b: { m: model }, active_models: { a: ['m'], b: ['m'] } }), [
+  assert.deepEqual(errorsIn({ a: { m: model }, b: { m: model }, active_models: { a: ['m'], b: ['m'] } }), [
     'active_models.b[0]: "m" is also active_models.a[0]; a name can be active once',
   ])
   const { models, warnings } = load({ a: { m: model }, active_models: { a: ['m', 'm'] } })
@@ -241,7 +241,7 @@ test('a variable in the notation of another program is a warning that does not s
 })
 
 test('all errors of a file are reported together', () => {
-  const faults = faultsOf({
+  const errors = errorsIn({
     'my group': {
       'a/b': { providers: [{ api_type: 'foo', api_host: 'h' }, 'x', { weight: {} }] },
       c: {},
@@ -249,7 +249,7 @@ test('all errors of a file are reported together', () => {
     },
     active_models: { 'my group': ['a/b', 'c', 'd', 'e'] },
   })
-  assert.deepEqual(faults.toSorted(), [
+  assert.deepEqual(errors.toSorted(), [
     '"my group"["a/b"].providers[0].api_host: is not an http:// or https:// address',
     '"my group"["a/b"].providers[0].api_type: "foo" is unknown; known: openai, ollama, mock',
     '"my group"["a/b"].providers[1]: "x" is not an object',
@@ -262,7 +262,7 @@ test('all errors of a file are reported together', () => {
 })
 
 test('inactive models may be incomplete, but the values that they have must be valid', () => {
-  const parked = (model: unknown) => faultsOf({ g: { m: model }, active_models: {} })
+  const parked = (model: unknown) => errorsIn({ g: { m: model }, active_models: {} })
   assert.deepEqual(parked({ providers: [{ api_type: 'llama.cpp' }, { api_token: `\${UNSET}` }] }), [])
   assert.deepEqual(parked({ comment: 'soon' }), [])
   assert.deepEqual(parked('soon'), [])
@@ -285,8 +285,8 @@ test('an id that two active providers share is an error with both paths; inactiv
       parked: { providers: [provider] },
     },
   }
-  assert.deepEqual(faultsOf({ ...file, active_models: { g: ['m', 'n'] } }), [
+  assert.deepEqual(errorsIn({ ...file, active_models: { g: ['m', 'n'] } }), [
     `g["n"].providers_sleep[0].id: "x" is also the id of ${at}`,
   ])
-  assert.deepEqual(faultsOf({ ...file, active_models: { g: ['m'] } }), [])
+  assert.deepEqual(errorsIn({ ...file, active_models: { g: ['m'] } }), [])
 })

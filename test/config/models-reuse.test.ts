@@ -56,7 +56,7 @@ test('a different order of targets results in another model with the same target
 test('a target that becomes a standby stays the same object', () => {
   const former = modelsOf({ m: { providers: [a, b] } })
   const { models, change } = reuse(former, modelsOf({ m: { providers: [a], providers_sleep: [b] } }))
-  assert.equal(models[0]?.sleeping[0], former[0]?.targets[1])
+  assert.equal(models[0]?.standby[0], former[0]?.targets[1])
   assert.equal(change.removed.length, 0)
 })
 

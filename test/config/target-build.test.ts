@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { at, faultsOf, load, modelFile, providerFaults, targetOf } from '../helpers/models-file.ts'
+import { allTargets } from '../../src/sdk/target.ts'
+import { at, errorsIn, load, modelFile, providerErrors, targetOf } from '../helpers/models-file.ts'
 
 test('fields that the Python llm-router does not have are read', () => {
   const target = targetOf({
@@ -29,19 +30,19 @@ test('fields that the Python llm-router does not have are read', () => {
 test('an embedded provider type requires no host', () => {
   const target = load(modelFile({ api_type: 'mock' })).models[0]?.targets[0]
   assert.deepEqual([target?.origin, target?.paths], ['', { chat: '/v1/chat/completions' }])
-  assert.deepEqual(faultsOf(modelFile({ api_type: 'openai', api_host: '' })), [
+  assert.deepEqual(errorsIn(modelFile({ api_type: 'openai', api_host: '' })), [
     `${at}.api_host: missing; openai needs the address of its server`,
   ])
 })
 
 test('the error for an unknown api_type lists the known ones', () => {
-  assert.deepEqual(providerFaults({ api_type: 'foo' }), [
+  assert.deepEqual(providerErrors({ api_type: 'foo' }), [
     `${at}.api_type: "foo" is unknown; known: openai, ollama, mock`,
   ])
 })
 
 test('values of a wrong type are reported with path and allowed values', () => {
-  const faults: [provider: Record<string, unknown>, fault: string][] = [
+  const errors: [provider: Record<string, unknown>, error: string][] = [
     [{ api_type: null }, 'api_type: missing; it must be a string'],
     [{ weight: 'heavy' }, 'weight: "heavy" is not a number'],
     [{ tool_calling: 'perhaps' }, 'tool_calling: "perhaps" is not true or false'],
@@ -58,7 +59,7 @@ test('values of a wrong type are reported with path and allowed values', () => {
       'mock.tool_call: an object is not true, false or an object with a name and optionally arguments',
     ],
   ]
-  for (const [provider, fault] of faults) assert.deepEqual(providerFaults(provider), [`${at}.${fault}`])
+  for (const [provider, error] of errors) assert.deepEqual(providerErrors(provider), [`${at}.${error}`])
 })
 
 test('an invalid input_size is a warning and means unknown', () => {
@@ -78,7 +79,7 @@ test('a weight outside of 0 to 1 is clamped', () => {
 
 test('a default id is derived from model and host, independently of the rest of the file', () => {
   const ids = (file: unknown) =>
-    load(file).models.flatMap((model) => [...model.targets, ...model.sleeping].map((target) => target.id))
+    load(file).models.flatMap((model) => allTargets(model).map((target) => target.id))
   const list = [
     { api_type: 'openai', api_host: 'http://192.0.2.1:8000/v1' },
     { api_type: 'openai', api_host: 'http://192.0.2.1:8000/v2', id: '' },
@@ -109,14 +110,14 @@ test('environment variables are substituted in keys and in parts of addresses', 
 
 test('an unset environment variable is an error that names it', () => {
   assert.deepEqual(
-    providerFaults({ api_token: `\${MY_KEY}`, api_host: `\${MY_HOST}` }, { env: { MY_HOST: '' } }),
+    providerErrors({ api_token: `\${MY_KEY}`, api_host: `\${MY_HOST}` }, { env: { MY_HOST: '' } }),
     [
       `${at}.api_host: the environment variable MY_HOST is not set`,
       `${at}.api_token: the environment variable MY_KEY is not set`,
     ],
   )
   for (const bad of [`\${`, `\${}`, `\${a b}`, `\${KEY`])
-    assert.match(providerFaults({ api_token: bad }).join(), /api_token: a \$\{ is not followed by/, bad)
+    assert.match(providerErrors({ api_token: bad }).join(), /api_token: a \$\{ is not followed by/, bad)
 })
 
 test('the path of a key file is relative to the configuration', () => {
@@ -126,28 +127,28 @@ test('the path of a key file is relative to the configuration', () => {
 })
 
 test('a key file that is missing or empty, or set together with a key, is an error', () => {
-  assert.deepEqual(providerFaults({ api_token_file: 'keys/a' }), [
+  assert.deepEqual(providerErrors({ api_token_file: 'keys/a' }), [
     `${at}.api_token_file: cannot read "keys/a": no such file (ENOENT)`,
   ])
-  assert.deepEqual(providerFaults({ api_token_file: 'a' }, { files: { '/etc/llm/a': '\n' } }), [
+  assert.deepEqual(providerErrors({ api_token_file: 'a' }, { files: { '/etc/llm/a': '\n' } }), [
     `${at}.api_token_file: "a" is empty`,
   ])
-  assert.deepEqual(providerFaults({ api_token_file: 'a', api_token: 'b' }), [
+  assert.deepEqual(providerErrors({ api_token_file: 'a', api_token: 'b' }), [
     `${at}.api_token_file: api_token is set too; remove one of the two`,
   ])
 })
 
 test('no error shows a key', () => {
   const env = { KEY: 'hunter2\nhunter2', URL: 'http://me:hunter2@h' }
-  const faults = [
-    ...providerFaults({ api_token: `\${KEY}`, api_host: `\${URL}` }, { env }),
-    ...providerFaults({ api_token: 'hunter2é' }),
-    ...providerFaults({ api_token: ['hunter2'] }),
-    ...providerFaults({ api_host: 'hunter2' }),
-    ...faultsOf(modelFile({ api_type: 'openai', api_host: 'http://h', api_token: 22222222 })),
+  const errors = [
+    ...providerErrors({ api_token: `\${KEY}`, api_host: `\${URL}` }, { env }),
+    ...providerErrors({ api_token: 'hunter2é' }),
+    ...providerErrors({ api_token: ['hunter2'] }),
+    ...providerErrors({ api_host: 'hunter2' }),
+    ...errorsIn(modelFile({ api_type: 'openai', api_host: 'http://h', api_token: 22222222 })),
   ]
-  assert.equal(faults.length, 6)
-  assert.doesNotMatch(faults.join('\n'), /hunter2|2222/)
+  assert.equal(errors.length, 6)
+  assert.doesNotMatch(errors.join('\n'), /hunter2|2222/)
 })
 
 test('the defaults of a provider override those of its model, option by option', () => {
@@ -197,9 +198,9 @@ test('num_ctx of the provider overrides that of the model, in both forms', () =>
 test('max_batch is set per provider, and is 1 or more', () => {
   assert.equal(targetOf({ max_batch: '32' }).maxBatch, 32)
   assert.equal(targetOf({}).maxBatch, undefined)
-  assert.match(providerFaults({ max_batch: 0 }).join(), /max_batch: 0 is not an integer of 1 or more/)
+  assert.match(providerErrors({ max_batch: 0 }).join(), /max_batch: 0 is not an integer of 1 or more/)
   assert.match(
-    providerFaults({ num_ctx: 'automatic' }).join(),
+    providerErrors({ num_ctx: 'automatic' }).join(),
     /num_ctx: "automatic" is not "auto" or a number/,
   )
 })

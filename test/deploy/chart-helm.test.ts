@@ -13,11 +13,11 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
   test('helm lint reports no errors', () => {
     for (const path of [join(chartDir, 'values.yaml'), ...examples.values()]) {
       const result = helm(['lint', '--strict', '--quiet', '-f', path, '.'])
-      assert.ok('text' in result, 'fault' in result ? result.fault : '')
+      assert.ok('text' in result, 'error' in result ? result.error : '')
     }
   })
 
-  for (const [fault, ...args] of [
+  for (const [error, ...args] of [
     ['gracePeriodSeconds must be greater', '--set', 'shutdown.gracePeriodSeconds=30'],
     [
       'set only one of them',
@@ -55,10 +55,10 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ['no dashboard with a title', '--set', 'metrics.dashboard.enabled=true,metrics.dashboard.json=x'],
     ['replica', '--set', 'replica=3'],
   ] as const) {
-    test(`contradictory values are rejected: ${fault}`, () => {
+    test(`contradictory values are rejected: ${error}`, () => {
       const result = helm(['template', 'prod', chartDir, ...args])
-      assert.ok('fault' in result)
-      assert.ok(result.fault.includes(fault), result.fault)
+      assert.ok('error' in result)
+      assert.ok(result.error.includes(error), result.error)
     })
   }
 
@@ -74,7 +74,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     )
     const notes = (...args: string[]): string => {
       const result = helm(['template', 'prod', copy, ...args])
-      assert.ok('text' in result, 'fault' in result ? result.fault : '')
+      assert.ok('text' in result, 'error' in result ? result.error : '')
       const rendering = new Rendering(result.text)
       return rendering.all.find(({ kind }) => kind === 'Notes')?.data?.notes ?? ''
     }

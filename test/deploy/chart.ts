@@ -163,16 +163,16 @@ export function missing(...tools: string[]): string | false {
 }
 
 /** Runs helm with the chart's Kubernetes version; returns stdout on success, else the error. */
-export function helm(args: readonly string[], cwd = chartDir): { text: string } | { fault: string } {
+export function helm(args: readonly string[], cwd = chartDir): { text: string } | { error: string } {
   const version = args[0] === 'template' ? ['--kube-version', '1.34.0'] : []
   const { status, stdout, stderr } = spawnSync('helm', [...args, ...version], { cwd, encoding: 'utf8' })
-  return status === 0 ? { text: stdout } : { fault: stderr }
+  return status === 0 ? { text: stdout } : { error: stderr }
 }
 
 /** The output of `helm template` for the chart with these additional arguments. */
 export function render(...args: string[]): Rendering {
   const result = helm(['template', 'prod', chartDir, '--namespace', 'llm', ...args])
-  if ('fault' in result) throw new Error(result.fault)
+  if ('error' in result) throw new Error(result.error)
   return new Rendering(result.text)
 }
 

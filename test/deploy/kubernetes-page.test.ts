@@ -64,7 +64,7 @@ describe('the helm commands of the page', { skip: missing('helm') }, () => {
     test(`render: ${line}`, { skip: absent.length > 0 && `${absent.join()} not there` }, () => {
       const args = line.split(' ').slice(line.startsWith('helm install') ? 2 : 3)
       const result = helm(['template', ...args], folder)
-      assert.ok('text' in result, 'fault' in result ? result.fault : '')
+      assert.ok('text' in result, 'error' in result ? result.error : '')
       assert.equal(new Rendering(result.text).the('Deployment').metadata.name, 'router-llm-router')
     })
   }
@@ -72,7 +72,7 @@ describe('the helm commands of the page', { skip: missing('helm') }, () => {
   test('each value file renders on its own', () => {
     for (const [name] of files.filter(([file]) => file !== 'monitoring-values.yaml')) {
       const result = helm(['template', 'router', 'deploy/helm/llm-router', '-f', name], folder)
-      assert.ok('text' in result, 'fault' in result ? `${name}: ${result.fault}` : '')
+      assert.ok('text' in result, 'error' in result ? `${name}: ${result.error}` : '')
     }
   })
 })

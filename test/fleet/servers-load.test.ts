@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errorsAtPositions } from '../../src/config/config-path.ts'
-import { faultsOf, load } from '../helpers/models-file.ts'
+import { errorsIn, load } from '../helpers/models-file.ts'
 
 const gpuA = {
   id: 'gpu-a',
@@ -42,14 +42,14 @@ test("a provider's own key replaces a key file of its server", () => {
 })
 
 test('an unknown server is an error that suggests the closest name', () => {
-  assert.deepEqual(faultsOf(file({}, { server: 'gpu-b' })), [
+  assert.deepEqual(errorsIn(file({}, { server: 'gpu-b' })), [
     'g["m"].providers[0].server: no server "gpu-b"; known: gpu-a; did you mean "gpu-a"?',
   ])
 })
 
 test('an error in a server is reported once, at the server', () => {
   const servers = [{ ...gpuA, api_type: 'opnai', api_host: 'gpu-a:8000' }]
-  assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' }, { server: 'gpu-a' })), [
+  assert.deepEqual(errorsIn(file({ servers }, { server: 'gpu-a' }, { server: 'gpu-a' })), [
     'servers[0].api_type: "opnai" is unknown; known: openai, ollama, mock; did you mean "openai"?',
     'servers[0].api_host: is not an http:// or https:// address; http:// is missing in front',
   ])
@@ -57,7 +57,7 @@ test('an error in a server is reported once, at the server', () => {
 
 test('a server is validated even if no provider refers to it', () => {
   const servers = [gpuA, { id: 'gpu-b', api_type: 'ollama', api_token_file: 'none' }]
-  assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' })), [
+  assert.deepEqual(errorsIn(file({ servers }, { server: 'gpu-a' })), [
     'servers[1].api_host: missing; ollama needs the address of its server',
     'servers[1].api_token_file: cannot read "none": no such file (ENOENT)',
   ])
@@ -65,7 +65,7 @@ test('a server is validated even if no provider refers to it', () => {
 
 test('two servers cannot have the same id, and every server has an id', () => {
   const servers = [gpuA, gpuA, { api_type: 'mock' }]
-  assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' })), [
+  assert.deepEqual(errorsIn(file({ servers }, { server: 'gpu-a' })), [
     'servers[1].id: "gpu-a" is also the id of servers[0]',
     'servers[2].id: missing; it must be a name for the server',
   ])
@@ -80,11 +80,11 @@ test('a misspelt member of a server is a warning', () => {
 
 test('groups cannot be called servers or aliases', () => {
   const models = { m: { providers: [{ api_type: 'mock' }] } }
-  assert.deepEqual(faultsOf({ servers: models, active_models: { servers: ['m'] } }), [
+  assert.deepEqual(errorsIn({ servers: models, active_models: { servers: ['m'] } }), [
     'servers: not a list of servers; this name is reserved, so rename the group of models',
     'active_models.servers: the name "servers" is reserved; a group of models needs another name',
   ])
-  assert.deepEqual(faultsOf({ aliases: models, active_models: { aliases: ['m'] } }), [
+  assert.deepEqual(errorsIn({ aliases: models, active_models: { aliases: ['m'] } }), [
     'active_models.aliases: the name "aliases" is reserved; a group of models needs another name',
     'aliases.m: an object is not the name of a model; the name "aliases" is reserved, so a group of models needs another name',
   ])
@@ -101,7 +101,7 @@ test('an alias refers to an active model, not to another alias, itself or an unk
     active: 'gemma',
   }
   const g = { m: { providers: [gpuA] }, gemma: { providers: [gpuA] } }
-  assert.deepEqual(faultsOf({ g, aliases, active_models: { g: ['m'] } }), [
+  assert.deepEqual(errorsIn({ g, aliases, active_models: { g: ['m'] } }), [
     'aliases.two: "gpt-4o" is an alias too; name the model itself',
     'aliases.three: an alias cannot refer to itself',
     'aliases.m: there is a model of this name',
@@ -120,6 +120,6 @@ test('errors in servers and aliases have their line and column', () => {
   "g": { "llama": { "providers": [{ "server": "gpu-b" }] } },
   "active_models": { "g": ["llama"] }
 }`
-  const positions = errorsAtPositions(faultsOf(text), text, 'f').map((error) => error.split(' ')[0])
+  const positions = errorsAtPositions(errorsIn(text), text, 'f').map((error) => error.split(' ')[0])
   assert.deepEqual(positions, ['f:6:47:', 'f:3:34:', 'f:5:26:'])
 })

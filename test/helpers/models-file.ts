@@ -40,7 +40,7 @@ export function load(file: unknown, { env = {}, files = {} }: Surroundings = {})
 }
 
 /** The errors of a file; none if it loads. */
-export function faultsOf(file: unknown, surroundings?: Surroundings): readonly string[] {
+export function errorsIn(file: unknown, surroundings?: Surroundings): readonly string[] {
   try {
     load(file, surroundings)
   } catch (error) {
@@ -62,11 +62,11 @@ export function targetOf(provider: Record<string, unknown>, surroundings?: Surro
 }
 
 /** The errors of a file with one provider of type `openai`. */
-export function providerFaults(
+export function providerErrors(
   provider: Record<string, unknown>,
   surroundings?: Surroundings,
 ): readonly string[] {
-  return faultsOf(modelFile({ api_type: 'openai', api_host: 'http://h', ...provider }), surroundings)
+  return errorsIn(modelFile({ api_type: 'openai', api_host: 'http://h', ...provider }), surroundings)
 }
 
 /** The path of that provider. */

@@ -40,11 +40,11 @@ export async function startUpstream(
   const closed = new Milestones<void>()
   let choose = chooser(script)
   let openRequests = 0
-  let fault: { error: unknown } | undefined
+  let failure: { error: unknown } | undefined
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     handle(request, response).catch((error: unknown) => {
-      fault ??= { error }
+      failure ??= { error }
       response.destroy()
     })
   }
@@ -86,7 +86,7 @@ export async function startUpstream(
       server.close()
       for (const socket of sockets) socket.destroy()
       await gone
-      if (fault) throw fault.error
+      if (failure) throw failure.error
     },
   }
 }

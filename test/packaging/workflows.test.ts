@@ -39,7 +39,7 @@ const names = globSync('*.yaml', { cwd: join(root, '.github/workflows') }).toSor
 const workflows = new Map(names.map((name): [string, Workflow] => [name, parse(read(name))]))
 
 /** Errors reported by GitHub's own parser: invalid members, values, expressions and contexts. */
-async function faults(name: string, content: string): Promise<string[]> {
+async function errors(name: string, content: string): Promise<string[]> {
   const { context, value } = parseWorkflow({ name, content }, new NoOperationTraceWriter())
   if (value !== undefined) await convertWorkflowTemplate(context, value)
   return context.errors.getErrors().map(({ message }) => message)
@@ -51,7 +51,7 @@ describe('the workflows', () => {
 
   for (const name of names)
     test(`${name} is valid according to the GitHub Actions schema`, async () => {
-      assert.deepEqual(await faults(name, read(name)), [])
+      assert.deepEqual(await errors(name, read(name)), [])
     })
 
   test('the parser detects a wrong member, an unknown context and a missing job', async () => {
@@ -62,7 +62,7 @@ describe('the workflows', () => {
       ['needs: [package, image]', 'needs: [package, picture]'],
       ['id-token: write', 'id-token: admin'],
     ] as const)
-      assert.notDeepEqual(await faults('release.yaml', text.replace(before, after)), [], after)
+      assert.notDeepEqual(await errors('release.yaml', text.replace(before, after)), [], after)
   })
 
   test('refer only to existing files, scripts and versions', () => {

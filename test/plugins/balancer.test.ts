@@ -26,16 +26,16 @@ interface Setting {
 
 interface Options {
   scripts: Script[]
-  sleeping?: Script[]
+  standby?: Script[]
   env?: Record<string, string>
 }
 
 async function setUp(
   t: { after(fn: () => Promise<void>): void },
-  { scripts, sleeping = [], env = {} }: Options,
+  { scripts, standby = [], env = {} }: Options,
 ): Promise<Setting> {
   const servers: ScriptedUpstream[] = []
-  for (const script of [...scripts, ...sleeping]) servers.push(await startUpstream(script))
+  for (const script of [...scripts, ...standby]) servers.push(await startUpstream(script))
   const providers = servers.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
   const awake = providers.slice(0, scripts.length)
   const config = modelsConfig({ m: awake })
@@ -185,7 +185,7 @@ test('a target that fails is free again, and the request is sent to another one'
 
 test('standby targets get no requests unless they are enabled as a fallback', async (t) => {
   const broken: Script = { kind: 'reset' }
-  const { ask, servers } = await setUp(t, { scripts: [broken], sleeping: [openaiText('Hi')] })
+  const { ask, servers } = await setUp(t, { scripts: [broken], standby: [openaiText('Hi')] })
   assert.equal((await ask()).status, 502)
   assert.equal(servers[1]?.requests.length, 0)
 })
@@ -194,7 +194,7 @@ test('standby targets are used when all others have failed, under any strategy',
   const broken: Script = { kind: 'reset' }
   for (const strategy of ['balanced', 'first_available']) {
     const env = { LLM_ROUTER_USE_SLEEPING: 'fallback', LLM_ROUTER_BALANCE_STRATEGY: strategy }
-    const { ask, servers } = await setUp(t, { scripts: [broken], sleeping: [openaiText('Hi')], env })
+    const { ask, servers } = await setUp(t, { scripts: [broken], standby: [openaiText('Hi')], env })
     assert.equal((await ask()).status, 200)
     assert.deepEqual(
       servers.map(({ requests }) => requests.length),
@@ -208,7 +208,7 @@ test('a standby target is used while the other target is busy', async (t) => {
   const server = gate()
   const { ask, servers } = await setUp(t, {
     scripts: [server.script],
-    sleeping: [openaiText('Hi')],
+    standby: [openaiText('Hi')],
     env: { LLM_ROUTER_USE_SLEEPING: 'fallback' },
   })
   const held = ask()

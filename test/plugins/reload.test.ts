@@ -137,7 +137,7 @@ test('an invalid file changes nothing; its position is logged, counted and shown
   assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
   const { config } = (await (await fetch(`${gateway.url}/api/status`)).json()) as Status // the router's own schema
   assert.deepEqual(
-    config.failed.map(({ setting, faults }) => [setting, faults]),
+    config.failed.map(({ setting, errors }) => [setting, errors]),
     [['LLM_ROUTER_MODELS_CONFIG', 1]],
   )
   const reloads = 'llm_router_config_reloads_total'

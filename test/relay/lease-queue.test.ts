@@ -7,7 +7,7 @@ import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { LocalTurns } from '../../src/stores/turns/local.ts'
 import { storedRequest } from '../stores/stored-request.ts'
 
-const targetsNamed = (...ids: string[]) => ids.map((id) => ({ id, host: id, reserve: false, slots: 1 }))
+const targetsNamed = (...ids: string[]) => ids.map((id) => ({ id, host: id, isLastResort: false, slots: 1 }))
 
 interface Options extends Partial<LeaseQueueOptions> {
   store?: LeaseStore

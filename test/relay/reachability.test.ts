@@ -13,18 +13,18 @@ function states(...results: CheckResult[]): string[] {
 }
 
 test('two refused connections in a row mark a server as down, and one passed check as up again', () => {
-  assert.deepEqual(states('refused', 'refused', 'passed'), ['doubtful', 'refused', 'up'])
-  assert.deepEqual(states('refused', 'passed', 'refused'), ['doubtful', 'up', 'doubtful'])
-  assert.deepEqual(states('timeout', 'refused', 'refused'), ['doubtful', 'doubtful', 'refused'])
+  assert.deepEqual(states('refused', 'refused', 'passed'), ['degraded', 'refused', 'up'])
+  assert.deepEqual(states('refused', 'passed', 'refused'), ['degraded', 'up', 'degraded'])
+  assert.deepEqual(states('timeout', 'refused', 'refused'), ['degraded', 'degraded', 'refused'])
 })
 
 test('three timeouts or errors in a row mark a server as down, and two passed checks as up again', () => {
   const timeouts = states('timeout', 'timeout', 'timeout', 'passed', 'passed')
-  assert.deepEqual(timeouts, ['doubtful', 'doubtful', 'silent', 'silent', 'up'])
+  assert.deepEqual(timeouts, ['degraded', 'degraded', 'silent', 'silent', 'up'])
   assert.deepEqual(states('failed', 'timeout', 'failed', 'passed', 'failed', 'passed', 'passed').slice(2), [
     ...['failing', 'failing', 'failing', 'failing', 'up'],
   ])
-  assert.deepEqual(states('timeout', 'timeout', 'passed', 'timeout').at(-1), 'doubtful')
+  assert.deepEqual(states('timeout', 'timeout', 'passed', 'timeout').at(-1), 'degraded')
 })
 
 test('the reason why a server is down follows the latest checks', () => {

@@ -36,21 +36,21 @@ async function changes(
 
 test("changes of a server's state are reported once each", async () => {
   assert.deepEqual(await changes(['failed', 'failed', 'passed', 'failed', 'failed']), [
-    ...['doubtful', 'up', 'doubtful'],
+    ...['degraded', 'up', 'degraded'],
   ])
-  assert.deepEqual(await changes(['refused', 'refused', 'refused', 'passed']), ['doubtful', 'refused', 'up'])
+  assert.deepEqual(await changes(['refused', 'refused', 'refused', 'passed']), ['degraded', 'refused', 'up'])
 })
 
 test('a check that the router itself could not make is ignored', async () => {
   assert.deepEqual(await changes([undefined, undefined, undefined, undefined]), [])
   const failed = await changes(['timeout', undefined, 'timeout', undefined, 'timeout'])
-  assert.deepEqual(failed, ['doubtful', 'silent'])
+  assert.deepEqual(failed, ['degraded', 'silent'])
 })
 
 test('first content of a request since the check began counts as a passed check', async () => {
   assert.deepEqual(await changes(['timeout', 'timeout', 'timeout', 'timeout'], (since) => since), [])
   const before = await changes(['timeout', 'timeout', 'timeout'], (since) => since - 1)
-  assert.deepEqual(before, ['doubtful', 'silent'])
+  assert.deepEqual(before, ['degraded', 'silent'])
 })
 
 test('a check that fails for lack of a file descriptor is ignored, and one that is refused is not', async () => {

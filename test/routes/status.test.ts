@@ -69,7 +69,7 @@ test('a new router is ready, and reports its models and strategy', async (t) => 
     { state, weight, context, uses, type },
     { state: 'up', weight: 0.25, context: 4096, uses: 0, type: 'mock' },
   )
-  assert.equal(targetIn(status, 'spare').state, 'parked')
+  assert.equal(targetIn(status, 'spare').state, 'standby')
 })
 
 test('an answered request shows in the use count and the speed of its target', async (t) => {

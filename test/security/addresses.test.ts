@@ -7,7 +7,7 @@ import { type AllLookup, checkedLookup } from '../../src/relay/upstream/checked-
 import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { faultsOf, modelFile } from '../helpers/models-file.ts'
+import { errorsIn, modelFile } from '../helpers/models-file.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
@@ -58,9 +58,9 @@ const allowed = [
 test('S5 a link-local or metadata address is a configuration error, in every notation', () => {
   for (const host of refused) assert.match(hostError(host) ?? '', /link-local or cloud metadata/, host)
   for (const host of allowed) assert.equal(hostError(host), undefined, host)
-  const [fault = ''] = faultsOf(modelFile({ api_type: 'openai', api_host: 'http://169.254.169.254' }))
-  assert.match(fault, /api_host: is a link-local.*LLM_ROUTER_ALLOW_LINK_LOCAL/)
-  assert.doesNotMatch(fault, /169/)
+  const [error = ''] = errorsIn(modelFile({ api_type: 'openai', api_host: 'http://169.254.169.254' }))
+  assert.match(error, /api_host: is a link-local.*LLM_ROUTER_ALLOW_LINK_LOCAL/)
+  assert.doesNotMatch(error, /169/)
 })
 
 test('S5 the router does not start with a link-local or metadata address unless that is allowed', async () => {

@@ -13,7 +13,7 @@ import { certificate } from '../helpers/certificates/certificate.ts'
 import { childEnv } from '../helpers/child-env.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
-import { faultsOf, modelFile, targetOf } from '../helpers/models-file.ts'
+import { errorsIn, modelFile, targetOf } from '../helpers/models-file.ts'
 import { startRouter } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -43,16 +43,16 @@ test('S19 the configuration is data: only what is meant for it is executed, read
     'ftp://h',
     'h:8000',
   ]) {
-    const [fault = ''] = faultsOf(modelFile({ api_type: 'openai', api_host: host }))
-    assert.match(fault, /is not an http:\/\/ or https:\/\/ address/, host)
+    const [error = ''] = errorsIn(modelFile({ api_type: 'openai', api_host: host }))
+    assert.match(error, /is not an http:\/\/ or https:\/\/ address/, host)
   }
   assert.match(
-    faultsOf(modelFile({ api_type: 'openai', api_host: 'http://user:pw@h' }))[0] ?? '',
+    errorsIn(modelFile({ api_type: 'openai', api_host: 'http://user:pw@h' }))[0] ?? '',
     /user name/,
   )
   const polluted =
     '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"active_models":{}}'
-  faultsOf(polluted)
+  errorsIn(polluted)
   assert.equal('polluted' in {}, false)
 })
 

@@ -5,7 +5,7 @@ import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import type { LeaseRequest } from '../../src/stores/leases/store.ts'
 
 function leaseRequest(key: string): LeaseRequest {
-  const targets = [{ id: 'a', host: 'h', reserve: false, slots: 1 }]
+  const targets = [{ id: 'a', host: 'h', isLastResort: false, slots: 1 }]
   return { key, model: 'm', targets, affinity: false, complete: true }
 }
 

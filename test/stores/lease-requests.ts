@@ -19,7 +19,7 @@ export function leaseRequest(
 
 function targetNamed(name: string): LeaseCandidate {
   const [id = '', host = `host-of-${name}`] = name.split(' on ')
-  return { id, host, reserve: id.startsWith('sleeping'), slots: 1 }
+  return { id, host, isLastResort: id.startsWith('sleeping'), slots: 1 }
 }
 
 /** The same with this many slots at each target. */

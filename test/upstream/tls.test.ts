@@ -62,7 +62,7 @@ async function routerOf(
   }
 }
 
-const faults: [
+const errors: [
   what: string,
   pair: { key: string; cert: string },
   provider: object,
@@ -75,7 +75,7 @@ const faults: [
   ['a certificate for another name', otherNamePair, { ca_file: caFile }, 'TLS_WRONG_NAME', /wrong name/],
 ]
 
-for (const [what, pair, provider, code, words] of faults) {
+for (const [what, pair, provider, code, words] of errors) {
   test(`${what} is reported to the client and in the log, and the target counts as unreachable`, async (t) => {
     const bad = await upstreamOf(t, pair)
     const good = await startUpstream(openaiText('Hi'))

@@ -45,7 +45,7 @@ export function memberPath({ path, server }: ProviderAtPath, member: string): st
 export interface CheckedModel {
   shell: ModelShell
   providers: ProviderAtPath[]
-  sleeping: ProviderAtPath[]
+  standby: ProviderAtPath[]
 }
 
 /**
@@ -61,7 +61,7 @@ export function checkModel(
     isInactive = false,
   }: { findings: Findings; servers: ServerMembers; isInactive?: boolean },
 ): CheckedModel | undefined {
-  const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
+  const { providers, providers_sleep: standby } = isObject(value) ? value : {}
   const shell = checkPart(ModelShellSchema, value, path, findings, isInactive)
   const checkAll = (list: unknown, name: string): ProviderAtPath[] =>
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
@@ -79,7 +79,7 @@ export function checkModel(
     })
   const checked = {
     providers: checkAll(providers, 'providers'),
-    sleeping: checkAll(sleeping, 'providers_sleep'),
+    standby: checkAll(standby, 'providers_sleep'),
   }
   return shell ? { shell, ...checked } : undefined
 }

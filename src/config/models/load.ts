@@ -38,7 +38,7 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   checkInactive(root, active, { findings, servers })
 
   const ids = new TargetIds()
-  for (const entry of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
+  for (const entry of found.flatMap(({ providers, standby }) => [...providers, ...standby]))
     ids.claim(entry, findings.errors)
   const context = { ids, sources, findings, endpointsOf: endpointsIn(servers, fleet) }
   const listed = found.map((model) => buildModel(model, context))
@@ -151,7 +151,7 @@ interface BuildContext {
 }
 
 function buildModel(model: FoundModel, context: BuildContext): Model {
-  const { alias, group, shell, path, providers, sleeping } = model
+  const { alias, group, shell, path, providers, standby } = model
   const { ids, sources, findings } = context
   const plan = { alias, shell, ids, sources, findings }
   const strategy = shell.strategy?.trim() || undefined
@@ -169,10 +169,10 @@ function buildModel(model: FoundModel, context: BuildContext): Model {
     alias,
     group,
     targets: build(providers),
-    sleeping: build(sleeping),
+    standby: build(standby),
     fallbacks: shell.fallbacks ?? [],
     strategy,
-    embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+    embedding: [...providers, ...standby].some(({ provider }) => provider.is_embedding === true),
     ...(shell.hold_timeout === undefined ? {} : { holdTimeoutMs: shell.hold_timeout * 1000 }),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
     ...(shell.details ? { details: shell.details } : {}),
@@ -202,7 +202,7 @@ function buildPublished({ alias, providers, found }: PublishedModel, context: Bu
     alias,
     group: 'servers',
     targets: providers.flatMap(({ entry, endpoints }) => buildTargets(entry, plan, endpoints)),
-    sleeping: [],
+    standby: [],
     fallbacks: [],
     strategy: undefined,
     embedding: providers.some(({ entry }) => entry.provider.is_embedding === true),

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 
 /** Changes of targets by a reload of the models, standby targets included. */
 export interface ModelsChange {
@@ -27,7 +27,7 @@ export function reuse(
     return before && isDeepStrictEqual(before, target) ? before : target
   }
   const models = next.map((model) => {
-    const kept = { ...model, targets: model.targets.map(keep), sleeping: model.sleeping.map(keep) }
+    const kept = { ...model, targets: model.targets.map(keep), standby: model.standby.map(keep) }
     const before = oldModels.get(model.alias)
     return before && isDeepStrictEqual(before, kept) && hasSameTargets(before, kept) ? before : kept
   })
@@ -47,7 +47,7 @@ function keyOf({ model, id }: Target): string {
 }
 
 function targetsOf(models: readonly Model[]): Target[] {
-  return models.flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+  return models.flatMap(allTargets)
 }
 
 function hasSameTargets(a: Model, b: Model): boolean {

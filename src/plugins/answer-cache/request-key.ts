@@ -4,7 +4,7 @@ import { answerForm } from '../../processors/cache/kept-answer.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
-import type { Model } from '../../sdk/target.ts'
+import { allTargets, type Model } from '../../sdk/target.ts'
 import type { AnswerKey } from '../../stores/answers/store.ts'
 import { permissionsRevision } from './client-rights.ts'
 import type { CacheRule } from './rules.ts'
@@ -40,7 +40,7 @@ export function answerKey(
   const { client, headers } = request
   const { docs } = request.routeOptions.config
   const owner = ownerOf(rule, client)
-  const forwarded = [...model.targets, ...model.sleeping].flatMap(({ type }) => type.forwardedHeaders ?? [])
+  const forwarded = allTargets(model).flatMap(({ type }) => type.forwardedHeaders ?? [])
   const digest = digests.of([
     ...[answerForm, rule.scope, owner, client ? permissionsRevision(client) : ''],
     ...[model.alias, alias, revisionOf(model), processors],

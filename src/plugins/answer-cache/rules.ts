@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { CacheEntry } from '../../config/processors/cache-schema.ts'
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
 import type { Config } from '../../config/settings/settings.ts'
-import type { Model } from '../../sdk/target.ts'
+import { allTargets, type Model } from '../../sdk/target.ts'
 import { type ClientName, scopeTest } from '../processors/compiled.ts'
 
 /** One configured cache. */
@@ -65,8 +65,8 @@ export function processorsRevision(configured: readonly ConfiguredProcessor[], c
 }
 
 /** Changes with what the servers of a model are asked, but not with their number or addresses. */
-export function modelRevision({ targets, sleeping }: Model): string {
-  const all = [...targets, ...sleeping].map((target) =>
+export function modelRevision(model: Model): string {
+  const all = allTargets(model).map((target) =>
     JSON.stringify([
       ...[target.type.name, target.upstreamModel, target.defaults, target.dropParams, target.toolCalling],
       ...[target.inputSize, target.autoContext, target.fitMaxTokens, target.systemTurns, target.profile],

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { supporting } from '../../relay/request/operation-targets.ts'
 import { type Operation, operations } from '../../sdk/operation.ts'
-import type { Model } from '../../sdk/target.ts'
+import { allTargets, type Model } from '../../sdk/target.ts'
 import type { AutoFacts } from './facts.ts'
 
 export interface Candidate {
@@ -30,7 +30,7 @@ function reason(
   { features, promptTokens }: AutoFacts,
   wanted: readonly Operation[],
 ): string | undefined {
-  const targets = [...model.targets, ...model.sleeping]
+  const targets = allTargets(model)
   // A model without targets is not excluded: discovery may add some.
   const isServed = targets.length > 0
   if (

@@ -10,14 +10,14 @@ type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'load
 export function candidates(state: ModelState, context: PickContext, health: Health): readonly Group[] {
   const groups = usable(state, context, health)
   return state.canaries
-    ? state.canaries.apply(groups, [...state.active, ...state.reserve], context.request)
+    ? state.canaries.apply(groups, [...state.active, ...state.standby], context.request)
     : groups
 }
 
 function usable(state: ModelState, context: PickContext, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
-  const isPlain = context.tried.size === 0 && context.can === undefined && admitted.reserve.length === 0
+  const isPlain = context.tried.size === 0 && context.can === undefined && admitted.standby.length === 0
   if (isPlain && !outlook.isMixed && !health.hasHung()) {
     const well = state.available.of(admitted.active, outlook.kept)
     if (well.length > 0) return [{ signals: well, isStandby: false }]
@@ -35,11 +35,11 @@ class Search {
   readonly #active: readonly Assessed[]
   readonly #standby: readonly Assessed[]
 
-  constructor({ active, reserve }: Admitted, context: PickContext, health: Health) {
+  constructor({ active, standby }: Admitted, context: PickContext, health: Health) {
     this.#context = context
     this.#health = health
     this.#active = this.#assess(active)
-    this.#standby = this.#assess(reserve)
+    this.#standby = this.#assess(standby)
   }
 
   groups(): readonly Group[] {
@@ -113,7 +113,7 @@ class Search {
   }
 }
 
-type Admitted = Pick<ModelState, 'active' | 'reserve'>
+type Admitted = Pick<ModelState, 'active' | 'standby'>
 
 interface Assessed {
   signals: LiveSignals

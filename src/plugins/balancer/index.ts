@@ -93,12 +93,12 @@ export default fp(
       },
       preview(model, context) {
         const state = states.get(model.alias)
-        const none = (): RouterError => noneUsable(model, state ?? { active: [], reserve: [] }, app.health)
+        const none = (): RouterError => noneUsable(model, state ?? { active: [], standby: [] }, app.health)
         return state && preview(state, context, { health: app.health, none })
       },
       signals: (model) => {
         const state = states.get(model.alias)
-        return state ? [...state.active, ...state.reserve] : []
+        return state ? [...state.active, ...state.standby] : []
       },
       failsOften: (target) => {
         for (const { live } of states.values()) {
@@ -206,10 +206,10 @@ function answeredRecently(target: Target, health: Health): boolean {
 /** The error for the client when no target is available, with the time to retry after. */
 function noneUsable(
   model: Model,
-  state: Pick<ModelState, 'active' | 'reserve'>,
+  state: Pick<ModelState, 'active' | 'standby'>,
   health: Health,
 ): RouterError {
-  const healths = [...state.active, ...state.reserve].map(({ target }) => health.of(target))
+  const healths = [...state.active, ...state.standby].map(({ target }) => health.of(target))
   const seconds = Math.min(...healths.map(({ waitMs }) => waitMs)) / 1000
   const retryAfterSeconds = Math.ceil(Math.min(300, Math.max(1, seconds)))
   if (healths.every(({ cooldownMs }) => cooldownMs > 0)) {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { allTargets } from '../../sdk/target.ts'
 import { lazyLeases, openLeases } from '../../stores/choose.ts'
 import type { LeaseStore } from '../../stores/leases/store.ts'
 
@@ -25,8 +26,7 @@ export default fp(
 
 function needsLeases(app: FastifyInstance): boolean {
   return app.models.all().some((model) => {
-    const { targets, sleeping } = model
-    if ([...targets, ...sleeping].some(({ maxInFlight }) => maxInFlight !== undefined)) return true
+    if (allTargets(model).some(({ maxInFlight }) => maxInFlight !== undefined)) return true
     const name = model.strategy ?? app.config.balanceStrategy
     return app.strategies.find(name)?.exclusive === true
   })

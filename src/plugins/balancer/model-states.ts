@@ -5,7 +5,7 @@ import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import { describeBug } from '../errors/describe-bug.ts'
 import type { TargetHealth } from '../health/target-health.ts'
@@ -27,8 +27,8 @@ export interface ModelState {
   usesWeights: boolean
   active: readonly LiveSignals[]
   /** Standby targets, if LLM_ROUTER_USE_SLEEPING permits them. */
-  reserve: readonly LiveSignals[]
-  /** `active` and `reserve` by target. */
+  standby: readonly LiveSignals[]
+  /** `active` and `standby` by target. */
   live: ReadonlyMap<Target, LiveSignals>
   /** Requests may have to wait for a slot, whatever the strategy. */
   isLimited: boolean
@@ -141,13 +141,13 @@ function signalsOf(
   app: FastifyInstance,
   model: Model,
   live: (target: Target) => LiveSignals,
-): Pick<ModelState, 'active' | 'reserve' | 'live' | 'isLimited' | 'canaries'> {
-  const reserve = app.config.useSleeping === 'fallback' ? model.sleeping.map(live) : []
+): Pick<ModelState, 'active' | 'standby' | 'live' | 'isLimited' | 'canaries'> {
+  const standby = app.config.useSleeping === 'fallback' ? model.standby.map(live) : []
   const active = model.targets.map(live)
-  const all = [...active, ...reserve]
+  const all = [...active, ...standby]
   const canaries = all.some(isCanary) ? new CanarySplit(app.random) : undefined
   const isLimited = all.some(({ target }) => target.maxInFlight !== undefined)
-  return { active, reserve, live: new Map(all.map((each) => [each.target, each])), isLimited, canaries }
+  return { active, standby, live: new Map(all.map((each) => [each.target, each])), isLimited, canaries }
 }
 
 /**
@@ -161,8 +161,8 @@ function update(
   context: StateContext,
 ): void {
   const known = new Map<Target, LiveSignals>()
-  for (const { active, reserve } of states.values())
-    for (const live of [...active, ...reserve]) known.set(live.target, live)
+  for (const { active, standby } of states.values())
+    for (const live of [...active, ...standby]) known.set(live.target, live)
   const liveOf = (target: Target): LiveSignals => {
     const previous = replaced.get(target)
     const live = known.get(target) ?? (previous && known.get(previous)) ?? new LiveSignals(target, now())
@@ -179,12 +179,12 @@ function update(
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
     if (name !== state.strategyName) Object.assign(state, strategyOf(app, name))
-    state.guarded(() => state.strategy.retain?.([...model.targets, ...model.sleeping]))
+    state.guarded(() => state.strategy.retain?.(allTargets(model)))
     previous.delete(model.alias)
     state.queue.wake()
   }
   for (const [alias, state] of previous) {
-    Object.assign(state, { active: [], reserve: [], live: new Map() })
+    Object.assign(state, { active: [], standby: [], live: new Map() })
     state.queue.refuseAll(modelNotFound(alias))
   }
 }
@@ -246,5 +246,5 @@ export function setWeights(state: ModelState, weights: ReadonlyMap<string, numbe
   if (!hasChanged) return
   // Strategies cache by list.
   state.active = [...state.active]
-  state.reserve = [...state.reserve]
+  state.standby = [...state.standby]
 }

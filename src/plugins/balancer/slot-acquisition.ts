@@ -92,7 +92,7 @@ export class ExclusiveAcquisition extends SlotAcquisition {
     const { app, state } = this.options
     const stored = await this.ask(this.#candidates(), state.affinity)
     if (!stored) return undefined
-    const signals = [...state.active, ...state.reserve].find(({ target }) => target.id === stored.target.id)
+    const signals = [...state.active, ...state.standby].find(({ target }) => target.id === stored.target.id)
     if (signals) return this.granted(signals, stored)
     // The target was removed from the configuration while the store chose it.
     await app.leases.release(stored)
@@ -106,13 +106,13 @@ export class ExclusiveAcquisition extends SlotAcquisition {
       const ordered = this.#strategy.order(loadedFirst(signals, isCold), context.request)
       if (!Array.isArray(ordered)) throw strategyFailed(state.strategyName, 'no list of candidates')
       // A host that has the model loaded precedes others of its group, but never a better group.
-      const reserve = affinity && index > 0 ? true : isStandby
+      const isLastResort = affinity && index > 0 ? true : isStandby
       // In configuration order, the result depends only on the list, so it is cached.
-      const isPlain = ordered === signals && reserve === isStandby && !isLimited
+      const isPlain = ordered === signals && isLastResort === isStandby && !isLimited
       const known = isPlain ? wished.get(signals) : undefined
       if (known) return known
       const candidates = ordered
-        .map((each) => candidateOf(signalsIn(state, each), reserve))
+        .map((each) => candidateOf(signalsIn(state, each), isLastResort))
         .filter(({ slots }) => slots > 0)
       if (isPlain) wished.set(signals, candidates)
       return candidates
@@ -125,10 +125,10 @@ export class ExclusiveAcquisition extends SlotAcquisition {
 /** Cache, keyed by list of candidates. */
 const wished = new WeakMap<readonly LiveSignals[], readonly LeaseCandidate[]>()
 
-function candidateOf(signals: LiveSignals, reserve: boolean): LeaseCandidate {
+function candidateOf(signals: LiveSignals, isLastResort: boolean): LeaseCandidate {
   const { id, origin } = signals.target
   // An embedded target is its own host.
-  return { id, host: origin || id, reserve, slots: exclusiveSlotLimitOf(signals) }
+  return { id, host: origin || id, isLastResort, slots: exclusiveSlotLimitOf(signals) }
 }
 
 /** The strategy picks among the targets with a free slot; only those with a limit are in the store. */
@@ -192,7 +192,7 @@ export class SharedAcquisition extends SlotAcquisition {
 
 function sharedCandidate(signals: LiveSignals): LeaseCandidate {
   const { id, origin } = signals.target
-  return { id, host: origin || id, reserve: false, slots: slotLimitOf(signals) ?? 0 }
+  return { id, host: origin || id, isLastResort: false, slots: slotLimitOf(signals) ?? 0 }
 }
 
 /** Those of weight 0 last. */

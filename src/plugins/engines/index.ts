@@ -6,7 +6,7 @@ import { isObject } from '../../lib/json/read.ts'
 import type { Router } from '../../sdk/console/routers.ts'
 import { modelIn } from '../../sdk/engine-listings.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { openFleetBus } from '../../stores/choose.ts'
 import type { ModelDemand } from '../../stores/fleet/store.ts'
@@ -183,8 +183,7 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
       for (const listener of listeners) listener(targets, signals)
     },
   })
-  const cover = (): void =>
-    polls.cover(app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping]))
+  const cover = (): void => polls.cover(app.models.all().flatMap(allTargets))
   if (healthIntervalMs > 0) {
     cover()
     app.models.onChange(cover)

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { healthPeers } from '../../cluster/health.ts'
 import type { AttemptWatch } from '../../relay/attempt/attempt-watch.ts'
 import type { Loading } from '../../relay/attempt/loading-wait.ts'
-import type { CheckedState, Model, Target } from '../../sdk/target.ts'
+import { allTargets, type CheckedState, type Model, type Target } from '../../sdk/target.ts'
 import { HungTargets } from './hung-targets.ts'
 import { LoadingServers } from './loading-servers.ts'
 import { logChange } from './log-change.ts'
@@ -107,7 +107,7 @@ export default fp(
       },
     } satisfies Health)
     app.models.onChange(() => {
-      const present = new Set(allTargets(app))
+      const present = new Set(app.models.all().flatMap(allTargets))
       states.retain(present)
       hung.retain(present)
       loading.reevaluate()
@@ -125,12 +125,7 @@ export default fp(
 /** Standby targets are checked and used only if they may serve as fallback. */
 function inUse(app: FastifyInstance, model: Model | undefined): readonly Target[] {
   if (!model) return []
-  const { targets, sleeping } = model
-  return app.config.useSleeping === 'fallback' ? [...targets, ...sleeping] : targets
-}
-
-function allTargets(app: FastifyInstance): Target[] {
-  return app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+  return app.config.useSleeping === 'fallback' ? allTargets(model) : model.targets
 }
 
 function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
@@ -152,7 +147,7 @@ function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
   }
   app.models.onChange(({ replaced }) => {
     for (const [target, previous] of replaced) healths.set(target, of(previous))
-    troubled.retain(new Set(allTargets(app).map(of)))
+    troubled.retain(new Set(app.models.all().flatMap(allTargets).map(of)))
   })
   return { of, outlook: () => troubled.outlook() }
 }

@@ -137,16 +137,16 @@ export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answ
       lastContentAt: () => server.lastContentAt,
       onChange: (state) => {
         this.#logChange(server, state)
-        if (state !== 'up' && state !== 'doubtful') server.cannotSleep = false
+        if (state !== 'up' && state !== 'degraded') server.cannotSleep = false
         peers.report(server.key, state)
       },
     })
   }
 
-  /** Not logged: a change to `doubtful`, or from `doubtful` back to `up`. */
+  /** Not logged: a change to `degraded`, or from `degraded` back to `up`. */
   #logChange({ key, targets }: Server, state: CheckedState): void {
     const before = this.#states.get(key)
-    if (state === 'doubtful' || (state === 'up' && before === 'doubtful')) return
+    if (state === 'degraded' || (state === 'up' && before === 'degraded')) return
     const { log } = this.#options
     for (const { model, id } of targets)
       log.warn({ model, target: id, healthy: state === 'up', state }, 'health check')

@@ -80,7 +80,7 @@ export class Reachability {
   /** Whether the next check may change the state, and therefore should run soon. */
   get isChanging(): boolean {
     const { state } = this
-    if (state === 'doubtful' || state === 'refused' || state === 'loading') return true
+    if (state === 'degraded' || state === 'refused' || state === 'loading') return true
     return this.#passed > 0 || (this.#failed.length > 0 && (state === 'up' || state === 'asleep'))
   }
 
@@ -120,7 +120,7 @@ export class Reachability {
     if (refused.length === refusedToFall && refused.every((each) => each === 'refused'))
       this.#state = 'refused'
     else if (failed.length === failedToFall) this.#fall(failed)
-    else if (this.#state === 'up') this.#state = 'doubtful'
+    else if (this.#state === 'up') this.#state = 'degraded'
   }
 
   #fall(failed: readonly CheckResult[]): void {

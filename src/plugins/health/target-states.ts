@@ -4,7 +4,7 @@ import type { CheckedState, Target } from '../../sdk/target.ts'
 export interface Candidates<Candidate> {
   active: readonly Candidate[]
   /** Used only if no active target is left. */
-  reserve: readonly Candidate[]
+  standby: readonly Candidate[]
 }
 
 type StateListener = (target: Target, state: CheckedState) => void
@@ -30,7 +30,7 @@ export class TargetStates {
     if (this.isDrained(target)) return false
     if (this.#states.size === 0) return true
     const state = this.of(target)
-    return state === 'up' || state === 'doubtful'
+    return state === 'up' || state === 'degraded'
   }
 
   isDrained({ id }: Target): boolean {
@@ -47,7 +47,7 @@ export class TargetStates {
   set(target: Target, state: CheckedState): void {
     if (this.#held.has(target)) this.#held.set(target, state)
     // If the server is down, the checks override its response to a request.
-    if (this.#held.has(target) && (state === 'up' || state === 'doubtful')) return
+    if (this.#held.has(target) && (state === 'up' || state === 'degraded')) return
     this.#change(target, state)
   }
 
@@ -56,7 +56,7 @@ export class TargetStates {
     if (on && !this.#held.has(target)) this.#held.set(target, this.of(target))
     const checked = this.#held.get(target) ?? 'up'
     if (!on) this.#held.delete(target)
-    if (checked === 'up' || checked === 'doubtful') this.#change(target, on ? 'loading' : checked)
+    if (checked === 'up' || checked === 'degraded') this.#change(target, on ? 'loading' : checked)
   }
 
   /** Drops the state of removed targets. */
@@ -79,13 +79,13 @@ export class TargetStates {
   ): Candidates<Candidate> {
     if (this.#states.size === 0 && this.#drained.size === 0) return all
     const active = this.#up(all.active)
-    const reserve = this.#up(all.reserve)
-    return active.length + reserve.length > 0 ? { active, reserve } : this.#in('silent', all)
+    const standby = this.#up(all.standby)
+    return active.length + standby.length > 0 ? { active, standby } : this.#in('silent', all)
   }
 
   /** Targets that are loading, for which a request without another target waits. */
   loading<Candidate extends { target: Target }>(all: Candidates<Candidate>): Candidates<Candidate> {
-    return this.#states.size === 0 ? { active: [], reserve: [] } : this.#in('loading', all)
+    return this.#states.size === 0 ? { active: [], standby: [] } : this.#in('loading', all)
   }
 
   /** Whether the model is in panic mode: all targets are down, and those that only time out are used anyway. */
@@ -113,9 +113,9 @@ export class TargetStates {
 
   #in<Candidate extends { target: Target }>(
     state: CheckedState,
-    { active, reserve }: Candidates<Candidate>,
+    { active, standby }: Candidates<Candidate>,
   ): Candidates<Candidate> {
     const isIn = ({ target }: Candidate): boolean => this.of(target) === state && !this.isDrained(target)
-    return { active: active.filter(isIn), reserve: reserve.filter(isIn) }
+    return { active: active.filter(isIn), standby: standby.filter(isIn) }
   }
 }

@@ -1,5 +1,5 @@
 import type { RouterError } from '../../sdk/errors.ts'
-import type { Model } from '../../sdk/target.ts'
+import { allTargets, type Model } from '../../sdk/target.ts'
 
 /** Upper bounds in seconds, up to ten minutes: model responses take that long. */
 export const durationBuckets = [
@@ -60,7 +60,7 @@ export class TargetLabels {
   }
 
   update(models: readonly Model[]): void {
-    const targets = models.flatMap((model) => [...model.targets, ...model.sleeping])
+    const targets = models.flatMap((model) => allTargets(model))
     this.#present = new Set(targets.map(({ id }) => id))
     this.#serverOf = new Map(
       targets.flatMap(({ id, server }) => (server === undefined ? [] : [[id, server]])),

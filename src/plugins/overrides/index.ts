@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import { openOverrides } from '../../stores/choose.ts'
 import type { Override } from '../../stores/overrides/store.ts'
 
@@ -43,7 +43,7 @@ export default fp(
     const targetsWith = (id: string): Target[] =>
       app.models
         .all()
-        .flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+        .flatMap(allTargets)
         .filter((target) => target.id === id)
     const reset = (id: string): void => {
       for (const target of targetsWith(id)) app.health.of(target).reset()
@@ -92,6 +92,6 @@ function weightsIn(overrides: readonly Override[], alias: string): ReadonlyMap<s
   return weights
 }
 
-function inUse(useSleeping: string, { targets, sleeping }: Model): readonly Target[] {
-  return useSleeping === 'fallback' ? [...targets, ...sleeping] : targets
+function inUse(useSleeping: string, model: Model): readonly Target[] {
+  return useSleeping === 'fallback' ? allTargets(model) : model.targets
 }

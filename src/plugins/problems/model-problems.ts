@@ -45,7 +45,7 @@ const stateWords: Partial<Record<TargetStatus['state'], string>> = {
   loading: 'is loading',
   asleep: 'is asleep',
   drained: 'is drained',
-  parked: 'is a standby and not in use',
+  standby: 'is a standby and not in use',
   misconfigured: 'is misconfigured',
 }
 
@@ -60,7 +60,7 @@ function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {
       text: `All servers of ${name} fail their health checks; those whose checks only time out are used anyway`,
       action: 'Check the network between the router and the servers',
     }
-  const served = targets.filter(({ state }) => state !== 'parked')
+  const served = targets.filter(({ state }) => state !== 'standby')
   const comes = served.length > 0 && served.some(({ state }) => state === 'loading' || state === 'asleep')
   const names = served
     .slice(0, maxNamed)

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Problem } from '../../sdk/console/problems.ts'
 import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
 import type { Status } from '../../sdk/console/status.ts'
+import { allTargets } from '../../sdk/target.ts'
 import type { Connection } from '../../sdk/transport.ts'
 
 type Finding = Omit<Problem, 'since'>
@@ -150,7 +151,7 @@ export function certificateEnds(): (app: FastifyInstance) => Problem[] {
     return end
   }
   return (app) => {
-    const targets = app.models.all().flatMap((model) => [...model.targets, ...model.sleeping])
+    const targets = app.models.all().flatMap((model) => allTargets(model))
     const found = new Map<string, Problem>()
     for (const { id, connection, model } of targets) {
       if (connection?.clientCert === undefined) continue

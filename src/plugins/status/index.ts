@@ -6,7 +6,7 @@ import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ModelStatus, Status, WorkerStatus } from '../../sdk/console/status.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import { errorSummary, keep, kept, newCount, rounded, type TargetHistory, timestamp } from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
 import { countRequests } from './request-counts.ts'
@@ -125,7 +125,7 @@ function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
 
 function failedReloads(app: FastifyInstance): Status['config']['failed'] {
   return Array.from(app.reload.failures(), ([setting, { at, errors }]) => {
-    return { setting, at: at.toISOString(), faults: errors.length }
+    return { setting, at: at.toISOString(), errors: errors.length }
   })
 }
 
@@ -133,7 +133,7 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
   if (app.drain.active) return 'draining'
   const states = models
     .flatMap(({ targets }) => targets.map(({ state }) => state))
-    .filter((state) => state !== 'parked' && state !== 'drained')
+    .filter((state) => state !== 'standby' && state !== 'drained')
   const isUsed = states.some((state) => state === 'up' || state === 'trial' || state === 'misconfigured')
   if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
   return states.every((state) => state === 'up') ? 'ready' : 'degraded'
@@ -146,12 +146,11 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
  */
 function serverNames(models: readonly Model[]): (target: Target) => string {
   const hosts = new Map<string, string>()
-  for (const { targets, sleeping } of models)
-    for (const { serverName, origin } of [...targets, ...sleeping]) {
-      const host = hostIn(origin)
-      if (serverName === undefined && host !== '' && !hosts.has(host))
-        hosts.set(host, `server ${hosts.size + 1}`)
-    }
+  for (const { serverName, origin } of models.flatMap(allTargets)) {
+    const host = hostIn(origin)
+    if (serverName === undefined && host !== '' && !hosts.has(host))
+      hosts.set(host, `server ${hosts.size + 1}`)
+  }
   return ({ id, serverName, origin }) => serverName ?? hosts.get(hostIn(origin)) ?? id
 }
 

@@ -25,10 +25,10 @@ export function modelStatus(
   const strategy = app.balancer.strategy(model)
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
   const signals = new Map(app.balancer.signals(model).map((each) => [each.target, each]))
-  const statusOf = (target: Target, parked: boolean): TargetStatus => {
+  const statusOf = (target: Target, isStandby: boolean): TargetStatus => {
     const health = app.health.of(target)
     const checked = app.health.stateOf(target)
-    const { state, since } = states.of(target, parked)
+    const { state, since } = states.of(target, isStandby)
     const { ended, failed, errors } = historyOf(target)
     return {
       id: target.id,
@@ -61,7 +61,7 @@ export function modelStatus(
     panic: app.health.isPanicking(model),
     targets: [
       ...model.targets.map((target) => statusOf(target, false)),
-      ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
+      ...model.standby.map((target) => statusOf(target, !isUsed(target))),
     ],
   }
 }

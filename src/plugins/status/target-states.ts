@@ -7,7 +7,7 @@ type State = TargetStatus['state']
 
 export interface StatesSince {
   /** The state of a target now, and when that began. */
-  of(target: Target, parked: boolean): { state: State; since: string }
+  of(target: Target, isStandby: boolean): { state: State; since: string }
 }
 
 /** Interval of background checks in milliseconds: some states change by time alone. */
@@ -16,13 +16,13 @@ const lookMs = 2_000
 /** Tracks the states of all targets to record when each began. */
 export function targetStatesSince(app: FastifyInstance): StatesSince {
   const known = new WeakMap<Target, { state: State; since: string }>()
-  const stateOf = (target: Target, parked: boolean): State => {
-    if (parked) return 'parked'
+  const stateOf = (target: Target, isStandby: boolean): State => {
+    if (isStandby) return 'standby'
     if (app.health.isDrained(target)) return 'drained'
     return stateByHealth(app.health.of(target), app.health.stateOf(target), app.health.isHung(target))
   }
-  const of: StatesSince['of'] = (target, parked) => {
-    const state = stateOf(target, parked)
+  const of: StatesSince['of'] = (target, isStandby) => {
+    const state = stateOf(target, isStandby)
     const before = known.get(target)
     if (before?.state === state) return before
     const now = { state, since: new Date().toISOString() }

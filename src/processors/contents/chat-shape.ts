@@ -97,7 +97,7 @@ export const chatShape = {
     user: 'text',
     promptCacheKey: 'text',
     verbosity: 'keep',
-    lost: 'own',
+    dropped: 'own',
     notices: 'own',
     // Members unknown to the codec, which the server may support.
     extras: 'value',

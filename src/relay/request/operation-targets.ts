@@ -1,7 +1,7 @@
 import { isObject } from '../../lib/json/read.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import { type AttemptFailure, movesOn } from '../attempt/attempt-result.ts'
 import type { ThinkingLimit } from './thinking-limits.ts'
 
@@ -32,14 +32,14 @@ const words: Readonly<Record<Operation, string>> = {
 
 /** The targets of a model that have an operation. */
 export function targetsWith(model: Model, operation: Operation): readonly Target[] {
-  return [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] !== undefined)
+  return allTargets(model).filter(({ paths }) => paths[operation] !== undefined)
 }
 
 /** Throws `bad_request` if no target of the model supports the operation. `others`: models known to support it. */
 export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
   if (targetsWith(model, operation).length > 0) return
   // It may get servers again soon, for example if it was scaled to zero.
-  if (model.targets.length + model.sleeping.length === 0) return
+  if (model.targets.length + model.standby.length === 0) return
   throw notOffered(model.alias, operation, others)
 }
 

@@ -4,7 +4,7 @@ import type { AnswerCollector, AnswerContext, ChatCodec, Dialect } from '../../s
 import type { Operation } from '../../sdk/operation.ts'
 import { flavourOf } from '../../sdk/profile.ts'
 import type { Priority } from '../../sdk/strategy.ts'
-import type { Target } from '../../sdk/target.ts'
+import { allTargets, type Target } from '../../sdk/target.ts'
 import type { Drop } from '../../sdk/write-options.ts'
 import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
 import { fitRequest } from '../profile/fit-request.ts'
@@ -70,8 +70,7 @@ export function createChatPreparer(
       return read
     } catch (error) {
       // A server of the client's own dialect may accept what the router cannot read.
-      const { targets, sleeping } = client.model
-      if ([...targets, ...sleeping].some((each) => upstreamValidates(client.dialect, each))) throw error
+      if (allTargets(client.model).some((each) => upstreamValidates(client.dialect, each))) throw error
       throw new UnreadableRequest(error)
     }
   }
@@ -218,7 +217,7 @@ export function prepareTranslated(
   target: Target,
   { operation, drop, collects, maxTokens, declined, set }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
-  for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
+  for (const [field, why] of Object.entries(request.dropped ?? {})) drop(field, why)
   const isLimited = (limit: ThinkingLimit): boolean => declined.has(target, limit)
   const limited = withinThinkingLimits(withTools(request, target), isLimited, drop)
   const fitted = fitRequest(limited, target.profile, {

@@ -3,7 +3,7 @@ import type { CountCodec, Dialect } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
 import { flavourOf } from '../../sdk/profile.ts'
-import type { Target } from '../../sdk/target.ts'
+import { allTargets, type Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
 import { wellFormed } from '../profile/well-formed.ts'
@@ -41,7 +41,7 @@ export async function countPrompt(
 ): Promise<number | undefined> {
   const { model } = request
   const can = (target: Target): boolean => wayOf(request, target, services) !== undefined
-  if (![...model.targets, ...model.sleeping].some(can)) return undefined
+  if (!allTargets(model).some(can)) return undefined
   const { signal, stop } = patience(services.exchange.signal)
   try {
     // Other models tokenize differently.

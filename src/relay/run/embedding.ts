@@ -9,7 +9,7 @@ import type {
 } from '../../sdk/embedding.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { ToolCallFormat } from '../../sdk/operation.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { requireOperation, supporting, targetsWith } from '../request/operation-targets.ts'
@@ -84,7 +84,7 @@ function forwardUnread(
   const { model, alias, bytes, dialect } = client
   const can = (target: Target): boolean =>
     target.type.dialect === dialect.name && supporting('embedding')(target)
-  const isKnown = [...model.targets, ...model.sleeping].some(can)
+  const isKnown = allTargets(model).some(can)
   if (!isKnown || !codecOf(dialect).canPassThrough(client.body)) throw unread
   const prepare = (target: Target): PreparedAttempt<EmbeddingAnswer> => ({
     operation: 'embedding',

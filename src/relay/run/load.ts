@@ -1,6 +1,6 @@
 import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/operation.ts'
-import type { Target } from '../../sdk/target.ts'
+import { allTargets, type Target } from '../../sdk/target.ts'
 import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult } from '../attempt/attempt-result.ts'
 import type { ClientRequest } from '../request/client-request.ts'
@@ -18,8 +18,7 @@ export async function loadModel(
   action: 'load' | 'unload',
   services: RelayServices,
 ): Promise<void> {
-  const { targets, sleeping } = request.model
-  const concerned = action === 'load' ? targets : [...targets, ...sleeping]
+  const concerned = action === 'load' ? request.model.targets : allTargets(request.model)
   const servers = concerned.filter(
     ({ type, paths }) => type.dialect === 'ollama' && pathOf(paths) !== undefined,
   )

@@ -7,7 +7,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { nameMatcher } from '../../sdk/client-key.ts'
 import { type CatalogueModel, CatalogueSchema } from '../../sdk/console/catalogue.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import type { PriceRecord } from '../../sdk/teams/directory.ts'
 
 /** All models with details from the configuration. */
@@ -25,8 +25,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(plugin, { name: 'routes/console/catalogue', encapsulate: true })
 
 function shown(app: FastifyInstance, model: Model): CatalogueModel {
-  const { alias, group, targets, sleeping, embedding, fallbacks, strategy } = model
-  const all = [...targets, ...sleeping]
+  const { alias, group, standby, embedding, fallbacks, strategy } = model
+  const all = allTargets(model)
   return {
     ...{ name: alias, group, aliases: [...app.models.aliasesOf(alias)], embedding },
     context: app.engines.contextOf(model),
@@ -34,29 +34,29 @@ function shown(app: FastifyInstance, model: Model): CatalogueModel {
     operations: [...new Set(all.flatMap(({ paths }) => Object.keys(paths)))].sort(),
     strategy: strategy ?? app.config.balanceStrategy,
     fallbacks: [...fallbacks],
-    targets: all.map((target) => shownTarget(target, sleeping.includes(target))),
+    targets: all.map((target) => shownTarget(target, standby.includes(target))),
     prices: pricesFor(app.directory?.snapshot().prices ?? [], model),
   }
 }
 
-function shownTarget(target: Target, standby: boolean): CatalogueModel['targets'][number] {
+function shownTarget(target: Target, isStandby: boolean): CatalogueModel['targets'][number] {
   const { id, type, upstreamModel, inputSize, maxInFlight, canary, profile } = target
   return {
     ...{ id, type: type.name, upstream_model: upstreamModel, context: inputSize },
     max_in_flight: maxInFlight ?? null,
-    ...{ standby, canary: canary === true, profile: profile ?? null },
+    ...{ standby: isStandby, canary: canary === true, profile: profile ?? null },
   }
 }
 
 function pricesFor(
   prices: readonly { id: string; record: PriceRecord }[],
-  { alias, targets, sleeping }: Model,
+  model: Model,
 ): CatalogueModel['prices'] {
-  const ids = new Set([...targets, ...sleeping].map(({ id }) => id))
+  const ids = new Set(allTargets(model).map(({ id }) => id))
   return prices
-    .filter(({ record: { model, target } }) => {
-      const isOfModel = !model || nameMatcher([model])(alias)
-      return isOfModel && (!target || ids.has(target))
+    .filter(({ record }) => {
+      const isOfModel = !record.model || nameMatcher([record.model])(model.alias)
+      return isOfModel && (!record.target || ids.has(record.target))
     })
     .map(({ id, record }) => ({
       ...{ id, target: record.target ?? null, currency: record.currency ?? null },

@@ -9,6 +9,7 @@ import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
 import { type ClientKey, surfaces } from '../../sdk/client-key.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
+import { allTargets, type Model } from '../../sdk/target.ts'
 
 const TargetMember = {
   target: Type.Optional(
@@ -78,12 +79,9 @@ function takeTarget(request: FastifyRequest): string | undefined {
   return target
 }
 
-function checkTarget(
-  id: string,
-  { alias, targets, sleeping }: { alias: string } & Record<'targets' | 'sleeping', readonly { id: string }[]>,
-): void {
-  if ([...targets, ...sleeping].some((target) => target.id === id)) return
-  throw new RouterError('not_found', `The model '${alias}' has no target '${id.slice(0, 256)}'`, {
+function checkTarget(id: string, model: Model): void {
+  if (allTargets(model).some((target) => target.id === id)) return
+  throw new RouterError('not_found', `The model '${model.alias}' has no target '${id.slice(0, 256)}'`, {
     code: 'target_not_found',
     param: 'target',
   })

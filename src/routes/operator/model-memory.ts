@@ -6,7 +6,7 @@ import { version } from '../../lib/version.ts'
 import { commandEngine, type EngineAction } from '../../relay/upstream/engine-command.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 
 const results = ['loaded', 'unloaded', 'unsupported', 'failed'] as const
 
@@ -30,7 +30,7 @@ const ResultSchema = Type.Object({
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const requestOptions = { timeoutMs: app.config.externalTimeoutMs, userAgent: `llm-router/${version}` }
   const command = async (model: Model, action: EngineAction) => {
-    const all = action === 'load' ? model.targets : [...model.targets, ...model.sleeping]
+    const all = action === 'load' ? model.targets : allTargets(model)
     return Promise.all(
       all.map(async (target) => {
         const transport = app.upstream.transportOf(target)

@@ -164,7 +164,7 @@ function describeState(app: FastifyInstance, target: Target): string {
     case 'asleep':
       return state
     case 'up':
-    case 'doubtful': {
+    case 'degraded': {
       if (app.health.isHung(target)) return 'hung: it does not start to respond'
       const { cooldownMs, breaker } = app.health.of(target)
       return cooldownMs > 0 ? 'asked for a pause' : `${breaker.state}: its requests fail`

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
+import { allTargets } from '../../sdk/target.ts'
 
 const actions = ['drain', 'resume', 'reset'] as const
 type Action = (typeof actions)[number]
@@ -69,7 +70,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const { alias } = model
         if (!app.balancer.usesWeights(alias))
           throw noWeights(alias, model.strategy ?? app.config.balanceStrategy)
-        const ids = new Set([...model.targets, ...model.sleeping].map(({ id }) => id))
+        const ids = new Set(allTargets(model).map(({ id }) => id))
         const unknown = Object.keys(request.body).find((id) => !ids.has(id))
         if (unknown !== undefined) throw targetNotFound(unknown, prefix)
         const by = request.client?.id ?? ''

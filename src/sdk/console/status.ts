@@ -32,7 +32,7 @@ export const targetStates = [
   'open',
   'down',
   'drained',
-  'parked',
+  'standby',
 ] as const
 const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
 
@@ -89,7 +89,7 @@ export const TargetStatusSchema = Type.Object({
   ),
   state: words(
     targetStates,
-    'up; trial: a probe request is running; busy: it asked for a pause; loading: loading its model; hung: skipped because its responses do not start; asleep; misconfigured: rejects the key or the model; open: the breaker is open; down: health checks fail; drained: an operator has drained it; parked: a standby in providers_sleep.',
+    'up; trial: a probe request is running; busy: it asked for a pause; loading: loading its model; hung: skipped because its responses do not start; asleep; misconfigured: rejects the key or the model; open: the breaker is open; down: health checks fail; drained: an operator has drained it; standby: listed in providers_sleep and not in use.',
   ),
   since: Type.String({ format: 'date-time', description: 'When its state began.' }),
   reason: Type.Optional(
@@ -158,7 +158,7 @@ const FailureSchema = Type.Object({
 const FailedReloadSchema = Type.Object({
   setting: Type.String({ description: 'The environment variable that names the files.' }),
   at: Type.String({ format: 'date-time' }),
-  faults: count('Number of errors; the log has them with line and column.'),
+  errors: count('Number of errors; the log has them with line and column.'),
 })
 
 const WorkerStatusSchema = Type.Object({

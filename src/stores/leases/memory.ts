@@ -83,7 +83,7 @@ export class LeaseTable {
     let bestRank = Number.POSITIVE_INFINITY
     for (const target of targets) {
       if ((used.get(target.id) ?? 0) >= target.slots) continue
-      const rank = (target.reserve ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
+      const rank = (target.isLastResort ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
       if (rank >= bestRank) continue
       best = target
       bestRank = rank

@@ -38,8 +38,8 @@ export async function acquireStep(
   ]
   const reply = await link.run('acquire', keys, [
     ...[token, ttlMs, waiter, model, flag(affinity), flag(complete)],
-    ...targets.flatMap(({ id, host, reserve, slots }) => [
-      ...[id, fieldOf(link, id, host), host, flag(reserve), slots],
+    ...targets.flatMap(({ id, host, isLastResort, slots }) => [
+      ...[id, fieldOf(link, id, host), host, flag(isLastResort), slots],
     ]),
   ])
   if (!Array.isArray(reply)) return undefined

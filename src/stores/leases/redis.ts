@@ -183,7 +183,7 @@ export class RedisLeases implements LeaseStore {
     if (this.#health.downForMs < holdMs && !(error instanceof StoreDataError)) throw error
     if (whenDown === 'reject') throw storeDown(error)
     const free = this.#freeTargets(request, () => true)
-    const target = free.find(({ reserve }) => !reserve) ?? free[0]
+    const target = free.find(({ isLastResort }) => !isLastResort) ?? free[0]
     if (!target) return undefined
     this.counts.local++
     // The unanswered call may still be executed for another target, so its token is not reused.

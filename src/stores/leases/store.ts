@@ -4,7 +4,7 @@ export interface LeaseCandidate {
   /** Its host; several targets may share one. */
   readonly host: string
   /** A standby or degraded target, used only if all others are in use. */
-  readonly reserve: boolean
+  readonly isLastResort: boolean
   /** Maximum number of concurrent leases per model and id; 1: exclusive. */
   readonly slots: number
 }

@@ -46,7 +46,7 @@ async function play({ port, model, targets, tasks, rounds, ttlMs, beatMs }: Leas
 
   async function request(): Promise<void> {
     const asked = process.hrtime.bigint()
-    const candidates = targets.map((id) => ({ id, host: id, reserve: false, slots: 1 }))
+    const candidates = targets.map((id) => ({ id, host: id, isLastResort: false, slots: 1 }))
     const queued = storedRequest({ model, store, targets: () => candidates })
     const lease = await queue.acquire({
       ...queued,

@@ -61,7 +61,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     ...(responseFormat === undefined ? {} : { responseFormat }),
     ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
     ...(ollama === undefined ? {} : { ollama }),
-    ...(dropped.reasons === undefined ? {} : { lost: dropped.reasons }),
+    ...(dropped.reasons === undefined ? {} : { dropped: dropped.reasons }),
     extras: unknownMembers(body, knownMembers),
   }
 }

@@ -39,7 +39,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       user: filledTextOf(body.user),
       promptCacheKey: filledTextOf(body.prompt_cache_key),
       verbosity: filledTextOf(body.verbosity),
-      lost: dropped.reasons,
+      dropped: dropped.reasons,
     }),
   }
 }

@@ -60,7 +60,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
       user: filledTextOf(body.user),
       promptCacheKey: filledTextOf(body.prompt_cache_key),
       verbosity: isObject(body.text) ? filledTextOf(body.text.verbosity) : undefined,
-      lost: droppedFields.reasons,
+      dropped: droppedFields.reasons,
     }),
   }
 }
