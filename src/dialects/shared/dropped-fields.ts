@@ -34,17 +34,33 @@ export interface KnownMembers {
   readonly [name: string]: true | KnownMembers
 }
 
-/** Reports unknown members of nested objects, such as `messages.content.citations`, unless they are null, false or empty. */
-export function reportNested(value: unknown, path: string, known: KnownMembers, report: ReportField): void {
+/**
+ * Reports unknown members of nested objects, such as `messages.content.citations`, unless they are null, false or empty.
+ * `spell` returns the known spelling of a name.
+ */
+export function reportNested(
+  value: unknown,
+  path: string,
+  known: KnownMembers,
+  report: ReportField,
+  spell = (name: string): string => name,
+): void {
   for (const object of isObject(value) ? [value] : objectsIn(value))
-    reportMembers(object, path, known, report)
+    reportMembers(object, path, known, report, spell)
 }
 
-function reportMembers(object: JsonObject, path: string, known: KnownMembers, report: ReportField): void {
-  for (const [name, value] of Object.entries(object)) {
+function reportMembers(
+  object: JsonObject,
+  path: string,
+  known: KnownMembers,
+  report: ReportField,
+  spell: (name: string) => string,
+): void {
+  for (const [sent, value] of Object.entries(object)) {
+    const name = spell(sent)
     const member = Object.hasOwn(known, name) ? known[name] : undefined
     if (member === true || isInsignificant(value)) continue
-    if (member) reportNested(value, `${path}.${name}`, member, report)
+    if (member) reportNested(value, `${path}.${name}`, member, report, spell)
     else report(`${path}.${name}`)
   }
 }
