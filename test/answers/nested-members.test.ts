@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { anthropicText, anthropicToolCall } from '../clients/anthropic-answers.ts'
+import { geminiText } from '../clients/gemini-answers.ts'
 import { ask, assertOk, type Json, startRig } from '../helpers/dialect-clients.ts'
 import { post } from '../helpers/http.ts'
 import { openaiChunk, openaiDone, openaiText } from '../helpers/scripted-upstream.ts'
@@ -55,6 +56,54 @@ describe('prompt cache markers', () => {
 })
 
 describe('nested fields that no other dialect has', () => {
+  test('nested fields of Gemini are reported by their path, in both spellings', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const data = { mime_type: 'image/png', data: 'iVBORw0KGgo=' }
+    const lostBy = async (body: object): Promise<string | null> => {
+      const contents = [{ role: 'user', parts: [{ text: 'hi' }] }]
+      const url = `${rig.router.url}/v1beta/models/vllm:generateContent`
+      return (await post(url, { contents, ...body })).headers.get('x-llm-router-lost')
+    }
+    assert.equal(
+      await lostBy({ system_instruction: { parts: [{ text: 's' }, { inline_data: data }] } }),
+      'systemInstruction.parts.inlineData',
+    )
+    const video = { inlineData: data, video_metadata: { fps: 1 } }
+    assert.equal(
+      await lostBy({ contents: [{ role: 'user', parts: [video] }] }),
+      'contents.parts.videoMetadata',
+    )
+    const declaration = { name: 'f', parameters, response: { type: 'STRING' } }
+    const tools = [{ function_declarations: [declaration] }]
+    assert.equal(await lostBy({ tools }), 'tools.functionDeclarations.response')
+    const functionCallingConfig = { mode: 'VALIDATED' }
+    assert.equal(
+      await lostBy({
+        tools: [{ functionDeclarations: [{ name: 'f' }] }],
+        toolConfig: { functionCallingConfig },
+      }),
+      'toolConfig.functionCallingConfig.mode',
+    )
+    const generationConfig = {
+      responseMimeType: 'text/x.enum',
+      responseSchema: { type: 'STRING', enum: ['a'] },
+    }
+    assert.equal(await lostBy({ generationConfig }), 'generationConfig.responseMimeType')
+    assert.equal(await lostBy({}), null)
+  })
+
+  test('the description of a schema and the name of a file are reported where the upstream has no field', async () => {
+    const json_schema = { name: 'r', description: 'd', schema: { type: 'object' } }
+    const response_format = { type: 'json_schema', json_schema }
+    rig.upstream.rescript(anthropicText('ok'))
+    const { lost } = await ask(rig, 'openai', 'anthropic', { response_format })
+    assert.equal(lost, 'response_format.json_schema.description')
+    rig.upstream.rescript(geminiText('ok'))
+    const file = { filename: 'a.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' }
+    const messages = [{ role: 'user', content: [{ type: 'file', file }] }]
+    assert.equal((await ask(rig, 'openai', 'gemini', { messages })).lost, 'file.filename')
+  })
+
   test('nested fields of chat completions are reported by their path', async () => {
     rig.upstream.rescript(anthropicText('ok'))
     const messages = [

@@ -56,21 +56,34 @@ export interface KnownMembers {
 }
 
 /**
- * Reports unknown members of nested objects, such as `messages.content.citations`, unless they are null, false or empty. Throws
- * `bad_request`, see `checkUnknownCount`.
+ * Reports unknown members of nested objects, such as `messages.content.citations`, unless they are null, false or empty.
+ * `spell` returns the known spelling of a name. Throws `bad_request`, see `checkUnknownCount`.
  */
-export function reportNested(value: unknown, path: string, known: KnownMembers, report: ReportField): void {
+export function reportNested(
+  value: unknown,
+  path: string,
+  known: KnownMembers,
+  report: ReportField,
+  spell = (name: string): string => name,
+): void {
   for (const object of isObject(value) ? [value] : objectsIn(value))
-    reportMembers(object, path, known, report)
+    reportMembers(object, path, known, report, spell)
 }
 
-function reportMembers(object: JsonObject, path: string, known: KnownMembers, report: ReportField): void {
+function reportMembers(
+  object: JsonObject,
+  path: string,
+  known: KnownMembers,
+  report: ReportField,
+  spell: (name: string) => string,
+): void {
   let unknown = 0
-  for (const name in object) {
-    const value = object[name]
+  for (const sent in object) {
+    const name = spell(sent)
+    const value = object[sent]
     const member = Object.hasOwn(known, name) ? known[name] : undefined
     if (member === true || isInsignificant(value)) continue
-    if (member) reportNested(value, `${path}.${name}`, member, report)
+    if (member) reportNested(value, `${path}.${name}`, member, report, spell)
     else {
       checkUnknownCount(++unknown)
       report(`${path}.${name}`)

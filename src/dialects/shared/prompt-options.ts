@@ -66,3 +66,9 @@ export function promptOptionsOn(
   if (verbosity !== undefined) drop('verbosity', 'the upstream has no such setting')
   return {}
 }
+
+/** Reports the description of the response's schema, for dialects that send only the schema. */
+export function reportFormatDescription({ responseFormat: format }: ChatRequest, drop: Drop): void {
+  if (format?.type === 'schema' && format.description !== undefined)
+    drop('response_format.json_schema.description', 'the upstream has no such field')
+}

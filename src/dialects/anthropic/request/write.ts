@@ -2,7 +2,7 @@ import { isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, writeOwnExtras } from '../../shared/prompt-options.ts'
+import { promptOptionsOn, reportFormatDescription, writeOwnExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { writeMessages } from './messages-write.ts'
@@ -20,6 +20,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { drop } = options
   reportSignatures(request, drop)
   promptOptionsOn({}, request, drop)
+  reportFormatDescription(request, drop)
   const { system, messages } = writeMessages(request.messages, drop)
   const { thinking, effort, budget, isThinking } = writeReasoning(request, options)
   const { format, instruction } = writeFormat(request.responseFormat, drop)

@@ -56,9 +56,10 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
           turnOf(turns, 'user').parts,
           message.parts.flatMap((part) => writePart(part, path)),
         )
-        reportDetail(message.parts, options)
+        reportMembers(message.parts, options)
         break
       case 'tool':
+        reportMembers(message.parts, options)
         addResult(turnOf(turns, 'user'), message, path, options)
         break
       case 'assistant': {
@@ -146,7 +147,9 @@ function writePart(part: UserPart, path: string): JsonObject[] {
   }
 }
 
-function reportDetail(parts: readonly UserPart[], { drop }: Options): void {
+function reportMembers(parts: readonly UserPart[], { drop }: Options): void {
+  const isNamed = parts.some((part) => part.type === 'file' && part.name !== undefined)
+  if (isNamed) drop('file.filename', 'Gemini has no field for the names of files')
   const asks = parts.some((part) => part.type === 'image' && (part.detail ?? 'auto') !== 'auto')
   if (asks) drop('image_url.detail', 'Gemini has a single image resolution per request')
 }

@@ -1,10 +1,12 @@
 import { type JsonObject, present, textOf } from '../../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
+import type { ReportField } from '../../shared/dropped-fields.ts'
 import { readSampling } from '../../shared/sampling.ts'
 import { memberOf, objectIn, othersIn } from '../members.ts'
 import { readContents, readSystem } from './contents-read.ts'
 import { schemaIn } from './json-schema.ts'
+import { reportNestedMembers } from './nested-members.ts'
 import { readReasoning } from './reasoning.ts'
 import { sampling } from './sampling.ts'
 import { readTools } from './tools-read.ts'
@@ -44,6 +46,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       "'cachedContent' is stored at Google, so this model's upstream cannot read it: send the content itself",
       'cachedContent',
     )
+  reportNestedMembers(body, drop)
   for (const name of Object.keys(othersIn(config, knownConfig))) dropped[`generationConfig.${name}`] = true
   return {
     model: '',
@@ -54,14 +57,16 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     sampling: readSampling(sampling, config),
     ...readTools(body, drop),
     ...readReasoning(config),
-    ...present({ responseFormat: readFormat(config) }),
+    ...present({ responseFormat: readFormat(config, drop) }),
     extras: { ...othersIn(body, knownMembers), ...dropped },
   }
 }
 
-function readFormat(config: JsonObject): ResponseFormat | undefined {
+/** A schema with `text/x.enum` asks for one of its values without quotation marks, which other dialects cannot. */
+function readFormat(config: JsonObject, drop: ReportField): ResponseFormat | undefined {
   const schema = schemaIn(config, 'responseSchema', 'responseJsonSchema')
-  if (schema) return { type: 'schema', schema }
   const type = textOf(memberOf(config, 'responseMimeType'))
+  if (type === 'text/x.enum') drop('generationConfig.responseMimeType')
+  if (schema) return { type: 'schema', schema }
   return type === 'application/json' ? { type: 'json' } : undefined
 }

@@ -15,7 +15,7 @@ export function readTools(body: JsonObject, drop: ReportField): Pick<ChatRequest
     for (const name of Object.keys(tool))
       if (name !== 'functionDeclarations' && name !== 'function_declarations') drop(`tools.${name}`)
   }
-  return chosen(tools, body)
+  return chosen(tools, body, drop)
 }
 
 function readDeclaration(declaration: JsonObject, path: string): ToolDefinition {
@@ -31,8 +31,12 @@ function readDeclaration(declaration: JsonObject, path: string): ToolDefinition 
   }
 }
 
-/** `VALIDATED` lets the model choose. If several names are allowed, only those tools are offered. */
-function chosen(tools: ToolDefinition[], body: JsonObject): Pick<ChatRequest, 'tools' | 'toolChoice'> {
+/** `VALIDATED` also enforces the schemas of calls. If several names are allowed, only those tools are offered. */
+function chosen(
+  tools: ToolDefinition[],
+  body: JsonObject,
+  drop: ReportField,
+): Pick<ChatRequest, 'tools' | 'toolChoice'> {
   const config = objectIn(objectIn(body, 'toolConfig') ?? {}, 'functionCallingConfig')
   if (!config) return { tools }
   const path = 'toolConfig.functionCallingConfig'
@@ -43,6 +47,7 @@ function chosen(tools: ToolDefinition[], body: JsonObject): Pick<ChatRequest, 't
   const isLimited = names.length > 0
   const offered = isLimited ? allowedTools(tools, names, `${path}.allowedFunctionNames`) : tools
   const mode = textOf(config.mode)?.toUpperCase()
+  if (mode === 'VALIDATED') drop(`${path}.mode`)
   if (mode === 'ANY') callableTools(offered, `${path}.mode`)
   const [only] = offered
   const choice: Partial<Record<string, ToolChoice>> = {

@@ -3,7 +3,7 @@ import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '..
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
-import { promptOptionsOn, writeOwnExtras } from '../../shared/prompt-options.ts'
+import { promptOptionsOn, reportFormatDescription, writeOwnExtras } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
 import { withAllResults } from '../../shared/tools/tool-results.ts'
@@ -32,6 +32,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   reportCacheMarks(request, drop)
   if (request.parallelToolCalls === false)
     drop('parallel_tool_calls', 'Gemini decides how many calls a turn has')
+  reportFormatDescription(request, drop)
   if (request.tools.some(({ strict }) => strict))
     drop('tools.strict', 'Gemini has no setting to enforce tool schemas')
   return {

@@ -3,7 +3,7 @@ import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } fro
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
-import { bookkeepingMembers, promptOptionsOn } from '../../shared/prompt-options.ts'
+import { bookkeepingMembers, promptOptionsOn, reportFormatDescription } from '../../shared/prompt-options.ts'
 import { writeSampling } from '../../shared/sampling.ts'
 import { reportSignatures } from '../../shared/signatures.ts'
 import { foldSystemTurns } from '../../shared/system-turns.ts'
@@ -19,6 +19,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { drop } = options
   reportSignatures(request, drop)
   promptOptionsOn({}, request, drop)
+  reportFormatDescription(request, drop)
   reportCacheMarks(request, drop)
   const { ollama } = request
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)

@@ -53,17 +53,19 @@ export function within(
   }
 }
 
-/** Distributes tokens over the texts by their length; the last text gets the rest. */
+/** The tokens of each text, by their length; the last text has the rest. Those of white space that is not written are left out. */
 function shared(
   logprobs: readonly TokenLogprob[],
   texts: readonly { text: string; start: number }[],
 ): TokenLogprob[][] {
   const shares: TokenLogprob[][] = texts.map(() => [])
-  let index = 0
   let length = 0
   for (const each of logprobs) {
-    while (length >= (texts[index + 1]?.start ?? Number.POSITIVE_INFINITY)) index++
-    shares[index]?.push(each)
+    const at = length
+    const index = texts.findLastIndex(({ start }) => start <= at)
+    const own = texts[index]
+    const isOwn = own && (index === texts.length - 1 || at < own.start + own.text.length)
+    if (isOwn) shares[index]?.push(each)
     length += each.token.length
   }
   return shares
