@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/models-config.ts'
@@ -111,6 +113,27 @@ test('P13 without a free file descriptor the process survives, ejects no server,
   spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${allowed}:`])
   upstream.rescript(openaiText('Hi'))
   assert.equal((await post(router.url + path, question)).status, 200)
+  assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
+})
+
+test('an upload that cannot be stored temporarily is told to retry, and other requests are answered', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-uploads-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const missing = join(folder, 'missing')
+  const router = await start({ TMPDIR: missing })
+  t.after(() => router.stop())
+  const upload = (): Promise<Response> => {
+    const body = new FormData()
+    body.set('model', 'one')
+    body.set('file', new Blob(['sound']), 'a.wav')
+    return fetch(`${router.url}/v1/audio/transcriptions`, { method: 'POST', body })
+  }
+  const refused = await upload()
+  assert.deepEqual([refused.status, Object(await refused.json()).error.code], [503, 'overloaded'])
+  assert.ok(refused.headers.has('retry-after'))
+  assert.equal((await post(router.url + path, question)).status, 200)
+  mkdirSync(missing)
+  assert.equal((await upload()).status, 200)
   assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
 })
 

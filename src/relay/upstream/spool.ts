@@ -2,7 +2,7 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { tooLarge } from '../../sdk/errors.ts'
+import { RouterError, tooLarge } from '../../sdk/errors.ts'
 
 /** A piece of a request body: a byte range of the file, `start` to `end` (exclusive), or given bytes. */
 export type SpoolPiece = { start: number; end: number } | Buffer
@@ -19,14 +19,14 @@ export interface Spool {
 const chunkBytes = 64 * 1024
 
 /**
- * Writes a body to a temporary file, with backpressure. Throws `too_large` beyond `maxBytes`, and what `onChunk`
- * throws.
+ * Writes a body to a temporary file, with backpressure. Throws `too_large` beyond `maxBytes`, `overloaded` if the file cannot be
+ * written, and what `onChunk` throws.
  */
 export async function spoolBody(
   source: Readable,
   { maxBytes, onChunk }: { maxBytes: number; onChunk: (chunk: Buffer) => void },
 ): Promise<Spool> {
-  const file = await namelessFile()
+  const file = await namelessFile().catch(cannotStore)
   let bytes = 0
   try {
     // A request that is destroyed loses its socket, over which the client still has to get the error.
@@ -37,7 +37,7 @@ export async function spoolBody(
         throw tooLarge()
       }
       onChunk(chunk)
-      await file.appendFile(chunk)
+      await file.appendFile(chunk).catch(cannotStore)
     }
   } catch (error) {
     await file.close()
@@ -48,6 +48,16 @@ export async function spoolBody(
     read: (pieces) => Readable.from(piecesOf(file, pieces), { objectMode: false }),
     close: () => file.close(),
   }
+}
+
+/** A full disk, or no more file descriptors. */
+function cannotStore(cause: NodeJS.ErrnoException): never {
+  throw new RouterError('overloaded', 'The router cannot store the request at the moment', {
+    code: 'overloaded',
+    retryAfterSeconds: 5,
+    cause,
+    ...(cause.code === undefined ? {} : { causeCode: cause.code }),
+  })
 }
 
 /** An unlinked file leaves nothing behind, whatever happens to the process. */
