@@ -8,8 +8,8 @@ import { type Engine, runningEngine, startLlamaServer } from './engine.ts'
 import type { Meaning } from './meaning.ts'
 
 /*
- * Every dialect over real engines, compared with the engine's direct responses. LLM_ROUTER_TEST_LLAMACPP, _OLLAMA and _VLLM are
- * addresses of running servers; without the first, a llama-server is started with a tiny model.
+ * Every dialect over real engines, compared with the engine's direct responses. LLM_ROUTER_TEST_LLAMACPP, _OLLAMA, _VLLM
+ * and _OPENAI are addresses of running servers; without the first, a llama-server is started with a tiny model.
  */
 interface Case {
   apiType: string
@@ -48,6 +48,9 @@ if (env.LLM_ROUTER_TEST_VLLM)
   })
 if (env.LLM_ROUTER_TEST_OLLAMA)
   cases.push({ apiType: 'ollama', start: at(env.LLM_ROUTER_TEST_OLLAMA), native: [openai, ollama] })
+
+if (env.LLM_ROUTER_TEST_OPENAI)
+  cases.push({ apiType: 'openai', start: at(env.LLM_ROUTER_TEST_OPENAI), native: [openai] })
 
 const person = {
   type: 'object',
@@ -115,6 +118,23 @@ for (const { apiType, start, native, oddResponses = [], isTiny } of cases) {
         }
       }
     }
+
+    // A llama-server with one model accepts any name.
+    if (!isTiny)
+      test('a target whose model the engine does not know is passed over', async () => {
+        const provider = (model_path: string) => ({ api_type: apiType, api_host: engine.url, model_path })
+        const providers = [provider('unknown'), provider(engine.model)]
+        const over = await startRouter({ models: modelsConfig({ m: providers }) })
+        try {
+          const { status, text } = await post(
+            over.url + openai.path('m', false),
+            openai.body({ prompt: 'hello', maxTokens: 8 }, 'm', false),
+          )
+          assert.equal(status, 200, text)
+        } finally {
+          await over.close()
+        }
+      })
 
     for (const dialect of Object.values(dialects)) {
       const question = { prompt: 'hello', maxTokens: 24, laterSystem: 'Be brief.' }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { freePort } from '../helpers/http.ts'
+import { freePort, post } from '../helpers/http.ts'
 import { list, object, text } from './meaning.ts'
 
 export interface Engine {
@@ -47,10 +47,14 @@ export async function startLlamaServer(args: readonly string[] = []): Promise<En
   }
 }
 
-/** A running server, with the first model that it lists. */
+/** A running server, with the first listed model that chats: Ollama lists embedding models too, in no fixed order. */
 export async function runningEngine(url: string): Promise<Engine> {
   const listed = object(await (await fetch(`${url}/v1/models`)).json())
-  const model = text(list(listed.data)[0]?.id)
-  if (model === '') throw new Error(`${url} lists no model`)
-  return { url, model, stop: async () => undefined }
+  for (const { id } of list(listed.data)) {
+    const model = text(id)
+    const body = { model, messages: [{ role: 'user', content: 'hello' }], max_tokens: 1 }
+    const { status } = await post(`${url}/v1/chat/completions`, body)
+    if (status === 200) return { url, model, stop: async () => undefined }
+  }
+  throw new Error(`${url} lists no model that chats`)
 }

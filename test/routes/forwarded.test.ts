@@ -48,6 +48,7 @@ describe('requests that are forwarded with routing and failover', () => {
     for (const [path, reached] of [
       ['/v1/rerank', '/v1/rerank'],
       ['/rerank', '/v1/rerank'],
+      ['/v2/rerank', '/v1/rerank'],
       ['/v1/score', '/v1/score'],
       ['/score', '/v1/score'],
       ['/tokenize', '/tokenize'],

@@ -65,7 +65,8 @@ export default fp(plugin, { name: 'routes/openai/forwarded', encapsulate: true }
 const operations: readonly ForwardedOperation[] = [
   {
     operation: 'rerank',
-    paths: ['/rerank'],
+    // `/v2/rerank` is what Cohere's client calls; engines accept the same body at all three.
+    paths: ['/rerank', '/v2/rerank'],
     small: true,
     id: 'rerank',
     summary: 'Rerank documents by relevance to a query',
