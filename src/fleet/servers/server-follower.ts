@@ -34,7 +34,7 @@ export class ServerFollower {
   readonly #stopAddresses: () => void
   #endpoints: readonly ServerEndpoint[]
   #timer: NodeJS.Timeout | undefined
-  #asking: Promise<void> | undefined
+  #pending: Promise<void> | undefined
   /** Endpoints were added since the models were last requested. */
   #hasNew = false
 
@@ -102,7 +102,7 @@ export class ServerFollower {
   #askSoon(): void {
     this.#hasNew = true
     clearTimeout(this.#timer)
-    this.#asking ??= this.#askAll()
+    this.#pending ??= this.#askAll()
   }
 
   async #askAll(): Promise<void> {
@@ -115,7 +115,7 @@ export class ServerFollower {
       await Promise.all(Array.from({ length: maxAtOnce }, ask))
     }
     this.#first.resolve()
-    this.#asking = undefined
+    this.#pending = undefined
     if (this.#stop.signal.aborted) return
     const { dnsIntervalMs, random } = this.#options
     const intervalMs = Math.min(modelsIntervalMs, dnsIntervalMs)

@@ -1,4 +1,4 @@
-import { askEngine, type EngineAnswer, type EngineAsking } from '../../relay/upstream/ask-engine.ts'
+import { askEngine, type EngineAnswer, type EngineRequestOptions } from '../../relay/upstream/ask-engine.ts'
 import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -18,13 +18,17 @@ export class EnginePoll {
   }
 
   /** Undefined if nothing is known. Never rejects. */
-  async ask(target: Target, kind: EngineKind, asking: EngineAsking): Promise<EngineSignals | undefined> {
+  async ask(
+    target: Target,
+    kind: EngineKind,
+    options: EngineRequestOptions,
+  ): Promise<EngineSignals | undefined> {
     const questions = engineQuestions[kind].filter(
       (each) => (this.#unknownUntil.get(each) ?? 0) <= this.#now(),
     )
     const root = target.rootPath ?? ''
     const answers = await Promise.all(
-      questions.map((question) => askEngine(target, { path: root + question.path }, asking)),
+      questions.map((question) => askEngine(target, { path: root + question.path }, options)),
     )
     if (answers.length > 0 && answers.every(({ refused }) => refused)) {
       // Another server may be listening there the next time it accepts connections.

@@ -25,7 +25,7 @@ declare module 'fastify' {
       /** The cache that applies to a request, whose limits and permissions must have been checked; undefined if none does. */
       begin(request: FastifyRequest, reply: FastifyReply, model: Model): RequestCache | undefined
       /** The cache that would apply, and why the request would bypass it. */
-      preview(client: ClientRequest, asking: ClientName | undefined): CachePreview | undefined
+      preview(request: ClientRequest, client: ClientName | undefined): CachePreview | undefined
       /** Deletes matching entries, including those that clients share. Resolves with their number. */
       remove(filter: AnswerFilter): Promise<number>
       /** Undefined if this process does not know. */
@@ -94,8 +94,8 @@ export default fp(
           answerKey(asked, { digests, rule, request, processors, revisionOf })
         return new RequestCache({ rule, store: store(), flights, keyOf, failed }, request, reply)
       },
-      preview({ model, outline }, asking) {
-        const rule = ruleFor(rules, model, asking)
+      preview({ model, outline }, client) {
+        const rule = ruleFor(rules, model, client)
         if (!rule) return undefined
         const { name, scope } = rule
         return { name, scope, ...present({ bypass: bypassReason(outline, rule) }) }

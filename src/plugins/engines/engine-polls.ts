@@ -141,9 +141,9 @@ export class EnginePolls {
     if (!target || engine.signals?.sleep !== 'weights_offloaded') return []
     const { transportOf, now, wakeTimeoutMs } = this.#options
     const { signal } = this.#stopping
-    const asking = { ...{ timeoutMs: wakeTimeoutMs, signal, userAgent }, transport: transportOf(target) }
+    const options = { ...{ timeoutMs: wakeTimeoutMs, signal, userAgent }, transport: transportOf(target) }
     const path = `${target.rootPath ?? ''}/wake_up`
-    const { status } = await askEngine(target, { path, body: {} }, asking)
+    const { status } = await askEngine(target, { path, body: {} }, options)
     if (status === undefined || !isSuccess(status)) {
       engine.wakeNotBefore = now() + wakeAgainMs
       return []
@@ -233,8 +233,8 @@ export class EnginePolls {
     const kind = target && kindOf(target)
     if (!target || !kind) return
     const { signal } = this.#stopping
-    const asking = { transport: transportOf(target), timeoutMs, userAgent, signal }
-    const signals = (await engine.poll.ask(target, kind, asking)) ?? null
+    const options = { transport: transportOf(target), timeoutMs, userAgent, signal }
+    const signals = (await engine.poll.ask(target, kind, options)) ?? null
     engine.polledAt = this.#options.now()
     if (this.#stopping.signal.aborted) return
     const message = { type: 'signals', server: engine.key, signals } as const

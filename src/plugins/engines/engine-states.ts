@@ -1,6 +1,6 @@
 import { parseJson } from '../../lib/json/read.ts'
 import { version } from '../../lib/version.ts'
-import { askEngine, type EngineAsking } from '../../relay/upstream/ask-engine.ts'
+import { askEngine, type EngineRequestOptions } from '../../relay/upstream/ask-engine.ts'
 import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineState } from '../../sdk/engine-listings.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -149,12 +149,12 @@ export class EngineStates {
 /** Requests the model list of a target's server. `answered`: it responded, with or without a list. Never rejects. */
 async function readEngineState(
   target: Target,
-  asking: EngineAsking,
+  options: EngineRequestOptions,
 ): Promise<{ answered: boolean; timedOut: boolean; state: EngineState | undefined }> {
   let answered = false
   let timedOut = false
   for (const listing of target.listings ?? []) {
-    const { status, text, ...answer } = await askEngine(target, listing, asking)
+    const { status, text, ...answer } = await askEngine(target, listing, options)
     // After a 5xx, the server may have a list later.
     answered ||= status !== undefined && status < 500
     timedOut ||= answer.timedOut

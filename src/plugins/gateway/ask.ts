@@ -72,14 +72,14 @@ export async function* stream(
   } as const
   const processing = app.processors.begin(request, model)
   const form = { contents: chatEventStream, answers: chatChoices, mediaType: 'application/x-ndjson' }
-  const asking = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     const retrieved = await app.retrieval.client(client, request)
     const asked = processing ? await processing.client(retrieved) : retrieved
     const end = processing?.readsAnswers ? processedClient(answer, processing, form) : undefined
     await answerChat(asked, end?.client ?? answer, { ...services, signal })
     await end?.settled()
   }
-  const running = asking().then(
+  const running = run().then(
     () => answer.end(),
     (thrown: unknown) => answer.fail(thrown),
   )

@@ -126,11 +126,11 @@ async function added<Chat>(
   searcher: IndexSearcher,
   { turn, retrievals, model, request }: Adding<Chat>,
 ): Promise<Chat | undefined> {
-  const asking = { app, searcher, request, shown: shownOutside(app, request, model) }
+  const context = { app, searcher, request, shown: shownOutside(app, request, model) }
   const found: Passage[] = []
   // Retrievals search in parallel; their passages keep the configured order.
   for (const passages of await Promise.all(
-    retrievals.map((retrieval) => passagesOf(retrieval, turn.text, asking)),
+    retrievals.map((retrieval) => passagesOf(retrieval, turn.text, context)),
   ))
     found.push(...passages)
   const { length } = found

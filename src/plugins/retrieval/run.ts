@@ -6,7 +6,7 @@ import type { IndexSearcher } from './index-searcher.ts'
 import { type Passage, withinBudget } from './passages.ts'
 import { type Hit, searchService } from './search-services.ts'
 
-interface Asking {
+interface RetrievalContext {
   readonly app: FastifyInstance
   readonly searcher: IndexSearcher
   readonly request: FastifyRequest
@@ -18,8 +18,12 @@ interface Asking {
 const maxQuestion = 4_000
 
 /** Passages that a retrieval finds for a question, within its budget. Throws the error for the client unless it fails open. */
-export async function passagesOf(retrieval: Retrieval, text: string, asking: Asking): Promise<Passage[]> {
-  const { exchange, log } = asking.request
+export async function passagesOf(
+  retrieval: Retrieval,
+  text: string,
+  context: RetrievalContext,
+): Promise<Passage[]> {
+  const { exchange, log } = context.request
   const { name, failure, minScore, maxTokens, timeoutMs } = retrieval
   const startedAt = performance.now()
   const record = (outcome: Processed['outcome'], values = 0): void => {
@@ -32,7 +36,7 @@ export async function passagesOf(retrieval: Retrieval, text: string, asking: Ask
   try {
     const question = text.slice(-maxQuestion)
     const hits = await exchange.steps.outside(
-      untilAborted(search(retrieval, question, asking, signal), signal),
+      untilAborted(search(retrieval, question, context, signal), signal),
     )
     const good = hits.filter(
       ({ score, text: found }) => (score ?? minScore) >= minScore && found.trim() !== '',
@@ -70,7 +74,7 @@ export async function passagesOf(retrieval: Retrieval, text: string, asking: Ask
 async function search(
   { from, limit }: Retrieval,
   question: string,
-  { app, searcher, request, shown }: Asking,
+  { app, searcher, request, shown }: RetrievalContext,
   signal: AbortSignal,
 ): Promise<readonly Hit[]> {
   if (from.type !== 'index') {

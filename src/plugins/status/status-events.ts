@@ -30,7 +30,7 @@ export default fp(
   (app, _options, done) => {
     const listeners = new Set<StatusListener>()
     let timer: NodeJS.Timeout | undefined
-    let asking = false
+    let isAsking = false
     const leave = (listener: StatusListener): void => {
       listeners.delete(listener)
       if (listeners.size > 0) return
@@ -45,10 +45,10 @@ export default fp(
     }
     const updateAll = async (): Promise<void> => {
       if (app.drain.active) return endWithUpdate()
-      if (asking) return
-      asking = true
+      if (isAsking) return
+      isAsking = true
       const status = await app.status.readAll()
-      asking = false
+      isAsking = false
       for (const listener of listeners) listener.update(status)
     }
     /** Their open connections would otherwise delay the drain. */

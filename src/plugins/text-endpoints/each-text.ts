@@ -51,10 +51,10 @@ function outcomesOf(
  * Marks the upstream request as counted if it has usage or used nothing. An uncounted one is estimated for the limits
  * of the client's key.
  */
-async function counted(asking: Promise<ChatResponse>, use: LimitUse | undefined): Promise<ChatResponse> {
+async function counted(pending: Promise<ChatResponse>, use: LimitUse | undefined): Promise<ChatResponse> {
   const isCounted = use?.begin()
   try {
-    const response = await asking
+    const response = await pending
     if (response.usage) isCounted?.()
     return response
   } catch (thrown) {

@@ -6,7 +6,7 @@ import type { AttemptResult } from '../attempt/attempt-result.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 import { translatedBody } from '../request/prepare-body.ts'
 import type { RelayServices } from '../services.ts'
-import type { EngineAsking } from '../upstream/ask-engine.ts'
+import type { EngineRequestOptions } from '../upstream/ask-engine.ts'
 import { acceptsCommands, commandEngine } from '../upstream/engine-command.ts'
 
 /**
@@ -25,7 +25,7 @@ export async function loadModel(
   const others = concerned.filter((target) => acceptsCommands(target) && !servers.includes(target))
   const [results, commanded] = await Promise.all([
     Promise.all(servers.map((target) => handTo(target, request, services))),
-    Promise.all(others.map((target) => commandEngine(target, action, askingOf(target, services)))),
+    Promise.all(others.map((target) => commandEngine(target, action, requestOptionsOf(target, services)))),
   ])
   const [failed] = results.filter((result) => result.type === 'failure')
   const isDone =
@@ -40,10 +40,10 @@ export async function loadModel(
     services.exchange.drop('keep_alive', 'the upstream decides how long a model stays loaded')
 }
 
-function askingOf(
+function requestOptionsOf(
   target: Target,
   { transportOf, timeoutMs, userAgent, exchange: { signal } }: RelayServices,
-): EngineAsking {
+): EngineRequestOptions {
   return { transport: transportOf(target), timeoutMs, userAgent, signal }
 }
 

@@ -16,7 +16,7 @@ export interface EngineAnswer {
   readonly refused: boolean
 }
 
-export interface EngineAsking {
+export interface EngineRequestOptions {
   readonly transport: Transport
   readonly timeoutMs: number
   readonly userAgent: string
@@ -28,7 +28,7 @@ export interface EngineAsking {
 export function askEngine(
   target: Target,
   { path, body }: { path: string; body?: object },
-  { transport, timeoutMs, userAgent, signal }: EngineAsking,
+  { transport, timeoutMs, userAgent, signal }: EngineRequestOptions,
 ): Promise<EngineAnswer> {
   const { promise, resolve } = Promise.withResolvers<EngineAnswer>()
   const chunks = new ChunkList()

@@ -1,6 +1,6 @@
 import { filledTextOf, isObject, objectsIn, parseJson } from '../../lib/json/read.ts'
 import type { Target } from '../../sdk/target.ts'
-import { askEngine, type EngineAnswer, type EngineAsking } from './ask-engine.ts'
+import { askEngine, type EngineAnswer, type EngineRequestOptions } from './ask-engine.ts'
 import { isSuccess } from './upstream-answer.ts'
 
 export type EngineAction = 'load' | 'unload'
@@ -25,12 +25,12 @@ export function acceptsCommands({ type }: Target): boolean {
 export async function commandEngine(
   target: Target,
   action: EngineAction,
-  asking: EngineAsking,
+  options: EngineRequestOptions,
 ): Promise<EngineResult> {
   const { upstreamModel: model, defaults } = target
   const root = target.rootPath ?? ''
   const send = async (path: string, body: object): Promise<EngineResult> =>
-    resultOf(await askEngine(target, { path: root + path, body }, asking))
+    resultOf(await askEngine(target, { path: root + path, body }, options))
   switch (target.type.engine) {
     case 'ollama': {
       const { keep_alive, options } = defaults
@@ -44,7 +44,7 @@ export async function commandEngine(
       return send(`/models/${action}`, { model })
     case 'lmstudio':
       if (action === 'load') return send('/api/v1/models/load', { model })
-      return unloadInstances(target, root, asking, send)
+      return unloadInstances(target, root, options, send)
     default:
       return unsupported
   }
@@ -54,10 +54,10 @@ export async function commandEngine(
 async function unloadInstances(
   target: Target,
   root: string,
-  asking: EngineAsking,
+  options: EngineRequestOptions,
   send: (path: string, body: object) => Promise<EngineResult>,
 ): Promise<EngineResult> {
-  const list = await askEngine(target, { path: `${root}/api/v1/models` }, asking)
+  const list = await askEngine(target, { path: `${root}/api/v1/models` }, options)
   const result = resultOf(list)
   if (result.type !== 'done') return result
   const answer = parseJson(list.text ?? '')

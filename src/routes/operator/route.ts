@@ -153,7 +153,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         }
         const candidates = preview?.candidates ?? []
         const { group } = app.keys.clients().find(({ id }) => id === clientId) ?? {}
-        const asking = clientId === undefined ? undefined : { id: clientId, group }
+        const clientName = clientId === undefined ? undefined : { id: clientId, group }
         const ids = new Set(candidates.map(({ target }) => target.id))
         return {
           model: model.alias,
@@ -171,7 +171,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
           processors: [app.retrieval, app.processors].flatMap(({ namesFor }) =>
-            namesFor([model.alias, ...model.fallbacks, ...(auto?.fallbacks ?? [])], asking),
+            namesFor([model.alias, ...model.fallbacks, ...(auto?.fallbacks ?? [])], clientName),
           ),
           ...present({
             auto: auto && {
@@ -182,7 +182,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
                 ...present({ excluded }),
               })),
             },
-            cache: app.answerCache.preview(client, asking),
+            cache: app.answerCache.preview(client, clientName),
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {
               code: preview.error.code ?? preview.error.kind,
