@@ -10,6 +10,7 @@ import { type Config, hasSeveralHosts, loadConfig } from './config/settings/sett
 import { discover } from './fleet/discovery.ts'
 import { followedSources } from './fleet/servers/fleet.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
+import { describeBug } from './lib/describe-bug.ts'
 import { builtInProviders } from './providers/index.ts'
 import { banner } from './runtime/banner.ts'
 import { createLogging, noText } from './runtime/logger.ts'
@@ -85,21 +86,37 @@ async function run(operatorKey: string | undefined): Promise<void> {
   // In a cluster, the primary reloads for all workers.
   if (!cluster.isWorker) process.on('SIGHUP', () => void app.reload.now())
   let stopping = false
-  const stop = (signal: string): void => {
-    if (stopping) process.exit(1) // a second signal exits immediately
+  const stop = (fields: { signal?: string }, code: number): void => {
     stopping = true
     const { running } = app.exchanges
-    logger.info({ signal, running, drain_timeout_s: config.drainTimeoutMs / 1000 }, 'stopping')
+    logger.info({ ...fields, running, drain_timeout_s: config.drainTimeoutMs / 1000 }, 'stopping')
     app.close().then(
-      () => end(0),
-      () => end(1),
+      () => end(code),
+      (error: unknown) => {
+        logger.error(describeBug(error), 'the router did not stop cleanly')
+        end(1)
+      },
     )
   }
   const end = (code: number): void => {
     void logging.flush().then(() => process.exit(code))
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  const onSignal = (signal: string): void => {
+    if (stopping) process.exit(1) // a second signal exits immediately
+    stop({ signal }, 0)
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  // Only the function that nobody awaited has ended; its callers and the router are unaffected.
+  process.on('unhandledRejection', (reason) => {
+    logger.error(describeBug(reason), 'a promise was rejected, and nothing handled it')
+  })
+  // After an exception that unwound through unknown callers, the state of the process is undefined: what runs may finish, but
+  // then the process must be replaced (https://nodejs.org/api/process.html#warning-using-uncaughtexception-correctly).
+  process.on('uncaughtException', (error) => {
+    logger.fatal(describeBug(error), 'an exception was not caught; the process ends')
+    if (!stopping) stop({}, 1)
+  })
   // Fastify's own message is suppressed, because the line below also has the number of models.
   await app.listen({ host: config.serverHost, port: config.serverPort, listenTextResolver: () => noText })
   const address = app.server.address()

@@ -94,6 +94,48 @@ test('a router without configuration', async (t) => {
   })
 })
 
+test('what an extension does not catch', async (t) => {
+  const extension = join(folder, 'uncaught.mjs')
+  writeFileSync(
+    extension,
+    `export default async (app) => {
+  const config = { surface: 'any' }
+  const begun = Promise.withResolvers()
+  app.get('/slow', { config }, () => new Promise((resolve) => begun.resolve(resolve)))
+  app.get('/forgotten', { config }, async () => { Promise.reject(new Error('secret')); return 'sent' })
+  app.get('/timer', { config }, async () => {
+    const finish = await begun.promise
+    setImmediate(() => { setImmediate(() => finish('complete')); throw new Error('secret') })
+    return 'sent'
+  })
+}
+`,
+  )
+  const server = start({ LLM_ROUTER_EXTENSIONS: extension, LLM_ROUTER_LOG_FORMAT: 'json' })
+  const [, port] = await server.seen('stdout', /"port":(\d+).*"listening"/)
+  const get = async (path: string): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+
+  await t.test('a rejected promise is logged with its location, and requests go on', async () => {
+    assert.equal(await get('/forgotten'), 'sent')
+    const [line] = await server.seen('stdout', /.*a promise was rejected.*/)
+    assert.match(JSON.parse(line).error_at, /uncaught\.mjs:5$/)
+    assert.equal(await get('/forgotten'), 'sent')
+  })
+
+  await t.test('an exception ends the process after the running responses, with exit code 1', async () => {
+    const slow = get('/slow')
+    await get('/timer')
+    assert.equal(await slow, 'complete')
+    assert.equal(await server.exit, 1)
+    const [line] = await server.seen('stdout', /.*an exception was not caught.*/)
+    const { level, error_at: at } = JSON.parse(line)
+    assert.equal(level, 'fatal')
+    assert.match(at, /uncaught\.mjs:8$/)
+    assert.doesNotMatch(server.stdout(), /secret/)
+  })
+})
+
 test('all invalid variables are reported together, with the allowed values, and the exit code is 2', async () => {
   const server = start({
     LLM_ROUTER_SERVER_PORT: '80a',

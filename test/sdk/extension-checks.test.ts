@@ -57,7 +57,7 @@ const invalid: [code: string, ...problems: string[]][] = [
   ],
   [
     `app.providers.add({ ${provider}, authHeaders: () => 'key' })`,
-    "'authHeaders' must return an object of strings",
+    "'authHeaders' must return an object of valid header names and strings",
   ],
   ["app.strategies.add({ name: 'x' })", "'create' is required: a function"],
   ["app.strategies.add({ name: 'x', create: () => undefined })", "'create' must return an object"],

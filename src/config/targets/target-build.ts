@@ -1,11 +1,12 @@
 import { numberOf } from '../../lib/json/loose.ts'
 import { isObject } from '../../lib/json/read.ts'
+import { targetErrors } from '../../sdk/checks/provider.ts'
 import type { ToolCallFormat } from '../../sdk/operation.ts'
 import type { SystemTurns } from '../../sdk/profile.ts'
 import type { ProviderType } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Connection } from '../../sdk/transport.ts'
-import type { Findings, ProviderAtPath } from '../models/check.ts'
+import { type Findings, memberPath, type ProviderAtPath } from '../models/check.ts'
 import { profileFor } from '../models/profiles/index.ts'
 import type { ModelShell } from '../models/schema.ts'
 import type { ServerEndpoint } from '../servers/fleet-snapshot.ts'
@@ -38,8 +39,17 @@ export function buildTargets(
 ): Target[] {
   const { type, host, ...access } = readAccess(entry, plan.sources, plan.findings)
   if (!type) return []
+  const model = upstreamModelOf(entry, plan.alias)
+  const errors = targetErrors(type, { model, token: access.token })
+  for (const error of errors)
+    plan.findings.errors.push(`${memberPath(entry, 'api_type')}: provider type "${type.name}": ${error}`)
+  if (errors.length > 0) return []
   const url = host === undefined ? undefined : new URL(host)
   return endpoints.map((endpoint) => buildTarget(entry, plan, { ...access, type, host, url }, endpoint))
+}
+
+function upstreamModelOf({ provider }: ProviderAtPath, alias: string): string {
+  return provider.model_path?.trim() || alias
 }
 
 function buildTarget(
@@ -49,7 +59,7 @@ function buildTarget(
   endpoint: ServerEndpoint,
 ): Target {
   const { provider, path, server } = entry
-  const upstreamModel = provider.model_path?.trim() || alias
+  const upstreamModel = upstreamModelOf(entry, alias)
   const pathsFor = (form: ToolCallFormat): Target['paths'] =>
     pathsOf(type, host, provider.paths, { model: upstreamModel, form })
   const endpointConnection = connectionTo(endpoint, connection)

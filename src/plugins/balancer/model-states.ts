@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models/reuse.ts'
+import { describeBug } from '../../lib/describe-bug.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
+import { extensionProblem } from '../../lib/extension-problem.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
-import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
+import { ConfigError, modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
 import { allTargets, type Model, type Target } from '../../sdk/target.ts'
 import type { Turns } from '../../stores/turns/local.ts'
-import { describeBug } from '../errors/describe-bug.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { CanarySplit, isCanary } from './canary.ts'
 import { LeaseQueue } from './lease-queue.ts'
@@ -40,7 +41,7 @@ export interface ModelState {
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
   /** Calls the strategy; logs what it throws, because the request no longer depends on it. */
-  guarded(call: () => void): void
+  guarded<Result>(call: () => Result): Result | undefined
 }
 
 /** By alias, so that a request that began before a reload finds its model's current state. */
@@ -79,9 +80,10 @@ function checkStrategies(app: FastifyInstance): void {
   for (const model of app.models.all()) {
     const name = strategyName(app, model)
     if (app.strategies.find(name)) continue
-    const path = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
     const known = app.strategies.names()
-    errors.add(`${path}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
+    errors.add(
+      `${strategyPath(model)}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`,
+    )
   }
   if (errors.size > 0) throw new ConfigError([...errors])
 }
@@ -90,18 +92,27 @@ function strategyName(app: FastifyInstance, model: Model): string {
   return model.strategy ?? app.config.balanceStrategy
 }
 
+/** The setting that names the model's strategy. */
+function strategyPath({ strategy, group, alias }: Model): string {
+  return strategy ? `${group}["${alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
+}
+
 interface StateContext {
   turns: Turns
   onSettled: SettledListener
 }
 
-function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: StateContext): ModelState {
+function stateOf(
+  app: FastifyInstance,
+  model: Model,
+  { turns, onSettled }: StateContext,
+  strategy = strategyOf(app, model),
+): ModelState {
   const { queueSize, queueTimeoutMs } = app.config
-  const name = strategyName(app, model)
   return {
     onSettled,
     guarded: (call) => guarded(app, model, call),
-    ...strategyOf(app, name),
+    ...strategy,
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
     loadedFirst: new LoadedFirst(),
@@ -116,25 +127,51 @@ function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: State
   }
 }
 
-function guarded(app: FastifyInstance, model: Model, call: () => void): void {
+function guarded<Result>(app: FastifyInstance, model: Model, call: () => Result): Result | undefined {
   try {
-    call()
+    return call()
   } catch (error) {
     app.log.error({ model: model.alias, ...describeBug(error) }, 'strategy failed')
+    return undefined
   }
 }
 
-function strategyOf(
-  app: FastifyInstance,
-  name: string,
-): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity' | 'usesWeights'> {
-  const strategy = app.strategies.get(name)
-  return {
-    strategyName: strategy.name,
-    strategy: strategy.create({ now, random: app.random }),
-    affinity: strategy.affinity === true,
-    usesWeights: strategy.exclusive !== true && strategy.usesWeights === true,
+type ModelStrategy = Pick<ModelState, 'strategyName' | 'strategy' | 'affinity' | 'usesWeights'>
+
+/** Throws ConfigError if the strategy cannot be created. */
+function strategyOf(app: FastifyInstance, model: Model): ModelStrategy {
+  const strategy = app.strategies.get(strategyName(app, model))
+  try {
+    return {
+      strategyName: strategy.name,
+      strategy: strategy.create({ now, random: app.random }),
+      affinity: strategy.affinity === true,
+      usesWeights: strategy.exclusive !== true && strategy.usesWeights === true,
+    }
+  } catch (error) {
+    const problem = `strategy "${strategy.name}": 'create' failed: ${extensionProblem(error)}`
+    throw new ConfigError([`${strategyPath(model)}: ${problem}`])
   }
+}
+
+/** As `strategyOf`, while the router runs: requests for the model fail if its strategy cannot be created. */
+function strategyAfterReload(app: FastifyInstance, model: Model): ModelStrategy {
+  try {
+    return strategyOf(app, model)
+  } catch (error) {
+    const name = strategyName(app, model)
+    app.log.error({ model: model.alias }, error instanceof ConfigError ? error.message : 'strategy failed')
+    const pick = (): never => {
+      throw strategyFailed(name, 'no instance')
+    }
+    return { strategyName: name, strategy: { pick }, affinity: false, usesWeights: false }
+  }
+}
+
+export function strategyFailed(name: string, returned: string): RouterError {
+  return new RouterError('internal', `The strategy '${name}' returned ${returned}`, {
+    code: 'strategy_failed',
+  })
 }
 
 function signalsOf(
@@ -174,11 +211,11 @@ function update(
   states.clear()
   for (const model of app.models.all()) {
     const state = previous.get(model.alias)
-    states.set(model.alias, state ?? stateOf(app, model, context))
+    states.set(model.alias, state ?? stateOf(app, model, context, strategyAfterReload(app, model)))
     if (!state) continue
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
-    if (name !== state.strategyName) Object.assign(state, strategyOf(app, name))
+    if (name !== state.strategyName) Object.assign(state, strategyAfterReload(app, model))
     state.guarded(() => state.strategy.retain?.(allTargets(model)))
     previous.delete(model.alias)
     state.queue.wake()

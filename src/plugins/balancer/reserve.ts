@@ -1,12 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Lease, PickContext } from '../../relay/run/lease.ts'
-import { RouterError } from '../../sdk/errors.ts'
 import type { PickReason, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
 import { isCold } from './loaded-first.ts'
-import type { ModelState } from './model-states.ts'
+import { type ModelState, strategyFailed } from './model-states.ts'
 
 type Health = Pick<FastifyInstance['health'], 'of'>
 
@@ -18,12 +17,6 @@ export function signalsIn(
   const signals = picked && live.get(picked.target)
   if (signals) return signals
   throw strategyFailed(strategyName, 'no candidate')
-}
-
-export function strategyFailed(name: string, returned: string): RouterError {
-  return new RouterError('internal', `The strategy '${name}' returned ${returned}`, {
-    code: 'strategy_failed',
-  })
 }
 
 /** Counts the target as picked. `release` is called when the lease is settled. */
@@ -75,13 +68,20 @@ export function reserve(
 }
 
 function reasonOf(
-  { strategy, strategyName, live }: ModelState,
+  { strategy, strategyName, live, guarded }: ModelState,
   { target }: LiveSignals,
   request: RoutingRequest,
 ): PickReason {
   if (live.size === 1) return 'only target'
   if (target.canary) return 'canary'
-  return strategy.reason ? strategy.reason(target, request) : strategyName
+  if (!strategy.reason) return strategyName
+  const reason: unknown = guarded(() => strategy.reason?.(target, request))
+  if (typeof reason === 'string') return reason
+  // The log reads it when the request has ended, where nothing would catch an exception.
+  return () => {
+    const text: unknown = typeof reason === 'function' ? guarded(() => reason()) : undefined
+    return typeof text === 'string' ? text : strategyName
+  }
 }
 
 const noAnswer = { firstContentMs: undefined, usage: undefined, streamed: false }

@@ -6,8 +6,8 @@ import type { LeaseCandidate, LeaseRequest, StoredLease } from '../../stores/lea
 import { failsOften, lastAnswered } from './candidates.ts'
 import type { Group, LiveSignals } from './live-signals.ts'
 import { isCold, loadedFirst } from './loaded-first.ts'
-import type { ModelState } from './model-states.ts'
-import { reserve, signalsIn, strategyFailed } from './reserve.ts'
+import { type ModelState, strategyFailed } from './model-states.ts'
+import { reserve, signalsIn } from './reserve.ts'
 import { exclusiveSlotLimitOf, slotLimitOf } from './slot-limit.ts'
 
 type Health = FastifyInstance['health']

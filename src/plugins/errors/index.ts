@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { describeBug } from '../../lib/describe-bug.ts'
 import { nearNames } from '../../lib/did-you-mean.ts'
 import { acceptsHtml } from '../../lib/html-pages.ts'
 import { isObject } from '../../lib/json/read.ts'
@@ -11,7 +13,6 @@ import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../s
 import { withoutBasePath } from '../base-path.ts'
 import type { ConsolePage } from '../console/index.ts'
 import { validationError } from '../validation.ts'
-import { describeBug } from './describe-bug.ts'
 import { nearPath } from './near-path.ts'
 
 declare module 'fastify' {
@@ -48,9 +49,22 @@ export default fp(
     app.setErrorHandler((thrown, request, reply) => {
       const error = fromFastify(thrown, request, reply)
       if (error.kind === 'internal') {
-        request.log.error({ ...request.exchange.logIds, ...describeBug(thrown) }, 'internal error')
+        request.log.error({ ...request.exchange.logIds, ...describeBug(bugIn(thrown)) }, 'internal error')
       }
       return sendError(app, error, request, reply)
+    })
+
+    // A stream that a route sends fails when its status has already gone out: the response can only be cut.
+    app.addHook('onSend', (request, _reply, payload, next) => {
+      if (payload instanceof Readable)
+        payload.once('error', (thrown) => {
+          request.log.error(
+            { ...request.exchange.logIds, ...describeBug(thrown) },
+            'a streamed response failed',
+          )
+          request.exchange.breakOff(asRouterError(thrown))
+        })
+      next()
     })
 
     // Do not read the body of a request without a route.
@@ -62,6 +76,11 @@ export default fp(
   },
   { name: 'errors', dependencies: ['config', 'registries', 'exchange', 'admin-port'] },
 )
+
+/** What was thrown first: an error for the client may wrap it. */
+function bugIn(thrown: unknown): unknown {
+  return thrown instanceof RouterError ? (thrown.cause ?? thrown) : thrown
+}
 
 /** Methods by route pattern. */
 type RouteMethods = Map<string, Set<string>>

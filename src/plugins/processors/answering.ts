@@ -17,7 +17,7 @@ import type { CompiledProcessor, MaskingProcessor, OwnProcessor } from './compil
 import type { GuardedOptions } from './guarded-client.ts'
 import { judgedAnswer } from './judged-answer.ts'
 import type { RequestOptions } from './request-options.ts'
-import { nameOf, type ProcessorRuns, type RunContext } from './runs.ts'
+import { type ProcessorRuns, problemOf, type RunContext } from './runs.ts'
 
 export interface ProcessingContext extends RunContext {
   readonly processors: readonly CompiledProcessor[]
@@ -172,7 +172,7 @@ export class Answering {
   breakOff(thrown: unknown): void {
     const { exchange, warn } = this.#context
     exchange.breakOff(asRouterError(thrown))
-    warn({ error_name: nameOf(thrown) }, 'the answer could not be processed and was broken off')
+    warn(problemOf(thrown), 'the answer could not be processed and was broken off')
   }
 
   /** The last content of the request, as sent by the client and as sent upstream. */

@@ -1,3 +1,4 @@
+import { describeBug } from '../../lib/describe-bug.ts'
 import type { Exchange } from '../../relay/exchange.ts'
 import type { Processed } from '../../relay/processed.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
@@ -66,7 +67,7 @@ export class ProcessorRuns {
     if (signal.aborted) throw asRouterError(signal.reason)
     if (failure === 'open') {
       record('failed_open')
-      warn({ processor: name, error_name: nameOf(thrown) }, `processor failed; the ${what} passes`)
+      warn({ processor: name, ...problemOf(thrown) }, `processor failed; the ${what} passes`)
       return
     }
     if (thrown instanceof RouterError) {
@@ -74,7 +75,7 @@ export class ProcessorRuns {
       throw thrown
     }
     record('failed_closed')
-    warn({ processor: name, error_name: nameOf(thrown) }, `processor failed; the ${what} is refused`)
+    warn({ processor: name, ...problemOf(thrown) }, `processor failed; the ${what} is refused`)
     throw new RouterError('overloaded', `The ${what} cannot be processed by '${name}' now`, {
       code: 'processor_failed',
       causeCode: 'PROCESSOR',
@@ -120,7 +121,8 @@ function onlyJudges(processor: CompiledProcessor): boolean {
   return processor.type === 'own' && processor.onlyJudges
 }
 
-export function nameOf(thrown: unknown): string {
-  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') return thrown.code
-  return thrown instanceof Error ? thrown.name : typeof thrown
+/** What the log says of a failure: a code if there is one, otherwise name and location. */
+export function problemOf(thrown: unknown): { error_name: string; error_at?: string | undefined } {
+  const hasCode = thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+  return hasCode ? { error_name: String(thrown.code) } : describeBug(thrown)
 }

@@ -1,3 +1,5 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { extensionProblem } from '../../lib/extension-problem.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { EngineListing } from '../engine-listings.ts'
 import { callForms, operations } from '../operation.ts'
@@ -48,8 +50,8 @@ export function providerErrors(type: ProviderType): string[] {
   return [
     ...wordErrors(type),
     ...listings.flatMap((each, index) => memberErrors(each, listing, `listings[${index}]`)),
-    ...pathErrors(type),
-    ...headerErrors(type),
+    ...pathErrors(type, 'model'),
+    ...headerErrors(type, [undefined, 'key']),
   ]
 }
 
@@ -61,30 +63,62 @@ function wordErrors(type: ProviderType): string[] {
   })
 }
 
-function pathErrors(type: ProviderType): string[] {
-  const errors = operations.flatMap((operation) => {
-    const paths: unknown[] = callForms.map((form) => type.path(operation, { model: 'model', form }))
-    return paths.every(isPath)
-      ? []
-      : [`'path' must return a string that starts with "/", or undefined, for ${JSON.stringify(operation)}`]
-  })
-  return errors.slice(0, 1)
+/** Errors of the functions of a type for one target: they may depend on its model and token. */
+export function targetErrors(
+  type: ProviderType,
+  { model, token }: { model: string; token: string | undefined },
+): string[] {
+  return [...pathErrors(type, model), ...headerErrors(type, [token])]
+}
+
+function pathErrors(type: ProviderType, model: string): string[] {
+  for (const operation of operations) {
+    const wrong = problemIn('path', () =>
+      callForms.every((form) => isPath(type.path(operation, { model, form })))
+        ? undefined
+        : `must return a string that starts with "/", or undefined, for ${JSON.stringify(operation)}`,
+    )
+    if (wrong !== undefined) return [wrong]
+  }
+  return []
 }
 
 function isPath(path: unknown): boolean {
   return path === undefined || (typeof path === 'string' && path.startsWith('/'))
 }
 
-function headerErrors(type: ProviderType): string[] {
-  return [undefined, 'key'].every((token) => areHeaders(type.authHeaders(token)))
-    ? []
-    : ["'authHeaders' must return an object of strings"]
+function headerErrors(type: ProviderType, tokens: readonly (string | undefined)[]): string[] {
+  const wrong = problemIn('authHeaders', () =>
+    tokens.every((token) => areHeaders(type.authHeaders(token)))
+      ? undefined
+      : 'must return an object of valid header names and strings',
+  )
+  return wrong === undefined ? [] : [wrong]
+}
+
+/** Calls `check`, which calls the function `member` of an extension. Returns what is wrong with the function. */
+function problemIn(member: string, check: () => string | undefined): string | undefined {
+  try {
+    const problem = check()
+    return problem && `'${member}' ${problem}`
+  } catch (error) {
+    return `'${member}' failed: ${extensionProblem(error)}`
+  }
 }
 
 function areHeaders(headers: unknown): boolean {
-  return (
-    isObject(headers) &&
-    !(headers instanceof Promise) &&
-    Object.values(headers).every((value) => value === undefined || typeof value === 'string')
+  if (!isObject(headers) || headers instanceof Promise) return false
+  return Object.entries(headers).every(
+    ([name, value]) => value === undefined || (typeof value === 'string' && isHeader(name, value)),
   )
+}
+
+function isHeader(name: string, value: string): boolean {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    return true
+  } catch {
+    return false
+  }
 }

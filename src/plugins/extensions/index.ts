@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { dirname, extname, join, resolve, sep } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance, FastifyPluginAsync, FastifyPluginCallback } from 'fastify'
 import fp from 'fastify-plugin'
-import { surfaces } from '../sdk/client-key.ts'
-import { ConfigError } from '../sdk/errors.ts'
-import type { ExtensionDecorators } from '../sdk.ts'
+import { extensionProblem } from '../../lib/extension-problem.ts'
+import { inTime } from '../../lib/in-time.ts'
+import { surfaces } from '../../sdk/client-key.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import type { ExtensionDecorators } from '../../sdk.ts'
+import { extensionError, type Hook, onSend, settled, wrapHooks } from './hooks.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -17,6 +20,7 @@ declare module 'fastify' {
 
 /** Time limit for loading one extension, in milliseconds. */
 const loadTimeoutMs = 60_000
+const late = `it has not finished loading after ${loadTimeoutMs / 1000} s`
 
 /**
  * Loads the modules named in LLM_ROUTER_EXTENSIONS. Each is a Fastify plugin (its default export) that adds provider
@@ -32,7 +36,7 @@ export default fp(
     app.addHook('onReady', async () => {
       const invalid = app.schemaErrors.map(({ route, problem }) => {
         const owner = owners.get(`${route} `)
-        return owner === undefined ? `${route}: ${problem}` : errorOf(owner, `${route}: ${problem}`)
+        return owner === undefined ? `${route}: ${problem}` : extensionError(owner, `${route}: ${problem}`)
       })
       if (invalid.length > 0) throw new ConfigError(invalid)
     })
@@ -43,27 +47,34 @@ export default fp(
     const errors = new Set<string>()
     const uses: DialectUse[] = []
     let loading: string | undefined
-    app.addHook('onRoute', ({ method, url, constraints, config }) => {
+    wrapHooks(app, () => loading)
+    app.addHook('onRoute', (options) => {
+      const { method, url, constraints, config } = options
       for (const name of [method].flat()) {
         const route = `${name} ${url} ${constraints?.listener ?? ''}`
         const owner = owners.get(route)
         if (loading !== undefined) owners.set(route, owner ?? loading)
         // The router's own endpoints are declared after those of extensions.
         else if (owner !== undefined)
-          throw new ConfigError([errorOf(owner, `${name} ${url} is an endpoint of the router`)])
+          throw new ConfigError([extensionError(owner, `${name} ${url} is an endpoint of the router`)])
       }
       if (loading === undefined) return
+      const extension = loading
+      if (options.onSend)
+        options.onSend = [options.onSend]
+          .flat()
+          .map((hook) => onSend(app, hook as Hook, extension)) as typeof options.onSend
       const wrong = surfaceError(config?.surface)
-      if (wrong !== undefined) errors.add(errorOf(loading, `endpoint ${url}: ${wrong}`))
+      if (wrong !== undefined) errors.add(extensionError(loading, `endpoint ${url}: ${wrong}`))
       uses.push({ extension: loading, by: `endpoint ${url}: 'config.dialect'`, dialect: config?.dialect })
     })
     for (const name of extensions) {
       loading = name
       const providers = new Set(app.providers.names())
       try {
-        await inTime(register(app, name))
+        await inTime(register(app, name), loadTimeoutMs, late)
       } catch (error) {
-        errors.add(errorOf(name, problemOf(error)))
+        errors.add(extensionError(name, extensionProblem(error, name)))
       }
       for (const type of app.providers.names().filter((type) => !providers.has(type))) {
         const { dialect } = app.providers.get(type)
@@ -95,7 +106,7 @@ function unknownDialects({ dialects }: FastifyInstance, uses: readonly DialectUs
   return uses.flatMap(({ extension, by, dialect }) =>
     dialect === undefined || dialects.find(dialect)
       ? []
-      : [errorOf(extension, `${by} must be one of: ${dialects.names().join(', ')}`)],
+      : [extensionError(extension, `${by} must be one of: ${dialects.names().join(', ')}`)],
   )
 }
 
@@ -107,61 +118,15 @@ function surfaceError(surface: string | undefined): string | undefined {
 
 async function register(app: FastifyInstance, name: string): Promise<void> {
   const plugin = await load(name)
-  await app.register(fp(settling(plugin), { name: `extension ${name}` }))
+  const loaded: FastifyPluginAsync = (instance, options) =>
+    settled((done) => plugin(instance, options, done), plugin.length > 2)
+  await app.register(fp(loaded, { name: `extension ${name}` }))
   await app.after()
-}
-
-/** Fastify ignores a rejection with null, and does not catch what a plugin throws synchronously. */
-function settling(plugin: FastifyPluginAsync | FastifyPluginCallback): FastifyPluginAsync {
-  return async (instance, options) => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    try {
-      const returned: unknown = plugin(instance, options, (error) => (error ? reject(error) : resolve()))
-      if (plugin.length < 3) resolve(returned as Promise<void> | undefined) // `resolve` waits for any promise
-      await promise
-    } catch (error) {
-      throw error instanceof Error ? error : new Error(String(error))
-    }
-  }
-}
-
-async function inTime(loaded: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(`it has not finished loading after ${loadTimeoutMs / 1000} s`),
-    loadTimeoutMs,
-  )
-  try {
-    await Promise.race([loaded, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function errorOf(name: string, problem: string): string {
-  return `LLM_ROUTER_EXTENSIONS: "${name}": ${problem}`
-}
-
-/** Describes why an extension could not be loaded, with the file and line where it failed. */
-function problemOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { stack = '' } = error
-  const message = error.message || error.name
-  // A .js or .ts file with "type": "commonjs" in its package.json, which `npm init` writes.
-  if (/^Cannot use import statement outside a module|^Unexpected token 'export'/.test(message))
-    return 'it is an ES module: set "type": "module" in its package.json, or name the file .mjs or .mts'
-  const places = stack.matchAll(/(?:^|\(|at )(?:file:\/\/)?(\/[^\s()]+?:\d+(?::\d+)?)(?=\)?$)/gm)
-  const place = [...places].map(([, place = '']) => place).find(isOfExtension)
-  return place === undefined ? message : `${message} (${place})`
-}
-
-function isOfExtension(place: string): boolean {
-  return !place.startsWith(dirname(import.meta.dirname) + sep) && !place.includes('/node_modules/')
 }
 
 /** Prefix of a package name to be resolved from the working directory. */
 const fromWorkingDirectory = 'llm-router-extension:'
-const sdk = pathToFileURL(join(import.meta.dirname, `../sdk${extname(import.meta.filename)}`)).href
+const sdk = pathToFileURL(join(import.meta.dirname, `../../sdk${extname(import.meta.filename)}`)).href
 
 type ResolveHook = NonNullable<Parameters<typeof registerHooks>[0]['resolve']>
 
