@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import type { FastifySerializerCompiler, FastifyValidationResult } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
 import { isObject } from '../lib/json/read.ts'
-import { bodyCheck, fieldAt } from '../sdk/body-check.ts'
+import { bodyCheck, fieldAt } from '../sdk/checks/body.ts'
 import { badRequest, type RouterError } from '../sdk/errors.ts'
 
 interface SchemaError {

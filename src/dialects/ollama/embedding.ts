@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { isObject, type JsonObject, tokensOf } from '../../lib/json/read.ts'
-import { bodyAssertion } from '../../sdk/body-check.ts'
+import { bodyAssertion } from '../../sdk/checks/body.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,

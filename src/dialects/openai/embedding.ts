@@ -9,7 +9,7 @@ import {
   present,
   tokensOf,
 } from '../../lib/json/read.ts'
-import { bodyAssertion } from '../../sdk/body-check.ts'
+import { bodyAssertion } from '../../sdk/checks/body.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,

@@ -1,5 +1,5 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
-import { bodyAssertion } from '../../sdk/body-check.ts'
+import { bodyAssertion } from '../../sdk/checks/body.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { openaiContents } from './contents.ts'

@@ -1,6 +1,6 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
 import { filledTextOf } from '../../lib/json/read.ts'
-import { bodyAssertion } from '../../sdk/body-check.ts'
+import { bodyAssertion } from '../../sdk/checks/body.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { streamEdits } from '../shared/stream-filter.ts'

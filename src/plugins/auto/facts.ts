@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isObject } from '../../lib/json/read.ts'
-import { languageOf } from '../../lib/language.ts'
 import { featureNames, traitsOfBody, traitsOfChat } from '../../relay/request/request-traits.ts'
 import { sessionOf } from '../../relay/request/session.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import { estimatePromptTokens, textTokens } from '../auth/prompt-estimate.ts'
+import { languageOf } from './language.ts'
 
 /** Properties of a request that the choice depends on. */
 export interface AutoFacts {

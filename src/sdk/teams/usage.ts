@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { csvOf } from '../../lib/csv.ts'
 import { momentOfText, timeZone } from '../../lib/time-zone.ts'
 import { badRequest } from '../errors.ts'
+import { csvOf } from './csv.ts'
 
 /** Dimensions of usage. */
 export const usageDimensions = ['client', 'group', 'key', 'model', 'target'] as const

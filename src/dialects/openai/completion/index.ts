@@ -1,6 +1,6 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../../lib/json/read.ts'
-import { bodyAssertion } from '../../../sdk/body-check.ts'
 import type { ChatMessage, ChatRequest } from '../../../sdk/chat.ts'
+import { bodyAssertion } from '../../../sdk/checks/body.ts'
 import type { Dialect } from '../../../sdk/dialect.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { csvOf } from '../../src/lib/csv.ts'
+import { csvOf } from '../../src/sdk/teams/csv.ts'
 
 test('text that a spreadsheet would execute is escaped, and text with CSV syntax is quoted', () => {
   const names = ['=1+1', '+1', '-1', '@sum(a)', '\tx', ' =x', 'a,b', 'say "hi"', 'two\r\nlines', 'plain']

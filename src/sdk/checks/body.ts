@@ -1,6 +1,6 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
-import { badRequest, type RouterError } from './errors.ts'
+import { badRequest, type RouterError } from '../errors.ts'
 
 /**
  * Returns a function that validates a body against the schema: undefined if it is valid, otherwise the error for the client,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { languageOf } from '../../src/lib/language.ts'
+import { languageOf } from '../../src/plugins/auto/language.ts'
 
 test('the language of a sentence is detected by its words, letters and script', () => {
   for (const [text, language] of [
