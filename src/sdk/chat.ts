@@ -212,6 +212,8 @@ export interface GeneratedFile {
   data: string
   /** How much of the choice's text precedes the file, in UTF-16 code units. Absent: all. */
   textBefore?: number
+  /** How many of the choice's calls precede the file. Absent: none, apart from those before its text. */
+  callsBefore?: number
 }
 
 export interface ChatChoice {

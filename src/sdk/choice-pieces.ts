@@ -25,14 +25,18 @@ export function piecesOf(
     isRefusalWritten = true
     pieces.push({ type: 'refusal', text: refusal })
   }
-  const placed = [
-    ...files.map((file) => ({ at: file.textBefore, piece: { type: 'file', file } as const })),
-    ...toolCalls.map((call, index) => ({
-      at: call.textBefore,
-      piece: { type: 'call', call, index } as const,
+  const placed: { at: number | undefined; rank: number; piece: ChoicePiece }[] = [
+    ...files.map((file) => ({
+      ...{ at: file.textBefore, rank: file.callsBefore ?? 0 },
+      piece: { type: 'file' as const, file },
     })),
-  ].map(({ at = text.length, piece }) => ({ at: Math.min(at, text.length), piece }))
-  for (const { at, piece } of placed.sort((one, other) => one.at - other.at)) {
+    ...toolCalls.map((call, index) => ({
+      ...{ at: call.textBefore, rank: index + 0.5 },
+      piece: { type: 'call' as const, call, index },
+    })),
+  ]
+  const positioned = placed.map((each) => ({ ...each, at: Math.min(each.at ?? text.length, text.length) }))
+  for (const { at, piece } of positioned.sort((one, other) => one.at - other.at || one.rank - other.rank)) {
     writeUntil(at)
     pieces.push(piece)
   }
@@ -47,6 +51,13 @@ export function addText(choice: ChatChoice, text: string): void {
     place(choice.files ?? [], choice.text.length)
   }
   choice.text += text
+}
+
+/** Adds a file that follows the text and the calls which the choice has so far. */
+export function addFile(choice: ChatChoice, file: GeneratedFile): void {
+  choice.files ??= []
+  const callsBefore = choice.toolCalls.length
+  choice.files.push(callsBefore === 0 ? file : { ...file, callsBefore })
 }
 
 function place(parts: readonly { textBefore?: number }[], length: number): void {

@@ -220,6 +220,24 @@ test('sources of texts around a call are annotations and supports of the text th
   })
 })
 
+test('images, texts and calls reach clients of the Responses API in their order, whole and streamed', async () => {
+  const image = { inlineData: { mimeType: 'image/png', data: 'iVBORw0KGgo=' } }
+  const call = { functionCall: { name: 'f', args: {} } }
+  const parts = [{ text: first }, image, { text: second }, call, image]
+  for (const [stream, answer] of [
+    [false, geminiAnswer(parts)],
+    [true, geminiStream(parts)],
+  ] as const) {
+    rig.upstream.rescript(answer)
+    const { json, events } = await ask(rig, 'responses', 'gemini', { stream })
+    const { output } = stream ? events.at(-1).response : json
+    assert.deepEqual(
+      output.map(({ type, content }: Json) => content?.[0].text ?? type),
+      [first, 'image_generation_call', second, 'function_call', 'image_generation_call'],
+    )
+  }
+})
+
 describe('an image that the model generated', () => {
   const data = 'iVBORw0KGgo='
   const parts = [{ text: 'Here' }, { inlineData: { mimeType: 'image/png', data } }]

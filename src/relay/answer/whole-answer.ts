@@ -3,7 +3,7 @@ import { parseCarried } from '../../lib/json/exact.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, rangeOfUniqueMember, scanObject, setMembers } from '../../lib/json/splice.ts'
 import type { ChatChoice, ChatEvent, ChatResponse } from '../../sdk/chat.ts'
-import { addText, contentEvents } from '../../sdk/choice-pieces.ts'
+import { addFile, addText, contentEvents } from '../../sdk/choice-pieces.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isFramed } from '../upstream/upstream-answer.ts'
@@ -158,9 +158,7 @@ export class CollectedResponse {
         return
       }
       case 'file': {
-        const choice = this.#choiceAt(event.choice)
-        choice.files ??= []
-        choice.files.push(event.file)
+        addFile(this.#choiceAt(event.choice), event.file)
         return
       }
       case 'tool-call-start':

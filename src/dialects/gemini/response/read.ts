@@ -1,7 +1,7 @@
 import { append } from '../../../lib/append.ts'
 import { filledTextOf, isObject, type JsonObject, present } from '../../../lib/json/read.ts'
 import type { ChatChoice, ChatEvent, ChatResponse } from '../../../sdk/chat.ts'
-import { addText } from '../../../sdk/choice-pieces.ts'
+import { addFile, addText } from '../../../sdk/choice-pieces.ts'
 import { isErrorShaped, unreadable } from '../../shared/upstream-error.ts'
 import { reportedError } from '../errors.ts'
 import { CandidateReader } from './candidate-read.ts'
@@ -61,8 +61,7 @@ function addEvent(choice: ChatChoice, event: ChatEvent): void {
       choice.citations.push(event.citation)
       return
     case 'file':
-      choice.files ??= []
-      choice.files.push(event.file)
+      addFile(choice, event.file)
       return
     case 'tool-call-start':
       choice.toolCalls[event.call] = {
