@@ -129,6 +129,24 @@ test('a rejected key on the only server is a 502 with code upstream_auth', async
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
 })
 
+test('an empty input, which Ollama rejects with 500, is the error of the client', async (t) => {
+  const error = 'Failed to create new sequence: no input provided'
+  const refusing = { kind: 'reply', status: 500, body: { error } } as const
+  const fleet = await startFleet(t, [() => refusing, () => refusing])
+  const body = { model: fleet.nameOf('m'), input: ['x', ''] }
+  const { status, text } = await post(`${fleet.router.url}/v1/embeddings`, body)
+  assert.equal(status, 400)
+  assert.match(text, /no input provided/)
+  assert.deepEqual(fleet.counts(), [1, 0])
+})
+
+test('a chat to an embedding model of Ollama is an operation that the model does not support', async (t) => {
+  const body = { error: '"up" does not support chat' }
+  const fleet = await startFleet(t, [() => ({ kind: 'reply', status: 400, body })])
+  const { status, text } = await fleet.ask('hi')
+  assert.deepEqual([status, JSON.parse(text).error.code], [400, 'unsupported_operation'])
+})
+
 test('an embedding whose Ollama engine crashed, a 400, is sent to the next server', async (t) => {
   const error = 'do embedding request: Post "http://127.0.0.1:43987/embedding": EOF'
   const crashed = { kind: 'reply', status: 400, body: { error } } as const

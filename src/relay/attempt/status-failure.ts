@@ -36,7 +36,7 @@ export function failureOfStatus(
     return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: 404 }
   }
   if (isOverflow(status, said)) return final(tooLong(text, said.message, evidence))
-  const refusal = isOfEngine(status, said) ? undefined : refusalOf(status)
+  const refusal = isOfEngine(status, said) ? undefined : refusalOf(isOfRequest(status, said) ? 400 : status)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, {
@@ -182,6 +182,11 @@ function isOfEngine(status: number, { message = '' }: Said): boolean {
     status === 400 &&
     /^(?:do embedding request|error reading embed response|unexpected server status): /.test(message)
   )
+}
+
+/** Ollama answers 500 to an empty input of an embedding. Source: Ollama, `runner/ollamarunner/runner.go`. */
+function isOfRequest(status: number, { message = '' }: Said): boolean {
+  return status === 500 && /^failed to create new sequence: no input provided/i.test(message)
 }
 
 function isOverflow(status: number, { code, message }: Said): boolean {

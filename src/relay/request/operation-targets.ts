@@ -49,8 +49,8 @@ export function supporting(operation: Operation): (target: Target) => boolean {
 }
 
 /**
- * Servers respond with 404, 405 or 501 if a path does not exist. That means the model is of another kind and says nothing
- * about the target. A response that names the model as unknown is not affected.
+ * Servers respond with 404, 405 or 501 if a path does not exist; Ollama with 400, by name. That means the model is of another
+ * kind and says nothing about the target. A response that names the model as unknown is not affected.
  */
 export function unlessNotOffered(
   failure: AttemptFailure,
@@ -58,6 +58,9 @@ export function unlessNotOffered(
   target: Target,
 ): AttemptFailure {
   const { causeCode = '', cause } = failure.error
+  if (causeCode === 'HTTP_400' && isOfKind(cause)) {
+    return movesOn(notOffered(target.model, operation, []), 'nothing')
+  }
   if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
   const said = JSON.stringify(cause ?? '')
   if (causeCode === 'HTTP_404') {
@@ -73,6 +76,12 @@ export function unlessNotOffered(
     operation === 'chat' ? noChatPath(target.model) : notOffered(target.model, operation, []),
     'nothing',
   )
+}
+
+/** Whether Ollama rejected an operation because the model is of another kind. Source: Ollama, `server/routes.go`. */
+function isOfKind(cause: unknown): boolean {
+  const message = isObject(cause) ? cause.message : undefined
+  return typeof message === 'string' && /^"[^"]{1,200}" does not support (?:chat|generate)$/.test(message)
 }
 
 /** Nearly every server has chats, so most likely it is not of the configured type. */
