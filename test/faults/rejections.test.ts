@@ -129,16 +129,21 @@ test('a rejected key on the only server is a 502 with code upstream_auth', async
   assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
 })
 
-test('an empty input, which Ollama rejects with 500, is the error of the client', async (t) => {
-  const error = 'Failed to create new sequence: no input provided'
-  const refusing = { kind: 'reply', status: 500, body: { error } } as const
-  const fleet = await startFleet(t, [() => refusing, () => refusing])
-  const body = { model: fleet.nameOf('m'), input: ['x', ''] }
-  const { status, text } = await post(`${fleet.router.url}/v1/embeddings`, body)
-  assert.equal(status, 400)
-  assert.match(text, /no input provided/)
-  assert.deepEqual(fleet.counts(), [1, 0])
-})
+for (const [kind, error] of Object.entries({
+  'an empty input, which Ollama rejects': 'Failed to create new sequence: no input provided',
+  'an invalid body, which llama-cpp-python rejects': {
+    message:
+      "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or 'json_object'\", 'input': 'json_schema'}",
+    type: 'internal_server_error',
+  },
+}))
+  test(`${kind} with 500, is the error of the client`, async (t) => {
+    const refusing = { kind: 'reply', status: 500, body: { error } } as const
+    const fleet = await startFleet(t, [() => refusing, () => refusing])
+    const body = { model: fleet.nameOf('m'), input: ['x', ''] }
+    assert.equal((await post(`${fleet.router.url}/v1/embeddings`, body)).status, 400)
+    assert.deepEqual(fleet.counts(), [1, 0])
+  })
 
 test('a chat to an embedding model of Ollama is an operation that the model does not support', async (t) => {
   const body = { error: '"up" does not support chat' }

@@ -184,10 +184,18 @@ function isOfEngine(status: number, { message = '' }: Said): boolean {
   )
 }
 
-/** Ollama answers 500 to an empty input of an embedding. Source: Ollama, `runner/ollamarunner/runner.go`. */
+/**
+ * Whether a 500 is about the request: Ollama's for an empty input of an embedding (`runner/ollamarunner/runner.go`), and
+ * llama-cpp-python's for an invalid body (`llama_cpp/server/errors.py`).
+ */
 function isOfRequest(status: number, { message = '' }: Said): boolean {
-  return status === 500 && /^failed to create new sequence: no input provided/i.test(message)
+  return status === 500 && requestTexts.some((pattern) => pattern.test(message))
 }
+
+const requestTexts: readonly RegExp[] = [
+  /^failed to create new sequence: no input provided/i,
+  /^\d{1,4} validation errors?:\s+\{'type': '\w+', 'loc': \('body',/,
+]
 
 function isOverflow(status: number, { code, message }: Said): boolean {
   switch (status) {
