@@ -26,12 +26,11 @@ export function fitContext(body: JsonObject, limits: ContextLimits): JsonObject 
     requested ?? Number.POSITIVE_INFINITY,
   )
   if (largest === Number.POSITIVE_INFINITY && !limits.autoContext) return {}
-  const promptTokens = estimatedTokens(body)
+  const promptTokens = tokensIn(body, lowEstimate)
   if (promptTokens > largest) throw overflow(promptTokens, largest)
   if (!limits.autoContext || requested !== undefined) return {}
-  // The estimate is low, so that no prompt that fits is rejected; here a third is added.
   const answerTokens = Math.min(positive(options.num_predict) ?? defaultAnswerTokens, mostAnswerTokens)
-  const needed = Math.ceil((promptTokens * 4) / 3) + answerTokens
+  const needed = tokensIn(body, highEstimate) + answerTokens
   let context = smallestContext
   while (context < needed) context *= 2
   return { options: { ...options, num_ctx: Math.min(context, largest) } }
@@ -45,26 +44,39 @@ function overflow(promptTokens: number, contextTokens: number): RouterError {
   )
 }
 
-/** Four bytes of UTF-8 per token, a low estimate for current tokenizers. */
-function estimatedTokens(body: JsonObject): number {
-  const messages = Array.isArray(body.messages) ? body.messages.filter(isObject) : []
-  const parts = [body, ...messages]
-  const images = parts.reduce((sum, { images: list }) => sum + (Array.isArray(list) ? list.length : 0), 0)
-  const bytes = parts.reduce((sum, part) => sum + bytesIn(part), 0)
-  return Math.ceil(bytes / 4) + tokensPerMessage * messages.length + tokensPerImage * images
+/** Four bytes of UTF-8 per token, so that no prompt that fits is rejected. */
+function lowEstimate(text: string): number {
+  return Buffer.byteLength(text) / 4
+}
+
+/** Three bytes of text, one and a half symbols or one digit per token: many vocabularies have only single digits. */
+function highEstimate(text: string): number {
+  let digits = 0
+  let symbols = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code >= 0x30 && code <= 0x39) digits++
+    else if (code > 0x20 && code < 0x41) symbols++
+    else if ((code > 0x5a && code < 0x61) || (code > 0x7a && code < 0x7f)) symbols++
+  }
+  return (Buffer.byteLength(text) + 2 * digits + symbols) / 3
 }
 
 const textMembers = ['content', 'thinking', 'prompt', 'suffix', 'system'] as const
 const jsonMembers = ['tool_calls', 'tools'] as const
 
-function bytesIn(part: JsonObject): number {
-  let bytes = 0
-  for (const name of textMembers) {
-    const text = part[name]
-    if (typeof text === 'string') bytes += Buffer.byteLength(text)
+function tokensIn(body: JsonObject, estimate: (text: string) => number): number {
+  const messages = Array.isArray(body.messages) ? body.messages.filter(isObject) : []
+  let tokens = tokensPerMessage * messages.length
+  for (const part of [body, ...messages]) {
+    for (const name of textMembers) {
+      const text = part[name]
+      if (typeof text === 'string') tokens += estimate(text)
+    }
+    for (const name of jsonMembers) if (part[name]) tokens += estimate(JSON.stringify(part[name]))
+    if (Array.isArray(part.images)) tokens += tokensPerImage * part.images.length
   }
-  for (const name of jsonMembers) if (part[name]) bytes += Buffer.byteLength(JSON.stringify(part[name]))
-  return bytes
+  return Math.ceil(tokens)
 }
 
 function positive(value: unknown): number | undefined {

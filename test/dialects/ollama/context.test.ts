@@ -16,9 +16,13 @@ test('the context is chosen in steps that fit the prompt with a margin and the r
   const auto = { inputSize: 0, autoContext: true }
   const chosen = (body: Record<string, unknown>): unknown => fitContext(body, auto).options
   assert.deepEqual(chosen(chatOf(10)), { num_ctx: 4096 })
-  // 2304 tokens and a third are 3072; with 1024 for an unlimited response, they fill the first step.
+  // With a third, 2304 tokens are less than 3072; with 1024 for an unlimited response, they fit the first step.
   assert.deepEqual(chosen(chatOf(2304)), { num_ctx: 4096 })
   assert.deepEqual(chosen(chatOf(2308)), { num_ctx: 8192 })
+  // A vocabulary with single digits needs a token for each of them.
+  assert.deepEqual(chosen({ prompt: '0123456789'.repeat(300) }), { num_ctx: 4096 })
+  assert.deepEqual(chosen({ prompt: '0123456789'.repeat(310) }), { num_ctx: 8192 })
+  assert.deepEqual(chosen({ prompt: '{}[],"'.repeat(900) }), { num_ctx: 8192 })
   assert.deepEqual(chosen(chatOf(10, { options: { num_predict: 6000, seed: 1 } })), {
     num_predict: 6000,
     seed: 1,
