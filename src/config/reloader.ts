@@ -72,7 +72,7 @@ export interface ReloaderOptions<Snapshot> {
 
 /** Delay between the last event and the read, in milliseconds, because files are often written in several steps. */
 const quietMs = 100
-/** Delay before a rejected change of the live part is retried, in milliseconds. */
+/** Delay before a rejected change is retried, in milliseconds: a file may be readable again without having changed. */
 const retryMs = 5_000
 /** Maximum consecutive reads of files that keep changing; they are read again after the next event. */
 const maxReadings = 3
@@ -84,6 +84,7 @@ export class Reloader<Snapshot> {
   #current: Snapshot
   /** Digest of the last snapshot read, applied or not. */
   #seen: string
+  #isRejected = false
   #pending: 'live' | 'changed' | 'requested' | undefined
   #retry: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -152,13 +153,18 @@ export class Reloader<Snapshot> {
   async #reloadFiles(isRequested: boolean): Promise<void> {
     const read = await this.#read()
     const digest = digestOf(read)
-    if (this.#closed || (digest === this.#seen && !isRequested)) return
+    if (this.#closed) return
+    if (digest === this.#seen && !isRequested) {
+      if (this.#isRejected) this.#retryLater()
+      return
+    }
     // Without subscribers nothing can be validated. The next subscriber starts with the last applied snapshot and reloads.
     if (this.#options.subscribers().length === 0) return
     this.#seen = digest
     const { live } = this.#options.source
-    await this.#offer(live ? await live.complete(read) : read)
+    this.#isRejected = !(await this.#offer(live ? await live.complete(read) : read))
     live?.settle(this.#current)
+    if (this.#isRejected) this.#retryLater()
   }
 
   /** Offers the current live part with the files in use, which may be older than rejected ones. */
@@ -167,8 +173,12 @@ export class Reloader<Snapshot> {
     if (!live || this.#closed) return
     const snapshot = live.update(this.#current)
     if (digestOf(snapshot) === digestOf(this.#current) || (await this.#offer(snapshot))) return
+    this.#retryLater()
+  }
+
+  #retryLater(): void {
     clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => void this.#request('live'), retryMs).unref()
+    this.#retry = setTimeout(() => void this.#request('changed'), retryMs).unref()
   }
 
   /** Applies the snapshot in all subscribers or in none. Returns whether it was applied. */

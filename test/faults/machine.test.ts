@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,6 +135,20 @@ test('an upload that cannot be stored temporarily is told to retry, and other re
   mkdirSync(missing)
   assert.equal((await upload()).status, 200)
   assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
+})
+
+test('a change that came while no file could be opened takes effect as soon as one can', async (t) => {
+  const router = await start({ LLM_ROUTER_CONFIG_POLL: '0' })
+  t.after(() => router.stop())
+  const pid = router.child.pid ?? 0
+  const { allowed } = filesOf(pid)
+  spawnSync('prlimit', ['--pid', `${pid}`, '--nofile=10:'])
+  const two = [{ id: 'two', api_type: 'vllm', api_host: upstream.url }]
+  writeFileSync(router.file, JSON.stringify(modelsConfig({ two })))
+  await router.logged(({ msg }) => String(msg).includes('EMFILE'))
+  spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${allowed}:`])
+  await router.logged(({ added }) => Array.isArray(added) && added.includes('two'))
+  assert.equal((await post(router.url + path, { ...question, model: 'two' })).status, 200)
 })
 
 test('C5 silent connections do not slow down other clients, and are closed eventually', async (t) => {
