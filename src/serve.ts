@@ -109,12 +109,12 @@ async function run(operatorKey: string | undefined): Promise<void> {
   process.on('SIGINT', onSignal)
   // Only the function that nobody awaited has ended; its callers and the router are unaffected.
   process.on('unhandledRejection', (reason) => {
-    logger.error(describeBug(reason), 'a promise was rejected, and nothing handled it')
+    logger.error(describeBug(reason), 'unhandled promise rejection')
   })
   // After an exception that unwound through unknown callers, the state of the process is undefined: what runs may finish, but
   // then the process must be replaced (https://nodejs.org/api/process.html#warning-using-uncaughtexception-correctly).
   process.on('uncaughtException', (error) => {
-    logger.fatal(describeBug(error), 'an exception was not caught; the process ends')
+    logger.fatal(describeBug(error), 'uncaught exception; the process stops')
     if (!stopping) stop({}, 1)
   })
   // Fastify's own message is suppressed, because the line below also has the number of models.

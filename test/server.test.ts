@@ -118,7 +118,7 @@ test('what an extension does not catch', async (t) => {
 
   await t.test('a rejected promise is logged with its location, and requests go on', async () => {
     assert.equal(await get('/forgotten'), 'sent')
-    const [line] = await server.seen('stdout', /.*a promise was rejected.*/)
+    const [line] = await server.seen('stdout', /.*unhandled promise rejection.*/)
     assert.match(JSON.parse(line).error_at, /uncaught\.mjs:5$/)
     assert.equal(await get('/forgotten'), 'sent')
   })
@@ -128,7 +128,7 @@ test('what an extension does not catch', async (t) => {
     await get('/timer')
     assert.equal(await slow, 'complete')
     assert.equal(await server.exit, 1)
-    const [line] = await server.seen('stdout', /.*an exception was not caught.*/)
+    const [line] = await server.seen('stdout', /.*uncaught exception.*/)
     const { level, error_at: at } = JSON.parse(line)
     assert.equal(level, 'fatal')
     assert.match(at, /uncaught\.mjs:8$/)

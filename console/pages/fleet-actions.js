@@ -151,7 +151,7 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
       'State',
       html`<${State} of=${target.state} note=${stateNote(target)} />${target.since && html` <span class="quiet">since <${Time} at=${target.since} /></span>`}`,
     ],
-    ['What is wrong', target.reason],
+    ['Problem', target.reason],
     ['Skipped for', target.ejected_for?.join(', ')],
     ['Model', models.join(', ')],
     ['Kind', target.type],

@@ -223,7 +223,7 @@ function ModelRow({ model, count }) {
     <span class="row"><span>${name}</span><span class="tag">${strategy}</span>
       <span class="quiet small">${plural(count, 'target')}</span>
       ${waiting > 0 && html`<span class="small warn">${whole(waiting)} waiting</span>`}
-      ${refused > 0 && html`<span class="small bad">${whole(refused)} refused in the last minute</span>`}
+      ${refused > 0 && html`<span class="small bad">${whole(refused)} rejected in the last minute</span>`}
       ${panic && html`<span class="small bad">all are down; those whose checks only time out are used</span>`}
       ${targets.length === 0 && html`<span class="small bad">no targets</span>`}</span>
     <span class="row narrow-hidden">

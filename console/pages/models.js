@@ -137,7 +137,7 @@ function ModelDrawer({ model }) {
     ['Operations', operations.join(', ')],
     ['Strategy', strategy],
     ['Fallbacks', fallbacks.join(', ')],
-    ['Most in flight', most],
+    ['Maximum in flight', most],
   ]
   return html`<${Dialog} title=${name} kind="drawer" onClose=${() => {
     shownModel.value = undefined
@@ -190,7 +190,7 @@ function Prices() {
   if (error)
     return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${
       error.code === 'no_database'
-        ? 'This router has no database, so there are no prices, and usage costs nothing. LLM_ROUTER_DATABASE_URL names one.'
+        ? 'This router has no database, so there are no prices, and usage costs nothing. Set LLM_ROUTER_DATABASE_URL to use one.'
         : error.message
     }</${Notice}>`
   const { prices } = records.value

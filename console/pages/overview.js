@@ -72,7 +72,7 @@ function Problems() {
   const list = problems.value?.problems
   if (!list) return null
   const end = html`<span class="quiet small">${list.length === 0 ? '' : 'worst first'}</span>`
-  return html`<${Card} title="What is wrong now" id="problems" end=${end}>${
+  return html`<${Card} title="Current problems" id="problems" end=${end}>${
     list.length === 0
       ? html`<p class="empty"><span class="state"><span class="dot" data-tone="good"></span>No problems.</span></p>`
       : html`<ul class="problems">${list.slice(0, 50).map(
@@ -143,7 +143,7 @@ function Charts() {
         series=${[
           { label: 'errors', values: refused.map(([each]) => each) },
           { label: 'rejected (4xx)', values: refused.map(([, each]) => each) },
-          { label: 'client left', values: refused.map(([, , each]) => each) },
+          { label: 'client disconnected', values: refused.map(([, , each]) => each) },
         ]} ...${common} />
       <${Chart} title="In flight" figure="most in each step" format=${compact}
         series=${[{ label: 'at servers', values: data.running }]} ...${common} />

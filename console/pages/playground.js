@@ -238,7 +238,7 @@ function Explanation({ model, route, onClose }) {
       ? html`<strong>${choice.target}</strong>: ${choice.reason}`
       : waits
         ? 'It would wait for a free slot.'
-        : 'The strategy cannot say without a pick.'
+        : 'This strategy chooses only when a request is sent.'
   return html`<${Dialog} title=${`Where a request for ${model} would go`} kind="drawer" onClose=${onClose}>
     <${Notice} tone=${error ? 'bad' : choice ? 'good' : 'warn'}><span>${outcome}</span></${Notice}>
     <p class="quiet small">Strategy ${strategy}, ${whole(request.prompt_tokens)} prompt tokens (estimated), priority ${request.priority}${request.session ? `, session ${request.session}` : ''}.</p>

@@ -204,14 +204,14 @@ function Unknown() {
   const names = unknownModels.value
   if (names.length === 0) return null
   const head = [
-    'Asked for',
+    'Model',
     ['Times', 'number'],
     ['Clients', 'narrow-hidden'],
     ['Last', 'narrow-hidden'],
-    'Did they mean',
+    'Similar model',
   ]
   return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">requested by clients, but not available</span>`}>
-    <${Table} label="Unknown models that clients ask for" head=${head}><tbody>${names.map(
+    <${Table} label="Unknown models that clients request" head=${head}><tbody>${names.map(
       ({ name, count, clients, last, exists, did_you_mean: meant }) => html`<tr key=${name}>
         <th scope="row"><span class="cut">${name}</span></th><td class="number">${whole(count)}</td>
         <td class="narrow-hidden">${clients.length === 0 ? none : clients.join(', ')}</td><td class="narrow-hidden"><${Time} at=${last} /></td>

@@ -203,7 +203,7 @@ function Audit() {
   if (error)
     return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${
       error.code === 'no_database'
-        ? 'The audit log is kept in the database, and this router has none: LLM_ROUTER_DATABASE_URL names one.'
+        ? 'The audit log is kept in the database, and this router has none. Set LLM_ROUTER_DATABASE_URL to use one.'
         : error.message
     }</${Notice}>`
   if (!audit.value) return html`<${Empty}>Loading ...</${Empty}>`

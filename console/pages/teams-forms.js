@@ -39,7 +39,7 @@ const bounds = [
   list('models', 'Models', 'names and patterns, with commas between; empty: all'),
   list('surfaces', 'APIs', 'openai, anthropic, gemini, ollama, text, operator; empty: all but operator'),
   list('endpoints', 'Endpoints', 'such as /v1/embeddings or /v1/*; empty: all'),
-  number('max_concurrent', 'Requests at once'),
+  number('max_concurrent', 'Concurrent requests'),
   number('requests_per_minute', 'Requests/min'),
   number('tokens_per_minute', 'Tokens/min'),
   number('max_tokens', 'Tokens per response'),
@@ -110,7 +110,7 @@ const entities = {
       },
       number('hours', 'Hours', 'of a rolling window'),
       text('description', 'Description', 'for people'),
-      flag('hard', 'Hard: refuses requests when it is used up', true),
+      flag('hard', 'Hard: rejects requests when it is used up', true),
       flag('enabled', 'Enabled', true),
     ],
     removal: 'It no longer limits anything. Recorded usage is kept.',
@@ -128,7 +128,7 @@ const entities = {
       number('request', 'Request'),
       text('description', 'Description', 'for people'),
     ],
-    removal: 'Usage from now on costs nothing by it; costs that are booked stay.',
+    removal: 'It no longer applies to new usage. Recorded costs are kept.',
   },
 }
 
@@ -277,5 +277,5 @@ export function RevokeKey({ id, client, prefix, onClose }) {
     await refresh(['keys'])
   }
   return html`<${Question} title=${`Revoke ${prefix}… of ${client}?`} confirm="Revoke" danger onConfirm=${revoke} onClose=${onClose}>
-    <p>Requests with it are refused within two seconds everywhere. This cannot be undone: ${client} needs another key.</p></${Question}>`
+    <p>Requests with it are rejected within two seconds everywhere. This cannot be undone: ${client} needs another key.</p></${Question}>`
 }

@@ -35,7 +35,7 @@ export function Budgets({ ask, data: { budgets } }) {
   return html`<${Card} title=${plural(budgets.length, 'budget')} end=${end}>${
     budgets.length === 0
       ? html`<${Empty}>No budgets yet. A budget limits what a client or a group spends in a window.</${Empty}>`
-      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the present rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
+      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the current rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
         <tbody>${budgets.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} ask=${ask} />`)}</tbody></${Table}>`
   }</${Card}>`
 }
@@ -52,7 +52,7 @@ function Budget({ budget, ask }) {
       <span class="why narrow-only">${paceText(budget)}; ${resets}</span></td>
     <td class="medium-only"><${BurnDown} budget=${budget} /></td>
     <td class="narrow-hidden nowrap"><span class=${isTooFast(budget) ? 'bad' : ''}>${paceText(budget)}</span><span class="why">${resets}</span></td>
-    <td class="wide-only">${hard === false ? 'warns' : 'refuses'}</td>
+    <td class="wide-only">${hard === false ? 'warns' : 'rejects'}</td>
     <td class="number medium-only"><${AdminButton} class="ghost" aria-label=${`Edit ${id}`} onClick=${() => ask('edit', { entity: 'budgets', record: budget })}>Edit</${AdminButton}>
       <${AdminButton} class="ghost" aria-label=${`Remove ${id}`} onClick=${() => ask('remove', { entity: 'budgets', id })}>Remove</${AdminButton}></td></tr>`
 }
@@ -68,7 +68,7 @@ function paceText({ limit, left, projected, used_up_at: at, window }) {
 }
 
 function resetText({ window, left, resets_at: at }) {
-  return window === 'rolling' && left > 0 ? 'bit by bit' : `resets ${soon(at)}`
+  return window === 'rolling' && left > 0 ? 'gradually' : `resets ${soon(at)}`
 }
 
 /** A moment in the future: the time, and its day unless that is today. */

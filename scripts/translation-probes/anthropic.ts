@@ -112,7 +112,7 @@ export const anthropic: ProbedDialect = {
     { field: 'output_format', body: { output_format: { type: 'json_schema', schema } } },
     { field: 'metadata', body: { metadata: { user_id: 'u1' } } },
     { field: 'mcp_servers', body: { mcp_servers: [{ type: 'url', url: 'https://example.com', name: 'x' }] } },
-    { field: 'any other member', body: { unheard_of: 1 } },
+    { field: 'any other field', body: { unheard_of: 1 } },
   ],
   silent: {
     model_name: reasons.older,

@@ -94,7 +94,7 @@ export const gemini: ProbedDialect = {
       body: { safetySettings: [{ category: 'HARM_CATEGORY_HARASSMENT', threshold: 'OFF' }] },
     },
     { field: 'cachedContent', body: { cachedContent: 'cachedContents/1' } },
-    { field: 'any other member', body: { unheardOf: 1 } },
+    { field: 'any other field', body: { unheardOf: 1 } },
   ],
   silent: {},
 }

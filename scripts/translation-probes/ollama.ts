@@ -58,7 +58,7 @@ export const ollama: ProbedDialect = {
       seed: 7,
       stop: ['END'],
     }).map(([name, value]): Probe => ({ field: `options.${name}`, body: { options: { [name]: value } } })),
-    { field: 'any other member', body: { unheard_of: 1 } },
+    { field: 'any other field', body: { unheard_of: 1 } },
   ],
   silent: {},
 }

@@ -148,7 +148,7 @@ export const openai: ProbedDialect = {
     { field: 'metadata', body: { metadata: { a: 'b' } } },
     { field: 'store', body: { store: true } },
     { field: 'modalities', body: { modalities: ['text', 'audio'] } },
-    { field: 'any other member', body: { unheard_of: 1 } },
+    { field: 'any other field', body: { unheard_of: 1 } },
   ],
   silent: {
     model_name: reasons.older,

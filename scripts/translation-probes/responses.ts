@@ -117,7 +117,7 @@ export const responses: ProbedDialect = {
     { field: 'truncation', body: { truncation: 'auto' } },
     { field: 'metadata', body: { metadata: { a: 'b' } } },
     { field: 'user', body: { user: 'u1' } },
-    { field: 'any other member', body: { unheard_of: 1 } },
+    { field: 'any other field', body: { unheard_of: 1 } },
   ],
   silent: {
     model_name: reasons.older,

@@ -56,7 +56,7 @@ function casesIn(file: string, { printError }: CommandContext): Case[] | undefin
       errors++
     } else cases.push({ expected: model, body: { ...more, messages, model: 'auto' } })
   }
-  if (errors === 0 && cases.length === 0) printError(`${file}: no lines\n`)
+  if (errors === 0 && cases.length === 0) printError(`${file}: contains no lines\n`)
   return errors > 0 || cases.length === 0 ? undefined : cases
 }
 

@@ -34,7 +34,7 @@ export const check: Command = async ([file], { env, print }) => {
   for (const finding of findings.toSorted(byPosition)) print(format(finding))
   const silent = publishing(positions?.value).filter((id) => !hasTarget(models, id))
   if (errors.length === 0 && silent.length > 0)
-    print(`${path}: no models of ${silent.join(', ')}, which did not answer or has none\n`)
+    print(`${path}: no models from ${silent.join(', ')}: no answer, or no model there\n`)
   const servers = models.reduce((sum, { targets, standby }) => sum + targets.length + standby.length, 0)
   const warningCount = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warningCount}\n`)

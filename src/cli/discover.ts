@@ -29,7 +29,7 @@ export const init: Command = async ([file = 'models-config.json', ...hosts], con
     )
     return 1
   }
-  printError(`${file} is written${found ? '' : ', with only the embedded model "demo"'}\n`)
+  printError(`wrote ${file}${found ? '' : ', with only the embedded model "demo"'}\n`)
   printError(`start with: ${program} --config ${file}\n`)
   return 0
 }

@@ -57,7 +57,7 @@ indexed; with --force the other files are indexed.`,
     forms: ['auto eval FILE [--url ADDRESS]'],
     purpose: 'evaluate the automatic model choice of a running router',
     more: `FILE has one JSON object per line: {"text": "...", "model": "..."}, with the model that should be chosen; instead of
-"text" it may have "messages" and other members of a chat request. Prints how often each model was chosen instead of the
+"text" it may have "messages" and other fields of a chat request. Prints how often each model was chosen instead of the
 expected one. The router is that of the settings, or that at --url; LLM_ROUTER_ADMIN_KEY is its operator key.`,
   },
   clients: {

@@ -7,7 +7,7 @@ import { membersOf, onDatabase } from './directory.ts'
 /** `llm-router usage from=2026-11-01 by=client,model bucket=day format=csv`, directly on the database. */
 export const usageCommand: Command = async (args, context) => {
   const { format = 'json', ...query } = membersOf(UsageQuerySchema, args)
-  if (format !== 'json' && format !== 'csv') throw new ConfigError(['format is not json or csv'])
+  if (format !== 'json' && format !== 'csv') throw new ConfigError(['format must be json or csv'])
   const question = questionOf(query, context)
   const lines = await onDatabase(context, (run) => run('usage', question))
   context.print(format === 'csv' ? usageCsv(question, lines) : `${JSON.stringify(lines, null, 2)}\n`)

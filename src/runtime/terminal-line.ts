@@ -35,8 +35,8 @@ function requestText(line: Fields, isColored: boolean): string | undefined {
   const { prompt_tokens: prompt, completion_tokens: completion } = line
   if (prompt !== undefined || completion !== undefined) parts.push(`${prompt ?? 0}+${completion ?? 0} tok`)
   if (typeof line.attempts === 'number') parts.push(`${line.attempts} attempts`)
-  if (line.outcome === 'client_gone') parts.push('(client left)')
-  if (line.outcome === 'truncated') parts.push('(broke off)')
+  if (line.outcome === 'client_gone') parts.push('(client disconnected)')
+  if (line.outcome === 'truncated') parts.push('(truncated)')
   const error = line.error ?? line.error_code
   if (error !== undefined) parts.push(`(${error})`)
   return parts.join(' ')

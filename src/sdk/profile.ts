@@ -60,10 +60,10 @@ export const ProfileSchema = Type.Object(
       }),
     ),
     thoughts_back: texts(
-      'Members of an assistant message that carry earlier reasoning: reasoning_content, reasoning; []: none is sent.',
+      'Fields of an assistant message that carry earlier reasoning: reasoning_content, reasoning; []: none is sent.',
     ),
     unsupported: texts(
-      'Sampling members that the model accepts only with their default value, such as temperature.',
+      'Sampling fields that the model accepts only with their default value, such as temperature.',
     ),
     max_temperature: optional(
       Type.Number({
@@ -74,7 +74,7 @@ export const ProfileSchema = Type.Object(
     ranges: optional(
       Type.Record(Type.String(), Type.Array(Type.Number(), { minItems: 2, maxItems: 2 }), {
         description:
-          'Minimum and maximum of sampling members, such as {"top_p": [0, 1]}; other values are clamped.',
+          'Minimum and maximum of sampling fields, such as {"top_p": [0, 1]}; other values are clamped.',
       }),
     ),
     temperature_with_top_p: yesNo(

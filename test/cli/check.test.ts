@@ -221,7 +221,7 @@ test('check recognizes the names that other programs use for a field, and names 
   const checked = await runCli(['check', silent])
   assert.equal(
     checked.stdout,
-    `${silent}: no models of gpu, which did not answer or has none\n${silent}: 0 models, 0 servers, no errors, 0 warnings\n`,
+    `${silent}: no models from gpu: no answer, or no model there\n${silent}: 0 models, 0 servers, no errors, 0 warnings\n`,
   )
   assert.equal(checked.code, 0)
 })

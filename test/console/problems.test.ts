@@ -171,7 +171,7 @@ test('a full queue is a problem, and so are the requests that it rejects', async
   )
   assert.equal(
     found.get('model:saturated:refusing')?.text,
-    '1 request for saturated was refused in the last minute',
+    '1 request for saturated was rejected in the last minute',
   )
 })
 

@@ -61,7 +61,7 @@ for (const [where, [path, bodyWith]] of Object.entries(requests)) {
     const before = upstream.requests.length
     const tooMany = await ask(1_001)
     assert.equal(tooMany.status, 400)
-    assert.match(tooMany.text, /more than 1000 members that cannot be translated/)
+    assert.match(tooMany.text, /more than 1000 fields that cannot be translated/)
     assert.equal(upstream.requests.length, before)
   })
 }

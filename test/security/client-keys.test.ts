@@ -52,7 +52,7 @@ test('S8 a key is in no log line and is sent to no upstream, while its id is in 
   const line = await keyed.router.requestLogged('s8-log')
   assert.equal(line.client, 'all')
   const refused = await keyed.router.logged(
-    (each) => each.msg === 'login refused' && each.client === 'disabled',
+    (each) => each.msg === 'credentials rejected' && each.client === 'disabled',
   )
   assert.equal(refused.reason, 'disabled')
   assert.ok(!JSON.stringify(keyed.router.logs).includes(head))

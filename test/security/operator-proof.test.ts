@@ -147,7 +147,7 @@ for (const [name, records] of [
     }
     const logs = JSON.stringify(router.logs)
     for (const key of [adminKey, operatorKey, clientKey]) assert.ok(!logs.includes(key))
-    assert.ok(router.logs.some(({ msg, reason }) => msg === 'login refused' && reason === 'unknown'))
+    assert.ok(router.logs.some(({ msg, reason }) => msg === 'credentials rejected' && reason === 'unknown'))
     assert.ok(router.logs.some(({ msg, client }) => msg === 'request' && client === 'admin-key'))
   })
 

@@ -31,7 +31,9 @@ function checked(
     if (!models.includes(model))
       findings.errors.push(`${path}.rules[${index}].model: ${notListed(model, models)}`)
     if (max !== undefined && max < min)
-      findings.errors.push(`${path}.rules[${index}].max_prompt_tokens: less than min_prompt_tokens`)
+      findings.errors.push(
+        `${path}.rules[${index}].max_prompt_tokens: must not be less than min_prompt_tokens`,
+      )
   }
   if (entry.default !== undefined && !models.includes(entry.default))
     findings.errors.push(`${path}.default: ${notListed(entry.default, models)}`)
@@ -41,7 +43,8 @@ function checked(
   if (Object.keys(examples).length > 0 && embedding === undefined)
     findings.errors.push(`${path}.embedding_model: missing; examples require it`)
   const [middle = 0, large = 0] = bySize?.thresholds ?? []
-  if (middle > large) findings.errors.push(`${path}.by_size.thresholds: the second is less than the first`)
+  if (middle > large)
+    findings.errors.push(`${path}.by_size.thresholds: the second must not be less than the first`)
   return entry
 }
 

@@ -14,7 +14,7 @@ export const keepAlive = Type.Optional(
   }),
 )
 export const defaults = members(
-  "Default values for members that a request does not set, under the upstream's names.",
+  "Default values for fields that a request does not set, under the upstream's names.",
 )
 export const engineOptions = members('Default Ollama options, such as {"num_ctx": 32768}.')
 
@@ -99,14 +99,14 @@ export const serverMembers = {
     }),
   ),
   pass_priority: yesNo(
-    "true: requests carry their priority in vLLM's member `priority` (-1, 0, 1). The server needs --scheduling-policy priority.",
+    "true: requests carry their priority in vLLM's field `priority` (-1, 0, 1). The server needs --scheduling-policy priority.",
   ),
   tool_calling: yesNo(
     'false: tools, tool_choice and parallel_tool_calls are removed from requests to this server.',
   ),
   drop_params: Type.Optional(
     Type.Array(Type.String(), {
-      description: 'Members to remove from requests because this server rejects them.',
+      description: 'Fields to remove from requests because this server rejects them.',
     }),
   ),
   paths: Type.Optional(pathMembers),

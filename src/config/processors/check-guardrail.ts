@@ -62,7 +62,7 @@ function checkService(
 
 export function checkAddress(url: string, at: string, errors: string[]): void {
   if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
-  else if (isLinkLocalOrMetadata(hostOf(url))) errors.push(`${at}: a link-local address`)
+  else if (isLinkLocalOrMetadata(hostOf(url))) errors.push(`${at}: link-local addresses are not allowed`)
 }
 
 function hostOf(url: string): string {

@@ -234,5 +234,5 @@ function checkRetrieval(
   if (!service) return
   if (!URL.canParse(service.url)) errors.push(`${path}.service.url: not an http:// or https:// address`)
   else if (isLinkLocalOrMetadata(new URL(service.url).hostname.replace(/^\[|\]$/g, '')))
-    errors.push(`${path}.service.url: a link-local address`)
+    errors.push(`${path}.service.url: link-local addresses are not allowed`)
 }

@@ -9,7 +9,7 @@ export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secr
   if (url === '') return []
   if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is not an https:// address']
   if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
-    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is a link-local address']
+    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: link-local addresses are not allowed']
   if (secret.length < minKeyLength)
     return [
       `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: required with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${minKeyLength} characters`,

@@ -109,13 +109,15 @@ export function pluginErrors(settings: PluginSettings): string[] {
   const { utilsPipeline: names, routingModels: models, routingThresholds, routingDefaultModel } = settings
   const errors: string[] = []
   if (settings.ragChunkOverlap >= settings.ragChunkSize)
-    errors.push('LLM_ROUTER_LANGCHAIN_RAG_CHUNK_OVERLAP: not less than LLM_ROUTER_LANGCHAIN_RAG_CHUNK_SIZE')
+    errors.push(
+      'LLM_ROUTER_LANGCHAIN_RAG_CHUNK_OVERLAP: must be less than LLM_ROUTER_LANGCHAIN_RAG_CHUNK_SIZE',
+    )
   if (names.includes('simple_semantic_routing')) {
     const [middle = 0, large = 0] = routingThresholds
     if (middle > large)
-      errors.push('LLM_ROUTER_ROUTING_COMPLEXITY_THRESHOLDS: the second is less than the first')
+      errors.push('LLM_ROUTER_ROUTING_COMPLEXITY_THRESHOLDS: the second must not be less than the first')
     if (routingDefaultModel !== '' && models.length > 0 && !models.includes(routingDefaultModel))
-      errors.push('LLM_ROUTER_ROUTING_DEFAULT_MODEL: none of LLM_ROUTER_ROUTING_MODELS')
+      errors.push('LLM_ROUTER_ROUTING_DEFAULT_MODEL: must be one of LLM_ROUTER_ROUTING_MODELS')
   }
   if (!names.includes('langchain_rag')) return errors
   for (const [name, value] of [

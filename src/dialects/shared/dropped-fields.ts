@@ -29,7 +29,7 @@ const maxUnknown = 1_000
 export function checkUnknownCount(count: number): void {
   if (count > maxUnknown)
     throw badRequest(
-      `The request has more than ${maxUnknown} members that cannot be translated between dialects`,
+      `The request has more than ${maxUnknown} fields that cannot be translated between dialects`,
     )
 }
 

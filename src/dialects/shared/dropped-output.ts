@@ -3,7 +3,7 @@ import type { AnswerContext } from '../../sdk/dialect.ts'
 
 type Dropping = Pick<AnswerContext, 'drop'>
 
-const noPlace = "the client's API has no member for it"
+const noPlace = "the client's API has no field for it"
 
 /** Reports a file that the client's dialect cannot carry. */
 export function dropFile({ drop }: Dropping, { mediaType }: GeneratedFile): void {

@@ -63,7 +63,7 @@ const problem = Type.Object(
     code: Type.Optional(
       Type.String({ description: 'Such as `not_found`, `version_mismatch`, `invalid_value`.' }),
     ),
-    param: Type.Optional(Type.String({ description: 'The invalid member.' })),
+    param: Type.Optional(Type.String({ description: 'The invalid field.' })),
   },
   { description: 'A problem document (RFC 9457).' },
 )

@@ -45,7 +45,10 @@ export function createAuthenticator(
     if (waitMs > 0 && !failed.hasFailed(block, key)) return tooMany(reply, waitMs)
     failed.failed(block, key)
     const { logIds } = request.exchange
-    app.log.warn({ ...logIds, client_address: address, reason: error, client: client?.id }, 'login refused')
+    app.log.warn(
+      { ...logIds, client_address: address, reason: error, client: client?.id },
+      'credentials rejected',
+    )
     return invalidKey(reply)
   }
 }
@@ -101,11 +104,15 @@ function invalidKey(reply: FastifyReply): RouterError {
 }
 
 function tooMany(reply: FastifyReply, waitMs: number): RouterError {
-  const error = new RouterError('rate_limit', 'Too many different invalid API keys from this address', {
-    code: 'too_many_failed_logins',
-    retryAfterSeconds: Math.ceil(waitMs / 1000),
-    shouldRetry: false,
-  })
+  const error = new RouterError(
+    'rate_limit',
+    'Too many different invalid API keys from this address; use a valid key, or wait',
+    {
+      code: 'too_many_failed_logins',
+      retryAfterSeconds: Math.ceil(waitMs / 1000),
+      shouldRetry: false,
+    },
+  )
   return closingConnection(reply, error)
 }
 

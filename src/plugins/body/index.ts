@@ -110,7 +110,7 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   const scan = scanObject(bytes)
   if (scan && scan.depth > maxDepth) throw badRequest(`The body is nested deeper than ${maxDepth} levels`)
   if (scan && scan.members.length > maxMembers)
-    throw badRequest(`The body has more than ${maxMembers} members`)
+    throw badRequest(`The body has more than ${maxMembers} fields`)
   const cut =
     scan && bytes.length >= largeBytes && request.routeOptions.config.outline && isMostlyLong(bytes, scan)
   const body = parse(cut ? outlineOf(bytes, scan) : bytes.toString())

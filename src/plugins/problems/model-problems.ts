@@ -23,7 +23,7 @@ function findingsOf(model: ModelStatus, queueSize: number): Finding[] {
     findings.push({
       severity: 'error',
       code: 'refusing',
-      text: `${counted(refused, 'request')} for ${name} ${refused === 1 ? 'was' : 'were'} refused in the last minute`,
+      text: `${counted(refused, 'request')} for ${name} ${refused === 1 ? 'was' : 'were'} rejected in the last minute`,
       action:
         usable.length === 0
           ? 'Bring a server of the model back: none is usable'

@@ -126,8 +126,8 @@ export function unknownModelProblems(models: readonly UnknownModel[]): Problem[]
         code: 'unknown_model',
         subject: { type: 'model', name },
         text: exists
-          ? `${name} was asked for ${times}${who}, whose key does not allow it`
-          : `${name} was asked for ${times}${who}; there is no such model`,
+          ? `${name} was requested ${times}${who}, whose key does not allow it`
+          : `${name} was requested ${times}${who}, but there is no such model`,
         action: exists
           ? 'Allow the client to use the model, or tell its users'
           : `Add it to the models, or as an alias${nearest === undefined ? '' : ` of ${nearest}`}, or correct the client`,

@@ -113,7 +113,7 @@ const misconfigurations: Readonly<Record<string, { text: string; action: string 
 function misconfigured({ id, reason = '' }: TargetStatus): Finding {
   const status = /^HTTP (\d+)/.exec(reason)?.[1] ?? ''
   const { text, action } = misconfigurations[status] ?? {
-    text: `refuses our requests (${status})`,
+    text: `rejects the router's requests (${status})`,
     action: 'Check this provider in models-config.json',
   }
   return { severity: 'error', code: 'misconfigured', text: `${id} ${text}`, action }

@@ -93,7 +93,7 @@ export default fp(
           return
         isTold = true
         app.log.info(
-          'pseudonyms change with each start; set LLM_ROUTER_MASKING_SECRET to keep them, and with them the prefix caches',
+          'pseudonyms change at each start, so prompts no longer match the prefix caches of engines; set LLM_ROUTER_MASKING_SECRET to keep them',
         )
       },
       begin: (request, { alias, fallbacks }) =>

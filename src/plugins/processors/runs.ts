@@ -67,7 +67,7 @@ export class ProcessorRuns {
     if (signal.aborted) throw asRouterError(signal.reason)
     if (failure === 'open') {
       record('failed_open')
-      warn({ processor: name, ...problemOf(thrown) }, `processor failed; the ${what} passes`)
+      warn({ processor: name, ...problemOf(thrown) }, `processor failed; the ${what} continues`)
       return
     }
     if (thrown instanceof RouterError) {
@@ -75,7 +75,7 @@ export class ProcessorRuns {
       throw thrown
     }
     record('failed_closed')
-    warn({ processor: name, ...problemOf(thrown) }, `processor failed; the ${what} is refused`)
+    warn({ processor: name, ...problemOf(thrown) }, `processor failed; the ${what} is rejected`)
     throw new RouterError('overloaded', `The ${what} cannot be processed by '${name}' now`, {
       code: 'processor_failed',
       causeCode: 'PROCESSOR',

@@ -59,7 +59,7 @@ export async function passagesOf(
         error_name: errorName,
         ...(errorName === 'IndexError' ? { error: message } : {}),
       },
-      isOpen ? 'processor failed; the request passes' : 'processor failed; the request is refused',
+      isOpen ? 'processor failed; the request continues' : 'processor failed; the request is rejected',
     )
     if (isOpen) return []
     throw new RouterError('overloaded', `The request cannot be processed by '${name}' now`, {

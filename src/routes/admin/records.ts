@@ -133,11 +133,11 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       `${base}/${entity}/:id`,
       {
         config: config(
-          docs('change', `Change members of a ${noun}`, {
+          docs('change', `Change fields of a ${noun}`, {
             path,
             example: { description: 'Team of the night shift' },
             description:
-              'Absent members stay unchanged; null removes a member. With `If-Match`, the change is rejected (412) if the record has been changed in the meantime.',
+              'Absent fields stay unchanged; null removes a field. With `If-Match`, the change is rejected (412) if the record has been changed in the meantime.',
           }),
         ),
         schema: { params, body: Type.Partial(schema, { additionalProperties: false }) },

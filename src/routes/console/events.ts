@@ -30,7 +30,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Changes of the router state as a stream of events',
   description:
-    'Named server-sent events: `status` (complete, sent first), `delta` (changed members of models and targets, at most 64 targets per event), `problems`, `requests` (requests that have ended), `history` (all steps), `step` (the last two steps), `heartbeat` (every five seconds) and `end`. See docs/console-api.md.',
+    'Named server-sent events: `status` (complete, sent first), `delta` (changed fields of models and targets, at most 64 targets per event), `problems`, `requests` (requests that have ended), `history` (all steps), `step` (the last two steps), `heartbeat` (every five seconds) and `end`. See docs/console-api.md.',
   answers: [events('About once a second, when something has changed.')],
   query: QuerySchema.properties,
 }

@@ -88,7 +88,7 @@ const RouteSchema = Type.Object({
         name: Type.String(),
         scope: Type.String({ description: 'Who shares a cached response: client, group or all.' }),
         bypass: Type.Optional(
-          Type.String({ description: 'The member of the body because of which the cache is bypassed.' }),
+          Type.String({ description: 'The field of the body because of which the cache is bypassed.' }),
         ),
       },
       { description: 'The response cache that applies; absent: none.' },

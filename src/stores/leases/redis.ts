@@ -291,10 +291,14 @@ export class RedisLeases implements LeaseStore {
 }
 
 function storeDown(cause: unknown): RouterError {
-  return new RouterError('overloaded', 'The upstreams of this model cannot be reserved at the moment', {
-    code: 'lease_store_down',
-    retryAfterSeconds: 5,
-    causeCode: 'REDIS_DOWN',
-    cause,
-  })
+  return new RouterError(
+    'overloaded',
+    'No upstream of this model can be reserved at the moment; try again later',
+    {
+      code: 'lease_store_down',
+      retryAfterSeconds: 5,
+      causeCode: 'REDIS_DOWN',
+      cause,
+    },
+  )
 }

@@ -55,7 +55,7 @@ export const accessSettings = {
   }),
   oidcRoleClaim: text(
     'groups',
-    'Claim with the groups or roles of a user; dots select nested members: `realm_access.roles`.',
+    'Claim with the groups or roles of a user; dots select nested fields: `realm_access.roles`.',
   ),
   oidcRoleMap: Type.Array(Type.String({ pattern: '^.+=(?:viewer|operator|admin)$' }), {
     default: [],
