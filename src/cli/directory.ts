@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import type { TSchema } from '@sinclair/typebox'
-import { databaseAddress } from '../lib/database-address.ts'
+import { databaseAddress, databaseAddressError } from '../lib/database-address.ts'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import {
@@ -99,11 +99,14 @@ export async function onDatabase<Result>(
 export async function openAdministration({
   env,
 }: CommandContext): Promise<{ run: Run; close(): Promise<void> }> {
-  const address = databaseAddress(env.LLM_ROUTER_DATABASE_URL?.trim() ?? '')
+  const url = env.LLM_ROUTER_DATABASE_URL?.trim() ?? ''
+  const address = databaseAddress(url)
   if (!address)
     throw new ConfigError([
       'LLM_ROUTER_DATABASE_URL must name the database, such as sqlite:/var/lib/llm-router/router.db or postgres://user:password@host/database',
     ])
+  const invalid = databaseAddressError(url)
+  if (invalid !== undefined) throw new ConfigError([`LLM_ROUTER_DATABASE_URL: ${invalid}`])
   const { openDatabase } = await import('../stores/database/open.ts')
   const { execute } = await import('../stores/directory/execute.ts')
   const database = await openDatabase(address, () => undefined)

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { buildApp } from '../app.ts'
 import { modelPath } from '../config/config-path.ts'
 import { type Config, loadConfig } from '../config/settings/settings.ts'
+import { databaseAddress } from '../lib/database-address.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { allTargets, type Model } from '../sdk/target.ts'
 import type { CommandContext } from './command-line.ts'
@@ -18,7 +19,7 @@ export interface WholeConfig {
 
 /**
  * Reads settings, models-config.json, extensions and prompts like a start, without listening. With `askServers`, also asks
- * servers of other types whether they are llama.cpp. Throws ConfigError for invalid settings; errors in other files are
+ * servers of other types whether they are llama.cpp, and connects to the database. Throws ConfigError for invalid settings; errors in other files are
  * returned.
  */
 export async function readWholeConfig(
@@ -30,9 +31,10 @@ export async function readWholeConfig(
   const config: Config = {
     ...settings,
     modelsConfigPath: file ?? settings.modelsConfigPath,
-    // Without health checks, Redis, the admin port and Kubernetes, which this process may not be able to reach.
+    // Without health checks, Redis, the admin port and Kubernetes, which this process may not be able to reach, and without the
+    // database, which the app would migrate and keep.
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
-    kubernetesAccountDir: '',
+    ...{ kubernetesAccountDir: '', databaseUrl: '' },
   }
   const text = textOf(config.modelsConfigPath)
   const logged: string[] = []
@@ -47,6 +49,8 @@ export async function readWholeConfig(
     const configWarnings = [...logged]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
+    const database = askServers ? databaseAddress(settings.databaseUrl) : undefined
+    if (database) await (await import('../stores/database/open.ts')).checkDatabase(database)
     return {
       config,
       text,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ConnectError } from '../lib/connect-error.ts'
@@ -5,7 +6,7 @@ import { checkedLookup } from '../relay/upstream/checked-lookup.ts'
 import { createHttpTransport, type HttpTransport } from '../relay/upstream/http-transport.ts'
 import { collectAfterBytes } from '../runtime/garbage-collector.ts'
 import { allTargets, type Target } from '../sdk/target.ts'
-import type { Transport } from '../sdk/transport.ts'
+import type { Connection, Transport } from '../sdk/transport.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -26,27 +27,31 @@ export default fp(
     const settings = {
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
       onBytes: collectAfterBytes(),
-      onConnectError: logRarely(app),
       lookup: checkedLookup({ onRefused: logOnce(app), allowsAll: app.config.allowLinkLocal }),
     }
-    const direct = createHttpTransport(settings)
+    const log = logRarely(app)
+    const createTransport = (connection?: Connection): HttpTransport =>
+      createHttpTransport({
+        ...settings,
+        connection,
+        onConnectError: (origin, error) => log(origin, connection, error),
+      })
+    const direct = createTransport()
     /** Transports by connection settings: sockets are never shared between different credentials. */
     const special = new Map<string, HttpTransport>()
     const known = new WeakMap<Target, Transport>()
     const specialFor = (target: Target): HttpTransport => {
       const key = JSON.stringify(target.connection)
-      const transport =
-        special.get(key) ?? createHttpTransport({ ...settings, connection: target.connection })
+      const transport = special.get(key) ?? createTransport(target.connection)
       special.set(key, transport)
       return transport
     }
     app.decorate('upstream', {
       transportOf(target) {
-        const { createTransport } = target.type
-        if (!createTransport && target.connection === undefined) return direct
+        if (!target.type.createTransport && target.connection === undefined) return direct
         let transport = known.get(target)
         if (!transport) {
-          transport = createTransport?.(target) ?? specialFor(target)
+          transport = target.type.createTransport?.(target) ?? specialFor(target)
           known.set(target, transport)
         }
         return transport
@@ -71,11 +76,16 @@ export default fp(
 )
 
 /** Logs why connections fail, at most once per minute for the same error. */
-function logRarely(app: FastifyInstance): (origin: string, error: ConnectError) => void {
+function logRarely(
+  app: FastifyInstance,
+): (origin: string, connection: Connection | undefined, error: ConnectError) => void {
   const loggedAt = new Map<string, number>()
   app.models.onChange(() => loggedAt.clear())
-  return (origin, { code, message }) => {
-    const targets = targetsAt(app, ({ origin: other }) => other === origin)
+  return (origin, connection, { code, message }) => {
+    const targets = targetsAt(
+      app,
+      (target) => target.origin === origin && isDeepStrictEqual(target.connection, connection),
+    )
     const key = `${code} ${targets.join(' ')}`
     const now = performance.now()
     if (now - (loggedAt.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return

@@ -174,8 +174,8 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   text: { read: (text) => text, rules: plain },
 }
 
-/** Languages covered by test/docs/snippets.test.ts and test/docs/code-blocks.test.ts. */
-const elsewhere = ['sh', 'ts', 'js']
+/** Languages covered by test/docs/snippets.test.ts, test/docs/code-blocks.test.ts and, for SQL, test/stores/migrations.test.ts. */
+const elsewhere = ['sh', 'ts', 'js', 'sql']
 
 describe('the data blocks of the pages', () => {
   for (const block of pages.flatMap(blocksOf)) {

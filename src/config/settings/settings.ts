@@ -1,5 +1,5 @@
 import { Value } from '@sinclair/typebox/value'
-import { allowedDatabaseAddress, databaseAddress } from '../../lib/database-address.ts'
+import { databaseAddressError } from '../../lib/database-address.ts'
 import { allowedBy } from '../../lib/json/allowed.ts'
 import { isTimeZone } from '../../lib/time-zone.ts'
 import { ConfigError } from '../../sdk/errors.ts'
@@ -221,8 +221,8 @@ interface AuthSettings {
 
 /** Returns errors for protections that are requested but not available, which must not be ignored silently. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
-  if (databaseUrl !== '' && !databaseAddress(databaseUrl))
-    return [`LLM_ROUTER_DATABASE_URL: the value is not ${allowedDatabaseAddress}`]
+  const databaseError = databaseUrl === '' ? undefined : databaseAddressError(databaseUrl)
+  if (databaseError !== undefined) return [`LLM_ROUTER_DATABASE_URL: ${databaseError}`]
   if (!authEnabled && databaseUrl !== '')
     return [
       'LLM_ROUTER_DATABASE_URL: clients and keys have no effect without LLM_ROUTER_AUTH_ENABLED=1: requests would NOT be authenticated',

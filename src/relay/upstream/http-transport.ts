@@ -89,7 +89,11 @@ function connectorNoting(
       withoutStacksAtOverflow(socket)
       // A response of the proxy is not a response of the server.
       const before = socket.bytesRead
-      socket.on('error', (error: Error) => readBefore.set(error, socket.bytesRead - before))
+      socket.on('error', (error: Error) => {
+        readBefore.set(error, socket.bytesRead - before)
+        // Node leaves a socket open after a TLS alert; its end would then replace the error in undici.
+        if (!socket.destroyed) socket.destroy(error)
+      })
       done(null, socket)
     })
   }
@@ -169,6 +173,7 @@ class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
   /** Until the request has a socket, the controller does not exist. */
   #state: 'waiting' | 'running' | 'over' = 'waiting'
   #controller: Dispatcher.DispatchController | undefined
+  #answered = false
   #informational = 0
 
   constructor(sink: UpstreamSink, shared: Shared, origin: string) {
@@ -186,6 +191,7 @@ class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
     if (this.#state !== 'running') return
     if (status >= 200) {
+      this.#answered = true
       this.#sink.onHeaders(status, headers)
     } else if (++this.#informational > maxInformational) {
       this.#state = 'over'
@@ -209,7 +215,7 @@ class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    const refused = tlsError(error)
+    const refused = this.#answered ? undefined : tlsError(error)
     if (refused) this.#shared.onConnectError(this.#origin, refused)
     this.#fail(refused ?? error)
   }

@@ -157,27 +157,31 @@ function entityTable(db: Kysely<unknown>, name: string) {
  * the database.
  */
 export async function migrate(db: Database): Promise<void> {
-  if (await isMigrated(db)) return
+  if ((await applied(db)).join() === Object.keys(migrations).join()) return
   const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...migrations }) } })
   const { error } = await migrator.migrateToLatest()
   if (error === undefined) return
-  const text = error instanceof Error ? error.message : String(error)
-  const unknown = /previously executed migration (\S+) is missing/.exec(text)?.[1]
-  if (unknown === undefined) throw error
+  await rejectNewer(db)
+  throw error
+}
+
+/** Throws ConfigError if a newer router has migrated the database. */
+export async function rejectNewer(db: Database): Promise<void> {
+  const unknown = (await applied(db)).find((name) => !Object.hasOwn(migrations, name))
+  if (unknown === undefined) return
   const newest = Object.keys(migrations).at(-1)
   throw new ConfigError([
     `LLM_ROUTER_DATABASE_URL: the database is newer than this router (it has ${unknown}, this router knows ${newest}): start the newer version, or restore a backup`,
   ])
 }
 
-/** Whether the database has these migrations and no others. The migrator looks at all tables of the database to find out. */
-async function isMigrated(db: Database): Promise<boolean> {
+/** Names of the migrations that the database has. The migrator looks at all tables of the database to find out. */
+async function applied(db: Database): Promise<string[]> {
   const names = sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)} order by name`
   try {
-    const { rows } = await names.execute(db)
-    return rows.map(({ name }) => name).join() === Object.keys(migrations).join()
+    return (await names.execute(db)).rows.map(({ name }) => name)
   } catch {
     // A new database has no such table; the migrator reports any other error.
-    return false
+    return []
   }
 }

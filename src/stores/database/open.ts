@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { Kysely } from 'kysely'
+import { dirname } from 'node:path'
+import { Kysely, sql } from 'kysely'
+import { tlsError } from '../../lib/connect-error.ts'
 import type { DatabaseAddress } from '../../lib/database-address.ts'
 import { ConfigError } from '../../sdk/errors.ts'
-import { migrate } from './migrations.ts'
+import { migrate, rejectNewer } from './migrations.ts'
 import type { Database, Tables } from './tables.ts'
 
 export interface OpenDatabase {
@@ -25,7 +28,7 @@ export async function openDatabase(
   address: DatabaseAddress,
   onError: (error: Error) => void,
 ): Promise<OpenDatabase> {
-  const db = new Kysely<Tables>({ dialect: await dialectOf(address, onError) })
+  const db = await connect(address, onError)
   try {
     await migrate(db)
     const release = address.kind === 'sqlite' ? await claimFile(db, onError) : undefined
@@ -39,8 +42,32 @@ export async function openDatabase(
     }
   } catch (error) {
     await db.destroy().catch(() => undefined)
-    if (error instanceof ConfigError) throw error
-    throw new ConfigError([`LLM_ROUTER_DATABASE_URL: the database cannot be opened: ${describe(error)}`])
+    throw openError(error)
+  }
+}
+
+/**
+ * Connects to the database without changing it. Throws ConfigError if it cannot be reached or is newer than this router. A SQLite
+ * file that does not exist is not created.
+ */
+export async function checkDatabase(address: DatabaseAddress): Promise<void> {
+  if (address.kind === 'sqlite' && !existsSync(address.path) && existsSync(dirname(address.path))) return
+  const db = await connect(address, () => undefined)
+  try {
+    await sql`select 1`.execute(db)
+    await rejectNewer(db)
+  } catch (error) {
+    throw openError(error)
+  } finally {
+    await db.destroy().catch(() => undefined)
+  }
+}
+
+async function connect(address: DatabaseAddress, onError: (error: Error) => void): Promise<Database> {
+  try {
+    return new Kysely<Tables>({ dialect: await dialectOf(address, onError) })
+  } catch (error) {
+    throw openError(error)
   }
 }
 
@@ -85,8 +112,16 @@ async function write(db: Database, key: string, value: string): Promise<void> {
     .execute()
 }
 
+function openError(error: unknown): ConfigError {
+  if (error instanceof ConfigError) return error
+  return new ConfigError([`LLM_ROUTER_DATABASE_URL: the database cannot be opened: ${describe(error)}`])
+}
+
 /** Describes an error without the URL, which may contain a password. */
 function describe(error: unknown): string {
+  const untrusted = error instanceof Error ? tlsError(error) : undefined
+  if (untrusted)
+    return `${untrusted.message}${/CA|SELF/.test(untrusted.code) ? '; sslrootcert in the URL names the file of its CA' : ''}`
   const { code, message } = Object(error)
   const text = String(message ?? error)
   return typeof code === 'string' && !text.includes(code) ? `${text} (${code})` : text
