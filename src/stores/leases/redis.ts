@@ -291,14 +291,11 @@ export class RedisLeases implements LeaseStore {
 }
 
 function storeDown(cause: unknown): RouterError {
-  return new RouterError(
-    'overloaded',
-    'No upstream of this model can be reserved at the moment; try again later',
-    {
-      code: 'lease_store_down',
-      retryAfterSeconds: 5,
-      causeCode: 'REDIS_DOWN',
-      cause,
-    },
-  )
+  const message = 'No upstream of this model can be reserved at the moment; try again later'
+  return new RouterError('overloaded', message, {
+    code: 'lease_store_down',
+    retryAfterSeconds: 5,
+    causeCode: 'REDIS_DOWN',
+    cause,
+  })
 }
