@@ -292,10 +292,6 @@ export class RedisLeases implements LeaseStore {
 
 function storeDown(cause: unknown): RouterError {
   const message = 'No upstream of this model can be reserved at the moment; try again later'
-  return new RouterError('overloaded', message, {
-    code: 'lease_store_down',
-    retryAfterSeconds: 5,
-    causeCode: 'REDIS_DOWN',
-    cause,
-  })
+  const details = { code: 'lease_store_down', retryAfterSeconds: 5, causeCode: 'REDIS_DOWN', cause }
+  return new RouterError('overloaded', message, details)
 }
