@@ -31,7 +31,7 @@ this machine is searched. Servers that were found, and hosts without one, are re
   models: {
     forms: ['models [file] [--profiles]'],
     purpose: 'list the models that would be served',
-    more: '--profiles also lists the model profile of each server, which requests are adapted to.',
+    more: '--profiles also lists the model profile of each server, to which requests are adapted.',
   },
   targets: {
     forms: [
@@ -42,23 +42,24 @@ this machine is searched. Servers that were found, and hosts without one, are re
       'targets weight MODEL ID WEIGHT|configured',
     ],
     purpose: 'list and control the targets of a running router',
-    more: `The router is that of the settings, or that at --url ADDRESS; LLM_ROUTER_ADMIN_KEY is its operator key. --force
-drains even the last usable target of a model.`,
+    more: `The router is the one at --url ADDRESS or, by default, the one that these settings would start. LLM_ROUTER_ADMIN_KEY is
+its operator key. --force drains even the last usable target of a model.`,
   },
   index: {
     forms: ['index DIR --name NAME [--model MODEL] [--url ADDRESS] [--force]'],
     purpose: 'index the documents in a directory for retrieval',
-    more: `Reads text, Markdown and HTML files, recursively. MODEL is an embedding model of a running router: that of the
-settings, or that at --url; LLM_ROUTER_INDEX_KEY is a client key for it. The index is written to LLM_ROUTER_INDEX_DIR,
-where routers that use it find it without a restart. If there are PDF or office files, they are listed and nothing is
-indexed; with --force the other files are indexed.`,
+    more: `Reads text, Markdown and HTML files, recursively. MODEL is an embedding model of a running router: the one at
+--url or, by default, the one that these settings would start. LLM_ROUTER_INDEX_KEY is a client key for it. The index is
+written to LLM_ROUTER_INDEX_DIR; running routers use it without a restart. If there are PDF or office files, they are
+listed and nothing is indexed; with --force, the other files are indexed.`,
   },
   auto: {
     forms: ['auto eval FILE [--url ADDRESS]'],
     purpose: 'evaluate the automatic model choice of a running router',
     more: `FILE has one JSON object per line: {"text": "...", "model": "..."}, with the model that should be chosen; instead of
 "text" it may have "messages" and other fields of a chat request. Prints how often each model was chosen instead of the
-expected one. The router is that of the settings, or that at --url; LLM_ROUTER_ADMIN_KEY is its operator key.`,
+expected one. The router is the one at --url or, by default, the one that these settings would start.
+LLM_ROUTER_ADMIN_KEY is its operator key.`,
   },
   clients: {
     forms: recordForms('clients'),

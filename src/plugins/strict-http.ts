@@ -58,7 +58,7 @@ function versionError({ httpVersion }: IncomingMessage): RouterError | undefined
 
 function headersError({ rawHeaders }: IncomingMessage): RouterError | undefined {
   if (rawHeaders.length <= maxHeaders * 2) return undefined
-  return new RouterError('bad_request', `More than ${maxHeaders} headers`, { status: 431 })
+  return new RouterError('bad_request', `The request has more than ${maxHeaders} headers`, { status: 431 })
 }
 
 /** Host name or address with a port: RFC 3986, section 3.2.2, without user information. */

@@ -49,7 +49,7 @@ function wantedVersion({ headers }: FastifyRequest): number | undefined {
   if (given === undefined || given === '*') return undefined
   const version = /^(?:W\/)?"(\d{1,15})"$/.exec(given)?.[1]
   if (version === undefined)
-    throw badRequest('If-Match is not an ETag of this API', 'if-match', 'invalid_value')
+    throw badRequest('If-Match must be an ETag of this API', 'if-match', 'invalid_value')
   return Number(version)
 }
 
@@ -58,7 +58,7 @@ function idempotencyKey({ headers, client }: FastifyRequest): string | undefined
   if (given === undefined) return undefined
   if (typeof given !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(given))
     throw badRequest(
-      'Idempotency-Key is not 1 to 200 visible ASCII characters',
+      'Idempotency-Key must be 1 to 200 visible ASCII characters',
       'idempotency-key',
       'invalid_value',
     )

@@ -172,7 +172,7 @@ export class Answering {
   breakOff(thrown: unknown): void {
     const { exchange, warn } = this.#context
     exchange.breakOff(asRouterError(thrown))
-    warn(problemOf(thrown), 'the answer could not be processed and was broken off')
+    warn(problemOf(thrown), 'processor failed; the response ends with an error')
   }
 
   /** The last content of the request, as sent by the client and as sent upstream. */

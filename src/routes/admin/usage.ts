@@ -123,7 +123,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       const parsed = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
       // Only operators may see servers and the usage of other clients.
       if (parsed.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
-        throw badRequest("'by' is not one of: model, key", 'by', 'invalid_value')
+        throw badRequest("'by' must be one of: model, key", 'by', 'invalid_value')
       const question = { ...parsed, client: client?.id ?? '' }
       const lines = await administration.run(request, 'usage', question)
       const format = formatOf(request, query)
@@ -156,6 +156,6 @@ function answer(
 
 function formatOf({ headers }: FastifyRequest, { format }: Pick<UsageQuery, 'format'>): 'json' | 'csv' {
   if (format === 'json' || format === 'csv') return format
-  if (format !== undefined) throw badRequest("'format' is not json, csv", 'format', 'invalid_value')
+  if (format !== undefined) throw badRequest("'format' must be json or csv", 'format', 'invalid_value')
   return /\btext\/csv\b/i.test(headers.accept ?? '') ? 'csv' : 'json'
 }

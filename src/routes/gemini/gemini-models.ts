@@ -48,9 +48,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         case 'batchEmbedContents':
           return app.operations.embed(dialect, request, reply, model)
         default:
-          throw new RouterError('not_found', `Models have no method '${method.slice(0, 64)}' here`, {
-            code: 'not_found',
-          })
+          throw new RouterError(
+            'not_found',
+            `Unknown method '${method.slice(0, 64)}'; known: ${methodNames}`,
+            {
+              code: 'not_found',
+            },
+          )
       }
     })
   }
@@ -119,6 +123,7 @@ function upstreamCost(request: FastifyRequest) {
   return { requests: 1, atOnce: 1, promptBytes: request.exchange.receivedBytes, maxTokens: 0 }
 }
 
+const methodNames = 'generateContent, streamGenerateContent, countTokens, embedContent, batchEmbedContents'
 const callDocs: EndpointDocs = {
   id: 'geminiCall',
   tag: 'Gemini',

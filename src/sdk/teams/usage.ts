@@ -82,7 +82,7 @@ export function usageQuestion(
     const at = given === undefined ? preset : momentOfText(given, zone)
     if (at !== undefined) return at
     throw badRequest(
-      `'${member}' is not a date such as 2026-11-01 or a time such as 2026-11-01T00:00:00Z`,
+      `'${member}' must be a date such as 2026-11-01 or a time such as 2026-11-01T00:00:00Z`,
       member,
       'invalid_value',
     )
@@ -103,7 +103,7 @@ export function usageQuestion(
 function word<Word extends string>(member: string, given: string, known: readonly Word[]): Word {
   const found = known.find((each) => each === given)
   if (found !== undefined) return found
-  throw badRequest(`'${member}' is not one of: ${known.join(', ')}`, member, 'invalid_value')
+  throw badRequest(`'${member}' must be one of: ${known.join(', ')}`, member, 'invalid_value')
 }
 
 /** Formats a report as CSV with the columns of the requested dimensions. */
