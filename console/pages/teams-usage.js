@@ -35,7 +35,7 @@ export function Budgets({ ask, data: { budgets } }) {
   return html`<${Card} title=${plural(budgets.length, 'budget')} end=${end}>${
     budgets.length === 0
       ? html`<${Empty}>No budgets yet. A budget limits what a client or a group spends in a window.</${Empty}>`
-      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the current rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
+      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Remaining in the window', 'medium-only'], ['At the current rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
         <tbody>${budgets.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} ask=${ask} />`)}</tbody></${Table}>`
   }</${Card}>`
 }
