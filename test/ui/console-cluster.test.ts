@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { after, before, test } from 'node:test'
@@ -41,17 +42,16 @@ function ask(url: string, body: object): Promise<number> {
 }
 
 test('the console shows each process of a cluster', needsChromium, async (t) => {
-  const { open, click, page, text, close } = await openConsole(
-    chrome ?? assert.fail('no Chromium'),
-    router.url,
-  )
+  const { open, click, page, close } = await openConsole(chrome ?? assert.fail('no Chromium'), router.url)
   t.after(close)
   await open('/settings')
   await click('#tab-versions')
-  await page.waitForSelector('[aria-label="Processes of this router"] tbody tr:nth-child(2)')
-  assert.match(
-    await text('[aria-label="Processes of this router"] tbody'),
-    /1 pid \d+all well.*2 pid \d+all well/,
+  // A worker that does not respond in time on a busy machine is shown as such until its next status.
+  await page.waitForFunction(
+    (selector, both) => new RegExp(both).test(document.querySelector(selector)?.textContent ?? ''),
+    {},
+    '[aria-label="Processes of this router"] tbody',
+    '1 pid \\d+all well.*2 pid \\d+all well',
   )
 })
 
