@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BudgetStatusSchema } from '../../src/sdk/teams/budget-status.ts'
+import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
 import { databaseKinds, databases } from './databases.ts'
@@ -55,6 +56,17 @@ for (const store of databaseKinds) {
       // A raised budget has room again.
       await team.admin('PATCH', '/budgets/three', { limit: 4 })
       await eventually(async () => (await team.chat(key)).status === 200)
+    })
+
+    test('a request that needs more than a budget has left is told how much is left', async () => {
+      const key = await team.newKey('alan')
+      await budget(team, 'small', { client: 'alan', unit: 'tokens', limit: 1_000 })
+      assert.equal((await team.chat(key)).status, 200)
+      const body = { model: 'small', messages: [{ role: 'user', content: 'word '.repeat(2_000) }] }
+      const headers = { ...bearer(key), 'content-type': 'application/json' }
+      const { status, text } = await post(`${team.router.url}/v1/chat/completions`, body, headers)
+      assert.equal(status, 429)
+      assert.match(text, /The budget 'small' of 1000 tokens has \d{3} left, too little for this/)
     })
 
     test("a group's budget is shared by all its clients, and a model's budget counts only that model", async () => {

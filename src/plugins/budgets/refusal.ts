@@ -13,15 +13,17 @@ const words: Readonly<Record<BudgetUnit, string>> = {
   requests: 'requests',
 }
 
-/** A hard budget is used up. The text names the true reset; the header only recommends a wait. */
+/** A hard budget has too little left. The text names the true reset; the header only recommends a wait. */
 export function refusal(
   id: string,
   { unit, limit, model }: BudgetRecord,
-  { resetsAt }: BudgetState,
+  { resetsAt, spent }: BudgetState,
 ): RouterError {
   const of = model ? ` for the model '${model}'` : ''
   const reset = new Date(resetsAt).toISOString().replace(/\.\d+Z$/, 'Z')
-  const message = `The budget '${id}' of ${limit} ${words[unit]}${of} is used up. It resets at ${reset}`
+  const left = Number((limit - spent).toPrecision(6))
+  const state = left > 0 ? `has ${left} left, too little for this and other running requests` : 'is used up'
+  const message = `The budget '${id}' of ${limit} ${words[unit]}${of} ${state}. It resets at ${reset}`
   return new RouterError('rate_limit', message, {
     code: 'insufficient_quota',
     causeCode: 'BUDGET',

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { requestLog } from '../../../src/plugins/exchange/request-log.ts'
@@ -90,6 +92,40 @@ test('attempts, fallback, client, trace and dropped fields are logged when there
     client: 'team',
     dropped: ['logit_bias', 'n'],
   })
+})
+
+test('the documentation describes every field of the line', () => {
+  const full: Required<ExchangeRecord> = {
+    ...record,
+    ...{ client: 'team', answeringModel: 'qwen', attempts: 2, reason: 'least loaded', operation: 'chat' },
+    ...{ auto: { by: 'size', model: 'gemma' }, unknownReason: 'odd', cache: 'miss', dropped: ['n'] },
+    processed: {
+      steps: [{ processor: 'masking', outcome: 'changed', durationMs: 1, values: 1 }],
+      restored: 1,
+      unknown: 0,
+    },
+    trace: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), beginAttempt: () => assert.fail('no attempt') },
+    error: Object.assign(
+      new RouterError('upstream_error', 'It failed', { code: 'broken', causeCode: 'EPIPE' }),
+      {
+        upstreamText: 'no memory',
+      },
+    ),
+  }
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/behaviour.md'), 'utf8')
+  const [table = ''] = /(?<=^## The log\n)(?:(?!^## ).*\n)*/m.exec(page) ?? []
+  const described = [...table.matchAll(/^\|([^|]*)\|/gm)].flatMap(([, names = '']) =>
+    [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+  )
+  const {
+    level: _level,
+    time: _time,
+    pid: _pid,
+    hostname: _host,
+    msg: _msg,
+    ...fields
+  } = Object(linesOf([full])[0])
+  assert.deepEqual(described.toSorted(), Object.keys(fields).toSorted())
 })
 
 test('names with special characters are logged unchanged', () => {
