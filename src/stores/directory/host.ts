@@ -144,7 +144,7 @@ export class DirectoryHost {
 
   /** Runs a command. Rejects only if the database fails. When it resolves, this process and its workers use the change. */
   async run<Name extends CommandName>(command: Command<Name>): Promise<CommandResult<Name>> {
-    const result = await execute(this.#database.db, command, Date.now())
+    const result = await execute(this.#database.db, command, Date.now)
     const { revision } = this.#snapshot
     await this.#refresh()
     if (this.#snapshot.revision !== revision) this.#hints.announce()
