@@ -61,9 +61,10 @@ export async function execute<Name extends CommandName>(
   clock: () => number,
 ): Promise<CommandResult<Name>> {
   const handler: CommandHandlers[Name] = handlers[name]
+  const isRead = readCommands.has(name)
   const transaction = () =>
-    db.transaction().execute(async (rows) => {
-      if (!readCommands.has(name)) await lockRevision(rows)
+    (isRead ? db.transaction().setAccessMode('read only') : db.transaction()).execute(async (rows) => {
+      if (!isRead) await lockRevision(rows)
       return handler(rows, input, { actor, now: clock() })
     })
   try {
@@ -85,8 +86,12 @@ function notStorable(): RouterError {
   return badRequest('The request has a value that the database cannot store', undefined, 'invalid_value')
 }
 
-/** PostgreSQL's deadlock_detected: usage of the same keys and budgets is written in the background. */
-const deadlockDetected = '40P01'
+/**
+ * Errors of PostgreSQL after which the same transaction may succeed: deadlock_detected, because usage of the same keys and
+ * budgets is written in the background, and read_only_sql_transaction, because another connection may not be read-only.
+ */
+const transientErrors: ReadonlySet<unknown> = new Set(['40P01', '25006'])
+/** More than there are connections. */
 const maxAttempts = 5
 
 async function withRetries<Result>(run: () => Promise<Result>): Promise<Result> {
@@ -94,7 +99,7 @@ async function withRetries<Result>(run: () => Promise<Result>): Promise<Result> 
     try {
       return await run()
     } catch (error) {
-      if (Object(error).code !== deadlockDetected || attempt === maxAttempts) throw error
+      if (!transientErrors.has(Object(error).code) || attempt === maxAttempts) throw error
     }
   }
 }
