@@ -113,7 +113,7 @@ export async function openAdministration({
   const actor: Actor = { id: userInfo().username, source: 'cli', address: '' }
   return {
     async run(name, input) {
-      const result = await execute(database.db, { name, input, actor }, Date.now())
+      const result = await execute(database.db, { name, input, actor }, Date.now)
       if (result.error) throw new ConfigError([result.error.message])
       return result.ok
     },

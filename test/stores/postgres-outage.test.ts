@@ -40,6 +40,23 @@ test('a router starts while its database is read-only, with the clients and keys
   assert.equal((await admin('POST', '/clients', { id: 'bob' })).status, 503)
 })
 
+test('a change succeeds as soon as the database accepts it, on connections that are still read-only', async (t) => {
+  const postgres = await sharedPostgres()
+  const url = await postgres.url()
+  const database = new URL(url).pathname.slice(1)
+  const elsewhere = new URL('/postgres', url).href
+  const setting = (text: string) =>
+    postgres.run('psql', ['-c', `alter database ${database} ${text}`, elsewhere])
+  setting('set default_transaction_read_only = on')
+  const { admin } = await openTeam(t, url)
+  const create = (id: string) => admin('POST', '/clients', { id })
+  const names = ['a', 'b', 'c', 'd']
+  for (const { status } of await Promise.all(names.map(create))) assert.equal(status, 503)
+  // Sessions keep the setting that was in force when they began.
+  setting('reset default_transaction_read_only')
+  for (const { status } of await Promise.all(names.map(create))) assert.equal(status, 201)
+})
+
 test('a router starts while another session has locked the usage', async (t) => {
   const postgres = await sharedPostgres()
   const url = await postgres.url()

@@ -178,7 +178,7 @@ test('a host that receives the announcement reads the change immediately', async
   const changed = new Promise<Snapshot>((resolve) => host.onChange(resolve))
   const actor = { id: '', source: 'cli', address: '' } as const
   const input = { entity: 'groups', id: 'team', record: {} } as const
-  await execute(database.db, { name: 'create', input, actor }, Date.now())
+  await execute(database.db, { name: 'create', input, actor }, Date.now)
   hint()
   assert.deepEqual(
     (await changed).groups.map(({ id }) => id),

@@ -10,6 +10,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  type TransactionSettings,
 } from 'kysely'
 
 /** To the thread: a statement and its values. */
@@ -82,9 +83,10 @@ class SqliteDriver implements Driver {
     throw new Error('the database is not open')
   }
 
-  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+  async beginTransaction(connection: DatabaseConnection, { accessMode }: TransactionSettings): Promise<void> {
     // Takes the write lock immediately, so that read-then-write transactions of two processes are serialized.
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+    const begin = accessMode === 'read only' ? 'begin' : 'begin immediate'
+    await connection.executeQuery(CompiledQuery.raw(begin))
   }
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {

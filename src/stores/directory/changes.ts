@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Actor, EntityName } from '../../sdk/teams/directory.ts'
@@ -41,10 +40,11 @@ export async function changed(
   { actor, now }: Context,
   { action, entity, id, before, after }: Change,
 ): Promise<void> {
+  const revision = await nextRevision(rows)
   await rows
     .insertInto('audit')
     .values({
-      id: auditId(now),
+      id: auditId(now, revision),
       at: now,
       actor: actor.id,
       source: actor.source,
@@ -56,20 +56,34 @@ export async function changed(
       after: after === undefined ? '' : JSON.stringify(after),
     })
     .execute()
-  await nextRevision(rows)
 }
 
-/** Returns a unique id; ids sort by time. */
-function auditId(now: number): string {
-  return `${now.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`
+/** Returns a unique id; ids sort by time, and within a millisecond by revision. */
+function auditId(now: number, revision: number): string {
+  const [time, order] = [now, revision].map((each) => each.toString(36).padStart(9, '0'))
+  return `${time}-${order}`
 }
 
-export async function nextRevision(rows: Rows): Promise<void> {
+/**
+ * Locks the row of the revision until the end of the transaction, so that each change sees those before it. In SQLite, the
+ * transaction has locked the whole database already.
+ */
+export async function lockRevision(rows: Rows): Promise<void> {
   await rows
+    .updateTable('meta')
+    .set((build) => ({ value: build.ref('value') }))
+    .where('key', '=', 'revision')
+    .execute()
+}
+
+export async function nextRevision(rows: Rows): Promise<number> {
+  const { value } = await rows
     .updateTable('meta')
     .set({ value: sql<string>`cast(cast(value as bigint) + 1 as text)` })
     .where('key', '=', 'revision')
-    .execute()
+    .returning('value')
+    .executeTakeFirstOrThrow()
+  return Number(value)
 }
 
 /** Returns the id of the record that an earlier request with the same idempotency key created. */

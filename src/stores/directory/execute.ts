@@ -15,6 +15,7 @@ import {
   type CommandHandlers,
   changed,
   createdBefore,
+  lockRevision,
   nextRevision,
   rememberCreated,
   reusedKey,
@@ -37,20 +38,37 @@ import {
 /** Prefix of the keys in the table meta for sessions that were ended before they expired. */
 export const endedPrefix = 'session:'
 
+/** Commands that change nothing. */
+const readCommands: ReadonlySet<CommandName> = new Set([
+  'list',
+  'get',
+  'keys',
+  'exists',
+  'budgetStatuses',
+  'usage',
+  'audit',
+])
+
 /**
- * Runs a command in one transaction, together with its entry in the audit log and the new revision. Errors of the operator are
- * returned, not thrown.
+ * Runs a command in one transaction, together with its entry in the audit log and the new revision. Changes are serialized.
+ * Errors of the operator are returned, not thrown.
+ *
+ * @param clock Returns milliseconds since 1970.
  */
 export async function execute<Name extends CommandName>(
   db: Database,
   { name, input, actor }: Command<Name>,
-  now: number,
+  clock: () => number,
 ): Promise<CommandResult<Name>> {
+  const handler: CommandHandlers[Name] = handlers[name]
+  const isRead = readCommands.has(name)
+  const transaction = () =>
+    (isRead ? db.transaction().setAccessMode('read only') : db.transaction()).execute(async (rows) => {
+      if (!isRead) await lockRevision(rows)
+      return handler(rows, input, { actor, now: clock() })
+    })
   try {
-    const handler: CommandHandlers[Name] = handlers[name]
-    return {
-      ok: await withRetries(() => db.transaction().execute((rows) => handler(rows, input, { actor, now }))),
-    }
+    return { ok: await withRetries(transaction) }
   } catch (thrown) {
     const error = isInvalidValue(thrown) ? notStorable() : thrown
     if (!(error instanceof RouterError)) throw error
@@ -68,21 +86,20 @@ function notStorable(): RouterError {
   return badRequest('The request has a value that the database cannot store', undefined, 'invalid_value')
 }
 
-/** The row was changed by another transaction since it was read. */
-class ConcurrentChange extends Error {}
-
-/** PostgreSQL's unique_violation: another transaction has created the row in the meantime. */
-const uniqueViolation = '23505'
+/**
+ * Errors of PostgreSQL after which the same transaction may succeed: deadlock_detected, because usage of the same keys and
+ * budgets is written in the background, and read_only_sql_transaction, because another connection may not be read-only.
+ */
+const transientErrors: ReadonlySet<unknown> = new Set(['40P01', '25006'])
+/** More than there are connections. */
 const maxAttempts = 5
 
-/** Retries a transaction that conflicts with another one, whose changes it then sees. */
 async function withRetries<Result>(run: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await run()
     } catch (error) {
-      const isConflict = error instanceof ConcurrentChange || Object(error).code === uniqueViolation
-      if (!isConflict || attempt === maxAttempts) throw error
+      if (!transientErrors.has(Object(error).code) || attempt === maxAttempts) throw error
     }
   }
 }
@@ -138,7 +155,7 @@ const handlers: CommandHandlers = {
     await checkReferences(rows, entity, id, record)
     if (entity === 'budgets') await recalculateBudget(rows, id, record as BudgetRecord, context.now)
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
-    const { numUpdatedRows } = await rows
+    await rows
       .updateTable(tables[entity])
       .set({
         record: next.record,
@@ -147,9 +164,7 @@ const handlers: CommandHandlers = {
         ...referencesOf(entity, record),
       })
       .where('id', '=', id)
-      .where('version', '=', row.version)
-      .executeTakeFirst()
-    if (numUpdatedRows === 0n) throw new ConcurrentChange()
+      .execute()
     await changed(rows, context, { action: 'change', entity: recordNouns[entity], id, before, after: record })
     return stored(next)
   },
@@ -159,12 +174,7 @@ const handlers: CommandHandlers = {
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
     if (entity === 'budgets') await deleteBudgetState(rows, id)
-    const { numDeletedRows } = await rows
-      .deleteFrom(tables[entity])
-      .where('id', '=', id)
-      .where('version', '=', row.version)
-      .executeTakeFirst()
-    if (numDeletedRows === 0n) throw new ConcurrentChange()
+    await rows.deleteFrom(tables[entity]).where('id', '=', id).execute()
     await changed(rows, context, {
       action: 'remove',
       entity: recordNouns[entity],

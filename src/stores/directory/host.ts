@@ -17,6 +17,7 @@ import {
 import { bookOnBudgets } from '../budgets/spent.ts'
 import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
+import type { Database } from '../database/tables.ts'
 import type { StoreLog } from '../redis/health.ts'
 import { applyRetention, type UsageRetention } from '../usage/retention.ts'
 import type { UsageSpool } from '../usage/spool.ts'
@@ -53,6 +54,9 @@ export class DirectoryHost {
   #timer: NodeJS.Timeout | undefined
   #isReachable = true
   #isClosed = false
+  #lastRefresh: Promise<void> = Promise.resolve()
+  /** A refresh that has not begun. */
+  #nextRefresh: Promise<void> | undefined
   /** Writes the usage of all processes. */
   readonly usage: UsageWriter
   readonly #zone: TimeZone
@@ -144,8 +148,8 @@ export class DirectoryHost {
 
   /** Runs a command. Rejects only if the database fails. When it resolves, this process and its workers use the change. */
   async run<Name extends CommandName>(command: Command<Name>): Promise<CommandResult<Name>> {
-    const result = await execute(this.#database.db, command, Date.now())
     const { revision } = this.#snapshot
+    const result = await execute(this.#database.db, command, Date.now)
     await this.#refresh()
     if (this.#snapshot.revision !== revision) this.#hints.announce()
     return result
@@ -181,9 +185,22 @@ export class DirectoryHost {
     }, pollMs).unref()
   }
 
-  async #refresh(): Promise<void> {
+  /**
+   * Reads the records again if they have changed. One read at a time: otherwise an earlier one that ends later would bring back
+   * keys that have been revoked since. All calls during a read share the next one.
+   */
+  #refresh(): Promise<void> {
+    this.#nextRefresh ??= this.#lastRefresh.then(() => {
+      this.#lastRefresh = this.#nextRefresh ?? this.#lastRefresh
+      this.#nextRefresh = undefined
+      return this.#readChanges()
+    })
+    return this.#nextRefresh
+  }
+
+  async #readChanges(): Promise<void> {
     try {
-      const revision = await readRevision(this.#database)
+      const revision = await readRevision(this.#database.db)
       if (revision !== this.#snapshot.revision) {
         this.#snapshot = await readSnapshot(this.#database)
         for (const listener of this.#listeners) listener(this.#snapshot)
@@ -212,36 +229,46 @@ function atInterval(everyMs: number, work: () => Promise<void>): NodeJS.Timeout 
   return setInterval(() => void work().catch(() => undefined), everyMs).unref()
 }
 
-async function readRevision({ db }: OpenDatabase): Promise<number> {
+async function readRevision(db: Database): Promise<number> {
   const row = await db.selectFrom('meta').select('value').where('key', '=', 'revision').executeTakeFirst()
   return Number(row?.value ?? 0)
 }
 
-/** Reads all records. The revision is read first, so that no change is missed; one in between is read twice. */
-async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
-  const { db } = database
-  const revision = await readRevision(database)
-  const clients = await db.selectFrom('clients').select(['id', 'record']).orderBy('id').execute()
-  const groups = await db.selectFrom('client_groups').select(['id', 'record']).orderBy('id').execute()
-  const keys = await db
-    .selectFrom('client_keys')
-    .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
-    .execute()
-  const prices = await db.selectFrom('prices').select(['id', 'record']).orderBy('id').execute()
-  const budgets = await db.selectFrom('budgets').select(['id', 'record']).orderBy('id').execute()
-  const ended = await db.selectFrom('meta').select('key').where('key', 'like', `${endedPrefix}%`).execute()
-  return {
-    revision,
-    endedSessions: ended.map(({ key }) => key.slice(endedPrefix.length)),
-    prices: prices.map(({ id, record }) => ({ id, record: JSON.parse(record) as PriceRecord })),
-    budgets: budgets.map(({ id, record }) => ({ id, record: JSON.parse(record) as BudgetRecord })),
-    clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
-    groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
-    keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({
-      id,
-      client: client_id,
-      sha256,
-      endsAt: revoked_at ?? expires_at,
-    })),
-  }
+/** Reads all records as of one moment: without its group, a client would have the permissions that the group withholds. */
+function readSnapshot({ db }: OpenDatabase): Promise<Snapshot> {
+  return db
+    .transaction()
+    .setAccessMode('read only')
+    .setIsolationLevel('repeatable read')
+    .execute(async (rows) => {
+      const revision = await readRevision(rows)
+      const clients = await rows.selectFrom('clients').select(['id', 'record']).orderBy('id').execute()
+      const groups = await rows.selectFrom('client_groups').select(['id', 'record']).orderBy('id').execute()
+      const keys = await rows
+        .selectFrom('client_keys')
+        .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
+        .execute()
+      const prices = await rows.selectFrom('prices').select(['id', 'record']).orderBy('id').execute()
+      const budgets = await rows.selectFrom('budgets').select(['id', 'record']).orderBy('id').execute()
+      const ended = await rows
+        .selectFrom('meta')
+        .select('key')
+        .where('key', 'like', `${endedPrefix}%`)
+        .execute()
+      return {
+        revision,
+        endedSessions: ended.map(({ key }) => key.slice(endedPrefix.length)),
+        prices: prices.map(({ id, record }) => ({ id, record: JSON.parse(record) as PriceRecord })),
+        budgets: budgets.map(({ id, record }) => ({ id, record: JSON.parse(record) as BudgetRecord })),
+        clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
+        groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
+        keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({
+          id,
+          client: client_id,
+          sha256,
+          // Not the time of the revocation: the clock of the router that revoked it may be ahead.
+          endsAt: revoked_at === null ? expires_at : 0,
+        })),
+      }
+    })
 }
