@@ -20,13 +20,10 @@ const code = await runCli(process.argv.slice(2), {
     // As in start.js; they end all other commands.
     for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => undefined)
     Object.assign(process.env, env)
-    const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
+    const { operatorKeyFor } = await import('./cli/operator-key.ts')
     // Cluster workers inherit the primary's key through the environment.
     const operatorKey = operatorKeyFor(env)
-    if (operatorKey !== undefined) {
-      process.env.LLM_ROUTER_ADMIN_KEY = operatorKey
-      process.stderr.write(operatorKeyText(operatorKey))
-    }
+    if (operatorKey !== undefined) process.env.LLM_ROUTER_ADMIN_KEY = operatorKey
     const { serve } = await import('./serve.ts')
     await serve({ nameOption, operatorKey })
   },

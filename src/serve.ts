@@ -12,7 +12,7 @@ import { followedSources } from './fleet/servers/fleet.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
 import { describeBug } from './lib/describe-bug.ts'
 import { builtInProviders } from './providers/index.ts'
-import { banner } from './runtime/banner.ts'
+import { banner, operatorKeyText } from './runtime/banner.ts'
 import { createLogging, noText } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
@@ -62,6 +62,7 @@ async function run(operatorKey: string | undefined): Promise<void> {
       process.env.LLM_ROUTER_MASKING_SECRET = generatedSecret()
     // Workers find each other's cached responses.
     if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = generatedSecret()
+    if (operatorKey !== undefined) process.stderr.write(operatorKeyText(operatorKey))
     const providers = builtInProviders()
     runPrimary(config, logging, followedSources({ config, env: process.env, providers, log: logger }))
     return
@@ -123,6 +124,7 @@ async function run(operatorKey: string | undefined): Promise<void> {
   const port = typeof address === 'object' && address ? address.port : config.serverPort
   primary?.cast(ready)
   logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
+  if (operatorKey !== undefined) process.stderr.write(operatorKeyText(operatorKey))
   if (first && config.logFormat !== 'json') {
     const found = await servers?.then((found) => found.length)
     process.stderr.write(

@@ -1,24 +1,20 @@
 import { loadConfig } from '../config/settings/settings.ts'
-import { withoutTrailingSlashes } from '../lib/endpoint-paths.ts'
 import { isObject, parseObject } from '../lib/json/read.ts'
 import type { CommandContext } from './command-line.ts'
-import { isHttpUrl, ownAddress } from './healthcheck.ts'
+import { routerAddress } from './healthcheck.ts'
 
 const timeoutMs = 10_000
 
-/** Sends a request to the running router with the operator key. Prints an error and returns undefined if it fails. */
+/** Sends a request to the running router with the operator key. Prints an error and returns undefined if it fails. Throws ConfigError for an invalid `--url`. */
 export async function askRouter(
-  { env, flags, printError }: CommandContext,
+  context: CommandContext,
   method: string,
   path: string,
   body?: object,
 ): Promise<Record<string, unknown> | undefined> {
+  const { env, printError } = context
   const { adminKey, endpointPrefix } = loadConfig(env).config
-  if (flags.url !== undefined && !isHttpUrl(flags.url)) {
-    printError(`--url: ${flags.url} is not an http:// or https:// address\n`)
-    return undefined
-  }
-  const url = `${withoutTrailingSlashes(flags.url ?? ownAddress(env))}${endpointPrefix}${path}`
+  const url = `${routerAddress(context)}${endpointPrefix}${path}`
   try {
     const response = await fetch(url, {
       method,

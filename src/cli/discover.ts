@@ -3,6 +3,7 @@ import { configOf } from '../config/models/discovered.ts'
 import { proxyRule } from '../config/proxy-rule.ts'
 import { loadConfig } from '../config/settings/settings.ts'
 import { isHost, discover as search } from '../fleet/discovery.ts'
+import { ConfigError } from '../sdk/errors.ts'
 import type { Command, CommandContext } from './command-line.ts'
 
 /** Time limit for a search: a host that is down does not refuse connections. */
@@ -44,6 +45,13 @@ async function searchHosts(
   { env, printError }: CommandContext,
 ): Promise<Record<string, unknown> | undefined> {
   const wanted = hosts.length > 0 ? hosts : ['127.0.0.1']
+  const invalid = wanted.filter((host) => !isHost(host))
+  if (invalid.length > 0)
+    throw new ConfigError(
+      invalid.map(
+        (host) => `${host}: not a hostname, an address, or an http:// or https:// URL without a user name`,
+      ),
+    )
   const connectErrors = new Map<string, string>()
   const { servers, silent } = await search(wanted, AbortSignal.timeout(timeoutMs), {
     proxyOf: proxyRule(loadConfig(env).config),
@@ -55,9 +63,7 @@ async function searchHosts(
   }
   for (const host of silent)
     printError(
-      isHost(host)
-        ? `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-compatible server found\n`
-        : `${host}: not a hostname, an address, or an http:// or https:// URL without a user name\n`,
+      `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-compatible server found\n`,
     )
   return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
 }

@@ -15,11 +15,6 @@ export function operatorKeyFor(env: Environment): string | undefined {
   return `sk-operator-${randomBytes(24).toString('base64url')}`
 }
 
-/** Text to print once, on the terminal only. */
-export function operatorKeyText(key: string): string {
-  return `operator key of this run: ${key}\n  required by requests that change the router; LLM_ROUTER_ADMIN_KEY sets a permanent one\n`
-}
-
 function isLoopback(host: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|(?:::ffff:127(?:\.\d{1,3}){3})|::1)$/i.test(host.trim())
 }

@@ -69,6 +69,7 @@ function addressesOf(host: string): string[] {
   if (!url || !/^https?:$/.test(url.protocol) || url.username !== '') return []
   // URL drops the default port of a scheme, so the string is checked.
   if (host.includes('://') || /:\d+$/.test(bare)) return [withoutTrailingSlashes(bare)]
+  if (host.includes('/')) return []
   return usualPorts.map((port) => `http://${url.hostname}:${port}`)
 }
 

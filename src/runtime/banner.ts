@@ -98,3 +98,8 @@ function example(base: string, models: readonly Model[], { authEnabled }: Config
   const quoted = JSON.stringify(body).replaceAll("'", "'\\''")
   return `curl ${base}/v1/${path} -H 'content-type: application/json'${key} -d '${quoted}'`
 }
+
+/** Text to print once, on the terminal only, and after a start that succeeded: a failed one has no use for a key. */
+export function operatorKeyText(key: string): string {
+  return `operator key of this run: ${key}\n  required by requests that change the router; LLM_ROUTER_ADMIN_KEY sets a permanent one\n`
+}

@@ -138,15 +138,21 @@ test('a field of a key that is invalid is reported in one line', async () => {
 })
 
 test('an address or a host that is none is reported as such', async () => {
-  const [targets, health, found] = await Promise.all([
+  const [targets, health, index, found] = await Promise.all([
     runCli(['targets', '--url', 'localhost:8080']),
     runCli(['healthcheck', 'gpu']),
-    runCli(['discover', 'two words']),
+    runCli(['index', folder(), '--name', 'n', '--model', 'm', '--url', 'gpu']),
+    runCli(['discover', 'two words', '10.0.0.0/8', 'gpu:8000/v1']),
   ])
   assert.equal(targets.stderr, '--url: localhost:8080 is not an http:// or https:// address\n')
   assert.equal(health.stderr, 'gpu is not an http:// or https:// address\n')
-  assert.match(found.stderr, /^two words: not a hostname, an address, or an http:\/\/ or https:\/\/ URL/)
-  assert.deepEqual([targets.code, health.code, found.code], [1, 2, 1])
+  assert.equal(index.stderr, '--url: gpu is not an http:// or https:// address\n')
+  const lines = found.stderr.match(/^.*: not a hostname, an address, or an http:\/\/ or https:\/\/ URL/gm)
+  assert.deepEqual(
+    lines?.map((line) => line.split(': not')[0]),
+    ['two words', '10.0.0.0/8', 'gpu:8000/v1'],
+  )
+  assert.deepEqual([targets.code, health.code, index.code, found.code], [2, 2, 2, 2])
 })
 
 test('an argument that a command does not take is rejected, and a file without its option is recognized', async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -79,5 +81,22 @@ test('check and the start reject a guardrail without its services, with exit cod
     const { code, stderr } = await run(command, { ...quiet, LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'true' })
     assert.equal(code, 2)
     assert.match(stderr, /^LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: .*PIPELINE_RESPONSE must name nask_guard/)
+  }
+})
+
+test('a start that fails prints no operator key', async (t) => {
+  const here = { LLM_ROUTER_SERVER_HOST: '127.0.0.1' }
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.after(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  for (const args of [
+    ['--log-level', 'loud'],
+    ['--config', '/no/such/file.json'],
+    ['--port', `${port}`],
+  ]) {
+    const { code, stdout, stderr } = await runCliProcess(args, here)
+    assert.notEqual(code, 0)
+    assert.doesNotMatch(stdout + stderr, /sk-operator-/)
   }
 })

@@ -1,11 +1,10 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig } from '../../config/settings/settings.ts'
-import { withoutTrailingSlashes } from '../../lib/endpoint-paths.ts'
 import { IndexError } from '../../lib/vector-index/format.ts'
 import { IndexWriter } from '../../lib/vector-index/write.ts'
 import type { Command } from '../command-line.ts'
-import { ownAddress } from '../healthcheck.ts'
+import { routerAddress } from '../healthcheck.ts'
 import { usageOf } from '../help.ts'
 import { readDocuments } from './documents.ts'
 import { embedTexts } from './embed-texts.ts'
@@ -33,6 +32,7 @@ export const indexDocuments: Command = async ([directory, ...more], context) => 
     printError(`${directory}: no such directory\n`)
     return 2
   }
+  const url = routerAddress(context)
   const documents = readDocuments(directory, { size: config.ragChunkSize, overlap: config.ragChunkOverlap })
   for (const text of documents.refused) printError(`${text}\n`)
   for (const file of documents.skipped) printError(`${file}: skipped, it is not text, Markdown or HTML\n`)
@@ -41,7 +41,7 @@ export const indexDocuments: Command = async ([directory, ...more], context) => 
     return 1
   }
   const { chunks, files } = documents
-  const router = { url: withoutTrailingSlashes(flags.url ?? ownAddress(env)), key: config.indexKey, model }
+  const router = { url, key: config.indexKey, model }
   const path = join(config.indexDir, `${name}.index`)
   let writer: IndexWriter | undefined
   try {
