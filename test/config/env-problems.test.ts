@@ -18,6 +18,13 @@ test('all invalid values are reported together', () => {
   ])
 })
 
+test('the admin port cannot be the main port', () => {
+  assert.deepEqual(errorsOf({ LLM_ROUTER_ADMIN_PORT: '8080' }), [
+    'LLM_ROUTER_ADMIN_PORT: 8080 is already the main port (LLM_ROUTER_SERVER_PORT)',
+  ])
+  assert.equal(loadConfig({ LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_ADMIN_PORT: '0' }).config.adminPort, 0)
+})
+
 test('a value that looks like a reference to another variable is a warning', () => {
   const { warnings } = loadConfig({ LLM_ROUTER_REDIS_PASSWORD: 'os.environ/REDIS_PASSWORD' })
   assert.deepEqual(warnings, [

@@ -164,6 +164,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   const names = variables.map((variable) => variable.name)
   const notes = envNotes(env, names, config)
   errors.push(
+    ...portErrors(config),
     ...authErrors(config),
     ...timeZoneErrors(config),
     ...webhookErrors(config),
@@ -180,6 +181,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
   const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
   return { config, notes: [...notes.notes, ...redisNotes(config)], warnings }
+}
+
+function portErrors({ adminPort, serverPort }: Config): string[] {
+  if (adminPort === 0 || adminPort !== serverPort) return []
+  return [`LLM_ROUTER_ADMIN_PORT: ${adminPort} is already the main port (LLM_ROUTER_SERVER_PORT)`]
 }
 
 function timeZoneErrors({ timeZone }: Config): string[] {
