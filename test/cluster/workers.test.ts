@@ -104,7 +104,7 @@ describe('a cluster that cannot work', () => {
     const { status: received } = await connectTo(router)('POST', '/v1/chat/completions', question)
     assert.equal(received, 200)
     const logged = JSON.stringify(router.logs)
-    assert.match(logged, /Redis does not answer/)
+    assert.match(logged, /Redis is unavailable/)
     assert.doesNotMatch(logged, /hunter2/)
   })
 

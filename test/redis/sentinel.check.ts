@@ -52,7 +52,7 @@ test('if no Sentinel is reachable, the log says so without a password', async (t
   }
   const router = await startRouterProcess({ models, env })
   t.after(() => router.stop())
-  const { error } = await router.logged(({ msg }) => msg === 'Redis does not answer')
+  const { error } = await router.logged(({ msg }) => msg === 'Redis is unavailable')
   assert.match(String(error), /sentinels are unreachable/)
   assert.doesNotMatch(router.output(), new RegExp(sentinelPassword))
 })

@@ -237,7 +237,7 @@ test('S28 a key has all of its slots as soon as Redis answers again, whatever en
   upstream.rescript(upstreams.openaiText('Hi'))
   let isBack = false
   const back = other
-    .logged(({ msg }) => msg === 'Redis answers again')
+    .logged(({ msg }) => msg === 'Redis is available again')
     .then(() => {
       isBack = true
     })

@@ -57,7 +57,7 @@ function storesOf(t: TestContext, address: RedisAddress) {
   const link = connectRedis(address, 2_000)
   const now = () => performance.now()
   const warn = (details: object, message: string): void =>
-    assert.notEqual(message, 'Redis does not answer', JSON.stringify(details))
+    assert.notEqual(message, 'Redis is unavailable', JSON.stringify(details))
   const log = { info: () => undefined, warn }
   const leases = new RedisLeases({ link, worker: 'w1', beatMs: 20, whenDown: 'reject', now, log })
   const responses = new RedisResponses({ address, ttlMs: 60_000, maxCount: 1, maxBytes: 1_000, now, log })
@@ -173,7 +173,7 @@ test('S20 over TLS a router that trusts the CA of Redis shares leases, and one t
   assert.equal(await server.redis.exists(redisKeys.leases('one', 'one')), 1)
   released.resolve()
   assert.equal((await answer).status, 200)
-  assert.ok(!trusting.logs.some(({ msg }) => msg === 'Redis does not answer'))
+  assert.ok(!trusting.logs.some(({ msg }) => msg === 'Redis is unavailable'))
 
   const connections = async () =>
     Number(/total_commands_processed:(\d+)/.exec(await server.redis.info())?.[1])
@@ -181,7 +181,7 @@ test('S20 over TLS a router that trusts the CA of Redis shares leases, and one t
   const counted = await connections()
   const doubting = await startRouter({ env, models })
   t.after(() => doubting.close())
-  const line = await doubting.logged(({ msg }) => msg === 'Redis does not answer')
+  const line = await doubting.logged(({ msg }) => msg === 'Redis is unavailable')
   assert.match(String(line.error), /certificate/)
   assert.equal(await connections(), counted + 1, 'only the one of this test')
 })

@@ -74,7 +74,7 @@ export class RedisHealth {
     this.#isLogged = true
     this.#loggedAt = this.#now()
     const text = clusterHint(error instanceof Error ? error.message : String(error))
-    this.#log.warn({ error: text, redis_down: this.#whenDown }, 'Redis does not answer')
+    this.#log.warn({ error: text, redis_down: this.#whenDown }, 'Redis is unavailable')
   }
 
   #logData({ message }: Error): void {
@@ -87,7 +87,7 @@ export class RedisHealth {
   #answered(): void {
     this.#failures = 0
     this.#downSince = undefined
-    if (this.#isLogged) this.#log.info('Redis answers again')
+    if (this.#isLogged) this.#log.info('Redis is available again')
     this.#isLogged = false
   }
 }

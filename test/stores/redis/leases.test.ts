@@ -145,7 +145,7 @@ test('without Redis leases are exclusive within the process after the hold time,
   assert.equal(lease.fence, 0)
   assert.equal(await store.acquire(leaseRequest('m', ['a'])), undefined)
   assert.equal(store.counts.local, 1)
-  assert.equal(warnings[0], 'Redis does not answer')
+  assert.equal(warnings[0], 'Redis is unavailable')
   const back = await startRedis(own.port)
   t.after(() => back.stop())
   await until(async () => (await back.redis.zcard(redisKeys.leases('m', 'a'))) || undefined)
