@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { bearer } from '../helpers/keys-file.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 import { eventually, shareTeam, sqliteUrl } from './team-router.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/asking.ts')
 
-let upstream: ScriptedUpstream
-before(async () => {
-  upstream = await startUpstream(({ url, body }) => {
-    if (Object(body).model === 'main-upstream') return { kind: 'reply', status: 500, body: {} }
-    return url.includes('transcriptions') ? { kind: 'reply', body: { text: 'Hi' } } : openaiText('Hi')
-  })
+const upstream = await startUpstream(({ url, body }) => {
+  if (Object(body).model === 'main-upstream') return { kind: 'reply', status: 500, body: {} }
+  return url.includes('transcriptions') ? { kind: 'reply', body: { text: 'Hi' } } : openaiText('Hi')
 })
 after(() => upstream.close())
 

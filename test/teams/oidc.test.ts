@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { after, beforeEach, describe, type TestContext, test } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { serverPair, testCa } from '../helpers/certificates/test-ca.ts'
 import { freePort } from '../helpers/http.ts'
@@ -20,14 +20,9 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { startRouter } from '../helpers/router.ts'
 import { openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
-let provider: IdentityProvider
 /** The address of a proxy in front of the router, as registered with the provider. */
-let publicUrl = ''
-
-before(async () => {
-  publicUrl = `http://127.0.0.1:${await freePort()}`
-  provider = await startIdentityProvider(() => `${publicUrl}/api/session/oidc/callback`)
-})
+const publicUrl = `http://127.0.0.1:${await freePort()}`
+const provider = await startIdentityProvider(() => `${publicUrl}/api/session/oidc/callback`)
 after(() => provider.close())
 beforeEach(() => {
   provider.tamper(undefined)
