@@ -63,9 +63,8 @@ export const auditCommand: Command = command('audit', {
 
 async function giveRole(run: Run, id: string, role: string): Promise<void> {
   const record = { role } as Entities['clients'] // validated by the administration command
-  const { data } = await run('list', { entity: 'clients', limit: maxListed })
-  if (data.some((client) => client.id === id)) await run('change', { entity: 'clients', id, changes: record })
-  else await run('create', { entity: 'clients', id, record })
+  const isNew = await run('createUnlessExists', { entity: 'clients', id, record })
+  if (!isNew) await run('change', { entity: 'clients', id, changes: record })
 }
 
 function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {

@@ -50,9 +50,11 @@ function convert(root: Record<string, unknown>, { print, printError }: CommandCo
 
 async function write(run: Run, { groups, clients, budgets, notes }: Imported) {
   const created = { groups: 0, clients: 0, keys: 0, budgets: 0 }
-  for (const { id, record } of groups) if (await create(run, 'groups', id, record)) created.groups++
+  const create = (entity: EntityName, { id, record }: { id: string; record: Entities[EntityName] }) =>
+    run('createUnlessExists', { entity, id, record })
+  for (const group of groups) if (await create('groups', group)) created.groups++
   for (const { id, record, keys } of clients) {
-    const isNew = await create(run, 'clients', id, record)
+    const isNew = await create('clients', { id, record })
     if (isNew) created.clients++
     for (const key of keys) {
       const { stored, isNew: isNewKey } = await run('importKey', { client: id, ...key })
@@ -62,7 +64,7 @@ async function write(run: Run, { groups, clients, budgets, notes }: Imported) {
       if (stored.client !== id) notes.push(`a key of ${id} already belongs to the client ${stored.client}`)
     }
   }
-  for (const { id, record } of budgets) if (await create(run, 'budgets', id, record)) created.budgets++
+  for (const budget of budgets) if (await create('budgets', budget)) created.budgets++
   return created
 }
 
@@ -78,16 +80,4 @@ function parsed(text: string, file: string): { value: unknown; file: string } {
   } catch {
     throw new ConfigError([`${file} is not JSON`])
   }
-}
-
-/** Creates a record. Returns false if it already exists. */
-async function create(
-  run: Run,
-  entity: EntityName,
-  id: string,
-  record: Entities[EntityName],
-): Promise<boolean> {
-  if ((await run('exists', { entity, id })) === true) return false
-  await run('create', { entity, id, record })
-  return true
 }

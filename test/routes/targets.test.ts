@@ -329,3 +329,26 @@ test('with Redis changes reach all routers, also later ones, and those made duri
   })
   assert.equal(await stateAt(two), 'drained')
 })
+
+test('of weights that two operators set at once through two routers, all of one operator apply', async (t) => {
+  const upstreams = await servers(t)
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  const env = { LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: String(redis.port) }
+  const routers = [
+    await started(t, modelsOver(upstreams), env),
+    await started(t, modelsOver(upstreams), env),
+  ] as const
+  const weightsAt = async ({ url }: TestRouter) => (await targetsOf(url)).map(({ weight }) => weight)
+  for (let round = 0; round < 20; round++) {
+    await Promise.all([
+      setWeights(routers[0].url, { 'gpu-a': 0, 'rack/gpu-b': 1 }),
+      setWeights(routers[1].url, { 'gpu-a': 1, 'rack/gpu-b': 0 }),
+    ])
+    await until(async () => {
+      const [one, two] = await Promise.all(routers.map(weightsAt))
+      return JSON.stringify(one) === JSON.stringify(two)
+    })
+    assert.deepEqual((await weightsAt(routers[0])).toSorted(), [0, 1])
+  }
+})

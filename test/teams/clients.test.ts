@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { sharedPostgres } from '../helpers/programs/postgres.ts'
+import { RawClient } from '../helpers/raw-client.ts'
 import { databaseKinds, databases } from './databases.ts'
 import { adminKey, eventually, openTeam, shareTeam, sqliteUrl, type TeamRouter } from './team-router.ts'
 
@@ -48,6 +49,28 @@ for (const store of databaseKinds) {
       assert.deepEqual(await statuses(chat, [second]), [401])
       await admin('PATCH', '/clients/rita', { expires_at: null })
       assert.deepEqual(await statuses(chat, [second]), [200])
+    })
+
+    test('a change whose body arrives after its key was revoked, or lost its role, is rejected', async () => {
+      const body = JSON.stringify({ id: 'late', role: 'admin' })
+      const begin = async (key: string) => {
+        const client = await RawClient.open(team.router.url)
+        const head = `POST /api/admin/clients HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n`
+        // The router asks for the body once it has accepted the key.
+        client.send(`${head}content-type: application/json\r\nexpect: 100-continue\r\n`)
+        client.send(`content-length: ${body.length}\r\n\r\n`)
+        assert.equal((await client.answer()).status, 100)
+        return client
+      }
+      const revoked = await begin(await newKey('leaver', { role: 'admin' }))
+      const demoted = await begin(await newKey('mover', { role: 'admin' }))
+      const [{ id }] = (await admin('GET', '/keys?client=leaver')).body.data
+      await admin('POST', `/keys/${id}/revoke`)
+      await admin('PATCH', '/clients/mover', { role: 'viewer' })
+      revoked.send(body)
+      demoted.send(body)
+      assert.deepEqual([(await revoked.answer()).status, (await demoted.answer()).status], [401, 403])
+      assert.equal((await admin('GET', '/clients/late')).status, 404)
     })
 
     test('an expiry that is no time is rejected, for a key and for a client', async () => {

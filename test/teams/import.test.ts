@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { keysCommand } from '../../src/cli/directory.ts'
 import { importCommand } from '../../src/cli/import.ts'
+import { databaseKinds, databases } from './databases.ts'
 import { openTeam, sqliteUrl } from './team-router.ts'
 
 /** The output of the command. */
@@ -258,4 +260,43 @@ test('a file of unknown format is rejected', async (t) => {
   const digests = { keys: [digest(alice)], total_count: 1 }
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', digests), /return_full_object=true/)
   await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /Usage: llm-router import/)
+})
+
+for (const store of databaseKinds)
+  test(`two imports at once create each record once in ${store}`, async (t) => {
+    const url = await databases[store](t)
+    const names = Array.from({ length: 20 }, (_none, index) => `c${index}`)
+    const content = {
+      teams: names.map((name) => ({ team_id: name, team_alias: `team-${name}`, models: [] })),
+      keys: names.map((name) => ({
+        token: createHash('sha256').update(name).digest('hex'),
+        key_alias: name,
+        team_id: name,
+        models: [],
+      })),
+    }
+    const outputs = await Promise.all([
+      imported(t, url, 'litellm', content),
+      imported(t, url, 'litellm', content),
+    ])
+    for (const entity of ['groups', 'clients', 'keys'])
+      assert.equal(outputs[0].created[entity] + outputs[1].created[entity], names.length, entity)
+  })
+
+test('the command line gives a role to any of more than 1,000 clients', async (t) => {
+  const url = sqliteUrl(t)
+  const names = Array.from({ length: 1_001 }, (_none, index) => `c${String(index).padStart(4, '0')}`)
+  const keys = names.map((id) => ({ id, key: `sk-of-the-client-${id}-0123456789` }))
+  await imported(t, url, 'keys', { keys })
+  const { admin } = await openTeam(t, url)
+  const last = names.at(-1) ?? ''
+  const code = await keysCommand(['create', last], {
+    program: 'llm-router',
+    flags: { profiles: false, role: 'admin', url: undefined, force: false },
+    env: { LLM_ROUTER_DATABASE_URL: url },
+    print: () => undefined,
+    printError: () => undefined,
+  })
+  assert.equal(code, 0)
+  assert.equal((await admin('GET', `/clients/${last}`)).body.role, 'admin')
 })

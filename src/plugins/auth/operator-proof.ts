@@ -38,6 +38,8 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
     if (![route.method].flat().some((method) => needsOperatorKey(method, route.config))) return
     // Runs before the route's own hook, which may reply.
     route.onRequest = [prove, ...[route.onRequest ?? []].flat()]
+    // Again once the body has arrived: its sender can withhold it until long after the key was revoked.
+    route.preValidation = [prove, ...[route.preValidation ?? []].flat()]
   })
 }
 

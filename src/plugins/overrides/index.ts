@@ -15,8 +15,8 @@ declare module 'fastify' {
       reset(targetId: string, by: string): Promise<void>
       /** Whether Redis is configured but unavailable, so that overrides apply on this host only. */
       isRedisAway(): boolean
-      /** null: the configured weight. */
-      setWeight(model: string, targetId: string, weight: number | null, by: string): Promise<void>
+      /** Sets weights by the ids of targets; null: the configured weight. */
+      setWeights(model: string, weights: Readonly<Record<string, number | null>>, by: string): Promise<void>
     }
   }
 }
@@ -66,10 +66,13 @@ export default fp(
           const usable = inUse(app.config.useSleeping, model).filter(app.health.isUsable)
           return usable.length > 0 && usable.every((target) => target.id === id)
         }),
-      drain: (target, value, by) => store.set({ kind: 'drain', target, value, by }),
-      reset: (target, by) => store.set({ kind: 'reset', target, value: null, by }),
+      drain: (target, value, by) => store.set([{ kind: 'drain', target, value, by }]),
+      reset: (target, by) => store.set([{ kind: 'reset', target, value: null, by }]),
       isRedisAway: () => store.isDown,
-      setWeight: (model, target, value, by) => store.set({ kind: 'weight', model, target, value, by }),
+      setWeights: (model, weights, by) =>
+        store.set(
+          Object.entries(weights).map(([target, value]) => ({ kind: 'weight', model, target, value, by })),
+        ),
     })
     app.addHook('onClose', async () => store.close())
     await store.started()

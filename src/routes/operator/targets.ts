@@ -74,8 +74,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const unknown = Object.keys(request.body).find((id) => !ids.has(id))
         if (unknown !== undefined) throw targetNotFound(unknown, prefix)
         const by = request.client?.id ?? ''
-        for (const [id, weight] of Object.entries(request.body))
-          await app.overrides.setWeight(alias, id, weight, by)
+        await app.overrides.setWeights(alias, request.body, by)
         request.log.info({ model: alias, weights: request.body, client: by }, 'weights set')
         const status = app.status.read().models.find((each) => each.name === alias)
         return {

@@ -54,7 +54,8 @@ export interface Commands {
     in: { client: string; key: NewKey; idempotencyKey?: string | undefined }
     out: { stored: StoredKey; isNew: boolean }
   }
-  exists: { in: { entity: EntityName; id: string }; out: boolean }
+  /** Creates a record; an existing one is not changed. Returns whether it is new. */
+  createUnlessExists: { in: { entity: EntityName; id: string; record: Entities[EntityName] }; out: boolean }
   /** Imports a key by its SHA-256; an existing one is not changed. */
   importKey: { in: ImportedKey; out: { stored: StoredKey; isNew: boolean } }
   rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }

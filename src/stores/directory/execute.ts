@@ -43,7 +43,6 @@ const readCommands: ReadonlySet<CommandName> = new Set([
   'list',
   'get',
   'keys',
-  'exists',
   'budgetStatuses',
   'usage',
   'audit',
@@ -184,11 +183,10 @@ const handlers: CommandHandlers = {
     return null
   },
 
-  async exists(rows, { entity, id }) {
-    return (
-      (await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()) !==
-      undefined
-    )
+  async createUnlessExists(rows, { entity, id, record }, context) {
+    const known = await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()
+    if (!known) await handlers.create(rows, { entity, id, record }, context)
+    return !known
   },
 
   async endSession(rows, { id, endsAt }, { now }) {

@@ -18,11 +18,11 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
   }
   primary?.on(apply, (override) => void take(override))
   return {
-    async set(newOverride) {
-      const override = overrides.dated(newOverride, Date.now())
-      take(override)
-      // If the primary hangs, it gets the message later, and this process continues.
-      await primary?.request(pass, override).catch(() => undefined)
+    async set(newOverrides) {
+      const dated = overrides.dated(newOverrides, Date.now() + Math.random())
+      for (const override of dated) take(override)
+      // If the primary hangs, it gets the messages later, and this process continues.
+      await Promise.allSettled(dated.map((override) => primary?.request(pass, override)))
     },
     add: async (override) => {
       if (!take(override)) return false

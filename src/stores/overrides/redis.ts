@@ -45,11 +45,12 @@ export class RedisOverrides implements OverrideStore {
     this.#timer = setInterval(() => void this.#sync(), syncMs).unref()
   }
 
-  async set(newOverride: Parameters<OverrideStore['set']>[0]): Promise<void> {
+  async set(newOverrides: Parameters<OverrideStore['set']>[0]): Promise<void> {
     const { local } = this.#options
-    await local.set(newOverride)
-    const override = local.all().find((each) => keyOf(each) === keyOf(newOverride))
-    if (override) await this.#push(override)
+    await local.set(newOverrides)
+    const keys = new Set(newOverrides.map(keyOf))
+    const current = local.all().filter((each) => keys.has(keyOf(each)))
+    await Promise.all(current.map((each) => this.#push(each)))
   }
 
   get isDown(): boolean {

@@ -13,7 +13,7 @@ interface OverrideOf<Kind extends string> {
   readonly kind: Kind
   /** Id of the target. */
   readonly target: string
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, with a random fraction: overrides that two processes set at once have different times. */
   readonly at: number
   /** Id of the operator's key. */
   readonly by: string
@@ -28,8 +28,11 @@ export type NewOverride = Override extends infer Each
 
 /** Stores overrides, and shares them with the other processes of the router and, with Redis, with other routers. */
 export interface OverrideStore {
-  /** Applies an override. Resolves when all processes of this host have applied it. */
-  set(override: NewOverride): Promise<void>
+  /**
+   * Applies overrides together: of overrides set in two processes at once, all of one process apply. Resolves when all
+   * processes of this host have applied them.
+   */
+  set(overrides: readonly NewOverride[]): Promise<void>
   /** Whether Redis is configured but unavailable. */
   readonly isDown: boolean
   /** Returns the overrides in effect, the latest of each property. */
@@ -59,12 +62,13 @@ export class Overrides {
   }
 
   /**
-   * Sets a time later than that of the previous override, even if another host's clock is ahead. `now`: milliseconds since
-   * 1970.
+   * Sets one time, later than those of the previous overrides, even if another host's clock is ahead. `now`: milliseconds
+   * since 1970.
    */
-  dated(override: NewOverride, now: number): Override {
-    const before = this.#latest.get(keyOf(override))?.at ?? 0
-    return { ...override, at: Math.max(now, before + 1) }
+  dated(overrides: readonly NewOverride[], now: number): Override[] {
+    const before = overrides.map((each) => this.#latest.get(keyOf(each))?.at ?? 0)
+    const at = Math.max(now, ...before.map((time) => time + 1))
+    return overrides.map((each) => ({ ...each, at }))
   }
 
   all(): readonly Override[] {
