@@ -73,6 +73,21 @@ for (const store of databaseKinds) {
       assert.equal((await admin('GET', '/clients/late')).status, 404)
     })
 
+    test('a request whose body arrives after its key has expired is rejected', async () => {
+      await newKey('slow')
+      const expires_at = new Date(Date.now() + 2_000).toISOString()
+      const { key } = (await admin('POST', '/clients/slow/keys', { expires_at })).body
+      const body = JSON.stringify({ model: 'small', messages: [{ role: 'user', content: 'hi' }] })
+      const client = await RawClient.open(team.router.url)
+      client.send(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n`)
+      client.send('content-type: application/json\r\nexpect: 100-continue\r\n')
+      client.send(`content-length: ${body.length}\r\n\r\n`)
+      assert.equal((await client.answer()).status, 100)
+      await eventually(async () => (await chat(key)).status === 401)
+      client.send(body)
+      assert.equal((await client.answer()).status, 401)
+    })
+
     test('an expiry that is no time is rejected, for a key and for a client', async () => {
       await newKey('tim')
       for (const wrong of ['tomorrow', '2027-13-01T00:00:00Z', '2027-01-31T25:00:00Z', '2027-01-31']) {

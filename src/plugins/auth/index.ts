@@ -144,6 +144,9 @@ function tellOperators(app: FastifyInstance, keys: Keys): void {
   })
 }
 
+/** Time after which the key of a request is checked again, in milliseconds. */
+const slowBodyMs = 1_000
+
 const unknown = { client: undefined, error: 'unknown' } as const
 const noKeys: Keys = { find: () => unknown, findDigest: () => unknown, clients: () => [] }
 
@@ -188,6 +191,21 @@ function requireKeys(
   app: FastifyInstance,
   { keys, isPublic, authenticate, limits }: RequireKeysOptions,
 ): Rights['beginQuestion'] {
+  /** Returns the client of a request that it may make, or the error to send. */
+  const identify: Authenticator = (request, reply) => {
+    const client = authenticate(request, reply)
+    if (client instanceof RouterError) return client
+    request.client = client
+    request.exchange.client = client.id
+    request.exchange.key = client.keyId
+    if (client.surfaces.has('operator')) request.exchange.showsRoute = true
+    const surface = surfaceOf(app, request)
+    if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
+      return notAllowed()
+    if (surface !== undefined && !client.surfaces.has(surface)) return notAllowed()
+    if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return notAllowed()
+    return client
+  }
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
   // its body.
   app.addHook('onRequest', (request, reply, next) => {
@@ -197,20 +215,18 @@ function requireKeys(
     notStored(reply)
     // Such a route checks the key itself, see requireProof.
     if (!request.is404 && needsOperatorKey(request.method, config)) return next()
-    const client = authenticate(request, reply)
+    const client = identify(request, reply)
     if (client instanceof RouterError) return next(client)
-    request.client = client
-    request.exchange.client = client.id
-    request.exchange.key = client.keyId
-    if (client.surfaces.has('operator')) request.exchange.showsRoute = true
-    const surface = surfaceOf(app, request)
-    if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
-      return next(notAllowed())
-    if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
-    if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return next(notAllowed())
     // Limits apply to POST only: reading state does no work that a limit protects.
     if (!client.limits || request.method !== 'POST') return next()
     limits.admit(client, client.limits, request, reply).then(() => next(), next)
+  })
+  // Again after a body that took long: its sender can withhold it until the key has expired or been revoked.
+  app.addHook('preValidation', (request, reply, next) => {
+    if (!request.client || reply.elapsedTime < slowBodyMs) return next()
+    if (needsOperatorKey(request.method, request.routeOptions.config)) return next()
+    const client = identify(request, reply)
+    next(client instanceof RouterError ? client : undefined)
   })
   // Pages set a header of their own.
   app.addHook('onSend', (request, reply, _payload, next) => {
