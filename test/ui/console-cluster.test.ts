@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { after, before, test } from 'node:test'
@@ -12,6 +11,9 @@ import { modelsConfig } from '../helpers/models-config.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import type { TestBrowser } from './browser.ts'
 import { browserFor, chromium, needsChromium, openConsole } from './console-browser.ts'
+
+/** Of the page. */
+declare const document: { querySelector(selector: string): { textContent: string } | null }
 
 /** One cluster for all tests, as three processes take seconds to start. */
 let router: RouterProcess
