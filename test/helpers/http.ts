@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -38,18 +39,30 @@ export async function openRequest(
 }
 
 /** A port of this machine on which no process listens now. */
-export async function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
+  return listenedOn(0)
+}
+
+/**
+ * An address on which no process listens. The port is below those that systems assign by themselves; otherwise, a server that
+ * starts later could get it, even the router that is to find nothing there.
+ */
+export async function closedPort(): Promise<string> {
+  for (;;) {
+    const port = randomInt(11_000, 30_000)
+    const found = await listenedOn(port).catch(() => undefined)
+    if (found !== undefined) return `http://127.0.0.1:${port}`
+  }
+}
+
+/** Listens on a port, closes it again, and returns it. */
+async function listenedOn(port: number): Promise<number> {
   const server = createServer()
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   if (typeof address !== 'object' || !address) throw new Error('no port')
   server.close()
   await once(server, 'close')
   return address.port
-}
-
-/** An address on which no process listens. */
-export async function closedPort(): Promise<string> {
-  return `http://127.0.0.1:${await freePort()}`
 }
