@@ -9,6 +9,8 @@ import OpenAI from 'openai'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { openRequest, post } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
+import { modelsConfig } from '../helpers/models-config.ts'
+import { startRouter } from '../helpers/router.ts'
 import {
   ollamaDone,
   ollamaLine,
@@ -129,7 +131,7 @@ describe('keep-alives in streams of every dialect', () => {
     })
   }
 
-  test('Ollama lines have no comments, and a stream that is never silent has none', async () => {
+  test('Ollama lines have no comments', async () => {
     rig.upstream.rescript({
       kind: 'stream',
       headers: { 'content-type': 'application/x-ndjson' },
@@ -137,12 +139,19 @@ describe('keep-alives in streams of every dialect', () => {
     })
     const lines = await post(`${rig.router.url}/api/chat`, { model: 'native', messages, stream: true })
     for (const line of lines.text.trimEnd().split('\n')) JSON.parse(line)
-    rig.upstream.rescript(openaiStream(['a', 'b']))
-    const { text } = await post(`${rig.router.url}/v1/chat/completions`, {
-      model: 'one',
-      messages,
-      stream: true,
+  })
+
+  test('a stream that is never silent has no comments', async (t) => {
+    // Not 50 ms, for which a busy machine may be silent.
+    const router = await startRouter({
+      env: { LLM_ROUTER_STREAM_KEEPALIVE: '10' },
+      models: modelsConfig({ one: [{ api_type: 'vllm', api_host: rig.upstream.url }] }),
     })
+    t.after(() => router.close())
+    rig.upstream.rescript(openaiStream(['a', 'b']))
+    const body = { model: 'one', messages, stream: true }
+    const { text } = await post(`${router.url}/v1/chat/completions`, body)
+    assert.match(text, /\[DONE\]/)
     assert.doesNotMatch(text, /^:/m)
   })
 
