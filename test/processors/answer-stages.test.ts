@@ -172,7 +172,7 @@ test('text endpoints, completions and generate are judged', async () => {
     const generated = await post(`${router.url}/api/generate`, { model: 'm', prompt: 'x', stream })
     assert.match(generated.text, /^\{"error":"The response was blocked by 'guardrail'"\}\n?$/)
     const completed = await post(`${router.url}/v1/completions`, { model: 'm', prompt: 'x', stream })
-    assert.doesNotMatch(completed.text, /bad/)
+    assert.doesNotMatch(completed.text, /\bbad\b/)
     assert.match(completed.text, /"finish_reason":"content_filter"/)
   }
 })
@@ -199,7 +199,7 @@ test('llama.cpp infill responses are judged, whole and streamed', async () => {
       stream,
     })
     assert.equal(status, 200, text)
-    assert.doesNotMatch(text, /bad/)
+    assert.doesNotMatch(text, /\bbad\b/)
     assert.match(text, /"content":"".*"stop":true/)
   }
 })

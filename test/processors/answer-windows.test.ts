@@ -163,7 +163,7 @@ test('a blocked stream aborts the upstream request and counts as a success', asy
   const logged = router.requestLogged()
   const answer = await post(router.url + path, chat())
   assert.equal(answer.status, 200)
-  assert.doesNotMatch(answer.text, /bad/)
+  assert.doesNotMatch(answer.text, /\bbad\b/)
   assert.match(answer.text, /"finish_reason":"content_filter"\}\]\}\n\ndata: \[DONE\]\n\n$/)
   await upstream.requestClosed(0)
   never.resolve('')
