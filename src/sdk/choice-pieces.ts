@@ -8,7 +8,7 @@ export type ChoicePiece =
   | { type: 'file'; file: GeneratedFile }
   | { type: 'call'; call: ToolCall; index: number }
 
-/** The parts of a choice in the order in which the model wrote them: a refusal, files and calls without a place follow the text. */
+/** The parts of a choice in the order in which the model wrote them: a refusal, files and calls without a position follow the text. */
 export function piecesOf(
   choice: Pick<ChatChoice, 'text' | 'refusal' | 'files' | 'toolCalls'>,
 ): ChoicePiece[] {
@@ -47,8 +47,8 @@ export function piecesOf(
 /** Adds text that follows the calls and files which the choice has so far. */
 export function addText(choice: ChatChoice, text: string): void {
   if (text !== '') {
-    place(choice.toolCalls, choice.text.length)
-    place(choice.files ?? [], choice.text.length)
+    setTextBefore(choice.toolCalls, choice.text.length)
+    setTextBefore(choice.files ?? [], choice.text.length)
   }
   choice.text += text
 }
@@ -60,7 +60,7 @@ export function addFile(choice: ChatChoice, file: GeneratedFile): void {
   choice.files.push(callsBefore === 0 ? file : { ...file, callsBefore })
 }
 
-function place(parts: readonly { textBefore?: number }[], length: number): void {
+function setTextBefore(parts: readonly { textBefore?: number }[], length: number): void {
   for (let index = parts.length - 1; index >= 0; index--) {
     const part = parts[index]
     if (!part || part.textBefore !== undefined) return
