@@ -57,18 +57,23 @@ describe('the image', () => {
       cwd: app,
       env,
       ...user,
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     })
     t.after(async () => {
       if (child.exitCode !== null) return
       child.kill('SIGKILL')
       await once(child, 'close')
     })
+    let output = ''
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     const logged = async (msg: string): Promise<void> => {
       for (;;) {
         const { value, done } = await lines.next()
-        if (done) assert.fail(`the container ended before "${msg}"`)
+        if (done) assert.fail(`the container ended before "${msg}":\n${output}`)
+        output += `${value}\n`
         if (value.startsWith('{') && JSON.parse(value).msg === msg) return
       }
     }
