@@ -6,6 +6,7 @@ import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
+import { loopError, viaUpstream } from '../../relay/request/via.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
 import type { Acquire } from '../../relay/run/lease.ts'
 import type { RelayServices } from '../../relay/services.ts'
@@ -68,6 +69,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     const servicesOf = servicesFor(app)
+    app.addHook('preParsing', (request, _reply, _payload, next) => next(loopError(request.headers.via)))
     app.decorate('gateway', {
       clientRequest: (dialect, request, named) => clientRequest(app, dialect, request, named),
       chat: async (given, request, reply, only) => {
@@ -180,6 +182,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     | 'exchange'
     | 'clientHeaders'
     | 'clientName'
+    | 'via'
     | 'turn'
     | 'priority'
     | 'canary'
@@ -207,6 +210,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     busy: app.busy.begin,
     exchange: request.exchange,
     clientHeaders: request.headers,
+    via: viaUpstream(request.headers.via),
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) => fallbacksFor(app, request, fallbacks),
