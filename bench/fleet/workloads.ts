@@ -139,37 +139,58 @@ const changeAtMs = 30_000
 export const workloads: readonly Workload[] = [
   { ...eight, name: 'conversations', run: conversations },
   {
-    ...{ name: 'hot tenant', servers: 8, shape, hasOracle: false, run: hotTenant },
+    name: 'hot tenant',
+    servers: 8,
+    shape,
+    hasOracle: false,
+    run: hotTenant,
     bounded: { toLeastBusy: 0.6, busiest: 1.6 },
   },
   {
-    ...{ name: 'agents', servers: 4, shape: bigShape, hasOracle: true, run: agents },
+    name: 'agents',
+    servers: 4,
+    shape: bigShape,
+    hasOracle: true,
+    run: agents,
     bounded: { toLeastBusy: 0.4 },
   },
   {
-    ...{ ...eight, name: 'conversations, two routers', routers: 2, run: conversations },
+    ...eight,
+    name: 'conversations, two routers',
+    routers: 2,
+    run: conversations,
     bounded: { toLeastBusy: 0.4 },
   },
   {
-    ...{ name: 'hot tenant, two routers', servers: 8, routers: 2, shape, hasOracle: false, run: hotTenant },
+    name: 'hot tenant, two routers',
+    servers: 8,
+    routers: 2,
+    shape,
+    hasOracle: false,
+    run: hotTenant,
     bounded: { toLeastBusy: 0.6, busiest: 1.6 },
   },
   {
-    ...{ ...eight, name: 'server added', servers: 7, addedAtMs: changeAtMs },
+    ...eight,
+    name: 'server added',
+    servers: 7,
+    addedAtMs: changeAtMs,
     run(fleet, seed) {
       conversations(fleet, seed)
       fleet.timeline.after(changeAtMs, () => fleet.add())
     },
   },
   {
-    ...{ ...eight, name: 'server removed' },
+    ...eight,
+    name: 'server removed',
     run(fleet, seed) {
       conversations(fleet, seed)
       fleet.timeline.after(changeAtMs, () => fleet.remove(3))
     },
   },
   {
-    ...{ ...eight, name: 'server restarted' },
+    ...eight,
+    name: 'server restarted',
     run(fleet, seed) {
       conversations(fleet, seed)
       fleet.timeline.after(changeAtMs, () => fleet.remove(3))

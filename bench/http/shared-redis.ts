@@ -77,7 +77,8 @@ try {
     relay.delayMs = 0
     const waits = (quantile(delayed, 0.5) - quantile(durations, 0.5)) / delayMs
     const cells = [
-      ...[quantile(durations, 0.5).toFixed(2), quantile(durations, 0.99).toFixed(2)],
+      quantile(durations, 0.5).toFixed(2),
+      quantile(durations, 0.99).toFixed(2),
       ((after.scripts - before.scripts) / durations.length).toFixed(2),
       waits.toFixed(1),
       (((after.cpuSeconds - before.cpuSeconds) * 1e6) / durations.length).toFixed(0),
@@ -139,8 +140,11 @@ async function startRouters(redisPort: number): Promise<number[]> {
   const keys = [
     { id: 'free', key: keyOf('free') },
     {
-      ...{ id: 'limited', key: keyOf('limited') },
-      ...{ max_concurrent: 1_000, requests_per_minute: 1_000_000, tokens_per_minute: 100_000_000 },
+      id: 'limited',
+      key: keyOf('limited'),
+      max_concurrent: 1_000,
+      requests_per_minute: 1_000_000,
+      tokens_per_minute: 100_000_000,
     },
   ]
   const [modelsFile, keysFile] = [join(folder, 'models-config.json'), join(folder, 'keys.json')]
@@ -153,10 +157,16 @@ async function startRouters(redisPort: number): Promise<number[]> {
     const own = join(folder, `${index}`)
     mkdirSync(own)
     const env = {
-      ...{ PATH: process.env.PATH ?? '', LLM_ROUTER_LOG_LEVEL: 'warn', LLM_ROUTER_LOG_FILENAME: '' },
-      ...{ LLM_ROUTER_SERVER_HOST: '127.0.0.1', LLM_ROUTER_SERVER_PORT: `${port}` },
-      ...{ LLM_ROUTER_MODELS_CONFIG: modelsFile, LLM_ROUTER_DRAIN_ACCEPT: '0', LLM_ROUTER_SHED_DELAY: '0' },
-      ...{ LLM_ROUTER_AUTH_ENABLED: '1', LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keysFile },
+      PATH: process.env.PATH ?? '',
+      LLM_ROUTER_LOG_LEVEL: 'warn',
+      LLM_ROUTER_LOG_FILENAME: '',
+      LLM_ROUTER_SERVER_HOST: '127.0.0.1',
+      LLM_ROUTER_SERVER_PORT: `${port}`,
+      LLM_ROUTER_MODELS_CONFIG: modelsFile,
+      LLM_ROUTER_DRAIN_ACCEPT: '0',
+      LLM_ROUTER_SHED_DELAY: '0',
+      LLM_ROUTER_AUTH_ENABLED: '1',
+      LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keysFile,
       LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${redisPort}`,
     }
     const { child } = await startChild(process.execPath, ['src/server.ts'], () => listening(port), { env })

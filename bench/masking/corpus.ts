@@ -9,12 +9,37 @@ export interface Labelled {
 }
 
 const openers = [
-  ...['', '', '', 'Dzień dobry. ', 'Witam, ', 'Hej! ', 'Jeszcze jedno: ', 'PS. ', '- ', '> ', '1) '],
-  ...['Hello. ', 'Hi, ', 'One more thing: ', 'As agreed: ', 'FYI ', '* '],
+  '',
+  '',
+  '',
+  'Dzień dobry. ',
+  'Witam, ',
+  'Hej! ',
+  'Jeszcze jedno: ',
+  'PS. ',
+  '- ',
+  '> ',
+  '1) ',
+  'Hello. ',
+  'Hi, ',
+  'One more thing: ',
+  'As agreed: ',
+  'FYI ',
+  '* ',
 ]
 const closers = [
-  ...['', '', '', ' Dziękuję.', ' Pozdrawiam', '\nZ góry dziękuję za pomoc.', ' Czy to możliwe?'],
-  ...[' Thanks.', ' Best regards', '\nCould you check that?', ' Is that possible?', ' (urgent)'],
+  '',
+  '',
+  '',
+  ' Dziękuję.',
+  ' Pozdrawiam',
+  '\nZ góry dziękuję za pomoc.',
+  ' Czy to możliwe?',
+  ' Thanks.',
+  ' Best regards',
+  '\nCould you check that?',
+  ' Is that possible?',
+  ' (urgent)',
 ]
 
 const perKind = 130

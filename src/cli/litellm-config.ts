@@ -74,8 +74,18 @@ const defaultMembers = [
 
 /** Other supported members of `litellm_params`; all others are reported. */
 const readMembers = new Set([
-  ...['model', 'api_base', 'base_url', 'api_key', 'weight', 'rpm', 'tpm', 'max_parallel_requests'],
-  ...['drop_params', 'additional_drop_params', 'custom_llm_provider', ...defaultMembers],
+  'model',
+  'api_base',
+  'base_url',
+  'api_key',
+  'weight',
+  'rpm',
+  'tpm',
+  'max_parallel_requests',
+  'drop_params',
+  'additional_drop_params',
+  'custom_llm_provider',
+  ...defaultMembers,
 ])
 
 const group = 'litellm'

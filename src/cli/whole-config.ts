@@ -33,8 +33,13 @@ export async function readWholeConfig(
     modelsConfigPath: file ?? settings.modelsConfigPath,
     // Without health checks, Redis, the admin port and Kubernetes, which this process may not be able to reach, and without the
     // database, which the app would migrate and keep.
-    ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
-    ...{ kubernetesAccountDir: '', databaseUrl: '' },
+    healthIntervalMs: 0,
+    redisHost: '',
+    redisUrl: '',
+    adminPort: 0,
+    drainAcceptMs: 0,
+    kubernetesAccountDir: '',
+    databaseUrl: '',
   }
   const text = textOf(config.modelsConfigPath)
   const logged: string[] = []

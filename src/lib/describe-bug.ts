@@ -12,7 +12,7 @@ function isOurs(line: string): boolean {
 
 /** Folder, file and line, such as `balancer/reserve.ts:13`, from the end of a stack line. */
 function locationIn(line: string): string | undefined {
-  const [place = ''] = line.split('/').slice(-2).join('/').split(')')
-  const location = place.slice(0, place.lastIndexOf(':'))
+  const [end = ''] = line.split('/').slice(-2).join('/').split(')')
+  const location = end.slice(0, end.lastIndexOf(':'))
   return /^[\w.-]+\/[\w.-]+:\d+$/.test(location) ? location : undefined
 }

@@ -11,12 +11,16 @@ export function extensionProblem(error: unknown, packageName?: string): string {
   // A .js or .ts file with "type": "commonjs" in its package.json, which `npm init` writes.
   if (/^Cannot use import statement outside a module|^Unexpected token 'export'/.test(message))
     return 'it is an ES module: set "type": "module" in its package.json, or name the file .mjs or .mts'
-  const places = stack.matchAll(/(?:^|\(|at )(?:async )?(?:file:\/\/)?(\/[^\s()]+?:\d+(?::\d+)?)(?=\)?$)/gm)
-  const place = [...places].map(([, place = '']) => place).find((each) => isOfExtension(each, packageName))
-  return place === undefined ? message : `${message} (${place})`
+  const locations = stack.matchAll(
+    /(?:^|\(|at )(?:async )?(?:file:\/\/)?(\/[^\s()]+?:\d+(?::\d+)?)(?=\)?$)/gm,
+  )
+  const location = [...locations]
+    .map(([, location = '']) => location)
+    .find((each) => isOfExtension(each, packageName))
+  return location === undefined ? message : `${message} (${location})`
 }
 
-function isOfExtension(place: string, packageName = ''): boolean {
-  if (packageName !== '' && place.includes(`/node_modules/${packageName}/`)) return true
-  return !place.startsWith(dirname(import.meta.dirname) + sep) && !place.includes('/node_modules/')
+function isOfExtension(location: string, packageName = ''): boolean {
+  if (packageName !== '' && location.includes(`/node_modules/${packageName}/`)) return true
+  return !location.startsWith(dirname(import.meta.dirname) + sep) && !location.includes('/node_modules/')
 }

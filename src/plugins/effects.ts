@@ -66,7 +66,10 @@ function targetEffect(
   })
   const isLast = models.some(({ usable_targets: now, usable_after: then }) => now > 0 && then === 0)
   return {
-    ...{ action, target: id, in_flight: inFlight, models },
+    action,
+    target: id,
+    in_flight: inFlight,
+    models,
     needs_force: action === 'drain' && isLast,
     text: targetText(action, id, inFlight, models),
     waiting: sum(models.map(({ waiting }) => waiting)),
@@ -118,7 +121,11 @@ function modelEffect(
   })
   const usable = statuses.filter(isUsable).length
   return {
-    ...{ action, model: name, needs_force: false, targets, waiting },
+    action,
+    model: name,
+    needs_force: false,
+    targets,
+    waiting,
     in_flight: sum(targets.map(({ in_flight }) => in_flight)),
     models: [{ name, usable_targets: usable, usable_after: usable, waiting }],
     text: modelText(action, name, targets),

@@ -26,8 +26,13 @@ export default fp(
       const address = app.server.address()
       const port = typeof address === 'object' && address ? address.port : app.config.serverPort
       return {
-        ...{ name: `${hostname()}:${port}`, version, started_at, uptime_seconds, state },
-        ...{ workers: workers.length, config: config.version },
+        name: `${hostname()}:${port}`,
+        version,
+        started_at,
+        uptime_seconds,
+        state,
+        workers: workers.length,
+        config: config.version,
         requests_per_minute: requests.per_minute,
         in_flight: sum(models.flatMap(({ targets }) => targets.map(({ in_flight }) => in_flight))),
         waiting: sum(models.map(({ waiting }) => waiting)),

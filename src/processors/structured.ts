@@ -27,8 +27,18 @@ function isJsonFormat(format: unknown): boolean {
 }
 
 const formats: Readonly<Record<string, ShapedKind>> = {
-  ...{ email: 'EMAIL', 'idn-email': 'EMAIL', uri: 'URL', url: 'URL', iri: 'URL', 'uri-reference': 'URL' },
-  ...{ ipv4: 'IP', ipv6: 'IP', ip: 'IP', phone: 'PHONE', tel: 'PHONE', 'phone-number': 'PHONE' },
+  email: 'EMAIL',
+  'idn-email': 'EMAIL',
+  uri: 'URL',
+  url: 'URL',
+  iri: 'URL',
+  'uri-reference': 'URL',
+  ipv4: 'IP',
+  ipv6: 'IP',
+  ip: 'IP',
+  phone: 'PHONE',
+  tel: 'PHONE',
+  'phone-number': 'PHONE',
 }
 const formatMember = /"format"\s*:\s*"([a-z0-9-]{2,13})"/g
 

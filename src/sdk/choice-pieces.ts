@@ -27,11 +27,13 @@ export function piecesOf(
   }
   const placed: { at: number | undefined; rank: number; piece: ChoicePiece }[] = [
     ...files.map((file) => ({
-      ...{ at: file.textBefore, rank: file.callsBefore ?? 0 },
+      at: file.textBefore,
+      rank: file.callsBefore ?? 0,
       piece: { type: 'file' as const, file },
     })),
     ...toolCalls.map((call, index) => ({
-      ...{ at: call.textBefore, rank: index + 0.5 },
+      at: call.textBefore,
+      rank: index + 0.5,
       piece: { type: 'call' as const, call, index },
     })),
   ]

@@ -120,7 +120,9 @@ class Affinity {
     const work = Math.max(0, promptTokens - known) + this.#answerTokens
     this.#workTokens += newest * (work - this.#workTokens)
     cache.take(request, {
-      ...{ now: this.#now(), work, session },
+      now: this.#now(),
+      work,
+      session,
       maxEntries: Math.max(1_000, maxEntries / this.#targets),
     })
     if (session === undefined) return

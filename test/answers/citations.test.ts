@@ -34,7 +34,9 @@ const groundingMetadata = {
 const [first, second] = [text.slice(0, range.end_index), text.slice(range.end_index)]
 const citation = {
   type: 'web_search_result_location',
-  ...{ ...source, encrypted_index: 'E', cited_text: 'Turtles walk' },
+  ...source,
+  encrypted_index: 'E',
+  cited_text: 'Turtles walk',
 }
 
 function anthropic(content: object[]): Behaviour {
@@ -51,7 +53,10 @@ function anthropicStream(): Behaviour {
     { type: 'content_block_stop', index },
   ]
   const message = {
-    ...{ id: 'msg_1', type: 'message', role: 'assistant', content: [] },
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    content: [],
     model: upstreamModel,
   }
   const events = [
@@ -216,7 +221,10 @@ test('sources of texts around a call are annotations and supports of the text th
   const sent = await post(`${rig.router.url}/v1beta/models/anthropic:generateContent`, { contents })
   const [support] = JSON.parse(sent.text).candidates[0].groundingMetadata.groundingSupports
   assert.deepEqual(support.segment, {
-    ...{ partIndex: 2, startIndex: 0, endIndex: Buffer.byteLength(second), text: second },
+    partIndex: 2,
+    startIndex: 0,
+    endIndex: Buffer.byteLength(second),
+    text: second,
   })
 })
 

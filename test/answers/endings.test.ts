@@ -140,8 +140,14 @@ test('a refusal follows the text of a completion', async () => {
   rig.upstream.rescript({
     kind: 'reply',
     body: {
-      ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up', stop_reason: 'refusal' },
-      ...{ content: [{ type: 'text', text: 'Well. ' }], stop_details: details, stop_sequence: null },
+      id: 'msg_1',
+      type: 'message',
+      role: 'assistant',
+      model: 'up',
+      stop_reason: 'refusal',
+      content: [{ type: 'text', text: 'Well. ' }],
+      stop_details: details,
+      stop_sequence: null,
       usage: { input_tokens: 3, output_tokens: 5 },
     },
   })

@@ -81,7 +81,9 @@ export async function startAuto(
     throw error
   })
   return {
-    ...{ router, models, embeddings },
+    router,
+    models,
+    embeddings,
     get asked() {
       return models.requests.map(({ body }) => (isObject(body) ? String(body.model).replace('up-', '') : ''))
     },

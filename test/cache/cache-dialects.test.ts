@@ -104,7 +104,8 @@ for (const kind of upstreamKinds)
 /** The content type of a response that is not from the cache. */
 async function typeOf(dialect: ClientDialect, stream: boolean, model: string): Promise<string | null> {
   const { raw } = await askIn(dialect, router.url, `type of ${stream}`, {
-    ...{ stream, model },
+    stream,
+    model,
     headers: { 'cache-control': 'no-store' },
   })
   return raw.headers.get('content-type')

@@ -28,7 +28,10 @@ export const json = { 'content-type': 'application/json' }
 export function completion(text: string, more: { reason?: string; message?: object } = {}): object {
   const message = { role: 'assistant', content: text, ...more.message }
   return {
-    ...{ id: 'chatcmpl-upstream', object: 'chat.completion', created: 1, model: 'up' },
+    id: 'chatcmpl-upstream',
+    object: 'chat.completion',
+    created: 1,
+    model: 'up',
     choices: [{ index: 0, message, finish_reason: more.reason ?? 'stop' }],
     usage: { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 },
   }

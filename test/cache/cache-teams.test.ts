@@ -42,7 +42,11 @@ test('disabling a client in the database removes its responses, and budgets coun
   const { answerCache } = team.router.app
   const alice = await team.newKey('alice')
   await team.admin('POST', '/budgets', {
-    ...{ id: 'day', client: 'alice', unit: 'requests', limit: 3, window: 'day' },
+    id: 'day',
+    client: 'alice',
+    unit: 'requests',
+    limit: 3,
+    window: 'day',
   })
   assert.equal(await outcome(team, alice), 'miss')
   assert.equal(await outcome(team, alice), 'hit')

@@ -157,7 +157,9 @@ test('cache_aware is chosen for chat models that several servers with a prefix c
   const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
   const strategyOf = (types: readonly FoundServer['type'][], embedding = false): unknown => {
     const servers = types.map((type, index) => ({
-      ...{ type, hostLabel: `gpu${index}`, url: `http://gpu${index}:8000` },
+      type,
+      hostLabel: `gpu${index}`,
+      url: `http://gpu${index}:8000`,
       models: [{ ...model, embedding }],
     }))
     const { discovered_models: models } = configOf(servers)
@@ -266,7 +268,10 @@ const listOf = (owner: string, id: string, more: object = {}) => ({
 })
 const tgiInfo = {
   model_id: 'mistralai/Mistral-7B',
-  ...{ max_concurrent_requests: 128, max_stop_sequences: 4, max_input_tokens: 4095, max_total_tokens: 4096 },
+  max_concurrent_requests: 128,
+  max_stop_sequences: 4,
+  max_input_tokens: 4095,
+  max_total_tokens: 4096,
   router: 'text-generation-router',
 }
 const embedding = { object: 'list', data: [{ embedding: [0.1], index: 0, object: 'embedding' }] }
@@ -324,7 +329,10 @@ test('SGLang, TGI, llama.cpp and embedding servers are distinguished, and embedd
 
 test('llama.cpp in router mode lists all of its models, and the search loads none', async (t) => {
   const model = (id: string, value: string, args: string[], meta?: object) => ({
-    ...{ id, object: 'model', owned_by: 'llamacpp', status: { value, args: ['llama-server', ...args] } },
+    id,
+    object: 'model',
+    owned_by: 'llamacpp',
+    status: { value, args: ['llama-server', ...args] },
     ...(meta ? { meta } : {}),
   })
   const server = await serverOf({
@@ -362,8 +370,12 @@ test("LM Studio's model list since 0.4 takes precedence over the older one", asy
     '/api/v1/models': {
       models: [
         {
-          ...{ type: 'llm', key: 'google/gemma-3', architecture: 'gemma3', format: 'gguf' },
-          ...{ quantization: { name: 'Q4_0', bits_per_weight: 4 }, params_string: '4B' },
+          type: 'llm',
+          key: 'google/gemma-3',
+          architecture: 'gemma3',
+          format: 'gguf',
+          quantization: { name: 'Q4_0', bits_per_weight: 4 },
+          params_string: '4B',
           loaded_instances: [
             { id: 'a', config: { context_length: 8192 } },
             { id: 'b', config: { context_length: 4096 } },
@@ -383,7 +395,9 @@ test("LM Studio's model list since 0.4 takes precedence over the older one", asy
   assert.equal(type, 'lmstudio')
   assert.deepEqual(models, [
     {
-      ...{ name: 'google/gemma-3', context: 4096, embedding: false },
+      name: 'google/gemma-3',
+      context: 4096,
+      embedding: false,
       capabilities: ['completion', 'tools', 'vision'],
       details: { family: 'gemma3', parameter_size: '4B', quantization_level: 'Q4_0', format: 'gguf' },
     },

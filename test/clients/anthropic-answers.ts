@@ -21,7 +21,7 @@ function message(content: object[], stop_reason: string | null): object {
 }
 
 /** One server-sent event, named by its type. */
-export function anthropicEvent(data: { type: string }): string {
+export function anthropicEvent(data: { type: string; [member: string]: unknown }): string {
   return `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`
 }
 
@@ -42,22 +42,23 @@ export function anthropicError(
   return { kind: 'reply', status, headers, body: { type: 'error', error: { type, message: text } } }
 }
 
-const head = anthropicEvent({ type: 'message_start', ...{ message: message([], null) } })
+const head = anthropicEvent({ type: 'message_start', message: message([], null) })
 
 function block(start: object, deltas: readonly object[]): string[] {
   return [
-    anthropicEvent({ type: 'content_block_start', ...{ index: 0, content_block: start } }),
+    anthropicEvent({ type: 'content_block_start', index: 0, content_block: start }),
     anthropicEvent({ type: 'ping' }),
-    ...deltas.map((delta) => anthropicEvent({ type: 'content_block_delta', ...{ index: 0, delta } })),
+    ...deltas.map((delta) => anthropicEvent({ type: 'content_block_delta', index: 0, delta })),
   ]
 }
 
 function end(stop_reason: string): string[] {
   return [
-    anthropicEvent({ type: 'content_block_stop', ...{ index: 0 } }),
+    anthropicEvent({ type: 'content_block_stop', index: 0 }),
     anthropicEvent({
       type: 'message_delta',
-      ...{ delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: 3 } },
+      delta: { stop_reason, stop_sequence: null },
+      usage: { output_tokens: 3 },
     }),
     anthropicEvent({ type: 'message_stop' }),
   ]

@@ -23,7 +23,10 @@ before(async () => {
       : {
           kind: 'reply',
           body: {
-            ...{ id: 'c', object: 'chat.completion', created: 1, model: 'up' },
+            id: 'c',
+            object: 'chat.completion',
+            created: 1,
+            model: 'up',
             usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 },
             choices: [
               { index: 0, message: { role: 'assistant', content: 'This is bad.' }, finish_reason: 'stop' },

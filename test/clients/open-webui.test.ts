@@ -54,7 +54,10 @@ describe('Open WebUI', () => {
   test('lists the models and streams a chat over an OpenAI connection', async () => {
     assert.equal((await get('/v1/models')).data[0].id, 'demo')
     const text = await send('/v1/chat/completions', {
-      ...{ model: 'demo', messages, stream: true, stream_options: { include_usage: true } },
+      model: 'demo',
+      messages,
+      stream: true,
+      stream_options: { include_usage: true },
       params: {},
       features: { web_search: false },
     })

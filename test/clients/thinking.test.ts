@@ -86,8 +86,12 @@ describe('thinking', () => {
   const answered = { type: 'function_call_output', call_id: 'toolu_1', output: 'done' }
   const ask = (body: object) =>
     post(`${router.url}/v1/responses`, {
-      ...{ model: 'a', tools, store: false, reasoning: { effort: 'medium' } },
-      ...{ include: ['reasoning.encrypted_content'], ...body },
+      model: 'a',
+      tools,
+      store: false,
+      reasoning: { effort: 'medium' },
+      include: ['reasoning.encrypted_content'],
+      ...body,
     })
 
   for (const stream of [false, true]) {
@@ -167,7 +171,10 @@ describe('thinking', () => {
     for (const path of ['/v1/chat/completions', '/v1/messages']) {
       const before = upstream.requests.length
       const { status, headers } = await post(router.url + path, {
-        ...{ model: 'o', max_tokens: 2000, messages: [user], stream: false },
+        model: 'o',
+        max_tokens: 2000,
+        messages: [user],
+        stream: false,
         ...(path === '/v1/messages'
           ? { thinking: { type: 'enabled', budget_tokens: 1024 } }
           : { reasoning_effort: 'high' }),

@@ -60,24 +60,18 @@ test('log levels are accepted in any case and by their Python names', () => {
 
 test('a Redis address names a server, a cluster or Sentinels; an invalid one is rejected without being shown', () => {
   const right = [
-    ...[
-      'redis://h',
-      'redis://h:6379',
-      'redis://:pw@h.example/1',
-      'rediss://10.0.0.1:6390/',
-      'redis://u:p%2Fw@h',
-    ],
-    ...[
-      'redis://a:1,b:2',
-      'rediss://:pw@a,b,[::1]:7000/0',
-      'redis+cluster://h',
-      'rediss+cluster://u:pw@h:7000',
-    ],
-    ...[
-      'redis+sentinel://:pw@a:26379,b:26379/mymaster',
-      'rediss+sentinel://[::1]/m/3',
-      'redis+sentinel://a/m/',
-    ],
+    'redis://h',
+    'redis://h:6379',
+    'redis://:pw@h.example/1',
+    'rediss://10.0.0.1:6390/',
+    'redis://u:p%2Fw@h',
+    'redis://a:1,b:2',
+    'rediss://:pw@a,b,[::1]:7000/0',
+    'redis+cluster://h',
+    'rediss+cluster://u:pw@h:7000',
+    'redis+sentinel://:pw@a:26379,b:26379/mymaster',
+    'rediss+sentinel://[::1]/m/3',
+    'redis+sentinel://a/m/',
   ]
   for (const url of right) assert.equal(set('REDIS_URL', url).redisUrl, url)
   const wrong: Record<string, RegExp> = {

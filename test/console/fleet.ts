@@ -30,7 +30,9 @@ export async function read<Body>(
 }
 
 export const chat = (model: string, stream = false, content = 'a secret prompt') => ({
-  ...{ model, stream, messages: [{ role: 'user', content }] },
+  model,
+  stream,
+  messages: [{ role: 'user', content }],
   ...(stream ? { stream_options: { include_usage: true } } : {}),
 })
 
@@ -75,7 +77,10 @@ export async function sickFleet(t: TestContext, env: Record<string, string> = {}
   const servers: Record<string, ScriptedUpstream> = {}
   for (const [name, script] of Object.entries(scripts)) servers[name] = await startUpstream(script)
   const provider = (id: string, more: object = {}) => ({
-    ...{ id, api_type: 'vllm', api_host: servers[id]?.url, api_token: 'sk-token-of-a-server' },
+    id,
+    api_type: 'vllm',
+    api_host: servers[id]?.url,
+    api_token: 'sk-token-of-a-server',
     ...more,
   })
   t.after(() => Promise.all(Object.values(servers).map((server) => server.close())))

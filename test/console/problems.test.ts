@@ -184,7 +184,9 @@ test('the client certificate for a server is a problem before it expires', async
     models: modelsConfig({
       one: [
         {
-          ...{ id: 'dgx6', api_type: 'vllm', api_host: 'https://127.0.0.1:9' },
+          id: 'dgx6',
+          api_type: 'vllm',
+          api_host: 'https://127.0.0.1:9',
           client_cert_file: join(folder, 'cert.pem'),
           client_key_file: join(folder, 'key.pem'),
         },

@@ -32,20 +32,43 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
   test('optional objects are rendered only if enabled', () => {
     assert.deepEqual(of('defaults').kinds(), ['Deployment', 'Pod', 'Service', 'ServiceAccount'])
     assert.deepEqual(of('gpus').kinds(), [
-      ...['ConfigMap', 'ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod'],
-      ...['PodDisruptionBudget', 'Service', 'ServiceAccount'],
+      'ConfigMap',
+      'ConfigMap',
+      'Deployment',
+      'NetworkPolicy',
+      'Pod',
+      'PodDisruptionBudget',
+      'Service',
+      'ServiceAccount',
     ])
     assert.deepEqual(of('public').kinds(), [
-      ...['Deployment', 'HTTPRoute', 'HorizontalPodAutoscaler', 'Ingress', 'Pod', 'Secret', 'Service'],
+      'Deployment',
+      'HTTPRoute',
+      'HorizontalPodAutoscaler',
+      'Ingress',
+      'Pod',
+      'Secret',
+      'Service',
       'ServiceAccount',
     ])
     assert.deepEqual(of('openshift').kinds(), [
-      ...['Deployment', 'Pod', 'Route', 'Secret', 'Service', 'ServiceAccount'],
+      'Deployment',
+      'Pod',
+      'Route',
+      'Secret',
+      'Service',
+      'ServiceAccount',
     ])
     assert.deepEqual(of('teams').kinds(), ['Deployment', 'NetworkPolicy', 'Pod', 'Service', 'ServiceAccount'])
     assert.deepEqual(of('monitored').kinds(), [
-      ...['ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod', 'PrometheusRule'],
-      ...['Service', 'Service', 'ServiceMonitor'],
+      'ConfigMap',
+      'Deployment',
+      'NetworkPolicy',
+      'Pod',
+      'PrometheusRule',
+      'Service',
+      'Service',
+      'ServiceMonitor',
     ])
   })
 
@@ -360,13 +383,12 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
 
   test('a base path is set in the router and in every object that publishes it', () => {
     const published = render(
-      ...['--set', 'basePath=/llm,ingress.enabled=true,ingress.hosts={a.example.com}'],
-      ...[
-        '--set',
-        'httpRoute.enabled=true,httpRoute.parentRefs[0].name=public',
-        '--set',
-        'route.enabled=true',
-      ],
+      '--set',
+      'basePath=/llm,ingress.enabled=true,ingress.hosts={a.example.com}',
+      '--set',
+      'httpRoute.enabled=true,httpRoute.parentRefs[0].name=public',
+      '--set',
+      'route.enabled=true',
     )
     assert.equal(loadConfig(environment(published)).config.basePath, '/llm')
     const { path, pathType } = published.the('Ingress').spec.rules[0]?.http.paths[0] ?? assert.fail('no path')
@@ -377,11 +399,10 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(of('public').the('Ingress').spec.rules[0]?.http.paths[0]?.path, '/')
     assert.equal(of('public').the('HTTPRoute').spec.rules[0]?.matches[0]?.path.value, '/')
     const rewritten = render(
-      ...[
-        '--set',
-        'ingress.enabled=true,ingress.hosts={a.example.com},ingress.pathType=ImplementationSpecific',
-      ],
-      ...['--set-string', 'ingress.path=/llm(/|$)(.*)'],
+      '--set',
+      'ingress.enabled=true,ingress.hosts={a.example.com},ingress.pathType=ImplementationSpecific',
+      '--set-string',
+      'ingress.path=/llm(/|$)(.*)',
     )
     assert.equal(loadConfig(environment(rewritten)).config.basePath, '')
     assert.equal(rewritten.the('Ingress').spec.rules[0]?.http.paths[0]?.path, '/llm(/|$)(.*)')

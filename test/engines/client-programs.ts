@@ -54,7 +54,8 @@ export const claudeCode: ClientProgram = {
   run: (command) => ({ name: 'Bash', args: { command, description: 'Run a command' } }),
   mcp: {
     args: (script) => [
-      ...['--strict-mcp-config', '--mcp-config'],
+      '--strict-mcp-config',
+      '--mcp-config',
       JSON.stringify({ mcpServers: { notes: { command: process.execPath, args: [script] } } }),
     ],
     tool: 'mcp__notes__word',
@@ -150,8 +151,13 @@ const cline: ClientProgram = {
 }
 
 export const clientPrograms: readonly ClientProgram[] = [
-  ...[claudeCode, codex, opencode, qwenCode, geminiCli],
-  ...[continueCli, cline],
+  claudeCode,
+  codex,
+  opencode,
+  qwenCode,
+  geminiCli,
+  continueCli,
+  cline,
 ]
 
 /** The files of the user's home directory, by path. */

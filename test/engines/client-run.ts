@@ -70,12 +70,10 @@ export function openWorkplace(program: ClientProgram, options: WorkplaceOptions)
   const command = lines.pop() ?? ''
   const mcpArgs = withMcp ? (program.mcp?.args?.(notesServer) ?? []) : []
   const env = {
-    ...{
-      PATH: `${dirname(process.execPath)}:${commands}:${process.env.PATH}`,
-      HOME: home,
-      TERM: 'xterm-256color',
-    },
-    ...{ ROUTER_KEY: key },
+    PATH: `${dirname(process.execPath)}:${commands}:${process.env.PATH}`,
+    HOME: home,
+    TERM: 'xterm-256color',
+    ROUTER_KEY: key,
     ...program.env,
   }
   return {
@@ -84,7 +82,10 @@ export function openWorkplace(program: ClientProgram, options: WorkplaceOptions)
     start(args) {
       const script = `${lines.join('\n')}\nexec ${command} "$@"`
       const child = spawn('bash', ['-c', script, 'bash', ...args, ...mcpArgs], {
-        ...{ cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+        cwd: project,
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
       })
       let output = ''
       for (const stream of [child.stdout, child.stderr])

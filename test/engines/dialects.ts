@@ -28,9 +28,16 @@ const weather = {
   schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
 }
 const ends: Record<string, string> = {
-  ...{ stop: 'stop', end_turn: 'stop', completed: 'stop', STOP: 'stop' },
-  ...{ length: 'length', max_tokens: 'length', incomplete: 'length', MAX_TOKENS: 'length' },
-  ...{ tool_calls: 'tools', tool_use: 'tools' },
+  stop: 'stop',
+  end_turn: 'stop',
+  completed: 'stop',
+  STOP: 'stop',
+  length: 'length',
+  max_tokens: 'length',
+  incomplete: 'length',
+  MAX_TOKENS: 'length',
+  tool_calls: 'tools',
+  tool_use: 'tools',
 }
 
 function endOf(reason: unknown, calls: readonly unknown[]): string {
@@ -65,14 +72,12 @@ const openai: Dialect = {
   name: 'chat completions',
   path: () => '/v1/chat/completions',
   body: (question, model, stream) => ({
-    ...{
-      model,
-      stream,
-      messages: turnsOf(question),
-      max_tokens: question.maxTokens,
-      temperature: 0,
-      seed: 1,
-    },
+    model,
+    stream,
+    messages: turnsOf(question),
+    max_tokens: question.maxTokens,
+    temperature: 0,
+    seed: 1,
     ...(stream && { stream_options: { include_usage: true } }),
     ...(question.tool && {
       tools: [
@@ -123,7 +128,11 @@ const responses: Dialect = {
   name: 'responses',
   path: () => '/v1/responses',
   body: (question, model, stream) => ({
-    ...{ model, stream, input: turnsOf(question), max_output_tokens: question.maxTokens, temperature: 0 },
+    model,
+    stream,
+    input: turnsOf(question),
+    max_output_tokens: question.maxTokens,
+    temperature: 0,
     ...(question.tool && {
       tools: [
         {
@@ -176,7 +185,11 @@ const anthropic: Dialect = {
     question.schema || question.logprobs
       ? undefined
       : {
-          ...{ model, stream, messages: turnsOf(question), max_tokens: question.maxTokens, temperature: 0 },
+          model,
+          stream,
+          messages: turnsOf(question),
+          max_tokens: question.maxTokens,
+          temperature: 0,
           ...(question.think && { max_tokens: 2048, thinking: { type: 'enabled', budget_tokens: 1024 } }),
           ...(question.tool && {
             tools: [{ name: weather.name, description: weather.description, input_schema: weather.schema }],
@@ -230,7 +243,9 @@ const ollama: Dialect = {
   name: 'Ollama chat',
   path: () => '/api/chat',
   body: (question, model, stream) => ({
-    ...{ model, stream, messages: turnsOf(question) },
+    model,
+    stream,
+    messages: turnsOf(question),
     options: { num_predict: question.maxTokens, temperature: 0, seed: 1 },
     ...(question.tool && {
       tools: [
@@ -276,7 +291,9 @@ const gemini: Dialect = {
       : {
           contents: [{ role: 'user', parts: [{ text: question.prompt }] }],
           generationConfig: {
-            ...{ maxOutputTokens: question.maxTokens, temperature: 0, seed: 1 },
+            maxOutputTokens: question.maxTokens,
+            temperature: 0,
+            seed: 1,
             ...(question.think && { thinkingConfig: { includeThoughts: true } }),
             ...(question.schema && {
               responseMimeType: 'application/json',

@@ -50,7 +50,8 @@ test('a held request is rejected at the end of its wait, and immediately by defa
         short: { hold_timeout: 1, providers: [{ id: 'a', api_type: 'vllm', api_host }] },
         never: { providers: [{ id: 'b', api_type: 'vllm', api_host }] },
         helped: {
-          ...{ hold_timeout: 60, fallbacks: ['demo'] },
+          hold_timeout: 60,
+          fallbacks: ['demo'],
           providers: [{ id: 'c', api_type: 'vllm', api_host }],
         },
         empty: { hold_timeout: 1, providers: [] },
@@ -163,7 +164,10 @@ async function startUpstreamAt(t: TestContext, port: number): Promise<{ readonly
         response.setHeader('content-type', 'application/json')
         response.end(
           JSON.stringify({
-            ...{ id: 'x', object: 'chat.completion', created: 1, model: 'm' },
+            id: 'x',
+            object: 'chat.completion',
+            created: 1,
+            model: 'm',
             choices: [{ index: 0, message, finish_reason: 'stop' }],
           }),
         )

@@ -141,7 +141,10 @@ describe('a real llama-server', () => {
   for (const model of ['llamacpp', 'openai', 'vllm']) {
     test(`aborts an abandoned non-streaming response while another stream runs: ${model}`, async () => {
       const endless = {
-        ...{ model, messages: [{ role: 'user', content: 'sing' }], max_tokens: 4_000, ignore_eos: true },
+        model,
+        messages: [{ role: 'user', content: 'sing' }],
+        max_tokens: 4_000,
+        ignore_eos: true,
       }
       const ask = (more: object, { signal }: AbortController) =>
         fetch(`${router.url}/v1/chat/completions`, {

@@ -131,7 +131,8 @@ function chatAnswer(turn: Turn, { isStream }: Conversation): Behaviour {
 
 function ollamaAnswer({ text = '', thought, calls = [] }: Turn, { isStream }: Conversation): Behaviour {
   const line = (message: object, rest: object = { done: false }) => ({
-    ...{ model: 'scripted', created_at: '2026-11-23T00:00:00.123456789Z' },
+    model: 'scripted',
+    created_at: '2026-11-23T00:00:00.123456789Z',
     message: { role: 'assistant', content: '', ...message },
     ...rest,
   })
@@ -158,22 +159,40 @@ function responsesAnswer(turn: Turn, { isStream }: Conversation): Behaviour {
     ...(text
       ? [
           {
-            ...{ type: 'message', id: id('msg'), status, role: 'assistant' },
+            type: 'message',
+            id: id('msg'),
+            status,
+            role: 'assistant',
             content: [{ type: 'output_text', text, annotations: [] }],
           },
         ]
       : []),
     ...calls.map(({ name, args }) => ({
-      ...{ type: 'function_call', id: id('fc'), call_id: id('call'), status, name },
+      type: 'function_call',
+      id: id('fc'),
+      call_id: id('call'),
+      status,
+      name,
       arguments: JSON.stringify(args),
     })),
   ]
   const response = {
-    ...{ id: id('resp'), object: 'response', created_at: head.created, model: 'scripted', status, output },
-    ...{ parallel_tool_calls: true, tool_choice: 'auto', tools: [], error: null },
+    id: id('resp'),
+    object: 'response',
+    created_at: head.created,
+    model: 'scripted',
+    status,
+    output,
+    parallel_tool_calls: true,
+    tool_choice: 'auto',
+    tools: [],
+    error: null,
     usage: {
-      ...{ input_tokens: 90, output_tokens: 30, total_tokens: 120 },
-      ...{ input_tokens_details: { cached_tokens: 0 }, output_tokens_details: { reasoning_tokens: 0 } },
+      input_tokens: 90,
+      output_tokens: 30,
+      total_tokens: 120,
+      input_tokens_details: { cached_tokens: 0 },
+      output_tokens_details: { reasoning_tokens: 0 },
     },
   }
   if (!isStream) return { kind: 'reply', body: response }

@@ -120,11 +120,19 @@ describe('engine signals', () => {
 
   const expected = {
     vllm: {
-      ...{ state: 'ready', running: 4, waiting: 6, kv_use: 0.25, cache_hit_ratio: 0.75 },
+      state: 'ready',
+      running: 4,
+      waiting: 6,
+      kv_use: 0.25,
+      cache_hit_ratio: 0.75,
       loaded: [{ name: 'tiny', context: 4096 }],
     },
     asleep: {
-      ...{ state: 'asleep', sleep: 'discard_all', running: 0, waiting: 0, kv_use: 0.25 },
+      state: 'asleep',
+      sleep: 'discard_all',
+      running: 0,
+      waiting: 0,
+      kv_use: 0.25,
       cache_hit_ratio: 0.75,
     },
     'llama-cpp': { state: 'ready', running: 1, waiting: 3, cache_hit_ratio: 0.511, slots: 2 },

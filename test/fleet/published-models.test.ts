@@ -152,7 +152,10 @@ test('`names` makes differently named models of two servers one model with two t
       servers: [
         { id: 'a', api_type: 'ollama', api_host: one.url, models: '*', names: { 'llama3.1:8b': 'llama' } },
         {
-          ...{ id: 'b', api_type: 'vllm', api_host: two.url, models: '*' },
+          id: 'b',
+          api_type: 'vllm',
+          api_host: two.url,
+          models: '*',
           names: { 'meta-llama/Llama-3.1-8B-Instruct': 'llama' },
         },
       ],
@@ -189,8 +192,11 @@ test('a list of names publishes only these models, by public or upstream name', 
     models: {
       servers: [
         {
-          ...{ id: 'gpu-a', api_type: 'ollama', api_host: server.url },
-          ...{ models: ['a', 'public', 'not-there-yet'], names: { 'embed-c': 'public' } },
+          id: 'gpu-a',
+          api_type: 'ollama',
+          api_host: server.url,
+          models: ['a', 'public', 'not-there-yet'],
+          names: { 'embed-c': 'public' },
         },
       ],
     },

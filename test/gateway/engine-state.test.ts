@@ -16,7 +16,12 @@ function ollama(loaded: Record<string, number>, asked: Behaviour = loadedAnswer)
   return startUpstream(({ url }) => {
     if (url !== '/api/ps') return asked
     const models = Object.entries(loaded).map(([name, context]) => ({
-      ...{ name, model: name, size: 7_000, size_vram: 6_000, expires_at: expires, context_length: context },
+      name,
+      model: name,
+      size: 7_000,
+      size_vram: 6_000,
+      expires_at: expires,
+      context_length: context,
     }))
     return { kind: 'reply', body: { models } }
   })
@@ -63,7 +68,9 @@ describe('model state reported by engines', () => {
     })
     servers = [first, second, llamaCpp, vllm, studio, newStudio]
     const at = ({ url }: ScriptedUpstream, api_type: string, more: object = {}) => ({
-      ...{ api_type, api_host: url, ...more },
+      api_type,
+      api_host: url,
+      ...more,
     })
     const group = {
       llama: { providers: [at(first, 'ollama', { input_size: 131072 }), at(second, 'ollama')] },

@@ -23,7 +23,9 @@ async function configure(router: TestRouter, providers: Record<string, unknown>[
 }
 
 const leadingTo = (id: string, { url }: TestRouter): Record<string, unknown> => ({
-  ...{ id, api_host: url, api_type: 'vllm' },
+  id,
+  api_host: url,
+  api_type: 'vllm',
 })
 
 const requestsOf = ({ logs }: TestRouter): number => logs.filter(({ msg }) => msg === 'request').length

@@ -137,7 +137,11 @@ async function recordOf(request: IncomingMessage): Promise<RecordedRequest | und
   const { method = '', url = '', headers } = request
   let parsed: { body: unknown } | undefined
   return {
-    ...{ method, url, headers, raw, sentBytes: 0 },
+    method,
+    url,
+    headers,
+    raw,
+    sentBytes: 0,
     // Most tests with large bodies never look into them.
     get body() {
       parsed ??= { body: parse(raw) }

@@ -234,8 +234,14 @@ export default defineExtension(async (app) => {
       join(project, 'tsconfig.json'),
       JSON.stringify({
         compilerOptions: {
-          ...{ target: 'es2024', module: 'nodenext', types: ['node'] },
-          ...{ strict: true, noEmit: true, skipLibCheck: true, allowJs: true, checkJs: true },
+          target: 'es2024',
+          module: 'nodenext',
+          types: ['node'],
+          strict: true,
+          noEmit: true,
+          skipLibCheck: true,
+          allowJs: true,
+          checkJs: true,
         },
         files: [...files, 'wrong.ts'],
       }),

@@ -21,7 +21,9 @@ async function started(
 ): Promise<{ router: TestRouter; canary: ScriptedUpstream; others: ScriptedUpstream[] }> {
   const upstreams = await Promise.all([1, 2, 3].map(() => startUpstream(openaiText('Hi'))))
   const providers = upstreams.map(({ url }, index) => ({
-    ...{ id: `gpu-${'abc'[index]}`, api_type: 'vllm', api_host: url },
+    id: `gpu-${'abc'[index]}`,
+    api_type: 'vllm',
+    api_host: url,
     ...(index === 2 ? { canary: true, weight: 0.25 } : {}),
   }))
   const router = await startRouter({

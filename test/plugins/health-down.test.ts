@@ -12,7 +12,10 @@ const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const chats = '/v1/chat/completions'
 
 const whole = {
-  ...{ id: 'x', object: 'chat.completion', created: 1, model: 'm' },
+  id: 'x',
+  object: 'chat.completion',
+  created: 1,
+  model: 'm',
   choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
 }
 

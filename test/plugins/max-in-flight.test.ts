@@ -28,7 +28,9 @@ async function setUp(
 ): Promise<Setting> {
   const servers = await Promise.all(limits.map(() => startCounting()))
   const providers = servers.map(({ upstream: { url } }, index) => ({
-    ...{ id: `box${index}`, api_type: type, api_host: url },
+    id: `box${index}`,
+    api_type: type,
+    api_host: url,
     ...(limits[index] === undefined ? {} : { max_in_flight: limits[index] }),
   }))
   const models = { test_models: { m: { providers, strategy } }, active_models: { test_models: ['m'] } }

@@ -90,7 +90,10 @@ for (const kind of kinds)
         const asking = officialClients.map((client) => {
           const abort = new AbortController()
           const asked = client.ask({
-            ...{ url: router.url, model: kind, stream: true, signal: abort.signal },
+            url: router.url,
+            model: kind,
+            stream: true,
+            signal: abort.signal,
             words: conversation(`${client.name} aborted`),
             onText: () => abort.abort(),
           })

@@ -114,7 +114,9 @@ export async function startAllProcessors({
   })
   const router = await startRouter({ models: modelsWith(more), env: { LLM_ROUTER_USE_PROMETHEUS: '1' } })
   return {
-    ...{ router, model, services },
+    router,
+    model,
+    services,
     hang(wanted) {
       hangs = wanted
     },

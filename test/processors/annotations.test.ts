@@ -35,7 +35,11 @@ function chatAnswer(text: string, offsets: readonly [number, number], isStream: 
   ]
   const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
   const answer = (object: string, choice: object) => ({
-    ...{ id: 'x', object, created: 1, model: 'up', choices: [{ index: 0, ...choice }] },
+    id: 'x',
+    object,
+    created: 1,
+    model: 'up',
+    choices: [{ index: 0, ...choice }],
   })
   if (!isStream) {
     const message = { role: 'assistant', content: text, annotations }

@@ -102,13 +102,11 @@ test('responses blocked before or after unmasking are never sent, with guardrail
 test('replacements before and after unmasking form one text', async () => {
   const { echo } = await servers((text) => `one ${text} two.\n`)
   const replaced = (word: string, more: Record<string, unknown>) => ({
-    ...{
-      type: 'guardrail',
-      on: 'response',
-      action: 'replace',
-      words: [word],
-      replacement: word.toUpperCase(),
-    },
+    type: 'guardrail',
+    on: 'response',
+    action: 'replace',
+    words: [word],
+    replacement: word.toUpperCase(),
     ...more,
   })
   const router = await routerWith(echo, [

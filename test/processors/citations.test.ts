@@ -215,7 +215,10 @@ for (const unit of ['code_points', 'utf16'] as const)
           const block = {
             type: 'content_block_location',
             cited_text: 'Other.',
-            ...{ document_index: 0, document_title: null, start_block_index: 0, end_block_index: 1 },
+            document_index: 0,
+            document_title: null,
+            start_block_index: 0,
+            end_block_index: 1,
           }
           const message = { id: 'msg_1', type: 'message', role: 'assistant', model: 'up' }
           const usage = { input_tokens: 3, output_tokens: 5 }
@@ -225,7 +228,9 @@ for (const unit of ['code_points', 'utf16'] as const)
               body: {
                 ...message,
                 content: [{ type: 'text', text: `It covers ${found}`, citations: [...citations, block] }],
-                ...{ stop_reason: 'end_turn', stop_sequence: null, usage },
+                stop_reason: 'end_turn',
+                stop_sequence: null,
+                usage,
               },
             }
           const delta = (of: object) => ({ type: 'content_block_delta', index: 0, delta: of })
@@ -278,9 +283,14 @@ test('citations in earlier turns become ranges of the masked document again', as
       return {
         kind: 'reply',
         body: {
-          ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up' },
+          id: 'msg_1',
+          type: 'message',
+          role: 'assistant',
+          model: 'up',
           content: [{ type: 'text', text: 'Fine.' }],
-          ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 3, output_tokens: 5 } },
+          stop_reason: 'end_turn',
+          stop_sequence: null,
+          usage: { input_tokens: 3, output_tokens: 5 },
         },
       }
     },
@@ -288,8 +298,12 @@ test('citations in earlier turns become ranges of the masked document again', as
   const citation = (cited_text: string) => {
     const [start_char_index, end_char_index] = range(documentText, cited_text, 'code_points')
     return {
-      ...{ type: 'char_location', cited_text, document_index: 1, document_title: null },
-      ...{ start_char_index, end_char_index },
+      type: 'char_location',
+      cited_text,
+      document_index: 1,
+      document_title: null,
+      start_char_index,
+      end_char_index,
     }
   }
   const citations = [
@@ -297,8 +311,11 @@ test('citations in earlier turns become ranges of the masked document again', as
     citation(`Kontakt: ${address}`),
     { ...citation('Umowa'), end_char_index: 400 },
     {
-      ...{ type: 'web_search_result_location', url: 'https://example.com', title: address },
-      ...{ cited_text: 'x', encrypted_index: '44051401359' },
+      type: 'web_search_result_location',
+      url: 'https://example.com',
+      title: address,
+      cited_text: 'x',
+      encrypted_index: '44051401359',
     },
   ]
   const { status, text } = await post(`${router.url}/v1/messages`, {
@@ -340,9 +357,14 @@ test("citations refer to the client's document if a guardrail replaces words bef
       return {
         kind: 'reply',
         body: {
-          ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up' },
+          id: 'msg_1',
+          type: 'message',
+          role: 'assistant',
+          model: 'up',
           content: [{ type: 'text', text: 'It covers', citations }],
-          ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 3, output_tokens: 5 } },
+          stop_reason: 'end_turn',
+          stop_sequence: null,
+          usage: { input_tokens: 3, output_tokens: 5 },
         },
       }
     },
@@ -366,20 +388,29 @@ test('a citation whose quote does not match the document loses only its offsets'
     answer: (found) => ({
       kind: 'reply',
       body: {
-        ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'up' },
+        id: 'msg_1',
+        type: 'message',
+        role: 'assistant',
+        model: 'up',
         content: [
           {
             type: 'text',
             text: found,
             citations: [
               {
-                ...{ type: 'char_location', cited_text: 'elsewhere', document_index: 1, document_title: 'T' },
-                ...{ start_char_index: 20, end_char_index: 29 },
+                type: 'char_location',
+                cited_text: 'elsewhere',
+                document_index: 1,
+                document_title: 'T',
+                start_char_index: 20,
+                end_char_index: 29,
               },
             ],
           },
         ],
-        ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 3, output_tokens: 5 } },
+        stop_reason: 'end_turn',
+        stop_sequence: null,
+        usage: { input_tokens: 3, output_tokens: 5 },
       },
     }),
   })

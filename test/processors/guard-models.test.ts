@@ -14,7 +14,10 @@ afterEach(async () => {
 
 let guardTokens = 10
 const answering = (content: string, prompt_tokens: number) => ({
-  ...{ id: 'c', object: 'chat.completion', created: 1, model: 'up' },
+  id: 'c',
+  object: 'chat.completion',
+  created: 1,
+  model: 'up',
   usage: { prompt_tokens, completion_tokens: 2, total_tokens: prompt_tokens + 2 },
   choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
 })

@@ -188,5 +188,11 @@ function abortable<Lines extends { abort(): void }>(lines: Lines, { signal }: Of
 
 /** The official clients of all dialects. */
 export const officialClients: readonly OfficialClient[] = [
-  ...[chats, responses, completions, anthropic, gemini, ollamaChat, ollamaGenerate],
+  chats,
+  responses,
+  completions,
+  anthropic,
+  gemini,
+  ollamaChat,
+  ollamaGenerate,
 ]

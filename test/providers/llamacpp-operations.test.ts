@@ -25,7 +25,9 @@ const answers: Record<string, (body: Record<string, unknown>) => unknown> = {
   '/v1/messages/count_tokens': () => ({ input_tokens: 10 }),
   '/infill': () => ({ index: 0, content: 'return a + b', model: 'tiny', stop: true }),
   '/v1/rerank': () => ({
-    ...{ model: 'tiny', object: 'list', usage: { prompt_tokens: 6, total_tokens: 6 } },
+    model: 'tiny',
+    object: 'list',
+    usage: { prompt_tokens: 6, total_tokens: 6 },
     results: [{ index: 1, relevance_score: 2.7 }],
   }),
 }
@@ -156,7 +158,12 @@ describe('llama.cpp operations other than chat', () => {
 
 describe('a llama.cpp server in router mode', () => {
   const model = (id: string, value: string, meta?: object) => ({
-    ...{ id, aliases: [], tags: [], object: 'model', owned_by: 'llamacpp', created: 1 },
+    id,
+    aliases: [],
+    tags: [],
+    object: 'model',
+    owned_by: 'llamacpp',
+    created: 1,
     status: { value, args: ['llama-server', '--alias', id] },
     ...(meta ? { meta } : {}),
   })

@@ -41,7 +41,11 @@ describe('a server of type sglang', () => {
     upstream.rescript({
       kind: 'reply',
       body: {
-        ...{ id: 'x', object: 'chat.completion', created: 1, model: 'org/up', usage },
+        id: 'x',
+        object: 'chat.completion',
+        created: 1,
+        model: 'org/up',
+        usage,
         choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop', matched_stop: 151645 }],
         metadata: { weight_version: 'default' },
       },

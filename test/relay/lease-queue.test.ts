@@ -27,7 +27,10 @@ function setUp({ store = memoryLeases(), pollMs = { min: 500, max: 500 }, ...opt
   const ask = (ids: readonly string[] = ['a'], signal?: AbortSignal, isComplete = true) =>
     queue.acquire(
       storedRequest({
-        ...{ model: 'm', store, isComplete, targets: () => targetsNamed(...ids) },
+        model: 'm',
+        store,
+        isComplete,
+        targets: () => targetsNamed(...ids),
         ...(signal && { signal }),
       }),
     )

@@ -22,7 +22,11 @@ test('three timeouts or errors in a row mark a server as down, and two passed ch
   const timeouts = states('timeout', 'timeout', 'timeout', 'passed', 'passed')
   assert.deepEqual(timeouts, ['degraded', 'degraded', 'silent', 'silent', 'up'])
   assert.deepEqual(states('failed', 'timeout', 'failed', 'passed', 'failed', 'passed', 'passed').slice(2), [
-    ...['failing', 'failing', 'failing', 'failing', 'up'],
+    'failing',
+    'failing',
+    'failing',
+    'failing',
+    'up',
   ])
   assert.deepEqual(states('timeout', 'timeout', 'passed', 'timeout').at(-1), 'degraded')
 })
@@ -37,7 +41,11 @@ test('the reason why a server is down follows the latest checks', () => {
 
 test('what a server reports about itself applies immediately, until it reports something else', () => {
   assert.deepEqual(states('loading', 'passed', 'asleep', 'timeout', 'passed'), [
-    ...['loading', 'up', 'asleep', 'asleep', 'up'],
+    'loading',
+    'up',
+    'asleep',
+    'asleep',
+    'up',
   ])
   assert.deepEqual(states('loading', 'timeout', 'refused', 'refused').at(-1), 'refused')
   assert.equal(states('refused', 'refused', 'loading').at(-1), 'loading')

@@ -18,7 +18,10 @@ async function changes(
     let now = 0
     const stop = watchServer({
       ask: () => ({ result: Promise.resolve({ result: left.shift() }), stop: () => undefined }),
-      ...{ state: 'up', intervalMs: 1_000, random: () => 0.5, now: () => now },
+      state: 'up',
+      intervalMs: 1_000,
+      random: () => 0.5,
+      now: () => now,
       lastContentAt: () => lastContentAt(now),
       onChange: (state) => void reported.push(state),
     })
@@ -36,7 +39,9 @@ async function changes(
 
 test("changes of a server's state are reported once each", async () => {
   assert.deepEqual(await changes(['failed', 'failed', 'passed', 'failed', 'failed']), [
-    ...['degraded', 'up', 'degraded'],
+    'degraded',
+    'up',
+    'degraded',
   ])
   assert.deepEqual(await changes(['refused', 'refused', 'refused', 'passed']), ['degraded', 'refused', 'up'])
 })

@@ -159,7 +159,10 @@ test('an HTTP search receives the question and its key, and OpenAI vector stores
   const rig = await rigOf(
     [
       {
-        ...{ type: 'retrieval', name: 'own', clients: ['*'], min_score: 0.5 },
+        type: 'retrieval',
+        name: 'own',
+        clients: ['*'],
+        min_score: 0.5,
         service: { type: 'http', url: `${own.url}/search`, api_token: `\${SEARCH_KEY}` },
       },
       {

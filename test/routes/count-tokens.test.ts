@@ -59,7 +59,10 @@ describe('a token count of a prompt', () => {
   for (const type of ['llamacpp', 'sglang']) {
     it(`comes from ${type} itself, which receives the chat as it would be sent for an answer`, async () => {
       const body = {
-        ...{ ...prompt, model: type, max_tokens: 5, thinking: { type: 'enabled', budget_tokens: 1024 } },
+        ...prompt,
+        model: type,
+        max_tokens: 5,
+        thinking: { type: 'enabled', budget_tokens: 1024 },
         messages: [
           { role: 'user', content: 'Hello' },
           {

@@ -126,19 +126,17 @@ test('S13 the upstream is asked for the model that the client may use, however i
 
 test('S13 only JSON in plain UTF-8 is accepted as JSON', async () => {
   const types = [
-    ...[
-      'text/plain',
-      'multipart/form-data; boundary=x',
-      'application/x-www-form-urlencoded',
-      'application/json-seq',
-    ],
-    ...[
-      'application/json garbage',
-      'application/\tjson',
-      'application/json; charset=utf-16',
-      'application/jsonp',
-    ],
-    ...['application/json; charset="utf-16le"', 'json', ''],
+    'text/plain',
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'application/json-seq',
+    'application/json garbage',
+    'application/\tjson',
+    'application/json; charset=utf-16',
+    'application/jsonp',
+    'application/json; charset="utf-16le"',
+    'json',
+    '',
   ]
   for (const type of types) {
     const bytes = postBytes(path, good).replace('content-type: application/json', `content-type: ${type}`)

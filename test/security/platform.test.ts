@@ -212,7 +212,10 @@ test('a router without any permission that it does not need', async (t) => {
       // https://nodejs.org/api/permissions.html: no --allow-fs-write, so every write fails; also no processes, no workers.
       NODE_OPTIONS: '--permission --allow-fs-read=*',
       LLM_ROUTER_USE_PROMETHEUS: '1',
-      ...{ HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
+      HTTP_PROXY: proxy.url,
+      http_proxy: proxy.url,
+      ALL_PROXY: proxy.url,
+      NO_PROXY: '',
     },
   })
   t.after(() => router.stop())

@@ -35,7 +35,10 @@ before(async () => {
   const tls = ['--tls-port', `${tlsPort}`, '--tls-cert-file', certFile, '--tls-auth-clients', 'no']
   server = await startRedis(undefined, [
     ...tls,
-    ...['--tls-key-file', join(folder, 'key.pem'), '--tls-ca-cert-file', certFile],
+    '--tls-key-file',
+    join(folder, 'key.pem'),
+    '--tls-ca-cert-file',
+    certFile,
   ])
 })
 beforeEach(() => server.redis.flushall())

@@ -51,7 +51,15 @@ before(async () => {
   upstream = await startUpstream(openaiText('unused'))
   const at = { api_host: upstream.url, model_path: canary.upstreamModel }
   const names = [
-    ...['plain', 'streamed', 'broken', 'auth', 'crash', 'html', 'mixed', 'text', 'control'],
+    'plain',
+    'streamed',
+    'broken',
+    'auth',
+    'crash',
+    'html',
+    'mixed',
+    'text',
+    'control',
     ...echoes.map((_echo, index) => `echo${index}`),
   ]
   const vllm = names.map((name): [string, object[]] => [
@@ -205,30 +213,42 @@ test('S24 no response reveals a stack, a path, or the name and version of the so
 })
 
 const shown = new Set([
-  ...[
-    'content-type',
-    'content-length',
-    'cache-control',
-    'x-accel-buffering',
-    'connection',
-    'keep-alive',
-    'date',
-  ],
-  ...['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry', 'transfer-encoding'],
-  ...['x-llm-router-lost', 'x-llm-router-model'],
+  'content-type',
+  'content-length',
+  'cache-control',
+  'x-accel-buffering',
+  'connection',
+  'keep-alive',
+  'date',
+  'x-request-id',
+  'request-id',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+  'transfer-encoding',
+  'x-llm-router-lost',
+  'x-llm-router-model',
 ])
 
 test('S26 of the headers of an upstream only those that clients act on are passed on', async () => {
   const headers = {
-    ...{ 'set-cookie': 'a=canary', location: 'http://canary', 'alt-svc': 'canary', server: 'canary' },
-    ...{ 'access-control-allow-origin': '*', 'access-control-allow-credentials': 'true', link: '<canary>' },
-    ...{ 'x-powered-by': 'canary', 'x-request-id': 'canary', via: '1.1 canary', refresh: '0;url=canary' },
-    ...{
-      'strict-transport-security': 'max-age=1',
-      'content-security-policy': 'canary',
-      'x-canary': 'canary',
-    },
-    ...{ 'retry-after': 'canary', 'retry-after-ms': 'canary', 'x-should-retry': 'canary' },
+    'set-cookie': 'a=canary',
+    location: 'http://canary',
+    'alt-svc': 'canary',
+    server: 'canary',
+    'access-control-allow-origin': '*',
+    'access-control-allow-credentials': 'true',
+    link: '<canary>',
+    'x-powered-by': 'canary',
+    'x-request-id': 'canary',
+    via: '1.1 canary',
+    refresh: '0;url=canary',
+    'strict-transport-security': 'max-age=1',
+    'content-security-policy': 'canary',
+    'x-canary': 'canary',
+    'retry-after': 'canary',
+    'retry-after-ms': 'canary',
+    'x-should-retry': 'canary',
   }
   const whole = openaiText('Hi')
   const stream = openaiStream(['Hi'])

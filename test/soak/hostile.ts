@@ -51,8 +51,15 @@ export async function runHostile({ minutes, seed }: { minutes: number; seed: num
     Array.from({ length: model.goodClients }, (_, at) =>
       runGoodClient(
         {
-          ...{ url, model: model.name, kinds: model.kinds, pauseMs: model.pauseMs, random, ledger },
-          ...{ key: keyOf(`good-${at % 2}`), timeoutMs: hangsAfterMs, nextNumber },
+          url,
+          model: model.name,
+          kinds: model.kinds,
+          pauseMs: model.pauseMs,
+          random,
+          ledger,
+          key: keyOf(`good-${at % 2}`),
+          timeoutMs: hangsAfterMs,
+          nextNumber,
         },
         untilMs,
       ),
@@ -66,8 +73,14 @@ export async function runHostile({ minutes, seed }: { minutes: number; seed: num
     const poison = Array.from({ length: poisonClients }, (_, at) =>
       runPoisonClient(
         {
-          ...{ url, menu, random, nextNumber, outcomes, mayKill: killable },
-          ...{ key: keyOf(`poison-${at}`), timeoutMs: hangsAfterMs },
+          url,
+          menu,
+          random,
+          nextNumber,
+          outcomes,
+          mayKill: killable,
+          key: keyOf(`poison-${at}`),
+          timeoutMs: hangsAfterMs,
         },
         untilMs,
         (text) => ledger.violation('poison: no end of the answer', text),

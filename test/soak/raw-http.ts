@@ -27,23 +27,35 @@ const form = '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nm\r\n--
 
 const methods = ['POST', 'POST', 'POST', 'GET', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE', 'PRI', 'post']
 const targets = [
-  ...[
-    '/v1/chat/completions',
-    '/v1/messages',
-    '/api/chat',
-    '/v1/audio/transcriptions',
-    '/v1/models',
-    '/metrics',
-  ],
-  ...['*', 'a:1', 'http://a/v1/models', '/v1/../ui', '/%00', '/api/status/events', ''],
+  '/v1/chat/completions',
+  '/v1/messages',
+  '/api/chat',
+  '/v1/audio/transcriptions',
+  '/v1/models',
+  '/metrics',
+  '*',
+  'a:1',
+  'http://a/v1/models',
+  '/v1/../ui',
+  '/%00',
+  '/api/status/events',
+  '',
 ]
 const versions = ['1.1', '1.1', '1.1', '1.0', '2.0', '0.9']
 const bodies = [chat, streamed, form, '', '{', 'x'.repeat(70_000)]
 const types = ['application/json', 'multipart/form-data; boundary=x', 'text/plain']
 const codings = ['chunked', 'chunked', 'gzip, chunked', 'identity', 'chunked, chunked']
 const rareHeaders = [
-  ...['host: b', 'content-length: 5', 'connection: close', 'connection: upgrade\r\nupgrade: websocket'],
-  ...['expect: 100-continue', 'expect: x', 'x: a\r\n b', 'no colon', 'x\0: y', `x: ${'y'.repeat(17_000)}`],
+  'host: b',
+  'content-length: 5',
+  'connection: close',
+  'connection: upgrade\r\nupgrade: websocket',
+  'expect: 100-continue',
+  'expect: x',
+  'x: a\r\n b',
+  'no colon',
+  'x\0: y',
+  `x: ${'y'.repeat(17_000)}`,
 ]
 
 function request(random: Random): string {

@@ -24,7 +24,12 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
   const record: BudgetRecord = { client: 'alice', unit: 'requests', limit, window: 'day' }
   const budgets: Snapshot['budgets'] = [{ id: 'one', record }]
   const snapshot: Snapshot = {
-    ...{ revision: 1, groups: [], keys: [], prices: [], endedSessions: [], budgets },
+    revision: 1,
+    groups: [],
+    keys: [],
+    prices: [],
+    endedSessions: [],
+    budgets,
     clients: [{ id: 'alice', record: {} }],
   }
   const ended = routers.map(() => 0)
@@ -80,9 +85,19 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
 
 function usageOf(requests: number) {
   return {
-    ...{ period: Math.floor(now / quarterMs) * quarterMs, client: 'alice', client_key: '', model: 'small' },
-    ...{ target: 'small', requests, errors: 0, prompt_tokens: 0, cached_tokens: 0 },
-    ...{ completion_tokens: 0, reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+    period: Math.floor(now / quarterMs) * quarterMs,
+    client: 'alice',
+    client_key: '',
+    model: 'small',
+    target: 'small',
+    requests,
+    errors: 0,
+    prompt_tokens: 0,
+    cached_tokens: 0,
+    completion_tokens: 0,
+    reasoning_tokens: 0,
+    busy_ms: 1,
+    cost: 0,
   }
 }
 

@@ -17,7 +17,11 @@ const begin = Date.parse('2026-05-01T06:00:00Z')
 const limit = 250_000
 const record: BudgetRecord = { group: 'team', unit: 'tokens', limit, window: 'day' }
 const snapshot: Snapshot = {
-  ...{ revision: 1, groups: [{ id: 'team', record: {} }], keys: [], prices: [], endedSessions: [] },
+  revision: 1,
+  groups: [{ id: 'team', record: {} }],
+  keys: [],
+  prices: [],
+  endedSessions: [],
   clients: [{ id: 'alice', record: { group: 'team' } }],
   budgets: [{ id: 'budget', record }],
 }
@@ -168,8 +172,18 @@ function excessOf(routers: readonly SimulatedRouter[]): number {
 
 function rowOf(tokens: number, now: number): UsageRow {
   return {
-    ...{ period: Math.floor(now / quarterMs) * quarterMs, client: 'alice', client_key: '', model: 'small' },
-    ...{ target: 'small', requests: 1, errors: 0, prompt_tokens: 0, cached_tokens: 0 },
-    ...{ completion_tokens: tokens, reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+    period: Math.floor(now / quarterMs) * quarterMs,
+    client: 'alice',
+    client_key: '',
+    model: 'small',
+    target: 'small',
+    requests: 1,
+    errors: 0,
+    prompt_tokens: 0,
+    cached_tokens: 0,
+    completion_tokens: tokens,
+    reasoning_tokens: 0,
+    busy_ms: 1,
+    cost: 0,
   }
 }

@@ -13,7 +13,9 @@ function demandOf(client: string, ticket: number, requests: number): LimitDemand
     ticket: `${client}-${ticket}`,
     limits,
     scopes: [{ key: client, limits }, group],
-    ...{ tokens: 0, requests: 1, slots: 1 },
+    tokens: 0,
+    requests: 1,
+    slots: 1,
   }
 }
 

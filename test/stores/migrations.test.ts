@@ -55,8 +55,16 @@ for (const [kind, urlOf] of Object.entries<(t: Cleanup) => string | Promise<stri
       else await sql`drop function audit_append_only cascade`.execute(db)
       await sql`delete from kysely_migration where name = '0003-audit-append-only'`.execute(db)
       const entry = {
-        ...{ id: 'one', at: 1, actor: '', source: 'cli', address: '', action: 'create' },
-        ...{ entity: 'group', entity_id: 'team', before: '{}', after: '{}' },
+        id: 'one',
+        at: 1,
+        actor: '',
+        source: 'cli',
+        address: '',
+        action: 'create',
+        entity: 'group',
+        entity_id: 'team',
+        before: '{}',
+        after: '{}',
       }
       await db.insertInto('audit').values(entry).execute()
       const later = await open()

@@ -20,7 +20,10 @@ export function storedRequest(options: RequestOptions): QueuedRequest<StoredLeas
   const key = randomBytes(12).toString('hex')
   let asked: LeaseRequest | undefined
   return {
-    ...{ client, weight, isComplete, signal },
+    client,
+    weight,
+    isComplete,
+    signal,
     deadlineAt: undefined,
     async take() {
       asked = { key, model, targets: targets(), affinity: false, complete: isComplete }

@@ -12,8 +12,14 @@ import { leastBusy } from '../../src/strategies/least-busy.ts'
 import { weighted } from '../../src/strategies/weighted.ts'
 
 const strategies: readonly Strategy[] = [
-  ...[balanced, weighted, dynamicWeighted, leastBusy, adaptive, cacheAware],
-  ...[firstAvailable, firstAvailableOptim],
+  balanced,
+  weighted,
+  dynamicWeighted,
+  leastBusy,
+  adaptive,
+  cacheAware,
+  firstAvailable,
+  firstAvailableOptim,
 ]
 
 /** One slow, one that always fails, one that recovers in the middle. */

@@ -57,7 +57,12 @@ test('one of two routers sends the webhook once at 50, 80 and 100 %, signed', as
   assert.ok(one && two)
   const key = await one.newKey('alice')
   await one.admin('POST', '/budgets', {
-    ...{ id: 'ten', client: 'alice', unit: 'requests', limit: 10, window: 'month', hard: false },
+    id: 'ten',
+    client: 'alice',
+    unit: 'requests',
+    limit: 10,
+    window: 'month',
+    hard: false,
   })
   await eventually(async () => (await two.chat(key)).status === 200)
   for (let count = 0; count < 11; count++) await (count % 2 ? one : two).chat(key)
@@ -151,7 +156,13 @@ test('a threshold that a router reached before it stopped is sent by the next on
   const key = await newKey('alice')
   for (const [id, enabled] of Object.entries({ two: true, off: false }))
     await admin('POST', '/budgets', {
-      ...{ id, client: 'alice', unit: 'requests', limit: 2, window: 'month', hard: false, enabled },
+      id,
+      client: 'alice',
+      unit: 'requests',
+      limit: 2,
+      window: 'month',
+      hard: false,
+      enabled,
     })
   await chat(key)
   await first.close()

@@ -138,7 +138,9 @@ test('paginated LiteLLM exports are imported completely: keys in several files, 
         listedKey(alice, { key_alias: 'my-app', team_id: 't-1', max_budget: 20, budget_duration: '1d' }),
         listedKey(bob, { key_alias: 'my app', team_id: 't-2', models: ['no-default-models'] }),
       ],
-      ...{ total_count: 5, current_page: 1, total_pages: 3 },
+      total_count: 5,
+      current_page: 1,
+      total_pages: 3,
     },
     {
       keys: [
@@ -148,7 +150,9 @@ test('paginated LiteLLM exports are imported completely: keys in several files, 
         }),
         listedKey(dave, { rpm_limit: 0, tpm_limit: 1000 }),
       ],
-      ...{ total_count: 5, current_page: 2, total_pages: 3 },
+      total_count: 5,
+      current_page: 2,
+      total_pages: 3,
     },
   ]
   const teams = [

@@ -33,8 +33,13 @@ test('a price needs a model or a target, and unknown members are rejected', asyn
 
 test("a target's price overrides a model's price, which overrides a pattern's", () => {
   const usage = {
-    ...{ model: 'small', target: 'gpu1', requests: 1, busy_ms: 500 },
-    ...{ prompt_tokens: 2_000_000, cached_tokens: 1_000_000, completion_tokens: 1_000_000 },
+    model: 'small',
+    target: 'gpu1',
+    requests: 1,
+    busy_ms: 500,
+    prompt_tokens: 2_000_000,
+    cached_tokens: 1_000_000,
+    completion_tokens: 1_000_000,
   }
   const all = [
     { id: 'a', record: { model: 's*', request: 1 } },

@@ -85,15 +85,19 @@ test('usage that PostgreSQL rejects does not block other usage', async (t) => {
 
 function usageRow(model: string): object {
   return {
-    ...{
-      period: Math.floor(Date.now() / 900_000) * 900_000,
-      client: 'alice',
-      client_key: '',
-      model,
-      target: model,
-    },
-    ...{ requests: 1, errors: 0, prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1 },
-    ...{ reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+    period: Math.floor(Date.now() / 900_000) * 900_000,
+    client: 'alice',
+    client_key: '',
+    model,
+    target: model,
+    requests: 1,
+    errors: 0,
+    prompt_tokens: 1,
+    cached_tokens: 0,
+    completion_tokens: 1,
+    reasoning_tokens: 0,
+    busy_ms: 1,
+    cost: 0,
   }
 }
 

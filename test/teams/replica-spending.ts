@@ -91,7 +91,9 @@ export async function spend(options: SpendingOptions): Promise<Spending> {
         headers: { ...bearer(key), 'content-type': 'application/json' },
         signal: leaving.signal,
         body: JSON.stringify({
-          ...{ model: 'small', messages: [{ role: 'user', content: 'hi' }], stream: true },
+          model: 'small',
+          messages: [{ role: 'user', content: 'hi' }],
+          stream: true,
           ...(leavesEarly ? { user: disconnecting } : {}),
         }),
       })

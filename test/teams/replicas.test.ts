@@ -10,7 +10,12 @@ test('replicas account for a budget correctly despite disconnecting clients, a k
   const limit = 150
   const outcome = await spend({
     postgres: await sharedPostgres(),
-    ...{ routers: 2, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
+    routers: 2,
+    requests: 400,
+    limit,
+    clients: 6,
+    kills: 1,
+    outageMs: 3_000,
     whenDown: 'refuse',
   })
   const { counted, recorded, mayBeLost, refused, cancelled } = outcome

@@ -65,7 +65,12 @@ for (const store of databaseKinds) {
       const keyOf = (client: string) => keys.find((key: { client: string }) => key.client === client).id
       assert.deepEqual(
         lines.map(({ client, model, target, key, requests, errors }) => [
-          ...[client, model, target, key, requests, errors],
+          client,
+          model,
+          target,
+          key,
+          requests,
+          errors,
         ]),
         [
           ['alice', 'large', 'large', keyOf('alice'), 1, 0],

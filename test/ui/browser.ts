@@ -63,8 +63,13 @@ async function launch(executablePath: string): Promise<TestBrowser> {
     env: { ...process.env, LANG: 'en_US.UTF-8' },
     // The sandbox of Chromium does not start as root, nor in most containers.
     args: [
-      ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-      ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
       // Animation frames cost more than everything else that a page does; a test of animations enables them.
       '--force-prefers-reduced-motion',
     ],

@@ -33,7 +33,11 @@ function ask(url: string, body: object): Promise<number> {
   return new Promise((resolve, reject) => {
     const sent = request(
       {
-        ...{ host, port, method: 'POST', path: '/v1/chat/completions', agent: new Agent() },
+        host,
+        port,
+        method: 'POST',
+        path: '/v1/chat/completions',
+        agent: new Agent(),
         headers: { 'content-type': 'application/json', connection: 'close' },
       },
       (answer) => answer.resume().once('end', () => resolve(answer.statusCode ?? 0)),

@@ -152,7 +152,7 @@ describe('the console', needsChromium, () => {
     }
     assert.deepEqual(
       reached.map((each) => each.replace(/problems: \d+$/, '').trim()),
-      [...['llm-router', '', 'Overview', 'Fleet', 'Requests', 'Playground', 'Teams', 'Models', 'Settings']],
+      ['llm-router', '', 'Overview', 'Fleet', 'Requests', 'Playground', 'Teams', 'Models', 'Settings'],
     )
     await page.keyboard.press('Enter')
     await page.waitForSelector('#tab-configuration')

@@ -231,31 +231,40 @@ test('LLM_ROUTER_UPSTREAM_PROXY applies to public hosts except those in LLM_ROUT
   const used = (origin: string, upstreamNoProxy: string[] = []): boolean =>
     proxyRule({ upstreamProxy: 'http://p:1', upstreamNoProxy, allowLinkLocal: false })(origin) !== undefined
   for (const host of [
-    ...['gpu.example.com', '8.8.8.8', '172.32.0.1', '[2001:db8::1]', 'local.example.com', 'svc.example.com'],
-    ...['169.253.1.1', '11.0.0.1', 'mylocal.net', '100.63.255.255'],
+    'gpu.example.com',
+    '8.8.8.8',
+    '172.32.0.1',
+    '[2001:db8::1]',
+    'local.example.com',
+    'svc.example.com',
+    '169.253.1.1',
+    '11.0.0.1',
+    'mylocal.net',
+    '100.63.255.255',
   ])
     assert.ok(used(`https://${host}`), host)
   for (const host of [
-    ...[
-      'localhost',
-      'gpu1',
-      '127.0.0.1',
-      '127.9.9.9',
-      '10.1.2.3',
-      '172.16.0.1',
-      '172.31.255.255',
-      '192.168.1.1',
-    ],
-    ...[
-      '169.254.1.1',
-      '[::1]',
-      '[fe80::1]',
-      '[fd12::1]',
-      '[::ffff:10.0.0.1]',
-      'vllm.models.svc',
-      'mac.local',
-    ],
-    ...['vllm.models.svc.cluster.local', 'GPU1', '2130706433', 'gpu1.', 'a.svc.', '100.64.0.1'],
+    'localhost',
+    'gpu1',
+    '127.0.0.1',
+    '127.9.9.9',
+    '10.1.2.3',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.168.1.1',
+    '169.254.1.1',
+    '[::1]',
+    '[fe80::1]',
+    '[fd12::1]',
+    '[::ffff:10.0.0.1]',
+    'vllm.models.svc',
+    'mac.local',
+    'vllm.models.svc.cluster.local',
+    'GPU1',
+    '2130706433',
+    'gpu1.',
+    'a.svc.',
+    '100.64.0.1',
   ])
     assert.ok(!used(`http://${host}:8000`), host)
   const exempt: [origin: string, entry: string][] = [

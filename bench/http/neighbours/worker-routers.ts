@@ -29,7 +29,15 @@ export const vllmRouter: Gateway = {
 
 function workerArgs(port: number, metricsPort: number, upstreamPort: number): string[] {
   return [
-    ...['--worker-urls', `http://127.0.0.1:${upstreamPort}`, '--policy', 'round_robin'],
-    ...['--host', '127.0.0.1', '--port', `${port}`, '--prometheus-port', `${metricsPort}`],
+    '--worker-urls',
+    `http://127.0.0.1:${upstreamPort}`,
+    '--policy',
+    'round_robin',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    `${port}`,
+    '--prometheus-port',
+    `${metricsPort}`,
   ]
 }

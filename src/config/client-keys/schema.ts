@@ -94,7 +94,21 @@ export type KeyRecord = Static<typeof KeyRecordSchema>
 
 /** Members of this router's files, for suggestions in errors. */
 export const ownMembers: readonly string[] = [
-  ...['id', 'key', 'sha256', 'keys', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
-  ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
-  ...['priority', 'weight', 'priority_header', 'canary_header'],
+  'id',
+  'key',
+  'sha256',
+  'keys',
+  'enabled',
+  'expires_at',
+  'models',
+  'surfaces',
+  'role',
+  'max_concurrent',
+  'requests_per_minute',
+  'tokens_per_minute',
+  'max_tokens',
+  'priority',
+  'weight',
+  'priority_header',
+  'canary_header',
 ]

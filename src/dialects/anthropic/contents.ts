@@ -16,14 +16,17 @@ const marks = { type: 'keep', cache_control: 'keep' } as const
 /** The quote and title of a citation are content, its offsets and indexes are not. */
 const citation = {
   members: {
-    ...{ type: 'keep', encrypted_index: 'opaque', file_id: 'keep', document_index: 'keep' },
-    ...{
-      start_char_index: 'keep',
-      end_char_index: 'keep',
-      start_page_number: 'keep',
-      end_page_number: 'keep',
-    },
-    ...{ start_block_index: 'keep', end_block_index: 'keep', search_result_index: 'keep' },
+    type: 'keep',
+    encrypted_index: 'opaque',
+    file_id: 'keep',
+    document_index: 'keep',
+    start_char_index: 'keep',
+    end_char_index: 'keep',
+    start_page_number: 'keep',
+    end_page_number: 'keep',
+    start_block_index: 'keep',
+    end_block_index: 'keep',
+    search_result_index: 'keep',
   },
   rest: 'value',
 } as const satisfies ContentForms
@@ -157,14 +160,15 @@ const chat = {
 } as const satisfies MembersOf<Static<typeof AnthropicMessagesBody>>
 
 const otherMembers = {
-  ...{
-    service_tier: 'keep',
-    context_management: 'keep',
-    betas: 'keep',
-    speed: 'keep',
-    inference_geo: 'keep',
-  },
-  ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
+  service_tier: 'keep',
+  context_management: 'keep',
+  betas: 'keep',
+  speed: 'keep',
+  inference_geo: 'keep',
+  cache_control: 'keep',
+  anthropic_version: 'keep',
+  container: 'refused',
+  mcp_servers: 'refused',
 } as const satisfies Record<string, ContentShape>
 
 /** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */

@@ -54,8 +54,15 @@ export const anthropic: Dialect = {
   count: {
     member: 'input_tokens',
     answerMembers: [
-      ...['max_tokens', 'stream', 'model_name', 'metadata', 'service_tier'],
-      ...['stop_sequences', 'temperature', 'top_p', 'top_k'],
+      'max_tokens',
+      'stream',
+      'model_name',
+      'metadata',
+      'service_tier',
+      'stop_sequences',
+      'temperature',
+      'top_p',
+      'top_k',
     ],
   },
   writeError,

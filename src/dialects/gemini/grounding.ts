@@ -72,8 +72,8 @@ export function writeGrounding(
       const [from, to] = [Math.max((start ?? 0) - before, 0), end - before]
       if (parts.length > 1 && (to <= 0 || from >= text.length)) return []
       const segment = { startIndex: toBytes(from), endIndex: toBytes(to), text: text.slice(from, to) }
-      const place = parts.length > 1 ? { partIndex } : {}
-      return [{ segment: { ...place, ...segment }, groundingChunkIndices: [known.index] }]
+      const part = parts.length > 1 ? { partIndex } : {}
+      return [{ segment: { ...part, ...segment }, groundingChunkIndices: [known.index] }]
     })
   })
   return { groundingChunks: [...chunks.values()].map(({ chunk }) => chunk), groundingSupports }

@@ -14,14 +14,12 @@ import type { OllamaEmbedBody, OllamaEmbeddingsBody } from './embedding.ts'
 import type { OllamaChatBody, OllamaGenerateBody } from './request/schema.ts'
 
 const messageMembers = {
-  ...{
-    role: 'keep',
-    content: 'text',
-    thinking: 'text',
-    tool_name: 'keep',
-    tool_call_id: 'keep',
-    name: 'text',
-  },
+  role: 'keep',
+  content: 'text',
+  thinking: 'text',
+  tool_name: 'keep',
+  tool_call_id: 'keep',
+  name: 'text',
   images: { text: 'media', items: 'media' },
   tool_calls: {
     items: {
@@ -55,8 +53,13 @@ const options = {
 const named = { model: 'own', model_name: 'own' } as const
 
 const shared = {
-  ...{ stream: 'keep', format: 'schema', think: 'keep', keep_alive: 'keep', logprobs: 'keep' },
-  ...{ top_logprobs: 'keep', options },
+  stream: 'keep',
+  format: 'schema',
+  think: 'keep',
+  keep_alive: 'keep',
+  logprobs: 'keep',
+  top_logprobs: 'keep',
+  options,
 } as const satisfies Record<string, ContentShape>
 
 const chat = {
@@ -67,7 +70,10 @@ const chat = {
 
 const generate = {
   ...shared,
-  ...{ model: 'own', prompt: 'text', suffix: 'text', raw: 'keep' },
+  model: 'own',
+  prompt: 'text',
+  suffix: 'text',
+  raw: 'keep',
   system: { text: 'text', system: true },
   template: { text: 'text', system: true },
   // Token ids of an earlier response.
@@ -77,8 +83,12 @@ const generate = {
 
 const embedding = {
   ...named,
-  ...{ input: { text: 'text', items: 'text' }, prompt: 'text', truncate: 'keep', dimensions: 'keep' },
-  ...{ keep_alive: 'keep', options },
+  input: { text: 'text', items: 'text' },
+  prompt: 'text',
+  truncate: 'keep',
+  dimensions: 'keep',
+  keep_alive: 'keep',
+  options,
 } as const satisfies MembersOf<Static<typeof OllamaEmbedBody> & Static<typeof OllamaEmbeddingsBody>>
 
 /** Source: Ollama API reference, "Generate a chat completion" and "Generate a completion". */

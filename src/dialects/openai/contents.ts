@@ -12,51 +12,9 @@ import { annotatedRanges } from '../shared/annotations.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
 import { filteredAnswer } from './ending.ts'
 import { content, messageMembers, messages, part } from './message-contents.ts'
-import { sampling as samplingTable } from './request/sampling.ts'
 import type { OpenaiChatBody, OpenaiCompletionBody } from './request/schema.ts'
 import { completionStream } from './stream-contents.ts'
-
-const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
-
-/** Members of other servers of this dialect that OpenAI does not have. */
-const engineMembers = {
-  ...{ chat_template: 'keep', chat_template_kwargs: 'keep', add_generation_prompt: 'keep' },
-  ...{ continue_final_message: 'keep', add_special_tokens: 'keep', echo: 'keep', best_of: 'keep' },
-  ...{ guided_json: 'schema', guided_regex: 'keep', guided_choice: 'keep', guided_grammar: 'keep' },
-  ...{
-    guided_decoding_backend: 'keep',
-    structured_outputs: 'schema',
-    json_schema: 'schema',
-    grammar: 'keep',
-  },
-  ...{ regex: 'keep', ebnf: 'keep', bad_words: stop, stop_token_ids: 'keep', mm_processor_kwargs: 'keep' },
-  ...{ priority: 'keep', request_id: 'keep', kv_transfer_params: 'keep', vllm_xargs: 'keep' },
-  ...{ lora: 'keep', adapter_id: 'keep', cache_salt: 'text', session_id: 'text', trace_id: 'keep' },
-  ...{ truncate_prompt_tokens: 'keep', prompt_logprobs: 'keep', samplers: 'keep', mirostat: 'keep' },
-  ...{ thinking: 'keep', enable_thinking: 'keep', reasoning: 'keep', reasoning_format: 'keep' },
-  ...{ provider: 'keep', route: 'keep', transforms: 'keep', models: 'keep', plugins: 'keep' },
-  ...{ extra_body: 'refused', documents: 'value', prompt_embeds: 'media' },
-} as const satisfies Record<string, ContentShape>
-
-/** OpenAI's own members that the router does not read. */
-const vendorMembers = {
-  ...{ metadata: 'value', safety_identifier: 'text', prompt_cache_retention: 'keep', service_tier: 'keep' },
-  ...{ store: 'refused', modalities: 'keep', web_search_options: 'value' },
-  audio: { members: { format: 'keep', voice: { text: 'keep', members: { id: 'keep' } } } },
-  prediction: { members: { type: 'keep', content } },
-  moderation: 'keep',
-} as const satisfies Record<string, ContentShape>
-
-type SamplingName = (typeof samplingTable)[keyof typeof samplingTable]['names'][number]
-
-const samplingNames: readonly SamplingName[] = Object.values(samplingTable).flatMap(({ names }) => names)
-
-const sampling = {
-  ...(Object.fromEntries(samplingNames.map((name) => [name, 'keep'])) as Record<SamplingName, 'keep'>), // of these names
-  stop,
-  stream: 'keep',
-  stream_options: 'keep',
-} as const satisfies Record<string, ContentShape>
+import { engineMembers, sampling, stop, vendorMembers } from './unread-members.ts'
 
 const chat = {
   model: 'own',
@@ -127,17 +85,32 @@ const named = { model: 'own', model_name: 'own', user: 'text' } as const satisfi
   ContentShape
 >
 const options = {
-  ...{ top_n: 'keep', top_k: 'keep', return_documents: 'keep', return_text: 'keep', raw_scores: 'keep' },
-  ...{ max_chunks_per_doc: 'keep', max_tokens_per_doc: 'keep', rank_fields: 'keep', activation: 'keep' },
-  ...{ truncate: 'keep', encoding_format: 'keep', dimensions: 'keep', normalize: 'keep', task: 'keep' },
-  ...{ instruction: 'text', priority: 'keep', truncate_prompt_tokens: 'keep', add_special_tokens: 'keep' },
-  ...{ softmax: 'keep', use_activation: 'keep', embed_dtype: 'keep', endianness: 'keep' },
-  ...{
-    truncation_side: 'keep',
-    chat_template_kwargs: 'keep',
-    chat_template: 'keep',
-    mm_processor_kwargs: 'keep',
-  },
+  top_n: 'keep',
+  top_k: 'keep',
+  return_documents: 'keep',
+  return_text: 'keep',
+  raw_scores: 'keep',
+  max_chunks_per_doc: 'keep',
+  max_tokens_per_doc: 'keep',
+  rank_fields: 'keep',
+  activation: 'keep',
+  truncate: 'keep',
+  encoding_format: 'keep',
+  dimensions: 'keep',
+  normalize: 'keep',
+  task: 'keep',
+  instruction: 'text',
+  priority: 'keep',
+  truncate_prompt_tokens: 'keep',
+  add_special_tokens: 'keep',
+  softmax: 'keep',
+  use_activation: 'keep',
+  embed_dtype: 'keep',
+  endianness: 'keep',
+  truncation_side: 'keep',
+  chat_template_kwargs: 'keep',
+  chat_template: 'keep',
+  mm_processor_kwargs: 'keep',
 } as const satisfies Record<string, ContentShape>
 
 /** Shapes of request bodies, by operation. An operation without an entry is refused. */
@@ -150,71 +123,115 @@ const openaiRequests = {
     members: {
       ...named,
       ...options,
-      ...{ text_1: documents, text_2: documents, queries: documents, documents, items: documents },
-      ...{ data_1: documents, data_2: documents, query: documents, label_token_ids: 'keep' },
+      text_1: documents,
+      text_2: documents,
+      queries: documents,
+      documents,
+      items: documents,
+      data_1: documents,
+      data_2: documents,
+      query: documents,
+      label_token_ids: 'keep',
     },
   },
   tokenize: {
     members: {
       ...named,
-      ...{ prompt: texts, content: 'text', messages, tools: 'schema', return_token_strs: 'keep' },
-      ...{ add_special_tokens: 'keep', add_special: 'keep', with_pieces: 'keep', parse_special: 'keep' },
-      ...{ add_generation_prompt: 'keep', continue_final_message: 'keep', chat_template: 'keep' },
-      ...{ chat_template_kwargs: 'keep', mm_processor_kwargs: 'keep' },
+      prompt: texts,
+      content: 'text',
+      messages,
+      tools: 'schema',
+      return_token_strs: 'keep',
+      add_special_tokens: 'keep',
+      add_special: 'keep',
+      with_pieces: 'keep',
+      parse_special: 'keep',
+      add_generation_prompt: 'keep',
+      continue_final_message: 'keep',
+      chat_template: 'keep',
+      chat_template_kwargs: 'keep',
+      mm_processor_kwargs: 'keep',
     },
   },
   speech: {
     members: {
       ...named,
-      ...{ input: 'text', instructions: 'text', voice: { text: 'keep', members: { id: 'keep' } } },
-      ...{
-        response_format: 'keep',
-        speed: 'keep',
-        stream_format: 'keep',
-        language: 'keep',
-        task_type: 'keep',
-      },
-      ...{ stream: 'keep', seed: 'keep', ref_audio: 'media', ref_text: 'text' },
+      input: 'text',
+      instructions: 'text',
+      voice: { text: 'keep', members: { id: 'keep' } },
+      response_format: 'keep',
+      speed: 'keep',
+      stream_format: 'keep',
+      language: 'keep',
+      task_type: 'keep',
+      stream: 'keep',
+      seed: 'keep',
+      ref_audio: 'media',
+      ref_text: 'text',
     },
   },
   image: {
     members: {
       ...named,
-      ...{ prompt: 'text', negative_prompt: 'text', n: 'keep', size: 'keep', quality: 'keep', style: 'keep' },
-      ...{ response_format: 'keep', output_format: 'keep', output_compression: 'keep', background: 'keep' },
-      ...{ moderation: 'keep', partial_images: 'keep', stream: 'keep', seed: 'keep', steps: 'keep' },
-      ...{
-        num_inference_steps: 'keep',
-        guidance_scale: 'keep',
-        cfg_scale: 'keep',
-        width: 'keep',
-        height: 'keep',
-      },
+      prompt: 'text',
+      negative_prompt: 'text',
+      n: 'keep',
+      size: 'keep',
+      quality: 'keep',
+      style: 'keep',
+      response_format: 'keep',
+      output_format: 'keep',
+      output_compression: 'keep',
+      background: 'keep',
+      moderation: 'keep',
+      partial_images: 'keep',
+      stream: 'keep',
+      seed: 'keep',
+      steps: 'keep',
+      num_inference_steps: 'keep',
+      guidance_scale: 'keep',
+      cfg_scale: 'keep',
+      width: 'keep',
+      height: 'keep',
     },
   },
   image_edit: {
     members: {
       ...named,
-      ...{ prompt: 'text', negative_prompt: 'text', image: 'media', images: 'media', mask: 'media' },
-      ...{ n: 'keep', size: 'keep', quality: 'keep', response_format: 'keep', output_format: 'keep' },
-      ...{ output_compression: 'keep', background: 'keep', input_fidelity: 'keep', stream: 'keep' },
+      prompt: 'text',
+      negative_prompt: 'text',
+      image: 'media',
+      images: 'media',
+      mask: 'media',
+      n: 'keep',
+      size: 'keep',
+      quality: 'keep',
+      response_format: 'keep',
+      output_format: 'keep',
+      output_compression: 'keep',
+      background: 'keep',
+      input_fidelity: 'keep',
+      stream: 'keep',
     },
   },
   moderation: { members: { ...named, input: { text: 'text', items: part } } },
   infill: {
     members: {
       ...named,
-      ...{ input_prefix: 'text', input_suffix: 'text', prompt: texts },
+      input_prefix: 'text',
+      input_suffix: 'text',
+      prompt: texts,
       input_extra: { items: { members: { text: 'text', filename: 'text' } } },
       ...sampling,
-      ...{
-        n_predict: 'keep',
-        n_indent: 'keep',
-        t_max_predict_ms: 'keep',
-        samplers: 'keep',
-        cache_prompt: 'keep',
-      },
-      ...{ id_slot: 'keep', n_keep: 'keep', n_probs: 'keep', response_fields: 'keep' },
+      n_predict: 'keep',
+      n_indent: 'keep',
+      t_max_predict_ms: 'keep',
+      samplers: 'keep',
+      cache_prompt: 'keep',
+      id_slot: 'keep',
+      n_keep: 'keep',
+      n_probs: 'keep',
+      response_fields: 'keep',
     },
   },
   pooling: { members: { ...named, ...options, input: documents, messages, data: 'refused' } },
@@ -222,8 +239,14 @@ const openaiRequests = {
   cohere_embedding: {
     members: {
       ...named,
-      ...{ texts: documents, input_type: 'keep', embedding_types: 'keep', output_dimension: 'keep' },
-      ...{ max_tokens: 'keep', truncate: 'keep', images: 'media', priority: 'keep' },
+      texts: documents,
+      input_type: 'keep',
+      embedding_types: 'keep',
+      output_dimension: 'keep',
+      max_tokens: 'keep',
+      truncate: 'keep',
+      images: 'media',
+      priority: 'keep',
       inputs: { items: { members: { content } } },
     },
   },

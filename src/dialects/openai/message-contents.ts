@@ -85,8 +85,14 @@ export const messageMembers = {
   reasoning_details: {
     items: {
       members: {
-        ...{ type: 'keep', format: 'keep', id: 'keep', index: 'keep' },
-        ...{ text: 'text', summary: 'text', data: 'opaque', signature: 'opaque' },
+        type: 'keep',
+        format: 'keep',
+        id: 'keep',
+        index: 'keep',
+        text: 'text',
+        summary: 'text',
+        data: 'opaque',
+        signature: 'opaque',
       },
     },
   },

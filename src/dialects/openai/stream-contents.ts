@@ -57,8 +57,18 @@ type Whole = NonNullable<StreamedContents['whole']>[number]
 
 /** Members of a delta that are read as pieces of text, or contain none. */
 const known: ReadonlySet<string> = new Set([
-  ...['role', 'content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls', 'function_call'],
-  ...['audio', 'reasoning_details', 'extra_content', 'provider_specific_fields', 'images'],
+  'role',
+  'content',
+  'reasoning_content',
+  'reasoning',
+  'refusal',
+  'tool_calls',
+  'function_call',
+  'audio',
+  'reasoning_details',
+  'extra_content',
+  'provider_specific_fields',
+  'images',
 ])
 
 /** Members of a delta that are not known, as whole values. */

@@ -142,13 +142,13 @@ const body = {
 } as const satisfies MembersOf<Static<typeof ResponsesBody>>
 
 const otherMembers = {
-  ...{
-    safety_identifier: 'text',
-    service_tier: 'keep',
-    prompt_cache_retention: 'keep',
-    max_tool_calls: 'keep',
-  },
-  ...{ context_management: 'keep', client_metadata: 'value', moderation: 'keep' },
+  safety_identifier: 'text',
+  service_tier: 'keep',
+  prompt_cache_retention: 'keep',
+  max_tool_calls: 'keep',
+  context_management: 'keep',
+  client_metadata: 'value',
+  moderation: 'keep',
 } as const satisfies Record<string, ContentShape>
 
 const jsonDeltas: ReadonlySet<string> = new Set([
@@ -188,7 +188,10 @@ const wholeMembers = {
 
 /** Events that end all channels. */
 const endings: ReadonlySet<unknown> = new Set([
-  ...['response.completed', 'response.incomplete', 'response.failed', 'response.output_item.done'],
+  'response.completed',
+  'response.incomplete',
+  'response.failed',
+  'response.output_item.done',
 ])
 
 /** Source: OpenAI API reference, "Streaming events" of responses. */

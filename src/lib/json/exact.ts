@@ -19,9 +19,20 @@ declare global {
 
 /** Members whose values are arguments or results of tools, or JSON Schemas: the router reads no numbers in them. */
 const carriedMembers: ReadonlySet<string> = new Set([
-  ...['input', 'arguments', 'args', 'response'],
-  ...['parameters', 'parametersJsonSchema', 'parameters_json_schema', 'input_schema'],
-  ...['schema', 'format', 'responseSchema', 'response_schema', 'responseJsonSchema', 'response_json_schema'],
+  'input',
+  'arguments',
+  'args',
+  'response',
+  'parameters',
+  'parametersJsonSchema',
+  'parameters_json_schema',
+  'input_schema',
+  'schema',
+  'format',
+  'responseSchema',
+  'response_schema',
+  'responseJsonSchema',
+  'response_json_schema',
 ])
 
 /** Deeper values are not searched. Request bodies are at most this deep. */

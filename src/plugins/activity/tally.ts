@@ -61,7 +61,11 @@ export class Tally {
 
 function noCounts(): Counts {
   return {
-    ...{ requests: 0, errors: 0, client_errors: 0, client_gone: 0 },
-    ...{ prompt_tokens: 0, completion_tokens: 0 },
+    requests: 0,
+    errors: 0,
+    client_errors: 0,
+    client_gone: 0,
+    prompt_tokens: 0,
+    completion_tokens: 0,
   }
 }

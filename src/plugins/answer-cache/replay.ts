@@ -47,8 +47,19 @@ function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dial
 
 /** Members with identity, date, model, usage and durations of a response. */
 const renewedMembers = [
-  ...['id', 'responseId', 'model', 'modelVersion', 'created', 'created_at', 'usage', 'usageMetadata'],
-  ...['total_duration', 'load_duration', 'prompt_eval_duration', 'eval_duration', 'stats'],
+  'id',
+  'responseId',
+  'model',
+  'modelVersion',
+  'created',
+  'created_at',
+  'usage',
+  'usageMetadata',
+  'total_duration',
+  'load_duration',
+  'prompt_eval_duration',
+  'eval_duration',
+  'stats',
 ]
 
 /** A stored response without its durations. */

@@ -49,7 +49,10 @@ export class RequestCache {
       ask: ({ flight, keep }) => {
         if (!keep) return answerChat(client, end, services)
         const recording = recordingClient(end, {
-          ...{ dialect, flight, maxBytes: rule.maxEntryBytes, tools: rule.tools },
+          dialect,
+          flight,
+          maxBytes: rule.maxEntryBytes,
+          tools: rule.tools,
           isGone: () => flight !== undefined && exchange.signal.aborted,
           mayKeep: () => exchange.answeringModel === undefined,
           keep(said) {

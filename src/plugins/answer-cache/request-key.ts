@@ -42,9 +42,17 @@ export function answerKey(
   const owner = ownerOf(rule, client)
   const forwarded = allTargets(model).flatMap(({ type }) => type.forwardedHeaders ?? [])
   const digest = digests.of([
-    ...[answerForm, rule.scope, owner, client ? permissionsRevision(client) : ''],
-    ...[model.alias, alias, revisionOf(model), processors],
-    ...[docs ? docs.id : (request.routeOptions.url ?? ''), dialect.name, String(services.canary)],
+    answerForm,
+    rule.scope,
+    owner,
+    client ? permissionsRevision(client) : '',
+    model.alias,
+    alias,
+    revisionOf(model),
+    processors,
+    docs ? docs.id : (request.routeOptions.url ?? ''),
+    dialect.name,
+    String(services.canary),
     ...[...new Set(forwarded)].map((name) => String(headers[name])),
     ...parts,
   ])

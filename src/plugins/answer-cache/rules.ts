@@ -58,9 +58,15 @@ export function processorsRevision(configured: readonly ConfiguredProcessor[], c
   const { naskGuardHost, sojkaGuardHost } = config
   return digestOf([
     configured.filter(({ type }) => type !== 'cache'),
-    ...[forceMasking, maskingPipeline, maskerPiiHost],
-    ...[forceGuardrailRequest, guardrailPipeline, forceGuardrailResponse, answerGuardrailPipeline],
-    ...[naskGuardHost, sojkaGuardHost],
+    forceMasking,
+    maskingPipeline,
+    maskerPiiHost,
+    forceGuardrailRequest,
+    guardrailPipeline,
+    forceGuardrailResponse,
+    answerGuardrailPipeline,
+    naskGuardHost,
+    sojkaGuardHost,
   ])
 }
 
@@ -68,8 +74,16 @@ export function processorsRevision(configured: readonly ConfiguredProcessor[], c
 export function modelRevision(model: Model): string {
   const all = allTargets(model).map((target) =>
     JSON.stringify([
-      ...[target.type.name, target.upstreamModel, target.defaults, target.dropParams, target.toolCalling],
-      ...[target.inputSize, target.autoContext, target.fitMaxTokens, target.systemTurns, target.profile],
+      target.type.name,
+      target.upstreamModel,
+      target.defaults,
+      target.dropParams,
+      target.toolCalling,
+      target.inputSize,
+      target.autoContext,
+      target.fitMaxTokens,
+      target.systemTurns,
+      target.profile,
       target.mock,
     ]),
   )

@@ -99,9 +99,14 @@ function describe(clients: readonly ClientKey[], entries: readonly RingEntry[]):
   return {
     keys: digest.digest('hex').slice(0, 12),
     clients: clients.map(({ id, enabled, expiresAt, role, surfaces, models, limits, maxTokens }) => ({
-      ...{ id, enabled, role, models, limits },
+      id,
+      enabled,
+      role,
+      models,
+      limits,
       ...(expiresAt === undefined ? {} : { expires_at: new Date(expiresAt).toISOString() }),
-      ...{ surfaces: [...surfaces], max_tokens: maxTokens },
+      surfaces: [...surfaces],
+      max_tokens: maxTokens,
     })),
   }
 }

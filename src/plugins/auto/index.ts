@@ -81,7 +81,12 @@ export default fp(
         return { model, excluded: excluded ?? (isUsedUp ? 'budget used up' : undefined) }
       })
       return chosenModel({
-        ...{ entry, examples, facts, client, candidates, previous: query.previous },
+        entry,
+        examples,
+        facts,
+        client,
+        candidates,
+        previous: query.previous,
         nearest: (text, names) =>
           trials.run(() => nearest(app, { entry, examples, request, permitted }, text, names)),
         onFailure: (error) => {

@@ -69,12 +69,20 @@ function ranked(
   if ('order' in strategy) {
     const ordered = strategy.order(loadedFirst(signals, isCold), context.request).map(of)
     return ordered.map((each) => ({
-      ...{ signals: each, group: index, isStandby, score: undefined, isFull: isFull(each) },
+      signals: each,
+      group: index,
+      isStandby,
+      score: undefined,
+      isFull: isFull(each),
     }))
   }
   const scores = strategy.scores?.(signals, context.request)
   return signals.map((each, position) => ({
-    ...{ signals: each, group: index, isStandby, score: scores?.[position], isFull: isFull(each) },
+    signals: each,
+    group: index,
+    isStandby,
+    score: scores?.[position],
+    isFull: isFull(each),
   }))
 }
 

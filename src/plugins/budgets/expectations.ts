@@ -48,8 +48,13 @@ export class Expectations {
         return promptTokens + tokens
       case 'cost':
         return this.#costOf({
-          ...{ model: model ?? '', target: '', requests, prompt_tokens: promptTokens, cached_tokens: 0 },
-          ...{ completion_tokens: tokens, busy_ms: (typical?.busyMs ?? 0) * requests },
+          model: model ?? '',
+          target: '',
+          requests,
+          prompt_tokens: promptTokens,
+          cached_tokens: 0,
+          completion_tokens: tokens,
+          busy_ms: (typical?.busyMs ?? 0) * requests,
         })
     }
   }

@@ -118,7 +118,8 @@ export default fp(
         .filter(({ id, record }) => (model !== undefined || !record.model) && !before.has(id))
       if (budgets.length === 0) return
       const requested = budgets.map(({ id, record }) => ({
-        ...{ id, record },
+        id,
+        record,
         expected: expectations.of(record.unit, model, cost),
       }))
       const admission = await ledger.admit(requested, config.budgetStoreDown)
@@ -205,8 +206,12 @@ function leftOf(id: string, record: BudgetRecord, ledger: BudgetLedger): BudgetL
   const spent = ledger.spentOf(id)
   const state = ledger.stateOf(id)
   return {
-    ...{ id, unit: record.unit, model: record.model ?? null, window: record.window },
-    ...{ hard: record.hard !== false, limit: record.limit },
+    id,
+    unit: record.unit,
+    model: record.model ?? null,
+    window: record.window,
+    hard: record.hard !== false,
+    limit: record.limit,
     spent: spent ?? null,
     left: spent === undefined ? null : Math.max(0, record.limit - spent),
     resets_at: state ? iso(state.resetsAt) : null,

@@ -141,7 +141,7 @@ export class EnginePolls {
     if (!target || engine.signals?.sleep !== 'weights_offloaded') return []
     const { transportOf, now, wakeTimeoutMs } = this.#options
     const { signal } = this.#stopping
-    const options = { ...{ timeoutMs: wakeTimeoutMs, signal, userAgent }, transport: transportOf(target) }
+    const options = { timeoutMs: wakeTimeoutMs, signal, userAgent, transport: transportOf(target) }
     const path = `${target.rootPath ?? ''}/wake_up`
     const { status } = await askEngine(target, { path, body: {} }, options)
     if (status === undefined || !isSuccess(status)) {
@@ -188,7 +188,10 @@ export class EnginePolls {
     const key = engineKey(target, kind)
     const known = this.#engines.get(key)
     const engine = known ?? {
-      ...{ key, targets: new Set<Target>(), signals: undefined, timer: undefined },
+      key,
+      targets: new Set<Target>(),
+      signals: undefined,
+      timer: undefined,
       poll: new EnginePoll(this.#options.now),
       heardAt: this.#options.now(),
       polledAt: Number.NEGATIVE_INFINITY,

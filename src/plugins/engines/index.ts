@@ -173,7 +173,9 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
   const routerListeners: RouterListener[] = []
   let peers: Pick<HealthPeers, 'tell' | 'wake'> | undefined
   const polls = new EnginePolls({
-    ...{ kindOf, random: Math.random, now: () => performance.now() },
+    kindOf,
+    random: Math.random,
+    now: () => performance.now(),
     transportOf: app.upstream.transportOf,
     intervalMs: minPauseMs * replicas,
     openFleetBus: () => openFleetBus(app),

@@ -156,7 +156,12 @@ function answerOf({ choices, usage }: ChatResponse, model: string): Answer {
   if (!choice) throw upstreamFailed('The upstream sent a response without a choice', 'BAD_ANSWER')
   const { text, reasoning, refusal, toolCalls, finishReason } = choice
   return {
-    ...{ model, text, reasoning, toolCalls, finishReason, usage },
+    model,
+    text,
+    reasoning,
+    toolCalls,
+    finishReason,
+    usage,
     ...(refusal === undefined ? {} : { refusal }),
   }
 }

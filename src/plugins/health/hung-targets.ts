@@ -76,7 +76,10 @@ export class HungTargets {
   begin(target: Target, client: string, promptTokens: number, isVisible = true): Waiting {
     const watched = this.#watchedOf(target)
     const waiting: Waiting = {
-      ...{ watched, client, promptTokens, begunAt: this.#options.now() },
+      watched,
+      client,
+      promptTokens,
+      begunAt: this.#options.now(),
       prefillMs: undefined,
       isProbe: watched.state === 'trial' && watched.probe === undefined,
     }
@@ -208,7 +211,11 @@ export class HungTargets {
     const known = this.#watched.get(target)
     if (known) return known
     const watched: Watched = {
-      ...{ target, waiting: new Set<Waiting>(), givenUp: [], state: 'well', probe: undefined },
+      target,
+      waiting: new Set<Waiting>(),
+      givenUp: [],
+      state: 'well',
+      probe: undefined,
       lastContentAt: Number.NEGATIVE_INFINITY,
       hungUntil: Number.NEGATIVE_INFINITY,
     }

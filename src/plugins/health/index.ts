@@ -80,7 +80,9 @@ export default fp(
     })
     const { loadingTimeoutMs, externalTimeoutMs } = app.config
     const loading = new LoadingServers({
-      ...{ states, now, random: Math.random },
+      states,
+      now,
+      random: Math.random,
       timeoutMs: Math.min(loadingTimeoutMs, externalTimeoutMs),
       isPresent: (target) => inUse(app, app.models.find(target.model)).includes(target),
       hasAlternative: isElsewhere,
@@ -90,7 +92,11 @@ export default fp(
       else if (state === 'up') of(target).breaker.reachable()
     })
     app.decorate('health', {
-      ...{ of, outlook, attempts, loading, isUsable },
+      of,
+      outlook,
+      attempts,
+      loading,
+      isUsable,
       stateOf: (target) => states.of(target),
       onState: (listener) => states.onChange(listener),
       admit: (candidates) => states.admit(candidates),

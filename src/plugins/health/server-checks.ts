@@ -178,7 +178,11 @@ function noted(server: Server, outcome: CheckOutcome): CheckOutcome {
 
 function newServer(key: string, path: string): Server {
   return {
-    ...{ key, path, targets: new Set(), stop: undefined, cannotSleep: false },
+    key,
+    path,
+    targets: new Set(),
+    stop: undefined,
+    cannotSleep: false,
     lastContentAt: Number.NEGATIVE_INFINITY,
     reportedContentAt: Number.NEGATIVE_INFINITY,
   }

@@ -70,9 +70,13 @@ export default fp(
         app.log.info(
           {
             ...options.request.exchange.logIds,
-            ...{ model: model.alias, target: record.target, operation: options.operation },
-            ...{ outcome: record.outcome, duration_ms: tenths(record.durationMs) },
-            ...{ prompt_tokens: record.usage?.promptTokens, error_code: record.error?.code },
+            model: model.alias,
+            target: record.target,
+            operation: options.operation,
+            outcome: record.outcome,
+            duration_ms: tenths(record.durationMs),
+            prompt_tokens: record.usage?.promptTokens,
+            error_code: record.error?.code,
           },
           'internal call',
         )

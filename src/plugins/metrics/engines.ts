@@ -54,7 +54,10 @@ export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
   const families = new Families(app.metrics.client)
   for (const { name, help, of } of gauges)
     families.gauge({
-      ...{ name, help, labelNames: ['model_name', 'target'], aggregator: 'max' },
+      name,
+      help,
+      labelNames: ['model_name', 'target'],
+      aggregator: 'max',
       *read() {
         for (const { target, signals } of known(app)) {
           const value = of(signals, target)

@@ -86,12 +86,10 @@ export default fp(
     app.retrieval.use(first.retrievals)
     app.answerCache.use(first.processors, models)
     const loading: ConfigLoading = {
-      ...{
-        version,
-        at: new Date(),
-        warnings: warningsOf(first, app.config.modelsConfigPath),
-        autoModel: first.autoModel,
-      },
+      version,
+      at: new Date(),
+      warnings: warningsOf(first, app.config.modelsConfigPath),
+      autoModel: first.autoModel,
       reloads: { success: 0, failure: 0 },
     }
     const listeners: ((change: ModelsChange) => void)[] = []

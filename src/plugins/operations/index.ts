@@ -122,10 +122,8 @@ async function embed(
     .listed()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
   const atOnce = request.limitUse?.slots
-  const client = {
-    ...{ dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce },
-    ...processed,
-  }
+  const read = { dialect: app.dialects.get(dialect), alias, model, others, atOnce }
+  const client = { ...read, ...rawBody, body, ...processed }
   const services = app.gateway.services(request)
   const cache = app.answerCache.begin(request, reply, model)
   const answer = await (cache ? cache.embedding(client, services) : answerEmbedding(client, services))

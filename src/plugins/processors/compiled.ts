@@ -173,7 +173,9 @@ function maskingOf(entry: MaskingEntry, scope: Common): MaskingProcessor {
   const off = builtInKinds.filter((kind): kind is BuiltInKind => kinds[kind] === false)
   const lists = Object.entries(expressions).map(([kind, list]): [string, string[]] => [kind, [list].flat()])
   const rules = new MaskingRules({
-    ...{ off, words, expressions: Object.fromEntries(lists) },
+    off,
+    words,
+    expressions: Object.fromEntries(lists),
     phoneCountries: entry.phone_countries ?? defaultCountries,
   })
   return {

@@ -37,7 +37,14 @@ export class GuardedClient implements ChatClient {
   stream(): ClientStream {
     const { guard, form, replaced, lostOffsets, blocked, failed, isStructured, judging } = this.#options
     return new GuardedEnd(this.#inner.stream(), {
-      ...{ guard, replaced, lostOffsets, blocked, failed, isStructured, judging, why: whyBlocked },
+      guard,
+      replaced,
+      lostOffsets,
+      blocked,
+      failed,
+      isStructured,
+      judging,
+      why: whyBlocked,
       contents: form.contents,
       mediaType: form.mediaType,
       begun: (finished) => this.#await(finished),

@@ -70,7 +70,11 @@ export default fp(
       )
       if (processors.length === 0 && anonymize === undefined) return undefined
       return new Processing({
-        ...{ processors, exchange, model: models[0] ?? '', client: client?.id, signal: exchange.signal },
+        processors,
+        exchange,
+        model: models[0] ?? '',
+        client: client?.id,
+        signal: exchange.signal,
         key: keyOf(keys, secret, client?.id ?? ''),
         headers: forwardedHeaders(app, request),
         warn: (fields, message) => log.warn({ ...exchange.logIds, ...fields }, message),

@@ -44,7 +44,9 @@ export function compiledRetrievals(
     if (processor.type !== 'retrieval') return []
     const { entry, path, name, failure, timeoutMs } = processor
     const common = {
-      ...{ name, failure, timeoutMs },
+      name,
+      failure,
+      timeoutMs,
       limit: entry.limit ?? defaultLimit,
       maxTokens: entry.max_tokens ?? defaultMaxTokens,
       minScore: entry.min_score ?? Number.NEGATIVE_INFINITY,
@@ -76,8 +78,13 @@ function forcedRetrieval(config: Config, models: ReadonlySet<string>, errors: st
   checkIndex({ path, model, name }, 'LLM_ROUTER_LANGCHAIN_RAG_COLLECTION', errors)
   return [
     {
-      ...{ name: 'langchain_rag', from: { type: 'index', path, model }, failure: 'closed', timeoutMs: 5_000 },
-      ...{ limit: defaultLimit, maxTokens: defaultMaxTokens, minScore: Number.NEGATIVE_INFINITY },
+      name: 'langchain_rag',
+      from: { type: 'index', path, model },
+      failure: 'closed',
+      timeoutMs: 5_000,
+      limit: defaultLimit,
+      maxTokens: defaultMaxTokens,
+      minScore: Number.NEGATIVE_INFINITY,
       appliesTo: () => true,
     },
   ]

@@ -45,7 +45,9 @@ export default fp(
         const { version: config, at } = app.models.loading()
         return {
           versions: {
-            ...{ router: version, node: versions.node, config },
+            router: version,
+            node: versions.node,
+            config,
             config_loaded_at: at.toISOString(),
           },
           settings: variables.map(({ key, name, allowsEmpty }) => {
@@ -81,7 +83,8 @@ function settingOf(
     description?: string
   }
   const about = {
-    ...{ name, source },
+    name,
+    source,
     default: shownValue(preset, unit),
     unit: unit ?? null,
     description: description ?? '',

@@ -36,7 +36,8 @@ export function modelStatus(
       server: serverOf(target),
       ...hostOf(target),
       ...addressOf(target),
-      ...{ state, since },
+      state,
+      since,
       ...reasons(health),
       breaker: health.breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
@@ -130,7 +131,10 @@ function engineStatus(signals: EngineSignals): EngineStatus {
   const { state, sleep, running, waiting, kvUse, slots, maxRunning, loaded } = signals
   const ratio = cacheHitRatio(signals)
   return present({
-    ...{ state, sleep, running: whole(running), waiting: whole(waiting) },
+    state,
+    sleep,
+    running: whole(running),
+    waiting: whole(waiting),
     kv_use: kvUse,
     cache_hit_ratio: ratio === undefined ? undefined : Math.round(ratio * 1000) / 1000,
     slots: whole(slots ?? maxRunning),

@@ -168,7 +168,11 @@ export class StreamRestoring {
     const writing = isJson ? new JsonWriting() : undefined
     const channel: Channel = {
       restorer: new TextRestorer(this.#options.dictionary, writing),
-      ...{ like, at, frame, raw: '', counted: 0 },
+      like,
+      at,
+      frame,
+      raw: '',
+      counted: 0,
     }
     this.#channels.set(at.channel, channel)
     this.#unsettled.set(at.channel, channel)

@@ -7,9 +7,20 @@ import type { ChatRequest } from '../../sdk/chat.ts'
  * common gateways name them.
  */
 const ignored: ReadonlySet<string> = new Set([
-  ...['stream', 'stream_options', 'user', 'metadata'],
-  ...['trace_id', 'trace', 'traceparent', 'tracestate', 'span_id', 'request_id', 'correlation_id'],
-  ...['litellm_trace_id', 'litellm_call_id', 'litellm_session_id'],
+  'stream',
+  'stream_options',
+  'user',
+  'metadata',
+  'trace_id',
+  'trace',
+  'traceparent',
+  'tracestate',
+  'span_id',
+  'request_id',
+  'correlation_id',
+  'litellm_trace_id',
+  'litellm_call_id',
+  'litellm_session_id',
 ])
 
 /** One input of the digest. */

@@ -34,14 +34,18 @@ export function mayBeKept({ choices }: ChatResponse, { tools }: { tools: boolean
 }
 
 const moreMembers: ReadonlySet<string> = new Set([
-  ...['annotations', 'citations', 'images', 'audio', 'inlineData', 'fileData', 'executableCode'],
-  ...[
-    'codeExecutionResult',
-    'groundingMetadata',
-    'citationMetadata',
-    'urlContextMetadata',
-    'prompt_logprobs',
-  ],
+  'annotations',
+  'citations',
+  'images',
+  'audio',
+  'inlineData',
+  'fileData',
+  'executableCode',
+  'codeExecutionResult',
+  'groundingMetadata',
+  'citationMetadata',
+  'urlContextMetadata',
+  'prompt_logprobs',
 ])
 const moreTypes =
   /^(?:citations_delta|redacted_thinking|server_tool_use|compaction|mcp_\w+|\w+_tool_result|(?:web_search|file_search|code_interpreter|image_generation|computer|local_shell|shell|apply_patch)_call)$/

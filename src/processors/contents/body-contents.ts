@@ -1,5 +1,4 @@
-import type { Edit } from '../../lib/json/splice.ts'
-import { applyEdits } from '../../lib/json/splice.ts'
+import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { ContentForms, ContentShape } from '../../sdk/content.ts'
 import type { ContentText } from './content-text.ts'
@@ -18,6 +17,8 @@ interface Options {
   /** Opens a proof that an earlier answer carried. */
   openProof(proof: string): OpenedProof | undefined
 }
+
+type Origin = Pick<ContentText, 'path' | 'isSystem'>
 
 interface Found extends ContentText {
   readonly edit: (changed: string) => void
@@ -77,7 +78,7 @@ export class BodyContents {
     return applyEdits(this.#bytes, [...this.#edits, ...edits])
   }
 
-  #walk(node: JsonNode, shape: ContentShape, at: Place): void {
+  #walk(node: JsonNode, shape: ContentShape, at: Origin): void {
     if (node.type === 'word') {
       if (shape === 'refused' && !isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
       return
@@ -117,7 +118,7 @@ export class BodyContents {
     }
   }
 
-  #forms(node: JsonNode, shape: ContentForms, at: Place): void {
+  #forms(node: JsonNode, shape: ContentForms, at: Origin): void {
     switch (node.type) {
       case 'number':
         if (shape.numbers === 'refused') this.unprotected.push(at.path)
@@ -135,7 +136,7 @@ export class BodyContents {
     }
   }
 
-  #items(node: Extract<JsonNode, { type: 'array' }>, shape: ContentForms, at: Place): void {
+  #items(node: Extract<JsonNode, { type: 'array' }>, shape: ContentForms, at: Origin): void {
     if (shape.items === undefined) {
       this.#unprotect(node, at)
       return
@@ -147,7 +148,7 @@ export class BodyContents {
     this.#joined = before
   }
 
-  #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
+  #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Origin): void {
     const { by, members, rest } = shape
     if (by) {
       const named = memberOf(node, by.member)
@@ -167,7 +168,7 @@ export class BodyContents {
     this.#joined = before
   }
 
-  #eachMember(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
+  #eachMember(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Origin): void {
     const { members, rest } = shape
     const proved = shape.signed && this.#proved(node, shape.signed)
     for (const { key, value } of node.members) {
@@ -196,12 +197,12 @@ export class BodyContents {
   }
 
   /** `joined`: the run of the text; undefined if it is separate. */
-  #text(node: JsonNode, at: Place, joined: number | undefined): void {
+  #text(node: JsonNode, at: Origin, joined: number | undefined): void {
     const text = stringAt(this.#bytes, node)
     this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)), joined)
   }
 
-  #add(text: string, { isSystem, path }: Place, edit: Found['edit'], joined?: number): void {
+  #add(text: string, { isSystem, path }: Origin, edit: Found['edit'], joined?: number): void {
     if (text !== '') this.#found.push({ text, run: joined ?? ++this.#lastRun, isSystem, path, edit })
   }
 
@@ -210,7 +211,7 @@ export class BodyContents {
   }
 
   /** A string that may contain JSON, whose strings are then processed decoded. Otherwise it is plain text. */
-  #json(node: JsonNode, at: Place, joined: number | undefined): void {
+  #json(node: JsonNode, at: Origin, joined: number | undefined): void {
     // Recursion is bounded: each level doubles the backslashes of the one within.
     const text = stringAt(this.#bytes, node)
     const inner = isJsonText(text) ? Buffer.from(text) : undefined
@@ -237,7 +238,7 @@ export class BodyContents {
     })
   }
 
-  #value(node: JsonNode, at: Place): void {
+  #value(node: JsonNode, at: Origin): void {
     switch (node.type) {
       case 'word':
         return
@@ -264,7 +265,7 @@ export class BodyContents {
   }
 
   /** In a schema, only descriptions, examples and values are content; the rest belongs to the protocol. */
-  #schema(node: JsonNode, at: Place): void {
+  #schema(node: JsonNode, at: Origin): void {
     if (node.type === 'array') {
       for (const [index, item] of node.items.entries())
         this.#schema(item, { ...at, path: itemPath(at.path, index, item) })
@@ -279,7 +280,7 @@ export class BodyContents {
   }
 
   /** Without a shape, only values without text are passed on; member names are checked like texts. */
-  #unprotect(node: JsonNode, { path }: Place): void {
+  #unprotect(node: JsonNode, { path }: Origin): void {
     if (holdsText(node)) this.unprotected.push(path)
     else this.#kept.add(node, path)
   }
@@ -287,10 +288,12 @@ export class BodyContents {
 
 /** Members of schemas and tools that contain text or values. */
 const schemaWords: ReadonlySet<string> = new Set([
-  ...['description', 'title', 'default', 'example', 'examples', 'const', 'enum', 'instructions'],
+  'description',
+  'title',
+  'default',
+  'example',
+  'examples',
+  'const',
+  'enum',
+  'instructions',
 ])
-
-interface Place {
-  readonly path: string
-  readonly isSystem: boolean
-}

@@ -19,14 +19,12 @@ const part = {
       audio: { members: { type: 'keep', data: 'media', format: 'keep', cacheControl: 'keep' } },
       file: {
         members: {
-          ...{
-            type: 'keep',
-            data: 'media',
-            url: 'media',
-            fileId: 'media',
-            name: 'text',
-            cacheControl: 'keep',
-          },
+          type: 'keep',
+          data: 'media',
+          url: 'media',
+          fileId: 'media',
+          name: 'text',
+          cacheControl: 'keep',
         },
         joined: false,
       },
@@ -56,8 +54,13 @@ const members = {
   toolCalls: {
     items: {
       members: {
-        ...{ id: 'keep', name: 'keep', arguments: 'json', signature: 'opaque', cacheControl: 'keep' },
-        ...{ partsBefore: 'keep', textBefore: 'keep' },
+        id: 'keep',
+        name: 'keep',
+        arguments: 'json',
+        signature: 'opaque',
+        cacheControl: 'keep',
+        partsBefore: 'keep',
+        textBefore: 'keep',
       } satisfies MembersOf<ToolCall>,
     },
   },
@@ -168,7 +171,11 @@ export const chatChoices: AnswerContents = {
   },
   filtered: ({ choices }) => ({
     choices: objectsIn(choices).map(({ index }) => ({
-      ...{ index, text: '', reasoning: '', toolCalls: [], finishReason: 'content_filter' },
+      index,
+      text: '',
+      reasoning: '',
+      toolCalls: [],
+      finishReason: 'content_filter',
     })),
   }),
 }

@@ -115,8 +115,30 @@ const months =
   'january|february|march|april|may|june|july|august|september|october|november|december|' +
   'jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec'
 const monthNumbers: Readonly<Record<string, number>> = {
-  ...{ sty: 1, lut: 2, mar: 3, kwi: 4, maj: 5, cze: 6, lip: 7, sie: 8, wrz: 9, paź: 10, paz: 10, lis: 11 },
-  ...{ gru: 12, jan: 1, feb: 2, apr: 4, may: 5, jun: 6, jul: 7, aug: 8, sep: 9, oct: 10, nov: 11, dec: 12 },
+  sty: 1,
+  lut: 2,
+  mar: 3,
+  kwi: 4,
+  maj: 5,
+  cze: 6,
+  lip: 7,
+  sie: 8,
+  wrz: 9,
+  paź: 10,
+  paz: 10,
+  lis: 11,
+  gru: 12,
+  jan: 1,
+  feb: 2,
+  apr: 4,
+  may: 5,
+  jun: 6,
+  jul: 7,
+  aug: 8,
+  sep: 9,
+  oct: 10,
+  nov: 11,
+  dec: 12,
 }
 const date = new RegExp(
   `(?<![\\p{L}\\p{N}_.,/-])(?:(\\d{4})[-./](\\d{1,2})[-./](\\d{1,2})|(\\d{1,2})[-./ ](\\d{1,2})[-./ ](\\d{4})|(\\d{1,2})(?:st|nd|rd|th|\\.)?(?: of)? (${months})\\.?,? (\\d{4})|(${months})\\.? (\\d{1,2})(?:st|nd|rd|th)?,? (\\d{4}))(?![\\p{L}\\p{N}_])`,

@@ -15,9 +15,19 @@ export type PostJson = (url: string, body: unknown, signal: AbortSignal) => Prom
 
 /** Entity types of the analyzer that are renamed here; others keep their name if it is valid for a pseudonym. */
 const kinds: Readonly<Record<string, string>> = {
-  ...{ EMAIL_ADDRESS: 'EMAIL', PHONE_NUMBER: 'PHONE', IBAN_CODE: 'IBAN', CREDIT_CARD: 'CARD' },
-  ...{ IP_ADDRESS: 'IP', LOCATION: 'PLACE', DATE_TIME: 'DATE', ORGANIZATION: 'ORG', PL_PESEL: 'PESEL' },
-  ...{ MAC_ADDRESS: 'MAC', US_SSN: 'SSN', MEDICAL_LICENSE: 'MEDIC', NRP: 'GROUP' },
+  EMAIL_ADDRESS: 'EMAIL',
+  PHONE_NUMBER: 'PHONE',
+  IBAN_CODE: 'IBAN',
+  CREDIT_CARD: 'CARD',
+  IP_ADDRESS: 'IP',
+  LOCATION: 'PLACE',
+  DATE_TIME: 'DATE',
+  ORGANIZATION: 'ORG',
+  PL_PESEL: 'PESEL',
+  MAC_ADDRESS: 'MAC',
+  US_SSN: 'SSN',
+  MEDICAL_LICENSE: 'MEDIC',
+  NRP: 'GROUP',
 }
 
 const textsAtOnce = 4

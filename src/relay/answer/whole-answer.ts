@@ -47,8 +47,8 @@ export function renameModel(
 ): Buffer {
   if (members === undefined && isObject(parsed)) {
     if (!Object.hasOwn(parsed, 'model')) return bytes
-    const place = rangeOfUniqueMember(bytes, modelKey)
-    if (place) return applyEdits(bytes, [{ ...place, text: JSON.stringify(model) }])
+    const range = rangeOfUniqueMember(bytes, modelKey)
+    if (range) return applyEdits(bytes, [{ ...range, text: JSON.stringify(model) }])
   }
   const scan = scanObject(bytes)
   if (!scan) return bytes

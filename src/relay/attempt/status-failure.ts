@@ -49,7 +49,11 @@ export function failureOfStatus(
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
-        ...{ status, code: 'overloaded', retryAfterSeconds: 5, ...evidence, quotesUpstream: false },
+        status,
+        code: 'overloaded',
+        retryAfterSeconds: 5,
+        ...evidence,
+        quotesUpstream: false,
         ...retryAdvice({ headers, retryDelay }),
       })
     : new RouterError('upstream_error', 'The upstream failed to answer', {

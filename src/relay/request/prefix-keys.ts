@@ -51,7 +51,7 @@ class KeyWriter {
     this.#bytes = bytes
     this.#scan = scan
     this.#hash = new RollingHash(bytes)
-    this.#media = scan.long.filter((place) => isMedia(bytes, place))
+    this.#media = scan.long.filter((range) => isMedia(bytes, range))
     this.#mediaStarts = this.#media.map(({ start }) => start)
   }
 

@@ -82,7 +82,11 @@ export function createChatPreparer(
       if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
         return preparePassthrough(client, source, target, {
-          ...{ operation, collects, note, maxTokens, drop },
+          operation,
+          collects,
+          note,
+          maxTokens,
+          drop,
           set: priorityMember(target, services),
         })
     }

@@ -185,7 +185,9 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       set: priorityMember(target, services),
     })
     return {
-      ...{ body, collector, operation: 'chat' },
+      body,
+      collector,
+      operation: 'chat',
       read(answer) {
         const response = readAnswer(answer, upstream)
         for (const [field, why] of dropped) drop(field, why)

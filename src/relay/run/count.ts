@@ -66,7 +66,9 @@ function prepareCount(
   if (!way) throw new Error('a target was picked that cannot count')
   const { operation, isPassthrough, member } = way
   return {
-    ...{ operation, isPassthrough, body: way.body() },
+    operation,
+    isPassthrough,
+    body: way.body(),
     read({ body }) {
       const tokens = numberIn(body, member)
       if (tokens === undefined) return { ...unreadableFailure(), verdict: 'nothing' }

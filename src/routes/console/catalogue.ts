@@ -28,7 +28,10 @@ function shown(app: FastifyInstance, model: Model): CatalogueModel {
   const { alias, group, standby, embedding, fallbacks, strategy } = model
   const all = allTargets(model)
   return {
-    ...{ name: alias, group, aliases: [...app.models.aliasesOf(alias)], embedding },
+    name: alias,
+    group,
+    aliases: [...app.models.aliasesOf(alias)],
+    embedding,
     context: app.engines.contextOf(model),
     capabilities: [...capabilitiesOf(model)],
     operations: [...new Set(all.flatMap(({ paths }) => Object.keys(paths)))].sort(),
@@ -42,9 +45,14 @@ function shown(app: FastifyInstance, model: Model): CatalogueModel {
 function shownTarget(target: Target, isStandby: boolean): CatalogueModel['targets'][number] {
   const { id, type, upstreamModel, inputSize, maxInFlight, canary, profile } = target
   return {
-    ...{ id, type: type.name, upstream_model: upstreamModel, context: inputSize },
+    id,
+    type: type.name,
+    upstream_model: upstreamModel,
+    context: inputSize,
     max_in_flight: maxInFlight ?? null,
-    ...{ standby: isStandby, canary: canary === true, profile: profile ?? null },
+    standby: isStandby,
+    canary: canary === true,
+    profile: profile ?? null,
   }
 }
 
@@ -59,7 +67,9 @@ function pricesFor(
       return isOfModel && (!record.target || ids.has(record.target))
     })
     .map(({ id, record }) => ({
-      ...{ id, target: record.target ?? null, currency: record.currency ?? null },
+      id,
+      target: record.target ?? null,
+      currency: record.currency ?? null,
       prompt: record.prompt ?? null,
       cached_prompt: record.cached_prompt ?? null,
       completion: record.completion ?? null,

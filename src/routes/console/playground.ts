@@ -27,7 +27,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       {
         schema: { body: OpenaiChatEnvelope },
         config: {
-          ...{ admin: true, dialect: 'openai', docs },
+          admin: true,
+          dialect: 'openai',
+          docs,
           documentedBody: Type.Object({ ...OpenaiChatBody.properties, ...TargetMember }),
         },
         // In preValidation, so that the client is replaced before limits and budgets are checked.

@@ -58,8 +58,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         return {
           default_language: defaultLanguage,
           prompts: prompts.map(({ id, language, placeholders, shipped, text }) => ({
-            ...{ id, name: nameOf(id, language), language: language ?? null },
-            ...{ placeholders: [...placeholders], shipped, text },
+            id,
+            name: nameOf(id, language),
+            language: language ?? null,
+            placeholders: [...placeholders],
+            shipped,
+            text,
           })),
         }
       },

@@ -96,7 +96,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     })
 
     const counting = {
-      ...{ preValidation, schema: { body: ResponsesEnvelope } },
+      preValidation,
+      schema: { body: ResponsesEnvelope },
       config: { dialect, docs: countDocs },
     }
     app.post(`${path}/input_tokens`, counting, async (request, reply) => {

@@ -142,7 +142,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           clientId === undefined ? services : { ...services, clientName: () => clientId },
         )
         const preview = app.balancer.preview(model, {
-          ...{ ...context, turn, tried: new Set<string>(), isLast: false },
+          ...context,
+          turn,
+          tried: new Set<string>(),
+          isLast: false,
           hasFallback: services.fallbacksOf(model).length + (auto?.fallbacks.length ?? 0) > 0,
         })
         const { session, promptTokens, prefixKeys, client: from, priority } = context.request
@@ -160,10 +163,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           strategy: preview?.strategy ?? '',
           request: {
             ...present({ session }),
-            ...{ prompt_tokens: promptTokens, prefix_keys: prefixKeys.length, client: from, priority },
+            prompt_tokens: promptTokens,
+            prefix_keys: prefixKeys.length,
+            client: from,
+            priority,
           },
           candidates: candidates.map(({ target, group, isStandby, score, isFull }) => ({
-            ...{ target: target.id, group, standby: isStandby, full: isFull },
+            target: target.id,
+            group,
+            standby: isStandby,
+            full: isFull,
             ...present({ score: score === undefined ? undefined : Math.round(score * 1000) / 1000 }),
             signals: signalsOf(target),
           })),

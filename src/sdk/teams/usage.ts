@@ -92,7 +92,12 @@ export function usageQuestion(
   if (to <= from) throw badRequest("'to' is not after 'from'", 'to', 'invalid_value')
   const { client, group, model } = query
   return {
-    ...{ from, to, timeZone: name, client, group, model },
+    from,
+    to,
+    timeZone: name,
+    client,
+    group,
+    model,
     by: [...new Set((query.by ?? '').split(',').filter((each) => each.trim() !== ''))].map((each) =>
       word('by', each.trim(), usageDimensions),
     ),

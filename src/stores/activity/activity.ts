@@ -93,8 +93,10 @@ export class Activity {
     const quantiles = (share: number): (number | null)[] =>
       steps.map((sums) => sums?.firstContents.quantile(share) ?? null)
     return {
-      ...{ range, step_seconds: stepMs / 1000 },
-      ...{ from: new Date(fromMs).toISOString(), as_of: new Date(at).toISOString() },
+      range,
+      step_seconds: stepMs / 1000,
+      from: new Date(fromMs).toISOString(),
+      as_of: new Date(at).toISOString(),
       requests: counts((sums) => sums.counts.requests),
       errors: counts((sums) => sums.counts.errors),
       client_errors: counts((sums) => sums.counts.client_errors),

@@ -73,7 +73,8 @@ export class TargetSeries {
     const key = JSON.stringify([model, id])
     const known = this.#byKey.get(key)
     const target = known ?? {
-      ...{ id, model },
+      id,
+      model,
       series: { '15m': new Series('15m'), '1h': new Series('1h'), '6h': new Series('6h') },
     }
     // The map is ordered by last use.

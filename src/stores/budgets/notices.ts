@@ -107,8 +107,17 @@ export class BudgetNotices {
       type: 'budget.threshold',
       timestamp: time(now),
       data: {
-        ...{ budget: id, threshold, spent, limit, unit, client, group, model, window },
-        ...{ window_start: time(start), resets_at: time(resetsAt) },
+        budget: id,
+        threshold,
+        spent,
+        limit,
+        unit,
+        client,
+        group,
+        model,
+        window,
+        window_start: time(start),
+        resets_at: time(resetsAt),
       },
     })
     const added = await this.#options.db

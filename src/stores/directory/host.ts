@@ -79,7 +79,9 @@ export class DirectoryHost {
     const { db } = database
     this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
-      ...{ db, spool, log },
+      db,
+      spool,
+      log,
       also: (rows, usage) => bookOnBudgets(rows, usage, this.#snapshot),
       onBacklog: (backlog) => {
         for (const listener of this.#backlogListeners) listener(backlog)

@@ -37,9 +37,18 @@ export async function acquireStep(
     ...targets.map(({ host }) => redisKeys.running(host)),
   ]
   const reply = await link.run('acquire', keys, [
-    ...[token, ttlMs, waiter, model, flag(affinity), flag(complete)],
+    token,
+    ttlMs,
+    waiter,
+    model,
+    flag(affinity),
+    flag(complete),
     ...targets.flatMap(({ id, host, isLastResort, slots }) => [
-      ...[id, fieldOf(link, id, host), host, flag(isLastResort), slots],
+      id,
+      fieldOf(link, id, host),
+      host,
+      flag(isLastResort),
+      slots,
     ]),
   ])
   if (!Array.isArray(reply)) return undefined
@@ -66,7 +75,12 @@ export async function renewStep(
     [
       ttlMs,
       ...leases.flatMap(({ token, model, target: { id, host, slots } }) => [
-        ...[token, model, id, fieldOf(link, id, host), host, slots],
+        token,
+        model,
+        id,
+        fieldOf(link, id, host),
+        host,
+        slots,
       ]),
     ],
   )
@@ -95,7 +109,12 @@ export async function releaseStep(
     ...targets.map(({ host }) => redisKeys.running(host)),
   ]
   await link.run('release', keys, [
-    ...[token, ttlMs, waiter, model, freedChannel, flag(abandon)],
+    token,
+    ttlMs,
+    waiter,
+    model,
+    freedChannel,
+    flag(abandon),
     ...targets.map(({ id, host }) => fieldOf(link, id, host)),
   ])
 }

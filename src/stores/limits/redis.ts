@@ -87,8 +87,14 @@ export class RedisLimits implements LimitStore {
     const held = known ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
     const argsFor = (counted: number): (string | number)[] => [
-      ...[ticket, counted, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
-      ...[held.slots, held.requests, requests ?? held.requests],
+      ticket,
+      counted,
+      limits.tokens ?? 0,
+      undone ? 1 : 0,
+      limitWindowMs,
+      held.slots,
+      held.requests,
+      requests ?? held.requests,
     ]
     try {
       await this.#run('leave-key', key, argsFor(tokens))
@@ -122,9 +128,15 @@ export class RedisLimits implements LimitStore {
   async #take(demand: LimitDemand): Promise<LimitReservation> {
     const { concurrent = 0, requests = 0, tokens = 0 } = demand.limits
     const args = [
-      ...[demand.ticket, concurrent, requests, tokens],
-      ...[this.#ttlMs, limitWindowMs],
-      ...[demand.tokens, demand.requests, demand.slots],
+      demand.ticket,
+      concurrent,
+      requests,
+      tokens,
+      this.#ttlMs,
+      limitWindowMs,
+      demand.tokens,
+      demand.requests,
+      demand.slots,
       this.#held.get(demand.key)?.has(demand.ticket) ? 1 : 0,
     ]
     let reply: unknown

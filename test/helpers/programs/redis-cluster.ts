@@ -58,9 +58,15 @@ export async function startRedisCluster(nodeTimeoutMs = 1_000): Promise<RedisClu
     mkdirSync(own)
     writeFileSync(join(own, 'nodes.conf'), lines(id))
     const options = {
-      ...{ port, dir: own, bind: '127.0.0.1', save: '' },
-      ...{ 'cluster-enabled': 'yes', 'cluster-config-file': 'nodes.conf', 'cluster-port': busPort },
-      ...{ 'cluster-node-timeout': nodeTimeoutMs, 'repl-diskless-sync-delay': 0 },
+      port,
+      dir: own,
+      bind: '127.0.0.1',
+      save: '',
+      'cluster-enabled': 'yes',
+      'cluster-config-file': 'nodes.conf',
+      'cluster-port': busPort,
+      'cluster-node-timeout': nodeTimeoutMs,
+      'repl-diskless-sync-delay': 0,
     }
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`])
     const child = spawn(redisProgram, args, { stdio: 'ignore' })

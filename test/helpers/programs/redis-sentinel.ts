@@ -35,7 +35,9 @@ export async function startRedisSentinels(downAfterMs = 1_000): Promise<RedisSen
     const child = spawn(redisProgram, [file, ...args], { stdio: 'ignore' })
     const redis = new Redis(port, '127.0.0.1', {
       ...(args.length > 0 ? { password: sentinelPassword } : {}),
-      ...{ retryStrategy: () => 50, commandTimeout: 1_000, maxRetriesPerRequest: null },
+      retryStrategy: () => 50,
+      commandTimeout: 1_000,
+      maxRetriesPerRequest: null,
     })
     redis.on('error', () => undefined)
     const node = { port, redis, process: child }

@@ -97,8 +97,15 @@ test('attempts, fallback, client, trace and dropped fields are logged when there
 test('the documentation describes every field of the line', () => {
   const full: Required<ExchangeRecord> = {
     ...record,
-    ...{ client: 'team', answeringModel: 'qwen', attempts: 2, reason: 'least loaded', operation: 'chat' },
-    ...{ auto: { by: 'size', model: 'gemma' }, unknownReason: 'odd', cache: 'miss', dropped: ['n'] },
+    client: 'team',
+    answeringModel: 'qwen',
+    attempts: 2,
+    reason: 'least loaded',
+    operation: 'chat',
+    auto: { by: 'size', model: 'gemma' },
+    unknownReason: 'odd',
+    cache: 'miss',
+    dropped: ['n'],
     processed: {
       steps: [{ processor: 'masking', outcome: 'changed', durationMs: 1, values: 1 }],
       restored: 1,

@@ -43,7 +43,11 @@ function setUp() {
       const ticket = health.begin(judgement.features ?? 0)
       health.end(ticket, failure())
       const all: Judgement = {
-        ...{ answeredBy: 'target', kind: 'failure', features: 0, names: undefined, fingerprint: 'x' },
+        answeredBy: 'target',
+        kind: 'failure',
+        features: 0,
+        names: undefined,
+        fingerprint: 'x',
         ...judgement,
       }
       if (all.answeredBy === 'fallback') health.judge(ticket, { ...all, answeredBy: 'nobody' })

@@ -32,7 +32,9 @@ for (const [path, api_type, counts] of [
     })
     t.after(() => router.close())
     const { status, headers: answered } = await post(router.url + path, {
-      ...{ model: 'odd', messages, stream: false },
+      model: 'odd',
+      messages,
+      stream: false,
     })
     assert.equal(status, 200)
     await router.requestLogged(answered.get('x-request-id') ?? '')

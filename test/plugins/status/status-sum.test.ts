@@ -5,9 +5,20 @@ import type { Status, TargetStatus } from '../../../src/sdk/console/status.ts'
 
 function target(more: Partial<TargetStatus> = {}): TargetStatus {
   return {
-    ...{ id: 'box', server: 'box', type: 'vllm', state: 'up', breaker: 'closed', retry_in_seconds: 0 },
-    ...{ in_flight: 0, uses: 0, requests_per_minute: 0, failed_per_minute: 0 },
-    ...{ failure_rate: 0, weight: 1, context: 0, since: '2026-01-01T00:00:00.000Z' },
+    id: 'box',
+    server: 'box',
+    type: 'vllm',
+    state: 'up',
+    breaker: 'closed',
+    retry_in_seconds: 0,
+    in_flight: 0,
+    uses: 0,
+    requests_per_minute: 0,
+    failed_per_minute: 0,
+    failure_rate: 0,
+    weight: 1,
+    context: 0,
+    since: '2026-01-01T00:00:00.000Z',
     last_errors: [],
     ...more,
   }
@@ -16,7 +27,11 @@ function target(more: Partial<TargetStatus> = {}): TargetStatus {
 function statusOf(worker: number, targets: TargetStatus[], more: Partial<Status> = {}): Status {
   const state = more.state ?? 'ready'
   return {
-    ...{ version: '1', node: '24', uptime_seconds: worker, worker, strategy: 'balanced' },
+    version: '1',
+    node: '24',
+    uptime_seconds: worker,
+    worker,
+    strategy: 'balanced',
     started_at: `2026-01-0${worker}T00:00:00.000Z`,
     config: { version: 'v', loaded_at: '2026-01-01T00:00:00.000Z', failed: [] },
     state,
@@ -25,8 +40,17 @@ function statusOf(worker: number, targets: TargetStatus[], more: Partial<Status>
     failures: [],
     workers: [
       {
-        ...{ worker, pid: 100 + worker, state, uptime_seconds: worker, in_flight: 0, waiting: 2 },
-        ...{ finished: 10, failed: 2, memory_bytes: 1, config: 'v', started_at: '2026-01-01T00:00:00.000Z' },
+        worker,
+        pid: 100 + worker,
+        state,
+        uptime_seconds: worker,
+        in_flight: 0,
+        waiting: 2,
+        finished: 10,
+        failed: 2,
+        memory_bytes: 1,
+        config: 'v',
+        started_at: '2026-01-01T00:00:00.000Z',
       },
     ],
     ...more,
@@ -50,7 +74,11 @@ test('counts are summed over all processes, each once', () => {
   const { in_flight, uses, requests_per_minute } = onlyTarget(sum)
   assert.deepEqual([in_flight, uses, requests_per_minute, sum.models[0]?.waiting], [3, 11, 5, 4])
   assert.deepEqual(sum.requests, {
-    ...{ finished: 20, failed: 4, client_gone: 2, per_minute: 6, failed_per_minute: 2 },
+    finished: 20,
+    failed: 4,
+    client_gone: 2,
+    per_minute: 6,
+    failed_per_minute: 2,
   })
   assert.deepEqual([sum.worker, sum.uptime_seconds, sum.started_at], [1, 2, '2026-01-01T00:00:00.000Z'])
 })
@@ -113,7 +141,11 @@ test('a model or a target that only one process has is included', () => {
   const more = {
     models: [
       {
-        ...{ name: 'n', strategy: 'balanced', waiting: 0, refused_per_minute: 0, panic: false },
+        name: 'n',
+        strategy: 'balanced',
+        waiting: 0,
+        refused_per_minute: 0,
+        panic: false,
         targets: [target({ id: 'new' })],
       },
     ],

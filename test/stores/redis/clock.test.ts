@@ -20,7 +20,10 @@ before(async () => {
   upstream = await startUpstream({
     kind: 'reply',
     body: {
-      ...{ id: 'one', object: 'chat.completion', created: 1, model: 'm' },
+      id: 'one',
+      object: 'chat.completion',
+      created: 1,
+      model: 'm',
       choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
       usage: { prompt_tokens: tokens, completion_tokens: 1_000, total_tokens: tokens + 1_000 },
     },

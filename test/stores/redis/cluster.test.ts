@@ -120,7 +120,11 @@ test('a cluster node configured as a single server is reported in the log with t
   const single = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
   const said: object[] = []
   const responses = new RedisResponses({
-    ...{ ttlMs: 60_000, maxCount: 2, maxBytes: 1_000, address: single, now },
+    ttlMs: 60_000,
+    maxCount: 2,
+    maxBytes: 1_000,
+    address: single,
+    now,
     log: { info: () => undefined, warn: (details) => void said.push(details) },
   })
   t.after(() => responses.close())

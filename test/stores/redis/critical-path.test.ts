@@ -73,8 +73,9 @@ after(async () => {
 
 async function ask(path: string, body: object, headers = {}): Promise<Record<string, unknown>> {
   const { status, text } = await post(team.router.url + path, body, {
-    ...{ 'content-type': 'application/json' },
-    ...{ ...bearer(key), ...headers },
+    'content-type': 'application/json',
+    ...bearer(key),
+    ...headers,
   })
   assert.equal(status, 200, text)
   return text.startsWith('{') ? JSON.parse(text) : { text }

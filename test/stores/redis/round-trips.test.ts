@@ -24,8 +24,11 @@ before(async () => {
   file = keysFile([
     { id: 'free', key: 'sk-0123456789abcdef-free' },
     {
-      ...{ id: 'limited', key: 'sk-0123456789abcdef-limited' },
-      ...{ max_concurrent: 5, requests_per_minute: 1_000, tokens_per_minute: 1_000_000 },
+      id: 'limited',
+      key: 'sk-0123456789abcdef-limited',
+      max_concurrent: 5,
+      requests_per_minute: 1_000,
+      tokens_per_minute: 1_000_000,
     },
   ])
   const provider = { api_type: 'vllm', api_host: upstream.url }

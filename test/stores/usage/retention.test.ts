@@ -23,8 +23,11 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
   const read = (from: string) =>
     db.transaction().execute((rows) =>
       readUsage(rows, {
-        ...{ from: Date.parse(from), to: Date.parse('2027-01-01T00:00:00Z'), by: ['client'] as const },
-        ...{ bucket: 'day' as const, timeZone },
+        from: Date.parse(from),
+        to: Date.parse('2027-01-01T00:00:00Z'),
+        by: ['client'] as const,
+        bucket: 'day' as const,
+        timeZone,
       }),
     )
   const before = await read('2026-01-01T00:00:00Z')
@@ -53,7 +56,18 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
 
 function row(period: number): UsageRow {
   return {
-    ...{ period, client: 'alice', client_key: '', model: 'small', target: 'small', requests: 1, errors: 0 },
-    ...{ prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1, reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+    period,
+    client: 'alice',
+    client_key: '',
+    model: 'small',
+    target: 'small',
+    requests: 1,
+    errors: 0,
+    prompt_tokens: 1,
+    cached_tokens: 0,
+    completion_tokens: 1,
+    reasoning_tokens: 0,
+    busy_ms: 1,
+    cost: 0,
   }
 }

@@ -11,9 +11,19 @@ const writes = 1_000
 
 function rowOf(index: number): UsageRow {
   return {
-    ...{ period: 0, client: `client-${index % 100}`, client_key: '', model: 'small', target: 'small' },
-    ...{ requests: 1, errors: 0, prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1 },
-    ...{ reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+    period: 0,
+    client: `client-${index % 100}`,
+    client_key: '',
+    model: 'small',
+    target: 'small',
+    requests: 1,
+    errors: 0,
+    prompt_tokens: 1,
+    cached_tokens: 0,
+    completion_tokens: 1,
+    reasoning_tokens: 0,
+    busy_ms: 1,
+    cost: 0,
   }
 }
 

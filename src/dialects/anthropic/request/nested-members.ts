@@ -2,13 +2,31 @@ import { type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import { type KnownMembers, type ReportField, reportNested } from '../../shared/dropped-fields.ts'
 
 const block: KnownMembers = {
-  ...{ type: true, text: true, cache_control: true, source: true, title: true, context: true },
-  ...{ thinking: true, signature: true, data: true, id: true, name: true, input: true },
-  ...{ tool_use_id: true, is_error: true, content: true, citations: { enabled: true } },
+  type: true,
+  text: true,
+  cache_control: true,
+  source: true,
+  title: true,
+  context: true,
+  thinking: true,
+  signature: true,
+  data: true,
+  id: true,
+  name: true,
+  input: true,
+  tool_use_id: true,
+  is_error: true,
+  content: true,
+  citations: { enabled: true },
 }
 
 const tool: KnownMembers = {
-  ...{ type: true, name: true, description: true, input_schema: true, strict: true, cache_control: true },
+  type: true,
+  name: true,
+  description: true,
+  input_schema: true,
+  strict: true,
+  cache_control: true,
 }
 
 /** Blocks of other types, and tools that run at Anthropic, are reported as a whole. */

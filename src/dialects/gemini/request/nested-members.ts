@@ -6,17 +6,25 @@ const blob: KnownMembers = { mimeType: true, data: true, displayName: true }
 
 /** Parts without an equivalent are reported where they are read. */
 const part: KnownMembers = {
-  ...{ text: true, thought: true, thoughtSignature: true },
+  text: true,
+  thought: true,
+  thoughtSignature: true,
   inlineData: blob,
   fileData: { mimeType: true, fileUri: true },
   functionCall: { id: true, name: true, args: true },
   functionResponse: { id: true, name: true, response: true, parts: { inlineData: blob, fileData: true } },
-  ...{ executableCode: true, codeExecutionResult: true, toolCall: true, toolResponse: true },
+  executableCode: true,
+  codeExecutionResult: true,
+  toolCall: true,
+  toolResponse: true,
 }
 
 const functionDeclarations: KnownMembers = {
-  ...{ name: true, description: true, strict: true },
-  ...{ parameters: true, parametersJsonSchema: true },
+  name: true,
+  description: true,
+  strict: true,
+  parameters: true,
+  parametersJsonSchema: true,
 }
 
 /**

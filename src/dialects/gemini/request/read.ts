@@ -22,7 +22,10 @@ const knownMembers = new Set([
 ])
 const knownConfig = new Set([
   ...Object.values(sampling).flatMap((row) => ('names' in row ? row.names : [])),
-  ...['responseMimeType', 'responseSchema', 'responseJsonSchema', 'thinkingConfig'],
+  'responseMimeType',
+  'responseSchema',
+  'responseJsonSchema',
+  'thinkingConfig',
 ])
 
 /**

@@ -58,8 +58,10 @@ export class CandidateReader {
 
   #candidateAt(index: number): Candidate {
     const known = this.#candidates.get(index) ?? {
-      ...{ calls: 0, text: '' },
-      ...{ grounding: undefined, finish: undefined },
+      calls: 0,
+      text: '',
+      grounding: undefined,
+      finish: undefined,
     }
     this.#candidates.set(index, known)
     return known

@@ -65,7 +65,9 @@ function addEvent(choice: ChatChoice, event: ChatEvent): void {
       return
     case 'tool-call-start':
       choice.toolCalls[event.call] = {
-        ...{ id: event.id, name: event.name, arguments: '' },
+        id: event.id,
+        name: event.name,
+        arguments: '',
         ...present({ signature: event.signature }),
       }
       return

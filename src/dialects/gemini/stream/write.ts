@@ -78,7 +78,9 @@ class StreamWriter implements ChatStreamWriter {
         return this.#thought(event)
       case 'tool-call-start':
         this.#calls.set(`${event.choice}/${event.call}`, {
-          ...{ id: event.id, name: event.name, arguments: '' },
+          id: event.id,
+          name: event.name,
+          arguments: '',
           ...present({ signature: event.signature }),
         })
         return ''

@@ -18,15 +18,13 @@ import { OllamaChatBody } from './schema.ts'
 const knownMembers = { model: true, model_name: true, ...OllamaChatBody.properties }
 
 const knownOfMessage: KnownMembers = {
-  ...{
-    role: true,
-    content: true,
-    thinking: true,
-    images: true,
-    tool_name: true,
-    name: true,
-    tool_call_id: true,
-  },
+  role: true,
+  content: true,
+  thinking: true,
+  images: true,
+  tool_name: true,
+  name: true,
+  tool_call_id: true,
   tool_calls: { id: true, type: true, function: { index: true, name: true, arguments: true } },
 }
 

@@ -5,16 +5,32 @@ const functionCall: KnownMembers = { name: true, arguments: true }
 
 /** Annotations belong to OpenAI's responses, which clients send back. */
 const message: KnownMembers = {
-  ...{ role: true, name: true, tool_call_id: true, refusal: true, cache_control: true, annotations: true },
-  ...{ reasoning: true, reasoning_content: true, function_call: functionCall },
+  role: true,
+  name: true,
+  tool_call_id: true,
+  refusal: true,
+  cache_control: true,
+  annotations: true,
+  reasoning: true,
+  reasoning_content: true,
+  function_call: functionCall,
   content: {
-    ...{ type: true, text: true, refusal: true, cache_control: true, annotations: true, detail: true },
+    type: true,
+    text: true,
+    refusal: true,
+    cache_control: true,
+    annotations: true,
+    detail: true,
     image_url: { url: true, detail: true },
     input_audio: { data: true, format: true },
     file: { file_data: true, file_id: true, filename: true },
   },
   tool_calls: {
-    ...{ id: true, index: true, type: true, cache_control: true, extra_content: true },
+    id: true,
+    index: true,
+    type: true,
+    cache_control: true,
+    extra_content: true,
     provider_specific_fields: { thought_signature: true },
     function: functionCall,
     custom: { name: true, input: true },
@@ -22,11 +38,16 @@ const message: KnownMembers = {
 }
 
 const definition: KnownMembers = {
-  ...{ name: true, description: true, parameters: true, strict: true, cache_control: true },
+  name: true,
+  description: true,
+  parameters: true,
+  strict: true,
+  cache_control: true,
 }
 
 const tool: KnownMembers = {
-  ...{ type: true, format: true },
+  type: true,
+  format: true,
   ...definition,
   function: definition,
   custom: { name: true, description: true, format: true },

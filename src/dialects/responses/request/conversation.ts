@@ -64,7 +64,9 @@ export class Conversation {
     const call = { id, name, answered: false, result: undefined }
     this.#open ??= this.#begin()
     this.#open.message.toolCalls.push({
-      ...{ id, name, arguments: json },
+      id,
+      name,
+      arguments: json,
       ...(signature === undefined ? {} : { signature }),
     })
     this.#open.calls.push(call)

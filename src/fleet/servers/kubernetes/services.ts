@@ -59,7 +59,11 @@ export class KubernetesServices {
   #start(key: string, namespace: string, service: string) {
     const listeners = new Set<() => void>()
     const watch = new SliceWatch({
-      ...{ api: this.#api, namespace, service, log: this.#log, random: Math.random },
+      api: this.#api,
+      namespace,
+      service,
+      log: this.#log,
+      random: Math.random,
       onChange: () => {
         for (const listener of listeners) listener()
       },

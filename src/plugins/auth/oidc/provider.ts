@@ -15,8 +15,17 @@ const timeoutSeconds = 10
 const maxResponseBytes = 4 * 1024 * 1024
 /** Asymmetric algorithms only: with a shared-secret algorithm, a public key could be used as the secret. */
 const algorithms = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
 ]
 
 export interface Provider {
