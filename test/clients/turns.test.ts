@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { ollamaText, openaiText } from '../helpers/scripted-upstream.ts'
+
+let rig: Awaited<ReturnType<typeof startRig>>
+
+before(async () => {
+  rig = await startRig(openaiText('unused'))
+})
+after(() => rig.close())
+
+const result = (tool_use_id: string, content: unknown) => ({ type: 'tool_result', tool_use_id, content })
+const use = (id: string) => ({ type: 'tool_use', id, name: 'f', input: {} })
+
+/** The body that a server of this type receives for the turns of an Anthropic client. */
+async function sentFor(type: 'vllm' | 'ollama', messages: object[]): Promise<Json> {
+  rig.upstream.rescript(type === 'vllm' ? openaiText('Hi') : ollamaText('Hi'))
+  const { status, text } = await ask(rig, 'anthropic', type, { messages })
+  assert.equal(status, 200, text)
+  return rig.sent()
+}
+
+test('consecutive turns of one role of an Anthropic client are one turn for other servers', async () => {
+  const turns = [
+    { role: 'user', content: 'One' },
+    { role: 'user', content: [{ type: 'text', text: 'Two' }] },
+    { role: 'assistant', content: 'Look' },
+    { role: 'assistant', content: [use('toolu_1')] },
+    { role: 'assistant', content: [{ type: 'text', text: 'And' }, use('toolu_2')] },
+    { role: 'user', content: [result('toolu_1', '1'), { type: 'text', text: 'Three' }] },
+    { role: 'user', content: [result('toolu_2', '2'), { type: 'text', text: 'Four' }] },
+  ]
+  for (const type of ['vllm', 'ollama'] as const) {
+    const { messages } = await sentFor(type, turns)
+    const read = messages.map(({ role, content, tool_calls }: Json) => [
+      role,
+      content,
+      ...(tool_calls ?? []).map(({ id }: Json) => id),
+    ])
+    assert.deepEqual(read, [
+      ['user', 'One\nTwo'],
+      ['assistant', 'Look\nAnd', 'toolu_1', 'toolu_2'],
+      ['tool', '1'],
+      ['tool', '2'],
+      ['user', 'Three\nFour'],
+    ])
+  }
+})
