@@ -10,6 +10,7 @@ before(async () => {
 })
 after(() => rig.close())
 
+const png = 'iVBORw0KGgo='
 const result = (tool_use_id: string, content: unknown) => ({ type: 'tool_result', tool_use_id, content })
 const use = (id: string) => ({ type: 'tool_use', id, name: 'f', input: {} })
 
@@ -46,4 +47,21 @@ test('consecutive turns of one role of an Anthropic client are one turn for othe
       ['user', 'Three\nFour'],
     ])
   }
+})
+
+test('the image of a tool result and the text after it are one user message', async () => {
+  const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } }
+  const { messages } = await sentFor('vllm', [
+    { role: 'user', content: 'Look' },
+    { role: 'assistant', content: [use('toolu_1')] },
+    { role: 'user', content: [result('toolu_1', [image]), { type: 'text', text: 'What is it?' }] },
+  ])
+  assert.deepEqual(
+    messages.map(({ role }: Json) => role),
+    ['user', 'assistant', 'tool', 'user'],
+  )
+  assert.deepEqual(messages.at(-1).content, [
+    { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
+    { type: 'text', text: 'What is it?' },
+  ])
 })
