@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
 import { ollamaText, openaiText } from '../helpers/scripted-upstream.ts'
+import { anthropicText } from './anthropic-answers.ts'
+import { geminiText } from './gemini-answers.ts'
 
 let rig: Awaited<ReturnType<typeof startRig>>
 
@@ -64,4 +66,21 @@ test('the image of a tool result and the text after it are one user message', as
     { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
     { type: 'text', text: 'What is it?' },
   ])
+})
+
+test('a conversation that begins with the assistant begins with a user turn where the server requires it', async () => {
+  const tool_calls = [{ id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } }]
+  const messages = [
+    { role: 'assistant', content: null, tool_calls },
+    { role: 'tool', tool_call_id: 'call_1', content: '1' },
+  ]
+  rig.upstream.rescript(geminiText('Hi'))
+  assert.equal((await ask(rig, 'openai', 'gemini', { messages })).status, 200)
+  assert.deepEqual(rig.sent().contents[0], { role: 'user', parts: [{ text: '(continue)' }] })
+  rig.upstream.rescript(anthropicText('Hi'))
+  assert.equal((await ask(rig, 'openai', 'anthropic', { messages })).status, 200)
+  assert.deepEqual(
+    rig.sent().messages.map(({ role }: Json) => role),
+    ['user', 'assistant', 'user'],
+  )
 })
