@@ -1,7 +1,7 @@
 import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
-import type { WholeAnswer } from '../answer/whole-answer.ts'
+import { type WholeAnswer, withoutMark } from '../answer/whole-answer.ts'
 import { isNotOffered, unlessNotOffered } from '../request/operation-targets.ts'
 import { UnreadableRequest } from '../request/prepare-body.ts'
 import { thinkingLimitOf } from '../request/thinking-limits.ts'
@@ -61,7 +61,7 @@ function readResult<Answer>(
 ): AttemptResult<Answer> {
   if (result.answer === undefined) return { ...result, answer: undefined }
   try {
-    const read = prepared.read(result.answer)
+    const read = prepared.read(withoutMark(result.answer))
     if ('error' in read) return read
     services.exchange.addUsage(read.usage)
     trace?.used(read.usage)
