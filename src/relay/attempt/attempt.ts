@@ -137,7 +137,7 @@ function unreadableAnswer(
   target: Target,
   sent: Pick<UpstreamRequest, 'body'>,
 ): AttemptFailure {
-  const failure = error instanceof RouterError ? failureOfReport(error) : unreadableFailure(error)
+  const failure = error instanceof RouterError ? failureOfReport(error, target) : unreadableFailure(error)
   noteUpstreamText(failure.error, target, sent)
   return failure
 }
