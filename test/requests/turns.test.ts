@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { anthropicText } from '../clients/anthropic-answers.ts'
+import { geminiText } from '../clients/gemini-answers.ts'
 import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
 import { ollamaText, openaiText } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
-import { geminiText } from './gemini-answers.ts'
 
 let rig: Awaited<ReturnType<typeof startRig>>
 
