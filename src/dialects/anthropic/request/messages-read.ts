@@ -12,10 +12,10 @@ import type { ReportField } from '../../shared/dropped-fields.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
 import { addParts } from '../../shared/tools/call-order.ts'
+import { mergedTurns } from '../../shared/tools/merged-turns.ts'
 import { historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
-import { mergedTurns } from './merged-turns.ts'
 
 /** The top-level `system`; empty if it has no content. */
 export function readSystem(system: unknown): SystemMessage[] {
