@@ -9,6 +9,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - Reasoning of earlier turns is sent as `reasoning_content`, its name in responses ("Separate reasoning_content").
  * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
  * - Reasoning levels are those of gpt-oss, the only models for which `reasoning_effort` is documented.
+ * - `ttl` is the number of idle seconds after which a model is unloaded ("Idle TTL and Auto-Evict").
  * - Its own chat, `/api/v1/chat`, accepts neither earlier responses nor the client's tools, so it is not used.
  * - `/api/v1/models` exists since 0.4; older servers have `/api/v0/models`.
  */
@@ -22,6 +23,7 @@ export const lmstudio: ProviderType = {
     jsonObject: false,
     namedToolChoice: false,
     customTools: false,
+    timeToLive: true,
     reasoningHistory: ['reasoning_content'],
     reasoningEfforts: ['low', 'medium', 'high'],
   },

@@ -23,6 +23,8 @@ export interface Flavour {
   namedToolChoice?: boolean
   /** Whether the server continues a last assistant message if told so, as vLLM; others decide themselves. */
   continuesFinalMessage?: boolean
+  /** Whether the server has `ttl`, after how many idle seconds it unloads the model; it is set from Ollama's `keep_alive`. */
+  timeToLive?: boolean
   /** false: the server has no `custom` tools; they are sent as functions with one string parameter. */
   customTools?: false
   /** Members in which reasoning of earlier turns may be sent back; absent: it is not sent. */

@@ -28,6 +28,29 @@ export function readOllamaFormat(format: unknown): ResponseFormat | undefined {
   throw badRequest('\'format\' must be "json" or a JSON schema', 'format')
 }
 
+const unitSeconds: Readonly<Record<string, number>> = {
+  h: 3600,
+  m: 60,
+  s: 1,
+  ms: 1e-3,
+  us: 1e-6,
+  µs: 1e-6,
+  ns: 1e-9,
+}
+const duration = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/
+
+/**
+ * `keep_alive` in whole seconds, at least 1: a number of seconds, or a duration such as `1h30m` (Go, `time.ParseDuration`).
+ * Undefined for 0 (unload at once), negative values (never unload) and other texts.
+ */
+export function keptSeconds(keepAlive: string | number | undefined): number | undefined {
+  const text = String(keepAlive ?? '')
+  const parts = duration.test(text) ? text.matchAll(/([\d.]+)([a-zµ]+)/g) : []
+  let seconds = Number(typeof keepAlive === 'number' ? keepAlive : 0)
+  for (const [, count, unit = ''] of parts) seconds += Number(count) * (unitSeconds[unit] ?? 0)
+  return seconds > 0 && Number.isFinite(seconds) ? Math.ceil(seconds) : undefined
+}
+
 /** Reports Ollama's members as dropped, for servers of all other types. */
 export function reportOllamaMembers(ollama: OllamaMembers | undefined, drop: Drop): void {
   if (ollama?.keepAlive !== undefined)

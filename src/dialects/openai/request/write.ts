@@ -3,7 +3,7 @@ import type { ChatMessage, ChatRequest, ResponseFormat, ToolDefinition } from '.
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheMarks } from '../../shared/cache-marks.ts'
-import { reportOllamaMembers } from '../../shared/ollama-members.ts'
+import { keptSeconds, reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { openaiExtrasOn, promptOptionsOn } from '../../shared/prompt-options.ts'
 import { effortOn } from '../../shared/reasoning.ts'
 import { writeSampling } from '../../shared/sampling.ts'
@@ -18,7 +18,10 @@ import { sampling } from './sampling.ts'
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { flavour, drop } = options
-  reportOllamaMembers(request.ollama, drop)
+  const ttl = flavour.timeToLive ? keptSeconds(request.ollama?.keepAlive) : undefined
+  reportOllamaMembers(request.ollama, (field, why) => {
+    if (field !== 'keep_alive' || ttl === undefined) drop(field, why)
+  })
   reportCacheMarks(request, drop)
   const extras = openaiExtrasOn(flavour, request, {
     drop,
@@ -42,6 +45,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
       user: request.user,
       prompt_cache_key: promptCacheKey,
       verbosity,
+      ttl,
     }),
     ...extras,
   }
