@@ -36,6 +36,18 @@ describe('a server of type sglang', () => {
   }
   const last = () => upstream.requests.at(-1) ?? assert.fail('no request was received')
 
+  test('the stop sequence that SGLang matched reaches Anthropic clients, whole and streamed', async () => {
+    const ending = { index: 0, finish_reason: 'stop', matched_stop: 'END' }
+    const body = { model: 'm', messages, max_tokens: 9, stop_sequences: ['END'] }
+    upstream.rescript({ kind: 'reply', body: { choices: [{ ...ending, message: { content: 'Hi' } }] } })
+    const { json } = await ask('/v1/messages', body)
+    assert.deepEqual([json.stop_reason, json.stop_sequence], ['stop_sequence', 'END'])
+    const last = `data: ${JSON.stringify({ choices: [{ ...ending, delta: {} }] })}\n\n`
+    upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' }), last, 'data: [DONE]\n\n'] })
+    const { text } = await post(`${router.url}/v1/messages`, { ...body, stream: true })
+    assert.match(text, /"stop_reason":"stop_sequence","stop_sequence":"END"/)
+  })
+
   test('SGLang gets a translated chat with its own field names, and its reasoning and counts are returned', async () => {
     const message = { role: 'assistant', content: 'Hi', reasoning_content: 'Hm', tool_calls: null }
     upstream.rescript({

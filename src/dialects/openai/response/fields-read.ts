@@ -13,6 +13,11 @@ import { readDataUrl } from '../../shared/images.ts'
 import { readTokenLogprobs } from '../../shared/logprobs.ts'
 import { readListedLogprobs } from '../completion/logprobs.ts'
 
+/** The stop sequence that ended the text, if a choice names it: `stop_reason` of vLLM, `matched_stop` of SGLang. */
+export function stopSequenceOf({ stop_reason, matched_stop }: JsonObject): string | undefined {
+  return filledTextOf(stop_reason) ?? filledTextOf(matched_stop)
+}
+
 /** The text of a message or delta. */
 export interface MessageText {
   text: string

@@ -14,7 +14,15 @@ import { customArguments, wholeArgumentText } from '../../shared/tools/tool-argu
 import { isErrorShaped, reportedError, unreadable } from '../../shared/upstream-error.ts'
 import { readAnnotations } from '../../shared/url-citations.ts'
 import { toolCallContentOf } from '../stream/calls.ts'
-import { readHead, readImages, readLogprobs, readMessageText, readTimings, readUsage } from './fields-read.ts'
+import {
+  readHead,
+  readImages,
+  readLogprobs,
+  readMessageText,
+  readTimings,
+  readUsage,
+  stopSequenceOf,
+} from './fields-read.ts'
 
 /**
  * Checks that a body is a chat completion, whatever its content. Throws `upstream_error` for an error with a success status,
@@ -64,7 +72,7 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
       files: files.length === 0 ? undefined : files,
       unknownReason,
       logprobs: readLogprobs(choice.logprobs),
-      stopSequence: filledTextOf(choice.stop_reason),
+      stopSequence: stopSequenceOf(choice),
     }),
   }
 }

@@ -15,6 +15,7 @@ import {
   readMessageText,
   readTimings,
   readUsage,
+  stopSequenceOf,
 } from '../response/fields-read.ts'
 import { StreamedCalls } from './calls.ts'
 
@@ -123,7 +124,7 @@ class StreamReader implements ChatStreamReader {
     const isFilled = reasoning !== '' || text !== '' || refusal !== '' || files.length > 0
     if (isFilled || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
-    state.stopSequence = filledTextOf(choice.stop_reason) ?? state.stopSequence
+    state.stopSequence = stopSequenceOf(choice) ?? state.stopSequence
     return failedBy(state.finishReason)
   }
 
