@@ -80,6 +80,25 @@ describe('tool calls of different servers', () => {
     )
   })
 
+  it('an empty object before the arguments is not part of them', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }),
+      fragment({ index: 0, function: { arguments: '{"x"' } }),
+      fragment({ index: 0, function: { arguments: ':1}' } }),
+      fragment({ index: 1, id: 'b', function: { name: 'g', arguments: '{' } }),
+      fragment({ index: 1, function: { arguments: '}' } }),
+      '[DONE]',
+    )
+    const deltas = events.flatMap((event) => (event.type === 'tool-call-delta' ? [event] : []))
+    const joined = [0, 1].map((call) =>
+      deltas
+        .filter((delta) => delta.call === call)
+        .map((delta) => delta.arguments)
+        .join(''),
+    )
+    assert.deepEqual(joined, ['{"x":1}', '{}'])
+  })
+
   it('a repeated id is replaced', () => {
     const events = read(
       fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }),

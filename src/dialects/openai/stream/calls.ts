@@ -27,6 +27,7 @@ interface StreamedCall {
   input: string | undefined
   /** The router's index, assigned when the name is known and the call is emitted; undefined before. */
   number: number | undefined
+  hasSentArguments: boolean
   ended: boolean
 }
 
@@ -83,6 +84,7 @@ export class StreamedCalls {
         arguments: '',
         input: undefined,
         number: undefined,
+        hasSentArguments: false,
         ended: false,
       }
       this.#calls.push(call)
@@ -96,6 +98,7 @@ export class StreamedCalls {
   #continue(call: StreamedCall, id: string, { name, json, input }: ToolCallContent, emit: Emit): void {
     if (call.sentId === '' && id !== '') this.#open.identify(call, id)
     if (input !== undefined) call.input = (call.input ?? '') + input
+    if (json !== '' && !call.hasSentArguments && isEmptyInput(call.arguments)) call.arguments = ''
     call.arguments += json
     if (call.number !== undefined) {
       this.#emitArguments(call.number, call, json, emit)
@@ -110,9 +113,13 @@ export class StreamedCalls {
     this.#emitArguments(call.number, call, call.arguments, emit)
   }
 
-  /** `null` for no arguments is held back: the end of the call emits `{}` instead. */
+  /**
+   * No arguments (`null`, `{}`) are held back until the end of the call: some servers translate the empty input with which a
+   * call of Anthropic begins, and the arguments follow.
+   */
   #emitArguments(number: number, call: StreamedCall, json: string, emit: Emit): void {
-    if (json === '' || isNoArguments(call.arguments)) return
+    if (json === '' || (!call.hasSentArguments && isEmptyInput(call.arguments))) return
+    call.hasSentArguments = true
     emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
   }
 
@@ -122,7 +129,7 @@ export class StreamedCalls {
     if (call.ended) return
     call.ended = true
     if (number === undefined) return
-    if (isNoArguments(call.arguments)) {
+    if (!call.hasSentArguments) {
       const json = input === undefined ? '{}' : customArguments(input)
       emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
     }
@@ -169,6 +176,10 @@ class OpenCalls {
     const known = (unidentified?.position ?? -1) > (identified?.position ?? -1) ? unidentified : identified
     return known ?? (name === '' ? last : undefined)
   }
+}
+
+function isEmptyInput(json: string): boolean {
+  return isNoArguments(json) || (json.length <= 16 && json.trim() === '{}')
 }
 
 function isOpen({ ended }: StreamedCall): boolean {
