@@ -24,8 +24,6 @@ export interface RelayServices {
   /** Absent: a client of weight 1 without a deadline. */
   turn?: Turn
   userAgent: string
-  /** The `Via` header for upstreams. */
-  via: string
   dialectOf(name: string): Dialect
 
   acquire: Acquire

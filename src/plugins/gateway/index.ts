@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
+import { loopError, userAgentAfter } from '../../relay/request/hops.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
-import { loopError, viaUpstream } from '../../relay/request/via.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
 import type { Acquire } from '../../relay/run/lease.ts'
 import type { RelayServices } from '../../relay/services.ts'
@@ -69,7 +68,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     const servicesOf = servicesFor(app)
-    app.addHook('preParsing', (request, _reply, _payload, next) => next(loopError(request.headers.via)))
+    app.addHook('preParsing', ({ headers }, _reply, _payload, next) => next(loopError(headers['user-agent'])))
     app.decorate('gateway', {
       clientRequest: (dialect, request, named) => clientRequest(app, dialect, request, named),
       chat: async (given, request, reply, only) => {
@@ -182,7 +181,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     | 'exchange'
     | 'clientHeaders'
     | 'clientName'
-    | 'via'
+    | 'userAgent'
     | 'turn'
     | 'priority'
     | 'canary'
@@ -199,7 +198,6 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     failsOften,
     refusesConnections,
     timeoutMs: app.config.externalTimeoutMs,
-    userAgent: `llm-router/${version}`,
     watch: app.health.attempts,
     loading: app.health.loading,
     hold: app.holding.hold,
@@ -210,7 +208,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     busy: app.busy.begin,
     exchange: request.exchange,
     clientHeaders: request.headers,
-    via: viaUpstream(request.headers.via),
+    userAgent: userAgentAfter(request.headers['user-agent']),
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) => fallbacksFor(app, request, fallbacks),
