@@ -40,7 +40,7 @@ export interface RelayServices {
   onFailover(target: Target, error: RouterError): void
 
   /** Logs a message once that would otherwise repeat with every request. */
-  noteOnce?(what: string): void
+  logOnce?(message: string): void
 
   transportOf(target: Target): Transport
   /** Timeout for the first content and for each pause after it, in milliseconds. */
@@ -52,9 +52,9 @@ export interface RelayServices {
   /** Starts an attempt; its end returns its share of the server's time in milliseconds. Absent: not counted. */
   busy?: ((exchange: Exchange, target: Target) => () => number) | undefined
   /** Whether whole answers of a target are requested as streams; see `collectsWholeAnswers` of its provider type. */
-  collects(target: Target): boolean
+  collectsWholeAnswers(target: Target): boolean
   /** A target has sent a whole response with these headers. */
-  heard(target: Target, headers: UpstreamHeaders): void
+  onWholeAnswer(target: Target, headers: UpstreamHeaders): void
 }
 
 /** Limits retries of a model's requests at targets that mostly fail. */

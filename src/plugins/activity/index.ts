@@ -36,7 +36,7 @@ export default fp(
     let hadLoad = false
     const worker = cluster.worker?.id ?? 0
     app.exchanges.onStep((step) => {
-      if (step.type === 'attempt') tally.attempted(step.attempt)
+      if (step.type === 'attempt-ended') tally.attempted(step.attempt)
     })
     app.exchanges.onEnd((record, exchange) => {
       const name = record.error?.unknownModel

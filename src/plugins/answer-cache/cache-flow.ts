@@ -61,12 +61,12 @@ export class CacheFlow {
     }
     const key = job.key()
     if (directives.noCache || directives.maxAgeMs === 0) return this.#ask(job, key)
-    const kept = await exchange.steps.outside(this.#find(key, directives))
+    const kept = await exchange.steps.awaitExternal(this.#find(key, directives))
     if (kept && job.fits(kept)) return this.#hit(job, kept)
     const running = flights.get(key.digest)
     // A follower whose leader failed asks for itself and leads nobody, so that a failure does not cascade through the followers.
     if (running) {
-      const shared = await exchange.steps.outside(running.follow(signal))
+      const shared = await exchange.steps.awaitExternal(running.follow(signal))
       return shared && job.fits(shared) ? this.#hit(job, shared) : this.#ask(job, key)
     }
     const flight = new Flight(signal)

@@ -17,7 +17,7 @@ export function candidates(state: ModelState, context: PickContext, health: Heal
 function usable(state: ModelState, context: PickContext, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
-  const isPlain = context.tried.size === 0 && context.can === undefined && admitted.standby.length === 0
+  const isPlain = context.tried.size === 0 && context.canServe === undefined && admitted.standby.length === 0
   if (isPlain && !outlook.isMixed && !health.hasHung()) {
     const well = state.available.of(admitted.active, outlook.kept)
     if (well.length > 0) return [{ signals: well, isStandby: false }]
@@ -50,10 +50,10 @@ class Search {
   }
 
   #assess(signals: readonly LiveSignals[]): readonly Assessed[] {
-    const { can, traits } = this.#context
+    const { canServe, traits } = this.#context
     const assessed: Assessed[] = []
     for (const each of signals) {
-      if (can && !can(each.target)) continue
+      if (canServe && !canServe(each.target)) continue
       const health = this.#health.of(each.target)
       const standing = health.standing(health.hasFeatureFailures ? traits.features : 0)
       if (standing === 'out') continue

@@ -41,7 +41,7 @@ export function reserve(
     target,
     reason,
     hasAnswered: Number.isFinite(health.answeredAt),
-    answering: () => health.answering(),
+    contentSeen: () => health.answering(),
     judge: (judgement) => health.judge(ticket, judgement),
     settle(attempted) {
       if (settled) return

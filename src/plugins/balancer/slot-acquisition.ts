@@ -32,9 +32,9 @@ export abstract class SlotAcquisition {
   #asked: LeaseRequest | undefined
 
   constructor(options: SlotAcquisitionOptions) {
-    const { tried, can } = options.context
+    const { tried, canServe } = options.context
     this.options = options
-    this.isComplete = tried.size === 0 && can === undefined
+    this.isComplete = tried.size === 0 && canServe === undefined
   }
 
   /** Undefined if no target has a free slot. Throws StoreDownError if that cannot be determined. */

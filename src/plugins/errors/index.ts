@@ -62,7 +62,7 @@ export default fp(
             { ...request.exchange.logIds, ...describeBug(thrown) },
             'a streamed response failed',
           )
-          request.exchange.breakOff(asRouterError(thrown))
+          request.exchange.markTruncated(asRouterError(thrown))
         })
       next()
     })

@@ -81,7 +81,7 @@ export default fp(
       if (running) publishRunning(running, exchange, request, reply)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
-      exchange.limitTo(app.config.timeoutMs)
+      exchange.setDeadline(app.config.timeoutMs)
       reply.raw.on('close', () => {
         open.delete(exchange)
         exchange.close(reply.raw.writableFinished)

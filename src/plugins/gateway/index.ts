@@ -3,7 +3,11 @@ import fp from 'fastify-plugin'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
+import {
+  type ClientRequest,
+  type PathRequest,
+  readClientRequest,
+} from '../../relay/request/client-request.ts'
 import { loopError, userAgentAfter } from '../../relay/request/hops.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
@@ -32,7 +36,7 @@ declare module 'fastify' {
        * Reads the chat request in a validated body. `named`: model and stream from the path, if not in the body. Throws
        * if its model is invalid.
        */
-      clientRequest(dialect: string, request: FastifyRequest, named?: NamedCall): ClientRequest
+      clientRequest(dialect: string, request: FastifyRequest, named?: PathRequest): ClientRequest
       /**
        * Answers a chat request: tries targets until one has sent its first content. `only`: id of the one target that may
        * answer, without fallback models.
@@ -151,7 +155,7 @@ function clientRequest(
   app: FastifyInstance,
   dialectName: string,
   request: FastifyRequest,
-  named: NamedCall | undefined,
+  named: PathRequest | undefined,
 ): ClientRequest {
   const { exchange, body, rawBody } = request
   app.rights.checkAsking(request)
@@ -165,7 +169,7 @@ function clientRequest(
     streamDefault: app.config.streamDefault,
     named,
   })
-  exchange.askedModel = client.alias
+  exchange.requestedName = client.alias
   exchange.model = client.model.alias
   exchange.stream = client.stream
   return client
@@ -190,10 +194,10 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
-    noteOnce: notedOnce(app),
+    logOnce: onceLogger(app),
     transportOf: app.upstream.transportOf,
-    collects: app.engines.collects,
-    heard: app.engines.heard,
+    collectsWholeAnswers: app.engines.collects,
+    onWholeAnswer: app.engines.heard,
     budgetOf: retryBudget,
     failsOften,
     refusesConnections,
@@ -245,13 +249,13 @@ function fallbacksFor(
     .filter(({ alias }) => !client || !app.budgets.isUsedUp(client.id, alias))
 }
 
-/** Logs each text once per process; the number of texts is small. */
-function notedOnce({ log }: FastifyInstance): (what: string) => void {
-  const noted = new Set<string>()
-  return (what) => {
-    if (noted.has(what)) return
-    noted.add(what)
-    log.info(what)
+/** Logs each message once per process; there are only a few different ones. */
+function onceLogger({ log }: FastifyInstance): (message: string) => void {
+  const logged = new Set<string>()
+  return (message) => {
+    if (logged.has(message)) return
+    logged.add(message)
+    log.info(message)
   }
 }
 
@@ -273,7 +277,7 @@ function pinned(services: RelayServices, id: string): RelayServices {
     acquire: (model, wish, signal) =>
       services.acquire(
         model,
-        { ...wish, can: (target) => isWanted(target) && (wish.can?.(target) ?? true) },
+        { ...wish, canServe: (target) => isWanted(target) && (wish.canServe?.(target) ?? true) },
         signal,
       ),
   }

@@ -62,8 +62,8 @@ export default fp(
     const now = (): number => performance.now()
     const othersOf = (target: Target): readonly Target[] =>
       inUse(app, app.models.find(target.model)).filter((other) => other !== target)
-    const isElsewhere = (target: Target, isElse: (other: Target) => boolean): boolean =>
-      othersOf(target).some((other) => isElse(other) && isUsable(other))
+    const isElsewhere = (target: Target, isAlternative: (other: Target) => boolean): boolean =>
+      othersOf(target).some((other) => isAlternative(other) && isUsable(other))
     const hung = new HungTargets({ now, hasOthers: (target) => othersOf(target).length > 0 })
     const isUsable = (target: Target): boolean => {
       const { breaker, cooldownMs } = of(target)

@@ -177,16 +177,16 @@ export class TargetHealth {
 
   /** Judges an attempt whose failure was `ambiguous`: its request has ended, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
-    const { answeredBy, kind, features, fingerprint, refusal } = judgement
+    const { answeredBy, kind, features, fingerprint, refusalStatus } = judgement
     if (answeredBy !== 'fallback') release(ticket, this.breaker)
-    const isRefusal = refusal !== undefined && this.#isOurs(refusal, judgement)
+    const isRefusal = refusalStatus !== undefined && this.#isMisconfiguration(refusalStatus, judgement)
     switch (answeredBy) {
       case 'target':
-        if (isRefusal) this.#refused(refusal, judgement)
+        if (isRefusal) this.#refused(refusalStatus, judgement)
         else this.#countFailures(ticket, features, kind, 1)
         return
       case 'nobody':
-        if (isRefusal) this.#refused(refusal, judgement)
+        if (isRefusal) this.#refused(refusalStatus, judgement)
         this.#suspect()
         return
       case 'unknown':
@@ -198,13 +198,13 @@ export class TargetHealth {
   }
 
   /**
-   * Whether a rejection may concern the configured key or model rather than what the request names. A rejected key
+   * Whether a rejection may concern the configured key or model rather than something that only this request uses. A rejected key
    * always concerns the configuration. A server that has never answered may support neither the operation nor the
    * model.
    */
-  #isOurs(refusal: number, { names }: Judgement): boolean {
-    if (names === undefined || refusal === 401 || refusal === 402) return true
-    return names === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
+  #isMisconfiguration(refusalStatus: number, { mayLack }: Judgement): boolean {
+    if (mayLack === undefined || refusalStatus === 401 || refusalStatus === 402) return true
+    return mayLack === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
   }
 
   #countFailures(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {

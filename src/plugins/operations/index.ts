@@ -232,7 +232,7 @@ async function upload(
     maxBytes: app.config.bodyLimitBytes,
   })
   // The client determines the upload's speed, so the time is not the router's own.
-  const received = await request.exchange.steps.outside(receiving)
+  const received = await request.exchange.steps.awaitExternal(receiving)
   request.exchange.receivedBytes = received.spool.bytes
   try {
     const { model } = modelOf(app, 'openai', request, { model: received.model })
@@ -266,7 +266,7 @@ function modelOf(
   exchange.dialect = dialect
   const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
-  exchange.askedModel = alias
+  exchange.requestedName = alias
   exchange.model = model.alias
   return { alias, model }
 }

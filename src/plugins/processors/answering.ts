@@ -171,7 +171,7 @@ export class Answering {
   /** The response cannot be processed, so it cannot be sent. */
   breakOff(thrown: unknown): void {
     const { exchange, warn } = this.#context
-    exchange.breakOff(asRouterError(thrown))
+    exchange.markTruncated(asRouterError(thrown))
     warn(problemOf(thrown), 'processor failed; the response ends with an error')
   }
 

@@ -83,7 +83,7 @@ export class GuardedClient implements ChatClient {
           length > maxHeldBytes ? Promise.reject(new RangeError('answer too long')) : this.#judged(all)
         this.#await(judged.then(send))
       },
-      breakOff: () => inner.breakOff(),
+      reset: () => inner.reset(),
       discard() {
         isForgotten = true
       },

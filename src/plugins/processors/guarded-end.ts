@@ -106,9 +106,9 @@ export class GuardedEnd implements ClientStream {
     this.#advance()
   }
 
-  breakOff(): void {
+  reset(): void {
     this.#close()
-    this.#inner.breakOff()
+    this.#inner.reset()
   }
 
   onStop(stop: Stop): void {

@@ -23,7 +23,7 @@ interface Change {
   end(): Buffer | string
 }
 
-type Out = Pick<ClientStream, 'write' | 'end' | 'breakOff'>
+type Out = Pick<ClientStream, 'write' | 'end' | 'reset'>
 
 function restoringStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
   return changed(stream, restoringEvents(processing, form), processing)
@@ -48,7 +48,7 @@ function changed(stream: ClientStream, change: Change, processing: Processing): 
     write: (bytes) => (isForgotten ? stream.write(bytes) : written(stream, change, processing, bytes)),
     onDrain: (resume) => stream.onDrain(resume),
     end: () => (isForgotten ? stream.end() : ended(stream, change, processing)),
-    breakOff: () => stream.breakOff(),
+    reset: () => stream.reset(),
     onStop: (stop) => stream.onStop?.(stop),
     discard() {
       if (!stream.discard) return
@@ -76,7 +76,7 @@ function tried<T>(out: Out, processing: Processing, run: () => T): T | undefined
     return run()
   } catch (error) {
     processing.breakOff(error)
-    out.breakOff()
+    out.reset()
     return undefined
   }
 }

@@ -35,7 +35,7 @@ export async function passagesOf(
   const signal = AbortSignal.any([exchange.signal, timeout])
   try {
     const question = text.slice(-maxQuestion)
-    const hits = await exchange.steps.outside(
+    const hits = await exchange.steps.awaitExternal(
       untilAborted(search(retrieval, question, context, signal), signal),
     )
     const good = hits.filter(

@@ -16,7 +16,7 @@ import { createWriter } from '../../dialects/responses/stream/write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
-import { isNotOffered, targetsWith } from '../../relay/request/operation-targets.ts'
+import { isUnsupportedOperation, targetsWith } from '../../relay/request/operation-targets.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
@@ -110,7 +110,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           return await app.operations.forward('responses_count', request, reply)
         } catch (error) {
           // Older versions of vLLM lack this endpoint, but can count in other ways.
-          if (!isNotOffered(asRouterError(error))) throw error
+          if (!isUnsupportedOperation(asRouterError(error))) throw error
         }
       }
       if (typeof body.previous_response_id === 'string' && !remembered.history) throw previousNotFound(body)

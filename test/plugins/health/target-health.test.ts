@@ -46,7 +46,7 @@ function setUp() {
         answeredBy: 'target',
         kind: 'failure',
         features: 0,
-        names: undefined,
+        mayLack: undefined,
         fingerprint: 'x',
         ...judgement,
       }
@@ -140,20 +140,20 @@ test('the same request counts again after five minutes', () => {
 
 test('a rejected key marks a target as misconfigured immediately, or after three times if it has succeeded before', () => {
   const fresh = setUp()
-  fresh.fail({ answeredBy: 'nobody', refusal: 401 })
+  fresh.fail({ answeredBy: 'nobody', refusalStatus: 401 })
   assert.deepEqual(fresh.health.misconfigured, { status: 401 })
   const known = setUp()
   known.answer()
-  times(2, () => known.fail({ refusal: 401 }))
+  times(2, () => known.fail({ refusalStatus: 401 }))
   assert.equal(known.health.misconfigured, undefined)
-  known.fail({ refusal: 401 })
+  known.fail({ refusalStatus: 401 })
   assert.deepEqual(known.health.misconfigured, { status: 401 })
   assert.deepEqual([known.health.standing(0), known.health.usable], ['last', true])
 })
 
 test('a misconfigured target gets one request a minute, and recovers with its next success', () => {
   const { health, fail, answer, wait, changes } = setUp()
-  fail({ refusal: 403 })
+  fail({ refusalStatus: 403 })
   assert.equal(health.isDue, false)
   wait(60_000)
   assert.equal(health.isDue, true)
@@ -167,7 +167,7 @@ test('a misconfigured target gets one request a minute, and recovers with its ne
 test('one client that repeats a rejected request does not make a target misconfigured', () => {
   const { health, fail, answer } = setUp()
   answer()
-  times(10, () => fail({ answeredBy: 'nobody', refusal: 404 }))
+  times(10, () => fail({ answeredBy: 'nobody', refusalStatus: 404 }))
   assert.equal(health.misconfigured, undefined)
 })
 
@@ -186,7 +186,7 @@ test('a probe ends when it is known which target answered its request, and no ot
   const ticket = health.begin(0)
   health.end(ticket, failure())
   assert.equal(health.standing(0), 'ejected')
-  const judgement = { kind: 'failure', features: 0, names: undefined, fingerprint: 'x' } as const
+  const judgement = { kind: 'failure', features: 0, mayLack: undefined, fingerprint: 'x' } as const
   health.judge(ticket, { ...judgement, answeredBy: 'unknown' })
   assert.equal(health.standing(0), 'first', 'its client disconnected: the next request is the probe')
   const next = health.begin(0)

@@ -7,7 +7,7 @@ const usualTag = ':latest'
 const reach = 8
 
 /** Replaces a name in a text, except where it is a part of a longer name. */
-export function renameWhole(text: string, name: string, replacement: string): string {
+export function replaceName(text: string, name: string, replacement: string): string {
   if (name === '' || name === replacement) return text
   let renamed = ''
   let from = 0

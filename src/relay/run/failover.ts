@@ -4,16 +4,14 @@ import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult, AttemptSuccess } from '../attempt/attempt-result.ts'
 import type { AttemptPlan } from '../attempt/prepared-attempt.ts'
 import type { RelayServices } from '../services.ts'
-import { type Acquired, deadlineExceeded, type PickContext, plainTurn } from './lease.ts'
-import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
-
-const maxAttempts = 3
+import { type Acquired, deadlineExceeded, defaultTurn } from './lease.ts'
+import { ModelAttempts, type ModelFailure, noTargetError } from './model-attempts.ts'
 
 /**
  * Tries the targets of the model until one answers, then those of its fallback models. Undefined: the response was
  * streamed to the client. Throws the most useful error of the requested model.
  */
-export async function overTargets<Answer>(
+export async function withFailover<Answer>(
   plan: AttemptPlan<Answer>,
   services: RelayServices,
 ): Promise<Answer | undefined> {
@@ -24,9 +22,9 @@ export async function overTargets<Answer>(
   for (const model of [plan.model, ...fallbacks]) {
     if (failed.length > 0) exchange.answeringModel = model.alias
     const hasFallback = failed.length < fallbacks.length
-    const { traits, request, can } = plan
-    const attempts = new ModelAttempts({ model, traits, request, can, hasFallback }, services)
-    const result = await overModel(plan, attempts, services)
+    const { traits, request, canServe } = plan
+    const attempts = new ModelAttempts({ model, traits, request, canServe, hasFallback }, services)
+    const result = await tryModel(plan, attempts, services)
     if (result.type === 'success') {
       for (const before of failed) before.judge('fallback')
       return result.answer
@@ -36,21 +34,21 @@ export async function overTargets<Answer>(
     first ??= result.error
     if (result.isFinal || signal.aborted) break
   }
-  throw first ?? noTarget(plan.model.alias)
+  throw first ?? noTargetError(plan.model.alias)
 }
 
-/** The same for responses that are never streamed. */
-export async function wholeOverTargets<Answer>(
+/** As `withFailover`, for responses that are never streamed. */
+export async function wholeWithFailover<Answer>(
   plan: AttemptPlan<Answer>,
   services: RelayServices,
 ): Promise<Answer> {
-  const answer = await overTargets(plan, services)
+  const answer = await withFailover(plan, services)
   if (answer === undefined) throw new Error('a whole answer was streamed')
   return answer
 }
 
 /** Tries the targets of a model; if none is usable, waits for one and tries again. */
-async function overModel<Answer>(
+async function tryModel<Answer>(
   plan: AttemptPlan<Answer>,
   attempts: ModelAttempts,
   services: RelayServices,
@@ -58,9 +56,10 @@ async function overModel<Answer>(
   const { exchange, signal = exchange.signal } = services
   try {
     for (;;) {
-      const result = await overTargetsOnce(plan, attempts, services)
+      const result = await tryTargets(plan, attempts, services)
       if (result.type === 'success' || !result.isUnserved || attempts.hasFallback) return result
-      if (!(await exchange.steps.outside(holdUntilDeadline(attempts.model, services, signal)))) return result
+      if (!(await exchange.steps.awaitExternal(holdUntilDeadline(attempts.model, services, signal))))
+        return result
       attempts.restart()
     }
   } finally {
@@ -70,7 +69,7 @@ async function overModel<Answer>(
 
 async function holdUntilDeadline(
   model: Model,
-  { exchange, hold, turn: { deadlineAt } = plainTurn }: RelayServices,
+  { exchange, hold, turn: { deadlineAt } = defaultTurn }: RelayServices,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (deadlineAt === undefined) return hold(model, exchange, signal)
@@ -83,15 +82,15 @@ async function holdUntilDeadline(
   }
 }
 
-async function overTargetsOnce<Answer>(
+async function tryTargets<Answer>(
   plan: AttemptPlan<Answer>,
   attempts: ModelAttempts,
   services: RelayServices,
 ): Promise<AttemptSuccess<Answer> | ModelFailure> {
   try {
-    for (let made = 0; made < maxAttempts; ) {
-      const found = search(attempts, attempts.pickContext(made === maxAttempts - 1), services)
-      const lease = found instanceof Promise ? await found : found
+    while (attempts.remaining > 0) {
+      const acquired = pickTarget(attempts, services)
+      const lease = acquired instanceof Promise ? await acquired : acquired
       const running = lease && attempts.begin(lease)
       if (!running) break
       let result: AttemptResult<Answer> | undefined
@@ -104,9 +103,8 @@ async function overTargetsOnce<Answer>(
         attempts.judge('target')
         return result
       }
-      const failure = attempts.failed(lease, result)
+      const failure = attempts.recordFailure(lease, result)
       if (failure) return failure
-      if (attempts.counts(lease.target, result)) made++
       if (await attempts.mayKillServers()) break
     }
     return attempts.exhausted()
@@ -120,18 +118,20 @@ async function overTargetsOnce<Answer>(
   }
 }
 
-function search({ model }: ModelAttempts, context: PickContext, services: RelayServices): Acquired {
+function pickTarget(attempts: ModelAttempts, services: RelayServices): Acquired {
+  const { model } = attempts
+  const context = attempts.pickContext()
   const { acquire, exchange, signal = exchange.signal } = services
   const { steps } = exchange
   const { deadlineAt } = context.turn
   try {
     if (deadlineAt !== undefined && steps.now() >= deadlineAt) throw deadlineExceeded()
     const acquired = acquire(model, context, signal)
-    if (acquired instanceof Promise) return steps.search(model.alias, acquired)
-    steps.searched(model.alias, acquired !== undefined)
+    if (acquired instanceof Promise) return steps.pick(model.alias, acquired)
+    steps.pickEnded(model.alias, acquired !== undefined)
     return acquired
   } catch (error) {
-    steps.searched(model.alias, false, 0, asRouterError(error))
+    steps.pickEnded(model.alias, false, 0, asRouterError(error))
     throw error
   }
 }
