@@ -98,10 +98,10 @@ test('a list of errors is read by its first entry: with an error status, as a re
   rig.upstream.rescript({ kind: 'reply', body: list })
   for (const dialect of ['openai', 'anthropic'] as const) {
     const { json: reported, status } = await ask(rig, dialect, 'vllm')
-    assert.deepEqual([status, reported.error.message], [502, 'The upstream reported an error'])
+    assert.deepEqual([status, reported.error.message], [400, 'Invalid value at tools'])
   }
   rig.upstream.rescript({ kind: 'stream', pieces: [`data: ${JSON.stringify(list)}\n\n`] })
-  assert.equal((await ask(rig, 'openai', 'vllm', { stream: true })).status, 502)
+  assert.equal((await ask(rig, 'openai', 'vllm', { stream: true })).status, 400)
 })
 
 test('the param of an upstream error is kept', async () => {
@@ -111,4 +111,43 @@ test('the param of an upstream error is kept', async () => {
   assert.deepEqual([reported.error.message, reported.error.param], ['Field required', 'messages[0].content'])
   const odd = JSON.stringify({ error: { ...error, param: 'http://10.0.0.1/x' } })
   assert.equal((await refused(odd)).json.error.param, null)
+})
+
+test('the code of an upstream error says what to change in the request; others are not passed on', async () => {
+  const codes: [unknown, string | null][] = [
+    ['unsupported_parameter', 'unsupported_parameter'],
+    ['content_filter', 'content_filter'],
+    ['no_healthy_provider', null],
+    [400, null],
+  ]
+  for (const [code, expected] of codes) {
+    const { json: reported } = await refused(JSON.stringify({ error: { message: 'No', code } }))
+    assert.equal(reported.error.code, expected)
+  }
+})
+
+test('an error about the request that arrives with status 200 is an error of the client, whole and streamed', async () => {
+  const invalid = { message: 'Invalid grammar', type: 'BadRequestError', param: null, code: 400 }
+  const anthropicError = {
+    type: 'error',
+    error: { type: 'invalid_request_error', message: 'Invalid grammar' },
+  }
+  const unknown = { message: 'The model `up` does not exist', code: 'model_not_found' }
+  const forms: [string, object, number][] = [
+    ['vllm', { error: invalid }, 400],
+    ['anthropic', anthropicError, 400],
+    ['vllm', { error: { ...invalid, code: 422, type: 'UnprocessableEntityError' } }, 422],
+    ['vllm', { error: unknown }, 404],
+    ['vllm', { error: { ...invalid, message: 'No file /var/lib/models/secret' } }, 400],
+  ]
+  for (const [model, body, expected] of forms) {
+    rig.upstream.rescript({ kind: 'reply', body })
+    const whole = await ask(rig, 'openai', model)
+    rig.upstream.rescript({ kind: 'stream', pieces: [`data: ${JSON.stringify(body)}\n\n`] })
+    const streamed = await ask(rig, 'openai', model, { stream: true })
+    assert.deepEqual([whole.status, streamed.status], [expected, expected])
+    assert.equal(streamed.json.error.message, whole.json.error.message)
+    assert.doesNotMatch(whole.text, /secret/)
+    if (body === forms[0]?.[1]) assert.equal(whole.json.error.message, 'Invalid grammar')
+  }
 })

@@ -20,6 +20,14 @@ export function isStreamed({ headers }: WholeAnswer): boolean {
   return /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
 }
 
+const markedJson = /^\u00ef\u00bb\u00bf\s*[{[]/
+
+/** JSON without the byte order mark that some servers put before it, and that parsers may ignore (RFC 8259, section 8.1). */
+export function withoutMark(answer: WholeAnswer): WholeAnswer {
+  const { body } = answer
+  return markedJson.test(body.toString('latin1', 0, 64)) ? { ...answer, body: body.subarray(3) } : answer
+}
+
 /** Reads a whole response in either form. Throws if it cannot be read. */
 export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatResponse {
   const { headers, body } = answer

@@ -1,7 +1,7 @@
 import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
-import type { WholeAnswer } from '../answer/whole-answer.ts'
+import { type WholeAnswer, withoutMark } from '../answer/whole-answer.ts'
 import { asUnsupportedOperation, isUnsupportedOperation } from '../request/operation-targets.ts'
 import { UnreadableRequest } from '../request/prepare-body.ts'
 import { thinkingLimitOf } from '../request/thinking-limits.ts'
@@ -67,7 +67,7 @@ function readResult<Answer>(
 ): AttemptResult<Answer> {
   if (result.answer === undefined) return { ...result, answer: undefined }
   try {
-    const read = prepared.read(result.answer)
+    const read = prepared.read(withoutMark(result.answer))
     if ('error' in read) return read
     services.exchange.addUsage(read.usage)
     trace?.used(read.usage)
@@ -143,7 +143,7 @@ function unreadableAnswer(
   target: Target,
   sent: Pick<UpstreamRequest, 'body'>,
 ): AttemptFailure {
-  const failure = error instanceof RouterError ? failureOfReport(error) : unreadableFailure(error)
+  const failure = error instanceof RouterError ? failureOfReport(error, target) : unreadableFailure(error)
   noteUpstreamText(failure.error, target, sent)
   return failure
 }

@@ -148,7 +148,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#bytes += chunk.length
     collector.push(chunk)
     if (collector.failure) {
-      this.fail(failureOfReport(collector.failure))
+      this.fail(failureOfReport(collector.failure, this.#context.target))
       return
     }
     if (collector.content) this.#bounds.touch()
@@ -161,7 +161,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #endOfCollected(collector: AnswerCollector): void {
     const body = collector.end()
     if (body) this.#finishWhole({ headers: { ...this.#headers, 'content-type': 'application/json' }, body })
-    else this.fail(failureOfReport(collector.failure ?? streamTruncated()))
+    else this.fail(failureOfReport(collector.failure ?? streamTruncated(), this.#context.target))
   }
 
   #relayCollected(stream: AnswerStream, last: Buffer): void {
@@ -228,7 +228,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #checkEnd(stream: AnswerStream): void {
     const { failure, ended } = stream.filter.state
     if (failure) {
-      this.fail(failureOfReport(failure))
+      this.fail(failureOfReport(failure, this.#context.target))
     } else if (ended) {
       this.#complete(stream)
       this.#linger()
@@ -246,7 +246,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const out = filter.end(isFramed(this.#headers))
     if (filter.state.failure || !filter.state.ended) {
       if (out && this.#handedOver) client.write(out)
-      this.fail(failureOfReport(filter.state.failure ?? streamTruncated()))
+      this.fail(failureOfReport(filter.state.failure ?? streamTruncated(), this.#context.target))
       return
     }
     if (!this.#handedOver) this.#maybeCommit(this.#stream)

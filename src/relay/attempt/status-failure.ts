@@ -42,6 +42,7 @@ export function failureOfStatus(
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, {
+      ...(said.code !== undefined && requestCodes.has(said.code) ? { code: said.code } : {}),
       ...refusal.details,
       ...(param === undefined ? {} : { param }),
       ...evidence,
@@ -64,6 +65,21 @@ export function failureOfStatus(
       })
   return movesOn(error)
 }
+
+/**
+ * Codes from which clients learn what to change; others are not passed on. Sources: OpenAI API reference, "Errors"; Azure
+ * OpenAI, "Content filtering".
+ */
+const requestCodes: ReadonlySet<string> = new Set([
+  'unsupported_parameter',
+  'unsupported_value',
+  'unknown_parameter',
+  'invalid_value',
+  'invalid_type',
+  'missing_required_parameter',
+  'content_policy_violation',
+  'content_filter',
+])
 
 /**
  * A target that specifies a wait is paused. One that does not, or that compares the size of the request with its limit, may
@@ -118,7 +134,7 @@ function tooLong(
 }
 
 /** An error reported with status 200 or in a stream, by its code or type. */
-export function failureOfReport(error: RouterError): AttemptFailure {
+export function failureOfReport(error: RouterError, target: Target): AttemptFailure {
   const cause = error.cause
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
@@ -139,8 +155,18 @@ export function failureOfReport(error: RouterError): AttemptFailure {
     const words = 'The upstream refused the credentials of the router'
     return { ...movesOn(new RouterError('upstream_error', words, refused)), refusalStatus: 401 }
   }
-  return movesOn(error)
+  const status = refusedCodes.find(([pattern]) => pattern.test(code))?.[1]
+  return status === undefined
+    ? movesOn(error)
+    : failureOfStatus(status, {}, JSON.stringify({ error: cause }), target)
 }
+
+/** Codes and types of reported errors that are about the request, with the status that servers use for them. */
+const refusedCodes: readonly [RegExp, number][] = [
+  [/\b404\b|not_?found/i, 404],
+  [/\b422\b|unprocessable/i, 422],
+  [/\b400\b|(?:bad|invalid)_?request|invalid_?argument/i, 400],
+]
 
 /** Failures for 4xx responses about the request rather than the target; undefined for every other status. */
 function clientErrorOf(status: number): { kind: ErrorKind; details: RouterErrorDetails } | undefined {

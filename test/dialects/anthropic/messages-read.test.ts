@@ -129,10 +129,8 @@ describe('thinking', () => {
   const thinking = (words: string, signature: string) => ({ type: 'thinking', thinking: words, signature })
 
   it('a single thinking block keeps its signature, even without text', () => {
-    const [said, silent] = turns(
-      assistant(thinking('plan', 'c2ln'), text('A')),
-      assistant(thinking('', 'c2ln')),
-    )
+    const [said] = turns(assistant(thinking('plan', 'c2ln'), text('A')))
+    const [silent] = turns(assistant(thinking('', 'c2ln')))
     assert.deepEqual(said, {
       role: 'assistant',
       parts: [text('A')],
@@ -144,10 +142,8 @@ describe('thinking', () => {
   })
 
   it('several thinking blocks are joined without a signature, and an empty signature counts as none', () => {
-    const [several, unsigned] = turns(
-      assistant(thinking('a', 'x'), thinking('b', 'y')),
-      assistant(thinking('plan', '')),
-    )
+    const [several] = turns(assistant(thinking('a', 'x'), thinking('b', 'y')))
+    const [unsigned] = turns(assistant(thinking('plan', '')))
     assert.ok(several?.role === 'assistant' && unsigned?.role === 'assistant')
     assert.equal(several.reasoning, 'a\n\nb')
     assert.equal('reasoningSignature' in several, false)

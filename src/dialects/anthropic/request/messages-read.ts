@@ -15,6 +15,7 @@ import { addParts } from '../../shared/tools/call-order.ts'
 import { historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
+import { mergedTurns } from './merged-turns.ts'
 
 /** The top-level `system`; empty if it has no content. */
 export function readSystem(system: unknown): SystemMessage[] {
@@ -33,7 +34,7 @@ export function readSystem(system: unknown): SystemMessage[] {
  */
 export function readMessages(messages: unknown, drop: ReportField): ChatMessage[] {
   const calls = new ConversationCalls('toolu_')
-  return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
+  const read = objectsIn(messages).flatMap((message, index): ChatMessage[] => {
     const path = `messages[${index}].content`
     switch (textOf(message.role)?.toLowerCase()) {
       case 'user':
@@ -49,6 +50,7 @@ export function readMessages(messages: unknown, drop: ReportField): ChatMessage[
         )
     }
   })
+  return mergedTurns(read)
 }
 
 function readUser(

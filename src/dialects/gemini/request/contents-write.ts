@@ -34,8 +34,8 @@ interface Turn {
 type Options = Pick<WriteRequestOptions, 'model' | 'drop'>
 
 /**
- * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate, and all results of a
- * turn's calls are in the next turn. Source: Gemini API reference, "Content" and "Function calling".
+ * Writes a conversation by Gemini's rules: system text only at the beginning, user and model alternate beginning with the user,
+ * and all results of a turn's calls are in the next turn. Source: Gemini API reference, "Content" and "Function calling".
  */
 export function writeContents(messages: readonly ChatMessage[], options: Options): WrittenContents {
   const turns: Turn[] = []
@@ -72,10 +72,8 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
   const contents = turns
     .map(({ role, results, parts }) => ({ role, parts: [...results.values(), ...parts] }))
     .filter(({ parts }) => parts.length > 0)
-  return {
-    systemInstruction: system.length === 0 ? undefined : { parts: system },
-    contents: contents.length === 0 ? [{ role: 'user', parts: [{ text: '(continue)' }] }] : contents,
-  }
+  if (contents[0]?.role !== 'user') contents.unshift({ role: 'user', parts: [{ text: '(continue)' }] })
+  return { systemInstruction: system.length === 0 ? undefined : { parts: system }, contents }
 }
 
 function turnOf(turns: Turn[], role: Turn['role']): Turn {

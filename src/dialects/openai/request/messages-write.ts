@@ -1,6 +1,13 @@
 import { append } from '../../../lib/append.ts'
 import { type JsonObject, present } from '../../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../../sdk/chat.ts'
+import type {
+  AssistantMessage,
+  ChatMessage,
+  SystemMessage,
+  ToolCall,
+  ToolMessage,
+  UserPart,
+} from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
@@ -25,29 +32,38 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
       )
       continue
     }
-    if (resultMedia.length > 0) written.push({ role: 'user', content: writeParts(resultMedia) })
+    if (message.role === 'user') {
+      written.push(writeUser(resultMedia.concat(message.parts), message.name))
+    } else {
+      if (resultMedia.length > 0) written.push(writeUser(resultMedia))
+      written.push(writeMessage(message, flavour))
+    }
     resultMedia = []
-    written.push(writeMessage(message, flavour))
   }
-  if (resultMedia.length > 0) written.push({ role: 'user', content: writeParts(resultMedia) })
+  if (resultMedia.length > 0) written.push(writeUser(resultMedia))
   return written
 }
 
-/** Tool results are text only in this dialect; their images follow the results of the turn in a user message. */
+/**
+ * Tool results are text only in this dialect; their images follow the results of the turn, at the beginning of the next user
+ * message: many chat templates reject two user messages in a row.
+ */
 function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
   const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
   return { role: 'tool', tool_call_id: callId, content: isError === true ? failureText(text) : text }
 }
 
-function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavour): JsonObject {
+function writeUser(parts: readonly UserPart[], name?: string): JsonObject {
+  return { role: 'user', content: writeParts(parts), ...present({ name }) }
+}
+
+function writeMessage(message: SystemMessage | AssistantMessage, flavour: Flavour): JsonObject {
   switch (message.role) {
     case 'system': {
       const role = message.developer && flavour.developerRole ? 'developer' : 'system'
       return { role, content: joined(message.parts), ...present({ name: message.name }) }
     }
-    case 'user':
-      return { role: 'user', content: writeParts(message.parts), ...present({ name: message.name }) }
     case 'assistant':
       return writeAssistant(message, flavour.reasoningHistory ?? [])
   }
