@@ -86,7 +86,7 @@ test('Ollama, LM Studio and vLLM are distinguished, with names, contexts and cap
     servers.map(({ url }) => url),
     t.signal,
   )
-  assert.deepEqual(found.unresponsive, [])
+  assert.deepEqual(found.hostsWithoutServer, [])
   assert.deepEqual(
     found.servers.map(({ type, hostLabel, models }) => [
       type,
