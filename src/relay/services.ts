@@ -31,7 +31,7 @@ export interface RelayServices {
   fallbacksOf(model: Model): readonly Model[]
   budgetOf(model: Model): AttemptBudget
   /** Whether most recent attempts at a target failed. */
-  failsOften(target: Target): boolean
+  isUnreliable(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
   refusesConnections(target: Target): Promise<boolean>
   /** Waits for a usable target; false when the wait is over. Rejects with the reason of the signal. */

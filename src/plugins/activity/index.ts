@@ -18,7 +18,7 @@ declare module 'fastify' {
 }
 
 /** How often a process reports, in milliseconds. */
-const everyMs = 1_000
+const reportIntervalMs = 1_000
 /** Maximum number of names per report. */
 const maxUnknown = 100
 /** Maximum number of listed requests per outcome and report. Nobody reads more, and describing all would be expensive at full load. */
@@ -36,12 +36,13 @@ export default fp(
     let hadLoad = false
     const worker = cluster.worker?.id ?? 0
     app.exchanges.onStep((step) => {
-      if (step.type === 'attempt-ended') tally.attempted(step.attempt)
+      if (step.type === 'attempt-ended') tally.attemptEnded(step.attempt)
     })
     app.exchanges.onEnd((record, exchange) => {
       const name = record.error?.unknownModel
-      if (name !== undefined && unknown.length < maxUnknown) unknown.push(askedInVain(app, record, name))
-      if (record.model !== undefined) tally.ended(record)
+      if (name !== undefined && unknown.length < maxUnknown)
+        unknown.push(unknownModelRequest(app, record, name))
+      if (record.model !== undefined) tally.requestEnded(record)
       else if (name === undefined && record.operation === undefined) return
       const count = listed.get(record.outcome) ?? 0
       if (count === maxListed) {
@@ -69,7 +70,7 @@ export default fp(
       unknown = []
       return part
     }
-    const store = openActivity(app, { take }, everyMs)
+    const store = openActivity(app, { take }, reportIntervalMs)
     const named = (models: UnknownModel[]): UnknownModel[] =>
       models.map((model) => ({ ...model, ...suggestion(app, model) }))
     app.decorate('activity', {
@@ -98,7 +99,7 @@ function loadOf(app: FastifyInstance): Pick<ActivityPart, 'waiting' | 'running'>
   return { waiting, running }
 }
 
-function askedInVain(app: FastifyInstance, { client }: ExchangeRecord, name: string): UnknownAsked {
+function unknownModelRequest(app: FastifyInstance, { client }: ExchangeRecord, name: string): UnknownAsked {
   return { name: shownName(name), client: client ?? null, exists: app.models.find(name) !== undefined }
 }
 

@@ -83,7 +83,7 @@ export default fp(
         processors = processorsRevision(configured, app.config)
         const changes = revisions.changed([rulesRevision(configured), processors], models)
         if (before.length === 0 && rules.length === 0) return
-        if (before.length === 0) tellOfMemory(app)
+        if (before.length === 0) logMemoryNotice(app)
         for (const filter of changes) empty(filter)
       },
       begin(request, reply, model) {
@@ -114,7 +114,7 @@ export default fp(
 )
 
 /** With Redis configured, one might expect the entries to be stored there. */
-function tellOfMemory({ config, log }: FastifyInstance): void {
+function logMemoryNotice({ config, log }: FastifyInstance): void {
   const { redisUrl, redisHost, cacheSecret } = config
   if (redisUrl + redisHost === '' || (cacheSecret !== '' && !isGeneratedSecret(cacheSecret))) return
   log.info(

@@ -20,9 +20,9 @@ export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'
    */
   take(): Promise<Granted | undefined>
   /** The request left before it was given the slot. */
-  giveBack(granted: Granted): void
+  returnSlot(granted: Granted): void
   /** The request left without a slot. */
-  left(): void
+  onAbandoned(): void
 }
 
 export interface LeaseQueueOptions {
@@ -175,7 +175,7 @@ class Waiter<Granted> implements Ticket {
   readonly refuse = (error: unknown): void => {
     if (this.isOver) return
     this.isOver = true
-    this.request.left()
+    this.request.onAbandoned()
     this.#reject(error)
   }
 
@@ -186,7 +186,7 @@ class Waiter<Granted> implements Ticket {
       const granted = await request.take()
       if (granted === undefined) return request.isComplete ? 'taken' : 'passed'
       if (this.isOver) {
-        request.giveBack(granted)
+        request.returnSlot(granted)
         return 'gone'
       }
       this.isOver = true

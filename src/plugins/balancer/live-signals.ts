@@ -5,7 +5,7 @@ import type { Target } from '../../sdk/target.ts'
 /** Weight of the newest value in the moving averages: roughly the last ten requests count. */
 const newest = 0.2
 /** After this many consecutive failures, the next success counts as a recovery. */
-const failuresOfAbsence = 3
+const failuresBeforeReturn = 3
 
 /** Signals of one target, updated by the leases on it. */
 export class LiveSignals implements TargetSignals {
@@ -52,13 +52,13 @@ export class LiveSignals implements TargetSignals {
     this.#failuresInRow = 0
   }
 
-  picked(): void {
+  countPicked(): void {
     this.uses++
     this.inFlight++
   }
 
   /** The target turned out to have no slot for the request. */
-  unpicked(): void {
+  uncountPicked(): void {
     this.uses--
     this.inFlight--
   }
@@ -76,7 +76,7 @@ export class LiveSignals implements TargetSignals {
       this.#failuresInRow++
       return
     }
-    if (this.#failuresInRow >= failuresOfAbsence) this.returnedAt = now
+    if (this.#failuresInRow >= failuresBeforeReturn) this.returnedAt = now
     this.#failuresInRow = 0
     // Without a recorded first content, the response arrived as a whole.
     const first = firstContentMs ?? durationMs

@@ -41,7 +41,7 @@ export interface ModelState {
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
   /** Calls the strategy; logs what it throws, because the request no longer depends on it. */
-  guarded<Result>(call: () => Result): Result | undefined
+  safely<Result>(call: () => Result): Result | undefined
 }
 
 /** By alias, so that a request that began before a reload finds its model's current state. */
@@ -53,12 +53,12 @@ export function modelStates(app: FastifyInstance, turns: Turns, onSettled: Settl
   checkStrategies(app)
   for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, { turns, onSettled }))
   app.models.onChange((change) => update(app, states, change, { turns, onSettled }))
-  app.engines.onSignals((targets, signals) => noteEngine(states, targets, signals))
+  app.engines.onSignals((targets, signals) => updateEngine(states, targets, signals))
   return states
 }
 
 /** The engine's counts include requests of this process; the remainder is the load of others. */
-function noteEngine(
+function updateEngine(
   states: ModelStates,
   targets: readonly Target[],
   signals: EngineSignals | undefined,
@@ -111,7 +111,7 @@ function stateOf(
   const { queueSize, queueTimeoutMs } = app.config
   return {
     onSettled,
-    guarded: (call) => guarded(app, model, call),
+    safely: (call) => callSafely(app, model, call),
     ...strategy,
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
@@ -127,7 +127,7 @@ function stateOf(
   }
 }
 
-function guarded<Result>(app: FastifyInstance, model: Model, call: () => Result): Result | undefined {
+function callSafely<Result>(app: FastifyInstance, model: Model, call: () => Result): Result | undefined {
   try {
     return call()
   } catch (error) {
@@ -216,7 +216,7 @@ function update(
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
     if (name !== state.strategyName) Object.assign(state, strategyAfterReload(app, model))
-    state.guarded(() => state.strategy.retain?.(allTargets(model)))
+    state.safely(() => state.strategy.retain?.(allTargets(model)))
     previous.delete(model.alias)
     state.queue.wake()
   }
@@ -237,22 +237,22 @@ function now(): number {
 export class AvailableTargets {
   readonly #healthOf: (target: Target) => TargetHealth
   #all: readonly LiveSignals[] = []
-  #kept: readonly TargetHealth[] = []
+  #excluded: readonly TargetHealth[] = []
   #available: readonly LiveSignals[] = []
 
   constructor(healthOf: (target: Target) => TargetHealth) {
     this.#healthOf = healthOf
   }
 
-  /** `kept`: health objects of the targets to exclude. An identical list is taken as unchanged. */
-  of(all: readonly LiveSignals[], kept: readonly TargetHealth[]): readonly LiveSignals[] {
-    if (all === this.#all && kept === this.#kept) return this.#available
-    const out = new Set(kept)
+  /** `excluded`: health objects of the targets to exclude. An identical list is taken as unchanged. */
+  of(all: readonly LiveSignals[], excluded: readonly TargetHealth[]): readonly LiveSignals[] {
+    if (all === this.#all && excluded === this.#excluded) return this.#available
+    const out = new Set(excluded)
     const available = all.filter(({ target }) => !out.has(this.#healthOf(target)))
     // After a reload, the same signals may belong to targets with other weights or addresses.
     const isKept = all === this.#all && areSame(available, this.#available)
     this.#all = all
-    this.#kept = kept
+    this.#excluded = excluded
     if (available.length === all.length) this.#available = all
     else if (!isKept) this.#available = available
     return this.#available

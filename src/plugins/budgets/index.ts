@@ -111,7 +111,7 @@ export default fp(
       const { client, exchange } = request
       if (!client) return
       const cost = costOf(request)
-      if (!cost.asksModel) return
+      if (!cost.usesModel) return
       const before = admitted.get(request) ?? new Set()
       const budgets = index
         .of(client.id, model)

@@ -17,7 +17,7 @@ declare module 'fastify' {
   }
 }
 
-const everyMs = 1_000
+const updateIntervalMs = 1_000
 const heartbeatMs = 5_000
 /** Each listener is an open connection. */
 const maxListeners = 100
@@ -104,11 +104,11 @@ export default fp(
             code: 'too_many_watchers',
           })
         const { request } = reply
-        const view = app.rights.watcher(request, reply)
+        const view = app.rights.liveView(request, reply)
         const listener: Listener = { range, writer: new EventWriter(reply), view, isNew: true }
         if (listeners.size === 0) snapshots = new Snapshots(app)
         listeners.add(listener)
-        timer ??= setInterval(() => void tick(), everyMs)
+        timer ??= setInterval(() => void tick(), updateIntervalMs)
         reply.raw.once('close', () => leave(listener))
         request.exchange.signal.addEventListener('abort', () => listener.writer.end(), { once: true })
         await tick()

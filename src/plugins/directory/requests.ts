@@ -14,7 +14,7 @@ export interface Administration {
     input: Commands[Name]['in'],
   ): Promise<Commands[Name]['out']>
   /** The expected version of a change, from `If-Match` (RFC 9110, section 13.1.1); undefined: any. */
-  wantedVersion(request: FastifyRequest): number | undefined
+  expectedVersion(request: FastifyRequest): number | undefined
   /** The idempotency key of a create request; undefined if absent. */
   idempotencyKey(request: FastifyRequest): string | undefined
   /** A record as clients of the API see it, with its ETag in the header of the reply. */
@@ -24,7 +24,7 @@ export interface Administration {
 export function administration(directory: Directory | undefined): Administration {
   return {
     run: async (request, name, input) => existing(directory).run(name, input, actorOf(request)),
-    wantedVersion,
+    expectedVersion: expectedVersion,
     idempotencyKey,
     shown,
   }
@@ -44,7 +44,7 @@ function actorOf(request: FastifyRequest): Actor {
   return { id: request.client?.id ?? '', source, address: clientAddress(request) }
 }
 
-function wantedVersion({ headers }: FastifyRequest): number | undefined {
+function expectedVersion({ headers }: FastifyRequest): number | undefined {
   const given = headers['if-match']?.trim()
   if (given === undefined || given === '*') return undefined
   const version = /^(?:W\/)?"(\d{1,15})"$/.exec(given)?.[1]

@@ -115,9 +115,9 @@ async function begin(
   { stream }: { stream: boolean },
 ): Promise<Begun> {
   const chat = chatOfQuestion(question, { stream })
-  app.rights.checkAsking(request)
+  app.rights.requireModelAccess(request)
   request.autoChoice = undefined
-  if (app.auto.isMeant(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
+  if (app.auto.appliesTo(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
   const model = app.rights.models(request).find(chat.model)
   if (!model) throw modelNotFound(chat.model.slice(0, 256))
   const { exchange, client } = request

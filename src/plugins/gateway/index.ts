@@ -158,7 +158,7 @@ function clientRequest(
   named: PathRequest | undefined,
 ): ClientRequest {
   const { exchange, body, rawBody } = request
-  app.rights.checkAsking(request)
+  app.rights.requireModelAccess(request)
   const models = app.rights.models(request)
   exchange.dialect = dialectName
   const client = readClientRequest({
@@ -177,7 +177,7 @@ function clientRequest(
 
 /** Creates the services of each request; those shared by all requests are created once. */
 function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelayServices {
-  const { acquire, retryBudget, failsOften } = app.balancer
+  const { acquire, retryBudget, isUnreliable } = app.balancer
   const shared: Omit<
     RelayServices,
     | 'acquire'
@@ -196,10 +196,10 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     declined: new DeclinedOperations(() => performance.now()),
     logOnce: onceLogger(app),
     transportOf: app.upstream.transportOf,
-    collectsWholeAnswers: app.engines.collects,
-    onWholeAnswer: app.engines.heard,
+    collectsWholeAnswers: app.engines.collectsWholeAnswers,
+    onWholeAnswer: app.engines.noteHeaders,
     budgetOf: retryBudget,
-    failsOften,
+    isUnreliable,
     refusesConnections,
     timeoutMs: app.config.externalTimeoutMs,
     watch: app.health.attempts,
@@ -208,7 +208,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   }
   return (request) => ({
     ...shared,
-    acquire: guarded(app, request, acquire),
+    acquire: acquireWithPermission(app, request, acquire),
     busy: app.busy.begin,
     exchange: request.exchange,
     clientHeaders: request.headers,
@@ -260,7 +260,11 @@ function onceLogger({ log }: FastifyInstance): (message: string) => void {
 }
 
 /** Enforces permissions on the model for every caller. */
-function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquire: Acquire): Acquire {
+function acquireWithPermission(
+  { rights }: FastifyInstance,
+  { client }: FastifyRequest,
+  acquire: Acquire,
+): Acquire {
   if (!client?.models) return acquire
   return (model, wish, signal) => {
     if (!rights.mayUse(client, model.alias)) throw modelNotFound(model.alias)

@@ -52,10 +52,10 @@ export class LoadingServers implements Loading {
     clearTimeout(this.#holds.get(target))
     const end = (): void => {
       this.#holds.delete(target)
-      this.#options.states.hold(target, false)
+      this.#options.states.setReportedLoading(target, false)
     }
     this.#holds.set(target, setTimeout(end, holdMs).unref())
-    this.#options.states.hold(target, true)
+    this.#options.states.setReportedLoading(target, true)
   }
 
   async wait(

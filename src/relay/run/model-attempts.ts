@@ -86,7 +86,7 @@ export class ModelAttempts implements LoadingWait {
   begin(lease: Lease): LeasedAttempt | undefined {
     const services = this.#services
     this.#tried.add(lease.target.id)
-    const takesBudget = this.#error && services.failsOften(lease.target)
+    const takesBudget = this.#error && services.isUnreliable(lease.target)
     const endRetry = takesBudget ? services.budgetOf(this.model).retry() : noEnd
     if (!endRetry) {
       lease.settle(undefined)

@@ -147,7 +147,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
           entity,
           id: request.params.id,
           changes: request.body,
-          version: administration.wantedVersion(request),
+          version: administration.expectedVersion(request),
         }
         return administration.shown(await administration.run(request, 'change', input), reply)
       },
@@ -159,7 +159,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         schema: { params },
       },
       async (request, reply) => {
-        const input = { entity, id: request.params.id, version: administration.wantedVersion(request) }
+        const input = { entity, id: request.params.id, version: administration.expectedVersion(request) }
         await administration.run(request, 'remove', input)
         return reply.code(204).send()
       },

@@ -77,7 +77,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { dialect, docs: listDocs }, onRequest },
       async (request) => {
         const models = listed(request)
-        await app.engines.contextsKnown(models)
+        await app.engines.awaitContexts(models)
         return modelList(models.map(cardOf), request.query)
       },
     )
@@ -85,7 +85,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const name = restOf(request)
       const model = listed(request).find(({ alias }) => alias === name)
       if (!model) throw modelNotFound(name.slice(0, 256))
-      await app.engines.contextsKnown([model])
+      await app.engines.awaitContexts([model])
       return cardOf(model)
     })
   }

@@ -34,12 +34,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
   const known = async (request: FastifyRequest): Promise<Model[]> => {
     const listed = models(request)
-    await app.engines.contextsKnown(listed)
+    await app.engines.awaitContexts(listed)
     return listed
   }
   const knownOne = async (request: FastifyRequest): Promise<Model> => {
     const model = find(request, (request.params as { '*': string })['*']) // guaranteed by the route's pattern
-    await app.engines.contextsKnown([model])
+    await app.engines.awaitContexts([model])
     return model
   }
   const { contextOf } = app.engines

@@ -121,7 +121,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { admin: true, docs }, schema: { body: RouteBody, response: { 200: RouteSchema } } },
       async (request) => {
         const { client: clientId, dialect: dialectName = 'openai', model: name } = request.body
-        const auto = app.auto.isMeant(name)
+        const auto = app.auto.appliesTo(name)
           ? await app.auto.explain(request, dialectName, clientId)
           : undefined
         const client = readClientRequest({

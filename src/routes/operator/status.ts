@@ -23,7 +23,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     // A HEAD request would stay open forever.
     const config = { admin: true, live: true, docs: eventsDocs } as const
     app.get(path, { config, exposeHeadRoute: false }, (request, reply) => {
-      const viewNow = app.rights.watcher(request, reply)
+      const viewNow = app.rights.liveView(request, reply)
       const events = eventStream(reply)
       const stop = app.statusEvents.listen({
         update(status) {

@@ -11,17 +11,17 @@ import type { EngineKind, EngineLoadedModel, EngineSignals } from '../../sdk/eng
 import { metricsSignals } from './engine-metrics.ts'
 
 /** One GET of a poll. */
-export interface EngineQuestion {
+export interface EngineRequest {
   /** From the root of the server. */
   readonly path: string
   /** Reads a response with status 200; undefined if it is not from this engine. */
   read(text: string): EngineSignals | undefined
 }
 
-const metrics: EngineQuestion = { path: '/metrics', read: metricsSignals }
+const metrics: EngineRequest = { path: '/metrics', read: metricsSignals }
 
 /** llama.cpp, tools/server/README.md, "GET /slots". Reports neither queue nor cache. */
-const slots: EngineQuestion = {
+const slots: EngineRequest = {
   path: '/slots',
   read(text) {
     const list = parseJson(text)
@@ -36,7 +36,7 @@ const slots: EngineQuestion = {
 }
 
 /** llama.cpp, "GET /props": reports slots even if the list of slots is disabled. */
-const props: EngineQuestion = {
+const props: EngineRequest = {
   path: '/props',
   read(text) {
     const answer = parseJson(text)
@@ -50,7 +50,7 @@ const props: EngineQuestion = {
 }
 
 /** SGLang, "GET /v1/loads": available without `--enable-metrics`. */
-const loads: EngineQuestion = {
+const loads: EngineRequest = {
   path: '/v1/loads',
   read(text) {
     const answer = parseJson(text)
@@ -71,7 +71,7 @@ const loads: EngineQuestion = {
 }
 
 /** SGLang, "GET /get_server_info": the arguments of the server. */
-const serverInfo: EngineQuestion = {
+const serverInfo: EngineRequest = {
   path: '/get_server_info',
   read(text) {
     const answer = parseJson(text)
@@ -83,7 +83,7 @@ const serverInfo: EngineQuestion = {
  * Requests to each kind of engine, sent at the same time: llama.cpp does not notice that a client left while it is polled more
  * often than once a second. Responses are merged; earlier ones take precedence.
  */
-export const engineQuestions: Readonly<Record<EngineKind, readonly EngineQuestion[]>> = {
+export const engineRequests: Readonly<Record<EngineKind, readonly EngineRequest[]>> = {
   vllm: [metrics, listed(openaiListing)],
   sglang: [metrics, loads, serverInfo, listed(openaiListing)],
   llamacpp: [metrics, slots, props, listed(openaiListing)],
@@ -92,7 +92,7 @@ export const engineQuestions: Readonly<Record<EngineKind, readonly EngineQuestio
   metrics: [metrics],
 }
 
-function listed({ path, read }: EngineListing): EngineQuestion {
+function listed({ path, read }: EngineListing): EngineRequest {
   return {
     path,
     read(text) {

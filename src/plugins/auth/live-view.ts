@@ -17,7 +17,7 @@ interface WatcherOptions {
 }
 
 /** Returns a function that returns what a running stream may currently see. */
-export function watchers({ keys, sessions, tokenLogin, isOperator }: WatcherOptions) {
+export function createLiveView({ keys, sessions, tokenLogin, isOperator }: WatcherOptions) {
   return (request: FastifyRequest, reply: FastifyReply): (() => View) => {
     const first = isOperator(request, reply)
     const key = presentedKey(request.headers)
