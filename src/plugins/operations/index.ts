@@ -202,8 +202,8 @@ const pieces: StreamContents = {
     texts: typeof content === 'string' ? [{ channel: 'content', path: ['content'] }] : [],
     ends: stop === true ? [''] : [],
   }),
-  continued: (like, _at, text) => ({ ...like, content: text }),
-  createEnding: () => ({ sent() {}, filtered: () => [{ content: '', stop: true }] }),
+  continueText: (like, _at, text) => ({ ...like, content: text }),
+  createEnding: () => ({ observe() {}, endFiltered: () => [{ content: '', stop: true }] }),
 }
 
 /** Generated contents of a response. Responses of other operations contain numbers or texts of the request. */

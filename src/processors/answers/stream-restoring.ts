@@ -187,8 +187,8 @@ export class StreamRestoring {
       if (!channel) continue
       this.#holding.delete(name)
       const text = channel.restorer.flush()
-      const event = this.#contents.continued(channel.like, channel.at, text)
-      const { numberedBy } = this.#contents
+      const event = this.#contents.continueText(channel.like, channel.at, text)
+      const { sequenceMember: numberedBy } = this.#contents
       if (numberedBy !== undefined && typeof event[numberedBy] === 'number') {
         this.#added++
         event[numberedBy] = ++this.#lastNumber
@@ -199,7 +199,7 @@ export class StreamRestoring {
   }
 
   #renumbered(bytes: Buffer, root: JsonNode): Edit[] {
-    const { numberedBy } = this.#contents
+    const { sequenceMember: numberedBy } = this.#contents
     const node = numberedBy === undefined ? undefined : memberOf(root, numberedBy)
     if (node?.type !== 'number') return []
     const number = Number(bytes.toString('latin1', node.start, node.end)) + this.#added

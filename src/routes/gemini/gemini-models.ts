@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
-import { modelCard, modelList, readCallPath, refuseQueryKey } from '../../dialects/gemini/models.ts'
+import { modelCard, modelList, readCallPath, rejectQueryKey } from '../../dialects/gemini/models.ts'
 import { GeminiBody } from '../../dialects/gemini/request/schema.ts'
 import {
   GeminiAnswerSchema,
@@ -96,7 +96,7 @@ export default fp(plugin, { name: 'routes/gemini/gemini-models', encapsulate: tr
 const dialect = 'gemini'
 
 async function onRequest({ query }: FastifyRequest): Promise<void> {
-  refuseQueryKey(query)
+  rejectQueryKey(query)
 }
 
 function restOf({ params }: FastifyRequest): string {

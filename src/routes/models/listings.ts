@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
+import { modelCard, modelList, rejectQueryKey } from '../../dialects/gemini/models.ts'
 import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/response/schemas.ts'
 import { OllamaTagsSchema } from '../../dialects/ollama/response/schemas.ts'
 import {
@@ -169,7 +169,7 @@ const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('vary', ['authorization', ...anthropicHeaders, ...geminiHeaders].join(', '))
   try {
-    refuseQueryKey(request.query)
+    rejectQueryKey(request.query)
   } catch (refused) {
     request.errorDialect = 'gemini'
     throw refused

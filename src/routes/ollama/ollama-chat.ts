@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
+import { isZeroDuration, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/request/schema.ts'
 import { OllamaChatSchema } from '../../dialects/ollama/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -20,7 +20,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const client = app.gateway.clientRequest('ollama', request)
       if (body.messages && body.messages.length > 0) return app.gateway.chat(client, request, reply)
       // A request without messages loads the model, or unloads it with `keep_alive: 0`.
-      const action = isZeroTime(body.keep_alive) ? 'unload' : 'load'
+      const action = isZeroDuration(body.keep_alive) ? 'unload' : 'load'
       const processing = app.processors.begin(request, client.model)
       const loading = processing ? await processing.client(client) : client
       await loadModel(loading, action, app.gateway.services(request))

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
+import { isZeroDuration, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/request/schema.ts'
 import { OllamaGenerateSchema } from '../../dialects/ollama/response/schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -21,7 +21,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const client = app.gateway.clientRequest('ollama-generate', request)
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(client, request, reply)
       // A request without a prompt loads the model, like a chat without messages.
-      const action = isZeroTime(keepAlive) ? 'unload' : 'load'
+      const action = isZeroDuration(keepAlive) ? 'unload' : 'load'
       const processing = app.processors.begin(request, client.model)
       const loading = processing ? await processing.client(client) : client
       await loadModel(loading, action, app.gateway.services(request))

@@ -5,10 +5,10 @@ import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
-import { inputItems, type Remembered } from '../../dialects/responses/request/input-read.ts'
+import { inputItems, type StoredItems } from '../../dialects/responses/request/input-read.ts'
 import { readRequest } from '../../dialects/responses/request/read.ts'
-import { recall } from '../../dialects/responses/request/recall.ts'
 import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/request/schema.ts'
+import { loadStoredItems } from '../../dialects/responses/request/stored-items.ts'
 import { responseId } from '../../dialects/responses/response/object.ts'
 import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/response/schemas.ts'
 import { writeResponse } from '../../dialects/responses/response/write.ts'
@@ -29,9 +29,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
-  const recalls = new WeakMap<FastifyRequest, Promise<Remembered>>()
-  const recalled = (request: FastifyRequest): Promise<Remembered> =>
-    recalls.get(request) ?? recall(request.body, app.rights.responses(request))
+  const recalls = new WeakMap<FastifyRequest, Promise<StoredItems>>()
+  const recalled = (request: FastifyRequest): Promise<StoredItems> =>
+    recalls.get(request) ?? loadStoredItems(request.body, app.rights.responses(request))
   /** Starts looking up the previous response while limits are checked, because both may wait for Redis. */
   const preValidation = (request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction): void => {
     const recalling = recalled(request)
@@ -216,7 +216,7 @@ function notFound(id: string): RouterError {
 
 export interface RequestState {
   /** The resolved `previous_response_id` and item references of the request. */
-  remembered: Remembered
+  remembered: StoredItems
   /** Receives the final object of a complete response before the client does. */
   onAnswer: (answer: JsonObject) => void
 }

@@ -8,7 +8,7 @@ import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { unknownMembers } from '../../shared/dropped-fields.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../../shared/sampling.ts'
-import { completionContents } from '../contents.ts'
+import { completionContents } from '../contents/index.ts'
 import { openai } from '../index.ts'
 import { completionSampling, defaultsFor } from '../request/sampling.ts'
 import { OpenaiCompletionBody } from '../request/schema.ts'
@@ -121,6 +121,6 @@ const chatOnly: readonly string[] = [
 ]
 
 function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
-  const kept = Object.fromEntries(Object.entries(defaults).filter(([name]) => !chatOnly.includes(name)))
-  return defaultsFor(completionSampling, body, kept, flavour)
+  const supported = Object.fromEntries(Object.entries(defaults).filter(([name]) => !chatOnly.includes(name)))
+  return defaultsFor(completionSampling, body, supported, flavour)
 }

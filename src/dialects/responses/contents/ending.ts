@@ -1,5 +1,5 @@
-import { isObject, type JsonObject, numberOf, objectsIn, textOf } from '../../lib/json/read.ts'
-import type { StreamEnding } from '../../sdk/content.ts'
+import { isObject, type JsonObject, numberOf, objectsIn, textOf } from '../../../lib/json/read.ts'
+import type { StreamEnding } from '../../../sdk/content.ts'
 
 /** A content part that has begun and not ended. */
 interface OpenPart {
@@ -24,7 +24,7 @@ export function createEnding(): StreamEnding {
   let response: JsonObject = {}
   let next = 0
   return {
-    sent(event) {
+    observe(event) {
       next = (numberOf(event.sequence_number) ?? next - 1) + 1
       const index = numberOf(event.output_index) ?? 0
       const item = open.get(index)
@@ -54,12 +54,12 @@ export function createEnding(): StreamEnding {
           if (item?.part && String(event.type).endsWith('.delta')) item.part.text += textOf(event.delta) ?? ''
       }
     },
-    filtered() {
+    endFiltered() {
       const events: JsonObject[] = []
-      for (const [output_index, each] of open) {
-        const at = { output_index, item_id: each.id }
-        if (each.part) events.push(...partEnd(each, each.part, at))
-        const item = ended(each)
+      for (const [output_index, openItem] of open) {
+        const at = { output_index, item_id: openItem.id }
+        if (openItem.part) events.push(...partEndEvents(openItem, openItem.part, at))
+        const item = incompleteItem(openItem)
         events.push({ type: 'response.output_item.done', output_index, item })
         output.push(item)
       }
@@ -69,11 +69,11 @@ export function createEnding(): StreamEnding {
   }
 }
 
-function partEnd(item: OpenItem, { event, text }: OpenPart, at: JsonObject): JsonObject[] {
-  const begun = isObject(event.part) ? event.part : {}
+function partEndEvents(item: OpenItem, { event, text }: OpenPart, at: JsonObject): JsonObject[] {
+  const startedPart = isObject(event.part) ? event.part : {}
   const isSummary = event.summary_index !== undefined
-  const isRefusal = begun.type === 'refusal'
-  const part = { ...begun, ...(isRefusal ? { refusal: text } : { text }) }
+  const isRefusal = startedPart.type === 'refusal'
+  const part = { ...startedPart, ...(isRefusal ? { refusal: text } : { text }) }
   item.parts.push(part)
   if (isSummary) {
     const { summary_index } = event
@@ -89,7 +89,7 @@ function partEnd(item: OpenItem, { event, text }: OpenPart, at: JsonObject): Jso
   return [done, { type: 'response.content_part.done', ...at, content_index, part }]
 }
 
-function ended({ item, parts }: OpenItem): JsonObject {
+function incompleteItem({ item, parts }: OpenItem): JsonObject {
   if (item.type === 'reasoning') return { ...item, summary: parts }
   return { ...item, status: 'incomplete', ...(item.type === 'message' ? { content: parts } : {}) }
 }

@@ -1,17 +1,17 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, numberOf, textOf } from '../../lib/json/read.ts'
+import { isObject, numberOf, textOf } from '../../../lib/json/read.ts'
 import type {
   ContentForms,
   ContentShape,
   DialectContents,
   MembersOf,
   StreamContents,
-} from '../../sdk/content.ts'
-import { citedDocuments, citedRange, rangesOfBlock, rangesOfBlocks } from './citations.ts'
+} from '../../../sdk/content.ts'
+import type { AnthropicMessagesBody } from '../request/schema.ts'
+import { citedDocuments, citedInBlock, citedInBlocks, citedRange } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { AnthropicMessagesBody } from './request/schema.ts'
 
-const marks = { type: 'keep', cache_control: 'keep' } as const
+const blockMembers = { type: 'keep', cache_control: 'keep' } as const
 
 /** The quote and title of a citation are content, its offsets and indexes are not. */
 const citation = {
@@ -31,20 +31,20 @@ const citation = {
   rest: 'value',
 } as const satisfies ContentForms
 
-/** Blocks without nested blocks. Unknown types have no shape and are refused. */
+/** Blocks without nested blocks. Unknown types have no shape and are rejected. */
 const plainBlocks = {
-  text: { members: { ...marks, text: 'text', citations: { items: citation } } },
-  image: { members: { ...marks, source: 'media' } },
-  tool_reference: { members: { ...marks, tool_name: 'keep' } },
+  text: { members: { ...blockMembers, text: 'text', citations: { items: citation } } },
+  image: { members: { ...blockMembers, source: 'media' } },
+  tool_reference: { members: { ...blockMembers, tool_name: 'keep' } },
   thinking: {
-    members: { ...marks, thinking: 'text', signature: 'opaque' },
+    members: { ...blockMembers, thinking: 'text', signature: 'opaque' },
     signed: { values: ['thinking'], proof: 'signature' },
     joined: false,
   },
-  redacted_thinking: { members: { ...marks, data: 'opaque' } },
-  container_upload: { members: { ...marks, file_id: 'media' } },
-  tool_use: { members: { ...marks, id: 'keep', name: 'keep', input: 'value', caller: 'keep' } },
-  server_tool_use: { members: { ...marks, id: 'keep', name: 'keep', input: 'value', caller: 'keep' } },
+  redacted_thinking: { members: { ...blockMembers, data: 'opaque' } },
+  container_upload: { members: { ...blockMembers, file_id: 'media' } },
+  tool_use: { members: { ...blockMembers, id: 'keep', name: 'keep', input: 'value', caller: 'keep' } },
+  server_tool_use: { members: { ...blockMembers, id: 'keep', name: 'keep', input: 'value', caller: 'keep' } },
 } as const satisfies Record<string, ContentShape>
 
 const plainContent = {
@@ -55,7 +55,7 @@ const plainContent = {
 
 const document = {
   members: {
-    ...marks,
+    ...blockMembers,
     source: {
       by: {
         member: 'type',
@@ -74,14 +74,14 @@ const document = {
 } as const satisfies ContentForms
 
 const searchResult = {
-  members: { ...marks, source: 'text', title: 'text', content: plainContent, citations: 'keep' },
+  members: { ...blockMembers, source: 'text', title: 'text', content: plainContent, citations: 'keep' },
   joined: false,
 } as const satisfies ContentForms
 
 /** Tool results are often JSON. */
 const resultBlocks = {
   ...plainBlocks,
-  text: { members: { ...marks, text: 'json', citations: 'value' } },
+  text: { members: { ...blockMembers, text: 'json', citations: 'value' } },
   document,
   search_result: searchResult,
 } as const satisfies Record<string, ContentShape>
@@ -92,20 +92,20 @@ const blocks = {
   search_result: searchResult,
   tool_result: {
     members: {
-      ...marks,
+      ...blockMembers,
       tool_use_id: 'keep',
       is_error: 'keep',
       content: {
         text: 'json',
-        numbers: 'refused',
-        items: { numbers: 'refused', by: { member: 'type', cases: resultBlocks } },
+        numbers: 'rejected',
+        items: { numbers: 'rejected', by: { member: 'type', cases: resultBlocks } },
         joined: true,
       },
     },
   },
   web_search_tool_result: {
     members: {
-      ...marks,
+      ...blockMembers,
       tool_use_id: 'keep',
       caller: 'keep',
       content: {
@@ -141,8 +141,8 @@ const messages = {
 } as const satisfies ContentForms
 
 const chat = {
-  model: 'own',
-  model_name: 'own',
+  model: 'replaced',
+  model_name: 'replaced',
   messages,
   system: { ...content, system: true },
   stop_sequences: { items: 'text' },
@@ -167,8 +167,8 @@ const otherMembers = {
   inference_geo: 'keep',
   cache_control: 'keep',
   anthropic_version: 'keep',
-  container: 'refused',
-  mcp_servers: 'refused',
+  container: 'rejected',
+  mcp_servers: 'rejected',
 } as const satisfies Record<string, ContentShape>
 
 /** The member of a delta that contains its text. Source: Anthropic API reference, "Streaming messages". */
@@ -178,8 +178,10 @@ const textMembers: Readonly<Record<string, { member: string; isJson?: boolean }>
   input_json_delta: { member: 'partial_json', isJson: true },
 }
 
-const unknown = { members: { type: 'keep' }, rest: 'value' } as const satisfies ContentForms
-const anyBlock = { by: { member: 'type', cases: blocks, otherwise: unknown } } as const satisfies ContentForms
+const unknownShape = { members: { type: 'keep' }, rest: 'value' } as const satisfies ContentForms
+const anyBlock = {
+  by: { member: 'type', cases: blocks, otherwise: unknownShape },
+} as const satisfies ContentForms
 
 const stream: StreamContents = {
   read(event) {
@@ -192,7 +194,7 @@ const stream: StreamContents = {
           texts: [],
           begins: isCall ? [`${block}partial_json`] : [],
           whole: [{ path: ['content_block'], shape: anyBlock }],
-          citations: rangesOfBlock(started, ['content_block']),
+          citations: citedInBlock(started, ['content_block']),
         }
       }
       case 'message_start':
@@ -212,7 +214,7 @@ const stream: StreamContents = {
         if (!piece || typeof delta[piece.member] !== 'string')
           return {
             texts: [],
-            whole: [{ path: ['delta'], shape: unknown }],
+            whole: [{ path: ['delta'], shape: unknownShape }],
             citations: citedRange(delta.citation, ['delta', 'citation']),
           }
         const { member, isJson = false } = piece
@@ -227,11 +229,11 @@ const stream: StreamContents = {
         return { texts: [] }
     }
   },
-  continued({ type, index, delta }, { path }, text) {
+  continueText({ type, index, delta }, { path }, text) {
     const kind = isObject(delta) ? delta.type : undefined
     return { type, index, delta: { type: kind, [String(path[1])]: text } }
   },
-  isNamed: true,
+  hasEventNames: true,
   createEnding,
 }
 
@@ -241,7 +243,7 @@ export const anthropicContents: DialectContents = {
   answers: {
     shape: { members: { content: { items: anyBlock } }, rest: 'opaque' },
     filtered: filteredAnswer,
-    citations: ({ content: written }) => rangesOfBlocks(written, ['content']),
+    citations: ({ content: written }) => citedInBlocks(written, ['content']),
   },
   userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
   documents: citedDocuments,

@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn, textOf } from '../../../lib/json/read.ts'
 import type {
   CitedRange,
   ContentForms,
@@ -8,10 +8,10 @@ import type {
   MembersOf,
   StreamContents,
   StreamedContents,
-} from '../../sdk/content.ts'
-import { annotatedRange, annotatedRanges } from '../shared/annotations.ts'
+} from '../../../sdk/content.ts'
+import { annotatedRange, annotatedRanges } from '../../shared/annotations.ts'
+import type { ResponsesBody } from '../request/schema.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import type { ResponsesBody } from './request/schema.ts'
 
 const part = {
   text: 'text',
@@ -69,7 +69,7 @@ const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_
 const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const
 const message = { ...item, role: 'keep', content, name: 'text' } as const
 
-/** Items by type. Unknown types have no shape and are refused. Source: OpenAI API reference, "Create a model response". */
+/** Items by type. Unknown types have no shape and are rejected. Source: OpenAI API reference, "Create a model response". */
 const items = {
   message: {
     by: {
@@ -113,8 +113,8 @@ const items = {
 } as const satisfies Record<string, ContentShape>
 
 const body = {
-  model: 'own',
-  model_name: 'own',
+  model: 'replaced',
+  model_name: 'replaced',
   input: { text: 'text', items: { by: { member: 'type', cases: items, otherwise: items.message } } },
   instructions: { text: 'text', system: true },
   stream: 'keep',
@@ -132,9 +132,9 @@ const body = {
   store: 'keep',
   previous_response_id: 'keep',
   // The router cannot protect data that is stored at an upstream.
-  conversation: 'refused',
-  background: 'refused',
-  prompt: 'refused',
+  conversation: 'rejected',
+  background: 'rejected',
+  prompt: 'rejected',
   truncation: 'keep',
   metadata: 'value',
   user: 'text',
@@ -163,7 +163,7 @@ const callDeltas: Readonly<Record<string, string>> = {
   custom_tool_call: 'response.custom_tool_call_input',
   code_interpreter_call: 'response.code_interpreter_call_code',
 }
-const calls: ReadonlySet<string> = new Set(Object.values(callDeltas))
+const callEvents: ReadonlySet<string> = new Set(Object.values(callDeltas))
 
 const anyItem = {
   by: { member: 'type', cases: items, otherwise: { members: item, rest: 'value' } },
@@ -196,27 +196,27 @@ const endings: ReadonlySet<unknown> = new Set([
 
 /** Source: OpenAI API reference, "Streaming events" of responses. */
 const stream: StreamContents = {
-  numberedBy: 'sequence_number',
-  isNamed: true,
+  sequenceMember: 'sequence_number',
+  hasEventNames: true,
   createEnding,
   read(event) {
     const citations = [...citedInText(event), ...citedInEvent(event)]
-    return { ...textsOf(event), begins: begunBy(event), whole: wholeOf(event), citations }
+    return { ...textsOf(event), begins: channelsBegunBy(event), whole: wholeValuesIn(event), citations }
   },
-  continued({ obfuscation: _padding, ...like }, _at, text) {
-    return { ...like, delta: text, ...(Array.isArray(like.logprobs) ? { logprobs: [] } : {}) }
+  continueText({ obfuscation: _padding, ...template }, _at, text) {
+    return { ...template, delta: text, ...(Array.isArray(template.logprobs) ? { logprobs: [] } : {}) }
   },
 }
 
 /** The channels of calls that an event begins. */
-function begunBy(event: Readonly<JsonObject>): string[] {
+function channelsBegunBy(event: Readonly<JsonObject>): string[] {
   if (event.type !== 'response.output_item.added' || !isObject(event.item)) return []
   const type = textOf(event.item.type) ?? ''
   const base = Object.hasOwn(callDeltas, type) ? callDeltas[type] : undefined
   return base === undefined ? [] : [channelOf(event, base)]
 }
 
-function wholeOf(event: Readonly<JsonObject>): NonNullable<StreamedContents['whole']> {
+function wholeValuesIn(event: Readonly<JsonObject>): NonNullable<StreamedContents['whole']> {
   return Object.entries(wholeMembers).flatMap(([name, shape]) =>
     event[name] === undefined ? [] : [{ path: [name], shape }],
   )
@@ -228,7 +228,7 @@ function textsOf(event: Readonly<JsonObject>): StreamedContents {
   const channel = channelOf(event, base)
   if (type.endsWith('.delta') && typeof event.delta === 'string')
     return {
-      texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base), isCall: calls.has(base) }],
+      texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base), isCall: callEvents.has(base) }],
     }
   if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
   if (endings.has(type)) return { texts: [], ends: [''] }
@@ -270,8 +270,8 @@ function citedInPart(part: unknown, path: readonly (string | number)[]): CitedRa
 }
 
 function itemOf({ output_index: index, item_id: id, item }: Readonly<JsonObject>): string {
-  const own = isObject(item) ? item.id : undefined
-  return `${String(index ?? id ?? own)}.`
+  const itemId = isObject(item) ? item.id : undefined
+  return `${String(index ?? id ?? itemId)}.`
 }
 
 function channelOf(event: Readonly<JsonObject>, base: string): string {

@@ -1,22 +1,22 @@
-import { type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { StreamEnding } from '../../sdk/content.ts'
+import { type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
+import type { StreamEnding } from '../../../sdk/content.ts'
 
 /** Ends the candidates that are still open. Source: Gemini API reference, "FinishReason". */
 export function createEnding(): StreamEnding {
   const open = new Set<number>()
   const ended = new Set<number>()
   return {
-    sent(chunk) {
+    observe(chunk) {
       for (const [position, candidate] of objectsIn(chunk.candidates).entries()) {
         const index = numberOf(candidate.index) ?? position
         if (candidate.finishReason === undefined) open.add(index)
         else ended.add(index)
       }
     },
-    filtered(_why, { candidates: _candidates, ...like }) {
+    endFiltered(_why, { candidates: _candidates, ...template }) {
       const indexes = [...open].filter((index) => !ended.has(index))
       const stopped = indexes.length === 0 ? [0] : indexes
-      return [{ candidates: stopped.map((index) => ({ index, finishReason: 'SAFETY' })), ...like }]
+      return [{ candidates: stopped.map((index) => ({ index, finishReason: 'SAFETY' })), ...template }]
     },
   }
 }

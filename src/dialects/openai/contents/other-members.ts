@@ -1,6 +1,6 @@
-import type { ContentForms, ContentShape } from '../../sdk/content.ts'
-import { content } from './message-contents.ts'
-import { sampling as samplingTable } from './request/sampling.ts'
+import type { ContentForms, ContentShape } from '../../../sdk/content.ts'
+import { sampling as samplingTable } from '../request/sampling.ts'
+import { content } from './messages.ts'
 
 export const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
 
@@ -48,7 +48,7 @@ export const engineMembers = {
   transforms: 'keep',
   models: 'keep',
   plugins: 'keep',
-  extra_body: 'refused',
+  extra_body: 'rejected',
   documents: 'value',
   prompt_embeds: 'media',
 } as const satisfies Record<string, ContentShape>
@@ -59,7 +59,7 @@ export const vendorMembers = {
   safety_identifier: 'text',
   prompt_cache_retention: 'keep',
   service_tier: 'keep',
-  store: 'refused',
+  store: 'rejected',
   modalities: 'keep',
   web_search_options: 'value',
   audio: { members: { format: 'keep', voice: { text: 'keep', members: { id: 'keep' } } } },

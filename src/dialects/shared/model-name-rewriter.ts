@@ -1,12 +1,12 @@
 import { lineJson } from '../../lib/bytes/lines.ts'
 import { type JsonScan, type Member, scanObject } from '../../lib/json/splice.ts'
 
-/** Maximum length of a common beginning; a longer one contains part of the response. */
-const maxKnownBytes = 1024
-/** After so many different beginnings, no further one is learned. */
+/** Maximum length of a learned prefix; a longer one contains part of the response. */
+const maxPrefixBytes = 1024
+/** After so many different prefixes, no further one is learned. */
 const maxMisses = 16
 
-interface Known {
+interface LearnedText {
   /** Text that ends with the upstream's model name, in latin1: one character per byte. */
   sent: string
   /** The same bytes with the client's name; undefined if both names are equal. */
@@ -17,19 +17,19 @@ interface Known {
  * Replaces the upstream's model name with the client's. Most events of a stream begin with the same bytes, up to and including
  * that name: once they are learned, a comparison is enough. All other events are scanned.
  */
-export class ModelName {
+export class ModelNameRewriter {
   readonly #json: Buffer
   readonly #outer: string | undefined
   readonly #isMarked: (text: string) => boolean
-  /** The common beginning of events. */
-  #beginning: Known | undefined
+  /** The prefix that most events share. */
+  #prefix: LearnedText | undefined
   /** The member `model` as events write it. */
-  #member: Known | undefined
+  #member: LearnedText | undefined
   #misses = 0
 
   /**
    * `outer`: the member whose object contains `model`; undefined if the event itself contains it. `isMarked`: whether a
-   * beginning has marks; it is then not learned.
+   * prefix has marks; it is then not learned.
    */
   constructor(name: string, outer: string | undefined, isMarked: (text: string) => boolean) {
     this.#json = Buffer.from(lineJson(name))
@@ -37,18 +37,18 @@ export class ModelName {
     this.#isMarked = isMarked
   }
 
-  /** Length of the known beginning; 0 if the text begins differently. */
-  knownLength(text: string): number {
-    const sent = this.#beginning?.sent
+  /** Length of the learned prefix; 0 if the text begins differently. */
+  prefixLength(text: string): number {
+    const sent = this.#prefix?.sent
     return sent !== undefined && text.startsWith(sent) ? sent.length : 0
   }
 
-  /** The bytes with the client's name; undefined if they must be scanned. `known`: the result of {@link knownLength}. */
-  replaceKnown(bytes: Buffer, text: string, known: number): Buffer | undefined {
-    const at = modelKeyAt(text, known)
-    if (known > 0 && this.#beginning) {
+  /** The bytes with the client's name; undefined if they must be scanned. `prefixLength`: of this text. */
+  replaceLearned(bytes: Buffer, text: string, prefixLength: number): Buffer | undefined {
+    const at = modelKeyAt(text, prefixLength)
+    if (prefixLength > 0 && this.#prefix) {
       this.#misses = 0
-      return at === -1 ? spliced(bytes, 0, this.#beginning) : this.#replaceEach(bytes, text, at)
+      return at === -1 ? spliced(bytes, 0, this.#prefix) : this.#replacePrefixes(bytes, text, at)
     }
     if (at === -1) return bytes
     // A single occurrence, written like the member that was learned, is that member, not one of a nested object.
@@ -57,9 +57,9 @@ export class ModelName {
     return spliced(bytes, at, member)
   }
 
-  /** The same for several events, if each has the known beginning and no other model name. */
-  #replaceEach(bytes: Buffer, text: string, second: number): Buffer | undefined {
-    const { sent, renamed } = this.#beginning ?? {}
+  /** The same for several events, if each has the learned prefix and no other model name. */
+  #replacePrefixes(bytes: Buffer, text: string, second: number): Buffer | undefined {
+    const { sent, renamed } = this.#prefix ?? {}
     if (sent === undefined) return undefined
     const keyAt = sent.lastIndexOf('"model"')
     for (let at = second; at !== -1; at = modelKeyAt(text, at + sent.length - keyAt)) {
@@ -100,13 +100,13 @@ export class ModelName {
 
   #learn(event: Buffer, text: string, { keyStart, valueStart, valueEnd }: Member): void {
     const isSame = this.#json.equals(event.subarray(valueStart, valueEnd))
-    const known = (from: number): Known => ({
+    const learned = (from: number): LearnedText => ({
       sent: text.slice(from, valueEnd),
       renamed: isSame ? undefined : Buffer.concat([event.subarray(from, valueStart), this.#json]),
     })
-    this.#member = known(keyStart)
-    if (valueEnd > maxKnownBytes || this.#misses++ >= maxMisses) return
-    if (!this.#isMarked(text.slice(0, valueEnd))) this.#beginning = known(0)
+    this.#member = learned(keyStart)
+    if (valueEnd > maxPrefixBytes || this.#misses++ >= maxMisses) return
+    if (!this.#isMarked(text.slice(0, valueEnd))) this.#prefix = learned(0)
   }
 }
 
@@ -134,7 +134,7 @@ function scanData(event: Buffer, text: string, start: number): JsonScan | undefi
   return scanObject(Buffer.from(' '.repeat(start) + json, 'latin1'), start)
 }
 
-function spliced(bytes: Buffer, at: number, { sent, renamed }: Known): Buffer {
+function spliced(bytes: Buffer, at: number, { sent, renamed }: LearnedText): Buffer {
   if (renamed === undefined) return bytes
   const out = Buffer.allocUnsafe(bytes.length - sent.length + renamed.length)
   bytes.copy(out, 0, 0, at)

@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, objectsIn } from '../../lib/json/read.ts'
+import { isObject, objectsIn } from '../../../lib/json/read.ts'
 import type {
   AnswerContents,
   ContentForms,
@@ -7,18 +7,18 @@ import type {
   ContentTable,
   DialectContents,
   MembersOf,
-} from '../../sdk/content.ts'
-import { annotatedRanges } from '../shared/annotations.ts'
-import type { OpenaiEmbeddingBody } from './embedding.ts'
+} from '../../../sdk/content.ts'
+import { annotatedRanges } from '../../shared/annotations.ts'
+import type { OpenaiEmbeddingBody } from '../embedding.ts'
+import type { OpenaiChatBody, OpenaiCompletionBody } from '../request/schema.ts'
 import { filteredAnswer } from './ending.ts'
-import { content, messageMembers, messages, part } from './message-contents.ts'
-import type { OpenaiChatBody, OpenaiCompletionBody } from './request/schema.ts'
-import { completionStream } from './stream-contents.ts'
-import { engineMembers, sampling, stop, vendorMembers } from './unread-members.ts'
+import { content, messageMembers, messages, part } from './messages.ts'
+import { engineMembers, sampling, stop, vendorMembers } from './other-members.ts'
+import { completionStream } from './stream.ts'
 
 const chat = {
-  model: 'own',
-  model_name: 'own',
+  model: 'replaced',
+  model_name: 'replaced',
   messages,
   ...sampling,
   tools: 'schema',
@@ -40,12 +40,12 @@ const chat = {
 /** A string, a list of strings, or token ids, which cannot be inspected. */
 const texts = {
   text: 'text',
-  items: { text: 'text', items: { numbers: 'refused' }, numbers: 'refused' },
+  items: { text: 'text', items: { numbers: 'rejected' }, numbers: 'rejected' },
 } as const satisfies ContentForms
 
 const completion = {
-  model: 'own',
-  model_name: 'own',
+  model: 'replaced',
+  model_name: 'replaced',
   ...sampling,
   prompt: texts,
   suffix: 'text',
@@ -55,14 +55,14 @@ const completion = {
 } as const satisfies MembersOf<Static<typeof OpenaiCompletionBody>>
 
 const embedding = {
-  model: 'own',
-  model_name: 'own',
+  model: 'replaced',
+  model_name: 'replaced',
   input: {
     text: 'text',
     items: {
       text: 'text',
-      items: { numbers: 'refused' },
-      numbers: 'refused',
+      items: { numbers: 'rejected' },
+      numbers: 'rejected',
       members: { text: 'text', image: 'media', content },
     },
   },
@@ -80,7 +80,7 @@ const document = {
 } as const satisfies ContentForms
 const documents = { ...document, items: document } as const satisfies ContentForms
 
-const named = { model: 'own', model_name: 'own', user: 'text' } as const satisfies Record<
+const commonMembers = { model: 'replaced', model_name: 'replaced', user: 'text' } as const satisfies Record<
   string,
   ContentShape
 >
@@ -113,15 +113,15 @@ const options = {
   mm_processor_kwargs: 'keep',
 } as const satisfies Record<string, ContentShape>
 
-/** Shapes of request bodies, by operation. An operation without an entry is refused. */
+/** Shapes of request bodies, by operation. An operation without an entry is rejected. */
 const openaiRequests = {
   chat: { members: { ...engineMembers, ...vendorMembers, ...chat } },
   completion: { members: { ...engineMembers, ...vendorMembers, ...completion } },
   embedding: { members: { ...options, ...embedding, messages, data: 'media' } },
-  rerank: { members: { ...named, ...options, query: document, documents, texts: documents } },
+  rerank: { members: { ...commonMembers, ...options, query: document, documents, texts: documents } },
   score: {
     members: {
-      ...named,
+      ...commonMembers,
       ...options,
       text_1: documents,
       text_2: documents,
@@ -136,7 +136,7 @@ const openaiRequests = {
   },
   tokenize: {
     members: {
-      ...named,
+      ...commonMembers,
       prompt: texts,
       content: 'text',
       messages,
@@ -155,7 +155,7 @@ const openaiRequests = {
   },
   speech: {
     members: {
-      ...named,
+      ...commonMembers,
       input: 'text',
       instructions: 'text',
       voice: { text: 'keep', members: { id: 'keep' } },
@@ -172,7 +172,7 @@ const openaiRequests = {
   },
   image: {
     members: {
-      ...named,
+      ...commonMembers,
       prompt: 'text',
       negative_prompt: 'text',
       n: 'keep',
@@ -197,7 +197,7 @@ const openaiRequests = {
   },
   image_edit: {
     members: {
-      ...named,
+      ...commonMembers,
       prompt: 'text',
       negative_prompt: 'text',
       image: 'media',
@@ -214,10 +214,10 @@ const openaiRequests = {
       stream: 'keep',
     },
   },
-  moderation: { members: { ...named, input: { text: 'text', items: part } } },
+  moderation: { members: { ...commonMembers, input: { text: 'text', items: part } } },
   infill: {
     members: {
-      ...named,
+      ...commonMembers,
       input_prefix: 'text',
       input_suffix: 'text',
       prompt: texts,
@@ -234,11 +234,11 @@ const openaiRequests = {
       response_fields: 'keep',
     },
   },
-  pooling: { members: { ...named, ...options, input: documents, messages, data: 'refused' } },
-  classify: { members: { ...named, ...options, input: documents, messages } },
+  pooling: { members: { ...commonMembers, ...options, input: documents, messages, data: 'rejected' } },
+  classify: { members: { ...commonMembers, ...options, input: documents, messages } },
   cohere_embedding: {
     members: {
-      ...named,
+      ...commonMembers,
       texts: documents,
       input_type: 'keep',
       embedding_types: 'keep',

@@ -1,19 +1,19 @@
-import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
-import type { StreamEnding } from '../../sdk/content.ts'
+import { isObject, type JsonObject, numberOf } from '../../../lib/json/read.ts'
+import type { StreamEnding } from '../../../sdk/content.ts'
 
 /** Ends the open block and the message. Source: Anthropic docs, "Handle streaming refusals". */
 export function createEnding(): StreamEnding {
   const open = new Set<number>()
   let outputTokens = 0
   return {
-    sent({ type, index, message }) {
+    observe({ type, index, message }) {
       const block = numberOf(index) ?? 0
       if (type === 'content_block_start') open.add(block)
       if (type === 'content_block_stop') open.delete(block)
       if (type === 'message_start' && isObject(message) && isObject(message.usage))
         outputTokens = numberOf(message.usage.output_tokens) ?? 0
     },
-    filtered: () => [
+    endFiltered: () => [
       ...[...open].map((index) => ({ type: 'content_block_stop', index })),
       {
         type: 'message_delta',

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { CitedRange } from '../../sdk/content.ts'
-import { memberOf, nameIn, objectIn } from './members.ts'
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
+import type { CitedRange } from '../../../sdk/content.ts'
+import { memberOf, nameIn, objectIn } from '../members.ts'
 
 type Path = readonly (string | number)[]
 type TextOfPart = (part: number | undefined, isQuoted: boolean) => CitedRange['text']
@@ -31,8 +31,8 @@ function supports(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedR
 function sources(candidate: JsonObject, path: Path, textOf: TextOfPart): CitedRange[] {
   const metadata = objectIn(candidate, 'citationMetadata')
   if (!metadata) return []
-  return ['citationSources', 'citations'].flatMap((named) => {
-    const name = nameIn(metadata, named)
+  return ['citationSources', 'citations'].flatMap((member) => {
+    const name = nameIn(metadata, member)
     const at = [...path, nameIn(candidate, 'citationMetadata'), name]
     return objectsIn(metadata[name]).map(
       (source, position): CitedRange => ({

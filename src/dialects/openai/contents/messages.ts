@@ -1,4 +1,4 @@
-import type { ContentForms, ContentShape } from '../../sdk/content.ts'
+import type { ContentForms, ContentShape } from '../../../sdk/content.ts'
 
 const partMembers = { type: 'keep', cache_control: 'keep', annotations: 'value' } as const
 
@@ -57,7 +57,7 @@ const toolContent = {
   joined: true,
 } as const satisfies ContentForms
 
-const called = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
+const functionCall = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
 
 const toolCall = {
   members: {
@@ -65,7 +65,7 @@ const toolCall = {
     index: 'keep',
     type: 'keep',
     cache_control: 'keep',
-    function: called,
+    function: functionCall,
     custom: { members: { name: 'keep', input: 'text' } },
     // Gemini's signature of its reasoning, from its OpenAI endpoint or a proxy.
     extra_content: 'opaque',
@@ -101,7 +101,7 @@ export const messageMembers = {
       members: { type: 'keep', thinking: 'text', signature: 'opaque', data: 'opaque', cache_control: 'keep' },
     },
   },
-  function_call: called,
+  function_call: functionCall,
   tool_calls: { items: toolCall },
   annotations: 'value',
   audio: { members: { id: 'media', data: 'media', transcript: 'text', expires_at: 'keep' } },

@@ -1,12 +1,12 @@
-import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { StreamEnding } from '../../sdk/content.ts'
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
+import type { StreamEnding } from '../../../sdk/content.ts'
 
 /** Ends the choices that are still open. Source: OpenAI API reference, "The chat completion chunk object". */
 export function createEnding(): StreamEnding {
   const open = new Set<number>()
   const ended = new Set<number>()
   return {
-    sent(chunk) {
+    observe(chunk) {
       for (const [position, choice] of objectsIn(chunk.choices).entries()) {
         const index = numberOf(choice.index) ?? position
         const isEnd = choice.finish_reason !== undefined && choice.finish_reason !== null
@@ -14,12 +14,12 @@ export function createEnding(): StreamEnding {
         else open.add(index)
       }
     },
-    filtered(_why, { usage: _usage, ...like }) {
-      const texts = objectsIn(like.choices).some((choice) => choice.text !== undefined)
+    endFiltered(_why, { usage: _usage, ...template }) {
+      const texts = objectsIn(template.choices).some((choice) => choice.text !== undefined)
       const indexes = [...open].filter((index) => !ended.has(index))
       return [
         {
-          ...like,
+          ...template,
           choices: (indexes.length === 0 ? [0] : indexes).map((index) => ({
             index,
             ...(texts ? { text: '' } : { delta: {} }),

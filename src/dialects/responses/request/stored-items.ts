@@ -1,23 +1,23 @@
 import { isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import { responseIdOfItem } from '../response/object.ts'
-import { type Remembered, referenceOf } from './input-read.ts'
+import { referenceOf, type StoredItems } from './input-read.ts'
 
 /** An earlier response with its input items. */
-interface Recalled {
+interface StoredResponse {
   response: JsonObject
   input: JsonObject[]
 }
 
-interface RecallStore {
-  find(id: string): Promise<Recalled | undefined>
+interface ResponseFinder {
+  find(id: string): Promise<StoredResponse | undefined>
 }
 
 /** Loads the stored responses that a request continues or refers to. `body` need not be validated. */
-export async function recall(body: unknown, store: RecallStore): Promise<Remembered> {
+export async function loadStoredItems(body: unknown, store: ResponseFinder): Promise<StoredItems> {
   if (!isObject(body)) return { history: undefined, referenced: new Map() }
   const { previous_response_id: previous, input } = body
   const [referenced, stored] = await Promise.all([
-    recallItems(input, store),
+    loadReferencedItems(input, store),
     typeof previous === 'string' ? store.find(previous) : undefined,
   ])
   return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
@@ -27,19 +27,24 @@ export async function recall(body: unknown, store: RecallStore): Promise<Remembe
 const maxFindsAtOnce = 64
 
 /** Some clients send items of earlier responses by id only. The id of an item contains that of its response. */
-async function recallItems(input: unknown, store: RecallStore): Promise<Remembered['referenced']> {
-  const wanted = objectsIn(input).map(referenceOf)
-  const ids = [...new Set(wanted.map((id) => id && responseIdOfItem(id)))].filter((id) => id !== undefined)
-  const known = ids.filter((id) => id !== '')
-  const answers: (Recalled | undefined)[] = []
-  for (let at = 0; at < known.length; at += maxFindsAtOnce) {
-    const batch = known.slice(at, at + maxFindsAtOnce)
-    answers.push(...(await Promise.all(batch.map((id) => store.find(id)))))
+async function loadReferencedItems(
+  input: unknown,
+  store: ResponseFinder,
+): Promise<StoredItems['referenced']> {
+  const references = objectsIn(input).map(referenceOf)
+  const ids = [...new Set(references.map((id) => id && responseIdOfItem(id)))].filter(
+    (id) => id !== undefined,
+  )
+  const responseIds = ids.filter((id) => id !== '')
+  const responses: (StoredResponse | undefined)[] = []
+  for (let at = 0; at < responseIds.length; at += maxFindsAtOnce) {
+    const batch = responseIds.slice(at, at + maxFindsAtOnce)
+    responses.push(...(await Promise.all(batch.map((id) => store.find(id)))))
   }
-  const items = answers.flatMap((stored) => (stored ? outputOf(stored) : []))
+  const items = responses.flatMap((stored) => (stored ? outputOf(stored) : []))
   return new Map(items.flatMap((item) => (typeof item.id === 'string' ? [[item.id, item]] : [])))
 }
 
-function outputOf({ response }: Recalled): JsonObject[] {
+function outputOf({ response }: StoredResponse): JsonObject[] {
   return Array.isArray(response.output) ? response.output.filter(isObject) : []
 }

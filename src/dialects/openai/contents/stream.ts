@@ -1,12 +1,12 @@
-import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
 import type {
   CitedRange,
   ContentShape,
   StreamContents,
   StreamedContents,
   StreamedText,
-} from '../../sdk/content.ts'
-import { annotatedRanges } from '../shared/annotations.ts'
+} from '../../../sdk/content.ts'
+import { annotatedRanges } from '../../shared/annotations.ts'
 import { createEnding } from './ending.ts'
 
 /** The text in chunks of chats and legacy completions. Source: OpenAI API reference, "The chat completion chunk object". */
@@ -32,13 +32,13 @@ export const completionStream: StreamContents = {
     }
     return { texts, ends, begins, whole, citations }
   },
-  continued({ usage: _usage, ...like }, { path }, text) {
+  continueText({ usage: _usage, ...template }, { path }, text) {
     const [, position, ...members] = path
-    const choice = objectsIn(like.choices)[Number(position)] ?? {}
+    const choice = objectsIn(template.choices)[Number(position)] ?? {}
     const delta = isObject(choice.delta) ? choice.delta : undefined
     const index = numberOf(choice.index) ?? Number(position)
     return {
-      ...like,
+      ...template,
       choices: [
         {
           index,
@@ -56,7 +56,7 @@ export const completionStream: StreamContents = {
 type Whole = NonNullable<StreamedContents['whole']>[number]
 
 /** Members of a delta that are read as pieces of text, or contain none. */
-const known: ReadonlySet<string> = new Set([
+const knownMembers: ReadonlySet<string> = new Set([
   'role',
   'content',
   'reasoning_content',
@@ -75,7 +75,7 @@ const known: ReadonlySet<string> = new Set([
 function unknownIn(delta: JsonObject, at: (string | number)[]): Whole[] {
   const shape: ContentShape = 'value'
   return Object.entries(delta)
-    .filter(([name, value]) => !known.has(name) && value !== null && value !== '')
+    .filter(([name, value]) => !knownMembers.has(name) && value !== null && value !== '')
     .map(([name]) => ({ path: [...at, name], shape }))
 }
 

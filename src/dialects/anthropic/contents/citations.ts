@@ -1,5 +1,5 @@
-import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { CitedRange, RequestDocuments } from '../../sdk/content.ts'
+import { isObject, type JsonObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
+import type { CitedRange, RequestDocuments } from '../../../sdk/content.ts'
 
 /**
  * The character range of a document that a citation refers to. Citations of other types refer to pages, blocks and search
@@ -19,15 +19,15 @@ export function citedRange(citation: unknown, path: readonly (string | number)[]
   ]
 }
 
-export function rangesOfBlock(block: unknown, path: readonly (string | number)[]): CitedRange[] {
+export function citedInBlock(block: unknown, path: readonly (string | number)[]): CitedRange[] {
   if (!isObject(block)) return []
   return objectsIn(block.citations).flatMap((citation, position) =>
     citedRange(citation, [...path, 'citations', position]),
   )
 }
 
-export function rangesOfBlocks(blocks: unknown, path: readonly (string | number)[]): CitedRange[] {
-  return objectsIn(blocks).flatMap((block, position) => rangesOfBlock(block, [...path, position]))
+export function citedInBlocks(blocks: unknown, path: readonly (string | number)[]): CitedRange[] {
+  return objectsIn(blocks).flatMap((block, position) => citedInBlock(block, [...path, position]))
 }
 
 /** Documents are numbered across all messages, including those in tool results. Only plain text is cited by characters. */
@@ -36,7 +36,7 @@ export function citedDocuments({ messages }: Readonly<JsonObject>): RequestDocum
   return {
     texts: turns.flatMap(({ content }, position) => documentsIn(content, `messages[${position}].content`)),
     citations: turns.flatMap(({ content }, position) =>
-      rangesOfBlocks(content, ['messages', position, 'content']),
+      citedInBlocks(content, ['messages', position, 'content']),
     ),
   }
 }

@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import { isObject, numberOf, objectsIn } from '../../../lib/json/read.ts'
 import type {
   CitedRange,
   ContentForms,
@@ -9,11 +9,11 @@ import type {
   StreamContents,
   StreamedContents,
   StreamedText,
-} from '../../sdk/content.ts'
+} from '../../../sdk/content.ts'
+import { snakeCase } from '../members.ts'
+import type { GeminiBody } from '../request/schema.ts'
 import { citedInAnswer, citedInCandidate } from './citations.ts'
 import { createEnding, filteredAnswer } from './ending.ts'
-import { snakeCase } from './members.ts'
-import type { GeminiBody } from './request/schema.ts'
 
 /** Members in camel case and in snake case, because Google's servers accept both. */
 function bothSpellings(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {
@@ -78,7 +78,7 @@ const chat = {
   generation_config: config,
 } as const
 
-const embedded = {
+const embedMembers = {
   ...bothSpellings({ taskType: 'keep', title: 'text', outputDimensionality: 'keep', autoTruncate: 'keep' }),
   model: 'keep',
   content,
@@ -87,25 +87,25 @@ const embedded = {
 const body = {
   ...chat,
   content,
-  requests: { items: { members: embedded } },
+  requests: { items: { members: embedMembers } },
   generateContentRequest: {
     members: {
       ...chat,
       model: 'keep',
-      ...bothSpellings({ safetySettings: 'keep', cachedContent: 'refused' }),
+      ...bothSpellings({ safetySettings: 'keep', cachedContent: 'rejected' }),
     },
   },
 } as const satisfies MembersOf<Static<typeof GeminiBody>>
 
 const anyBody = {
   members: {
-    ...embedded,
+    ...embedMembers,
     ...bothSpellings({
       safetySettings: 'keep',
-      cachedContent: 'refused',
+      cachedContent: 'rejected',
       labels: 'value',
       serviceTier: 'keep',
-      store: 'refused',
+      store: 'rejected',
     }),
     ...body,
   },
@@ -128,15 +128,15 @@ const stream: StreamContents = {
     for (const [position, candidate] of objectsIn(chunk.candidates).entries()) {
       const index = numberOf(candidate.index) ?? position
       const found = isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
-      for (const [at, each] of found.entries()) {
+      for (const [at, part] of found.entries()) {
         const path = ['candidates', position, 'content', 'parts', at]
-        const channel = `${index}.${each.thought === true ? 'thought' : 'text'}`
-        if (typeof each.text === 'string')
+        const channel = `${index}.${part.thought === true ? 'thought' : 'text'}`
+        if (typeof part.text === 'string')
           texts.push({ channel, group: String(index), path: [...path, 'text'] })
         whole.push({ path, shape: otherPart })
-        if (typeof each.thoughtSignature !== 'string') continue
-        const proved = isObject(each.functionCall) ? 'functionCall' : 'text'
-        signatures.push({ path: [...path, 'thoughtSignature'], of: { path: [...path, proved] } })
+        if (typeof part.thoughtSignature !== 'string') continue
+        const signedMember = isObject(part.functionCall) ? 'functionCall' : 'text'
+        signatures.push({ path: [...path, 'thoughtSignature'], of: { path: [...path, signedMember] } })
         ends.push(channel)
       }
       if (candidate.finishReason !== undefined) ends.push(`${index}.`)
@@ -150,13 +150,13 @@ const stream: StreamContents = {
     }
     return { texts, ends, signatures, whole, citations }
   },
-  continued({ usageMetadata: _usage, promptFeedback: _feedback, ...like }, { path }, text) {
+  continueText({ usageMetadata: _usage, promptFeedback: _feedback, ...template }, { path }, text) {
     const [, position, , , at] = path
-    const candidate = objectsIn(like.candidates)[Number(position)] ?? {}
+    const candidate = objectsIn(template.candidates)[Number(position)] ?? {}
     const before = isObject(candidate.content) ? objectsIn(candidate.content.parts)[Number(at)] : undefined
     const thought = before?.thought === true ? { thought: true } : {}
     return {
-      ...like,
+      ...template,
       candidates: [
         {
           index: numberOf(candidate.index) ?? Number(position),

@@ -3,7 +3,7 @@ import { Queue } from '../../../lib/queue.ts'
 import type { ChatEvent, GeneratedFile } from '../../../sdk/chat.ts'
 import type { AnswerContext } from '../../../sdk/dialect.ts'
 import { dropCitation, dropFile } from '../../shared/dropped-output.ts'
-import { signedId } from '../../shared/signatures.ts'
+import { writeSignedId } from '../../shared/signatures.ts'
 import type { ClientTools } from '../client-tools.ts'
 import { type ItemStatus, isImage } from '../response/write.ts'
 import {
@@ -31,7 +31,7 @@ interface Segment {
   /** Whether it contains more than white space. */
   hasContent: boolean
   /** Length of the text of the response before it. */
-  textFrom: number
+  textBefore: number
   ended: boolean
   isDone: boolean
   open: StreamedItem | undefined
@@ -48,7 +48,7 @@ export interface QueueOutput extends Pick<AnswerContext, 'drop'> {
  * Orders the events of an answer by item. The first incomplete item is streamed; events of the others (parallel calls) wait
  * until it is done. The protocol allows items to overlap, but agents expect them in order.
  */
-export class StreamQueue {
+export class ItemQueue {
   readonly #offered: ClientTools
   readonly #output: QueueOutput
   readonly #segments = new Queue<Segment>()
@@ -86,8 +86,8 @@ export class StreamQueue {
         break
       case 'tool-call-start': {
         const { name } = event
-        const tool = this.#offered.called(name)
-        const call = { id: signedId(event), name, arguments: '' }
+        const tool = this.#offered.findByWireName(name)
+        const call = { id: writeSignedId(event), name, arguments: '' }
         this.#called = true
         this.#begin('call', (slot) => createCallItem(slot, call, tool), event.call).hasContent = true
         break
@@ -107,7 +107,7 @@ export class StreamQueue {
   #cite(event: ItemEvent & { type: 'citation' }): string {
     const { url, start = Number.POSITIVE_INFINITY } = event.citation
     const messages = this.#messages.filter(({ hasContent }) => hasContent)
-    const cited = messages.findLast(({ textFrom }) => textFrom <= start) ?? messages[0]
+    const cited = messages.findLast(({ textBefore: textFrom }) => textFrom <= start) ?? messages[0]
     if (url === undefined || !cited) {
       dropCitation(this.#output)
       return ''
@@ -154,7 +154,7 @@ export class StreamQueue {
       create,
       events: [],
       hasContent: false,
-      textFrom: this.#textLength,
+      textBefore: this.#textLength,
       ended: false,
       isDone: false,
       open: undefined,
@@ -170,7 +170,7 @@ export class StreamQueue {
     for (let first = this.#segments.first; first; first = this.#segments.first) {
       if (!first.open && !first.hasContent) {
         if (!first.ended) return out
-        if (this.#isNothing(first)) {
+        if (this.#isBlank(first)) {
           this.#segments.shift()
           continue
         }
@@ -185,17 +185,17 @@ export class StreamQueue {
   }
 
   /** White space that a template emits around calls is not a message; without calls it is the response. */
-  #isNothing({ events }: Segment): boolean {
+  #isBlank({ events }: Segment): boolean {
     return this.#called || events.every((event) => 'text' in event && event.text === '')
   }
 
   #stream(segment: Segment): string {
     let out = ''
     if (!segment.open) {
-      segment.open = segment.create({ ...this.#output.nextSlot(), textBefore: segment.textFrom })
+      segment.open = segment.create({ ...this.#output.nextSlot(), textBefore: segment.textBefore })
       out += segment.open.open()
     }
-    for (const event of segment.events) out += segment.open.take(event)
+    for (const event of segment.events) out += segment.open.write(event)
     segment.events = []
     return out
   }
