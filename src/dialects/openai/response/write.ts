@@ -104,7 +104,7 @@ export function toolCallFormatOf({ request = {} }: AnswerContext): ToolCallForma
 }
 
 /** An entry of `tool_calls`. Source: OpenAI API reference, "The chat completion object". */
-export function writeToolCall(call: ToolCall, { custom }: ToolCallFormat): JsonObject {
+function writeToolCall(call: ToolCall, { custom }: ToolCallFormat): JsonObject {
   const { name, arguments: json } = call
   const id = writeSignedId(call)
   if (custom.has(name)) return { id, type: 'custom', custom: { name, input: customText(json) } }
