@@ -49,8 +49,6 @@ const refused: [name: string, body: string | Uint8Array][] = [
   ['1,000,000 levels', nested(1_000_000)],
   ['1,000,000 levels that never end', withMembers(`"x":${'['.repeat(1_000_000)}`)],
   ['10,001 members', withMembers(Array.from({ length: 9_999 }, (_, at) => `"x${at}":1`).join())],
-  ['more than 1,000,000 nested objects', withMembers(`"x":[${new Array(1_000_000).fill('{}').join()}]`)],
-  ['more than 1,000,000 nested strings', withMembers(`"x":[${new Array(1_000_000).fill('""').join()}]`)],
   ['__proto__', withMembers('"__proto__":{"x":1}')],
   ['__proto__ with escapes', withMembers('"\\u005f_proto_\\u005f":{"x":1}')],
   ['a nested __proto__', withMembers('"a":[{"b":{"__proto__":{"x":1}}}]')],
@@ -94,8 +92,6 @@ for (const [name, body] of refused) {
 test('S13 a body that only resembles an ambiguous one passes byte for byte', async () => {
   const bodies = [
     nested(128),
-    withMembers(`"x":[${new Array(100_000).fill('{"":""}').join()}]`),
-    withMembers(`"x":[${new Array(1_500_000).fill('1').join()}]`),
     withMembers('"user":"__proto__ constructor.prototype \\u005f_proto__"'),
     withMembers(
       '"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"constructor":{}}}}}]',

@@ -29,8 +29,6 @@ export interface JsonScan {
   long: ByteRange[]
   /** End offsets of the objects and arrays directly in a member's value: for a list of messages, of each message. */
   ends: number[]
-  /** Number of strings (keys included), objects and arrays nested in the members' values. */
-  nestedCount: number
 }
 
 export interface Edit {
@@ -49,7 +47,7 @@ const longBytes = 1024
 export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
   const start = skipSpace(bytes, from)
   if (bytes[start] !== openBrace) return undefined
-  const scan: JsonScan = { start, members: [], depth: 1, long: [], ends: [], nestedCount: 0 }
+  const scan: JsonScan = { start, members: [], depth: 1, long: [], ends: [] }
   let at = skipSpace(bytes, start + 1)
   if (bytes[at] === closeBrace) return scan
   while (at < bytes.length) {
@@ -207,7 +205,6 @@ function nestedEnd(bytes: Buffer, start: number, scan: JsonScan): number | undef
   while (at < bytes.length) {
     const byte = bytes[at]
     if (byte === quote) {
-      scan.nestedCount++
       const end = stringEnd(bytes, at)
       if (end - at >= longBytes && bytes[skipSpace(bytes, end)] !== colon) scan.long.push({ start: at, end })
       at = end
@@ -215,7 +212,6 @@ function nestedEnd(bytes: Buffer, start: number, scan: JsonScan): number | undef
     }
     if (byte === openBrace || byte === openBracket) {
       level++
-      scan.nestedCount++
       if (level + 1 > scan.depth) scan.depth = level + 1
     } else if (byte === closeBrace || byte === closeBracket) {
       level--

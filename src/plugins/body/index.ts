@@ -37,8 +37,6 @@ declare module 'fastify' {
 const maxDepth = 128
 /** No real body has more members. Each unknown one is reported, which would take seconds for a million of them. */
 const maxMembers = 10_000
-/** More would block the event loop for seconds. Numbers do not count, because lists of token ids may be long. */
-const maxNested = 1_000_000
 /** For smaller bodies, an outline is no faster than parsing everything. */
 const largeBytes = 16 * 1024
 
@@ -113,8 +111,6 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   if (scan && scan.depth > maxDepth) throw badRequest(`The body is nested deeper than ${maxDepth} levels`)
   if (scan && scan.members.length > maxMembers)
     throw badRequest(`The body has more than ${maxMembers} fields`)
-  if (scan && scan.nestedCount > maxNested)
-    throw badRequest(`The body has more than ${maxNested} strings, keys, objects and arrays`)
   const cut =
     scan && bytes.length >= largeBytes && request.routeOptions.config.outline && isMostlyLong(bytes, scan)
   const body = parse(cut ? outlineOf(bytes, scan) : bytes.toString())
