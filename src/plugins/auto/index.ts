@@ -189,7 +189,7 @@ async function nearest(
   })
   await Promise.race([ready, late])
   // The embedding model gets the same masked text as the chosen model would.
-  const shown = await app.processors.shownOutside(request, permitted, text)
+  const shown = await app.processors.maskForExternal(request, permitted, text)
   const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...query, signal })
   return vector && examples.nearest(vector, names)
 }

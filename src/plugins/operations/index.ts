@@ -60,14 +60,14 @@ export default fp(
         const { body, headers } = await answerForward(forward, app.gateway.services(request))
         const isJson = headers['content-type'] === 'application/json'
         const answered =
-          processing && isJson ? await processing.answeredBody(body, answersOf(operation)) : body
+          processing && isJson ? await processing.processResponseBody(body, answersOf(operation)) : body
         return reply.headers(headers).send(answered)
       },
       pipe: async (operation, request, reply) => {
         const { forward, processing } = await processed(app, operation, request)
         const pipe = clientPipe(reply)
-        const form = { contents: pieces, answers: answersOf(operation) }
-        const end = processing?.readsAnswers ? processedPipe(pipe, processing, form) : undefined
+        const form = { contents: llamaCppDeltas, answers: answersOf(operation) }
+        const end = processing?.readsResponses ? processedPipe(pipe, processing, form) : undefined
         const answering = async (): Promise<void> => {
           await pipeForward(forward, end?.client ?? pipe, app.gateway.services(request))
           await end?.settled()
@@ -76,7 +76,7 @@ export default fp(
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
-      countPrompt: (client, request) => countOrNot(app, client, request),
+      countPrompt: (client, request) => countOrLog(app, client, request),
     })
     done()
   },
@@ -116,7 +116,7 @@ async function embed(
   const { alias, model } = modelOf(app, dialect, request, named === undefined ? body : { model: named })
   if (!rawBody) throw badRequest('The request has no body')
   const processing = app.processors.begin(request, model)
-  const processed = processing && (await embedded(app, dialect, rawBody.bytes, processing))
+  const processed = processing && (await processedEmbedding(app, dialect, rawBody.bytes, processing))
   const others = app.rights
     .models(request)
     .listed()
@@ -131,14 +131,14 @@ async function embed(
   return reply.headers({ ...answerHeaders(exchange), ...headers }).send(answer.body)
 }
 
-async function countOrNot(
+async function countOrLog(
   app: FastifyInstance,
   client: ClientRequest,
   request: FastifyRequest,
 ): Promise<number | undefined> {
   try {
     const processing = app.processors.begin(request, client.model)
-    const counted = processing ? await processing.counted(client) : client
+    const counted = processing ? await processing.processCountRequest(client) : client
     return await countPrompt(counted, app.gateway.services(request))
   } catch (thrown) {
     const { kind, causeCode, message, code } = asRouterError(thrown)
@@ -175,18 +175,18 @@ async function processed(
   const processing = app.processors.begin(request, forward.model)
   if (!processing) return { forward, processing }
   const tables = ['openai', 'responses'].map((name) => app.dialects.get(name).contents?.requests[operation])
-  const bytes = await processing.body(forward.bytes, tables.find(Boolean), operation)
+  const bytes = await processing.processBody(forward.bytes, tables.find(Boolean), operation)
   return { forward: { ...forward, bytes, scan: scanned(bytes) }, processing }
 }
 
-async function embedded(
+async function processedEmbedding(
   app: FastifyInstance,
   dialect: string,
   received: Buffer,
   processing: Processing,
 ): Promise<{ bytes: Buffer; scan: JsonScan; body: Record<string, unknown> }> {
   const shape = app.dialects.get(dialect).contents?.requests.embedding
-  const bytes = await processing.body(received, shape, 'embedding')
+  const bytes = await processing.processBody(received, shape, 'embedding')
   return { bytes, scan: scanned(bytes), body: JSON.parse(bytes.toString()) }
 }
 
@@ -197,7 +197,7 @@ function scanned(bytes: Buffer): JsonScan {
 }
 
 /** Text deltas in the form of llama.cpp's own streams. */
-const pieces: StreamContents = {
+const llamaCppDeltas: StreamContents = {
   read: ({ content, stop }) => ({
     texts: typeof content === 'string' ? [{ channel: 'content', path: ['content'] }] : [],
     ends: stop === true ? [''] : [],
@@ -237,7 +237,7 @@ async function upload(
   try {
     const { model } = modelOf(app, 'openai', request, { model: received.model })
     await app.budgets.admitModel(request, model.alias)
-    app.processors.begin(request, model)?.unprotected(`Files for '${operation}'`)
+    app.processors.begin(request, model)?.skipUninspected(`Files for '${operation}'`)
     const upload = { upload: received, model, operation }
     await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply

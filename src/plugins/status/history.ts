@@ -4,7 +4,7 @@ import type { RouterError } from '../../sdk/errors.ts'
 import { RecentCount } from './recent-count.ts'
 
 /** Maximum number of entries per list. */
-export const kept = { errors: 5, failures: 20 } as const
+export const maxEntries = { errors: 5, failures: 20 } as const
 
 export interface TargetHistory {
   ended: RecentCount
@@ -25,7 +25,7 @@ export function newCount(): RecentCount {
 }
 
 /** Prepends an item and removes the oldest ones beyond `most`. */
-export function keep<Item>(list: Item[], item: Item, most: number): void {
+export function prependBounded<Item>(list: Item[], item: Item, most: number): void {
   list.unshift(item)
   list.length = Math.min(list.length, most)
 }

@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-const everyMs = 1_000
+const updateIntervalMs = 1_000
 /** Each listener is an open connection. */
 const maxListeners = 100
 
@@ -30,7 +30,7 @@ export default fp(
   (app, _options, done) => {
     const listeners = new Set<StatusListener>()
     let timer: NodeJS.Timeout | undefined
-    let isAsking = false
+    let isReading = false
     const leave = (listener: StatusListener): void => {
       listeners.delete(listener)
       if (listeners.size > 0) return
@@ -45,10 +45,10 @@ export default fp(
     }
     const updateAll = async (): Promise<void> => {
       if (app.drain.active) return endWithUpdate()
-      if (isAsking) return
-      isAsking = true
+      if (isReading) return
+      isReading = true
       const status = await app.status.readAll()
-      isAsking = false
+      isReading = false
       for (const listener of listeners) listener.update(status)
     }
     /** Their open connections would otherwise delay the drain. */
@@ -69,7 +69,7 @@ export default fp(
           return () => undefined
         }
         listeners.add(listener)
-        timer ??= setInterval(() => void updateAll(), everyMs)
+        timer ??= setInterval(() => void updateAll(), updateIntervalMs)
         void app.status.readAll().then((status) => {
           if (listeners.has(listener)) listener.update(status)
         })

@@ -22,7 +22,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       // A request without messages loads the model, or unloads it with `keep_alive: 0`.
       const action = isZeroTime(body.keep_alive) ? 'unload' : 'load'
       const processing = app.processors.begin(request, client.model)
-      const loading = processing ? await processing.client(client) : client
+      const loading = processing ? await processing.processClientRequest(client) : client
       await loadModel(loading, action, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
       const answer = loadAnswer(client.alias, new Date(), action)

@@ -23,7 +23,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       // A request without a prompt loads the model, like a chat without messages.
       const action = isZeroTime(keepAlive) ? 'unload' : 'load'
       const processing = app.processors.begin(request, client.model)
-      const loading = processing ? await processing.client(client) : client
+      const loading = processing ? await processing.processClientRequest(client) : client
       await loadModel(loading, action, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
       const answer = loadAnswer(client.alias, new Date(), action, 'generate')
