@@ -20,7 +20,12 @@ type Step = { -readonly [Key in keyof Processed]: Processed[Key] }
 
 /** Outcomes of the windows of one response, in ascending precedence. */
 const ranks: readonly Processed['outcome'][] = [
-  ...(['unchanged', 'changed', 'flagged', 'failed_open', 'failed_closed', 'blocked'] as const),
+  'unchanged',
+  'changed',
+  'flagged',
+  'failed_open',
+  'failed_closed',
+  'blocked',
 ]
 
 /** Judges passages of one response. Each processor has one record for all of them. */

@@ -1,4 +1,4 @@
-import { errorWords } from '../../sdk/console/error-words.ts'
+import { errorWords, safeCodeOf } from '../../sdk/console/error-words.ts'
 import type { Status, TargetError } from '../../sdk/console/status.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { RecentCount } from './recent-count.ts'
@@ -32,13 +32,8 @@ export function prependBounded<Item>(list: Item[], item: Item, most: number): vo
 
 /** An error by its code and in words. */
 export function errorSummary(error: RouterError): { code: string; text: string } {
-  const code = codeOf(error)
+  const code = safeCodeOf(error)
   return { code, text: errorWords(code) }
-}
-
-/** Only codes of the router and of Node: an upstream's own code could contain anything. */
-function codeOf({ causeCode, code, kind }: RouterError): string {
-  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }
 
 export function timestamp(): string {
