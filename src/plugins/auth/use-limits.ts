@@ -9,6 +9,7 @@ import {
   type LimitedRequest,
   limitWindowMs,
 } from '../../stores/limits/store.ts'
+import { requestedModel } from '../models/requested-model.ts'
 import { AnswerSizes } from './answer-sizes.ts'
 import { groupScope } from './directory-keys.ts'
 import { LimitUse } from './limit-use.ts'
@@ -97,7 +98,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
     },
     async reserve(use, request, reply) {
       if (use.hasEnded) return
-      const demand = use.demand(modelNamed(app, request))
+      const demand = use.demand(requestedModel(app, request))
       const { limits } = use.limited
       if (limits.requests !== undefined && demand.requests > limits.requests) {
         use.refuse()
@@ -123,13 +124,6 @@ function setLimitHeaders(
   reply: FastifyReply,
 ): void {
   reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
-}
-
-/** Alias of the requested model; undefined if the name is unknown. */
-function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
-  const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
-  const name = model ?? olderName
-  return typeof name === 'string' ? app.rights.models(request).findLoosely(name)?.alias : undefined
 }
 
 const words: Readonly<Record<Limited, { what: string; causeCode: string }>> = {

@@ -5,6 +5,7 @@ import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import type { Model } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
 import { type Models, modelsOf } from '../auth/client-view.ts'
+import { requestedName } from '../models/requested-model.ts'
 import type { ClientName } from '../processors/compiled.ts'
 import { autoModels, isAuto } from './auto-models.ts'
 import { candidatesFor } from './candidates.ts'
@@ -139,25 +140,15 @@ export default fp(
       if (request.method !== 'POST' || app.models.loading().autoModel === undefined) return next()
       const { docs, admin } = request.routeOptions.config
       if (admin || !docs || !docs.operations) return next()
-      const named = namedModel(request)
-      if (!app.auto.appliesTo(named.model)) return next()
-      const operations = named.method === undefined ? docs.operations : operationsOf(named.method)
+      const { name, method } = requestedName(request)
+      if (!app.auto.appliesTo(name)) return next()
+      const operations = method === undefined ? docs.operations : operationsOf(method)
       app.auto.choose(request, factsOfRequest(app, request), operations).then(() => next(), next)
     })
     done()
   },
   { name: 'auto', dependencies: ['config', 'exchange'] },
 )
-
-/** The model name from the body or from Gemini's path, and the method of such a path. */
-function namedModel({ body, params }: FastifyRequest): { model: unknown; method?: string } {
-  const { model, model_name: olderName }: Record<string, unknown> = Object(body)
-  const { '*': rest }: Record<string, unknown> = Object(params)
-  const [, inPath, method] = typeof rest === 'string' ? (/^(.*):(\w+)$/.exec(rest) ?? []) : []
-  return inPath === undefined || method === undefined
-    ? { model: model ?? olderName }
-    : { model: inPath, method }
-}
 
 function operationsOf(method: string): readonly string[] {
   return /embed/i.test(method) ? ['embedding'] : ['chat']
@@ -189,7 +180,7 @@ async function nearest(
   })
   await Promise.race([ready, late])
   // The embedding model gets the same masked text as the chosen model would.
-  const shown = await app.processors.shownOutside(request, permitted, text)
+  const shown = await app.processors.maskForExternal(request, permitted, text)
   const [vector] = await app.internalCalls.embed(model, [shown.slice(0, maxLength)], { ...query, signal })
   return vector && examples.nearest(vector, names)
 }

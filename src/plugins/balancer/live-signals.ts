@@ -1,9 +1,8 @@
+import { movingAverage } from '../../lib/numbers.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Outcome, TargetSignals } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** Weight of the newest value in the moving averages: roughly the last ten requests count. */
-const newest = 0.2
 /** After this many consecutive failures, the next success counts as a recovery. */
 const failuresBeforeReturn = 3
 
@@ -71,7 +70,7 @@ export class LiveSignals implements TargetSignals {
   ): void {
     this.inFlight--
     if (result === 'cancelled') return
-    this.failureRate = averaged(this.failureRate, result === 'failure' ? 1 : 0)
+    this.failureRate = movingAverage(this.failureRate, result === 'failure' ? 1 : 0)
     if (result === 'failure') {
       this.#failuresInRow++
       return
@@ -81,15 +80,11 @@ export class LiveSignals implements TargetSignals {
     // Without a recorded first content, the response arrived as a whole.
     const first = firstContentMs ?? durationMs
     this.hasAnswered = true
-    if (wasCold) this.loadMs = averaged(this.loadMs, Math.max(0, first - (this.firstContentMs ?? 0)))
-    else this.firstContentMs = averaged(this.firstContentMs, first)
+    if (wasCold) this.loadMs = movingAverage(this.loadMs, Math.max(0, first - (this.firstContentMs ?? 0)))
+    else this.firstContentMs = movingAverage(this.firstContentMs, first)
     if (tokens !== undefined && tokens > 1 && firstContentMs !== undefined)
-      this.perTokenMs = averaged(this.perTokenMs, Math.max(0, durationMs - first) / (tokens - 1))
+      this.perTokenMs = movingAverage(this.perTokenMs, Math.max(0, durationMs - first) / (tokens - 1))
   }
-}
-
-function averaged(before: number | undefined, value: number): number {
-  return before === undefined ? value : before + newest * (value - before)
 }
 
 /** Targets of equal health that a strategy can choose from. */

@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Range } from '../../sdk/console/history.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { EventWriter } from './event-writer.ts'
+import { EventWriter } from '../status/event-writer.ts'
 import { type ConsoleEvent, Snapshots } from './snapshots.ts'
 
 declare module 'fastify' {
@@ -46,7 +46,7 @@ export default fp(
     }
     const end = (listener: Listener, reason: string): void => {
       leave(listener)
-      listener.writer.send('end', JSON.stringify({ reason }))
+      listener.writer.send(JSON.stringify({ reason }), 'end')
       listener.writer.end()
     }
     const endAll = (): void => {
@@ -59,7 +59,7 @@ export default fp(
         return
       }
       for (const { name, range, [view]: data } of events)
-        if (range === undefined || range === listener.range) listener.writer.send(name, data)
+        if (range === undefined || range === listener.range) listener.writer.send(data, name)
     }
     const update = async (): Promise<void> => {
       const current = snapshots

@@ -103,10 +103,14 @@ function get(
   const timer = setTimeout(timeOut, timeoutMs)
   const headers = { 'user-agent': userAgent, ...target.type.authHeaders(target.token) }
   const request = {
-    ...({ origin: target.origin, path, method: 'GET', headers, body: Buffer.alloc(0) } as const),
+    origin: target.origin,
+    path,
+    method: 'GET',
+    headers,
+    body: Buffer.alloc(0),
     // On a kept-alive connection, a server that refuses new connections would still pass its checks.
     freshSocket: true,
-  }
+  } as const
   call = transport.open(request, {
     onHeaders: (received) => {
       status = received

@@ -61,7 +61,7 @@ export default fp(
     const states = new TargetStates()
     const now = (): number => performance.now()
     const othersOf = (target: Target): readonly Target[] =>
-      inUse(app, app.models.find(target.model)).filter((other) => other !== target)
+      targetsInUse(app, app.models.find(target.model)).filter((other) => other !== target)
     const isElsewhere = (target: Target, isAlternative: (other: Target) => boolean): boolean =>
       othersOf(target).some((other) => isAlternative(other) && isUsable(other))
     const hung = new HungTargets({ now, hasOthers: (target) => othersOf(target).length > 0 })
@@ -84,7 +84,7 @@ export default fp(
       now,
       random: Math.random,
       timeoutMs: Math.min(loadingTimeoutMs, externalTimeoutMs),
-      isPresent: (target) => inUse(app, app.models.find(target.model)).includes(target),
+      isPresent: (target) => targetsInUse(app, app.models.find(target.model)).includes(target),
       hasAlternative: isElsewhere,
     })
     states.onChange((target, state) => {
@@ -105,9 +105,9 @@ export default fp(
       drain: (ids) => states.drain(ids),
       hasHung: () => hung.hasAny,
       isHung: (target) => hung.isHung(target),
-      isPanicking: (model) => states.isPanicking(inUse(app, model)),
+      isPanicking: (model) => states.isPanicking(targetsInUse(app, model)),
       canServe: (model) => {
-        const targets = inUse(app, model)
+        const targets = targetsInUse(app, model)
         if (states.isPanicking(targets)) return true
         return targets.some((target) => states.isUp(target) && of(target).standing(0) !== 'unavailable')
       },
@@ -129,9 +129,12 @@ export default fp(
 )
 
 /** Standby targets are checked and used only if they may serve as fallback. */
-function inUse(app: FastifyInstance, model: Model | undefined): readonly Target[] {
+export function targetsInUse(
+  { config }: Pick<FastifyInstance, 'config'>,
+  model: Model | undefined,
+): readonly Target[] {
   if (!model) return []
-  return app.config.useSleeping === 'fallback' ? allTargets(model) : model.targets
+  return config.useSleeping === 'fallback' ? allTargets(model) : model.targets
 }
 
 function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'summary'> {
@@ -168,7 +171,7 @@ function serverChecks(
   const { transportOf } = app.upstream
   const intervalMs = app.config.healthIntervalMs
   const checks = new ServerChecks({ peers, transportOf, intervalMs, log: app.log, onState })
-  const cover = (): void => checks.setTargets(app.models.all().flatMap((model) => inUse(app, model)))
+  const cover = (): void => checks.setTargets(app.models.all().flatMap((model) => targetsInUse(app, model)))
   cover()
   app.models.onChange(cover)
   app.addHook('onReady', (ready) => {

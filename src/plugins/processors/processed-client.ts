@@ -18,7 +18,7 @@ export function processedClient(
 ): ProcessedClient {
   const guarded: GuardedClient[] = []
   const guardedBy = (stage: 'early' | 'late', client: ChatClient): ChatClient => {
-    const options = form.answers.shape === 'opaque' ? undefined : processing.guarding(stage)
+    const options = form.answers.shape === 'opaque' ? undefined : processing.guardOptions(stage)
     if (!options) return client
     const guard = new GuardedClient(client, { ...options, form })
     guarded.unshift(guard)

@@ -27,7 +27,7 @@ const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
 /** Lists, creates, reads, changes and removes clients, groups, prices and budgets. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   // Available on both ports: the console uses the admin port, if configured, and programs the main port.
-  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+  for (const admin of app.adminPort.both) register(app, admin)
 }
 
 export default fp(plugin, { name: 'routes/admin/records', encapsulate: true })

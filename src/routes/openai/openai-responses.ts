@@ -79,7 +79,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const written = answered ?? (isStored && processing?.isBlocked ? {} : undefined)
         if (!written) return undefined
         // Store what the client gets: pseudonyms are only valid within one request.
-        const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
+        const response =
+          processing?.responseForClient(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
         kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error

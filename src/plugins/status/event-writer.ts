@@ -1,10 +1,10 @@
 import type { FastifyReply } from 'fastify'
 
-/** Bytes that may wait for a slow client; beyond that it misses events and gets the full state again. */
+/** Bytes that may wait for a slow client; beyond that it misses events. */
 const maxWaitingBytes = 1024 * 1024
 
 /**
- * Server-sent events (HTML standard, section 9.2) with names. The headers go with the first event, so the request can be
+ * Writes server-sent events (HTML standard, section 9.2). The headers are sent with the first event, so the request can be
  * rejected until then.
  */
 export class EventWriter {
@@ -19,12 +19,12 @@ export class EventWriter {
     return this.#reply.raw.writableLength > maxWaitingBytes
   }
 
-  /** `data`: one line. */
-  send(event: string, data: string): void {
+  /** `data`: one line. `event`: its name, if it has one. */
+  send(data: string, event?: string): void {
     const { raw, request } = this.#reply
     if (!raw.headersSent) this.#begin()
     if (raw.destroyed) return
-    const text = `event: ${event}\ndata: ${data}\n\n`
+    const text = `${event === undefined ? '' : `event: ${event}\n`}data: ${data}\n\n`
     request.exchange.bodyBytes += Buffer.byteLength(text)
     raw.write(text)
   }

@@ -8,7 +8,7 @@ import type { AnswerGuard } from './answer-guard.ts'
 
 type Stop = (error?: RouterError) => boolean
 
-export interface GuardedEndOptions {
+export interface JudgedStreamOptions {
   readonly guard: Pick<AnswerGuard, 'judge'>
   readonly contents: StreamContents
   readonly mediaType: string
@@ -20,7 +20,7 @@ export interface GuardedEndOptions {
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
   /** `finished` is fulfilled when nothing more will be sent, and rejects with the client's error if nothing has been sent. */
-  begun(finished: Promise<void>): void
+  onCommit(finished: Promise<void>): void
   /** Whether texts of the response may still be blocked. */
   judging(isRunning: boolean): void
   /** The response was blocked. `last`: the last event of its stream. `cutBytes`: bytes received, if the upstream had more. */
@@ -28,15 +28,15 @@ export interface GuardedEndOptions {
   /** A partially sent response fails after its upstream has ended it. */
   failed(error: RouterError): void
   /** Why the response ends, for its reader. */
-  why(by: string): string
+  reasonOf(by: string): string
 }
 
 /**
  * The client's side of a stream of which nothing is sent before it was judged. The upstream is paused while a verdict is pending.
  */
-export class GuardedEnd implements ClientStream {
+export class JudgedStream implements ClientStream {
   readonly #inner: ClientStream
-  readonly #options: GuardedEndOptions
+  readonly #options: JudgedStreamOptions
   readonly #stream: GuardedStream
   readonly #decoder = new TextDecoder()
   readonly #finished = Promise.withResolvers<void>()
@@ -50,7 +50,7 @@ export class GuardedEnd implements ClientStream {
   #stop: Stop | undefined
   #resume: (() => void) | undefined
 
-  constructor(inner: ClientStream, options: GuardedEndOptions) {
+  constructor(inner: ClientStream, options: JudgedStreamOptions) {
     this.#inner = inner
     this.#options = options
     this.#stream = new GuardedStream({
@@ -70,7 +70,7 @@ export class GuardedEnd implements ClientStream {
 
   /** A response begins; its head is sent with its first events. */
   commit(): void {
-    this.#options.begun(this.#finished.promise)
+    this.#options.onCommit(this.#finished.promise)
     this.#options.judging(true)
   }
 
@@ -78,7 +78,7 @@ export class GuardedEnd implements ClientStream {
     if (this.#state === 'open') return this.#inner.write(bytes)
     if (this.#state === 'over') return true
     this.#bytes += bytes.length
-    this.#tried(() =>
+    this.#failOnError(() =>
       this.#stream.push(typeof bytes === 'string' ? bytes : this.#decoder.decode(bytes, { stream: true })),
     )
     this.#advance()
@@ -99,7 +99,7 @@ export class GuardedEnd implements ClientStream {
     }
     if (this.#state === 'over') return
     this.#hasEnded = true
-    this.#tried(() => {
+    this.#failOnError(() => {
       this.#stream.push(this.#decoder.decode())
       this.#stream.end()
     })
@@ -133,7 +133,7 @@ export class GuardedEnd implements ClientStream {
   /** Judges complete windows, and sends what was approved. */
   #advance(): void {
     if (this.#state !== 'judging' || this.#isJudging) return
-    this.#tried(() => {
+    this.#failOnError(() => {
       const jobs = this.#stream.ready()
       this.#send()
       if (jobs.length > 0) this.#judge(jobs)
@@ -159,7 +159,7 @@ export class GuardedEnd implements ClientStream {
       this.#block(verdict.by)
       return
     }
-    this.#tried(() => this.#stream.settle(verdict.texts))
+    this.#failOnError(() => this.#stream.settle(verdict.texts))
     this.#advance()
     if (this.#isJudging) return
     const resume = this.#resume
@@ -192,8 +192,8 @@ export class GuardedEnd implements ClientStream {
   }
 
   #block(by: string): void {
-    const { why, blocked } = this.#options
-    const { text, last } = this.#stream.filtered(why(by))
+    const { reasonOf, blocked } = this.#options
+    const { text, last } = this.#stream.filtered(reasonOf(by))
     this.#close()
     // The record must be complete before the response closes.
     const isCut = this.#stop?.() === true
@@ -213,7 +213,7 @@ export class GuardedEnd implements ClientStream {
     this.#isJudging = false
     if (this.#state !== 'judging') return
     if (!this.#hasEnded && this.#stop?.(error)) {
-      this.#leave()
+      this.#detach()
       return
     }
     const { failed, writeError } = this.#options
@@ -229,14 +229,14 @@ export class GuardedEnd implements ClientStream {
   }
 
   /** If others need the response too, the upstream continues and they get the rest. */
-  #leave(): void {
+  #detach(): void {
     if (this.#state === 'judging') this.#close()
     const resume = this.#resume
     this.#resume = undefined
     resume?.()
   }
 
-  #tried(run: () => void): void {
+  #failOnError(run: () => void): void {
     try {
       run()
     } catch (error) {

@@ -32,7 +32,7 @@ export interface ProcessingContext extends RunContext {
 export type AnswerStage = 'early' | 'late'
 
 /** What processors do with the response to one request. */
-export class Answering {
+export class ResponseProcessing {
   readonly #context: ProcessingContext
   readonly #runs: ProcessorRuns
   readonly #masking: MaskingProcessor | undefined
@@ -43,7 +43,7 @@ export class Answering {
     late: new Map(),
   }
   readonly #judging = new Set<AnswerStage>()
-  #asked = { sent: '', upstream: '' }
+  #lastContent = { sent: '', upstream: '' }
   #documents: CitedDocuments | undefined
   #isStructured = false
   #wantsLogprobs = false
@@ -67,12 +67,12 @@ export class Answering {
   }
 
   /** Whether answers pass through processors. */
-  get readsAnswers(): boolean {
+  get readsResponses(): boolean {
     return this.masks || this.#guards.early !== undefined || this.#guards.late !== undefined
   }
 
   /** Judges responses; undefined if none does at this stage. */
-  guarding(stage: AnswerStage): Omit<GuardedOptions, 'form'> | undefined {
+  guardOptions(stage: AnswerStage): Omit<GuardedOptions, 'form'> | undefined {
     const guard = this.#guards[stage]
     if (!guard) return undefined
     const { exchange } = this.#context
@@ -96,16 +96,16 @@ export class Answering {
   }
 
   /** A whole response with restored values. */
-  restored(body: Buffer, { citations }: Pick<AnswerContents, 'citations'>): Buffer {
+  restoreBody(body: Buffer, { citations }: Pick<AnswerContents, 'citations'>): Buffer {
     if (!this.masks) return body
-    const { body: restored, done } = restoredBody(body, this.restoring(), citations)
+    const { body: restored, done } = restoredBody(body, this.restoringOptions(), citations)
     this.countRestored(done)
     if (done.leftOutLogprobs) this.#dropLogprobs()
     return restored
   }
 
   /** The response as sent to the client, derived from the generated one. */
-  shownObject(written: JsonObject, contents: Pick<AnswerContents, 'citations'>): JsonObject {
+  responseForClient(written: JsonObject, contents: Pick<AnswerContents, 'citations'>): JsonObject {
     const { early, late } = this.#replaced
     if (this.#blocked?.stage === 'late') return this.#blocked.answer
     const upstream = this.#blocked?.answer ?? withTexts(written, early, contents)
@@ -115,22 +115,22 @@ export class Answering {
 
   #restoredObject(answer: JsonObject, { citations }: Pick<AnswerContents, 'citations'>): JsonObject {
     if (!this.restores) return answer
-    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring(), citations)
+    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoringOptions(), citations)
     return parseCarried(body.toString()) as JsonObject
   }
 
   /** A parsed response, judged and with restored values. Throws the client's error. */
-  async answered(response: ChatResponse): Promise<ChatResponse> {
-    if (!this.readsAnswers) return response
+  async processResponse(response: ChatResponse): Promise<ChatResponse> {
+    if (!this.readsResponses) return response
     const { choices } = response
-    const answered = await this.answeredBody(Buffer.from(JSON.stringify({ choices })), chatChoices)
+    const answered = await this.processResponseBody(Buffer.from(JSON.stringify({ choices })), chatChoices)
     return { ...response, ...JSON.parse(answered.toString()) }
   }
 
   /** The same for a whole response with these contents. */
-  async answeredBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
-    const early = await this.#judged('early', body, contents)
-    return this.#judged('late', this.restores ? this.restored(early, contents) : early, contents)
+  async processResponseBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
+    const early = await this.#judge('early', body, contents)
+    return this.#judge('late', this.restores ? this.restoreBody(early, contents) : early, contents)
   }
 
   /** Whether texts of the response may still be blocked. */
@@ -143,7 +143,7 @@ export class Answering {
     return this.#blocked !== undefined
   }
 
-  restoring(): RestoringOptions {
+  restoringOptions(): RestoringOptions {
     const entries = this.#masking?.plan.restores ? (this.pseudonyms?.entries() ?? []) : []
     return {
       dictionary: new Dictionary(entries),
@@ -164,24 +164,24 @@ export class Answering {
   }
 
   /** Call before the headers of a response are sent. */
-  beforeAnswer(): void {
+  beforeHeaders(): void {
     if (this.#wantsLogprobs && this.restores) this.#dropLogprobs()
   }
 
   /** The response cannot be processed, so it cannot be sent. */
-  breakOff(thrown: unknown): void {
+  abortResponse(thrown: unknown): void {
     const { exchange, warn } = this.#context
     exchange.markTruncated(asRouterError(thrown))
     warn(problemOf(thrown), 'processor failed; the response ends with an error')
   }
 
   /** The last content of the request, as sent by the client and as sent upstream. */
-  protected remember(asked: { sent: string; upstream: string }): void {
-    this.#asked = asked
+  protected setLastContent(asked: { sent: string; upstream: string }): void {
+    this.#lastContent = asked
   }
 
   /** The documents of the request, to which citations refer. */
-  protected rememberDocuments(documents: CitedDocuments): void {
+  protected setDocuments(documents: CitedDocuments): void {
     this.#documents = documents
   }
 
@@ -197,12 +197,12 @@ export class Answering {
         each.type === 'own' && each.processor.response !== undefined && each.answerStage === stage,
     )
     if (own.length === 0) return undefined
-    const asked = (): string => (stage === 'early' ? this.#asked.upstream : this.#asked.sent)
+    const asked = (): string => (stage === 'early' ? this.#lastContent.upstream : this.#lastContent.sent)
     return new AnswerGuard({ processors: own, runs: this.#runs, exchange, model, client, asked })
   }
 
-  async #judged(stage: AnswerStage, answer: Buffer, contents: AnswerContents): Promise<Buffer> {
-    const options = this.guarding(stage)
+  async #judge(stage: AnswerStage, answer: Buffer, contents: AnswerContents): Promise<Buffer> {
+    const options = this.guardOptions(stage)
     return options && !this.isBlocked ? judgedAnswer(answer, contents, options) : answer
   }
 

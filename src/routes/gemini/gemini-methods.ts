@@ -3,22 +3,17 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
-import { modelCard, modelList, readCallPath, rejectQueryKey } from '../../dialects/gemini/models.ts'
+import { readCallPath, rejectQueryKey } from '../../dialects/gemini/models.ts'
 import { GeminiBody } from '../../dialects/gemini/request/schema.ts'
-import {
-  GeminiAnswerSchema,
-  GeminiModelListSchema,
-  GeminiModelSchema,
-} from '../../dialects/gemini/response/schemas.ts'
+import { GeminiAnswerSchema } from '../../dialects/gemini/response/schemas.ts'
 import { withArrayStream } from '../../dialects/gemini/stream/array-stream.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { modelNotFound, RouterError } from '../../sdk/errors.ts'
-import type { Model } from '../../sdk/target.ts'
+import { RouterError } from '../../sdk/errors.ts'
 
 /**
- * Gemini's methods, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and its model list.
- * `/v1` has the same methods; its model list is shared by all dialects (models/listings.ts).
+ * Gemini's methods, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content. `/v1` has the same
+ * ones. For its model list see models/listings.ts.
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
@@ -58,40 +53,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       }
     })
   }
-
-  const lists = ['/v1beta/models']
-  const listed = (request: FastifyRequest): Model[] =>
-    app.rights
-      .models(request)
-      .listed()
-      .filter(({ targets }) => targets.length > 0)
-  const cardOf = (model: Model): Record<string, unknown> =>
-    modelCard({
-      alias: model.alias,
-      context: app.engines.contextOf(model),
-      embedding: model.embedding,
-    })
-  for (const path of endpointPaths(prefix, { fixed: lists, prefixed: lists })) {
-    app.get<{ Querystring: Record<string, unknown> }>(
-      path,
-      { config: { dialect, docs: listDocs }, onRequest },
-      async (request) => {
-        const models = listed(request)
-        await app.engines.awaitContexts(models)
-        return modelList(models.map(cardOf), request.query)
-      },
-    )
-    app.get(`${path}/*`, { config: { dialect, docs: modelDocs }, onRequest }, async (request) => {
-      const name = restOf(request)
-      const model = listed(request).find(({ alias }) => alias === name)
-      if (!model) throw modelNotFound(name.slice(0, 256))
-      await app.engines.awaitContexts([model])
-      return cardOf(model)
-    })
-  }
 }
 
-export default fp(plugin, { name: 'routes/gemini/gemini-models', encapsulate: true })
+export default fp(plugin, { name: 'routes/gemini/gemini-methods', encapsulate: true })
 
 const dialect = 'gemini'
 
@@ -147,23 +111,4 @@ const callDocs: EndpointDocs = {
   },
   query: { alt: Type.String({ description: '`sse`: a stream of server-sent events.' }) },
   example: { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] },
-}
-
-const listDocs: EndpointDocs = {
-  id: 'geminiListModels',
-  tag: 'Gemini',
-  summary: 'List models (Gemini)',
-  answers: [json('The list.', GeminiModelListSchema)],
-  query: {
-    pageSize: Type.Integer({ description: 'Maximum models per page; absent: all.' }),
-    pageToken: Type.String({ description: 'The `nextPageToken` of the previous page.' }),
-  },
-}
-
-const modelDocs: EndpointDocs = {
-  id: 'geminiGetModel',
-  tag: 'Gemini',
-  summary: 'Get a model (Gemini)',
-  answers: [json('The model.', GeminiModelSchema)],
-  path: { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } },
 }
