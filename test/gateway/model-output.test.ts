@@ -163,6 +163,19 @@ describe('output that Ollama stopped for repetition', () => {
     )
   })
 
+  test('an Ollama stream that ends with a reason but without done is complete, and Ollama clients get the done', async () => {
+    const last = { done_reason: 'length', eval_count: 2 }
+    const line = `${JSON.stringify({ model: upstreamModel, message: { role: 'assistant', content: '!' }, done: false, ...last })}\n`
+    rig.upstream.rescript(ollamaPieces([ollamaLine({ content: 'Hi' }), line]))
+    const lines = await ask('ollama', 'ollama', true)
+    assert.equal(lines.map(({ message }: Json) => message.content).join(''), 'Hi!')
+    const ends = lines.filter(({ done }: Json) => done)
+    assert.deepEqual(ends, [lines.at(-1)])
+    assert.deepEqual([ends[0].done_reason, ends[0].eval_count, ends[0].model], ['length', 2, 'ollama'])
+    const { text: other, end } = clients.openai.stream(await ask('openai', 'ollama', true))
+    assert.deepEqual([other, end], ['Hi!', 'length'])
+  })
+
   test('an Ollama stream of other text that ends without done counts as cut off', async () => {
     rig.upstream.rescript(ollamaPieces([ollamaLine({ content: 'Once upon' }), ollamaLine({ content: ' a' })]))
     assert.ok((await ask('ollama', 'ollama', true)).at(-1).error)

@@ -136,6 +136,17 @@ describe('requests that are forwarded with routing and failover', () => {
     })
   })
 
+  test('an error that arrives with status 200 is an error', async () => {
+    for (const [error, status] of [
+      ['The engine is dead', 502],
+      [{ message: 'No documents', type: 'BadRequestError', code: 400 }, 400],
+    ] as const) {
+      upstream.rescript({ kind: 'reply', body: { error } })
+      const answer = await post(`${router.url}/v1/rerank`, { model: 'ranker', query: 'q', documents: [] })
+      assert.equal(answer.status, status, answer.text)
+    }
+  })
+
   test('a client that disconnects ends the upstream request', async () => {
     upstream.rescript({ kind: 'hang' })
     const index = upstream.requests.length

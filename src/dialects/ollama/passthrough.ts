@@ -1,6 +1,6 @@
 import { ndjsonFraming } from '../../lib/bytes/framing.ts'
 import { lineMarks } from '../../lib/bytes/marks.ts'
-import type { JsonObject } from '../../lib/json/read.ts'
+import { filledTextOf, type JsonObject, parseObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy } from '../shared/stream-filter.ts'
@@ -44,10 +44,21 @@ class OllamaStream implements StreamPolicy {
     }
   }
 
-  /** Ollama ends a repetitive answer without `done`. Most lines are forwarded unparsed, so the last ones are parsed here. */
-  complete({ content }: PassthroughState, isClean: boolean): Buffer | undefined {
+  /**
+   * Some runners end an answer with a reason, but without `done`, which clients require; Ollama ends a repetitive answer without
+   * either. Most lines are forwarded unparsed, so the last ones are parsed here.
+   */
+  complete(state: PassthroughState, isClean: boolean): Buffer | undefined {
+    if (!state.content) return undefined
+    const recent = Buffer.concat(this.#recent)
+    const last = parseObject(recent.toString().trimEnd().split('\n').at(-1) ?? '')
+    if (last && filledTextOf(last.done_reason) !== undefined) {
+      state.usage = readUsage(last)
+      const empty = 'response' in last ? { response: '' } : { message: { role: 'assistant', content: '' } }
+      return Buffer.from(`${JSON.stringify(Object.assign(last, empty, { done: true }))}\n`)
+    }
     const repetition = new Repetition()
-    if (content && isClean) repetition.addLines(Buffer.concat(this.#recent))
+    if (isClean) repetition.addLines(recent)
     return repetition.isDetected ? nothing : undefined
   }
 }

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { Flavour } from '../../sdk/profile.ts'
 import type { Drop } from '../../sdk/write-options.ts'
+import { rejectConstraint } from './output-constraints.ts'
 
 /** Members that never affect a response (`client_metadata` of Codex, cache hints). They are dropped without a report. */
 const unreportedMembers: ReadonlySet<string> = new Set([
@@ -32,12 +33,15 @@ export function writeOpenaiExtras(
   for (const [name, value] of Object.entries(extras)) {
     const isShared = name === 'service_tier' ? openaiTiers.has(value) : name === 'safety_identifier'
     if (promptOptions && isShared) sent[name] = value
-    else if (!unreportedMembers.has(name)) drop(name, why)
+    else if (!unreportedMembers.has(name)) {
+      rejectConstraint(name, value)
+      drop(name, why)
+    }
   }
   return sent
 }
 
-/** The extras among the `members` of a dialect. Others are reported with `why`, unless they are bookkeeping. */
+/** The extras among the `members` of a dialect. Others are rejected or reported with `why`, unless they are bookkeeping. */
 export function writeExtras(
   extras: JsonObject,
   { members, drop, why }: { members: ReadonlySet<string>; drop: Drop; why: string },
@@ -45,8 +49,12 @@ export function writeExtras(
   const sent: JsonObject = {}
   for (const [name, value] of Object.entries(extras)) {
     if (value === null || value === undefined || bookkeepingMembers.has(name)) continue
-    if (members.has(name)) sent[name] = value
-    else drop(name, why)
+    if (members.has(name)) {
+      sent[name] = value
+      continue
+    }
+    rejectConstraint(name, value)
+    drop(name, why)
   }
   return sent
 }

@@ -1,5 +1,6 @@
 import { isObject, tokensOf } from '../../lib/json/read.ts'
 import type { Usage } from '../../sdk/chat.ts'
+import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import { renameModel, type WholeAnswer } from '../answer/whole-answer.ts'
 import type { ReadAnswer } from '../attempt/prepared-attempt.ts'
 
@@ -22,6 +23,7 @@ export function readOpaque(
   // An error page of a proxy is not a response, so anything not declared as bytes must be JSON.
   if (!/^(?:application\/octet-stream|multipart\/)/i.test(type)) {
     const parsed: unknown = JSON.parse(body.toString())
+    if (isObject(parsed) && parsed.error) throw reportedError(parsed.error)
     const members = added && isObject(parsed) ? added(parsed) : undefined
     const renamed = renameModel(body, model, { parsed, members })
     return {
@@ -33,6 +35,12 @@ export function readOpaque(
   if (metadata && 'model' in metadata) metadata.model = model
   const described = metadata && { metadata: asciiJson(metadata) }
   return { answer: { body, headers: { 'content-type': type, ...described } }, usage: usageIn(metadata) }
+}
+
+/** The upstream's text is only in the cause, for the log. */
+function reportedError(error: unknown): RouterError {
+  const cause = isObject(error) ? error : { message: error }
+  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
 }
 
 /** Prompt tokens, as reported by OpenAI (`prompt_tokens`, `total_tokens`), Cohere (`meta`) and vLLM. */

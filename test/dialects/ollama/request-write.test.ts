@@ -205,14 +205,14 @@ test('bookkeeping fields are dropped silently, others are reported, and Ollamaâ€
     user: 'u',
     extras: {
       ...extras,
-      guided_choice: ['a'],
+      reasoning_format: 'none',
       verbosity: 'low',
       truncate: false,
       num_ctx: 2048,
       nothing: null,
     },
   })
-  assert.deepEqual(dropped, ['guided_choice', 'verbosity'])
+  assert.deepEqual(dropped, ['reasoning_format', 'verbosity'])
   assert.equal(body.truncate, false)
   assert.deepEqual(body.options, { num_ctx: 2048 })
   assert.deepEqual(Object.keys(body).sort(), ['messages', 'model', 'options', 'stream', 'truncate'])

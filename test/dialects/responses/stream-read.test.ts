@@ -149,6 +149,49 @@ describe('streams of other servers', () => {
     assert.equal(events.at(-1)?.type, 'end')
   })
 
+  it('text and reasoning that are sent only when they are done are read from there, and others only once', () => {
+    const summary = (value: string) => ({
+      type: 'reasoning',
+      summary: [{ type: 'summary_text', text: value }],
+    })
+    const message = (...content: object[]) => ({ type: 'message', role: 'assistant', content })
+    const part = (value: string) => ({ type: 'output_text', text: value })
+    const done = (output_index: number, item: object) => ({
+      type: 'response.output_item.done',
+      output_index,
+      item,
+    })
+    const call_1 = { type: 'function_call', call_id: 'call_1', name: 'f', arguments: '{}' }
+    const output = [
+      summary('Plan'),
+      message(part('Hi'), { type: 'refusal', refusal: 'No' }),
+      summary('More'),
+      call_1,
+    ]
+    const streamed = { type: 'response.output_text.delta', output_index: 4, delta: 'Bye' }
+    const events = readPieces([
+      streamOf(
+        { type: 'response.created', response: { id: 'resp_up1' } },
+        ...output.map((item, index) => done(index, item)),
+        { type: 'response.output_item.added', output_index: 4, item: message() },
+        streamed,
+        done(4, message(part('Bye'))),
+        { type: 'response.completed', response: { id: 'resp_up1', status: 'completed', output } },
+      ),
+    ])
+    assert.deepEqual(
+      events.filter(({ type }) => type !== 'start' && type !== 'finish' && type !== 'end'),
+      [
+        thought('Plan'),
+        text('Hi'),
+        { type: 'refusal-delta', choice: 0, text: 'No' },
+        thought('\n\nMore'),
+        ...call(0, 'call_1', 'f', '{}'),
+        text('Bye'),
+      ],
+    )
+  })
+
   it('reasoning that is sent raw and as a summary is emitted once', () => {
     const events = readPieces([
       streamOf(

@@ -13,10 +13,10 @@ import { requiredText, textParts } from '../../shared/message-parts.ts'
 import { readSignedId } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
 import { addParts } from '../../shared/tools/call-order.ts'
+import { mergedTurns } from '../../shared/tools/merged-turns.ts'
 import { historyArguments } from '../../shared/tools/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { readContent, readUserBlock } from './blocks-read.ts'
-import { mergedTurns } from './merged-turns.ts'
 
 /** The top-level `system`; empty if it has no content. */
 export function readSystem(system: unknown): SystemMessage[] {

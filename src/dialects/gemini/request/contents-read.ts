@@ -19,6 +19,7 @@ import { textParts } from '../../shared/message-parts.ts'
 import { tagSignature } from '../../shared/signatures.ts'
 import { ConversationCalls } from '../../shared/tools/call-ids.ts'
 import { addParts } from '../../shared/tools/call-order.ts'
+import { mergedTurns } from '../../shared/tools/merged-turns.ts'
 import { argumentText, wholeArgumentText } from '../../shared/tools/tool-arguments.ts'
 import { listIn, memberOf, objectIn } from '../members.ts'
 import { unwrapForeignThoughts } from '../signatures.ts'
@@ -46,11 +47,12 @@ function partsOf(content: unknown): unknown[] {
 export function readContents(contents: unknown, drop: ReportField): ChatMessage[] {
   const reader = new ContentsReader(drop)
   const list: unknown[] = Array.isArray(contents) ? contents : [contents]
-  return list.flatMap((content, index) => {
+  const messages = list.flatMap((content, index) => {
     const path = `contents[${index}]`
     if (!isObject(content)) throw badRequest(`'${path}' must be an object with parts`, path)
     return reader.read(content, path)
   })
+  return mergedTurns(messages)
 }
 
 class ContentsReader {

@@ -3,6 +3,7 @@ import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } fro
 import { badRequest } from '../../../sdk/errors.ts'
 import type { Drop, WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { reportCacheControl } from '../../shared/cache-control.ts'
+import { choiceSchema, rejectConstraint } from '../../shared/output-constraints.ts'
 import {
   bookkeepingMembers,
   reportFormatDescription,
@@ -29,7 +30,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
   const extras = splitExtras(request.extras, drop)
   const tools = offeredTools(request, drop)
-  const format = formatOf(request.responseFormat)
+  const format = formatOf(request.responseFormat) ?? extras.format
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
   // Options that the client addressed to Ollama override the fields that all dialects share.
   const engine = { ...shared, ...extras.options, ...ollama?.options }
@@ -48,9 +49,13 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function splitExtras(extras: JsonObject, drop: Drop): { members: JsonObject; options: JsonObject } {
+function splitExtras(
+  extras: JsonObject,
+  drop: Drop,
+): { members: JsonObject; options: JsonObject; format?: JsonObject } {
   const members: JsonObject = {}
   const options: JsonObject = {}
+  let format: JsonObject | undefined
   for (const [name, value] of Object.entries(extras)) {
     if (
       value === null ||
@@ -62,9 +67,18 @@ function splitExtras(extras: JsonObject, drop: Drop): { members: JsonObject; opt
       continue
     if (name === 'num_ctx' && typeof value === 'number') options.num_ctx = value
     else if (ollamaMembers.has(name) && typeof value === 'boolean') members[name] = value
-    else drop(name, 'Ollama has no such field')
+    else {
+      const schema = choiceSchema(name, value)
+      if (schema && !format) {
+        format = schema
+        drop(name, 'Ollama writes the choice as JSON, in quotes')
+        continue
+      }
+      rejectConstraint(name, value)
+      drop(name, 'Ollama has no such field')
+    }
   }
-  return { members, options }
+  return { members, options, ...present({ format }) }
 }
 
 /** Ollama has no tool choice, so the choice can only limit which tools are offered. */

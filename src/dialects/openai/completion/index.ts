@@ -7,6 +7,7 @@ import type { Flavour } from '../../../sdk/profile.ts'
 import type { WriteRequestOptions } from '../../../sdk/write-options.ts'
 import { unknownMembers } from '../../shared/dropped-fields.ts'
 import { reportOllamaMembers } from '../../shared/ollama-members.ts'
+import { readJsonConstraint } from '../../shared/output-constraints.ts'
 import { readSampling, writeSampling } from '../../shared/sampling.ts'
 import { completionContents } from '../contents/index.ts'
 import { openai } from '../index.ts'
@@ -49,6 +50,7 @@ function promptsIn(prompt: unknown): number {
  */
 function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const suffix = filledTextOf(body.suffix)
+  const { format, others } = readJsonConstraint(readExtras(body))
   return {
     model: filledTextOf(body.model) ?? filledTextOf(body.model_name) ?? '',
     stream,
@@ -56,9 +58,9 @@ function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     messages: [{ role: 'user', parts: [{ type: 'text', text: onePrompt(body.prompt) }] }],
     tools: [],
     sampling: readSampling(completionSampling, body),
-    extras: readExtras(body),
+    extras: others,
     ...(suffix === undefined ? {} : { completion: { raw: false, suffix } }),
-    ...present({ user: filledTextOf(body.user) }),
+    ...present({ responseFormat: format, user: filledTextOf(body.user) }),
   }
 }
 

@@ -10,6 +10,7 @@ import type { ChatRequest, ResponseFormat } from '../../../sdk/chat.ts'
 import { badRequest } from '../../../sdk/errors.ts'
 import { DroppedFields, notTranslated, unknownMembers } from '../../shared/dropped-fields.ts'
 import { readOllamaFormat, readOllamaMembers } from '../../shared/ollama-members.ts'
+import { readJsonConstraint } from '../../shared/output-constraints.ts'
 import { readEffort, readThink } from '../../shared/reasoning.ts'
 import { readSampling } from '../../shared/sampling.ts'
 import { readMessages } from './messages-read.ts'
@@ -23,17 +24,20 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const dropped = new DroppedFields()
   const messages = readMessages(body.messages, dropped.add)
   reportNestedMembers(body, (field) => dropped.add(field, notTranslated))
+  const extras = unknownMembers(body, OpenaiChatBody.properties)
+  const asked = readResponseFormat(body.response_format) ?? readOllamaFormat(body.format)
+  const { format, others } = asked ? { format: asked, others: extras } : readJsonConstraint(extras)
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     messages,
     sampling: readSampling(sampling, body),
-    extras: unknownMembers(body, OpenaiChatBody.properties),
+    extras: others,
     ...readTools(body),
     ...present({
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
-      responseFormat: readResponseFormat(body.response_format) ?? readOllamaFormat(body.format),
+      responseFormat: format,
       reasoningEffort: readEffort(body.reasoning_effort, 'reasoning_effort') ?? readThink(body.think),
       ollama: readOllamaMembers(body.keep_alive, isObject(body.options) ? body.options : {}),
       user: filledTextOf(body.user),

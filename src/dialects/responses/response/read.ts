@@ -93,7 +93,7 @@ export function callArguments(item: JsonObject): string {
 }
 
 /** The reasoning text if sent, otherwise its summary. */
-function reasoningOf(item: JsonObject): string {
+export function reasoningOf(item: JsonObject): string {
   if (item.type !== 'reasoning') return ''
   const texts = (parts: unknown): string[] => objectsIn(parts).map((part) => textOf(part.text) ?? '')
   return texts(item.content).join('') || texts(item.summary).join('\n\n')

@@ -1,4 +1,4 @@
-import { filledTextOf, isObject, type JsonObject } from '../../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn } from '../../../lib/json/read.ts'
 import type { ChatChoice } from '../../../sdk/chat.ts'
 import { contentEvents } from '../../../sdk/choice-pieces.ts'
 import type { ChatStreamReader } from '../../../sdk/dialect.ts'
@@ -14,7 +14,7 @@ import {
 import { randomCallId } from '../../shared/tools/call-ids.ts'
 import { unreadable } from '../../shared/upstream-error.ts'
 import { isTerminal, parseEvent } from '../passthrough.ts'
-import { finishReasonOf, isCall, readHead, readResponse, readUsage } from '../response/read.ts'
+import { finishReasonOf, isCall, readHead, readResponse, readUsage, reasoningOf } from '../response/read.ts'
 import { StreamedCalls } from './calls.ts'
 
 /** Reads a streamed response. `newCallId` returns an id for a call that has none. */
@@ -37,6 +37,8 @@ class ResponsesStreamState implements SseStreamState {
   #reasoningForm: 'summary' | 'raw' | undefined
   /** Whether the next reasoning begins a new part. */
   #newPart = false
+  /** Indexes of the items whose text or reasoning was streamed. */
+  readonly #streamedItems = new Set<unknown>()
 
   constructor(newCallId: () => string) {
     this.#newCallId = newCallId
@@ -57,6 +59,7 @@ class ResponsesStreamState implements SseStreamState {
     switch (name) {
       case 'response.output_text.delta':
       case 'response.refusal.delta':
+        this.#streamedItems.add(data.output_index)
         this.#emitText(name, data, emit)
         return undefined
       case 'response.reasoning_summary_part.added':
@@ -69,9 +72,11 @@ class ResponsesStreamState implements SseStreamState {
           emit({ type: 'citation', choice: 0, citation })
         return undefined
       case 'response.reasoning_summary_text.delta':
+        this.#streamedItems.add(data.output_index)
         this.#emitReasoning('summary', filledTextOf(data.delta), emit)
         return undefined
       case 'response.reasoning_text.delta':
+        this.#streamedItems.add(data.output_index)
         this.#emitReasoning('raw', filledTextOf(data.delta), emit)
         return undefined
       case 'response.function_call_arguments.delta':
@@ -88,6 +93,8 @@ class ResponsesStreamState implements SseStreamState {
         return undefined
       case 'response.output_item.done':
         if (item) this.#calls.end(data, item, emit)
+        else if (isObject(data.item) && !this.#streamedItems.has(data.output_index))
+          this.#emitItem(data.item, emit)
         return undefined
     }
     return undefined
@@ -128,6 +135,23 @@ class ResponsesStreamState implements SseStreamState {
       ...finishReasonOf(response, this.#calls.any || this.#calledUnstreamed),
     })
     return 'complete'
+  }
+
+  /** Emits a message or reasoning that is sent only when it is done. */
+  #emitItem(item: JsonObject, emit: Emit): void {
+    if (item.type === 'reasoning') {
+      this.#reasoningForm = undefined
+      this.#newPart = true
+      this.#emitReasoning('summary', filledTextOf(reasoningOf(item)), emit)
+    }
+    if (item.type !== 'message') return
+    for (const part of objectsIn(item.content)) {
+      this.#partFrom = this.#textLength
+      if (part.type === 'refusal') this.#emitText('response.refusal.delta', { delta: part.refusal }, emit)
+      else this.#emitText('response.output_text.delta', { delta: part.text, logprobs: part.logprobs }, emit)
+      for (const citation of readAnnotations(part.annotations, this.#partFrom))
+        emit({ type: 'citation', choice: 0, citation })
+    }
   }
 
   /** Emits the content of the last event, which repeats the whole response, if nothing was streamed before. */

@@ -1,11 +1,11 @@
 import { append } from '../../../lib/append.ts'
 import { present } from '../../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage } from '../../../sdk/chat.ts'
-import { addParts } from '../../shared/tools/call-order.ts'
+import { addParts } from './call-order.ts'
 
 /**
- * Anthropic combines consecutive turns of the same role into one (Messages API reference, `messages`). The chat templates of
- * many other models reject them.
+ * Consecutive turns of the same role as one. Anthropic combines them (Messages API reference, `messages`), and clients of Gemini
+ * send several. The chat templates of many other models reject them.
  */
 export function mergedTurns(messages: readonly ChatMessage[]): ChatMessage[] {
   const merged: ChatMessage[] = []

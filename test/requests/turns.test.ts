@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { anthropicText } from '../clients/anthropic-answers.ts'
+import { geminiText } from '../clients/gemini-answers.ts'
 import { ask, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { post } from '../helpers/http.ts'
 import { ollamaText, openaiText } from '../helpers/scripted-upstream.ts'
-import { anthropicText } from './anthropic-answers.ts'
-import { geminiText } from './gemini-answers.ts'
 
 let rig: Awaited<ReturnType<typeof startRig>>
 
@@ -49,6 +50,31 @@ test('consecutive turns of one role of an Anthropic client are one turn for othe
       ['user', 'Three\nFour'],
     ])
   }
+})
+
+test('consecutive contents of one role of a Gemini client are one turn for other servers', async () => {
+  rig.upstream.rescript(openaiText('Hi'))
+  const text = (role: string, value: string) => ({ role, parts: [{ text: value }] })
+  const call = { role: 'model', parts: [{ functionCall: { name: 'f', args: {} } }] }
+  const response = { role: 'user', parts: [{ functionResponse: { name: 'f', response: { output: '1' } } }] }
+  const contents = [
+    text('user', 'One'),
+    text('user', 'Two'),
+    text('model', 'Look'),
+    call,
+    text('user', 'Three'),
+    response,
+  ]
+  await post(`${rig.router.url}/v1beta/models/vllm:generateContent`, { contents })
+  assert.deepEqual(
+    rig.sent().messages.map(({ role, content }: Json) => [role, content]),
+    [
+      ['user', 'One\nTwo'],
+      ['assistant', 'Look'],
+      ['tool', '1'],
+      ['user', 'Three'],
+    ],
+  )
 })
 
 test('the image of a tool result and the text after it are one user message', async () => {
