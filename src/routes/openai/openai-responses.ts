@@ -81,7 +81,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         // Store what the client gets: pseudonyms are only valid within one request.
         const response = processing?.shownObject(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
-        kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+        kept = store.put(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error
           log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
         })
