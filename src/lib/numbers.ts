@@ -15,3 +15,8 @@ export function movingAverage(before: number | undefined, value: number): number
 export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US')
 }
+
+/** Removes the noise of floating-point sums, such as that of 0.1 + 0.2. */
+export function withoutFloatNoise(value: number): number {
+  return Number(value.toPrecision(12))
+}

@@ -5,7 +5,7 @@ import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
-import { bookOnBudgets } from '../../src/stores/budgets/spent.ts'
+import { chargeBudgets } from '../../src/stores/budgets/spent.ts'
 import { quarterMs } from '../../src/stores/usage/sums.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 import { openMemoryDatabase } from './memory-database.ts'
@@ -42,7 +42,7 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
           ended[router] = 0
           await latency()
           const rows = [usageOf(requests)]
-          await db.transaction().execute((writing) => bookOnBudgets(writing, rows, snapshot))
+          await db.transaction().execute((writing) => chargeBudgets(writing, rows, snapshot))
           await latency()
           const context = { budgets, zone: timeZone('UTC'), now }
           const states = await renewSlices(db, { holder: `router-${router}`, budgets: asked }, context)
@@ -57,12 +57,12 @@ async function spend(t: TestContext, limit: number, { most, seed }: { most: numb
     const ledger = ledgers[router] ?? assert.fail()
     const expected = 1 + Math.floor(random() * most)
     const admission = await ledger.admit([{ id: 'one', record, expected }], 'refuse')
-    if (admission.refusedBy !== undefined) return
+    if (admission.rejectedBy !== undefined) return
     spent += expected
     await latency()
     admission.end()
     ended[router] = (ended[router] ?? 0) + expected
-    ledger.book('one', expected)
+    ledger.charge('one', expected)
   }
   const renewing = ledgers.map((ledger) => setInterval(() => void ledger.renew(), 7))
   const running: Promise<void>[] = []

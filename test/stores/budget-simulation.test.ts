@@ -4,7 +4,7 @@ import { timeZone } from '../../src/lib/time-zone.ts'
 import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
-import { bookOnBudgets } from '../../src/stores/budgets/spent.ts'
+import { chargeBudgets } from '../../src/stores/budgets/spent.ts'
 import type { Database, UsageRow } from '../../src/stores/database/tables.ts'
 import { quarterMs, UsageSums } from '../../src/stores/usage/sums.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
@@ -62,7 +62,7 @@ class SimulatedRouter {
             {
               now,
               previous: undefined,
-              also: (rows, written) => bookOnBudgets(rows, written, snapshot),
+              alsoWrite: (rows, written) => chargeBudgets(rows, written, snapshot),
               onRejected: assert.fail,
             },
           )
@@ -79,7 +79,7 @@ class SimulatedRouter {
       each.end()
       tokens += each.actual
       this.sums.add(rowOf(each.actual, this.#world.now))
-      this.ledger.book('budget', each.actual)
+      this.ledger.charge('budget', each.actual)
     }
     return tokens
   }
@@ -138,7 +138,7 @@ async function simulate(t: TestContext, whenDown: 'allow' | 'refuse') {
       const factor = random() < 0.1 ? random() * 0.5 : 0.5 + random()
       const actual = Math.round(expected * factor)
       const admission = await router.ledger.admit([{ id: 'budget', record, expected }], whenDown)
-      if (admission.refusedBy !== undefined) {
+      if (admission.rejectedBy !== undefined) {
         total.refused++
         continue
       }

@@ -5,7 +5,7 @@ import { closestName } from '../../lib/did-you-mean.ts'
 import type { Exchange } from '../../relay/exchange.ts'
 import type { ExchangeOutcome, ExchangeRecord } from '../../relay/exchange-record.ts'
 import type { RecentRequest, UnknownModel } from '../../sdk/console/recent-requests.ts'
-import type { ActivityPart, ActivityStore, UnknownAsked } from '../../stores/activity/store.ts'
+import type { ActivityPart, ActivityStore, UnknownModelRequest } from '../../stores/activity/store.ts'
 import { openActivity } from '../../stores/choose.ts'
 import { recentRequest, shownName } from './recent-request.ts'
 import { Tally } from './tally.ts'
@@ -32,7 +32,7 @@ export default fp(
     let ending: [ExchangeRecord, Exchange][] = []
     const listed = new Map<ExchangeOutcome, number>()
     let unlisted = 0
-    let unknown: UnknownAsked[] = []
+    let unknown: UnknownModelRequest[] = []
     let hadLoad = false
     const worker = cluster.worker?.id ?? 0
     app.exchanges.onStep((step) => {
@@ -79,9 +79,9 @@ export default fp(
         const page = await store.requests(query)
         return { ...page, unknown_models: named(page.unknown_models) }
       },
-      async news(since, range) {
-        const news = await store.news(since, range)
-        return { ...news, unknown_models: named(news.unknown_models) }
+      async updates(since, range) {
+        const updates = await store.updates(since, range)
+        return { ...updates, unknown_models: named(updates.unknown_models) }
       },
     })
     app.addHook('onClose', () => store.close())
@@ -99,7 +99,11 @@ function loadOf(app: FastifyInstance): Pick<ActivityPart, 'waiting' | 'running'>
   return { waiting, running }
 }
 
-function unknownModelRequest(app: FastifyInstance, { client }: ExchangeRecord, name: string): UnknownAsked {
+function unknownModelRequest(
+  app: FastifyInstance,
+  { client }: ExchangeRecord,
+  name: string,
+): UnknownModelRequest {
   return { name: shownName(name), client: client ?? null, exists: app.models.find(name) !== undefined }
 }
 

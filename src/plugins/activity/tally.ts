@@ -49,7 +49,7 @@ export class Tally {
   take(): Pick<ActivityPart, 'counts' | 'firstContents' | 'targets'> {
     const part = {
       counts: this.#counts,
-      firstContents: this.#firstContents.filled(),
+      firstContents: this.#firstContents.nonEmptyBuckets(),
       targets: [...this.#targets.values()],
     }
     this.#counts = noCounts()

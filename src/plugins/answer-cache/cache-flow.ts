@@ -7,13 +7,13 @@ import {
 import { type KeptAnswer, keptAnswer } from '../../processors/cache/kept-answer.ts'
 import type { CacheOutcome } from '../../relay/exchange-record.ts'
 import { asRouterError } from '../../sdk/errors.ts'
-import { type AnswerKey, type AnswerStore, answerClock } from '../../stores/answers/store.ts'
+import { type AnswerCache, type AnswerKey, answerClock } from '../../stores/answer-cache/store.ts'
 import { Flight } from './flight.ts'
 import type { CacheRule } from './rules.ts'
 
 export interface CacheContext {
   readonly rule: CacheRule
-  readonly store: AnswerStore
+  readonly store: AnswerCache
   /** Single flight: requests in progress in this process, by cache key. */
   readonly flights: Map<string, Flight>
   /** The store was unavailable or too slow. */
@@ -94,7 +94,7 @@ export class CacheFlow {
   #requestModel<Given>(job: CacheJob<Given>, key: AnswerKey, flight?: Flight): Promise<Given> {
     const { exchange } = this.#request
     const { maxEntryBytes } = this.#context.rule
-    const askedAt = answerClock()
+    const requestedAt = answerClock()
     this.#setOutcome('miss')
     const keep: Keep = (given) => {
       // Responses of fallback models and incomplete responses are not stored.
@@ -105,7 +105,7 @@ export class CacheFlow {
       const json = JSON.stringify(answer)
       if (Buffer.byteLength(json) > maxEntryBytes) return
       // Not awaited: a store executes its operations in order, so the next request finds the entry.
-      void this.#keep(key, json, askedAt)
+      void this.#keep(key, json, requestedAt)
       flight?.settle(answer)
     }
     return job.requestModel({ flight, keep })
@@ -132,7 +132,7 @@ export class CacheFlow {
   async #keep(key: AnswerKey, json: string, askedAt: number): Promise<void> {
     const { store, rule, failed } = this.#context
     try {
-      await store.keep(key, json, { ttlMs: rule.ttlMs, askedAt })
+      await store.put(key, json, { ttlMs: rule.ttlMs, requestedAt: askedAt })
     } catch (error) {
       failed(error)
     }

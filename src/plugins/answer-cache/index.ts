@@ -7,7 +7,7 @@ import { AnswerDigests } from '../../processors/cache/answer-key.ts'
 import { type BypassReason, bypassReason } from '../../processors/cache/bypass.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { Model } from '../../sdk/target.ts'
-import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore } from '../../stores/answers/store.ts'
+import type { AnswerCache, AnswerFilter, AnswerKey, AnswerSizes } from '../../stores/answer-cache/store.ts'
 import { openAnswers } from '../../stores/choose.ts'
 import type { ClientName } from '../processors/compiled.ts'
 import { followClients } from './client-rights.ts'
@@ -54,10 +54,10 @@ export default fp(
     const revisions = new Revisions()
     const revisionOf = (model: Model): string => revisions.of(model)
     let rules: readonly CacheRule[] = []
-    let opened: AnswerStore | undefined
+    let opened: AnswerCache | undefined
     let failures = 0
     let processors = ''
-    const store = (): AnswerStore => (opened ??= openAnswers(app))
+    const store = (): AnswerCache => (opened ??= openAnswers(app))
     const failed = (error: unknown): void => {
       failures++
       app.log.debug(

@@ -73,7 +73,7 @@ export class LimitUse {
     const reserving = this.#options.store.reserve(demand)
     this.#reserving = reserving
     const reservation = await reserving
-    this.#refused = reservation.refusedBy !== undefined
+    this.#refused = reservation.rejectedBy !== undefined
     this.#slots = reservation.slots
     return reservation
   }

@@ -64,7 +64,7 @@ export class LimitedQuestion implements QuestionUse {
     const tokens = limited.limits.tokens === undefined ? 0 : this.#promptTokens + this.#expectedTokens
     try {
       const reservation = await store.reserve({ ...limited, tokens, requests: 1, slots: 1 })
-      if (reservation.refusedBy !== undefined) await this.#undo()
+      if (reservation.rejectedBy !== undefined) await this.#undo()
       return reservation
     } catch (error) {
       await this.#undo()

@@ -4,7 +4,7 @@ import type { Acquired, Lease, PickContext } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Priority, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import { openTurns } from '../../stores/choose.ts'
+import { openQueue } from '../../stores/choose.ts'
 import { candidates, lastAnswered, unreliableRate } from './candidates.ts'
 import leaseStore from './lease-store.ts'
 import type { Group } from './live-signals.ts'
@@ -66,7 +66,7 @@ export default fp(
   async (app) => {
     await app.register(leaseStore)
     const listeners: SettledListener[] = []
-    const states = modelStates(app, openTurns(app), (target, result) => {
+    const states = modelStates(app, openQueue(app), (target, result) => {
       for (const listener of listeners) listener(target, result)
     })
     const revocations = new Map<string, AbortController>()

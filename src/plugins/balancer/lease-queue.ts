@@ -1,8 +1,8 @@
 import { deadlineExceeded } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { StoreDownError } from '../../stores/leases/store.ts'
-import type { OfferResult, Ticket } from '../../stores/turns/fair-queue.ts'
-import type { Turns } from '../../stores/turns/local.ts'
+import type { OfferResult, Ticket } from '../../stores/queue/fair-queue.ts'
+import type { RequestQueue } from '../../stores/queue/local.ts'
+import { StoreDownError } from '../../stores/store.ts'
 import { QueuePace } from './queue-pace.ts'
 import { WaitingRequests } from './waiting-requests.ts'
 
@@ -27,7 +27,7 @@ export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'
 
 export interface LeaseQueueOptions {
   model: string
-  turns: Turns
+  turns: RequestQueue
   /** Maximum wait of a request, in milliseconds. */
   timeoutMs: number
   /** Maximum number of waiting requests in this process. */

@@ -8,7 +8,7 @@ import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { StrategyInstance, WeightControl } from '../../sdk/strategy.ts'
 import { allTargets, type Model, type Target } from '../../sdk/target.ts'
-import type { Turns } from '../../stores/turns/local.ts'
+import type { RequestQueue } from '../../stores/queue/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { CanarySplit, isCanary } from './canary.ts'
 import { LeaseQueue } from './lease-queue.ts'
@@ -48,7 +48,11 @@ export interface ModelState {
 export type ModelStates = ReadonlyMap<string, ModelState>
 
 /** Creates the states of all models and keeps them up to date. Throws ConfigError with every unknown strategy. */
-export function modelStates(app: FastifyInstance, turns: Turns, onSettled: SettledListener): ModelStates {
+export function modelStates(
+  app: FastifyInstance,
+  turns: RequestQueue,
+  onSettled: SettledListener,
+): ModelStates {
   const states = new Map<string, ModelState>()
   checkStrategies(app)
   for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, { turns, onSettled }))
@@ -98,7 +102,7 @@ function strategyPath({ strategy, group, alias }: Model): string {
 }
 
 interface StateContext {
-  turns: Turns
+  turns: RequestQueue
   onSettled: SettledListener
 }
 

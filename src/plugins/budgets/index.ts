@@ -84,7 +84,7 @@ export default fp(
     app.usage.onBooked((row, record) => {
       expectations.learn(row, record)
       for (const { id, record: budget } of index.of(row.client, row.model))
-        ledger.book(id, amountOf(budget.unit, row))
+        ledger.charge(id, amountOf(budget.unit, row))
     })
 
     const reported = new Set<string>()
@@ -125,10 +125,10 @@ export default fp(
       }))
       const admission = await ledger.admit(requested, config.budgetStoreDown)
       noteStore()
-      if (admission.refusedBy !== undefined) {
+      if (admission.rejectedBy !== undefined) {
         counts.refusals++
         request.limitUse?.refuse()
-        const { refusedBy: id, state, isDown } = admission
+        const { rejectedBy: id, state, isDown } = admission
         const record = budgets.find((each) => each.id === id)?.record
         if (isDown || !state || !record) throw storeDown(id)
         reply?.headers(resetHeaders(app.errorDialectOf(request), state.resetsAt))

@@ -82,7 +82,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         const response =
           processing?.responseForClient(written, client.dialect.contents?.answers ?? {}) ?? written
         const input = inputItems(body.input, remembered).map(({ item }) => item)
-        kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+        kept = store.put(String(response.id), { response, input }).catch((error: unknown) => {
           const name = error instanceof Error ? error.name : typeof error
           log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
         })

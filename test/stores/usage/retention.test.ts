@@ -8,7 +8,7 @@ import { openMemoryDatabase } from '../memory-database.ts'
 
 test('usage by quarter hour is merged into local days, the oldest days are deleted, and totals stay', async (t) => {
   const db = await openMemoryDatabase(t)
-  const also = async (): Promise<void> => undefined
+  const alsoWrite = async (): Promise<void> => undefined
   // Both sides of a midnight in Warsaw, which is 23:00 UTC, and of the retention limit.
   const periods = [
     '2026-01-10T22:45:00Z',
@@ -17,8 +17,16 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
     '2026-03-30T12:00:00Z',
   ]
   const part = { rows: periods.map((period) => row(Date.parse(period))), lastUsed: {} }
-  await writeBatch(db, { id: 'one', part }, { now: 1, previous: undefined, also, onRejected: assert.fail })
-  await writeBatch(db, { id: 'one', part }, { now: 2, previous: undefined, also, onRejected: assert.fail })
+  await writeBatch(
+    db,
+    { id: 'one', part },
+    { now: 1, previous: undefined, alsoWrite, onRejected: assert.fail },
+  )
+  await writeBatch(
+    db,
+    { id: 'one', part },
+    { now: 2, previous: undefined, alsoWrite, onRejected: assert.fail },
+  )
   const timeZone = 'Europe/Warsaw'
   const read = (from: string) =>
     db.transaction().execute((rows) =>

@@ -40,13 +40,13 @@ test('1,000 usage writes to SQLite do not block the event loop, even while anoth
   const path = sqliteUrl(t).slice('sqlite:'.length)
   const { db, close } = await openDatabase({ kind: 'sqlite', path }, assert.ifError)
   t.after(() => close())
-  const also = async (): Promise<void> => undefined
+  const alsoWrite = async (): Promise<void> => undefined
   const write = (index: number) => {
     const part = { rows: [rowOf(index)], lastUsed: {} }
     return writeBatch(
       db,
       { id: `batch-${index}`, part },
-      { now: 0, previous: undefined, also, onRejected: assert.fail },
+      { now: 0, previous: undefined, alsoWrite, onRejected: assert.fail },
     )
   }
   const idle = await medianDelayMs(() => new Promise((resolve) => setTimeout(resolve, 500)))

@@ -39,11 +39,11 @@ export function writeStop(end: WrittenEnd): JsonObject {
   }
 }
 
-function stopReasonOf({ reason, stopSequence, calledTools, isRefusal: refused }: WrittenEnd): string {
+function stopReasonOf({ reason, stopSequence, calledTools, isRefusal }: WrittenEnd): string {
   if (reason === 'length') return 'max_tokens'
   if (reason === 'content_filter') return 'refusal'
   if (reason === 'tool_calls' || calledTools) return 'tool_use'
-  if (refused) return 'refusal'
+  if (isRefusal) return 'refusal'
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence'
 }
 

@@ -107,7 +107,7 @@ export class ItemQueue {
   #cite(event: ItemEvent & { type: 'citation' }): string {
     const { url, start = Number.POSITIVE_INFINITY } = event.citation
     const messages = this.#messages.filter(({ hasContent }) => hasContent)
-    const cited = messages.findLast(({ textBefore: textFrom }) => textFrom <= start) ?? messages[0]
+    const cited = messages.findLast(({ textBefore }) => textBefore <= start) ?? messages[0]
     if (url === undefined || !cited) {
       dropCitation(this.#output)
       return ''

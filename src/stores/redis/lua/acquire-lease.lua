@@ -14,7 +14,7 @@
 --       then n leases: sorted set of the tokens that hold a slot of the target, by time of expiry
 --       then n hosts:  sorted set of "token|model" by time of expiry: what the host is running
 -- ARGV  1 token  2 ttl ms  3 waiting host  4 model  5 affinity  6 complete
---       then for each target: id, field in the Python hash, host, reserve, places (number of slots)
+--       then for each target: id, field in the Python hash, host, last resort, number of slots
 -- Flags are "1" or "0". Returns {index from 1, fence}, or nil if no slot is free or another host is next: each slot goes
 -- to the waiting host that has not got one for the longest time.
 -- Idempotent: the same token gets the same lease, with a new expiry.
@@ -36,14 +36,14 @@ local function target(i)
   return ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1', tonumber(ARGV[at + 5])
 end
 
-local mine = redis.call('HGET', KEYS[4], token)
-mine = mine and cjson.decode(mine)
+local existing = redis.call('HGET', KEYS[4], token)
+existing = existing and cjson.decode(existing)
 for i = 1, n do
   redis.call('ZREMRANGEBYSCORE', KEYS[FIXED + i], '-inf', '(' .. now)
-  if mine and mine.model == model and mine.id == target(i) and redis.call('ZSCORE', KEYS[FIXED + i], token) then
+  if existing and existing.model == model and existing.id == target(i) and redis.call('ZSCORE', KEYS[FIXED + i], token) then
     redis.call('ZADD', KEYS[FIXED + i], now + ttl, token)
     redis.call('PEXPIRE', KEYS[FIXED + i], ttl)
-    return { i, tonumber(mine.fence) }
+    return { i, tonumber(existing.fence) }
   end
 end
 
@@ -68,12 +68,12 @@ end
 
 local free, freeIds, best, bestRank, bestUsed = 0, {}, nil, nil, nil
 for i = 1, n do
-  local id, field, host, reserve, places = target(i)
+  local id, field, host, isLastResort, slots = target(i)
   local used = redis.call('ZCARD', KEYS[FIXED + i]) + (usedByPython(field) and 1 or 0)
-  if used < places then
-    free = free + places - used
+  if used < slots then
+    free = free + slots - used
     freeIds[id] = true
-    local rank = (reserve and 100 or 0) + (affinity and rankOfHost(i, host) or 0)
+    local rank = (isLastResort and 100 or 0) + (affinity and rankOfHost(i, host) or 0)
     if not best or rank < bestRank then best, bestRank, bestUsed = i, rank, used end
   end
 end
@@ -85,9 +85,9 @@ local function canUseFreeTarget(request)
   return false
 end
 
-local known = redis.call('HGET', KEYS[3], waiter)
-known = known and cjson.decode(known)
-local since = known and known.seen >= now - SILENT_AFTER and known.since or now
+local waitingEntry = redis.call('HGET', KEYS[3], waiter)
+waitingEntry = waitingEntry and cjson.decode(waitingEntry)
+local since = waitingEntry and waitingEntry.seen >= now - SILENT_AFTER and waitingEntry.since or now
 
 local older = 0
 local waiting = redis.call('HGETALL', KEYS[3])
@@ -108,7 +108,7 @@ if older >= free then
       ids[i] = target(i)
       seen[ids[i]] = true
     end
-    for _, id in ipairs(since < now and known.ids or {}) do
+    for _, id in ipairs(since < now and waitingEntry.ids or {}) do
       if not seen[id] then ids[#ids + 1] = id end
     end
     redis.call('HSET', KEYS[3], waiter, cjson.encode({ since = since, seen = now, ids = ids }))
@@ -122,10 +122,10 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2])))
 end
 local fence = redis.call('INCR', KEYS[1])
-local id, field, host, _, places = target(best)
+local id, field, host, _, slots = target(best)
 redis.call('ZADD', KEYS[FIXED + best], now + ttl, token)
 redis.call('PEXPIRE', KEYS[FIXED + best], ttl)
-if field ~= '' and bestUsed + 1 >= places then
+if field ~= '' and bestUsed + 1 >= slots then
   redis.call('HSET', KEYS[2], field .. ':is_chosen', 'true', field .. ':lease', token)
 end
 redis.call('HDEL', KEYS[3], waiter)

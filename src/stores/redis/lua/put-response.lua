@@ -16,8 +16,8 @@ local maxCount, maxBytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local function ownerOf(of)
-  return string.match(of, '^([^/]*)/') or ''
+local function ownerOf(response)
+  return string.match(response, '^([^/]*)/') or ''
 end
 
 -- ZINCRBY and ZREVRANGE would be further permissions of the Redis user: docs/leases.md.
@@ -42,10 +42,10 @@ local function oldestIn(key)
   local largest = redis.call('ZRANGE', key, 0, 0, 'REV')[1]
   local from = 0
   while largest do
-    local some = redis.call('ZRANGE', KEYS[2], from, from + 99)
-    if #some == 0 then break end
-    for _, each in ipairs(some) do
-      if ownerOf(each) == largest then return each end
+    local ids = redis.call('ZRANGE', KEYS[2], from, from + 99)
+    if #ids == 0 then break end
+    for _, other in ipairs(ids) do
+      if ownerOf(other) == largest then return other end
     end
     from = from + 100
   end
@@ -58,9 +58,9 @@ local function recountIfWrong()
   for i = 2, #counts, 2 do total = total + tonumber(counts[i]) end
   if total == redis.call('ZCARD', KEYS[2]) then return end
   redis.call('DEL', KEYS[6], KEYS[7])
-  for _, each in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-    add(KEYS[6], ownerOf(each), 1)
-    add(KEYS[7], ownerOf(each), redis.call('HSTRLEN', KEYS[1], each))
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    add(KEYS[6], ownerOf(other), 1)
+    add(KEYS[7], ownerOf(other), redis.call('HSTRLEN', KEYS[1], other))
   end
 end
 

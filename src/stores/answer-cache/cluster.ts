@@ -2,19 +2,19 @@ import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { AnswerTable } from './memory.ts'
 import {
+  type AnswerCache,
   type AnswerFilter,
   type AnswerKey,
   type AnswerSizes,
-  type AnswerStore,
   answerClock,
-  type KeepOptions,
+  type PutOptions,
 } from './store.ts'
 
 /** Timeout of the primary, in milliseconds, after which a request counts as a miss. */
 const timeoutMs = 1_000
 
 const find = topic<AnswerKey, string | undefined>('answer.find', { timeoutMs })
-const keep = topic<{ key: AnswerKey; answer: string; options: KeepOptions }, AnswerSizes>('answer.keep', {
+const put = topic<{ key: AnswerKey; answer: string; options: PutOptions }, AnswerSizes>('answer.put', {
   timeoutMs,
 })
 const remove = topic<AnswerFilter, { removed: number; sizes: AnswerSizes }>('answer.remove')
@@ -23,12 +23,12 @@ const remove = topic<AnswerFilter, { removed: number; sizes: AnswerSizes }>('ans
  * The worker's side: the primary keeps cached responses for all workers of the host. They outlive a worker, but not the
  * primary.
  */
-export function clusterAnswers(primary: Channel): AnswerStore {
+export function clusterAnswers(primary: Channel): AnswerCache {
   let sizes: AnswerSizes | undefined
   return {
     find: (key) => primary.request(find, key),
-    async keep(key, answer, options) {
-      sizes = await primary.request(keep, { key, answer, options })
+    async put(key, answer, options) {
+      sizes = await primary.request(put, { key, answer, options })
     },
     async remove(filter) {
       const result = await primary.request(remove, filter)
@@ -44,8 +44,8 @@ export function clusterAnswers(primary: Channel): AnswerStore {
 export function serveAnswers(workers: WorkerChannels, maxBytes: number): void {
   const table = new AnswerTable(maxBytes, answerClock)
   workers.on(find, (key) => table.find(key))
-  workers.on(keep, ({ key, answer, options }) => {
-    table.keep(key, answer, options)
+  workers.on(put, ({ key, answer, options }) => {
+    table.put(key, answer, options)
     return table.sizes
   })
   workers.on(remove, (filter) => ({ removed: table.remove(filter), sizes: table.sizes }))

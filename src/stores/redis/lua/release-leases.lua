@@ -1,6 +1,6 @@
 -- Releases the leases of a token at some targets, and no others.
 --
--- KEYS  1 Python hash  2 waiting  3 owned  4 gone token (see acquire.lua)
+-- KEYS  1 Python hash  2 waiting  3 owned  4 gone token (see acquire-lease.lua)
 --       then n leases, then n hosts
 -- ARGV  1 token  2 ttl ms  3 waiting host  4 model  5 channel
 --       6 abandon: "1": the request was abandoned, so a delayed acquire must have no effect

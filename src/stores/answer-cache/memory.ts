@@ -1,5 +1,5 @@
 import { FairTable } from '../fair-table.ts'
-import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore, KeepOptions } from './store.ts'
+import type { AnswerCache, AnswerFilter, AnswerKey, AnswerSizes, PutOptions } from './store.ts'
 
 interface Entry {
   readonly model: string
@@ -17,7 +17,7 @@ export class AnswerTable {
   readonly #now: () => number
   readonly #entries = new FairTable<Entry>(sizeOf)
   #evicted = 0
-  #emptiedAt = Number.NEGATIVE_INFINITY
+  #lastRemovalAt = Number.NEGATIVE_INFINITY
 
   /** `now`: `answerClock`, or that of a test. */
   constructor(maxBytes: number, now: () => number) {
@@ -36,8 +36,8 @@ export class AnswerTable {
     return entry.answer.toString()
   }
 
-  keep({ model, client, digest }: AnswerKey, answer: string, { ttlMs, askedAt }: KeepOptions): void {
-    if (askedAt <= this.#emptiedAt) return
+  put({ model, client, digest }: AnswerKey, answer: string, { ttlMs, requestedAt }: PutOptions): void {
+    if (requestedAt <= this.#lastRemovalAt) return
     this.#entries.take(client, digest)
     const entry = { model, client, answer: Buffer.from(answer), expiresAt: this.#now() + ttlMs }
     if (sizeOf(entry) > this.#maxBytes) return
@@ -47,7 +47,7 @@ export class AnswerTable {
   }
 
   remove({ model, client }: AnswerFilter): number {
-    this.#emptiedAt = this.#now()
+    this.#lastRemovalAt = this.#now()
     return this.#entries.removeAll(
       (entry) =>
         (model === undefined || entry.model === model) && (client === undefined || entry.client === client),
@@ -60,13 +60,13 @@ function sizeOf({ answer, model, client }: Entry): number {
 }
 
 /** `now`: `answerClock`, or that of a test. */
-export function memoryAnswers(maxBytes: number, now: () => number): AnswerStore {
+export function memoryAnswers(maxBytes: number, now: () => number): AnswerCache {
   const table = new AnswerTable(maxBytes, now)
   return {
     find: async (key) => table.find(key),
     // Synchronous, so that a repeated request finds the response as soon as it has been sent.
-    keep(key, answer, options) {
-      table.keep(key, answer, options)
+    put(key, answer, options) {
+      table.put(key, answer, options)
       return Promise.resolve()
     },
     remove: async (filter) => table.remove(filter),

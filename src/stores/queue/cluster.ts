@@ -1,7 +1,7 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import type { FairQueueOptions, OfferResult, Ticket } from './fair-queue.ts'
-import { LocalTurns, type Turns } from './local.ts'
+import { LocalQueue, type RequestQueue } from './local.ts'
 
 interface Entry {
   model: string
@@ -21,19 +21,19 @@ const waiting = topic<{ model: string; isWaiting: boolean }>('queue.waiting')
 const waitingNow = topic<void, string[]>('queue.waiting-now')
 
 /** The worker's side: the primary orders the waiting requests of all workers. */
-export function clusterTurns(primary: Channel): Turns {
+export function clusterQueue(primary: Channel): RequestQueue {
   const ids = new Map<Ticket, number>()
   const tickets = new Map<number, Ticket>()
-  const busy = new Set<string>()
+  const modelsWithWaiting = new Set<string>()
   let lastId = 0
   primary.on(offer, async (id) => (await tickets.get(id)?.offer()) ?? 'gone')
   primary.on(waiting, ({ model, isWaiting }) => {
-    if (isWaiting) busy.add(model)
-    else busy.delete(model)
+    if (isWaiting) modelsWithWaiting.add(model)
+    else modelsWithWaiting.delete(model)
   })
   // Loads the state that was broadcast before this worker started.
   primary.request(waitingNow).then(
-    (models) => models.forEach((model) => void busy.add(model)),
+    (models) => models.forEach((model) => void modelsWithWaiting.add(model)),
     () => undefined,
   )
   return {
@@ -52,16 +52,16 @@ export function clusterTurns(primary: Channel): Turns {
       primary.cast(leave, { model, id })
     },
     wake: (model) => void primary.cast(wake, model),
-    isWaiting: (model) => busy.has(model),
+    isWaiting: (model) => modelsWithWaiting.has(model),
   }
 }
 
 /** The primary's side: orders the waiting requests of all workers, and removes those of exited ones. */
-export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): void {
-  const turns = new LocalTurns(options)
+export function serveQueue(workers: WorkerChannels, options: FairQueueOptions): void {
+  const queue = new LocalQueue(options)
   const waitingIn = new Map<string, Map<number, { model: string; ticket: Ticket }>>()
   const broadcastChange = (model: string, before: boolean): void => {
-    const isWaiting = turns.isWaiting(model)
+    const isWaiting = queue.isWaiting(model)
     if (isWaiting !== before) workers.broadcast(waiting, { model, isWaiting })
   }
   const end = (worker: string, id: number): void => {
@@ -69,8 +69,8 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
     if (!entry) return
     const { model, ticket } = entry
     waitingIn.get(worker)?.delete(id)
-    const before = turns.isWaiting(model)
-    turns.leave(model, ticket)
+    const before = queue.isWaiting(model)
+    queue.leave(model, ticket)
     broadcastChange(model, before)
   }
   workers.on(enter, ({ model, id, client, weight, offers }, worker) => {
@@ -83,20 +83,20 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
         try {
           return await worker.request(offer, id)
         } catch {
-          hungUntil = performance.now() + passedMs
+          hungUntil = performance.now() + hungWorkerMs
           return 'passed'
         }
       },
     }
     const entries = waitingIn.get(worker.id) ?? new Map()
     waitingIn.set(worker.id, entries.set(id, { model, ticket }))
-    const before = turns.isWaiting(model)
-    turns.enter(model, ticket, offers)
+    const before = queue.isWaiting(model)
+    queue.enter(model, ticket, offers)
     broadcastChange(model, before)
   })
   workers.on(leave, ({ id }, worker) => end(worker.id, id))
-  workers.on(wake, (model) => turns.wake(model))
-  workers.on(waitingNow, () => turns.models())
+  workers.on(wake, (model) => queue.wake(model))
+  workers.on(waitingNow, () => queue.models())
   workers.onExit(({ id: worker }) => {
     for (const id of [...(waitingIn.get(worker)?.keys() ?? [])]) end(worker, id)
     waitingIn.delete(worker)
@@ -104,4 +104,4 @@ export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): 
 }
 
 /** Time for which requests of a worker that did not respond to an offer are skipped, in milliseconds. */
-const passedMs = 2_000
+const hungWorkerMs = 2_000

@@ -1,9 +1,9 @@
 -- Renews all leases of a process in one call, and acquires those again that are missing in Redis.
 --
 -- KEYS  1 owned: hash: token -> lease of this process
---       then for each lease 5: lease, fence, Python hash, host, gone token (see acquire.lua)
+--       then for each lease 5: lease, fence, Python hash, host, gone token (see acquire-lease.lua)
 -- ARGV  1 ttl ms
---       then for each lease 6: token, model, target id, field in the Python hash, host, places (number of slots)
+--       then for each lease 6: token, model, target id, field in the Python hash, host, number of slots
 -- Returns the fence of each lease, or 0 if others hold all slots of the target.
 -- A missing lease (Redis has lost its data, or the lease has expired) is acquired again with a new fence.
 -- Idempotent.
@@ -30,21 +30,21 @@ for i = 1, (#KEYS - 1) / 5 do
   local lease, fenceKey, python, running, gone = unpack(KEYS, i * 5 - 3, i * 5 + 1)
   local at = 1 + (i - 1) * 6
   local token, model, id, field, host = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  local places = tonumber(ARGV[at + 6])
+  local slots = tonumber(ARGV[at + 6])
   redis.call('ZREMRANGEBYSCORE', lease, '-inf', '(' .. now)
   local used = redis.call('ZCARD', lease)
   local fence = 0
   if redis.call('ZSCORE', lease, token) then
-    local mine = redis.call('HGET', KEYS[1], token)
-    fence = mine and tonumber(cjson.decode(mine).fence) or nextFence(fenceKey)
-  elseif redis.call('EXISTS', gone) == 0 and used + (usedByPython(python, field) and 1 or 0) < places then
+    local existing = redis.call('HGET', KEYS[1], token)
+    fence = existing and tonumber(cjson.decode(existing).fence) or nextFence(fenceKey)
+  elseif redis.call('EXISTS', gone) == 0 and used + (usedByPython(python, field) and 1 or 0) < slots then
     fence = nextFence(fenceKey)
     used = used + 1
   end
   if fence ~= 0 then
     redis.call('ZADD', lease, now + ttl, token)
     redis.call('PEXPIRE', lease, ttl)
-    if field ~= '' and used >= places then
+    if field ~= '' and used >= slots then
       redis.call('HSET', python, field .. ':is_chosen', 'true', field .. ':lease', token)
     end
     local owned = { model = model, id = id, host = host, fence = string.format('%.0f', fence) }

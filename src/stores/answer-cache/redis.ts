@@ -2,16 +2,11 @@ import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import type { ScriptLink } from '../redis/client.ts'
 import type { RedisAddress } from '../redis/connection.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { RedisHealth } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
+import type { StoreLog } from '../store.ts'
 import { AnswerSeal } from './answer-seal.ts'
-import {
-  type AnswerFilter,
-  type AnswerKey,
-  type AnswerStore,
-  answerClock,
-  type KeepOptions,
-} from './store.ts'
+import { type AnswerCache, type AnswerFilter, type AnswerKey, answerClock, type PutOptions } from './store.ts'
 
 export interface RedisAnswersOptions {
   address: RedisAddress
@@ -25,8 +20,8 @@ export interface RedisAnswersOptions {
 const commandTimeoutMs = 1_000
 /** How long the first use waits for a connection, in milliseconds. */
 const connectWaitMs = 500
-const removedAtOnce = 500
-const namesAtOnce = 5_000
+const removalsPerBatch = 500
+const namesPerPage = 5_000
 /** Maximum `ttl` of a cache, in milliseconds: older entries have expired in Redis. */
 const maxTtlMs = 30 * 24 * 3_600_000
 
@@ -34,13 +29,13 @@ const maxTtlMs = 30 * 24 * 3_600_000
  * Encrypted responses shared by all routers on one Redis. Names of models and clients are hashed. Redis limits them by their
  * time to live and by its own `maxmemory`. Rejects with StoreDownError while Redis does not respond.
  */
-export class RedisAnswers implements AnswerStore {
+export class RedisAnswers implements AnswerCache {
   readonly #options: RedisAnswersOptions
   readonly #seal: AnswerSeal
   readonly #health: RedisHealth
   #link: Promise<ScriptLink<never>> | undefined
   #isClosed = false
-  #emptiedAt = Number.NEGATIVE_INFINITY
+  #lastRemovalAt = Number.NEGATIVE_INFINITY
 
   constructor(options: RedisAnswersOptions) {
     this.#options = options
@@ -55,8 +50,8 @@ export class RedisAnswers implements AnswerStore {
     return sealed ? this.#seal.open(sealed, name) : undefined
   }
 
-  async keep(key: AnswerKey, answer: string, { ttlMs, askedAt }: KeepOptions): Promise<void> {
-    if (askedAt <= this.#emptiedAt) return
+  async put(key: AnswerKey, answer: string, { ttlMs, requestedAt }: PutOptions): Promise<void> {
+    if (requestedAt <= this.#lastRemovalAt) return
     const name = this.#nameOf(key)
     const { commands } = await this.#open()
     const sealed = this.#seal.seal(answer, name)
@@ -72,7 +67,7 @@ export class RedisAnswers implements AnswerStore {
   }
 
   async remove({ model, client }: AnswerFilter): Promise<number> {
-    this.#emptiedAt = answerClock()
+    this.#lastRemovalAt = answerClock()
     const { commands } = await this.#open()
     const modelHash = model === undefined ? undefined : this.#hashed(model)
     const clientHash = client === undefined ? undefined : this.#hashed(client)
@@ -82,11 +77,11 @@ export class RedisAnswers implements AnswerStore {
     }
     const selected = (await this.#names()).filter(isSelected)
     let removed = 0
-    for (let at = 0; at < selected.length; at += removedAtOnce) {
-      const some = selected.slice(at, at + removedAtOnce)
+    for (let at = 0; at < selected.length; at += removalsPerBatch) {
+      const batch = selected.slice(at, at + removalsPerBatch)
       // One command per key, because in a cluster keys may be in different slots.
-      const counts = await this.#health.run(() => Promise.all(some.map((name) => commands.del(name))))
-      await this.#health.run(() => commands.zrem(redisKeys.answers, ...some))
+      const counts = await this.#health.run(() => Promise.all(batch.map((name) => commands.del(name))))
+      await this.#health.run(() => commands.zrem(redisKeys.answers, ...batch))
       for (const count of counts) removed += Number(count)
     }
     return removed
@@ -107,11 +102,11 @@ export class RedisAnswers implements AnswerStore {
     const all: string[] = []
     for (;;) {
       const from = all.length
-      const some = await this.#health.run(() =>
-        commands.zrange(redisKeys.answers, from, `${from + namesAtOnce - 1}`),
+      const page = await this.#health.run(() =>
+        commands.zrange(redisKeys.answers, from, `${from + namesPerPage - 1}`),
       )
-      all.push(...some)
-      if (some.length < namesAtOnce) return all
+      all.push(...page)
+      if (page.length < namesPerPage) return all
     }
   }
 

@@ -25,10 +25,10 @@ if maxTokens == 0 or tokens == 0 then return end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local kept, left = redis.call('HMGET', KEYS[3], 'left', 'at'), maxTokens
-if kept[1] and kept[2] then
-  local since = math.max(0, now - tonumber(kept[2]))
-  left = math.min(maxTokens, tonumber(kept[1]) + since * maxTokens / window)
+local bucket, left = redis.call('HMGET', KEYS[3], 'left', 'at'), maxTokens
+if bucket[1] and bucket[2] then
+  local since = math.max(0, now - tonumber(bucket[2]))
+  left = math.min(maxTokens, tonumber(bucket[1]) + since * maxTokens / window)
 end
 left = left - tokens
 redis.call('HSET', KEYS[3], 'left', string.format('%.3f', left), 'at', string.format('%.0f', now))

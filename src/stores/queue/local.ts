@@ -1,7 +1,7 @@
 import { FairQueue, type FairQueueOptions, type Ticket } from './fair-queue.ts'
 
-/** Orders the waiting requests of a host, by model. */
-export interface Turns {
+/** The waiting requests of a host, in a fair order for each model. */
+export interface RequestQueue {
   /** Adds a request. `offers`: whether a slot may be free for it now. */
   enter(model: string, ticket: Ticket, offers: boolean): void
   /** Removes a request; idempotent. */
@@ -12,8 +12,8 @@ export interface Turns {
   isWaiting(model: string): boolean
 }
 
-/** Orders the waiting requests of one process, or all those known to the primary. */
-export class LocalTurns implements Turns {
+/** The queue of one process, or of the primary for its workers. */
+export class LocalQueue implements RequestQueue {
   readonly #options: FairQueueOptions
   readonly #queues = new Map<string, FairQueue>()
 

@@ -119,8 +119,8 @@ export class FairQueue {
     const flow = this.#flowOf(ticket)
     flow.finish += 1 / flow.weight
     let weights = 0
-    for (const each of this.#flows.values())
-      if (each === flow || each.tickets.size > 0) weights += each.weight
+    for (const other of this.#flows.values())
+      if (other === flow || other.tickets.size > 0) weights += other.weight
     this.#clock += 1 / weights
     for (const [name, { tickets, finish }] of this.#flows)
       if (tickets.size === 0 && finish <= this.#clock) this.#flows.delete(name)

@@ -14,10 +14,10 @@ export interface AnswerFilter {
   readonly client?: string | undefined
 }
 
-export interface KeepOptions {
+export interface PutOptions {
   ttlMs: number
   /** Time of the request by `answerClock`. A response whose request is older than the last removal is not stored. */
-  askedAt: number
+  requestedAt: number
 }
 
 /**
@@ -37,9 +37,9 @@ export interface AnswerSizes {
 }
 
 /** A bounded store of responses by request. Rejects only if the store is unreachable. */
-export interface AnswerStore {
+export interface AnswerCache {
   find(key: AnswerKey): Promise<string | undefined>
-  keep(key: AnswerKey, answer: string, options: KeepOptions): Promise<void>
+  put(key: AnswerKey, answer: string, options: PutOptions): Promise<void>
   /** Resolves to the number of removed responses. */
   remove(filter: AnswerFilter): Promise<number>
   /** Undefined if unknown, because another process or Redis stores them. */
