@@ -5,11 +5,12 @@ import type { BudgetRecord, Snapshot } from '../../src/sdk/teams/directory.ts'
 import { BudgetLedger } from '../../src/stores/budgets/ledger.ts'
 import { renewSlices } from '../../src/stores/budgets/slices.ts'
 import { chargeBudgets } from '../../src/stores/budgets/spent.ts'
-import type { Database, UsageRow } from '../../src/stores/database/tables.ts'
+import type { Database } from '../../src/stores/database/tables.ts'
 import { quarterMs, UsageSums } from '../../src/stores/usage/sums.ts'
 import { writeBatch } from '../../src/stores/usage/write.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 import { openMemoryDatabase } from './memory-database.ts'
+import { usageRow } from './usage-row.ts'
 
 /** A day in which nothing resets. */
 const begin = Date.parse('2026-05-01T06:00:00Z')
@@ -78,7 +79,13 @@ class SimulatedRouter {
       this.running.splice(this.running.indexOf(each), 1)
       each.end()
       tokens += each.actual
-      this.sums.add(rowOf(each.actual, this.#world.now))
+      this.sums.add(
+        usageRow({
+          period: Math.floor(this.#world.now / quarterMs) * quarterMs,
+          prompt_tokens: 0,
+          completion_tokens: each.actual,
+        }),
+      )
       this.ledger.charge('budget', each.actual)
     }
     return tokens
@@ -168,22 +175,4 @@ function excessOf(routers: readonly SimulatedRouter[]): number {
   return routers
     .flatMap(({ running }) => running)
     .reduce((sum, { actual, expected }) => sum + Math.max(0, actual - expected), 0)
-}
-
-function rowOf(tokens: number, now: number): UsageRow {
-  return {
-    period: Math.floor(now / quarterMs) * quarterMs,
-    client: 'alice',
-    client_key: '',
-    model: 'small',
-    target: 'small',
-    requests: 1,
-    errors: 0,
-    prompt_tokens: 0,
-    cached_tokens: 0,
-    completion_tokens: tokens,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
 }

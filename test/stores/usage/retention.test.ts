@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { UsageRow } from '../../../src/stores/database/tables.ts'
 import { readUsage } from '../../../src/stores/usage/read.ts'
 import { applyRetention } from '../../../src/stores/usage/retention.ts'
 import { writeBatch } from '../../../src/stores/usage/write.ts'
 import { openMemoryDatabase } from '../memory-database.ts'
+import { usageRow } from '../usage-row.ts'
 
 test('usage by quarter hour is merged into local days, the oldest days are deleted, and totals stay', async (t) => {
   const db = await openMemoryDatabase(t)
@@ -16,7 +16,7 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
     '2026-01-11T12:00:00Z',
     '2026-03-30T12:00:00Z',
   ]
-  const part = { rows: periods.map((period) => row(Date.parse(period))), lastUsed: {} }
+  const part = { rows: periods.map((period) => usageRow({ period: Date.parse(period) })), lastUsed: {} }
   await writeBatch(
     db,
     { id: 'one', part },
@@ -61,21 +61,3 @@ test('usage by quarter hour is merged into local days, the oldest days are delet
     [2, 1],
   )
 })
-
-function row(period: number): UsageRow {
-  return {
-    period,
-    client: 'alice',
-    client_key: '',
-    model: 'small',
-    target: 'small',
-    requests: 1,
-    errors: 0,
-    prompt_tokens: 1,
-    cached_tokens: 0,
-    completion_tokens: 1,
-    reasoning_tokens: 0,
-    busy_ms: 1,
-    cost: 0,
-  }
-}
